@@ -1,0 +1,3 @@
+//! The coordinator: everything that knows OpenStack or Contrail.
+
+pub mod port;

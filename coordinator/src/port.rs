@@ -1,0 +1,297 @@
+//! Values: the rim of the coordinator, as traits. Each has a real implementation and a fake for tests.
+//!
+//! Everything inside speaks these words; only the implementations know HTTP, the VNC API or gRPC. All verbs are safe
+//! to repeat.
+
+use async_trait::async_trait;
+use protocol::{
+    boot::{Boot, BootMode},
+    command::{Action, Failure, Success},
+    hardware::HardwareReport,
+    id::{RackId, RamdiskSessionId, ServerId},
+    mac::MacAddr,
+    network::BootNetwork,
+    power::{PowerOffHow, PowerReading},
+    secret::Secret,
+    step::{Step, StepOutput},
+};
+use uuid::Uuid;
+
+/// Where a server's interface is plugged in, in Contrail's words.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct SwitchPort {
+    /// Name of the physical-router (`switch_info`).
+    pub switch: String,
+    /// Name of the physical-interface as the switch calls it (`port_id`), such as `xe-0/0/0`.
+    pub port: String,
+    /// Chassis MAC of the switch (`switch_id`), when known.
+    pub switch_id: Option<String>,
+    /// Name of the fabric; none: Contrail's `default-fabric`.
+    pub fabric: Option<String>,
+}
+
+impl std::fmt::Display for SwitchPort {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.switch, self.port)
+    }
+}
+
+/// One interface of a server, with its switch port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ServerPort {
+    /// Whose.
+    pub server: ServerId,
+    /// The interface's name in the inventory, such as `eth0`.
+    pub name: String,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Where it is plugged in.
+    pub link: SwitchPort,
+}
+
+/// The network on which a port *should* be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WantedNetwork {
+    /// One of the two isolated networks.
+    Boot(BootNetwork),
+    /// The network of this tenant port (virtual-machine-interface).
+    Tenant(Uuid),
+}
+
+/// The network on which a port *was seen*, read back from Contrail.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ObservedNetwork {
+    /// On no network.
+    Nothing,
+    /// On one of the two isolated networks.
+    Boot(BootNetwork),
+    /// On the network of this tenant port.
+    Tenant(Uuid),
+    /// On something we did not make.
+    Other {
+        /// What, for a person: name and uuid of the virtual-machine-interface and its network.
+        description: String,
+    },
+}
+
+impl ObservedNetwork {
+    /// Whether this is the proof that the gate asks for.
+    pub fn is(&self, wanted: &WantedNetwork) -> bool {
+        match (self, wanted) {
+            (ObservedNetwork::Boot(seen), WantedNetwork::Boot(network)) => seen == network,
+            (ObservedNetwork::Tenant(seen), WantedNetwork::Tenant(port)) => seen == port,
+            (ObservedNetwork::Nothing | ObservedNetwork::Other { .. }, _) => false,
+            (ObservedNetwork::Boot(_) | ObservedNetwork::Tenant(_), _) => false,
+        }
+    }
+}
+
+/// Why the fabric did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FabricError {
+    /// No answer, or an answer that says "later": worth repeating.
+    #[error("the Contrail API at {url} did not answer: {reason}")]
+    Unavailable {
+        /// Where.
+        url: String,
+        /// What happened.
+        reason: String,
+    },
+    /// The switch port is not in Contrail's inventory.
+    #[error("Contrail knows no physical interface {port} on {switch}: {reason}")]
+    UnknownPort {
+        /// The switch.
+        switch: String,
+        /// The port.
+        port: String,
+        /// What the API said.
+        reason: String,
+    },
+    /// Something named does not exist.
+    #[error("Contrail has no {what} {name}")]
+    NotFound {
+        /// Kind of object.
+        what: &'static str,
+        /// Its name or uuid.
+        name: String,
+    },
+    /// Refused for good: repeating the same request cannot help.
+    #[error("Contrail refused to {operation}: {reason}")]
+    Refused {
+        /// What was tried.
+        operation: String,
+        /// What the API said.
+        reason: String,
+    },
+}
+
+/// The part of Contrail that moves server ports. Contrail owns what a port is on; we ask, and read back.
+#[async_trait]
+pub trait Fabric: Send + Sync {
+    /// Puts the port onto the network (detach, then attach) and reads back where it is. A tenant's interface is unbound
+    /// and bound, never deleted.
+    async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError>;
+    /// Reads where the port is.
+    async fn observe_port(&self, port: &ServerPort) -> Result<ObservedNetwork, FabricError>;
+    /// Takes the port off every network of ours (before its server is forgotten).
+    async fn release_port(&self, port: &ServerPort) -> Result<(), FabricError>;
+}
+
+/// A tenant's network (virtual-network).
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct TenantNetwork {
+    /// uuid of the virtual-network.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Keystone project it belongs to, without dashes.
+    pub project_id: String,
+    /// Its subnet, such as `192.0.2.0/24`; empty when it has none.
+    pub subnet: String,
+    /// Address of the gateway; empty when there is none.
+    pub gateway: String,
+}
+
+/// A tenant's port: its virtual-machine-interface with its address.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct TenantPort {
+    /// uuid of the virtual-machine-interface.
+    pub id: Uuid,
+    /// uuid of the virtual-network.
+    pub network: Uuid,
+    /// Address that Contrail's IPAM gave.
+    pub address: std::net::IpAddr,
+}
+
+/// The part of Contrail that holds tenants' networks and addresses.
+#[async_trait]
+pub trait TenantNetworks: Send + Sync {
+    /// Networks of a project; of all projects with none.
+    async fn list_networks(&self, project_id: Option<&str>) -> Result<Vec<TenantNetwork>, FabricError>;
+    /// Makes a network with one subnet, or returns the one of that name when its subnet is the same.
+    async fn ensure_network(
+        &self,
+        project_id: &str,
+        project_name: &str,
+        name: &str,
+        subnet: &str,
+    ) -> Result<TenantNetwork, FabricError>;
+    /// Deletes a network that has no ports.
+    async fn delete_network(&self, id: Uuid) -> Result<(), FabricError>;
+    /// Makes a port with an address under the given uuid; returns the existing one when repeated.
+    async fn ensure_tenant_port(
+        &self,
+        id: Uuid,
+        network: Uuid,
+        name: &str,
+    ) -> Result<TenantPort, FabricError>;
+    /// Deletes a port and frees its address. Done already is done.
+    async fn delete_tenant_port(&self, id: Uuid) -> Result<(), FabricError>;
+}
+
+/// The agents, as the rest of the coordinator sees them.
+#[async_trait]
+pub trait Agents: Send + Sync {
+    /// Sends a command and waits for its result, at most `COMMAND_WAIT_MAX`; the same action is never done twice.
+    async fn run(&self, rack: &RackId, server: ServerId, action: Action) -> Result<Success, AgentError>;
+}
+
+/// Why an agent gave no success.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AgentError {
+    /// The agent is not connected, or did not answer in time.
+    #[error("the agent of rack {rack} {reason}")]
+    Away {
+        /// Which rack.
+        rack: RackId,
+        /// What is known.
+        reason: String,
+    },
+    /// The agent answered with a failure.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+/// Why a power-on, or anything else that Ironic or a user asks of a server, is not done. `message` is shown to people
+/// as it is: in Ironic's `last_error`, in Nova's fault and by the command line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// What kind.
+    pub kind: RefusalKind,
+    /// Which port, which network, and why.
+    pub message: String,
+}
+
+/// Kinds of refusal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalKind {
+    /// No such server.
+    UnknownServer,
+    /// The server's state does not allow it.
+    State,
+    /// The gate has no proof that the port is on the right network.
+    Gate,
+    /// The rack agent is away.
+    AgentAway,
+    /// The BMC, the ramdisk or the agent failed.
+    Hardware,
+}
+
+/// What Ironic asks of a server through the Redfish facade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerRequest {
+    /// Redfish `On`.
+    On,
+    /// Redfish `ForceOff`, `GracefulShutdown`.
+    Off(PowerOffHow),
+    /// Redfish `ForceRestart`, `GracefulRestart`.
+    Restart,
+}
+
+/// A server as the facades show it to Ironic: facts, none of them fetched for the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FacadeServer {
+    /// Its id, also the Redfish system's id.
+    pub id: ServerId,
+    /// Its name.
+    pub name: String,
+    /// Last streamed reading; none: not heard of yet.
+    pub power: Option<PowerReading>,
+    /// Firmware mode.
+    pub boot_mode: BootMode,
+    /// Interfaces.
+    pub macs: Vec<MacAddr>,
+    /// Hardware, once a ramdisk has reported it.
+    pub hardware: Option<HardwareReport>,
+    /// The ramdisk that is connected now.
+    pub ramdisk: Option<RamdiskSessionId>,
+}
+
+/// The core as the two facades towards Ironic use it.
+#[async_trait]
+pub trait Hardware: Send + Sync {
+    /// The server, or none when there is no such.
+    async fn server(&self, id: ServerId) -> Option<FacadeServer>;
+    /// User and password that Ironic must show for this server.
+    async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)>;
+    /// Changes the power. A power-on goes through the gate and returns when the gate has decided and the BMC has done it.
+    async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal>;
+    /// Lets the connected ramdisk do a step; returns when it is done.
+    async fn run_step(
+        &self,
+        id: ServerId,
+        session: RamdiskSessionId,
+        step: Step,
+    ) -> Result<StepOutput, Refusal>;
+}
+
+/// What a power-on of a server must boot, and where its port must be for that.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PermittedBoot {
+    /// What it boots.
+    pub boot: Boot,
+    /// Where every port of it must have been observed.
+    pub network: WantedNetwork,
+}

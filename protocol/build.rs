@@ -1,0 +1,10 @@
+//! Compiles the agent-coordinator protocol without a `protoc` on the machine.
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    if std::env::var_os("CARGO_FEATURE_GRPC").is_some() {
+        let files = protox::compile(["bms/agent/v1/agent.proto"], ["proto"])?;
+        tonic_prost_build::configure().compile_fds(files)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,112 @@
+//! Values: what the coordinator asks of an agent, and how it ends.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    boot::Boot,
+    hardware::BmcIdentity,
+    id::{CommandId, RamdiskSessionId, ServerId},
+    power::PowerOffHow,
+    step::{Step, StepOutput},
+};
+
+/// One command. It may arrive several times; it is done once and answered every time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// Its id.
+    pub id: CommandId,
+    /// For which server.
+    pub server: ServerId,
+    /// What to do.
+    pub action: Action,
+}
+
+/// What to do with a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Switch on. The coordinator sends it only after the gate has seen the port on the right network: the command
+    /// *is* the permit. The agent sets the boot device, remembers the boot plan, switches on and confirms by a reading.
+    /// Done at once when the server is on already.
+    PowerOn {
+        /// What it boots.
+        boot: Boot,
+    },
+    /// Switch off and confirm by a reading. Any boot plan is forgotten.
+    PowerOff {
+        /// How.
+        how: PowerOffHow,
+    },
+    /// Restart a server that is on; a permit like `PowerOn`.
+    Reset {
+        /// What it boots.
+        boot: Boot,
+    },
+    /// Ask the BMC who it is; also the test of its address and credentials.
+    ReadIdentity,
+    /// Forget the boot plan: no more DHCP answers for this server.
+    EndBoot,
+    /// Let the booted ramdisk do a step.
+    RunStep {
+        /// The ramdisk that must do it: a step is never given to a later boot by mistake.
+        session: RamdiskSessionId,
+        /// What to do.
+        step: Step,
+    },
+}
+
+/// How a command ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommandResult {
+    /// Which command.
+    pub command: CommandId,
+    /// How it ended.
+    pub outcome: Result<Success, Failure>,
+}
+
+/// A command that did what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+pub enum Success {
+    /// Done; nothing more to say.
+    Done,
+    /// The BMC's identity.
+    Identity(BmcIdentity),
+    /// What the ramdisk answered.
+    Step(StepOutput),
+}
+
+/// A command that failed. The text is for a person and names what to look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What kind, for the caller to decide on.
+    pub kind: FailureKind,
+    /// Why, for a person.
+    pub message: String,
+}
+
+/// Kinds of failure that a caller treats differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The agent does not know this server (yet): declare it and repeat.
+    UnknownServer,
+    /// No answer from the BMC.
+    BmcUnreachable,
+    /// The BMC refused user or password. Not repeated by the agent: BMCs lock accounts.
+    BmcCredentials,
+    /// The BMC answered with an error.
+    BmcRefused,
+    /// The BMC accepted, but the reading never changed.
+    NotConfirmed,
+    /// No such ramdisk is connected.
+    NoRamdisk,
+    /// The image could not be fetched.
+    ImageUnavailable,
+    /// The image's bytes are not those that the image service promised.
+    ImageCorrupt,
+    /// The step failed on the server.
+    StepFailed,
+    /// The agent was stopped or the command was overtaken by a newer one.
+    Interrupted,
+}

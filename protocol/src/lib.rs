@@ -1,0 +1,29 @@
+//! Values: what goes over a wire between two of our programs, or to a BMC.
+//!
+//! ```text
+//!   coordinator <--- gRPC: command, report, spec ---> agent <--- ramdisk ---> the booted server
+//!                                                       |
+//!                                                       +------- ipmi, redfish ---> BMC
+//! ```
+//!
+//! What must stay true: nothing here opens a socket or reads a clock, nothing here names a cloud or a vendor,
+//! and every byte that arrives from outside is checked before it becomes one of these values.
+
+pub mod boot;
+pub mod command;
+pub mod hardware;
+pub mod id;
+pub mod mac;
+pub mod network;
+pub mod power;
+pub mod report;
+pub mod secret;
+pub mod spec;
+pub mod step;
+
+/// The generated gRPC messages, client and server.
+#[cfg(feature = "grpc")]
+pub mod grpc {
+    #![allow(missing_docs, clippy::all, unused_qualifications)]
+    tonic::include_proto!("bms.agent.v1");
+}

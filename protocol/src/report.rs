@@ -1,0 +1,76 @@
+//! Values: what an agent saw. Observations only: never "deployed", always "power off, nobody asked".
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    boot::{BootProgress, BootPurpose},
+    command::CommandResult,
+    hardware::HardwareReport,
+    id::{CommandId, RamdiskSessionId, ServerId},
+    network::BootNetwork,
+    power::{PowerCause, PowerReading},
+    step::StepProgress,
+};
+
+/// One report. Reports are numbered by the agent, kept on its disk until acknowledged, and replayed after a break;
+/// a receiver drops a number it has seen from the same agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Report {
+    /// Number, rising by one over the life of the agent's spool (it survives restarts).
+    pub seq: u64,
+    /// When it was seen, in microseconds since 1970 by the agent's clock. For people; order comes from `seq`.
+    pub at_us: u64,
+    /// Of which server.
+    pub server: ServerId,
+    /// What was seen.
+    pub body: ReportBody,
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "report")]
+pub enum ReportBody {
+    /// A power reading that differs from the last one, or the first, or a refresh after a reconnect.
+    Power {
+        /// What the BMC says.
+        reading: PowerReading,
+        /// Why.
+        cause: PowerCause,
+    },
+    /// A network boot moved on.
+    Boot(BootProgress),
+    /// A server asked for a boot on one of our networks and was not answered: it is not in a state that calls for one.
+    BootRefused {
+        /// Where it was seen.
+        network: BootNetwork,
+        /// Why it got no answer.
+        reason: String,
+    },
+    /// A ramdisk said hello with a valid token.
+    RamdiskReady {
+        /// This run of the ramdisk.
+        session: RamdiskSessionId,
+        /// What it was booted for.
+        purpose: BootPurpose,
+        /// The network it came from.
+        network: BootNetwork,
+        /// What it found.
+        hardware: Box<HardwareReport>,
+    },
+    /// The ramdisk's connection is gone.
+    RamdiskGone {
+        /// Which run.
+        session: RamdiskSessionId,
+        /// Why.
+        reason: String,
+    },
+    /// A long step moved on; at most one a second is sent.
+    StepProgress {
+        /// The command that runs the step.
+        command: CommandId,
+        /// How far.
+        progress: StepProgress,
+    },
+    /// A command ended.
+    Command(CommandResult),
+}

@@ -1,0 +1,55 @@
+//! Values: what the coordinator declares of a server to the agent of its rack.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{boot::BootMode, id::ServerId, mac::MacAddr, secret::Secret};
+
+/// One server that the agent is to look after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerSpec {
+    /// Its id.
+    pub id: ServerId,
+    /// Its name, for logs.
+    pub name: String,
+    /// How to reach its BMC.
+    pub bmc: BmcEndpoint,
+    /// Interfaces that may boot from the network.
+    pub macs: Vec<MacAddr>,
+    /// Firmware mode for its boots.
+    pub boot_mode: BootMode,
+}
+
+/// A BMC's address and credentials.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BmcEndpoint {
+    /// Which language it speaks.
+    pub protocol: BmcProtocol,
+    /// IP address or name.
+    pub address: String,
+    /// UDP port for IPMI (623), TCP port for Redfish (443).
+    pub port: u16,
+    /// User.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+}
+
+/// Which language a BMC speaks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "protocol")]
+pub enum BmcProtocol {
+    /// IPMI 2.0 over LAN (RMCP+).
+    Ipmi {
+        /// Cipher suite 3 (HMAC-SHA1, AES-128) or 17 (HMAC-SHA256, AES-128); none: 17, then 3.
+        cipher_suite: Option<u8>,
+    },
+    /// Redfish.
+    Redfish {
+        /// Path of the system, such as `/redfish/v1/Systems/1`; none: the only one.
+        system: Option<String>,
+        /// SHA-256 of the certificate to expect, lower-case hex; none: the system's roots, or plain HTTP by `http`.
+        certificate_sha256: Option<String>,
+        /// Speak HTTP without TLS (labs and very old BMCs).
+        http: bool,
+    },
+}

@@ -1,0 +1,143 @@
+//! Values: what a booted ramdisk is told to do, and what it answers.
+
+use serde::{Deserialize, Serialize};
+
+use crate::hardware::HardwareReport;
+
+/// One step. Steps of one ramdisk run strictly one after the other; each can be repeated without harm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub enum Step {
+    /// Look at the hardware again.
+    Inventory,
+    /// Write a whole-disk image onto the root disk and read it back.
+    WriteImage(ImageRef),
+    /// Write a configuration drive (ISO 9660 or vfat, label `config-2`) into a small partition at the disk's end.
+    WriteConfigDrive {
+        /// The file system's bytes, decompressed, at most [`CONFIG_DRIVE_BYTES_MAX`].
+        #[serde(with = "as_bytes")]
+        content: Vec<u8>,
+    },
+    /// Make the firmware boot the disk (an EFI boot entry; nothing to do for BIOS).
+    InstallBootEntry,
+    /// Remove partition tables, file system and RAID signatures at both ends of every disk.
+    EraseMetadata,
+    /// Overwrite or discard every byte of every disk, and read samples back.
+    EraseDisks,
+    /// Flush every cache to disk.
+    Sync,
+    /// Flush, then switch the power off.
+    PowerOff,
+}
+
+/// Largest configuration drive: Nova's own limit is 64 MiB.
+pub const CONFIG_DRIVE_BYTES_MAX: usize = 64 << 20;
+
+/// An image as the image service names it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ImageRef {
+    /// The image service's id.
+    pub id: String,
+    /// Format of the file.
+    pub format: ImageFormat,
+    /// Size of the file in bytes.
+    pub size_bytes: u64,
+    /// SHA-512 of the file as the image service stores it, lower-case hex.
+    pub sha512: String,
+}
+
+/// Format of an image file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageFormat {
+    /// The bytes of a disk.
+    Raw,
+    /// QEMU copy-on-write, version 2 or 3.
+    Qcow2,
+}
+
+/// What a finished step says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "output")]
+pub enum StepOutput {
+    /// Nothing more than that it is done.
+    Done,
+    /// The hardware.
+    Inventory {
+        /// What was found.
+        hardware: Box<HardwareReport>,
+    },
+    /// An image was written and its read-back agreed.
+    ImageWritten {
+        /// The disk it was written to, such as `/dev/vda`.
+        disk: String,
+        /// Bytes that were written: the extents that are not zero.
+        written_bytes: u64,
+        /// Size of the disk image in bytes.
+        virtual_bytes: u64,
+    },
+    /// Disks were erased and read back.
+    Erased {
+        /// What was done to each.
+        disks: Vec<ErasedDisk>,
+    },
+}
+
+/// What was done to one disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErasedDisk {
+    /// Device node.
+    pub name: String,
+    /// How: `metadata`, `discard`, `write_zeroes`, `overwrite`.
+    pub method: String,
+    /// Bytes covered.
+    pub erased_bytes: u64,
+    /// Bytes read back and found empty.
+    pub verified_bytes: u64,
+}
+
+/// How far a long step has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepProgress {
+    /// Bytes done.
+    pub done_bytes: u64,
+    /// Bytes to do.
+    pub total_bytes: u64,
+}
+
+/// Bytes in JSON as base64 would need a codec in the ramdisk; it is carried as hexadecimal text instead.
+mod as_bytes {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let mut text = String::with_capacity(bytes.len() * 2);
+        for byte in bytes {
+            text.push(char::from_digit((byte >> 4).into(), 16).expect("a nibble is a hex digit"));
+            text.push(char::from_digit((byte & 15).into(), 16).expect("a nibble is a hex digit"));
+        }
+        serializer.serialize_str(&text)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digits = text.as_bytes();
+        if digits.len() % 2 != 0 {
+            return Err(D::Error::custom("odd number of hex digits"));
+        }
+        let digit = |d: u8| (d as char).to_digit(16).ok_or_else(|| D::Error::custom("not a hex digit"));
+        digits.chunks_exact(2).map(|pair| Ok((digit(pair[0])? << 4 | digit(pair[1])?) as u8)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_configuration_drive_survives_json() {
+        let step = Step::WriteConfigDrive { content: vec![0, 1, 0x7f, 0xff] };
+        let text = serde_json::to_string(&step).unwrap();
+        assert!(text.contains("00017fff"), "{text}");
+        assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), step);
+    }
+}
