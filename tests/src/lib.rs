@@ -1,1 +1,3 @@
-//! tests
+//! Virtual BMCs, the virtual rack, the lab and the end-to-end stories.
+
+pub mod bmc;
