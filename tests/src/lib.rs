@@ -1,3 +1,6 @@
 //! Virtual BMCs, the virtual rack, the lab and the end-to-end stories.
 
 pub mod bmc;
+pub mod lab;
+pub mod netns;
+pub mod qemu;
