@@ -2,5 +2,6 @@
 
 pub mod listen;
 pub mod process;
+pub mod rack;
 pub mod relay;
 pub mod step;
