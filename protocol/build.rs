@@ -2,7 +2,8 @@
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
-    if std::env::var_os("CARGO_FEATURE_GRPC").is_some() {
+    #[cfg(feature = "grpc")]
+    {
         let files = protox::compile(["bms/agent/v1/agent.proto"], ["proto"])?;
         tonic_prost_build::configure().compile_fds(files)?;
     }

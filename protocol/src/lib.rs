@@ -11,11 +11,15 @@
 
 pub mod boot;
 pub mod command;
+#[cfg(feature = "grpc")]
+pub mod convert;
 pub mod hardware;
 pub mod id;
 pub mod mac;
 pub mod network;
 pub mod power;
+pub mod ramdisk;
+mod ramdisk_boot;
 pub mod report;
 pub mod secret;
 pub mod spec;

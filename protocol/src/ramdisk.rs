@@ -1,0 +1,314 @@
+//! Values: what the booted ramdisk and the agent of its rack say to each other, and the codec of it.
+//!
+//! ```text
+//!   ramdisk                                agent
+//!      | ------- Hello{token, hardware} ----> |   the token is good for one hello on one network
+//!      | <------ Welcome{session} ----------- |   or Refused{reason}, and the ramdisk switches itself off
+//!      | <------ Run{number, task} ---------- |   one task at a time
+//!      | <------ D D D ... DataEnd{sha256} -- |   for tasks that carry bytes
+//!      | ------- Progress ... Finished -----> |
+//! ```
+//!
+//! A frame is one kind byte, a big-endian u32 length, and that many bytes: kind `J` holds one JSON message, kind `D`
+//! holds a big-endian u64 offset and bytes. The connection is TLS 1.3 with the agent's certificate pinned, so frames
+//! carry no checksum of their own; the digest in `DataEnd` is for what the *disk* holds when it is read back.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    hardware::HardwareReport,
+    id::RamdiskSessionId,
+    step::{StepOutput, StepProgress},
+};
+
+pub use crate::ramdisk_boot::{BootArguments, InvalidBootArguments};
+
+/// Longest JSON message. A hardware report of a server with hundreds of disks stays far below.
+pub const CONTROL_BYTES_MAX: usize = 1 << 20;
+/// Most data bytes in one `D` frame.
+pub const DATA_BYTES_MAX: usize = 1 << 20;
+/// Bytes before the payload: kind and length.
+pub const HEADER_BYTES: usize = 5;
+const OFFSET_BYTES: usize = 8;
+/// Longest frame, header included.
+pub const FRAME_BYTES_MAX: usize = HEADER_BYTES + OFFSET_BYTES + DATA_BYTES_MAX;
+
+const KIND_CONTROL: u8 = b'J';
+const KIND_DATA: u8 = b'D';
+
+/// What the ramdisk says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "say")]
+pub enum FromRamdisk {
+    /// First message of a connection.
+    Hello {
+        /// The one-use token of the kernel command line, hex.
+        token: String,
+        /// What was found.
+        hardware: Box<HardwareReport>,
+    },
+    /// The running task moved on; at most one a second is sent.
+    Progress {
+        /// Which task.
+        number: u32,
+        /// How far.
+        progress: StepProgress,
+    },
+    /// The task ended.
+    Finished {
+        /// Which task.
+        number: u32,
+        /// How it ended; the text is for a person.
+        outcome: Result<StepOutput, String>,
+    },
+}
+
+/// What the agent says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "say")]
+pub enum FromAgent {
+    /// The hello was accepted.
+    Welcome {
+        /// The name of this run.
+        session: RamdiskSessionId,
+    },
+    /// The hello was not accepted; switch off.
+    Refused {
+        /// Why, for the console.
+        reason: String,
+    },
+    /// Do a task.
+    Run {
+        /// Its number, to be repeated in the answers.
+        number: u32,
+        /// What to do.
+        task: Task,
+    },
+    /// No more data frames for the running task.
+    DataEnd {
+        /// SHA-256 over all data bytes in the order sent, lower-case hex; empty when the agent gave up.
+        sha256: String,
+    },
+}
+
+/// A step as the ramdisk gets it: bytes follow as data frames instead of standing in the message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "task")]
+pub enum Task {
+    /// Look at the hardware again.
+    Inventory,
+    /// Write the extents that follow, in rising order, to the root disk; everything between them reads as zero after.
+    WriteImage {
+        /// Size of the disk image.
+        virtual_bytes: u64,
+    },
+    /// Write the bytes that follow, offsets from 0, into a partition `config-2` at the end of the root disk.
+    WriteConfigDrive {
+        /// How many.
+        bytes: u64,
+    },
+    /// Put the disk first into the firmware's boot order.
+    InstallBootEntry,
+    /// Zero both ends of every disk and partition.
+    EraseMetadata,
+    /// Zero every disk.
+    EraseDisks,
+    /// Flush.
+    Sync,
+    /// Flush, answer, and switch off.
+    PowerOff,
+}
+
+/// One frame.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A JSON message, not yet parsed.
+    Control(Vec<u8>),
+    /// Bytes for a place on a disk.
+    Data {
+        /// Where.
+        offset: u64,
+        /// What.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Why bytes are not a frame or a message.
+#[derive(Debug, thiserror::Error)]
+pub enum FrameError {
+    /// A kind byte that means nothing here: not our peer, or out of step.
+    #[error("frame kind {0:#04x} is neither J nor D; the peer does not speak this protocol")]
+    Kind(u8),
+    /// A length outside the bounds.
+    #[error("frame of kind {kind:?} says {length} bytes; allowed are {min} to {max}")]
+    Length {
+        /// `J` or `D`.
+        kind: char,
+        /// What it says.
+        length: usize,
+        /// Least.
+        min: usize,
+        /// Most.
+        max: usize,
+    },
+    /// Not the JSON that is expected here.
+    #[error("message is not understood")]
+    Message(#[from] serde_json::Error),
+}
+
+impl Frame {
+    /// Reads the message of a control frame.
+    pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FrameError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}
+
+/// The bytes of a control frame.
+pub fn encode_control<T: Serialize>(message: &T) -> Result<Vec<u8>, FrameError> {
+    let mut out = vec![KIND_CONTROL, 0, 0, 0, 0];
+    serde_json::to_writer(&mut out, message)?;
+    let length = out.len() - HEADER_BYTES;
+    check_length(KIND_CONTROL, length)?;
+    out[1..HEADER_BYTES].copy_from_slice(&(length as u32).to_be_bytes());
+    Ok(out)
+}
+
+/// The bytes of a data frame. At most [`DATA_BYTES_MAX`] bytes, and at least one.
+pub fn encode_data(offset: u64, bytes: &[u8]) -> Result<Vec<u8>, FrameError> {
+    let length = OFFSET_BYTES + bytes.len();
+    check_length(KIND_DATA, length)?;
+    let mut out = Vec::with_capacity(HEADER_BYTES + length);
+    out.push(KIND_DATA);
+    out.extend_from_slice(&(length as u32).to_be_bytes());
+    out.extend_from_slice(&offset.to_be_bytes());
+    out.extend_from_slice(bytes);
+    Ok(out)
+}
+
+fn check_length(kind: u8, length: usize) -> Result<(), FrameError> {
+    let (min, max) = match kind {
+        KIND_CONTROL => (1, CONTROL_BYTES_MAX),
+        KIND_DATA => (OFFSET_BYTES + 1, OFFSET_BYTES + DATA_BYTES_MAX),
+        other => return Err(FrameError::Kind(other)),
+    };
+    if (min..=max).contains(&length) {
+        Ok(())
+    } else {
+        Err(FrameError::Length { kind: kind as char, length, min, max })
+    }
+}
+
+/// Turns received bytes into frames. Holds at most one frame and what was received with it.
+#[derive(Debug, Default)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    start: usize,
+}
+
+impl Decoder {
+    /// Takes received bytes.
+    pub fn push(&mut self, bytes: &[u8]) {
+        if self.start > 0 {
+            self.buffer.drain(..self.start);
+            self.start = 0;
+        }
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame, or none until more bytes are pushed. After an error the connection is of no more use.
+    pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
+        let pending = &self.buffer[self.start..];
+        let Some((header, rest)) = pending.split_first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let [kind, length @ ..] = *header;
+        let length = u32::from_be_bytes(length) as usize;
+        check_length(kind, length)?;
+        let Some(payload) = rest.get(..length) else { return Ok(None) };
+        let frame = match payload.split_first_chunk::<OFFSET_BYTES>() {
+            Some((offset, bytes)) if kind == KIND_DATA => {
+                Frame::Data { offset: u64::from_be_bytes(*offset), bytes: bytes.to_vec() }
+            }
+            _ => Frame::Control(payload.to_vec()),
+        };
+        self.start += HEADER_BYTES + length;
+        Ok(Some(frame))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frames() -> impl Strategy<Value = Vec<Frame>> {
+        let data = (any::<u64>(), prop::collection::vec(any::<u8>(), 1..300))
+            .prop_map(|(offset, bytes)| Frame::Data { offset, bytes });
+        let control =
+            "[a-z]{0,40}".prop_map(|text| Frame::Control(serde_json::to_vec(&text).expect("a text is JSON")));
+        prop::collection::vec(prop_oneof![data, control], 0..8)
+    }
+
+    proptest! {
+        #[test]
+        fn frames_survive_any_split(frames in frames(), cut in 1usize..64) {
+            let mut wire = Vec::new();
+            for frame in &frames {
+                match frame {
+                    Frame::Control(text) => {
+                        let text: String = serde_json::from_slice(text).unwrap();
+                        wire.extend(encode_control(&text).unwrap());
+                    }
+                    Frame::Data { offset, bytes } => wire.extend(encode_data(*offset, bytes).unwrap()),
+                }
+            }
+            let mut decoder = Decoder::default();
+            let mut seen = Vec::new();
+            for piece in wire.chunks(cut) {
+                decoder.push(piece);
+                while let Some(frame) = decoder.next_frame().unwrap() {
+                    seen.push(frame);
+                }
+            }
+            prop_assert_eq!(seen, frames);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut decoder = Decoder::default();
+            decoder.push(&bytes);
+            while let Ok(Some(frame)) = decoder.next_frame() {
+                if let Frame::Control(text) = frame {
+                    let _ = Frame::parse::<FromRamdisk>(&text);
+                    let _ = Frame::parse::<FromAgent>(&text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_are_bounded() {
+        let check = |kind: u8, length: usize, good: bool| {
+            let mut decoder = Decoder::default();
+            decoder.push(&[&[kind][..], &(length as u32).to_be_bytes()].concat());
+            assert_eq!(decoder.next_frame().is_ok(), good, "{kind} {length}");
+        };
+        check(b'J', 1, true);
+        check(b'J', 0, false);
+        check(b'J', CONTROL_BYTES_MAX, true);
+        check(b'J', CONTROL_BYTES_MAX + 1, false);
+        check(b'D', 8, false);
+        check(b'D', 9, true);
+        check(b'D', DATA_BYTES_MAX + 8, true);
+        check(b'D', DATA_BYTES_MAX + 9, false);
+        check(b'X', 9, false);
+    }
+
+    #[test]
+    fn messages_keep_their_bytes() {
+        let run = FromAgent::Run { number: 7, task: Task::WriteImage { virtual_bytes: 1 << 26 } };
+        let wire = encode_control(&run).unwrap();
+        let text = br#"{"say":"run","number":7,"task":{"task":"write_image","virtual_bytes":67108864}}"#;
+        assert_eq!(&wire[HEADER_BYTES..], text, "{}", String::from_utf8_lossy(&wire));
+        assert_eq!(encode_data(258, b"ab").unwrap(), b"D\0\0\0\x0a\0\0\0\0\0\0\x01\x02ab");
+    }
+}
