@@ -1,0 +1,134 @@
+//! Values: commands and their results to and from the wire.
+
+use super::{InvalidMessage, known, parse, present, server, unspecified};
+use crate::{
+    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    grpc as wire,
+    power::PowerOffHow,
+    step::StepOutput,
+};
+
+impl From<Command> for wire::Command {
+    fn from(command: Command) -> Self {
+        use wire::command::Action as Wire;
+        let action = match command.action {
+            Action::PowerOn { boot } => Wire::PowerOn(wire::PowerOn { boot: Some(boot.into()) }),
+            Action::PowerOff { how } => Wire::PowerOff(wire::PowerOff { soft: how == PowerOffHow::Soft }),
+            Action::Reset { boot } => Wire::Reset(wire::Reset { boot: Some(boot.into()) }),
+            Action::ReadIdentity => Wire::ReadIdentity(wire::ReadIdentity {}),
+            Action::EndBoot => Wire::EndBoot(wire::EndBoot {}),
+            Action::RunStep { session, step } => {
+                Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
+            }
+        };
+        Self { id: command.id.to_string(), server: command.server.to_string(), action: Some(action) }
+    }
+}
+
+impl TryFrom<wire::Command> for Command {
+    type Error = InvalidMessage;
+    fn try_from(command: wire::Command) -> Result<Self, InvalidMessage> {
+        use wire::command::Action as Wire;
+        let action = match present("Command.action", command.action)? {
+            Wire::PowerOn(on) => Action::PowerOn { boot: present("PowerOn.boot", on.boot)?.try_into()? },
+            Wire::PowerOff(wire::PowerOff { soft }) => {
+                Action::PowerOff { how: if soft { PowerOffHow::Soft } else { PowerOffHow::Hard } }
+            }
+            Wire::Reset(reset) => Action::Reset { boot: present("Reset.boot", reset.boot)?.try_into()? },
+            Wire::ReadIdentity(wire::ReadIdentity {}) => Action::ReadIdentity,
+            Wire::EndBoot(wire::EndBoot {}) => Action::EndBoot,
+            Wire::RunStep(run) => Action::RunStep {
+                session: parse("RunStep.session", &run.session)?,
+                step: present("RunStep.step", run.step)?.try_into()?,
+            },
+        };
+        Ok(Self {
+            id: parse("Command.id", &command.id)?,
+            server: server("Command.server", &command.server)?,
+            action,
+        })
+    }
+}
+
+impl From<CommandResult> for wire::CommandResult {
+    fn from(result: CommandResult) -> Self {
+        use wire::command_result::Outcome;
+        let outcome = match result.outcome {
+            Ok(Success::Done) => Outcome::Done(wire::Done {}),
+            Ok(Success::Identity(identity)) => Outcome::Identity(identity.into()),
+            Ok(Success::Step(StepOutput::Done)) => Outcome::StepDone(wire::Done {}),
+            Ok(Success::Step(StepOutput::Inventory { hardware })) => Outcome::Inventory((*hardware).into()),
+            Ok(Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })) => {
+                Outcome::ImageWritten(wire::ImageWritten { disk, written_bytes, virtual_bytes })
+            }
+            Ok(Success::Step(StepOutput::Erased { disks })) => {
+                Outcome::Erased(wire::Erased { disks: disks.into_iter().map(Into::into).collect() })
+            }
+            Err(failure) => Outcome::Failure(failure.into()),
+        };
+        Self { command: result.command.to_string(), outcome: Some(outcome) }
+    }
+}
+
+impl TryFrom<wire::CommandResult> for CommandResult {
+    type Error = InvalidMessage;
+    fn try_from(result: wire::CommandResult) -> Result<Self, InvalidMessage> {
+        use wire::command_result::Outcome;
+        let outcome = match present("CommandResult.outcome", result.outcome)? {
+            Outcome::Done(wire::Done {}) => Ok(Success::Done),
+            Outcome::Identity(identity) => Ok(Success::Identity(identity.into())),
+            Outcome::StepDone(wire::Done {}) => Ok(Success::Step(StepOutput::Done)),
+            Outcome::Inventory(hardware) => {
+                Ok(Success::Step(StepOutput::Inventory { hardware: Box::new(hardware.try_into()?) }))
+            }
+            Outcome::ImageWritten(wire::ImageWritten { disk, written_bytes, virtual_bytes }) => {
+                Ok(Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes }))
+            }
+            Outcome::Erased(erased) => Ok(Success::Step(StepOutput::Erased {
+                disks: erased.disks.into_iter().map(Into::into).collect(),
+            })),
+            Outcome::Failure(failure) => Err(failure.try_into()?),
+        };
+        Ok(Self { command: parse("CommandResult.command", &result.command)?, outcome })
+    }
+}
+
+impl From<Failure> for wire::Failure {
+    fn from(failure: Failure) -> Self {
+        use wire::failure::Kind;
+        let kind = match failure.kind {
+            FailureKind::UnknownServer => Kind::UnknownServer,
+            FailureKind::BmcUnreachable => Kind::BmcUnreachable,
+            FailureKind::BmcCredentials => Kind::BmcCredentials,
+            FailureKind::BmcRefused => Kind::BmcRefused,
+            FailureKind::NotConfirmed => Kind::NotConfirmed,
+            FailureKind::NoRamdisk => Kind::NoRamdisk,
+            FailureKind::ImageUnavailable => Kind::ImageUnavailable,
+            FailureKind::ImageCorrupt => Kind::ImageCorrupt,
+            FailureKind::StepFailed => Kind::StepFailed,
+            FailureKind::Interrupted => Kind::Interrupted,
+        };
+        Self { kind: kind.into(), message: failure.message }
+    }
+}
+
+impl TryFrom<wire::Failure> for Failure {
+    type Error = InvalidMessage;
+    fn try_from(failure: wire::Failure) -> Result<Self, InvalidMessage> {
+        use wire::failure::Kind;
+        let kind = match known("Failure.kind", failure.kind)? {
+            Kind::Unspecified => return Err(unspecified("Failure.kind")),
+            Kind::UnknownServer => FailureKind::UnknownServer,
+            Kind::BmcUnreachable => FailureKind::BmcUnreachable,
+            Kind::BmcCredentials => FailureKind::BmcCredentials,
+            Kind::BmcRefused => FailureKind::BmcRefused,
+            Kind::NotConfirmed => FailureKind::NotConfirmed,
+            Kind::NoRamdisk => FailureKind::NoRamdisk,
+            Kind::ImageUnavailable => FailureKind::ImageUnavailable,
+            Kind::ImageCorrupt => FailureKind::ImageCorrupt,
+            Kind::StepFailed => FailureKind::StepFailed,
+            Kind::Interrupted => FailureKind::Interrupted,
+        };
+        Ok(Self { kind, message: failure.message })
+    }
+}

@@ -1,0 +1,93 @@
+//! Values: hardware reports and BMC identities to and from the wire.
+
+use super::{InvalidMessage, boot::boot_mode, parse};
+use crate::{
+    grpc as wire,
+    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Nic, SystemIdentity},
+};
+
+impl From<HardwareReport> for wire::Hardware {
+    fn from(hardware: HardwareReport) -> Self {
+        let HardwareReport { system, boot_mode, cpu, memory_mib, disks, nics } = hardware;
+        Self {
+            manufacturer: system.manufacturer,
+            product: system.product,
+            serial: system.serial,
+            boot_mode: wire::BootMode::from(boot_mode).into(),
+            cpu_count: cpu.count,
+            cpu_architecture: cpu.architecture,
+            cpu_model: cpu.model,
+            cpu_flags: cpu.flags,
+            memory_mib,
+            disks: disks.into_iter().map(Into::into).collect(),
+            nics: nics.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::Hardware> for HardwareReport {
+    type Error = InvalidMessage;
+    fn try_from(hardware: wire::Hardware) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            system: SystemIdentity {
+                manufacturer: hardware.manufacturer,
+                product: hardware.product,
+                serial: hardware.serial,
+            },
+            boot_mode: boot_mode("Hardware.boot_mode", hardware.boot_mode)?,
+            cpu: Cpu {
+                count: hardware.cpu_count,
+                architecture: hardware.cpu_architecture,
+                model: hardware.cpu_model,
+                flags: hardware.cpu_flags,
+            },
+            memory_mib: hardware.memory_mib,
+            disks: hardware.disks.into_iter().map(Into::into).collect(),
+            nics: hardware.nics.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<Disk> for wire::Disk {
+    fn from(disk: Disk) -> Self {
+        let Disk { name, size_bytes, rotational, model, serial, wwn } = disk;
+        Self { name, size_bytes, rotational, model, serial, wwn }
+    }
+}
+
+impl From<wire::Disk> for Disk {
+    fn from(disk: wire::Disk) -> Self {
+        let wire::Disk { name, size_bytes, rotational, model, serial, wwn } = disk;
+        Self { name, size_bytes, rotational, model, serial, wwn }
+    }
+}
+
+impl From<Nic> for wire::Nic {
+    fn from(nic: Nic) -> Self {
+        let Nic { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted } = nic;
+        Self { name, mac: mac.to_string(), ipv4, carrier, speed_mbps, driver, vendor, product, booted }
+    }
+}
+
+impl TryFrom<wire::Nic> for Nic {
+    type Error = InvalidMessage;
+    fn try_from(nic: wire::Nic) -> Result<Self, InvalidMessage> {
+        let wire::Nic { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted } = nic;
+        let mac = parse("Nic.mac", &mac)?;
+        Ok(Self { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted })
+    }
+}
+
+impl From<BmcIdentity> for wire::BmcIdentity {
+    fn from(identity: BmcIdentity) -> Self {
+        let BmcIdentity { manufacturer, product, firmware, guid } = identity;
+        Self { manufacturer, product, firmware, guid }
+    }
+}
+
+impl From<wire::BmcIdentity> for BmcIdentity {
+    fn from(identity: wire::BmcIdentity) -> Self {
+        let wire::BmcIdentity { manufacturer, product, firmware, guid } = identity;
+        Self { manufacturer, product, firmware, guid }
+    }
+}

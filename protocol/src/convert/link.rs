@@ -1,0 +1,134 @@
+//! Values: the messages of the stream itself: who speaks, what is acknowledged, which servers to look after.
+
+use super::{InvalidMessage, parse, present, server};
+use crate::{
+    command::Command,
+    grpc as wire,
+    id::{AgentBootId, RackId, ServerId},
+    report::Report,
+    spec::ServerSpec,
+};
+
+/// What an agent sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromAgent {
+    /// Its first message on a stream.
+    Hello(Hello),
+    /// Something it saw.
+    Report(Report),
+}
+
+/// Who the agent is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hello {
+    /// Its rack; its certificate must name the same.
+    pub rack: RackId,
+    /// This run of the agent.
+    pub agent_boot_id: AgentBootId,
+    /// Its version, for people.
+    pub version: String,
+    /// Number of the oldest report that it still keeps; 0 when it keeps none.
+    pub oldest_unacknowledged: u64,
+}
+
+/// What a coordinator sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ToAgent {
+    /// Its first message on a stream.
+    Welcome {
+        /// Its name, for logs.
+        coordinator: String,
+        /// Every report up to this number is stored.
+        acknowledged: u64,
+    },
+    /// Servers to look after.
+    Declare(Declaration),
+    /// Something to do.
+    Command(Command),
+    /// Every report up to this number is stored; the agent may forget them.
+    Acknowledge {
+        /// The number.
+        seq: u64,
+    },
+}
+
+/// Servers to look after.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Declaration {
+    /// New and changed ones.
+    pub servers: Vec<ServerSpec>,
+    /// Those to forget.
+    pub forget: Vec<ServerId>,
+    /// Whether every server that is not listed is to be forgotten.
+    pub complete: bool,
+}
+
+impl From<FromAgent> for wire::AgentMessage {
+    fn from(message: FromAgent) -> Self {
+        use wire::agent_message::Message;
+        let message = match message {
+            FromAgent::Hello(hello) => Message::Hello(wire::Hello {
+                rack: hello.rack.into(),
+                agent_boot_id: hello.agent_boot_id.to_string(),
+                version: hello.version,
+                oldest_unacknowledged: hello.oldest_unacknowledged,
+            }),
+            FromAgent::Report(report) => Message::Report(report.into()),
+        };
+        Self { message: Some(message) }
+    }
+}
+
+impl TryFrom<wire::AgentMessage> for FromAgent {
+    type Error = InvalidMessage;
+    fn try_from(message: wire::AgentMessage) -> Result<Self, InvalidMessage> {
+        use wire::agent_message::Message;
+        match present("AgentMessage.message", message.message)? {
+            Message::Hello(hello) => Ok(Self::Hello(Hello {
+                rack: parse("Hello.rack", &hello.rack)?,
+                agent_boot_id: parse("Hello.agent_boot_id", &hello.agent_boot_id)?,
+                version: hello.version,
+                oldest_unacknowledged: hello.oldest_unacknowledged,
+            })),
+            Message::Report(report) => Ok(Self::Report(report.try_into()?)),
+        }
+    }
+}
+
+impl From<ToAgent> for wire::CoordinatorMessage {
+    fn from(message: ToAgent) -> Self {
+        use wire::coordinator_message::Message;
+        let message = match message {
+            ToAgent::Welcome { coordinator, acknowledged } => {
+                Message::Welcome(wire::Welcome { coordinator, acknowledged })
+            }
+            ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
+                servers: declaration.servers.into_iter().map(Into::into).collect(),
+                forget: declaration.forget.iter().map(ToString::to_string).collect(),
+                complete: declaration.complete,
+            }),
+            ToAgent::Command(command) => Message::Command(command.into()),
+            ToAgent::Acknowledge { seq } => Message::Acknowledge(wire::Acknowledge { seq }),
+        };
+        Self { message: Some(message) }
+    }
+}
+
+impl TryFrom<wire::CoordinatorMessage> for ToAgent {
+    type Error = InvalidMessage;
+    fn try_from(message: wire::CoordinatorMessage) -> Result<Self, InvalidMessage> {
+        use wire::coordinator_message::Message;
+        match present("CoordinatorMessage.message", message.message)? {
+            Message::Welcome(wire::Welcome { coordinator, acknowledged }) => {
+                Ok(Self::Welcome { coordinator, acknowledged })
+            }
+            Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {
+                servers: servers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+                forget: forget.iter().map(|id| server("Declare.forget", id)).collect::<Result<_, _>>()?,
+                complete,
+            })),
+            Message::Command(command) => Ok(Self::Command(command.try_into()?)),
+            Message::Acknowledge(wire::Acknowledge { seq }) => Ok(Self::Acknowledge { seq }),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! Values: reports to and from the wire.
+
+use super::{
+    InvalidMessage,
+    boot::{boot_network, boot_purpose},
+    known, parse, present, server, step, unspecified,
+};
+use crate::{
+    grpc as wire,
+    power::{PowerCause, PowerReading},
+    report::{Report, ReportBody},
+};
+
+impl From<Report> for wire::Report {
+    fn from(report: Report) -> Self {
+        use wire::report::Body;
+        let body = match report.body {
+            ReportBody::Power { reading, cause } => Body::Power(power(reading, cause)),
+            ReportBody::Boot(progress) => Body::Boot(progress.into()),
+            ReportBody::BootRefused { network, reason } => Body::BootRefused(wire::BootRefused {
+                network: wire::BootNetwork::from(network).into(),
+                reason,
+            }),
+            ReportBody::RamdiskReady { session, purpose, network, hardware } => {
+                Body::RamdiskReady(wire::RamdiskReady {
+                    session: session.to_string(),
+                    purpose: wire::BootPurpose::from(purpose).into(),
+                    network: wire::BootNetwork::from(network).into(),
+                    hardware: Some((*hardware).into()),
+                })
+            }
+            ReportBody::RamdiskGone { session, reason } => {
+                Body::RamdiskGone(wire::RamdiskGone { session: session.to_string(), reason })
+            }
+            ReportBody::StepProgress { command, progress } => Body::StepProgress(wire::StepProgress {
+                command: command.to_string(),
+                done_bytes: progress.done_bytes,
+                total_bytes: progress.total_bytes,
+            }),
+            ReportBody::Command(result) => Body::Command(result.into()),
+        };
+        Self { seq: report.seq, at_us: report.at_us, server: report.server.to_string(), body: Some(body) }
+    }
+}
+
+impl TryFrom<wire::Report> for Report {
+    type Error = InvalidMessage;
+    fn try_from(report: wire::Report) -> Result<Self, InvalidMessage> {
+        use wire::report::Body;
+        let body = match present("Report.body", report.body)? {
+            Body::Power(power) => power_body(power)?,
+            Body::Boot(progress) => ReportBody::Boot(progress.try_into()?),
+            Body::BootRefused(wire::BootRefused { network, reason }) => {
+                ReportBody::BootRefused { network: boot_network("BootRefused.network", network)?, reason }
+            }
+            Body::RamdiskReady(ready) => ReportBody::RamdiskReady {
+                session: parse("RamdiskReady.session", &ready.session)?,
+                purpose: boot_purpose("RamdiskReady.purpose", ready.purpose)?,
+                network: boot_network("RamdiskReady.network", ready.network)?,
+                hardware: Box::new(present("RamdiskReady.hardware", ready.hardware)?.try_into()?),
+            },
+            Body::RamdiskGone(wire::RamdiskGone { session, reason }) => {
+                ReportBody::RamdiskGone { session: parse("RamdiskGone.session", &session)?, reason }
+            }
+            Body::StepProgress(wire::StepProgress { command, done_bytes, total_bytes }) => {
+                ReportBody::StepProgress {
+                    command: parse("StepProgress.command", &command)?,
+                    progress: step::progress(done_bytes, total_bytes),
+                }
+            }
+            Body::Command(result) => ReportBody::Command(result.try_into()?),
+        };
+        if report.seq == 0 {
+            return Err(InvalidMessage::new("Report.seq", "is 0; reports are numbered from 1"));
+        }
+        Ok(Self {
+            seq: report.seq,
+            at_us: report.at_us,
+            server: server("Report.server", &report.server)?,
+            body,
+        })
+    }
+}
+
+fn power(reading: PowerReading, cause: PowerCause) -> wire::Power {
+    use wire::power::{Cause, State};
+    let (state, reason) = match reading {
+        PowerReading::On => (State::On, String::new()),
+        PowerReading::Off => (State::Off, String::new()),
+        PowerReading::Unreachable { reason } => (State::Unreachable, reason),
+    };
+    let cause = match cause {
+        PowerCause::Commanded => Cause::Commanded,
+        PowerCause::Unasked => Cause::Unasked,
+        PowerCause::First => Cause::First,
+    };
+    wire::Power { state: state.into(), reason, cause: cause.into() }
+}
+
+fn power_body(power: wire::Power) -> Result<ReportBody, InvalidMessage> {
+    use wire::power::{Cause, State};
+    let reading = match known("Power.state", power.state)? {
+        State::Unspecified => return Err(unspecified("Power.state")),
+        State::On => PowerReading::On,
+        State::Off => PowerReading::Off,
+        State::Unreachable => PowerReading::Unreachable { reason: power.reason },
+    };
+    let cause = match known("Power.cause", power.cause)? {
+        Cause::Unspecified => return Err(unspecified("Power.cause")),
+        Cause::Commanded => PowerCause::Commanded,
+        Cause::Unasked => PowerCause::Unasked,
+        Cause::First => PowerCause::First,
+    };
+    Ok(ReportBody::Power { reading, cause })
+}

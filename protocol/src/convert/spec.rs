@@ -1,0 +1,85 @@
+//! Values: declared servers to and from the wire.
+
+use super::{InvalidMessage, boot::boot_mode, parse, present, server};
+use crate::{
+    grpc as wire,
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+};
+
+impl From<ServerSpec> for wire::ServerSpec {
+    fn from(spec: ServerSpec) -> Self {
+        Self {
+            id: spec.id.to_string(),
+            name: spec.name,
+            bmc: Some(spec.bmc.into()),
+            macs: spec.macs.iter().map(ToString::to_string).collect(),
+            boot_mode: wire::BootMode::from(spec.boot_mode).into(),
+        }
+    }
+}
+
+impl TryFrom<wire::ServerSpec> for ServerSpec {
+    type Error = InvalidMessage;
+    fn try_from(spec: wire::ServerSpec) -> Result<Self, InvalidMessage> {
+        Ok(Self {
+            id: server("ServerSpec.id", &spec.id)?,
+            name: spec.name,
+            bmc: present("ServerSpec.bmc", spec.bmc)?.try_into()?,
+            macs: spec.macs.iter().map(|mac| parse("ServerSpec.macs", mac)).collect::<Result<_, _>>()?,
+            boot_mode: boot_mode("ServerSpec.boot_mode", spec.boot_mode)?,
+        })
+    }
+}
+
+impl From<BmcEndpoint> for wire::BmcEndpoint {
+    fn from(bmc: BmcEndpoint) -> Self {
+        use wire::bmc_endpoint::Protocol;
+        let protocol = match bmc.protocol {
+            BmcProtocol::Ipmi { cipher_suite } => {
+                Protocol::Ipmi(wire::Ipmi { cipher_suite: cipher_suite.map(Into::into) })
+            }
+            BmcProtocol::Redfish { system, certificate_sha256, http } => {
+                Protocol::Redfish(wire::Redfish { system, certificate_sha256, http })
+            }
+        };
+        Self {
+            address: bmc.address,
+            port: bmc.port.into(),
+            username: bmc.username,
+            password: bmc.password.reveal().to_owned(),
+            protocol: Some(protocol),
+        }
+    }
+}
+
+impl TryFrom<wire::BmcEndpoint> for BmcEndpoint {
+    type Error = InvalidMessage;
+    fn try_from(bmc: wire::BmcEndpoint) -> Result<Self, InvalidMessage> {
+        use wire::bmc_endpoint::Protocol;
+        // First of all, so that the text is cleared from memory whatever else is wrong.
+        let password = Secret::new(bmc.password);
+        let protocol = match present("BmcEndpoint.protocol", bmc.protocol)? {
+            Protocol::Ipmi(wire::Ipmi { cipher_suite }) => BmcProtocol::Ipmi {
+                cipher_suite: cipher_suite.map(u8::try_from).transpose().map_err(|_| {
+                    InvalidMessage::new("Ipmi.cipher_suite", format!("is {cipher_suite:?}, above 255"))
+                })?,
+            },
+            Protocol::Redfish(wire::Redfish { system, certificate_sha256, http }) => {
+                BmcProtocol::Redfish { system, certificate_sha256, http }
+            }
+        };
+        let port = u16::try_from(bmc.port)
+            .map_err(|_| InvalidMessage::new("BmcEndpoint.port", format!("is {}, above 65535", bmc.port)))?;
+        Ok(Self { protocol, address: bmc.address, port, username: bmc.username, password })
+    }
+}
+
+/// Hides the password: generated messages are printed by whoever traces a stream.
+impl std::fmt::Debug for wire::BmcEndpoint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut shown = f.debug_struct("BmcEndpoint");
+        shown.field("address", &self.address).field("port", &self.port).field("username", &self.username);
+        shown.finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,449 @@
+//! Values for the tests of the wire: random ones, and the fixed ones whose bytes are kept.
+
+use proptest::{collection::vec, option, prelude::*};
+use protocol::{
+    boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
+    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    convert::{Declaration, FromAgent, Hello, ToAgent},
+    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Nic, SystemIdentity},
+    id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
+    mac::MacAddr,
+    network::BootNetwork,
+    power::{PowerCause, PowerOffHow, PowerReading},
+    report::{Report, ReportBody},
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+    step::{ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+};
+use uuid::Uuid;
+
+fn uuid() -> impl Strategy<Value = Uuid> {
+    any::<u128>().prop_map(Uuid::from_u128)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    "[ -~äß√]{0,12}"
+}
+
+fn mac() -> impl Strategy<Value = MacAddr> {
+    any::<[u8; 6]>().prop_map(MacAddr)
+}
+
+fn mode() -> impl Strategy<Value = BootMode> {
+    prop_oneof![Just(BootMode::Bios), Just(BootMode::Uefi)]
+}
+
+fn network() -> impl Strategy<Value = BootNetwork> {
+    prop_oneof![Just(BootNetwork::Provisioning), Just(BootNetwork::Cleaning)]
+}
+
+fn purpose() -> impl Strategy<Value = BootPurpose> {
+    prop_oneof![
+        Just(BootPurpose::Inspect),
+        Just(BootPurpose::Clean),
+        Just(BootPurpose::Deploy),
+        Just(BootPurpose::Rescue)
+    ]
+}
+
+fn boot() -> impl Strategy<Value = Boot> {
+    prop_oneof![
+        Just(Boot::Disk),
+        (purpose(), network()).prop_map(|(purpose, network)| Boot::Network(BootPlan { purpose, network }))
+    ]
+}
+
+fn stage() -> impl Strategy<Value = BootStage> {
+    prop_oneof![
+        Just(BootStage::DhcpDiscover),
+        Just(BootStage::DhcpAck),
+        Just(BootStage::Loader),
+        Just(BootStage::Script),
+        Just(BootStage::Kernel),
+        Just(BootStage::Initrd)
+    ]
+}
+
+fn hardware() -> impl Strategy<Value = HardwareReport> {
+    let disk = (text(), any::<u64>(), any::<bool>(), text(), text(), text()).prop_map(
+        |(name, size_bytes, rotational, model, serial, wwn)| Disk {
+            name,
+            size_bytes,
+            rotational,
+            model,
+            serial,
+            wwn,
+        },
+    );
+    let nic = (text(), mac(), text(), any::<bool>(), any::<u32>(), text(), text(), text(), any::<bool>())
+        .prop_map(|(name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted)| Nic {
+            name,
+            mac,
+            ipv4,
+            carrier,
+            speed_mbps,
+            driver,
+            vendor,
+            product,
+            booted,
+        });
+    let system = (text(), text(), text()).prop_map(|(manufacturer, product, serial)| SystemIdentity {
+        manufacturer,
+        product,
+        serial,
+    });
+    let cpu = (any::<u32>(), text(), text(), vec(text(), 0..3))
+        .prop_map(|(count, architecture, model, flags)| Cpu { count, architecture, model, flags });
+    (system, mode(), cpu, any::<u64>(), vec(disk, 0..3), vec(nic, 0..3)).prop_map(
+        |(system, boot_mode, cpu, memory_mib, disks, nics)| HardwareReport {
+            system,
+            boot_mode,
+            cpu,
+            memory_mib,
+            disks,
+            nics,
+        },
+    )
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let format = prop_oneof![Just(ImageFormat::Raw), Just(ImageFormat::Qcow2)];
+    prop_oneof![
+        Just(Step::Inventory),
+        (text(), format, any::<u64>(), text()).prop_map(|(id, format, size_bytes, sha512)| Step::WriteImage(
+            ImageRef { id, format, size_bytes, sha512 }
+        )),
+        vec(any::<u8>(), 0..64).prop_map(|content| Step::WriteConfigDrive { content }),
+        Just(Step::InstallBootEntry),
+        Just(Step::EraseMetadata),
+        Just(Step::EraseDisks),
+        Just(Step::Sync),
+        Just(Step::PowerOff),
+    ]
+}
+
+fn command() -> impl Strategy<Value = Command> {
+    let action = prop_oneof![
+        boot().prop_map(|boot| Action::PowerOn { boot }),
+        Just(Action::PowerOff { how: PowerOffHow::Hard }),
+        Just(Action::PowerOff { how: PowerOffHow::Soft }),
+        boot().prop_map(|boot| Action::Reset { boot }),
+        Just(Action::ReadIdentity),
+        Just(Action::EndBoot),
+        (uuid(), step())
+            .prop_map(|(session, step)| Action::RunStep { session: RamdiskSessionId(session), step }),
+    ];
+    (uuid(), uuid(), action).prop_map(|(id, server, action)| Command {
+        id: CommandId(id),
+        server: ServerId(server),
+        action,
+    })
+}
+
+fn result() -> impl Strategy<Value = CommandResult> {
+    let erased = (text(), text(), any::<u64>(), any::<u64>()).prop_map(
+        |(name, method, erased_bytes, verified_bytes)| ErasedDisk {
+            name,
+            method,
+            erased_bytes,
+            verified_bytes,
+        },
+    );
+    let success = prop_oneof![
+        Just(Success::Done),
+        (text(), text(), text(), text()).prop_map(|(manufacturer, product, firmware, guid)| {
+            Success::Identity(BmcIdentity { manufacturer, product, firmware, guid })
+        }),
+        Just(Success::Step(StepOutput::Done)),
+        hardware().prop_map(|hardware| Success::Step(StepOutput::Inventory { hardware: Box::new(hardware) })),
+        (text(), any::<u64>(), any::<u64>()).prop_map(|(disk, written_bytes, virtual_bytes)| {
+            Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })
+        }),
+        vec(erased, 0..3).prop_map(|disks| Success::Step(StepOutput::Erased { disks })),
+    ];
+    let kind = prop_oneof![
+        Just(FailureKind::UnknownServer),
+        Just(FailureKind::BmcUnreachable),
+        Just(FailureKind::BmcCredentials),
+        Just(FailureKind::BmcRefused),
+        Just(FailureKind::NotConfirmed),
+        Just(FailureKind::NoRamdisk),
+        Just(FailureKind::ImageUnavailable),
+        Just(FailureKind::ImageCorrupt),
+        Just(FailureKind::StepFailed),
+        Just(FailureKind::Interrupted),
+    ];
+    let failure = (kind, text()).prop_map(|(kind, message)| Failure { kind, message });
+    let outcome = prop_oneof![success.prop_map(Ok), failure.prop_map(Err)];
+    (uuid(), outcome).prop_map(|(command, outcome)| CommandResult { command: CommandId(command), outcome })
+}
+
+fn body() -> impl Strategy<Value = ReportBody> {
+    let reading = prop_oneof![
+        Just(PowerReading::On),
+        Just(PowerReading::Off),
+        text().prop_map(|reason| PowerReading::Unreachable { reason })
+    ];
+    let cause = prop_oneof![Just(PowerCause::Commanded), Just(PowerCause::Unasked), Just(PowerCause::First)];
+    prop_oneof![
+        (reading, cause).prop_map(|(reading, cause)| ReportBody::Power { reading, cause }),
+        (stage(), network(), mac(), text()).prop_map(|(stage, network, mac, detail)| ReportBody::Boot(
+            BootProgress { stage, network, mac, detail }
+        )),
+        (network(), text()).prop_map(|(network, reason)| ReportBody::BootRefused { network, reason }),
+        (uuid(), purpose(), network(), hardware()).prop_map(|(session, purpose, network, hardware)| {
+            let session = RamdiskSessionId(session);
+            ReportBody::RamdiskReady { session, purpose, network, hardware: Box::new(hardware) }
+        }),
+        (uuid(), text()).prop_map(|(session, reason)| ReportBody::RamdiskGone {
+            session: RamdiskSessionId(session),
+            reason
+        }),
+        (uuid(), any::<u64>(), any::<u64>()).prop_map(|(command, done_bytes, total_bytes)| {
+            let progress = StepProgress { done_bytes, total_bytes };
+            ReportBody::StepProgress { command: CommandId(command), progress }
+        }),
+        result().prop_map(ReportBody::Command),
+    ]
+}
+
+fn spec() -> impl Strategy<Value = ServerSpec> {
+    let protocol = prop_oneof![
+        option::of(any::<u8>()).prop_map(|cipher_suite| BmcProtocol::Ipmi { cipher_suite }),
+        (option::of(text()), option::of(text()), any::<bool>()).prop_map(
+            |(system, certificate_sha256, http)| BmcProtocol::Redfish { system, certificate_sha256, http }
+        ),
+    ];
+    let bmc = (protocol, text(), any::<u16>(), text(), text()).prop_map(
+        |(protocol, address, port, username, password)| BmcEndpoint {
+            protocol,
+            address,
+            port,
+            username,
+            password: Secret::new(password),
+        },
+    );
+    (uuid(), text(), bmc, vec(mac(), 0..4), mode()).prop_map(|(id, name, bmc, macs, boot_mode)| ServerSpec {
+        id: ServerId(id),
+        name,
+        bmc,
+        macs,
+        boot_mode,
+    })
+}
+
+pub fn from_agent() -> impl Strategy<Value = FromAgent> {
+    prop_oneof![
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>()).prop_map(
+            |(rack, boot, version, oldest_unacknowledged)| FromAgent::Hello(Hello {
+                rack: rack.parse().unwrap(),
+                agent_boot_id: AgentBootId(boot),
+                version,
+                oldest_unacknowledged
+            })
+        ),
+        (1u64.., any::<u64>(), uuid(), body()).prop_map(|(seq, at_us, server, body)| FromAgent::Report(
+            Report { seq, at_us, server: ServerId(server), body }
+        )),
+    ]
+}
+
+pub fn to_agent() -> impl Strategy<Value = ToAgent> {
+    prop_oneof![
+        (text(), any::<u64>())
+            .prop_map(|(coordinator, acknowledged)| ToAgent::Welcome { coordinator, acknowledged }),
+        (vec(spec(), 0..3), vec(uuid().prop_map(ServerId), 0..3), any::<bool>()).prop_map(
+            |(servers, forget, complete)| ToAgent::Declare(Declaration { servers, forget, complete })
+        ),
+        command().prop_map(ToAgent::Command),
+        any::<u64>().prop_map(|seq| ToAgent::Acknowledge { seq }),
+    ]
+}
+
+const SERVER: ServerId = ServerId(Uuid::from_u128(0x1111_1111_2222_3333_4444_5555_5555_5555));
+const COMMAND: CommandId = CommandId(Uuid::from_u128(0xaaaa_aaaa_bbbb_cccc_dddd_eeee_eeee_eeee));
+const SESSION: RamdiskSessionId =
+    RamdiskSessionId(Uuid::from_u128(0x7777_7777_7777_7777_7777_7777_7777_7777));
+const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
+
+fn example_hardware() -> HardwareReport {
+    HardwareReport {
+        system: SystemIdentity { manufacturer: "QEMU".into(), product: "Q35".into(), serial: "7".into() },
+        boot_mode: BootMode::Uefi,
+        cpu: Cpu { count: 2, architecture: "x86_64".into(), model: "TCG".into(), flags: vec!["sse2".into()] },
+        memory_mib: 1024,
+        disks: vec![Disk {
+            name: "/dev/vda".into(),
+            size_bytes: 4 << 30,
+            rotational: true,
+            model: "m".into(),
+            serial: "s".into(),
+            wwn: "w".into(),
+        }],
+        nics: vec![Nic {
+            name: "eth0".into(),
+            mac: MAC,
+            ipv4: "198.18.1.50".into(),
+            carrier: true,
+            speed_mbps: 1000,
+            driver: "virtio_net".into(),
+            vendor: "0x1af4".into(),
+            product: "0x1000".into(),
+            booted: true,
+        }],
+    }
+}
+
+/// One report of every kind.
+pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
+    let report =
+        |body| FromAgent::Report(Report { seq: 300, at_us: 1_700_000_000_000_000, server: SERVER, body });
+    let ended = |outcome| report(ReportBody::Command(CommandResult { command: COMMAND, outcome }));
+    let hello = Hello {
+        rack: "rack-1".parse().unwrap(),
+        agent_boot_id: AgentBootId(Uuid::from_u128(9)),
+        version: "0.1.0".into(),
+        oldest_unacknowledged: 299,
+    };
+    vec![
+        ("up-hello", FromAgent::Hello(hello)),
+        (
+            "up-power-on",
+            report(ReportBody::Power { reading: PowerReading::On, cause: PowerCause::Commanded }),
+        ),
+        (
+            "up-power-off",
+            report(ReportBody::Power { reading: PowerReading::Off, cause: PowerCause::Unasked }),
+        ),
+        (
+            "up-power-unreachable",
+            report(ReportBody::Power {
+                reading: PowerReading::Unreachable { reason: "no answer".into() },
+                cause: PowerCause::First,
+            }),
+        ),
+        (
+            "up-boot",
+            report(ReportBody::Boot(BootProgress {
+                stage: BootStage::Kernel,
+                network: BootNetwork::Cleaning,
+                mac: MAC,
+                detail: "vmlinuz".into(),
+            })),
+        ),
+        (
+            "up-boot-refused",
+            report(ReportBody::BootRefused { network: BootNetwork::Provisioning, reason: "no plan".into() }),
+        ),
+        (
+            "up-ramdisk-ready",
+            report(ReportBody::RamdiskReady {
+                session: SESSION,
+                purpose: BootPurpose::Deploy,
+                network: BootNetwork::Provisioning,
+                hardware: Box::new(example_hardware()),
+            }),
+        ),
+        ("up-ramdisk-gone", report(ReportBody::RamdiskGone { session: SESSION, reason: "closed".into() })),
+        (
+            "up-step-progress",
+            report(ReportBody::StepProgress {
+                command: COMMAND,
+                progress: StepProgress { done_bytes: 1, total_bytes: 2 },
+            }),
+        ),
+        ("up-result-done", ended(Ok(Success::Done))),
+        (
+            "up-result-identity",
+            ended(Ok(Success::Identity(BmcIdentity {
+                manufacturer: "a".into(),
+                product: "b".into(),
+                firmware: "c".into(),
+                guid: "d".into(),
+            }))),
+        ),
+        ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
+        (
+            "up-result-inventory",
+            ended(Ok(Success::Step(StepOutput::Inventory { hardware: Box::new(example_hardware()) }))),
+        ),
+        (
+            "up-result-image-written",
+            ended(Ok(Success::Step(StepOutput::ImageWritten {
+                disk: "/dev/vda".into(),
+                written_bytes: 5,
+                virtual_bytes: 6,
+            }))),
+        ),
+        (
+            "up-result-erased",
+            ended(Ok(Success::Step(StepOutput::Erased {
+                disks: vec![ErasedDisk {
+                    name: "/dev/vda".into(),
+                    method: "discard".into(),
+                    erased_bytes: 7,
+                    verified_bytes: 8,
+                }],
+            }))),
+        ),
+        (
+            "up-result-failure",
+            ended(Err(Failure { kind: FailureKind::NotConfirmed, message: "still off".into() })),
+        ),
+    ]
+}
+
+/// One message of every kind.
+pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
+    let command = |action| ToAgent::Command(Command { id: COMMAND, server: SERVER, action });
+    let step = |step| command(Action::RunStep { session: SESSION, step });
+    let spec = |protocol| ServerSpec {
+        id: SERVER,
+        name: "node-1".into(),
+        bmc: BmcEndpoint {
+            protocol,
+            address: "198.51.100.11".into(),
+            port: 623,
+            username: "admin".into(),
+            password: Secret::new("hunter2"),
+        },
+        macs: vec![MAC],
+        boot_mode: BootMode::Bios,
+    };
+    let image =
+        ImageRef { id: "img".into(), format: ImageFormat::Qcow2, size_bytes: 9, sha512: "ab".repeat(64) };
+    let plan = BootPlan { purpose: BootPurpose::Inspect, network: BootNetwork::Provisioning };
+    vec![
+        ("down-welcome", ToAgent::Welcome { coordinator: "c1".into(), acknowledged: 12 }),
+        (
+            "down-declare",
+            ToAgent::Declare(Declaration {
+                servers: vec![
+                    spec(BmcProtocol::Ipmi { cipher_suite: Some(17) }),
+                    spec(BmcProtocol::Redfish {
+                        system: Some("/redfish/v1/Systems/1".into()),
+                        certificate_sha256: Some("cd".repeat(32)),
+                        http: true,
+                    }),
+                ],
+                forget: vec![SERVER],
+                complete: true,
+            }),
+        ),
+        ("down-acknowledge", ToAgent::Acknowledge { seq: 300 }),
+        ("down-power-on-network", command(Action::PowerOn { boot: Boot::Network(plan) })),
+        ("down-power-on-disk", command(Action::PowerOn { boot: Boot::Disk })),
+        ("down-power-off", command(Action::PowerOff { how: PowerOffHow::Soft })),
+        ("down-reset", command(Action::Reset { boot: Boot::Disk })),
+        ("down-read-identity", command(Action::ReadIdentity)),
+        ("down-end-boot", command(Action::EndBoot)),
+        ("down-step-inventory", step(Step::Inventory)),
+        ("down-step-write-image", step(Step::WriteImage(image))),
+        ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),
+        ("down-step-boot-entry", step(Step::InstallBootEntry)),
+        ("down-step-erase-metadata", step(Step::EraseMetadata)),
+        ("down-step-erase-disks", step(Step::EraseDisks)),
+        ("down-step-sync", step(Step::Sync)),
+        ("down-step-power-off", step(Step::PowerOff)),
+    ]
+}
