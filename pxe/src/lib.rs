@@ -1,1 +1,42 @@
-//! pxe
+//! Decisions and edges: network boot. Knows DHCP, TFTP, HTTP and iPXE; knows no cloud.
+//!
+//! # The story of one boot
+//!
+//! Somebody permits a boot: from now on the [`Booter`] has a [`BootTicket`] for the server's interface on one network.
+//! The server is switched on.
+//!
+//! ```text
+//!   server                                            agent, on the isolated network
+//!   firmware   --- DHCPDISCOVER ------------------>   dhcp::request   what is asked, by which firmware
+//!                                                     Booter::plan    may it boot, here, now?   no: silence
+//!                                                     dhcp::lease     its address, the same every time
+//!              <-- DHCPOFFER, boot file -----------   dhcp::responder firmware::boot_file
+//!              --- DHCPREQUEST ------------------->
+//!              <-- DHCPACK ------------------------
+//!   (iPXE only)--- ICMPv6 router solicitation ---->   ra              "no router here", or iPXE waits 14 s
+//!   (not iPXE) --- TFTP snponly.efi -------------->   tftp            iPXE itself; then DHCP once more, as iPXE
+//!   iPXE       --- GET /boot/MAC/script ---------->   http, ipxe::script
+//!              --- GET /boot/MAC/kernel, initrd -->   http
+//!   ramdisk    --- DHCP for an address ----------->   dhcp            it then dials the agent; not our part
+//! ```
+//!
+//! Each stage is reported once per boot as a [`BootEvent`].
+//!
+//! What must stay true: a packet of an interface without a plan for this very network gets no answer; every socket is
+//! bound to one interface; no packet panics or makes memory grow; nobody is told a default route.
+//! Deliberately absent: leases on disk (addresses follow from the MAC), DHCP relays, DHCPv6, TFTP writes, HTTPS.
+
+pub mod booter;
+pub mod event;
+pub mod files;
+
+pub use booter::{BootEvent, BootTicket, Booter, Refusal};
+pub use files::{BootFilePaths, BootFiles};
+
+/// Tests of pure modules take their first instant from here, for those modules read no clock.
+#[cfg(test)]
+mod test_clock {
+    pub(crate) fn start() -> std::time::Instant {
+        std::time::Instant::now()
+    }
+}

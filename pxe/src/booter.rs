@@ -1,0 +1,89 @@
+//! Values: the rim of this crate. Whoever runs it says which server may boot from the network now, and with what.
+
+use std::fmt;
+
+use protocol::{
+    boot::{BootMode, BootPlan, BootProgress},
+    mac::MacAddr,
+    network::BootNetwork,
+};
+
+/// What a server that may boot now is given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BootTicket {
+    /// Any number that differs between two boots of one server; every stage is reported once for each.
+    pub boot_id: u64,
+    /// The kernel's command line. It carries the ramdisk's one-use token, so it is shown to nobody but that server.
+    pub command_line: String,
+    /// The way the server was told to boot; firmware that comes another way is served all the same, with a warning.
+    pub boot_mode: BootMode,
+    /// What the boot is for, and the one network on which it is allowed.
+    pub plan: BootPlan,
+}
+
+impl fmt::Debug for BootTicket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BootTicket")
+            .field("boot_id", &self.boot_id)
+            .field("boot_mode", &self.boot_mode)
+            .field("plan", &self.plan)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says who may boot. Both methods are called from the packet path: they must not block.
+pub trait Booter: Send + Sync {
+    /// The ticket that this interface holds on this network right now; none: the server gets no answer.
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Option<BootTicket>;
+
+    /// Somebody asked and got no answer. Called at most once per [`QUIET`](crate::event::QUIET) for each interface,
+    /// so it may be logged or reported; for a server without a plan it also shows on which network its port is.
+    fn refused(&self, mac: MacAddr, network: BootNetwork, reason: Refusal);
+}
+
+/// Why a server's request was left without an address or a file.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Nobody has permitted a network boot of this interface here.
+    #[error("no network boot is permitted for this interface on this network now")]
+    NoPlan,
+    /// A boot is permitted, but elsewhere: its port is on the wrong network.
+    #[error("its network boot is permitted on the {} network only", planned.as_str())]
+    WrongNetwork {
+        /// The permitted one.
+        planned: BootNetwork,
+    },
+    /// Every address of the range is in use.
+    #[error("no address is free in the range {range}; make the range larger")]
+    NoAddress {
+        /// First and last address.
+        range: String,
+    },
+    /// We hold no boot loader for this processor and firmware.
+    #[error("there is no boot loader for client architecture {architecture} (RFC 4578)")]
+    UnsupportedFirmware {
+        /// The number in DHCP option 93.
+        architecture: u16,
+    },
+    /// A file was asked for from an address that is not leased to the interface.
+    #[error("{address} asked for its files, but that address is not leased to it")]
+    NotItsAddress {
+        /// Who asked.
+        address: std::net::Ipv4Addr,
+    },
+    /// The ticket's command line cannot be written into an iPXE script.
+    #[error("its kernel command line cannot be used: {reason}")]
+    CommandLine {
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+/// One stage of one boot, reported once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootEvent {
+    /// The ticket's number.
+    pub boot_id: u64,
+    /// What was seen.
+    pub progress: BootProgress,
+}

@@ -1,0 +1,105 @@
+//! Edges: the files that servers boot, read once and held in memory.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+/// Longest file that is held in memory; a larger one is a mistake in a path.
+pub const MAX_FILE_LEN: u64 = 1 << 30;
+
+/// The contents of all files that a server may fetch. Clones share the memory.
+#[derive(Clone, Debug, Default)]
+pub struct BootFiles {
+    /// The ramdisk's kernel.
+    pub kernel: Bytes,
+    /// The ramdisk.
+    pub initrd: Bytes,
+    /// iPXE for UEFI firmware that is not iPXE itself.
+    pub snponly: Bytes,
+    /// iPXE for BIOS boot ROMs that are not iPXE themselves.
+    pub undionly: Bytes,
+}
+
+/// Where the boot files lie.
+#[derive(Clone, Debug)]
+pub struct BootFilePaths {
+    /// The ramdisk's kernel.
+    pub kernel: PathBuf,
+    /// The ramdisk.
+    pub initrd: PathBuf,
+    /// `snponly.efi` of iPXE.
+    pub snponly: PathBuf,
+    /// `undionly.kpxe` of iPXE.
+    pub undionly: PathBuf,
+}
+
+/// Why the boot files could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadFilesError {
+    /// The system refused.
+    #[error("cannot read the boot file {path}; install it or correct the path")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Nothing sensible is that long, or that short.
+    #[error("the boot file {path} has {len} bytes; expected 1 to {MAX_FILE_LEN}")]
+    Length {
+        /// Which file.
+        path: PathBuf,
+        /// How long it is.
+        len: u64,
+    },
+}
+
+impl BootFiles {
+    /// Reads all four files.
+    pub fn read(paths: &BootFilePaths) -> Result<Self, ReadFilesError> {
+        Ok(Self {
+            kernel: read(&paths.kernel)?,
+            initrd: read(&paths.initrd)?,
+            snponly: read(&paths.snponly)?,
+            undionly: read(&paths.undionly)?,
+        })
+    }
+}
+
+fn read(path: &Path) -> Result<Bytes, ReadFilesError> {
+    let fault = |source| ReadFilesError::Read { path: path.to_owned(), source };
+    let len = std::fs::metadata(path).map_err(fault)?.len();
+    if len == 0 || len > MAX_FILE_LEN {
+        return Err(ReadFilesError::Length { path: path.to_owned(), len });
+    }
+    std::fs::read(path).map(Bytes::from).map_err(fault)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_or_empty_file_is_named() {
+        let dir = std::env::temp_dir().join(format!("pxe-files-{}", std::process::id()));
+        std::fs::create_dir_all(&dir).unwrap();
+        let good = dir.join("good");
+        let empty = dir.join("empty");
+        std::fs::write(&good, b"x").unwrap();
+        std::fs::write(&empty, b"").unwrap();
+        let check = |initrd: &Path, expected: &str| {
+            let paths = BootFilePaths {
+                kernel: good.clone(),
+                initrd: initrd.to_owned(),
+                snponly: good.clone(),
+                undionly: good.clone(),
+            };
+            let text = BootFiles::read(&paths).map(|_| ()).map_err(|error| error.to_string());
+            assert!(format!("{text:?}").contains(expected), "{text:?} lacks {expected:?}");
+        };
+        check(&good, "Ok");
+        check(&dir.join("absent"), "absent; install it");
+        check(&empty, "has 0 bytes");
+        std::fs::remove_dir_all(&dir).unwrap();
+    }
+}
