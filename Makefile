@@ -1,0 +1,36 @@
+# BMS Manager. Two commands matter: `make lab` and `make test`. Both install what they need (Debian 12, root).
+
+STORY ?= 1
+ONLY ?=
+
+.PHONY: help lab lab-down test check bench setup build
+
+help:
+	@echo "make lab         build all, start OpenStack and a virtual rack, play the first server's story, leave it running"
+	@echo "make lab STORY=0 the same without the story"
+	@echo "make lab-down    stop all of it and leave nothing behind"
+	@echo "make test        formatting, lints and every test, the whole story included"
+	@echo "make check       formatting and lints only"
+	@echo "make bench       speeds beside the peers' (ONLY=name for one)"
+
+setup:
+	@tests/setup.sh
+
+build: setup
+	cargo build --quiet --workspace --exclude ramdisk --exclude tenant-init --bins
+
+lab: build
+	target/debug/lab up $(if $(filter 0,$(STORY)),--no-story)
+
+lab-down:
+	@if [ -x target/debug/lab ]; then target/debug/lab down; fi
+
+check: setup
+	cargo fmt --all --check
+	cargo clippy --quiet --workspace --all-targets -- -D warnings
+
+test: check build
+	tests/run.sh
+
+bench: build
+	target/debug/lab bench $(if $(ONLY),--only $(ONLY))
