@@ -1,1 +1,4 @@
 //! agent
+
+pub mod image;
+pub mod ramdisk;
