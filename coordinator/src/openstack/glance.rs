@@ -1,0 +1,294 @@
+//! Edges: Glance's API: images, and their bytes from any offset.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use http::{HeaderValue, Method, StatusCode, header};
+use protocol::step::{ImageFormat, ImageRef};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    error::Error,
+    ironic::query,
+    session::{self, Body, Call, Caller, Service, Session},
+};
+
+/// Images in one page of a list.
+pub const PAGE_IMAGES: usize = 200;
+/// Pages of one list: 20,000 images.
+pub const PAGES_MAX: usize = 100;
+
+/// An image as Glance shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Image {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: Option<String>,
+    /// `queued`, `saving`, `active`, `deactivated`, `killed`, `deleted`, ...
+    pub status: String,
+    /// Format of the file, such as `raw` and `qcow2`.
+    pub disk_format: Option<String>,
+    /// Container, `bare` for ours.
+    pub container_format: Option<String>,
+    /// Bytes of the file.
+    pub size: Option<u64>,
+    /// Bytes of the disk inside.
+    pub virtual_size: Option<u64>,
+    /// Algorithm of the hash, `sha512` unless the site changed it.
+    pub os_hash_algo: Option<String>,
+    /// Hash of the file in hexadecimal.
+    pub os_hash_value: Option<String>,
+    /// `public`, `private`, `shared`, `community`.
+    #[serde(default)]
+    pub visibility: String,
+    /// Project that owns it.
+    pub owner: Option<String>,
+    /// Smallest disk in GiB that it fits.
+    #[serde(default)]
+    pub min_disk: u64,
+    /// Smallest memory in MiB that it runs in.
+    #[serde(default)]
+    pub min_ram: u64,
+    /// When it was created.
+    pub created_at: Option<jiff::Timestamp>,
+}
+
+impl Image {
+    /// The image as ramdisks and agents know it; the error says what is missing.
+    pub fn to_ref(&self) -> Result<ImageRef, String> {
+        let Self { id, status, .. } = self;
+        if status != "active" {
+            return Err(format!("image {id} is {status}, not active; upload its bytes first"));
+        }
+        let format = match self.disk_format.as_deref() {
+            Some("raw") => ImageFormat::Raw,
+            Some("qcow2") => ImageFormat::Qcow2,
+            other => {
+                let other = other.unwrap_or("unknown");
+                return Err(format!("image {id} has the format {other}; only raw and qcow2 can be deployed"));
+            }
+        };
+        match (self.os_hash_algo.as_deref(), &self.os_hash_value, self.size) {
+            (Some("sha512"), Some(hash), Some(size_bytes)) => {
+                Ok(ImageRef { id: id.clone(), format, size_bytes, sha512: hash.to_ascii_lowercase() })
+            }
+            (algo, _, _) => Err(format!(
+                "image {id} has no SHA-512 (its hash is {}); upload it again to a Glance that computes one",
+                algo.unwrap_or("missing")
+            )),
+        }
+    }
+}
+
+/// An image to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewImage {
+    /// Its name.
+    pub name: String,
+    /// Format of the file.
+    pub format: ImageFormat,
+    /// Whether every project sees it (needs an administrator) or only the caller's.
+    pub public: bool,
+    /// Further properties, such as `os_distro`.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// Bytes of an image from some offset on.
+pub struct ImageBytes {
+    /// Offset of the first byte.
+    pub offset: u64,
+    /// How many bytes will come.
+    pub remaining_bytes: Option<u64>,
+    response: reqwest::Response,
+    operation: String,
+}
+
+impl ImageBytes {
+    /// The next bytes; none at the end.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
+        self.response.chunk().await.map_err(|e| session::unavailable(Service::Glance, &self.operation, &e))
+    }
+}
+
+/// The image service.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    session: Session,
+}
+
+impl Glance {
+    /// Asks with the given session.
+    pub fn new(session: Session) -> Self {
+        Self { session }
+    }
+
+    fn call<'a>(&self, caller: Caller<'a>, method: Method, path: String, operation: String) -> Call<'a> {
+        Call::new(Service::Glance, method, path, operation).caller(caller)
+    }
+
+    /// Makes an image without bytes.
+    pub async fn create_image(&self, caller: Caller<'_>, image: &NewImage) -> Result<Image, Error> {
+        let mut body = json!(image.properties);
+        body["name"] = json!(image.name);
+        body["disk_format"] = json!(match image.format {
+            ImageFormat::Raw => "raw",
+            ImageFormat::Qcow2 => "qcow2",
+        });
+        body["container_format"] = json!("bare");
+        body["visibility"] = json!(if image.public { "public" } else { "shared" });
+        let operation = format!("create image {}", image.name);
+        self.session
+            .json(self.call(caller, Method::POST, "/v2/images".to_owned(), operation).body(body))
+            .await
+    }
+
+    /// Uploads an image's bytes as they come. It is `active`, with its hash, when this returns.
+    pub async fn upload<S, E>(&self, caller: Caller<'_>, id: &str, bytes: S) -> Result<(), Error>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let operation = format!("upload image {id}");
+        let mut call = self.call(caller, Method::PUT, format!("{}/file", image_path(id)), operation);
+        call.body = Body::Stream(reqwest::Body::wrap_stream(bytes.map(|chunk| chunk)));
+        call.streaming = true;
+        self.session.send(call).await.map(drop)
+    }
+
+    /// Lists the images that the caller may see; only those of that name when one is given.
+    pub async fn list_images(&self, caller: Caller<'_>, name: Option<&str>) -> Result<Vec<Image>, Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            images: Vec<Image>,
+            next: Option<String>,
+        }
+        let mut images: Vec<Image> = Vec::new();
+        let limit = PAGE_IMAGES.to_string();
+        for _ in 0..PAGES_MAX {
+            let mut pairs = vec![("limit", limit.as_str())];
+            if let Some(name) = name {
+                pairs.push(("name", name));
+            }
+            let marker = images.last().map(|image| image.id.clone());
+            if let Some(marker) = &marker {
+                pairs.push(("marker", marker));
+            }
+            let path = format!("/v2/images?{}", query(&pairs));
+            let call = self.call(caller, Method::GET, path, "list the images".to_owned());
+            let mut page: Page = self.session.json(call).await?;
+            let empty = page.images.is_empty();
+            images.append(&mut page.images);
+            if page.next.is_none() || empty {
+                break;
+            }
+        }
+        Ok(images)
+    }
+
+    /// Reads an image.
+    pub async fn show_image(&self, caller: Caller<'_>, id: &str) -> Result<Image, Error> {
+        self.session.json(self.call(caller, Method::GET, image_path(id), format!("read image {id}"))).await
+    }
+
+    /// Deletes an image. Done already is done.
+    pub async fn delete_image(&self, caller: Caller<'_>, id: &str) -> Result<(), Error> {
+        match self
+            .session
+            .send(self.call(caller, Method::DELETE, image_path(id), format!("delete image {id}")))
+            .await
+        {
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens an image's bytes from an offset on (RFC 9110 section 14.2).
+    pub async fn download(&self, caller: Caller<'_>, id: &str, offset: u64) -> Result<ImageBytes, Error> {
+        let operation = format!("download image {id} from byte {offset}");
+        let mut call = self.call(caller, Method::GET, format!("{}/file", image_path(id)), operation.clone());
+        call.headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
+        call.streaming = true;
+        if offset > 0 {
+            let range =
+                HeaderValue::from_str(&format!("bytes={offset}-")).expect("digits are good in a header");
+            call.headers.insert(header::RANGE, range);
+        }
+        let response = self.session.open(call).await?;
+        let senseless = |message: &str| Error::Unintelligible {
+            service: Service::Glance,
+            operation: operation.clone(),
+            message: message.to_owned(),
+        };
+        match response.status() {
+            StatusCode::PARTIAL_CONTENT => {}
+            StatusCode::OK if offset == 0 => {}
+            StatusCode::OK => return Err(senseless("the whole image came instead of its rest")),
+            StatusCode::NO_CONTENT => return Err(senseless("the image has no bytes")),
+            _ => return Err(senseless("the status is not 200 or 206")),
+        }
+        Ok(ImageBytes { offset, remaining_bytes: response.content_length(), response, operation })
+    }
+
+    /// Changes one property of an image, such as its `name` or `os_distro`.
+    pub async fn set_property(
+        &self,
+        caller: Caller<'_>,
+        id: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<Image, Error> {
+        let pointer = name.replace('~', "~0").replace('/', "~1");
+        let patch: Value = json!([{"op": "add", "path": format!("/{pointer}"), "value": value}]);
+        let mut call =
+            self.call(caller, Method::PATCH, image_path(id), format!("change image {id}")).body(patch);
+        call.headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/openstack-images-v2.1-json-patch"),
+        );
+        self.session.json(call).await
+    }
+}
+
+/// Ids come from people: nothing in one may change the path.
+fn image_path(id: &str) -> String {
+    let safe: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
+    format!("/v2/images/{safe}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn image(status: &str, format: &str, algo: &str) -> Image {
+        serde_json::from_value(json!({
+            "id": "i1", "name": null, "status": status, "disk_format": format, "container_format": "bare",
+            "size": 7, "virtual_size": null, "os_hash_algo": algo, "os_hash_value": "AB", "owner": "p",
+            "created_at": "2026-11-22T04:30:00Z", "visibility": "private", "unknown": true,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn only_images_that_can_be_checked_can_be_deployed() {
+        let check = |image: Image, expected: Result<ImageFormat, &str>| match (image.to_ref(), expected) {
+            (Ok(found), Ok(format)) => {
+                assert_eq!((found.format, found.size_bytes, found.sha512.as_str()), (format, 7, "ab"));
+            }
+            (Err(found), Err(part)) => assert!(found.contains(part), "{found}"),
+            (found, expected) => panic!("{found:?} instead of {expected:?}"),
+        };
+        check(image("active", "raw", "sha512"), Ok(ImageFormat::Raw));
+        check(image("active", "qcow2", "sha512"), Ok(ImageFormat::Qcow2));
+        check(image("queued", "raw", "sha512"), Err("upload its bytes"));
+        check(image("active", "iso", "sha512"), Err("format iso"));
+        check(image("active", "raw", "md5"), Err("no SHA-512"));
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_place() {
+        assert_eq!(image_path("../../v2/users?x"), "/v2/images/v2usersx");
+    }
+}

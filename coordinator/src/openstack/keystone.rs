@@ -1,0 +1,273 @@
+//! Edges: Keystone's part of the conversation: logging in, and telling whose token somebody showed us.
+
+use std::{
+    collections::HashMap,
+    sync::Mutex,
+    time::{Duration, Instant},
+};
+
+use http::Method;
+use jiff::Timestamp;
+use protocol::secret::Secret;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::{
+    error::{self, Error},
+    session::{self, Call, Credentials, REQUEST_TIME_MAX, Scope, Service, Session},
+};
+
+/// How long a validated token is believed without asking again; a revoked token is good for that long at most.
+pub const VALIDATED_FOR: Duration = Duration::from_secs(30);
+/// How many validated tokens are remembered.
+pub const VALIDATED_MAX: usize = 1024;
+
+/// Who somebody is, according to Keystone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// User's id.
+    pub user_id: String,
+    /// User's name.
+    pub user_name: String,
+    /// Project the token is good for; none for a system-scoped or unscoped token.
+    pub project_id: Option<String>,
+    /// That project's name.
+    pub project_name: Option<String>,
+    /// Names of the roles in that scope.
+    pub roles: Vec<String>,
+    /// Whether the role `admin` is among them, in the system or in the project.
+    pub is_admin: bool,
+}
+
+/// A token as Keystone issued it.
+#[derive(Clone, Debug)]
+pub struct IssuedToken {
+    /// The token itself.
+    pub token: Secret,
+    /// When it ends.
+    pub expires_at: Timestamp,
+    /// Whose it is.
+    pub identity: Identity,
+    endpoints: Vec<Endpoint>,
+}
+
+#[derive(Clone, Debug)]
+struct Endpoint {
+    service_type: String,
+    interface: String,
+    region: String,
+    url: String,
+}
+
+impl IssuedToken {
+    /// URL of a service in the catalogue.
+    pub fn endpoint(&self, service_type: &str, interface: &str, region: Option<&str>) -> Option<String> {
+        self.endpoints
+            .iter()
+            .find(|e| {
+                e.service_type == service_type
+                    && e.interface == interface
+                    && region.is_none_or(|region| e.region == region)
+            })
+            .map(|e| e.url.clone())
+    }
+}
+
+/// Logs in with a password.
+pub async fn login(http: &reqwest::Client, credentials: &Credentials) -> Result<IssuedToken, Error> {
+    let operation = format!("log {} in", credentials.username);
+    let service = Service::Keystone;
+    let base = credentials.auth_url.trim_end_matches('/');
+    let url = format!("{}/v3/auth/tokens", base.strip_suffix("/v3").unwrap_or(base));
+    let response = http
+        .post(url)
+        .timeout(REQUEST_TIME_MAX)
+        .json(&login_request(credentials))
+        .send()
+        .await
+        .map_err(|e| session::unavailable(service, &operation, &e))?;
+    let status = response.status();
+    let token = response.headers().get("X-Subject-Token").and_then(|v| v.to_str().ok()).map(Secret::new);
+    let body = session::read_body(service, &operation, response).await?;
+    if !status.is_success() {
+        return Err(error::from_answer(service, &operation, status.as_u16(), &body));
+    }
+    let senseless =
+        |message: String| Error::Unintelligible { service, operation: operation.clone(), message };
+    let answer: WireAnswer = serde_json::from_slice(&body).map_err(|e| senseless(e.to_string()))?;
+    let token = token.ok_or_else(|| senseless("it has no X-Subject-Token header".to_owned()))?;
+    let endpoints = answer
+        .token
+        .catalog
+        .iter()
+        .flat_map(|service| {
+            service.endpoints.iter().map(|endpoint| Endpoint {
+                service_type: service.service_type.clone(),
+                interface: endpoint.interface.clone(),
+                region: endpoint.region_id.clone().unwrap_or_default(),
+                url: endpoint.url.clone(),
+            })
+        })
+        .collect();
+    Ok(IssuedToken {
+        token,
+        expires_at: answer.token.expires_at,
+        identity: answer.token.identity(),
+        endpoints,
+    })
+}
+
+fn login_request(credentials: &Credentials) -> Value {
+    let scope = match &credentials.scope {
+        Scope::System => json!({"system": {"all": true}}),
+        Scope::Project { name, domain } => json!({"project": {"name": name, "domain": {"name": domain}}}),
+    };
+    let user = json!({
+        "name": credentials.username,
+        "domain": {"name": credentials.user_domain},
+        "password": credentials.password.reveal(),
+    });
+    json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}})
+}
+
+/// A project.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Project {
+    /// Its id, 32 hex digits.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// The identity service.
+#[derive(Debug)]
+pub struct Keystone {
+    session: Session,
+    validated: Mutex<HashMap<[u8; 32], Validated>>,
+}
+
+#[derive(Debug)]
+struct Validated {
+    identity: Identity,
+    until: Instant,
+}
+
+impl Keystone {
+    /// Asks with the given session, whose user needs the role `admin` or `service`.
+    pub fn new(session: Session) -> Self {
+        Self { session, validated: Mutex::new(HashMap::new()) }
+    }
+
+    /// Tells whose token this is. [`Error::Unauthorized`]: nobody's, or not any more.
+    pub async fn validate_token(&self, subject: &Secret) -> Result<Identity, Error> {
+        let key: [u8; 32] = Sha256::digest(subject.reveal()).into();
+        if let Some(known) = self.validated().get(&key).filter(|known| Instant::now() < known.until) {
+            return Ok(known.identity.clone());
+        }
+        let operation = "validate a token".to_owned();
+        let header = session::sensitive(Service::Keystone, &operation, subject)?;
+        let path = "/v3/auth/tokens?nocatalog".to_owned();
+        let mut call = Call::new(Service::Keystone, Method::GET, path, operation);
+        call.headers.insert("x-subject-token", header);
+        let answer: WireAnswer = self.session.json(call).await.map_err(|error| match error {
+            Error::NotFound { service, operation, .. } => Error::Unauthorized {
+                service,
+                operation,
+                message: "the token is unknown, expired or revoked; log in again".to_owned(),
+            },
+            other => other,
+        })?;
+        let left = Timestamp::now().duration_until(answer.token.expires_at);
+        let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
+        let identity = answer.token.identity();
+        self.remember(key, identity.clone(), left.min(VALIDATED_FOR));
+        Ok(identity)
+    }
+
+    /// Finds a project by its name.
+    pub async fn find_project(&self, name: &str) -> Result<Project, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            projects: Vec<Project>,
+        }
+        let operation = format!("find project {name}");
+        let query = super::ironic::query(&[("name", name)]);
+        let path = format!("/v3/projects?{query}");
+        let call = Call::new(Service::Keystone, Method::GET, path, operation.clone());
+        let answer: Answer = self.session.json(call).await?;
+        answer.projects.into_iter().next().ok_or_else(|| Error::NotFound {
+            service: Service::Keystone,
+            operation,
+            message: "no project has that name".to_owned(),
+        })
+    }
+
+    fn remember(&self, key: [u8; 32], identity: Identity, for_: Duration) {
+        let now = Instant::now();
+        let mut validated = self.validated();
+        if validated.len() >= VALIDATED_MAX {
+            validated.retain(|_, known| now < known.until);
+        }
+        if validated.len() >= VALIDATED_MAX
+            && let Some(oldest) = validated.iter().min_by_key(|(_, known)| known.until).map(|(key, _)| *key)
+        {
+            validated.remove(&oldest);
+        }
+        validated.insert(key, Validated { identity, until: now + for_ });
+    }
+
+    fn validated(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Validated>> {
+        self.validated.lock().expect("no code that holds this lock can panic")
+    }
+}
+
+#[derive(Deserialize)]
+struct WireAnswer {
+    token: WireToken,
+}
+
+#[derive(Deserialize)]
+struct WireToken {
+    expires_at: Timestamp,
+    user: WireNamed,
+    project: Option<WireNamed>,
+    #[serde(default)]
+    roles: Vec<WireNamed>,
+    #[serde(default)]
+    catalog: Vec<WireService>,
+}
+
+#[derive(Deserialize)]
+struct WireNamed {
+    id: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct WireService {
+    #[serde(rename = "type")]
+    service_type: String,
+    #[serde(default)]
+    endpoints: Vec<WireEndpoint>,
+}
+
+#[derive(Deserialize)]
+struct WireEndpoint {
+    interface: String,
+    region_id: Option<String>,
+    url: String,
+}
+
+impl WireToken {
+    fn identity(&self) -> Identity {
+        Identity {
+            user_id: self.user.id.clone(),
+            user_name: self.user.name.clone(),
+            project_id: self.project.as_ref().map(|p| p.id.clone()),
+            project_name: self.project.as_ref().map(|p| p.name.clone()),
+            roles: self.roles.iter().map(|r| r.name.clone()).collect(),
+            is_admin: self.roles.iter().any(|r| r.name == "admin"),
+        }
+    }
+}

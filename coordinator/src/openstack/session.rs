@@ -1,0 +1,421 @@
+//! Edges: one identity towards OpenStack: its token, the catalogue that came with it, and one request at a time.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+use protocol::secret::Secret;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::{
+    error::{self, Error},
+    keystone::{self, IssuedToken},
+};
+
+/// Time to connect to a service.
+pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
+/// Time for one request and its whole answer; streams of image bytes are bounded by [`SILENCE_MAX`] instead.
+pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+/// Longest silence inside an answer.
+pub const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Largest answer that is not an image: a page of 1000 nodes is about 3 MB.
+pub const ANSWER_BYTES_MAX: usize = 32 << 20;
+/// A token is renewed this long before it expires.
+pub const TOKEN_MARGIN: Duration = Duration::from_secs(300);
+
+/// An OpenStack service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Service {
+    /// Identity.
+    Keystone,
+    /// Bare metal.
+    Ironic,
+    /// Images.
+    Glance,
+    /// Compute.
+    Nova,
+}
+
+impl Service {
+    /// Its type in the catalogue.
+    pub fn catalogue_type(self) -> &'static str {
+        match self {
+            Service::Keystone => "identity",
+            Service::Ironic => "baremetal",
+            Service::Glance => "image",
+            Service::Nova => "compute",
+        }
+    }
+
+    /// The version at the end of an endpoint, which we add ourselves because sites differ in giving it.
+    fn version_path(self) -> &'static str {
+        match self {
+            Service::Keystone => "/v3",
+            Service::Ironic => "/v1",
+            Service::Glance => "/v2",
+            Service::Nova => "",
+        }
+    }
+}
+
+impl std::fmt::Display for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Service::Keystone => "Keystone",
+            Service::Ironic => "Ironic",
+            Service::Glance => "Glance",
+            Service::Nova => "Nova",
+        })
+    }
+}
+
+/// What a token is good for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The whole cloud. Ironic shows nodes without an owner only to this.
+    System,
+    /// One project.
+    Project {
+        /// Its name.
+        name: String,
+        /// Name of its domain, usually `Default`.
+        domain: String,
+    },
+}
+
+/// A user with a password.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// Keystone's URL, with or without `/v3`.
+    pub auth_url: String,
+    /// User.
+    pub username: String,
+    /// Name of the user's domain, usually `Default`.
+    pub user_domain: String,
+    /// Password.
+    pub password: Secret,
+    /// What the token is to be good for.
+    pub scope: Scope,
+    /// Region whose endpoints are used; none: the first in the catalogue.
+    pub region: Option<String>,
+    /// Which endpoints are used: `public`, `internal` or `admin`.
+    pub interface: String,
+}
+
+/// Whose rights a request uses.
+#[derive(Clone, Copy, Debug)]
+pub enum Caller<'a> {
+    /// The session's own user.
+    Service,
+    /// The tenant (or administrator) whose token this is.
+    Tenant(&'a Secret),
+    /// Nobody: the few requests that a ramdisk makes before it has any secret.
+    Anyone,
+}
+
+/// Makes the HTTP client that sessions share. `ca_file` holds the certificates (PEM) to trust instead of the system's.
+pub fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, ClientError> {
+    // A second installation is refused and harmless: the first one stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_TIME_MAX)
+        .read_timeout(SILENCE_MAX)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    if let Some(path) = ca_file {
+        let pem = std::fs::read(path)
+            .map_err(|source| ClientError::CaFile { path: path.display().to_string(), source })?;
+        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
+    }
+    Ok(builder.build()?)
+}
+
+/// Why there is no HTTP client.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The file of trusted certificates cannot be read.
+    #[error("cannot read the certificates to trust from {path}; check the file's name and rights")]
+    CaFile {
+        /// Which file.
+        path: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The certificates or the TLS set-up are not usable.
+    #[error("cannot set up TLS towards OpenStack")]
+    Tls(#[from] reqwest::Error),
+}
+
+/// One identity towards OpenStack. Clones share the token.
+#[derive(Clone)]
+pub struct Session(Arc<Inner>);
+
+struct Inner {
+    http: reqwest::Client,
+    credentials: Credentials,
+    issued: tokio::sync::Mutex<Option<Arc<IssuedToken>>>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Session").field(&self.0.credentials).finish()
+    }
+}
+
+impl Session {
+    /// A session that will log in when it is first used.
+    pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
+        Self(Arc::new(Inner { http, credentials, issued: tokio::sync::Mutex::new(None) }))
+    }
+
+    /// The current token with what Keystone said of it; renewed when it is about to expire.
+    pub async fn issued(&self) -> Result<Arc<IssuedToken>, Error> {
+        let mut slot = self.0.issued.lock().await;
+        if let Some(issued) = slot.as_ref()
+            && Timestamp::now().duration_until(issued.expires_at).unsigned_abs() > TOKEN_MARGIN
+            && Timestamp::now() < issued.expires_at
+        {
+            return Ok(Arc::clone(issued));
+        }
+        // The lock is held on purpose: of many requests that find the token old, one logs in.
+        let issued = Arc::new(keystone::login(&self.0.http, &self.0.credentials).await?);
+        *slot = Some(Arc::clone(&issued));
+        Ok(issued)
+    }
+
+    /// Forgets a token that a service did not accept, unless it was replaced meanwhile.
+    async fn forget(&self, refused: &IssuedToken) {
+        let mut slot = self.0.issued.lock().await;
+        if slot.as_ref().is_some_and(|issued| issued.token == refused.token) {
+            *slot = None;
+        }
+    }
+
+    /// Base URL of a service, without version and without a slash at its end.
+    pub async fn endpoint(&self, service: Service) -> Result<String, Error> {
+        let url = if service == Service::Keystone {
+            self.0.credentials.auth_url.clone()
+        } else {
+            let issued = self.issued().await?;
+            let wanted = &self.0.credentials;
+            issued
+                .endpoint(service.catalogue_type(), &wanted.interface, wanted.region.as_deref())
+                .ok_or_else(|| Error::Unavailable {
+                    service,
+                    operation: format!("find {service}"),
+                    message: format!(
+                        "the catalogue has no {} endpoint of type {}; create one or name another region",
+                        wanted.interface,
+                        service.catalogue_type()
+                    ),
+                })?
+        };
+        Ok(trim_version(&url, service.version_path()).to_owned())
+    }
+
+    /// Sends one request and gives its answer with the body unread. A token that is refused is renewed once, but only
+    /// for the session's own user and only when the body can be sent again.
+    pub(crate) async fn open(&self, call: Call<'_>) -> Result<reqwest::Response, Error> {
+        let Call { service, caller, method, path, operation, headers, body, streaming } = call;
+        let url = format!("{}{path}", self.endpoint(service).await?);
+        let mut body = Some(body);
+        for attempt in 0..2 {
+            let mut request = self.0.http.request(method.clone(), &url).headers(headers.clone());
+            if !streaming {
+                request = request.timeout(REQUEST_TIME_MAX);
+            }
+            let mut own = None;
+            let token = match caller {
+                Caller::Service => Some(own.insert(self.issued().await?).token.clone()),
+                Caller::Tenant(token) => Some(token.clone()),
+                Caller::Anyone => None,
+            };
+            if let Some(token) = &token {
+                request = request.header("X-Auth-Token", sensitive(service, &operation, token)?);
+            }
+            let mut again = None;
+            request = match body.take().unwrap_or(Body::None) {
+                Body::None => {
+                    again = Some(Body::None);
+                    request
+                }
+                Body::Json(value) => {
+                    let request = request.json(&value);
+                    again = Some(Body::Json(value));
+                    request
+                }
+                Body::Stream(stream) => {
+                    request.header(http::header::CONTENT_TYPE, "application/octet-stream").body(stream)
+                }
+            };
+            let response = request.send().await.map_err(|e| unavailable(service, &operation, &e))?;
+            let status = response.status();
+            if status.is_success() {
+                return Ok(response);
+            }
+            if status == StatusCode::UNAUTHORIZED
+                && let Some(own) = own
+            {
+                self.forget(&own).await;
+                if attempt == 0 && again.is_some() {
+                    body = again;
+                    continue;
+                }
+            }
+            let answer = read_body(service, &operation, response).await.unwrap_or_default();
+            return Err(error::from_answer(service, &operation, status.as_u16(), &answer));
+        }
+        Err(error::from_answer(service, &operation, 401, b"a new token was refused too"))
+    }
+
+    /// Sends one request and reads its answer.
+    pub(crate) async fn send(&self, call: Call<'_>) -> Result<Bytes, Error> {
+        let (service, operation) = (call.service, call.operation.clone());
+        let response = self.open(call).await?;
+        read_body(service, &operation, response).await
+    }
+
+    /// Sends one request and reads the JSON of its answer.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, Error> {
+        let (service, operation) = (call.service, call.operation.clone());
+        let bytes = self.send(call).await?;
+        serde_json::from_slice(&bytes).map_err(|e| Error::Unintelligible {
+            service,
+            operation,
+            message: e.to_string(),
+        })
+    }
+}
+
+/// What a request carries.
+pub(crate) enum Body {
+    None,
+    Json(Value),
+    Stream(reqwest::Body),
+}
+
+/// One request.
+pub(crate) struct Call<'a> {
+    pub service: Service,
+    pub caller: Caller<'a>,
+    pub method: Method,
+    /// Path with its version and query.
+    pub path: String,
+    /// What is tried, as it follows "cannot".
+    pub operation: String,
+    pub headers: HeaderMap,
+    pub body: Body,
+    /// Whether the request or the answer is a stream of any length, bounded by silence rather than by total time.
+    pub streaming: bool,
+}
+
+impl Call<'_> {
+    /// A request of the session's own user, without a body.
+    pub fn new(service: Service, method: Method, path: String, operation: String) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
+        let caller = Caller::Service;
+        Call { service, caller, method, path, operation, headers, body: Body::None, streaming: false }
+    }
+
+    /// Adds a header.
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    /// Adds a JSON body.
+    pub fn body(mut self, body: Value) -> Self {
+        self.body = Body::Json(body);
+        self
+    }
+}
+
+impl<'a> Call<'a> {
+    /// Uses another's rights.
+    pub fn caller<'b>(self, caller: Caller<'b>) -> Call<'b>
+    where
+        'a: 'b,
+    {
+        Call { caller, ..self }
+    }
+}
+
+/// A secret as a header that logs do not show.
+pub(crate) fn sensitive(service: Service, operation: &str, token: &Secret) -> Result<HeaderValue, Error> {
+    let mut value = HeaderValue::from_str(token.reveal()).map_err(|_| Error::Unauthorized {
+        service,
+        operation: operation.to_owned(),
+        message: "the token has characters that no token has".to_owned(),
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// Reads a whole answer, up to [`ANSWER_BYTES_MAX`].
+pub(crate) async fn read_body(
+    service: Service,
+    operation: &str,
+    mut response: reqwest::Response,
+) -> Result<Bytes, Error> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(service, operation, &e))? {
+        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
+            return Err(Error::Unintelligible {
+                service,
+                operation: operation.to_owned(),
+                message: format!("it is larger than {ANSWER_BYTES_MAX} bytes"),
+            });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+/// The error for a request that got no answer.
+pub(crate) fn unavailable(service: Service, operation: &str, error: &reqwest::Error) -> Error {
+    let mut message = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        message.push_str(": ");
+        message.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    Error::Unavailable { service, operation: operation.to_owned(), message }
+}
+
+fn trim_version<'a>(url: &'a str, version: &str) -> &'a str {
+    let url = url.trim_end_matches('/');
+    if version.is_empty() { url } else { url.strip_suffix(version).unwrap_or(url).trim_end_matches('/') }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn endpoints_with_and_without_version_are_the_same() {
+        let check = |url, version, expected| assert_eq!(trim_version(url, version), expected);
+        check("http://h:1/v3/", "/v3", "http://h:1");
+        check("http://h:1/v3", "/v3", "http://h:1");
+        check("http://h/identity", "/v3", "http://h/identity");
+        check("http://h/compute/v2.1/", "", "http://h/compute/v2.1");
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let credentials = Credentials {
+            auth_url: "http://h".into(),
+            username: "u".into(),
+            user_domain: "Default".into(),
+            password: Secret::new("hunter2"),
+            scope: Scope::System,
+            region: None,
+            interface: "public".into(),
+        };
+        let session = Session::new(http_client(None).unwrap(), credentials);
+        assert!(!format!("{session:?}").contains("hunter2"));
+    }
+}
