@@ -1,4 +1,9 @@
 //! The coordinator: everything that knows OpenStack or Contrail.
 
+pub mod clock;
+pub mod events;
+pub mod inventory;
+pub mod lifecycle;
 pub mod openstack;
 pub mod port;
+pub mod secret;

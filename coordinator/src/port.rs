@@ -17,6 +17,8 @@ use protocol::{
 };
 use uuid::Uuid;
 
+use crate::lifecycle::Node;
+
 /// Where a server's interface is plugged in, in Contrail's words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct SwitchPort {
@@ -60,7 +62,8 @@ pub enum WantedNetwork {
 }
 
 /// The network on which a port *was seen*, read back from Contrail.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ObservedNetwork {
     /// On no network.
     Nothing,
@@ -124,6 +127,18 @@ pub enum FabricError {
         /// What the API said.
         reason: String,
     },
+}
+
+impl FabricError {
+    /// Whether the same request may succeed later.
+    pub fn is_worth_repeating(&self) -> bool {
+        match self {
+            FabricError::Unavailable { .. } => true,
+            FabricError::UnknownPort { .. } | FabricError::NotFound { .. } | FabricError::Refused { .. } => {
+                false
+            }
+        }
+    }
 }
 
 /// The part of Contrail that moves server ports. Contrail owns what a port is on; we ask, and read back.
@@ -288,10 +303,87 @@ pub trait Hardware: Send + Sync {
 }
 
 /// What a power-on of a server must boot, and where its port must be for that.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct PermittedBoot {
     /// What it boots.
     pub boot: Boot,
     /// Where every port of it must have been observed.
     pub network: WantedNetwork,
+}
+
+/// A server as Ironic is to know it: driver `redfish`, pointed at our facade.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeSpec {
+    /// Becomes the node's uuid.
+    pub id: ServerId,
+    /// Its name.
+    pub name: String,
+    /// `resource_class`.
+    pub resource_class: String,
+    /// `properties`, such as `cpu_arch`.
+    pub properties: std::collections::BTreeMap<String, String>,
+    /// Firmware mode, for `properties.capabilities`.
+    pub boot_mode: BootMode,
+    /// `redfish_username`.
+    pub facade_user: String,
+    /// `redfish_password`: the facade's, never the BMC's.
+    pub facade_password: Secret,
+    /// Interfaces: address and `pxe_enabled`.
+    pub ports: Vec<(MacAddr, bool)>,
+}
+
+/// Why Ironic did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProvisionerError {
+    /// No answer, an answer that says "later", or a node that is locked: worth repeating.
+    #[error("Ironic did not {operation}: {reason}")]
+    Unavailable {
+        /// What was tried.
+        operation: String,
+        /// What happened.
+        reason: String,
+    },
+    /// Refused for good.
+    #[error("Ironic refused to {operation}: {reason}")]
+    Refused {
+        /// What was tried.
+        operation: String,
+        /// Ironic's words.
+        reason: String,
+    },
+}
+
+/// Ironic, as the core uses it. Ironic owns the provision state; we read it and bring it the facts it cannot see.
+#[async_trait]
+pub trait Provisioner: Send + Sync {
+    /// Reads one node, now; none when Ironic does not have it.
+    async fn get_node(&self, id: ServerId) -> Result<Option<Node>, ProvisionerError>;
+    /// Reads all nodes.
+    async fn list_nodes(&self) -> Result<Vec<Node>, ProvisionerError>;
+    /// Tells Ironic that a node is off (`PUT states/power`, a no-op on a BMC that is off).
+    async fn tell_power_off(&self, id: ServerId) -> Result<(), ProvisionerError>;
+    /// Makes the node and its ports, or brings them up to date.
+    async fn ensure_node(&self, spec: &NodeSpec) -> Result<(), ProvisionerError>;
+    /// Deletes the node with its ports. Gone already is done.
+    async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError>;
+}
+
+/// Why an image's bytes do not come.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("image {id} cannot be read from the image service: {reason}")]
+pub struct ImageError {
+    /// Which image.
+    pub id: String,
+    /// What happened.
+    pub reason: String,
+}
+
+/// An image's bytes as they come, or the reason why they stop.
+pub type ImageStream = futures::stream::BoxStream<'static, Result<bytes::Bytes, ImageError>>;
+
+/// Glance, as the agents' image caches are fed from it.
+#[async_trait]
+pub trait ImageSource: Send + Sync {
+    /// The file's bytes from `offset` to the end.
+    async fn open(&self, id: &str, offset: u64) -> Result<ImageStream, ImageError>;
 }

@@ -1,0 +1,168 @@
+//! Edges: the inventory: every fact that this coordinator owns, and the last word of every other owner, in SQLite.
+//!
+//! ```text
+//!   servers --< ports        tenant_servers      agents      commands      ramdisks      events
+//! ```
+//!
+//! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
+//! and observed networks are different columns of different types; passwords and tokens are sealed before they get here.
+//!
+//! Statements use `$1` and two column types only, so that PostgreSQL can stand in.
+
+mod agents;
+mod events;
+mod ramdisks;
+mod record;
+mod row;
+mod servers;
+mod tenants;
+
+#[cfg(test)]
+mod tests;
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sqlx::{
+    SqlitePool,
+    migrate::{Migration, MigrationType, Migrator},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+
+pub use events::EventFilter;
+pub use record::*;
+pub use servers::PowerUpdate;
+
+use crate::{
+    clock::Clock,
+    events::Broadcast,
+    secret::{Sealer, SecretError},
+};
+
+/// A writer waits this long for another one.
+const BUSY_WAIT: Duration = Duration::from_secs(10);
+/// Connections to one file: one writes, the others read.
+const CONNECTIONS_MAX: u32 = 4;
+/// Events that are kept; the oldest beyond them are deleted.
+pub const EVENTS_MAX: u64 = 100_000;
+/// Rows that one answer holds at most.
+pub const ROWS_MAX: u32 = 10_000;
+
+/// Why the inventory does not answer.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// The database failed.
+    #[error("the inventory cannot {operation}; check the database file's place, owner and free space")]
+    Database {
+        /// What was tried.
+        operation: &'static str,
+        /// Why.
+        #[source]
+        source: sqlx::Error,
+    },
+    /// The schema could not be brought up to date.
+    #[error(
+        "the inventory's schema cannot be brought up to date; a newer coordinator may have used this database"
+    )]
+    Migrate(#[source] sqlx::migrate::MigrateError),
+    /// A stored value is not what this program writes.
+    #[error("the inventory's {column} of {row} cannot be read: {reason}")]
+    Corrupt {
+        /// Which column.
+        column: &'static str,
+        /// Which row.
+        row: String,
+        /// Why.
+        reason: String,
+    },
+    /// A secret could not be sealed or opened.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Another row already has this name, BMC or MAC address.
+    #[error("another server already has {what}")]
+    Taken {
+        /// What is taken.
+        what: String,
+    },
+}
+
+fn failed(operation: &'static str) -> impl FnOnce(sqlx::Error) -> InventoryError {
+    move |source| InventoryError::Database { operation, source }
+}
+
+/// The inventory. Cheap to clone.
+#[derive(Clone)]
+pub struct Inventory {
+    pool: SqlitePool,
+    sealer: Sealer,
+    clock: Arc<dyn Clock>,
+    broadcast: Broadcast,
+    last_event: Arc<tokio::sync::Mutex<u64>>,
+}
+
+impl Inventory {
+    /// Opens the database file, making it and its tables when needed.
+    pub async fn open(path: &Path, sealer: Sealer, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(BUSY_WAIT);
+        let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS_MAX);
+        let pool = pool.connect_with(options).await.map_err(failed("open its database"))?;
+        Self::with_pool(pool, sealer, clock).await
+    }
+
+    /// An inventory in memory, for tests.
+    pub async fn in_memory(sealer: Sealer, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
+        let options = SqliteConnectOptions::new().in_memory(true).foreign_keys(true);
+        // One connection that never ends: a second one would see another, empty database.
+        let pool = SqlitePoolOptions::new()
+            .min_connections(1)
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options)
+            .await
+            .map_err(failed("open its database in memory"))?;
+        Self::with_pool(pool, sealer, clock).await
+    }
+
+    async fn with_pool(
+        pool: SqlitePool,
+        sealer: Sealer,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, InventoryError> {
+        migrator().run(&pool).await.map_err(InventoryError::Migrate)?;
+        let last = events::last_event(&pool).await?;
+        let last_event = Arc::new(tokio::sync::Mutex::new(last));
+        Ok(Self { pool, sealer, clock, broadcast: Broadcast::default(), last_event })
+    }
+
+    /// The clock by which rows are stamped.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Where events are told as they are stored.
+    pub fn broadcast(&self) -> &Broadcast {
+        &self.broadcast
+    }
+
+    /// Closes the database cleanly.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
+
+fn migrator() -> Migrator {
+    let first = Migration::new(
+        1,
+        "inventory".into(),
+        MigrationType::Simple,
+        sqlx::SqlSafeStr::into_sql_str(include_str!("../../migrations/0001_inventory.sql")),
+        false,
+    );
+    Migrator::with_migrations(vec![first])
+}

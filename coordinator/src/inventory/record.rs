@@ -1,0 +1,310 @@
+//! Values: what the inventory keeps of a server, its ports, its tenant, its agent.
+
+use std::{collections::BTreeMap, net::IpAddr};
+
+use protocol::{
+    boot::{BootMode, BootPlan, BootPurpose},
+    command::CommandResult,
+    hardware::{BmcIdentity, HardwareReport},
+    id::{CommandId, RackId, RamdiskSessionId, ServerId},
+    mac::MacAddr,
+    network::BootNetwork,
+    power::{PowerCause, PowerReading},
+    secret::Secret,
+    spec::{BmcEndpoint, ServerSpec},
+};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{
+    lifecycle::{
+        Confirmed, Facts, Node, PowerFacts,
+        placement::{PortUse, port_uses},
+    },
+    port::{ObservedNetwork, PermittedBoot, ServerPort, SwitchPort, WantedNetwork},
+};
+
+/// A server to be enrolled: what an import file or the API gives, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewServer {
+    /// Its name, unique.
+    pub name: String,
+    /// Its rack.
+    pub rack: RackId,
+    /// How its rack's agent reaches its BMC.
+    pub bmc: BmcEndpoint,
+    /// Its interfaces; the first one that boots from the network carries the tenant's address.
+    pub ports: Vec<NewPort>,
+    /// Firmware mode.
+    pub boot_mode: BootMode,
+    /// Ironic's `resource_class`, such as `gold`: flavors ask for it.
+    pub resource_class: String,
+    /// Ironic's `properties`, such as `cpu_arch`.
+    pub properties: BTreeMap<String, String>,
+}
+
+/// An interface of a server to be enrolled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewPort {
+    /// Its name, such as `eth0`.
+    pub name: String,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Where it is plugged in.
+    pub link: SwitchPort,
+    /// Whether it may boot from the network.
+    pub pxe_enabled: bool,
+}
+
+/// A server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Its id; Ironic's node uuid too.
+    pub id: ServerId,
+    /// Its name.
+    pub name: String,
+    /// Its rack.
+    pub rack: RackId,
+    /// Its BMC, with the password.
+    pub bmc: BmcEndpoint,
+    /// The password that Ironic shows at the facade.
+    pub facade_password: Secret,
+    /// Firmware mode.
+    pub boot_mode: BootMode,
+    /// Ironic's `resource_class`.
+    pub resource_class: String,
+    /// Ironic's `properties`.
+    pub properties: BTreeMap<String, String>,
+    /// When it was enrolled.
+    pub created_us: u64,
+    /// Its interfaces.
+    pub ports: Vec<Port>,
+    /// What its BMC says of itself.
+    pub identity: Option<BmcIdentity>,
+    /// What the last ramdisk found.
+    pub hardware: Option<HardwareReport>,
+    /// The newest power reading.
+    pub power: Option<SeenPower>,
+    /// The newest reading that was an answer.
+    pub confirmed: Option<Confirmed>,
+    /// Since when it is off.
+    pub off_since_us: Option<u64>,
+    /// It went off unasked, and Ironic was not told yet.
+    pub untold_off: bool,
+    /// How far its last network boot came.
+    pub boot_stage: Option<String>,
+    /// The ramdisk that runs on it.
+    pub ramdisk: Option<RamdiskSessionId>,
+    /// The node as Ironic last showed it.
+    pub node: Option<Node>,
+    /// Whether its ports were ever given to us.
+    pub ports_given: bool,
+    /// The tenant port on which it was found when it was adopted.
+    pub adopted_port: Option<Uuid>,
+    /// When its isolation was last seen complete.
+    pub isolated_us: Option<u64>,
+    /// The power-on that is on its way.
+    pub intent: Option<Intent>,
+    /// The network boot that the agent holds for it.
+    pub boot_given: Option<BootPlan>,
+    /// What it waits for, or why something was refused.
+    pub reason: Option<String>,
+}
+
+/// A power reading as it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenPower {
+    /// The reading.
+    pub reading: PowerReading,
+    /// Why it is so.
+    pub cause: PowerCause,
+    /// When the agent saw it.
+    pub at_us: u64,
+}
+
+/// A power-on that passed or is passing the gate; stored before anything is done for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Intent {
+    /// What was permitted.
+    pub permitted: PermittedBoot,
+    /// Since when.
+    pub since_us: u64,
+}
+
+/// An interface of a server. `wanted` and `observed` are different facts of different owners.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name.
+    pub name: String,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Where it is plugged in.
+    pub link: SwitchPort,
+    /// Whether it may boot from the network.
+    pub pxe_enabled: bool,
+    /// Where we last decided that it belongs.
+    pub wanted: Option<WantedNetwork>,
+    /// Where Contrail last showed it.
+    pub observed: Option<ObservedNetwork>,
+    /// When.
+    pub observed_us: Option<u64>,
+}
+
+impl Server {
+    /// What the rack's agent is told of it.
+    pub fn spec(&self) -> ServerSpec {
+        ServerSpec {
+            id: self.id,
+            name: self.name.clone(),
+            bmc: self.bmc.clone(),
+            macs: self.boot_macs(),
+            boot_mode: self.boot_mode,
+        }
+    }
+
+    /// Interfaces that may boot from the network.
+    pub fn boot_macs(&self) -> Vec<MacAddr> {
+        let uses = self.port_uses();
+        let boots = self.ports.iter().zip(uses).filter(|(_, port_use)| *port_use != PortUse::Spare);
+        boots.map(|(port, _)| port.mac).collect()
+    }
+
+    /// Uses of its ports, in their order.
+    pub fn port_uses(&self) -> Vec<PortUse> {
+        port_uses(&self.ports.iter().map(|port| port.pxe_enabled).collect::<Vec<_>>())
+    }
+
+    /// A port as the fabric knows it.
+    pub fn fabric_port(&self, port: &Port) -> ServerPort {
+        ServerPort { server: self.id, name: port.name.clone(), mac: port.mac, link: port.link.clone() }
+    }
+
+    /// The user that Ironic shows at the facade.
+    pub fn facade_user(&self) -> String {
+        format!("bms-{}", self.id)
+    }
+
+    /// What is known of its power; with the agent away the present reading is not known.
+    pub fn power_facts(&self, agent_is_here: bool) -> PowerFacts {
+        PowerFacts {
+            now: self.power.as_ref().filter(|_| agent_is_here).map(|seen| seen.reading.clone()),
+            confirmed: self.confirmed,
+            untold_off: self.untold_off,
+        }
+    }
+
+    /// The facts on which decisions are made.
+    pub fn facts(&self, tenant: Option<Uuid>, agent_is_here: bool) -> Facts {
+        Facts {
+            node: self.node.clone(),
+            power: self.power_facts(agent_is_here),
+            ports_given: self.ports_given,
+            tenant,
+            power_on_pending: self.intent.is_some(),
+            boot_given: self.boot_given.is_some(),
+            observed: self.ports.iter().map(|port| port.observed.clone()).collect(),
+        }
+    }
+}
+
+/// How far a tenant's server has come, in our own words; Nova's and Ironic's states say more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TenantServerState {
+    /// Asked for; nothing made yet.
+    Requested,
+    /// Being deployed.
+    Building,
+    /// In use.
+    Active,
+    /// Being given back.
+    Deleting,
+    /// Failed; `reason` says why.
+    Error,
+}
+
+/// A tenant's server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TenantServer {
+    /// Our id for it.
+    pub id: Uuid,
+    /// Nova's uuid, which is Ironic's `instance_uuid`; none until Nova has made it.
+    pub instance: Option<Uuid>,
+    /// Keystone project that it belongs to, without dashes.
+    pub project_id: String,
+    /// Its name.
+    pub name: String,
+    /// Nova's flavor.
+    pub flavor: String,
+    /// Glance's image.
+    pub image: String,
+    /// Contrail's virtual-network.
+    pub network: Uuid,
+    /// Contrail's virtual-machine-interface; none until it is made.
+    pub port: Option<Uuid>,
+    /// Its address.
+    pub address: Option<IpAddr>,
+    /// The server that it runs on.
+    pub node: Option<ServerId>,
+    /// How far it has come.
+    pub state: TenantServerState,
+    /// Why it is as it is.
+    pub reason: Option<String>,
+    /// When it was asked for.
+    pub created_us: u64,
+}
+
+/// A rack's agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Agent {
+    /// Its rack.
+    pub rack: RackId,
+    /// Its last start.
+    pub boot_id: Uuid,
+    /// Its program's version.
+    pub version: String,
+    /// Every report up to this number is stored.
+    pub acknowledged: u64,
+    /// When it was last heard of.
+    pub seen_us: u64,
+}
+
+/// A command that was given to an agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredCommand {
+    /// Its id.
+    pub id: CommandId,
+    /// To which rack.
+    pub rack: RackId,
+    /// For which server.
+    pub server: ServerId,
+    /// What it asks, in a word.
+    pub kind: String,
+    /// Digest of the action.
+    pub digest: String,
+    /// When it was given.
+    pub created_us: u64,
+    /// How it ended; none: not yet.
+    pub outcome: Option<CommandResult>,
+    /// Whether whoever asked has had the outcome.
+    pub answered: bool,
+}
+
+/// A ramdisk that runs or ran on a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ramdisk {
+    /// This run of it.
+    pub session: RamdiskSessionId,
+    /// On which server.
+    pub server: ServerId,
+    /// What for.
+    pub purpose: BootPurpose,
+    /// Where it came from.
+    pub network: BootNetwork,
+    /// When it said hello.
+    pub ready_us: u64,
+    /// When it went.
+    pub gone_us: Option<u64>,
+    /// The token that Ironic gave for it.
+    pub ipa_token: Option<Secret>,
+}

@@ -1,0 +1,450 @@
+//! Edges: servers and their ports in the inventory.
+
+use protocol::{
+    boot::BootPlan,
+    hardware::{BmcIdentity, HardwareReport},
+    id::{RackId, RamdiskSessionId, ServerId},
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+use uuid::Uuid;
+
+use super::{
+    Intent, Inventory, InventoryError, NewServer, Port, SeenPower, Server, failed,
+    row::{Reader, big, json},
+};
+use crate::{
+    lifecycle::{Confirmed, Node},
+    port::{ObservedNetwork, WantedNetwork},
+    secret::random_password,
+};
+
+/// A BMC's address as stored: everything but the password.
+#[derive(Serialize, Deserialize)]
+struct StoredBmc {
+    protocol: BmcProtocol,
+    address: String,
+    port: u16,
+    username: String,
+}
+
+fn bmc_place(id: ServerId) -> String {
+    format!("servers.bmc_password/{id}")
+}
+
+fn facade_place(id: ServerId) -> String {
+    format!("servers.facade_password/{id}")
+}
+
+fn bmc_key(bmc: &BmcEndpoint) -> String {
+    format!("{}:{}", bmc.address.to_ascii_lowercase(), bmc.port)
+}
+
+/// Everything that a power report changes, decided by the caller, written at once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PowerUpdate {
+    /// The reading.
+    pub seen: SeenPower,
+    /// The newest reading that was an answer.
+    pub confirmed: Option<Confirmed>,
+    /// Since when it is off.
+    pub off_since_us: Option<u64>,
+    /// It went off unasked, and Ironic was not told yet.
+    pub untold_off: bool,
+    /// When its isolation was last complete.
+    pub isolated_us: Option<u64>,
+}
+
+impl Inventory {
+    /// Stores a server under its name: a new one gets an id and a facade password, a known one is brought up to date.
+    /// What was reported of it stays.
+    pub async fn put_server(&self, new: &NewServer) -> Result<Server, InventoryError> {
+        let known = self.server_by_name(&new.name).await?;
+        let id = known.as_ref().map_or_else(ServerId::random, |server| server.id);
+        self.refuse_taken(id, new).await?;
+        let facade_password = known.as_ref().map_or_else(random_password, |s| s.facade_password.clone());
+        let created_us = known.as_ref().map_or_else(|| self.clock.now_us(), |server| server.created_us);
+        let bmc = StoredBmc {
+            protocol: new.bmc.protocol.clone(),
+            address: new.bmc.address.clone(),
+            port: new.bmc.port,
+            username: new.bmc.username.clone(),
+        };
+        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
+        sqlx::query(
+            "INSERT INTO servers (id, name, rack, bmc, bmc_key, bmc_password, facade_password, boot_mode, \
+             resource_class, properties, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
+             ON CONFLICT (id) DO UPDATE SET name = excluded.name, rack = excluded.rack, bmc = excluded.bmc, \
+             bmc_key = excluded.bmc_key, bmc_password = excluded.bmc_password, boot_mode = excluded.boot_mode, \
+             resource_class = excluded.resource_class, properties = excluded.properties",
+        )
+        .bind(id.to_string())
+        .bind(&new.name)
+        .bind(new.rack.as_str())
+        .bind(json(&bmc))
+        .bind(bmc_key(&new.bmc))
+        .bind(self.sealer.seal(&bmc_place(id), &new.bmc.password)?)
+        .bind(self.sealer.seal(&facade_place(id), &facade_password)?)
+        .bind(json(&new.boot_mode))
+        .bind(&new.resource_class)
+        .bind(json(&new.properties))
+        .bind(big(created_us))
+        .execute(&mut *transaction)
+        .await
+        .map_err(failed("store a server"))?;
+        put_ports(&mut transaction, id, new).await?;
+        transaction.commit().await.map_err(failed("finish a change"))?;
+        self.server(id).await?.ok_or_else(|| InventoryError::Corrupt {
+            column: "id",
+            row: id.to_string(),
+            reason: "the server was deleted while it was stored".to_owned(),
+        })
+    }
+
+    /// Says which name, BMC or MAC address another server already has.
+    async fn refuse_taken(&self, id: ServerId, new: &NewServer) -> Result<(), InventoryError> {
+        let taken: Option<(String, String)> =
+            sqlx::query_as("SELECT name, bmc_key FROM servers WHERE bmc_key = $1 AND id <> $2")
+                .bind(bmc_key(&new.bmc))
+                .bind(id.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("look for a BMC"))?;
+        if let Some((name, bmc)) = taken {
+            return Err(InventoryError::Taken { what: format!("the BMC {bmc}: {name}") });
+        }
+        for port in &new.ports {
+            let taken: Option<(String,)> = sqlx::query_as(
+                "SELECT s.name FROM ports p JOIN servers s ON s.id = p.server WHERE p.mac = $1 AND s.id <> $2",
+            )
+            .bind(port.mac.to_string())
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("look for a MAC address"))?;
+            if let Some((name,)) = taken {
+                return Err(InventoryError::Taken { what: format!("the MAC address {}: {name}", port.mac) });
+            }
+        }
+        Ok(())
+    }
+
+    /// One server.
+    pub async fn server(&self, id: ServerId) -> Result<Option<Server>, InventoryError> {
+        let row = sqlx::query("SELECT * FROM servers WHERE id = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a server"))?;
+        self.with_ports(row).await
+    }
+
+    /// One server, by name.
+    pub async fn server_by_name(&self, name: &str) -> Result<Option<Server>, InventoryError> {
+        let row = sqlx::query("SELECT * FROM servers WHERE name = $1")
+            .bind(name)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a server"))?;
+        self.with_ports(row).await
+    }
+
+    async fn with_ports(&self, row: Option<SqliteRow>) -> Result<Option<Server>, InventoryError> {
+        let Some(row) = row else { return Ok(None) };
+        let mut server = self.read_server(&row)?;
+        let ports = sqlx::query("SELECT * FROM ports WHERE server = $1 ORDER BY position")
+            .bind(server.id.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read a server's ports"))?;
+        server.ports =
+            ports.iter().map(|row| read_port(row).map(|(_, port)| port)).collect::<Result<_, _>>()?;
+        Ok(Some(server))
+    }
+
+    /// All servers, of one rack or of all, by name.
+    pub async fn servers(&self, rack: Option<&RackId>) -> Result<Vec<Server>, InventoryError> {
+        let rows = sqlx::query("SELECT * FROM servers WHERE ($1 IS NULL OR rack = $1) ORDER BY name")
+            .bind(rack.map(RackId::as_str))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read the servers"))?;
+        let mut servers = rows.iter().map(|row| self.read_server(row)).collect::<Result<Vec<_>, _>>()?;
+        let ports = sqlx::query("SELECT * FROM ports ORDER BY server, position")
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read the ports"))?;
+        let mut by_server = std::collections::HashMap::<ServerId, Vec<Port>>::new();
+        for row in &ports {
+            let (server, port) = read_port(row)?;
+            by_server.entry(server).or_default().push(port);
+        }
+        for server in &mut servers {
+            server.ports = by_server.remove(&server.id).unwrap_or_default();
+        }
+        Ok(servers)
+    }
+
+    /// Forgets a server, with its ports, commands and ramdisks.
+    pub async fn delete_server(&self, id: ServerId) -> Result<(), InventoryError> {
+        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
+        for statement in [
+            "DELETE FROM ports WHERE server = $1",
+            "DELETE FROM commands WHERE server = $1",
+            "DELETE FROM ramdisks WHERE server = $1",
+            "DELETE FROM servers WHERE id = $1",
+        ] {
+            sqlx::query(statement)
+                .bind(id.to_string())
+                .execute(&mut *transaction)
+                .await
+                .map_err(failed("forget a server"))?;
+        }
+        transaction.commit().await.map_err(failed("finish a change"))
+    }
+
+    /// Stores a power reading and what follows from it.
+    pub async fn set_power(&self, id: ServerId, update: &PowerUpdate) -> Result<(), InventoryError> {
+        sqlx::query(
+            "UPDATE servers SET power = $2, power_cause = $3, power_at_us = $4, confirmed = $5, off_since_us = $6, \
+             untold_off = $7, isolated_us = $8 WHERE id = $1",
+        )
+        .bind(id.to_string())
+        .bind(json(&update.seen.reading))
+        .bind(json(&update.seen.cause))
+        .bind(big(update.seen.at_us))
+        .bind(update.confirmed.as_ref().map(json))
+        .bind(update.off_since_us.map(big))
+        .bind(i64::from(update.untold_off))
+        .bind(update.isolated_us.map(big))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store a power reading"))?;
+        Ok(())
+    }
+
+    /// Ironic knows now that the server is off.
+    pub async fn clear_untold_off(&self, id: ServerId) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET untold_off = 0 WHERE id = $1 AND $2 IS NULL", None).await
+    }
+
+    /// Stores the node as Ironic shows it.
+    pub async fn set_node(&self, id: ServerId, node: Option<&Node>) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET node = $2 WHERE id = $1", node.map(json)).await
+    }
+
+    /// Remembers that its ports are ours to move from now on.
+    pub async fn set_ports_given(&self, id: ServerId) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET ports_given = 1 WHERE id = $1 AND $2 IS NULL", None).await
+    }
+
+    /// Remembers the tenant port on which it was adopted.
+    pub async fn set_adopted_port(&self, id: ServerId, port: Option<Uuid>) -> Result<(), InventoryError> {
+        let port = port.map(|port| port.to_string());
+        self.set_column(id, "UPDATE servers SET adopted_port = $2 WHERE id = $1", port).await
+    }
+
+    /// Remembers when its isolation was seen complete.
+    pub async fn set_isolated(&self, id: ServerId, at_us: u64) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE servers SET isolated_us = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(big(at_us))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("store an isolation"))?;
+        Ok(())
+    }
+
+    /// Stores the power-on that is on its way, or that none is.
+    pub async fn set_intent(&self, id: ServerId, intent: Option<&Intent>) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET intent = $2 WHERE id = $1", intent.map(json)).await
+    }
+
+    /// Stores the network boot that the agent holds.
+    pub async fn set_boot_given(&self, id: ServerId, boot: Option<&BootPlan>) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET boot_given = $2 WHERE id = $1", boot.map(json)).await
+    }
+
+    /// Stores how far its network boot came.
+    pub async fn set_boot_stage(&self, id: ServerId, stage: Option<&str>) -> Result<(), InventoryError> {
+        let stage = stage.map(str::to_owned);
+        self.set_column(id, "UPDATE servers SET boot_stage = $2 WHERE id = $1", stage).await
+    }
+
+    /// Stores which ramdisk runs on it.
+    pub async fn set_ramdisk(
+        &self,
+        id: ServerId,
+        session: Option<RamdiskSessionId>,
+    ) -> Result<(), InventoryError> {
+        let session = session.map(|session| session.to_string());
+        self.set_column(id, "UPDATE servers SET ramdisk = $2 WHERE id = $1", session).await
+    }
+
+    /// Stores what a ramdisk found in it.
+    pub async fn set_hardware(&self, id: ServerId, hardware: &HardwareReport) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET hardware = $2 WHERE id = $1", Some(json(hardware))).await
+    }
+
+    /// Stores what its BMC says of itself.
+    pub async fn set_identity(&self, id: ServerId, identity: &BmcIdentity) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET identity = $2 WHERE id = $1", Some(json(identity))).await
+    }
+
+    /// Stores what it waits for or why something was refused; none: nothing.
+    pub async fn set_reason(&self, id: ServerId, reason: Option<&str>) -> Result<(), InventoryError> {
+        let reason = reason.map(str::to_owned);
+        self.set_column(id, "UPDATE servers SET reason = $2 WHERE id = $1", reason).await
+    }
+
+    /// Stores where a port belongs.
+    pub async fn set_wanted(
+        &self,
+        id: ServerId,
+        port: &str,
+        wanted: Option<WantedNetwork>,
+    ) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE ports SET wanted = $3 WHERE server = $1 AND name = $2")
+            .bind(id.to_string())
+            .bind(port)
+            .bind(wanted.as_ref().map(json))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("store where a port belongs"))?;
+        Ok(())
+    }
+
+    /// Stores where a port was seen; none: it is not known any more.
+    pub async fn set_observed(
+        &self,
+        id: ServerId,
+        port: &str,
+        observed: Option<&ObservedNetwork>,
+    ) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE ports SET observed = $3, observed_us = $4 WHERE server = $1 AND name = $2")
+            .bind(id.to_string())
+            .bind(port)
+            .bind(observed.map(json))
+            .bind(big(self.clock.now_us()))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("store where a port was seen"))?;
+        Ok(())
+    }
+
+    async fn set_column(
+        &self,
+        id: ServerId,
+        statement: &'static str,
+        value: Option<String>,
+    ) -> Result<(), InventoryError> {
+        sqlx::query(statement)
+            .bind(id.to_string())
+            .bind(value)
+            .execute(&self.pool)
+            .await
+            .map_err(failed("change a server"))?;
+        Ok(())
+    }
+
+    fn read_server(&self, row: &SqliteRow) -> Result<Server, InventoryError> {
+        let name: String = row.try_get("name").map_err(failed("read a server's name"))?;
+        let read = Reader { row, name: format!("server {name}") };
+        let id: ServerId = read.parsed("id")?;
+        let bmc: StoredBmc = read.json("bmc")?;
+        let password: Secret = self.sealer.open(&bmc_place(id), &read.text("bmc_password")?)?;
+        let reading = read.json_opt("power")?;
+        let power = match (reading, read.json_opt("power_cause")?, read.number_opt("power_at_us")?) {
+            (Some(reading), Some(cause), Some(at_us)) => Some(SeenPower { reading, cause, at_us }),
+            (None, _, _) | (_, None, _) | (_, _, None) => None,
+        };
+        Ok(Server {
+            id,
+            rack: read.parsed("rack")?,
+            bmc: BmcEndpoint {
+                protocol: bmc.protocol,
+                address: bmc.address,
+                port: bmc.port,
+                username: bmc.username,
+                password,
+            },
+            facade_password: self.sealer.open(&facade_place(id), &read.text("facade_password")?)?,
+            boot_mode: read.json("boot_mode")?,
+            resource_class: read.text("resource_class")?,
+            properties: read.json("properties")?,
+            created_us: read.number("created_us")?,
+            ports: Vec::new(),
+            identity: read.json_opt("identity")?,
+            hardware: read.json_opt("hardware")?,
+            power,
+            confirmed: read.json_opt("confirmed")?,
+            off_since_us: read.number_opt("off_since_us")?,
+            untold_off: read.flag("untold_off")?,
+            boot_stage: read.text_opt("boot_stage")?,
+            ramdisk: read.parsed_opt("ramdisk")?,
+            node: read.json_opt("node")?,
+            ports_given: read.flag("ports_given")?,
+            adopted_port: read.parsed_opt("adopted_port")?,
+            isolated_us: read.number_opt("isolated_us")?,
+            intent: read.json_opt("intent")?,
+            boot_given: read.json_opt("boot_given")?,
+            reason: read.text_opt("reason")?,
+            name,
+        })
+    }
+}
+
+/// Brings a server's ports up to date; what was observed of a port that stays is kept.
+async fn put_ports(
+    connection: &mut SqliteConnection,
+    id: ServerId,
+    new: &NewServer,
+) -> Result<(), InventoryError> {
+    let known: Vec<(String,)> = sqlx::query_as("SELECT name FROM ports WHERE server = $1")
+        .bind(id.to_string())
+        .fetch_all(&mut *connection)
+        .await
+        .map_err(failed("read a server's ports"))?;
+    for (name,) in known.iter().filter(|(name,)| new.ports.iter().all(|port| &port.name != name)) {
+        sqlx::query("DELETE FROM ports WHERE server = $1 AND name = $2")
+            .bind(id.to_string())
+            .bind(name)
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("forget a port"))?;
+    }
+    for (position, port) in (0_i64..).zip(&new.ports) {
+        sqlx::query(
+            "INSERT INTO ports (server, position, name, mac, link, pxe_enabled) VALUES ($1, $2, $3, $4, $5, $6) \
+             ON CONFLICT (server, name) DO UPDATE SET position = excluded.position, mac = excluded.mac, \
+             link = excluded.link, pxe_enabled = excluded.pxe_enabled",
+        )
+        .bind(id.to_string())
+        .bind(position)
+        .bind(&port.name)
+        .bind(port.mac.to_string())
+        .bind(json(&port.link))
+        .bind(i64::from(port.pxe_enabled))
+        .execute(&mut *connection)
+        .await
+        .map_err(failed("store a port"))?;
+    }
+    Ok(())
+}
+
+fn read_port(row: &SqliteRow) -> Result<(ServerId, Port), InventoryError> {
+    let name: String = row.try_get("name").map_err(failed("read a port's name"))?;
+    let read = Reader { row, name: format!("port {name}") };
+    let port = Port {
+        mac: read.parsed("mac")?,
+        link: read.json("link")?,
+        pxe_enabled: read.flag("pxe_enabled")?,
+        wanted: read.json_opt("wanted")?,
+        observed: read.json_opt("observed")?,
+        observed_us: read.number_opt("observed_us")?,
+        name,
+    };
+    Ok((read.parsed("server")?, port))
+}

@@ -1,0 +1,125 @@
+//! Edges: tenants' servers in the inventory.
+
+use protocol::id::ServerId;
+use sqlx::sqlite::SqliteRow;
+use uuid::Uuid;
+
+use super::{
+    Inventory, InventoryError, Server, TenantServer, failed,
+    row::{Reader, big, json},
+};
+
+impl Inventory {
+    /// Stores a tenant's server, whole.
+    pub async fn put_tenant_server(&self, server: &TenantServer) -> Result<(), InventoryError> {
+        sqlx::query(
+            "INSERT INTO tenant_servers (id, instance, project_id, name, flavor, image, network, port, address, node, \
+             state, reason, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             ON CONFLICT (id) DO UPDATE SET instance = excluded.instance, name = excluded.name, \
+             flavor = excluded.flavor, image = excluded.image, network = excluded.network, port = excluded.port, \
+             address = excluded.address, node = excluded.node, state = excluded.state, reason = excluded.reason",
+        )
+        .bind(server.id.to_string())
+        .bind(server.instance.map(|id| id.to_string()))
+        .bind(&server.project_id)
+        .bind(&server.name)
+        .bind(&server.flavor)
+        .bind(&server.image)
+        .bind(server.network.to_string())
+        .bind(server.port.map(|id| id.to_string()))
+        .bind(server.address.map(|address| address.to_string()))
+        .bind(server.node.map(|id| id.to_string()))
+        .bind(json(&server.state))
+        .bind(&server.reason)
+        .bind(big(server.created_us))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store a tenant's server"))?;
+        Ok(())
+    }
+
+    /// One tenant's server, by our id or by Nova's.
+    pub async fn tenant_server(&self, id: Uuid) -> Result<Option<TenantServer>, InventoryError> {
+        let row = sqlx::query("SELECT * FROM tenant_servers WHERE id = $1 OR instance = $1")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a tenant's server"))?;
+        row.as_ref().map(read_tenant_server).transpose()
+    }
+
+    /// Tenants' servers of one project, or of all, by name.
+    pub async fn tenant_servers(
+        &self,
+        project_id: Option<&str>,
+    ) -> Result<Vec<TenantServer>, InventoryError> {
+        let rows = sqlx::query(
+            "SELECT * FROM tenant_servers WHERE ($1 IS NULL OR project_id = $1) ORDER BY name, created_us",
+        )
+        .bind(project_id)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read the tenants' servers"))?;
+        rows.iter().map(read_tenant_server).collect()
+    }
+
+    /// Forgets a tenant's server.
+    pub async fn delete_tenant_server(&self, id: Uuid) -> Result<(), InventoryError> {
+        sqlx::query("DELETE FROM tenant_servers WHERE id = $1")
+            .bind(id.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(failed("forget a tenant's server"))?;
+        Ok(())
+    }
+
+    /// The tenant's server on a node: by Ironic's `instance_uuid` when the node names one, else by the node itself.
+    pub async fn tenant_of(
+        &self,
+        instance: Option<Uuid>,
+        node: ServerId,
+    ) -> Result<Option<TenantServer>, InventoryError> {
+        match instance {
+            Some(instance) => self.tenant_server(instance).await,
+            None => {
+                let row = sqlx::query("SELECT * FROM tenant_servers WHERE node = $1 AND instance IS NULL")
+                    .bind(node.to_string())
+                    .fetch_optional(&self.pool)
+                    .await
+                    .map_err(failed("read a tenant's server"))?;
+                row.as_ref().map(read_tenant_server).transpose()
+            }
+        }
+    }
+
+    /// The port of the tenant that a server's node names, or the one on which it was adopted.
+    pub async fn tenant_port(
+        &self,
+        server: &Server,
+        instance: Option<Uuid>,
+    ) -> Result<Option<Uuid>, InventoryError> {
+        let tenant = self.tenant_of(instance, server.id).await?;
+        Ok(tenant.and_then(|tenant| tenant.port).or(server.adopted_port))
+    }
+}
+
+fn read_tenant_server(row: &SqliteRow) -> Result<TenantServer, InventoryError> {
+    let read = Reader { row, name: "a tenant's server".to_owned() };
+    let id: Uuid = read.parsed("id")?;
+    let read = Reader { row, name: format!("tenant's server {id}") };
+    Ok(TenantServer {
+        id,
+        instance: read.parsed_opt("instance")?,
+        project_id: read.text("project_id")?,
+        name: read.text("name")?,
+        flavor: read.text("flavor")?,
+        image: read.text("image")?,
+        network: read.parsed("network")?,
+        port: read.parsed_opt("port")?,
+        address: read.parsed_opt("address")?,
+        node: read.parsed_opt("node")?,
+        state: read.json("state")?,
+        reason: read.text_opt("reason")?,
+        created_us: read.number("created_us")?,
+    })
+}

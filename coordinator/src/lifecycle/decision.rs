@@ -1,0 +1,209 @@
+//! Decisions: what is right for a server, from the stored facts alone.
+
+use protocol::{boot::BootPurpose, network::BootNetwork, power::PowerReading};
+use uuid::Uuid;
+
+use crate::port::{ObservedNetwork, WantedNetwork};
+
+use super::{
+    role::{Role, ports_were_given, role},
+    state::{Node, NodePower},
+};
+
+/// The facts of one server on which its next steps depend.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// The node as Ironic last showed it; none: Ironic does not have it.
+    pub node: Option<Node>,
+    /// What is known of its power.
+    pub power: PowerFacts,
+    /// Whether its ports were ever given to us (it was inspected, cleaned or deployed).
+    pub ports_given: bool,
+    /// The port of its tenant, when it has one.
+    pub tenant: Option<Uuid>,
+    /// A power-on is on its way through the gate.
+    pub power_on_pending: bool,
+    /// Whether the agent holds a network boot for it.
+    pub boot_given: bool,
+    /// Where its ports were last seen; none: never looked.
+    pub observed: Vec<Option<ObservedNetwork>>,
+}
+
+/// What is known of a server's power.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PowerFacts {
+    /// The newest reading; none: never heard, or the rack's agent is away.
+    pub now: Option<PowerReading>,
+    /// The newest reading that was an answer: silence does not change it.
+    pub confirmed: Option<Confirmed>,
+    /// It went off unasked, and Ironic has not been told yet.
+    pub untold_off: bool,
+}
+
+/// A reading that the BMC gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Confirmed {
+    /// On.
+    On,
+    /// Off.
+    Off,
+}
+
+/// Where ports belong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placement {
+    /// Nothing is moved.
+    LeaveAsFound,
+    /// On this network.
+    On(WantedNetwork),
+}
+
+/// How pressing a placement is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// In its turn.
+    Usual,
+    /// At once, before anything else: a tenant's server is off and still on its tenant's network.
+    Isolate,
+}
+
+/// What is right for a server now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// Where its ports belong.
+    pub placement: Placement,
+    /// The network boot that its state calls for.
+    pub boot: Option<BootPurpose>,
+    /// Whether the agent must be told to forget its boot.
+    pub end_boot: bool,
+    /// How pressing the placement is.
+    pub urgency: Urgency,
+    /// Ironic believes that it is on, and must be told that it is off.
+    pub tell_ironic_off: bool,
+    /// Whether its ports are ours to move from now on.
+    pub ports_given: bool,
+    /// Why, for a person.
+    pub why: &'static str,
+}
+
+const CLEANING: Placement = Placement::On(WantedNetwork::Boot(BootNetwork::Cleaning));
+
+/// Decides. Total: every combination of facts has an answer, and the same facts have the same answer.
+pub fn decide(facts: &Facts) -> Decision {
+    let Some(node) = &facts.node else {
+        return leave(facts, facts.ports_given, "Ironic does not know this server yet");
+    };
+    let role = role(node);
+    let ports_given = facts.ports_given || ports_were_given(role);
+    match role {
+        Role::Found if ports_given => park(facts, "manageable: parked on the cleaning network"),
+        Role::Found => leave(facts, false, "never given to us: its ports stay as they were found"),
+        Role::Adopted => leave(facts, ports_given, "adopted: its ports stay as they were found"),
+        Role::Unknown => leave(facts, ports_given, "unknown provision state: nothing is moved"),
+        Role::Parked => park(facts, "without a tenant: parked on the cleaning network"),
+        Role::Ramdisk(purpose, network) => Decision {
+            placement: Placement::On(WantedNetwork::Boot(network)),
+            boot: Some(purpose),
+            end_boot: false,
+            urgency: Urgency::Usual,
+            tell_ironic_off: false,
+            ports_given,
+            why: "its state calls for the ramdisk",
+        },
+        Role::HandOver => hand_over(facts),
+        Role::Tenant => tenant(facts, node),
+    }
+}
+
+/// Between the disk's last write and the tenant's first boot. Only a power-on moves the port to the tenant: a stale
+/// `deploy_step` at the start of a deploy must not.
+fn hand_over(facts: &Facts) -> Decision {
+    match facts.tenant {
+        Some(port) if facts.power_on_pending || on_tenant(facts, port) => {
+            on_tenant_network(facts, port, "its tenant's disk is booted")
+        }
+        Some(_) => leave(facts, true, "waits for the power-on that boots its tenant's disk"),
+        None => leave(facts, true, "no tenant port is known for its instance"),
+    }
+}
+
+/// A deployed server: on its tenant's network while it is on, off it while it is off, untouched while nobody knows.
+fn tenant(facts: &Facts, node: &Node) -> Decision {
+    match (facts.power.confirmed, facts.tenant) {
+        _ if facts.power_on_pending => match facts.tenant {
+            Some(port) => on_tenant_network(facts, port, "its power-on is on its way"),
+            None => leave(facts, true, "no tenant port is known for its instance"),
+        },
+        (Some(Confirmed::Off), _) => off(facts, node),
+        (Some(Confirmed::On), None) => leave(facts, true, "on, and no tenant port of it is known"),
+        (Some(Confirmed::On), Some(port)) => match &facts.power.now {
+            Some(PowerReading::On) => on_tenant_network(facts, port, "deployed and on"),
+            // Silence proves nothing, and a reading of Off would have been confirmed.
+            Some(PowerReading::Unreachable { .. }) | Some(PowerReading::Off) | None => {
+                leave(facts, true, "its power is not known: nothing is isolated for silence")
+            }
+        },
+        (None, _) => leave(facts, true, "its power was never read: nothing is isolated for silence"),
+    }
+}
+
+/// Off means off the tenant's network; Ironic is told once that is seen.
+fn off(facts: &Facts, node: &Node) -> Decision {
+    let isolated = all_on_cleaning(facts);
+    let ironic_believes_on = node.power_state == Some(NodePower::On);
+    let ironic_is_busy = node.reservation.is_some();
+    Decision {
+        placement: CLEANING,
+        boot: None,
+        end_boot: facts.boot_given,
+        urgency: if isolated { Urgency::Usual } else { Urgency::Isolate },
+        tell_ironic_off: isolated && facts.power.untold_off && ironic_believes_on && !ironic_is_busy,
+        ports_given: true,
+        why: "deployed and off: isolated on the cleaning network",
+    }
+}
+
+fn on_tenant_network(facts: &Facts, port: Uuid, why: &'static str) -> Decision {
+    Decision {
+        placement: Placement::On(WantedNetwork::Tenant(port)),
+        boot: None,
+        end_boot: facts.boot_given,
+        urgency: Urgency::Usual,
+        tell_ironic_off: false,
+        ports_given: true,
+        why,
+    }
+}
+
+fn park(facts: &Facts, why: &'static str) -> Decision {
+    Decision {
+        placement: CLEANING,
+        boot: None,
+        end_boot: facts.boot_given,
+        urgency: Urgency::Usual,
+        tell_ironic_off: false,
+        ports_given: true,
+        why,
+    }
+}
+
+fn leave(facts: &Facts, ports_given: bool, why: &'static str) -> Decision {
+    Decision {
+        placement: Placement::LeaveAsFound,
+        boot: None,
+        end_boot: facts.boot_given,
+        urgency: Urgency::Usual,
+        tell_ironic_off: false,
+        ports_given,
+        why,
+    }
+}
+
+fn on_tenant(facts: &Facts, port: Uuid) -> bool {
+    facts.observed.iter().any(|seen| seen == &Some(ObservedNetwork::Tenant(port)))
+}
+
+fn all_on_cleaning(facts: &Facts) -> bool {
+    facts.observed.iter().all(|seen| seen == &Some(ObservedNetwork::Boot(BootNetwork::Cleaning)))
+}

@@ -1,0 +1,29 @@
+//! Decisions: START HERE. What is right for a server follows from stored facts, and from nothing else.
+//!
+//! ```text
+//!   Ironic's node  --+
+//!   power readings --+--> Facts --decide--> Decision { where its ports belong, which boot, isolate?, tell Ironic? }
+//!   ports as seen  --+                          |
+//!   who its tenant --+                          +--> reconcile carries it out, again and again, until it is so
+//!
+//!   Ironic's node as read now --permitted_boot--> PermittedBoot or Refusal --> gate
+//! ```
+//!
+//! Ironic's provision state *is* the life cycle; there is no second machine beside it. [`role`](role::role) holds the table of
+//! states, [`safety`] says what must never happen whatever the table says.
+//!
+//! Deliberately absent: clocks, sockets, retries, memory of the past beyond what [`Facts`] names.
+
+pub mod decision;
+pub mod permit;
+pub mod placement;
+pub mod role;
+pub mod safety;
+pub mod state;
+
+#[cfg(test)]
+mod tests;
+
+pub use decision::{Confirmed, Decision, Facts, Placement, PowerFacts, Urgency, decide};
+pub use permit::permitted_boot;
+pub use state::{Node, NodePower, ProvisionState};

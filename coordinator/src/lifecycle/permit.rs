@@ -1,0 +1,73 @@
+//! Decisions: what a power-on may boot, from the node as Ironic shows it at this moment.
+
+use protocol::{
+    boot::{Boot, BootPlan},
+    network::BootNetwork,
+};
+use uuid::Uuid;
+
+use crate::port::{PermittedBoot, Refusal, RefusalKind, WantedNetwork};
+
+use super::{
+    decision::PowerFacts,
+    role::{Role, role},
+    state::{Node, NodePower, ProvisionState},
+};
+
+/// What a power-on of the server boots now, and where its ports must be for it; or why it is refused.
+///
+/// `name` is the server's name for the message; `tenant` the port of the node's present tenant.
+pub fn permitted_boot(
+    name: &str,
+    node: &Node,
+    power: &PowerFacts,
+    ports_given: bool,
+    tenant: Option<Uuid>,
+) -> Result<PermittedBoot, Refusal> {
+    let state = &node.provision_state;
+    match role(node) {
+        Role::Ramdisk(purpose, network) => Ok(PermittedBoot {
+            boot: Boot::Network(BootPlan { purpose, network }),
+            network: WantedNetwork::Boot(network),
+        }),
+        Role::HandOver => tenant_boot(name, node, tenant),
+        Role::Tenant if power.untold_off && node.power_state == Some(NodePower::On) => Err(refuse(format!(
+            "{name} is off unasked and Ironic still believes that it is on: the power-on is refused until Ironic \
+             knows, because it may be Ironic's power sync and nobody's wish; start the server again in a moment"
+        ))),
+        Role::Tenant => tenant_boot(name, node, tenant),
+        // An operator may look at a parked server; its own disk, on the isolated network.
+        Role::Found if ports_given && *state == ProvisionState::Manageable => {
+            Ok(PermittedBoot { boot: Boot::Disk, network: WantedNetwork::Boot(BootNetwork::Cleaning) })
+        }
+        Role::Found => Err(refuse(format!(
+            "{name} is {state} and its ports were never given to BMS Manager: it is not switched on; inspect or \
+             adopt it first"
+        ))),
+        Role::Adopted => {
+            Err(refuse(format!("{name} is {state}: it is not switched on; wait until it is active")))
+        }
+        Role::Parked => Err(refuse(format!(
+            "{name} is {state}: a server in that state stays off; deploy it, or bring it back to manageable"
+        ))),
+        Role::Unknown => Err(refuse(format!(
+            "{name} is in the provision state {state:?}, which BMS Manager does not know: it is not switched on"
+        ))),
+    }
+}
+
+fn tenant_boot(name: &str, node: &Node, tenant: Option<Uuid>) -> Result<PermittedBoot, Refusal> {
+    let Some(port) = tenant else {
+        let instance = node.instance_id.map_or("(none)".to_owned(), |id| id.to_string());
+        return Err(refuse(format!(
+            "{name} is {} for instance {instance}, for which no tenant port is known: it is not switched on; create \
+             servers through BMS Manager, which makes the port",
+            node.provision_state
+        )));
+    };
+    Ok(PermittedBoot { boot: Boot::Disk, network: WantedNetwork::Tenant(port) })
+}
+
+fn refuse(message: String) -> Refusal {
+    Refusal { kind: RefusalKind::State, message }
+}

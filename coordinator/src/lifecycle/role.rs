@@ -1,0 +1,79 @@
+//! Decisions: which part a server plays in the moment that Ironic's state describes. The table of states is here, once.
+
+use protocol::{boot::BootPurpose, network::BootNetwork};
+
+use super::state::{Node, ProvisionState};
+
+/// What a provision state means for ports and boots.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Not (yet) ours to move, unless its ports were given to us before; then it is parked.
+    Found,
+    /// A server in use that is being taken over: it stays where it was found.
+    Adopted,
+    /// Parked: isolated, and no boot is answered.
+    Parked,
+    /// The ramdisk does something for us on one of the isolated networks.
+    Ramdisk(BootPurpose, BootNetwork),
+    /// About to boot the tenant's disk for the first time, or again after a rescue.
+    HandOver,
+    /// A tenant's server.
+    Tenant,
+    /// A state that this program does not know.
+    Unknown,
+}
+
+/// Deploy steps at which the ports change over to the tenant. Everything before them writes the disk.
+const HAND_OVER_STEPS: [&str; 2] = ["switch_to_tenant_network", "boot_instance"];
+
+/// The role that a node plays now. `provision_state` comes first; `deploy_step` counts only while deploying, because
+/// Ironic leaves a stale one behind after an aborted deploy.
+pub fn role(node: &Node) -> Role {
+    use BootNetwork::{Cleaning, Provisioning};
+    match &node.provision_state {
+        ProvisionState::Enroll | ProvisionState::Verifying | ProvisionState::Manageable => Role::Found,
+        ProvisionState::Adopting => Role::Adopted,
+        // A failed adoption proves nothing about who uses the server: unless it was ours before, hands off.
+        ProvisionState::AdoptFailed => Role::Found,
+        ProvisionState::Inspecting | ProvisionState::InspectWait => {
+            Role::Ramdisk(BootPurpose::Inspect, Provisioning)
+        }
+        ProvisionState::Cleaning
+        | ProvisionState::CleanWait
+        | ProvisionState::CleanHold
+        | ProvisionState::Servicing
+        | ProvisionState::ServiceWait
+        | ProvisionState::ServiceHold => Role::Ramdisk(BootPurpose::Clean, Cleaning),
+        ProvisionState::Available => Role::Parked,
+        ProvisionState::Deploying => match node.deploy_step.as_deref() {
+            Some(step) if HAND_OVER_STEPS.contains(&step) => Role::HandOver,
+            Some(_) | None => Role::Ramdisk(BootPurpose::Deploy, Provisioning),
+        },
+        ProvisionState::WaitCallBack | ProvisionState::DeployHold => {
+            Role::Ramdisk(BootPurpose::Deploy, Provisioning)
+        }
+        ProvisionState::Active => Role::Tenant,
+        ProvisionState::Rescue | ProvisionState::Rescuing | ProvisionState::RescueWait => {
+            Role::Ramdisk(BootPurpose::Rescue, Provisioning)
+        }
+        ProvisionState::Unrescuing => Role::HandOver,
+        ProvisionState::Deleting
+        | ProvisionState::Error
+        | ProvisionState::InspectFailed
+        | ProvisionState::CleanFailed
+        | ProvisionState::DeployFailed
+        | ProvisionState::RescueFailed
+        | ProvisionState::UnrescueFailed
+        | ProvisionState::ServiceFailed => Role::Parked,
+        ProvisionState::Unknown(_) => Role::Unknown,
+    }
+}
+
+/// Whether a node in this state has had its ports given to us: it was inspected, cleaned or deployed, or is being so.
+/// Remembered for ever once true.
+pub fn ports_were_given(role: Role) -> bool {
+    match role {
+        Role::Found | Role::Adopted | Role::Unknown => false,
+        Role::Parked | Role::Ramdisk(..) | Role::HandOver | Role::Tenant => true,
+    }
+}
