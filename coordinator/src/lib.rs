@@ -1,6 +1,7 @@
 //! The coordinator: everything that knows OpenStack or Contrail.
 
 pub mod clock;
+pub mod contrail;
 pub mod events;
 pub mod inventory;
 pub mod lifecycle;

@@ -1,0 +1,24 @@
+//! Values: Contrail (Tungsten Fabric, OpenSDN) as the coordinator uses it.
+//!
+//! ```text
+//!   port::Fabric           fabric    which interface is on a switch port: detach, attach, read back
+//!   port::TenantNetworks   networks  tenants' networks, ports and addresses
+//!        both over         vnc       one HTTP call a method, bounded retries
+//!        in the words of   site, object, binding (pure)
+//! ```
+//!
+//! What must stay true: a port move is detach, then attach, then read back. Interfaces on the provisioning and cleaning
+//! networks are ours, made under uuids derived from server, port and network, and deleted when done with. A tenant's
+//! interface is never deleted while its server lives; it is unbound and bound again. Every method can be cut off
+//! between any two calls and repeated, and ends the same. Deliberately absent: any memory of what a port is on.
+
+pub mod binding;
+pub mod fabric;
+pub mod networks;
+pub mod object;
+pub mod site;
+pub mod vnc;
+
+pub use fabric::Contrail;
+pub use site::Config;
+pub use vnc::Tokens;

@@ -1,0 +1,305 @@
+//! Edges: tenants' networks, ports and addresses by the VNC API, and the objects that a site needs of us.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use async_trait::async_trait;
+use protocol::network::BootNetwork;
+use serde::Deserialize;
+use serde_json::json;
+use tracing::info;
+use uuid::Uuid;
+
+use super::{
+    Contrail, binding,
+    fabric::{ADDRESS, INTERFACE},
+    object::Ref,
+    site::{DEFAULT_DOMAIN, address_id},
+    vnc::Created,
+};
+use crate::port::{FabricError, TenantNetwork, TenantNetworks, TenantPort};
+
+const PROJECT: &str = "project";
+const NETWORK: &str = "virtual-network";
+const NETWORK_FIELDS: &str = "network_ipam_refs,display_name";
+const DEFAULT_PROJECT: &str = "default-project";
+const DEFAULT_IPAM: &str = "default-network-ipam";
+
+#[derive(Clone, Debug, Deserialize)]
+struct Named {
+    fq_name: Vec<String>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct VirtualNetwork {
+    uuid: Uuid,
+    fq_name: Vec<String>,
+    parent_uuid: Option<Uuid>,
+    #[serde(default)]
+    network_ipam_refs: Vec<Ref>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct InstanceIp {
+    instance_ip_address: Option<String>,
+}
+
+/// The subnet and the gateway of a network, read from its first IPAM reference; empty texts when it has none.
+fn subnet_of(network: &VirtualNetwork) -> (String, String) {
+    let first = network.network_ipam_refs.first().and_then(|ipam| ipam.attr["ipam_subnets"].get(0));
+    let Some(entry) = first else { return (String::new(), String::new()) };
+    let subnet = &entry["subnet"];
+    let cidr = match (subnet["ip_prefix"].as_str(), subnet["ip_prefix_len"].as_u64()) {
+        (Some(prefix), Some(length)) => format!("{prefix}/{length}"),
+        _ => String::new(),
+    };
+    (cidr, entry["default_gateway"].as_str().unwrap_or("").to_owned())
+}
+
+fn tenant_network(network: VirtualNetwork) -> TenantNetwork {
+    let (subnet, gateway) = subnet_of(&network);
+    TenantNetwork {
+        id: network.uuid,
+        name: network.fq_name.last().cloned().unwrap_or_default(),
+        project_id: network.parent_uuid.map(|id| id.simple().to_string()).unwrap_or_default(),
+        subnet,
+        gateway,
+    }
+}
+
+/// Checks a subnet as people write it: network address, prefix length and the gateway, its first address.
+fn parse_subnet(text: &str) -> Result<(Ipv4Addr, u8, Ipv4Addr), FabricError> {
+    let refuse = |reason: &str| FabricError::Refused {
+        operation: format!("use the subnet {text:?}"),
+        reason: format!("{reason}; write it like 192.0.2.0/24"),
+    };
+    let (address, length) = text.split_once('/').ok_or_else(|| refuse("it has no prefix length"))?;
+    let address: Ipv4Addr = address.parse().map_err(|_| refuse("it does not begin with an IPv4 address"))?;
+    let length: u8 = length.parse().map_err(|_| refuse("its prefix length is not a number"))?;
+    if !(8..=29).contains(&length) {
+        return Err(refuse("its prefix length must be 8 to 29"));
+    }
+    let mask = u32::MAX << (32 - u32::from(length));
+    if u32::from(address) & !mask != 0 {
+        return Err(refuse("its address has bits beyond the prefix"));
+    }
+    Ok((address, length, Ipv4Addr::from(u32::from(address) + 1)))
+}
+
+/// Keystone writes project ids without dashes; Contrail's project uuid is the same with dashes.
+fn project_uuid(project_id: &str) -> Result<Uuid, FabricError> {
+    Uuid::parse_str(project_id).map_err(|_| FabricError::Refused {
+        operation: format!("use the project {project_id:?}"),
+        reason: "a Keystone project id is 32 hex digits".into(),
+    })
+}
+
+fn not_found(what: &'static str, id: Uuid) -> FabricError {
+    FabricError::NotFound { what, name: id.to_string() }
+}
+
+fn texts(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(|part| (*part).to_owned()).collect()
+}
+
+impl Contrail {
+    /// Makes the project and the two isolated networks of this site, or finds them made.
+    pub async fn ensure_site(&self) -> Result<(), FabricError> {
+        let project = self.config.project.clone();
+        self.ensure_named(PROJECT, &project, "domain").await?;
+        for role in [BootNetwork::Provisioning, BootNetwork::Cleaning] {
+            self.ensure_named(NETWORK, self.config.network(role), PROJECT).await?;
+        }
+        Ok(())
+    }
+
+    async fn ensure_named(
+        &self,
+        kind: &'static str,
+        name: &[String],
+        parent: &str,
+    ) -> Result<Uuid, FabricError> {
+        if let Some(id) = self.vnc.id_of(kind, name).await? {
+            return Ok(id);
+        }
+        match self.vnc.create(kind, json!({ "fq_name": name, "parent_type": parent })).await? {
+            Created::New(id) => {
+                info!(kind, name = name.join(":"), %id, "made");
+                Ok(id)
+            }
+            // Somebody else was faster.
+            Created::Conflict(_) => self
+                .vnc
+                .id_of(kind, name)
+                .await?
+                .ok_or_else(|| FabricError::NotFound { what: kind, name: name.join(":") }),
+        }
+    }
+
+    /// Makes the project of a Keystone project, or finds it made; returns its fully qualified name.
+    async fn ensure_project(&self, project_id: &str, project_name: &str) -> Result<Vec<String>, FabricError> {
+        let id = project_uuid(project_id)?;
+        if let Some(found) = self.vnc.get::<Named>(PROJECT, id, "display_name").await? {
+            return Ok(found.fq_name);
+        }
+        let name = texts(&[DEFAULT_DOMAIN, project_name]);
+        let body = json!({ "uuid": id, "fq_name": name, "parent_type": "domain" });
+        match self.vnc.create(PROJECT, body).await? {
+            Created::New(_) => Ok(name),
+            Created::Conflict(reason) => match self.vnc.get::<Named>(PROJECT, id, "display_name").await? {
+                Some(found) => Ok(found.fq_name),
+                None => Err(FabricError::Refused {
+                    operation: format!("make project {}", name.join(":")),
+                    reason,
+                }),
+            },
+        }
+    }
+
+    /// A network that serves a tenant: not one of ours, not one of Contrail's own.
+    fn is_tenants(&self, network: &VirtualNetwork) -> bool {
+        let parent = network.fq_name.split_last().map_or(&[][..], |(_, parent)| parent);
+        self.config.role_of(&network.fq_name).is_none()
+            && parent != self.config.project
+            && parent != [DEFAULT_DOMAIN, DEFAULT_PROJECT]
+    }
+}
+
+#[async_trait]
+impl TenantNetworks for Contrail {
+    async fn list_networks(&self, project_id: Option<&str>) -> Result<Vec<TenantNetwork>, FabricError> {
+        let parent = project_id.map(project_uuid).transpose()?;
+        let mut query = vec![("fields", NETWORK_FIELDS.to_owned())];
+        query.extend(parent.map(|id| ("parent_id", id.to_string())));
+        let found: Vec<VirtualNetwork> = self.vnc.list(NETWORK, &query).await?;
+        let wanted = found.into_iter().filter(|network| self.is_tenants(network));
+        Ok(wanted
+            .filter(|network| parent.is_none() || network.parent_uuid == parent)
+            .map(tenant_network)
+            .collect())
+    }
+
+    async fn ensure_network(
+        &self,
+        project_id: &str,
+        project_name: &str,
+        name: &str,
+        subnet: &str,
+    ) -> Result<TenantNetwork, FabricError> {
+        let (prefix, length, gateway) = parse_subnet(subnet)?;
+        let mut full_name = self.ensure_project(project_id, project_name).await?;
+        full_name.push(name.to_owned());
+        let ipam = json!([{
+            "to": [DEFAULT_DOMAIN, DEFAULT_PROJECT, DEFAULT_IPAM],
+            "attr": { "ipam_subnets": [{
+                "subnet": { "ip_prefix": prefix.to_string(), "ip_prefix_len": length },
+                "default_gateway": gateway.to_string(),
+                "enable_dhcp": true,
+            }]},
+        }]);
+        let body = json!({ "fq_name": full_name, "parent_type": "project", "network_ipam_refs": ipam });
+        let id = match self.vnc.create(NETWORK, body).await? {
+            Created::New(id) => id,
+            Created::Conflict(reason) => self.vnc.id_of(NETWORK, &full_name).await?.ok_or_else(|| {
+                FabricError::Refused { operation: format!("make network {}", full_name.join(":")), reason }
+            })?,
+        };
+        let found = self.vnc.get::<VirtualNetwork>(NETWORK, id, NETWORK_FIELDS).await?;
+        let network = tenant_network(found.ok_or_else(|| not_found("network", id))?);
+        if network.subnet == subnet {
+            return Ok(network);
+        }
+        Err(FabricError::Refused {
+            operation: format!("make network {name} with subnet {subnet}"),
+            reason: format!("one of that name has subnet {:?}; choose another name", network.subnet),
+        })
+    }
+
+    async fn delete_network(&self, id: Uuid) -> Result<(), FabricError> {
+        self.vnc.delete(NETWORK, id).await
+    }
+
+    async fn ensure_tenant_port(
+        &self,
+        id: Uuid,
+        network: Uuid,
+        name: &str,
+    ) -> Result<TenantPort, FabricError> {
+        let found = self.vnc.get::<VirtualNetwork>(NETWORK, network, NETWORK_FIELDS).await?;
+        let network_name = found.ok_or_else(|| not_found("network", network))?.fq_name;
+        let mut port_name = network_name.clone();
+        port_name.pop();
+        port_name.push(format!("{name}-{id}"));
+        let networks = json!([{ "to": network_name }]);
+        let interface = json!({
+            "uuid": id, "fq_name": port_name, "display_name": name, "parent_type": "project",
+            "virtual_network_refs": networks,
+            "virtual_machine_interface_device_owner": "baremetal:none",
+            "virtual_machine_interface_bindings": binding::unbound(None),
+        });
+        if let Created::Conflict(reason) = self.vnc.create(INTERFACE, interface).await? {
+            let existing = self.interface(id).await?;
+            if !existing.is_some_and(|it| it.virtual_network_refs.iter().any(|to| to.uuid == network)) {
+                return Err(FabricError::Refused { operation: format!("make port {name}"), reason });
+            }
+        }
+        let address = address_id(id);
+        let instance_ip = json!({
+            "uuid": address, "fq_name": [format!("{id}-address")],
+            "virtual_network_refs": networks,
+            "virtual_machine_interface_refs": [{ "to": port_name }],
+        });
+        let made = self.vnc.create(ADDRESS, instance_ip).await?;
+        let read = self.vnc.get::<InstanceIp>(ADDRESS, address, "instance_ip_address").await?;
+        let address = read.and_then(|it| it.instance_ip_address).and_then(|text| text.parse::<IpAddr>().ok());
+        address.map(|address| TenantPort { id, network, address }).ok_or_else(|| FabricError::Refused {
+            operation: format!("give port {name} an address"),
+            reason: match made {
+                Created::New(_) => "the address cannot be read back".into(),
+                Created::Conflict(reason) => reason,
+            },
+        })
+    }
+
+    async fn delete_tenant_port(&self, id: Uuid) -> Result<(), FabricError> {
+        let Some(interface) = self.interface(id).await? else {
+            return self.vnc.delete(ADDRESS, address_id(id)).await;
+        };
+        self.leave(&interface, &binding::groups_to_leave(&interface)).await?;
+        self.delete_interface(&interface).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_subnets_as_people_write_them() {
+        let check = |text: &str, expected: Option<(&str, u8, &str)>| {
+            let parsed = parse_subnet(text).ok();
+            let expected = expected.map(|(a, l, g)| (a.parse().unwrap(), l, g.parse().unwrap()));
+            assert_eq!(parsed, expected, "{text}");
+        };
+        check("192.0.2.0/24", Some(("192.0.2.0", 24, "192.0.2.1")));
+        check("10.0.0.0/8", Some(("10.0.0.0", 8, "10.0.0.1")));
+        check("192.0.2.1/24", None);
+        check("192.0.2.0", None);
+        check("192.0.2.0/30", None);
+        check("192.0.2.0/x", None);
+        check("2001:db8::/64", None);
+        check("/24", None);
+    }
+
+    #[test]
+    fn a_network_without_a_subnet_has_empty_texts() {
+        let network = VirtualNetwork {
+            uuid: Uuid::nil(),
+            fq_name: texts(&["default-domain", "acme", "web"]),
+            parent_uuid: Some(Uuid::nil()),
+            network_ipam_refs: vec![],
+        };
+        let shown = tenant_network(network);
+        assert_eq!((shown.subnet.as_str(), shown.gateway.as_str(), shown.name.as_str()), ("", "", "web"));
+        assert_eq!(shown.project_id, "0".repeat(32));
+    }
+}

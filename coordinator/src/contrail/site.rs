@@ -1,0 +1,131 @@
+//! Values: what a site calls its Contrail objects, and how we name our own.
+
+use protocol::{id::ServerId, network::BootNetwork};
+use uuid::{Uuid, uuid};
+
+use crate::port::{ServerPort, SwitchPort};
+
+/// Parent of every physical-router.
+pub const GLOBAL_SYSTEM_CONFIG: &str = "default-global-system-config";
+/// Fabric of a switch port that names none.
+pub const DEFAULT_FABRIC: &str = "default-fabric";
+/// Domain of Keystone projects, as Contrail's Neutron plug-in names it.
+pub const DEFAULT_DOMAIN: &str = "default-domain";
+/// The untagged (native) VLAN id that Contrail's own tools use for bare metal.
+pub const NATIVE_VLAN: u16 = 4094;
+/// Prefix of the port groups that the API server makes and names itself.
+pub const INTERNAL_GROUP_PREFIX: &str = "vpg-internal-";
+
+/// Root of the uuids that we derive. Changing it would orphan every interface that exists.
+const OUR_NAMESPACE: Uuid = uuid!("5c9d3f0a-6e0f-4d57-9a52-7c0a4f4e1b62");
+
+/// Where Contrail is and which of its objects are ours.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Base URL of the VNC API, such as `http://contrail:8082`.
+    pub url: String,
+    /// Fully qualified name of the project that holds our interfaces, such as `["default-domain", "bms"]`.
+    pub project: Vec<String>,
+    /// Fully qualified name of the provisioning network.
+    pub provisioning: Vec<String>,
+    /// Fully qualified name of the cleaning network.
+    pub cleaning: Vec<String>,
+    /// Native VLAN id of an untagged port.
+    #[serde(default = "native_vlan")]
+    pub native_vlan: u16,
+}
+
+fn native_vlan() -> u16 {
+    NATIVE_VLAN
+}
+
+impl Config {
+    /// The usual names: project `bms` of the default domain, networks `provisioning` and `cleaning` in it.
+    pub fn with_default_names(url: impl Into<String>) -> Self {
+        let name = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
+        Self {
+            url: url.into(),
+            project: name(&[DEFAULT_DOMAIN, "bms"]),
+            provisioning: name(&[DEFAULT_DOMAIN, "bms", "provisioning"]),
+            cleaning: name(&[DEFAULT_DOMAIN, "bms", "cleaning"]),
+            native_vlan: NATIVE_VLAN,
+        }
+    }
+
+    /// Name of the network that plays this part.
+    pub fn network(&self, role: BootNetwork) -> &[String] {
+        match role {
+            BootNetwork::Provisioning => &self.provisioning,
+            BootNetwork::Cleaning => &self.cleaning,
+        }
+    }
+
+    /// The part that the network of this name plays, if it is one of ours.
+    pub fn role_of(&self, network: &[String]) -> Option<BootNetwork> {
+        [BootNetwork::Provisioning, BootNetwork::Cleaning]
+            .into_iter()
+            .find(|role| self.network(*role) == network)
+    }
+
+    /// Fully qualified name of our interface for this port on this network.
+    pub fn boot_interface_name(&self, port: &ServerPort, role: BootNetwork) -> Vec<String> {
+        let mut name = self.project.clone();
+        name.push(format!("bms-{}-{}-{}", port.server, port.name, role.as_str()));
+        name
+    }
+}
+
+/// uuid of our interface for a server's port on one of the isolated networks: derived, so that a repeated creation
+/// meets the first one instead of making a second.
+pub fn boot_interface_id(server: ServerId, port_name: &str, role: BootNetwork) -> Uuid {
+    let text = format!("interface/{server}/{port_name}/{}", role.as_str());
+    Uuid::new_v5(&OUR_NAMESPACE, text.as_bytes())
+}
+
+/// uuid of the address (instance-ip) of a tenant's port that we made.
+pub fn address_id(tenant_port: Uuid) -> Uuid {
+    Uuid::new_v5(&OUR_NAMESPACE, format!("address/{tenant_port}").as_bytes())
+}
+
+/// Fully qualified name of a switch port. Contrail forbids `:` in these names and writes `_` instead.
+pub fn physical_interface_name(link: &SwitchPort) -> Vec<String> {
+    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), link.switch.clone(), link.port.replace(':', "_")]
+}
+
+/// Fully qualified name of a network's default routing instance, which is what a switch port is really on.
+pub fn routing_instance_name(network: &[String]) -> Vec<String> {
+    network.iter().chain(network.last()).cloned().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn derived_ids_differ_by_server_port_and_network_and_stay() {
+        let (one, two) = (ServerId(Uuid::from_u128(1)), ServerId(Uuid::from_u128(2)));
+        let ids = [
+            boot_interface_id(one, "eth0", BootNetwork::Provisioning),
+            boot_interface_id(one, "eth0", BootNetwork::Cleaning),
+            boot_interface_id(one, "eth1", BootNetwork::Provisioning),
+            boot_interface_id(two, "eth0", BootNetwork::Provisioning),
+        ];
+        assert_eq!(ids.iter().collect::<std::collections::HashSet<_>>().len(), ids.len());
+        assert_eq!(ids[0], boot_interface_id(one, "eth0", BootNetwork::Provisioning));
+    }
+
+    #[test]
+    fn names_follow_contrail() {
+        let link =
+            SwitchPort { switch: "qfx1".into(), port: "xe-0/0/2:0".into(), switch_id: None, fabric: None };
+        assert_eq!(physical_interface_name(&link), [GLOBAL_SYSTEM_CONFIG, "qfx1", "xe-0/0/2_0"]);
+        let config = Config::with_default_names("http://127.0.0.1:1");
+        assert_eq!(
+            routing_instance_name(&config.cleaning),
+            ["default-domain", "bms", "cleaning", "cleaning"]
+        );
+        assert_eq!(config.role_of(&config.provisioning), Some(BootNetwork::Provisioning));
+        assert_eq!(config.role_of(&config.project), None);
+    }
+}
