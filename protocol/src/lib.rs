@@ -15,6 +15,8 @@ pub mod command;
 pub mod convert;
 pub mod hardware;
 pub mod id;
+#[cfg(feature = "ipmi")]
+pub mod ipmi;
 pub mod mac;
 pub mod network;
 pub mod power;

@@ -1,0 +1,569 @@
+//! Decisions: the BMC's end: many sessions on one socket; requests to the chassis come out as events and are answered later.
+//!
+//! What the machine does alone: discovery, the handshake, privileges, session ends. A repeated datagram is answered from memory,
+//! so that a lost answer never switches power twice.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
+
+use super::{
+    CipherSuite, Malformed, Privilege,
+    app::{CIPHER_SUITE_CHUNK_BYTES, ChannelAuthCapabilities, DeviceId, cipher_suite_records},
+    command::{Request, Response},
+    message::{CompletionCode, RequestMessage, ResponseMessage},
+    rakp::{
+        self, OpenSessionRequest, OpenSessionResponse, OpenedSession, Rakp1, Rakp2, Rakp3, Rakp4, Status,
+    },
+    rmcp::{self, Packet, PayloadType, PlusPacket},
+    session::{Entropy, Sealed},
+    suite::{Handshake, SessionKeys, rakp2_proof, same_code},
+};
+use crate::secret::Secret;
+
+/// Sessions at a time, opened and half opened.
+pub const SESSIONS_MAX: usize = 16;
+/// A session that says nothing for so long is closed (section 6.12.15 has 60 s).
+pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(60);
+/// A handshake that takes longer is dropped.
+pub const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
+/// For how long a repeated request is answered from memory (section 13.8.2 lets sequence numbers expire after 5 s).
+const REPEAT_MAX: Duration = Duration::from_secs(5);
+
+/// Who the BMC is and whom it lets in.
+#[derive(Clone, Debug)]
+pub struct BmcConfig {
+    /// User, at most 16 bytes.
+    pub username: String,
+    /// Password.
+    pub password: Secret,
+    /// Highest privilege of that user.
+    pub privilege: Privilege,
+    /// Suites it offers.
+    pub suites: Vec<CipherSuite>,
+    /// The system's GUID as on the wire.
+    pub guid: [u8; 16],
+    /// Its identity.
+    pub device: DeviceId,
+    /// 32 random bytes.
+    pub seed: [u8; 32],
+}
+
+/// A datagram to send.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    /// To whom.
+    pub to: SocketAddr,
+    /// What.
+    pub bytes: Vec<u8>,
+}
+
+/// Names a request until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Token {
+    session: u32,
+    number: u64,
+}
+
+/// A request that the chassis must answer by [`Bmc::respond`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BmcEvent {
+    /// Names it.
+    pub token: Token,
+    /// What is asked.
+    pub request: Request,
+}
+
+/// What came in since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BmcStats {
+    /// Log-ins begun: RAKP 1 messages, repetitions not counted.
+    pub attempts: u64,
+    /// Log-ins that succeeded.
+    pub logins: u64,
+    /// Log-ins that failed by user, password or privilege.
+    pub refused: u64,
+    /// Requests inside sessions, repetitions not counted.
+    pub requests: u64,
+    /// Datagrams that could not be read.
+    pub malformed: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Opened { suite: CipherSuite },
+    Challenged { suite: CipherSuite, rakp1: Rakp1, random: [u8; 16] },
+    Active(Box<Active>),
+}
+
+#[derive(Debug)]
+struct Active {
+    sealed: Sealed,
+    privilege: Privilege,
+    privilege_max: Privilege,
+    /// The request that the chassis works on.
+    working: Option<(u64, Asked)>,
+    /// The last one that was answered, with its answer.
+    answered: Option<(Asked, Vec<u8>, Instant)>,
+}
+
+/// A request as it was asked: the same again is a repetition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Asked {
+    netfn: u8,
+    command: u8,
+    sequence: u8,
+    data: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Session {
+    peer: SocketAddr,
+    console_id: u32,
+    privilege: Option<Privilege>,
+    stage: Stage,
+    last_seen: Instant,
+    /// The last handshake message and the answer to it, for repetitions.
+    handshake: (Vec<u8>, Vec<u8>),
+}
+
+impl Session {
+    fn deadline(&self) -> Instant {
+        match self.stage {
+            Stage::Active(_) => self.last_seen + SESSION_IDLE_MAX,
+            Stage::Opened { .. } | Stage::Challenged { .. } => self.last_seen + HANDSHAKE_MAX,
+        }
+    }
+}
+
+/// The machine. See the module's text.
+pub struct Bmc {
+    config: BmcConfig,
+    entropy: Entropy,
+    sessions: HashMap<u32, Session>,
+    next_number: u64,
+    stats: BmcStats,
+    out: VecDeque<Datagram>,
+    events: VecDeque<BmcEvent>,
+}
+
+impl Bmc {
+    /// A BMC without sessions.
+    pub fn new(config: BmcConfig) -> Self {
+        Self {
+            entropy: Entropy::new(config.seed),
+            config,
+            sessions: HashMap::new(),
+            next_number: 0,
+            stats: BmcStats::default(),
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// What came in since the start.
+    pub fn stats(&self) -> BmcStats {
+        self.stats
+    }
+
+    /// Sessions now, opened and half opened.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
+    /// Forgets every session without a word, as a BMC does that restarts.
+    pub fn forget_sessions(&mut self) {
+        self.sessions.clear();
+    }
+
+    /// Takes a datagram.
+    pub fn handle_packet(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        if self.try_packet(from, datagram, now).is_err() {
+            self.stats.malformed += 1;
+        }
+    }
+
+    fn try_packet(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) -> Result<(), Malformed> {
+        let sessions = &self.sessions;
+        let code_bytes = |id: u32| match sessions.get(&id).map(|session| &session.stage) {
+            Some(Stage::Active(active)) => active.sealed.suite().integrity_bytes(),
+            _ => 0,
+        };
+        match rmcp::parse(datagram, code_bytes)? {
+            Packet::Plain(message) => {
+                if let Some(response) = self.stranger(message)? {
+                    self.send(from, rmcp::build_plain(&response));
+                }
+                Ok(())
+            }
+            Packet::Plus(packet) => match packet.header.payload_type {
+                PayloadType::OpenSessionRequest => self.open_session(from, packet.payload, now),
+                PayloadType::Rakp1 => self.rakp1(from, packet.payload, now),
+                PayloadType::Rakp3 => self.rakp3(from, packet.payload, now),
+                PayloadType::Ipmi if packet.header.session_id == 0 => {
+                    if let Some(response) = self.stranger(packet.payload)? {
+                        self.send(from, rmcp::build_bare(PayloadType::Ipmi, &response));
+                    }
+                    Ok(())
+                }
+                PayloadType::Ipmi => self.request(from, &packet, now),
+                PayloadType::OpenSessionResponse | PayloadType::Rakp2 | PayloadType::Rakp4 => {
+                    Err(Malformed::new("payload type", "is one that only a BMC sends"))
+                }
+            },
+        }
+    }
+
+    /// Drops sessions that have been silent for too long.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.sessions.retain(|_, session| session.deadline() > now);
+    }
+
+    /// The next datagram to send.
+    pub fn poll_transmit(&mut self) -> Option<Datagram> {
+        self.out.pop_front()
+    }
+
+    /// When [`Bmc::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.sessions.values().map(Session::deadline).min()
+    }
+
+    /// The next request for the chassis.
+    pub fn poll_event(&mut self) -> Option<BmcEvent> {
+        self.events.pop_front()
+    }
+
+    /// Answers a request; without effect when its session is gone.
+    pub fn respond(&mut self, token: Token, outcome: Result<Response, CompletionCode>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&token.session) else { return };
+        let (peer, Stage::Active(active)) = (session.peer, &mut session.stage) else { return };
+        let Some((_, asked)) = active.working.take_if(|(number, _)| *number == token.number) else { return };
+        let bytes = active.answer(asked, &outcome, now);
+        self.send(peer, bytes);
+    }
+
+    fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
+        self.out.push_back(Datagram { to, bytes });
+    }
+
+    /// A request outside of any session: discovery only. None when it deserves no answer.
+    fn stranger(&mut self, message: &[u8]) -> Result<Option<Vec<u8>>, Malformed> {
+        let message = RequestMessage::parse(message)?;
+        let outcome = match Request::parse(&message) {
+            Ok(request) if request.privilege().is_none() => self.about_us(request),
+            Ok(_) => Err(CompletionCode::PRIVILEGE),
+            Err(code) => Err(code),
+        };
+        Ok(Some(respond_to(&message, &outcome)))
+    }
+
+    /// Answers that need no chassis.
+    fn about_us(&self, request: Request) -> Result<Response, CompletionCode> {
+        match request {
+            Request::DeviceId => Ok(Response::DeviceId(self.config.device)),
+            Request::SystemGuid => Ok(Response::SystemGuid(self.config.guid)),
+            Request::ChannelAuthCapabilities { .. } => {
+                let capabilities = ChannelAuthCapabilities { channel: 1, ipmi_2_0: true };
+                Ok(Response::ChannelAuthCapabilities(capabilities))
+            }
+            Request::ChannelCipherSuites { index } => {
+                let records = cipher_suite_records(&self.config.suites);
+                let chunk = records.chunks(CIPHER_SUITE_CHUNK_BYTES).nth(index.into()).unwrap_or_default();
+                Ok(Response::ChannelCipherSuites(chunk.to_vec()))
+            }
+            Request::SetSessionPrivilege(_)
+            | Request::CloseSession(_)
+            | Request::ChassisStatus
+            | Request::ChassisControl(_)
+            | Request::SetBootOption(_)
+            | Request::GetBootFlags => Err(CompletionCode::INVALID_COMMAND),
+        }
+    }
+
+    fn open_session(&mut self, from: SocketAddr, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let request = OpenSessionRequest::parse(payload)?;
+        let repeated = self
+            .sessions
+            .values()
+            .find(|session| session.peer == from && session.handshake.0 == payload)
+            .map(|session| session.handshake.1.clone());
+        if let Some(answer) = repeated {
+            self.send(from, answer);
+            return Ok(());
+        }
+        let OpenSessionRequest { tag, console_id, privilege, algorithms } = request;
+        let suite = rakp::suite_of(algorithms).filter(|suite| self.config.suites.contains(suite));
+        let outcome = match suite {
+            None => Err(Status::AUTHENTICATION_ALGORITHM),
+            Some(_) if !self.make_room() => Err(Status::NO_RESOURCES),
+            Some(suite) => {
+                let mut bmc_id = self.entropy.session_id();
+                while self.sessions.contains_key(&bmc_id) {
+                    bmc_id = self.entropy.session_id();
+                }
+                let granted = privilege.unwrap_or(Privilege::Administrator).min(self.config.privilege);
+                Ok((suite, OpenedSession { privilege: granted, bmc_id, algorithms }))
+            }
+        };
+        let response = OpenSessionResponse { tag, console_id, outcome: outcome.map(|(_, opened)| opened) };
+        let answer = rmcp::build_bare(PayloadType::OpenSessionResponse, &response.build());
+        if let Ok((suite, opened)) = outcome {
+            let session = Session {
+                peer: from,
+                console_id,
+                privilege,
+                stage: Stage::Opened { suite },
+                last_seen: now,
+                handshake: (payload.to_vec(), answer.clone()),
+            };
+            self.sessions.insert(opened.bmc_id, session);
+        }
+        self.send(from, answer);
+        Ok(())
+    }
+
+    /// A free slot, if need be by dropping the oldest handshake: strangers cannot keep users out for good.
+    fn make_room(&mut self) -> bool {
+        if self.sessions.len() < SESSIONS_MAX {
+            return true;
+        }
+        let oldest = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !matches!(session.stage, Stage::Active(_)))
+            .min_by_key(|(_, session)| session.last_seen)
+            .map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.sessions.remove(&id).is_some())
+    }
+
+    fn rakp1(&mut self, from: SocketAddr, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let rakp1 = Rakp1::parse(payload)?;
+        let (tag, bmc_id) = (rakp1.tag, rakp1.bmc_id);
+        let Some(session) = self.sessions.get_mut(&bmc_id).filter(|session| session.peer == from) else {
+            let unknown = Rakp2 { tag, console_id: 0, outcome: Err(Status::INVALID_SESSION) };
+            self.send(from, rmcp::build_bare(PayloadType::Rakp2, &unknown.build()));
+            return Ok(());
+        };
+        if session.handshake.0 == payload {
+            let answer = session.handshake.1.clone();
+            self.send(from, answer);
+            return Ok(());
+        }
+        let Stage::Opened { suite } = session.stage else {
+            return Err(Malformed::new("RAKP 1", "comes where it is not due"));
+        };
+        self.stats.attempts += 1;
+        let asked = Privilege::from_code(rakp1.role & 0x0f);
+        let refusal = if rakp1.username != self.config.username.as_bytes() {
+            Some(Status::UNAUTHORIZED_NAME)
+        } else if !asked.is_ok_and(|privilege| privilege <= self.config.privilege) {
+            Some(Status::UNAUTHORIZED_PRIVILEGE)
+        } else {
+            None
+        };
+        let console_id = session.console_id;
+        let outcome = match refusal {
+            Some(status) => Err(status),
+            None => {
+                let random = self.entropy.bytes16();
+                let handshake = Handshake {
+                    suite,
+                    password: self.config.password.reveal().as_bytes(),
+                    console_id,
+                    rakp1: &rakp1,
+                    bmc_random: &random,
+                    guid: &self.config.guid,
+                };
+                Ok(rakp2_proof(&handshake))
+            }
+        };
+        let refused = outcome.is_err();
+        if let Ok(proof) = &outcome {
+            session.stage = Stage::Challenged { suite, random: proof.random, rakp1 };
+        }
+        let answer = rmcp::build_bare(PayloadType::Rakp2, &Rakp2 { tag, console_id, outcome }.build());
+        session.last_seen = now;
+        session.handshake = (payload.to_vec(), answer.clone());
+        if refused {
+            self.stats.refused += 1;
+            self.sessions.remove(&bmc_id);
+        }
+        self.send(from, answer);
+        Ok(())
+    }
+
+    fn rakp3(&mut self, from: SocketAddr, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let rakp3 = Rakp3::parse(payload)?;
+        let (tag, bmc_id) = (rakp3.tag, rakp3.bmc_id);
+        let Some(session) = self.sessions.get_mut(&bmc_id).filter(|session| session.peer == from) else {
+            let unknown = Rakp4 { tag, console_id: 0, outcome: Err(Status::INVALID_SESSION) };
+            self.send(from, rmcp::build_bare(PayloadType::Rakp4, &unknown.build()));
+            return Ok(());
+        };
+        if session.handshake.0 == payload {
+            let answer = session.handshake.1.clone();
+            self.send(from, answer);
+            return Ok(());
+        }
+        let Stage::Challenged { suite, rakp1, random } = &session.stage else {
+            return Err(Malformed::new("RAKP 3", "comes where it is not due"));
+        };
+        let handshake = Handshake {
+            suite: *suite,
+            password: self.config.password.reveal().as_bytes(),
+            console_id: session.console_id,
+            rakp1,
+            bmc_random: random,
+            guid: &self.config.guid,
+        };
+        let console_id = session.console_id;
+        let proved = rakp3.outcome.as_ref().is_ok_and(|code| same_code(code, &handshake.rakp3_code()));
+        if !proved {
+            self.stats.refused += 1;
+            self.sessions.remove(&bmc_id);
+            // A console that breaks off by a status wants no answer (section 13.22).
+            if rakp3.outcome.is_ok() {
+                let refusal = Rakp4 { tag, console_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
+                self.send(from, rmcp::build_bare(PayloadType::Rakp4, &refusal.build()));
+            }
+            return Ok(());
+        }
+        let asked = Privilege::from_code(rakp1.role & 0x0f).unwrap_or(Privilege::User);
+        let limit = session.privilege.map_or(asked, |privilege| privilege.min(asked));
+        let (keys, check): (SessionKeys, Vec<u8>) = handshake.keys();
+        let answer =
+            rmcp::build_bare(PayloadType::Rakp4, &Rakp4 { tag, console_id, outcome: Ok(check) }.build());
+        session.stage = Stage::Active(Box::new(Active {
+            sealed: Sealed::new(keys, console_id),
+            // Section 6.8: a session starts as user, or lower when it may not be more.
+            privilege: Privilege::User.min(limit),
+            privilege_max: limit,
+            working: None,
+            answered: None,
+        }));
+        session.last_seen = now;
+        session.handshake = (payload.to_vec(), answer.clone());
+        self.stats.logins += 1;
+        self.send(from, answer);
+        Ok(())
+    }
+
+    fn request(&mut self, from: SocketAddr, packet: &PlusPacket<'_>, now: Instant) -> Result<(), Malformed> {
+        let bmc_id = packet.header.session_id;
+        let unknown = Malformed::new("session id", "is not one of ours");
+        let session = self.sessions.get_mut(&bmc_id).filter(|session| session.peer == from).ok_or(unknown)?;
+        let Stage::Active(active) = &mut session.stage else { return Err(unknown) };
+        let bytes = active.sealed.open(packet)?;
+        session.last_seen = now;
+        let message = RequestMessage::parse(&bytes)?;
+        let asked = Asked {
+            netfn: message.netfn,
+            command: message.command,
+            sequence: message.sequence,
+            data: message.data.to_vec(),
+        };
+        if let Some((same, answer, at)) = &active.answered
+            && *same == asked
+            && now.duration_since(*at) < REPEAT_MAX
+        {
+            let answer = active.sealed.seal(answer);
+            self.send(from, answer);
+            return Ok(());
+        }
+        if let Some((_, working)) = &active.working {
+            if *working != asked {
+                let busy = active.sealed.seal(&respond_to(&message, &Err(CompletionCode::BUSY)));
+                self.send(from, busy);
+            }
+            return Ok(());
+        }
+        self.stats.requests += 1;
+        let mut close = false;
+        let outcome = match Request::parse(&message) {
+            Err(code) => Err(code),
+            Ok(request) if request.privilege().is_some_and(|needed| active.privilege < needed) => {
+                Err(CompletionCode::PRIVILEGE)
+            }
+            Ok(Request::SetSessionPrivilege(privilege)) if privilege > active.privilege_max => {
+                // Section 22.18: "requested level exceeds the user's or channel's limit".
+                Err(CompletionCode(0x81))
+            }
+            Ok(Request::SetSessionPrivilege(privilege)) => {
+                active.privilege = privilege;
+                Ok(Response::SessionPrivilege(privilege))
+            }
+            // Section 22.19: 0x87 is "invalid session id in request".
+            Ok(Request::CloseSession(id)) if id != bmc_id => Err(CompletionCode(0x87)),
+            Ok(Request::CloseSession(_)) => {
+                close = true;
+                Ok(Response::Done)
+            }
+            Ok(
+                request @ (Request::ChassisStatus
+                | Request::ChassisControl(_)
+                | Request::SetBootOption(_)
+                | Request::GetBootFlags),
+            ) => {
+                active.working = Some((self.next_number, asked));
+                let token = Token { session: bmc_id, number: self.next_number };
+                self.next_number += 1;
+                self.events.push_back(BmcEvent { token, request });
+                return Ok(());
+            }
+            Ok(
+                request @ (Request::DeviceId
+                | Request::SystemGuid
+                | Request::ChannelAuthCapabilities { .. }
+                | Request::ChannelCipherSuites { .. }),
+            ) => {
+                // Borrowed anew below: answering needs the whole machine.
+                let outcome = self.about_us(request);
+                return self.answer_now(bmc_id, from, asked, &outcome, now);
+            }
+        };
+        let answer = active.answer(asked, &outcome, now);
+        self.send(from, answer);
+        if close {
+            self.sessions.remove(&bmc_id);
+        }
+        Ok(())
+    }
+
+    fn answer_now(
+        &mut self,
+        bmc_id: u32,
+        to: SocketAddr,
+        asked: Asked,
+        outcome: &Result<Response, CompletionCode>,
+        now: Instant,
+    ) -> Result<(), Malformed> {
+        if let Some(Session { stage: Stage::Active(active), .. }) = self.sessions.get_mut(&bmc_id) {
+            let answer = active.answer(asked, outcome, now);
+            self.send(to, answer);
+        }
+        Ok(())
+    }
+}
+
+impl Active {
+    fn answer(&mut self, asked: Asked, outcome: &Result<Response, CompletionCode>, now: Instant) -> Vec<u8> {
+        let Asked { netfn, command, sequence, data } = &asked;
+        let request = RequestMessage { netfn: *netfn, command: *command, sequence: *sequence, data };
+        let message = respond_to(&request, outcome);
+        let bytes = self.sealed.seal(&message);
+        self.answered = Some((asked, message, now));
+        bytes
+    }
+}
+
+fn respond_to(request: &RequestMessage<'_>, outcome: &Result<Response, CompletionCode>) -> Vec<u8> {
+    let (code, data) = match outcome {
+        Ok(response) => (CompletionCode::OK, response.build()),
+        Err(code) => (*code, vec![]),
+    };
+    let RequestMessage { netfn, command, sequence, .. } = *request;
+    ResponseMessage { netfn, command, sequence, code, data: &data }.build()
+}

@@ -1,0 +1,574 @@
+//! Decisions: the console's end of one session: opens it, sends one request at a time, repeats what is not answered, closes it.
+//!
+//! One `Client` is one session. When it has ended it stays ended; whoever owns it decides whether to make another one.
+//! A wrong password ends it with [`EndReason::Credentials`] after a single attempt.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use super::{
+    CipherSuite, Malformed, Privilege,
+    command::{Request, Response},
+    message::{CompletionCode, RequestMessage, ResponseMessage},
+    rakp::{self, OpenSessionRequest, OpenSessionResponse, Rakp1, Rakp2, Rakp3, Rakp4, Status},
+    rmcp::{self, Packet, PayloadType, PlusPacket},
+    session::{Entropy, Sealed},
+    suite::{Handshake, SessionKeys, same_code},
+};
+use crate::secret::Secret;
+
+/// Requests that may wait in one session.
+pub const QUEUE_MAX: usize = 8;
+/// Longest password (section 22.30).
+pub const PASSWORD_BYTES_MAX: usize = 20;
+
+/// How long to wait for an answer and how often to ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Wait after the first try; every later one is half as long again.
+    pub first: Duration,
+    /// Tries in all, at least 1.
+    pub tries: u32,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { first: Duration::from_millis(1000), tries: 4 }
+    }
+}
+
+/// What a session needs to know.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// User, at most 16 bytes.
+    pub username: String,
+    /// Password, at most 20 bytes.
+    pub password: Secret,
+    /// Suites to try, best first.
+    pub suites: Vec<CipherSuite>,
+    /// Privilege to raise the session to. A session starts as user and could not switch power, so it is always asked for.
+    pub privilege: Privilege,
+    /// Patience.
+    pub retry: Retry,
+    /// 32 random bytes, fresh for every session.
+    pub seed: [u8; 32],
+}
+
+/// A request's number within its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestId(u64);
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClientEvent {
+    /// The session is open with this suite and privilege.
+    Opened(CipherSuite),
+    /// A request was answered.
+    Answered(RequestId, Result<Response, RequestError>),
+    /// The session is over; requests without an answer will get none.
+    Ended(EndReason),
+}
+
+/// Why the BMC's answer is not what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The BMC said no.
+    #[error("{request}: the BMC answers {:#04x}, {}", .code.0, .code.meaning())]
+    Refused {
+        /// Which request.
+        request: &'static str,
+        /// Its completion code.
+        code: CompletionCode,
+    },
+    /// The answer cannot be read.
+    #[error("{request}: the BMC's answer is not understood")]
+    Malformed {
+        /// Which request.
+        request: &'static str,
+        /// What is wrong.
+        source: Malformed,
+    },
+}
+
+/// Why a session is over.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EndReason {
+    /// Asked for.
+    #[error("closed")]
+    Closed,
+    /// The BMC is silent.
+    #[error("no answer to {stage} after {tries} tries")]
+    NoAnswer {
+        /// What was asked.
+        stage: &'static str,
+        /// How often.
+        tries: u32,
+    },
+    /// User, password or privilege is not accepted. Do not repeat: BMCs lock accounts.
+    #[error("the BMC does not accept the credentials ({0})")]
+    Credentials(&'static str),
+    /// No session for another reason.
+    #[error("{stage}: the BMC refuses, {} ({:#04x})", .status.meaning(), .status.0)]
+    Refused {
+        /// Which step.
+        stage: &'static str,
+        /// Why.
+        status: Status,
+    },
+    /// It does not speak IPMI 2.0.
+    #[error("the BMC does not offer IPMI 2.0 sessions")]
+    NoRmcpPlus,
+}
+
+/// The session is over, or too many requests wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the session takes no more requests; open another one")]
+pub struct Unavailable;
+
+#[derive(Debug)]
+enum Stage {
+    Probe,
+    Open { suite: CipherSuite },
+    Rakp1 { suite: CipherSuite, rakp1: Rakp1 },
+    Rakp3 { rakp3: Rakp3, keys: SessionKeys, check: Vec<u8> },
+    Session(Sealed),
+    Ended,
+}
+
+/// Whose request is on its way in the open session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Login,
+    Caller(RequestId),
+    Close,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    owner: Owner,
+    request: Request,
+    sequence: u8,
+}
+
+/// The tries of what was sent last.
+#[derive(Clone, Copy, Debug)]
+struct Tries {
+    made: u32,
+    wait: Duration,
+    deadline: Instant,
+}
+
+/// The machine. See the module's text.
+#[derive(Debug)]
+pub struct Client {
+    config: ClientConfig,
+    entropy: EntropyBox,
+    console_id: u32,
+    suites: VecDeque<CipherSuite>,
+    stage: Stage,
+    tag: u8,
+    opened: bool,
+    pending: Option<Pending>,
+    tries: Option<Tries>,
+    sequence: u8,
+    closing: bool,
+    queue: VecDeque<(RequestId, Request)>,
+    next_id: u64,
+    out: VecDeque<Vec<u8>>,
+    events: VecDeque<ClientEvent>,
+}
+
+/// Keeps the seed out of `Debug`.
+struct EntropyBox(Entropy);
+
+impl std::fmt::Debug for EntropyBox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Entropy")
+    }
+}
+
+impl Client {
+    /// Starts to open a session.
+    pub fn new(config: ClientConfig, now: Instant) -> Self {
+        let mut entropy = Entropy::new(config.seed);
+        let mut client = Self {
+            console_id: entropy.session_id(),
+            entropy: EntropyBox(entropy),
+            suites: config.suites.iter().copied().collect(),
+            stage: Stage::Probe,
+            tag: 0,
+            opened: false,
+            pending: None,
+            tries: None,
+            sequence: 0,
+            closing: false,
+            queue: VecDeque::new(),
+            next_id: 0,
+            out: VecDeque::new(),
+            events: VecDeque::new(),
+            config,
+        };
+        if client.config.username.len() > rakp::USERNAME_BYTES_MAX {
+            client.end(EndReason::Credentials("the user name is longer than IPMI's 16 bytes"));
+        } else if client.config.password.reveal().len() > PASSWORD_BYTES_MAX {
+            client.end(EndReason::Credentials("the password is longer than IPMI's 20 bytes"));
+        } else {
+            client.begin(Stage::Probe, now);
+        }
+        client
+    }
+
+    /// Our id of the session, by which the owner of a shared socket finds this client.
+    pub fn console_id(&self) -> u32 {
+        self.console_id
+    }
+
+    /// Whether the session is over.
+    pub fn is_ended(&self) -> bool {
+        matches!(self.stage, Stage::Ended)
+    }
+
+    /// Queues a request; it is sent when the session is open and those before it are answered.
+    pub fn request(&mut self, request: Request, now: Instant) -> Result<RequestId, Unavailable> {
+        if self.is_ended() || self.closing || self.queue.len() >= QUEUE_MAX {
+            return Err(Unavailable);
+        }
+        let id = RequestId(self.next_id);
+        self.next_id += 1;
+        self.queue.push_back((id, request));
+        self.send_next(now);
+        Ok(id)
+    }
+
+    /// Closes the session, so that the BMC's slot is free at once.
+    pub fn close(&mut self, now: Instant) {
+        self.closing = true;
+        self.queue.clear();
+        if !self.opened {
+            self.end(EndReason::Closed);
+        } else if self.pending.is_none() {
+            self.send_next(now);
+        }
+    }
+
+    /// Takes a datagram from the BMC. What is not for this session, or not right, is dropped.
+    pub fn handle_packet(&mut self, datagram: &[u8], now: Instant) {
+        // A datagram that cannot be read is like one that never came: the answer may still come.
+        let _: Result<(), Malformed> = self.try_packet(datagram, now);
+    }
+
+    fn try_packet(&mut self, datagram: &[u8], now: Instant) -> Result<(), Malformed> {
+        let code_bytes = match &self.stage {
+            Stage::Session(session) => session.suite().integrity_bytes(),
+            Stage::Probe | Stage::Open { .. } | Stage::Rakp1 { .. } | Stage::Rakp3 { .. } | Stage::Ended => 0,
+        };
+        match rmcp::parse(datagram, |_| code_bytes)? {
+            Packet::Plain(message) => self.probed(message, now),
+            Packet::Plus(packet) => match packet.header.payload_type {
+                PayloadType::OpenSessionResponse => self.session_opened(packet.payload, now),
+                PayloadType::Rakp2 => self.rakp2(packet.payload, now),
+                PayloadType::Rakp4 => self.rakp4(packet.payload, now),
+                PayloadType::Ipmi => self.response(&packet, now),
+                PayloadType::OpenSessionRequest | PayloadType::Rakp1 | PayloadType::Rakp3 => Ok(()),
+            },
+        }
+    }
+
+    /// Repeats or gives up what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let Some(tries) = self.tries.filter(|tries| tries.deadline <= now) else { return };
+        if tries.made < self.config.retry.tries {
+            let wait = tries.wait + tries.wait / 2;
+            self.tries = Some(Tries { made: tries.made + 1, wait, deadline: now + wait });
+            self.transmit();
+            return;
+        }
+        // Some BMCs do not refuse a suite that they do not know, they are silent. The probe has shown that they are there.
+        if let (Stage::Open { .. }, Some(suite)) = (&self.stage, self.suites.pop_front()) {
+            self.begin(Stage::Open { suite }, now);
+            return;
+        }
+        let reason = EndReason::NoAnswer { stage: self.stage_name(), tries: tries.made };
+        let closing = self.pending.is_some_and(|pending| pending.owner == Owner::Close);
+        self.end(if closing { EndReason::Closed } else { reason });
+    }
+
+    /// The next datagram to send to the BMC.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.out.pop_front()
+    }
+
+    /// When [`Client::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.tries.map(|tries| tries.deadline)
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    fn stage_name(&self) -> &'static str {
+        match &self.stage {
+            Stage::Probe => "Get Channel Authentication Capabilities",
+            Stage::Open { .. } => "Open Session",
+            Stage::Rakp1 { .. } => "RAKP 1",
+            Stage::Rakp3 { .. } => "RAKP 3",
+            Stage::Session(_) | Stage::Ended => {
+                self.pending.map_or("nothing", |pending| pending.request.name())
+            }
+        }
+    }
+
+    /// Enters a stage and sends its packet for the first time.
+    fn begin(&mut self, stage: Stage, now: Instant) {
+        self.stage = stage;
+        self.tag = self.tag.wrapping_add(1);
+        self.start_tries(now);
+        self.transmit();
+    }
+
+    fn start_tries(&mut self, now: Instant) {
+        let wait = self.config.retry.first;
+        self.tries = Some(Tries { made: 1, wait, deadline: now + wait });
+    }
+
+    /// Sends what the stage asks for, again or for the first time.
+    fn transmit(&mut self) {
+        let datagram = match &mut self.stage {
+            Stage::Probe => {
+                let (netfn, command, data) =
+                    Request::ChannelAuthCapabilities { privilege: self.config.privilege }.encode();
+                rmcp::build_plain(&RequestMessage { netfn, command, sequence: 0, data: &data }.build())
+            }
+            Stage::Open { suite } => {
+                let request = OpenSessionRequest {
+                    tag: self.tag,
+                    privilege: None,
+                    console_id: self.console_id,
+                    algorithms: suite.algorithms(),
+                };
+                rmcp::build_bare(PayloadType::OpenSessionRequest, &request.build())
+            }
+            Stage::Rakp1 { rakp1, .. } => rmcp::build_bare(PayloadType::Rakp1, &rakp1.build()),
+            Stage::Rakp3 { rakp3, .. } => rmcp::build_bare(PayloadType::Rakp3, &rakp3.build()),
+            Stage::Session(session) => {
+                let Some(pending) = self.pending else { return };
+                let (netfn, command, data) = pending.request.encode();
+                let message = RequestMessage { netfn, command, sequence: pending.sequence, data: &data };
+                session.seal(&message.build())
+            }
+            Stage::Ended => return,
+        };
+        self.out.push_back(datagram);
+    }
+
+    fn end(&mut self, reason: EndReason) {
+        if self.is_ended() {
+            return;
+        }
+        self.stage = Stage::Ended;
+        self.tries = None;
+        self.pending = None;
+        self.queue.clear();
+        self.events.push_back(ClientEvent::Ended(reason));
+    }
+
+    fn probed(&mut self, message: &[u8], now: Instant) -> Result<(), Malformed> {
+        let response = ResponseMessage::parse(message)?;
+        let request = Request::ChannelAuthCapabilities { privilege: self.config.privilege };
+        let (netfn, command, _) = request.encode();
+        if !matches!(self.stage, Stage::Probe) || (response.netfn, response.command) != (netfn, command) {
+            return Ok(());
+        }
+        // An error here says that the channel is odd, not that there is no RMCP+: Open Session will tell.
+        let no_rmcp_plus = response.code == CompletionCode::OK
+            && matches!(
+                Response::parse(&request, response.data),
+                Ok(Response::ChannelAuthCapabilities(capabilities)) if !capabilities.ipmi_2_0
+            );
+        match self.suites.pop_front() {
+            Some(suite) if !no_rmcp_plus => self.begin(Stage::Open { suite }, now),
+            _ => self.end(EndReason::NoRmcpPlus),
+        }
+        Ok(())
+    }
+
+    fn session_opened(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let response = OpenSessionResponse::parse(payload)?;
+        let Stage::Open { suite } = self.stage else { return Ok(()) };
+        if response.tag != self.tag {
+            return Ok(());
+        }
+        match response.outcome {
+            // A refusal need not repeat our session id (section 13.18 lets a BMC send zeroes).
+            Err(status) if status.is_about_the_suite() => match self.suites.pop_front() {
+                Some(next) => self.begin(Stage::Open { suite: next }, now),
+                None => self.end(EndReason::Refused { stage: "Open Session", status }),
+            },
+            Err(status) if status.is_about_credentials() => {
+                self.end(EndReason::Credentials(status.meaning()))
+            }
+            Err(status) => self.end(EndReason::Refused { stage: "Open Session", status }),
+            Ok(_) if response.console_id != self.console_id => {}
+            Ok(opened) => {
+                if opened.algorithms != suite.algorithms() {
+                    return Err(Malformed::new(
+                        "Open Session response",
+                        "grants algorithms nobody asked for",
+                    ));
+                }
+                let rakp1 = Rakp1 {
+                    tag: self.tag.wrapping_add(1),
+                    bmc_id: opened.bmc_id,
+                    random: self.entropy.0.bytes16(),
+                    role: rakp::role(self.config.privilege),
+                    username: self.config.username.clone().into_bytes(),
+                };
+                self.begin(Stage::Rakp1 { suite, rakp1 }, now);
+            }
+        }
+        Ok(())
+    }
+
+    fn rakp2(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let rakp2 = Rakp2::parse(payload)?;
+        let Stage::Rakp1 { suite, rakp1 } = &self.stage else { return Ok(()) };
+        if rakp2.tag != self.tag {
+            return Ok(());
+        }
+        let proof = match rakp2.outcome {
+            Err(status) => {
+                self.end_by_status("RAKP 1", status);
+                return Ok(());
+            }
+            Ok(_) if rakp2.console_id != self.console_id => return Ok(()),
+            Ok(proof) => proof,
+        };
+        let handshake = Handshake {
+            suite: *suite,
+            password: self.config.password.reveal().as_bytes(),
+            console_id: self.console_id,
+            rakp1,
+            bmc_random: &proof.random,
+            guid: &proof.guid,
+        };
+        let tag = self.tag.wrapping_add(1);
+        let bmc_id = rakp1.bmc_id;
+        if !same_code(&handshake.rakp2_code(), &proof.auth_code) {
+            // Told at once, the BMC frees the slot instead of waiting for a RAKP 3 that never comes.
+            let goodbye = Rakp3 { tag, bmc_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
+            self.out.push_back(rmcp::build_bare(PayloadType::Rakp3, &goodbye.build()));
+            self.end(EndReason::Credentials("its proof of the password does not match ours"));
+            return Ok(());
+        }
+        let (keys, check) = handshake.keys();
+        let rakp3 = Rakp3 { tag, bmc_id, outcome: Ok(handshake.rakp3_code().to_vec()) };
+        self.begin(Stage::Rakp3 { rakp3, keys, check }, now);
+        Ok(())
+    }
+
+    fn rakp4(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let rakp4 = Rakp4::parse(payload)?;
+        let Stage::Rakp3 { check, .. } = &self.stage else { return Ok(()) };
+        if rakp4.tag != self.tag {
+            return Ok(());
+        }
+        match rakp4.outcome {
+            Err(status) => self.end_by_status("RAKP 3", status),
+            Ok(_) if rakp4.console_id != self.console_id => {}
+            Ok(code) if !same_code(check, &code) => {
+                return Err(Malformed::new("RAKP 4", "has a wrong integrity check value"));
+            }
+            Ok(_) => {
+                let Stage::Rakp3 { rakp3, keys, .. } = std::mem::replace(&mut self.stage, Stage::Ended)
+                else {
+                    return Ok(());
+                };
+                self.stage = Stage::Session(Sealed::new(keys, rakp3.bmc_id));
+                self.send(Owner::Login, Request::SetSessionPrivilege(self.config.privilege), now);
+            }
+        }
+        Ok(())
+    }
+
+    fn end_by_status(&mut self, stage: &'static str, status: Status) {
+        self.end(if status.is_about_credentials() {
+            EndReason::Credentials(status.meaning())
+        } else {
+            EndReason::Refused { stage, status }
+        });
+    }
+
+    fn send(&mut self, owner: Owner, request: Request, now: Instant) {
+        self.sequence = (self.sequence + 1) & 0x3f;
+        self.pending = Some(Pending { owner, request, sequence: self.sequence });
+        self.start_tries(now);
+        self.transmit();
+    }
+
+    fn send_next(&mut self, now: Instant) {
+        let Stage::Session(session) = &self.stage else { return };
+        if !self.opened || self.pending.is_some() {
+            return;
+        }
+        if self.closing {
+            let request = Request::CloseSession(session.peer_id());
+            self.send(Owner::Close, request, now);
+        } else if let Some((id, request)) = self.queue.pop_front() {
+            self.send(Owner::Caller(id), request, now);
+        }
+    }
+
+    fn response(&mut self, packet: &PlusPacket<'_>, now: Instant) -> Result<(), Malformed> {
+        let Stage::Session(session) = &mut self.stage else { return Ok(()) };
+        if packet.header.session_id != self.console_id {
+            return Ok(());
+        }
+        let message = session.open(packet)?;
+        let response = ResponseMessage::parse(&message)?;
+        let Some(pending) = self.pending else { return Ok(()) };
+        let (netfn, command, _) = pending.request.encode();
+        if (response.netfn, response.command, response.sequence) != (netfn, command, pending.sequence) {
+            return Ok(());
+        }
+        let last_try = self.tries.is_some_and(|tries| tries.made >= self.config.retry.tries);
+        if response.code == CompletionCode::BUSY && !last_try {
+            // Asked again under a new number when the wait is over: it counts as a try.
+            self.sequence = (self.sequence + 1) & 0x3f;
+            self.pending = Some(Pending { sequence: self.sequence, ..pending });
+            return Ok(());
+        }
+        self.pending = None;
+        self.tries = None;
+        let name = pending.request.name();
+        let answer = if response.code == CompletionCode::OK {
+            Response::parse(&pending.request, response.data)
+                .map_err(|source| RequestError::Malformed { request: name, source })
+        } else {
+            Err(RequestError::Refused { request: name, code: response.code })
+        };
+        self.answered(pending.owner, answer, now);
+        Ok(())
+    }
+
+    fn answered(&mut self, owner: Owner, answer: Result<Response, RequestError>, now: Instant) {
+        match owner {
+            Owner::Login => match (&answer, &self.stage) {
+                (Ok(_), Stage::Session(session)) => {
+                    self.opened = true;
+                    self.events.push_back(ClientEvent::Opened(session.suite()));
+                    self.send_next(now);
+                }
+                _ => self.end(EndReason::Credentials("the privilege level is not allowed for this user")),
+            },
+            Owner::Caller(id) => {
+                self.events.push_back(ClientEvent::Answered(id, answer));
+                self.send_next(now);
+            }
+            Owner::Close => self.end(EndReason::Closed),
+        }
+    }
+}
