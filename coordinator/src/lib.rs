@@ -1,8 +1,11 @@
 //! The coordinator: everything that knows OpenStack or Contrail.
 
+pub mod api;
+pub mod cli;
 pub mod clock;
 pub mod contrail;
 pub mod events;
+pub mod import;
 pub mod inventory;
 pub mod lifecycle;
 pub mod openstack;

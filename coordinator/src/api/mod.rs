@@ -1,0 +1,3 @@
+//! Edges: the REST API under `/v1`, for administrators and tenants.
+
+pub mod types;

@@ -1,0 +1,343 @@
+//! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+pub use crate::{import::Fault, port::TenantNetwork};
+
+/// Most items of one page of a list.
+pub const PAGE_ITEMS_MAX: u32 = 1000;
+
+/// A problem, in the form of RFC 9457 (`application/problem+json`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A short word for the kind of problem, such as `not-found`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The same in words.
+    pub title: String,
+    /// HTTP status.
+    pub status: u16,
+    /// What is wrong here, and what to do.
+    pub detail: String,
+    /// Everything that is wrong with an import file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<Fault>,
+}
+
+/// A list of things.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct List<T> {
+    /// The things.
+    pub items: Vec<T>,
+}
+
+/// A server of the inventory, for administrators.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Node {
+    /// Its id, also its Ironic node's.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// Its rack.
+    pub rack: String,
+    /// Ironic's resource class.
+    pub resource_class: String,
+    /// `bios` or `uefi`.
+    pub boot_mode: String,
+    /// Ironic's provision state; empty when Ironic has not been heard of it yet.
+    pub provision_state: String,
+    /// `on`, `off`, `unreachable` or `unknown`.
+    pub power: String,
+    /// Why the power is unreachable or unknown.
+    pub power_reason: Option<String>,
+    /// The network its ports should be on.
+    pub network_wanted: Option<String>,
+    /// The network they were last seen on.
+    pub network_observed: Option<String>,
+    /// What it waits for, or what went wrong last.
+    pub reason: Option<String>,
+    /// Ironic's `last_error`.
+    pub last_error: Option<String>,
+    /// Whether Ironic has it in maintenance.
+    pub maintenance: bool,
+    /// The tenant's server on it.
+    pub server: Option<Uuid>,
+    /// Its BMC.
+    pub bmc: Bmc,
+    /// Its interfaces.
+    pub ports: Vec<NodePort>,
+    /// What inspection found.
+    pub hardware: Option<Hardware>,
+}
+
+/// A BMC, without its password.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Bmc {
+    /// `ipmi` or `redfish`.
+    pub protocol: String,
+    /// Address.
+    pub address: String,
+    /// Port.
+    pub port: u16,
+    /// User.
+    pub username: String,
+}
+
+/// An interface of a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NodePort {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: String,
+    /// The switch it is plugged into.
+    pub switch: String,
+    /// The switch's port.
+    pub port: String,
+}
+
+/// What inspection found, in short.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Hardware {
+    /// Manufacturer and product.
+    pub system: String,
+    /// Serial number.
+    pub serial: String,
+    /// Logical processors.
+    pub cpus: u32,
+    /// Processor model.
+    pub cpu_model: String,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Disks: name and size in bytes.
+    pub disks: Vec<HardwareDisk>,
+    /// Ethernet interfaces with their links.
+    pub nics: Vec<HardwareNic>,
+}
+
+/// A disk that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HardwareDisk {
+    /// Device node.
+    pub name: String,
+    /// Size in bytes.
+    pub size_bytes: u64,
+    /// Model.
+    pub model: String,
+    /// Serial number.
+    pub serial: String,
+}
+
+/// An interface that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct HardwareNic {
+    /// Kernel's name.
+    pub name: String,
+    /// MAC address.
+    pub mac: String,
+    /// Whether it has a link.
+    pub carrier: bool,
+    /// Speed in Mbit/s, 0 when unknown.
+    pub speed_mbps: u32,
+}
+
+/// The answer to an import.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Imported {
+    /// The servers, in the file's order.
+    pub nodes: Vec<ImportedNode>,
+    /// Whether nothing was changed.
+    pub dry_run: bool,
+}
+
+/// One imported server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ImportedNode {
+    /// Its id; of a dry run, absent for a new one.
+    pub id: Option<Uuid>,
+    /// Its name.
+    pub name: String,
+    /// Whether it is new; otherwise it was there and was brought to what the file says.
+    pub created: bool,
+}
+
+/// What an administrator may ask of a node: Ironic's own provision verbs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NodeVerb {
+    /// enroll -> manageable.
+    Manage,
+    /// Look at the hardware: manageable -> manageable.
+    Inspect,
+    /// Clean, then available.
+    Provide,
+    /// Stop what is waiting for a ramdisk.
+    Abort,
+}
+
+/// A verb for a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NodeAction {
+    /// The verb.
+    pub action: NodeVerb,
+}
+
+/// A tenant's server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Server {
+    /// Its id, also Nova's.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The project it belongs to.
+    pub project_id: String,
+    /// Flavor.
+    pub flavor: String,
+    /// Image.
+    pub image: String,
+    /// Network's name.
+    pub network: String,
+    /// Address that Contrail's IPAM gave it.
+    pub address: String,
+    /// `building`, `active`, `off`, `deleting` or `error`.
+    pub status: String,
+    /// What it waits for, or why it failed.
+    pub reason: Option<String>,
+    /// The physical server, for administrators only.
+    pub node: Option<Uuid>,
+}
+
+/// A request for a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewServer {
+    /// Its name: 1 to 63 letters, digits and `-`.
+    pub name: String,
+    /// Flavor, by name or id.
+    pub flavor: String,
+    /// Image, by name or id.
+    pub image: String,
+    /// Network, by name or id.
+    pub network: String,
+    /// Name of a Nova key pair.
+    #[serde(default)]
+    pub key_name: Option<String>,
+    /// User data, as text; at most 64 KiB.
+    #[serde(default)]
+    pub user_data: Option<String>,
+}
+
+/// What a tenant may ask of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerVerb {
+    /// Switch on, on the tenant's network.
+    Start,
+    /// Switch off; it leaves the network.
+    Stop,
+    /// Restart.
+    Reboot,
+}
+
+/// A verb for a server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ServerAction {
+    /// The verb.
+    pub action: ServerVerb,
+}
+
+/// An image of Glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Image {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// `raw` or `qcow2`.
+    pub format: String,
+    /// Size of the file in bytes.
+    pub size_bytes: u64,
+    /// Glance's status, such as `active`.
+    pub status: String,
+    /// `public`, `private`, `shared` or `community`.
+    pub visibility: String,
+    /// Hash of the file, SHA-512.
+    pub sha512: Option<String>,
+}
+
+/// A flavor of Nova that selects physical servers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Flavor {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Ironic's resource class that it asks for; empty when it is not for physical servers.
+    pub resource_class: String,
+    /// Processors, for people.
+    pub cpus: u32,
+    /// Memory in MiB, for people.
+    pub memory_mib: u64,
+    /// Disk in GiB, for people.
+    pub disk_gb: u64,
+}
+
+/// A request for a flavor.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewFlavor {
+    /// Its name.
+    pub name: String,
+    /// Ironic's resource class.
+    pub resource_class: String,
+    /// Processors.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Disk in GiB.
+    pub disk_gb: u64,
+}
+
+/// A request for a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewNetwork {
+    /// Its name: 1 to 63 letters, digits, `-` and `_`.
+    pub name: String,
+    /// Its IPv4 subnet, such as `192.0.2.0/24`.
+    pub subnet: String,
+}
+
+/// A rack's agent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Agent {
+    /// Its rack.
+    pub rack: String,
+    /// Whether it is connected now.
+    pub connected: bool,
+    /// Number of the last report that is stored.
+    pub acknowledged: u64,
+    /// When it was last heard of (RFC 3339).
+    pub last_seen: Option<String>,
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Event {
+    /// Rises with time; `?after=` goes on from here.
+    pub id: u64,
+    /// When (RFC 3339).
+    pub at: String,
+    /// To which physical server; for administrators only.
+    pub node: Option<Uuid>,
+    /// In which rack.
+    pub rack: Option<String>,
+    /// What kind.
+    pub kind: String,
+    /// In words.
+    pub text: String,
+}

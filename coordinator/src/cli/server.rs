@@ -1,0 +1,101 @@
+//! Edges: `bmsctl server`.
+
+use anyhow::Context;
+
+use super::{
+    args::{OneServer, Output, Server as Command, Wait},
+    client::{Client, Refused},
+    output::{self, Look},
+};
+use crate::api::types::{List, NewServer, Server, ServerAction, ServerVerb};
+
+/// Runs one of its commands.
+pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => {
+            let servers: List<Server> = client.get("/v1/servers").await?;
+            let header = ["name", "status", "address", "network", "image", "flavor", "reason"];
+            output::list(output, &servers.items, &header, |server| {
+                let Server { name, status, address, network, image, flavor, reason, .. } = server.clone();
+                vec![name, status, address, network, image, flavor, reason.unwrap_or_default()]
+            })
+        }
+        Command::Show { server } => show(output, &client.get(&format!("/v1/servers/{server}")).await?),
+        Command::Create { name, flavor, image, network, key_name, user_data, wait } => {
+            let user_data = user_data
+                .map(|path| {
+                    std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
+                })
+                .transpose()?;
+            let wanted = NewServer { name, flavor, image, network, key_name, user_data };
+            let server: Server = client.post("/v1/servers", &wanted).await?;
+            let server = if wait.wait { follow(client, &server, wait, "active").await? } else { server };
+            show(output, &server)
+        }
+        Command::Start(server) => act(client, output, server, ServerVerb::Start).await,
+        Command::Stop(server) => act(client, output, server, ServerVerb::Stop).await,
+        Command::Reboot(server) => act(client, output, server, ServerVerb::Reboot).await,
+        Command::Delete(OneServer { server, wait }) => delete(client, output, &server, wait).await,
+    }
+}
+
+fn show(output: Output, server: &Server) -> anyhow::Result<()> {
+    let fields = vec![
+        ("name", server.name.clone()),
+        ("id", server.id.to_string()),
+        ("status", server.status.clone()),
+        ("address", server.address.clone()),
+        ("network", server.network.clone()),
+        ("image", server.image.clone()),
+        ("flavor", server.flavor.clone()),
+        ("reason", server.reason.clone().unwrap_or_default()),
+        ("node", server.node.map(|id| id.to_string()).unwrap_or_default()),
+    ];
+    output::one(output, server, fields)
+}
+
+async fn act(client: &Client, output: Output, which: OneServer, verb: ServerVerb) -> anyhow::Result<()> {
+    let path = format!("/v1/servers/{}/actions", which.server);
+    let server: Server = client.post(&path, &ServerAction { action: verb }).await?;
+    let goal = match verb {
+        ServerVerb::Start | ServerVerb::Reboot => "active",
+        ServerVerb::Stop => "off",
+    };
+    let server = if which.wait.wait { follow(client, &server, which.wait, goal).await? } else { server };
+    show(output, &server)
+}
+
+async fn follow(client: &Client, server: &Server, wait: Wait, goal: &str) -> anyhow::Result<Server> {
+    output::wait(&server.name, wait.timeout, async || {
+        let now: Server = client.get(&format!("/v1/servers/{}", server.id)).await?;
+        let reason = now.reason.clone().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        Ok(match now.status.as_str() {
+            status if status == goal => Look::Done(now),
+            "error" => Look::Failed(now.reason.unwrap_or_else(|| "error without a reason".to_owned())),
+            status => Look::Going(format!("{status}{reason}")),
+        })
+    })
+    .await
+}
+
+async fn delete(client: &Client, output: Output, name: &str, wait: Wait) -> anyhow::Result<()> {
+    let server: Server = client.get(&format!("/v1/servers/{name}")).await?;
+    client.delete(&format!("/v1/servers/{}", server.id)).await?;
+    if wait.wait {
+        output::wait(name, wait.timeout, async || {
+            match client.get::<Server>(&format!("/v1/servers/{}", server.id)).await {
+                Ok(now) => {
+                    let reason = now.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                    Ok(Look::Going(format!("{}{reason}", now.status)))
+                }
+                Err(error) => match error.downcast_ref::<Refused>() {
+                    Some(Refused(problem)) if problem.status == 404 => Ok(Look::Done(())),
+                    _ => Err(error),
+                },
+            }
+        })
+        .await?;
+    }
+    output::say(output, format_args!("{name} is given back"));
+    Ok(())
+}
