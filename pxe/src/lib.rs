@@ -27,11 +27,21 @@
 //! Deliberately absent: leases on disk (addresses follow from the MAC), DHCP relays, DHCPv6, TFTP writes, HTTPS.
 
 pub mod booter;
+mod context;
+pub mod dhcp;
 pub mod event;
 pub mod files;
+pub mod firmware;
+pub mod http;
+pub mod ipxe;
+pub mod ra;
+pub mod service;
+mod socket;
+pub mod tftp;
 
 pub use booter::{BootEvent, BootTicket, Booter, Refusal};
 pub use files::{BootFilePaths, BootFiles};
+pub use service::{DEFAULT_HTTP_PORT, Service, ServiceConfig, StartError};
 
 /// Tests of pure modules take their first instant from here, for those modules read no clock.
 #[cfg(test)]

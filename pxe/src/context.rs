@@ -1,0 +1,127 @@
+//! Edges: what the servers of one network share: who may boot, who has which address, what has been reported.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::Instant,
+};
+
+use protocol::{
+    boot::{BootProgress, BootStage},
+    mac::MacAddr,
+    network::BootNetwork,
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    booter::{BootEvent, BootTicket, Booter, Refusal},
+    dhcp::{
+        lease::{LeaseRange, Leases},
+        responder::{Subnet, permitted},
+    },
+    event::News,
+    files::BootFiles,
+    firmware::Origin,
+    service::ServiceConfig,
+};
+
+/// Shared by all tasks of one network. The locks are held for one look-up, never across a wait.
+pub(crate) struct Context {
+    pub(crate) subnet: Subnet,
+    pub(crate) interface: String,
+    pub(crate) files: BootFiles,
+    pub(crate) relayed: AtomicU64,
+    leases: Mutex<Leases>,
+    news: Mutex<News>,
+    booter: Arc<dyn Booter>,
+    events: mpsc::Sender<BootEvent>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("subnet", &self.subnet).finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    pub(crate) fn new(
+        config: ServiceConfig,
+        range: LeaseRange,
+        booter: Arc<dyn Booter>,
+        events: mpsc::Sender<BootEvent>,
+    ) -> Self {
+        Self {
+            subnet: Subnet {
+                network: config.network,
+                prefix_len: config.prefix_len,
+                origin: Origin { address: config.address, http_port: config.http_port },
+            },
+            interface: config.interface,
+            files: config.files,
+            relayed: AtomicU64::new(0),
+            leases: Mutex::new(Leases::new(range)),
+            news: Mutex::default(),
+            booter,
+            events,
+        }
+    }
+
+    pub(crate) fn network(&self) -> BootNetwork {
+        self.subnet.network
+    }
+
+    pub(crate) fn leases(&self) -> MutexGuard<'_, Leases> {
+        self.leases.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn plan(&self, mac: MacAddr) -> Option<BootTicket> {
+        self.booter.plan(mac, self.network())
+    }
+
+    /// Who sits at this address with a lease and a plan.
+    pub(crate) fn holder(&self, peer: IpAddr) -> Option<(MacAddr, BootTicket)> {
+        let IpAddr::V4(address) = peer else { return None };
+        let mac = self.leases().holder(address, Instant::now())?;
+        let ticket = permitted(self.plan(mac), self.network()).ok()?;
+        Some((mac, ticket))
+    }
+
+    /// The ticket with which this interface may fetch its files from this address.
+    pub(crate) fn ticket(&self, mac: MacAddr, peer: IpAddr) -> Result<BootTicket, Refusal> {
+        let ticket = permitted(self.plan(mac), self.network())?;
+        let address = match peer {
+            IpAddr::V4(address) => address,
+            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
+        };
+        // The script holds the ramdisk's token, so another server must not get it by knowing a MAC.
+        if self.leases().holder(address, Instant::now()) == Some(mac) {
+            Ok(ticket)
+        } else {
+            Err(Refusal::NotItsAddress { address })
+        }
+    }
+
+    pub(crate) fn refuse(&self, mac: MacAddr, reason: Refusal) {
+        let network = self.network();
+        let new =
+            self.news.lock().unwrap_or_else(PoisonError::into_inner).is_new_refusal(mac, Instant::now());
+        if new {
+            tracing::info!(%mac, network = network.as_str(), %reason, "network boot not answered");
+            self.booter.refused(mac, network, reason);
+        }
+    }
+
+    pub(crate) fn report(&self, mac: MacAddr, boot_id: u64, stage: BootStage, detail: String) {
+        let network = self.network();
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if !news.is_new_stage(mac, boot_id, stage) {
+            return;
+        }
+        tracing::info!(%mac, network = network.as_str(), ?stage, detail, "network boot advances");
+        let progress = BootProgress { stage, network, mac, detail };
+        if self.events.try_send(BootEvent { boot_id, progress }).is_err() {
+            news.forget_stage(mac, stage);
+            tracing::warn!(%mac, ?stage, "boot stage lost: its receiver is full or gone");
+        }
+    }
+}

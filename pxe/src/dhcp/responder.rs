@@ -1,0 +1,427 @@
+//! Decisions: the answer to one DHCP message. No answer without a boot plan for this interface on this network.
+
+use std::{
+    net::{Ipv4Addr, SocketAddrV4},
+    time::Instant,
+};
+
+use protocol::{mac::MacAddr, network::BootNetwork};
+
+use super::{
+    lease::{LEASE, Leases, subnet_mask},
+    option::{self, Options},
+    packet::{Op, Packet},
+    request::{Ask, InvalidRequest, Request},
+};
+use crate::{
+    booter::{BootTicket, Refusal},
+    firmware::{BootFile, Firmware, Origin, boot_file},
+};
+
+/// Clients listen here.
+pub const CLIENT_PORT: u16 = 68;
+
+const OFFER: u8 = 2;
+const ACK: u8 = 5;
+const NAK: u8 = 6;
+
+/// The network on which messages arrive.
+#[derive(Clone, Copy, Debug)]
+pub struct Subnet {
+    /// The part that it plays.
+    pub network: BootNetwork,
+    /// Length of its prefix.
+    pub prefix_len: u8,
+    /// The agent's address and HTTP port.
+    pub origin: Origin,
+}
+
+/// What is to be done about a message.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Send this.
+    Answer(Answer),
+    /// Be silent, and say why to whoever decides about boots.
+    Refused {
+        /// Who asked.
+        mac: MacAddr,
+        /// Why it gets nothing.
+        reason: Refusal,
+    },
+    /// Be silent: the message is not for us.
+    Ignored(Ignored),
+}
+
+/// A message to be sent.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+    /// Where to.
+    pub to: SocketAddrV4,
+    /// Which kind.
+    pub kind: AnswerKind,
+    /// For whom.
+    pub mac: MacAddr,
+    /// The ticket on which the answer rests.
+    pub ticket: BootTicket,
+    /// The address offered, lent or denied.
+    pub address: Ipv4Addr,
+    /// Who asked.
+    pub firmware: Firmware,
+}
+
+/// Kinds of answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnswerKind {
+    /// An address is offered.
+    Offer,
+    /// It is lent.
+    Ack,
+    /// The client must begin anew.
+    Nak,
+}
+
+/// Why a message is not for us.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Ignored {
+    /// It makes no sense.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+    /// It came through a relay; the servers of an isolated network need none.
+    #[error("it came through the relay {0}")]
+    Relayed(Ipv4Addr),
+    /// The client has chosen another server, which should not exist on an isolated network.
+    #[error("it is meant for the server {0}")]
+    OtherServer(Ipv4Addr),
+    /// An address was declined; the client will ask again.
+    #[error("the address {0} was declined")]
+    Declined(Ipv4Addr),
+}
+
+/// Decides about one message.
+pub fn respond(
+    subnet: &Subnet,
+    leases: &mut Leases,
+    bytes: &[u8],
+    now: Instant,
+    plan: &dyn Fn(MacAddr) -> Option<BootTicket>,
+) -> Outcome {
+    let request = match Request::parse(bytes) {
+        Ok(request) => request,
+        Err(invalid) => return Outcome::Ignored(invalid.into()),
+    };
+    let mac = request.mac;
+    if !request.giaddr.is_unspecified() {
+        return Outcome::Ignored(Ignored::Relayed(request.giaddr));
+    }
+    let wish = match request.ask {
+        Ask::Discover => None,
+        Ask::Request { server: Some(server), .. } if server != subnet.origin.address => {
+            return Outcome::Ignored(Ignored::OtherServer(server));
+        }
+        Ask::Request { server: _, address } => Some(address),
+        Ask::Decline { address } => {
+            leases.decline(mac, address, now);
+            return Outcome::Ignored(Ignored::Declined(address));
+        }
+    };
+    let ticket = match permitted(plan(mac), subnet.network) {
+        Ok(ticket) => ticket,
+        Err(reason) => return Outcome::Refused { mac, reason },
+    };
+    let Some(file) = boot_file(request.firmware, mac, &subnet.origin) else {
+        let Firmware::Unsupported(architecture) = request.firmware else {
+            return Outcome::Ignored(InvalidRequest::Type(None).into());
+        };
+        return Outcome::Refused { mac, reason: Refusal::UnsupportedFirmware { architecture } };
+    };
+    let Some(address) = leases.reserve(mac, wish, now, |holder| plan(holder).is_some()) else {
+        return Outcome::Refused { mac, reason: Refusal::NoAddress { range: leases.range().to_string() } };
+    };
+    let kind = match wish {
+        None => AnswerKind::Offer,
+        Some(wish) if wish == address => AnswerKind::Ack,
+        Some(_) => AnswerKind::Nak,
+    };
+    let (bytes, to) = match kind {
+        AnswerKind::Offer | AnswerKind::Ack => {
+            if kind == AnswerKind::Ack {
+                leases.take(mac, now);
+            }
+            (lend(subnet, &request, kind, address, &file), destination(&request, address))
+        }
+        AnswerKind::Nak => (deny(subnet, &request), SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)),
+    };
+    Outcome::Answer(Answer { bytes, to, kind, mac, ticket, address, firmware: request.firmware })
+}
+
+/// Whether a ticket is good on this network.
+pub fn permitted(ticket: Option<BootTicket>, network: BootNetwork) -> Result<BootTicket, Refusal> {
+    let ticket = ticket.ok_or(Refusal::NoPlan)?;
+    if ticket.plan.network == network {
+        Ok(ticket)
+    } else {
+        Err(Refusal::WrongNetwork { planned: ticket.plan.network })
+    }
+}
+
+/// A client that uses its address already is answered there (RFC 2131 section 4.1); one that has none hears only
+/// broadcasts, whatever its flag says, until it has learnt its address.
+fn destination(request: &Request, address: Ipv4Addr) -> SocketAddrV4 {
+    let to = if request.ciaddr == address { address } else { Ipv4Addr::BROADCAST };
+    SocketAddrV4::new(to, CLIENT_PORT)
+}
+
+fn lend(subnet: &Subnet, request: &Request, kind: AnswerKind, address: Ipv4Addr, file: &BootFile) -> Vec<u8> {
+    let mut options = head(subnet, if kind == AnswerKind::Offer { OFFER } else { ACK });
+    let seconds = u32::try_from(LEASE.as_secs()).unwrap_or(u32::MAX);
+    options.append(option::LEASE_TIME, &seconds.to_be_bytes());
+    // No router and no name server: a server here can talk to the agent, and to nobody else.
+    options.append(option::SUBNET_MASK, &subnet_mask(subnet.prefix_len).octets());
+    let own = subnet.origin.address;
+    let file = match file {
+        BootFile::None => "",
+        BootFile::Tftp(name) => name,
+        BootFile::Http(url) => url.as_str(),
+    };
+    match request.firmware {
+        Firmware::Ipxe => options.append(option::IPXE, &[option::IPXE_NO_PROXY_DHCP, 1, 1]),
+        Firmware::BiosPxe | Firmware::UefiPxe => {
+            // Boot ROMs take an offer for a network boot only if it says so. Discovery control 8: take the file named
+            // here, ask no boot server and show no menu.
+            options.append(option::VENDOR_CLASS, b"PXEClient");
+            options.append(option::VENDOR_SPECIFIC, &[6, 1, 8, 255]);
+        }
+        Firmware::UefiHttp => options.append(option::VENDOR_CLASS, b"HTTPClient"),
+        Firmware::System | Firmware::Unsupported(_) => {}
+    }
+    if !file.is_empty() && request.wants_names {
+        options.append(option::TFTP_SERVER_NAME, own.to_string().as_bytes());
+        options.append(option::BOOT_FILE_NAME, file.as_bytes());
+    }
+    echo(request, &mut options);
+    reply(request, address, own, file, options).build()
+}
+
+fn deny(subnet: &Subnet, request: &Request) -> Vec<u8> {
+    let mut options = head(subnet, NAK);
+    echo(request, &mut options);
+    reply(request, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED, "", options).build()
+}
+
+fn head(subnet: &Subnet, kind: u8) -> Options {
+    let mut options = Options::default();
+    options.append(option::MESSAGE_TYPE, &[kind]);
+    options.append(option::SERVER_IDENTIFIER, &subnet.origin.address.octets());
+    options
+}
+
+fn echo(request: &Request, options: &mut Options) {
+    for code in [option::CLIENT_IDENTIFIER, option::CLIENT_UUID] {
+        if let Some(value) = request.echo.get(code) {
+            options.append(code, value);
+        }
+    }
+}
+
+fn reply(request: &Request, yiaddr: Ipv4Addr, siaddr: Ipv4Addr, file: &str, options: Options) -> Packet {
+    Packet {
+        op: Op::Reply,
+        xid: request.xid,
+        secs: 0,
+        flags: request.flags,
+        ciaddr: if yiaddr.is_unspecified() { yiaddr } else { request.ciaddr },
+        yiaddr,
+        siaddr,
+        giaddr: Ipv4Addr::UNSPECIFIED,
+        mac: request.mac,
+        file: file.as_bytes().to_vec(),
+        options,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use protocol::boot::{BootMode, BootPlan, BootPurpose};
+
+    use super::*;
+    use crate::dhcp::lease::LeaseRange;
+
+    const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
+    const KNOWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const ELSEWHERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+    const UNKNOWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
+
+    fn plan(mac: MacAddr) -> Option<BootTicket> {
+        let network = match mac {
+            KNOWN => BootNetwork::Provisioning,
+            ELSEWHERE => BootNetwork::Cleaning,
+            _ => return None,
+        };
+        Some(BootTicket {
+            boot_id: 1,
+            command_line: "quiet".into(),
+            boot_mode: BootMode::Bios,
+            plan: BootPlan { purpose: BootPurpose::Inspect, network },
+        })
+    }
+
+    fn subnet() -> Subnet {
+        let origin = Origin { address: OWN, http_port: 80 };
+        Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin }
+    }
+
+    fn leases() -> Leases {
+        let range = LeaseRange::new(Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99), OWN, 24);
+        Leases::new(range.unwrap())
+    }
+
+    fn request(mac: MacAddr, options: &[(u8, &[u8])]) -> Packet {
+        let none = Ipv4Addr::UNSPECIFIED;
+        let mut packet = Packet {
+            op: Op::Request,
+            xid: 0x1234_5678,
+            secs: 4,
+            flags: 0,
+            ciaddr: none,
+            yiaddr: none,
+            siaddr: none,
+            giaddr: none,
+            mac,
+            file: Vec::new(),
+            options: Options::default(),
+        };
+        for (code, value) in options {
+            packet.options.append(*code, value);
+        }
+        packet
+    }
+
+    /// The answer's kind, or why there is none.
+    fn ask(leases: &mut Leases, packet: &Packet) -> Result<(AnswerKind, Packet, SocketAddrV4), String> {
+        let outcome = respond(&subnet(), leases, &packet.build(), crate::test_clock::start(), &plan);
+        match outcome {
+            Outcome::Answer(answer) => Ok((answer.kind, Packet::parse(&answer.bytes).unwrap(), answer.to)),
+            Outcome::Refused { mac: _, reason } => Err(reason.to_string()),
+            Outcome::Ignored(ignored) => Err(ignored.to_string()),
+        }
+    }
+
+    #[test]
+    fn only_a_permitted_boot_is_answered() {
+        let check = |packet: Packet, expected: Result<AnswerKind, &str>| {
+            let found = ask(&mut leases(), &packet).map(|(kind, ..)| kind);
+            match (found, expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(found), Err(expected)) => {
+                    assert!(found.contains(expected), "{found:?} lacks {expected:?}")
+                }
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
+            }
+        };
+        check(request(KNOWN, &[(53, &[1])]), Ok(AnswerKind::Offer));
+        check(request(UNKNOWN, &[(53, &[1])]), Err("no network boot is permitted"));
+        check(request(ELSEWHERE, &[(53, &[1])]), Err("on the cleaning network only"));
+        let own = OWN.octets();
+        check(request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &own)]), Ok(AnswerKind::Ack));
+        check(request(KNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Ok(AnswerKind::Nak));
+        check(request(UNKNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Err("no network boot is permitted"));
+        check(
+            request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &[198, 18, 1, 2])]),
+            Err("meant for the server 198.18.1.2"),
+        );
+        check(
+            request(KNOWN, &[(53, &[1]), (60, b"PXEClient"), (93, &[0, 11])]),
+            Err("client architecture 11"),
+        );
+        let mut relayed = request(KNOWN, &[(53, &[1])]);
+        relayed.giaddr = Ipv4Addr::new(203, 0, 113, 1);
+        check(relayed, Err("relay 203.0.113.1"));
+    }
+
+    #[test]
+    fn a_boot_rom_is_given_all_it_needs_and_no_route() {
+        let uuid = [0; 17];
+        let discover = request(
+            KNOWN,
+            &[
+                (53, &[1]),
+                (55, &[1, 3, 66, 67]),
+                (60, b"PXEClient:Arch:00007:UNDI:003000"),
+                (93, &[0, 7]),
+                (97, &uuid),
+                (61, &[1, 2, 0, 0, 0, 0, 1]),
+            ],
+        );
+        let (kind, offer, to) = ask(&mut leases(), &discover).unwrap();
+        assert_eq!((kind, to.to_string().as_str()), (AnswerKind::Offer, "255.255.255.255:68"));
+        assert_eq!(
+            (offer.xid, offer.siaddr, offer.file.as_slice()),
+            (0x1234_5678, OWN, b"snponly.efi".as_slice())
+        );
+        let check =
+            |code, expected: Option<&[u8]>| assert_eq!(offer.options.get(code), expected, "option {code}");
+        check(1, Some(&[255, 255, 255, 0]));
+        check(3, None);
+        check(6, None);
+        check(43, Some(&[6, 1, 8, 255]));
+        check(51, Some(&600_u32.to_be_bytes()));
+        check(54, Some(&OWN.octets()));
+        check(60, Some(b"PXEClient"));
+        check(61, Some(&[1, 2, 0, 0, 0, 0, 1]));
+        check(66, Some(b"198.18.1.1"));
+        check(67, Some(b"snponly.efi"));
+        check(97, Some(&uuid));
+        check(175, None);
+    }
+
+    #[test]
+    fn ipxe_is_sent_to_its_script_without_waiting() {
+        let discover =
+            request(KNOWN, &[(53, &[1]), (60, b"PXEClient:Arch:00000"), (77, b"iPXE"), (93, &[0, 0])]);
+        let (_, offer, _) = ask(&mut leases(), &discover).unwrap();
+        assert_eq!(offer.file, b"http://198.18.1.1/boot/02:00:00:00:00:01/script");
+        assert_eq!(offer.options.get(175), Some([176, 1, 1].as_slice()));
+        assert_eq!(offer.options.get(43), None);
+    }
+
+    #[test]
+    fn a_renewal_is_answered_where_the_client_is() {
+        let mut leases = leases();
+        let (_, offer, _) = ask(&mut leases, &request(KNOWN, &[(53, &[1])])).unwrap();
+        let mut renewal = request(KNOWN, &[(53, &[3])]);
+        renewal.ciaddr = offer.yiaddr;
+        let (kind, ack, to) = ask(&mut leases, &renewal).unwrap();
+        assert_eq!((kind, ack.yiaddr, *to.ip()), (AnswerKind::Ack, offer.yiaddr, offer.yiaddr));
+        assert!(ack.file.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_packet_of_a_stranger_is_answered(mac in any::<[u8; 6]>(), bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..9) {
+            let mac = MacAddr(mac);
+            prop_assume!(plan(mac).is_none());
+            let mut packet = request(mac, &[(53, &[kind])]).build();
+            packet.truncate(243);
+            packet.extend_from_slice(&bytes);
+            let outcome = respond(&subnet(), &mut leases(), &packet, crate::test_clock::start(), &plan);
+            prop_assert!(!matches!(outcome, Outcome::Answer(_)));
+        }
+
+        #[test]
+        fn every_answer_fits_every_client(bytes in proptest::collection::vec(any::<u8>(), 0..900), port in any::<u16>()) {
+            let mut packet = request(KNOWN, &[(53, &[1]), (61, &[7; 64]), (97, &[8; 64])]).build();
+            packet.pop();
+            packet.extend_from_slice(&bytes);
+            let mut subnet = subnet();
+            subnet.origin.http_port = port;
+            let outcome = respond(&subnet, &mut leases(), &packet, crate::test_clock::start(), &plan);
+            if let Outcome::Answer(answer) = outcome {
+                // RFC 2131 section 2: 576 bytes of datagram, 28 of them IP and UDP.
+                prop_assert!(answer.bytes.len() <= 548, "{}", answer.bytes.len());
+            }
+        }
+    }
+}

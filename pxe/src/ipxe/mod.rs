@@ -1,0 +1,3 @@
+//! Decisions: what iPXE is told to do.
+
+pub mod script;

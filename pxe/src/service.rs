@@ -1,0 +1,155 @@
+//! Edges: one isolated network served: all its sockets, opened together and closed together.
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use protocol::network::BootNetwork;
+use tokio::{sync::mpsc, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    booter::{BootEvent, Booter},
+    context::Context,
+    dhcp::{self, lease::LeaseRange},
+    files::BootFiles,
+    http, ra, socket, tftp,
+};
+
+/// The port on which servers fetch scripts, kernels and ramdisks, if nothing else is said.
+pub const DEFAULT_HTTP_PORT: u16 = 80;
+
+/// What is served where.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// The part that this network plays; only plans for it are honoured here.
+    pub network: BootNetwork,
+    /// The agent's interface on it, such as `prov0`. Every socket is bound to it.
+    pub interface: String,
+    /// The agent's address on that interface.
+    pub address: Ipv4Addr,
+    /// Length of the network's prefix.
+    pub prefix_len: u8,
+    /// First and last address that servers may get; the agent's own must lie outside.
+    pub range: (Ipv4Addr, Ipv4Addr),
+    /// What servers boot.
+    pub files: BootFiles,
+    /// TCP port for scripts, kernels and ramdisks.
+    pub http_port: u16,
+}
+
+/// Why a network cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The configured interface does not exist.
+    #[error("there is no interface {interface} for the {} network; create it or correct its name", network.as_str())]
+    NoInterface {
+        /// Its name.
+        interface: String,
+        /// The network.
+        network: BootNetwork,
+    },
+    /// Servers would be told an address at which nobody answers.
+    #[error("interface {interface} does not have the address {address}; add it with `ip address add`")]
+    NoAddress {
+        /// The interface.
+        interface: String,
+        /// The configured address.
+        address: Ipv4Addr,
+    },
+    /// The range of addresses cannot be handed out.
+    #[error("the address range {first}-{last} of the {} network cannot be used: {reason}", network.as_str())]
+    Range {
+        /// The network.
+        network: BootNetwork,
+        /// Its first address.
+        first: Ipv4Addr,
+        /// Its last address.
+        last: Ipv4Addr,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A socket could not be opened.
+    #[error(
+        "cannot open {port} on interface {interface}; run the agent as root or with CAP_NET_RAW and \
+         CAP_NET_BIND_SERVICE, and stop whatever else listens there (such as dnsmasq)"
+    )]
+    Socket {
+        /// Protocol and port, such as `UDP port 67 (DHCP)`.
+        port: String,
+        /// The interface.
+        interface: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+/// A served network. Dropping it closes everything at once; [`Service::stop`] also waits until it is closed.
+#[derive(Debug)]
+pub struct Service {
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    context: Arc<Context>,
+}
+
+impl Service {
+    /// Opens all sockets, then serves until it is stopped. Must be called inside a Tokio runtime; events that the
+    /// channel cannot take are dropped, so give it room for all servers (six stages each).
+    pub fn start(
+        config: ServiceConfig,
+        booter: Arc<dyn Booter>,
+        events: mpsc::Sender<BootEvent>,
+    ) -> Result<Self, StartError> {
+        let network = config.network;
+        let interface = config.interface.clone();
+        let index = socket::interface_index(&interface)
+            .ok_or_else(|| StartError::NoInterface { interface: interface.clone(), network })?;
+        if !socket::has_address(&interface, config.address) {
+            return Err(StartError::NoAddress { interface, address: config.address });
+        }
+        let (first, last) = config.range;
+        let range = LeaseRange::new(first, last, config.address, config.prefix_len)
+            .map_err(|error| StartError::Range { network, first, last, reason: error.to_string() })?;
+
+        let refused = |port: &str| {
+            let (port, interface) = (port.to_owned(), interface.clone());
+            |source| StartError::Socket { port, interface, source }
+        };
+        let dhcp = socket::dhcp(&interface).map_err(refused("UDP port 67 (DHCP)"))?;
+        let tftp = socket::udp(&interface, config.address, tftp::server::PORT)
+            .map_err(refused("UDP port 69 (TFTP)"))?;
+        let http = socket::tcp(&interface, config.address, config.http_port)
+            .map_err(refused(&format!("TCP port {} (HTTP)", config.http_port)))?;
+        // Without IPv6 a boot works too; old iPXE then waits 14 s for a router.
+        let ra = socket::icmpv6(&interface, index)
+            .inspect_err(|error| {
+                tracing::warn!(interface, %error, "no router advertisements: iPXE will wait 14 s at every boot");
+            })
+            .ok();
+
+        let context = Arc::new(Context::new(config, range, booter, events));
+        let stop = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(dhcp::server::run(dhcp, Arc::clone(&context), stop.clone()));
+        tasks.spawn(tftp::server::run(tftp, Arc::clone(&context), stop.clone()));
+        tasks.spawn(http::run(http, Arc::clone(&context), stop.clone()));
+        if let Some(ra) = ra {
+            tasks.spawn(ra::server::run(ra, index, interface, stop.clone()));
+        }
+        Ok(Self { stop, tasks, context })
+    }
+
+    /// The address that a server has here, if it has asked for one.
+    pub fn address_of(&self, mac: protocol::mac::MacAddr) -> Option<Ipv4Addr> {
+        self.context.leases().address_of(mac)
+    }
+
+    /// How many requests came through a DHCP relay; they are not answered.
+    pub fn relayed_requests(&self) -> u64 {
+        self.context.relayed.load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Stops serving, breaking off what is still being fetched, and returns when every socket is closed.
+    pub async fn stop(mut self) {
+        self.stop.cancel();
+        while self.tasks.join_next().await.is_some() {}
+    }
+}

@@ -1,0 +1,95 @@
+//! Edges: sockets that hear and speak on one interface only.
+
+use std::{
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4},
+    time::Duration,
+};
+
+use nix::sys::socket::{AddressFamily, SockaddrLike};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::{TcpListener, UdpSocket};
+
+/// DHCP servers listen here.
+const DHCP_PORT: u16 = 67;
+
+/// Connections that wait to be accepted.
+const BACKLOG: i32 = 128;
+
+/// How long a server rests after its socket failed, so that a vanished interface does not burn a processor.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// All IPv6 routers of a link.
+pub(crate) const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
+
+/// The kernel's number for an interface; none if there is no such interface.
+pub(crate) fn interface_index(interface: &str) -> Option<u32> {
+    nix::net::if_::if_nametoindex(interface).ok()
+}
+
+/// Whether the interface has this address.
+pub(crate) fn has_address(interface: &str, address: Ipv4Addr) -> bool {
+    nix::ifaddrs::getifaddrs().is_ok_and(|mut all| {
+        all.any(|entry| {
+            entry.interface_name == interface
+                && entry.address.is_some_and(|found| {
+                    found.family() == Some(AddressFamily::Inet)
+                        && found.as_sockaddr_in().is_some_and(|found| found.ip() == address)
+                })
+        })
+    })
+}
+
+/// The DHCP socket. It is bound to no address, because requests and answers are broadcasts.
+pub(crate) fn dhcp(interface: &str) -> io::Result<UdpSocket> {
+    let socket = bound(interface, Type::DGRAM, Protocol::UDP)?;
+    socket.set_reuse_address(true)?;
+    socket.set_broadcast(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, DHCP_PORT)).into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// A UDP socket at an address of the interface; port 0: any free one.
+pub(crate) fn udp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<UdpSocket> {
+    let socket = bound(interface, Type::DGRAM, Protocol::UDP)?;
+    socket.bind(&SocketAddrV4::new(address, port).into())?;
+    UdpSocket::from_std(socket.into())
+}
+
+/// A listening TCP socket at an address of the interface.
+pub(crate) fn tcp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
+    let socket = bound(interface, Type::STREAM, Protocol::TCP)?;
+    // Connections of an agent that was restarted must not keep the port.
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddrV4::new(address, port).into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// The socket for router solicitations and advertisements. Tokio has no type for raw sockets; its UDP type only sends
+/// and receives datagrams with an address, which is the same here, the port being always 0.
+pub(crate) fn icmpv6(interface: &str, index: u32) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::IPV6, Type::RAW, Some(Protocol::ICMPV6))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    // RFC 4861 section 6.1: with any other hop limit the message would be dropped, for it may come from elsewhere.
+    socket.set_multicast_hops_v6(255)?;
+    socket.set_unicast_hops_v6(255)?;
+    socket.set_multicast_if_v6(index)?;
+    socket.set_multicast_loop_v6(false)?;
+    socket.join_multicast_v6(&ALL_ROUTERS, index)?;
+    socket.set_nonblocking(true)?;
+    UdpSocket::from_std(socket.into())
+}
+
+fn bound(interface: &str, kind: Type, protocol: Protocol) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, kind, Some(protocol))?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.set_nonblocking(true)?;
+    Ok(socket)
+}
+
+/// Logs a failed receive and rests.
+pub(crate) async fn pause_after(error: &io::Error, protocol: &str) {
+    tracing::warn!(%error, protocol, "socket failed; trying again");
+    tokio::time::sleep(PAUSE).await;
+}
