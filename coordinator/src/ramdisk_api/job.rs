@@ -1,0 +1,119 @@
+//! Edges: a job carried out on the ramdisk, through the core.
+
+use std::sync::Arc;
+
+use protocol::{
+    id::CommandId,
+    power::PowerOffHow,
+    step::{ErasedDisk, Step, StepOutput},
+};
+use serde_json::{Value, json};
+use tracing::{info, warn};
+
+use super::{
+    Inner, Session,
+    command::{Erase, Job},
+    config_drive,
+    table::CommandError,
+};
+use crate::port::{PowerRequest, Refusal};
+
+/// Does the job, stores how it ended and wakes the heartbeat. When the process ends meanwhile, the job stays stored as
+/// running.
+pub(super) async fn run(inner: Arc<Inner>, session: Arc<Session>, id: CommandId, job: Job) {
+    let name = label(&job);
+    session.say(format!("doing {name}"));
+    info!(server = %session.server, job = name, "ramdisk job starts");
+    let outcome = tokio::select! {
+        outcome = carry_out(&inner, &session, job) => outcome,
+        () = session.end.cancelled() => return,
+    };
+    match &outcome {
+        Ok(_) => info!(server = %session.server, job = name, "ramdisk job done"),
+        Err(error) => {
+            warn!(server = %session.server, job = name, reason = %error.details, "ramdisk job failed")
+        }
+    }
+    session.table().finish(id, outcome);
+    session.say(format!("{name} has ended; telling ironic"));
+    session.wake.notify_one();
+    if let Err(error) = inner.save(&session).await {
+        // Only a restart before the next save would repeat the job, which does no harm.
+        warn!(server = %session.server, %error, "end of a ramdisk job could not be stored");
+    }
+}
+
+async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, CommandError> {
+    let step = async |step: Step| inner.hardware.run_step(session.server, session.id, step).await;
+    match job {
+        Job::Erase { what, step: named } => {
+            let output = step(match what {
+                Erase::Metadata => Step::EraseMetadata,
+                Erase::Disks => Step::EraseDisks,
+            });
+            let evidence = erased(output.await.map_err(failed)?)?;
+            Ok(json!({"clean_result": {"disks": evidence}, "clean_step": named}))
+        }
+        Job::WriteImage { image, config_drive, boot_entry, step: named } => {
+            // Whatever can be refused is refused before a byte is written.
+            let drive = config_drive.as_deref().map(config_drive::decode).transpose();
+            let drive = drive.map_err(|error| refused(error.to_string()))?;
+            let image = inner.images.image(&image).await.map_err(|error| refused(error.to_string()))?;
+            let written = step(Step::WriteImage(image)).await.map_err(failed)?;
+            if let Some(content) = drive {
+                step(Step::WriteConfigDrive { content }).await.map_err(failed)?;
+            }
+            if boot_entry {
+                step(Step::InstallBootEntry).await.map_err(failed)?;
+            }
+            let result = serde_json::to_value(written).map_err(|error| refused(error.to_string()))?;
+            Ok(json!({"deploy_result": result, "deploy_step": named}))
+        }
+        Job::InstallBootEntry => step(Step::InstallBootEntry).await.map(|_| Value::Null).map_err(failed),
+        Job::Sync => step(Step::Sync).await.map(|_| Value::Null).map_err(failed),
+        Job::PowerOff => {
+            // The ramdisk flushes and switches off by itself; the BMC makes it certain, and confirms it, so that Ironic
+            // finds the server off at its first look. A ramdisk that is gone already is what was asked for.
+            if let Err(refusal) = step(Step::PowerOff).await {
+                warn!(server = %session.server, reason = %refusal, "ramdisk did not confirm that it switches off");
+            }
+            let off = PowerRequest::Off(PowerOffHow::Hard);
+            inner.hardware.power(session.server, off).await.map(|()| Value::Null).map_err(failed)
+        }
+    }
+}
+
+/// An erase that does not say what it erased is not believed.
+fn erased(output: StepOutput) -> Result<Vec<ErasedDisk>, CommandError> {
+    match output {
+        StepOutput::Erased { disks } => Ok(disks),
+        StepOutput::Done | StepOutput::Inventory { .. } | StepOutput::ImageWritten { .. } => {
+            Err(refused("the ramdisk did not say which disks it erased".to_owned()))
+        }
+    }
+}
+
+fn failed(refusal: Refusal) -> CommandError {
+    CommandError {
+        r#type: "BmsStepFailed".to_owned(),
+        code: 500,
+        message: "the server did not do the step".to_owned(),
+        details: refusal.message,
+    }
+}
+
+fn refused(details: String) -> CommandError {
+    let (r#type, message) = ("BmsStepRefused".to_owned(), "the step cannot be done".to_owned());
+    CommandError { r#type, code: 400, message, details }
+}
+
+fn label(job: &Job) -> &'static str {
+    match job {
+        Job::Erase { what: Erase::Metadata, .. } => "erase metadata",
+        Job::Erase { what: Erase::Disks, .. } => "erase disks",
+        Job::WriteImage { .. } => "write image",
+        Job::InstallBootEntry => "install boot entry",
+        Job::Sync => "sync",
+        Job::PowerOff => "power off",
+    }
+}

@@ -1,0 +1,135 @@
+//! Decisions: which Redfish resource a request's path names. Everything else is "not found".
+
+use protocol::id::ServerId;
+
+/// One resource of the tree that we serve. Every server has a system, a manager and a chassis of its own, all three
+/// under the server's id, so that its user can see them and nobody else's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Resource {
+    /// `/redfish`: which versions there are.
+    Versions,
+    /// `/redfish/v1/`.
+    Root,
+    /// The session service.
+    SessionService,
+    /// Its sessions.
+    Sessions,
+    /// One session, by its public id (never by its token).
+    Session(String),
+    /// All systems that the user may see: one.
+    Systems,
+    /// A server.
+    System(ServerId),
+    /// Its processors.
+    Processors(ServerId),
+    /// All its processors as one.
+    Processor(ServerId),
+    /// Its Ethernet interfaces.
+    EthernetInterfaces(ServerId),
+    /// One of them, by its place in the inventory.
+    EthernetInterface(ServerId, usize),
+    /// The action that changes the power.
+    Reset(ServerId),
+    /// All managers that the user may see: one.
+    Managers,
+    /// The manager of a server.
+    Manager(ServerId),
+    /// Its virtual media: none.
+    VirtualMedia(ServerId),
+    /// All chassis that the user may see: one.
+    ChassisCollection,
+    /// The chassis of a server.
+    Chassis(ServerId),
+}
+
+impl Resource {
+    /// Reads a path; a slash at its end makes no difference (DSP0266 section 6.2).
+    pub fn parse(path: &str) -> Option<Self> {
+        let rest = path.strip_prefix("/redfish")?;
+        let parts: Vec<&str> = rest.split('/').filter(|part| !part.is_empty()).collect();
+        let server = |text: &str| text.parse::<ServerId>().ok();
+        Some(match parts.as_slice() {
+            [] if rest.is_empty() || rest.starts_with('/') => Resource::Versions,
+            ["v1"] => Resource::Root,
+            ["v1", "SessionService"] => Resource::SessionService,
+            ["v1", "SessionService", "Sessions"] => Resource::Sessions,
+            ["v1", "SessionService", "Sessions", id] => Resource::Session((*id).to_owned()),
+            ["v1", "Systems"] => Resource::Systems,
+            ["v1", "Systems", id] => Resource::System(server(id)?),
+            ["v1", "Systems", id, "Processors"] => Resource::Processors(server(id)?),
+            ["v1", "Systems", id, "Processors", "CPU"] => Resource::Processor(server(id)?),
+            ["v1", "Systems", id, "EthernetInterfaces"] => Resource::EthernetInterfaces(server(id)?),
+            ["v1", "Systems", id, "EthernetInterfaces", nic] => {
+                Resource::EthernetInterface(server(id)?, nic.strip_prefix("NIC")?.parse().ok()?)
+            }
+            ["v1", "Systems", id, "Actions", "ComputerSystem.Reset"] => Resource::Reset(server(id)?),
+            ["v1", "Managers"] => Resource::Managers,
+            ["v1", "Managers", id] => Resource::Manager(server(id)?),
+            ["v1", "Managers", id, "VirtualMedia"] => Resource::VirtualMedia(server(id)?),
+            ["v1", "Chassis"] => Resource::ChassisCollection,
+            ["v1", "Chassis", id] => Resource::Chassis(server(id)?),
+            _ => return None,
+        })
+    }
+
+    /// The server that the resource belongs to, if it belongs to one.
+    pub fn server(&self) -> Option<ServerId> {
+        match self {
+            Resource::Versions
+            | Resource::Root
+            | Resource::SessionService
+            | Resource::Sessions
+            | Resource::Session(_)
+            | Resource::Systems
+            | Resource::Managers
+            | Resource::ChassisCollection => None,
+            Resource::System(id)
+            | Resource::Processors(id)
+            | Resource::Processor(id)
+            | Resource::EthernetInterfaces(id)
+            | Resource::EthernetInterface(id, _)
+            | Resource::Reset(id)
+            | Resource::Manager(id)
+            | Resource::VirtualMedia(id)
+            | Resource::Chassis(id) => Some(*id),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ID: &str = "6ae0d8a4-6b2f-4a53-9c37-2f6a5c1d0e11";
+
+    #[test]
+    fn names_what_sushy_asks_for() {
+        let id: ServerId = ID.parse().unwrap();
+        let check =
+            |path: &str, expected: Option<Resource>| assert_eq!(Resource::parse(path), expected, "{path}");
+        check("/redfish", Some(Resource::Versions));
+        check("/redfish/v1/", Some(Resource::Root));
+        check("/redfish/v1/SessionService/Sessions", Some(Resource::Sessions));
+        check(&format!("/redfish/v1/Systems/{ID}"), Some(Resource::System(id)));
+        check(&format!("/redfish/v1/Systems/{ID}/"), Some(Resource::System(id)));
+        check(
+            &format!("/redfish/v1/Systems/{ID}/EthernetInterfaces/NIC1"),
+            Some(Resource::EthernetInterface(id, 1)),
+        );
+        check(&format!("/redfish/v1/Systems/{ID}/Actions/ComputerSystem.Reset"), Some(Resource::Reset(id)));
+        check("/redfish/v1/Systems/1", None);
+        check("/redfish/v2", None);
+        check("/", None);
+        check("/redfishes", None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_path_is_answered(path in "\\PC{0,120}") {
+            let _ = Resource::parse(&path);
+            let _ = Resource::parse(&format!("/redfish/v1/Systems/{ID}/EthernetInterfaces/NIC{path}"));
+        }
+    }
+}
