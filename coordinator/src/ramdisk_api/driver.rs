@@ -8,10 +8,10 @@ use tracing::{debug, info, warn};
 
 use super::{
     Inner, Session,
-    inventory::inspection_body,
+    inventory::inspection_report,
     job,
     pace::{TRIES_MAX, heartbeat_after, retry_after},
-    port::{IronicRamdiskError, MASKED_TOKEN},
+    port::{IronicRamdiskError, Token},
     table::Table,
 };
 
@@ -37,9 +37,9 @@ async fn inspect(inner: &Inner, session: &Session, hardware: &HardwareReport) ->
         Some(server) => server.name,
         None => session.server.to_string(),
     };
-    let body = inspection_body(&name, hardware);
+    let report = inspection_report(&name, hardware);
     for tried in 0..TRIES_MAX {
-        match inner.ironic.continue_inspection(session.server, body.clone()).await {
+        match inner.ironic.continue_inspection(session.server, &report).await {
             Ok(()) => return "the inspection's result was delivered".to_owned(),
             Err(error @ IronicRamdiskError::Refused { .. }) => {
                 warn!(server = %session.server, %error, "inspection result refused");
@@ -99,14 +99,14 @@ async fn take_up(inner: &Arc<Inner>, session: &Arc<Session>) -> Option<Secret> {
 async fn look_up(inner: &Inner, session: &Session) -> Result<Secret, String> {
     for tried in 0..TRIES_MAX {
         match inner.ironic.lookup(session.server).await {
-            Ok(token) if token.reveal() == MASKED_TOKEN => {
+            Ok(Token::GivenAway) => {
                 return Err(
                     "Ironic has given this server's agent token to another ramdisk, or to an earlier run \
                             that could not store it; power the server off to start afresh"
                         .to_owned(),
                 );
             }
-            Ok(token) => {
+            Ok(Token::Clear(token)) => {
                 session.table().token = Some(token.clone());
                 // Without this a restart would leave the server stuck: Ironic never shows the token again.
                 if let Err(error) = inner.save(session).await {

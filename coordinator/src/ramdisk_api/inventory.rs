@@ -3,11 +3,13 @@
 use protocol::{boot::BootMode, hardware::HardwareReport};
 use serde_json::{Value, json};
 
+use crate::openstack::ironic::ramdisk::InspectionReport;
+
 /// ironic-python-agent takes no smaller disk for the root disk.
 const ROOT_DISK_BYTES_MIN: u64 = 4 << 30;
 
-/// The body of `continue_inspection`.
-pub fn inspection_body(hostname: &str, hardware: &HardwareReport) -> Value {
+/// What an inspection reports.
+pub fn inspection_report(hostname: &str, hardware: &HardwareReport) -> InspectionReport {
     let interfaces: Vec<Value> = hardware
         .nics
         .iter()
@@ -45,8 +47,8 @@ pub fn inspection_body(hostname: &str, hardware: &HardwareReport) -> Value {
             })
         })
         .collect();
-    let booted = hardware.nics.iter().find(|nic| nic.booted).map(|nic| nic.mac.to_string());
-    let root = hardware
+    let booted = hardware.nics.iter().find(|nic| nic.booted).map(|nic| nic.mac);
+    let root_disk = hardware
         .disks
         .iter()
         .zip(&disks)
@@ -58,12 +60,11 @@ pub fn inspection_body(hostname: &str, hardware: &HardwareReport) -> Value {
         BootMode::Bios => "bios",
         BootMode::Uefi => "uefi",
     };
-    json!({
-        "error": null,
-        "boot_interface": booted,
-        "root_disk": root,
-        "configuration": {"collectors": ["default"], "managers": [{"name": "BMS ramdisk", "version": "1"}]},
-        "inventory": {
+    InspectionReport {
+        error: None,
+        root_disk,
+        boot_interface: booted,
+        inventory: json!({
             "interfaces": interfaces,
             "disks": disks,
             "cpu": {
@@ -82,12 +83,12 @@ pub fn inspection_body(hostname: &str, hardware: &HardwareReport) -> Value {
                 "product_name": hardware.system.product,
                 "serial_number": hardware.system.serial,
             },
-            "boot": {"current_boot_mode": mode, "pxe_interface": booted},
+            "boot": {"current_boot_mode": mode, "pxe_interface": booted.map(|mac| mac.to_string())},
             "bmc_address": null,
             "bmc_v6address": null,
             "hostname": hostname,
-        },
-    })
+        }),
+    }
 }
 
 fn text(text: &str) -> Option<&str> {
@@ -121,10 +122,10 @@ mod tests {
                 disks,
                 ..HardwareReport::default()
             };
-            let body = inspection_body("rack1-7", &hardware);
-            assert_eq!(body["inventory"]["boot"]["pxe_interface"], "52:54:00:00:00:02");
-            assert_eq!(body["inventory"]["interfaces"][0]["speed_mbps"], Value::Null);
-            assert_eq!(body["root_disk"]["name"].as_str(), root);
+            let report = inspection_report("rack1-7", &hardware);
+            assert_eq!(report.inventory["boot"]["pxe_interface"], "52:54:00:00:00:02");
+            assert_eq!(report.inventory["interfaces"][0]["speed_mbps"], Value::Null);
+            assert_eq!(report.root_disk.as_ref().and_then(|disk| disk["name"].as_str()), root);
         };
         check(vec![disk("/dev/sda", 100), disk("/dev/sdb", 10), disk("/dev/sdc", 2)], Some("/dev/sdb"));
         check(vec![disk("/dev/sda", 1)], Some("/dev/sda"));

@@ -23,6 +23,7 @@ pub mod table;
 
 mod driver;
 mod job;
+mod openstack;
 mod routes;
 
 use std::{

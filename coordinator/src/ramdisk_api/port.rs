@@ -7,13 +7,14 @@ use protocol::{
     secret::Secret,
     step::ImageRef,
 };
-use serde_json::Value;
+
+use crate::openstack::ironic::ramdisk::InspectionReport;
 
 /// The three requests that a ramdisk sends to Ironic.
 #[async_trait]
 pub trait IronicRamdisk: Send + Sync {
-    /// `GET /v1/lookup?node_uuid=`: the agent token. Ironic shows it once; afterwards it is [`MASKED_TOKEN`].
-    async fn lookup(&self, server: ServerId) -> Result<Secret, IronicRamdiskError>;
+    /// `GET /v1/lookup?node_uuid=`: the agent token, which Ironic shows once.
+    async fn lookup(&self, server: ServerId) -> Result<Token, IronicRamdiskError>;
     /// `POST /v1/heartbeat/<uuid>` with the token, our version ([`AGENT_VERSION`]), where to call back, and the CA.
     async fn heartbeat(
         &self,
@@ -22,12 +23,23 @@ pub trait IronicRamdisk: Send + Sync {
         callback_url: &str,
         agent_verify_ca: &str,
     ) -> Result<(), IronicRamdiskError>;
-    /// `POST /v1/continue_inspection?node_uuid=` with this body.
-    async fn continue_inspection(&self, server: ServerId, body: Value) -> Result<(), IronicRamdiskError>;
+    /// `POST /v1/continue_inspection?node_uuid=`.
+    async fn continue_inspection(
+        &self,
+        server: ServerId,
+        report: &InspectionReport,
+    ) -> Result<(), IronicRamdiskError>;
 }
 
-/// What Ironic shows in the place of a token that it has given away already.
-pub const MASKED_TOKEN: &str = "******";
+/// Ironic's answer to a lookup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Token {
+    /// The token.
+    Clear(Secret),
+    /// It was given to somebody before us, and is masked now.
+    GivenAway,
+}
+
 /// The version that we say we are: the ironic-python-agent whose API this is. Ironic refuses a heartbeat without one.
 pub const AGENT_VERSION: &str = "13.0.0";
 
