@@ -22,6 +22,7 @@ pub mod network;
 pub mod power;
 pub mod ramdisk;
 mod ramdisk_boot;
+pub mod redfish;
 pub mod report;
 pub mod secret;
 pub mod spec;

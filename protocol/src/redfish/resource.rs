@@ -1,0 +1,314 @@
+//! Values: service root, collections, systems, managers, sessions, errors.
+
+use serde::{Deserialize, Serialize};
+
+use super::lenient;
+
+/// A link to another resource.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The resource's id, which is its path.
+    #[serde(rename = "@odata.id")]
+    pub odata_id: String,
+}
+
+impl Link {
+    /// To this path.
+    pub fn to(path: impl Into<String>) -> Self {
+        Self { odata_id: path.into() }
+    }
+
+    /// The path, when it is one on the same service; a link elsewhere would carry our credentials away.
+    pub fn path(&self) -> Option<&str> {
+        local_path(&self.odata_id)
+    }
+}
+
+/// A path on the same service: absolute, without a host.
+pub fn local_path(text: &str) -> Option<&str> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
+    (text.starts_with('/') && !text.starts_with("//") && plain).then_some(text)
+}
+
+/// The service root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ServiceRoot {
+    /// Version of Redfish.
+    #[serde(deserialize_with = "lenient::option")]
+    pub redfish_version: Option<String>,
+    /// Vendor.
+    #[serde(deserialize_with = "lenient::option")]
+    pub vendor: Option<String>,
+    /// Product.
+    #[serde(deserialize_with = "lenient::option")]
+    pub product: Option<String>,
+    /// Systems.
+    #[serde(deserialize_with = "lenient::option")]
+    pub systems: Option<Link>,
+    /// Managers.
+    #[serde(deserialize_with = "lenient::option")]
+    pub managers: Option<Link>,
+    /// Session service.
+    #[serde(deserialize_with = "lenient::option")]
+    pub session_service: Option<Link>,
+    /// Links; the one to the sessions is mandatory where there are any.
+    #[serde(deserialize_with = "lenient::option")]
+    pub links: Option<RootLinks>,
+}
+
+impl ServiceRoot {
+    /// Where a session is made by POST; none: the service has no sessions, or says it elsewhere.
+    pub fn sessions(&self) -> Option<&str> {
+        self.links.as_ref()?.sessions.as_ref()?.path()
+    }
+}
+
+/// Links of the service root.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RootLinks {
+    /// The sessions.
+    #[serde(deserialize_with = "lenient::option")]
+    pub sessions: Option<Link>,
+}
+
+/// The session service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SessionService {
+    /// The sessions.
+    #[serde(deserialize_with = "lenient::option")]
+    pub sessions: Option<Link>,
+}
+
+/// Any collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Collection {
+    /// Its members.
+    #[serde(deserialize_with = "lenient::list")]
+    pub members: Vec<Link>,
+}
+
+/// Power as a system states it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PowerState {
+    /// On.
+    On,
+    /// Off.
+    Off,
+    /// On its way.
+    PoweringOn,
+    /// On its way.
+    PoweringOff,
+    /// Another word.
+    #[serde(untagged)]
+    Other(String),
+}
+
+/// A computer system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ComputerSystem {
+    /// Id.
+    #[serde(deserialize_with = "lenient::option")]
+    pub id: Option<String>,
+    /// Name.
+    #[serde(deserialize_with = "lenient::option")]
+    pub name: Option<String>,
+    /// UUID.
+    #[serde(rename = "UUID", deserialize_with = "lenient::option")]
+    pub uuid: Option<String>,
+    /// Manufacturer.
+    #[serde(deserialize_with = "lenient::option")]
+    pub manufacturer: Option<String>,
+    /// Model.
+    #[serde(deserialize_with = "lenient::option")]
+    pub model: Option<String>,
+    /// Serial number.
+    #[serde(deserialize_with = "lenient::option")]
+    pub serial_number: Option<String>,
+    /// Power.
+    #[serde(deserialize_with = "lenient::option")]
+    pub power_state: Option<PowerState>,
+    /// Boot override.
+    #[serde(deserialize_with = "lenient::option")]
+    pub boot: Option<BootOverride>,
+    /// What it can be asked to do.
+    #[serde(deserialize_with = "lenient::option")]
+    pub actions: Option<SystemActions>,
+    /// Links.
+    #[serde(deserialize_with = "lenient::option")]
+    pub links: Option<SystemLinks>,
+}
+
+/// The boot override of a system. It is also the body of the PATCH that sets it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct BootOverride {
+    /// `Once`, `Continuous` or `Disabled`.
+    #[serde(
+        rename = "BootSourceOverrideEnabled",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::option"
+    )]
+    pub enabled: Option<String>,
+    /// `Pxe`, `Hdd`, …
+    #[serde(
+        rename = "BootSourceOverrideTarget",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::option"
+    )]
+    pub target: Option<String>,
+    /// `Legacy` or `UEFI`.
+    #[serde(
+        rename = "BootSourceOverrideMode",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::option"
+    )]
+    pub mode: Option<String>,
+}
+
+/// Actions of a system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SystemActions {
+    /// Power and reset.
+    #[serde(rename = "#ComputerSystem.Reset", deserialize_with = "lenient::option")]
+    pub reset: Option<ResetAction>,
+}
+
+/// The reset action.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ResetAction {
+    /// Where to POST.
+    pub target: String,
+    /// Which reset types it takes; empty: not said.
+    #[serde(rename = "ResetType@Redfish.AllowableValues", deserialize_with = "lenient::list")]
+    pub allowable: Vec<String>,
+}
+
+/// Links of a system.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct SystemLinks {
+    /// Its managers.
+    #[serde(deserialize_with = "lenient::list")]
+    pub managed_by: Vec<Link>,
+}
+
+/// A manager: the BMC itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Manager {
+    /// Firmware version.
+    #[serde(deserialize_with = "lenient::option")]
+    pub firmware_version: Option<String>,
+    /// Model.
+    #[serde(deserialize_with = "lenient::option")]
+    pub model: Option<String>,
+}
+
+/// The body of an error (DSP0266, section 8.7).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorBody {
+    /// The error.
+    #[serde(deserialize_with = "lenient::option")]
+    pub error: Option<ErrorInfo>,
+}
+
+/// The error in an [`ErrorBody`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ErrorInfo {
+    /// A sentence.
+    #[serde(deserialize_with = "lenient::option")]
+    pub message: Option<String>,
+    /// More sentences, usually the better ones.
+    #[serde(rename = "@Message.ExtendedInfo", deserialize_with = "lenient::list")]
+    pub extended: Vec<ExtendedInfo>,
+}
+
+/// One sentence of an error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct ExtendedInfo {
+    /// The sentence.
+    #[serde(deserialize_with = "lenient::option")]
+    pub message: Option<String>,
+}
+
+/// Longest error text that is passed on to a person.
+const ERROR_CHARS_MAX: usize = 300;
+
+impl ErrorBody {
+    /// What it says, in at most 300 characters; none when it says nothing.
+    pub fn text(&self) -> Option<String> {
+        let error = self.error.as_ref()?;
+        let extended: Vec<&str> = error.extended.iter().filter_map(|info| info.message.as_deref()).collect();
+        let text = if extended.is_empty() { error.message.clone()? } else { extended.join(" ") };
+        Some(text.chars().filter(|c| !c.is_control()).take(ERROR_CHARS_MAX).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_is_right_and_passes_over_the_rest() {
+        let check = |body: serde_json::Value, power: Option<PowerState>, managers: usize| {
+            let system: ComputerSystem = serde_json::from_value(body.clone()).unwrap();
+            assert_eq!(system.power_state, power, "{body}");
+            assert_eq!(system.links.map_or(0, |links| links.managed_by.len()), managers, "{body}");
+        };
+        check(json!({}), None, 0);
+        check(json!({"PowerState": "On", "Id": 7, "Boot": []}), Some(PowerState::On), 0);
+        check(json!({"PowerState": null}), None, 0);
+        check(json!({"PowerState": "Paused"}), Some(PowerState::Other("Paused".into())), 0);
+        check(json!({"PowerState": ["On"]}), None, 0);
+        check(json!({"Links": {"ManagedBy": [{"@odata.id": "/a"}, 3, {"href": "/b"}]}}), None, 1);
+        check(json!({"Links": {"ManagedBy": {"@odata.id": "/a"}}}), None, 0);
+    }
+
+    #[test]
+    fn links_stay_on_the_service() {
+        let check = |text: &str, good: bool| assert_eq!(Link::to(text).path().is_some(), good, "{text}");
+        check("/redfish/v1/Systems/1", true);
+        check("//evil.example/redfish", false);
+        check("https://evil.example/", false);
+        check("/redfish/v1\\@evil", false);
+        check("/with space", false);
+        check("", false);
+    }
+
+    #[test]
+    fn errors_give_their_best_sentence() {
+        let check = |body: serde_json::Value, expected: Option<&str>| {
+            let error: ErrorBody = serde_json::from_value(body).unwrap();
+            assert_eq!(error.text().as_deref(), expected);
+        };
+        check(json!({}), None);
+        check(json!({"error": "broken"}), None);
+        check(json!({"error": {"message": "See ExtendedInfo"}}), Some("See ExtendedInfo"));
+        let extended =
+            json!({"error": {"message": "m", "@Message.ExtendedInfo": [{"Message": "The port is wrong."}]}});
+        check(extended, Some("The port is wrong."));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_taken(text in "[\\[{}\\]\":,a-zA-Z@#.0-9 ]{0,120}") {
+            let _ = serde_json::from_str::<ComputerSystem>(&text);
+            let _ = serde_json::from_str::<ServiceRoot>(&text);
+            let _ = serde_json::from_str::<Collection>(&text);
+            let _ = serde_json::from_str::<ErrorBody>(&text);
+        }
+    }
+}
