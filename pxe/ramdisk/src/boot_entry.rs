@@ -1,0 +1,147 @@
+//! Edges: the firmware's boot order on UEFI (UEFI specification 2.10, sections 3.1.3 and 10.3).
+
+use std::{fs, io, path::PathBuf};
+
+use nix::mount::{MsFlags, mount};
+use protocol::boot::BootMode;
+
+use crate::{
+    disk::{
+        DiskError, OpenDisk,
+        gpt::{self, Partition},
+        table::HEAD_BYTES,
+    },
+    hardware,
+};
+
+const EFIVARS: &str = "/sys/firmware/efi/efivars";
+/// The namespace of the firmware's own variables.
+const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
+/// Kept over restarts, and readable before and after the operating system has taken over.
+const ATTRIBUTES: u32 = 7;
+const ACTIVE: u32 = 1;
+/// By this we know our entry again.
+const DESCRIPTION: &str = "Deployed disk";
+/// What every image has that boots without an entry of its own.
+const LOADER: &str = "\\EFI\\BOOT\\BOOTX64.EFI";
+
+/// Puts the disk first into the boot order; nothing to do for BIOS, which boots the disk by itself.
+pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
+    match hardware::boot_mode() {
+        BootMode::Bios => return Ok(()),
+        BootMode::Uefi => {}
+    }
+    let mut head = vec![0; HEAD_BYTES];
+    disk.read(0, &mut head)?;
+    let partition = gpt::efi_system(&head)?.ok_or_else(|| {
+        DiskError::Unfit(format!(
+            "{} has no EFI system partition: this image cannot boot by UEFI",
+            disk.name()
+        ))
+    })?;
+    let failed =
+        |source| DiskError::Io { operation: "set the boot order for", disk: disk.name().to_owned(), source };
+    write_variables(&load_option(&partition)).map_err(failed)
+}
+
+fn write_variables(option: &[u8]) -> io::Result<()> {
+    match mount(Some("efivarfs"), EFIVARS, Some("efivarfs"), MsFlags::empty(), None::<&str>) {
+        Ok(()) | Err(nix::Error::EBUSY) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let number = entry_number()?;
+    write_variable(&format!("Boot{number:04X}"), option)?;
+    let order = read_variable("BootOrder").unwrap_or_default();
+    write_variable("BootOrder", &put_first(number, &order))
+}
+
+fn variable(name: &str) -> PathBuf {
+    PathBuf::from(EFIVARS).join(format!("{name}-{GLOBAL}"))
+}
+
+/// A variable's value without its attributes.
+fn read_variable(name: &str) -> io::Result<Vec<u8>> {
+    let value = fs::read(variable(name))?;
+    Ok(value.get(4..).unwrap_or_default().to_vec())
+}
+
+fn write_variable(name: &str, value: &[u8]) -> io::Result<()> {
+    // The kernel takes attributes and value in one write.
+    fs::write(variable(name), [&ATTRIBUTES.to_le_bytes()[..], value].concat())
+}
+
+/// The number of our entry, or else the first that is free.
+fn entry_number() -> io::Result<u16> {
+    let mut taken = Vec::new();
+    for entry in fs::read_dir(EFIVARS)? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let number = name.strip_prefix("Boot").and_then(|rest| rest.strip_suffix(GLOBAL)?.strip_suffix('-'));
+        let Some(number) = number.filter(|n| n.len() == 4).and_then(|n| u16::from_str_radix(n, 16).ok())
+        else {
+            continue;
+        };
+        let value = read_variable(&format!("Boot{number:04X}")).unwrap_or_default();
+        if value.get(6..).is_some_and(|rest| rest.starts_with(&utf16(DESCRIPTION))) {
+            return Ok(number);
+        }
+        taken.push(number);
+    }
+    let free = (0..=u16::MAX).find(|number| !taken.contains(number));
+    free.ok_or_else(|| io::Error::other("every boot entry is in use"))
+}
+
+fn put_first(number: u16, order: &[u8]) -> Vec<u8> {
+    let first = number.to_le_bytes();
+    let others = order.chunks_exact(2).filter(|entry| **entry != first);
+    first.into_iter().chain(others.flatten().copied()).collect()
+}
+
+/// Text as the firmware has it: UTF-16, terminated.
+fn utf16(text: &str) -> Vec<u8> {
+    text.encode_utf16().chain([0]).flat_map(u16::to_le_bytes).collect()
+}
+
+/// EFI_LOAD_OPTION: attributes, length of the path, description, path.
+fn load_option(partition: &Partition) -> Vec<u8> {
+    let mut drive = Vec::new();
+    drive.extend(partition.number.to_le_bytes());
+    drive.extend(partition.first.to_le_bytes());
+    drive.extend((partition.last - partition.first + 1).to_le_bytes());
+    drive.extend(partition.guid);
+    drive.extend([2, 2]); // the table is a GPT, the signature is a GUID
+    let path = [node(4, 1, &drive), node(4, 4, &utf16(LOADER)), node(0x7f, 0xff, &[])].concat();
+    let mut option = ACTIVE.to_le_bytes().to_vec();
+    option.extend((path.len() as u16).to_le_bytes());
+    option.extend(utf16(DESCRIPTION));
+    option.extend(path);
+    option
+}
+
+/// One node of a device path: type, subtype, length with this header, data.
+fn node(kind: u8, subtype: u8, data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u16 + 4).to_le_bytes();
+    [&[kind, subtype, length[0], length[1]], data].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_disk_comes_first_once() {
+        let check = |order: &[u8], expected: &[u8]| assert_eq!(put_first(5, order), expected);
+        check(&[], &[5, 0]);
+        check(&[1, 0, 2, 0], &[5, 0, 1, 0, 2, 0]);
+        check(&[1, 0, 5, 0, 2, 0], &[5, 0, 1, 0, 2, 0]);
+    }
+
+    #[test]
+    fn a_load_option_has_the_lengths_it_says() {
+        let option = load_option(&Partition { number: 2, first: 2048, last: 4095, guid: [9; 16] });
+        let description = utf16(DESCRIPTION).len();
+        let path = u16::from_le_bytes([option[4], option[5]]) as usize;
+        assert_eq!(option.len(), 6 + description + path);
+        assert_eq!(&option[6 + description..][..4], &[4, 1, 42, 0]);
+        assert_eq!(&option[option.len() - 4..], &[0x7f, 0xff, 4, 0]);
+    }
+}

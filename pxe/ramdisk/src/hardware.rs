@@ -1,0 +1,115 @@
+//! Edges: the hardware as the kernel describes it in /proc and /sys.
+
+use std::{fs, net::Ipv4Addr, path::Path};
+
+use protocol::{
+    boot::BootMode,
+    hardware::{Cpu, Disk, HardwareReport, Nic, SystemIdentity},
+    mac::MacAddr,
+};
+
+use crate::{
+    disk, network,
+    network::Interface,
+    system::{read, read_line},
+};
+
+/// Where the kernel shows firmware variables, on UEFI only.
+pub const EFI: &str = "/sys/firmware/efi";
+
+/// Looks at everything. `booted` is the interface we were booted over and its address.
+pub fn report(booted: (MacAddr, Ipv4Addr)) -> HardwareReport {
+    let dmi = |name: &str| read_line(Path::new("/sys/class/dmi/id").join(name));
+    HardwareReport {
+        system: SystemIdentity {
+            manufacturer: dmi("sys_vendor"),
+            product: dmi("product_name"),
+            serial: dmi("product_serial"),
+        },
+        boot_mode: boot_mode(),
+        cpu: cpu(&read("/proc/cpuinfo").unwrap_or_default()),
+        memory_mib: memory_mib(&read("/proc/meminfo").unwrap_or_default()),
+        disks: disk::all().iter().map(describe_disk).collect(),
+        nics: network::interfaces().iter().map(|interface| describe_nic(interface, booted)).collect(),
+    }
+}
+
+/// The firmware's mode in which we were booted.
+pub fn boot_mode() -> BootMode {
+    if Path::new(EFI).exists() { BootMode::Uefi } else { BootMode::Bios }
+}
+
+fn cpu(cpuinfo: &str) -> Cpu {
+    let value = |key: &str| {
+        let line = cpuinfo.lines().find(|line| line.starts_with(key))?;
+        Some(line.split_once(':')?.1.trim())
+    };
+    Cpu {
+        count: cpuinfo.lines().filter(|line| line.starts_with("processor")).count() as u32,
+        architecture: std::env::consts::ARCH.to_owned(),
+        model: value("model name").unwrap_or_default().to_owned(),
+        flags: value("flags").unwrap_or_default().split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+fn memory_mib(meminfo: &str) -> u64 {
+    let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kib: Option<u64> = total.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
+    kib.unwrap_or(0) / 1024
+}
+
+fn describe_disk(disk: &disk::Disk) -> Disk {
+    let queue = |name: &str| read_line(disk.sysfs().join("queue").join(name));
+    let device = |name: &str| read_line(disk.sysfs().join("device").join(name));
+    let first = |texts: [String; 2]| texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+    Disk {
+        name: disk.path(),
+        size_bytes: disk.size_bytes,
+        rotational: queue("rotational") == "1",
+        model: device("model"),
+        serial: first([device("serial"), read_line(disk.sysfs().join("serial"))]),
+        wwn: first([device("wwid"), read_line(disk.sysfs().join("wwid"))]),
+    }
+}
+
+fn describe_nic(interface: &Interface, booted: (MacAddr, Ipv4Addr)) -> Nic {
+    let base = |path: &Path| {
+        let target = fs::read_link(path).unwrap_or_default();
+        target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+    };
+    let (vendor, product) = pci_identity(&interface.file("device"));
+    let is_booted = interface.mac == booted.0;
+    Nic {
+        name: interface.name.clone(),
+        mac: interface.mac,
+        ipv4: if is_booted { booted.1.to_string() } else { String::new() },
+        carrier: interface.carrier(),
+        speed_mbps: read_line(interface.file("speed")).parse().unwrap_or(0),
+        driver: base(&interface.file("device/driver")),
+        vendor,
+        product,
+        booted: is_booted,
+    }
+}
+
+/// Vendor and device of the PCI function that the device is, or that its bus (such as virtio) sits on.
+fn pci_identity(device: &Path) -> (String, String) {
+    let path = fs::canonicalize(device).unwrap_or_default();
+    path.ancestors()
+        .find(|at| fs::read_link(at.join("subsystem")).is_ok_and(|bus| bus.ends_with("pci")))
+        .map(|at| (read_line(at.join("vendor")), read_line(at.join("device"))))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_the_kernel_writes() {
+        let found = cpu("processor\t: 0\nmodel name\t: Some CPU\nflags\t\t: fpu vme\n\nprocessor\t: 1\n");
+        assert_eq!((found.count, found.model.as_str(), found.flags.len()), (2, "Some CPU", 2));
+        assert_eq!(memory_mib("MemTotal:         487652 kB\nMemFree: 1 kB\n"), 476);
+        assert_eq!(memory_mib(""), 0);
+    }
+}

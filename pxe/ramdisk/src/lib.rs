@@ -1,0 +1,26 @@
+//! Edges: the program that a server runs while we inspect, clean or deploy it, and how it is packed for the network.
+//!
+//! ```text
+//!   kernel + initrd (HTTP) -> init: mount, load modules, DHCP on the boot interface
+//!          -> TLS to the rack agent (pinned), Hello{token, hardware} -> tasks, one at a time -> power off
+//! ```
+//!
+//! What must stay true: nothing here listens on a port; a ramdisk that has lost its agent, or was refused by it,
+//! switches its server off within a bound; a task reports success only for what it has read back from the disk.
+//! Deliberately absent: a shell, a package manager, threads, and anything that the tasks do not need: every byte is
+//! carried to every server at every boot.
+
+pub mod boot_entry;
+pub mod config_drive;
+pub mod console;
+pub mod dhcp;
+pub mod disk;
+pub mod erase;
+pub mod hardware;
+pub mod kernel;
+pub mod link;
+pub mod network;
+pub mod pack;
+pub mod session;
+pub mod system;
+pub mod write_image;

@@ -1,0 +1,176 @@
+//! Edges: packing a static program and a Debian kernel's modules into what a server fetches at boot.
+//!
+//! ```text
+//!   Debian package of the kernel --> vmlinuz ----------------------------> boot/kernel
+//!                            \-----> the modules needed, in loading order -+
+//!   cargo build of init ---------------------------------------------------+--> cpio | zstd --> boot/initrd
+//!   package ipxe -> snponly.efi (UEFI), undionly.kpxe (BIOS)
+//! ```
+//!
+//! Everything is made again only when what it is made of has changed.
+
+mod cpio;
+mod kernel;
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    fs,
+    hash::{Hash, Hasher},
+    io,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+pub use kernel::Kernel;
+
+use crate::system::MODULES_LIST;
+
+/// What our ramdisk loads: virtio for virtual servers, the firmware's variables. NVMe is built into the kernel.
+const MODULES: [&str; 4] = ["virtio_pci", "virtio_net", "virtio_blk", "efivarfs"];
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Where Debian's package `ipxe` puts its files.
+const IPXE_DIR: &str = "/usr/lib/ipxe";
+/// Boot loaders that are served by TFTP.
+const LOADERS: [&str; 2] = ["snponly.efi", "undionly.kpxe"];
+
+/// Why nothing was packed.
+#[derive(Debug, thiserror::Error)]
+pub enum PackError {
+    /// A file could not be read or written.
+    #[error("{path}: {source}{remedy}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// What to do about it.
+        remedy: &'static str,
+    },
+    /// A program could not be started or failed.
+    #[error("{program} failed: {said}")]
+    Program {
+        /// The command.
+        program: String,
+        /// The end of what it wrote.
+        said: String,
+    },
+}
+
+/// What a server needs to boot our ramdisk.
+#[derive(Clone, Debug)]
+pub struct BootFiles {
+    /// The directory with all of them.
+    pub dir: PathBuf,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// The initial ramdisk.
+    pub initrd: PathBuf,
+}
+
+/// Makes `cache/boot/{kernel,initrd,snponly.efi,undionly.kpxe}` from the sources in `workspace`.
+pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
+    let init = build_init(workspace, "ramdisk", "init")?;
+    let kernel = Kernel::get(cache)?;
+    let dir = cache.join("boot");
+    create_dir(&dir)?;
+    copy_if_changed(&kernel.image(), &dir.join("kernel"))?;
+    for loader in LOADERS {
+        copy_if_changed(&Path::new(IPXE_DIR).join(loader), &dir.join(loader))?;
+    }
+    let initrd = dir.join("initrd");
+    write_initrd(&init, &kernel, &MODULES, &initrd)?;
+    Ok(BootFiles { kernel: dir.join("kernel"), initrd, dir })
+}
+
+/// Builds a static program of the workspace with the `ramdisk` profile; returns its path.
+pub fn build_init(workspace: &Path, package: &str, program: &str) -> Result<PathBuf, PackError> {
+    let static_flag = format!("target.{TARGET}.rustflags=[\"-C\",\"target-feature=+crt-static\"]");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .current_dir(workspace)
+        .args(["build", "--quiet", "--profile", "ramdisk", "--target", TARGET, "--config", &static_flag])
+        .args(["--package", package, "--bin", program]);
+    // Cargo told *us* how we were built; that is not how this program is to be built.
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|n| {
+            n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_ENCODED_") || n == "RUSTFLAGS"
+        }) {
+            cargo.env_remove(name);
+        }
+    }
+    run(&mut cargo)?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace.join("target"), PathBuf::from);
+    Ok(target.join(TARGET).join("ramdisk").join(program))
+}
+
+/// Packs the program as `/init` with these modules and all that they need, compressed with zstd.
+pub fn write_initrd(init: &Path, kernel: &Kernel, modules: &[&str], out: &Path) -> Result<(), PackError> {
+    let program = read(init)?;
+    let mut archive = cpio::Archive::default();
+    for dir in ["dev", "proc", "sys", "lib", "lib/modules", "mnt"] {
+        archive.directory(dir);
+    }
+    archive.character_device("dev/console", 5, 1);
+    archive.file("init", 0o755, &program);
+    let mut list = String::new();
+    for path in kernel.in_loading_order(modules)? {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        archive.file(&format!("lib/modules/{name}"), 0o644, &read(&path)?);
+        list.push_str(&format!("/lib/modules/{name}\n"));
+    }
+    archive.file(MODULES_LIST.trim_start_matches('/'), 0o644, list.as_bytes());
+    let bytes = archive.finish();
+
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let (stamp, fresh) = (out.with_extension("stamp"), format!("{:016x}", hasher.finish()));
+    if out.exists() && fs::read_to_string(&stamp).is_ok_and(|old| old == fresh) {
+        return Ok(());
+    }
+    let cpio = out.with_extension("cpio");
+    write(&cpio, &bytes)?;
+    run(Command::new("zstd").args(["-q", "-f", "--ultra", "-22", "-o"]).arg(out).arg(&cpio))?;
+    fs::remove_file(&cpio).map_err(|source| file_error(&cpio, source))?;
+    write(&stamp, fresh.as_bytes())
+}
+
+fn run(command: &mut Command) -> Result<(), PackError> {
+    output(command).map(drop)
+}
+
+/// What a program wrote, or the end of what it complained of.
+fn output(command: &mut Command) -> Result<String, PackError> {
+    const SAID_MAX: usize = 2000;
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command
+        .output()
+        .map_err(|error| PackError::Program { program: program.clone(), said: error.to_string() })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    let start = said.char_indices().rev().nth(SAID_MAX).map_or(0, |(at, _)| at);
+    Err(PackError::Program { program: format!("{command:?}"), said: said[start..].to_owned() })
+}
+
+fn file_error(path: &Path, source: io::Error) -> PackError {
+    let remedy = if path.starts_with(IPXE_DIR) { "; install the package ipxe" } else { "" };
+    PackError::File { path: path.to_owned(), source, remedy }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PackError> {
+    fs::read(path).map_err(|source| file_error(path, source))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), PackError> {
+    fs::write(path, bytes).map_err(|source| file_error(path, source))
+}
+
+fn create_dir(path: &Path) -> Result<(), PackError> {
+    fs::create_dir_all(path).map_err(|source| file_error(path, source))
+}
+
+fn copy_if_changed(from: &Path, to: &Path) -> Result<(), PackError> {
+    let bytes = read(from)?;
+    if fs::read(to).is_ok_and(|old| old == bytes) { Ok(()) } else { write(to, &bytes) }
+}

@@ -1,0 +1,87 @@
+//! Edges: what the first process of a system has to do for it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
+
+use nix::{
+    kmod::{ModuleInitFlags, finit_module},
+    mount::{MsFlags, mount},
+    sys::reboot::{RebootMode, reboot},
+};
+
+use crate::say;
+
+/// The initrd's list of modules, one path a line, in an order in which they can be loaded.
+pub const MODULES_LIST: &str = "/lib/modules.list";
+
+/// Why the system could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemError {
+    /// A file system of the kernel could not be mounted.
+    #[error("mount {0}: {1}")]
+    Mount(&'static str, nix::Error),
+    /// A module could not be loaded.
+    #[error("load module {0}: {1}")]
+    Module(PathBuf, io::Error),
+    /// A file of the kernel could not be read.
+    #[error("read {0}: {1}")]
+    Read(PathBuf, io::Error),
+}
+
+/// Mounts what the kernel offers. Mounted already is fine.
+pub fn mount_kernel_file_systems() -> Result<(), SystemError> {
+    for (kind, at) in [("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")] {
+        let _ = fs::create_dir(at);
+        match mount(Some(kind), at, Some(kind), MsFlags::empty(), None::<&str>) {
+            Ok(()) | Err(nix::Error::EBUSY) => {}
+            Err(error) => return Err(SystemError::Mount(at, error)),
+        }
+    }
+    Ok(())
+}
+
+/// Loads the modules of the initrd's list. One that fails is said and passed over: another may do the work.
+pub fn load_modules() -> Result<(), SystemError> {
+    let list = read(MODULES_LIST)?;
+    for path in list.lines().filter(|line| !line.is_empty()) {
+        if let Err(error) = load_module(Path::new(path)) {
+            say!("{error}");
+        }
+    }
+    Ok(())
+}
+
+/// Loads one module. Loaded already is fine.
+pub fn load_module(path: &Path) -> Result<(), SystemError> {
+    let failed = |error| SystemError::Module(path.to_owned(), error);
+    let file = fs::File::open(path).map_err(failed)?;
+    match finit_module(&file, c"", ModuleInitFlags::empty()) {
+        Ok(()) | Err(nix::Error::EEXIST) => Ok(()),
+        Err(error) => Err(failed(error.into())),
+    }
+}
+
+/// A whole file of the kernel's as text.
+pub fn read(path: impl AsRef<Path>) -> Result<String, SystemError> {
+    let path = path.as_ref();
+    fs::read_to_string(path).map_err(|error| SystemError::Read(path.to_owned(), error))
+}
+
+/// A file's first line without surrounding blanks; empty when there is none.
+pub fn read_line(path: impl AsRef<Path>) -> String {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+/// Flushes everything and switches the power off.
+pub fn power_off() -> ! {
+    say!("power off");
+    nix::unistd::sync();
+    let Err(error) = reboot(RebootMode::RB_POWER_OFF);
+    say!("power off failed: {error}");
+    loop {
+        std::thread::sleep(std::time::Duration::from_secs(3600));
+    }
+}

@@ -1,0 +1,160 @@
+//! Edges: a disk image: extents in rising order, zeroes between them, and everything read back.
+
+use protocol::step::{StepOutput, StepProgress};
+use ring::digest;
+
+use crate::disk::{DiskError, OpenDisk};
+
+/// Bytes at both ends of each gap that are read back: a gap is zeroed as a whole or not at all.
+const GAP_SAMPLE: u64 = 64 << 10;
+/// Bytes at the disk's end that are zeroed even beyond the image: an old backup table or RAID label there would be found.
+const TAIL: u64 = 1 << 20;
+/// Most separate extents: with 64 KiB pieces this is a 64 GiB image with every other piece empty.
+const EXTENTS_MAX: usize = 1 << 20;
+
+/// An image being written.
+#[derive(Debug)]
+pub struct ImageWriter {
+    disk: OpenDisk,
+    virtual_bytes: u64,
+    /// Written ranges, joined where they touch: start and end.
+    extents: Vec<(u64, u64)>,
+}
+
+impl ImageWriter {
+    /// Starts an image of this size.
+    pub fn new(disk: OpenDisk, virtual_bytes: u64) -> Self {
+        Self { disk, virtual_bytes, extents: Vec::new() }
+    }
+
+    /// Takes the next extent.
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<StepProgress, DiskError> {
+        let written = self.extents.last().map_or(0, |(_, end)| *end);
+        let end = offset.checked_add(bytes.len() as u64).filter(|end| *end <= self.virtual_bytes);
+        let (Some(end), true) = (end, offset >= written) else {
+            let why = format!("{} bytes at {offset} after {written} of {}", bytes.len(), self.virtual_bytes);
+            return Err(DiskError::Unfit(format!("the agent sent extents out of order: {why}")));
+        };
+        self.disk.write(offset, bytes)?;
+        let full = self.extents.len() >= EXTENTS_MAX;
+        match self.extents.last_mut() {
+            Some((_, last)) if *last == offset => *last = end,
+            _ if full => {
+                return Err(DiskError::Unfit(format!("the image has more than {EXTENTS_MAX} extents")));
+            }
+            _ => self.extents.push((offset, end)),
+        }
+        Ok(self.progress(end))
+    }
+
+    /// Half of the way is writing, the other half is reading back.
+    fn progress(&self, done_bytes: u64) -> StepProgress {
+        StepProgress { done_bytes, total_bytes: self.virtual_bytes.saturating_mul(2) }
+    }
+
+    /// Zeroes what lies between the extents, flushes, reads everything back and compares with the sender's SHA-256.
+    pub fn finish(
+        self,
+        sha256: &str,
+        progress: &mut dyn FnMut(StepProgress),
+    ) -> Result<StepOutput, DiskError> {
+        let gaps = self.gaps();
+        for (start, end) in &gaps {
+            self.disk.zero(*start, end - start, &mut |_| ())?;
+        }
+        let tail = self.disk.size_bytes().saturating_sub(TAIL).max(self.virtual_bytes);
+        self.disk.zero(tail, self.disk.size_bytes() - tail, &mut |_| ())?;
+        self.disk.settle()?;
+        let mut hash = digest::Context::new(&digest::SHA256);
+        for (start, end) in &self.extents {
+            self.disk.read_pieces(*start, end - start, &mut |at, bytes| {
+                hash.update(bytes);
+                progress(self.progress(self.virtual_bytes + at));
+                Ok(())
+            })?;
+        }
+        let found = hex(hash.finish().as_ref());
+        if found != sha256 {
+            return Err(DiskError::ReadBack {
+                disk: self.disk.name().to_owned(),
+                found: format!("reads back with SHA-256 {}..., sent was {sha256:.12}...", &found[..12]),
+            });
+        }
+        for (start, end) in &gaps {
+            let sample = (end - start).min(GAP_SAMPLE);
+            self.disk.expect_zero(*start, sample)?;
+            self.disk.expect_zero(end - sample, sample)?;
+        }
+        self.disk.reread_partitions();
+        Ok(StepOutput::ImageWritten {
+            disk: self.disk.name().to_owned(),
+            written_bytes: self.extents.iter().map(|(start, end)| end - start).sum(),
+            virtual_bytes: self.virtual_bytes,
+        })
+    }
+
+    /// What the extents leave out, inside the image.
+    fn gaps(&self) -> Vec<(u64, u64)> {
+        let starts = self.extents.iter().map(|(start, _)| *start).chain([self.virtual_bytes]);
+        let ends = [0].into_iter().chain(self.extents.iter().map(|(_, end)| *end));
+        ends.zip(starts).filter(|(start, end)| start < end).collect()
+    }
+}
+
+/// Lower-case hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("a nibble is a hex digit");
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    const DISK_BYTES: u64 = 4 << 20;
+
+    fn disk() -> (std::fs::File, OpenDisk) {
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&vec![0xaa; DISK_BYTES as usize], 0).unwrap();
+        let disk = OpenDisk::from_file(file.try_clone().unwrap(), "disk".into(), DISK_BYTES);
+        (file, disk)
+    }
+
+    fn sha256(bytes: &[u8]) -> String {
+        hex(digest::digest(&digest::SHA256, bytes).as_ref())
+    }
+
+    #[test]
+    fn gaps_become_zero_and_the_rest_is_what_was_sent() {
+        let (file, disk) = disk();
+        let mut writer = ImageWriter::new(disk, 2 << 20);
+        writer.write(4096, &[1; 4096]).unwrap();
+        writer.write(8192, &[2; 4096]).unwrap();
+        writer.write(1 << 20, &[3; 512]).unwrap();
+        let sent = [vec![1; 4096], vec![2; 4096], vec![3; 512]].concat();
+        let output = writer.finish(&sha256(&sent), &mut |_| ()).unwrap();
+        assert!(matches!(output, StepOutput::ImageWritten { written_bytes: 8704, .. }), "{output:?}");
+        let mut expected = vec![0; DISK_BYTES as usize];
+        expected[4096..8192].fill(1);
+        expected[8192..12288].fill(2);
+        expected[1 << 20..(1 << 20) + 512].fill(3);
+        expected[2 << 20..3 << 20].fill(0xaa); // beyond the image only the tail is touched
+        let mut found = vec![0; DISK_BYTES as usize];
+        file.read_exact_at(&mut found, 0).unwrap();
+        assert!(found == expected);
+    }
+
+    #[test]
+    fn what_must_not_be_written_is_refused() {
+        let (_, disk) = disk();
+        let mut writer = ImageWriter::new(disk, 1 << 20);
+        writer.write(4096, &[1; 4096]).unwrap();
+        assert!(writer.write(4095, &[1]).is_err(), "backwards");
+        assert!(writer.write((1 << 20) - 1, &[1; 2]).is_err(), "beyond the end");
+        assert!(writer.write(u64::MAX, &[1; 2]).is_err(), "overflow");
+        let error = writer.finish(&sha256(b"other"), &mut |_| ()).unwrap_err();
+        assert!(error.to_string().contains("reads back"), "{error}");
+    }
+}
