@@ -1,0 +1,249 @@
+//! Edges: the boot service judged by DHCP, TFTP and HTTP clients that nobody here wrote, and by nonsense.
+
+mod pxe_common;
+
+use std::net::{Ipv4Addr, UdpSocket};
+
+use anyhow::{Context, ensure};
+use protocol::{boot::BootStage, mac::MacAddr, network::BootNetwork};
+use pxe::{
+    Refusal, Service, StartError,
+    dhcp::{
+        option::Options,
+        packet::{Op, Packet},
+    },
+};
+use pxe_common::{CLIENT, Plans, WAIT, World, content, plain_files};
+use tests::netns::Netns;
+
+/// How the client's boot ROM would introduce itself.
+const UEFI: [&str; 4] = ["-V", "PXEClient:Arch:00007:UNDI:003000", "-x", "0x5d:0007"];
+
+async fn world_with_lease(name: &str) -> anyhow::Result<World> {
+    let mut world = World::start(name, plain_files()).await?;
+    world.plans.permit(CLIENT, 1, BootNetwork::Provisioning);
+    world.dhcp(&[])?.context("a permitted client got no address")?;
+    world.stages_until(BootStage::DhcpAck, WAIT).await?;
+    Ok(world)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn udhcpc_gets_an_address_and_no_route() -> anyhow::Result<()> {
+    let mut world = World::start("dhcp", plain_files()).await?;
+    world.plans.permit(CLIENT, 1, BootNetwork::Provisioning);
+    let mut args = UEFI.to_vec();
+    args.extend(["-O", "bootfile", "-O", "tftp"]);
+    let lease = world.dhcp(&args)?.context("no answer")?;
+    let check = |name: &str, expected: Option<&str>| {
+        assert_eq!(lease.get(name).map(String::as_str), expected, "{name} in {lease:?}");
+    };
+    check("serverid", Some("198.18.1.1"));
+    check("siaddr", Some("198.18.1.1"));
+    check("subnet", Some("255.255.255.0"));
+    check("lease", Some("600"));
+    check("boot_file", Some("snponly.efi"));
+    check("bootfile", Some("snponly.efi"));
+    check("tftp", Some("198.18.1.1"));
+    check("router", None);
+    check("dns", None);
+    let again = world.dhcp(&args)?.context("no second answer")?;
+    assert_eq!(again.get("ip"), lease.get("ip"), "the address stays");
+    let stages = world.stages_until(BootStage::DhcpAck, WAIT).await?;
+    assert_eq!(stages, [BootStage::DhcpDiscover, BootStage::DhcpAck]);
+
+    world.plans.permit(CLIENT, 2, BootNetwork::Provisioning);
+    world.dhcp(&[])?.context("no third answer")?;
+    let next = world.next_event().await?;
+    assert_eq!((next.boot_id, next.progress.stage), (2, BootStage::DhcpDiscover), "a new boot is news again");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_not_boot_here_hears_nothing() -> anyhow::Result<()> {
+    let world = World::start("deny", plain_files()).await?;
+    assert_eq!(world.dhcp(&UEFI)?, None, "nobody permitted it");
+    world.plans.permit(CLIENT, 1, BootNetwork::Cleaning);
+    assert_eq!(world.dhcp(&UEFI)?, None, "permitted on the other network");
+    assert_eq!(world.plans.refusals(), [(CLIENT, Refusal::NoPlan)], "reported, but not at every packet");
+
+    world.plans.permit(CLIENT, 2, BootNetwork::Provisioning);
+    world.dhcp(&UEFI)?.context("a permitted client got no address")?;
+    world.plans.forbid(CLIENT);
+    let tftp = world.run("curl", &["-sS", "-m", "3", "-o", "f", "tftp://198.18.1.1/snponly.efi"])?;
+    assert!(!tftp.status.success(), "files without a plan");
+    let status = http_status(&world, "http://198.18.1.1/boot/loader/snponly.efi")?;
+    assert_eq!(status, "403");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_and_atftp_fetch_boot_loaders() -> anyhow::Result<()> {
+    let mut world = world_with_lease("tftp").await?;
+    let check = |program: &str, args: &[&str], file: &str, expected: &[u8]| -> anyhow::Result<()> {
+        let output = world.run(program, args)?;
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        ensure!(output.status.success(), "{program} {args:?}: {text}");
+        let found = std::fs::read(world.path(file))?;
+        ensure!(found == expected, "{program} {args:?}: {} bytes of {}: {text}", found.len(), expected.len());
+        Ok(())
+    };
+    let files = plain_files();
+    check("curl", &["-sS", "-o", "a", "tftp://198.18.1.1/snponly.efi"], "a", &files.snponly)?;
+    check(
+        "curl",
+        &["-sS", "-o", "b", "--tftp-blksize", "1468", "tftp://198.18.1.1//undionly.kpxe"],
+        "b",
+        &files.undionly,
+    )?;
+    check(
+        "curl",
+        &["-sS", "-o", "b", "--tftp-no-options", "tftp://198.18.1.1/undionly.kpxe"],
+        "b",
+        &files.undionly,
+    )?;
+    check(
+        "busybox",
+        &["tftp", "-g", "-b", "1400", "-l", "c", "-r", "snponly.efi", "198.18.1.1"],
+        "c",
+        &files.snponly,
+    )?;
+    let atftp = |block: &'static str, window: &'static str| {
+        ["--option", block, "--option", window, "-g", "-l", "d", "-r", "snponly.efi", "198.18.1.1"]
+    };
+    check("atftp", &atftp("blksize 1428", "windowsize 16"), "d", &files.snponly)?;
+    check("atftp", &atftp("blksize 9000", "windowsize 4"), "d", &files.snponly)?;
+
+    let missing = world.run("curl", &["-sS", "tftp://198.18.1.1/etc/passwd"])?;
+    assert_eq!(missing.status.code(), Some(68), "curl's code for: file not found");
+    std::fs::write(world.path("up"), "x")?;
+    let upload = world.run("curl", &["-sS", "-T", "up", "tftp://198.18.1.1/snponly.efi"])?;
+    assert_eq!(upload.status.code(), Some(69), "curl's code for: permission problem");
+
+    let event = world.next_event().await?;
+    assert_eq!(event.progress.stage, BootStage::Loader);
+    assert!(event.progress.detail.contains("snponly.efi, 220000 bytes"), "{}", event.progress.detail);
+    Ok(())
+}
+
+fn http_status(world: &World, url: &str) -> anyhow::Result<String> {
+    let output = world.run("curl", &["-sS", "-m", "10", "-o", "http", "-w", "%{http_code}", url])?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_fetches_its_own_files_and_no_others() -> anyhow::Result<()> {
+    const OTHER: MacAddr = MacAddr([2, 0, 0, 0, 0, 0x99]);
+    let mut world = world_with_lease("http").await?;
+    let check = |path: &str, expected: &str| -> anyhow::Result<Vec<u8>> {
+        let status = http_status(&world, &format!("http://198.18.1.1{path}"))?;
+        let body = std::fs::read(world.path("http"))?;
+        assert_eq!(status, expected, "{path}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    };
+    let script = String::from_utf8(check(&format!("/boot/{CLIENT}/script"), "200")?)?;
+    assert!(script.contains(pxe_common::COMMAND_LINE), "{script}");
+    assert_eq!(check(&format!("/boot/{CLIENT}/kernel"), "200")?, plain_files().kernel);
+    assert_eq!(check(&format!("/boot/{CLIENT}/initrd"), "200")?, plain_files().initrd);
+    assert_eq!(check("/boot/loader/snponly.efi", "200")?, plain_files().snponly);
+    check("/boot/nonsense/script", "404")?;
+    check("/", "404")?;
+    check(&format!("/boot/{OTHER}/script"), "403")?;
+    // Permitted, but this client does not have its address: it must not see its token.
+    world.plans.permit(OTHER, 1, BootNetwork::Provisioning);
+    check(&format!("/boot/{OTHER}/script"), "403")?;
+    let stages = world.stages_until(BootStage::Loader, WAIT).await?;
+    assert_eq!(stages, [BootStage::Script, BootStage::Kernel, BootStage::Initrd, BootStage::Loader]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn floods_of_nonsense_change_nothing() -> anyhow::Result<()> {
+    let world = world_with_lease("flood").await?;
+    let client = world.client.clone();
+    // Another address, so that the flood is not counted as the server's own.
+    client.ip(&["address", "add", "198.18.1.200/24", "dev", "eth0"]).await?;
+    client.within(|| {
+        let socket = UdpSocket::bind(("0.0.0.0", 0))?;
+        let noise = content(1400);
+        let dhcp = Packet {
+            op: Op::Request,
+            xid: 1,
+            secs: 0,
+            flags: 0,
+            ciaddr: Ipv4Addr::UNSPECIFIED,
+            yiaddr: Ipv4Addr::UNSPECIFIED,
+            siaddr: Ipv4Addr::UNSPECIFIED,
+            giaddr: Ipv4Addr::UNSPECIFIED,
+            mac: CLIENT,
+            file: Vec::new(),
+            options: Options::default(),
+        };
+        for round in 0..3000_usize {
+            let mut packet = dhcp.clone();
+            // Invented interfaces, and the server's own with broken options.
+            packet.mac = MacAddr([2, 9, 9, 9, (round >> 8) as u8, round as u8]);
+            packet.options.append(53, &[(round % 9) as u8]);
+            let _ = socket.send_to(&packet.build(), ("198.18.1.1", 67));
+            let mut broken = dhcp.build();
+            broken.truncate(240);
+            broken.extend_from_slice(&noise[round % 1000..][..round % 300]);
+            let _ = socket.send_to(&broken, ("198.18.1.1", 67));
+            let mut tftp = vec![0, (round % 8) as u8];
+            tftp.extend_from_slice(&noise[round % 700..][..round % 600]);
+            let _ = socket.send_to(&tftp, ("198.18.1.1", 69));
+        }
+        Ok(())
+    })?;
+    client.ip(&["address", "del", "198.18.1.200/24", "dev", "eth0"]).await?;
+    world.dhcp(&UEFI)?.context("no address after the flood")?;
+    let tftp = world.run("curl", &["-sS", "-o", "f", "tftp://198.18.1.1/snponly.efi"])?;
+    assert!(tftp.status.success(), "no file after the flood");
+    assert_eq!(http_status(&world, &format!("http://198.18.1.1/boot/{CLIENT}/kernel"))?, "200");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_start_says_why() -> anyhow::Result<()> {
+    let ns = Netns::create(&format!("pxe{}start", std::process::id())).await?;
+    let inside = ns.clone();
+    let checked = ns.within(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let start = |change: &dyn Fn(&mut pxe::ServiceConfig)| {
+            let mut config = pxe_common::config(plain_files());
+            config.interface = "lo".to_owned();
+            config.address = Ipv4Addr::LOCALHOST;
+            config.prefix_len = 8;
+            config.range = (Ipv4Addr::new(127, 0, 0, 10), Ipv4Addr::new(127, 0, 0, 20));
+            change(&mut config);
+            let (sender, _events) = tokio::sync::mpsc::channel(1);
+            runtime.block_on(async {
+                match Service::start(config, std::sync::Arc::new(Plans::default()), sender) {
+                    Ok(service) => {
+                        service.stop().await;
+                        Ok(())
+                    }
+                    Err(error) => Err(error),
+                }
+            })
+        };
+        let check = |change: &dyn Fn(&mut pxe::ServiceConfig), expected: &str| {
+            let text = start(change).map_err(|error: StartError| error.to_string());
+            let text = format!("{text:?}");
+            assert!(text.contains(expected), "{text} lacks {expected:?}");
+        };
+        check(&|_| {}, "Ok");
+        check(&|_| {}, "Ok"); // all sockets were closed
+        check(&|config| config.interface = "absent0".to_owned(), "no interface absent0 for the provisioning");
+        check(&|config| config.address = pxe_common::AGENT, "does not have the address 198.18.1.1");
+        check(&|config| config.range.1 = Ipv4Addr::new(127, 0, 0, 9), "last address comes before its first");
+        let taken = std::net::TcpListener::bind(("127.0.0.1", 80))?;
+        check(&|_| {}, "TCP port 80 (HTTP) on interface lo; run the agent as root");
+        drop(taken);
+        let taken = UdpSocket::bind(("127.0.0.1", 69))?;
+        check(&|_| {}, "UDP port 69 (TFTP) on interface lo");
+        drop(taken);
+        Ok(())
+    });
+    inside.delete().await?;
+    checked
+}
