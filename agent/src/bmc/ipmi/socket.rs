@@ -1,0 +1,129 @@
+//! Edges: the one UDP socket by which this process speaks to all its BMCs.
+//!
+//! A socket per BMC would end at the limit of open files. Datagrams find their session by its id, which we chose; those from before a
+//! session has one go to every session with that source address. One socket per address family; it lives while somebody uses it.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::{Arc, Mutex, MutexGuard, Weak},
+};
+
+use protocol::ipmi::{PACKET_BYTES_MAX, rmcp::console_session_id};
+use tokio::{net::UdpSocket, sync::mpsc, task::AbortHandle};
+use tracing::debug;
+
+/// Datagrams that wait for one session; what comes beyond is dropped, as a network would.
+const INBOX_MAX: usize = 16;
+
+type Sessions = Mutex<HashMap<SocketAddr, HashMap<u32, mpsc::Sender<Vec<u8>>>>>;
+
+/// The socket and who listens on it.
+pub(super) struct Shared {
+    socket: Arc<UdpSocket>,
+    sessions: Arc<Sessions>,
+    receiver: AbortHandle,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.receiver.abort();
+    }
+}
+
+static V4: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+static V6: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+
+/// The socket for this peer's address family; made when nobody has it.
+pub(super) fn shared(peer: SocketAddr) -> io::Result<Arc<Shared>> {
+    let (slot, any): (_, SocketAddr) = match peer {
+        SocketAddr::V4(_) => (&V4, (Ipv4Addr::UNSPECIFIED, 0).into()),
+        SocketAddr::V6(_) => (&V6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+    };
+    let mut slot = locked(slot);
+    // A receiver that has ended belonged to a runtime that is gone.
+    if let Some(shared) = slot.upgrade().filter(|shared| !shared.receiver.is_finished()) {
+        return Ok(shared);
+    }
+    let socket = std::net::UdpSocket::bind(any)?;
+    socket.set_nonblocking(true)?;
+    let socket = Arc::new(UdpSocket::from_std(socket)?);
+    let sessions = Arc::new(Sessions::default());
+    let receiver = tokio::spawn(receive(socket.clone(), sessions.clone())).abort_handle();
+    let shared = Arc::new(Shared { socket, sessions, receiver });
+    *slot = Arc::downgrade(&shared);
+    Ok(shared)
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().expect("no holder of the lock panics")
+}
+
+/// Hands datagrams to their sessions, for as long as the socket lives.
+async fn receive(socket: Arc<UdpSocket>, sessions: Arc<Sessions>) {
+    let mut buffer = [0; PACKET_BYTES_MAX + 1];
+    loop {
+        match socket.recv_from(&mut buffer).await {
+            Ok((length, from)) => deliver(&sessions, from, &buffer[..length]),
+            // An ICMP error about an earlier datagram; its session will see the silence.
+            Err(error) => debug!(%error, "IPMI socket could not receive"),
+        }
+    }
+}
+
+fn deliver(sessions: &Sessions, from: SocketAddr, datagram: &[u8]) {
+    let sessions = locked(sessions);
+    let Some(of_peer) = sessions.get(&from) else { return };
+    match console_session_id(datagram).and_then(|id| of_peer.get(&id)) {
+        // A full inbox means that nobody asks just now.
+        Some(inbox) => drop(inbox.try_send(datagram.to_vec())),
+        None => of_peer.values().for_each(|inbox| drop(inbox.try_send(datagram.to_vec()))),
+    }
+}
+
+/// A session's place on the socket; it is given up when this is dropped.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    peer: SocketAddr,
+    console_id: u32,
+    inbox: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Place {
+    pub(super) fn take(shared: Arc<Shared>, peer: SocketAddr, console_id: u32) -> Self {
+        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        locked(&shared.sessions).entry(peer).or_default().insert(console_id, sender);
+        Self { shared, peer, console_id, inbox }
+    }
+
+    /// Sends, or loses: the machine's retries do not care which of the two went wrong.
+    pub(super) async fn send(&self, datagram: &[u8]) {
+        if let Err(error) = self.shared.socket.send_to(datagram, self.peer).await {
+            debug!(%error, peer = %self.peer, "IPMI datagram not sent");
+        }
+    }
+
+    /// Sends without waiting, for goodbyes.
+    pub(super) fn send_now(&self, datagram: &[u8]) {
+        if let Err(error) = self.shared.socket.try_send_to(datagram, self.peer) {
+            debug!(%error, peer = %self.peer, "IPMI datagram not sent");
+        }
+    }
+
+    pub(super) async fn receive(&mut self) -> Option<Vec<u8>> {
+        self.inbox.recv().await
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut sessions = locked(&self.shared.sessions);
+        if let Some(of_peer) = sessions.get_mut(&self.peer) {
+            of_peer.remove(&self.console_id);
+            if of_peer.is_empty() {
+                sessions.remove(&self.peer);
+            }
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Edges: BMCs behind one trait, whatever they speak.
+//!
+//! [`connect`] does nothing on the network; the first call logs in and the session is kept for the next ones. A session that the BMC
+//! has lost is opened anew once per call. A wrong password is tried once: until the endpoint changes, which makes a new connection,
+//! every call fails with [`BmcError::Credentials`], because BMCs lock accounts. Whether an order had its effect is the caller's to confirm.
+
+mod error;
+mod ipmi;
+mod redfish;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use protocol::{
+    boot::{BootDevice, BootMode, Persistence},
+    hardware::BmcIdentity,
+    spec::{BmcEndpoint, BmcProtocol},
+};
+
+pub use error::{BmcError, Power, reading};
+
+/// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
+#[async_trait]
+pub trait Bmc: Send + Sync {
+    /// The power as the BMC states it.
+    async fn power_status(&self) -> Result<Power, BmcError>;
+    /// Switch on; nothing to do when on.
+    async fn power_on(&self) -> Result<(), BmcError>;
+    /// Switch off at once; nothing to do when off.
+    async fn power_off(&self) -> Result<(), BmcError>;
+    /// Ask the operating system to switch off; returns at once.
+    async fn soft_off(&self) -> Result<(), BmcError>;
+    /// Restart a server that is on.
+    async fn reset(&self) -> Result<(), BmcError>;
+    /// Say where the next boot, or every boot, looks first.
+    async fn set_boot_device(
+        &self,
+        device: BootDevice,
+        persistence: Persistence,
+        mode: BootMode,
+    ) -> Result<(), BmcError>;
+    /// Who the BMC says it is; also the test of address and credentials.
+    async fn identity(&self) -> Result<BmcIdentity, BmcError>;
+}
+
+/// How patient and how polite we are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BmcOptions {
+    /// Wait for the answer to a first try; later tries wait half as long again each.
+    pub first_wait: Duration,
+    /// Tries for one question.
+    pub tries: u32,
+    /// Pause between two requests to the same BMC; some lose the second one when they come too fast.
+    pub min_gap: Duration,
+}
+
+impl Default for BmcOptions {
+    fn default() -> Self {
+        Self { first_wait: Duration::from_secs(1), tries: 4, min_gap: Duration::ZERO }
+    }
+}
+
+/// A BMC with the usual patience. Must be called inside a tokio runtime.
+pub fn connect(endpoint: &BmcEndpoint) -> Box<dyn Bmc> {
+    connect_with(endpoint, BmcOptions::default())
+}
+
+/// A BMC with this patience. Must be called inside a tokio runtime.
+pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc> {
+    match &endpoint.protocol {
+        BmcProtocol::Ipmi { cipher_suite } => {
+            Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, options))
+        }
+        BmcProtocol::Redfish { system, certificate_sha256, http } => {
+            let kind = redfish::Kind {
+                system: system.clone(),
+                certificate_sha256: certificate_sha256.clone(),
+                http: *http,
+            };
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, options))
+        }
+    }
+}

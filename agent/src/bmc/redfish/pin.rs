@@ -1,0 +1,100 @@
+//! Edges: TLS that expects one certificate by its SHA-256, as an operator copies it from the BMC. Names and dates do not matter then:
+//! BMCs sign for themselves, and their clocks are wrong.
+
+use std::sync::Arc;
+
+use ring::digest::{SHA256, digest};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
+    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
+};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+
+/// TLS that trusts the certificate with this fingerprint and no other. Colons and capitals are taken as people copy them.
+pub(super) fn tls_config(fingerprint: &str) -> Result<ClientConfig, String> {
+    let expected = parse(fingerprint).ok_or(
+        "the certificate's SHA-256 must have 64 hexadecimal digits; correct it in the server's entry",
+    )?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let verifier = Arc::new(Pinned { expected, provider: provider.clone() });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| format!("TLS cannot be set up: {error}"))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(config)
+}
+
+fn parse(fingerprint: &str) -> Option<[u8; 32]> {
+    let digits: String = fingerprint.chars().filter(|c| *c != ':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[derive(Debug)]
+struct Pinned {
+    expected: [u8; 32],
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if digest(&SHA256, end_entity).as_ref() == self.expected {
+            Ok(ServerCertVerified::assertion())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_fingerprints_as_people_copy_them() {
+        let check = |text: &str, good: bool| assert_eq!(parse(text).is_some(), good, "{text}");
+        check(&"ab".repeat(32), true);
+        check(&"AB:".repeat(32), true);
+        check(&"ab".repeat(31), false);
+        check(&"zz".repeat(32), false);
+        check("", false);
+    }
+}
