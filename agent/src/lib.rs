@@ -1,4 +1,13 @@
-//! agent
+//! Edges: the agent of one rack: the servers' BMCs, their network boots, the ramdisks they boot, and one stream to the
+//! coordinator. It decides nothing about a server's life; it does what it is told, once, and says what it sees.
 
+pub mod bmc;
+pub mod boot;
 pub mod image;
+pub mod journal;
+pub mod poll;
+pub mod rack;
 pub mod ramdisk;
+pub mod results;
+pub mod server;
+pub mod uplink;

@@ -1,0 +1,275 @@
+//! Edges: the boot table: which server may boot over which network now, and with which token. It answers the packet
+//! path, and it is kept on disk, so that a boot goes on after a restart of the agent.
+//!
+//! What must stay true: a server is in here from the start of its power-on until its power is off, never else; the
+//! file holds no token.
+
+use std::{
+    collections::HashMap,
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use protocol::{
+    boot::{BootMode, BootPlan},
+    id::ServerId,
+    mac::MacAddr,
+    network::BootNetwork,
+    ramdisk::BootArguments,
+    secret::Secret,
+    spec::ServerSpec,
+};
+use pxe::{BootTicket, Booter, Refusal};
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::{journal::write_atomically, rack::Input};
+
+/// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
+const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
+
+/// How a booted ramdisk finds us.
+#[derive(Clone, Debug)]
+pub struct RamdiskEntry {
+    /// Where it connects to, for each network.
+    pub addresses: HashMap<BootNetwork, SocketAddr>,
+    /// SHA-256 of the certificate that it must see there.
+    pub fingerprint: String,
+}
+
+/// The boot table.
+#[derive(Debug)]
+pub struct BootTable {
+    entry: RamdiskEntry,
+    path: PathBuf,
+    refusals: mpsc::Sender<Input>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    known: HashMap<ServerId, Interfaces>,
+    permits: HashMap<ServerId, Permit>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Interfaces {
+    macs: Vec<MacAddr>,
+    boot_mode: BootMode,
+}
+
+#[derive(Debug)]
+struct Permit {
+    plan: BootPlan,
+    token: Secret,
+    boot_id: u64,
+}
+
+/// A permit as it is kept on disk.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    server: ServerId,
+    plan: BootPlan,
+    interfaces: Interfaces,
+}
+
+/// The boot table's file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "cannot use the boot table {path}; check the state directory, or remove the file: boots under way are then lost"
+)]
+pub struct BootTableError {
+    /// Which file.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+impl BootTable {
+    /// Opens the table; the boots that were under way get tokens from `issue`. Refused boots are told to `refusals`.
+    pub fn open(
+        path: &Path,
+        entry: RamdiskEntry,
+        refusals: mpsc::Sender<Input>,
+        issue: impl Fn(ServerId, BootPlan) -> Secret,
+    ) -> Result<Self, BootTableError> {
+        let fail = |source| BootTableError { path: path.to_owned(), source };
+        let kept: Vec<Kept> = match std::fs::read(path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into()))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
+            Err(error) => return Err(fail(error)),
+        };
+        let mut inner = Inner::default();
+        for Kept { server, plan, interfaces } in kept {
+            let token = issue(server, plan.clone());
+            inner.permits.insert(server, Permit { plan, token, boot_id: rand::random() });
+            inner.known.insert(server, interfaces);
+        }
+        Ok(Self { entry, path: path.to_owned(), refusals, inner: Mutex::new(inner) })
+    }
+
+    /// A new or changed server.
+    pub fn know(&self, spec: &ServerSpec) {
+        let interfaces = Interfaces { macs: spec.macs.clone(), boot_mode: spec.boot_mode };
+        self.lock().known.insert(spec.id, interfaces);
+    }
+
+    /// A server that is nobody's business any more.
+    pub fn forget(&self, server: ServerId) {
+        self.forbid(server);
+        self.lock().known.remove(&server);
+    }
+
+    /// From now on this server may boot so.
+    pub fn permit(&self, server: ServerId, plan: BootPlan, token: Secret) {
+        let mut inner = self.lock();
+        inner.permits.insert(server, Permit { plan, token, boot_id: rand::random() });
+        self.keep(&inner);
+    }
+
+    /// No more.
+    pub fn forbid(&self, server: ServerId) {
+        let mut inner = self.lock();
+        if inner.permits.remove(&server).is_some() {
+            self.keep(&inner);
+        }
+    }
+
+    /// Without the file a restart loses the boots under way, and nothing else; that is no reason to refuse them.
+    fn keep(&self, inner: &Inner) {
+        let kept: Vec<_> = inner
+            .permits
+            .iter()
+            .filter_map(|(server, permit)| {
+                let interfaces = inner.known.get(server)?.clone();
+                Some(Kept { server: *server, plan: permit.plan.clone(), interfaces })
+            })
+            .collect();
+        let written = serde_json::to_vec(&kept)
+            .map_err(io::Error::from)
+            .and_then(|bytes| write_atomically(&self.path, &bytes));
+        if let Err(error) = written {
+            tracing::error!(path = %self.path.display(), %error, "the boot table could not be kept on disk");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Booter for BootTable {
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Option<BootTicket> {
+        let inner = self.lock();
+        let (server, interfaces) = inner.known.iter().find(|(_, known)| known.macs.contains(&mac))?;
+        let permit = inner.permits.get(server)?;
+        if permit.plan.network != network {
+            return None;
+        }
+        let arguments = BootArguments {
+            agent: *self.entry.addresses.get(&network)?,
+            fingerprint: self.entry.fingerprint.clone(),
+            token: permit.token.clone(),
+            mac: Some(mac),
+            address: None,
+        };
+        Some(BootTicket {
+            boot_id: permit.boot_id,
+            command_line: format!("{KERNEL_WORDS} {arguments}"),
+            boot_mode: interfaces.boot_mode,
+            plan: permit.plan.clone(),
+        })
+    }
+
+    fn refused(&self, mac: MacAddr, network: BootNetwork, reason: Refusal) {
+        tracing::info!(%mac, network = network.as_str(), %reason, "network boot refused");
+        let refused = Input::BootRefused { mac, network, reason: reason.to_string() };
+        if self.refusals.try_send(refused).is_err() {
+            tracing::warn!(%mac, "too much is going on to report a refused boot");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{
+        boot::BootPurpose,
+        spec::{BmcEndpoint, BmcProtocol},
+    };
+
+    use super::*;
+
+    const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const PROV: BootNetwork = BootNetwork::Provisioning;
+    const CLEAN: BootNetwork = BootNetwork::Cleaning;
+
+    fn spec() -> ServerSpec {
+        let bmc = BmcEndpoint {
+            protocol: BmcProtocol::Ipmi { cipher_suite: None },
+            address: "192.0.2.1".into(),
+            port: 623,
+            username: String::new(),
+            password: Secret::new(""),
+        };
+        ServerSpec {
+            id: ServerId::random(),
+            name: "n".into(),
+            bmc,
+            macs: vec![MAC],
+            boot_mode: BootMode::Uefi,
+        }
+    }
+
+    fn open(path: &Path) -> BootTable {
+        let addresses = HashMap::from([
+            (PROV, "198.18.1.1:8444".parse().unwrap()),
+            (CLEAN, "198.18.2.1:8444".parse().unwrap()),
+        ]);
+        let entry = RamdiskEntry { addresses, fingerprint: "ab".repeat(32) };
+        BootTable::open(path, entry, mpsc::channel(1).0, |_, _| Secret::new("cd".repeat(32))).unwrap()
+    }
+
+    #[test]
+    fn a_ticket_is_for_one_interface_on_one_network_until_it_is_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let table = open(&dir.path().join("boots.json"));
+        let spec = spec();
+        let check = |mac, network, expected: bool| {
+            assert_eq!(table.plan(mac, network).is_some(), expected, "{mac} {network:?}");
+        };
+        table.know(&spec);
+        check(MAC, PROV, false);
+        let plan = BootPlan { purpose: BootPurpose::Deploy, network: PROV };
+        table.permit(spec.id, plan, Secret::new("cd".repeat(32)));
+        check(MAC, PROV, true);
+        check(MAC, CLEAN, false);
+        check(MacAddr([2, 0, 0, 0, 0, 2]), PROV, false);
+        let ticket = table.plan(MAC, PROV).unwrap();
+        let arguments = BootArguments::parse(&ticket.command_line).unwrap();
+        assert_eq!(arguments.agent.to_string(), "198.18.1.1:8444");
+        assert_eq!(arguments.mac, Some(MAC));
+        table.forbid(spec.id);
+        check(MAC, PROV, false);
+    }
+
+    #[test]
+    fn boots_under_way_survive_a_restart_and_the_file_holds_no_token() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("boots.json");
+        let spec = spec();
+        let table = open(&path);
+        table.know(&spec);
+        let plan = BootPlan { purpose: BootPurpose::Clean, network: CLEAN };
+        table.permit(spec.id, plan.clone(), Secret::new("ef".repeat(32)));
+        drop(table);
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("efef"));
+        let table = open(&path);
+        let ticket = table.plan(MAC, CLEAN).unwrap();
+        assert_eq!((ticket.plan, ticket.boot_mode), (plan, BootMode::Uefi));
+        assert!(ticket.command_line.contains(&"cd".repeat(32)));
+        table.forget(spec.id);
+        assert!(open(&path).plan(MAC, CLEAN).is_none());
+    }
+}

@@ -1,0 +1,12 @@
+//! Values: how the power of every server is watched.
+//!
+//! ```text
+//!   schedule: who is asked when --> driver: asks the BMC --> debounce: is it news? --> a report
+//! ```
+//!
+//! What must stay true: a BMC is asked one thing at a time; a silent BMC is never taken for a server that is off; a BMC
+//! that refuses our password is not asked again, because BMCs lock accounts.
+
+pub mod debounce;
+//pub mod driver;
+pub mod schedule;

@@ -1,0 +1,579 @@
+//! Decisions: the rack as one machine. Everything that happens is an [`Input`]; everything that is to be done is an
+//! [`Effect`]; nothing here waits, asks a clock or opens a socket.
+//!
+//! ```text
+//!   coordinator: Declare, Command --\                          /--> BMC: Poll, Work
+//!   BMC: Answered, Ended ------------\                        /---> boot table: Permit, Forbid, Know, Forget
+//!   ramdisk: Ready, Gone, Progress ----> Rack::handle(now) ---+---> disk: Remember
+//!   pxe: Boot, BootRefused ----------/                        \---> uplink: Report
+//! ```
+//!
+//! What must stay true (tests/rack.rs tries to break each):
+//! - no BMC is told to switch on without a command that says so, and each command is carried out once;
+//! - a server has a boot permit only from the start of its power-on or reset until its power goes off or is taken;
+//! - commands of one server are carried out one after the other; servers do not wait for each other;
+//! - a result is remembered on disk before it is reported.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use protocol::{
+    boot::{Boot, BootPlan, BootProgress},
+    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    convert::Declaration,
+    hardware::HardwareReport,
+    id::{CommandId, RamdiskSessionId, ServerId},
+    mac::MacAddr,
+    network::BootNetwork,
+    power::{PowerCause, PowerOffHow, PowerReading},
+    report::ReportBody,
+    spec::ServerSpec,
+    step::{Step, StepProgress},
+};
+
+use crate::{
+    poll::{
+        debounce::{ASK_AGAIN_AFTER, Sample, Verdict},
+        schedule::{HURRIED, Schedule},
+    },
+    results::Results,
+    server::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, REFUSED_FOR, RESET_SETTLES_IN, Server},
+};
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The coordinator says which servers to look after.
+    Declare(Declaration),
+    /// The coordinator wants something done.
+    Command(Command),
+    /// A BMC answered [`Effect::Poll`].
+    Answered {
+        /// Whose.
+        server: ServerId,
+        /// Of the question.
+        number: u64,
+        /// What it said.
+        sample: Sample,
+    },
+    /// [`Effect::Work`] is over.
+    Ended {
+        /// Whose.
+        server: ServerId,
+        /// Which command.
+        command: CommandId,
+        /// How it ended.
+        outcome: Result<Success, Failure>,
+        /// The last reading that was made for it.
+        sample: Option<Sample>,
+    },
+    /// A step moved on.
+    Progress {
+        /// Whose.
+        server: ServerId,
+        /// Which command.
+        command: CommandId,
+        /// How far.
+        progress: StepProgress,
+    },
+    /// A permitted network boot moved on.
+    Boot(BootProgress),
+    /// A network boot was refused.
+    BootRefused {
+        /// Who asked.
+        mac: MacAddr,
+        /// Where.
+        network: BootNetwork,
+        /// Why it was refused.
+        reason: String,
+    },
+    /// A ramdisk said hello with a valid token.
+    RamdiskReady {
+        /// Whose.
+        server: ServerId,
+        /// This run of it.
+        session: RamdiskSessionId,
+        /// What it was booted for, and where it came from.
+        plan: BootPlan,
+        /// What it found.
+        hardware: Box<HardwareReport>,
+    },
+    /// A ramdisk's connection is gone.
+    RamdiskGone {
+        /// Whose.
+        server: ServerId,
+        /// Which run.
+        session: RamdiskSessionId,
+        /// Why.
+        reason: String,
+    },
+    /// The time of [`Rack::timeout`] has come.
+    Timer,
+    /// The agent is about to end: nothing new is begun, and what waits is answered.
+    Stop,
+}
+
+/// Something to be done, in this order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// A new or changed server: how to reach its BMC, which interfaces are its own.
+    Know(ServerSpec),
+    /// A server is nobody's business any more.
+    Forget(ServerId),
+    /// Read the power; [`Input::Answered`] follows.
+    Poll {
+        /// Whose.
+        server: ServerId,
+        /// To be repeated in the answer.
+        number: u64,
+    },
+    /// Carry out a command on the BMC or the ramdisk; [`Input::Ended`] follows.
+    Work(Command),
+    /// From now on this server may boot so: it gets a token and its DHCP is answered.
+    Permit {
+        /// Which server.
+        server: ServerId,
+        /// What it may boot, and where.
+        plan: BootPlan,
+    },
+    /// No more: its token and its ramdisk's session end.
+    Forbid(ServerId),
+    /// Keep a result on disk.
+    Remember(CommandResult),
+    /// Tell the coordinator.
+    Report {
+        /// Of which server.
+        server: ServerId,
+        /// What.
+        body: ReportBody,
+    },
+}
+
+/// All servers of the rack.
+#[derive(Debug)]
+pub struct Rack {
+    servers: BTreeMap<ServerId, Server>,
+    schedule: Schedule,
+    results: Results,
+    polls_asked: u64,
+    stopping: bool,
+    effects: VecDeque<Effect>,
+}
+
+impl Rack {
+    /// A rack without servers, which remembers how earlier commands ended.
+    pub fn new(poll_interval: Duration, seed: u64, results: Results) -> Self {
+        Self {
+            servers: BTreeMap::new(),
+            schedule: Schedule::new(poll_interval, seed),
+            results,
+            polls_asked: 0,
+            stopping: false,
+            effects: VecDeque::new(),
+        }
+    }
+
+    /// Takes what happened; [`Rack::poll_effect`] then says what to do.
+    pub fn handle(&mut self, input: Input, now: Instant) {
+        match input {
+            Input::Declare(declaration) => self.declare(declaration, now),
+            Input::Command(command) => self.command(command, now),
+            Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
+            Input::Ended { server, command, outcome, sample } => {
+                self.ended(server, command, outcome, sample, now);
+            }
+            Input::Progress { server, command, progress } => {
+                self.report(server, ReportBody::StepProgress { command, progress });
+            }
+            Input::Boot(progress) => {
+                if let Some(server) = self.server_with(progress.mac) {
+                    self.report(server, ReportBody::Boot(progress));
+                }
+            }
+            Input::BootRefused { mac, network, reason } => {
+                if let Some(server) = self.server_with(mac) {
+                    self.report(server, ReportBody::BootRefused { network, reason });
+                }
+            }
+            Input::RamdiskReady { server, session, plan, hardware } => {
+                let BootPlan { purpose, network } = plan;
+                self.report(server, ReportBody::RamdiskReady { session, purpose, network, hardware });
+            }
+            Input::RamdiskGone { server, session, reason } => {
+                self.report(server, ReportBody::RamdiskGone { session, reason });
+            }
+            Input::Timer => {}
+            Input::Stop => self.stop(),
+        }
+        self.ask_the_due(now);
+    }
+
+    /// The next thing to do.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// When [`Input::Timer`] is due.
+    pub fn timeout(&self) -> Option<Instant> {
+        if self.stopping { None } else { self.schedule.timeout() }
+    }
+
+    /// How earlier commands ended.
+    pub fn results(&self) -> &Results {
+        &self.results
+    }
+
+    /// Whether nothing is under way.
+    pub fn is_at_rest(&self) -> bool {
+        self.servers.values().all(|server| server.step.is_none() && server.lane == BmcLane::Idle)
+    }
+
+    /// The commands that are under way.
+    pub fn under_way(&self) -> Vec<(ServerId, CommandId)> {
+        let of = |(id, server): (&ServerId, &Server)| {
+            let working = match &server.lane {
+                BmcLane::Working(command) => Some(command.id),
+                BmcLane::Idle | BmcLane::Polling(_) => None,
+            };
+            working.into_iter().chain(server.step).map(|command| (*id, command)).collect::<Vec<_>>()
+        };
+        self.servers.iter().flat_map(of).collect()
+    }
+
+    fn report(&mut self, server: ServerId, body: ReportBody) {
+        self.effects.push_back(Effect::Report { server, body });
+    }
+
+    fn server_with(&self, mac: MacAddr) -> Option<ServerId> {
+        self.servers.values().find(|server| server.spec.macs.contains(&mac)).map(|server| server.spec.id)
+    }
+
+    fn declare(&mut self, declaration: Declaration, now: Instant) {
+        let Declaration { servers, mut forget, complete } = declaration;
+        if complete {
+            let listed: Vec<_> = servers.iter().map(|spec| spec.id).collect();
+            forget.extend(self.servers.keys().filter(|id| !listed.contains(id)));
+        }
+        for id in forget {
+            self.forget(id);
+        }
+        for spec in servers {
+            self.declare_one(spec, now);
+        }
+        if complete {
+            // The coordinator has just connected: it may have missed or lost what we said before.
+            let known: Vec<_> = self
+                .servers
+                .iter()
+                .filter_map(|(id, server)| Some((*id, server.power.known()?.clone(), server.cause)))
+                .collect();
+            for (id, reading, cause) in known {
+                self.report(id, ReportBody::Power { reading, cause });
+            }
+        }
+    }
+
+    fn declare_one(&mut self, spec: ServerSpec, now: Instant) {
+        let id = spec.id;
+        match self.servers.get_mut(&id) {
+            Some(server) if server.spec == spec => return,
+            Some(server) => {
+                if server.spec.bmc != spec.bmc {
+                    // Another BMC, or another password: what the old one said counts no more.
+                    server.power = Default::default();
+                    server.refused = None;
+                    server.hurry_until = None;
+                    if matches!(server.lane, BmcLane::Polling(_)) {
+                        server.lane = BmcLane::Idle;
+                        self.schedule.answered();
+                    }
+                }
+                server.spec = spec.clone();
+            }
+            None => {
+                self.servers.insert(id, Server::new(spec.clone()));
+            }
+        }
+        self.effects.push_back(Effect::Know(spec));
+        self.resume_polling(id, now);
+        self.start_next(id, now);
+    }
+
+    fn forget(&mut self, id: ServerId) {
+        let Some(server) = self.servers.remove(&id) else { return };
+        self.schedule.remove(id);
+        if matches!(server.lane, BmcLane::Polling(_)) {
+            self.schedule.answered();
+        }
+        for command in server.waiting.into_iter().chain(server.steps_waiting) {
+            self.finish(command.id, id, Err(interrupted("the server was taken out of the inventory")));
+        }
+        self.effects.push_back(Effect::Forbid(id));
+        self.effects.push_back(Effect::Forget(id));
+    }
+
+    fn command(&mut self, command: Command, now: Instant) {
+        let Command { id, server: server_id, .. } = command;
+        if let Some(result) = self.results.get(id) {
+            let body = ReportBody::Command(result.clone());
+            return self.report(server_id, body);
+        }
+        let Some(server) = self.servers.get_mut(&server_id) else {
+            // Not remembered: once the server is declared, the same command is good.
+            let failure = Failure {
+                kind: FailureKind::UnknownServer,
+                message: format!("the agent has not been told of server {server_id}"),
+            };
+            let result = CommandResult { command: id, outcome: Err(failure) };
+            return self.report(server_id, ReportBody::Command(result));
+        };
+        if server.has(id) {
+            return;
+        }
+        if self.stopping {
+            return self.finish(id, server_id, Err(interrupted("the agent is stopping")));
+        }
+        let lane = match &command.action {
+            Action::EndBoot => {
+                self.forbid(server_id);
+                return self.finish(id, server_id, Ok(Success::Done));
+            }
+            Action::RunStep { .. } => &mut server.steps_waiting,
+            Action::PowerOn { .. }
+            | Action::PowerOff { .. }
+            | Action::Reset { .. }
+            | Action::ReadIdentity => &mut server.waiting,
+        };
+        if lane.len() >= COMMANDS_WAITING_MAX {
+            let why = format!("{COMMANDS_WAITING_MAX} commands of this server wait already");
+            return self.finish(id, server_id, Err(interrupted(&why)));
+        }
+        lane.push_back(command);
+        self.start_next(server_id, now);
+    }
+
+    /// Begins what can be begun on this server.
+    fn start_next(&mut self, id: ServerId, now: Instant) {
+        if self.stopping {
+            return;
+        }
+        while let Some(server) = self.servers.get_mut(&id) {
+            if server.lane != BmcLane::Idle {
+                break;
+            }
+            let Some(command) = server.waiting.pop_front() else { break };
+            if let Some((at, reason)) = &server.refused {
+                let again = matches!(command.action, Action::ReadIdentity)
+                    && now.saturating_duration_since(*at) >= REFUSED_FOR;
+                if !again {
+                    let message = format!("{reason}; not tried again until the credentials are changed");
+                    let failure = Failure { kind: FailureKind::BmcCredentials, message };
+                    self.finish(command.id, id, Err(failure));
+                    continue;
+                }
+            }
+            self.start(id, command);
+        }
+        if let Some(server) = self.servers.get_mut(&id)
+            && server.step.is_none()
+            && let Some(command) = server.steps_waiting.pop_front()
+        {
+            server.step = Some(command.id);
+            if matches!(&command.action, Action::RunStep { step: Step::PowerOff, .. }) {
+                server.asked_to_go_off = true;
+            }
+            self.effects.push_back(Effect::Work(command));
+        }
+    }
+
+    fn start(&mut self, id: ServerId, command: Command) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        self.schedule.remove(id);
+        server.lane = BmcLane::Working(command.clone());
+        match &command.action {
+            Action::PowerOn { boot } | Action::Reset { boot } => {
+                server.asked_to_go_off = false;
+                match boot {
+                    Boot::Network(plan) => {
+                        self.effects.push_back(Effect::Permit { server: id, plan: plan.clone() });
+                    }
+                    Boot::Disk => self.forbid(id),
+                }
+            }
+            Action::PowerOff { how } => {
+                server.asked_to_go_off |= *how == PowerOffHow::Soft;
+                self.forbid(id);
+            }
+            Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {}
+        }
+        self.effects.push_back(Effect::Work(command));
+    }
+
+    fn ended(
+        &mut self,
+        id: ServerId,
+        command: CommandId,
+        outcome: Result<Success, Failure>,
+        sample: Option<Sample>,
+        now: Instant,
+    ) {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return self.finish(command, id, outcome);
+        };
+        if server.step == Some(command) {
+            server.step = None;
+            // Only a ramdisk that was about to switch off could do so unasked by the BMC lane.
+            server.asked_to_go_off &= outcome.is_ok();
+            server.hurry_until = Some(now + HURRY_FOR);
+            self.finish(command, id, outcome);
+            return self.start_next(id, now);
+        }
+        let action = match &server.lane {
+            BmcLane::Working(working) if working.id == command => working.action.clone(),
+            BmcLane::Idle | BmcLane::Polling(_) | BmcLane::Working(_) => return,
+        };
+        server.lane = BmcLane::Idle;
+        server.hurry_until = Some(now + HURRY_FOR);
+        match &outcome {
+            Err(failure) if failure.kind == FailureKind::BmcCredentials => {
+                server.refused = Some((now, failure.message.clone()));
+            }
+            Err(_) => {}
+            Ok(_) => server.refused = None,
+        }
+        let failed = outcome.is_err();
+        match (&action, sample) {
+            (Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. }, _) | (_, None) => {}
+            (Action::PowerOn { .. } | Action::PowerOff { .. } | Action::Reset { .. }, Some(sample)) => {
+                if matches!(action, Action::Reset { .. }) {
+                    server.off_counts_from = Some(now + RESET_SETTLES_IN);
+                }
+                self.take_commanded(id, sample);
+            }
+        }
+        // A power-on that failed may still come true later; then it must find nothing to boot.
+        if failed && matches!(action, Action::PowerOn { .. } | Action::Reset { .. }) {
+            self.forbid(id);
+        }
+        self.finish(command, id, outcome);
+        self.resume_polling(id, now);
+        self.start_next(id, now);
+    }
+
+    /// A reading that a command ended with.
+    fn take_commanded(&mut self, id: ServerId, sample: Sample) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let reading = match sample {
+            Sample::On => PowerReading::On,
+            Sample::Off => PowerReading::Off,
+            // Polling finds out whether that lasts.
+            Sample::NoAnswer { .. } | Sample::CredentialsRefused { .. } => return,
+        };
+        let is_off = reading == PowerReading::Off;
+        server.asked_to_go_off &= !is_off;
+        if server.power.settle(reading.clone()) {
+            server.cause = PowerCause::Commanded;
+            self.report(id, ReportBody::Power { reading, cause: PowerCause::Commanded });
+        }
+        if is_off {
+            self.forbid(id);
+        }
+    }
+
+    fn answered(&mut self, id: ServerId, number: u64, sample: Sample, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        if server.lane != BmcLane::Polling(number) {
+            return;
+        }
+        server.lane = BmcLane::Idle;
+        self.schedule.answered();
+        if let Sample::CredentialsRefused { reason } = &sample {
+            server.refused = Some((now, reason.clone()));
+        }
+        let first = server.power.known().is_none();
+        if first {
+            // No answer is no reading: the next attempts follow soon, but not at once.
+            server.hurry_until = Some(now + HURRY_FOR);
+        }
+        let gap = sample == Sample::Off && server.is_in_reset(now);
+        let verdict = if gap { Verdict::AskAgain } else { server.power.observe(sample, now) };
+        let soon = verdict == Verdict::AskAgain;
+        if let Verdict::Changed(reading) = verdict {
+            let cause = server.cause_of(&reading, first);
+            server.cause = cause;
+            let is_off = reading == PowerReading::Off;
+            server.asked_to_go_off &= !is_off;
+            self.report(id, ReportBody::Power { reading, cause });
+            if is_off {
+                self.forbid(id);
+            }
+        }
+        if soon {
+            self.schedule.ask_at(id, now + ASK_AGAIN_AFTER);
+        } else {
+            self.resume_polling(id, now);
+        }
+        self.start_next(id, now);
+    }
+
+    /// Plans the next poll, unless the BMC refuses us.
+    fn resume_polling(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get(&id) else { return };
+        if server.refused.is_some() {
+            self.schedule.remove(id);
+        } else if server.power.known().is_none() && server.hurry_until.is_none() {
+            self.schedule.ask_at(id, now);
+        } else if server.is_hurried(now) {
+            self.schedule.ask_at(id, now + HURRIED);
+        } else {
+            self.schedule.ask_in_turn(id, now);
+        }
+    }
+
+    fn ask_the_due(&mut self, now: Instant) {
+        if self.stopping {
+            return;
+        }
+        while let Some(id) = self.schedule.next_due(now) {
+            match self.servers.get_mut(&id) {
+                Some(server) if server.lane == BmcLane::Idle => {
+                    self.polls_asked += 1;
+                    server.lane = BmcLane::Polling(self.polls_asked);
+                    self.effects.push_back(Effect::Poll { server: id, number: self.polls_asked });
+                }
+                // Busy with a command: its end plans the next poll.
+                Some(_) | None => self.schedule.answered(),
+            }
+        }
+    }
+
+    /// Takes the boot permit away. Said even when none is known: after a restart the boot table may know one.
+    fn forbid(&mut self, id: ServerId) {
+        self.effects.push_back(Effect::Forbid(id));
+    }
+
+    fn finish(&mut self, command: CommandId, server: ServerId, outcome: Result<Success, Failure>) {
+        let result = CommandResult { command, outcome };
+        self.results.insert(result.clone());
+        self.effects.push_back(Effect::Remember(result.clone()));
+        self.report(server, ReportBody::Command(result));
+    }
+
+    fn stop(&mut self) {
+        self.stopping = true;
+        let waiting: Vec<_> = self
+            .servers
+            .values_mut()
+            .flat_map(|server| server.waiting.drain(..).chain(server.steps_waiting.drain(..)))
+            .collect();
+        for command in waiting {
+            self.finish(command.id, command.server, Err(interrupted("the agent is stopping")));
+        }
+    }
+}
+
+fn interrupted(why: &str) -> Failure {
+    Failure { kind: FailureKind::Interrupted, message: why.to_owned() }
+}

@@ -1,0 +1,354 @@
+//! Edges: the connection to the coordinator: dialled by us, TLS with certificates on both sides, dialled again with
+//! growing pauses for as long as the agent lives. Reports are taken and spooled whether it stands or not.
+
+use std::{
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use futures::StreamExt;
+use protocol::{
+    command::Command,
+    convert::{Declaration, InvalidMessage, ToAgent},
+    grpc as wire,
+    id::{AgentBootId, RackId, ServerId},
+    report::ReportBody,
+    step::CONFIG_DRIVE_BYTES_MAX,
+};
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Streaming,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+
+use super::{
+    session::{Event, Session, Violation},
+    spool::{Spool, SpoolError},
+};
+
+/// Longest wait for a connection, with its TLS handshake.
+pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
+/// Longest wait for the Welcome.
+pub const WELCOME_WAIT: Duration = Duration::from_secs(10);
+/// Pause before the first new attempt; it doubles up to [`PAUSE_MAX`], each shortened by chance by up to a half.
+pub const PAUSE_MIN: Duration = Duration::from_millis(250);
+/// Longest pause before a new attempt.
+pub const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// A silent connection is probed this often, and given up when a probe is not answered in the same time.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Largest message from the coordinator: a configuration drive and a little around it.
+pub const MESSAGE_BYTES_MAX: usize = CONFIG_DRIVE_BYTES_MAX + (1 << 20);
+/// Largest piece of an image.
+pub const CHUNK_BYTES_MAX: usize = 5 << 20;
+/// Messages that wait for the connection to take them.
+const OUTGOING_MAX: usize = 32;
+
+/// Where the coordinator is, and who we are.
+#[derive(Clone, Debug)]
+pub struct UplinkConfig {
+    /// Its address as `HOST:PORT`.
+    pub coordinator: String,
+    /// The name that its certificate must bear.
+    pub server_name: String,
+    /// The authority that signed its certificate, PEM.
+    pub ca: PathBuf,
+    /// Our certificate, PEM; it names the rack.
+    pub cert: PathBuf,
+    /// Its key, PEM.
+    pub key: PathBuf,
+    /// Our rack.
+    pub rack: RackId,
+}
+
+/// Something that was seen, on its way into the spool.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Of which server.
+    pub server: ServerId,
+    /// What.
+    pub body: ReportBody,
+}
+
+/// What the coordinator asks of the rack.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Servers to look after.
+    Declare(Declaration),
+    /// Something to do.
+    Command(Command),
+}
+
+/// Why a connection could not be made or did not last.
+#[derive(Debug, thiserror::Error)]
+pub enum UplinkError {
+    /// A certificate or key file.
+    #[error("cannot read {path}; the coordinator's `bmsctl agent enroll` writes it")]
+    Pem {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The address or a certificate makes no sense.
+    #[error("cannot use the coordinator's address {address} with the configured certificates")]
+    Configuration {
+        /// The address.
+        address: String,
+        /// What is wrong.
+        source: tonic::transport::Error,
+    },
+    /// No connection.
+    #[error("cannot connect to the coordinator at {address}")]
+    Connect {
+        /// The address.
+        address: String,
+        /// What happened.
+        source: tonic::transport::Error,
+    },
+    /// No answer in time.
+    #[error("the coordinator at {address} did not answer within {} s", .after.as_secs())]
+    Silent {
+        /// The address.
+        address: String,
+        /// How long we waited.
+        after: Duration,
+    },
+    /// The coordinator ended the stream.
+    #[error("the coordinator ended the stream: {0}")]
+    Ended(String),
+    /// A message that we cannot take.
+    #[error(transparent)]
+    Message(#[from] InvalidMessage),
+    /// A message at the wrong moment.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// The disk.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+}
+
+/// The agent's end of the stream, to be [`run`](Uplink::run).
+#[derive(Debug)]
+pub struct Uplink {
+    config: Arc<UplinkConfig>,
+    session: Session,
+    spool: Spool,
+    seen: mpsc::Receiver<Seen>,
+    requests: mpsc::Sender<Request>,
+    stop: CancellationToken,
+}
+
+/// Told to stop, or nobody is left to speak for.
+struct Stopped;
+
+impl Uplink {
+    /// Reports what comes through `seen`; passes what the coordinator asks to `requests`.
+    pub fn new(
+        config: Arc<UplinkConfig>,
+        boot: AgentBootId,
+        spool: Spool,
+        seen: mpsc::Receiver<Seen>,
+        requests: mpsc::Sender<Request>,
+        stop: CancellationToken,
+    ) -> Self {
+        let session = Session::new(config.rack.clone(), boot, env!("CARGO_PKG_VERSION"));
+        Self { config, session, spool, seen, requests, stop }
+    }
+
+    /// Connects again and again until it is told to stop; then spools what is still in the channel.
+    pub async fn run(mut self) {
+        let mut pause = PAUSE_MIN;
+        loop {
+            let error = match self.connect_and_serve().await {
+                Err(error) => error,
+                Ok(Stopped) => break,
+            };
+            if self.session.is_open() {
+                pause = PAUSE_MIN;
+            }
+            self.session.handle_disconnected();
+            let wait = pause.mul_f64(1.0 - rand::random::<f64>() / 2.0);
+            tracing::warn!(error = %chain(&error), wait_ms = wait.as_millis() as u64, "no connection to the coordinator");
+            if self.spooling_until(tokio::time::sleep(wait)).await.is_err() {
+                break;
+            }
+            pause = (pause * 2).min(PAUSE_MAX);
+        }
+        while let Ok(seen) = self.seen.try_recv() {
+            self.take(seen);
+        }
+        tracing::info!(pending = self.spool.outbox().pending().count(), "uplink stopped");
+    }
+
+    async fn connect_and_serve(&mut self) -> Result<Stopped, UplinkError> {
+        let (outgoing, outgoing_rx) = mpsc::channel(OUTGOING_MAX);
+        self.session.handle_connected();
+        // The stream's answer may wait for our Hello, so it is put there before the call.
+        self.transmit(&outgoing);
+        let config = Arc::clone(&self.config);
+        let address = config.coordinator.clone();
+        let opening = async {
+            let channel = dial(&config).await?;
+            let mut client = wire::agent_link_client::AgentLinkClient::new(channel)
+                .max_decoding_message_size(MESSAGE_BYTES_MAX);
+            let opening = client.connect(ReceiverStream::new(outgoing_rx));
+            match tokio::time::timeout(WELCOME_WAIT, opening).await {
+                Ok(answer) => answer.map(tonic::Response::into_inner).map_err(ended),
+                Err(_) => {
+                    Err(UplinkError::Silent { address: config.coordinator.clone(), after: WELCOME_WAIT })
+                }
+            }
+        };
+        let Ok(stream) = self.spooling_until(opening).await else { return Ok(Stopped) };
+        self.serve(stream?, outgoing, address).await
+    }
+
+    /// Carries messages both ways until the stream ends.
+    async fn serve(
+        &mut self,
+        mut stream: Streaming<wire::CoordinatorMessage>,
+        outgoing: mpsc::Sender<wire::AgentMessage>,
+        address: String,
+    ) -> Result<Stopped, UplinkError> {
+        let mut welcome_by = pin!(tokio::time::sleep(WELCOME_WAIT));
+        // A request that the rack has no room for yet. Nothing more is read until it has, but reports are still taken:
+        // the rack may be waiting for us to take one.
+        let mut request: Option<Request> = None;
+        let requests = self.requests.clone();
+        loop {
+            self.transmit(&outgoing);
+            let more_to_send = self.session.has_more(self.spool.outbox());
+            tokio::select! {
+                () = self.stop.cancelled() => return Ok(Stopped),
+                seen = self.seen.recv() => match seen {
+                    Some(seen) => self.take(seen),
+                    None => return Ok(Stopped),
+                },
+                room = requests.reserve(), if request.is_some() => match (room, request.take()) {
+                    (Ok(room), Some(request)) => room.send(request),
+                    _ => return Ok(Stopped),
+                },
+                message = stream.next(), if request.is_none() => {
+                    let message = match message {
+                        Some(Ok(message)) => message,
+                        Some(Err(status)) => return Err(ended(status)),
+                        None => return Err(UplinkError::Ended("without a reason".into())),
+                    };
+                    request = self.handle(ToAgent::try_from(message)?)?;
+                }
+                room = outgoing.reserve(), if more_to_send => if room.is_err() {
+                    return Err(UplinkError::Ended("it takes no more reports".into()));
+                },
+                () = &mut welcome_by, if !self.session.is_open() => {
+                    return Err(UplinkError::Silent { address, after: WELCOME_WAIT });
+                }
+            }
+        }
+    }
+
+    fn handle(&mut self, message: ToAgent) -> Result<Option<Request>, UplinkError> {
+        match self.session.handle_message(message, self.spool.outbox())? {
+            Event::Welcomed { coordinator, acknowledged } => {
+                self.spool.acknowledge(acknowledged)?;
+                let pending = self.spool.outbox().pending().count();
+                tracing::info!(coordinator, acknowledged, pending, "connected to the coordinator");
+            }
+            Event::SpoolLost { coordinator, acknowledged } => {
+                tracing::warn!(
+                    coordinator,
+                    acknowledged,
+                    "the coordinator knows more reports than we do; going on behind them"
+                );
+                self.spool.renumber_above(acknowledged)?;
+            }
+            Event::Acknowledged(seq) => self.spool.acknowledge(seq)?,
+            Event::Declared(declaration) => return Ok(Some(Request::Declare(declaration))),
+            Event::Command(command) => return Ok(Some(Request::Command(command))),
+        }
+        Ok(None)
+    }
+
+    /// Hands over as many messages as the connection takes now.
+    fn transmit(&mut self, outgoing: &mpsc::Sender<wire::AgentMessage>) {
+        while let Ok(room) = outgoing.try_reserve() {
+            match self.session.poll_transmit(self.spool.outbox()) {
+                Some(message) => room.send(message.into()),
+                None => return,
+            }
+        }
+    }
+
+    /// Waits for something else, and keeps taking reports meanwhile.
+    async fn spooling_until<T>(&mut self, wait: impl Future<Output = T>) -> Result<T, Stopped> {
+        let mut wait = pin!(wait);
+        loop {
+            tokio::select! {
+                () = self.stop.cancelled() => return Err(Stopped),
+                done = &mut wait => return Ok(done),
+                seen = self.seen.recv() => match seen {
+                    Some(seen) => self.take(seen),
+                    None => return Err(Stopped),
+                },
+            }
+        }
+    }
+
+    /// Puts a report on the disk. One that cannot be kept is not lost for good: power is read again, and a command is
+    /// answered again when it is repeated.
+    fn take(&mut self, seen: Seen) {
+        let at_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
+        if let Err(error) = self.spool.append(at_us, seen.server, seen.body) {
+            tracing::error!(server = %seen.server, error = %chain(&error), "a report could not be kept");
+        }
+    }
+}
+
+fn ended(status: tonic::Status) -> UplinkError {
+    UplinkError::Ended(format!("{:?}: {}", status.code(), status.message()))
+}
+
+/// A new connection. The certificate files are read each time, so that renewed ones are used.
+pub async fn dial(config: &UplinkConfig) -> Result<Channel, UplinkError> {
+    let read = async |path: &PathBuf| {
+        tokio::fs::read(path).await.map_err(|source| UplinkError::Pem { path: path.clone(), source })
+    };
+    let address = || config.coordinator.clone();
+    let unusable = |source| UplinkError::Configuration { address: address(), source };
+    let identity = Identity::from_pem(read(&config.cert).await?, read(&config.key).await?);
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(read(&config.ca).await?))
+        .identity(identity)
+        .domain_name(config.server_name.clone());
+    let endpoint = Endpoint::from_shared(format!("https://{}", config.coordinator))
+        .map_err(unusable)?
+        .tls_config(tls)
+        .map_err(unusable)?
+        .connect_timeout(CONNECT_WAIT)
+        .http2_keep_alive_interval(KEEP_ALIVE)
+        .keep_alive_timeout(KEEP_ALIVE)
+        .keep_alive_while_idle(true)
+        .tcp_nodelay(true)
+        .http2_adaptive_window(true);
+    match tokio::time::timeout(CONNECT_WAIT, endpoint.connect()).await {
+        Ok(connected) => connected.map_err(|source| UplinkError::Connect { address: address(), source }),
+        Err(_) => Err(UplinkError::Silent { address: address(), after: CONNECT_WAIT }),
+    }
+}
+
+/// An error and its causes in one line.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.ends_with(&next) {
+            text = format!("{text}: {next}");
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,15 @@
+//! Edges: the agent's side of the stream to the coordinator.
+//!
+//! ```text
+//!   rack loop -- what was seen --> spool (numbered, on disk) -- session --> client ==mTLS==> coordinator
+//!   rack loop <-- commands, declared servers --- session <----------------- client <==mTLS==
+//! ```
+//!
+//! What must stay true: a report is on the disk before it is sent, is sent in the order of its number, and is kept
+//! until the coordinator has acknowledged it. Deliberately absent: any opinion on what a report or a command means.
+
+pub mod client;
+pub mod images;
+pub mod outbox;
+pub mod session;
+pub mod spool;

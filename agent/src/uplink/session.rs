@@ -1,0 +1,165 @@
+//! Decisions: the machine of one stream after another. It says what to send next and what a received message means;
+//! bytes, connections and time are somebody else's.
+//!
+//! ```text
+//!   Closed --connected--> Greeting --Hello sent--> Waiting --Welcome--> Open --disconnected--> Closed
+//! ```
+//!
+//! In Open, reports go out in the order of their numbers, starting behind what the coordinator has stored, with at most
+//! [`WINDOW`] of them unacknowledged.
+
+use protocol::{
+    command::Command,
+    convert::{Declaration, FromAgent, Hello, ToAgent},
+    id::{AgentBootId, RackId},
+};
+
+use super::outbox::Outbox;
+
+/// Most reports sent and not yet acknowledged.
+pub const WINDOW: usize = 256;
+
+/// The agent's side of the conversation.
+#[derive(Debug)]
+pub struct Session {
+    rack: RackId,
+    boot: AgentBootId,
+    version: String,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Closed,
+    Greeting,
+    Waiting,
+    Open { next: u64 },
+}
+
+/// What a received message asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The stream is usable. Everything up to `acknowledged` can be forgotten.
+    Welcomed {
+        /// The coordinator's name.
+        coordinator: String,
+        /// The number.
+        acknowledged: u64,
+    },
+    /// The coordinator has stored more than this agent has ever sent: our spool was lost. The pending reports need new
+    /// numbers above this one, or the coordinator would take them for repetitions.
+    SpoolLost {
+        /// The coordinator's name.
+        coordinator: String,
+        /// The number.
+        acknowledged: u64,
+    },
+    /// Everything up to this number can be forgotten.
+    Acknowledged(u64),
+    /// Servers to look after.
+    Declared(Declaration),
+    /// Something to do.
+    Command(Command),
+}
+
+/// The coordinator broke the rules of the stream; the connection must be closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Violation {
+    /// Something came before Welcome.
+    #[error("the coordinator sent something else before its Welcome")]
+    NotWelcome,
+    /// A second Welcome.
+    #[error("the coordinator sent a second Welcome")]
+    SecondWelcome,
+    /// An acknowledgement of a report that was never sent on this stream.
+    #[error("the coordinator acknowledged report {acknowledged}, but only those below {next} were sent")]
+    NeverSent {
+        /// What it acknowledged.
+        acknowledged: u64,
+        /// The next to be sent.
+        next: u64,
+    },
+}
+
+impl Session {
+    /// A closed one.
+    pub fn new(rack: RackId, boot: AgentBootId, version: impl Into<String>) -> Self {
+        Self { rack, boot, version: version.into(), state: State::Closed }
+    }
+
+    /// A connection stands.
+    pub fn handle_connected(&mut self) {
+        self.state = State::Greeting;
+    }
+
+    /// The connection is gone.
+    pub fn handle_disconnected(&mut self) {
+        self.state = State::Closed;
+    }
+
+    /// Whether the coordinator has said Welcome.
+    pub fn is_open(&self) -> bool {
+        matches!(self.state, State::Open { .. })
+    }
+
+    /// A message arrived. The caller does what the event says to the outbox before it asks for more to send.
+    pub fn handle_message(&mut self, message: ToAgent, outbox: &Outbox) -> Result<Event, Violation> {
+        match (message, self.state) {
+            (ToAgent::Welcome { coordinator, acknowledged }, State::Waiting) => {
+                self.state = State::Open { next: acknowledged.saturating_add(1) };
+                if acknowledged >= outbox.next_seq() {
+                    Ok(Event::SpoolLost { coordinator, acknowledged })
+                } else {
+                    Ok(Event::Welcomed { coordinator, acknowledged })
+                }
+            }
+            (ToAgent::Welcome { .. }, State::Open { .. }) => Err(Violation::SecondWelcome),
+            (ToAgent::Acknowledge { seq }, State::Open { next }) => {
+                if seq >= next {
+                    return Err(Violation::NeverSent { acknowledged: seq, next });
+                }
+                Ok(Event::Acknowledged(seq))
+            }
+            (ToAgent::Declare(declaration), State::Open { .. }) => Ok(Event::Declared(declaration)),
+            (ToAgent::Command(command), State::Open { .. }) => Ok(Event::Command(command)),
+            (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
+        }
+    }
+
+    /// Whether there is something to send now.
+    pub fn has_more(&self, outbox: &Outbox) -> bool {
+        match self.state {
+            State::Closed | State::Waiting => false,
+            State::Greeting => true,
+            State::Open { next } => {
+                let (in_flight, report) = outbox.from_seq(next);
+                in_flight < WINDOW && report.is_some()
+            }
+        }
+    }
+
+    /// The next message to send, if there is one now.
+    pub fn poll_transmit(&mut self, outbox: &Outbox) -> Option<FromAgent> {
+        match self.state {
+            State::Closed | State::Waiting => None,
+            State::Greeting => {
+                self.state = State::Waiting;
+                Some(FromAgent::Hello(Hello {
+                    rack: self.rack.clone(),
+                    agent_boot_id: self.boot,
+                    version: self.version.clone(),
+                    oldest_unacknowledged: outbox.oldest(),
+                }))
+            }
+            State::Open { next } => {
+                let (in_flight, report) = outbox.from_seq(next);
+                if in_flight >= WINDOW {
+                    return None;
+                }
+                let report = report?;
+                self.state = State::Open { next: report.seq + 1 };
+                Some(FromAgent::Report(report.clone()))
+            }
+        }
+    }
+}

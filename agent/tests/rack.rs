@@ -1,0 +1,410 @@
+//! The rack's rules against random events: nothing is switched on unasked, nothing is done twice, a boot permit lives
+//! from power-on to power-off, and every command and every pulled plug is reported in the end.
+
+use std::{
+    collections::{HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use agent::{
+    poll::debounce::Sample,
+    rack::{Effect, Input, Rack},
+    results::Results,
+};
+use proptest::prelude::*;
+use protocol::{
+    boot::{Boot, BootMode, BootPlan, BootPurpose},
+    command::{Action, Command, Failure, FailureKind, Success},
+    convert::Declaration,
+    id::{CommandId, RamdiskSessionId, ServerId},
+    network::BootNetwork,
+    power::{PowerCause, PowerOffHow, PowerReading},
+    report::ReportBody,
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+    step::{Step, StepOutput},
+};
+
+const SERVERS: usize = 3;
+
+fn spec(number: usize, password: &str) -> ServerSpec {
+    let bmc = BmcEndpoint {
+        protocol: BmcProtocol::Ipmi { cipher_suite: None },
+        address: format!("192.0.2.{number}"),
+        port: 623,
+        username: "admin".into(),
+        password: Secret::new(password),
+    };
+    ServerSpec {
+        id: ServerId(uuid::Uuid::from_u128(number as u128 + 1)),
+        name: format!("node-{number}"),
+        bmc,
+        macs: vec![],
+        boot_mode: BootMode::Bios,
+    }
+}
+
+fn deploy() -> Boot {
+    Boot::Network(BootPlan { purpose: BootPurpose::Deploy, network: BootNetwork::Provisioning })
+}
+
+/// What the rack asked for and has not been answered yet.
+#[derive(Debug)]
+enum Asked {
+    Poll { server: ServerId, number: u64 },
+    Work(Command),
+}
+
+/// Servers with power, and everything the rack has done to them.
+struct World {
+    rack: Rack,
+    now: Instant,
+    power: HashMap<ServerId, bool>,
+    asked: Vec<Asked>,
+    permits: HashSet<ServerId>,
+    sent: HashMap<CommandId, Command>,
+    begun: HashSet<CommandId>,
+    remembered: Results,
+    answered: HashSet<CommandId>,
+    reported: HashMap<ServerId, (PowerReading, PowerCause)>,
+    fails: bool,
+}
+
+impl World {
+    fn new() -> Self {
+        let mut world = World {
+            rack: Rack::new(Duration::from_secs(2), 1, Results::default()),
+            now: Instant::now(),
+            power: (0..SERVERS).map(|n| (spec(n, "p").id, false)).collect(),
+            asked: Vec::new(),
+            permits: HashSet::new(),
+            sent: HashMap::new(),
+            begun: HashSet::new(),
+            remembered: Results::default(),
+            answered: HashSet::new(),
+            reported: HashMap::new(),
+            fails: false,
+        };
+        world.declare();
+        world
+    }
+
+    fn declare(&mut self) {
+        let servers = (0..SERVERS).map(|n| spec(n, "p")).collect();
+        self.happen(Input::Declare(Declaration { servers, forget: vec![], complete: true }));
+    }
+
+    fn send(&mut self, command: Command) {
+        self.sent.insert(command.id, command.clone());
+        self.happen(Input::Command(command));
+    }
+
+    fn happen(&mut self, input: Input) {
+        self.rack.handle(input, self.now);
+        let mut permitted = None;
+        while let Some(effect) = self.rack.poll_effect() {
+            if let Some(server) = permitted.take() {
+                assert!(
+                    matches!(&effect, Effect::Work(command) if command.server == server),
+                    "a permit stands right before the command that needs it, not before {effect:?}"
+                );
+            }
+            match effect {
+                Effect::Know(_) | Effect::Forget(_) => {}
+                Effect::Poll { server, number } => {
+                    self.assert_bmc_is_free(server);
+                    self.asked.push(Asked::Poll { server, number });
+                }
+                Effect::Work(command) => {
+                    assert!(self.sent.contains_key(&command.id), "nobody sent {command:?}");
+                    assert!(self.begun.insert(command.id), "begun twice: {command:?}");
+                    assert!(self.remembered.get(command.id).is_none(), "done already: {command:?}");
+                    if !matches!(command.action, Action::RunStep { .. }) {
+                        self.assert_bmc_is_free(command.server);
+                    }
+                    self.asked.push(Asked::Work(command));
+                }
+                Effect::Permit { server, .. } => {
+                    self.permits.insert(server);
+                    permitted = Some(server);
+                }
+                Effect::Forbid(server) => {
+                    self.permits.remove(&server);
+                }
+                Effect::Remember(result) => self.remembered.insert(result),
+                Effect::Report { server, body } => match body {
+                    ReportBody::Power { reading, cause } => {
+                        self.reported.insert(server, (reading, cause));
+                    }
+                    ReportBody::Command(result) => {
+                        assert!(
+                            self.remembered.get(result.command).is_some(),
+                            "reported before it was remembered"
+                        );
+                        self.answered.insert(result.command);
+                    }
+                    _ => {}
+                },
+            }
+        }
+        for server in &self.permits {
+            let off = matches!(self.reported.get(server), Some((PowerReading::Off, _)));
+            let being_switched_on = self.asked.iter().any(|asked| {
+                matches!(asked, Asked::Work(Command { server: of, action: Action::PowerOn { .. } | Action::Reset { .. }, .. }) if of == server)
+            });
+            assert!(!off || being_switched_on, "{server} is off and may boot from the network");
+        }
+    }
+
+    fn assert_bmc_is_free(&self, server: ServerId) {
+        let busy = self.asked.iter().any(|asked| match asked {
+            Asked::Poll { server: of, .. } => *of == server,
+            Asked::Work(command) => {
+                command.server == server && !matches!(command.action, Action::RunStep { .. })
+            }
+        });
+        assert!(!busy, "two things at once for the BMC of {server}: {:?}", self.asked);
+    }
+
+    fn sample(&self, server: ServerId) -> Sample {
+        if self.power[&server] { Sample::On } else { Sample::Off }
+    }
+
+    fn answer(&mut self, index: usize) {
+        if self.asked.is_empty() {
+            return;
+        }
+        let asked = self.asked.remove(index % self.asked.len());
+        match asked {
+            Asked::Poll { server, number } => {
+                let sample = self.sample(server);
+                self.happen(Input::Answered { server, number, sample });
+            }
+            Asked::Work(command) => {
+                let Command { id, server, action } = command;
+                let mut outcome = Ok(Success::Done);
+                let mut sample = None;
+                match action {
+                    Action::PowerOn { .. } | Action::Reset { .. } if self.fails => {
+                        let kind = FailureKind::NotConfirmed;
+                        outcome = Err(Failure { kind, message: "still off".into() });
+                        sample = Some(self.sample(server));
+                    }
+                    Action::PowerOn { .. } | Action::Reset { .. } => {
+                        self.power.insert(server, true);
+                        sample = Some(Sample::On);
+                    }
+                    Action::PowerOff { .. } => {
+                        self.power.insert(server, false);
+                        sample = Some(Sample::Off);
+                    }
+                    Action::RunStep { .. } => outcome = Ok(Success::Step(StepOutput::Done)),
+                    Action::ReadIdentity | Action::EndBoot => {}
+                }
+                self.happen(Input::Ended { server, command: id, outcome, sample });
+            }
+        }
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.happen(Input::Timer);
+    }
+
+    /// The agent is killed and started again: what is on disk stays, what was under way is repeated by the coordinator.
+    fn restart(&mut self) {
+        let mut results = Results::default();
+        self.remembered.iter().for_each(|result| results.insert(result.clone()));
+        self.rack = Rack::new(Duration::from_secs(2), 1, results);
+        self.asked.clear();
+        self.begun.retain(|id| self.remembered.get(*id).is_some());
+        self.reported.clear();
+        self.declare();
+        let open: Vec<_> =
+            self.sent.values().filter(|command| !self.answered.contains(&command.id)).cloned().collect();
+        open.into_iter().for_each(|command| self.happen(Input::Command(command)));
+    }
+
+    fn settle(&mut self) {
+        for _ in 0..200 {
+            while !self.asked.is_empty() {
+                self.answer(0);
+            }
+            self.pass(Duration::from_millis(300));
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    Command(usize, u8),
+    Repeat(prop::sample::Index),
+    Answer(usize),
+    PullPlug(usize),
+    PressButton(usize),
+    Pass(u64),
+    Declare,
+    Restart,
+    Fails(bool),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    prop_oneof![
+        4 => (0..SERVERS, 0u8..7).prop_map(|(server, action)| Op::Command(server, action)),
+        1 => any::<prop::sample::Index>().prop_map(Op::Repeat),
+        8 => (0usize..8).prop_map(Op::Answer),
+        1 => (0..SERVERS).prop_map(Op::PullPlug),
+        1 => (0..SERVERS).prop_map(Op::PressButton),
+        4 => (0u64..3000).prop_map(Op::Pass),
+        1 => Just(Op::Declare),
+        1 => Just(Op::Restart),
+        1 => any::<bool>().prop_map(Op::Fails),
+    ]
+}
+
+fn action(number: u8) -> Action {
+    match number {
+        0 => Action::PowerOn { boot: deploy() },
+        1 => Action::PowerOn { boot: Boot::Disk },
+        2 => Action::PowerOff { how: PowerOffHow::Hard },
+        3 => Action::Reset { boot: deploy() },
+        4 => Action::ReadIdentity,
+        5 => Action::EndBoot,
+        _ => Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step: Step::Sync },
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+    #[test]
+    fn the_rules_hold_whatever_happens(ops in prop::collection::vec(op(), 1..80)) {
+        let mut world = World::new();
+        for op in ops {
+            match op {
+                Op::Command(server, number) => {
+                    let command =
+                        Command { id: CommandId::random(), server: spec(server, "p").id, action: action(number) };
+                    world.send(command);
+                }
+                Op::Repeat(index) => {
+                    let commands: Vec<_> = world.sent.values().cloned().collect();
+                    if !commands.is_empty() {
+                        world.send(commands[index.index(commands.len())].clone());
+                    }
+                }
+                Op::Answer(index) => world.answer(index),
+                Op::PullPlug(server) => drop(world.power.insert(spec(server, "p").id, false)),
+                Op::PressButton(server) => drop(world.power.insert(spec(server, "p").id, true)),
+                Op::Pass(ms) => world.pass(Duration::from_millis(ms)),
+                Op::Declare => world.declare(),
+                Op::Restart => world.restart(),
+                Op::Fails(fails) => world.fails = fails,
+            }
+        }
+        world.settle();
+        for id in world.sent.keys() {
+            prop_assert!(world.answered.contains(id), "never answered: {:?}", world.sent[id]);
+        }
+        for (server, on) in &world.power {
+            let reading = if *on { PowerReading::On } else { PowerReading::Off };
+            prop_assert_eq!(&world.reported[server].0, &reading, "of {}", server);
+            if !on {
+                prop_assert!(!world.permits.contains(server), "{} is off and may boot", server);
+            }
+        }
+    }
+}
+
+fn send(world: &mut World, action: Action) -> CommandId {
+    let id = CommandId::random();
+    world.send(Command { id, server: spec(0, "p").id, action });
+    id
+}
+
+#[test]
+fn a_pulled_plug_is_seen_within_three_seconds_and_ends_the_boot() {
+    let mut world = World::new();
+    let server = spec(0, "p").id;
+    world.settle();
+    send(&mut world, Action::PowerOn { boot: deploy() });
+    world.settle();
+    assert_eq!(world.reported[&server], (PowerReading::On, PowerCause::Commanded));
+    assert!(world.permits.contains(&server));
+    world.power.insert(server, false);
+    let pulled = world.now;
+    while world.reported[&server].0 != PowerReading::Off {
+        world.pass(Duration::from_millis(50));
+        while !world.asked.is_empty() {
+            world.answer(0);
+        }
+        assert!(world.now - pulled < Duration::from_secs(3), "not seen in time");
+    }
+    assert_eq!(world.reported[&server].1, PowerCause::Unasked);
+    assert!(!world.permits.contains(&server));
+}
+
+#[test]
+fn a_ramdisk_that_was_told_to_switch_off_did_not_fail() {
+    let mut world = World::new();
+    let server = spec(0, "p").id;
+    send(&mut world, Action::PowerOn { boot: deploy() });
+    world.settle();
+    let session = RamdiskSessionId(uuid::Uuid::nil());
+    send(&mut world, Action::RunStep { session, step: Step::PowerOff });
+    world.settle();
+    world.power.insert(server, false);
+    world.settle();
+    assert_eq!(world.reported[&server], (PowerReading::Off, PowerCause::Commanded));
+}
+
+#[test]
+fn a_refused_password_is_tried_once_until_it_is_changed() {
+    let mut world = World::new();
+    world.settle();
+    let refused = Sample::CredentialsRefused { reason: "the BMC refused the password".into() };
+    let mut tries = 0;
+    for round in 0..50 {
+        world.pass(Duration::from_millis(500));
+        if round == 10 {
+            send(&mut world, Action::PowerOn { boot: deploy() });
+            send(&mut world, Action::ReadIdentity);
+        }
+        while let Some(asked) = world.asked.pop() {
+            match asked {
+                Asked::Poll { server, number } if server == spec(0, "p").id => {
+                    tries += 1;
+                    world.happen(Input::Answered { server, number, sample: refused.clone() });
+                }
+                Asked::Poll { server, number } => {
+                    world.happen(Input::Answered { server, number, sample: Sample::Off });
+                }
+                Asked::Work(command) => panic!("tried again: {command:?}"),
+            }
+        }
+    }
+    assert_eq!(tries, 1);
+    assert!(matches!(world.reported[&spec(0, "p").id].0, PowerReading::Unreachable { .. }));
+    assert_eq!(world.answered.len(), 2);
+    let declaration = Declaration { servers: vec![spec(0, "new")], forget: vec![], complete: false };
+    world.happen(Input::Declare(declaration));
+    world.settle();
+    assert_eq!(world.reported[&spec(0, "p").id].0, PowerReading::Off);
+}
+
+#[test]
+fn an_unknown_server_is_not_remembered_as_a_failure() {
+    let mut world = World::new();
+    let id = CommandId::random();
+    let stranger = spec(99, "p");
+    let command = Command { id, server: stranger.id, action: Action::ReadIdentity };
+    world.rack.handle(Input::Command(command.clone()), world.now);
+    let effects: Vec<_> = std::iter::from_fn(|| world.rack.poll_effect()).collect();
+    assert!(matches!(&effects[..], [Effect::Report { body: ReportBody::Command(_), .. }]), "{effects:?}");
+    let declaration = Declaration { servers: vec![stranger], forget: vec![], complete: false };
+    world.rack.handle(Input::Declare(declaration), world.now);
+    world.rack.handle(Input::Command(command), world.now);
+    let begun = std::iter::from_fn(|| world.rack.poll_effect());
+    let begun: Vec<_> =
+        begun.filter(|effect| matches!(effect, Effect::Poll { .. } | Effect::Work(_))).collect();
+    assert!(!begun.is_empty());
+}
