@@ -8,7 +8,7 @@ const OPTION_PREFIX: u8 = 3;
 const FLAG_ON_LINK: u8 = 0x80;
 const PREFIX_LEN: u8 = 64;
 
-/// The prefix that is announced. iPXE wants one; nothing is ever sent to it, so all networks share it.
+/// The prefix that is announced; nothing is ever sent to it, so all networks share it.
 pub const PREFIX: Ipv6Addr = Ipv6Addr::new(0xfd00, 0x62, 0x6d, 0x73, 0, 0, 0, 0);
 
 /// For how many seconds the prefix is good.
