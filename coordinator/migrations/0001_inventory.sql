@@ -32,7 +32,9 @@ CREATE TABLE servers (
     isolated_us     BIGINT,
     intent          TEXT,
     boot_given      TEXT,
-    reason          TEXT
+    waiting         TEXT,             -- what reconciliation or the gate waits for now
+    reason          TEXT,             -- why something was refused last
+    forgetting      BIGINT NOT NULL DEFAULT 0  -- an administrator deleted it; the rest follows
 );
 
 CREATE TABLE ports (
@@ -92,10 +94,16 @@ CREATE TABLE ramdisks (
     purpose    TEXT   NOT NULL,
     network    TEXT   NOT NULL,
     ready_us   BIGINT NOT NULL,
-    gone_us    BIGINT,
-    ipa_token  TEXT
+    gone_us    BIGINT
 );
 CREATE INDEX ramdisks_by_server ON ramdisks (server);
+
+-- What the ramdisk facade must not forget of a session: Ironic's token and commands, sealed.
+CREATE TABLE ramdisk_records (
+    session TEXT NOT NULL PRIMARY KEY,
+    server  TEXT NOT NULL,
+    record  TEXT NOT NULL
+);
 
 CREATE TABLE events (
     id         BIGINT NOT NULL PRIMARY KEY,

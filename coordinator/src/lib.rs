@@ -1,16 +1,28 @@
 //! The coordinator: everything that knows OpenStack or Contrail.
 
+pub mod adapter;
+pub mod agents;
 pub mod api;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod contrail;
+pub mod core;
+pub mod enrol;
 pub mod events;
 pub mod facade;
+pub mod gate;
 pub mod import;
 pub mod inventory;
 pub mod lifecycle;
+pub mod mover;
 pub mod openstack;
+pub mod pki;
 pub mod port;
 pub mod ramdisk_api;
+pub mod reconcile;
 pub mod redfish;
 pub mod secret;
+pub mod server;
+
+pub use adapter::ironic_node;

@@ -11,8 +11,8 @@ use super::{
     row::{Reader, big, json},
 };
 
-fn token_place(session: RamdiskSessionId) -> String {
-    format!("ramdisks.ipa_token/{session}")
+fn record_place(session: RamdiskSessionId) -> String {
+    format!("ramdisk_records.record/{session}")
 }
 
 impl Inventory {
@@ -40,7 +40,7 @@ impl Inventory {
             .fetch_optional(&self.pool)
             .await
             .map_err(failed("read a ramdisk"))?;
-        row.map(|row| self.read_ramdisk(&row)).transpose()
+        row.map(|row| read_ramdisk(&row)).transpose()
     }
 
     /// Ramdisks that run now, as far as is known.
@@ -51,21 +51,47 @@ impl Inventory {
         .fetch_all(&self.pool)
         .await
         .map_err(failed("read the ramdisks"))?;
-        rows.iter().map(|row| self.read_ramdisk(row)).collect()
+        rows.iter().map(read_ramdisk).collect()
     }
 
-    /// Stores, sealed, the token that Ironic gave for a ramdisk.
-    pub async fn set_ramdisk_token(
-        &self,
-        session: RamdiskSessionId,
-        token: &Secret,
-    ) -> Result<(), InventoryError> {
-        sqlx::query("UPDATE ramdisks SET ipa_token = $2 WHERE session = $1")
+    /// What the ramdisk facade keeps of a session.
+    pub async fn session_record(&self, session: RamdiskSessionId) -> Result<Option<Secret>, InventoryError> {
+        let row: Option<(String,)> = sqlx::query_as("SELECT record FROM ramdisk_records WHERE session = $1")
             .bind(session.to_string())
-            .bind(self.sealer.seal(&token_place(session), token)?)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read a ramdisk's record"))?;
+        let open = |(sealed,): (String,)| self.sealer.open(&record_place(session), &sealed);
+        Ok(row.map(open).transpose()?)
+    }
+
+    /// Stores, sealed, what the ramdisk facade keeps of a session.
+    pub async fn set_session_record(
+        &self,
+        server: ServerId,
+        session: RamdiskSessionId,
+        record: &Secret,
+    ) -> Result<(), InventoryError> {
+        sqlx::query(
+            "INSERT INTO ramdisk_records (session, server, record) VALUES ($1, $2, $3) \
+             ON CONFLICT (session) DO UPDATE SET record = excluded.record",
+        )
+        .bind(session.to_string())
+        .bind(server.to_string())
+        .bind(self.sealer.seal(&record_place(session), record)?)
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store a ramdisk's record"))?;
+        Ok(())
+    }
+
+    /// Forgets what the ramdisk facade kept of a session.
+    pub async fn delete_session_record(&self, session: RamdiskSessionId) -> Result<(), InventoryError> {
+        sqlx::query("DELETE FROM ramdisk_records WHERE session = $1")
+            .bind(session.to_string())
             .execute(&self.pool)
             .await
-            .map_err(failed("store a ramdisk's token"))?;
+            .map_err(failed("forget a ramdisk's record"))?;
         Ok(())
     }
 
@@ -89,20 +115,17 @@ impl Inventory {
             .map_err(failed("store the end of a ramdisk"))?;
         Ok(())
     }
+}
 
-    fn read_ramdisk(&self, row: &SqliteRow) -> Result<Ramdisk, InventoryError> {
-        let read = Reader { row, name: "a ramdisk".to_owned() };
-        let session: RamdiskSessionId = read.parsed("session")?;
-        let sealed = read.text_opt("ipa_token")?;
-        let ipa_token = sealed.map(|text| self.sealer.open(&token_place(session), &text)).transpose()?;
-        Ok(Ramdisk {
-            session,
-            server: read.parsed("server")?,
-            purpose: read.json("purpose")?,
-            network: read.json("network")?,
-            ready_us: read.number("ready_us")?,
-            gone_us: read.number_opt("gone_us")?,
-            ipa_token,
-        })
-    }
+fn read_ramdisk(row: &SqliteRow) -> Result<Ramdisk, InventoryError> {
+    let read = Reader { row, name: "a ramdisk".to_owned() };
+    let session: RamdiskSessionId = read.parsed("session")?;
+    Ok(Ramdisk {
+        session,
+        server: read.parsed("server")?,
+        purpose: read.json("purpose")?,
+        network: read.json("network")?,
+        ready_us: read.number("ready_us")?,
+        gone_us: read.number_opt("gone_us")?,
+    })
 }

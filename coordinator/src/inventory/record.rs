@@ -107,8 +107,12 @@ pub struct Server {
     pub intent: Option<Intent>,
     /// The network boot that the agent holds for it.
     pub boot_given: Option<BootPlan>,
-    /// What it waits for, or why something was refused.
+    /// What it waits for now.
+    pub waiting: Option<String>,
+    /// Why something was refused last; gone with the next success.
     pub reason: Option<String>,
+    /// An administrator deleted it; what is left to do for that follows by itself.
+    pub forgetting: bool,
 }
 
 /// A power reading as it was stored.
@@ -305,6 +309,4 @@ pub struct Ramdisk {
     pub ready_us: u64,
     /// When it went.
     pub gone_us: Option<u64>,
-    /// The token that Ironic gave for it.
-    pub ipa_token: Option<Secret>,
 }

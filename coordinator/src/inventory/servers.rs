@@ -194,6 +194,7 @@ impl Inventory {
             "DELETE FROM ports WHERE server = $1",
             "DELETE FROM commands WHERE server = $1",
             "DELETE FROM ramdisks WHERE server = $1",
+            "DELETE FROM ramdisk_records WHERE server = $1",
             "DELETE FROM servers WHERE id = $1",
         ] {
             sqlx::query(statement)
@@ -293,7 +294,18 @@ impl Inventory {
         self.set_column(id, "UPDATE servers SET identity = $2 WHERE id = $1", Some(json(identity))).await
     }
 
-    /// Stores what it waits for or why something was refused; none: nothing.
+    /// Stores what it waits for now; none: nothing.
+    pub async fn set_waiting(&self, id: ServerId, waiting: Option<&str>) -> Result<(), InventoryError> {
+        let waiting = waiting.map(str::to_owned);
+        self.set_column(id, "UPDATE servers SET waiting = $2 WHERE id = $1", waiting).await
+    }
+
+    /// Stores that an administrator deleted it.
+    pub async fn set_forgetting(&self, id: ServerId) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET forgetting = 1 WHERE id = $1 AND $2 IS NULL", None).await
+    }
+
+    /// Stores why something was refused; none: the last thing asked for was done.
     pub async fn set_reason(&self, id: ServerId, reason: Option<&str>) -> Result<(), InventoryError> {
         let reason = reason.map(str::to_owned);
         self.set_column(id, "UPDATE servers SET reason = $2 WHERE id = $1", reason).await
@@ -390,7 +402,9 @@ impl Inventory {
             isolated_us: read.number_opt("isolated_us")?,
             intent: read.json_opt("intent")?,
             boot_given: read.json_opt("boot_given")?,
+            waiting: read.text_opt("waiting")?,
             reason: read.text_opt("reason")?,
+            forgetting: read.flag("forgetting")?,
             name,
         })
     }

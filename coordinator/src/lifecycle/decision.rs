@@ -7,7 +7,7 @@ use crate::port::{ObservedNetwork, WantedNetwork};
 
 use super::{
     role::{Role, ports_were_given, role},
-    state::{Node, NodePower},
+    state::Node,
 };
 
 /// The facts of one server on which its next steps depend.
@@ -79,7 +79,7 @@ pub struct Decision {
     pub end_boot: bool,
     /// How pressing the placement is.
     pub urgency: Urgency,
-    /// Ironic believes that it is on, and must be told that it is off.
+    /// It went off unasked and is isolated: Ironic must be told, unless it is seen to know by now.
     pub tell_ironic_off: bool,
     /// Whether its ports are ours to move from now on.
     pub ports_given: bool,
@@ -151,14 +151,13 @@ fn tenant(facts: &Facts, node: &Node) -> Decision {
 /// Off means off the tenant's network; Ironic is told once that is seen.
 fn off(facts: &Facts, node: &Node) -> Decision {
     let isolated = all_on_cleaning(facts);
-    let ironic_believes_on = node.power_state == Some(NodePower::On);
     let ironic_is_busy = node.reservation.is_some();
     Decision {
         placement: CLEANING,
         boot: None,
         end_boot: facts.boot_given,
         urgency: if isolated { Urgency::Usual } else { Urgency::Isolate },
-        tell_ironic_off: isolated && facts.power.untold_off && ironic_believes_on && !ironic_is_busy,
+        tell_ironic_off: isolated && facts.power.untold_off && !ironic_is_busy,
         ports_given: true,
         why: "deployed and off: isolated on the cleaning network",
     }

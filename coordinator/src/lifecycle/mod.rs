@@ -17,6 +17,7 @@
 pub mod decision;
 pub mod permit;
 pub mod placement;
+pub mod power;
 pub mod role;
 pub mod safety;
 pub mod state;

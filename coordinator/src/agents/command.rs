@@ -1,0 +1,82 @@
+//! Decisions: which commands may be given again, and how a repeat is recognised.
+
+use std::fmt::Write as _;
+
+use protocol::command::Action;
+use sha2::{Digest, Sha256};
+
+/// How an action behaves when whoever asked for it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It is a permit for this moment: never given again on its own, and a new request is a new command.
+    NewEachTime,
+    /// The same request is the same command, also after a crash: it is done once.
+    SameCommand,
+}
+
+/// How this action behaves.
+pub fn repeat_of(action: &Action) -> Repeat {
+    match action {
+        Action::PowerOn { .. }
+        | Action::PowerOff { .. }
+        | Action::Reset { .. }
+        | Action::ReadIdentity
+        | Action::EndBoot => Repeat::NewEachTime,
+        Action::RunStep { .. } => Repeat::SameCommand,
+    }
+}
+
+/// The action in a word, as stored and logged.
+pub fn kind_of(action: &Action) -> &'static str {
+    match action {
+        Action::PowerOn { .. } => "power_on",
+        Action::PowerOff { .. } => "power_off",
+        Action::Reset { .. } => "reset",
+        Action::ReadIdentity => "read_identity",
+        Action::EndBoot => "end_boot",
+        Action::RunStep { .. } => "run_step",
+    }
+}
+
+/// A digest of the action: two equal actions have the same one, and it gives nothing of a configuration drive away.
+pub fn digest_of(action: &Action) -> String {
+    let mut hash = Sha256::new();
+    hash.update(kind_of(action));
+    let json = match action {
+        Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
+        Action::PowerOff { how } => serde_json::to_vec(how),
+        Action::ReadIdentity | Action::EndBoot => Ok(Vec::new()),
+        Action::RunStep { session, step } => serde_json::to_vec(&(session, step)),
+    };
+    hash.update(json.expect("our own values have text keys only, so they are JSON"));
+    let mut text = String::with_capacity(64);
+    for byte in hash.finalize() {
+        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{id::RamdiskSessionId, power::PowerOffHow, step::Step};
+
+    use super::*;
+
+    #[test]
+    fn equal_actions_have_equal_digests_and_others_do_not() {
+        let session = RamdiskSessionId::random();
+        let actions = [
+            Action::PowerOff { how: PowerOffHow::Hard },
+            Action::PowerOff { how: PowerOffHow::Soft },
+            Action::EndBoot,
+            Action::RunStep { session, step: Step::Sync },
+            Action::RunStep { session, step: Step::EraseDisks },
+            Action::RunStep { session: RamdiskSessionId::random(), step: Step::Sync },
+        ];
+        for (one, a) in actions.iter().enumerate() {
+            for (other, b) in actions.iter().enumerate() {
+                assert_eq!(digest_of(a) == digest_of(&b.clone()), one == other, "{a:?} {b:?}");
+            }
+        }
+    }
+}

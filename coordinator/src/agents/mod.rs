@@ -1,0 +1,21 @@
+//! Edges: the agents: one gRPC stream each, reports up, commands and declarations down.
+//!
+//! ```text
+//!   agent --Hello--> [rack in the certificate?] --Welcome, Declare(all)--> agent
+//!   agent --Report n--> stored (readings, ramdisks, results) --Acknowledge n--> agent, wake reconciliation
+//!   gate, ramdisk facade --run(action)--> Command --> agent --Report(CommandResult)--> whoever waits
+//! ```
+//!
+//! What must stay true: a report is acknowledged only after it is stored, and is never stored twice; a power command lives
+//! only as long as somebody waits for it, because it is a permit for this moment; a ramdisk step outlives this process under
+//! the same id; an agent speaks for the servers of its own rack only.
+
+mod command;
+mod hub;
+mod images;
+mod report;
+mod server;
+mod stream;
+
+pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
+pub use server::serve;

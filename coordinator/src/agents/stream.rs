@@ -1,0 +1,159 @@
+//! Edges: one agent's stream, from its hello to its end.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{
+    convert::{Declaration, FromAgent, Hello, ToAgent},
+    grpc,
+    id::RackId,
+    report::Report,
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tonic::{Status, Streaming};
+use tracing::{info, warn};
+
+use super::hub::{AgentHub, Link, OUTBOX_MAX};
+use crate::{
+    events::EventKind,
+    inventory::{Agent, InventoryError},
+};
+
+/// An agent that does not say hello within this time is cut off.
+const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A report that cannot be stored is tried again after this pause; the agent waits with the next ones.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// So often; then the stream ends, and the agent comes again.
+const STORE_TRIES: u32 = 30;
+
+/// What an agent is sent, as a stream.
+pub(super) type Outbound = mpsc::Receiver<ToAgent>;
+
+/// An agent that has said hello.
+pub(super) struct Greeted {
+    pub hello: Hello,
+    pub inbound: Streaming<grpc::AgentMessage>,
+}
+
+/// Waits for the hello.
+pub(super) async fn greet(mut inbound: Streaming<grpc::AgentMessage>) -> Result<Greeted, Status> {
+    let first = tokio::time::timeout(HELLO_WAIT_MAX, inbound.message()).await;
+    let first = first.map_err(|_| Status::deadline_exceeded("no hello within 10 s"))??;
+    let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
+    match FromAgent::try_from(first).map_err(|error| Status::invalid_argument(error.to_string()))? {
+        FromAgent::Hello(hello) => Ok(Greeted { hello, inbound }),
+        FromAgent::Report(_) => Err(Status::failed_precondition("a report came before the hello")),
+    }
+}
+
+/// Takes a greeted agent in: from now on commands reach it, and a task takes in its reports.
+pub(super) async fn begin(
+    hub: Arc<AgentHub>,
+    greeted: Greeted,
+    stop: CancellationToken,
+) -> Result<Outbound, InventoryError> {
+    let Greeted { hello, inbound } = greeted;
+    let rack = hello.rack.clone();
+    let known = hub.inventory.agent(&rack).await?;
+    let acknowledged = known.map_or(0, |agent| agent.acknowledged);
+    let agent = Agent {
+        rack: rack.clone(),
+        boot_id: hello.agent_boot_id.0,
+        version: hello.version.clone(),
+        acknowledged,
+        seen_us: hub.inventory.clock().now_us(),
+    };
+    hub.inventory.put_agent(&agent).await?;
+    let servers = hub.inventory.servers(Some(&rack)).await?;
+    let (outbox, outbound) = mpsc::channel(OUTBOX_MAX);
+    let first = [
+        ToAgent::Welcome { coordinator: hub.name.clone(), acknowledged },
+        ToAgent::Declare(Declaration {
+            servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),
+            forget: Vec::new(),
+            complete: true,
+        }),
+    ];
+    for message in first {
+        outbox.try_send(message).expect("a new channel has room for two messages");
+    }
+    let end = stop.child_token();
+    let (link_outbox, link_end) = (outbox.clone(), end.clone());
+    let number = hub.link(&rack, |number| Link {
+        number,
+        boot_id: hello.agent_boot_id,
+        outbox: link_outbox,
+        end: link_end,
+    });
+    let text =
+        format!("the agent of rack {rack} is here (version {}, run {})", hello.version, hello.agent_boot_id);
+    hub.inventory.record_event(None, Some(rack.clone()), None, EventKind::Agent, text).await;
+    tokio::spawn(async move {
+        for command in hub.pending_for(&rack) {
+            let _ = outbox.send(ToAgent::Command(command)).await;
+        }
+        hub.wake.wake_all(servers.into_iter().map(|server| server.id));
+        let why = tokio::select! {
+            () = end.cancelled() => "another stream of it began, or this coordinator stops".to_owned(),
+            why = take_in_all(&hub, &rack, inbound, acknowledged, &outbox) => why,
+        };
+        if hub.unlink(&rack, number) {
+            let text = format!("the agent of rack {rack} went away: {why}");
+            hub.inventory.record_event(None, Some(rack.clone()), None, EventKind::Agent, text).await;
+            if let Ok(servers) = hub.inventory.servers(Some(&rack)).await {
+                hub.wake.wake_all(servers.into_iter().map(|server| server.id));
+            }
+        }
+        info!(%rack, why, "agent stream ended");
+    });
+    Ok(outbound)
+}
+
+/// Takes reports in until the stream ends, and says why it ended.
+async fn take_in_all(
+    hub: &AgentHub,
+    rack: &RackId,
+    mut inbound: Streaming<grpc::AgentMessage>,
+    mut acknowledged: u64,
+    outbox: &mpsc::Sender<ToAgent>,
+) -> String {
+    loop {
+        let message = match inbound.message().await {
+            Ok(Some(message)) => message,
+            Ok(None) => return "it closed its stream".to_owned(),
+            Err(status) => return status.message().to_owned(),
+        };
+        let report = match FromAgent::try_from(message) {
+            Ok(FromAgent::Report(report)) => report,
+            Ok(FromAgent::Hello(_)) => return "it said hello twice".to_owned(),
+            Err(error) => return format!("it sent a message that makes no sense: {error}"),
+        };
+        let seq = report.seq;
+        if seq > acknowledged {
+            if !store(hub, rack, report).await {
+                return "its reports could not be stored".to_owned();
+            }
+            acknowledged = seq;
+        }
+        if outbox.send(ToAgent::Acknowledge { seq: acknowledged }).await.is_err() {
+            return "its stream was closed".to_owned();
+        }
+    }
+}
+
+/// Stores a report and its number, trying again for a while when the database does not answer.
+async fn store(hub: &AgentHub, rack: &RackId, report: Report) -> bool {
+    let seq = report.seq;
+    for _ in 0..STORE_TRIES {
+        let stored = async {
+            hub.take_in(rack, report.clone()).await?;
+            hub.inventory.set_acknowledged(rack, seq).await
+        };
+        match stored.await {
+            Ok(()) => return true,
+            Err(error) => warn!(%rack, seq, error = %error, "report not stored"),
+        }
+        tokio::time::sleep(STORE_PAUSE).await;
+    }
+    false
+}

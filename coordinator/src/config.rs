@@ -1,0 +1,365 @@
+//! Values: the coordinator's configuration file (TOML), checked whole before anything starts.
+//!
+//! ```toml
+//! name = "lab"
+//! state_dir = "/var/lib/bms"
+//!
+//! [listen]
+//! api = "127.0.0.1:22020"
+//! facade = "127.0.0.1:22021"
+//! agents = "127.0.0.1:22022"
+//!
+//! [tls]
+//! names = ["127.0.0.1", "localhost"]
+//!
+//! [openstack]
+//! auth_url = "http://127.0.0.1:22000/v3"
+//! username = "bms"
+//! password_file = "/etc/bms/openstack-password"
+//!
+//! [contrail]
+//! url = "http://127.0.0.1:22030"
+//! ```
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use protocol::secret::Secret;
+use serde::Deserialize;
+
+use crate::contrail;
+
+/// Ironic is never asked more often than this for all its nodes.
+const POLL_MS_MIN: u64 = 200;
+
+/// The configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This coordinator's name, for the agents' logs.
+    #[serde(default = "default_name")]
+    pub name: String,
+    /// Directory for the database, the key of sealed secrets and the certificates. Made when it is missing.
+    pub state_dir: PathBuf,
+    /// Where to listen.
+    pub listen: Listen,
+    /// Names in our certificate.
+    #[serde(default)]
+    pub tls: Tls,
+    /// How Ironic reaches the facades.
+    #[serde(default)]
+    pub facade: Facade,
+    /// OpenStack.
+    pub openstack: OpenStack,
+    /// Contrail.
+    pub contrail: Contrail,
+    /// What a site may choose.
+    #[serde(default)]
+    pub site: Site,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// REST API and its clients (HTTPS).
+    pub api: SocketAddr,
+    /// Facades towards Ironic (HTTPS).
+    pub facade: SocketAddr,
+    /// Agents (gRPC, certificates on both sides).
+    pub agents: SocketAddr,
+}
+
+/// Our certificate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Tls {
+    /// Names and addresses by which we are reached.
+    pub names: Vec<String>,
+}
+
+impl Default for Tls {
+    fn default() -> Self {
+        Self { names: vec!["127.0.0.1".to_owned(), "localhost".to_owned()] }
+    }
+}
+
+/// How Ironic reaches the facades.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Facade {
+    /// Base URL without a slash at the end; none: `https://` and the address in `listen.facade`.
+    pub url: Option<String>,
+    /// File with our authority's certificate on the conductors' hosts; none: the one in our state directory, which is right
+    /// when they run on this machine.
+    pub ca_file: Option<String>,
+}
+
+/// OpenStack.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenStack {
+    /// Keystone's URL.
+    pub auth_url: String,
+    /// Our user. It needs the role `admin` in the system, because nodes without an owner are shown to nobody else.
+    pub username: String,
+    /// Name of the user's domain.
+    #[serde(default = "default_domain")]
+    pub user_domain: String,
+    /// The password.
+    pub password: Option<Secret>,
+    /// A file with the password, which is better kept there.
+    pub password_file: Option<PathBuf>,
+    /// Project in which our user reads images and flavors.
+    #[serde(default = "default_project")]
+    pub project: String,
+    /// Name of that project's domain.
+    #[serde(default = "default_domain")]
+    pub project_domain: String,
+    /// Region whose endpoints are used; none: the first in the catalogue.
+    pub region: Option<String>,
+    /// Which endpoints are used: `public`, `internal` or `admin`.
+    #[serde(default = "default_interface")]
+    pub interface: String,
+    /// File with the certificates to trust; none: the system's.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Contrail.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contrail {
+    /// Base URL of the VNC API.
+    pub url: String,
+    /// Project that holds our interfaces; none: `["default-domain", "bms"]`.
+    pub project: Option<Vec<String>>,
+    /// The provisioning network; none: `provisioning` in the project of that default.
+    pub provisioning: Option<Vec<String>>,
+    /// The cleaning network.
+    pub cleaning: Option<Vec<String>>,
+    /// Native VLAN of an untagged port.
+    pub native_vlan: Option<u16>,
+    /// Whether the VNC API wants a Keystone token.
+    #[serde(default)]
+    pub keystone: bool,
+}
+
+impl Contrail {
+    /// As the client takes it.
+    pub fn client(&self) -> contrail::Config {
+        let defaults = contrail::Config::with_default_names(self.url.clone());
+        contrail::Config {
+            url: self.url.clone(),
+            project: self.project.clone().unwrap_or(defaults.project),
+            provisioning: self.provisioning.clone().unwrap_or(defaults.provisioning),
+            cleaning: self.cleaning.clone().unwrap_or(defaults.cleaning),
+            native_vlan: self.native_vlan.unwrap_or(defaults.native_vlan),
+        }
+    }
+}
+
+/// What a site may choose.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Site {
+    /// How often Ironic is asked for all its nodes, in milliseconds.
+    pub poll_ironic_ms: u64,
+    /// Whether cleaning erases every byte when Ironic does not say.
+    pub full_erase: bool,
+}
+
+impl Default for Site {
+    fn default() -> Self {
+        Self { poll_ironic_ms: 3000, full_erase: false }
+    }
+}
+
+fn default_name() -> String {
+    "bms".to_owned()
+}
+
+fn default_domain() -> String {
+    "Default".to_owned()
+}
+
+fn default_project() -> String {
+    "service".to_owned()
+}
+
+fn default_interface() -> String {
+    "public".to_owned()
+}
+
+/// Why a configuration is not good.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path} cannot be read; check its name and rights")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// It is not TOML, or has a field that does not exist.
+    #[error("{path} is not a configuration: {reason}")]
+    Parse {
+        /// Which file.
+        path: PathBuf,
+        /// Line, field and fault.
+        reason: String,
+    },
+    /// Fields that are wrong: each as `field: what is wrong, remedy`.
+    #[error("{path} is not good:\n{}", faults.join("\n"))]
+    Fields {
+        /// Which file.
+        path: PathBuf,
+        /// Every fault.
+        faults: Vec<String>,
+    },
+}
+
+impl Config {
+    /// Reads and checks a file. The OpenStack password is in `openstack.password` afterwards.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let read = |path: &Path| {
+            std::fs::read_to_string(path)
+                .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
+        };
+        let mut config = Self::parse(path, &read(path)?)?;
+        if let Some(file) = &config.openstack.password_file {
+            config.openstack.password = Some(Secret::new(read(file)?.trim_end_matches(['\n', '\r'])));
+        }
+        Ok(config)
+    }
+
+    /// Checks a text; `path` is named in faults.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| ConfigError::Parse { path: path.to_owned(), reason: error.to_string() })?;
+        let faults = config.faults();
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Fields { path: path.to_owned(), faults })
+        }
+    }
+
+    fn faults(&self) -> Vec<String> {
+        let mut faults = Vec::new();
+        let mut check = |good: bool, fault: &str| {
+            if !good {
+                faults.push(fault.to_owned());
+            }
+        };
+        let is_url = |url: &str| url.starts_with("http://") || url.starts_with("https://");
+        check(!self.name.trim().is_empty(), "name: is empty, give this coordinator a name");
+        check(
+            self.state_dir.is_absolute(),
+            "state_dir: is not absolute, write the whole path: it must not depend on where the program is started",
+        );
+        let [api, facade, agents] = [self.listen.api, self.listen.facade, self.listen.agents];
+        check(
+            api != facade && facade != agents && api != agents,
+            "listen: two listeners have the same address, give each its own port",
+        );
+        check(!self.tls.names.is_empty(), "tls.names: is empty, list the names and addresses of this host");
+        check(
+            self.facade.url.as_deref().is_none_or(|url| url.starts_with("https://") && !url.ends_with('/')),
+            "facade.url: must begin with https:// and have no slash at the end, as in https://bms.example:22021",
+        );
+        check(
+            is_url(&self.openstack.auth_url),
+            "openstack.auth_url: is no URL, write it as https://keystone.example:5000/v3",
+        );
+        check(!self.openstack.username.is_empty(), "openstack.username: is empty, name our Keystone user");
+        check(
+            self.openstack.password.is_some() != self.openstack.password_file.is_some(),
+            "openstack.password_file: give either it or openstack.password, not both and not none",
+        );
+        check(
+            ["public", "internal", "admin"].contains(&self.openstack.interface.as_str()),
+            "openstack.interface: is none of public, internal, admin",
+        );
+        check(
+            is_url(&self.contrail.url),
+            "contrail.url: is no URL, write it as http://contrail.example:8082",
+        );
+        check(
+            self.contrail.native_vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
+            "contrail.native_vlan: is no VLAN id, take one of 1 to 4094",
+        );
+        check(
+            self.site.poll_ironic_ms >= POLL_MS_MIN,
+            "site.poll_ironic_ms: is too small, Ironic must not be asked more often than every 200 ms",
+        );
+        faults
+    }
+
+    /// Base URL at which Ironic reaches the facades.
+    pub fn facade_url(&self) -> String {
+        self.facade.url.clone().unwrap_or_else(|| format!("https://{}", self.listen.facade))
+    }
+
+    /// The database file.
+    pub fn database(&self) -> PathBuf {
+        self.state_dir.join("inventory.sqlite")
+    }
+
+    /// The key of sealed secrets.
+    pub fn key_file(&self) -> PathBuf {
+        self.state_dir.join("secret.key")
+    }
+
+    /// Certificates.
+    pub fn pki_dir(&self) -> PathBuf {
+        self.state_dir.join("pki")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOOD: &str = r#"
+        state_dir = "/var/lib/bms"
+        [listen]
+        api = "127.0.0.1:22020"
+        facade = "127.0.0.1:22021"
+        agents = "127.0.0.1:22022"
+        [openstack]
+        auth_url = "http://127.0.0.1:22000"
+        username = "admin"
+        password = "secret"
+        [contrail]
+        url = "http://127.0.0.1:22030"
+    "#;
+
+    #[test]
+    fn faults_name_the_field_and_the_remedy() {
+        let check = |text: &str, replacement: &str, expected: &str| {
+            let config = Config::parse(Path::new("bms.toml"), &GOOD.replace(text, replacement));
+            match config {
+                Ok(_) => assert_eq!(expected, "", "{replacement} was taken"),
+                Err(error) => {
+                    let error = error.to_string();
+                    assert!(!expected.is_empty() && error.contains(expected), "{error}");
+                    assert!(!error.contains("secret\""), "a password is shown: {error}");
+                }
+            }
+        };
+        check("", "", "");
+        check("\"/var/lib/bms\"", "\"bms\"", "state_dir: is not absolute");
+        check("22021", "22020", "listen: two listeners");
+        check("password = \"secret\"", "", "openstack.password_file: give either");
+        check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is no URL");
+        check("username", "user_name", "unknown field `user_name`");
+        check("127.0.0.1:22022", "nowhere", "invalid socket address");
+        check("[contrail]", "[contrail]\nnative_vlan = 5000", "contrail.native_vlan");
+        check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
+        check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
+    }
+}

@@ -1,0 +1,189 @@
+//! Edges: the core, put together: what the facades and the REST API hold.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use protocol::{
+    command::{Action, Success},
+    id::{RamdiskSessionId, ServerId},
+    power::PowerReading,
+    secret::Secret,
+    step::{Step, StepOutput},
+};
+use tracing::warn;
+
+use crate::{
+    agents::{AgentHub, Hub},
+    config::Config,
+    enrol::Enrol,
+    gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
+    inventory::{Inventory, Server},
+    mover::Mover,
+    port::{
+        AgentError, Agents, Fabric, FacadeServer, Hardware, PowerRequest, Provisioner, Refusal, RefusalKind,
+        TenantNetworks,
+    },
+    reconcile::{Reconcile, Retries, ServerLocks, Wake},
+};
+
+/// The core. Everything in it may be used from anywhere; it is made once.
+pub struct Core {
+    /// The configuration.
+    pub config: Config,
+    /// The inventory; its `broadcast()` tells events.
+    pub inventory: Inventory,
+    /// The agents.
+    pub agents: Arc<AgentHub>,
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// Takes servers in and lets them go.
+    pub enrol: Arc<Enrol>,
+    /// Wakes reconciliation.
+    pub wake: Wake,
+    /// Ironic, as the core knows it.
+    pub provisioner: Arc<dyn Provisioner>,
+    /// Moves ports.
+    pub fabric: Arc<dyn Fabric>,
+    /// Tenants' networks.
+    pub networks: Arc<dyn TenantNetworks>,
+    /// Reconciliation; `main` runs it.
+    pub reconcile: Arc<Reconcile>,
+}
+
+/// The outside world, as a core needs it.
+pub struct Outside {
+    /// Ironic.
+    pub provisioner: Arc<dyn Provisioner>,
+    /// Contrail's ports.
+    pub fabric: Arc<dyn Fabric>,
+    /// Contrail's networks.
+    pub networks: Arc<dyn TenantNetworks>,
+}
+
+impl Core {
+    /// Puts a core together.
+    pub fn new(config: Config, inventory: Inventory, outside: Outside) -> Arc<Self> {
+        let Outside { provisioner, fabric, networks } = outside;
+        let (wake, locks) = (Wake::default(), ServerLocks::default());
+        let hub = Arc::new(AgentHub::new(inventory.clone(), wake.clone(), config.name.clone()));
+        let agents: Arc<dyn Agents> = Arc::new(Hub(Arc::clone(&hub)));
+        let presence: Arc<dyn Presence> = hub.clone();
+        let mover = Mover::new(inventory.clone(), Arc::clone(&fabric));
+        let gate = Arc::new(Gate::new(Parts {
+            inventory: inventory.clone(),
+            provisioner: Arc::clone(&provisioner),
+            agents: Arc::clone(&agents),
+            presence: Arc::clone(&presence),
+            mover: mover.clone(),
+            locks: locks.clone(),
+            wake: wake.clone(),
+            wait_max: GATE_WAIT_MAX,
+        }));
+        let enrol = Arc::new(Enrol {
+            inventory: inventory.clone(),
+            provisioner: Arc::clone(&provisioner),
+            agents: Arc::clone(&agents),
+            declarations: hub.clone(),
+            presence: Arc::clone(&presence),
+            mover: mover.clone(),
+            locks: locks.clone(),
+            wake: wake.clone(),
+        });
+        let reconcile = Arc::new(Reconcile {
+            inventory: inventory.clone(),
+            provisioner: Arc::clone(&provisioner),
+            agents,
+            presence,
+            mover,
+            locks,
+            wake: wake.clone(),
+            enrol: Arc::clone(&enrol),
+            poll_ironic_every: Duration::from_millis(config.site.poll_ironic_ms),
+            retries: Retries::default(),
+        });
+        Arc::new(Self {
+            config,
+            inventory,
+            agents: hub,
+            gate,
+            enrol,
+            wake,
+            provisioner,
+            fabric,
+            networks,
+            reconcile,
+        })
+    }
+
+    /// The power of a server as it may be shown: with its agent away nobody knows, which is not "off".
+    pub fn power_of(&self, server: &Server) -> Option<PowerReading> {
+        match self.agents.away(&server.rack) {
+            Some(reason) => Some(PowerReading::Unreachable { reason }),
+            None => server.power.as_ref().map(|seen| seen.reading.clone()),
+        }
+    }
+
+    async fn read(&self, id: ServerId) -> Option<Server> {
+        match self.inventory.server(id).await {
+            Ok(server) => server,
+            Err(error) => {
+                warn!(server = %id, error = %error, "server not read");
+                None
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Hardware for Core {
+    async fn server(&self, id: ServerId) -> Option<FacadeServer> {
+        let server = self.read(id).await?;
+        Some(FacadeServer {
+            id,
+            power: self.power_of(&server),
+            boot_mode: server.boot_mode,
+            macs: server.ports.iter().map(|port| port.mac).collect(),
+            hardware: server.hardware,
+            ramdisk: server.ramdisk,
+            name: server.name,
+        })
+    }
+
+    async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)> {
+        let server = self.read(id).await?;
+        Some((server.facade_user(), server.facade_password))
+    }
+
+    async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal> {
+        // In a task of its own: a client that hangs up must not stop a power-on between two of its steps.
+        let gate = Arc::clone(&self.gate);
+        let done = tokio::spawn(async move { gate.power(id, request).await }).await;
+        done.unwrap_or_else(|error| {
+            let message = format!("the gate stopped unexpectedly: {error}; look at the coordinator's log");
+            Err(Refusal { kind: RefusalKind::Gate, message })
+        })
+    }
+
+    async fn run_step(
+        &self,
+        id: ServerId,
+        session: RamdiskSessionId,
+        step: Step,
+    ) -> Result<StepOutput, Refusal> {
+        let refuse = |kind, message| Refusal { kind, message };
+        let server = self.read(id).await;
+        let server =
+            server.ok_or_else(|| refuse(RefusalKind::UnknownServer, format!("there is no server {id}")))?;
+        let hub = Hub(Arc::clone(&self.agents));
+        match hub.run(&server.rack, id, Action::RunStep { session, step }).await {
+            Ok(Success::Step(output)) => Ok(output),
+            Ok(Success::Done) => Ok(StepOutput::Done),
+            Ok(Success::Identity(_)) => Err(refuse(
+                RefusalKind::Hardware,
+                format!("the agent of rack {} answered a step with a BMC's identity", server.rack),
+            )),
+            Err(error @ AgentError::Away { .. }) => Err(refuse(RefusalKind::AgentAway, error.to_string())),
+            Err(AgentError::Failed(failure)) => Err(refuse(RefusalKind::Hardware, failure.message)),
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Edges: taking servers in, and letting them go.
+//!
+//! Taking in: inventory, agent, Ironic's node and ports, then one question to the BMC. What fails stays as a reason on the
+//! server; reconciliation makes what is missing in Ironic. Letting go: refused for a server that is deployed.
+
+use std::sync::Arc;
+
+use protocol::{
+    command::{Action, FailureKind, Success},
+    id::{RackId, ServerId},
+};
+use tracing::warn;
+
+pub use crate::inventory::{NewPort, NewServer};
+use crate::{
+    events::EventKind,
+    gate::Presence,
+    inventory::{Inventory, InventoryError, Server},
+    lifecycle::{Node, ProvisionState},
+    mover::Mover,
+    port::{AgentError, Agents, NodeSpec, Provisioner, ProvisionerError, Refusal, RefusalKind},
+    reconcile::{ServerLocks, Wake},
+};
+
+/// Tells agents which servers to look after.
+#[async_trait::async_trait]
+pub trait Declarations: Send + Sync {
+    /// Tells the rack's agent of a server, new or changed, when it is here; it hears of all when it comes.
+    async fn declare(&self, server: &Server);
+    /// Tells the rack's agent to forget a server.
+    async fn forget(&self, rack: &RackId, server: ServerId);
+}
+
+/// Takes servers in and lets them go.
+pub struct Enrol {
+    /// The inventory.
+    pub inventory: Inventory,
+    /// Ironic.
+    pub provisioner: Arc<dyn Provisioner>,
+    /// The agents, for commands.
+    pub agents: Arc<dyn Agents>,
+    /// The agents, for declarations.
+    pub declarations: Arc<dyn Declarations>,
+    /// Which agents are here.
+    pub presence: Arc<dyn Presence>,
+    /// Releases ports.
+    pub mover: Mover,
+    /// One hand per server.
+    pub locks: ServerLocks,
+    /// Wakes reconciliation.
+    pub wake: Wake,
+}
+
+/// What became of one server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// Its id.
+    pub id: ServerId,
+    /// Its name.
+    pub name: String,
+    /// What is not right yet; none: its BMC answered.
+    pub problem: Option<String>,
+}
+
+impl Enrol {
+    /// Takes a server in, or brings one of the same name up to date. Only a fault in the inventory is an error: everything
+    /// else is a problem of that server, kept as its reason.
+    pub async fn enrol(&self, new: &NewServer) -> Result<Enrolled, InventoryError> {
+        let known = self.inventory.server_by_name(&new.name).await?;
+        let server = self.inventory.put_server(new).await?;
+        if let Some(before) = known.as_ref().filter(|before| before.rack != server.rack) {
+            self.declarations.forget(&before.rack, server.id).await;
+        }
+        self.declarations.declare(&server).await;
+        if known.is_none() {
+            let text = format!("{} enrolled in rack {}", server.name, server.rack);
+            self.inventory.record(server.id, EventKind::Enrolled, text).await;
+        }
+        let problem = match self.ensure_node(&server).await {
+            Ok(()) => self.check_bmc(&server).await,
+            Err(error) => Some(error.to_string()),
+        };
+        self.inventory.set_reason(server.id, problem.as_deref()).await?;
+        if let Some(problem) = &problem {
+            self.inventory.record(server.id, EventKind::Alarm, problem.clone()).await;
+        }
+        self.wake.wake(server.id);
+        self.wake.poll_ironic();
+        Ok(Enrolled { id: server.id, name: server.name, problem })
+    }
+
+    /// Makes the server's node and ports in Ironic, or brings them up to date.
+    pub async fn ensure_node(&self, server: &Server) -> Result<(), ProvisionerError> {
+        let uses = server.port_uses();
+        let spec = NodeSpec {
+            id: server.id,
+            name: server.name.clone(),
+            resource_class: server.resource_class.clone(),
+            properties: server.properties.clone(),
+            boot_mode: server.boot_mode,
+            facade_user: server.facade_user(),
+            facade_password: server.facade_password.clone(),
+            ports: server
+                .ports
+                .iter()
+                .zip(uses)
+                .map(|(port, port_use)| (port.mac, port_use != crate::lifecycle::placement::PortUse::Spare))
+                .collect(),
+        };
+        self.provisioner.ensure_node(&spec).await?;
+        self.wake.poll_ironic();
+        Ok(())
+    }
+
+    /// Asks the BMC who it is, once: BMCs lock accounts. Says what is wrong.
+    pub async fn check_bmc(&self, server: &Server) -> Option<String> {
+        if let Some(away) = self.presence.away(&server.rack) {
+            return Some(format!("the BMC of {} was not asked: {away}", server.name));
+        }
+        match self.agents.run(&server.rack, server.id, Action::ReadIdentity).await {
+            Ok(Success::Identity(identity)) => {
+                if let Err(error) = self.inventory.set_identity(server.id, &identity).await {
+                    warn!(server = %server.id, error = %error, "identity not stored");
+                }
+                None
+            }
+            Ok(Success::Done | Success::Step(_)) => {
+                Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
+            }
+            Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(
+                "the BMC of {} at {} refused user {}: {failure}; it was asked once and is not asked again: \
+                     correct the user or password and import the server again",
+                server.name, server.bmc.address, server.bmc.username
+            )),
+            Err(error) => {
+                Some(format!("the BMC of {} at {} did not answer: {error}", server.name, server.bmc.address))
+            }
+        }
+    }
+
+    /// Lets a server go. A deployed one, or one in the middle of something, is refused with the reason.
+    pub async fn delete(&self, id: ServerId) -> Result<(), Refusal> {
+        let failed = |message: String| Refusal { kind: RefusalKind::State, message };
+        let unknown =
+            || Refusal { kind: RefusalKind::UnknownServer, message: format!("there is no server {id}") };
+        {
+            let _lock = self.locks.lock(id).await;
+            let server = self.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
+            let server = server.ok_or_else(unknown)?;
+            let node = self.provisioner.get_node(id).await.map_err(|error| failed(error.to_string()))?;
+            may_be_deleted(&server.name, node.as_ref())?;
+            self.inventory.set_forgetting(id).await.map_err(|error| failed(error.to_string()))?;
+        }
+        let server = self.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
+        let done = self.finish_forgetting(&server.ok_or_else(unknown)?).await;
+        self.wake.wake(id);
+        done.map_err(|reason| failed(format!("the deletion goes on by itself: {reason}")))
+    }
+
+    /// What is left to do for a server that was deleted; safe to repeat.
+    pub async fn finish_forgetting(&self, server: &Server) -> Result<(), String> {
+        let _lock = self.locks.lock(server.id).await;
+        if server.ports_given {
+            self.mover.release(server).await.map_err(|error| error.to_string())?;
+        }
+        self.provisioner.delete_node(server.id).await.map_err(|error| error.to_string())?;
+        self.declarations.forget(&server.rack, server.id).await;
+        self.inventory.delete_server(server.id).await.map_err(|error| error.to_string())?;
+        let text = format!("{} is forgotten", server.name);
+        let rack = Some(server.rack.clone());
+        self.inventory.record_event(Some(server.id), rack, None, EventKind::Forgotten, text).await;
+        Ok(())
+    }
+}
+
+/// A server is let go only from a state in which nobody uses it.
+fn may_be_deleted(name: &str, node: Option<&Node>) -> Result<(), Refusal> {
+    let Some(node) = node else { return Ok(()) };
+    let refuse = |message| Err(Refusal { kind: RefusalKind::State, message });
+    if let Some(instance) = node.instance_id {
+        return refuse(format!(
+            "{name} is {} and carries the tenant's server {instance}: it is not deleted; delete the tenant's server \
+             first, and wait until {name} is cleaned and available",
+            node.provision_state
+        ));
+    }
+    match &node.provision_state {
+        ProvisionState::Enroll | ProvisionState::Manageable | ProvisionState::Available => Ok(()),
+        state => refuse(format!(
+            "{name} is {state}: it is not deleted; it must be available, manageable or enroll first"
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_server_that_nobody_uses_is_deleted() {
+        let id = ServerId::random();
+        for state in ProvisionState::KNOWN {
+            let node = Node::in_state(id, state.clone());
+            let good = matches!(
+                state,
+                ProvisionState::Enroll | ProvisionState::Manageable | ProvisionState::Available
+            );
+            assert_eq!(may_be_deleted("n1", Some(&node)).is_ok(), good, "{state}");
+        }
+        let mut node = Node::in_state(id, ProvisionState::Active);
+        node.instance_id = Some(uuid::Uuid::from_u128(5));
+        let refusal = may_be_deleted("n1", Some(&node)).unwrap_err();
+        assert!(refusal.message.contains("n1 is active and carries"), "{refusal}");
+        assert!(may_be_deleted("n1", None).is_ok());
+    }
+}

@@ -1,0 +1,318 @@
+//! Edges: the gate. No power-on reaches a BMC until the server's ports are seen where its state calls for.
+//!
+//! ```text
+//!   read the node from Ironic, now -> permitted_boot -> store the intent -> move every port -> read every port back
+//!       -> only then the agent -> BMC -> confirmed reading -> done
+//! ```
+//!
+//! No proof, no power: each arrow is passed only when the one before it succeeded; a refusal says which port, which
+//! network, and why. Nothing here waits without end: Ironic's client gives up after 60 s.
+
+use std::{sync::Arc, time::Duration};
+
+use protocol::{
+    boot::Boot,
+    command::Action,
+    id::{RackId, ServerId},
+    power::{PowerOffHow, PowerReading},
+};
+use tokio::time::{Instant, sleep};
+use tracing::warn;
+
+use crate::{
+    events::EventKind,
+    inventory::{Intent, Inventory, InventoryError, Server},
+    lifecycle::{Node, permitted_boot},
+    mover::{MoveError, Mover, describe_wanted},
+    port::{AgentError, Agents, PermittedBoot, PowerRequest, Provisioner, Refusal, RefusalKind},
+    reconcile::{ServerLocks, Wake},
+};
+
+/// Longest time in which the gate waits for proof before it refuses.
+pub const GATE_WAIT_MAX: Duration = Duration::from_secs(40);
+/// Longest time from a power request to its answer.
+pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(55);
+/// First pause after a port that could not be moved; it doubles.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause.
+const RETRY_MAX: Duration = Duration::from_secs(4);
+
+/// Whether a rack's agent is connected.
+pub trait Presence: Send + Sync {
+    /// None: it is here; else since when and why not, for a person.
+    fn away(&self, rack: &RackId) -> Option<String>;
+}
+
+/// The gate.
+pub struct Gate {
+    inventory: Inventory,
+    provisioner: Arc<dyn Provisioner>,
+    agents: Arc<dyn Agents>,
+    presence: Arc<dyn Presence>,
+    mover: Mover,
+    locks: ServerLocks,
+    wake: Wake,
+    wait_max: Duration,
+}
+
+/// What a gate is made of.
+pub struct Parts {
+    /// The inventory.
+    pub inventory: Inventory,
+    /// Ironic.
+    pub provisioner: Arc<dyn Provisioner>,
+    /// The agents.
+    pub agents: Arc<dyn Agents>,
+    /// Which of them are here.
+    pub presence: Arc<dyn Presence>,
+    /// Moves ports.
+    pub mover: Mover,
+    /// One hand per server.
+    pub locks: ServerLocks,
+    /// Wakes reconciliation.
+    pub wake: Wake,
+    /// Longest wait for proof: [`GATE_WAIT_MAX`] outside tests.
+    pub wait_max: Duration,
+}
+
+impl Gate {
+    /// A gate.
+    pub fn new(parts: Parts) -> Self {
+        let Parts { inventory, provisioner, agents, presence, mover, locks, wake, wait_max } = parts;
+        Self { inventory, provisioner, agents, presence, mover, locks, wake, wait_max }
+    }
+
+    /// Does what is asked of a server's power, or says why not. The reason of a refusal stays on the server.
+    pub async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal> {
+        let began = Instant::now();
+        let done = match request {
+            PowerRequest::Off(how) => self.off(id, how, began).await,
+            PowerRequest::On => self.on(id, Start::PowerOn, began).await,
+            PowerRequest::Restart => self.on(id, Start::Restart, began).await,
+        };
+        if let Err(refusal) = &done {
+            self.note_refusal(id, refusal).await;
+        }
+        self.wake.wake(id);
+        self.wake.poll_ironic();
+        done
+    }
+
+    async fn note_refusal(&self, id: ServerId, refusal: &Refusal) {
+        if refusal.kind == RefusalKind::UnknownServer {
+            return;
+        }
+        if let Err(error) = self.inventory.set_reason(id, Some(&refusal.message)).await {
+            warn!(server = %id, error = %error, "refusal not stored");
+        }
+        self.inventory.record(id, EventKind::Refused, refusal.message.clone()).await;
+    }
+
+    /// Off needs no proof: a server without power is on nobody's network for long.
+    async fn off(&self, id: ServerId, how: PowerOffHow, began: Instant) -> Result<(), Refusal> {
+        let server = self.server(id).await?;
+        self.run(&server, Action::PowerOff { how }, began).await
+    }
+
+    async fn on(&self, id: ServerId, start: Start, began: Instant) -> Result<(), Refusal> {
+        let deadline = began + self.wait_max;
+        let lock = tokio::time::timeout_at(deadline, self.locks.lock(id)).await;
+        let _lock = lock.map_err(|_| {
+            refuse(
+                RefusalKind::Gate,
+                format!("server {id} is busy with another change; try again in a moment"),
+            )
+        })?;
+        let server = self.server(id).await?;
+        if let Some(away) = self.presence.away(&server.rack) {
+            let message = format!("{} is not switched on: {away}", server.name);
+            return Err(refuse(RefusalKind::AgentAway, message));
+        }
+        let permitted = self.permit(&server).await?;
+        // Stored before anything is done for it: from here on a crash is seen as a power-on under way.
+        let intent = Intent { permitted: permitted.clone(), since_us: self.inventory.clock().now_us() };
+        self.inventory.set_intent(id, Some(&intent)).await.map_err(|error| inventory_failed(&error))?;
+        match self.pass(&server, &permitted, deadline).await {
+            Ok(()) => {}
+            Err(refusal) => {
+                self.clear_intent(id).await;
+                return Err(refusal);
+            }
+        }
+        let action = match start {
+            Start::PowerOn => Action::PowerOn { boot: permitted.boot.clone() },
+            Start::Restart => Action::Reset { boot: permitted.boot.clone() },
+        };
+        let text = format!("{} for {}", describe_boot(&permitted.boot), describe_wanted(&permitted.network));
+        self.inventory.record(id, EventKind::Permitted, text).await;
+        let done = self.run(&server, action, began).await;
+        match &done {
+            // Not known whether the command still arrives: the intent ends with its outcome, or by age.
+            Err(Refusal { kind: RefusalKind::AgentAway, .. }) => {}
+            Ok(()) | Err(_) => self.clear_intent(id).await,
+        }
+        if done.is_ok()
+            && let Err(error) = self.inventory.set_reason(id, None).await
+        {
+            warn!(server = %id, error = %error, "reason not cleared");
+        }
+        done
+    }
+
+    /// From the permit to the proof.
+    async fn pass(
+        &self,
+        server: &Server,
+        permitted: &PermittedBoot,
+        deadline: Instant,
+    ) -> Result<(), Refusal> {
+        let waited = self.prove(server, permitted, deadline).await?;
+        // Time went by: what was called for may be called off.
+        if waited && self.permit(server).await? != *permitted {
+            let message =
+                format!("{} is not switched on: its state changed while its ports were moved", server.name);
+            return Err(refuse(RefusalKind::State, message));
+        }
+        let boot = match &permitted.boot {
+            Boot::Disk => None,
+            Boot::Network(plan) => Some(plan),
+        };
+        self.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))
+    }
+
+    /// Reads the node from Ironic, now, and asks what a power-on of it may boot.
+    async fn permit(&self, server: &Server) -> Result<PermittedBoot, Refusal> {
+        let node = self.read_node(server).await?;
+        let stored = self.inventory.set_node(server.id, Some(&node)).await;
+        stored.map_err(|error| inventory_failed(&error))?;
+        let tenant = self.inventory.tenant_port(server, node.instance_id).await;
+        let tenant = tenant.map_err(|error| inventory_failed(&error))?;
+        // Read again: reports may have arrived since.
+        let server = self.server(server.id).await?;
+        permitted_boot(&server.name, &node, &server.power_facts(true), server.ports_given, tenant)
+    }
+
+    async fn read_node(&self, server: &Server) -> Result<Node, Refusal> {
+        let node = self.provisioner.get_node(server.id).await.map_err(|error| {
+            refuse(
+                RefusalKind::State,
+                format!("{} is not switched on: its state is not known: {error}", server.name),
+            )
+        })?;
+        node.ok_or_else(|| {
+            refuse(
+                RefusalKind::State,
+                format!("{} is not switched on: Ironic has no node of it", server.name),
+            )
+        })
+    }
+
+    /// Moves and reads back until every port is seen where it belongs. Says whether it had to wait.
+    async fn prove(
+        &self,
+        server: &Server,
+        permitted: &PermittedBoot,
+        deadline: Instant,
+    ) -> Result<bool, Refusal> {
+        let mut pause = RETRY_FIRST;
+        let mut waited = false;
+        loop {
+            let attempt = async {
+                self.mover.ensure(server, permitted.network).await?;
+                self.mover.prove(server, permitted.network).await
+            };
+            let error = match tokio::time::timeout_at(deadline, attempt).await {
+                Ok(Ok(())) => {
+                    if waited {
+                        self.set_waiting(server.id, None).await;
+                    }
+                    return Ok(waited);
+                }
+                Ok(Err(error)) => error.to_string_and_repeat(),
+                Err(_) => (format!("Contrail did not answer within {} s", self.wait_max.as_secs()), false),
+            };
+            let (reason, may_repeat) = error;
+            if !may_repeat || Instant::now() + pause >= deadline {
+                self.set_waiting(server.id, None).await;
+                let message = format!("{} is not switched on: {reason}", server.name);
+                return Err(refuse(RefusalKind::Gate, message));
+            }
+            waited = true;
+            self.set_waiting(server.id, Some(&format!("power-on waits: {reason}"))).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+
+    async fn run(&self, server: &Server, action: Action, began: Instant) -> Result<(), Refusal> {
+        let left = ANSWER_WAIT_MAX.saturating_sub(began.elapsed());
+        let run = self.agents.run(&server.rack, server.id, action);
+        match tokio::time::timeout(left, run).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(error @ AgentError::Away { .. })) => {
+                Err(refuse(RefusalKind::AgentAway, format!("{}: {error}", server.name)))
+            }
+            Ok(Err(AgentError::Failed(failure))) => {
+                Err(refuse(RefusalKind::Hardware, format!("{}: {failure}", server.name)))
+            }
+            Err(_) => {
+                let message =
+                    format!("{}: the agent of rack {} has not finished in time", server.name, server.rack);
+                Err(refuse(RefusalKind::AgentAway, message))
+            }
+        }
+    }
+
+    async fn server(&self, id: ServerId) -> Result<Server, Refusal> {
+        let server = self.inventory.server(id).await.map_err(|error| inventory_failed(&error))?;
+        server.ok_or_else(|| refuse(RefusalKind::UnknownServer, format!("there is no server {id}")))
+    }
+
+    async fn clear_intent(&self, id: ServerId) {
+        if let Err(error) = self.inventory.set_intent(id, None).await {
+            warn!(server = %id, error = %error, "intent not cleared");
+        }
+    }
+
+    async fn set_waiting(&self, id: ServerId, waiting: Option<&str>) {
+        if let Err(error) = self.inventory.set_waiting(id, waiting).await {
+            warn!(server = %id, error = %error, "wait not stored");
+        }
+        if let Some(text) = waiting {
+            self.inventory.record(id, EventKind::Waiting, text).await;
+        }
+    }
+}
+
+/// The two ways to make a server run.
+#[derive(Clone, Copy)]
+enum Start {
+    PowerOn,
+    Restart,
+}
+
+impl MoveError {
+    fn to_string_and_repeat(&self) -> (String, bool) {
+        (self.to_string(), self.is_worth_repeating())
+    }
+}
+
+fn refuse(kind: RefusalKind, message: String) -> Refusal {
+    Refusal { kind, message }
+}
+
+fn inventory_failed(error: &InventoryError) -> Refusal {
+    refuse(RefusalKind::State, format!("nothing is switched on while the inventory does not answer: {error}"))
+}
+
+fn describe_boot(boot: &Boot) -> String {
+    match boot {
+        Boot::Disk => "power-on to its disk".to_owned(),
+        Boot::Network(plan) => format!("power-on to the ramdisk ({:?})", plan.purpose).to_lowercase(),
+    }
+}
+
+/// The reading that is shown while a rack's agent is away: nobody knows, which is not "off".
+pub fn unknown_while_away(away: String) -> PowerReading {
+    PowerReading::Unreachable { reason: away }
+}

@@ -1,0 +1,210 @@
+//! Edges: the running coordinator: opens what is needed, listens, and stops cleanly.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use protocol::secret::Secret;
+use tokio::{net::TcpListener, signal::unix};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{info, warn};
+
+use crate::{
+    adapter::{GlanceImages, IronicProvisioner, StoredSessions},
+    agents::{self, AgentHub, RamdiskSignal},
+    clock::SystemClock,
+    config::Config,
+    contrail::{Contrail, Tokens},
+    core::{Core, Outside},
+    facade,
+    inventory::{Inventory, Ramdisk},
+    openstack::{Credentials, Scope, Session, glance::Glance, ironic::Ironic, session::http_client},
+    pki::{Authority, Clients, tls},
+    port::{FabricError, Hardware},
+    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
+    redfish::RedfishFacade,
+    secret::Sealer,
+};
+
+/// Runs until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    stop_on_signal(stop.clone())?;
+    start(config, stop).await
+}
+
+/// Sessions towards OpenStack: one for the whole system, one in our project.
+struct OpenStack {
+    system: Session,
+    project: Session,
+}
+
+fn openstack(config: &Config) -> anyhow::Result<OpenStack> {
+    let given = &config.openstack;
+    let http = http_client(given.ca_file.as_deref())?;
+    let credentials = |scope| Credentials {
+        auth_url: given.auth_url.clone(),
+        username: given.username.clone(),
+        user_domain: given.user_domain.clone(),
+        password: given.password.clone().unwrap_or_else(|| Secret::new("")),
+        scope,
+        region: given.region.clone(),
+        interface: given.interface.clone(),
+    };
+    let project = Scope::Project { name: given.project.clone(), domain: given.project_domain.clone() };
+    Ok(OpenStack {
+        system: Session::new(http.clone(), credentials(Scope::System)),
+        project: Session::new(http, credentials(project)),
+    })
+}
+
+/// Runs until told to stop.
+pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
+    std::fs::create_dir_all(&config.state_dir)
+        .with_context(|| format!("cannot make the state directory {}", config.state_dir.display()))?;
+    let authority = Authority::open_or_create(&config.pki_dir())?;
+    let issued = authority.server_certificate(&config.tls.names)?;
+    let sealer = Sealer::open_or_create(&config.key_file())?;
+    let inventory = Inventory::open(&config.database(), sealer, Arc::new(SystemClock)).await?;
+    let openstack = openstack(&config)?;
+    let ironic = Ironic::new(openstack.system.clone());
+    let glance = Glance::new(openstack.project.clone());
+    let tokens: Option<Arc<dyn Tokens>> = config
+        .contrail
+        .keystone
+        .then(|| Arc::new(KeystoneTokens(openstack.project.clone())) as Arc<dyn Tokens>);
+    let contrail = Arc::new(Contrail::new(config.contrail.client(), tokens)?);
+    let ca_file = config.facade.ca_file.clone();
+    let ca_file = ca_file.unwrap_or_else(|| authority.certificate_path().display().to_string());
+    let provisioner =
+        Arc::new(IronicProvisioner { ironic: ironic.clone(), facade_url: config.facade_url(), ca_file });
+    let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail };
+    let core = Core::new(config, inventory, outside);
+
+    let listen = &core.config.listen;
+    let bind = |address| async move {
+        TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
+    };
+    let (facades, agents_listener) = (bind(listen.facade).await?, bind(listen.agents).await?);
+    let anonymous = tls(&authority, &issued, Clients::Anonymous)?;
+    let certified = tls(&authority, &issued, Clients::Certified)?;
+
+    let hardware: Arc<dyn Hardware> = core.clone();
+    let ramdisks = RamdiskApi::new(
+        Arc::clone(&hardware),
+        Arc::new(ironic),
+        Arc::new(glance.clone()),
+        Arc::new(StoredSessions(core.inventory.clone())),
+        RamdiskApiConfig {
+            url: core.config.facade_url(),
+            ca_pem: authority.certificate_pem().to_owned(),
+            full_erase: core.config.site.full_erase,
+        },
+    );
+    let routes = facade::router(&RedfishFacade::new(hardware), &ramdisks);
+
+    let tasks = TaskTracker::new();
+    tasks.spawn(hand_ramdisks_over(
+        Arc::clone(&core.agents),
+        core.inventory.clone(),
+        ramdisks.clone(),
+        stop.clone(),
+    ));
+    tasks.spawn(Arc::clone(&core.reconcile).run(stop.clone()));
+    let (facade_tls, facade_stop) = (anonymous.clone(), stop.clone());
+    tasks.spawn(async move {
+        if let Err(error) = facade::serve(facades, facade_tls, routes, facade_stop).await {
+            warn!(error = %error, "facades ended");
+        }
+    });
+    let images = Arc::new(GlanceImages(glance));
+    tasks.spawn(agents::serve(agents_listener, certified, Arc::clone(&core.agents), images, stop.clone()));
+    info!(facade = %listen.facade, agents = %listen.agents, "coordinator runs");
+    stop.cancelled().await;
+    info!("coordinator stops");
+    ramdisks.shutdown().await;
+    tasks.close();
+    tasks.wait().await;
+    core.inventory.close().await;
+    Ok(())
+}
+
+fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
+    let mut term = unix::signal(unix::SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut int = unix::signal(unix::SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+        stop.cancel();
+    });
+    Ok(())
+}
+
+/// Hands every ramdisk to the facade that shows it to Ironic: those that run already, then those that come.
+async fn hand_ramdisks_over(
+    agents: Arc<AgentHub>,
+    inventory: Inventory,
+    ramdisks: RamdiskApi,
+    stop: CancellationToken,
+) {
+    let mut signals = agents.ramdisk_signals();
+    hand_over_running(&inventory, &ramdisks).await;
+    loop {
+        let signal = tokio::select! {
+            () = stop.cancelled() => return,
+            signal = signals.recv() => signal,
+        };
+        match signal {
+            Ok(RamdiskSignal::Ready(ramdisk)) => hand_over(&inventory, &ramdisks, ramdisk).await,
+            Ok(RamdiskSignal::Gone { server, session }) => ramdisks.ramdisk_gone(server, session),
+            // Some were missed: the inventory knows which run.
+            Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
+                hand_over_running(&inventory, &ramdisks).await;
+            }
+            Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+async fn hand_over_running(inventory: &Inventory, ramdisks: &RamdiskApi) {
+    match inventory.running_ramdisks().await {
+        Ok(running) => {
+            for ramdisk in running {
+                hand_over(inventory, ramdisks, ramdisk).await;
+            }
+        }
+        Err(error) => warn!(error = %error, "running ramdisks not read"),
+    }
+}
+
+async fn hand_over(inventory: &Inventory, ramdisks: &RamdiskApi, ramdisk: Ramdisk) {
+    match inventory.server(ramdisk.server).await {
+        Ok(Some(server)) => {
+            let hardware = server.hardware.unwrap_or_default();
+            ramdisks.ramdisk_ready(
+                ramdisk.server,
+                ramdisk.session,
+                ramdisk.purpose,
+                ramdisk.network,
+                hardware,
+            );
+        }
+        Ok(None) => {}
+        Err(error) => warn!(server = %ramdisk.server, error = %error, "ramdisk not handed over"),
+    }
+}
+
+/// Our own Keystone token, for a VNC API that wants one.
+struct KeystoneTokens(Session);
+
+#[async_trait::async_trait]
+impl Tokens for KeystoneTokens {
+    async fn token(&self, _rejected: Option<&Secret>) -> Result<Secret, FabricError> {
+        let issued = self.0.issued().await;
+        issued.map(|issued| issued.token.clone()).map_err(|error| FabricError::Unavailable {
+            url: "Keystone".to_owned(),
+            reason: error.to_string(),
+        })
+    }
+}
