@@ -3,11 +3,15 @@
 
 pub mod bmc;
 pub mod boot;
+pub mod config;
 pub mod image;
 pub mod journal;
 pub mod poll;
 pub mod rack;
 pub mod ramdisk;
 pub mod results;
+pub mod run;
 pub mod server;
+pub mod start;
 pub mod uplink;
+pub mod work;

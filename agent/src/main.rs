@@ -1,1 +1,95 @@
-fn main() {}
+//! Edges: the rack agent's command line.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use agent::{
+    config::{Config, ConfigError},
+    start::{self, StartError},
+    uplink::client::chain,
+};
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+/// The agent of one rack of BMS Manager.
+#[derive(Parser)]
+#[command(name = "bms-agent", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run until SIGTERM or SIGINT.
+    Run {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Check a configuration file, and that the files it names can be read.
+    CheckConfig {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Fault {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("cannot take signals")]
+    Signals(#[from] std::io::Error),
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Run { config } => run(config).await,
+        Command::CheckConfig { config } => check(config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("bms-agent: {}", chain(&fault));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[allow(clippy::print_stdout, reason = "this is a command line's answer")]
+fn check(path: PathBuf) -> Result<(), Fault> {
+    let config = Config::read(&path)?;
+    start::check(&config)?;
+    println!("{} is good", path.display());
+    Ok(())
+}
+
+async fn run(path: PathBuf) -> Result<(), Fault> {
+    let config = Config::read(&path)?;
+    start_log(config.log_json);
+    // One provider of cryptography for the whole process; an earlier one is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let stop = CancellationToken::new();
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let told = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping; commands under way get a moment to end");
+        told.cancel();
+    });
+    Ok(start::run(config, stop).await?)
+}
+
+fn start_log(json: bool) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { log.json().init() } else { log.with_ansi(false).init() }
+}

@@ -373,6 +373,9 @@ impl Rack {
                     self.finish(command.id, id, Err(failure));
                     continue;
                 }
+                // A connection that was refused stays refused; only a new one tries the password again.
+                let spec = server.spec.clone();
+                self.effects.push_back(Effect::Know(spec));
             }
             self.start(id, command);
         }

@@ -8,5 +8,5 @@
 //! that refuses our password is not asked again, because BMCs lock accounts.
 
 pub mod debounce;
-//pub mod driver;
+pub mod driver;
 pub mod schedule;

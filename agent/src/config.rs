@@ -1,0 +1,355 @@
+//! Values: the agent's configuration file, read and checked as a whole before anything starts.
+//!
+//! ```toml
+//! rack = "rack-1"                        # the name in our certificate
+//! state_dir = "/var/lib/bms-agent"       # spool, results, boot table, image cache
+//! poll_interval_ms = 2000                # how often each BMC is asked for the power
+//! ramdisk_port = 8444                    # TCP, on the address of each network below
+//! http_port = 80                         # TCP, for boot scripts, kernels and ramdisks
+//! log_json = false
+//!
+//! [coordinator]
+//! address = "coordinator.example:22022"
+//! server_name = "coordinator"            # the name in its certificate
+//! ca = "/etc/bms-agent/ca.pem"
+//! cert = "/etc/bms-agent/agent.pem"
+//! key = "/etc/bms-agent/agent.key"
+//!
+//! [networks.provisioning]
+//! interface = "prov0"
+//! address = "198.18.1.1"
+//! prefix = 24
+//! range = ["198.18.1.50", "198.18.1.200"]
+//!
+//! [networks.cleaning]
+//! interface = "clean0"
+//! address = "198.18.2.1"
+//! prefix = 24
+//! range = ["198.18.2.50", "198.18.2.200"]
+//!
+//! [boot]
+//! kernel = "/usr/share/bms-agent/vmlinuz"
+//! initrd = "/usr/share/bms-agent/initrd"
+//! snponly = "/usr/lib/ipxe/snponly.efi"
+//! undionly = "/usr/lib/ipxe/undionly.kpxe"
+//!
+//! [image_cache]
+//! size_mib = 20480
+//! ```
+
+use std::{
+    fmt, io,
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use protocol::{id::RackId, network::BootNetwork};
+use serde::Deserialize;
+
+/// Shortest poll interval: below it BMCs have no time for anything else.
+pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(200);
+/// Longest poll interval: beyond it "off" would be noticed too late to isolate anything.
+pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// The whole file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Our rack's name; our certificate must bear the same.
+    pub rack: RackId,
+    /// Directory for all that must survive a restart.
+    pub state_dir: PathBuf,
+    /// How often each BMC is asked for the power, in milliseconds.
+    #[serde(default = "default_poll_interval_ms")]
+    pub poll_interval_ms: u64,
+    /// TCP port for ramdisks, on each boot network.
+    #[serde(default = "default_ramdisk_port")]
+    pub ramdisk_port: u16,
+    /// TCP port for boot scripts, kernels and ramdisks, on each boot network.
+    #[serde(default = "default_http_port")]
+    pub http_port: u16,
+    /// Log lines as JSON.
+    #[serde(default)]
+    pub log_json: bool,
+    /// Where the coordinator is.
+    pub coordinator: Coordinator,
+    /// The two isolated networks.
+    pub networks: Networks,
+    /// What servers boot.
+    pub boot: BootFiles,
+    /// Images kept on disk.
+    #[serde(default)]
+    pub image_cache: ImageCache,
+}
+
+/// Where the coordinator is, and how both sides prove who they are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coordinator {
+    /// `HOST:PORT`.
+    pub address: String,
+    /// The name in its certificate.
+    pub server_name: String,
+    /// The authority that signed its certificate, PEM.
+    pub ca: PathBuf,
+    /// Our certificate, PEM.
+    pub cert: PathBuf,
+    /// Our key, PEM.
+    pub key: PathBuf,
+}
+
+/// The two isolated networks.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Networks {
+    /// Inspection, deployment, rescue.
+    pub provisioning: Network,
+    /// Cleaning.
+    pub cleaning: Network,
+}
+
+/// One isolated network.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Network {
+    /// Our interface on it.
+    pub interface: String,
+    /// Our address on it.
+    pub address: Ipv4Addr,
+    /// Length of its prefix.
+    pub prefix: u8,
+    /// First and last address that servers may get.
+    pub range: (Ipv4Addr, Ipv4Addr),
+}
+
+/// What servers boot.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BootFiles {
+    /// The ramdisk's kernel.
+    pub kernel: PathBuf,
+    /// The ramdisk.
+    pub initrd: PathBuf,
+    /// iPXE's `snponly.efi`.
+    pub snponly: PathBuf,
+    /// iPXE's `undionly.kpxe`.
+    pub undionly: PathBuf,
+}
+
+/// Images kept on disk.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImageCache {
+    /// Most space that they take, in MiB.
+    pub size_mib: u64,
+}
+
+impl Default for ImageCache {
+    fn default() -> Self {
+        Self { size_mib: 20 << 10 }
+    }
+}
+
+fn default_poll_interval_ms() -> u64 {
+    2000
+}
+
+fn default_ramdisk_port() -> u16 {
+    8444
+}
+
+fn default_http_port() -> u16 {
+    pxe::DEFAULT_HTTP_PORT
+}
+
+/// Why a configuration is not used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read the configuration file {path}")]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// It is not the TOML we expect; the message shows line and field.
+    #[error("the configuration file {path} is wrong")]
+    Syntax {
+        /// Which file.
+        path: PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// Fields whose values cannot be used, all of them.
+    #[error("the configuration file {path} is wrong:{}", List(.faults))]
+    Values {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        faults: Vec<Fault>,
+    },
+}
+
+/// A field whose value cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Which, such as `networks.cleaning.range`.
+    pub field: String,
+    /// What is wrong, and what to do.
+    pub why: String,
+}
+
+struct List<'a>(&'a [Fault]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|fault| write!(f, "\n  {} {}", fault.field, fault.why))
+    }
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        let config: Self = toml::from_str(&text)
+            .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
+        let faults = config.faults();
+        if faults.is_empty() { Ok(config) } else { Err(ConfigError::Values { path: path.to_owned(), faults }) }
+    }
+
+    /// The poll interval.
+    pub fn poll_interval(&self) -> Duration {
+        Duration::from_millis(self.poll_interval_ms)
+    }
+
+    /// Both networks with the part that each plays.
+    pub fn each_network(&self) -> [(BootNetwork, &Network); 2] {
+        [
+            (BootNetwork::Provisioning, &self.networks.provisioning),
+            (BootNetwork::Cleaning, &self.networks.cleaning),
+        ]
+    }
+
+    /// Everything that is wrong with the values.
+    fn faults(&self) -> Vec<Fault> {
+        let mut faults = Vec::new();
+        let mut check = |good: bool, field: String, why: &dyn fmt::Display| {
+            if !good {
+                faults.push(Fault { field, why: why.to_string() });
+            }
+        };
+        let interval = self.poll_interval();
+        check(
+            (POLL_INTERVAL_MIN..=POLL_INTERVAL_MAX).contains(&interval),
+            "poll_interval_ms".into(),
+            &format_args!(
+                "is {}; choose {} to {}",
+                self.poll_interval_ms,
+                POLL_INTERVAL_MIN.as_millis(),
+                POLL_INTERVAL_MAX.as_millis()
+            ),
+        );
+        let port = self.coordinator.address.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        check(
+            port.is_some_and(|port| port != 0),
+            "coordinator.address".into(),
+            &format_args!("is {:?}; write HOST:PORT", self.coordinator.address),
+        );
+        check(
+            !self.coordinator.server_name.is_empty(),
+            "coordinator.server_name".into(),
+            &"is empty; write the name in the coordinator's certificate",
+        );
+        check(self.image_cache.size_mib > 0, "image_cache.size_mib".into(), &"is 0; no image would fit");
+        check(
+            self.ramdisk_port != self.http_port,
+            "ramdisk_port".into(),
+            &"is the http_port too; choose another",
+        );
+        for (network, settings) in self.each_network() {
+            let field = |name| format!("networks.{}.{name}", network.as_str());
+            let Network { interface, address, prefix, range: (first, last) } = settings;
+            check(
+                (1..=15).contains(&interface.len()),
+                field("interface"),
+                &format_args!("is {interface:?}; an interface's name has 1 to 15 characters"),
+            );
+            check(
+                (8..=30).contains(prefix),
+                field("prefix"),
+                &format_args!("is {prefix}; choose 8 to 30"),
+            );
+            let in_network = |other: &Ipv4Addr| {
+                let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
+                other.to_bits() & mask == address.to_bits() & mask
+            };
+            check(
+                first <= last && in_network(first) && in_network(last),
+                field("range"),
+                &format_args!("{first} to {last} must rise and lie in the network of {address}/{prefix}"),
+            );
+            check(
+                !(first..=last).contains(&address),
+                field("range"),
+                &format_args!("{first} to {last} holds the agent's own address {address}; leave it out"),
+            );
+        }
+        check(
+            self.networks.provisioning.interface != self.networks.cleaning.interface,
+            "networks.cleaning.interface".into(),
+            &"is that of the provisioning network; the two must be apart",
+        );
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The example at the top of this file.
+    fn example() -> String {
+        let source = include_str!("config.rs");
+        let lines = source.lines().skip_while(|line| *line != "//! ```toml").skip(1);
+        lines
+            .take_while(|line| *line != "//! ```")
+            .map(|line| line.trim_start_matches("//!").trim_start().to_owned() + "\n")
+            .collect()
+    }
+
+    fn check(text: &str, expected: &str) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("agent.toml");
+        std::fs::write(&path, text).unwrap();
+        let seen = match Config::read(&path) {
+            Ok(_) => "good".to_owned(),
+            Err(error) => crate::uplink::client::chain(&error),
+        };
+        assert!(seen.contains(expected), "{seen:?} lacks {expected:?}");
+    }
+
+    #[test]
+    fn the_documented_example_is_good() {
+        check(&example(), "good");
+    }
+
+    #[test]
+    fn a_wrong_field_is_named_with_its_remedy() {
+        let wrong = |from: &str, to: &str, expected: &str| {
+            let text = example().replace(from, to);
+            assert_ne!(text, example(), "{from}");
+            check(&text, expected);
+        };
+        wrong("rack = \"rack-1\"", "rack = \"a rack\"", "must have 1 to 63 of the characters");
+        wrong("2000", "3", "poll_interval_ms is 3; choose 200 to 60000");
+        wrong("example:22022", "example", "coordinator.address is \"coordinator.example\"; write HOST:PORT");
+        wrong("\"198.18.2.50\"", "\"198.18.3.50\"", "networks.cleaning.range 198.18.3.50 to 198.18.2.200 must rise");
+        wrong("\"198.18.1.50\"", "\"198.18.1.1\"", "networks.provisioning.range 198.18.1.1 to 198.18.1.200 holds");
+        wrong("clean0", "prov0", "networks.cleaning.interface is that of the provisioning network");
+        wrong("kernel =", "kernle =", "kernle");
+        wrong("log_json = false", "colour = true", "colour");
+    }
+}

@@ -1,0 +1,59 @@
+//! Edges: asking a BMC for the power.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::debounce::Sample;
+use crate::bmc::{Bmc, BmcError, Power};
+
+/// Longest wait for one reading, whatever the BMC's own patience.
+pub const READING_WAIT_MAX: Duration = Duration::from_secs(15);
+/// Pause between two readings while a change is awaited.
+pub const CONFIRM_PAUSE: Duration = Duration::from_millis(250);
+
+/// One reading, with its error if there is none.
+pub async fn read(bmc: &dyn Bmc) -> Result<Power, BmcError> {
+    match tokio::time::timeout(READING_WAIT_MAX, bmc.power_status()).await {
+        Ok(answer) => answer,
+        Err(_) => Err(BmcError::Unreachable {
+            address: "its address".to_owned(),
+            reason: format!("no reading within {} s", READING_WAIT_MAX.as_secs()),
+        }),
+    }
+}
+
+/// One reading as the debouncer takes it.
+pub async fn ask(bmc: &dyn Bmc) -> Sample {
+    sample(read(bmc).await)
+}
+
+/// What a reading, or its absence, says.
+pub fn sample(answer: Result<Power, BmcError>) -> Sample {
+    match answer {
+        Ok(Power::On) => Sample::On,
+        Ok(Power::Off) => Sample::Off,
+        Err(error @ BmcError::Credentials { .. }) => Sample::CredentialsRefused { reason: error.to_string() },
+        Err(
+            error @ (BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }),
+        ) => Sample::NoAnswer { reason: error.to_string() },
+    }
+}
+
+/// Reads until the power is as wanted, or the time is over. A BMC that is silent for a moment is asked on: some are
+/// while they switch. Returns the last answer.
+pub async fn await_power(bmc: &dyn Bmc, wanted: Power, within: Duration) -> Result<Power, BmcError> {
+    let until = Instant::now() + within;
+    loop {
+        let answer = read(bmc).await;
+        let settled = match &answer {
+            Ok(power) => *power == wanted,
+            Err(BmcError::Credentials { .. }) => true,
+            Err(BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }) => false,
+        };
+        if settled || Instant::now() >= until {
+            return answer;
+        }
+        tokio::time::sleep(CONFIRM_PAUSE).await;
+    }
+}

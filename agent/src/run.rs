@@ -1,0 +1,271 @@
+//! Edges: the loop around [`Rack`]: takes what happens, lets the rack decide, does what it says.
+//!
+//! One task owns the rack; BMCs and ramdisks are spoken to by tasks of their own, which report back as inputs. So a
+//! slow BMC delays nobody else, and the order of effects is the order in which they are done.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use protocol::{
+    boot::BootMode,
+    command::{Action, Command, Failure, FailureKind, Success},
+    id::{CommandId, ServerId},
+    spec::{BmcEndpoint, ServerSpec},
+};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bmc::Bmc,
+    boot::BootTable,
+    journal::Journal,
+    poll::driver,
+    rack::{Effect, Input, Rack},
+    ramdisk::Control,
+    results::{self, RESULTS_MAX},
+    uplink::client::{Seen, chain},
+    work,
+};
+
+/// Inputs that may wait for the loop.
+pub const INPUTS_MAX: usize = 4096;
+/// Most commands that are carried out on BMCs at the same time.
+pub const BMC_COMMANDS_AT_ONCE: usize = 64;
+/// How long commands under way get to end when the agent is stopped.
+pub const STOP_WAIT: Duration = Duration::from_secs(10);
+
+/// How BMCs are reached; a fake in tests.
+pub type Connect = Box<dyn Fn(&BmcEndpoint) -> Arc<dyn Bmc> + Send>;
+
+/// Everything the loop acts on.
+pub struct Runner {
+    /// The decisions.
+    pub rack: Rack,
+    /// How BMCs are reached.
+    pub connect: Connect,
+    /// Who may boot.
+    pub boot_table: Arc<BootTable>,
+    /// The booted ramdisks.
+    pub ramdisks: Control,
+    /// How commands ended, on disk.
+    pub results: Journal,
+    /// Towards the coordinator.
+    pub seen: mpsc::Sender<Seen>,
+    /// For those who report back; the other end is `inputs`.
+    pub back: mpsc::Sender<Input>,
+    /// What happens.
+    pub inputs: mpsc::Receiver<Input>,
+    /// When to stop.
+    pub stop: CancellationToken,
+}
+
+struct Loop {
+    rack: Rack,
+    connect: Connect,
+    boot_table: Arc<BootTable>,
+    ramdisks: Control,
+    results: Journal,
+    results_appended: usize,
+    seen: mpsc::Sender<Seen>,
+    back: mpsc::Sender<Input>,
+    servers: HashMap<ServerId, Reached>,
+    places: Arc<Semaphore>,
+    tasks: JoinSet<()>,
+}
+
+struct Reached {
+    bmc: Arc<dyn Bmc>,
+    boot_mode: BootMode,
+}
+
+impl Runner {
+    /// Runs until it is told to stop; commands under way then get [`STOP_WAIT`] to end.
+    pub async fn run(self) {
+        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop } = self;
+        let mut this = Loop {
+            rack,
+            connect,
+            boot_table,
+            ramdisks,
+            results,
+            results_appended: 0,
+            seen,
+            back,
+            servers: HashMap::new(),
+            places: Arc::new(Semaphore::new(BMC_COMMANDS_AT_ONCE)),
+            tasks: JoinSet::new(),
+        };
+        let mut stop_by: Option<tokio::time::Instant> = None;
+        loop {
+            let timer = this.rack.timeout().map(tokio::time::Instant::from_std);
+            let input = tokio::select! {
+                () = stop.cancelled(), if stop_by.is_none() => {
+                    stop_by = Some(tokio::time::Instant::now() + STOP_WAIT);
+                    Input::Stop
+                }
+                () = at(stop_by) => break,
+                input = inputs.recv() => match input {
+                    Some(input) => input,
+                    None => break,
+                },
+                () = at(timer) => Input::Timer,
+                Some(ended) = this.tasks.join_next() => {
+                    if let Err(error) = ended && error.is_panic() {
+                        tracing::error!(%error, "a task of the agent panicked");
+                    }
+                    continue;
+                }
+            };
+            this.take(input).await;
+            if stop_by.is_some() && this.rack.under_way().is_empty() {
+                break;
+            }
+        }
+        this.tasks.abort_all();
+        while let Ok(input) = inputs.try_recv() {
+            this.take(input).await;
+        }
+        for (server, command) in this.rack.under_way() {
+            let message = "the agent was stopped before the command ended".to_owned();
+            let outcome = Err(Failure { kind: FailureKind::Interrupted, message });
+            this.take(Input::Ended { server, command, outcome, sample: None }).await;
+        }
+        this.tasks.shutdown().await;
+    }
+}
+
+/// Waits for a moment; for ever without one.
+async fn at(moment: Option<tokio::time::Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+impl Loop {
+    async fn take(&mut self, input: Input) {
+        self.rack.handle(input, Instant::now());
+        while let Some(effect) = self.rack.poll_effect() {
+            self.perform(effect).await;
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Know(spec) => self.know(&spec),
+            Effect::Forget(server) => {
+                self.servers.remove(&server);
+                self.boot_table.forget(server);
+            }
+            Effect::Poll { server, number } => self.poll(server, number),
+            Effect::Work(command) => self.work(command),
+            Effect::Permit { server, plan } => {
+                // An earlier boot's ramdisk is none of this boot's.
+                self.ramdisks.revoke(server);
+                let token = self.ramdisks.issue(server, plan.clone());
+                tracing::info!(%server, network = plan.network.as_str(), purpose = ?plan.purpose, "network boot permitted");
+                self.boot_table.permit(server, plan, token);
+            }
+            Effect::Forbid(server) => {
+                self.boot_table.forbid(server);
+                self.ramdisks.revoke(server);
+            }
+            Effect::Remember(result) => self.remember(&results::encode(&result)),
+            Effect::Report { server, body } => {
+                if self.seen.send(Seen { server, body }).await.is_err() {
+                    tracing::error!(%server, "the uplink is gone, a report is lost");
+                }
+            }
+        }
+    }
+
+    fn know(&mut self, spec: &ServerSpec) {
+        tracing::info!(server = %spec.id, name = spec.name, bmc = spec.bmc.address, "looking after server");
+        let bmc = (self.connect)(&spec.bmc);
+        self.servers.insert(spec.id, Reached { bmc, boot_mode: spec.boot_mode });
+        self.boot_table.know(spec);
+    }
+
+    fn poll(&mut self, server: ServerId, number: u64) {
+        let Some(bmc) = self.servers.get(&server).map(|reached| Arc::clone(&reached.bmc)) else { return };
+        let back = self.back.clone();
+        self.tasks.spawn(async move {
+            let sample = driver::ask(&*bmc).await;
+            let _ = back.send(Input::Answered { server, number, sample }).await;
+        });
+    }
+
+    fn work(&mut self, command: Command) {
+        let Command { id, server, action } = command;
+        tracing::info!(command = %id, %server, action = name(&action), "command begins");
+        let back = self.back.clone();
+        if let Action::RunStep { session, step } = action {
+            let (ramdisks, progress) = (self.ramdisks.clone(), self.back.clone());
+            self.tasks.spawn(async move {
+                let on_progress = move |done| {
+                    // A lost one does no harm: the next one says more.
+                    let _ = progress.try_send(Input::Progress { server, command: id, progress: done });
+                };
+                let outcome = ramdisks.run_step(session, step, on_progress).await.map(Success::Step);
+                send_ended(&back, server, id, outcome, None).await;
+            });
+            return;
+        }
+        let Some(reached) = self.servers.get(&server) else { return };
+        let (bmc, boot_mode, places) = (Arc::clone(&reached.bmc), reached.boot_mode, Arc::clone(&self.places));
+        self.tasks.spawn(async move {
+            let _place = places.acquire().await;
+            let (outcome, sample) = work::carry_out(&*bmc, boot_mode, &action).await;
+            send_ended(&back, server, id, outcome, sample).await;
+        });
+    }
+
+    /// Without the disk a result is still in memory; only a restart would let a repeated command be done again.
+    fn remember(&mut self, record: &[u8]) {
+        let kept = if self.results_appended >= RESULTS_MAX {
+            self.results_appended = 0;
+            let records: Vec<_> = self.rack.results().iter().map(results::encode).collect();
+            self.results.rewrite(records.iter().map(Vec::as_slice))
+        } else {
+            self.results_appended += 1;
+            self.results.append(record)
+        };
+        if let Err(error) = kept {
+            tracing::error!(error = %chain(&error), "a command's result could not be kept on disk");
+        }
+    }
+}
+
+async fn send_ended(
+    back: &mpsc::Sender<Input>,
+    server: ServerId,
+    command: CommandId,
+    outcome: Result<Success, Failure>,
+    sample: Option<crate::poll::debounce::Sample>,
+) {
+    match &outcome {
+        Ok(_) => tracing::info!(%command, %server, "command done"),
+        Err(failure) => {
+            tracing::warn!(%command, %server, kind = ?failure.kind, reason = failure.message, "command failed");
+        }
+    }
+    let _ = back.send(Input::Ended { server, command, outcome, sample }).await;
+}
+
+/// The action's name for the log; what is in it may be long, or secret.
+fn name(action: &Action) -> &'static str {
+    match action {
+        Action::PowerOn { .. } => "power on",
+        Action::PowerOff { .. } => "power off",
+        Action::Reset { .. } => "reset",
+        Action::ReadIdentity => "read identity",
+        Action::EndBoot => "end boot",
+        Action::RunStep { .. } => "run step",
+    }
+}

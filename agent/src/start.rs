@@ -1,0 +1,231 @@
+//! Edges: puts the agent together from its configuration, runs it, and takes it apart in the right order.
+
+use std::{
+    collections::HashMap,
+    fs::{self, File, OpenOptions},
+    io,
+    net::SocketAddr,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use nix::fcntl::{Flock, FlockArg};
+use protocol::id::AgentBootId;
+use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    bmc,
+    boot::{BootTable, BootTableError, RamdiskEntry},
+    config::Config,
+    image::{Cache, CacheError},
+    journal::{Journal, JournalError},
+    rack::{Input, Rack},
+    ramdisk::{Control, ControlConfig, ControlError, Event},
+    results::{self, Results},
+    run::{INPUTS_MAX, Runner},
+    uplink::{
+        client::{Request, Seen, Uplink, UplinkConfig},
+        images::CoordinatorImages,
+        spool::{Spool, SpoolError},
+    },
+};
+
+/// Reports that wait for the spool, and events that wait for the loop.
+const CHANNEL_MAX: usize = 1024;
+
+/// Why the agent cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The state directory.
+    #[error("cannot {operation} {path}; check the owner and mode of the state_dir")]
+    State {
+        /// What was tried.
+        operation: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Two agents would give one number twice.
+    #[error("another agent runs with the state directory {path}; stop it first")]
+    Running {
+        /// Which directory.
+        path: PathBuf,
+    },
+    /// A kernel or loader is missing.
+    #[error("the [boot] section names a file that cannot be used")]
+    BootFiles(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The results of earlier commands.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The reports.
+    #[error(transparent)]
+    Spool(#[from] SpoolError),
+    /// The images.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+    /// The ramdisks' port.
+    #[error(transparent)]
+    Ramdisks(#[from] ControlError),
+    /// The boots under way.
+    #[error(transparent)]
+    BootTable(#[from] BootTableError),
+    /// DHCP, TFTP or HTTP.
+    #[error(transparent)]
+    Network(#[from] pxe::StartError),
+}
+
+/// Reads what can be read without disturbing a running agent.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    boot_files(config)?;
+    for path in [&config.coordinator.ca, &config.coordinator.cert, &config.coordinator.key] {
+        fs::read(path).map_err(|source| StartError::State { operation: "read", path: path.clone(), source })?;
+    }
+    Ok(())
+}
+
+/// Runs until `stop` is cancelled.
+pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartError> {
+    let state = &config.state_dir;
+    let _lock = lock(state)?;
+    let files = boot_files(&config)?;
+    let (journal, records) = Journal::open(&state.join("results"))?;
+    let mut results = Results::default();
+    records.iter().filter_map(|record| results::decode(record)).for_each(|result| results.insert(result));
+    let spool = Spool::open(&state.join("spool"))?;
+
+    let uplink_config = Arc::new(UplinkConfig {
+        coordinator: config.coordinator.address.clone(),
+        server_name: config.coordinator.server_name.clone(),
+        ca: config.coordinator.ca.clone(),
+        cert: config.coordinator.cert.clone(),
+        key: config.coordinator.key.clone(),
+        rack: config.rack.clone(),
+    });
+    let upstream = Arc::new(CoordinatorImages::new(Arc::clone(&uplink_config)));
+    let cache_bytes = config.image_cache.size_mib.saturating_mul(1 << 20);
+    let images = Arc::new(Cache::open(state.join("images"), cache_bytes, upstream)?);
+
+    let (back, inputs) = mpsc::channel(INPUTS_MAX);
+    let (ramdisk_events, ramdisk_events_rx) = mpsc::channel(CHANNEL_MAX);
+    let listeners = config
+        .each_network()
+        .map(|(network, settings)| (network, SocketAddr::from((settings.address, config.ramdisk_port))));
+    let control_config = ControlConfig { listeners: listeners.to_vec() };
+    let ramdisks = Control::start(control_config, images, ramdisk_events).await?;
+    forward(ramdisk_events_rx, back.clone(), ramdisk_input);
+
+    let entry = RamdiskEntry {
+        addresses: HashMap::from(listeners),
+        fingerprint: ramdisks.fingerprint().to_owned(),
+    };
+    let issue = |server, plan| ramdisks.issue(server, plan);
+    let boot_table = Arc::new(BootTable::open(&state.join("boots.json"), entry, back.clone(), issue)?);
+
+    let (boot_events, boot_events_rx) = mpsc::channel(CHANNEL_MAX);
+    forward(boot_events_rx, back.clone(), |event: BootEvent| Input::Boot(event.progress));
+    let mut services = Vec::new();
+    for (network, settings) in config.each_network() {
+        let service = ServiceConfig {
+            network,
+            interface: settings.interface.clone(),
+            address: settings.address,
+            prefix_len: settings.prefix,
+            range: settings.range,
+            files: files.clone(),
+            http_port: config.http_port,
+        };
+        services.push(Service::start(service, boot_table.clone(), boot_events.clone())?);
+    }
+
+    let (seen, seen_rx) = mpsc::channel::<Seen>(CHANNEL_MAX);
+    let (requests, requests_rx) = mpsc::channel(CHANNEL_MAX);
+    forward(requests_rx, back.clone(), |request| match request {
+        Request::Declare(declaration) => Input::Declare(declaration),
+        Request::Command(command) => Input::Command(command),
+    });
+    let boot_id = AgentBootId::random();
+    // The uplink ends when the rack has said its last word.
+    let uplink =
+        Uplink::new(uplink_config, boot_id, spool, seen_rx, requests, CancellationToken::new()).run();
+    let uplink = tokio::spawn(uplink);
+    tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
+
+    let runner = Runner {
+        rack: Rack::new(config.poll_interval(), rand::random(), results),
+        connect: Box::new(|endpoint| Arc::from(bmc::connect(endpoint))),
+        boot_table,
+        ramdisks: ramdisks.clone(),
+        results: journal,
+        seen,
+        back,
+        inputs,
+        stop,
+    };
+    runner.run().await;
+    for service in services {
+        service.stop().await;
+    }
+    ramdisks.stop().await;
+    if let Err(error) = uplink.await {
+        tracing::error!(%error, "the uplink ended badly");
+    }
+    tracing::info!("agent ends");
+    Ok(())
+}
+
+fn boot_files(config: &Config) -> Result<BootFiles, StartError> {
+    let paths = BootFilePaths {
+        kernel: config.boot.kernel.clone(),
+        initrd: config.boot.initrd.clone(),
+        snponly: config.boot.snponly.clone(),
+        undionly: config.boot.undionly.clone(),
+    };
+    BootFiles::read(&paths).map_err(|error| StartError::BootFiles(Box::new(error)))
+}
+
+/// Makes the state directory and takes it for this process alone.
+fn lock(state: &Path) -> Result<Flock<File>, StartError> {
+    let fail = |operation, path: &Path| {
+        let path = path.to_owned();
+        move |source| StartError::State { operation, path, source }
+    };
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(fail("create", state))?;
+    let path = state.join("lock");
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&path)
+        .map_err(fail("open", &path))?;
+    Flock::lock(file, FlockArg::LockExclusiveNonblock)
+        .map_err(|(_, _)| StartError::Running { path: state.to_owned() })
+}
+
+fn ramdisk_input(event: Event) -> Input {
+    match event {
+        Event::Ready { server, session, plan, hardware } => {
+            Input::RamdiskReady { server, session, plan, hardware }
+        }
+        Event::Gone { server, session, reason } => Input::RamdiskGone { server, session, reason },
+    }
+}
+
+/// Passes everything on as inputs, until either end is gone.
+fn forward<T: Send + 'static>(
+    mut from: mpsc::Receiver<T>,
+    to: mpsc::Sender<Input>,
+    input: impl Fn(T) -> Input + Send + 'static,
+) {
+    tokio::spawn(async move {
+        while let Some(event) = from.recv().await {
+            if to.send(input(event)).await.is_err() {
+                return;
+            }
+        }
+    });
+}
