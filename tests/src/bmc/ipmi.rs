@@ -1,0 +1,277 @@
+//! Edges: a virtual IPMI BMC: the machine of `protocol::ipmi::bmc` on a UDP socket, its chassis requests carried out.
+
+use std::{
+    net::{SocketAddr, UdpSocket as StdUdpSocket},
+    sync::{Arc, Mutex},
+    time::Instant,
+};
+
+use anyhow::Context;
+use protocol::{
+    boot::{BootDevice, BootMode, Persistence},
+    ipmi::{
+        CipherSuite, PACKET_BYTES_MAX, Privilege,
+        app::DeviceId,
+        bmc::{Bmc, BmcConfig, BmcStats, Datagram, Token},
+        chassis::{BootFlagDevice, BootFlags, BootOption, ChassisControl, ChassisStatus},
+        command::{Request, Response},
+        message::CompletionCode,
+    },
+};
+use tokio::{
+    net::UdpSocket,
+    sync::mpsc,
+    task::{AbortHandle, JoinSet},
+};
+use tracing::{debug, warn};
+
+use super::{
+    Credentials, FaultSwitch, Faults,
+    chassis::{BootSetting, Chassis},
+};
+
+/// Chassis requests at work at a time.
+const AT_WORK_MAX: usize = 64;
+
+/// A running virtual BMC; it ends when this is dropped.
+#[derive(Debug)]
+pub struct IpmiBmc {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// How it misbehaves.
+    pub faults: FaultSwitch,
+    bmc: SharedBmc,
+    task: AbortHandle,
+}
+
+impl IpmiBmc {
+    /// What came in so far.
+    pub fn stats(&self) -> BmcStats {
+        self.bmc.with(|bmc| bmc.stats())
+    }
+
+    /// Forget every session, as a BMC does that restarts.
+    pub fn forget_sessions(&self) {
+        self.bmc.with(Bmc::forget_sessions);
+    }
+}
+
+impl Drop for IpmiBmc {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Clone)]
+struct SharedBmc(Arc<Mutex<Bmc>>);
+
+impl std::fmt::Debug for SharedBmc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Bmc")
+    }
+}
+
+impl SharedBmc {
+    fn with<T>(&self, act: impl FnOnce(&mut Bmc) -> T) -> T {
+        act(&mut self.0.lock().expect("no holder panics"))
+    }
+}
+
+/// Serves on an address, with both cipher suites; port 0 takes a free one.
+pub fn serve(
+    addr: SocketAddr,
+    credentials: Credentials,
+    chassis: Arc<dyn Chassis>,
+) -> anyhow::Result<IpmiBmc> {
+    let socket = StdUdpSocket::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
+    serve_on(socket, credentials, &CipherSuite::ALL, chassis)
+}
+
+/// Serves on a socket that was made elsewhere, such as in a network namespace, with these suites.
+pub fn serve_on(
+    socket: StdUdpSocket,
+    credentials: Credentials,
+    suites: &[CipherSuite],
+    chassis: Arc<dyn Chassis>,
+) -> anyhow::Result<IpmiBmc> {
+    socket.set_nonblocking(true)?;
+    let socket = UdpSocket::from_std(socket)?;
+    let addr = socket.local_addr()?;
+    let bmc = SharedBmc(Arc::new(Mutex::new(Bmc::new(BmcConfig {
+        username: credentials.username,
+        password: credentials.password,
+        privilege: Privilege::Administrator,
+        suites: suites.to_vec(),
+        guid: *uuid::Uuid::new_v4().as_bytes(),
+        device: DeviceId {
+            device: 0x20,
+            revision: 1,
+            firmware_major: 1,
+            firmware_minor: 0x10,
+            manufacturer: 0,
+            product: 1,
+        },
+        seed: rand::random(),
+    }))));
+    let faults = FaultSwitch::default();
+    let task = tokio::spawn(run(socket, bmc.clone(), faults.clone(), chassis)).abort_handle();
+    Ok(IpmiBmc { addr, faults, bmc, task })
+}
+
+async fn run(socket: UdpSocket, bmc: SharedBmc, faults: FaultSwitch, chassis: Arc<dyn Chassis>) {
+    let socket = Arc::new(socket);
+    let (answers, mut answered) = mpsc::channel::<(Token, Result<Response, CompletionCode>)>(AT_WORK_MAX);
+    let mut work = JoinSet::new();
+    let mut buffer = [0; PACKET_BYTES_MAX + 1];
+    loop {
+        let timeout = bmc.with(|bmc| bmc.poll_timeout());
+        let idle = async {
+            match timeout {
+                Some(at) => tokio::time::sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            received = socket.recv_from(&mut buffer) => match received {
+                Ok((length, from)) if !faults.get().silent => {
+                    bmc.with(|bmc| bmc.handle_packet(from, &buffer[..length], Instant::now()));
+                }
+                Ok(_) => {}
+                // An ICMP error for an earlier answer: the console has gone.
+                Err(error) => debug!(%error, "virtual BMC could not receive"),
+            },
+            Some((token, outcome)) = answered.recv() => bmc.with(|bmc| bmc.respond(token, outcome, Instant::now())),
+            () = idle => bmc.with(|bmc| bmc.handle_timeout(Instant::now())),
+            Some(_) = work.join_next(), if !work.is_empty() => {}
+        }
+        while let Some(event) = bmc.with(|bmc| bmc.poll_event()) {
+            let (chassis, answers, faults) = (chassis.clone(), answers.clone(), faults.get());
+            if work.len() >= AT_WORK_MAX {
+                bmc.with(|bmc| bmc.respond(event.token, Err(CompletionCode::BUSY), Instant::now()));
+                continue;
+            }
+            work.spawn(async move {
+                let outcome = carry_out(event.request, &faults, chassis.as_ref()).await;
+                // Nobody listens any more when the BMC was stopped.
+                let _ = answers.send((event.token, outcome)).await;
+            });
+        }
+        while let Some(datagram) = bmc.with(|bmc| bmc.poll_transmit()) {
+            let (socket, faults) = (socket.clone(), faults.get());
+            if faults == Faults::default() {
+                send(&socket, datagram).await;
+            } else {
+                work.spawn(async move {
+                    tokio::time::sleep(faults.delay).await;
+                    send(&socket, spoil(datagram, &faults)).await;
+                });
+            }
+        }
+    }
+}
+
+async fn send(socket: &UdpSocket, datagram: Datagram) {
+    if let Err(error) = socket.send_to(&datagram.bytes, datagram.to).await {
+        warn!(%error, to = %datagram.to, "virtual BMC could not answer");
+    }
+}
+
+fn spoil(mut datagram: Datagram, faults: &Faults) -> Datagram {
+    if faults.garbage {
+        datagram.bytes.iter_mut().skip(6).for_each(|byte| *byte ^= 0x5a);
+    }
+    datagram
+}
+
+async fn carry_out(
+    request: Request,
+    faults: &Faults,
+    chassis: &dyn Chassis,
+) -> Result<Response, CompletionCode> {
+    if faults.refuse {
+        return Err(CompletionCode::UNSPECIFIED);
+    }
+    if faults.ignore && matches!(request, Request::ChassisControl(_) | Request::SetBootOption(_)) {
+        return Ok(Response::Done);
+    }
+    act(request, chassis).await.map_err(|error| match error.downcast::<Code>() {
+        Ok(code) => code.0,
+        Err(error) => {
+            warn!(error = format!("{error:#}"), ?request, "the machine refused its BMC");
+            CompletionCode::UNSPECIFIED
+        }
+    })
+}
+
+/// A completion code on its way through `anyhow`.
+#[derive(Debug, thiserror::Error)]
+#[error("completion code {:#04x}", .0.0)]
+struct Code(CompletionCode);
+
+async fn act(request: Request, chassis: &dyn Chassis) -> anyhow::Result<Response> {
+    match request {
+        Request::ChassisStatus => {
+            let on = chassis.power().await?;
+            return Ok(Response::ChassisStatus(ChassisStatus { on, power_fault: false }));
+        }
+        Request::GetBootFlags => {
+            let flags = chassis.boot().await?.map_or(BootFlags::NONE, flags_of);
+            return Ok(Response::BootOption(BootOption::Flags(flags)));
+        }
+        Request::ChassisControl(control) => match control {
+            ChassisControl::PowerUp => chassis.power_on().await?,
+            ChassisControl::PowerDown => chassis.power_off().await?,
+            ChassisControl::SoftShutdown => chassis.soft_off().await?,
+            ChassisControl::HardReset | ChassisControl::PowerCycle if !chassis.power().await? => {
+                return Err(Code(CompletionCode::WRONG_STATE).into());
+            }
+            ChassisControl::HardReset => chassis.reset().await?,
+            ChassisControl::PowerCycle => {
+                chassis.power_off().await?;
+                chassis.power_on().await?;
+            }
+            ChassisControl::DiagnosticInterrupt => return Err(Code(CompletionCode::INVALID_FIELD).into()),
+        },
+        Request::SetBootOption(BootOption::Flags(flags)) => chassis.set_boot(setting_of(flags)?).await?,
+        // Who sets several parameters in turn announces it; nothing follows from that here.
+        Request::SetBootOption(
+            BootOption::SetInProgress(_)
+            | BootOption::ValidBitClearing(_)
+            | BootOption::InfoAcknowledge { .. },
+        ) => {}
+        Request::DeviceId
+        | Request::SystemGuid
+        | Request::ChannelAuthCapabilities { .. }
+        | Request::ChannelCipherSuites { .. }
+        | Request::SetSessionPrivilege(_)
+        | Request::CloseSession(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
+    }
+    Ok(Response::Done)
+}
+
+fn setting_of(flags: BootFlags) -> anyhow::Result<Option<BootSetting>> {
+    let device = match flags.device {
+        _ if !flags.valid => return Ok(None),
+        BootFlagDevice::None => return Ok(None),
+        BootFlagDevice::Pxe => BootDevice::Pxe,
+        BootFlagDevice::Disk => BootDevice::Disk,
+        BootFlagDevice::Cdrom | BootFlagDevice::Setup | BootFlagDevice::Other(_) => {
+            return Err(Code(CompletionCode::INVALID_FIELD).into());
+        }
+    };
+    let persistence = if flags.persistent { Persistence::Persistent } else { Persistence::Once };
+    let mode = if flags.efi { BootMode::Uefi } else { BootMode::Bios };
+    Ok(Some(BootSetting { device, persistence, mode }))
+}
+
+fn flags_of(setting: BootSetting) -> BootFlags {
+    BootFlags {
+        valid: true,
+        persistent: setting.persistence == Persistence::Persistent,
+        efi: setting.mode == BootMode::Uefi,
+        device: match setting.device {
+            BootDevice::Pxe => BootFlagDevice::Pxe,
+            BootDevice::Disk => BootFlagDevice::Disk,
+        },
+    }
+}
