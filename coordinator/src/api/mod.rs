@@ -1,3 +1,108 @@
 //! Edges: the REST API under `/v1`, for administrators and tenants.
+//!
+//! Every request shows a Keystone token. Administrators see everything; a tenant sees its project's servers, networks
+//! and events and nothing of the hardware below. Problems are `application/problem+json`; the document that describes all
+//! of it is at `/v1/openapi.json`.
 
+mod auth;
+mod catalogue;
+mod events;
+mod nodes;
+mod problem;
+mod servers;
 pub mod types;
+
+use std::sync::Arc;
+
+use axum::{Json, Router, extract::DefaultBodyLimit, http::StatusCode, routing::get};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    enrol::Enrol,
+    import::FILE_BYTES_MAX,
+    inventory::Inventory,
+    openstack::{glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova},
+    port::TenantNetworks,
+    tenancy::Tenancy,
+};
+use types::Problem;
+
+/// Largest request that is not an import file or an image.
+const BODY_BYTES_MAX: usize = 1 << 20;
+
+/// Everything the API needs.
+pub struct Api {
+    /// The inventory.
+    pub inventory: Inventory,
+    /// Checks tokens.
+    pub keystone: Keystone,
+    /// Images.
+    pub glance: Glance,
+    /// Flavors.
+    pub nova: Nova,
+    /// Provision states.
+    pub ironic: Ironic,
+    /// Tenants' networks.
+    pub networks: Arc<dyn TenantNetworks>,
+    /// Takes servers in and lets them go.
+    pub enrol: Arc<Enrol>,
+    /// Tenants' servers.
+    pub tenancy: Arc<Tenancy>,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "BMS Manager",
+    description = "Bare-metal servers for OpenStack clouds with Contrail networking. Show a Keystone token in X-Auth-Token.",
+    license(name = "Apache-2.0")
+))]
+struct Document;
+
+/// The API's routes.
+pub fn router(api: Arc<Api>) -> Router {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(nodes::import))
+        .layer(DefaultBodyLimit::max(FILE_BYTES_MAX))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::show, nodes::delete))
+        .routes(routes!(nodes::act))
+        .routes(routes!(nodes::agents))
+        .routes(routes!(servers::list, servers::create))
+        .routes(routes!(servers::show, servers::delete))
+        .routes(routes!(servers::act))
+        .routes(routes!(catalogue::list_images, catalogue::create_image))
+        .routes(routes!(catalogue::delete_image))
+        .routes(routes!(catalogue::list_flavors, catalogue::create_flavor))
+        .routes(routes!(catalogue::delete_flavor))
+        .routes(routes!(catalogue::list_networks, catalogue::create_network))
+        .routes(routes!(catalogue::delete_network))
+        .routes(routes!(events::list))
+        .routes(routes!(events::follow))
+        .split_for_parts();
+    let text = Arc::new(document.to_pretty_json().unwrap_or_default());
+    router
+        .route(
+            "/v1/openapi.json",
+            get(async move || ([("content-type", "application/json")], text.as_str().to_owned())),
+        )
+        .route("/v1", get(version))
+        .route("/", get(version))
+        .fallback(async || {
+            Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such path; see /v1/openapi.json")
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .with_state(api)
+}
+
+async fn version() -> Json<serde_json::Value> {
+    Json(serde_json::json!({
+        "name": "BMS Manager", "version": env!("CARGO_PKG_VERSION"), "api": "/v1", "document": "/v1/openapi.json",
+    }))
+}
+
+/// A time for people and programs (RFC 3339).
+fn time(us: u64) -> Option<String> {
+    let time = jiff::Timestamp::from_microsecond(i64::try_from(us).ok()?).ok()?;
+    Some(format!("{time:.3}"))
+}

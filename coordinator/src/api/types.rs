@@ -62,8 +62,8 @@ pub struct Node {
     pub last_error: Option<String>,
     /// Whether Ironic has it in maintenance.
     pub maintenance: bool,
-    /// The tenant's server on it.
-    pub server: Option<Uuid>,
+    /// Nova's id of the tenant's server on it.
+    pub instance: Option<Uuid>,
     /// Its BMC.
     pub bmc: Bmc,
     /// Its interfaces.
@@ -188,8 +188,10 @@ pub struct NodeAction {
 /// A tenant's server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
-    /// Its id, also Nova's.
+    /// Its id.
     pub id: Uuid,
+    /// Nova's id for it, once Nova has made it.
+    pub instance: Option<Uuid>,
     /// Its name.
     pub name: String,
     /// The project it belongs to.

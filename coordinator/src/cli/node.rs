@@ -67,7 +67,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("last error", optional(&node.last_error)),
         ("resource class", node.resource_class.clone()),
         ("boot mode", node.boot_mode.clone()),
-        ("server", node.server.map(|id| id.to_string()).unwrap_or_default()),
+        ("instance", node.instance.map(|id| id.to_string()).unwrap_or_default()),
         (
             "bmc",
             format!("{} {}@{}:{}", node.bmc.protocol, node.bmc.username, node.bmc.address, node.bmc.port),

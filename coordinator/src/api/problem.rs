@@ -1,0 +1,168 @@
+//! Values: what the API answers when it does not do what it was asked (RFC 9457).
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+use super::types::{Fault, Problem};
+use crate::{
+    inventory::InventoryError,
+    openstack::error::Error as OpenStackError,
+    port::{AgentError, FabricError, Refusal, RefusalKind},
+    tenancy::TenancyError,
+};
+
+impl Problem {
+    /// A problem of a kind, with what to do about it.
+    pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
+        let title = status.canonical_reason().unwrap_or("Problem").to_owned();
+        Problem {
+            kind: kind.to_owned(),
+            title,
+            status: status.as_u16(),
+            detail: detail.into(),
+            faults: Vec::new(),
+        }
+    }
+
+    /// There is no such thing, or the caller may not know of it.
+    pub fn not_found(what: &str, name: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} {name:?}"))
+    }
+
+    /// The request makes no sense; `detail` names the field and the remedy.
+    pub fn bad(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    /// The state of things does not allow it.
+    pub fn conflict(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", detail)
+    }
+
+    /// Only administrators may.
+    pub fn forbidden() -> Self {
+        Self::new(
+            StatusCode::FORBIDDEN,
+            "forbidden",
+            "only an administrator may do this; use a token with the role admin",
+        )
+    }
+
+    /// An import file with its faults.
+    pub fn faults(faults: Vec<Fault>) -> Self {
+        let detail = format!("the file has {} faults; nothing was changed", faults.len());
+        Problem { faults, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import-refused", detail) }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, axum::Json(self)).into_response();
+        let json = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, json);
+        response
+    }
+}
+
+impl From<OpenStackError> for Problem {
+    fn from(error: OpenStackError) -> Self {
+        let detail = error.to_string();
+        match error {
+            OpenStackError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
+            OpenStackError::Locked { .. } | OpenStackError::Conflict { .. } => Self::conflict(detail),
+            OpenStackError::Unauthorized { .. } => {
+                Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+            }
+            OpenStackError::Unavailable { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "openstack-unavailable", detail)
+            }
+            OpenStackError::Refused { code, .. } => {
+                let status = match code {
+                    403 => StatusCode::FORBIDDEN,
+                    400..=499 => StatusCode::BAD_REQUEST,
+                    _ => StatusCode::BAD_GATEWAY,
+                };
+                Self::new(status, "openstack-refused", detail)
+            }
+            OpenStackError::Unintelligible { .. } => {
+                Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
+            }
+        }
+    }
+}
+
+impl From<FabricError> for Problem {
+    fn from(error: FabricError) -> Self {
+        let detail = error.to_string();
+        match error {
+            FabricError::Unavailable { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "contrail-unavailable", detail)
+            }
+            FabricError::UnknownPort { .. } | FabricError::Refused { .. } => {
+                Self::new(StatusCode::CONFLICT, "contrail-refused", detail)
+            }
+            FabricError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal.kind {
+            RefusalKind::UnknownServer => Self::new(StatusCode::NOT_FOUND, "not-found", refusal.message),
+            RefusalKind::State | RefusalKind::Gate => Self::conflict(refusal.message),
+            RefusalKind::AgentAway | RefusalKind::Hardware => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "hardware", refusal.message)
+            }
+        }
+    }
+}
+
+impl From<TenancyError> for Problem {
+    fn from(error: TenancyError) -> Self {
+        match error {
+            TenancyError::Inventory(error) => error.into(),
+            TenancyError::OpenStack(error) => error.into(),
+            TenancyError::Fabric(error) => error.into(),
+            TenancyError::NotDeployed { .. } => Self::conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<AgentError> for Problem {
+    fn from(error: AgentError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "agent", error.to_string())
+    }
+}
+
+impl From<InventoryError> for Problem {
+    fn from(error: InventoryError) -> Self {
+        if let InventoryError::Taken { .. } = error {
+            return Self::conflict(error.to_string());
+        }
+        tracing::error!(error = %Chain(&error), "inventory failed");
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "inventory",
+            "the inventory failed; the coordinator's log says why",
+        )
+    }
+}
+
+/// An error with all its causes.
+struct Chain<'a>(&'a dyn std::error::Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

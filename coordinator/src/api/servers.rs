@@ -1,0 +1,200 @@
+//! Edges: tenants' servers in the API.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use base64::Engine;
+use uuid::Uuid;
+
+use super::{
+    Api,
+    auth::{Tenant, User},
+    types::{List, NewServer, Problem, Server, ServerAction, ServerVerb},
+};
+use crate::{
+    inventory::{TenantServer, TenantServerState},
+    openstack::{ironic::PowerTarget, session::Caller},
+    tenancy::Request,
+};
+
+/// Largest user data, as Nova takes it.
+const USER_DATA_BYTES_MAX: usize = 48 << 10;
+
+/// Servers of the caller's project; of all projects for administrators.
+#[utoipa::path(get, path = "/v1/servers", responses((status = 200, body = List<Server>)))]
+pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Server>>, Problem> {
+    let names = Names::read(&api, &user).await?;
+    let mut items = Vec::new();
+    for server in api.inventory.tenant_servers(user.sees()?).await? {
+        items.push(api.view(server, &user, &names).await?);
+    }
+    Ok(Json(List { items }))
+}
+
+/// One server.
+#[utoipa::path(get, path = "/v1/servers/{server}", params(("server" = String, Path, description = "name or id")), responses((status = 200, body = Server)))]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<Json<Server>, Problem> {
+    let server = api.find_server(&user, &name).await?;
+    api.shown(server, &user).await
+}
+
+/// Asks for a physical server: a flavor, an image, a network.
+#[utoipa::path(post, path = "/v1/servers", request_body = NewServer, responses((status = 202, body = Server)))]
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    tenant: Tenant,
+    Json(wanted): Json<NewServer>,
+) -> Result<(StatusCode, Json<Server>), Problem> {
+    let Tenant { user, project_id, .. } = tenant;
+    let name_is_good = (1..=63).contains(&wanted.name.len())
+        && wanted.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+        && !wanted.name.starts_with('-');
+    if !name_is_good {
+        return Err(Problem::bad("name: must have 1 to 63 letters, digits or -, and not begin with -"));
+    }
+    if wanted.user_data.as_ref().is_some_and(|data| data.len() > USER_DATA_BYTES_MAX) {
+        return Err(Problem::bad(format!("user_data: must have at most {USER_DATA_BYTES_MAX} bytes")));
+    }
+    if api.inventory.tenant_servers(Some(&project_id)).await?.iter().any(|server| server.name == wanted.name)
+    {
+        return Err(Problem::conflict(format!("name: the project has a server {:?} already", wanted.name)));
+    }
+    let flavor = api.find_flavor(&user, &wanted.flavor).await?;
+    let image = api.find_image(&user, &wanted.image).await?;
+    image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
+    let networks = api.networks.list_networks(Some(&project_id)).await?;
+    let id = wanted.network.parse::<Uuid>().ok();
+    let network = networks
+        .into_iter()
+        .find(|network| Some(network.id) == id || network.name == wanted.network)
+        .ok_or_else(|| Problem::not_found("network", &wanted.network))?;
+    let request = Request {
+        name: wanted.name,
+        project_id,
+        flavor_id: flavor.id,
+        image_id: image.id,
+        network: network.id,
+        key_name: wanted.key_name,
+        user_data: wanted.user_data.map(|data| base64::engine::general_purpose::STANDARD.encode(data)),
+    };
+    let server = api.tenancy.create(Caller::Tenant(&user.token), request).await?;
+    Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
+}
+
+/// Starts, stops or restarts a server.
+#[utoipa::path(post, path = "/v1/servers/{server}/actions", params(("server" = String, Path, description = "name or id")),
+    request_body = ServerAction, responses((status = 202, body = Server)))]
+pub async fn act(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+    Json(wanted): Json<ServerAction>,
+) -> Result<(StatusCode, Json<Server>), Problem> {
+    let server = api.find_server(&user, &name).await?;
+    let target = match wanted.action {
+        ServerVerb::Start => PowerTarget::On,
+        ServerVerb::Stop => PowerTarget::Off,
+        ServerVerb::Reboot => PowerTarget::Reboot,
+    };
+    api.tenancy.power(&server, target).await?;
+    Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
+}
+
+/// Gives a server back. Its disks are cleaned before anybody else gets it.
+#[utoipa::path(delete, path = "/v1/servers/{server}", params(("server" = String, Path, description = "name or id")), responses((status = 202)))]
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let server = api.find_server(&user, &name).await?;
+    api.tenancy.delete(Caller::Tenant(&user.token), server).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
+/// Names for the ids that a stored server holds.
+struct Names {
+    flavors: Vec<(String, String)>,
+    images: Vec<(String, String)>,
+    networks: Vec<(String, String)>,
+}
+
+impl Names {
+    async fn read(api: &Api, user: &User) -> Result<Self, Problem> {
+        let caller = Caller::Tenant(&user.token);
+        let flavors = api.nova.list_flavors(caller).await?;
+        let images = api.glance.list_images(caller, None).await?;
+        let networks = api.networks.list_networks(user.sees()?).await?;
+        Ok(Self {
+            flavors: flavors.into_iter().map(|f| (f.id, f.name)).collect(),
+            images: images.into_iter().filter_map(|i| Some((i.id, i.name?))).collect(),
+            networks: networks.into_iter().map(|n| (n.id.to_string(), n.name)).collect(),
+        })
+    }
+}
+
+/// The name of an id, or the id when it has none any more.
+fn name_of(names: &[(String, String)], id: &str) -> String {
+    names.iter().find(|(known, _)| known == id).map_or(id, |(_, name)| name).to_owned()
+}
+
+impl Api {
+    async fn find_server(&self, user: &User, name: &str) -> Result<TenantServer, Problem> {
+        let id = name.parse::<Uuid>().ok();
+        let all = self.inventory.tenant_servers(user.sees()?).await?;
+        let by_id = |server: &&TenantServer| id.is_some() && (Some(server.id) == id || server.instance == id);
+        if let Some(found) = all.iter().find(by_id) {
+            return Ok(found.clone());
+        }
+        let mut named = all.into_iter().filter(|server| server.name == name);
+        match (named.next(), named.next()) {
+            (Some(found), None) => Ok(found),
+            (None, _) => Err(Problem::not_found("server", name)),
+            (Some(_), Some(_)) => {
+                Err(Problem::conflict(format!("several servers are named {name:?}; name one by its id")))
+            }
+        }
+    }
+
+    async fn shown(&self, server: TenantServer, user: &User) -> Result<Json<Server>, Problem> {
+        let names = Names::read(self, user).await?;
+        self.view(server, user, &names).await.map(Json)
+    }
+
+    async fn view(&self, server: TenantServer, user: &User, names: &Names) -> Result<Server, Problem> {
+        let physical = match server.node {
+            Some(node) => self.inventory.server(node).await?,
+            None => None,
+        };
+        let off = physical.as_ref().is_some_and(|node| node.off_since_us.is_some());
+        let status = match server.state {
+            TenantServerState::Requested | TenantServerState::Building => "building",
+            TenantServerState::Active if off => "off",
+            TenantServerState::Active => "active",
+            TenantServerState::Deleting => "deleting",
+            TenantServerState::Error => "error",
+        };
+        let reason = server.reason.or_else(|| physical.and_then(|node| node.reason));
+        Ok(Server {
+            id: server.id,
+            instance: server.instance,
+            name: server.name,
+            project_id: server.project_id,
+            flavor: name_of(&names.flavors, &server.flavor),
+            image: name_of(&names.images, &server.image),
+            network: name_of(&names.networks, &server.network.to_string()),
+            address: server.address.map(|address| address.to_string()).unwrap_or_default(),
+            status: status.to_owned(),
+            reason,
+            node: server.node.map(|node| node.0).filter(|_| user.identity.is_admin),
+        })
+    }
+}
