@@ -24,5 +24,6 @@ pub mod reconcile;
 pub mod redfish;
 pub mod secret;
 pub mod server;
+pub mod tenancy;
 
 pub use adapter::ironic_node;

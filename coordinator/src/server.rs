@@ -1,6 +1,6 @@
 //! Edges: the running coordinator: opens what is needed, listens, and stops cleanly.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use protocol::secret::Secret;
@@ -11,19 +11,27 @@ use tracing::{info, warn};
 use crate::{
     adapter::{GlanceImages, IronicProvisioner, StoredSessions},
     agents::{self, AgentHub, RamdiskSignal},
+    api::{self, Api},
     clock::SystemClock,
     config::Config,
     contrail::{Contrail, Tokens},
     core::{Core, Outside},
     facade,
     inventory::{Inventory, Ramdisk},
-    openstack::{Credentials, Scope, Session, glance::Glance, ironic::Ironic, session::http_client},
+    openstack::{
+        Credentials, Scope, Session, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova,
+        session::http_client,
+    },
     pki::{Authority, Clients, tls},
     port::{FabricError, Hardware},
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
     secret::Sealer,
+    tenancy::Tenancy,
 };
+
+/// Time between two attempts to prepare our networks in Contrail.
+const SITE_RETRY: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
@@ -77,7 +85,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let ca_file = ca_file.unwrap_or_else(|| authority.certificate_path().display().to_string());
     let provisioner =
         Arc::new(IronicProvisioner { ironic: ironic.clone(), facade_url: config.facade_url(), ca_file });
-    let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail };
+    let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
     let core = Core::new(config, inventory, outside);
 
     let listen = &core.config.listen;
@@ -85,13 +93,14 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
     };
     let (facades, agents_listener) = (bind(listen.facade).await?, bind(listen.agents).await?);
+    let api_listener = bind(listen.api).await?;
     let anonymous = tls(&authority, &issued, Clients::Anonymous)?;
     let certified = tls(&authority, &issued, Clients::Certified)?;
 
     let hardware: Arc<dyn Hardware> = core.clone();
     let ramdisks = RamdiskApi::new(
         Arc::clone(&hardware),
-        Arc::new(ironic),
+        Arc::new(ironic.clone()),
         Arc::new(glance.clone()),
         Arc::new(StoredSessions(core.inventory.clone())),
         RamdiskApiConfig {
@@ -103,6 +112,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let routes = facade::router(&RedfishFacade::new(hardware), &ramdisks);
 
     let tasks = TaskTracker::new();
+    tasks.spawn(prepare_site(contrail, stop.clone()));
     tasks.spawn(hand_ramdisks_over(
         Arc::clone(&core.agents),
         core.inventory.clone(),
@@ -116,9 +126,34 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             warn!(error = %error, "facades ended");
         }
     });
+    let nova = Nova::new(openstack.project.clone());
+    let tenancy = Arc::new(Tenancy::new(
+        core.inventory.clone(),
+        nova.clone(),
+        ironic.clone(),
+        Arc::clone(&core.networks),
+    ));
+    let (watched, watch_stop) = (Arc::clone(&tenancy), stop.clone());
+    tasks.spawn(async move { watched.run(watch_stop).await });
+    let api = api::router(Arc::new(Api {
+        inventory: core.inventory.clone(),
+        keystone: Keystone::new(openstack.system.clone()),
+        glance: glance.clone(),
+        nova,
+        ironic,
+        networks: Arc::clone(&core.networks),
+        enrol: Arc::clone(&core.enrol),
+        tenancy,
+    }));
+    let api_stop = stop.clone();
+    tasks.spawn(async move {
+        if let Err(error) = facade::serve(api_listener, anonymous, api, api_stop).await {
+            warn!(error = %error, "REST API ended");
+        }
+    });
     let images = Arc::new(GlanceImages(glance));
     tasks.spawn(agents::serve(agents_listener, certified, Arc::clone(&core.agents), images, stop.clone()));
-    info!(facade = %listen.facade, agents = %listen.agents, "coordinator runs");
+    info!(api = %listen.api, facade = %listen.facade, agents = %listen.agents, "coordinator runs");
     stop.cancelled().await;
     info!("coordinator stops");
     ramdisks.shutdown().await;
@@ -139,6 +174,19 @@ fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {
         stop.cancel();
     });
     Ok(())
+}
+
+/// Makes our project and the two isolated networks in Contrail, as soon as Contrail answers. Until then every move, and
+/// so every power-on, waits or is refused with that reason.
+async fn prepare_site(contrail: Arc<Contrail>, stop: CancellationToken) {
+    while let Err(error) = contrail.ensure_site().await {
+        warn!(error = %error, "networks in contrail not ready");
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(SITE_RETRY) => {}
+        }
+    }
+    info!("networks in contrail ready");
 }
 
 /// Hands every ramdisk to the facade that shows it to Ironic: those that run already, then those that come.
