@@ -44,7 +44,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 pub use self::port::{
-    ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore, StoreError,
+    ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore, StoreError, Token,
 };
 use self::table::Table;
 use crate::port::Hardware;

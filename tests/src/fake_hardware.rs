@@ -1,0 +1,206 @@
+//! Edges: the core as the facades see it, faked: servers whose power follows at once and whose ramdisk does every step
+//! instantly, unless it is told to refuse, to fail or to wait.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use async_trait::async_trait;
+use coordinator::{
+    port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
+    ramdisk_api::{SessionStore, StoreError},
+};
+use protocol::{
+    hardware::HardwareReport,
+    id::{RamdiskSessionId, ServerId},
+    power::PowerReading,
+    secret::Secret,
+    step::{ErasedDisk, Step, StepOutput},
+};
+use tokio::sync::watch;
+
+/// The fake.
+pub struct FakeHardware {
+    state: Mutex<State>,
+    hold: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    servers: HashMap<ServerId, (FacadeServer, String, Secret)>,
+    steps: Vec<(ServerId, Step)>,
+    power: Vec<(ServerId, PowerRequest)>,
+    refuse_on: Option<Refusal>,
+    fail_step: Option<Refusal>,
+}
+
+impl Default for FakeHardware {
+    fn default() -> Self {
+        Self { state: Mutex::default(), hold: watch::Sender::new(false) }
+    }
+}
+
+impl FakeHardware {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a server with the user and the password of its facade.
+    pub fn add(&self, server: FacadeServer, user: &str, password: &str) {
+        self.state().servers.insert(server.id, (server, user.to_owned(), Secret::new(password)));
+    }
+
+    /// Changes what is known of a server.
+    pub fn change(&self, id: ServerId, change: impl FnOnce(&mut FacadeServer)) {
+        if let Some((server, _, _)) = self.state().servers.get_mut(&id) {
+            change(server);
+        }
+    }
+
+    /// Changes a server's password.
+    pub fn set_password(&self, id: ServerId, password: &str) {
+        if let Some((_, _, secret)) = self.state().servers.get_mut(&id) {
+            *secret = Secret::new(password);
+        }
+    }
+
+    /// Refuses every power-on from now on; none: no more.
+    pub fn refuse_power_on(&self, refusal: Option<Refusal>) {
+        self.state().refuse_on = refusal;
+    }
+
+    /// Lets every step fail from now on; none: no more.
+    pub fn fail_steps(&self, failure: Option<Refusal>) {
+        self.state().fail_step = failure;
+    }
+
+    /// Lets steps and power changes begin and not end, until it is told otherwise.
+    pub fn hold(&self, hold: bool) {
+        self.hold.send_replace(hold);
+    }
+
+    /// The steps that were begun, in their order; then they are forgotten.
+    pub fn take_steps(&self, id: ServerId) -> Vec<Step> {
+        let mut state = self.state();
+        let steps = std::mem::take(&mut state.steps);
+        let (mine, others): (Vec<_>, Vec<_>) = steps.into_iter().partition(|(server, _)| *server == id);
+        state.steps = others;
+        mine.into_iter().map(|(_, step)| step).collect()
+    }
+
+    /// How many steps were begun and not taken.
+    pub fn steps_begun(&self, id: ServerId) -> usize {
+        self.state().steps.iter().filter(|(server, _)| *server == id).count()
+    }
+
+    /// The power changes that were asked for.
+    pub fn take_power(&self) -> Vec<(ServerId, PowerRequest)> {
+        std::mem::take(&mut self.state().power)
+    }
+
+    async fn released(&self) {
+        let mut hold = self.hold.subscribe();
+        let _ = hold.wait_for(|hold| !hold).await;
+    }
+}
+
+#[async_trait]
+impl Hardware for FakeHardware {
+    async fn server(&self, id: ServerId) -> Option<FacadeServer> {
+        self.state().servers.get(&id).map(|(server, _, _)| server.clone())
+    }
+
+    async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)> {
+        self.state().servers.get(&id).map(|(_, user, password)| (user.clone(), password.clone()))
+    }
+
+    async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal> {
+        self.state().power.push((id, request));
+        let reading = match request {
+            PowerRequest::On | PowerRequest::Restart => {
+                if let Some(refusal) = self.state().refuse_on.clone() {
+                    return Err(refusal);
+                }
+                self.released().await;
+                PowerReading::On
+            }
+            PowerRequest::Off(_) => PowerReading::Off,
+        };
+        let mut state = self.state();
+        let message = format!("there is no server {id}");
+        let (server, _, _) =
+            state.servers.get_mut(&id).ok_or(Refusal { kind: RefusalKind::UnknownServer, message })?;
+        server.power = Some(reading);
+        Ok(())
+    }
+
+    async fn run_step(
+        &self,
+        id: ServerId,
+        session: RamdiskSessionId,
+        step: Step,
+    ) -> Result<StepOutput, Refusal> {
+        let hardware = {
+            let mut state = self.state();
+            let server = state.servers.get(&id).map(|(server, _, _)| server.clone());
+            let connected = server.as_ref().and_then(|server| server.ramdisk) == Some(session);
+            if !connected {
+                let message = format!("no ramdisk {session} is connected");
+                return Err(Refusal { kind: RefusalKind::Hardware, message });
+            }
+            state.steps.push((id, step.clone()));
+            if let Some(failure) = state.fail_step.clone() {
+                return Err(failure);
+            }
+            server.and_then(|server| server.hardware).unwrap_or_default()
+        };
+        self.released().await;
+        Ok(output(&step, &hardware))
+    }
+}
+
+fn output(step: &Step, hardware: &HardwareReport) -> StepOutput {
+    match step {
+        Step::EraseMetadata | Step::EraseDisks => {
+            let method = if *step == Step::EraseDisks { "discard" } else { "metadata" };
+            let disks = hardware.disks.iter().map(|disk| ErasedDisk {
+                name: disk.name.clone(),
+                method: method.to_owned(),
+                erased_bytes: disk.size_bytes,
+                verified_bytes: 1 << 20,
+            });
+            StepOutput::Erased { disks: disks.collect() }
+        }
+        Step::WriteImage(image) => StepOutput::ImageWritten {
+            disk: "/dev/vda".to_owned(),
+            written_bytes: image.size_bytes,
+            virtual_bytes: image.size_bytes,
+        },
+        Step::Inventory => StepOutput::Inventory { hardware: Box::new(hardware.clone()) },
+        Step::WriteConfigDrive { .. } | Step::InstallBootEntry | Step::Sync | Step::PowerOff => {
+            StepOutput::Done
+        }
+    }
+}
+
+/// The sessions' store in memory.
+#[derive(Default)]
+pub struct MemoryStore(Mutex<HashMap<RamdiskSessionId, Secret>>);
+
+#[async_trait]
+impl SessionStore for MemoryStore {
+    async fn load(&self, session: RamdiskSessionId) -> Result<Option<Secret>, StoreError> {
+        Ok(self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&session).cloned())
+    }
+
+    async fn save(&self, _: ServerId, session: RamdiskSessionId, record: Secret) -> Result<(), StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(session, record);
+        Ok(())
+    }
+
+    async fn forget(&self, session: RamdiskSessionId) -> Result<(), StoreError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        Ok(())
+    }
+}

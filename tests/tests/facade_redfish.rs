@@ -1,0 +1,267 @@
+//! The Redfish facade over HTTP: who may see what, what a Reset answers, and that no body brings it down.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use coordinator::{
+    port::{FacadeServer, PowerRequest, Refusal, RefusalKind},
+    redfish::RedfishFacade,
+};
+use hyper::{Request, StatusCode, header::AUTHORIZATION};
+use proptest::prelude::*;
+use protocol::{
+    boot::BootMode,
+    hardware::HardwareReport,
+    id::ServerId,
+    power::{PowerOffHow, PowerReading},
+};
+use serde_json::{Value, json};
+use tests::fake_hardware::FakeHardware;
+use tower::ServiceExt;
+
+struct Bench {
+    hardware: Arc<FakeHardware>,
+    router: Router,
+    id: ServerId,
+    other: ServerId,
+}
+
+fn server(id: ServerId) -> FacadeServer {
+    FacadeServer {
+        id,
+        name: "rack1-7".into(),
+        power: Some(PowerReading::Off),
+        boot_mode: BootMode::Uefi,
+        macs: vec!["52:54:00:00:00:01".parse().unwrap()],
+        hardware: Some(HardwareReport { memory_mib: 4096, ..HardwareReport::default() }),
+        ramdisk: None,
+    }
+}
+
+fn bench() -> Bench {
+    let hardware = Arc::new(FakeHardware::default());
+    let (id, other) = (ServerId::random(), ServerId::random());
+    hardware.add(server(id), &format!("bms-{id}"), "secret");
+    hardware.add(server(other), &other.to_string(), "another");
+    let router = RedfishFacade::with_reset_wait(hardware.clone(), Duration::from_millis(200)).router();
+    Bench { hardware, router, id, other }
+}
+
+struct Reply {
+    status: StatusCode,
+    token: Option<String>,
+    location: Option<String>,
+    body: Value,
+}
+
+impl Bench {
+    fn system(&self) -> String {
+        format!("/redfish/v1/Systems/{}", self.id)
+    }
+
+    fn basic(&self) -> Auth {
+        Auth::Basic(format!("bms-{}", self.id), "secret".into())
+    }
+
+    async fn ask(&self, method: &str, path: &str, auth: Auth, body: impl Into<Body>) -> Reply {
+        let mut request = Request::builder().method(method).uri(path);
+        request = match auth {
+            Auth::None => request,
+            Auth::Basic(user, password) => request
+                .header(AUTHORIZATION, format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))),
+            Auth::Token(token) => request.header("X-Auth-Token", token),
+        };
+        let response = self.router.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let header = |name| response.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        let (status, token, location) = (response.status(), header("x-auth-token"), header("location"));
+        let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).unwrap() };
+        Reply { status, token, location, body }
+    }
+
+    async fn reset(&self, kind: &str) -> Reply {
+        let path = format!("{}/Actions/ComputerSystem.Reset", self.system());
+        self.ask("POST", &path, self.basic(), json!({"ResetType": kind}).to_string()).await
+    }
+}
+
+#[derive(Clone)]
+enum Auth {
+    None,
+    Basic(String, String),
+    Token(String),
+}
+
+#[tokio::test]
+async fn a_user_sees_its_own_server_and_no_other() {
+    let bench = bench();
+    let check = async |path: &str, auth: Auth, expected: u16| {
+        let reply = bench.ask("GET", path, auth, "").await;
+        assert_eq!(reply.status.as_u16(), expected, "{path}: {}", reply.body);
+        if expected >= 400 {
+            assert!(reply.body["error"]["message"].is_string(), "{}", reply.body);
+        }
+    };
+    let mine = bench.basic();
+    let wrong = Auth::Basic(format!("bms-{}", bench.id), "Secret".into());
+    let theirs = Auth::Basic(format!("bms-{}", bench.other), "secret".into());
+    let id = bench.id;
+    check("/redfish/v1/", Auth::None, 200).await;
+    check("/redfish", Auth::None, 200).await;
+    check(&bench.system(), Auth::None, 401).await;
+    check(&bench.system(), wrong, 401).await;
+    check(&bench.system(), theirs, 401).await;
+    check(&bench.system(), Auth::Basic("admin".into(), "secret".into()), 401).await;
+    check(&bench.system(), Auth::Token("x".into()), 401).await;
+    check(&format!("/redfish/v1/Systems/{}", bench.other), mine.clone(), 404).await;
+    check(&format!("/redfish/v1/Systems/{}", ServerId::random()), mine.clone(), 404).await;
+    check("/redfish/v1/Nothing", mine.clone(), 404).await;
+    check("/", mine.clone(), 404).await;
+    for path in [
+        "Systems".to_owned(),
+        format!("Systems/{id}"),
+        format!("Systems/{id}/Processors"),
+        format!("Systems/{id}/Processors/CPU"),
+        format!("Systems/{id}/EthernetInterfaces"),
+        format!("Systems/{id}/EthernetInterfaces/NIC0"),
+        "Managers".to_owned(),
+        format!("Managers/{id}"),
+        format!("Managers/{id}/VirtualMedia"),
+        "Chassis".to_owned(),
+        format!("Chassis/{id}"),
+        "SessionService".to_owned(),
+        "SessionService/Sessions".to_owned(),
+    ] {
+        check(&format!("/redfish/v1/{path}"), mine.clone(), 200).await;
+    }
+    check(&format!("/redfish/v1/Systems/{id}/EthernetInterfaces/NIC1"), mine.clone(), 404).await;
+    let reply = bench.ask("GET", "/redfish/v1/Systems", mine, "").await;
+    assert_eq!(reply.body["Members"], json!([{"@odata.id": bench.system()}]));
+}
+
+#[tokio::test]
+async fn a_session_lives_until_it_is_closed_or_the_password_changes() {
+    let bench = bench();
+    let sessions = "/redfish/v1/SessionService/Sessions";
+    let open = async |password: &str| {
+        let body = json!({"UserName": format!("bms-{}", bench.id), "Password": password}).to_string();
+        bench.ask("POST", sessions, Auth::None, body).await
+    };
+    assert_eq!(open("wrong").await.status, 401);
+    let reply = open("secret").await;
+    assert_eq!(reply.status, 201);
+    let token = Auth::Token(reply.token.unwrap());
+    assert_eq!(bench.ask("GET", &bench.system(), token.clone(), "").await.status, 200);
+    assert_eq!(bench.ask("DELETE", &reply.location.unwrap(), token.clone(), "").await.status, 204);
+    assert_eq!(bench.ask("GET", &bench.system(), token, "").await.status, 401);
+    let token = Auth::Token(open("secret").await.token.unwrap());
+    assert_eq!(bench.ask("GET", &bench.system(), token.clone(), "").await.status, 200);
+    bench.hardware.set_password(bench.id, "changed");
+    assert_eq!(bench.ask("GET", &bench.system(), token, "").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_reset_is_answered_when_the_gate_has_decided() {
+    let bench = bench();
+    let check = async |kind: &str, expected: PowerRequest| {
+        let reply = bench.reset(kind).await;
+        assert_eq!(reply.status, 204, "{kind}: {}", reply.body);
+        assert_eq!(bench.hardware.take_power(), vec![(bench.id, expected)]);
+    };
+    check("On", PowerRequest::On).await;
+    check("ForceOff", PowerRequest::Off(PowerOffHow::Hard)).await;
+    check("GracefulShutdown", PowerRequest::Off(PowerOffHow::Soft)).await;
+    check("ForceRestart", PowerRequest::Restart).await;
+    assert_eq!(bench.reset("Nmi").await.status, 400);
+    assert!(bench.hardware.take_power().is_empty());
+
+    let message = "port leaf1:xe-0/0/7 is on no network, and must be on cleaning".to_owned();
+    bench.hardware.refuse_power_on(Some(Refusal { kind: RefusalKind::Gate, message: message.clone() }));
+    let reply = bench.reset("On").await;
+    assert_eq!(reply.status, 422);
+    assert_eq!(reply.body["error"]["message"], message);
+    bench.hardware.refuse_power_on(None);
+
+    bench.hardware.hold(true);
+    assert_eq!(bench.reset("On").await.status, 503, "a gate that does not decide");
+    let busy = bench.reset("On").await;
+    assert_eq!(busy.status, 503);
+    assert!(busy.body["error"]["message"].as_str().unwrap().contains("under way"), "{}", busy.body);
+    assert_eq!(bench.reset("ForceOff").await.status, 204, "off is always possible");
+    bench.hardware.hold(false);
+    let second = async {
+        while bench.reset("On").await.status != 204 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), second).await.expect("the turn is given back");
+}
+
+#[tokio::test]
+async fn the_boot_override_is_echoed_and_used_up() {
+    let bench = bench();
+    let patch = async |boot: Value| {
+        let body = json!({"Boot": boot}).to_string();
+        bench.ask("PATCH", &bench.system(), bench.basic(), body).await.status.as_u16()
+    };
+    let boot = async || bench.ask("GET", &bench.system(), bench.basic(), "").await.body["Boot"].clone();
+    assert_eq!(
+        patch(json!({"BootSourceOverrideTarget": "Pxe", "BootSourceOverrideEnabled": "Once"})).await,
+        204
+    );
+    assert_eq!(boot().await["BootSourceOverrideTarget"], "Pxe");
+    assert_eq!(boot().await["BootSourceOverrideMode"], "UEFI");
+    assert_eq!(bench.reset("On").await.status, 204);
+    assert_eq!(boot().await["BootSourceOverrideEnabled"], "Disabled");
+    assert_eq!(patch(json!({"BootSourceOverrideMode": "Legacy"})).await, 400);
+    assert_eq!(patch(json!({"BootSourceOverrideTarget": "Cd"})).await, 400);
+}
+
+#[tokio::test]
+async fn an_unreachable_bmc_is_neither_on_nor_off() {
+    let bench = bench();
+    let reason = "198.51.100.11 did not answer 3 times".to_owned();
+    bench.hardware.change(bench.id, |server| server.power = Some(PowerReading::Unreachable { reason }));
+    let reply = bench.ask("GET", &bench.system(), bench.basic(), "").await;
+    assert!(reply.status.is_client_error(), "a 5xx would be repeated ten times: {}", reply.status);
+    assert!(reply.body["error"]["message"].as_str().unwrap().contains("198.51.100.11"), "{}", reply.body);
+    bench.hardware.change(bench.id, |server| server.power = None);
+    let reply = bench.ask("GET", &bench.system(), bench.basic(), "").await;
+    assert_eq!((reply.status.as_u16(), reply.body.get("PowerState")), (200, None));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    #[test]
+    fn any_request_is_answered(
+        method in "(GET|POST|PATCH|PUT|DELETE|HEAD)",
+        path in prop_oneof![
+            Just("SYSTEM".to_owned()),
+            Just("SYSTEM/Actions/ComputerSystem.Reset".to_owned()),
+            Just("/redfish/v1/SessionService/Sessions".to_owned()),
+            "/redfish/v1/[A-Za-z0-9./%-]{0,40}",
+            "/[ -~&&[^ ]]{0,40}",
+        ],
+        body in prop_oneof![
+            proptest::collection::vec(any::<u8>(), 0..200),
+            "\\{\"(Boot|ResetType|UserName)\":[\\[\\]{}\",:a-z0-9]{0,60}\\}".prop_map(String::into_bytes),
+            Just(vec![b'['; 70_000]),
+        ],
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let bench = bench();
+            let path = path.replace("SYSTEM", &bench.system());
+            if path.parse::<hyper::Uri>().is_ok() {
+                let reply = bench.ask(&method, &path, bench.basic(), body).await;
+                prop_assert!(reply.status.as_u16() >= 200);
+                prop_assert_ne!(reply.status.as_u16(), 500);
+            }
+            Ok(())
+        })?;
+    }
+}
