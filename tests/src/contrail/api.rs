@@ -1,0 +1,244 @@
+//! Edges: the stand-in's HTTP: the VNC API, and beside it, at an address of its own, the fault switches.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{Query, State},
+    http::{Method, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+};
+use uuid::Uuid;
+
+use super::{
+    fault::{Fault, Treatment},
+    kind::Kind,
+    refusal::Refusal,
+    request::{Request, perform},
+    store::Store,
+    switch::wanted,
+};
+
+/// Calls that are remembered for tests.
+const CALLS_MAX: usize = 10_000;
+
+/// What the stand-in's parts share.
+pub struct Shared {
+    store: Mutex<Store>,
+    fault: Mutex<Fault>,
+    calls: Mutex<Vec<String>>,
+    changed: watch::Sender<u64>,
+    snapshot: Option<PathBuf>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Shared {
+    /// Starts from these objects.
+    pub fn new(store: Store, snapshot: Option<PathBuf>) -> Self {
+        Self {
+            store: Mutex::new(store),
+            fault: Mutex::default(),
+            calls: Mutex::default(),
+            changed: watch::Sender::new(0),
+            snapshot,
+        }
+    }
+
+    /// A copy of the objects as they are now.
+    pub fn store(&self) -> Store {
+        lock(&self.store).clone()
+    }
+
+    /// Told of every change.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Switches a fault on or off.
+    pub fn set_fault(&self, fault: Fault) {
+        *lock(&self.fault) = fault;
+    }
+
+    /// The fault that is on.
+    pub fn fault(&self) -> Fault {
+        *lock(&self.fault)
+    }
+
+    /// Calls so far, as `METHOD /path`; and forgets them.
+    pub fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.calls))
+    }
+
+    fn remember(&self, call: String) {
+        let mut calls = lock(&self.calls);
+        if calls.len() < CALLS_MAX {
+            calls.push(call);
+        }
+    }
+
+    /// Does a request to the objects.
+    pub fn perform(&self, request: &Request) -> Result<Option<Value>, Refusal> {
+        let mut store = lock(&self.store);
+        let answer = perform(&mut store, request)?;
+        if request.changes() {
+            self.save(&store)?;
+            self.changed.send_modify(|count| *count += 1);
+        }
+        Ok(answer)
+    }
+
+    fn save(&self, store: &Store) -> Result<(), Refusal> {
+        let Some(path) = &self.snapshot else { return Ok(()) };
+        let written = serde_json::to_vec(store).map_err(std::io::Error::other).and_then(|bytes| {
+            let next = path.with_extension("next");
+            std::fs::write(&next, bytes)?;
+            std::fs::rename(&next, path)
+        });
+        written.map_err(|error| Refusal::new(503, format!("snapshot {}: {error}", path.display())))
+    }
+}
+
+/// Accepts connections, unless the stand-in is to look as if nobody listened.
+pub struct Door {
+    inner: TcpListener,
+    shared: Arc<Shared>,
+}
+
+impl axum::serve::Listener for Door {
+    type Io = TcpStream;
+    type Addr = std::net::SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        loop {
+            let accepted = axum::serve::Listener::accept(&mut self.inner).await;
+            if self.shared.fault() != Fault::Refuse {
+                return accepted;
+            }
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<Self::Addr> {
+        self.inner.local_addr()
+    }
+}
+
+/// Serves the VNC API until told to stop.
+pub async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let door = Door { inner: listener, shared: shared.clone() };
+    let router = Router::new().fallback(answer).with_state(shared);
+    axum::serve(door, router).with_graceful_shutdown(stop).await
+}
+
+/// The fault switches and what the switch is told, for tests and the lab.
+pub fn admin(shared: Arc<Shared>) -> Router {
+    let set = |State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>| async move {
+        shared.set_fault(fault);
+        Json(shared.fault())
+    };
+    let fault = get(|State(shared): State<Arc<Shared>>| async move { Json(shared.fault()) }).put(set);
+    let ports = get(|State(shared): State<Arc<Shared>>| async move {
+        let ports = wanted(&shared.store()).into_iter();
+        Json(json!(
+            ports.map(|(port, network)| json!({ "port": port, "network": network })).collect::<Vec<_>>()
+        ))
+    });
+    Router::new().route("/fault", fault).route("/ports", ports).with_state(shared)
+}
+
+async fn answer(
+    State(shared): State<Arc<Shared>>,
+    method: Method,
+    uri: Uri,
+    Query(query): Query<BTreeMap<String, String>>,
+    body: Bytes,
+) -> Response {
+    shared.remember(format!("{method} {}", uri.path()));
+    let treatment = lock(&shared.fault).treat();
+    match treatment {
+        Treatment::Answer | Treatment::DoAndFail => {}
+        Treatment::Delay(delay_ms) => tokio::time::sleep(Duration::from_millis(delay_ms)).await,
+        Treatment::Fail(status) => return refuse(&Refusal::new(status, "the stand-in was told to fail")),
+        // A connection that was open before; the client is told to close it.
+        Treatment::Drop => {
+            let gone = refuse(&Refusal::new(503, "the stand-in was told to be away"));
+            return ([(header::CONNECTION, "close")], gone).into_response();
+        }
+    }
+    let result = parse(&method, uri.path(), query, &body).and_then(|request| shared.perform(&request));
+    if treatment == Treatment::DoAndFail {
+        return refuse(&Refusal::new(500, "the stand-in did it and was told to fail"));
+    }
+    match result {
+        Ok(Some(body)) => Json(body).into_response(),
+        Ok(None) => StatusCode::OK.into_response(),
+        Err(refusal) => refuse(&refusal),
+    }
+}
+
+/// Errors are plain text called HTML; codes for which the real server has no handler come as an HTML page.
+fn refuse(refusal: &Refusal) -> Response {
+    let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let text = match refusal.status {
+        412 => {
+            format!("<html><head><title>Error</title></head><body><pre>{}</pre></body></html>", refusal.text)
+        }
+        _ => refusal.text.clone(),
+    };
+    (status, [(header::CONTENT_TYPE, "text/html; charset=UTF-8")], text).into_response()
+}
+
+/// Reads a request off its URL.
+fn parse(
+    method: &Method,
+    path: &str,
+    query: BTreeMap<String, String>,
+    body: &[u8],
+) -> Result<Request, Refusal> {
+    let unknown = || Refusal::new(404, format!("Not found: '{path}'"));
+    let json = || -> Result<Value, Refusal> {
+        serde_json::from_slice(body).map_err(|error| Refusal::new(500, format!("JSONDecodeError: {error}")))
+    };
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    match (method.as_str(), parts.as_slice()) {
+        ("POST", ["fqname-to-id"]) => json().map(Request::NameToId),
+        ("POST", ["id-to-fqname"]) => json().map(Request::IdToName),
+        ("POST", ["ref-update"]) => json().map(Request::RefUpdate),
+        ("POST", [plural]) => {
+            let kind = Kind::of_plural(plural).ok_or_else(unknown)?;
+            json().map(|body| Request::Create(kind, body))
+        }
+        ("GET", [plural]) => {
+            Kind::of_plural(plural).map(|kind| Request::List(kind, query)).ok_or_else(unknown)
+        }
+        (verb, [name, id]) => {
+            let kind = Kind::of(name).ok_or_else(unknown)?;
+            let id = Uuid::parse_str(id).map_err(|_| Refusal::no_id(id))?;
+            match verb {
+                "GET" => Ok(Request::Read(kind, id, query)),
+                "PUT" => json().map(|body| Request::Update(kind, id, body)),
+                "DELETE" => Ok(Request::Delete(kind, id)),
+                _ => Err(Refusal::new(405, "Method not allowed.")),
+            }
+        }
+        _ => Err(unknown()),
+    }
+}

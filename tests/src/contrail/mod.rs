@@ -1,0 +1,37 @@
+//! Values: a stand-in for Contrail: its VNC API, the switch that the API commands, and its DHCP for tenants.
+//!
+//! It is not Contrail. It answers as the real VNC API server was seen to answer, as far as bare metal needs it, and
+//! moves taps between bridges as switches would move ports between networks, only because the objects say so:
+//!
+//! ```text
+//!   HTTP -> api -> request (kind, store, view, check; binding, address)      objects, pure
+//!                     | changed
+//!                  switch (pure: objects -> network of every port) -> mover  taps, bridges
+//!                     |                                            -> gateway, dhcp  a gateway and DHCP per tenant network
+//!                  fault  bad days, switched on at the admin address
+//! ```
+//!
+//! Deliberately absent: Keystone, rights, policies, tagged VLANs on the switch, paging, IPv6.
+
+pub mod address;
+pub mod api;
+pub mod binding;
+pub mod check;
+pub mod config;
+pub mod dhcp;
+pub mod fault;
+pub mod gateway;
+pub mod kind;
+pub mod mover;
+pub mod refusal;
+pub mod request;
+pub mod standin;
+pub mod store;
+pub mod switch;
+pub mod view;
+pub mod vm;
+
+pub use config::Config;
+pub use fault::Fault;
+pub use standin::{Standin, run};
+pub use vm::VirtualMachine;

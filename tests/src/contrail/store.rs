@@ -1,0 +1,315 @@
+//! Decisions: the stand-in's object store: names, parents, references, and what may be deleted when.
+//!
+//! It knows kinds, not bare metal; the rules of interfaces and port groups are in `binding`, of addresses in `address`.
+//! Objects are shared between copies of the store, so that a request works on a copy and a refused one leaves no trace.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::{kind::Kind, refusal::Refusal};
+
+/// Where generated URLs lead; the real server shows its own address.
+pub const HREF_BASE: &str = "http://127.0.0.1:8082";
+
+/// A reference to another object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Ref {
+    /// Kind of the other.
+    pub kind: String,
+    /// Its uuid.
+    pub id: Uuid,
+    /// What the reference says.
+    pub attr: Value,
+}
+
+/// One object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Object {
+    /// Its kind's name.
+    pub kind: String,
+    /// Its uuid.
+    pub id: Uuid,
+    /// Its fully qualified name.
+    pub fq_name: Vec<String>,
+    /// Its parent.
+    pub parent: Option<Uuid>,
+    /// Its properties.
+    pub properties: Map<String, Value>,
+    /// Its references.
+    pub refs: Vec<Ref>,
+}
+
+impl Object {
+    /// Last part of the name.
+    pub fn name(&self) -> &str {
+        self.fq_name.last().map_or("", String::as_str)
+    }
+
+    /// References to objects of a kind.
+    pub fn refs_to<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Ref> + 'a {
+        self.refs.iter().filter(move |reference| reference.kind == kind)
+    }
+
+    /// Whether it refers to this object.
+    pub fn refers_to(&self, id: Uuid) -> bool {
+        self.refs.iter().any(|reference| reference.id == id)
+    }
+
+    /// Adds a reference or replaces what it says.
+    pub fn set_ref(&mut self, kind: &str, id: Uuid, attr: Value) {
+        self.drop_ref(id);
+        self.refs.push(Ref { kind: kind.to_owned(), id, attr });
+    }
+
+    /// Removes the references to an object.
+    pub fn drop_ref(&mut self, id: Uuid) {
+        self.refs.retain(|reference| reference.id != id);
+    }
+}
+
+/// All objects.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Store {
+    objects: BTreeMap<Uuid, Arc<Object>>,
+}
+
+impl Serialize for Store {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.objects.values().map(Arc::as_ref))
+    }
+}
+
+impl<'de> Deserialize<'de> for Store {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let objects = Vec::<Object>::deserialize(deserializer)?;
+        Ok(Self { objects: objects.into_iter().map(|object| (object.id, Arc::new(object))).collect() })
+    }
+}
+
+impl Store {
+    /// A store with what a fresh installation has.
+    pub fn fresh() -> Self {
+        let mut store = Self::default();
+        let mut add = |kind: &str, name: &[&str], parent| {
+            let fq_name = name.iter().map(|part| (*part).to_owned()).collect();
+            store.insert(Object {
+                kind: kind.to_owned(),
+                id: Uuid::new_v4(),
+                fq_name,
+                parent,
+                properties: Map::new(),
+                refs: Vec::new(),
+            })
+        };
+        let domain = add("domain", &["default-domain"], None);
+        let config = add("global-system-config", &["default-global-system-config"], None);
+        let project = add("project", &["default-domain", "default-project"], Some(domain));
+        let ipam = ["default-domain", "default-project", "default-network-ipam"];
+        add("network-ipam", &ipam, Some(project));
+        add("fabric", &["default-global-system-config", "default-fabric"], Some(config));
+        store
+    }
+
+    /// Puts an object in, whatever was there.
+    pub fn insert(&mut self, object: Object) -> Uuid {
+        let id = object.id;
+        self.objects.insert(id, Arc::new(object));
+        id
+    }
+
+    /// Takes an object out, with every reference to it.
+    pub fn remove(&mut self, id: Uuid) {
+        self.objects.remove(&id);
+        let referring: Vec<Uuid> = self.back_refs(id).map(|object| object.id).collect();
+        for other in referring {
+            self.change(other, |object| object.drop_ref(id));
+        }
+    }
+
+    /// Changes an object that exists.
+    pub fn change<T>(&mut self, id: Uuid, change: impl FnOnce(&mut Object) -> T) -> Option<T> {
+        self.objects.get_mut(&id).map(|object| change(Arc::make_mut(object)))
+    }
+
+    /// The object of this uuid.
+    pub fn get(&self, id: Uuid) -> Option<&Object> {
+        self.objects.get(&id).map(Arc::as_ref)
+    }
+
+    /// The object of this kind and uuid, or the refusal.
+    pub fn expect(&self, kind: &str, id: Uuid) -> Result<&Object, Refusal> {
+        self.get(id).filter(|object| object.kind == kind).ok_or_else(|| Refusal::no_id(id))
+    }
+
+    /// The object of this kind and name.
+    pub fn by_name(&self, kind: &str, fq_name: &[String]) -> Option<&Object> {
+        let mut all = self.objects.values().map(Arc::as_ref);
+        all.find(|object| object.kind == kind && object.fq_name == fq_name)
+    }
+
+    /// All objects of a kind, by uuid.
+    pub fn of_kind<'a>(&'a self, kind: &'a str) -> impl Iterator<Item = &'a Object> + 'a {
+        self.objects.values().map(Arc::as_ref).filter(move |object| object.kind == kind)
+    }
+
+    /// Objects that refer to this one.
+    pub fn back_refs(&self, id: Uuid) -> impl Iterator<Item = &Object> {
+        self.objects.values().map(Arc::as_ref).filter(move |object| object.refers_to(id))
+    }
+
+    /// Its children.
+    pub fn children(&self, id: Uuid) -> impl Iterator<Item = &Object> {
+        self.objects.values().map(Arc::as_ref).filter(move |object| object.parent == Some(id))
+    }
+
+    /// Reads a creation's name, parent and uuid, refuses clashes and puts in the bare object with its properties and
+    /// references.
+    pub fn create(&mut self, kind: &'static Kind, body: &Map<String, Value>) -> Result<Uuid, Refusal> {
+        let fq_name: Vec<String> = match body.get("fq_name") {
+            Some(name) => serde_json::from_value(name.clone())
+                .map_err(|_| Refusal::new(400, "Bad Request, fq_name is not a list of strings"))?,
+            None => return Err(Refusal::new(400, "Bad Request, no fq_name in POST body")),
+        };
+        let parent = self.parent_of(kind, body, &fq_name)?;
+        if let Some(existing) = self.by_name(kind.name, &fq_name) {
+            return Err(Refusal::exists(&fq_name, existing.id));
+        }
+        let id = match body.get("uuid").and_then(Value::as_str) {
+            Some(text) => Uuid::parse_str(text)
+                .map_err(|_| Refusal::new(400, format!("Invalid UUID {text}: badly formed")))?,
+            None => Uuid::new_v4(),
+        };
+        if let Some(existing) = self.get(id) {
+            return Err(Refusal::exists(&existing.fq_name, id));
+        }
+        let mut object = Object {
+            kind: kind.name.to_owned(),
+            id,
+            fq_name,
+            parent,
+            properties: Map::new(),
+            refs: Vec::new(),
+        };
+        self.apply(kind, &mut object, body, "create")?;
+        Ok(self.insert(object))
+    }
+
+    fn parent_of(
+        &self,
+        kind: &'static Kind,
+        body: &Map<String, Value>,
+        fq_name: &[String],
+    ) -> Result<Option<Uuid>, Refusal> {
+        let [above @ .., _] = fq_name else {
+            return Err(Refusal::new(400, "Bad Request, fq_name is empty"));
+        };
+        if above.is_empty() && kind.may_be_root() {
+            return Ok(None);
+        }
+        let named = body.get("parent_type").and_then(Value::as_str);
+        let parent_kind = match (named, kind.parents) {
+            (Some(named), parents) if parents.contains(&named) => named,
+            (Some(named), _) => return Err(Refusal::new(400, format!("Invalid parent type: {named}"))),
+            (None, [only]) => only,
+            (None, _) => return Err(Refusal::new(400, "Missing parent type")),
+        };
+        let parent = self.by_name(parent_kind, above).ok_or_else(|| Refusal::no_parent(above))?;
+        Ok(Some(parent.id))
+    }
+
+    /// Applies the properties and references of a body: each named field is replaced whole, null clears, unknown
+    /// top-level fields are ignored.
+    pub fn apply(
+        &self,
+        kind: &'static Kind,
+        object: &mut Object,
+        body: &Map<String, Value>,
+        verb: &str,
+    ) -> Result<(), Refusal> {
+        for (field, value) in body {
+            if let Some(target) = field.strip_suffix("_refs").filter(|name| !name.ends_with("_back")) {
+                self.apply_refs(kind, object, &target.replace('_', "-"), value, verb)?;
+            } else if kind.has_property(field) {
+                super::check::property(field, value, verb)?;
+                if value.is_null() {
+                    object.properties.remove(field);
+                } else {
+                    object.properties.insert(field.clone(), value.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_refs(
+        &self,
+        kind: &'static Kind,
+        object: &mut Object,
+        target: &str,
+        value: &Value,
+        verb: &str,
+    ) -> Result<(), Refusal> {
+        if !kind.refs.contains(&target) {
+            return Err(Refusal::new(400, format!("Unknown reference in resource {verb} {target}")));
+        }
+        object.refs.retain(|reference| reference.kind != target);
+        for item in value.as_array().into_iter().flatten() {
+            let id = match (item.get("uuid").and_then(Value::as_str), item.get("to")) {
+                (Some(text), _) => {
+                    let id = Uuid::parse_str(text).map_err(|_| Refusal::no_id(text))?;
+                    self.expect(target, id)?.id
+                }
+                (None, Some(to)) => {
+                    let name: Vec<String> = serde_json::from_value(to.clone()).unwrap_or_default();
+                    self.by_name(target, &name).ok_or_else(|| Refusal::no_name(&name))?.id
+                }
+                (None, None) => {
+                    return Err(Refusal::new(400, format!("Bad reference in {verb}: no to, no uuid")));
+                }
+            };
+            object.set_ref(target, id, item.get("attr").cloned().unwrap_or(Value::Null));
+        }
+        Ok(())
+    }
+
+    /// Refuses a deletion while there are children or referring objects, apart from those named as going along.
+    pub fn check_delete(&self, id: Uuid, going_along: &BTreeSet<Uuid>) -> Result<(), Refusal> {
+        let urls = |objects: Vec<&Object>| -> Vec<String> {
+            objects
+                .iter()
+                .filter(|object| !going_along.contains(&object.id))
+                .map(|object| href(object))
+                .collect()
+        };
+        let children = urls(self.children(id).collect());
+        if !children.is_empty() {
+            return Err(Refusal::children(&children));
+        }
+        let referring = urls(self.back_refs(id).collect());
+        if referring.is_empty() { Ok(()) } else { Err(Refusal::referred(&referring)) }
+    }
+
+    /// What a creation answers.
+    pub fn summary(&self, object: &Object) -> Value {
+        let mut all = json!({
+            "name": object.name(), "fq_name": object.fq_name, "uuid": object.id, "href": href(object),
+        });
+        if let Some(parent) = object.parent.and_then(|id| self.get(id)) {
+            all["parent_type"] = json!(parent.kind);
+            all["parent_uuid"] = json!(parent.id);
+            all["parent_href"] = json!(href(parent));
+        }
+        all
+    }
+}
+
+/// URL of an object.
+pub fn href(object: &Object) -> String {
+    format!("{HREF_BASE}/{}/{}", object.kind, object.id)
+}
