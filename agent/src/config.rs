@@ -217,7 +217,11 @@ impl Config {
         let config: Self = toml::from_str(&text)
             .map_err(|source| ConfigError::Syntax { path: path.to_owned(), source: Box::new(source) })?;
         let faults = config.faults();
-        if faults.is_empty() { Ok(config) } else { Err(ConfigError::Values { path: path.to_owned(), faults }) }
+        if faults.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Values { path: path.to_owned(), faults })
+        }
     }
 
     /// The poll interval.
@@ -277,11 +281,7 @@ impl Config {
                 field("interface"),
                 &format_args!("is {interface:?}; an interface's name has 1 to 15 characters"),
             );
-            check(
-                (8..=30).contains(prefix),
-                field("prefix"),
-                &format_args!("is {prefix}; choose 8 to 30"),
-            );
+            check((8..=30).contains(prefix), field("prefix"), &format_args!("is {prefix}; choose 8 to 30"));
             let in_network = |other: &Ipv4Addr| {
                 let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
                 other.to_bits() & mask == address.to_bits() & mask
@@ -346,8 +346,16 @@ mod tests {
         wrong("rack = \"rack-1\"", "rack = \"a rack\"", "must have 1 to 63 of the characters");
         wrong("2000", "3", "poll_interval_ms is 3; choose 200 to 60000");
         wrong("example:22022", "example", "coordinator.address is \"coordinator.example\"; write HOST:PORT");
-        wrong("\"198.18.2.50\"", "\"198.18.3.50\"", "networks.cleaning.range 198.18.3.50 to 198.18.2.200 must rise");
-        wrong("\"198.18.1.50\"", "\"198.18.1.1\"", "networks.provisioning.range 198.18.1.1 to 198.18.1.200 holds");
+        wrong(
+            "\"198.18.2.50\"",
+            "\"198.18.3.50\"",
+            "networks.cleaning.range 198.18.3.50 to 198.18.2.200 must rise",
+        );
+        wrong(
+            "\"198.18.1.50\"",
+            "\"198.18.1.1\"",
+            "networks.provisioning.range 198.18.1.1 to 198.18.1.200 holds",
+        );
         wrong("clean0", "prov0", "networks.cleaning.interface is that of the provisioning network");
         wrong("kernel =", "kernle =", "kernle");
         wrong("log_json = false", "colour = true", "colour");

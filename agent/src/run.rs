@@ -63,6 +63,8 @@ pub struct Runner {
     pub inputs: mpsc::Receiver<Input>,
     /// When to stop.
     pub stop: CancellationToken,
+    /// How long commands under way then get to end: [`STOP_WAIT`].
+    pub stop_wait: Duration,
 }
 
 struct Loop {
@@ -85,9 +87,10 @@ struct Reached {
 }
 
 impl Runner {
-    /// Runs until it is told to stop; commands under way then get [`STOP_WAIT`] to end.
+    /// Runs until it is told to stop; commands under way then get a moment to end.
     pub async fn run(self) {
-        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop } = self;
+        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop, stop_wait } =
+            self;
         let mut this = Loop {
             rack,
             connect,
@@ -106,7 +109,7 @@ impl Runner {
             let timer = this.rack.timeout().map(tokio::time::Instant::from_std);
             let input = tokio::select! {
                 () = stop.cancelled(), if stop_by.is_none() => {
-                    stop_by = Some(tokio::time::Instant::now() + STOP_WAIT);
+                    stop_by = Some(tokio::time::Instant::now() + stop_wait);
                     Input::Stop
                 }
                 () = at(stop_by) => break,
@@ -218,7 +221,8 @@ impl Loop {
             return;
         }
         let Some(reached) = self.servers.get(&server) else { return };
-        let (bmc, boot_mode, places) = (Arc::clone(&reached.bmc), reached.boot_mode, Arc::clone(&self.places));
+        let (bmc, boot_mode, places) =
+            (Arc::clone(&reached.bmc), reached.boot_mode, Arc::clone(&self.places));
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
             let (outcome, sample) = work::carry_out(&*bmc, boot_mode, &action).await;

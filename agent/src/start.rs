@@ -25,7 +25,7 @@ use crate::{
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig, ControlError, Event},
     results::{self, Results},
-    run::{INPUTS_MAX, Runner},
+    run::{INPUTS_MAX, Runner, STOP_WAIT},
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
         images::CoordinatorImages,
@@ -82,7 +82,11 @@ pub enum StartError {
 pub fn check(config: &Config) -> Result<(), StartError> {
     boot_files(config)?;
     for path in [&config.coordinator.ca, &config.coordinator.cert, &config.coordinator.key] {
-        fs::read(path).map_err(|source| StartError::State { operation: "read", path: path.clone(), source })?;
+        fs::read(path).map_err(|source| StartError::State {
+            operation: "read",
+            path: path.clone(),
+            source,
+        })?;
     }
     Ok(())
 }
@@ -118,10 +122,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let ramdisks = Control::start(control_config, images, ramdisk_events).await?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
-    let entry = RamdiskEntry {
-        addresses: HashMap::from(listeners),
-        fingerprint: ramdisks.fingerprint().to_owned(),
-    };
+    let entry =
+        RamdiskEntry { addresses: HashMap::from(listeners), fingerprint: ramdisks.fingerprint().to_owned() };
     let issue = |server, plan| ramdisks.issue(server, plan);
     let boot_table = Arc::new(BootTable::open(&state.join("boots.json"), entry, back.clone(), issue)?);
 
@@ -164,6 +166,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         back,
         inputs,
         stop,
+        stop_wait: STOP_WAIT,
     };
     runner.run().await;
     for service in services {

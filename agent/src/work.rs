@@ -29,9 +29,7 @@ pub type Ended = (Result<Success, Failure>, Option<Sample>);
 pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action) -> Ended {
     match action {
         Action::PowerOn { boot } => switch(power_on(bmc, mode, boot).await, Power::On, CONFIRM_WAIT),
-        Action::PowerOff { how: PowerOffHow::Hard } => {
-            switch(power_off(bmc).await, Power::Off, CONFIRM_WAIT)
-        }
+        Action::PowerOff { how: PowerOffHow::Hard } => switch(power_off(bmc).await, Power::Off, CONFIRM_WAIT),
         Action::PowerOff { how: PowerOffHow::Soft } => switch(soft_off(bmc).await, Power::Off, SOFT_OFF_WAIT),
         Action::Reset { boot } => switch(reset(bmc, mode, boot).await, Power::On, CONFIRM_WAIT),
         Action::ReadIdentity => {

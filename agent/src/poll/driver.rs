@@ -35,7 +35,8 @@ pub fn sample(answer: Result<Power, BmcError>) -> Sample {
         Ok(Power::Off) => Sample::Off,
         Err(error @ BmcError::Credentials { .. }) => Sample::CredentialsRefused { reason: error.to_string() },
         Err(
-            error @ (BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }),
+            error
+            @ (BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }),
         ) => Sample::NoAnswer { reason: error.to_string() },
     }
 }
@@ -49,7 +50,9 @@ pub async fn await_power(bmc: &dyn Bmc, wanted: Power, within: Duration) -> Resu
         let settled = match &answer {
             Ok(power) => *power == wanted,
             Err(BmcError::Credentials { .. }) => true,
-            Err(BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }) => false,
+            Err(BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }) => {
+                false
+            }
         };
         if settled || Instant::now() >= until {
             return answer;

@@ -1,0 +1,354 @@
+//! The uplink against a coordinator over real mTLS: a broken stream loses nothing and repeats nothing, a killed agent
+//! keeps its reports, and nobody without our authority's certificate is spoken to.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    pin::Pin,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use agent::{
+    image::Upstream,
+    uplink::{
+        client::{Request, Seen, Uplink, UplinkConfig},
+        images::CoordinatorImages,
+        spool::Spool,
+    },
+};
+use futures::{Stream, StreamExt};
+use protocol::{
+    command::{Action, Command},
+    convert::{FromAgent, ToAgent},
+    grpc::{self as wire, agent_link_server::AgentLinkServer},
+    id::{AgentBootId, CommandId, ServerId},
+    power::{PowerCause, PowerReading},
+    report::{Report, ReportBody},
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::{net::TcpListener, sync::mpsc, time::timeout};
+use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Response, Status, Streaming,
+    transport::{Certificate, Identity, Server, ServerTlsConfig},
+};
+
+/// Longest wait for anything that must happen.
+const SOON: Duration = Duration::from_secs(20);
+const SERVER: ServerId = ServerId(uuid::Uuid::from_u128(5));
+
+/// What the fake coordinator has, and how it misbehaves.
+#[derive(Default)]
+struct Book {
+    stored: Vec<Report>,
+    /// Every number received, also repeated ones.
+    received: Vec<u64>,
+    hellos: usize,
+    commands: Vec<Command>,
+    /// Break the stream after so many reports.
+    break_after: Option<usize>,
+    /// Stop acknowledging.
+    mute: bool,
+}
+
+#[derive(Clone, Default)]
+struct Coordinator {
+    book: Arc<Mutex<Book>>,
+}
+
+type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl wire::agent_link_server::AgentLink for Coordinator {
+    type ConnectStream = Answers<wire::CoordinatorMessage>;
+    type FetchImageStream = Answers<wire::ImageChunk>;
+
+    async fn connect(
+        &self,
+        request: tonic::Request<Streaming<wire::AgentMessage>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let mut messages = request.into_inner();
+        let book = Arc::clone(&self.book);
+        let (answers, answers_rx) = mpsc::channel(64);
+        tokio::spawn(async move {
+            while let Some(Ok(message)) = messages.next().await {
+                let (replies, broken) = {
+                    let mut book = book.lock().unwrap();
+                    (book.take(FromAgent::try_from(message).unwrap()), book.is_broken())
+                };
+                for reply in replies {
+                    let _ = answers.send(Ok(reply.into())).await;
+                }
+                if broken {
+                    let _ = answers.send(Err(Status::unavailable("restarting"))).await;
+                    return;
+                }
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(answers_rx))))
+    }
+
+    async fn fetch_image(
+        &self,
+        request: tonic::Request<wire::FetchImageRequest>,
+    ) -> Result<Response<Self::FetchImageStream>, Status> {
+        let request = request.into_inner();
+        if request.id != "known" {
+            return Err(Status::not_found("there is no such image"));
+        }
+        let image: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+        let rest = image[request.offset as usize..].to_vec();
+        let chunks: Vec<_> =
+            rest.chunks(1 << 20).map(|chunk| Ok(wire::ImageChunk { data: chunk.to_vec() })).collect();
+        Ok(Response::new(Box::pin(tokio_stream::iter(chunks))))
+    }
+}
+
+impl Book {
+    fn highest(&self) -> u64 {
+        self.stored.last().map_or(0, |report| report.seq)
+    }
+
+    fn take(&mut self, message: FromAgent) -> Vec<ToAgent> {
+        match message {
+            FromAgent::Hello(hello) => {
+                assert_eq!(hello.rack.as_str(), "rack-1");
+                self.hellos += 1;
+                let welcome = ToAgent::Welcome { coordinator: "fake".into(), acknowledged: self.highest() };
+                std::iter::once(welcome).chain(self.commands.iter().cloned().map(ToAgent::Command)).collect()
+            }
+            FromAgent::Report(report) => {
+                self.received.push(report.seq);
+                if report.seq > self.highest() {
+                    self.stored.push(report);
+                }
+                if self.mute { vec![] } else { vec![ToAgent::Acknowledge { seq: self.highest() }] }
+            }
+        }
+    }
+
+    fn is_broken(&mut self) -> bool {
+        let broken = self.break_after.is_some_and(|after| self.stored.len() >= after);
+        if broken {
+            self.break_after = None;
+        }
+        broken
+    }
+}
+
+/// An authority, and certificates of it as files.
+struct Authority {
+    dir: tempfile::TempDir,
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        std::fs::write(dir.path().join("ca.pem"), issuer.pem()).unwrap();
+        Self { dir, issuer }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn sign(&self, name: &str) -> (String, String) {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        (cert.pem(), key.serialize_pem())
+    }
+
+    fn uplink_config(&self, address: SocketAddr) -> UplinkConfig {
+        let (cert, key) = self.sign("rack-1");
+        std::fs::write(self.path("agent.pem"), cert).unwrap();
+        std::fs::write(self.path("agent.key"), key).unwrap();
+        UplinkConfig {
+            coordinator: address.to_string(),
+            server_name: "coordinator".into(),
+            ca: self.path("ca.pem"),
+            cert: self.path("agent.pem"),
+            key: self.path("agent.key"),
+            rack: "rack-1".parse().unwrap(),
+        }
+    }
+
+    /// Serves on a free port of loopback.
+    async fn serve(&self, coordinator: &Coordinator) -> SocketAddr {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (cert, key) = self.sign("coordinator");
+        let tls = ServerTlsConfig::new()
+            .identity(Identity::from_pem(cert, key))
+            .client_ca_root(Certificate::from_pem(self.issuer.pem()));
+        let serving = Server::builder()
+            .tls_config(tls)
+            .unwrap()
+            .add_service(AgentLinkServer::new(coordinator.clone()))
+            .serve_with_incoming(TcpListenerStream::new(listener));
+        tokio::spawn(serving);
+        address
+    }
+}
+
+struct Running {
+    seen: mpsc::Sender<Seen>,
+    requests: mpsc::Receiver<Request>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+fn start(config: UplinkConfig, spool: &Path) -> Running {
+    let (seen, seen_rx) = mpsc::channel(16);
+    let (requests_tx, requests) = mpsc::channel(1);
+    let spool = Spool::open(spool).unwrap();
+    let uplink = Uplink::new(
+        Arc::new(config),
+        AgentBootId::random(),
+        spool,
+        seen_rx,
+        requests_tx,
+        CancellationToken::new(),
+    );
+    Running { seen, requests, task: tokio::spawn(uplink.run()) }
+}
+
+async fn see(running: &Running, number: u64) {
+    let reading = PowerReading::Unreachable { reason: number.to_string() };
+    let body = ReportBody::Power { reading, cause: PowerCause::Unasked };
+    timeout(SOON, running.seen.send(Seen { server: SERVER, body }))
+        .await
+        .expect("the uplink takes reports")
+        .unwrap();
+}
+
+/// Waits until the book shows it, or says what the book showed last.
+async fn until(coordinator: &Coordinator, what: &str, good: impl Fn(&Book) -> bool) {
+    let waiting = async {
+        while !good(&coordinator.book.lock().unwrap()) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    if timeout(SOON, waiting).await.is_err() {
+        let book = coordinator.book.lock().unwrap();
+        panic!(
+            "{what}: stored up to {}, received {:?}, {} hellos",
+            book.highest(),
+            book.received,
+            book.hellos
+        );
+    }
+}
+
+fn assert_all_in_order(coordinator: &Coordinator, count: u64) {
+    let book = coordinator.book.lock().unwrap();
+    let stored: Vec<_> = book
+        .stored
+        .iter()
+        .map(|report| match &report.body {
+            ReportBody::Power { reading: PowerReading::Unreachable { reason }, .. } => {
+                (report.seq, reason.clone())
+            }
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let expected: Vec<_> = (1..=count).map(|number| (number, number.to_string())).collect();
+    assert_eq!(stored, expected);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_stream_loses_nothing_and_repeats_nothing() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    coordinator.book.lock().unwrap().break_after = Some(20);
+    let address = authority.serve(&coordinator).await;
+    let running = start(authority.uplink_config(address), &authority.path("spool"));
+    for number in 1..=100 {
+        see(&running, number).await;
+    }
+    until(&coordinator, "100 reports", |book| book.stored.len() == 100).await;
+    assert_all_in_order(&coordinator, 100);
+    assert_eq!(coordinator.book.lock().unwrap().hellos, 2, "one break, one new stream");
+    drop(running.seen);
+    timeout(SOON, running.task).await.expect("the uplink ends with the rack").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_agent_keeps_what_was_not_acknowledged() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    coordinator.book.lock().unwrap().mute = true;
+    let address = authority.serve(&coordinator).await;
+    let running = start(authority.uplink_config(address), &authority.path("spool"));
+    for number in 1..=30 {
+        see(&running, number).await;
+    }
+    until(&coordinator, "30 reports", |book| book.stored.len() == 30).await;
+    running.task.abort(); // nothing is written after this, as after a kill
+    let _ = running.task.await;
+
+    // The coordinator has forgotten the last ten, the agent knows nothing but its spool.
+    let book = &coordinator.book;
+    book.lock().unwrap().stored.truncate(20);
+    book.lock().unwrap().mute = false;
+    let running = start(authority.uplink_config(address), &authority.path("spool"));
+    see(&running, 31).await;
+    until(&coordinator, "31 reports", |book| book.stored.len() == 31).await;
+    assert_all_in_order(&coordinator, 31);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_are_taken_while_the_rack_has_no_room_for_commands() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    let command = |_| Command { id: CommandId::random(), server: SERVER, action: Action::ReadIdentity };
+    let commands: Vec<_> = (0..20).map(command).collect();
+    coordinator.book.lock().unwrap().commands = commands.clone();
+    let address = authority.serve(&coordinator).await;
+    let mut running = start(authority.uplink_config(address), &authority.path("spool"));
+    for number in 1..=50 {
+        see(&running, number).await;
+    }
+    until(&coordinator, "50 reports", |book| book.stored.len() == 50).await;
+    for expected in commands {
+        match timeout(SOON, running.requests.recv()).await.expect("a command") {
+            Some(Request::Command(command)) => assert_eq!(command, expected),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn images_are_fetched_from_any_offset() {
+    let authority = Authority::new();
+    let address = authority.serve(&Coordinator::default()).await;
+    let images = CoordinatorImages::new(Arc::new(authority.uplink_config(address)));
+    let mut chunks = images.fetch("known", 1_500_000).await.unwrap();
+    let mut length = 0;
+    while let Some(chunk) = chunks.next().await {
+        length += chunk.unwrap().len();
+    }
+    assert_eq!(length, 1_500_000);
+    let error = images.fetch("unknown", 0).await.err().expect("there is no such image");
+    assert!(error.reason.contains("there is no such image"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_not_spoken_to() {
+    let (ours, theirs) = (Authority::new(), Authority::new());
+    let coordinator = Coordinator::default();
+    let address = theirs.serve(&coordinator).await;
+    let images = CoordinatorImages::new(Arc::new(ours.uplink_config(address)));
+    let error = images.fetch("known", 0).await.err().expect("another authority's coordinator");
+    assert!(error.reason.contains("cannot connect"), "{error}");
+    // And the other way round: their coordinator, our certificate.
+    let config = UplinkConfig { ca: theirs.path("ca.pem"), ..ours.uplink_config(address) };
+    assert!(CoordinatorImages::new(Arc::new(config)).fetch("known", 0).await.is_err());
+    assert_eq!(coordinator.book.lock().unwrap().hellos, 0);
+}
