@@ -8,6 +8,9 @@
 //! No proof, no power: each arrow is passed only when the one before it succeeded; a refusal says which port, which
 //! network, and why. Nothing here waits without end: Ironic's client gives up after 60 s.
 
+#[cfg(test)]
+mod tests;
+
 use std::{sync::Arc, time::Duration};
 
 use protocol::{

@@ -11,6 +11,8 @@ pub mod core;
 pub mod enrol;
 pub mod events;
 pub mod facade;
+#[cfg(test)]
+mod fakes;
 pub mod gate;
 pub mod import;
 pub mod inventory;

@@ -8,6 +8,9 @@ mod poll;
 mod visit;
 mod wake;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},

@@ -1,0 +1,456 @@
+//! Edges: a world of fakes for the core's tests: a fabric, Ironic, agents, all in memory, that can fail, lie and hang on
+//! demand, and that write down in which order they were called.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use protocol::{
+    boot::{Boot, BootMode},
+    command::{Action, Failure, FailureKind, Success},
+    hardware::BmcIdentity,
+    id::{RackId, ServerId},
+    network::BootNetwork,
+    power::{PowerCause, PowerReading},
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol},
+};
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use crate::{
+    clock::TestClock,
+    enrol::{Declarations, Enrol},
+    gate::{Gate, Parts, Presence},
+    inventory::{
+        Inventory, NewPort, NewServer, PowerUpdate, SeenPower, Server, TenantServer, TenantServerState,
+    },
+    lifecycle::{
+        Confirmed, Node, NodePower, ProvisionState,
+        power::{PowerRecord, after_reading},
+    },
+    mover::Mover,
+    port::*,
+    reconcile::{Reconcile, Retries, ServerLocks, Wake},
+    secret::Sealer,
+};
+
+/// The tenant's port in every test.
+pub const TENANT: Uuid = Uuid::from_u128(0x7e);
+/// The tenant's Nova server.
+pub const INSTANCE: Uuid = Uuid::from_u128(0x15);
+
+/// What the fakes share.
+#[derive(Default)]
+pub struct World {
+    /// Every call, in order.
+    pub log: Mutex<Vec<String>>,
+    /// Where ports really are, by MAC address.
+    pub ports: Mutex<HashMap<String, ObservedNetwork>>,
+    /// Nodes as Ironic has them.
+    pub nodes: Mutex<HashMap<ServerId, Node>>,
+    /// How the fabric fails, while it does.
+    pub fabric_error: Mutex<Option<FabricError>>,
+    /// So many fabric calls fail; then it works.
+    pub fabric_fails: AtomicUsize,
+    /// What the fabric says of every port, whatever is true.
+    pub lie: Mutex<Option<ObservedNetwork>>,
+    /// The node's state changes to this when a port is moved.
+    pub state_on_move: Mutex<Option<ProvisionState>>,
+    /// What the agent answers.
+    pub agent_error: Mutex<Option<AgentError>>,
+    /// The agent is away.
+    pub away: AtomicBool,
+    /// A power-on that reached the agent while a port was elsewhere.
+    pub violations: Mutex<Vec<String>>,
+    /// Calls until one hangs for ever, as if the process died there.
+    pub hang_after: Mutex<Option<usize>>,
+    /// Told when a call hangs.
+    pub hung: Notify,
+}
+
+impl World {
+    async fn call(&self, text: String) {
+        self.log.lock().unwrap().push(text);
+        let hang = {
+            let mut left = self.hang_after.lock().unwrap();
+            match left.as_mut() {
+                Some(0) => true,
+                Some(left) => {
+                    *left -= 1;
+                    false
+                }
+                None => false,
+            }
+        };
+        if hang {
+            self.hung.notify_one();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// The calls so far, without their arguments' details.
+    pub fn calls(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
+    /// How many calls began with this.
+    pub fn count(&self, start: &str) -> usize {
+        self.log.lock().unwrap().iter().filter(|call| call.starts_with(start)).count()
+    }
+
+    fn fabric_fault(&self) -> Option<FabricError> {
+        let error = self.fabric_error.lock().unwrap().clone()?;
+        let failing =
+            self.fabric_fails.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
+        failing.is_ok().then_some(error)
+    }
+
+    fn seen(&self, port: &ServerPort) -> ObservedNetwork {
+        let lie = self.lie.lock().unwrap().clone();
+        let really = || self.ports.lock().unwrap().get(&port.mac.to_string()).cloned();
+        lie.or_else(really).unwrap_or(ObservedNetwork::Nothing)
+    }
+}
+
+fn word(network: &WantedNetwork) -> &'static str {
+    match network {
+        WantedNetwork::Boot(network) => network.as_str(),
+        WantedNetwork::Tenant(_) => "tenant",
+    }
+}
+
+/// The fakes, behind every trait.
+#[derive(Clone)]
+pub struct Fake(pub Arc<World>);
+
+#[async_trait]
+impl Fabric for Fake {
+    async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError> {
+        self.0.call(format!("move {} {}", port.name, word(to))).await;
+        if let Some(error) = self.0.fabric_fault() {
+            return Err(error);
+        }
+        let now = match to {
+            WantedNetwork::Boot(network) => ObservedNetwork::Boot(*network),
+            WantedNetwork::Tenant(port) => ObservedNetwork::Tenant(*port),
+        };
+        self.0.ports.lock().unwrap().insert(port.mac.to_string(), now);
+        if let Some(state) = self.0.state_on_move.lock().unwrap().clone()
+            && let Some(node) = self.0.nodes.lock().unwrap().get_mut(&port.server)
+        {
+            node.provision_state = state;
+        }
+        Ok(self.0.seen(port))
+    }
+
+    async fn observe_port(&self, port: &ServerPort) -> Result<ObservedNetwork, FabricError> {
+        self.0.call(format!("observe {}", port.name)).await;
+        self.0.fabric_fault().map_or_else(|| Ok(self.0.seen(port)), Err)
+    }
+
+    async fn release_port(&self, port: &ServerPort) -> Result<(), FabricError> {
+        self.0.call(format!("release {}", port.name)).await;
+        self.0.ports.lock().unwrap().remove(&port.mac.to_string());
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Provisioner for Fake {
+    async fn get_node(&self, id: ServerId) -> Result<Option<Node>, ProvisionerError> {
+        self.0.call("get_node".to_owned()).await;
+        Ok(self.0.nodes.lock().unwrap().get(&id).cloned())
+    }
+
+    async fn list_nodes(&self) -> Result<Vec<Node>, ProvisionerError> {
+        Ok(self.0.nodes.lock().unwrap().values().cloned().collect())
+    }
+
+    async fn tell_power_off(&self, id: ServerId) -> Result<(), ProvisionerError> {
+        self.0.call("tell_power_off".to_owned()).await;
+        if let Some(node) = self.0.nodes.lock().unwrap().get_mut(&id) {
+            node.power_state = Some(NodePower::Off);
+        }
+        Ok(())
+    }
+
+    async fn ensure_node(&self, spec: &NodeSpec) -> Result<(), ProvisionerError> {
+        self.0.call(format!("ensure_node {}", spec.name)).await;
+        let node = Node::in_state(spec.id, ProvisionState::Enroll);
+        self.0.nodes.lock().unwrap().entry(spec.id).or_insert(node);
+        Ok(())
+    }
+
+    async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError> {
+        self.0.call("delete_node".to_owned()).await;
+        self.0.nodes.lock().unwrap().remove(&id);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Agents for Fake {
+    async fn run(&self, _rack: &RackId, server: ServerId, action: Action) -> Result<Success, AgentError> {
+        let text = match &action {
+            Action::PowerOn { boot: Boot::Disk } => "power_on disk",
+            Action::PowerOn { boot: Boot::Network(_) } => "power_on network",
+            Action::PowerOff { .. } => "power_off",
+            Action::Reset { .. } => "reset",
+            Action::ReadIdentity => "read_identity",
+            Action::EndBoot => "end_boot",
+            Action::RunStep { .. } => "run_step",
+        };
+        // Rule 3, judged by where the ports really are.
+        if let Action::PowerOn { boot } | Action::Reset { boot } = &action {
+            let wrong = self.0.ports.lock().unwrap().values().any(|seen| match (boot, seen) {
+                (Boot::Disk, ObservedNetwork::Tenant(port)) => *port != TENANT,
+                (Boot::Network(plan), ObservedNetwork::Boot(network)) => *network != plan.network,
+                (Boot::Disk | Boot::Network(_), _) => true,
+            });
+            if wrong {
+                self.0.violations.lock().unwrap().push(format!("{server}: {text}"));
+            }
+        }
+        self.0.call(text.to_owned()).await;
+        if let Some(error) = self.0.agent_error.lock().unwrap().clone() {
+            return Err(error);
+        }
+        Ok(match action {
+            Action::ReadIdentity => Success::Identity(BmcIdentity::default()),
+            _ => Success::Done,
+        })
+    }
+}
+
+impl Presence for Fake {
+    fn away(&self, rack: &RackId) -> Option<String> {
+        self.0.away.load(Ordering::SeqCst).then(|| format!("the agent of rack {rack} is away since noon"))
+    }
+}
+
+#[async_trait]
+impl Declarations for Fake {
+    async fn declare(&self, server: &Server) {
+        self.0.call(format!("declare {}", server.name)).await;
+    }
+
+    async fn forget(&self, _rack: &RackId, _server: ServerId) {
+        self.0.call("forget".to_owned()).await;
+    }
+}
+
+/// A server for the tests, with one port.
+pub fn new_server() -> NewServer {
+    NewServer {
+        name: "n1".to_owned(),
+        rack: "rack1".parse().unwrap(),
+        bmc: BmcEndpoint {
+            protocol: BmcProtocol::Ipmi { cipher_suite: Some(3) },
+            address: "198.51.100.11".to_owned(),
+            port: 623,
+            username: "admin".to_owned(),
+            password: Secret::new("hunter2"),
+        },
+        ports: vec![NewPort {
+            name: "eth0".to_owned(),
+            mac: "52:54:00:00:00:0b".parse().unwrap(),
+            link: SwitchPort {
+                switch: "leaf1".into(),
+                port: "xe-0/0/1".into(),
+                switch_id: None,
+                fabric: None,
+            },
+            pxe_enabled: true,
+        }],
+        boot_mode: BootMode::Bios,
+        resource_class: "gold".to_owned(),
+        properties: Default::default(),
+    }
+}
+
+/// A core of which everything outside is fake.
+pub struct Bench {
+    /// The fakes.
+    pub world: Arc<World>,
+    /// The inventory.
+    pub inventory: Inventory,
+    /// The clock.
+    pub clock: Arc<TestClock>,
+    /// The gate.
+    pub gate: Gate,
+    /// Reconciliation, driven by hand.
+    pub reconcile: Reconcile,
+    /// The one server.
+    pub id: ServerId,
+}
+
+impl Bench {
+    /// One server in this state, its port on nothing, the tenant known.
+    pub async fn new(state: &str, deploy_step: Option<&str>) -> Self {
+        let clock = Arc::new(TestClock::default());
+        clock.advance_us(1_000_000);
+        let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock.clone()).await.unwrap();
+        let server = inventory.put_server(&new_server()).await.unwrap();
+        let mut node = Node::in_state(server.id, ProvisionState::from(state));
+        node.deploy_step = deploy_step.map(str::to_owned);
+        node.instance_id = Some(INSTANCE);
+        inventory.set_node(server.id, Some(&node)).await.unwrap();
+        inventory.put_tenant_server(&tenant()).await.unwrap();
+        let world = Arc::new(World::default());
+        world.nodes.lock().unwrap().insert(server.id, node);
+        let (gate, reconcile) = parts(&world, &inventory, Duration::from_millis(1500));
+        Self { world, inventory, clock, gate, reconcile, id: server.id }
+    }
+
+    /// The same inventory and world under a new process.
+    pub fn restarted(self) -> Self {
+        *self.world.hang_after.lock().unwrap() = None;
+        let (gate, reconcile) = parts(&self.world, &self.inventory, Duration::from_millis(1500));
+        Self { gate, reconcile, ..self }
+    }
+
+    /// The server as stored.
+    pub async fn server(&self) -> Server {
+        self.inventory.server(self.id).await.unwrap().unwrap()
+    }
+
+    /// Changes the node, in Ironic and as last read.
+    pub async fn set_node(&self, change: impl FnOnce(&mut Node)) {
+        let node = {
+            let mut nodes = self.world.nodes.lock().unwrap();
+            let node = nodes.get_mut(&self.id).unwrap();
+            change(node);
+            node.clone()
+        };
+        self.inventory.set_node(self.id, Some(&node)).await.unwrap();
+    }
+
+    /// A power report arrives.
+    pub async fn report(&self, reading: PowerReading, cause: PowerCause) {
+        let server = self.server().await;
+        let before = PowerRecord {
+            confirmed: server.confirmed,
+            off_since_us: server.off_since_us,
+            untold_off: server.untold_off,
+            isolated_us: server.isolated_us,
+        };
+        let after = after_reading(before, &reading, cause, crate::clock::Clock::now_us(&*self.clock));
+        let update = PowerUpdate {
+            seen: SeenPower { reading, cause, at_us: 1 },
+            confirmed: after.confirmed,
+            off_since_us: after.off_since_us,
+            untold_off: after.untold_off,
+            isolated_us: after.isolated_us,
+        };
+        self.inventory.set_power(self.id, &update).await.unwrap();
+    }
+
+    /// A deployed server that is on, on its tenant's network.
+    pub async fn deployed() -> Self {
+        let bench = Self::new("active", None).await;
+        bench.set_node(|node| node.power_state = Some(NodePower::On)).await;
+        bench.report(PowerReading::On, PowerCause::Commanded).await;
+        bench.inventory.set_ports_given(bench.id).await.unwrap();
+        bench.put_port(ObservedNetwork::Tenant(TENANT)).await;
+        assert_eq!(bench.server().await.confirmed, Some(Confirmed::On));
+        bench
+    }
+
+    /// The port is really here, and was seen here.
+    pub async fn put_port(&self, network: ObservedNetwork) {
+        self.inventory.set_observed(self.id, "eth0", Some(&network)).await.unwrap();
+        self.world.ports.lock().unwrap().insert("52:54:00:00:00:0b".to_owned(), network);
+    }
+
+    /// Where the port really is.
+    pub fn port(&self) -> ObservedNetwork {
+        let ports = self.world.ports.lock().unwrap();
+        ports.get("52:54:00:00:00:0b").cloned().unwrap_or(ObservedNetwork::Nothing)
+    }
+
+    /// No power-on ever reached the agent with a port elsewhere.
+    pub fn assert_rule_3(&self) {
+        assert_eq!(*self.world.violations.lock().unwrap(), Vec::<String>::new(), "{:?}", self.world.calls());
+    }
+}
+
+/// The cleaning network, as seen.
+pub const CLEANING: ObservedNetwork = ObservedNetwork::Boot(BootNetwork::Cleaning);
+
+/// The VNC API is down.
+pub fn vnc_down() -> FabricError {
+    FabricError::Unavailable {
+        url: "http://contrail:8082".to_owned(),
+        reason: "connection refused".to_owned(),
+    }
+}
+
+/// The BMC refuses the password.
+pub fn wrong_password() -> AgentError {
+    let message = "RAKP 2: unauthorized name".to_owned();
+    AgentError::Failed(Failure { kind: FailureKind::BmcCredentials, message })
+}
+
+fn tenant() -> TenantServer {
+    TenantServer {
+        id: Uuid::from_u128(0x11),
+        instance: Some(INSTANCE),
+        project_id: "p".to_owned(),
+        name: "web".to_owned(),
+        flavor: "f".to_owned(),
+        image: "i".to_owned(),
+        network: Uuid::from_u128(0x12),
+        port: Some(TENANT),
+        address: None,
+        node: None,
+        state: TenantServerState::Active,
+        reason: None,
+        created_us: 1,
+    }
+}
+
+fn parts(world: &Arc<World>, inventory: &Inventory, wait_max: Duration) -> (Gate, Reconcile) {
+    let fake = Arc::new(Fake(Arc::clone(world)));
+    let (wake, locks) = (Wake::default(), ServerLocks::default());
+    let mover = Mover::new(inventory.clone(), fake.clone());
+    let gate = Gate::new(Parts {
+        inventory: inventory.clone(),
+        provisioner: fake.clone(),
+        agents: fake.clone(),
+        presence: fake.clone(),
+        mover: mover.clone(),
+        locks: locks.clone(),
+        wake: wake.clone(),
+        wait_max,
+    });
+    let enrol = Arc::new(Enrol {
+        inventory: inventory.clone(),
+        provisioner: fake.clone(),
+        agents: fake.clone(),
+        declarations: fake.clone(),
+        presence: fake.clone(),
+        mover: mover.clone(),
+        locks: locks.clone(),
+        wake: wake.clone(),
+    });
+    let reconcile = Reconcile {
+        inventory: inventory.clone(),
+        provisioner: fake.clone(),
+        agents: fake.clone(),
+        presence: fake,
+        mover,
+        locks,
+        wake,
+        enrol,
+        poll_ironic_every: Duration::from_secs(3),
+        retries: Retries::default(),
+    };
+    (gate, reconcile)
+}

@@ -1,0 +1,144 @@
+//! Rule 3, checked from outside: whatever the fabric says, and wherever the process dies, no power-on reaches an agent
+//! while a port is elsewhere.
+
+use protocol::{
+    network::BootNetwork,
+    power::{PowerCause, PowerReading},
+};
+
+use super::*;
+use crate::{
+    fakes::{Bench, CLEANING, TENANT, vnc_down},
+    lifecycle::{NodePower, ProvisionState},
+    port::{FabricError, ObservedNetwork},
+};
+
+async fn refused(bench: &Bench, kind: RefusalKind, words: &[&str]) {
+    let refusal = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
+    assert_eq!(refusal.kind, kind, "{refusal}");
+    for word in words {
+        assert!(refusal.message.contains(word), "{word} is not in: {refusal}");
+    }
+    assert_eq!(bench.world.count("power_on"), 0, "{:?}", bench.world.calls());
+    assert_eq!(bench.server().await.reason.as_deref(), Some(refusal.message.as_str()), "the reason is shown");
+    assert!(bench.server().await.intent.is_none(), "nothing is under way");
+    bench.assert_rule_3();
+}
+
+#[tokio::test]
+async fn each_step_comes_after_the_proof_of_the_one_before() {
+    let bench = Bench::new("deploying", Some("deploy")).await;
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    assert_eq!(
+        bench.world.calls(),
+        ["get_node", "move eth0 provisioning", "observe eth0", "power_on network"]
+    );
+    let server = bench.server().await;
+    assert_eq!(server.boot_given.unwrap().network, BootNetwork::Provisioning);
+    assert!(server.intent.is_none() && server.reason.is_none());
+
+    let bench = Bench::new("deploying", Some("boot_instance")).await;
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    assert_eq!(bench.world.calls(), ["get_node", "move eth0 tenant", "observe eth0", "power_on disk"]);
+    assert_eq!(bench.port(), ObservedNetwork::Tenant(TENANT));
+    bench.assert_rule_3();
+}
+
+#[tokio::test]
+async fn no_proof_no_power() {
+    let bench = Bench::new("cleaning", None).await;
+    *bench.world.lie.lock().unwrap() = Some(ObservedNetwork::Tenant(TENANT));
+    refused(&bench, RefusalKind::Gate, &["eth0", "leaf1:xe-0/0/1", "cleaning network", "tenant's network"])
+        .await;
+}
+
+#[tokio::test]
+async fn an_unknown_switch_port_is_named_at_once() {
+    let bench = Bench::new("cleaning", None).await;
+    bench.world.fabric_fails.store(usize::MAX, std::sync::atomic::Ordering::SeqCst);
+    *bench.world.fabric_error.lock().unwrap() = Some(FabricError::UnknownPort {
+        switch: "leaf1".to_owned(),
+        port: "xe-0/0/1".to_owned(),
+        reason: "No such Physical Interface object".to_owned(),
+    });
+    refused(&bench, RefusalKind::Gate, &["xe-0/0/1", "leaf1", "No such Physical Interface"]).await;
+    assert_eq!(bench.world.count("move"), 1, "asking again cannot help");
+}
+
+#[tokio::test]
+async fn a_silent_vnc_api_is_waited_for_with_the_reason_shown() {
+    let bench = Bench::new("cleaning", None).await;
+    *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
+    bench.world.fabric_fails.store(2, std::sync::atomic::Ordering::SeqCst);
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    let events = bench.inventory.events(&Default::default()).await.unwrap();
+    let waited = |event: &crate::events::Event| {
+        event.kind == EventKind::Waiting && event.text.contains("connection refused")
+    };
+    assert!(events.iter().any(waited), "{events:?}");
+    assert_eq!(bench.server().await.waiting, None);
+    bench.assert_rule_3();
+
+    let bench = Bench::new("cleaning", None).await;
+    *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
+    bench.world.fabric_fails.store(usize::MAX, std::sync::atomic::Ordering::SeqCst);
+    refused(&bench, RefusalKind::Gate, &["eth0", "http://contrail:8082", "connection refused"]).await;
+}
+
+#[tokio::test]
+async fn a_permit_that_was_waited_for_is_asked_for_again() {
+    let bench = Bench::new("deploying", Some("deploy")).await;
+    *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
+    bench.world.fabric_fails.store(1, std::sync::atomic::Ordering::SeqCst);
+    *bench.world.state_on_move.lock().unwrap() = Some(ProvisionState::DeployFailed);
+    refused(&bench, RefusalKind::State, &["deploy failed"]).await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_away_is_asked_for_nothing() {
+    let bench = Bench::new("cleaning", None).await;
+    bench.world.away.store(true, std::sync::atomic::Ordering::SeqCst);
+    refused(&bench, RefusalKind::AgentAway, &["rack1", "away since noon"]).await;
+    assert_eq!(bench.world.count("move"), 0);
+}
+
+#[tokio::test]
+async fn a_power_sync_before_ironic_was_told_is_refused() {
+    let bench = Bench::deployed().await;
+    bench.report(PowerReading::Off, PowerCause::Unasked).await;
+    refused(&bench, RefusalKind::State, &["still believes that it is on"]).await;
+    assert_eq!(bench.world.count("move"), 0, "its port stays off the tenant's network, or on its way off it");
+    bench.reconcile.visit(bench.id).await;
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!(bench.port(), CLEANING);
+    assert_eq!(bench.world.nodes.lock().unwrap()[&bench.id].power_state, Some(NodePower::Off));
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    assert_eq!(bench.port(), ObservedNetwork::Tenant(TENANT), "the next power-on is somebody's wish");
+    bench.assert_rule_3();
+}
+
+/// Calls of one passage through the gate: get_node, move, observe, power_on.
+const CALLS: usize = 4;
+
+#[tokio::test]
+async fn a_crash_between_any_two_steps_leaves_nothing_unsafe() {
+    for (state, step) in [("deploying", "deploy"), ("deploying", "boot_instance"), ("cleaning", "")] {
+        for hang_after in 0..CALLS {
+            let bench = Bench::new(state, Some(step)).await;
+            *bench.world.hang_after.lock().unwrap() = Some(hang_after);
+            tokio::select! {
+                _ = bench.gate.power(bench.id, PowerRequest::On) => panic!("call {hang_after} did not hang"),
+                () = bench.world.hung.notified() => {}
+            }
+            let bench = bench.restarted();
+            // Ironic asks again, or gives up: both end well.
+            let context = format!("{state} {step} {hang_after}");
+            bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+            bench.assert_rule_3();
+            assert!(bench.server().await.intent.is_none(), "{context}");
+            bench.set_node(|node| node.provision_state = ProvisionState::DeployFailed).await;
+            bench.reconcile.visit(bench.id).await;
+            assert_eq!(bench.port(), CLEANING, "{context}");
+        }
+    }
+}
