@@ -5,4 +5,5 @@ pub mod contrail;
 pub mod fake_hardware;
 pub mod lab;
 pub mod netns;
+pub mod openstack;
 pub mod qemu;
