@@ -1,8 +1,10 @@
 //! Virtual BMCs, the virtual rack, the lab and the end-to-end stories.
 
+pub mod accelerator;
 pub mod bmc;
 pub mod contrail;
 pub mod fake_hardware;
+pub mod image;
 pub mod lab;
 pub mod netns;
 pub mod openstack;

@@ -1,1 +1,146 @@
-fn main() {}
+//! Edges: the lab's command line, and the parts of the lab that run as programs of their own.
+#![allow(clippy::print_stdout)] // a command line prints
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tests::{
+    contrail,
+    lab::{Lab, listen, relay, server, site::Site, step::Steps, up},
+    netns::Netns,
+};
+
+/// A real OpenStack and a virtual rack on one machine.
+#[derive(Parser)]
+#[command(name = "lab", after_help = "Examples:\n  lab up\n  lab up --no-story\n  lab story\n  lab down")]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything and play the story; leave it running.
+    Up {
+        /// Only start.
+        #[arg(long)]
+        no_story: bool,
+    },
+    /// Play the story on a lab that is up.
+    Story,
+    /// Stop everything and leave nothing behind.
+    Down,
+    /// One virtual server with its BMC.
+    #[command(hide = true)]
+    Bmc {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// The stand-in for Contrail's API and switch.
+    #[command(hide = true)]
+    ContrailStandin {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// The agent's uplink.
+    #[command(hide = true)]
+    Relay {
+        #[arg(long)]
+        namespace: String,
+        #[arg(long)]
+        listen: SocketAddr,
+        #[arg(long)]
+        target: SocketAddr,
+    },
+    /// The listener on every network.
+    #[command(hide = true)]
+    Listen {
+        #[arg(long)]
+        namespace: String,
+        #[arg(long)]
+        file: PathBuf,
+    },
+}
+
+fn main() -> anyhow::Result<()> {
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let args = Args::parse();
+    if let Command::Listen { namespace, file } = &args.command {
+        return listen::run(&Netns(namespace.clone()), file);
+    }
+    tokio::runtime::Runtime::new()?.block_on(run(args.command))
+}
+
+async fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up { no_story } => start(!no_story).await,
+        Command::Story => {
+            let mut steps = Steps::default();
+            let told = Ok(());
+            println!("\n{}", steps.table());
+            told
+        }
+        Command::Down => up::down(&standard()?).await,
+        Command::Bmc { config } => server::run(&config).await,
+        Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
+        Command::Relay { namespace, listen, target } => relay::run(&Netns(namespace), listen, target).await,
+        Command::Listen { .. } => Ok(()),
+    }
+}
+
+/// The checkout is where this program was built.
+fn standard() -> anyhow::Result<Lab> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate has no parent directory")?;
+    Lab::at(Site::standard(root))
+}
+
+async fn start(with_story: bool) -> anyhow::Result<()> {
+    let lab = standard()?;
+    let mut steps = Steps::default();
+    let mut told = up::up(&lab, &mut steps).await;
+    if told.is_ok() && with_story {
+        told = Ok(());
+    }
+    println!("\n{}", steps.table());
+    match told {
+        Ok(()) => farewell(&lab),
+        Err(error) => {
+            println!("Logs: {}", lab.site.run().join("log").display());
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
+fn farewell(lab: &Lab) {
+    let run = lab.site.run();
+    let endpoints = lab.site.openstack();
+    println!(
+        "The lab is up.\n\
+         \n  REST API    https://{api}/v1        (document: /v1/openapi.json, certificate: {ca})\
+         \n  Keystone    {keystone}\n  Ironic      {ironic}\n  Nova        {nova}\n  Glance      {glance}\
+         \n  Contrail    {contrail}  (a stand-in)\
+         \n  logs        {logs}\n  consoles    {run}/srv*/console.log\
+         \n\n  administrator: admin, tenants: demo and other; the password of each is {password}\
+         \n\nTry:\n\
+         \n  . {run}/admin.env; bmsctl node import {run}/servers.yaml --wait && bmsctl node list\
+         \n  bmsctl node inspect srv1 --wait && bmsctl node show srv1\
+         \n  bmsctl events --follow\
+         \n\nmake lab-down stops all of it.",
+        api = lab.site.api(),
+        ca = lab.site.ca_file().display(),
+        keystone = endpoints.keystone,
+        ironic = endpoints.ironic,
+        nova = endpoints.nova,
+        glance = endpoints.glance,
+        contrail = lab.contrail_url(),
+        logs = run.join("log").display(),
+        run = run.display(),
+        password = tests::openstack::PASSWORD,
+    );
+}

@@ -1,0 +1,70 @@
+//! Edges: one virtual server of the lab: its machine and its BMC, in one program inside the fabric's namespace.
+
+use std::{net::SocketAddr, path::Path, sync::Arc};
+
+use anyhow::Context;
+use protocol::secret::Secret;
+use serde::{Deserialize, Serialize};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{
+    bmc::{self, Credentials, chassis::Chassis, ipmi_sim::IpmiSimConfig},
+    qemu::{Machine, MachineConfig},
+};
+
+/// Which BMC a virtual server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BmcKind {
+    /// OpenIPMI's `ipmi_sim`: IPMI 2.0 with cipher suite 3, written by nobody here.
+    IpmiSim,
+    /// Our virtual BMC: IPMI 2.0 with cipher suites 3 and 17.
+    Ipmi,
+    /// Our virtual Redfish service.
+    Redfish,
+}
+
+/// A virtual server, as its program reads it from a file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ServerConfig {
+    /// The machine.
+    pub machine: MachineConfig,
+    /// Its BMC.
+    pub bmc: BmcKind,
+    /// Where the BMC listens.
+    pub address: SocketAddr,
+    /// The BMC's user.
+    pub username: String,
+    /// The BMC's password; of the lab, and written in its files.
+    pub password: Secret,
+}
+
+/// Runs one virtual server until SIGTERM; then its power goes too.
+pub async fn run(path: &Path) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
+    let config: ServerConfig = serde_json::from_str(&text)?;
+    let mut stop = signal(SignalKind::terminate())?;
+    let state = config.machine.dir.clone();
+    let machine: Arc<dyn Chassis> = Arc::new(Machine::new(config.machine)?);
+    let credentials = Credentials { username: config.username, password: config.password };
+    match config.bmc {
+        BmcKind::IpmiSim => {
+            let sim =
+                IpmiSimConfig { addr: config.address, netns: None, dir: state.join("ipmi_sim"), credentials };
+            let running = bmc::ipmi_sim::start(sim, Arc::clone(&machine)).await?;
+            stop.recv().await;
+            running.stop().await?;
+        }
+        BmcKind::Ipmi => {
+            let running = bmc::ipmi::serve(config.address, credentials, Arc::clone(&machine))?;
+            stop.recv().await;
+            drop(running);
+        }
+        BmcKind::Redfish => {
+            let running = bmc::redfish::serve(config.address, credentials, Arc::clone(&machine), None)?;
+            stop.recv().await;
+            drop(running);
+        }
+    }
+    machine.power_off().await
+}

@@ -1,0 +1,243 @@
+//! Values: what the lab consists of, and where each thing is.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use protocol::{boot::BootMode, mac::MacAddr};
+
+use super::{
+    rack::{Rack, bmc_address},
+    server::BmcKind,
+};
+use crate::openstack::Endpoints;
+
+/// The rack's name.
+pub const RACK: &str = "rack1";
+/// The switch's name in Contrail.
+pub const SWITCH: &str = "leaf1";
+/// User of every BMC.
+pub const BMC_USER: &str = "admin";
+/// Password of every BMC: of the lab only, and known to everybody.
+pub const BMC_PASSWORD: &str = "lab-bmc-secret";
+/// Size of every server's disk: enough for the image, little enough to be erased and read back quickly.
+pub const DISK_BYTES: u64 = 256 << 20;
+
+/// One virtual server of the lab.
+#[derive(Clone, Copy, Debug)]
+pub struct ServerPlan {
+    /// Its name.
+    pub name: &'static str,
+    /// Its BMC.
+    pub bmc: BmcKind,
+    /// Its firmware.
+    pub firmware: BootMode,
+    /// Its number, from 0.
+    pub number: u8,
+}
+
+/// The lab's three servers.
+pub const SERVERS: [ServerPlan; 3] = [
+    ServerPlan { name: "srv1", bmc: BmcKind::IpmiSim, firmware: BootMode::Bios, number: 0 },
+    ServerPlan { name: "srv2", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 1 },
+    ServerPlan { name: "srv3", bmc: BmcKind::Redfish, firmware: BootMode::Uefi, number: 2 },
+];
+
+impl ServerPlan {
+    /// Its network card's address.
+    pub fn mac(&self) -> MacAddr {
+        MacAddr([0x52, 0x54, 0x00, 0x0b, 0x05, self.number + 1])
+    }
+
+    /// Where its BMC listens.
+    pub fn bmc_address(&self) -> SocketAddr {
+        let port = match self.bmc {
+            BmcKind::IpmiSim | BmcKind::Ipmi => 623,
+            BmcKind::Redfish => 8000,
+        };
+        SocketAddr::from((bmc_address(self.number), port))
+    }
+
+    /// The switch port that it is plugged into.
+    pub fn switch_port(&self) -> String {
+        format!("xe-0/0/{}", self.number)
+    }
+
+    /// Its resource class: servers of one firmware are alike.
+    pub fn resource_class(&self) -> &'static str {
+        match self.firmware {
+            BootMode::Bios => "baremetal",
+            BootMode::Uefi => "baremetal-uefi",
+        }
+    }
+
+    /// Its entry in the import file.
+    fn import_entry(&self) -> String {
+        let address = self.bmc_address();
+        let (driver, info) = match self.bmc {
+            BmcKind::IpmiSim | BmcKind::Ipmi => (
+                "ipmi",
+                format!(
+                    "{{ipmi_address: {}, ipmi_port: {}, ipmi_username: {BMC_USER}, ipmi_password: {BMC_PASSWORD}}}",
+                    address.ip(),
+                    address.port()
+                ),
+            ),
+            BmcKind::Redfish => (
+                "redfish",
+                format!(
+                    "{{redfish_address: \"http://{address}\", redfish_username: {BMC_USER}, redfish_password: {BMC_PASSWORD}}}"
+                ),
+            ),
+        };
+        let mode = match self.firmware {
+            BootMode::Bios => "bios",
+            BootMode::Uefi => "uefi",
+        };
+        format!(
+            "- name: {name}\n  type: baremetal\n  driver: {driver}\n  rack: {RACK}\n  resource_class: {class}\n  \
+             driver_info: {info}\n  properties: {{cpus: 1, cpu_arch: x86_64, memory_mb: 512, local_gb: 1, capabilities: \"boot_mode:{mode}\"}}\n  \
+             ports:\n  - {{name: eth0, mac_address: \"{mac}\", switch_name: {SWITCH}, port_name: \"{port}\", pxe_enabled: true}}\n",
+            name = self.name,
+            class = self.resource_class(),
+            mac = self.mac(),
+            port = self.switch_port(),
+        )
+    }
+}
+
+/// The import file of the lab's servers.
+pub fn import_file() -> String {
+    let entries: String = SERVERS.iter().map(ServerPlan::import_entry).collect();
+    format!("# The lab's servers, in the format of Contrail's server import.\nnodes:\n{entries}")
+}
+
+/// Where one lab is.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// The checkout.
+    pub root: PathBuf,
+    /// Its name: `lab` for `make lab`.
+    pub name: String,
+    /// Prefix of its namespaces.
+    pub prefix: String,
+    /// First of its ports.
+    pub base_port: u16,
+}
+
+impl Site {
+    /// The lab of `make lab`.
+    pub fn standard(root: &Path) -> Self {
+        Self { root: root.to_owned(), name: "lab".to_owned(), prefix: "bms".to_owned(), base_port: 22000 }
+    }
+
+    /// Another one beside it, for tests.
+    pub fn beside(root: &Path, name: &str, prefix: &str, base_port: u16) -> Self {
+        Self { root: root.to_owned(), name: name.to_owned(), prefix: prefix.to_owned(), base_port }
+    }
+
+    /// Everything that outlives a lab: virtual environment, downloads, built images.
+    pub fn lab_dir(&self) -> PathBuf {
+        self.root.join(".lab")
+    }
+
+    /// Downloads and everything that is built once.
+    pub fn cache(&self) -> PathBuf {
+        self.lab_dir().join("cache")
+    }
+
+    /// Everything of this lab.
+    pub fn run(&self) -> PathBuf {
+        self.lab_dir().join("run").join(&self.name)
+    }
+
+    /// A server's files.
+    pub fn server(&self, name: &str) -> PathBuf {
+        self.run().join(name)
+    }
+
+    /// The coordinator's state.
+    pub fn coordinator(&self) -> PathBuf {
+        self.run().join("coordinator")
+    }
+
+    /// Certificate of the coordinator's authority.
+    pub fn ca_file(&self) -> PathBuf {
+        self.coordinator().join("pki").join("ca.pem")
+    }
+
+    /// The agent's state, with the certificate that the coordinator issued.
+    pub fn agent(&self) -> PathBuf {
+        self.run().join("agent")
+    }
+
+    /// What the listeners saw.
+    pub fn frames(&self) -> PathBuf {
+        self.run().join("frames.log")
+    }
+
+    /// When the switch moved what.
+    pub fn moves(&self) -> PathBuf {
+        self.run().join("moves.log")
+    }
+
+    /// One of our programs.
+    pub fn program(&self, name: &str) -> PathBuf {
+        // Beside the running program when that is one of ours too (a test's own directory is one deeper).
+        let built =
+            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
+        built.join("debug").join(name)
+    }
+
+    /// The rack's namespaces.
+    pub fn rack(&self) -> Rack {
+        Rack::named(&self.prefix)
+    }
+
+    fn loopback(&self, offset: u16) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.base_port + offset))
+    }
+
+    /// The REST API.
+    pub fn api(&self) -> SocketAddr {
+        self.loopback(20)
+    }
+
+    /// The facades towards Ironic.
+    pub fn facade(&self) -> SocketAddr {
+        self.loopback(21)
+    }
+
+    /// Where agents dial in.
+    pub fn agents(&self) -> SocketAddr {
+        self.loopback(22)
+    }
+
+    /// The Contrail stand-in's API.
+    pub fn contrail(&self) -> SocketAddr {
+        self.loopback(30)
+    }
+
+    /// The Contrail stand-in's own switches.
+    pub fn contrail_admin(&self) -> SocketAddr {
+        self.loopback(31)
+    }
+
+    /// OpenStack's URLs.
+    pub fn openstack(&self) -> Endpoints {
+        Endpoints::new(self.base_port)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_import_file_is_good() {
+        let nodes = coordinator::import::parse(&import_file()).unwrap();
+        assert_eq!(nodes.len(), 3);
+        assert_eq!(nodes[2].boot_mode, BootMode::Uefi);
+    }
+}

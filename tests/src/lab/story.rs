@@ -1,0 +1,227 @@
+//! Edges: the story of the first server, from an import file to a tenant's page and back to nothing.
+//!
+//! Everything is asked for as a person would, by `bmsctl`; everything is judged from outside: by a namespace on the
+//! tenant's network, by the switch's log, by the disk file, by the listeners on every network.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail, ensure};
+use coordinator::api::types::{Image, Imported, Node, Server, TenantNetwork};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::{
+    Lab, frames, listen,
+    site::{SERVERS, ServerPlan, import_file},
+    step::{Steps, wait_for},
+};
+use crate::{
+    contrail::{VirtualMachine, tenant_bridge},
+    image,
+    qemu::Machine,
+};
+
+/// The tenant's server.
+const NAME: &str = "web1";
+/// Flavor, image and network of the story.
+const FLAVOR: &str = "metal";
+const IMAGE: &str = "demo";
+const NETWORK: &str = "blue";
+/// How long the tenant's page may take to appear after the server is active.
+const PAGE_WAIT_MAX: Duration = Duration::from_secs(90);
+/// How long isolation may take; the figure that is printed is the real one.
+const ISOLATION_WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// What the tenant image's page says.
+#[derive(Clone, Debug, Deserialize)]
+struct Page {
+    instance_id: String,
+    boot_count: u64,
+}
+
+/// Plays the whole story on a lab that is up.
+pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
+    let names: Vec<_> = SERVERS.iter().map(|server| server.name).collect();
+    let all = names.join(" ");
+    steps.step("enroll three servers from an import file", enroll(lab)).await?;
+    steps.step("inspect them", lab.admin.run(&format!("node inspect {all} --wait"))).await?;
+    steps.step("look at what inspection found", check_inspection(lab)).await?;
+    steps.step("clean them and make them available", lab.admin.run(&format!("node provide {all} --wait"))).await?;
+    let network = steps.step("make image, flavor and network", catalogue(lab)).await?;
+    let vm = steps
+        .step("plug a virtual machine into the tenant's network", async {
+            VirtualMachine::attach(&lab.contrail_url(), &lab.site.rack().fabric, network.id, &lab.vm_namespace()).await
+        })
+        .await?;
+    let told = tenancy(lab, steps, &vm, &network).await;
+    vm.detach().await?;
+    told?;
+    steps.step("delete the nodes", delete_nodes(lab, &names)).await?;
+    steps.step("go through every frame that was seen", check_frames(lab)).await
+}
+
+/// From the tenant's request to the cleaned disk.
+async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: &TenantNetwork) -> anyhow::Result<()> {
+    let server: Server = steps
+        .step("deploy a server for a tenant (flavor, image, network)", async {
+            let line = format!("server create {NAME} --flavor {FLAVOR} --image {IMAGE} --network {NETWORK} --wait");
+            lab.tenant.json(&line).await
+        })
+        .await?;
+    let before = steps.step("fetch its page from the virtual machine", fetch_page(vm, &server, 1)).await?;
+    let plan = steps.step("find the physical server", physical(lab, &server)).await?;
+    steps.step("refuse to delete the deployed node", refuse_delete(lab, plan)).await?;
+
+    let off = steps.step("pull its plug", pull_plug(lab, plan)).await?;
+    let isolated = steps.step("see its port leave the tenant's network", wait_isolated(lab, plan, network.id, off)).await?;
+    steps.measured("from off to isolated", isolated);
+    steps
+        .step("start it again", async { lab.tenant.run(&format!("server start {NAME} --wait")).await })
+        .await?;
+    let after = steps.step("fetch its page again, from the same disk", fetch_page(vm, &server, 2)).await?;
+    ensure!(before.instance_id == after.instance_id, "the instance changed: {before:?}, then {after:?}");
+
+    let disk = Machine::disk(&lab.site.server(plan.name));
+    ensure!(image::holds_secret(&disk)?, "the tenant left nothing on {}: the check after cleaning would prove nothing", disk.display());
+    steps
+        .step("give it back: reclaim, clean, available", async {
+            lab.tenant.run(&format!("server delete {NAME} --wait")).await?;
+            wait_state(lab, plan.name, "available").await
+        })
+        .await?;
+    steps
+        .step("read its disk from outside", async {
+            ensure!(!image::holds_secret(&disk)?, "{} still holds the tenant's bytes", disk.display());
+            Ok(())
+        })
+        .await
+}
+
+async fn enroll(lab: &Lab) -> anyhow::Result<()> {
+    let path = lab.site.run().join("servers.yaml");
+    tokio::fs::write(&path, import_file()).await?;
+    let line = format!("node import {} --wait", path.display());
+    let imported: Vec<coordinator::api::types::ImportedNode> = lab.admin.json(&line).await?;
+    ensure!(imported.len() == SERVERS.len(), "{imported:?}");
+    let dry: Imported = Imported { nodes: lab.admin.json(&format!("node import {} --dry-run", path.display())).await?, dry_run: true };
+    ensure!(dry.nodes.iter().all(|node| !node.created), "a second import would make servers twice: {dry:?}");
+    Ok(())
+}
+
+async fn check_inspection(lab: &Lab) -> anyhow::Result<()> {
+    for plan in &SERVERS {
+        let node: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
+        let found = node.hardware.with_context(|| format!("{} has no hardware after inspection", plan.name))?;
+        ensure!(found.serial == plan.name, "{}: serial number {:?}", plan.name, found.serial);
+        ensure!(found.nics.iter().any(|nic| nic.mac == plan.mac().to_string() && nic.carrier), "{found:?}");
+        ensure!(found.disks.iter().any(|disk| disk.size_bytes == super::site::DISK_BYTES), "{found:?}");
+    }
+    Ok(())
+}
+
+async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
+    let built = image::build(&lab.site.cache()).await?;
+    let line = format!("image create {IMAGE} --file {} --public", built.qcow2.display());
+    let _: Vec<Image> = lab.admin.json(&line).await?;
+    lab.admin.run(&format!("flavor create {FLAVOR} --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 0")).await?;
+    lab.admin
+        .run(&format!("flavor create {FLAVOR}-uefi --resource-class baremetal-uefi --cpus 1 --memory-mib 512 --disk-gb 0"))
+        .await?;
+    let mut made: Vec<TenantNetwork> = lab.tenant.json(&format!("network create {NETWORK} --subnet 192.0.2.0/24")).await?;
+    let others: Vec<TenantNetwork> = lab.other.json("network list").await?;
+    ensure!(others.is_empty(), "another tenant sees {others:?}");
+    made.pop().context("no network was made")
+}
+
+async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> anyhow::Result<Page> {
+    let url = format!("http://{}/", server.address);
+    let instance = server.instance.context("the server has no Nova instance")?.to_string();
+    wait_for(format!("the page at {url} with instance {instance}"), PAGE_WAIT_MAX, async |seen| {
+        let text = vm.ns.run("curl", &["-sS", "-m", "2", &url]).await?;
+        *seen = text.clone();
+        let page: Page = serde_json::from_str(&text)?;
+        ensure!(page.instance_id == instance, "the page is of instance {}", page.instance_id);
+        ensure!(page.boot_count == boot_count, "boot {} of this disk, expected boot {boot_count}", page.boot_count);
+        Ok(Some(page))
+    })
+    .await
+}
+
+async fn physical(lab: &Lab, server: &Server) -> anyhow::Result<&'static ServerPlan> {
+    let nodes: Vec<Node> = lab.admin.json("node list").await?;
+    let node = nodes.iter().find(|node| node.instance == server.instance).context("no node has the instance")?;
+    ensure!(server.node.is_none(), "a tenant is told the physical server");
+    SERVERS.iter().find(|plan| plan.name == node.name).context("the node is none of the lab's servers")
+}
+
+async fn refuse_delete(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
+    let words = lab.admin.refused(&format!("node delete {}", plan.name)).await?;
+    ensure!(words.contains("deployed") || words.contains("active"), "refused without the reason: {words}");
+    Ok(())
+}
+
+/// Kills QEMU behind everybody's back; gives the moment, in microseconds since 1970.
+async fn pull_plug(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<u64> {
+    let pid = Machine::pid(&lab.site.server(plan.name)).context("the server has no power")?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    kill(Pid::from_raw(pid), Signal::SIGKILL)?;
+    Ok(now.as_micros() as u64)
+}
+
+/// Waits until the switch has moved the server's tap away from the tenant's bridge; gives how long that took.
+async fn wait_isolated(lab: &Lab, plan: &ServerPlan, network: Uuid, off_us: u64) -> anyhow::Result<Duration> {
+    let (tap, bridge) = (super::rack::Rack::tap(plan.name), tenant_bridge(network));
+    let fabric = lab.site.rack().fabric;
+    let began = Instant::now();
+    wait_for(format!("{tap} to leave {bridge}"), ISOLATION_WAIT_MAX, async |seen| {
+        let state = fabric.run("ip", &["-o", "link", "show", &tap]).await?;
+        *seen = state.clone();
+        Ok((!state.contains(&format!("master {bridge}"))).then_some(()))
+    })
+    .await?;
+    let moves = lab.moves_of(plan.name)?;
+    let left = moves.iter().find(|at_us| **at_us >= off_us);
+    Ok(left.map_or(began.elapsed(), |at_us| Duration::from_micros(at_us - off_us)))
+}
+
+/// Waits for a node's provision state.
+pub async fn wait_state(lab: &Lab, name: &str, state: &str) -> anyhow::Result<()> {
+    wait_for(format!("{name} to be {state}"), Duration::from_secs(180), async |seen| {
+        let node: Node = lab.admin.json(&format!("node show {name}")).await?;
+        *seen = format!("{}, power {}, {:?} {:?}", node.provision_state, node.power, node.reason, node.last_error);
+        if node.provision_state.ends_with("failed") {
+            bail!("{seen}");
+        }
+        Ok((node.provision_state == state).then_some(()))
+    })
+    .await
+}
+
+async fn delete_nodes(lab: &Lab, names: &[&str]) -> anyhow::Result<()> {
+    for name in names {
+        lab.admin.run(&format!("node delete {name}")).await?;
+    }
+    let left: Vec<Node> = lab.admin.json("node list").await?;
+    ensure!(left.is_empty(), "still there: {left:?}");
+    Ok(())
+}
+
+async fn check_frames(lab: &Lab) -> anyhow::Result<()> {
+    let seen = listen::read(&lab.site.frames());
+    let mut strays = Vec::new();
+    for plan in &SERVERS {
+        let events = Machine::events(&lab.site.server(plan.name));
+        strays.extend(frames::strays(plan.name, plan.mac(), &events, &seen));
+        ensure!(frames::counts(plan.mac(), &seen).0 > 0, "the listeners saw nothing of {}: they prove nothing", plan.name);
+    }
+    ensure!(
+        SERVERS.iter().any(|plan| frames::counts(plan.mac(), &seen).1 > 0),
+        "the listeners saw nothing on the tenant's network: they prove nothing"
+    );
+    ensure!(strays.is_empty(), "{} frames where they must not be:\n{}", strays.len(), strays.join("\n"));
+    Ok(())
+}
