@@ -125,7 +125,7 @@ impl Contrail {
     }
 
     /// Takes a tenant's interface off its switch port; it keeps uuid, MAC, addresses and security groups.
-    async fn unbind(&self, interface: &Interface) -> Result<(), FabricError> {
+    pub(super) async fn unbind(&self, interface: &Interface) -> Result<(), FabricError> {
         let leaving = binding::groups_to_leave(interface);
         self.vnc.update(INTERFACE, interface.uuid, binding::unbind(interface, &leaving)).await?;
         self.leave(interface, &leaving).await
@@ -133,7 +133,7 @@ impl Contrail {
 
     /// Removes what an unbinding leaves behind: both references to each group, and the group when it was made by the
     /// API server and is empty. Otherwise the next binding of this interface is refused.
-    pub(super) async fn leave(&self, interface: &Interface, groups: &[Uuid]) -> Result<(), FabricError> {
+    async fn leave(&self, interface: &Interface, groups: &[Uuid]) -> Result<(), FabricError> {
         let us = (INTERFACE, interface.uuid);
         for id in groups {
             let it = (GROUP, *id);
@@ -211,6 +211,12 @@ impl Fabric for Contrail {
         for attached in &before.attached {
             info!(port = %port.link, server = %port.server, interface = describe(&attached.interface), "detaching");
             self.detach(port, attached).await?;
+        }
+        // A group without an interface is what somebody's interrupted work left; it would be in the way.
+        let deserted =
+            |group: &&PortGroup| group.is_internal() && group.virtual_machine_interface_refs.is_empty();
+        for group in before.groups.iter().filter(deserted) {
+            self.vnc.delete(GROUP, group.uuid).await?;
         }
         // A group that a person made stays, and must be named in the binding.
         let group = before.groups.iter().find(|group| !group.is_internal()).map(PortGroup::name);

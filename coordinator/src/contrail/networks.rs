@@ -264,7 +264,9 @@ impl TenantNetworks for Contrail {
         let Some(interface) = self.interface(id).await? else {
             return self.vnc.delete(ADDRESS, address_id(id)).await;
         };
-        self.leave(&interface, &binding::groups_to_leave(&interface)).await?;
+        if !binding::groups_to_leave(&interface).is_empty() {
+            self.unbind(&interface).await?;
+        }
         self.delete_interface(&interface).await
     }
 }
