@@ -17,5 +17,8 @@ mod report;
 mod server;
 mod stream;
 
+#[cfg(test)]
+mod tests;
+
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
 pub use server::serve;

@@ -20,7 +20,7 @@ impl Inventory {
         sqlx::query(
             "INSERT INTO agents (rack, boot_id, version, acknowledged, seen_us) VALUES ($1, $2, $3, $4, $5) \
              ON CONFLICT (rack) DO UPDATE SET boot_id = excluded.boot_id, version = excluded.version, \
-             acknowledged = excluded.acknowledged, seen_us = excluded.seen_us",
+             seen_us = excluded.seen_us",
         )
         .bind(agent.rack.as_str())
         .bind(agent.boot_id.to_string())

@@ -1,0 +1,282 @@
+//! The agents' listener as an agent meets it: TLS with certificates on both sides, reports stored once, commands done once.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use protocol::{
+    boot::Boot,
+    command::{Action, Command, CommandResult, Success},
+    convert::{Declaration, FromAgent, Hello, ToAgent},
+    grpc::{self, agent_link_client::AgentLinkClient},
+    id::{AgentBootId, RackId, RamdiskSessionId},
+    power::{PowerCause, PowerReading},
+    report::{Report, ReportBody},
+    step::{Step, StepOutput},
+};
+use tokio::{net::TcpListener, sync::mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Code, Status, Streaming,
+    transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
+};
+
+use super::*;
+use crate::{
+    clock::TestClock,
+    fakes::new_server,
+    gate::Presence,
+    inventory::{Inventory, Server},
+    pki::{Authority, Clients, tls},
+    port::{AgentError, Agents, ImageError, ImageSource, ImageStream},
+    reconcile::Wake,
+    secret::Sealer,
+};
+
+/// Longest wait for anything in these tests.
+const WAIT_MAX: Duration = Duration::from_secs(20);
+
+struct Images;
+
+#[async_trait]
+impl ImageSource for Images {
+    async fn open(&self, id: &str, offset: u64) -> Result<ImageStream, ImageError> {
+        if id != "cirros" {
+            return Err(ImageError { id: id.to_owned(), reason: "no such image".to_owned() });
+        }
+        let rest = Bytes::from(vec![7; 600_000 - usize::try_from(offset).unwrap()]);
+        Ok(futures::stream::iter([Ok(rest)]).boxed())
+    }
+}
+
+struct Site {
+    _dir: tempfile::TempDir,
+    pki: PathBuf,
+    inventory: Inventory,
+    hub: Arc<AgentHub>,
+    address: SocketAddr,
+    stop: CancellationToken,
+    server: Server,
+}
+
+fn rack() -> RackId {
+    "rack1".parse().unwrap()
+}
+
+impl Site {
+    async fn new() -> Self {
+        // The client's side of tonic takes the process's own provider.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Arc::new(TestClock::default());
+        let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock).await.unwrap();
+        let server = inventory.put_server(&new_server()).await.unwrap();
+        let pki = dir.path().join("pki");
+        let (hub, address, stop) = serve_hub(&pki, &inventory).await;
+        Self { _dir: dir, pki, inventory, hub, address, stop, server }
+    }
+
+    /// The same inventory under a new process.
+    async fn restart(&mut self) {
+        self.stop.cancel();
+        (self.hub, self.address, self.stop) = serve_hub(&self.pki, &self.inventory).await;
+    }
+
+    async fn channel(&self, certificate_of: &str) -> Channel {
+        let authority = Authority::open_or_create(&self.pki).unwrap();
+        let issued = authority.agent_certificate(&certificate_of.parse().unwrap()).unwrap();
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(authority.certificate_pem()))
+            .identity(Identity::from_pem(issued.certificate, issued.key.as_bytes()))
+            .domain_name("localhost");
+        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
+        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+    }
+
+    /// An agent that has been welcomed.
+    async fn agent(&self) -> FakeAgent {
+        let mut agent = FakeAgent::connect(self.channel("rack1").await).await;
+        let welcome = agent.next().await.unwrap();
+        let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
+        assert_eq!(welcome, ToAgent::Welcome { coordinator: "test".to_owned(), acknowledged });
+        let declared = Declaration { servers: vec![self.server.spec()], forget: vec![], complete: true };
+        assert_eq!(agent.next().await.unwrap(), ToAgent::Declare(declared));
+        agent
+    }
+
+    fn agents(&self) -> Hub {
+        Hub(Arc::clone(&self.hub))
+    }
+}
+
+async fn serve_hub(
+    pki: &std::path::Path,
+    inventory: &Inventory,
+) -> (Arc<AgentHub>, SocketAddr, CancellationToken) {
+    let authority = Authority::open_or_create(pki).unwrap();
+    let issued = authority.server_certificate(&["localhost".to_owned()]).unwrap();
+    let config = tls(&authority, &issued, Clients::Certified).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let hub = Arc::new(AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned()));
+    let stop = CancellationToken::new();
+    tokio::spawn(serve(listener, config, Arc::clone(&hub), Arc::new(Images), stop.clone()));
+    (hub, address, stop)
+}
+
+struct FakeAgent {
+    up: mpsc::Sender<grpc::AgentMessage>,
+    down: Streaming<grpc::CoordinatorMessage>,
+}
+
+impl FakeAgent {
+    async fn connect(channel: Channel) -> Self {
+        let (up, outbound) = mpsc::channel(16);
+        let hello = Hello {
+            rack: rack(),
+            agent_boot_id: AgentBootId::random(),
+            version: "1".to_owned(),
+            oldest_unacknowledged: 0,
+        };
+        up.send(FromAgent::Hello(hello).into()).await.unwrap();
+        let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();
+        Self { up, down: answer.into_inner() }
+    }
+
+    async fn next(&mut self) -> Result<ToAgent, Status> {
+        let message = tokio::time::timeout(WAIT_MAX, self.down.message()).await.expect("a message comes");
+        let message = message?.ok_or_else(|| Status::cancelled("the stream ended"))?;
+        Ok(ToAgent::try_from(message).unwrap())
+    }
+
+    async fn report(&mut self, site: &Site, seq: u64, body: ReportBody) {
+        let report = Report { seq, at_us: seq, server: site.server.id, body };
+        self.up.send(FromAgent::Report(report).into()).await.unwrap();
+    }
+
+    async fn acknowledged(&mut self, seq: u64) {
+        assert_eq!(self.next().await.unwrap(), ToAgent::Acknowledge { seq });
+    }
+
+    async fn command(&mut self) -> Command {
+        loop {
+            if let ToAgent::Command(command) = self.next().await.unwrap() {
+                return command;
+            }
+        }
+    }
+}
+
+fn power(reading: PowerReading) -> ReportBody {
+    ReportBody::Power { reading, cause: PowerCause::First }
+}
+
+fn done(command: &Command, success: Success) -> ReportBody {
+    ReportBody::Command(CommandResult { command: command.id, outcome: Ok(success) })
+}
+
+#[tokio::test]
+async fn an_agent_speaks_for_its_own_rack_only() {
+    let site = Site::new().await;
+    let mut impostor = FakeAgent::connect(site.channel("rack2").await).await;
+    let refused = impostor.next().await.unwrap_err();
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(site.hub.away(&rack()).is_some());
+}
+
+#[tokio::test]
+async fn reports_are_stored_once_and_then_acknowledged() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    assert!(site.hub.away(&rack()).is_none());
+    agent.report(&site, 1, power(PowerReading::On)).await;
+    agent.acknowledged(1).await;
+    let reading =
+        async || site.inventory.server(site.server.id).await.unwrap().unwrap().power.unwrap().reading;
+    assert_eq!(reading().await, PowerReading::On, "stored before it was acknowledged");
+    agent.report(&site, 1, power(PowerReading::Off)).await;
+    agent.acknowledged(1).await;
+    assert_eq!(reading().await, PowerReading::On, "a number that was seen is dropped");
+    // A break: what was not acknowledged comes again on the next stream, and the first one ends.
+    let mut again = site.agent().await;
+    again.report(&site, 2, power(PowerReading::Off)).await;
+    again.acknowledged(2).await;
+    assert_eq!(reading().await, PowerReading::Off);
+    assert!(agent.next().await.is_err(), "one stream per rack");
+}
+
+#[tokio::test]
+async fn a_power_command_is_a_permit_for_this_moment_only() {
+    let site = Site::new().await;
+    let turn_on = || Action::PowerOn { boot: Boot::Disk };
+    let away = site.agents().run(&rack(), site.server.id, turn_on()).await.unwrap_err();
+    assert!(matches!(away, AgentError::Away { .. }), "{away}");
+    let mut agent = site.agent().await;
+    let agents = site.agents();
+    let id = site.server.id;
+    let run = tokio::spawn(async move { agents.run(&rack(), id, turn_on()).await });
+    let command = agent.command().await;
+    assert_eq!(command.action, turn_on());
+    // The agent reconnects before it has answered: the command that somebody waits for comes again, with its id.
+    let mut agent = site.agent().await;
+    assert_eq!(agent.command().await, command);
+    agent.report(&site, 1, done(&command, Success::Done)).await;
+    assert_eq!(run.await.unwrap(), Ok(Success::Done));
+    let server = site.inventory.server(id).await.unwrap().unwrap();
+    assert_eq!(server.power.unwrap().reading, PowerReading::On, "a success is a confirmed reading");
+    let mut agent = site.agent().await;
+    agent.report(&site, 2, power(PowerReading::On)).await;
+    assert_eq!(agent.next().await.unwrap(), ToAgent::Acknowledge { seq: 2 }, "it is not given a second time");
+}
+
+#[tokio::test]
+async fn a_ramdisk_step_outlives_the_coordinator_under_its_id() {
+    let mut site = Site::new().await;
+    let step = Action::RunStep { session: RamdiskSessionId::random(), step: Step::EraseDisks };
+    let id = site.server.id;
+    let begin = |site: &Site| {
+        let (agents, step) = (site.agents(), step.clone());
+        tokio::spawn(async move { agents.run(&rack(), id, step).await })
+    };
+    let first = begin(&site);
+    let mut agent = site.agent().await;
+    let command = agent.command().await;
+    first.abort();
+    site.restart().await;
+    // Asked again while it runs: the same command, so that the agent answers from memory.
+    let second = begin(&site);
+    let mut agent = site.agent().await;
+    assert_eq!(agent.command().await, command);
+    second.abort();
+    let _ = second.await;
+    site.restart().await;
+    // It ends while nobody waits: whoever asks next has the outcome.
+    let mut agent = site.agent().await;
+    let output = StepOutput::Erased { disks: vec![] };
+    agent.report(&site, 1, done(&command, Success::Step(output.clone()))).await;
+    agent.acknowledged(1).await;
+    assert_eq!(begin(&site).await.unwrap(), Ok(Success::Step(output)));
+    // Asked once more it is another command.
+    let _third = begin(&site);
+    assert_ne!(agent.command().await.id, command.id);
+}
+
+#[tokio::test]
+async fn image_bytes_come_from_an_offset_in_bounded_pieces() {
+    let site = Site::new().await;
+    let mut client = AgentLinkClient::new(site.channel("rack1").await);
+    let request = grpc::FetchImageRequest { id: "cirros".to_owned(), offset: 100_000 };
+    let mut pieces = client.fetch_image(request).await.unwrap().into_inner();
+    let (mut total, mut count) = (0, 0);
+    while let Some(piece) = pieces.message().await.unwrap() {
+        total += piece.data.len();
+        count += 1;
+    }
+    assert_eq!(total, 500_000);
+    assert!(count >= 2, "{count}");
+    let request = grpc::FetchImageRequest { id: "nothing".to_owned(), offset: 0 };
+    let refused = client.fetch_image(request).await.unwrap_err();
+    assert!(refused.message().contains("no such image"), "{refused}");
+}
