@@ -86,7 +86,7 @@ pub enum Request {
 #[derive(Debug, thiserror::Error)]
 pub enum UplinkError {
     /// A certificate or key file.
-    #[error("cannot read {path}; the coordinator's `bmsctl agent enroll` writes it")]
+    #[error("cannot read {path}; `bms-coordinator issue-agent` writes it")]
     Pem {
         /// Which file.
         path: PathBuf,
