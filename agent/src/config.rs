@@ -283,7 +283,7 @@ impl Config {
             );
             check((8..=30).contains(prefix), field("prefix"), &format_args!("is {prefix}; choose 8 to 30"));
             let in_network = |other: &Ipv4Addr| {
-                let mask = u32::MAX.checked_shl(32 - u32::from(*prefix)).unwrap_or(0);
+                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(*prefix))).unwrap_or(0);
                 other.to_bits() & mask == address.to_bits() & mask
             };
             check(
@@ -355,6 +355,11 @@ mod tests {
             "\"198.18.1.50\"",
             "\"198.18.1.1\"",
             "networks.provisioning.range 198.18.1.1 to 198.18.1.200 holds",
+        );
+        wrong(
+            "prefix = 24\nrange = [\"198.18.2",
+            "prefix = 40\nrange = [\"198.18.2",
+            "networks.cleaning.prefix is 40; choose",
         );
         wrong("clean0", "prov0", "networks.cleaning.interface is that of the provisioning network");
         wrong("kernel =", "kernle =", "kernle");

@@ -117,7 +117,7 @@ mod tests {
     /// Answers as letters: `+` on, `-` off, `?` no answer, `!` refused, `.` ten seconds pass. Verdicts as letters: `=`
     /// same, `~` ask again, `1` on, `0` off, `u` unreachable.
     fn check(answers: &str, expected: &str) {
-        let mut now = Instant::now();
+        let mut now = crate::test_clock::start();
         let mut debounce = Debounce::default();
         let mut seen = String::new();
         for letter in answers.chars() {
@@ -172,8 +172,8 @@ mod tests {
         let mut debounce = Debounce::default();
         assert!(debounce.settle(PowerReading::On));
         assert!(!debounce.settle(PowerReading::On));
-        assert_eq!(debounce.observe(Sample::Off, Instant::now()), Verdict::AskAgain);
+        assert_eq!(debounce.observe(Sample::Off, crate::test_clock::start()), Verdict::AskAgain);
         assert!(debounce.settle(PowerReading::Off));
-        assert_eq!(debounce.observe(Sample::Off, Instant::now()), Verdict::Same);
+        assert_eq!(debounce.observe(Sample::Off, crate::test_clock::start()), Verdict::Same);
     }
 }

@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn every_server_is_asked_about_once_an_interval_and_never_too_many_at_once() {
-        let start = Instant::now();
+        let start = crate::test_clock::start();
         let interval = Duration::from_secs(2);
         let mut schedule = Schedule::new(interval, 7);
         let servers: Vec<_> = (0..200).map(|_| ServerId::random()).collect();
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_removed_server_is_not_asked() {
-        let now = Instant::now();
+        let now = crate::test_clock::start();
         let mut schedule = Schedule::new(HURRIED, 1);
         let server = ServerId::random();
         schedule.ask_at(server, now);
