@@ -305,7 +305,7 @@ impl Bmc {
                     bmc_id = self.entropy.session_id();
                 }
                 let granted = privilege.unwrap_or(Privilege::Administrator).min(self.config.privilege);
-                Ok((suite, OpenedSession { privilege: granted, bmc_id, algorithms }))
+                Ok((suite, OpenedSession { privilege: Some(granted), bmc_id, algorithms }))
             }
         };
         let response = OpenSessionResponse { tag, console_id, outcome: outcome.map(|(_, opened)| opened) };

@@ -86,12 +86,19 @@ pub struct OpenSessionResponse {
 /// What a BMC grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedSession {
-    /// Privilege that the session may reach.
-    pub privilege: Privilege,
+    /// Privilege that the session may reach; none: the BMC does not say, as ipmi_sim does not when it was not asked for one.
+    pub privilege: Option<Privilege>,
     /// The BMC's id of the session.
     pub bmc_id: u32,
     /// Algorithms agreed.
     pub algorithms: Algorithms,
+}
+
+fn optional_privilege(code: u8) -> Result<Option<Privilege>, Malformed> {
+    match code & 0x0f {
+        0 => Ok(None),
+        code => Privilege::from_code(code).map(Some),
+    }
 }
 
 fn push_algorithms(bytes: &mut Vec<u8>, algorithms: Algorithms) {
@@ -129,10 +136,7 @@ impl OpenSessionRequest {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new("Open Session request", bytes);
         let [tag, privilege, _, _] = reader.array()?;
-        let privilege = match privilege & 0x0f {
-            0 => None,
-            code => Some(Privilege::from_code(code)?),
-        };
+        let privilege = optional_privilege(privilege)?;
         let console_id = reader.u32()?;
         Ok(Self { tag, privilege, console_id, algorithms: read_algorithms(&mut reader)? })
     }
@@ -142,7 +146,7 @@ impl OpenSessionResponse {
     /// To bytes.
     pub fn build(&self) -> Vec<u8> {
         let (status, privilege) = match &self.outcome {
-            Ok(opened) => (Status::OK, opened.privilege.code()),
+            Ok(opened) => (Status::OK, opened.privilege.map_or(0, Privilege::code)),
             Err(status) => (*status, 0),
         };
         let mut bytes = vec![self.tag, status.0, privilege, 0];
@@ -164,7 +168,7 @@ impl OpenSessionResponse {
         }
         let bmc_id = reader.u32()?;
         let algorithms = read_algorithms(&mut reader)?;
-        let privilege = Privilege::from_code(privilege & 0x0f)?;
+        let privilege = optional_privilege(privilege)?;
         Ok(Self { tag, console_id, outcome: Ok(OpenedSession { privilege, bmc_id, algorithms }) })
     }
 }
@@ -371,7 +375,7 @@ mod tests {
         fn open_session_comes_back(tag: u8, console_id: u32, bmc_id: u32, algorithms in algorithms(), status in status(), ok: bool) {
             let request = OpenSessionRequest { tag, privilege: ok.then_some(Privilege::Operator), console_id, algorithms };
             prop_assert_eq!(OpenSessionRequest::parse(&request.build()), Ok(request));
-            let opened = OpenedSession { privilege: Privilege::Administrator, bmc_id, algorithms };
+            let opened = OpenedSession { privilege: ok.then_some(Privilege::Administrator), bmc_id, algorithms };
             let response = OpenSessionResponse { tag, console_id, outcome: if ok { Ok(opened) } else { Err(status) } };
             prop_assert_eq!(OpenSessionResponse::parse(&response.build()), Ok(response));
         }
