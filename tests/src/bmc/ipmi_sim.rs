@@ -49,7 +49,7 @@ pub struct IpmiSimConfig {
     pub netns: Option<String>,
     /// Directory of its own for its files, log and socket; made if missing. At most 90 bytes long, because of the socket.
     pub dir: PathBuf,
-    /// Whom it lets in. IPMI 2.0 allows 16 bytes for the name and 20 for the password.
+    /// Whom it lets in: at most 16 bytes for the name and 20 for the password, both without spaces and quotes.
     pub credentials: Credentials,
 }
 

@@ -5,6 +5,8 @@
 pub mod chassis;
 pub mod ipmi;
 pub mod ipmi_sim;
+pub mod redfish;
+mod redfish_system;
 
 use std::{
     sync::{Arc, Mutex},

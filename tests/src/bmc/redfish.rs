@@ -1,0 +1,412 @@
+//! Edges: a virtual Redfish BMC: one system, one chassis, one manager, sessions; over HTTP or TLS.
+
+use std::{
+    collections::HashMap,
+    net::{SocketAddr, TcpListener as StdTcpListener},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use anyhow::Context;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo},
+    server::conn::auto::Builder,
+    service::TowerToHyperService,
+};
+use protocol::mac::MacAddr;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::{
+    net::TcpListener,
+    task::{AbortHandle, JoinSet},
+};
+use tokio_rustls::TlsAcceptor;
+use tracing::{debug, warn};
+
+use super::{Credentials, FaultSwitch, chassis::Chassis, redfish_system as system};
+
+/// Sessions at a time.
+pub const SESSIONS_MAX: usize = 8;
+/// Longest request body.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// A certificate with its key.
+#[derive(Debug)]
+pub struct Tls {
+    /// Certificate, DER.
+    pub certificate: CertificateDer<'static>,
+    /// Key.
+    pub key: PrivateKeyDer<'static>,
+}
+
+impl Tls {
+    /// A fresh certificate signed by itself, as BMCs have.
+    pub fn self_signed() -> anyhow::Result<Self> {
+        let made = rcgen::generate_simple_self_signed(vec!["bmc.invalid".to_owned()])?;
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+        Ok(Self { certificate: made.cert.der().clone(), key })
+    }
+
+    /// SHA-256 of the certificate, as the agent's pin wants it.
+    pub fn fingerprint(&self) -> String {
+        Sha256::digest(&self.certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What this service is like.
+#[derive(Debug, Default)]
+pub struct RedfishOptions {
+    /// TLS; none: plain HTTP.
+    pub tls: Option<Tls>,
+    /// No session service: basic authentication only.
+    pub no_sessions: bool,
+    /// Interfaces that the system shows.
+    pub macs: Vec<MacAddr>,
+}
+
+/// What came in since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RedfishStats {
+    /// Sessions asked for, and requests with basic authentication that failed.
+    pub attempts: u64,
+    /// Sessions made.
+    pub logins: u64,
+    /// Requests in all.
+    pub requests: u64,
+}
+
+/// A running virtual BMC; it ends when this is dropped.
+#[derive(Debug)]
+pub struct RedfishBmc {
+    /// Where it listens.
+    pub addr: SocketAddr,
+    /// How it misbehaves.
+    pub faults: FaultSwitch,
+    service: Arc<Service>,
+    task: AbortHandle,
+}
+
+impl RedfishBmc {
+    /// What came in so far.
+    pub fn stats(&self) -> RedfishStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        RedfishStats {
+            attempts: read(&self.service.attempts),
+            logins: read(&self.service.logins),
+            requests: read(&self.service.requests),
+        }
+    }
+
+    /// Sessions that are open.
+    pub fn sessions(&self) -> usize {
+        self.service.sessions().len()
+    }
+
+    /// Forget every session, as a BMC does that restarts.
+    pub fn forget_sessions(&self) {
+        self.service.sessions().clear();
+    }
+
+    /// Answer the next write as if somebody else had written in between.
+    pub fn change_behind_the_back(&self) {
+        self.service.hidden_writes.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for RedfishBmc {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+#[derive(Debug)]
+struct Service {
+    credentials: Credentials,
+    chassis: Machine,
+    faults: FaultSwitch,
+    options: RedfishOptions,
+    /// Token to session id.
+    sessions: Mutex<HashMap<String, String>>,
+    /// Part of the system's ETag.
+    writes: AtomicU64,
+    hidden_writes: AtomicU64,
+    attempts: AtomicU64,
+    logins: AtomicU64,
+    requests: AtomicU64,
+}
+
+struct Machine(Arc<dyn Chassis>);
+
+impl std::fmt::Debug for Machine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Chassis")
+    }
+}
+
+impl Service {
+    fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
+        self.sessions.lock().expect("no holder panics")
+    }
+
+    fn etag(&self) -> String {
+        format!("W/\"{}\"", self.writes.load(Ordering::Relaxed))
+    }
+}
+
+/// Serves on an address; port 0 takes a free one.
+pub fn serve(
+    addr: SocketAddr,
+    credentials: Credentials,
+    chassis: Arc<dyn Chassis>,
+    tls: Option<Tls>,
+) -> anyhow::Result<RedfishBmc> {
+    let listener =
+        StdTcpListener::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
+    serve_on(listener, credentials, chassis, RedfishOptions { tls, ..RedfishOptions::default() })
+}
+
+/// Serves on a socket that was made elsewhere, such as in a network namespace.
+pub fn serve_on(
+    listener: StdTcpListener,
+    credentials: Credentials,
+    chassis: Arc<dyn Chassis>,
+    mut options: RedfishOptions,
+) -> anyhow::Result<RedfishBmc> {
+    listener.set_nonblocking(true)?;
+    let listener = TcpListener::from_std(listener)?;
+    let addr = listener.local_addr()?;
+    let acceptor = match options.tls.take() {
+        None => None,
+        Some(tls) => {
+            let provider = Arc::new(rustls::crypto::ring::default_provider());
+            let config = rustls::ServerConfig::builder_with_provider(provider)
+                .with_safe_default_protocol_versions()?
+                .with_no_client_auth()
+                .with_single_cert(vec![tls.certificate], tls.key)?;
+            Some(TlsAcceptor::from(Arc::new(config)))
+        }
+    };
+    let faults = FaultSwitch::default();
+    let service = Arc::new(Service {
+        credentials,
+        chassis: Machine(chassis),
+        faults: faults.clone(),
+        options,
+        sessions: Mutex::default(),
+        writes: AtomicU64::new(1),
+        hidden_writes: AtomicU64::new(0),
+        attempts: AtomicU64::new(0),
+        logins: AtomicU64::new(0),
+        requests: AtomicU64::new(0),
+    });
+    let router = Router::new().fallback(answer).with_state(service.clone());
+    let task = tokio::spawn(accept(listener, acceptor, router)).abort_handle();
+    Ok(RedfishBmc { addr, faults, service, task })
+}
+
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
+    // Connections end with the service: the set is dropped with this task.
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    warn!(%error, "virtual Redfish BMC could not accept");
+                    continue;
+                }
+            },
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+        };
+        let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
+        connections.spawn(async move {
+            let builder = Builder::new(TokioExecutor::new());
+            let served = match acceptor {
+                None => builder.serve_connection(TokioIo::new(stream), service).await,
+                Some(acceptor) => match acceptor.accept(stream).await {
+                    Ok(stream) => builder.serve_connection(TokioIo::new(stream), service).await,
+                    Err(error) => {
+                        debug!(%error, "TLS handshake failed");
+                        return;
+                    }
+                },
+            };
+            if let Err(error) = served {
+                debug!(error, "connection to the virtual Redfish BMC ended");
+            }
+        });
+    }
+}
+
+async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
+    service.requests.fetch_add(1, Ordering::Relaxed);
+    let faults = service.faults.get();
+    if faults.silent {
+        return std::future::pending().await;
+    }
+    tokio::time::sleep(faults.delay).await;
+    if faults.garbage {
+        return (StatusCode::OK, "<html>\u{fffd} 502").into_response();
+    }
+    let (parts, body) = request.into_parts();
+    let Ok(body) = to_bytes(body, BODY_BYTES_MAX).await else {
+        return problem(StatusCode::PAYLOAD_TOO_LARGE, "The body is too long.");
+    };
+    let path = parts.uri.path().trim_end_matches('/').to_owned();
+    let body: Value = match (body.is_empty(), serde_json::from_slice(&body)) {
+        (true, _) => Value::Null,
+        (false, Ok(value)) => value,
+        (false, Err(_)) => return problem(StatusCode::BAD_REQUEST, "The body is not JSON."),
+    };
+    if let Some(response) = public(&service, &parts.method, &path, &body) {
+        return response;
+    }
+    if !authorised(&service, &parts.headers) {
+        return problem(StatusCode::UNAUTHORIZED, "Log in first.");
+    }
+    if faults.refuse && parts.method != Method::GET {
+        return problem(StatusCode::CONFLICT, "The BMC was told to refuse.");
+    }
+    if faults.ignore && parts.method != Method::GET {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    private(&service, &parts.method, &path, &body, &parts.headers).await
+}
+
+/// What strangers may see and do.
+fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Option<Response> {
+    match (method.as_str(), path) {
+        ("GET", "/redfish") => Some(found(&json!({ "v1": "/redfish/v1/" }))),
+        ("GET", "/redfish/v1") => Some(found(&system::root(!service.options.no_sessions))),
+        ("POST", "/redfish/v1/SessionService/Sessions") if !service.options.no_sessions => {
+            Some(log_in(service, body))
+        }
+        _ => None,
+    }
+}
+
+fn log_in(service: &Service, body: &Value) -> Response {
+    service.attempts.fetch_add(1, Ordering::Relaxed);
+    let credentials = &service.credentials;
+    let good = body["UserName"] == credentials.username.as_str()
+        && body["Password"] == credentials.password.reveal();
+    if !good {
+        return problem(StatusCode::UNAUTHORIZED, "The user name or password is wrong.");
+    }
+    let mut sessions = service.sessions();
+    if sessions.len() >= SESSIONS_MAX {
+        return problem(StatusCode::SERVICE_UNAVAILABLE, "No session is free.");
+    }
+    let (token, id) = (uuid::Uuid::new_v4().to_string(), uuid::Uuid::new_v4().to_string());
+    sessions.insert(token.clone(), id.clone());
+    service.logins.fetch_add(1, Ordering::Relaxed);
+    let path = format!("/redfish/v1/SessionService/Sessions/{id}");
+    let body = system::session(&path, &id);
+    (StatusCode::CREATED, [("X-Auth-Token", token), ("Location", path)], axum::Json(body)).into_response()
+}
+
+fn authorised(service: &Service, headers: &HeaderMap) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(token) = text("x-auth-token") {
+        return service.sessions().contains_key(token);
+    }
+    let Some(basic) = text("authorization").and_then(|value| value.strip_prefix("Basic ")) else {
+        return false;
+    };
+    let wanted = format!("{}:{}", service.credentials.username, service.credentials.password.reveal());
+    let good = basic == BASE64_STANDARD.encode(wanted);
+    if !good {
+        service.attempts.fetch_add(1, Ordering::Relaxed);
+    }
+    good
+}
+
+async fn private(
+    service: &Service,
+    method: &Method,
+    path: &str,
+    body: &Value,
+    headers: &HeaderMap,
+) -> Response {
+    let chassis = service.chassis.0.as_ref();
+    if let Some(id) = path.strip_prefix("/redfish/v1/SessionService/Sessions/") {
+        let known = service.sessions().values().any(|session| session == id);
+        return match method.as_str() {
+            "GET" if known => found(&system::session(path, id)),
+            "DELETE" if known => {
+                service.sessions().retain(|_, session| session != id);
+                StatusCode::NO_CONTENT.into_response()
+            }
+            _ => problem(StatusCode::NOT_FOUND, "There is no such session."),
+        };
+    }
+    match (method.as_str(), path) {
+        ("GET", system::SYSTEM) => match system::show(chassis).await {
+            Ok(body) => with_etag(found(&body), &service.etag()),
+            Err(error) => failed(&error),
+        },
+        ("PATCH", system::SYSTEM) => {
+            let hidden = service.hidden_writes.swap(0, Ordering::Relaxed);
+            service.writes.fetch_add(hidden, Ordering::Relaxed);
+            if headers.get(header::IF_MATCH).is_some_and(|tag| tag.as_bytes() != service.etag().as_bytes()) {
+                return problem(StatusCode::PRECONDITION_FAILED, "Somebody else has written meanwhile.");
+            }
+            service.writes.fetch_add(1, Ordering::Relaxed);
+            done(system::set_boot(chassis, body).await)
+        }
+        ("POST", system::RESET) => done(system::reset(chassis, body).await),
+        ("GET", _) => match system::still(path, !service.options.no_sessions, &service.options.macs) {
+            Some(body) => found(&body),
+            None => problem(StatusCode::NOT_FOUND, "There is no such resource."),
+        },
+        _ => problem(StatusCode::METHOD_NOT_ALLOWED, "That cannot be done to this resource."),
+    }
+}
+
+fn found(body: &Value) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, "application/json"),
+        (header::HeaderName::from_static("odata-version"), "4.0"),
+    ];
+    (headers, Body::from(body.to_string())).into_response()
+}
+
+fn with_etag(mut response: Response, etag: &str) -> Response {
+    let value = HeaderValue::from_str(etag).expect("an ETag of ours is plain text");
+    response.headers_mut().insert(header::ETAG, value);
+    response
+}
+
+fn done(outcome: Result<(), system::Refusal>) -> Response {
+    match outcome {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(system::Refusal::BadRequest(why)) => problem(StatusCode::BAD_REQUEST, &why),
+        Err(system::Refusal::Conflict(why)) => problem(StatusCode::CONFLICT, &why),
+        Err(system::Refusal::Machine(error)) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> Response {
+    warn!(error = format!("{error:#}"), "the machine refused its Redfish BMC");
+    problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}"))
+}
+
+fn problem(status: StatusCode, why: &str) -> Response {
+    let body = json!({ "error": {
+        "code": "Base.1.8.GeneralError",
+        "message": why,
+        "@Message.ExtendedInfo": [{ "MessageId": "Base.1.8.GeneralError", "Message": why }],
+    }});
+    (status, axum::Json(body)).into_response()
+}
