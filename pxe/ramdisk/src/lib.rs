@@ -23,4 +23,5 @@ pub mod network;
 pub mod pack;
 pub mod session;
 pub mod system;
+pub mod tls;
 pub mod write_image;

@@ -10,15 +10,9 @@ use std::{
 
 use nix::sys::socket::{setsockopt, sockopt};
 use protocol::ramdisk::{Decoder, Frame, FrameError, FromAgent, FromRamdisk, encode_control};
-use ring::digest;
-use rustls::{
-    ClientConfig, ClientConnection, DigitallySignedStruct, Error, SignatureScheme, StreamOwned,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, ring as provider, verify_tls13_signature},
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{ClientConnection, Error, StreamOwned, pki_types::ServerName};
 
-use crate::write_image::hex;
+use crate::tls;
 
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Longest silence of an agent that has something to say: it is waiting for an image, or for somebody's next step.
@@ -81,20 +75,7 @@ impl Link {
         let failed = |error| LinkError::Io(agent, error);
         let socket = TcpStream::connect_timeout(&agent, CONNECT_WAIT).map_err(failed)?;
         prepare(&socket).map_err(failed)?;
-        let provider = Arc::new(CryptoProvider {
-            cipher_suites: vec![
-                provider::cipher_suite::TLS13_AES_128_GCM_SHA256,
-                provider::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256,
-            ],
-            kx_groups: vec![provider::kx_group::X25519],
-            ..provider::default_provider()
-        });
-        let verifier = Pinned { fingerprint: fingerprint.to_owned(), provider: Arc::clone(&provider) };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+        let config = tls::client(fingerprint)?;
         let session = ClientConnection::new(Arc::new(config), ServerName::IpAddress(agent.ip().into()))?;
         let stream = StreamOwned::new(session, socket);
         Ok(Self { agent, stream, decoder: Decoder::default(), buffer: vec![0; READ_BYTES] })
@@ -134,53 +115,4 @@ fn prepare(socket: &TcpStream) -> io::Result<()> {
     setsockopt(socket, sockopt::TcpKeepInterval, &KEEPALIVE_SECONDS)?;
     setsockopt(socket, sockopt::TcpKeepCount, &KEEPALIVE_TRIES)?;
     Ok(())
-}
-
-/// Takes one certificate and no other: no names, no authorities, and no clock, which a server may have wrong.
-#[derive(Debug)]
-struct Pinned {
-    fingerprint: String,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let found = hex(digest::digest(&digest::SHA256, end_entity).as_ref());
-        if found == self.fingerprint {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(Error::General(format!(
-                "the agent's certificate is {found:.12}..., not the one of the boot script"
-            )))
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _cert: &CertificateDer<'_>,
-        _dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Err(Error::General("TLS 1.2 is not spoken here".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256]
-    }
 }

@@ -238,12 +238,17 @@ impl OpenDisk {
 
     /// Reads a range and fails on the first byte that is not zero.
     pub fn expect_zero(&self, start: u64, length: u64) -> Result<(), DiskError> {
-        self.read_pieces(start, length, &mut |at, bytes| match bytes.iter().position(|byte| *byte != 0) {
-            None => Ok(()),
-            Some(index) => Err(DiskError::ReadBack {
+        let zeroes = vec![0; CHUNK];
+        self.read_pieces(start, length, &mut |at, bytes| {
+            // Comparing whole pieces is many times faster than looking at each byte.
+            if *bytes == zeroes[..bytes.len()] {
+                return Ok(());
+            }
+            let index = bytes.iter().position(|byte| *byte != 0).unwrap_or_default();
+            Err(DiskError::ReadBack {
                 disk: self.name.clone(),
                 found: format!("byte {} is {:#04x} where zero was written", at + index as u64, bytes[index]),
-            }),
+            })
         })
     }
 }

@@ -84,7 +84,8 @@ pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
 
 /// Builds a static program of the workspace with the `ramdisk` profile; returns its path.
 pub fn build_init(workspace: &Path, package: &str, program: &str) -> Result<PathBuf, PackError> {
-    let static_flag = format!("target.{TARGET}.rustflags=[\"-C\",\"target-feature=+crt-static\"]");
+    let static_flag =
+        format!("target.{TARGET}.rustflags=[\"-Ctarget-feature=+crt-static\",\"-Crelocation-model=static\"]");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .current_dir(workspace)

@@ -1,0 +1,283 @@
+//! Edges: the real ramdisk on a virtual server, told what to do by the agent's real control: it says hello, reports its
+//! hardware, writes raw and qcow2 images with a configuration drive, erases, and switches itself off. The disk is looked
+//! at from outside.
+
+use std::{
+    fs::{self, File},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use agent::{
+    image::{Cache, ImageStream, Upstream, UpstreamError},
+    ramdisk::{Control, ControlConfig, Event},
+};
+use async_trait::async_trait;
+use protocol::{
+    boot::{BootMode, BootPlan, BootPurpose},
+    hardware::HardwareReport,
+    id::{RamdiskSessionId, ServerId},
+    network::BootNetwork,
+    ramdisk::BootArguments,
+    step::{ImageFormat, ImageRef, Step, StepOutput},
+};
+use ring::digest;
+use tokio::sync::mpsc;
+
+const DISK_BYTES: u64 = 512 << 20;
+const IMAGE_BYTES: usize = 64 << 20;
+const WAIT_MAX: Duration = Duration::from_secs(120);
+const NETWORK: BootNetwork = BootNetwork::Provisioning;
+
+/// Image files in a directory, as the coordinator would send them.
+struct Directory(PathBuf);
+
+#[async_trait]
+impl Upstream for Directory {
+    async fn fetch(&self, id: &str, offset: u64) -> Result<ImageStream, UpstreamError> {
+        let bytes = fs::read(self.0.join(id)).map_err(|e| UpstreamError { reason: e.to_string() })?;
+        let chunks: Vec<_> =
+            bytes[offset as usize..].chunks(1 << 20).map(|c| Ok(c.to_vec().into())).collect();
+        Ok(Box::pin(tokio_stream::iter(chunks)))
+    }
+}
+
+struct Server {
+    dir: tempfile::TempDir,
+    qemu: Option<Child>,
+    started: Instant,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(mut qemu) = self.qemu.take() {
+            let _ = qemu.kill();
+            let _ = qemu.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("console:\n{}", self.console());
+        }
+    }
+}
+
+impl Server {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let disk = File::create(dir.path().join("disk.raw")).unwrap();
+        disk.set_len(DISK_BYTES).unwrap();
+        Self { dir, qemu: None, started: Instant::now() }
+    }
+
+    fn console(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.dir.path().join("console.log")).unwrap_or_default())
+            .into_owned()
+    }
+
+    fn disk(&self) -> File {
+        File::options().read(true).write(true).open(self.dir.path().join("disk.raw")).unwrap()
+    }
+
+    /// Boots the kernel and the initrd directly; the user network's own DHCP server gives the address.
+    fn boot(&mut self, boot: &ramdisk::pack::BootFiles, arguments: &BootArguments) {
+        let dir = self.dir.path();
+        let argument = |name: &str| dir.join(name).display().to_string();
+        self.started = Instant::now();
+        let qemu = Command::new("qemu-system-x86_64")
+            .args([
+                "-nodefaults",
+                "-no-user-config",
+                "-M",
+                "q35",
+                "-accel",
+                "tcg,thread=multi",
+                "-cpu",
+                "max",
+            ])
+            .args(["-m", "512", "-display", "none", "-no-reboot"])
+            .args(["-smbios", "type=1,manufacturer=Maker,product=Box,serial=S-1"])
+            .args(["-serial", &format!("file:{}", argument("console.log"))])
+            .args(["-drive", &format!("file={},if=none,id=d,format=raw,discard=unmap", argument("disk.raw"))])
+            .args(["-device", "virtio-blk-pci,drive=d,serial=disk-1"])
+            .args(["-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,mac=52:54:00:12:34:56"])
+            .args([
+                "-kernel",
+                &boot.kernel.display().to_string(),
+                "-initrd",
+                &boot.initrd.display().to_string(),
+            ])
+            .args(["-append", &format!("console=ttyS0 quiet {arguments}")])
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        self.qemu = Some(qemu);
+    }
+
+    async fn wait_off(&mut self) {
+        let mut qemu = self.qemu.take().unwrap();
+        let start = Instant::now();
+        while qemu.try_wait().unwrap().is_none() {
+            if start.elapsed() > WAIT_MAX {
+                let _ = qemu.kill();
+                panic!("the server stayed on");
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+struct Rack {
+    control: Control,
+    events: mpsc::Receiver<Event>,
+    images: tempfile::TempDir,
+    boot: ramdisk::pack::BootFiles,
+    id: ServerId,
+}
+
+impl Rack {
+    async fn new() -> Self {
+        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let boot = ramdisk::pack::pack(&workspace, &workspace.join(".lab/cache")).unwrap();
+        let images = tempfile::tempdir().unwrap();
+        let upstream = Arc::new(Directory(images.path().to_owned()));
+        let cache = Cache::open(images.path().join("cache"), 1 << 30, upstream).unwrap();
+        let (sender, events) = mpsc::channel(16);
+        let config = ControlConfig { listeners: vec![(NETWORK, "127.0.0.1:0".parse().unwrap())] };
+        let control = Control::start(config, Arc::new(cache), sender).await.unwrap();
+        Self { control, events, images, boot, id: ServerId::random() }
+    }
+
+    fn arguments(&self) -> BootArguments {
+        let plan = BootPlan { purpose: BootPurpose::Deploy, network: NETWORK };
+        // 10.0.2.2 is this machine's loopback as the user network shows it.
+        let port = self.control.address(NETWORK).unwrap().port();
+        BootArguments {
+            agent: ([10, 0, 2, 2], port).into(),
+            fingerprint: self.control.fingerprint().to_owned(),
+            token: self.control.issue(self.id, plan),
+            mac: Some("52:54:00:12:34:56".parse().unwrap()),
+            address: None,
+        }
+    }
+
+    async fn ready(&mut self, server: &mut Server) -> (RamdiskSessionId, HardwareReport) {
+        match tokio::time::timeout(WAIT_MAX, self.events.recv()).await {
+            Ok(Some(Event::Ready { session, hardware, .. })) => {
+                println!("hello after {:.1} s", server.started.elapsed().as_secs_f32());
+                (session, *hardware)
+            }
+            other => panic!("no hello: {other:?}"),
+        }
+    }
+
+    async fn step(&self, session: RamdiskSessionId, step: Step) -> StepOutput {
+        let start = Instant::now();
+        let what = format!("{step:.20?}");
+        let outcome = self.control.run_step(session, step, |_| ()).await;
+        println!("{:.30} took {:.2} s", what, start.elapsed().as_secs_f32());
+        outcome.unwrap_or_else(|failure| panic!("{what}: {failure}"))
+    }
+
+    fn image(&self, name: &str, format: ImageFormat) -> ImageRef {
+        let bytes = fs::read(self.images.path().join(name)).unwrap();
+        let sha512 =
+            digest::digest(&digest::SHA512, &bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        ImageRef { id: name.into(), format, size_bytes: bytes.len() as u64, sha512 }
+    }
+}
+
+/// A disk image with an MBR, a quarter of it noise, the rest holes.
+fn noise() -> Vec<u8> {
+    let mut image = vec![0; IMAGE_BYTES];
+    let mut state = 1u64;
+    for piece in image.chunks_mut(1 << 20).step_by(4) {
+        for byte in piece {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            *byte = (state >> 56) as u8;
+        }
+    }
+    image[446..512].fill(0);
+    image[450] = 0x83;
+    image[454..458].copy_from_slice(&2048u32.to_le_bytes());
+    image[458..462].copy_from_slice(&100_000u32.to_le_bytes());
+    image[510..512].copy_from_slice(&[0x55, 0xaa]);
+    image
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_inspected_deployed_and_erased() {
+    let mut rack = Rack::new().await;
+    let image = noise();
+    fs::write(rack.images.path().join("raw"), &image).unwrap();
+    let convert = Command::new("qemu-img")
+        .args(["convert", "-c", "-f", "raw", "-O", "qcow2", "raw", "qcow2"])
+        .current_dir(rack.images.path())
+        .status();
+    assert!(convert.unwrap().success());
+
+    let mut server = Server::new();
+    server.disk().write_all_at(&vec![0xaa; 80 << 20], 0).unwrap(); // what an earlier tenant left
+    server.boot(&rack.boot, &rack.arguments());
+    let (session, hardware) = rack.ready(&mut server).await;
+    assert_eq!(hardware.system.manufacturer, "Maker");
+    assert_eq!(hardware.system.serial, "S-1");
+    assert_eq!(hardware.boot_mode, BootMode::Bios);
+    assert_eq!(hardware.cpu.count, 1);
+    assert!((400..512).contains(&hardware.memory_mib), "{}", hardware.memory_mib);
+    let [disk] = &hardware.disks[..] else { panic!("{:?}", hardware.disks) };
+    assert_eq!(
+        (disk.name.as_str(), disk.size_bytes, disk.serial.as_str()),
+        ("/dev/vda", DISK_BYTES, "disk-1")
+    );
+    let [nic] = &hardware.nics[..] else { panic!("{:?}", hardware.nics) };
+    assert!(nic.carrier && nic.booted && nic.ipv4.starts_with("10.0.2."), "{nic:?}");
+    assert_eq!((nic.driver.as_str(), nic.vendor.as_str()), ("virtio_net", "0x1af4"));
+
+    let drive = vec![0x5a; 300_000];
+    for (name, format) in [("raw", ImageFormat::Raw), ("qcow2", ImageFormat::Qcow2)] {
+        server.disk().write_all_at(&[0xbb; 4096], 3 << 20).unwrap();
+        let written = rack.step(session, Step::WriteImage(rack.image(name, format))).await;
+        let StepOutput::ImageWritten { written_bytes, virtual_bytes, .. } = written else {
+            panic!("{written:?}")
+        };
+        assert_eq!((written_bytes, virtual_bytes), (IMAGE_BYTES as u64 / 4, IMAGE_BYTES as u64));
+        let mut found = vec![0; IMAGE_BYTES];
+        server.disk().read_exact_at(&mut found, 0).unwrap();
+        assert!(found == image, "{name}: the disk is not the image");
+        rack.step(session, Step::WriteConfigDrive { content: drive.clone() }).await;
+        rack.step(session, Step::InstallBootEntry).await;
+    }
+    let mut sector = [0; 512];
+    server.disk().read_exact_at(&mut sector, 0).unwrap();
+    let start = u64::from(u32::from_le_bytes(sector[470..474].try_into().unwrap())) * 512;
+    let mut found = vec![0; drive.len()];
+    server.disk().read_exact_at(&mut found, start).unwrap();
+    assert!(found == drive && start > DISK_BYTES - (4 << 20), "the configuration drive is not at {start}");
+
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata).await else { panic!() };
+    assert!(disks[0].verified_bytes >= 2 << 20, "{disks:?}");
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseDisks).await else { panic!() };
+    assert_eq!((disks[0].erased_bytes, disks[0].verified_bytes), (DISK_BYTES, DISK_BYTES), "{disks:?}");
+    rack.step(session, Step::PowerOff).await;
+    server.wait_off().await;
+    let left = fs::read(server.dir.path().join("disk.raw")).unwrap();
+    assert!(left.iter().all(|byte| *byte == 0), "the disk is not empty");
+    println!("console:\n{}", server.console());
+    assert!(matches!(rack.events.recv().await, Some(Event::Gone { .. })));
+    rack.control.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_ramdisk_switches_itself_off() {
+    let rack = Rack::new().await;
+    let arguments = rack.arguments();
+    rack.control.revoke(rack.id);
+    let mut server = Server::new();
+    server.boot(&rack.boot, &arguments);
+    server.wait_off().await;
+    let console = server.console();
+    assert!(console.contains("refused us: the token is unknown"), "{console}");
+    rack.control.stop().await;
+}

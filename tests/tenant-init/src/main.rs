@@ -1,0 +1,57 @@
+//! Edges: the only program of the test image. It reads its configuration drive, gets its address by DHCP, and answers
+//! HTTP with its instance id and how often it was booted; it leaves a secret on the disk for the cleaning to remove.
+
+mod config_drive;
+mod page;
+mod power_button;
+mod state;
+
+use std::{process, thread, time::Duration};
+
+use ramdisk::{network, say, system};
+
+/// How DHCP servers know us.
+const VENDOR_CLASS: &str = "bms-tenant";
+/// Pause after a failure to get an address; like any operating system, this one keeps trying.
+const NETWORK_PAUSE: Duration = Duration::from_secs(1);
+
+fn main() {
+    if process::id() != 1 {
+        say!("this program is the first process of the test image");
+        process::exit(2);
+    }
+    std::panic::set_hook(Box::new(|panic| say!("panic: {panic}")));
+    if let Err(reason) = run() {
+        say!("the end: {reason}");
+        thread::sleep(Duration::from_secs(2));
+    }
+    system::power_off();
+}
+
+fn run() -> Result<(), String> {
+    system::mount_kernel_file_systems().map_err(|error| error.to_string())?;
+    system::load_modules().map_err(|error| error.to_string())?;
+    power_button::watch();
+    let identity = config_drive::read().unwrap_or_else(|reason| {
+        say!("no configuration drive: {reason}");
+        config_drive::Identity::default()
+    });
+    let boot_count = state::record_boot().unwrap_or_else(|reason| {
+        say!("no state: {reason}");
+        0
+    });
+    say!("instance {} ({}), boot {boot_count}", identity.instance_id, identity.hostname);
+    loop {
+        let configured = network::bring_up(None).and_then(|interface| {
+            let address = network::configure(&interface, None, VENDOR_CLASS)?;
+            say!("{} ({}) has {address}", interface.name, interface.mac);
+            Ok(())
+        });
+        match configured {
+            Ok(()) => break,
+            Err(error) => say!("{error}"),
+        }
+        thread::sleep(NETWORK_PAUSE);
+    }
+    page::serve(&identity, boot_count).map_err(|error| error.to_string())
+}
