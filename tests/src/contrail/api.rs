@@ -27,7 +27,7 @@ use super::{
     kind::Kind,
     refusal::Refusal,
     request::{Request, perform},
-    store::Store,
+    store::{HREF_BASE, Store},
     switch::wanted,
 };
 
@@ -182,6 +182,9 @@ async fn answer(
             let gone = refuse(&Refusal::new(503, "the stand-in was told to be away"));
             return ([(header::CONNECTION, "close")], gone).into_response();
         }
+    }
+    if method == Method::GET && uri.path() == "/" {
+        return Json(json!({ "href": HREF_BASE, "links": [] })).into_response();
     }
     let result = parse(&method, uri.path(), query, &body).and_then(|request| shared.perform(&request));
     if treatment == Treatment::DoAndFail {

@@ -107,9 +107,12 @@ impl Config {
     }
 }
 
+/// How names of tenants' bridges begin.
+pub const TENANT_BRIDGE_PREFIX: &str = "br-vn-";
+
 /// Bridge of a tenant's network.
 pub fn tenant_bridge(network: Uuid) -> String {
-    format!("br-vn-{}", short(network))
+    format!("{TENANT_BRIDGE_PREFIX}{}", short(network))
 }
 
 /// Enough of a uuid for an interface's name, which may have 15 characters.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    config::{Config, FixedNetwork, tenant_bridge},
+    config::{Config, FixedNetwork, TENANT_BRIDGE_PREFIX, tenant_bridge},
     store::{Object, Store},
     switch::{Network, PortName, wanted},
 };
@@ -98,9 +98,10 @@ impl Mover {
                 self.record(port.clone(), tap.clone(), from, to, network.map(|network| network.fq_name));
             }
         }
-        let made: Vec<String> =
-            self.made.lock().map(|made| made.iter().cloned().collect()).unwrap_or_default();
-        for bridge in made.iter().filter(|bridge| !bridges.contains(*bridge)) {
+        // Also those of an earlier run that was killed.
+        let mut ours = self.made();
+        ours.extend(links.into_keys().filter(|link| link.starts_with(TENANT_BRIDGE_PREFIX)));
+        for bridge in ours.difference(&bridges) {
             self.delete_bridge(bridge).await;
         }
         Ok(())
@@ -108,11 +109,13 @@ impl Mover {
 
     /// Deletes the bridges that were made here.
     pub async fn clean_up(&self) {
-        let made: Vec<String> =
-            self.made.lock().map(|made| made.iter().cloned().collect()).unwrap_or_default();
-        for bridge in made {
+        for bridge in self.made() {
             self.delete_bridge(&bridge).await;
         }
+    }
+
+    fn made(&self) -> BTreeSet<String> {
+        self.made.lock().map(|made| made.clone()).unwrap_or_default()
     }
 
     fn bridge(&self, network: &Network) -> (String, bool) {
