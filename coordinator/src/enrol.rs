@@ -76,7 +76,12 @@ impl Enrol {
             let text = format!("{} enrolled in rack {}", server.name, server.rack);
             self.inventory.record(server.id, EventKind::Enrolled, text).await;
         }
-        let problem = match self.ensure_node(&server).await {
+        let made = {
+            // Reconciliation makes missing nodes too: one hand at a time.
+            let _lock = self.locks.lock(server.id).await;
+            self.ensure_node(&server).await
+        };
+        let problem = match made {
             Ok(()) => self.check_bmc(&server).await,
             Err(error) => Some(error.to_string()),
         };

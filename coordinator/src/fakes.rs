@@ -302,6 +302,7 @@ impl Bench {
         node.deploy_step = deploy_step.map(str::to_owned);
         node.instance_id = Some(INSTANCE);
         inventory.set_node(server.id, Some(&node)).await.unwrap();
+        inventory.set_identity(server.id, &BmcIdentity::default()).await.unwrap();
         inventory.put_tenant_server(&tenant()).await.unwrap();
         let world = Arc::new(World::default());
         world.nodes.lock().unwrap().insert(server.id, node);

@@ -78,7 +78,9 @@ impl AgentHub {
             isolated_us: server.isolated_us,
         };
         let after = after_reading(before, &reading, cause, now_us);
-        let changed = server.power.as_ref().is_none_or(|seen| seen.reading != reading);
+        // A silent BMC gives ever new reasons: only the beginning of its silence is news.
+        let same = |seen: &PowerReading| std::mem::discriminant(seen) == std::mem::discriminant(&reading);
+        let changed = server.power.as_ref().is_none_or(|seen| !same(&seen.reading));
         let update = PowerUpdate {
             seen: SeenPower { reading: reading.clone(), cause, at_us },
             confirmed: after.confirmed,

@@ -438,3 +438,46 @@ proptest! {
         }
     }
 }
+
+/// `docs/lifecycle.md` is this table: run with `BMS_WRITE_DOCS=1` to write it anew.
+#[test]
+fn the_document_shows_the_table() {
+    let mut text = String::from(
+        "# Life cycle\n\nWhat follows from Ironic's provision state, as `coordinator/src/lifecycle` decides it. This page is \
+         written by its test\n(`BMS_WRITE_DOCS=1 cargo test -p coordinator --lib the_document_shows_the_table`) and checked by it.\n\n\
+         `found`: ports stay where they are. `tenant*`: only with a power-on under way, or where the port is already.\n\n\
+         | provision state | never given to us | given to us, off | given to us, on | power not known | network boot |\n\
+         |---|---|---|---|---|---|\n",
+    );
+    let silent = || Some(PowerReading::Unreachable { reason: String::new() });
+    for state in ProvisionState::KNOWN {
+        let decided = |given, now: Option<PowerReading>, confirmed| {
+            let power = PowerFacts { now, confirmed, untold_off: false };
+            let node = Node::in_state(ID, state.clone());
+            decide(&Facts { ports_given: given, power, ..facts(node) })
+        };
+        let cell = |decision: Decision| place(decision.placement).to_owned();
+        let off = decided(true, Some(PowerReading::Off), Some(Confirmed::Off));
+        let boot = off.boot.map_or("none".to_owned(), |purpose| format!("{purpose:?}").to_lowercase());
+        text += &format!(
+            "| {state} | {} | {} | {} | {} | {boot} |\n",
+            cell(decided(false, None, None)),
+            cell(off),
+            cell(decided(true, Some(PowerReading::On), Some(Confirmed::On))),
+            cell(decided(true, silent(), Some(Confirmed::On))),
+        );
+        if *state == ProvisionState::Deploying {
+            text += "| deploying at `switch_to_tenant_network`, `boot_instance` | | tenant* | tenant* | tenant* | none |\n";
+        }
+    }
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/lifecycle.md");
+    if std::env::var_os("BMS_WRITE_DOCS").is_some() {
+        std::fs::create_dir_all(std::path::Path::new(path).parent().unwrap()).unwrap();
+        std::fs::write(path, &text).unwrap();
+    }
+    assert_eq!(
+        std::fs::read_to_string(path).unwrap_or_default(),
+        text,
+        "docs/lifecycle.md is old: BMS_WRITE_DOCS=1"
+    );
+}

@@ -35,7 +35,7 @@ use crate::{
 /// Servers that are looked at at the same time.
 const VISITS_MAX: usize = 8;
 /// Each server is looked at at least this often.
-const TICK: Duration = Duration::from_secs(2);
+const TICK: Duration = Duration::from_secs(10);
 /// First pause after something that failed; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(500);
 /// Longest pause: isolation keeps trying.
@@ -73,11 +73,11 @@ impl Reconcile {
             let (this, stop) = (Arc::clone(&self), stop.clone());
             tasks.spawn(async move {
                 loop {
-                    let id = tokio::select! {
+                    let visit = tokio::select! {
                         () = stop.cancelled() => return,
-                        id = this.wake.next() => id,
+                        visit = this.wake.next() => visit,
                     };
-                    this.visit(id).await;
+                    this.visit(visit.server).await;
                 }
             });
         }

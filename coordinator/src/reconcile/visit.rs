@@ -31,7 +31,7 @@ pub(super) enum VisitError {
     #[error(transparent)]
     Agent(#[from] AgentError),
     #[error("{0}")]
-    Forget(String),
+    Enrol(String),
 }
 
 impl Reconcile {
@@ -69,7 +69,7 @@ impl Reconcile {
     async fn step(&self, id: ServerId) -> Result<(), VisitError> {
         let Some(mut server) = self.inventory.server(id).await? else { return Ok(()) };
         if server.forgetting {
-            return self.enrol.finish_forgetting(&server).await.map_err(VisitError::Forget);
+            return self.enrol.finish_forgetting(&server).await.map_err(VisitError::Enrol);
         }
         self.expire_intent(&mut server).await?;
         let (decision, _) = self.decide(&server).await?;
@@ -147,13 +147,33 @@ impl Reconcile {
             self.agents.run(&server.rack, id, Action::EndBoot).await?;
             self.inventory.set_boot_given(id, None).await?;
         }
-        if server.node.is_none() {
-            self.enrol.ensure_node(&server).await?;
+        if server.node.is_none()
+            && let Some(_lock) = self.locks.try_lock(id)
+        {
+            // What is stored may be older than the node.
+            match self.provisioner.get_node(id).await? {
+                Some(node) => self.inventory.set_node(id, Some(&node)).await?,
+                None => self.enrol.ensure_node(&server).await?,
+            }
         }
+        self.learn_identity(&server).await?;
         if server.waiting.is_some() && server.intent.is_none() {
             self.inventory.set_waiting(id, None).await?;
         }
         Ok(())
+    }
+
+    /// A BMC that did not answer when its server was enrolled is asked again once its first reading has come: that reading
+    /// proves address, user and password, so nothing can be locked by asking.
+    async fn learn_identity(&self, server: &Server) -> Result<(), VisitError> {
+        let agent_is_here = self.presence.away(&server.rack).is_none();
+        if server.identity.is_some() || server.confirmed.is_none() || !agent_is_here {
+            return Ok(());
+        }
+        match self.enrol.check_bmc(server).await {
+            None => Ok(self.inventory.set_reason(server.id, None).await?),
+            Some(problem) => Err(VisitError::Enrol(problem)),
+        }
     }
 
     /// Records the time from the off-report to the isolation, once.
