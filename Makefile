@@ -10,7 +10,7 @@ help:
 	@echo "make lab STORY=0 the same without the story"
 	@echo "make lab-down    stop all of it and leave nothing behind"
 	@echo "make test        formatting, lints and every test, the whole story included"
-	@echo "make check       formatting and lints only"
+	@echo "make check       formatting, lints and documentation only"
 	@echo "make bench       speeds beside the peers' (ONLY=name for one)"
 
 setup:
@@ -28,6 +28,7 @@ lab-down:
 check: setup
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
 
 test: check build
 	tests/run.sh
