@@ -39,7 +39,7 @@ use protocol::{
     secret::Secret,
 };
 use serde::Deserialize;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::{
     answer::{Answer, Failed},
@@ -333,10 +333,13 @@ impl Drop for Turn {
 }
 
 async fn handle(State(facade): State<Arc<RedfishFacade>>, request: Request) -> Response {
-    match facade.answer(request).await {
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let response = match facade.answer(request).await {
         Ok(answer) => answer.into_response(),
         Err(failed) => failed.into_response(),
-    }
+    };
+    debug!(%method, path, status = response.status().as_u16(), "redfish request answered");
+    response
 }
 
 async fn read_body<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, Failed> {
