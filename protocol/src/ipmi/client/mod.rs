@@ -3,129 +3,30 @@
 //! One `Client` is one session. When it has ended it stays ended; whoever owns it decides whether to make another one.
 //! A wrong password ends it with [`EndReason::Credentials`] after a single attempt.
 
+mod event;
+mod login;
+
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
 use super::{
-    CipherSuite, Malformed, Privilege,
+    CipherSuite, Malformed,
     command::{Request, Response},
     message::{CompletionCode, RequestMessage, ResponseMessage},
-    rakp::{self, OpenSessionRequest, OpenSessionResponse, Rakp1, Rakp2, Rakp3, Rakp4, Status},
+    rakp::{self, OpenSessionRequest, Rakp1, Rakp3},
     rmcp::{self, Packet, PayloadType, PlusPacket},
     session::{Entropy, Sealed},
-    suite::{Handshake, SessionKeys, same_code},
+    suite::SessionKeys,
 };
-use crate::secret::Secret;
+
+pub use event::{ClientConfig, ClientEvent, EndReason, RequestError, RequestId, Retry, Unavailable};
 
 /// Requests that may wait in one session.
 pub const QUEUE_MAX: usize = 8;
 /// Longest password (section 22.30).
 pub const PASSWORD_BYTES_MAX: usize = 20;
-
-/// How long to wait for an answer and how often to ask.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Wait after the first try; every later one is half as long again.
-    pub first: Duration,
-    /// Tries in all, at least 1.
-    pub tries: u32,
-}
-
-impl Default for Retry {
-    fn default() -> Self {
-        Self { first: Duration::from_millis(1000), tries: 4 }
-    }
-}
-
-/// What a session needs to know.
-#[derive(Clone, Debug)]
-pub struct ClientConfig {
-    /// User, at most 16 bytes.
-    pub username: String,
-    /// Password, at most 20 bytes.
-    pub password: Secret,
-    /// Suites to try, best first.
-    pub suites: Vec<CipherSuite>,
-    /// Privilege to raise the session to. A session starts as user and could not switch power, so it is always asked for.
-    pub privilege: Privilege,
-    /// Patience.
-    pub retry: Retry,
-    /// 32 random bytes, fresh for every session.
-    pub seed: [u8; 32],
-}
-
-/// A request's number within its session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RequestId(u64);
-
-/// What happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ClientEvent {
-    /// The session is open with this suite and privilege.
-    Opened(CipherSuite),
-    /// A request was answered.
-    Answered(RequestId, Result<Response, RequestError>),
-    /// The session is over; requests without an answer will get none.
-    Ended(EndReason),
-}
-
-/// Why the BMC's answer is not what was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// The BMC said no.
-    #[error("{request}: the BMC answers {:#04x}, {}", .code.0, .code.meaning())]
-    Refused {
-        /// Which request.
-        request: &'static str,
-        /// Its completion code.
-        code: CompletionCode,
-    },
-    /// The answer cannot be read.
-    #[error("{request}: the BMC's answer is not understood")]
-    Malformed {
-        /// Which request.
-        request: &'static str,
-        /// What is wrong.
-        source: Malformed,
-    },
-}
-
-/// Why a session is over.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EndReason {
-    /// Asked for.
-    #[error("closed")]
-    Closed,
-    /// The BMC is silent.
-    #[error("no answer to {stage} after {tries} tries")]
-    NoAnswer {
-        /// What was asked.
-        stage: &'static str,
-        /// How often.
-        tries: u32,
-    },
-    /// User, password or privilege is not accepted. Do not repeat: BMCs lock accounts.
-    #[error("the BMC does not accept the credentials ({0})")]
-    Credentials(&'static str),
-    /// No session for another reason.
-    #[error("{stage}: the BMC refuses, {} ({:#04x})", .status.meaning(), .status.0)]
-    Refused {
-        /// Which step.
-        stage: &'static str,
-        /// Why.
-        status: Status,
-    },
-    /// It does not speak IPMI 2.0.
-    #[error("the BMC does not offer IPMI 2.0 sessions")]
-    NoRmcpPlus,
-}
-
-/// The session is over, or too many requests wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the session takes no more requests; open another one")]
-pub struct Unavailable;
 
 #[derive(Debug)]
 enum Stage {
@@ -374,132 +275,6 @@ impl Client {
         self.pending = None;
         self.queue.clear();
         self.events.push_back(ClientEvent::Ended(reason));
-    }
-
-    fn probed(&mut self, message: &[u8], now: Instant) -> Result<(), Malformed> {
-        let response = ResponseMessage::parse(message)?;
-        let request = Request::ChannelAuthCapabilities { privilege: self.config.privilege };
-        let (netfn, command, _) = request.encode();
-        if !matches!(self.stage, Stage::Probe) || (response.netfn, response.command) != (netfn, command) {
-            return Ok(());
-        }
-        // An error here says that the channel is odd, not that there is no RMCP+: Open Session will tell.
-        let no_rmcp_plus = response.code == CompletionCode::OK
-            && matches!(
-                Response::parse(&request, response.data),
-                Ok(Response::ChannelAuthCapabilities(capabilities)) if !capabilities.ipmi_2_0
-            );
-        match self.suites.pop_front() {
-            Some(suite) if !no_rmcp_plus => self.begin(Stage::Open { suite }, now),
-            _ => self.end(EndReason::NoRmcpPlus),
-        }
-        Ok(())
-    }
-
-    fn session_opened(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
-        let response = OpenSessionResponse::parse(payload)?;
-        let Stage::Open { suite } = self.stage else { return Ok(()) };
-        if response.tag != self.tag {
-            return Ok(());
-        }
-        match response.outcome {
-            // A refusal need not repeat our session id (section 13.18 lets a BMC send zeroes).
-            Err(status) if status.is_about_the_suite() => match self.suites.pop_front() {
-                Some(next) => self.begin(Stage::Open { suite: next }, now),
-                None => self.end(EndReason::Refused { stage: "Open Session", status }),
-            },
-            Err(status) if status.is_about_credentials() => {
-                self.end(EndReason::Credentials(status.meaning()))
-            }
-            Err(status) => self.end(EndReason::Refused { stage: "Open Session", status }),
-            Ok(_) if response.console_id != self.console_id => {}
-            Ok(opened) => {
-                if opened.algorithms != suite.algorithms() {
-                    return Err(Malformed::new(
-                        "Open Session response",
-                        "grants algorithms nobody asked for",
-                    ));
-                }
-                let rakp1 = Rakp1 {
-                    tag: self.tag.wrapping_add(1),
-                    bmc_id: opened.bmc_id,
-                    random: self.entropy.0.bytes16(),
-                    role: rakp::role(self.config.privilege),
-                    username: self.config.username.clone().into_bytes(),
-                };
-                self.begin(Stage::Rakp1 { suite, rakp1 }, now);
-            }
-        }
-        Ok(())
-    }
-
-    fn rakp2(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
-        let rakp2 = Rakp2::parse(payload)?;
-        let Stage::Rakp1 { suite, rakp1 } = &self.stage else { return Ok(()) };
-        if rakp2.tag != self.tag {
-            return Ok(());
-        }
-        let proof = match rakp2.outcome {
-            Err(status) => {
-                self.end_by_status("RAKP 1", status);
-                return Ok(());
-            }
-            Ok(_) if rakp2.console_id != self.console_id => return Ok(()),
-            Ok(proof) => proof,
-        };
-        let handshake = Handshake {
-            suite: *suite,
-            password: self.config.password.reveal().as_bytes(),
-            console_id: self.console_id,
-            rakp1,
-            bmc_random: &proof.random,
-            guid: &proof.guid,
-        };
-        let tag = self.tag.wrapping_add(1);
-        let bmc_id = rakp1.bmc_id;
-        if !same_code(&handshake.rakp2_code(), &proof.auth_code) {
-            // Told at once, the BMC frees the slot instead of waiting for a RAKP 3 that never comes.
-            let goodbye = Rakp3 { tag, bmc_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
-            self.out.push_back(rmcp::build_bare(PayloadType::Rakp3, &goodbye.build()));
-            self.end(EndReason::Credentials("its proof of the password does not match ours"));
-            return Ok(());
-        }
-        let (keys, check) = handshake.keys();
-        let rakp3 = Rakp3 { tag, bmc_id, outcome: Ok(handshake.rakp3_code().to_vec()) };
-        self.begin(Stage::Rakp3 { rakp3, keys, check }, now);
-        Ok(())
-    }
-
-    fn rakp4(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
-        let rakp4 = Rakp4::parse(payload)?;
-        let Stage::Rakp3 { check, .. } = &self.stage else { return Ok(()) };
-        if rakp4.tag != self.tag {
-            return Ok(());
-        }
-        match rakp4.outcome {
-            Err(status) => self.end_by_status("RAKP 3", status),
-            Ok(_) if rakp4.console_id != self.console_id => {}
-            Ok(code) if !same_code(check, &code) => {
-                return Err(Malformed::new("RAKP 4", "has a wrong integrity check value"));
-            }
-            Ok(_) => {
-                let Stage::Rakp3 { rakp3, keys, .. } = std::mem::replace(&mut self.stage, Stage::Ended)
-                else {
-                    return Ok(());
-                };
-                self.stage = Stage::Session(Sealed::new(keys, rakp3.bmc_id));
-                self.send(Owner::Login, Request::SetSessionPrivilege(self.config.privilege), now);
-            }
-        }
-        Ok(())
-    }
-
-    fn end_by_status(&mut self, stage: &'static str, status: Status) {
-        self.end(if status.is_about_credentials() {
-            EndReason::Credentials(status.meaning())
-        } else {
-            EndReason::Refused { stage, status }
-        });
     }
 
     fn send(&mut self, owner: Owner, request: Request, now: Instant) {

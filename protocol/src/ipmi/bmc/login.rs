@@ -1,0 +1,191 @@
+//! Decisions: the BMC's steps from Open Session to RAKP 4.
+
+use std::{net::SocketAddr, time::Instant};
+
+use super::{
+    super::{
+        Malformed, Privilege,
+        rakp::{
+            self, OpenSessionRequest, OpenSessionResponse, OpenedSession, Rakp1, Rakp2, Rakp3, Rakp4, Status,
+        },
+        rmcp::{self, PayloadType},
+        session::Sealed,
+        suite::{Handshake, SessionKeys, rakp2_proof, same_code},
+    },
+    Active, Bmc, SESSIONS_MAX, Session, Stage,
+};
+
+impl Bmc {
+    pub(super) fn open_session(
+        &mut self,
+        from: SocketAddr,
+        payload: &[u8],
+        now: Instant,
+    ) -> Result<(), Malformed> {
+        let request = OpenSessionRequest::parse(payload)?;
+        let repeated = self
+            .sessions
+            .values()
+            .find(|session| session.peer == from && session.handshake.0 == payload)
+            .map(|session| session.handshake.1.clone());
+        if let Some(answer) = repeated {
+            self.send(from, answer);
+            return Ok(());
+        }
+        let OpenSessionRequest { tag, console_id, privilege, algorithms } = request;
+        let suite = rakp::suite_of(algorithms).filter(|suite| self.config.suites.contains(suite));
+        let outcome = match suite {
+            None => Err(Status::AUTHENTICATION_ALGORITHM),
+            Some(_) if !self.make_room() => Err(Status::NO_RESOURCES),
+            Some(suite) => {
+                let mut bmc_id = self.entropy.session_id();
+                while self.sessions.contains_key(&bmc_id) {
+                    bmc_id = self.entropy.session_id();
+                }
+                let granted = privilege.unwrap_or(Privilege::Administrator).min(self.config.privilege);
+                Ok((suite, OpenedSession { privilege: Some(granted), bmc_id, algorithms }))
+            }
+        };
+        let response = OpenSessionResponse { tag, console_id, outcome: outcome.map(|(_, opened)| opened) };
+        let answer = rmcp::build_bare(PayloadType::OpenSessionResponse, &response.build());
+        if let Ok((suite, opened)) = outcome {
+            let session = Session {
+                peer: from,
+                console_id,
+                privilege,
+                stage: Stage::Opened { suite },
+                last_seen: now,
+                handshake: (payload.to_vec(), answer.clone()),
+            };
+            self.sessions.insert(opened.bmc_id, session);
+        }
+        self.send(from, answer);
+        Ok(())
+    }
+
+    /// A free slot, if need be by dropping the oldest handshake: strangers cannot keep users out for good.
+    fn make_room(&mut self) -> bool {
+        if self.sessions.len() < SESSIONS_MAX {
+            return true;
+        }
+        let oldest = self
+            .sessions
+            .iter()
+            .filter(|(_, session)| !matches!(session.stage, Stage::Active(_)))
+            .min_by_key(|(_, session)| session.last_seen)
+            .map(|(id, _)| *id);
+        oldest.is_some_and(|id| self.sessions.remove(&id).is_some())
+    }
+
+    pub(super) fn rakp1(&mut self, from: SocketAddr, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let rakp1 = Rakp1::parse(payload)?;
+        let (tag, bmc_id) = (rakp1.tag, rakp1.bmc_id);
+        let Some(session) = self.sessions.get_mut(&bmc_id).filter(|session| session.peer == from) else {
+            let unknown = Rakp2 { tag, console_id: 0, outcome: Err(Status::INVALID_SESSION) };
+            self.send(from, rmcp::build_bare(PayloadType::Rakp2, &unknown.build()));
+            return Ok(());
+        };
+        if session.handshake.0 == payload {
+            let answer = session.handshake.1.clone();
+            self.send(from, answer);
+            return Ok(());
+        }
+        let Stage::Opened { suite } = session.stage else {
+            return Err(Malformed::new("RAKP 1", "comes where it is not due"));
+        };
+        self.stats.attempts += 1;
+        let asked = Privilege::from_code(rakp1.role & 0x0f);
+        let refusal = if rakp1.username != self.config.username.as_bytes() {
+            Some(Status::UNAUTHORIZED_NAME)
+        } else if !asked.is_ok_and(|privilege| privilege <= self.config.privilege) {
+            Some(Status::UNAUTHORIZED_PRIVILEGE)
+        } else {
+            None
+        };
+        let console_id = session.console_id;
+        let outcome = match refusal {
+            Some(status) => Err(status),
+            None => {
+                let random = self.entropy.bytes16();
+                let handshake = Handshake {
+                    suite,
+                    password: self.config.password.reveal().as_bytes(),
+                    console_id,
+                    rakp1: &rakp1,
+                    bmc_random: &random,
+                    guid: &self.config.guid,
+                };
+                Ok(rakp2_proof(&handshake))
+            }
+        };
+        let refused = outcome.is_err();
+        if let Ok(proof) = &outcome {
+            session.stage = Stage::Challenged { suite, random: proof.random, rakp1 };
+        }
+        let answer = rmcp::build_bare(PayloadType::Rakp2, &Rakp2 { tag, console_id, outcome }.build());
+        session.last_seen = now;
+        session.handshake = (payload.to_vec(), answer.clone());
+        if refused {
+            self.stats.refused += 1;
+            self.sessions.remove(&bmc_id);
+        }
+        self.send(from, answer);
+        Ok(())
+    }
+
+    pub(super) fn rakp3(&mut self, from: SocketAddr, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+        let rakp3 = Rakp3::parse(payload)?;
+        let (tag, bmc_id) = (rakp3.tag, rakp3.bmc_id);
+        let Some(session) = self.sessions.get_mut(&bmc_id).filter(|session| session.peer == from) else {
+            let unknown = Rakp4 { tag, console_id: 0, outcome: Err(Status::INVALID_SESSION) };
+            self.send(from, rmcp::build_bare(PayloadType::Rakp4, &unknown.build()));
+            return Ok(());
+        };
+        if session.handshake.0 == payload {
+            let answer = session.handshake.1.clone();
+            self.send(from, answer);
+            return Ok(());
+        }
+        let Stage::Challenged { suite, rakp1, random } = &session.stage else {
+            return Err(Malformed::new("RAKP 3", "comes where it is not due"));
+        };
+        let handshake = Handshake {
+            suite: *suite,
+            password: self.config.password.reveal().as_bytes(),
+            console_id: session.console_id,
+            rakp1,
+            bmc_random: random,
+            guid: &self.config.guid,
+        };
+        let console_id = session.console_id;
+        let proved = rakp3.outcome.as_ref().is_ok_and(|code| same_code(code, &handshake.rakp3_code()));
+        if !proved {
+            self.stats.refused += 1;
+            self.sessions.remove(&bmc_id);
+            // A console that breaks off by a status wants no answer (section 13.22).
+            if rakp3.outcome.is_ok() {
+                let refusal = Rakp4 { tag, console_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
+                self.send(from, rmcp::build_bare(PayloadType::Rakp4, &refusal.build()));
+            }
+            return Ok(());
+        }
+        let asked = Privilege::from_code(rakp1.role & 0x0f).unwrap_or(Privilege::User);
+        let limit = session.privilege.map_or(asked, |privilege| privilege.min(asked));
+        let (keys, check): (SessionKeys, Vec<u8>) = handshake.keys();
+        let answer =
+            rmcp::build_bare(PayloadType::Rakp4, &Rakp4 { tag, console_id, outcome: Ok(check) }.build());
+        session.stage = Stage::Active(Box::new(Active {
+            sealed: Sealed::new(keys, console_id),
+            // Section 6.8: a session starts as user, or lower when it may not be more.
+            privilege: Privilege::User.min(limit),
+            privilege_max: limit,
+            working: None,
+            answered: None,
+        }));
+        session.last_seen = now;
+        session.handshake = (payload.to_vec(), answer.clone());
+        self.stats.logins += 1;
+        self.send(from, answer);
+        Ok(())
+    }
+}
