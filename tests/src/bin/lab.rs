@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
     contrail,
-    lab::{Lab, listen, relay, server, site::Site, step::Steps, up},
+    lab::{Lab, listen, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
 
@@ -81,7 +81,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Up { no_story } => start(!no_story).await,
         Command::Story => {
             let mut steps = Steps::default();
-            let told = Ok(());
+            let told = story::play(&standard()?, &mut steps).await;
             println!("\n{}", steps.table());
             told
         }
@@ -104,7 +104,7 @@ async fn start(with_story: bool) -> anyhow::Result<()> {
     let mut steps = Steps::default();
     let mut told = up::up(&lab, &mut steps).await;
     if told.is_ok() && with_story {
-        told = Ok(());
+        told = story::play(&lab, &mut steps).await;
     }
     println!("\n{}", steps.table());
     match told {

@@ -1,4 +1,4 @@
-//! Edges: the lab, a real OpenStack and a virtual rack on one machine, and the story that is played on them.
+//! The lab: a real OpenStack and a virtual rack on one machine, and the story that is played on them.
 //!
 //! ```text
 //!   up     start everything, in order, each part a program of its own
@@ -15,6 +15,7 @@ pub mod relay;
 pub mod server;
 pub mod site;
 pub mod step;
+pub mod story;
 pub mod up;
 
 use anyhow::Context;

@@ -20,7 +20,7 @@ use super::{
     step::{Steps, wait_for},
 };
 use crate::{
-    contrail::{VirtualMachine, tenant_bridge},
+    contrail::{VirtualMachine, config::tenant_bridge},
     image,
     qemu::Machine,
 };
@@ -50,11 +50,19 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("enroll three servers from an import file", enroll(lab)).await?;
     steps.step("inspect them", lab.admin.run(&format!("node inspect {all} --wait"))).await?;
     steps.step("look at what inspection found", check_inspection(lab)).await?;
-    steps.step("clean them and make them available", lab.admin.run(&format!("node provide {all} --wait"))).await?;
+    steps
+        .step("clean them and make them available", lab.admin.run(&format!("node provide {all} --wait")))
+        .await?;
     let network = steps.step("make image, flavor and network", catalogue(lab)).await?;
     let vm = steps
         .step("plug a virtual machine into the tenant's network", async {
-            VirtualMachine::attach(&lab.contrail_url(), &lab.site.rack().fabric, network.id, &lab.vm_namespace()).await
+            VirtualMachine::attach(
+                &lab.contrail_url(),
+                &lab.site.rack().fabric,
+                network.id,
+                &lab.vm_namespace(),
+            )
+            .await
         })
         .await?;
     let told = tenancy(lab, steps, &vm, &network).await;
@@ -65,10 +73,16 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
 }
 
 /// From the tenant's request to the cleaned disk.
-async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: &TenantNetwork) -> anyhow::Result<()> {
+async fn tenancy(
+    lab: &Lab,
+    steps: &mut Steps,
+    vm: &VirtualMachine,
+    network: &TenantNetwork,
+) -> anyhow::Result<()> {
     let server: Server = steps
         .step("deploy a server for a tenant (flavor, image, network)", async {
-            let line = format!("server create {NAME} --flavor {FLAVOR} --image {IMAGE} --network {NETWORK} --wait");
+            let line =
+                format!("server create {NAME} --flavor {FLAVOR} --image {IMAGE} --network {NETWORK} --wait");
             lab.tenant.json(&line).await
         })
         .await?;
@@ -77,7 +91,9 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: &Te
     steps.step("refuse to delete the deployed node", refuse_delete(lab, plan)).await?;
 
     let off = steps.step("pull its plug", pull_plug(lab, plan)).await?;
-    let isolated = steps.step("see its port leave the tenant's network", wait_isolated(lab, plan, network.id, off)).await?;
+    let isolated = steps
+        .step("see its port leave the tenant's network", wait_isolated(lab, plan, network.id, off))
+        .await?;
     steps.measured("from off to isolated", isolated);
     steps
         .step("start it again", async { lab.tenant.run(&format!("server start {NAME} --wait")).await })
@@ -86,7 +102,11 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: &Te
     ensure!(before.instance_id == after.instance_id, "the instance changed: {before:?}, then {after:?}");
 
     let disk = Machine::disk(&lab.site.server(plan.name));
-    ensure!(image::holds_secret(&disk)?, "the tenant left nothing on {}: the check after cleaning would prove nothing", disk.display());
+    ensure!(
+        image::holds_secret(&disk)?,
+        "the tenant left nothing on {}: the check after cleaning would prove nothing",
+        disk.display()
+    );
     steps
         .step("give it back: reclaim, clean, available", async {
             lab.tenant.run(&format!("server delete {NAME} --wait")).await?;
@@ -107,7 +127,10 @@ async fn enroll(lab: &Lab) -> anyhow::Result<()> {
     let line = format!("node import {} --wait", path.display());
     let imported: Vec<coordinator::api::types::ImportedNode> = lab.admin.json(&line).await?;
     ensure!(imported.len() == SERVERS.len(), "{imported:?}");
-    let dry: Imported = Imported { nodes: lab.admin.json(&format!("node import {} --dry-run", path.display())).await?, dry_run: true };
+    let dry: Imported = Imported {
+        nodes: lab.admin.json(&format!("node import {} --dry-run", path.display())).await?,
+        dry_run: true,
+    };
     ensure!(dry.nodes.iter().all(|node| !node.created), "a second import would make servers twice: {dry:?}");
     Ok(())
 }
@@ -115,7 +138,8 @@ async fn enroll(lab: &Lab) -> anyhow::Result<()> {
 async fn check_inspection(lab: &Lab) -> anyhow::Result<()> {
     for plan in &SERVERS {
         let node: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
-        let found = node.hardware.with_context(|| format!("{} has no hardware after inspection", plan.name))?;
+        let found =
+            node.hardware.with_context(|| format!("{} has no hardware after inspection", plan.name))?;
         ensure!(found.serial == plan.name, "{}: serial number {:?}", plan.name, found.serial);
         ensure!(found.nics.iter().any(|nic| nic.mac == plan.mac().to_string() && nic.carrier), "{found:?}");
         ensure!(found.disks.iter().any(|disk| disk.size_bytes == super::site::DISK_BYTES), "{found:?}");
@@ -127,11 +151,16 @@ async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
     let built = image::build(&lab.site.cache()).await?;
     let line = format!("image create {IMAGE} --file {} --public", built.qcow2.display());
     let _: Vec<Image> = lab.admin.json(&line).await?;
-    lab.admin.run(&format!("flavor create {FLAVOR} --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 0")).await?;
+    lab.admin
+        .run(&format!(
+            "flavor create {FLAVOR} --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 0"
+        ))
+        .await?;
     lab.admin
         .run(&format!("flavor create {FLAVOR}-uefi --resource-class baremetal-uefi --cpus 1 --memory-mib 512 --disk-gb 0"))
         .await?;
-    let mut made: Vec<TenantNetwork> = lab.tenant.json(&format!("network create {NETWORK} --subnet 192.0.2.0/24")).await?;
+    let mut made: Vec<TenantNetwork> =
+        lab.tenant.json(&format!("network create {NETWORK} --subnet 192.0.2.0/24")).await?;
     let others: Vec<TenantNetwork> = lab.other.json("network list").await?;
     ensure!(others.is_empty(), "another tenant sees {others:?}");
     made.pop().context("no network was made")
@@ -145,7 +174,11 @@ async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> an
         *seen = text.clone();
         let page: Page = serde_json::from_str(&text)?;
         ensure!(page.instance_id == instance, "the page is of instance {}", page.instance_id);
-        ensure!(page.boot_count == boot_count, "boot {} of this disk, expected boot {boot_count}", page.boot_count);
+        ensure!(
+            page.boot_count == boot_count,
+            "boot {} of this disk, expected boot {boot_count}",
+            page.boot_count
+        );
         Ok(Some(page))
     })
     .await
@@ -153,7 +186,8 @@ async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> an
 
 async fn physical(lab: &Lab, server: &Server) -> anyhow::Result<&'static ServerPlan> {
     let nodes: Vec<Node> = lab.admin.json("node list").await?;
-    let node = nodes.iter().find(|node| node.instance == server.instance).context("no node has the instance")?;
+    let node =
+        nodes.iter().find(|node| node.instance == server.instance).context("no node has the instance")?;
     ensure!(server.node.is_none(), "a tenant is told the physical server");
     SERVERS.iter().find(|plan| plan.name == node.name).context("the node is none of the lab's servers")
 }
@@ -192,7 +226,10 @@ async fn wait_isolated(lab: &Lab, plan: &ServerPlan, network: Uuid, off_us: u64)
 pub async fn wait_state(lab: &Lab, name: &str, state: &str) -> anyhow::Result<()> {
     wait_for(format!("{name} to be {state}"), Duration::from_secs(180), async |seen| {
         let node: Node = lab.admin.json(&format!("node show {name}")).await?;
-        *seen = format!("{}, power {}, {:?} {:?}", node.provision_state, node.power, node.reason, node.last_error);
+        *seen = format!(
+            "{}, power {}, {:?} {:?}",
+            node.provision_state, node.power, node.reason, node.last_error
+        );
         if node.provision_state.ends_with("failed") {
             bail!("{seen}");
         }
@@ -216,7 +253,11 @@ async fn check_frames(lab: &Lab) -> anyhow::Result<()> {
     for plan in &SERVERS {
         let events = Machine::events(&lab.site.server(plan.name));
         strays.extend(frames::strays(plan.name, plan.mac(), &events, &seen));
-        ensure!(frames::counts(plan.mac(), &seen).0 > 0, "the listeners saw nothing of {}: they prove nothing", plan.name);
+        ensure!(
+            frames::counts(plan.mac(), &seen).0 > 0,
+            "the listeners saw nothing of {}: they prove nothing",
+            plan.name
+        );
     }
     ensure!(
         SERVERS.iter().any(|plan| frames::counts(plan.mac(), &seen).1 > 0),
