@@ -1,4 +1,4 @@
-//! The lab: a real OpenStack and a virtual rack on one machine, and the story that is played on them.
+//! Edges: the lab, a real OpenStack and a virtual rack on one machine, and the story that is played on them.
 //!
 //! ```text
 //!   up     start everything, in order, each part a program of its own
