@@ -26,8 +26,8 @@ use super::source::CachedImage;
 
 /// How often a broken download is taken up again before the step fails.
 const FETCH_TRIES_MAX: u32 = 5;
-/// Pause before a broken download is taken up again.
-const FETCH_PAUSE: Duration = Duration::from_secs(1);
+/// Pause before a broken download is taken up again; tests do not wait for it.
+const FETCH_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 1000 });
 /// Longest silence of the upstream in the middle of a download.
 const FETCH_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// Digits of a hash that are shown to a person.

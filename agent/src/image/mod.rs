@@ -16,3 +16,6 @@ pub(crate) use cache::hex;
 pub use cache::{Cache, CacheError, ImageStream, Upstream, UpstreamError};
 pub use extents::{Extent, Extents};
 pub use source::{CachedImage, ImageError};
+
+#[cfg(test)]
+mod tests;

@@ -1,9 +1,14 @@
 //! Edges: a disk image: extents in rising order, zeroes between them, and everything read back.
 
+use std::time::Instant;
+
 use protocol::step::{StepOutput, StepProgress};
 use ring::digest;
 
-use crate::disk::{DiskError, OpenDisk};
+use crate::{
+    disk::{DiskError, OpenDisk},
+    say,
+};
 
 /// Bytes at both ends of each gap that are read back: a gap is zeroed as a whole or not at all.
 const GAP_SAMPLE: u64 = 64 << 10;
@@ -58,6 +63,7 @@ impl ImageWriter {
         sha256: &str,
         progress: &mut dyn FnMut(StepProgress),
     ) -> Result<StepOutput, DiskError> {
+        let start = Instant::now();
         let gaps = self.gaps();
         for (start, end) in &gaps {
             self.disk.zero(*start, end - start, &mut |_| ())?;
@@ -65,6 +71,10 @@ impl ImageWriter {
         let tail = self.disk.size_bytes().saturating_sub(TAIL).max(self.virtual_bytes);
         self.disk.zero(tail, self.disk.size_bytes() - tail, &mut |_| ())?;
         self.disk.settle()?;
+        say!(
+            "image written and flushed, the last part in {} ms; reading it back",
+            start.elapsed().as_millis()
+        );
         let mut hash = digest::Context::new(&digest::SHA256);
         for (start, end) in &self.extents {
             self.disk.read_pieces(*start, end - start, &mut |at, bytes| {

@@ -1,0 +1,237 @@
+//! Edges: the cache against an upstream that misbehaves, and the readers against qemu-img.
+
+use std::{
+    fs,
+    path::Path,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use proptest::prelude::*;
+use protocol::{
+    command::FailureKind,
+    step::{ImageFormat, ImageRef},
+};
+use ring::digest;
+
+use super::{Cache, CachedImage, ImageError, ImageStream, Upstream, UpstreamError, source::Scratch};
+
+const DISK_BYTES: usize = (3 << 20) + 512;
+
+/// Answers with the same bytes, in small pieces, and breaks off each of the first `breaks` streams half-way.
+struct Flaky {
+    content: Vec<u8>,
+    breaks: usize,
+    fetches: AtomicUsize,
+}
+
+#[async_trait]
+impl Upstream for Flaky {
+    async fn fetch(&self, _id: &str, offset: u64) -> Result<ImageStream, UpstreamError> {
+        let rest = &self.content[offset as usize..];
+        let fetch = self.fetches.fetch_add(1, Ordering::SeqCst);
+        let mut items: Vec<_> = rest.chunks(1000).map(|chunk| Ok(Bytes::copy_from_slice(chunk))).collect();
+        if fetch < self.breaks {
+            items.truncate(items.len() / 2);
+            items.push(Err(UpstreamError { reason: "the line went dead".into() }));
+        }
+        Ok(Box::pin(futures::stream::iter(items)))
+    }
+}
+
+fn reference(content: &[u8]) -> ImageRef {
+    ImageRef {
+        id: "image-1".into(),
+        format: ImageFormat::Raw,
+        size_bytes: content.len() as u64,
+        sha512: super::hex(digest::digest(&digest::SHA512, content).as_ref()),
+    }
+}
+
+fn cache(dir: &Path, content: &[u8], breaks: usize) -> (Arc<Flaky>, Cache) {
+    let upstream = Arc::new(Flaky { content: content.to_vec(), breaks, fetches: AtomicUsize::new(0) });
+    let opened = Cache::open(dir, 100_000, Arc::clone(&upstream) as Arc<dyn Upstream>).unwrap();
+    (upstream, opened)
+}
+
+/// Sectors of noise with runs of zeroes, the same every time.
+fn content() -> Vec<u8> {
+    let mut state = 7u64;
+    let mut bytes = vec![0; DISK_BYTES];
+    for (index, sector) in bytes.chunks_mut(512).enumerate() {
+        if index / 300 % 3 != 1 {
+            for byte in sector {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                *byte = (state >> 60) as u8; // few values, so that it can be compressed
+            }
+        }
+    }
+    bytes
+}
+
+#[tokio::test]
+async fn many_servers_cause_one_download_and_a_restart_causes_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = vec![5; 50_000];
+    let (upstream, opened) = cache(dir.path(), &content, 0);
+    let image = reference(&content);
+    let all = futures::future::join_all((0..5).map(|_| opened.get(&image))).await;
+    assert!(all.iter().all(|got| got.as_ref().unwrap().virtual_bytes() == 50_000));
+    assert_eq!(upstream.fetches.load(Ordering::SeqCst), 1);
+    fs::write(dir.path().join("left.part"), "half").unwrap();
+    let (upstream, opened) = cache(dir.path(), &content, 0);
+    opened.get(&image).await.unwrap();
+    assert_eq!(upstream.fetches.load(Ordering::SeqCst), 0);
+    assert!(!dir.path().join("left.part").exists());
+}
+
+#[tokio::test]
+async fn a_broken_download_goes_on_where_it_broke() {
+    let check = async |breaks: usize, good: bool| {
+        let dir = tempfile::tempdir().unwrap();
+        let content = vec![5; 50_000];
+        let (upstream, opened) = cache(dir.path(), &content, breaks);
+        let got = opened.get(&reference(&content)).await;
+        match (got, good) {
+            (Ok(_), true) => assert_eq!(upstream.fetches.load(Ordering::SeqCst), breaks + 1),
+            (Err(failure), false) => {
+                assert_eq!(failure.kind, FailureKind::ImageUnavailable);
+                assert!(failure.message.contains("the line went dead"), "{failure}");
+            }
+            (got, _) => panic!("{breaks} breaks: {got:?}"),
+        }
+    };
+    check(1, true).await;
+    check(4, true).await;
+    check(99, false).await;
+}
+
+#[tokio::test]
+async fn an_image_that_is_not_the_promised_one_is_refused_and_not_kept() {
+    let content = vec![5; 50_000];
+    let good = reference(&content);
+    let check = async |image: ImageRef, kind: FailureKind, word: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let (_, opened) = cache(dir.path(), &content, 0);
+        let failure = opened.get(&image).await.unwrap_err();
+        assert_eq!(failure.kind, kind, "{failure}");
+        assert!(failure.message.contains(word), "{failure}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "something was kept");
+    };
+    let other = reference(b"other").sha512;
+    check(ImageRef { sha512: other.clone(), ..good.clone() }, FailureKind::ImageCorrupt, &other[..12]).await;
+    check(ImageRef { size_bytes: 49_999, ..good.clone() }, FailureKind::ImageCorrupt, "promised 49999").await;
+    check(ImageRef { size_bytes: 200_000, ..good.clone() }, FailureKind::ImageUnavailable, "exceed").await;
+    check(
+        ImageRef { sha512: "../etc/passwd".into(), ..good.clone() },
+        FailureKind::ImageUnavailable,
+        "SHA-512",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn the_least_used_image_makes_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let contents: Vec<_> = (0..3u8).map(|byte| vec![byte; 40_000]).collect();
+    for content in &contents {
+        let (_, opened) = cache(dir.path(), content, 0);
+        let held = opened.get(&reference(content)).await.unwrap();
+        assert_eq!(held.virtual_bytes(), 40_000);
+    }
+    let kept = |index: usize| dir.path().join(reference(&contents[index]).sha512).exists();
+    assert_eq!([kept(0), kept(1), kept(2)], [false, true, true]);
+}
+
+fn qemu_img(dir: &Path, arguments: &[&str]) {
+    let output = Command::new("qemu-img").args(arguments).current_dir(dir).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// The disk as our extents describe it.
+async fn disk(path: &Path, format: ImageFormat) -> Result<Vec<u8>, ImageError> {
+    let image = Arc::new(CachedImage::open(path, format)?);
+    let mut disk = vec![0; image.virtual_bytes() as usize];
+    let mut extents = image.extents();
+    let mut last = 0;
+    while let Some(extent) = extents.recv().await {
+        let extent = extent?;
+        let at = extent.offset as usize;
+        assert!(at >= last, "extents out of order");
+        last = at + extent.bytes.len();
+        disk[at..last].copy_from_slice(&extent.bytes);
+    }
+    Ok(disk)
+}
+
+#[tokio::test]
+async fn qcow2_reads_as_qemu_img_wrote_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let content = content();
+    fs::write(dir.path().join("raw"), &content).unwrap();
+    assert!(disk(&dir.path().join("raw"), ImageFormat::Raw).await.unwrap() == content, "raw");
+    let check = async |options: &[&str]| {
+        let convert = ["convert", "-f", "raw", "-O", "qcow2"];
+        qemu_img(dir.path(), &[&convert[..], options, &["raw", "image"]].concat());
+        let found = disk(&dir.path().join("image"), ImageFormat::Qcow2).await;
+        assert!(found.is_ok_and(|found| found == content), "{options:?}");
+    };
+    check(&[]).await;
+    check(&["-c"]).await;
+    check(&["-o", "compat=0.10"]).await;
+    check(&["-c", "-o", "compat=0.10,cluster_size=4096"]).await;
+    check(&["-c", "-o", "cluster_size=512"]).await;
+    check(&["-c", "-o", "cluster_size=2M"]).await;
+    check(&["-S", "0"]).await;
+    check(&["-o", "preallocation=metadata"]).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("raw"), content()).unwrap();
+    let check = async |arguments: &[&str], word: &str| {
+        qemu_img(dir.path(), arguments);
+        let error = disk(&dir.path().join("image"), ImageFormat::Qcow2).await.unwrap_err().to_string();
+        assert!(error.contains(word), "{arguments:?}: {error}");
+    };
+    let convert = ["convert", "-f", "raw", "-O", "qcow2"];
+    check(&["create", "-f", "qcow2", "-b", "raw", "-F", "raw", "image"], "backing file").await;
+    check(&["create", "-f", "qcow2", "-o", "data_file=data", "image", "1M"], "another file").await;
+    check(&["create", "-f", "qcow2", "-o", "extended_l2=on", "image", "1M"], "extended").await;
+    check(&[&convert[..], &["-c", "-o", "compression_type=zstd", "raw", "image"]].concat(), "zstd").await;
+    check(&["convert", "-f", "raw", "-O", "vmdk", "raw", "image"], "begin like").await;
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    /// One changed byte anywhere in the tables: an error or other data, but no panic and no endless reading.
+    #[test]
+    fn no_damage_panics(at in 0usize..0x50000, byte in any::<u8>(), cut in any::<bool>()) {
+        static IMAGE: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+        let image = IMAGE.get_or_init(|| {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("raw"), &content()[..600 << 10]).unwrap();
+            qemu_img(dir.path(), &["convert", "-c", "-f", "raw", "-O", "qcow2", "raw", "image"]);
+            fs::read(dir.path().join("image")).unwrap()
+        });
+        let mut damaged = image.clone();
+        let at = at % damaged.len();
+        damaged[at] = byte;
+        if cut {
+            damaged.truncate(at);
+        }
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), damaged).unwrap();
+        if let Ok(image) = CachedImage::open(file.path(), ImageFormat::Qcow2) {
+            let mut buffer = vec![0; (image.virtual_bytes() as usize).min(1 << 20)];
+            let _ = image.read_at(0, &mut buffer, &mut Scratch::default());
+        }
+    }
+}
