@@ -25,15 +25,22 @@ monkey_patch.patch(backend="threading")
 
 import nova.conf
 import os_vif
+import sqlite_writers  # noqa: F401
 from cheroot import wsgi
 from nova import config, objects, service, utils
 from nova.api.openstack import wsgi_app  # noqa: F401, registers what paste names
 from nova.compute import rpcapi as compute
 from nova.conductor import rpcapi as conductor
 from nova.scheduler import rpcapi as scheduler
+from nova.virt import netutils
 from oslo_log import log as logging
 from oslo_privsep import priv_context
 from paste import deploy
+
+# Nova 34 cannot make a configuration drive for a bare-metal server without ports: for no network its netutils returns
+# None, of which the Ironic driver reads ["links"]. Sites with Neutron have ports; here networks are Contrail's alone.
+network_metadata = netutils.get_network_metadata
+netutils.get_network_metadata = lambda info: network_metadata(info) or {"links": [], "networks": [], "services": []}
 
 config.parse_args(sys.argv, default_config_files=[conf])
 logging.setup(nova.conf.CONF, "nova")

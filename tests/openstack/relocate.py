@@ -16,4 +16,4 @@ with sqlite3.connect(f"{databases}/keystone.db") as db:
 with sqlite3.connect(f"{databases}/nova_api.db") as db:
     for name in ("cell0", "cell1"):
         db.execute("update cell_mappings set database_connection = ? where name = ?",
-                   (f"sqlite:///{databases}/nova_{name}.db", name))
+                   (f"sqlite:///{databases}/nova_{name}.db?timeout=30", name))

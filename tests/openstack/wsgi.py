@@ -3,6 +3,7 @@ import importlib
 import signal
 import sys
 
+import sqlite_writers  # noqa: F401
 from cheroot import wsgi
 
 spec, port, threads = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])

@@ -129,6 +129,8 @@ pub fn from_answer(service: Service, operation: &str, code: u16, body: &[u8]) ->
         // "Node <uuid> is locked by host <name>, please retry after the current operation is completed."
         409 if message.contains("is locked by host") => Error::Locked { service, operation, message },
         409 => Error::Conflict { service, operation, message },
+        // A service on SQLite gives up on its database when others write, and the same request works a moment later.
+        500 if message.contains("database is locked") => Error::Unavailable { service, operation, message },
         408 | 429 | 502 | 503 | 504 => Error::Unavailable { service, operation, message },
         _ => Error::Refused { service, operation, code, message },
     }
@@ -257,6 +259,9 @@ mod tests {
         check(409, locked, |e| matches!(e, Error::Locked { .. }) && e.is_worth_repeating());
         check(409, "{}", |e| matches!(e, Error::Conflict { .. }) && !e.is_worth_repeating());
         check(503, "", |e| e.message() == "HTTP status 503 without a reason" && e.is_worth_repeating());
+        let sqlite = r#"{"error_message":"(sqlite3.OperationalError) database is locked"}"#;
+        check(500, sqlite, Error::is_worth_repeating);
+        check(500, "", |e| matches!(e, Error::Refused { code: 500, .. }));
         check(404, "", Error::is_not_found);
         check(401, "", |e| matches!(e, Error::Unauthorized { .. }));
         check(403, "", |e| matches!(e, Error::Refused { code: 403, .. }));

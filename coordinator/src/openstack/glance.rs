@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::Stream;
 use http::{HeaderValue, Method, StatusCode, header};
 use protocol::step::{ImageFormat, ImageRef};
 use serde::Deserialize;
@@ -153,7 +153,10 @@ impl Glance {
     {
         let operation = format!("upload image {id}");
         let mut call = self.call(caller, Method::PUT, format!("{}/file", image_path(id)), operation);
-        call.body = Body::Stream(reqwest::Body::wrap_stream(bytes.map(|chunk| chunk)));
+        // Glance behind cheroot closes the connection's reading side with the body, and answers the next request on it
+        // with 500: let this be the connection's last.
+        call.headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        call.body = Body::Stream(reqwest::Body::wrap_stream(bytes));
         call.streaming = true;
         self.session.send(call).await.map(drop)
     }

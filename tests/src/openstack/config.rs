@@ -26,8 +26,10 @@ const TEMPLATES: [(&str, &str); 5] = [
 ];
 
 /// Small programs that run in the virtual environment.
-pub(super) const PROGRAMS: [(&str, &str); 7] = [
+pub(super) const PROGRAMS: [(&str, &str); 9] = [
     ("bin/wsgi.py", include_str!("../../openstack/wsgi.py")),
+    ("bin/sqlite_writers.py", include_str!("../../openstack/sqlite_writers.py")),
+    ("bin/ironic_one.py", include_str!("../../openstack/ironic_one.py")),
     ("bin/nova_one.py", include_str!("../../openstack/nova_one.py")),
     ("bin/nova_schema.py", include_str!("../../openstack/nova_schema.py")),
     ("bin/keystone_seed.py", include_str!("../../openstack/keystone_seed.py")),
@@ -181,8 +183,8 @@ pub(super) fn commands(options: &Options) -> Vec<(&'static str, Command)> {
         command.args([application, &port.to_string(), "8"]).env(variable, value);
         command
     };
-    let mut ironic = Command::new(options.venv.join("bin/ironic"));
-    ironic.arg("--config-file").arg(dir.join("etc/ironic.conf")).current_dir(dir);
+    let mut ironic = python("ironic_one.py");
+    ironic.arg("--config-file").arg(dir.join("etc/ironic.conf"));
     let endpoints = Endpoints::new(port);
     let etc = dir.join("etc");
     let mut commands = vec![

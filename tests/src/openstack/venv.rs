@@ -17,7 +17,9 @@ pub fn ensure_venv(venv: &Path) -> Result<()> {
     let lock = File::create(venv.with_extension("lock"))?;
     lock.lock().with_context(|| format!("cannot lock {}", venv.with_extension("lock").display()))?;
     let installed = venv.join("installed-requirements.txt");
-    if fs::read_to_string(&installed).is_ok_and(|text| text == REQUIREMENTS) {
+    // A virtual environment does not survive a change of its place: its programs name their interpreter by path.
+    let stamp = format!("# {}\n{REQUIREMENTS}", venv.display());
+    if fs::read_to_string(&installed).is_ok_and(|text| text == stamp) {
         return Ok(());
     }
     let log = venv.with_extension("log");
@@ -29,7 +31,7 @@ pub fn ensure_venv(venv: &Path) -> Result<()> {
     let uv = REQUIREMENTS.lines().find(|line| line.starts_with("uv==")).context("the lock file has no uv")?;
     run("install uv", &log, Command::new(venv.join("bin/pip")).args(["install", "-q", uv]))?;
     let wanted = venv.join("wanted-requirements.txt");
-    fs::write(&wanted, REQUIREMENTS)?;
+    fs::write(&wanted, &stamp)?;
     // Bytecode is compiled now, on all cores, rather than by the first start of each service.
     let mut install = Command::new(venv.join("bin/uv"));
     install
