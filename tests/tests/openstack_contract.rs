@@ -87,7 +87,12 @@ async fn clients_agree_with_the_real_services() -> Result<()> {
     let (slow, rest) = tokio::join!(run(&cloud, begin, &slow), run(&cloud, begin, &rest));
     failures.extend(slow.into_iter().chain(rest));
     let logs = cloud.openstack.dir.join("log");
-    cloud.openstack.stop();
+    // Another program finds and stops what this one started.
+    let attached = OpenStack::attach(&cloud.openstack.dir)?;
+    let status = attached.status();
+    ensure!(status.len() == 6 && status.iter().all(|service| service.pid.is_some()), "{status:?}");
+    ensure!(attached.endpoints == cloud.openstack.endpoints);
+    attached.stop();
     ensure!(cloud.openstack.status().is_empty(), "stop left {:?}", cloud.openstack.status());
     eprintln!("{:6.1} s stopped", begin.elapsed().as_secs_f32());
     ensure!(failures.is_empty(), "{}\nlogs are in {}", failures.join("\n\n"), logs.display());
@@ -272,7 +277,8 @@ async fn enroll(ironic: &Ironic, spec: &NodeSpec) -> Result<()> {
 
 async fn states(cloud: &Cloud) -> Result<()> {
     let ironic = &cloud.ironic;
-    let spec = spec("contract-3");
+    let mut spec = spec("contract-3");
+    spec.redfish.address = cloud.openstack.endpoints.glance.clone();
     let id = spec.id;
     enroll(ironic, &spec).await?;
     let error = refused(ironic.set_provision_state(id, &ProvisionTarget::Provide).await)?;
@@ -285,11 +291,18 @@ async fn states(cloud: &Cloud) -> Result<()> {
     ensure!(node.maintenance && node.maintenance_reason.as_deref() == Some("a test"), "{node:?}");
     ironic.set_maintenance(id, None).await?;
     ensure!(!ironic.get_node(id).await?.maintenance);
-    // Nobody listens at the facade's address: Ironic says so on the node.
-    ironic.set_provision_state(id, &ProvisionTarget::Manage).await?;
-    let error = refused(ironic.set_power_state(id, PowerTarget::On).await)?;
+    // Nobody listens at the facade's address, and Ironic tries for more than half a minute: that long the node is locked.
+    let mut patient = self::spec("contract-5");
+    enroll(ironic, &patient).await?;
+    ironic.set_provision_state(patient.id, &ProvisionTarget::Manage).await?;
+    let error = refused(ironic.set_power_state(patient.id, PowerTarget::On).await)?;
     ensure!(error.is_worth_repeating(), "the node is locked while it is verified: {error:?}");
     ensure!(matches!(error, Error::Locked { .. }), "{error:?}");
+    patient.name = "contract-five".into();
+    let error = refused(ironic.ensure_node(&patient).await)?;
+    ensure!(matches!(error, Error::Locked { .. }), "{error:?}");
+    // Something listens that is no Redfish service: Ironic says so on the node.
+    ironic.set_provision_state(id, &ProvisionTarget::Manage).await?;
     let begin = Instant::now();
     let node = loop {
         let node = ironic.get_node(id).await?;

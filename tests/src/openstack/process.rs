@@ -22,7 +22,7 @@ use nix::{
 };
 
 /// Time for a service to end by itself when asked to.
-const TERM_TIME_MAX: Duration = Duration::from_secs(4);
+const TERM_TIME_MAX: Duration = Duration::from_secs(2);
 /// Time for the kernel to end it.
 const KILL_TIME_MAX: Duration = Duration::from_secs(10);
 /// Lines of a log that an error shows.
