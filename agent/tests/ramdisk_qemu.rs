@@ -1,9 +1,11 @@
 //! Edges: the real ramdisk on a virtual server, told what to do by the agent's real control: it says hello, reports its
 //! hardware, writes raw and qcow2 images with a configuration drive, erases, and switches itself off. The disk is looked
 //! at from outside.
+#![allow(clippy::print_stdout)] // Figures for who reads the test's output.
 
 use std::{
     fs::{self, File},
+    io::Write,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -81,11 +83,21 @@ impl Server {
     }
 
     /// Boots the kernel and the initrd directly; the user network's own DHCP server gives the address.
-    fn boot(&mut self, boot: &ramdisk::pack::BootFiles, arguments: &BootArguments) {
+    fn boot(&mut self, boot: &ramdisk::pack::BootFiles, arguments: &BootArguments, firmware: BootMode) {
         let dir = self.dir.path();
         let argument = |name: &str| dir.join(name).display().to_string();
         self.started = Instant::now();
-        let qemu = Command::new("qemu-system-x86_64")
+        let mut qemu = Command::new("qemu-system-x86_64");
+        match firmware {
+            BootMode::Bios => {}
+            BootMode::Uefi => {
+                let vars = argument("vars.fd");
+                fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &vars).unwrap();
+                let code = "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd";
+                qemu.args(["-drive", code, "-drive", &format!("if=pflash,format=raw,unit=1,file={vars}")]);
+            }
+        }
+        let qemu = qemu
             .args([
                 "-nodefaults",
                 "-no-user-config",
@@ -219,7 +231,7 @@ async fn a_server_is_inspected_deployed_and_erased() {
 
     let mut server = Server::new();
     server.disk().write_all_at(&vec![0xaa; 80 << 20], 0).unwrap(); // what an earlier tenant left
-    server.boot(&rack.boot, &rack.arguments());
+    server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     let (session, hardware) = rack.ready(&mut server).await;
     assert_eq!(hardware.system.manufacturer, "Maker");
     assert_eq!(hardware.system.serial, "S-1");
@@ -275,9 +287,44 @@ async fn a_refused_ramdisk_switches_itself_off() {
     let arguments = rack.arguments();
     rack.control.revoke(rack.id);
     let mut server = Server::new();
-    server.boot(&rack.boot, &arguments);
+    server.boot(&rack.boot, &arguments, BootMode::Bios);
     server.wait_off().await;
     let console = server.console();
     assert!(console.contains("refused us: the token is unknown"), "{console}");
+    rack.control.stop().await;
+}
+
+/// A GPT with nothing but an EFI system partition.
+fn efi_image(path: &Path) {
+    File::create(path).unwrap().set_len(8 << 20).unwrap();
+    let mut sfdisk = Command::new("sfdisk").arg("-q").arg(path).stdin(Stdio::piped()).spawn().unwrap();
+    sfdisk.stdin.take().unwrap().write_all(b"label: gpt\nstart=2048, size=4096, type=uefi\n").unwrap();
+    assert!(sfdisk.wait().unwrap().success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_disk_comes_first_in_the_boot_order_of_uefi() {
+    let mut rack = Rack::new().await;
+    efi_image(&rack.images.path().join("efi"));
+    let mut server = Server::new();
+    server.boot(&rack.boot, &rack.arguments(), BootMode::Uefi);
+    let (session, hardware) = rack.ready(&mut server).await;
+    assert_eq!(hardware.boot_mode, BootMode::Uefi);
+    rack.step(session, Step::WriteImage(rack.image("efi", ImageFormat::Raw))).await;
+    rack.step(session, Step::WriteConfigDrive { content: vec![0x5a; 70_000] }).await;
+    for _ in 0..2 {
+        rack.step(session, Step::InstallBootEntry).await; // the second time it finds its own entry
+    }
+    rack.step(session, Step::PowerOff).await;
+    server.wait_off().await;
+    let verified =
+        Command::new("sfdisk").arg("--verify").arg(server.dir.path().join("disk.raw")).output().unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+    let vars = fs::read(server.dir.path().join("vars.fd")).unwrap();
+    let loader: Vec<u8> = "\\EFI\\BOOT\\BOOTX64.EFI".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    assert!(
+        vars.windows(loader.len()).any(|window| window == loader),
+        "no entry in the firmware's variables"
+    );
     rack.control.stop().await;
 }

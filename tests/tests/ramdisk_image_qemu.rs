@@ -1,5 +1,6 @@
 //! Edges: the tenant's image on a virtual server, by both firmwares: it boots from the disk, reads the configuration drive that
 //! our ramdisk's code put there, answers with its instance id, and counts its boots over a pulled plug.
+#![allow(clippy::print_stdout)] // Figures for who reads the test's output.
 
 use std::{
     fs::{self, File},

@@ -53,12 +53,12 @@ pub fn load_modules() -> Result<(), SystemError> {
     Ok(())
 }
 
-/// Loads one module. Loaded already is fine.
+/// Loads one module. Loaded already is fine, and so is one that finds nothing to drive.
 pub fn load_module(path: &Path) -> Result<(), SystemError> {
     let failed = |error| SystemError::Module(path.to_owned(), error);
     let file = fs::File::open(path).map_err(failed)?;
     match finit_module(&file, c"", ModuleInitFlags::empty()) {
-        Ok(()) | Err(nix::Error::EEXIST) => Ok(()),
+        Ok(()) | Err(nix::Error::EEXIST | nix::Error::ENODEV) => Ok(()),
         Err(error) => Err(failed(error.into())),
     }
 }

@@ -80,6 +80,7 @@ fn workspace() -> PathBuf {
 }
 
 fn build_now(cache: &Path) -> anyhow::Result<TenantImage> {
+    let _alone = pack::lock(cache)?;
     let dir = cache.join("tenant");
     fs::create_dir_all(&dir)?;
     let init = pack::build_init(&workspace(), "tenant-init", "tenant-init")?;

@@ -69,6 +69,7 @@ pub struct BootFiles {
 
 /// Makes `cache/boot/{kernel,initrd,snponly.efi,undionly.kpxe}` from the sources in `workspace`.
 pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
+    let _alone = lock(cache)?;
     let init = build_init(workspace, "ramdisk", "init")?;
     let kernel = Kernel::get(cache)?;
     let dir = cache.join("boot");
@@ -80,6 +81,14 @@ pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
     let initrd = dir.join("initrd");
     write_initrd(&init, &kernel, &MODULES, &initrd)?;
     Ok(BootFiles { kernel: dir.join("kernel"), initrd, dir })
+}
+
+/// Waits until nobody else makes files in this cache; it is ours until the answer is dropped.
+pub fn lock(cache: &Path) -> Result<fs::File, PackError> {
+    create_dir(cache)?;
+    let path = cache.join("lock");
+    let locked = fs::File::create(&path).and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|source| file_error(&path, source))
 }
 
 /// Builds a static program of the workspace with the `ramdisk` profile; returns its path.
@@ -128,10 +137,12 @@ pub fn write_initrd(init: &Path, kernel: &Kernel, modules: &[&str], out: &Path) 
     if out.exists() && fs::read_to_string(&stamp).is_ok_and(|old| old == fresh) {
         return Ok(());
     }
-    let cpio = out.with_extension("cpio");
+    let (cpio, packed) = (out.with_extension("cpio"), out.with_extension("part"));
     write(&cpio, &bytes)?;
-    run(Command::new("zstd").args(["-q", "-f", "--ultra", "-22", "-o"]).arg(out).arg(&cpio))?;
+    run(Command::new("zstd").args(["-q", "-f", "--ultra", "-22", "-o"]).arg(&packed).arg(&cpio))?;
     fs::remove_file(&cpio).map_err(|source| file_error(&cpio, source))?;
+    // A server may be fetching the old one just now.
+    fs::rename(&packed, out).map_err(|source| file_error(out, source))?;
     write(&stamp, fresh.as_bytes())
 }
 
@@ -173,5 +184,10 @@ fn create_dir(path: &Path) -> Result<(), PackError> {
 
 fn copy_if_changed(from: &Path, to: &Path) -> Result<(), PackError> {
     let bytes = read(from)?;
-    if fs::read(to).is_ok_and(|old| old == bytes) { Ok(()) } else { write(to, &bytes) }
+    if fs::read(to).is_ok_and(|old| old == bytes) {
+        return Ok(());
+    }
+    let part = to.with_extension("part");
+    write(&part, &bytes)?;
+    fs::rename(&part, to).map_err(|source| file_error(to, source))
 }
