@@ -14,6 +14,10 @@ pub(super) const REQUIREMENTS: &str = include_str!("../../openstack/requirements
 pub fn ensure_venv(venv: &Path) -> Result<()> {
     let parent = venv.parent().context("the virtual environment needs a parent directory")?;
     fs::create_dir_all(parent).with_context(|| format!("cannot create {}", parent.display()))?;
+    // Callers name the same place in different ways; its programs get one name of their interpreter.
+    let place =
+        fs::canonicalize(parent)?.join(venv.file_name().context("the virtual environment needs a name")?);
+    let venv = place.as_path();
     let lock = File::create(venv.with_extension("lock"))?;
     lock.lock().with_context(|| format!("cannot lock {}", venv.with_extension("lock").display()))?;
     let installed = venv.join("installed-requirements.txt");
