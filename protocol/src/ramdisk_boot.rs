@@ -32,9 +32,8 @@ pub struct InvalidBootArguments {
 impl BootArguments {
     /// Reads a kernel command line; words of others are passed over.
     pub fn parse(line: &str) -> Result<Self, InvalidBootArguments> {
-        let value = |word: &str| {
-            line.split_ascii_whitespace().find_map(|w| w.strip_prefix(word)?.strip_prefix('='))
-        };
+        let value =
+            |word: &str| line.split_ascii_whitespace().find_map(|w| w.strip_prefix(word)?.strip_prefix('='));
         let missing = |word| InvalidBootArguments { word, why: "is missing" };
         let bad = |word, why| InvalidBootArguments { word, why };
         let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
