@@ -11,6 +11,7 @@ use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
+use protocol::boot::BootMode;
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -67,9 +68,15 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
         .await?;
     let told = tenancy(lab, steps, &vm, &network).await;
     vm.detach().await?;
-    told?;
+    let given_back = told?;
     steps.step("delete the nodes", delete_nodes(lab, &names)).await?;
-    steps.step("go through every frame that was seen", check_frames(lab)).await
+    steps.step("go through every frame that was seen", async { check_frames(lab, &given_back) }).await
+}
+
+/// Which server the tenant had, and since when it was being given back, in microseconds since 1970.
+struct GivenBack {
+    plan: &'static ServerPlan,
+    since_us: u64,
 }
 
 /// From the tenant's request to the cleaned disk.
@@ -78,7 +85,7 @@ async fn tenancy(
     steps: &mut Steps,
     vm: &VirtualMachine,
     network: &TenantNetwork,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<GivenBack> {
     let server: Server = steps
         .step("deploy a server for a tenant (flavor, image, network)", async {
             let line =
@@ -90,7 +97,7 @@ async fn tenancy(
     let plan = steps.step("find the physical server", physical(lab, &server)).await?;
     steps.step("refuse to delete the deployed node", refuse_delete(lab, plan)).await?;
 
-    let off = steps.step("pull its plug", pull_plug(lab, plan)).await?;
+    let off = steps.step("pull its plug", async { pull_plug(lab, plan) }).await?;
     let isolated = steps
         .step("see its port leave the tenant's network", wait_isolated(lab, plan, network.id, off))
         .await?;
@@ -107,6 +114,7 @@ async fn tenancy(
         "the tenant left nothing on {}: the check after cleaning would prove nothing",
         disk.display()
     );
+    let since_us = now_us()?;
     steps
         .step("give it back: reclaim, clean, available", async {
             lab.tenant.run(&format!("server delete {NAME} --wait")).await?;
@@ -118,7 +126,37 @@ async fn tenancy(
             ensure!(!image::holds_secret(&disk)?, "{} still holds the tenant's bytes", disk.display());
             Ok(())
         })
-        .await
+        .await?;
+    Ok(GivenBack { plan, since_us })
+}
+
+/// The same tenancy in short on the UEFI server, with what the main story has left: image, flavor and network.
+pub async fn play_uefi(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
+    let plan = SERVERS.iter().find(|plan| plan.firmware == BootMode::Uefi).context("no UEFI server")?;
+    let networks: Vec<TenantNetwork> = lab.tenant.json("network list").await?;
+    let network =
+        networks.iter().find(|network| network.name == NETWORK).context("the story made no network")?;
+    let (fabric, name) = (lab.site.rack().fabric, lab.vm_namespace());
+    steps
+        .step("enroll and clean the UEFI server", async {
+            enroll(lab).await?;
+            lab.admin.run(&format!("node provide {} --wait", plan.name)).await
+        })
+        .await?;
+    let vm = VirtualMachine::attach(&lab.contrail_url(), &fabric, network.id, &name).await?;
+    let told = async {
+        let line =
+            format!("server create {NAME} --flavor {FLAVOR}-uefi --image {IMAGE} --network {NETWORK} --wait");
+        let server: Server = steps.step("deploy the UEFI server", lab.tenant.json(&line)).await?;
+        steps.step("fetch its page", fetch_page(&vm, &server, 1)).await?;
+        steps.step("give it back", lab.tenant.run(&format!("server delete {NAME} --wait"))).await?;
+        steps.step("see it clean and available", wait_state(lab, plan.name, "available")).await
+    }
+    .await;
+    vm.detach().await?;
+    told?;
+    let names: Vec<_> = SERVERS.iter().map(|server| server.name).collect();
+    steps.step("delete the nodes again", delete_nodes(lab, &names)).await
 }
 
 async fn enroll(lab: &Lab) -> anyhow::Result<()> {
@@ -153,11 +191,11 @@ async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
     let _: Vec<Image> = lab.admin.json(&line).await?;
     lab.admin
         .run(&format!(
-            "flavor create {FLAVOR} --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 0"
+            "flavor create {FLAVOR} --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 1"
         ))
         .await?;
     lab.admin
-        .run(&format!("flavor create {FLAVOR}-uefi --resource-class baremetal-uefi --cpus 1 --memory-mib 512 --disk-gb 0"))
+        .run(&format!("flavor create {FLAVOR}-uefi --resource-class baremetal-uefi --cpus 1 --memory-mib 512 --disk-gb 1"))
         .await?;
     let mut made: Vec<TenantNetwork> =
         lab.tenant.json(&format!("network create {NETWORK} --subnet 192.0.2.0/24")).await?;
@@ -198,12 +236,17 @@ async fn refuse_delete(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Microseconds since 1970.
+fn now_us() -> anyhow::Result<u64> {
+    Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros() as u64)
+}
+
 /// Kills QEMU behind everybody's back; gives the moment, in microseconds since 1970.
-async fn pull_plug(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<u64> {
+fn pull_plug(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<u64> {
     let pid = Machine::pid(&lab.site.server(plan.name)).context("the server has no power")?;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?;
+    let now = now_us()?;
     kill(Pid::from_raw(pid), Signal::SIGKILL)?;
-    Ok(now.as_micros() as u64)
+    Ok(now)
 }
 
 /// Waits until the switch has moved the server's tap away from the tenant's bridge; gives how long that took.
@@ -247,12 +290,13 @@ async fn delete_nodes(lab: &Lab, names: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn check_frames(lab: &Lab) -> anyhow::Result<()> {
+fn check_frames(lab: &Lab, given_back: &GivenBack) -> anyhow::Result<()> {
     let seen = listen::read(&lab.site.frames());
     let mut strays = Vec::new();
     for plan in &SERVERS {
         let events = Machine::events(&lab.site.server(plan.name));
-        strays.extend(frames::strays(plan.name, plan.mac(), &events, &seen));
+        let since = (plan.name == given_back.plan.name).then_some(given_back.since_us);
+        strays.extend(frames::strays(plan.name, plan.mac(), &events, since, &seen));
         ensure!(
             frames::counts(plan.mac(), &seen).0 > 0,
             "the listeners saw nothing of {}: they prove nothing",

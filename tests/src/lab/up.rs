@@ -18,6 +18,7 @@ use crate::{
         Config as ContrailConfig,
         config::{FixedNetwork, Port, Switch},
     },
+    image,
     openstack::{self, OpenStack},
     qemu::MachineConfig,
 };
@@ -31,7 +32,7 @@ const MEMORY_MIB: u32 = 384;
 pub async fn up(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let site = &lab.site;
     steps.step("make OpenStack's virtual environment", virtual_environment(site)).await?;
-    steps.step("build kernel and ramdisk", boot_files(site)).await?;
+    steps.step("build kernel, ramdisk and the tenants' image", boot_files(site)).await?;
     let accelerator =
         steps.step("find out whether virtual servers can use KVM", accelerator::find(&site.cache())).await?;
     steps.note(format_args!("virtual servers run on {accelerator}"));
@@ -70,9 +71,8 @@ async fn virtual_environment(site: &Site) -> anyhow::Result<()> {
 }
 
 async fn boot_files(site: &Site) -> anyhow::Result<()> {
-    let (root, cache) = (site.root.clone(), site.cache());
-    tokio::task::spawn_blocking(move || ramdisk::pack::pack(&root, &cache)).await??;
-    Ok(())
+    image::ensure_boot_files(&site.cache()).await?;
+    image::build(&site.cache()).await.map(drop)
 }
 
 async fn certificates(lab: &Lab) -> anyhow::Result<()> {

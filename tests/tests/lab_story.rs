@@ -1,0 +1,46 @@
+//! The whole story of the first server on a lab of its own: real OpenStack, real machines, our programs.
+//!
+//! One test, because one lab is enough: the main story, then the same on UEFI, and at last nothing may be left behind.
+
+#![allow(clippy::print_stdout)] // a failed test explains itself
+
+use std::path::Path;
+
+use tests::lab::{Lab, site::Site, step::Steps, story, up};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_server_from_import_to_deletion() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate has a parent directory");
+    let lab = Lab::at(Site::beside(root, "story", "bt", 26000)).expect("the lab's directories can be made");
+    up::down(&lab).await.expect("what an earlier run left can be taken away");
+    let mut steps = Steps::default();
+    let told = async {
+        up::up(&lab, &mut steps).await?;
+        story::play(&lab, &mut steps).await?;
+        story::play_uefi(&lab, &mut steps).await
+    }
+    .await;
+    if told.is_err() {
+        explain(&lab);
+    }
+    let down = up::down(&lab).await;
+    told.expect("the story holds");
+    down.expect("the lab goes down");
+    assert!(!lab.site.rack().fabric.exists(), "a namespace is left");
+    assert!(!lab.site.run().exists(), "files are left");
+}
+
+/// Prints the ends of the logs that explain a failure.
+fn explain(lab: &Lab) {
+    for name in lab.processes.names() {
+        println!("--- {name}\n{}", lab.processes.tail(&name, 40));
+    }
+    for server in tests::lab::site::SERVERS {
+        let console = tests::qemu::Machine::console(&lab.site.server(server.name));
+        let text = std::fs::read(&console).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<_> = text.lines().collect();
+        println!("--- console of {}\n{}", server.name, lines[lines.len().saturating_sub(25)..].join("\n"));
+    }
+}
