@@ -294,6 +294,18 @@ async fn a_refused_ramdisk_switches_itself_off() {
     rack.control.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ramdisk_that_lost_its_agent_switches_itself_off() {
+    let mut rack = Rack::new().await;
+    let mut server = Server::new();
+    server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
+    rack.ready(&mut server).await;
+    rack.control.stop().await;
+    server.wait_off().await;
+    let console = server.console();
+    assert!(console.contains("the end: no agent"), "{console}");
+}
+
 /// A GPT with nothing but an EFI system partition.
 fn efi_image(path: &Path) {
     File::create(path).unwrap().set_len(8 << 20).unwrap();

@@ -28,6 +28,16 @@ use crate::system::MODULES_LIST;
 /// What our ramdisk loads: virtio for virtual servers, the firmware's variables. NVMe is built into the kernel.
 const MODULES: [&str; 4] = ["virtio_pci", "virtio_net", "virtio_blk", "efivarfs"];
 const TARGET: &str = "x86_64-unknown-linux-gnu";
+/// Variables, by their beginnings, that describe the build of the program that is running.
+const OF_OUR_OWN_BUILD: [&str; 7] = [
+    "CARGO_BIN_",
+    "CARGO_CRATE_",
+    "CARGO_ENCODED_",
+    "CARGO_MANIFEST_",
+    "CARGO_PKG_",
+    "CARGO_PRIMARY_",
+    "RUSTFLAGS",
+];
 /// Where Debian's package `ipxe` puts its files.
 const IPXE_DIR: &str = "/usr/lib/ipxe";
 /// Boot loaders that are served by TFTP.
@@ -100,11 +110,9 @@ pub fn build_init(workspace: &Path, package: &str, program: &str) -> Result<Path
         .current_dir(workspace)
         .args(["build", "--quiet", "--profile", "ramdisk", "--target", TARGET, "--config", &static_flag])
         .args(["--package", package, "--bin", program]);
-    // Cargo told *us* how we were built; that is not how this program is to be built.
+    // Cargo tells whom it runs how *he* was built. Passed on, it would make build scripts run, and all compile, again.
     for (name, _) in std::env::vars_os() {
-        if name.to_str().is_some_and(|n| {
-            n.starts_with("CARGO_PKG_") || n.starts_with("CARGO_ENCODED_") || n == "RUSTFLAGS"
-        }) {
+        if name.to_str().is_some_and(|name| OF_OUR_OWN_BUILD.iter().any(|prefix| name.starts_with(prefix))) {
             cargo.env_remove(name);
         }
     }
