@@ -12,7 +12,7 @@ use tests::lab::{Lab, site::Site, step::Steps, story, up};
 async fn the_first_server_from_import_to_deletion() {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate has a parent directory");
-    let lab = Lab::at(Site::beside(root, "story", "bt", 26000)).expect("the lab's directories can be made");
+    let lab = Lab::at(Site::beside(root, "story", "bt", 26000)).expect("the checkout can be found");
     up::down(&lab).await.expect("what an earlier run left can be taken away");
     let mut steps = Steps::default();
     let told = async {

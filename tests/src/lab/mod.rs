@@ -6,6 +6,7 @@
 //!   down   stop everything and leave nothing behind
 //! ```
 
+pub mod bad_days;
 pub mod ctl;
 pub mod frames;
 pub mod listen;
@@ -43,7 +44,7 @@ pub struct Lab {
 impl Lab {
     /// The lab at a site.
     pub fn at(site: Site) -> anyhow::Result<Self> {
-        let processes = Processes::new(&site.run())?;
+        let processes = Processes::new(&site.run());
         let login = |user: &str, project: &str| {
             let variable = |name: &str, value: String| (name.to_owned(), value);
             Ctl {

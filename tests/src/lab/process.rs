@@ -25,11 +25,9 @@ pub struct Processes {
 }
 
 impl Processes {
-    /// Pid files in `dir/pid`, logs in `dir/log`.
-    pub fn new(dir: &Path) -> anyhow::Result<Self> {
-        std::fs::create_dir_all(dir.join("pid"))?;
-        std::fs::create_dir_all(dir.join("log"))?;
-        Ok(Self { dir: dir.to_owned() })
+    /// Pid files in `dir/pid`, logs in `dir/log`; both are made with the first program.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
     }
 
     /// Where a program's output goes.
@@ -47,6 +45,8 @@ impl Processes {
         if self.pid(name).is_some() {
             return Ok(());
         }
+        std::fs::create_dir_all(self.dir.join("pid"))?;
+        std::fs::create_dir_all(self.dir.join("log"))?;
         let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log(name))?;
         let child = command
             .stdin(Stdio::null())
@@ -136,7 +136,7 @@ mod tests {
     #[tokio::test]
     async fn starts_finds_and_stops() {
         let dir = tempfile::tempdir().unwrap();
-        let processes = Processes::new(dir.path()).unwrap();
+        let processes = Processes::new(dir.path());
         processes.start("sleeper", std::process::Command::new("sleep").arg("1000")).unwrap();
         let pid = processes.pid("sleeper").expect("it runs");
         processes.start("sleeper", std::process::Command::new("sleep").arg("1000")).unwrap();
