@@ -2,6 +2,7 @@
 
 STORY ?= 1
 ONLY ?=
+QUICK ?=
 
 .PHONY: help lab lab-down test check bench setup build
 
@@ -11,7 +12,7 @@ help:
 	@echo "make lab-down    stop all of it and leave nothing behind"
 	@echo "make test        formatting, lints and every test, the whole story included"
 	@echo "make check       formatting, lints and documentation only"
-	@echo "make bench       speeds beside the peers' (ONLY=name for one)"
+	@echo "make bench       speeds and sizes beside goals and peers (ONLY=name for one, QUICK=1 for a first look)"
 
 setup:
 	@tests/setup.sh
@@ -34,4 +35,4 @@ test: check build
 	tests/run.sh
 
 bench: build
-	target/debug/lab bench $(if $(ONLY),--only $(ONLY))
+	target/debug/lab bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)

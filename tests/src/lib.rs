@@ -1,6 +1,7 @@
 //! Virtual BMCs, the virtual rack, the lab and the end-to-end stories.
 
 pub mod accelerator;
+pub mod bench;
 pub mod bmc;
 pub mod contrail;
 pub mod fake_hardware;

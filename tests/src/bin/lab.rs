@@ -9,7 +9,7 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
-    contrail,
+    bench, contrail,
     lab::{Lab, listen, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
@@ -34,6 +34,23 @@ enum Command {
     Story,
     /// Stop everything and leave nothing behind.
     Down,
+    /// Measure speeds and sizes; the life cycle on a lab of its own.
+    Bench {
+        /// Only this one.
+        #[arg(long)]
+        only: Option<String>,
+        /// One cycle instead of several, and fewer polls.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// One of the bench's pollers; prints microseconds of processor time per poll.
+    #[command(hide = true)]
+    IpmiPolls {
+        #[arg(long)]
+        address: SocketAddr,
+        #[arg(long)]
+        polls: u32,
+    },
     /// One virtual server with its BMC.
     #[command(hide = true)]
     Bmc {
@@ -86,6 +103,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
             told
         }
         Command::Down => up::down(&standard()?).await,
+        Command::Bench { only, quick } => measure(&bench::Options { only, quick }).await,
+        Command::IpmiPolls { address, polls } => {
+            println!("{}", bench::poll::child(address, polls).await?);
+            Ok(())
+        }
         Command::Bmc { config } => server::run(&config).await,
         Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
         Command::Relay { namespace, listen, target } => relay::run(&Netns(namespace), listen, target).await,
@@ -114,6 +136,23 @@ async fn start(with_story: bool) -> anyhow::Result<()> {
             return Err(error);
         }
     }
+    Ok(())
+}
+
+async fn measure(options: &bench::Options) -> anyhow::Result<()> {
+    let site = standard()?.site;
+    let figures = bench::run(&site.root, &site.cache(), options).await?;
+    println!("\n{}", bench::figure::table(&figures));
+    if cfg!(debug_assertions) {
+        println!("Our programs are a debug build; processor time and memory are less in a release build.");
+    }
+    let file = site.target().join("bench.json");
+    std::fs::write(&file, serde_json::to_vec_pretty(&figures)?)
+        .with_context(|| format!("writing {}", file.display()))?;
+    println!("The same for programs: {}", file.display());
+    let failed: Vec<_> =
+        figures.iter().filter(|figure| figure.failure.is_some()).map(|figure| figure.name).collect();
+    anyhow::ensure!(failed.is_empty(), "benches that failed: {}", failed.join(", "));
     Ok(())
 }
 

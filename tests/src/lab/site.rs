@@ -73,7 +73,7 @@ impl ServerPlan {
     }
 
     /// Its entry in the import file.
-    fn import_entry(&self) -> String {
+    pub(super) fn import_entry(&self) -> String {
         let address = self.bmc_address();
         let (driver, info) = match self.bmc {
             BmcKind::IpmiSim | BmcKind::Ipmi => (
@@ -109,7 +109,12 @@ impl ServerPlan {
 
 /// The import file of the lab's servers.
 pub fn import_file() -> String {
-    let entries: String = SERVERS.iter().map(ServerPlan::import_entry).collect();
+    import_file_of(&SERVERS)
+}
+
+/// The import file of some of them.
+pub fn import_file_of(servers: &[ServerPlan]) -> String {
+    let entries: String = servers.iter().map(ServerPlan::import_entry).collect();
     format!("# The lab's servers, in the format of Contrail's server import.\nnodes:\n{entries}")
 }
 
@@ -182,12 +187,14 @@ impl Site {
         self.run().join("moves.log")
     }
 
+    /// Where cargo puts what it builds.
+    pub fn target(&self) -> PathBuf {
+        std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
+    }
+
     /// One of our programs.
     pub fn program(&self, name: &str) -> PathBuf {
-        // Beside the running program when that is one of ours too (a test's own directory is one deeper).
-        let built =
-            std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from);
-        built.join("debug").join(name)
+        self.target().join("debug").join(name)
     }
 
     /// The rack's namespaces.

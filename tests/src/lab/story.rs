@@ -29,9 +29,9 @@ use crate::{
 /// The tenant's server.
 const NAME: &str = "web1";
 /// Flavor, image and network of the story.
-const FLAVOR: &str = "metal";
-const IMAGE: &str = "demo";
-const NETWORK: &str = "blue";
+pub(crate) const FLAVOR: &str = "metal";
+pub(crate) const IMAGE: &str = "demo";
+pub(super) const NETWORK: &str = "blue";
 /// How long the tenant's page may take to appear after the server is active.
 const PAGE_WAIT_MAX: Duration = Duration::from_secs(90);
 /// How long isolation may take; the figure that is printed is the real one.
@@ -185,7 +185,8 @@ async fn check_inspection(lab: &Lab) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
+/// Makes image, flavors and the tenant's network.
+pub(crate) async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
     let built = image::build(&lab.site.cache()).await?;
     let line = format!("image create {IMAGE} --file {} --public", built.qcow2.display());
     let _: Vec<Image> = lab.admin.json(&line).await?;
@@ -242,7 +243,7 @@ fn now_us() -> anyhow::Result<u64> {
 }
 
 /// Kills QEMU behind everybody's back; gives the moment, in microseconds since 1970.
-fn pull_plug(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<u64> {
+pub(crate) fn pull_plug(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<u64> {
     let pid = Machine::pid(&lab.site.server(plan.name)).context("the server has no power")?;
     let now = now_us()?;
     kill(Pid::from_raw(pid), Signal::SIGKILL)?;
@@ -250,7 +251,12 @@ fn pull_plug(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<u64> {
 }
 
 /// Waits until the switch has moved the server's tap away from the tenant's bridge; gives how long that took.
-async fn wait_isolated(lab: &Lab, plan: &ServerPlan, network: Uuid, off_us: u64) -> anyhow::Result<Duration> {
+pub(crate) async fn wait_isolated(
+    lab: &Lab,
+    plan: &ServerPlan,
+    network: Uuid,
+    off_us: u64,
+) -> anyhow::Result<Duration> {
     let (tap, bridge) = (super::rack::Rack::tap(plan.name), tenant_bridge(network));
     let fabric = lab.site.rack().fabric;
     let began = Instant::now();

@@ -1,0 +1,125 @@
+//! Edges: the benches of `make bench`: our speeds and sizes, beside a peer's where that can be run here.
+//!
+//! A peer's figure is always measured in the same run on the same machine; where the peer is not run, there is none.
+
+mod cycle;
+pub mod figure;
+pub mod poll;
+
+use std::{collections::BTreeMap, path::Path};
+
+use anyhow::{Context, bail};
+use figure::{Bench, Figure, Measured, median};
+use poll::Polls;
+
+/// Cycles of the life cycle's benches, of which the median counts.
+const REPEATS: usize = 3;
+/// How often the power is polled for one figure.
+const POLLS: Polls = Polls { in_session: 5000, runs: 100 };
+/// The same when it has to be quick.
+const QUICK_POLLS: Polls = Polls { in_session: 500, runs: 10 };
+
+const STOCK: &str = "stock stack, not run here";
+const NO_PEER: &str = "no peer";
+
+const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, goal: Option<f64>) -> Bench {
+    Bench { name, unit, peer_name, goal }
+}
+
+/// Every bench, in the order of the table.
+pub const BENCHES: [Bench; 11] = [
+    bench("initrd", "bytes", STOCK, Some(1_000_000.0)),
+    bench("cpu-per-poll", "us", "ipmitool, one run per poll", None),
+    bench("cpu-per-poll-session", "us", "ipmitool exec, one session", None),
+    bench("inspect", "s", STOCK, Some(15.0)),
+    bench("provide", "s", STOCK, Some(20.0)),
+    bench("deploy", "s", STOCK, Some(35.0)),
+    bench("delete", "s", STOCK, Some(25.0)),
+    bench("power-on-to-ramdisk", "s", STOCK, Some(10.0)),
+    bench("off-to-isolated", "s", NO_PEER, Some(5.0)),
+    bench("memory-agent", "MiB", NO_PEER, None),
+    bench("memory-coordinator", "MiB", NO_PEER, None),
+];
+
+/// Which benches are run, and how thoroughly.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Only this one.
+    pub only: Option<String>,
+    /// One cycle instead of several, and fewer polls.
+    pub quick: bool,
+}
+
+/// Runs the benches. A bench that fails is a figure with the reason; an error is a name that nobody knows.
+pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result<Vec<Figure>> {
+    let wanted = chosen(options.only.as_deref())?;
+    let wants = |part: &[&str]| wanted.iter().any(|bench| part.contains(&bench.name));
+    let mut measured: BTreeMap<&str, Result<Measured, String>> = BTreeMap::new();
+    if wants(&["initrd"]) {
+        measured.insert("initrd", initrd(root, cache).await.map_err(words));
+    }
+    if wants(&["cpu-per-poll", "cpu-per-poll-session"]) {
+        let cost = poll::measure(if options.quick { QUICK_POLLS } else { POLLS }).await.map_err(words);
+        measured.insert("cpu-per-poll", cost.clone().map(|cost| cost.beside_runs));
+        measured.insert("cpu-per-poll-session", cost.map(|cost| cost.beside_session));
+    }
+    let cycles = if options.quick { 1 } else { REPEATS };
+    let left: Vec<_> = wanted.iter().filter(|bench| !measured.contains_key(bench.name)).collect();
+    if !left.is_empty() {
+        let (samples, result) = cycle::run(root, cycles).await;
+        let why = result.map_err(words).err();
+        for bench in left {
+            let samples = samples.get(bench.name).map_or(&[][..], Vec::as_slice);
+            // The memory is read once, after the last cycle.
+            let enough = if bench.unit == "MiB" { 1 } else { cycles };
+            let ours = median(samples).filter(|_| samples.len() >= enough);
+            let reason = || why.clone().unwrap_or_else(|| format!("{} figures of {enough}", samples.len()));
+            measured.insert(bench.name, ours.map(|ours| Measured { ours, peer: None }).ok_or_else(reason));
+        }
+    }
+    let figure = |bench: &Bench| {
+        let result = measured.remove(bench.name).unwrap_or_else(|| Err("it was not run".to_owned()));
+        Figure::new(bench, result)
+    };
+    Ok(wanted.iter().map(figure).collect())
+}
+
+/// The benches that were asked for.
+fn chosen(only: Option<&str>) -> anyhow::Result<Vec<Bench>> {
+    let chosen: Vec<_> =
+        BENCHES.into_iter().filter(|bench| only.is_none_or(|name| bench.name == name)).collect();
+    if chosen.is_empty() {
+        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+        bail!("there is no bench {}; there are: {}", only.unwrap_or_default(), names.join(", "));
+    }
+    Ok(chosen)
+}
+
+/// Size of the ramdisk's initrd.
+async fn initrd(root: &Path, cache: &Path) -> anyhow::Result<Measured> {
+    let (root, cache) = (root.to_owned(), cache.to_owned());
+    let files = tokio::task::spawn_blocking(move || ramdisk::pack::pack(&root, &cache)).await??;
+    let bytes = std::fs::metadata(&files.initrd).context("looking at the initrd")?.len();
+    Ok(Measured { ours: bytes as f64, peer: None })
+}
+
+fn words(error: anyhow::Error) -> String {
+    format!("{error:#}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bench_or_all_and_nothing_unknown() {
+        let check = |only: Option<&str>, expected: usize| {
+            assert_eq!(chosen(only).map_or(0, |chosen| chosen.len()), expected, "{only:?}");
+        };
+        check(None, BENCHES.len());
+        check(Some("deploy"), 1);
+        check(Some("depoly"), 0);
+        let words = chosen(Some("depoly")).unwrap_err().to_string();
+        assert!(words.contains("depoly") && words.contains("off-to-isolated"), "{words}");
+    }
+}
