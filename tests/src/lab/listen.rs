@@ -1,17 +1,27 @@
 //! Edges: a listener on every network of the lab, which writes down who was seen where, and when.
 //!
-//! One raw socket per bridge, promiscuous: it sees every frame that crosses the bridge, also those that no tenant would
-//! see. Only source address and time are kept, one line a second and source.
+//! Bridges are made promiscuous, so that every frame that crosses one is heard, also those that no tenant would see. Only
+//! bridge, source address and time are kept, at most five lines a second for each source.
 
 use std::{
     collections::HashMap,
     io::Write,
+    os::fd::AsRawFd,
     path::Path,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, setsockopt, sockopt};
+use nix::{
+    errno::Errno,
+    net::if_::if_nametoindex,
+    sys::{
+        socket::{
+            AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket, sockopt,
+        },
+        time::{TimeVal, TimeValLike},
+    },
+};
 use protocol::mac::MacAddr;
 use serde::{Deserialize, Serialize};
 
@@ -35,67 +45,57 @@ pub struct Seen {
 
 /// Listens on every bridge of the namespace whose name starts with `br-`, also on those that appear later, and
 /// appends to the file until the process ends.
-pub fn run(ns: &Netns, file: &Path) -> anyhow::Result<()> {
+pub fn run(ns: &Netns, path: &Path) -> anyhow::Result<()> {
     ns.enter_thread()?;
-    let mut listening: HashMap<String, std::thread::JoinHandle<()>> = HashMap::new();
-    loop {
-        for bridge in bridges()? {
-            if listening.get(&bridge).is_some_and(|thread| !thread.is_finished()) {
-                continue;
-            }
-            let (ns, path, name) = (ns.clone(), file.to_owned(), bridge.clone());
-            let thread = std::thread::spawn(move || {
-                if let Err(error) = ns.enter_thread().and_then(|()| listen(&name, &path)) {
-                    tracing::info!(bridge = name, error = format!("{error:#}"), "listener ended");
-                }
-            });
-            listening.insert(bridge, thread);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-}
-
-/// Names of the bridges, as this thread's namespace has them.
-fn bridges() -> anyhow::Result<Vec<String>> {
-    // /proc/net shows the namespace of the reading process's main thread; the thread's own is asked for by name.
-    let text = std::fs::read_to_string("/proc/thread-self/net/dev")?;
-    Ok(text
-        .lines()
-        .filter_map(|line| line.split_once(':'))
-        .map(|(name, _)| name.trim().to_owned())
-        .filter(|name| name.starts_with("br-") && name != "br-bmc")
-        .collect())
-}
-
-fn listen(bridge: &str, path: &Path) -> anyhow::Result<()> {
-    use std::os::fd::AsRawFd;
-    let socket = nix::sys::socket::socket(
-        AddressFamily::Packet,
-        SockType::Raw,
-        SockFlag::SOCK_CLOEXEC,
-        SockProtocol::EthAll,
-    )
-    .context("opening a packet socket (needs root)")?;
-    setsockopt(&socket, sockopt::BindToDevice, &bridge.into()).context("binding to the bridge")?;
-    let promiscuous =
-        std::process::Command::new("ip").args(["link", "set", bridge, "promisc", "on"]).status()?;
-    anyhow::ensure!(promiscuous.success(), "making {bridge} promiscuous");
+    // Not bound to any interface: it hears all of them, and the kernel says with each frame where it was heard.
+    let protocol = SockProtocol::EthAll;
+    let socket = socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)
+        .context("opening a packet socket (needs root)")?;
+    setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::milliseconds(LOOK_EVERY.as_millis() as i64))?;
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    let mut last: HashMap<MacAddr, Instant> = HashMap::new();
+    let mut bridges: HashMap<usize, String> = HashMap::new();
+    let mut looked: Option<Instant> = None;
+    let mut last: HashMap<(usize, MacAddr), Instant> = HashMap::new();
     let mut frame = [0; 64];
     loop {
-        let received = nix::sys::socket::recv(socket.as_raw_fd(), &mut frame, MsgFlags::MSG_TRUNC)?;
+        if looked.is_none_or(|at| at.elapsed() > LOOK_EVERY) {
+            look(&mut bridges)?;
+            looked = Some(Instant::now());
+        }
+        let (received, from) = match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut frame) {
+            Ok((received, Some(from))) => (received, from),
+            Ok((_, None)) | Err(Errno::EAGAIN | Errno::EINTR) => continue,
+            Err(error) => return Err(error).context("receiving frames"),
+        };
+        let Some(bridge) = bridges.get(&from.ifindex()) else { continue };
         if received < 12 {
             continue;
         }
         let source = MacAddr(frame[6..12].try_into().expect("twelve bytes were received"));
-        if last.get(&source).is_some_and(|at| at.elapsed() < REPEAT_AFTER) {
+        if last.get(&(from.ifindex(), source)).is_some_and(|at| at.elapsed() < REPEAT_AFTER) {
             continue;
         }
-        last.insert(source, Instant::now());
+        last.insert((from.ifindex(), source), Instant::now());
         let at_us = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros() as u64;
-        writeln!(file, "{}", serde_json::to_string(&Seen { at_us, bridge: bridge.to_owned(), source })?)?;
+        writeln!(file, "{}", serde_json::to_string(&Seen { at_us, bridge: bridge.clone(), source })?)?;
     }
+}
+
+/// Finds bridges that are new, and makes them hand up every frame that crosses them, not only their own.
+fn look(bridges: &mut HashMap<usize, String>) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string("/proc/thread-self/net/dev")?;
+    let names = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim());
+    let mut now = HashMap::new();
+    for name in names.filter(|name| name.starts_with("br-") && *name != "br-bmc") {
+        // A bridge that went away since is not one any more.
+        let Ok(index) = if_nametoindex(name) else { continue };
+        if bridges.get(&(index as usize)).is_none_or(|known| known != name) {
+            std::process::Command::new("ip").args(["link", "set", name, "promisc", "on"]).status()?;
+        }
+        now.insert(index as usize, name.to_owned());
+    }
+    *bridges = now;
+    Ok(())
 }
 
 /// What was written down so far.
