@@ -1,6 +1,11 @@
 //! Edges: how long each part of a server's life takes, on a lab of the bench's own, and what the programs need of memory.
 
-use std::{collections::BTreeMap, future::Future, path::Path, time::Instant};
+use std::{
+    collections::BTreeMap,
+    future::Future,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use anyhow::{Context, ensure};
 use coordinator::api::types::{Event, TenantNetwork};
@@ -45,17 +50,23 @@ pub async fn run(root: &Path, cycles: usize) -> (Samples, anyhow::Result<()>) {
         };
     }
     if result.is_err() {
-        let logs = lab.site.run().join("log");
-        let kept = lab.site.lab_dir().join("bench-log");
-        // The logs outlive the lab; without them nobody finds out what went wrong.
-        let _ = std::fs::remove_dir_all(&kept);
-        result = match std::fs::rename(&logs, &kept) {
-            Ok(()) => result.with_context(|| format!("logs: {}", kept.display())),
+        result = match keep_logs(&lab.site) {
+            Ok(kept) => result.with_context(|| format!("logs: {}", kept.display())),
             Err(_) => result,
         };
     }
     let down = up::down(&lab).await.context("stopping the bench's lab");
     (life.samples, result.and(down))
+}
+
+/// Lets the logs outlive the lab; without them nobody finds out what went wrong.
+fn keep_logs(site: &Site) -> std::io::Result<PathBuf> {
+    let kept = site.lab_dir().join("bench-log");
+    let _ = std::fs::remove_dir_all(&kept);
+    std::fs::rename(site.run().join("log"), &kept)?;
+    // There is none when OpenStack was not even started.
+    let _ = std::fs::rename(site.run().join("openstack").join("log"), kept.join("openstack"));
+    Ok(kept)
 }
 
 struct Life {

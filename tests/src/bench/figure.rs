@@ -98,10 +98,17 @@ pub fn table(figures: &[Figure]) -> String {
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
+    // One fault can take several figures with it; it is told once.
+    let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
     for figure in figures {
-        if let Some(why) = &figure.failure {
-            text.push_str(&format!("{} FAILED: {why}\n", figure.name));
+        let Some(why) = &figure.failure else { continue };
+        match reasons.iter_mut().find(|(reason, _)| reason == why) {
+            Some((_, names)) => names.push(figure.name),
+            None => reasons.push((why, vec![figure.name])),
         }
+    }
+    for (why, names) in reasons {
+        text.push_str(&format!("{} FAILED: {why}\n", names.join(", ")));
     }
     text
 }
@@ -139,9 +146,10 @@ mod tests {
         let figures = [
             Figure::new(&BENCH, Ok(Measured { ours: 4.0, peer: None })),
             Figure::new(&BENCH, Err("the tool is not installed".to_owned())),
+            Figure::new(&BENCH, Err("the tool is not installed".to_owned())),
         ];
         let text = table(&figures);
-        assert!(text.contains("one FAILED: the tool is not installed"), "{text}");
+        assert!(text.contains("one, one FAILED: the tool is not installed"), "{text}");
         assert!(text.lines().any(|line| line.contains("4.00") && line.contains("yes")), "{text}");
         let json = serde_json::to_value(&figures[1]).unwrap();
         let names: Vec<_> = json.as_object().unwrap().keys().map(String::as_str).collect();
