@@ -116,6 +116,9 @@ pub async fn act(
         NodeVerb::Provide => ProvisionTarget::Provide,
         NodeVerb::Abort => ProvisionTarget::Abort,
     };
+    if wanted.action == NodeVerb::Manage && api.is_kept_by_failed_clean(server.id).await {
+        api.ironic.set_maintenance(server.id, None).await?;
+    }
     api.ironic.set_provision_state(server.id, &target).await?;
     // Answered with the new state, so that a caller who waits for the end does not see the beginning.
     match api.enrol.provisioner.get_node(server.id).await {
@@ -177,6 +180,13 @@ impl Api {
         }
     }
 
+    /// After a failed clean Ironic keeps a node in maintenance, in which it heeds no ramdisk. To manage it is to say that
+    /// somebody has looked at it; left in maintenance, its next clean would wait for ever.
+    async fn is_kept_by_failed_clean(&self, id: ServerId) -> bool {
+        let node = self.enrol.provisioner.get_node(id).await.ok().flatten();
+        node.is_some_and(|node| node.maintenance && node.provision_state == ProvisionState::CleanFailed)
+    }
+
     fn node_view(&self, server: Server) -> Node {
         let away = self.enrol.presence.away(&server.rack);
         let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
@@ -225,7 +235,8 @@ impl Api {
             hardware: server.hardware.map(hardware_view),
             name: server.name,
             resource_class: server.resource_class,
-            reason: server.reason,
+            // What is waited for now says more than what was refused before.
+            reason: server.waiting.or(server.reason),
         }
     }
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
     bench, contrail,
-    lab::{Lab, listen, relay, server, site::Site, step::Steps, story, up},
+    lab::{Lab, bad_days, listen, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
 
@@ -50,6 +50,19 @@ enum Command {
         address: SocketAddr,
         #[arg(long)]
         polls: u32,
+    },
+    /// A lab of its own beside it: start it, play the story, play the bad days.
+    #[command(hide = true)]
+    BadDays {
+        /// Name, prefix of namespaces, first port.
+        #[arg(long, num_args = 3, value_names = ["NAME", "PREFIX", "PORT"])]
+        site: Vec<String>,
+        /// Take it down instead.
+        #[arg(long)]
+        down: bool,
+        /// Leave out the story.
+        #[arg(long)]
+        no_story: bool,
     },
     /// One virtual server with its BMC.
     #[command(hide = true)]
@@ -108,6 +121,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             println!("{}", bench::poll::child(address, polls).await?);
             Ok(())
         }
+        Command::BadDays { site, down, no_story } => bad_days(&site, down, no_story).await,
         Command::Bmc { config } => server::run(&config).await,
         Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
         Command::Relay { namespace, listen, target } => relay::run(&Netns(namespace), listen, target).await,
@@ -116,9 +130,31 @@ async fn run(command: Command) -> anyhow::Result<()> {
 }
 
 /// The checkout is where this program was built.
+fn root() -> anyhow::Result<&'static Path> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate has no parent directory")
+}
+
 fn standard() -> anyhow::Result<Lab> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("the crate has no parent directory")?;
-    Lab::at(Site::standard(root))
+    Lab::at(Site::standard(root()?))
+}
+
+async fn bad_days(site: &[String], down: bool, no_story: bool) -> anyhow::Result<()> {
+    let [name, prefix, port] = site else { anyhow::bail!("--site NAME PREFIX PORT is missing") };
+    let lab = Lab::at(Site::beside(root()?, name, prefix, port.parse()?))?;
+    if down {
+        return up::down(&lab).await;
+    }
+    let mut steps = Steps::default();
+    let told = async {
+        up::up(&lab, &mut steps).await?;
+        if !no_story {
+            story::play(&lab, &mut steps).await?;
+        }
+        bad_days::play(&lab, &mut steps).await
+    }
+    .await;
+    println!("\n{}", steps.table());
+    told
 }
 
 async fn start(with_story: bool) -> anyhow::Result<()> {

@@ -1,6 +1,11 @@
 //! Edges: one virtual server of the lab: its machine and its BMC, in one program inside the fabric's namespace.
 
-use std::{net::SocketAddr, path::Path, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::Context;
 use protocol::secret::Secret;
@@ -39,6 +44,14 @@ pub struct ServerConfig {
     pub password: Secret,
 }
 
+/// How often the counter file is brought up to date.
+const COUNT_EVERY: Duration = Duration::from_millis(200);
+
+/// File that holds how many log-ins our virtual IPMI BMC has seen begin.
+pub fn counters(dir: &Path) -> PathBuf {
+    dir.join("bmc.attempts")
+}
+
 /// Runs one virtual server until SIGTERM; then its power goes too.
 pub async fn run(path: &Path) -> anyhow::Result<()> {
     let text = std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?;
@@ -57,8 +70,23 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
         }
         BmcKind::Ipmi => {
             let running = bmc::ipmi::serve(config.address, credentials, Arc::clone(&machine))?;
-            stop.recv().await;
+            let file = counters(&state);
+            let mut shown = None;
+            let count = async {
+                loop {
+                    let attempts = running.stats().attempts;
+                    if shown.replace(attempts) != Some(attempts) {
+                        tokio::fs::write(&file, attempts.to_string()).await?;
+                    }
+                    tokio::time::sleep(COUNT_EVERY).await;
+                }
+            };
+            let counted: anyhow::Result<()> = tokio::select! {
+                _ = stop.recv() => Ok(()),
+                failed = count => failed,
+            };
             drop(running);
+            counted.with_context(|| format!("counting in {}", file.display()))?;
         }
         BmcKind::Redfish => {
             let running = bmc::redfish::serve(config.address, credentials, Arc::clone(&machine), None)?;

@@ -190,7 +190,7 @@ async fn servers(lab: &Lab, accelerator: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn coordinator(lab: &Lab) -> anyhow::Result<()> {
+pub(super) async fn coordinator(lab: &Lab) -> anyhow::Result<()> {
     let config = lab.site.coordinator().join("coordinator.toml").display().to_string();
     let mut command = std::process::Command::new(lab.site.program("bms-coordinator"));
     lab.processes.start("coordinator", command.args(["run", "--config", &config]))?;
@@ -203,7 +203,7 @@ async fn coordinator(lab: &Lab) -> anyhow::Result<()> {
     .with_context(|| format!("log: {}", lab.processes.log("coordinator").display()))
 }
 
-async fn agent(lab: &Lab) -> anyhow::Result<()> {
+pub(super) async fn agent(lab: &Lab) -> anyhow::Result<()> {
     let site = &lab.site;
     let namespace = site.rack().agent.0;
     let listen = site.agents().to_string();

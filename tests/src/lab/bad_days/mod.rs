@@ -1,0 +1,118 @@
+//! Edges: the lab's bad days: wrong input, wrong passwords, services that are away, programs that are killed.
+//!
+//! ```text
+//!   import      a file with faults                     nothing changes
+//!   switch      a switch port that nobody knows        never powered on
+//!   password    a BMC that refuses the log-in          one attempt
+//!   contrail    its API away                           power-ons wait, isolation keeps trying
+//!   crash       coordinator and agent killed           the server ends where it should
+//!   hash        an image that is not what it was       not booted, isolated
+//! ```
+//!
+//! One server goes through all of it, so that it is booted as seldom as possible. Played after the story: its image,
+//! flavor and network are there, and no nodes.
+
+mod contrail;
+mod crash;
+mod hash;
+mod import;
+mod password;
+mod switch;
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+use coordinator::api::types::{Node, Server, TenantNetwork};
+use uuid::Uuid;
+
+use super::{
+    Lab,
+    site::{SERVERS, ServerPlan},
+    step::{Steps, wait_for},
+    story::wait_state,
+};
+use crate::qemu::Machine;
+
+/// The server that goes through all of it.
+const VICTIM: &ServerPlan = &SERVERS[0];
+/// How long a server may take to be deployed, crashes and all.
+const DEPLOY_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(180);
+
+/// Plays them all, in an order that saves boots.
+pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
+    import::play(lab, steps).await?;
+    password::play(lab, steps).await?;
+    switch::play(lab, steps).await?;
+    contrail::play(lab, steps).await?;
+    steps
+        .step("clean the server and make it available", async {
+            lab.admin.run(&format!("node provide {} --wait", VICTIM.name)).await
+        })
+        .await?;
+    let web = crash::coordinator_in_deploy(lab, steps).await?;
+    contrail::while_isolating(lab, steps, &web).await?;
+    crash::agent_in_clean(lab, steps, &web).await?;
+    hash::play(lab, steps).await?;
+    steps.step("forget the server", forget(lab, VICTIM)).await
+}
+
+/// Imports a file of this text.
+async fn import_text(lab: &Lab, text: &str) -> anyhow::Result<String> {
+    let path = write_import(lab, text).await?;
+    lab.admin.run(&format!("node import {}", path.display())).await
+}
+
+async fn write_import(lab: &Lab, text: &str) -> anyhow::Result<PathBuf> {
+    let path = lab.site.run().join("bad-day.yaml");
+    tokio::fs::write(&path, text).await?;
+    Ok(path)
+}
+
+/// An import file of one server.
+fn file_of(plan: &ServerPlan) -> String {
+    format!("nodes:\n{}", plan.import_entry())
+}
+
+async fn node(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<Node> {
+    lab.admin.json(&format!("node show {}", plan.name)).await
+}
+
+/// What was said of a node, reason and error together.
+fn said_of(node: &Node) -> String {
+    format!("{} | {}", node.reason.as_deref().unwrap_or(""), node.last_error.as_deref().unwrap_or(""))
+}
+
+async fn forget(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
+    lab.admin.run(&format!("node delete {}", plan.name)).await.map(drop)
+}
+
+/// Boots so far, of a server that is watched.
+fn boots(lab: &Lab, plan: &ServerPlan) -> usize {
+    let events = Machine::events(&lab.site.server(plan.name));
+    events.iter().filter(|event| event.boot.is_some()).count()
+}
+
+/// How often the server's ramdisk has said this on its console.
+fn said_on_console(lab: &Lab, plan: &ServerPlan, words: &str) -> anyhow::Result<usize> {
+    let path = Machine::console(&lab.site.server(plan.name));
+    let bytes = std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?;
+    Ok(String::from_utf8_lossy(&bytes).matches(words).count())
+}
+
+/// Waits for a tenant's server to be in a state.
+async fn wait_server(lab: &Lab, server: &Server, status: &str) -> anyhow::Result<Server> {
+    wait_for(format!("server {} to be {status}", server.name), DEPLOY_WAIT_MAX, async |seen| {
+        let now: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
+        let node = node(lab, VICTIM).await?;
+        *seen =
+            format!("{}, {:?}; node {}: {}", now.status, now.reason, node.provision_state, said_of(&node));
+        Ok((now.status == status).then_some(now))
+    })
+    .await
+}
+
+/// The network of the story's tenant.
+async fn tenant_network(lab: &Lab) -> anyhow::Result<Uuid> {
+    let networks: Vec<TenantNetwork> = lab.tenant.json("network list").await?;
+    Ok(networks.first().context("the tenant has no network")?.id)
+}
