@@ -101,7 +101,14 @@ impl Processes {
     /// Kills a program at once, as a power cut would.
     pub fn kill(&self, name: &str) -> anyhow::Result<()> {
         let Some(pid) = self.pid(name) else { bail!("{name} does not run") };
-        killpg(pid, Signal::SIGKILL).with_context(|| format!("killing {name}"))
+        killpg(pid, Signal::SIGKILL).with_context(|| format!("killing {name}"))?;
+        // A start right afterwards must not take the dying one for a running one.
+        let deadline = Instant::now() + STOP_WAIT_MAX;
+        while self.pid(name).is_some() {
+            anyhow::ensure!(Instant::now() < deadline, "{name} outlives SIGKILL");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        Ok(())
     }
 
     /// Fails, with the end of its log, when the program has ended.

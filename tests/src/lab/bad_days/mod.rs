@@ -6,7 +6,6 @@
 //!   password    a BMC that refuses the log-in          one attempt
 //!   contrail    its API away                           power-ons wait, isolation keeps trying
 //!   crash       coordinator and agent killed           the server ends where it should
-//!   hash        an image that is not what it was       not booted, isolated
 //! ```
 //!
 //! One server goes through all of it, so that it is booted as seldom as possible. Played after the story: its image,
@@ -14,7 +13,6 @@
 
 mod contrail;
 mod crash;
-mod hash;
 mod import;
 mod password;
 mod switch;
@@ -52,7 +50,6 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let web = crash::coordinator_in_deploy(lab, steps).await?;
     contrail::while_isolating(lab, steps, &web).await?;
     crash::agent_in_clean(lab, steps, &web).await?;
-    hash::play(lab, steps).await?;
     steps.step("forget the server", forget(lab, VICTIM)).await
 }
 
