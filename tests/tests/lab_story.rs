@@ -1,12 +1,13 @@
 //! The whole story of the first server on a lab of its own: real OpenStack, real machines, our programs.
 //!
-//! One test, because one lab is enough: the main story, then the same on UEFI, and at last nothing may be left behind.
+//! One test, because one lab is enough: the main story, the same on UEFI, the bad days, and at last nothing may be left
+//! behind.
 
 #![allow(clippy::print_stdout)] // a failed test explains itself
 
 use std::path::Path;
 
-use tests::lab::{Lab, site::Site, step::Steps, story, up};
+use tests::lab::{Lab, bad_days, site::Site, step::Steps, story, up};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_server_from_import_to_deletion() {
@@ -18,7 +19,8 @@ async fn the_first_server_from_import_to_deletion() {
     let told = async {
         up::up(&lab, &mut steps).await?;
         story::play(&lab, &mut steps).await?;
-        story::play_uefi(&lab, &mut steps).await
+        story::play_uefi(&lab, &mut steps).await?;
+        bad_days::play(&lab, &mut steps).await
     }
     .await;
     if told.is_err() {
