@@ -97,13 +97,33 @@ enum Command {
 }
 
 fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(tracing::Level::INFO).init();
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let args = Args::parse();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_max_level(level(&args.command))
+        .init();
+    let _ = rustls::crypto::ring::default_provider().install_default();
     if let Command::Listen { namespace, file } = &args.command {
         return listen::run(&Netns(namespace.clone()), file);
     }
     tokio::runtime::Runtime::new()?.block_on(run(args.command))
+}
+
+/// A person sees steps and warnings; a part of the lab writes a log.
+fn level(command: &Command) -> tracing::Level {
+    match command {
+        Command::Up { .. }
+        | Command::Story
+        | Command::Down
+        | Command::Bench { .. }
+        | Command::IpmiPolls { .. }
+        | Command::BadDays { .. } => tracing::Level::WARN,
+        Command::Bmc { .. }
+        | Command::ContrailStandin { .. }
+        | Command::Relay { .. }
+        | Command::Listen { .. } => tracing::Level::INFO,
+    }
 }
 
 async fn run(command: Command) -> anyhow::Result<()> {
