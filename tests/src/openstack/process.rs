@@ -235,8 +235,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let processes = Processes::new(dir.path()).unwrap();
         let mut command = Command::new("sh");
-        command.args(["-c", "echo hello; trap '' TERM; sleep 100 & wait"]);
+        command.args(["-c", "trap '' TERM; echo hello; sleep 100 & wait"]);
         processes.start("stubborn", command).unwrap();
+        let until = Instant::now() + Duration::from_secs(20);
+        while !processes.explain("stubborn").contains("hello") && Instant::now() < until {
+            sleep(Duration::from_millis(5));
+        }
         processes.check("stubborn").unwrap();
         // A pid file of somebody with our pid, who started at another time.
         let own = std::process::id();
