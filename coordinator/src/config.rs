@@ -172,7 +172,7 @@ pub struct Site {
 
 impl Default for Site {
     fn default() -> Self {
-        Self { poll_ironic_ms: 3000, full_erase: false }
+        Self { poll_ironic_ms: 3000, full_erase: true }
     }
 }
 
