@@ -1,0 +1,214 @@
+//! Decisions: commands of one server, in two lanes: from their arrival to their result.
+
+use std::time::Instant;
+
+use protocol::{
+    boot::Boot,
+    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    id::{CommandId, ServerId},
+    power::{PowerCause, PowerOffHow, PowerReading},
+    report::ReportBody,
+    step::Step,
+};
+
+use super::{Effect, Rack};
+use crate::{
+    poll::debounce::Sample,
+    server::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, REFUSED_FOR, RESET_SETTLES_IN},
+};
+
+impl Rack {
+    pub(super) fn command(&mut self, command: Command, now: Instant) {
+        let Command { id, server: server_id, .. } = command;
+        if let Some(result) = self.results.get(id) {
+            let body = ReportBody::Command(result.clone());
+            return self.report(server_id, body);
+        }
+        let Some(server) = self.servers.get_mut(&server_id) else {
+            // Not remembered: once the server is declared, the same command is good.
+            let failure = Failure {
+                kind: FailureKind::UnknownServer,
+                message: format!("the agent has not been told of server {server_id}"),
+            };
+            let result = CommandResult { command: id, outcome: Err(failure) };
+            return self.report(server_id, ReportBody::Command(result));
+        };
+        if server.has(id) {
+            return;
+        }
+        if self.stopping {
+            return self.finish(id, server_id, Err(interrupted("the agent is stopping")));
+        }
+        let lane = match &command.action {
+            Action::EndBoot => {
+                self.forbid(server_id);
+                return self.finish(id, server_id, Ok(Success::Done));
+            }
+            Action::RunStep { .. } => &mut server.steps_waiting,
+            Action::PowerOn { .. }
+            | Action::PowerOff { .. }
+            | Action::Reset { .. }
+            | Action::ReadIdentity => &mut server.waiting,
+        };
+        if lane.len() >= COMMANDS_WAITING_MAX {
+            let why = format!("{COMMANDS_WAITING_MAX} commands of this server wait already");
+            return self.finish(id, server_id, Err(interrupted(&why)));
+        }
+        lane.push_back(command);
+        self.start_next(server_id, now);
+    }
+
+    /// Begins what can be begun on this server.
+    pub(super) fn start_next(&mut self, id: ServerId, now: Instant) {
+        if self.stopping {
+            return;
+        }
+        while let Some(server) = self.servers.get_mut(&id) {
+            if server.lane != BmcLane::Idle {
+                break;
+            }
+            let Some(command) = server.waiting.pop_front() else { break };
+            if let Some((at, reason)) = &server.refused {
+                let again = matches!(command.action, Action::ReadIdentity)
+                    && now.saturating_duration_since(*at) >= REFUSED_FOR;
+                if !again {
+                    let message = format!("{reason}; not tried again until the credentials are changed");
+                    let failure = Failure { kind: FailureKind::BmcCredentials, message };
+                    self.finish(command.id, id, Err(failure));
+                    continue;
+                }
+                // A connection that was refused stays refused; only a new one tries the password again.
+                let spec = server.spec.clone();
+                self.effects.push_back(Effect::Know(spec));
+            }
+            self.start(id, command);
+        }
+        if let Some(server) = self.servers.get_mut(&id)
+            && server.step.is_none()
+            && let Some(command) = server.steps_waiting.pop_front()
+        {
+            server.step = Some(command.id);
+            if matches!(&command.action, Action::RunStep { step: Step::PowerOff, .. }) {
+                server.asked_to_go_off = true;
+            }
+            self.effects.push_back(Effect::Work(command));
+        }
+    }
+
+    fn start(&mut self, id: ServerId, command: Command) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        self.schedule.remove(id);
+        server.lane = BmcLane::Working(command.clone());
+        match &command.action {
+            Action::PowerOn { boot } | Action::Reset { boot } => {
+                server.asked_to_go_off = false;
+                match boot {
+                    Boot::Network(plan) => {
+                        self.effects.push_back(Effect::Permit { server: id, plan: plan.clone() });
+                    }
+                    Boot::Disk => self.forbid(id),
+                }
+            }
+            Action::PowerOff { how } => {
+                server.asked_to_go_off |= *how == PowerOffHow::Soft;
+                self.forbid(id);
+            }
+            Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {}
+        }
+        self.effects.push_back(Effect::Work(command));
+    }
+
+    pub(super) fn ended(
+        &mut self,
+        id: ServerId,
+        command: CommandId,
+        outcome: Result<Success, Failure>,
+        sample: Option<Sample>,
+        now: Instant,
+    ) {
+        let Some(server) = self.servers.get_mut(&id) else {
+            return self.finish(command, id, outcome);
+        };
+        if server.step == Some(command) {
+            server.step = None;
+            // Only a ramdisk that was about to switch off could do so unasked by the BMC lane.
+            server.asked_to_go_off &= outcome.is_ok();
+            server.hurry_until = Some(now + HURRY_FOR);
+            self.finish(command, id, outcome);
+            return self.start_next(id, now);
+        }
+        let action = match &server.lane {
+            BmcLane::Working(working) if working.id == command => working.action.clone(),
+            BmcLane::Idle | BmcLane::Polling(_) | BmcLane::Working(_) => return,
+        };
+        server.lane = BmcLane::Idle;
+        server.hurry_until = Some(now + HURRY_FOR);
+        match &outcome {
+            Err(failure) if failure.kind == FailureKind::BmcCredentials => {
+                server.refused = Some((now, failure.message.clone()));
+            }
+            Err(_) => {}
+            Ok(_) => server.refused = None,
+        }
+        let failed = outcome.is_err();
+        match (&action, sample) {
+            (Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. }, _) | (_, None) => {}
+            (Action::PowerOn { .. } | Action::PowerOff { .. } | Action::Reset { .. }, Some(sample)) => {
+                if matches!(action, Action::Reset { .. }) {
+                    server.off_counts_from = Some(now + RESET_SETTLES_IN);
+                }
+                self.take_commanded(id, sample);
+            }
+        }
+        // A power-on that failed may still come true later; then it must find nothing to boot.
+        if failed && matches!(action, Action::PowerOn { .. } | Action::Reset { .. }) {
+            self.forbid(id);
+        }
+        self.finish(command, id, outcome);
+        self.resume_polling(id, now);
+        self.start_next(id, now);
+    }
+
+    /// A reading that a command ended with.
+    fn take_commanded(&mut self, id: ServerId, sample: Sample) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let reading = match sample {
+            Sample::On => PowerReading::On,
+            Sample::Off => PowerReading::Off,
+            // Polling finds out whether that lasts.
+            Sample::NoAnswer { .. } | Sample::CredentialsRefused { .. } => return,
+        };
+        let is_off = reading == PowerReading::Off;
+        server.asked_to_go_off &= !is_off;
+        if server.power.settle(reading.clone()) {
+            server.cause = PowerCause::Commanded;
+            self.report(id, ReportBody::Power { reading, cause: PowerCause::Commanded });
+        }
+        if is_off {
+            self.forbid(id);
+        }
+    }
+
+    pub(super) fn finish(&mut self, command: CommandId, server: ServerId, outcome: Result<Success, Failure>) {
+        let result = CommandResult { command, outcome };
+        self.results.insert(result.clone());
+        self.effects.push_back(Effect::Remember(result.clone()));
+        self.report(server, ReportBody::Command(result));
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stopping = true;
+        let waiting: Vec<_> = self
+            .servers
+            .values_mut()
+            .flat_map(|server| server.waiting.drain(..).chain(server.steps_waiting.drain(..)))
+            .collect();
+        for command in waiting {
+            self.finish(command.id, command.server, Err(interrupted("the agent is stopping")));
+        }
+    }
+}
+
+pub(super) fn interrupted(why: &str) -> Failure {
+    Failure { kind: FailureKind::Interrupted, message: why.to_owned() }
+}
