@@ -123,6 +123,7 @@ fn word(network: &WantedNetwork) -> &'static str {
     match network {
         WantedNetwork::Boot(network) => network.as_str(),
         WantedNetwork::Tenant(_) => "tenant",
+        WantedNetwork::Nothing => "nothing",
     }
 }
 
@@ -140,6 +141,7 @@ impl Fabric for Fake {
         let now = match to {
             WantedNetwork::Boot(network) => ObservedNetwork::Boot(*network),
             WantedNetwork::Tenant(port) => ObservedNetwork::Tenant(*port),
+            WantedNetwork::Nothing => ObservedNetwork::Nothing,
         };
         self.0.ports.lock().unwrap().insert(port.mac.to_string(), now);
         if let Some(state) = self.0.state_on_move.lock().unwrap().clone()

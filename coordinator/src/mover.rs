@@ -170,13 +170,14 @@ pub fn describe_wanted(wanted: &WantedNetwork) -> String {
     match wanted {
         WantedNetwork::Boot(network) => format!("the {} network", network.as_str()),
         WantedNetwork::Tenant(port) => format!("the tenant's network (port {port})"),
+        WantedNetwork::Nothing => "no network".to_owned(),
     }
 }
 
 /// Where a port was seen, in words.
 pub fn describe_observed(observed: &ObservedNetwork) -> String {
     match observed {
-        ObservedNetwork::Nothing => "no network".to_owned(),
+        ObservedNetwork::Nothing => describe_wanted(&WantedNetwork::Nothing),
         ObservedNetwork::Boot(network) => describe_wanted(&WantedNetwork::Boot(*network)),
         ObservedNetwork::Tenant(port) => describe_wanted(&WantedNetwork::Tenant(*port)),
         ObservedNetwork::Other { description } => description.clone(),

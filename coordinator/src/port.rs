@@ -59,6 +59,8 @@ pub enum WantedNetwork {
     Boot(BootNetwork),
     /// The network of this tenant port (virtual-machine-interface).
     Tenant(Uuid),
+    /// None at all: unplugged, as far as Contrail can unplug it.
+    Nothing,
 }
 
 /// The network on which a port *was seen*, read back from Contrail.
@@ -84,8 +86,9 @@ impl ObservedNetwork {
         match (self, wanted) {
             (ObservedNetwork::Boot(seen), WantedNetwork::Boot(network)) => seen == network,
             (ObservedNetwork::Tenant(seen), WantedNetwork::Tenant(port)) => seen == port,
-            (ObservedNetwork::Nothing | ObservedNetwork::Other { .. }, _) => false,
-            (ObservedNetwork::Boot(_) | ObservedNetwork::Tenant(_), _) => false,
+            (ObservedNetwork::Nothing, WantedNetwork::Nothing) => true,
+            (ObservedNetwork::Other { .. }, _) => false,
+            (ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Tenant(_), _) => false,
         }
     }
 }

@@ -55,10 +55,11 @@ impl World {
         let seen = self.contrail.move_port(port, &to).await.unwrap();
         assert!(seen.is(&to), "{seen:?} is not {to:?}");
         let expected = match to {
-            WantedNetwork::Boot(role) => role.as_str(),
-            WantedNetwork::Tenant(_) => "web",
+            WantedNetwork::Boot(role) => Some(role.as_str()),
+            WantedNetwork::Tenant(_) => Some("web"),
+            WantedNetwork::Nothing => None,
         };
-        assert_eq!(self.on_switch(&port.link).as_deref(), Some(expected));
+        assert_eq!(self.on_switch(&port.link).as_deref(), expected);
         assert_eq!(self.contrail.observe_port(port).await.unwrap(), seen);
     }
 }
@@ -86,11 +87,20 @@ async fn a_port_goes_everywhere_and_the_tenant_keeps_interface_and_address() {
     let before = address(&world);
     assert_eq!(before[0].1["instance_ip_address"], "192.0.2.254", "from the top");
     for _ in 0..2 {
-        for to in
-            [PROVISIONING, CLEANING, WantedNetwork::Tenant(tenant), CLEANING, WantedNetwork::Tenant(tenant)]
-        {
+        let on_tenant = WantedNetwork::Tenant(tenant);
+        for to in [
+            PROVISIONING,
+            CLEANING,
+            on_tenant,
+            WantedNetwork::Nothing,
+            CLEANING,
+            on_tenant,
+            CLEANING,
+            on_tenant,
+        ] {
             world.must_move(&port, to).await;
-            assert_eq!(world.groups(), 1, "no group is left behind");
+            let groups = usize::from(to != WantedNetwork::Nothing);
+            assert_eq!(world.groups(), groups, "no group is left behind");
             assert_eq!(address(&world), before);
         }
     }
@@ -139,6 +149,8 @@ async fn a_move_may_be_cut_off_anywhere_and_repeated() {
         (CLEANING, WantedNetwork::Tenant(tenant)),
         (WantedNetwork::Tenant(tenant), CLEANING),
         (WantedNetwork::Tenant(tenant), PROVISIONING),
+        (WantedNetwork::Tenant(tenant), WantedNetwork::Nothing),
+        (WantedNetwork::Nothing, CLEANING),
     ];
     let mut cuts = 0;
     for (from, to) in tour {
@@ -156,7 +168,7 @@ async fn a_move_may_be_cut_off_anywhere_and_repeated() {
                 cuts += 1;
                 assert!(result.is_err(), "{from:?} to {to:?}, call {requests}: {result:?}");
                 world.must_move(&port, to).await;
-                let expected = if matches!(to, WantedNetwork::Tenant(_)) { 1 } else { 2 };
+                let expected = if matches!(to, WantedNetwork::Boot(_)) { 2 } else { 1 };
                 assert_eq!(
                     world.interfaces().len(),
                     expected,

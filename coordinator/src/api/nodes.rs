@@ -245,6 +245,7 @@ fn wanted_text(network: &WantedNetwork) -> String {
     match network {
         WantedNetwork::Boot(network) => network.as_str().to_owned(),
         WantedNetwork::Tenant(port) => format!("tenant {port}"),
+        WantedNetwork::Nothing => "none".to_owned(),
     }
 }
 

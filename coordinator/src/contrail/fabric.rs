@@ -234,6 +234,10 @@ impl Fabric for Contrail {
                 self.delete_boot_interface(port, BootNetwork::Cleaning).await?;
                 self.attach_tenant(port, *id, group).await?;
             }
+            WantedNetwork::Nothing => {
+                self.delete_boot_interface(port, BootNetwork::Provisioning).await?;
+                self.delete_boot_interface(port, BootNetwork::Cleaning).await?;
+            }
         }
         let after = observed(&self.config, port, &self.survey(&port.link).await?);
         if after.is(to) {

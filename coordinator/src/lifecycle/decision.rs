@@ -102,6 +102,7 @@ pub fn decide(facts: &Facts) -> Decision {
         Role::Adopted => leave(facts, ports_given, "adopted: its ports stay as they were found"),
         Role::Unknown => leave(facts, ports_given, "unknown provision state: nothing is moved"),
         Role::Parked => park(facts, "without a tenant: parked on the cleaning network"),
+        Role::TakenBack => taken_back(facts),
         Role::Ramdisk(purpose, network) => Decision {
             placement: Placement::On(WantedNetwork::Boot(network)),
             boot: Some(purpose),
@@ -145,6 +146,20 @@ fn tenant(facts: &Facts, node: &Node) -> Decision {
             }
         },
         (None, _) => leave(facts, true, "its power was never read: nothing is isolated for silence"),
+    }
+}
+
+/// Ironic takes the power a moment after it has said `deleting`. Until it is seen off, the tenant's system may run: it
+/// belongs on no network any more, the cleaning network included.
+fn taken_back(facts: &Facts) -> Decision {
+    let parked = park(facts, "given back and off: parked on the cleaning network");
+    match facts.power.confirmed {
+        Some(Confirmed::Off) => parked,
+        Some(Confirmed::On) | None => Decision {
+            placement: Placement::On(WantedNetwork::Nothing),
+            why: "given back and not yet seen off: on no network",
+            ..parked
+        },
     }
 }
 

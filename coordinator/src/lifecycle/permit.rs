@@ -47,7 +47,7 @@ pub fn permitted_boot(
         Role::Adopted => {
             Err(refuse(format!("{name} is {state}: it is not switched on; wait until it is active")))
         }
-        Role::Parked => Err(refuse(format!(
+        Role::Parked | Role::TakenBack => Err(refuse(format!(
             "{name} is {state}: a server in that state stays off; deploy it, or bring it back to manageable"
         ))),
         Role::Unknown => Err(refuse(format!(

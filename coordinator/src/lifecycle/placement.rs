@@ -26,15 +26,16 @@ pub fn port_uses(pxe_enabled: &[bool]) -> Vec<PortUse> {
     pxe_enabled.iter().enumerate().map(one).collect()
 }
 
-/// Where one port belongs when its server belongs on `wanted`. A port without a part in it is parked, never left where a
-/// tenant could reach it.
+/// Where one port belongs when its server belongs on `wanted`. A port without a part in it is never left where a tenant could
+/// reach it: it is parked while our ramdisk may run, and on no network while a tenant's system may.
 pub fn network_of_port(wanted: WantedNetwork, port: PortUse) -> WantedNetwork {
     let parked = WantedNetwork::Boot(BootNetwork::Cleaning);
     match (wanted, port) {
         (WantedNetwork::Boot(_), PortUse::Primary | PortUse::Boots) => wanted,
         (WantedNetwork::Boot(_), PortUse::Spare) => parked,
         (WantedNetwork::Tenant(_), PortUse::Primary) => wanted,
-        (WantedNetwork::Tenant(_), PortUse::Boots | PortUse::Spare) => parked,
+        (WantedNetwork::Tenant(_), PortUse::Boots | PortUse::Spare) => WantedNetwork::Nothing,
+        (WantedNetwork::Nothing, PortUse::Primary | PortUse::Boots | PortUse::Spare) => wanted,
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Role {
     Adopted,
     /// Parked: isolated, and no boot is answered.
     Parked,
+    /// Its tenancy is ending: unplugged while its tenant's system may still run, parked once it is off.
+    TakenBack,
     /// The ramdisk does something for us on one of the isolated networks.
     Ramdisk(BootPurpose, BootNetwork),
     /// About to boot the tenant's disk for the first time, or again after a rescue.
@@ -57,8 +59,8 @@ pub fn role(node: &Node) -> Role {
             Role::Ramdisk(BootPurpose::Rescue, Provisioning)
         }
         ProvisionState::Unrescuing => Role::HandOver,
-        ProvisionState::Deleting
-        | ProvisionState::Error
+        ProvisionState::Deleting => Role::TakenBack,
+        ProvisionState::Error
         | ProvisionState::InspectFailed
         | ProvisionState::CleanFailed
         | ProvisionState::DeployFailed
@@ -74,6 +76,6 @@ pub fn role(node: &Node) -> Role {
 pub fn ports_were_given(role: Role) -> bool {
     match role {
         Role::Found | Role::Adopted | Role::Unknown => false,
-        Role::Parked | Role::Ramdisk(..) | Role::HandOver | Role::Tenant => true,
+        Role::Parked | Role::TakenBack | Role::Ramdisk(..) | Role::HandOver | Role::Tenant => true,
     }
 }

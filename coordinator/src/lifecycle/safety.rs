@@ -18,6 +18,7 @@ pub fn allowed_networks(node: &Node, tenant: Option<Uuid>) -> Vec<WantedNetwork>
     let cleaning = WantedNetwork::Boot(BootNetwork::Cleaning);
     match role(node) {
         Role::Found | Role::Parked => vec![cleaning],
+        Role::TakenBack => vec![WantedNetwork::Nothing, cleaning],
         Role::Adopted | Role::Unknown => Vec::new(),
         Role::Ramdisk(_, network) => vec![WantedNetwork::Boot(network)],
         Role::HandOver | Role::Tenant => {

@@ -45,6 +45,7 @@ fn place(placement: Placement) -> &'static str {
         Placement::On(WantedNetwork::Boot(network)) => network.as_str(),
         Placement::On(WantedNetwork::Tenant(TENANT)) => "tenant",
         Placement::On(WantedNetwork::Tenant(_)) => "another tenant",
+        Placement::On(WantedNetwork::Nothing) => "nothing",
     }
 }
 
@@ -56,9 +57,10 @@ fn table_of_states() {
         let decision = decide(&facts(node(state, None)));
         assert_eq!((place(decision.placement), decision.boot), (expected, boot), "{state}");
     };
-    for state in ["enroll", "verifying", "manageable", "adopt failed", "available", "deleting", "error"] {
+    for state in ["enroll", "verifying", "manageable", "adopt failed", "available", "error"] {
         check(state, "cleaning", None);
     }
+    check("deleting", "nothing", None);
     for failed in ["inspect", "clean", "deploy", "rescue", "unrescue", "service"] {
         check(&format!("{failed} failed"), "cleaning", None);
     }
@@ -133,6 +135,22 @@ fn off_means_off_the_tenants_network_and_silence_is_not_off() {
     check(unreachable(), None, false, "found");
     // It was seen off, and nobody saw it on since: isolation goes on.
     check(unreachable(), Some(Confirmed::Off), false, "cleaning");
+}
+
+#[test]
+fn a_tenants_system_is_alone_until_it_is_off() {
+    let check = |now: PowerReading, confirmed: Option<Confirmed>, expected: &str| {
+        let mut facts = facts(node("deleting", None));
+        facts.power = PowerFacts { now: Some(now.clone()), confirmed, untold_off: false };
+        facts.observed = vec![Some(ObservedNetwork::Tenant(TENANT))];
+        assert_eq!(place(decide(&facts).placement), expected, "{now:?} {confirmed:?}");
+    };
+    let silent = PowerReading::Unreachable { reason: "no answer".to_owned() };
+    check(PowerReading::On, Some(Confirmed::On), "nothing");
+    check(silent.clone(), Some(Confirmed::On), "nothing");
+    check(silent.clone(), None, "nothing");
+    check(silent, Some(Confirmed::Off), "cleaning");
+    check(PowerReading::Off, Some(Confirmed::Off), "cleaning");
 }
 
 #[test]
@@ -269,6 +287,7 @@ fn carry_out(mut facts: Facts, decision: &Decision, done: [bool; 4]) -> Facts {
         let seen = match network {
             WantedNetwork::Boot(network) => ObservedNetwork::Boot(network),
             WantedNetwork::Tenant(port) => ObservedNetwork::Tenant(port),
+            WantedNetwork::Nothing => ObservedNetwork::Nothing,
         };
         facts.observed.iter_mut().for_each(|port| *port = Some(seen.clone()));
     }
@@ -445,7 +464,8 @@ fn the_document_shows_the_table() {
     let mut text = String::from(
         "# Life cycle\n\nWhat follows from Ironic's provision state, as `coordinator/src/lifecycle` decides it. This page is \
          written by its test\n(`BMS_WRITE_DOCS=1 cargo test -p coordinator --lib the_document_shows_the_table`) and checked by it.\n\n\
-         `found`: ports stay where they are. `tenant*`: only with a power-on under way, or where the port is already.\n\n\
+         `found`: ports stay where they are. `nothing`: on no network. `tenant*`: only with a power-on under way, or where the port is \
+         already.\n\n\
          | provision state | never given to us | given to us, off | given to us, on | power not known | network boot |\n\
          |---|---|---|---|---|---|\n",
     );

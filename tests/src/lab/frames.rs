@@ -12,16 +12,8 @@ use crate::qemu::PowerEvent;
 /// The bridges of the provisioning and the cleaning network.
 pub const BOOT_BRIDGES: [&str; 2] = ["br-prov", "br-clean"];
 
-/// Every frame that was seen where it must not be, as a sentence. `given_back_us`: since then the tenancy is ending; the
-/// life cycle takes the port off the tenant's network before Ironic takes the power, so for that second the tenant's system
-/// runs on the isolated cleaning network.
-pub fn strays(
-    server: &str,
-    mac: MacAddr,
-    events: &[PowerEvent],
-    given_back_us: Option<u64>,
-    seen: &[Seen],
-) -> Vec<String> {
+/// Every frame that was seen where it must not be, as a sentence.
+pub fn strays(server: &str, mac: MacAddr, events: &[PowerEvent], seen: &[Seen]) -> Vec<String> {
     let mut strays = Vec::new();
     for frame in seen.iter().filter(|frame| frame.source == mac) {
         let on_boot_network = BOOT_BRIDGES.contains(&frame.bridge.as_str());
@@ -29,9 +21,6 @@ pub fn strays(
             events.iter().rev().find(|event| event.at_us <= frame.at_us).and_then(|event| event.boot);
         let who = match (running, on_boot_network) {
             (Some(BootDevice::Pxe), true) | (Some(BootDevice::Disk), false) => continue,
-            (Some(BootDevice::Disk), true) if given_back_us.is_some_and(|since| since <= frame.at_us) => {
-                continue;
-            }
             (Some(BootDevice::Pxe), false) => "while it was being inspected, provisioned or cleaned",
             (Some(BootDevice::Disk), true) => "while it ran the tenant's system",
             (None, _) => "while it had no power",
@@ -63,7 +52,7 @@ mod tests {
         ];
         let check = |at_us: u64, bridge: &str, expected: usize| {
             let seen = [Seen { at_us, bridge: bridge.to_owned(), source: mac }];
-            assert_eq!(strays("srv1", mac, &events, Some(400), &seen).len(), expected, "{at_us} {bridge}");
+            assert_eq!(strays("srv1", mac, &events, &seen).len(), expected, "{at_us} {bridge}");
         };
         check(150, "br-prov", 0);
         check(150, "br-clean", 0);
@@ -71,7 +60,6 @@ mod tests {
         check(250, "br-vn-1", 1);
         check(350, "br-vn-1", 0);
         check(350, "br-clean", 1);
-        check(450, "br-clean", 0);
         check(50, "br-clean", 1);
     }
 }

@@ -69,17 +69,11 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
         .await?;
     let told = tenancy(lab, steps, &vm, &network).await;
     vm.detach().await?;
-    let given_back = told?;
+    told?;
     steps.step("delete the nodes", delete_nodes(lab, &names)).await?;
     steps
-        .step("go through every frame that was seen", async { check_frames(lab, &given_back, began_us) })
+        .step("go through every frame that was seen", async { check_frames(lab, began_us) })
         .await
-}
-
-/// Which server the tenant had, and since when it was being given back, in microseconds since 1970.
-struct GivenBack {
-    plan: &'static ServerPlan,
-    since_us: u64,
 }
 
 /// From the tenant's request to the cleaned disk.
@@ -88,7 +82,7 @@ async fn tenancy(
     steps: &mut Steps,
     vm: &VirtualMachine,
     network: &TenantNetwork,
-) -> anyhow::Result<GivenBack> {
+) -> anyhow::Result<()> {
     let server: Server = steps
         .step("deploy a server for a tenant (flavor, image, network)", async {
             let line =
@@ -117,7 +111,6 @@ async fn tenancy(
         "the tenant left nothing on {}: the check after cleaning would prove nothing",
         disk.display()
     );
-    let since_us = now_us()?;
     steps
         .step("give it back: reclaim, clean, available", async {
             lab.tenant.run(&format!("server delete {NAME} --wait")).await?;
@@ -129,8 +122,7 @@ async fn tenancy(
             ensure!(!image::holds_secret(&disk)?, "{} still holds the tenant's bytes", disk.display());
             Ok(())
         })
-        .await?;
-    Ok(GivenBack { plan, since_us })
+        .await
 }
 
 /// The same tenancy in short on the UEFI server, with what the main story has left: image, flavor and network.
@@ -302,14 +294,13 @@ async fn delete_nodes(lab: &Lab, names: &[&str]) -> anyhow::Result<()> {
 }
 
 /// Goes through the frames that were seen since this story began.
-fn check_frames(lab: &Lab, given_back: &GivenBack, began_us: u64) -> anyhow::Result<()> {
+fn check_frames(lab: &Lab, began_us: u64) -> anyhow::Result<()> {
     let mut seen = listen::read(&lab.site.frames());
     seen.retain(|frame| frame.at_us >= began_us);
     let mut strays = Vec::new();
     for plan in &SERVERS {
         let events = Machine::events(&lab.site.server(plan.name));
-        let since = (plan.name == given_back.plan.name).then_some(given_back.since_us);
-        strays.extend(frames::strays(plan.name, plan.mac(), &events, since, &seen));
+        strays.extend(frames::strays(plan.name, plan.mac(), &events, &seen));
         ensure!(
             frames::counts(plan.mac(), &seen).0 > 0,
             "the listeners saw nothing of {}: they prove nothing",
