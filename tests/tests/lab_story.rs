@@ -24,25 +24,11 @@ async fn the_first_server_from_import_to_deletion() {
     }
     .await;
     if told.is_err() {
-        explain(&lab);
+        lab.explain();
     }
     let down = up::down(&lab).await;
     told.expect("the story holds");
     down.expect("the lab goes down");
     assert!(!lab.site.rack().fabric.exists(), "a namespace is left");
     assert!(!lab.site.run().exists(), "files are left");
-}
-
-/// Prints the ends of the logs that explain a failure.
-fn explain(lab: &Lab) {
-    for name in lab.processes.names() {
-        println!("--- {name}\n{}", lab.processes.tail(&name, 40));
-    }
-    for server in tests::lab::site::SERVERS {
-        let console = tests::qemu::Machine::console(&lab.site.server(server.name));
-        let text = std::fs::read(&console).unwrap_or_default();
-        let text = String::from_utf8_lossy(&text);
-        let lines: Vec<_> = text.lines().collect();
-        println!("--- console of {}\n{}", server.name, lines[lines.len().saturating_sub(25)..].join("\n"));
-    }
 }

@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
     bench, contrail,
-    lab::{Lab, bad_days, listen, relay, server, site::Site, step::Steps, story, up},
+    lab::{Lab, bad_days, listen, promise, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
 
@@ -63,6 +63,18 @@ enum Command {
         /// Leave out the story.
         #[arg(long)]
         no_story: bool,
+    },
+    /// Start a lab if it does not run, and play the framework's promises; leave it running.
+    #[command(hide = true)]
+    Promise {
+        /// Which ones; all of them without a name.
+        names: Vec<String>,
+        /// A lab beside the standard one: name, prefix of namespaces, first port.
+        #[arg(long, num_args = 3, value_names = ["NAME", "PREFIX", "PORT"])]
+        site: Vec<String>,
+        /// Take it down instead.
+        #[arg(long)]
+        down: bool,
     },
     /// One virtual server with its BMC.
     #[command(hide = true)]
@@ -118,7 +130,8 @@ fn level(command: &Command) -> tracing::Level {
         | Command::Down
         | Command::Bench { .. }
         | Command::IpmiPolls { .. }
-        | Command::BadDays { .. } => tracing::Level::WARN,
+        | Command::BadDays { .. }
+        | Command::Promise { .. } => tracing::Level::WARN,
         Command::Bmc { .. }
         | Command::ContrailStandin { .. }
         | Command::Relay { .. }
@@ -142,6 +155,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             Ok(())
         }
         Command::BadDays { site, down, no_story } => bad_days(&site, down, no_story).await,
+        Command::Promise { names, site, down } => promises(&names, &site, down).await,
         Command::Bmc { config } => server::run(&config).await,
         Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
         Command::Relay { namespace, listen, target } => relay::run(&Netns(namespace), listen, target).await,
@@ -158,9 +172,31 @@ fn standard() -> anyhow::Result<Lab> {
     Lab::at(Site::standard(root()?))
 }
 
+fn beside(site: &[String]) -> anyhow::Result<Lab> {
+    match site {
+        [] => standard(),
+        [name, prefix, port] => Lab::at(Site::beside(root()?, name, prefix, port.parse()?)),
+        other => anyhow::bail!("--site takes a name, a prefix and a port, and not {other:?}"),
+    }
+}
+
+async fn promises(names: &[String], site: &[String], down: bool) -> anyhow::Result<()> {
+    let lab = beside(site)?;
+    if down {
+        return up::down(&lab).await;
+    }
+    let mut steps = Steps::default();
+    let told = async {
+        up::up(&lab, &mut steps).await?;
+        promise::play(&lab, &mut steps, names).await
+    }
+    .await;
+    println!("\n{}", steps.table());
+    told
+}
+
 async fn bad_days(site: &[String], down: bool, no_story: bool) -> anyhow::Result<()> {
-    let [name, prefix, port] = site else { anyhow::bail!("--site NAME PREFIX PORT is missing") };
-    let lab = Lab::at(Site::beside(root()?, name, prefix, port.parse()?))?;
+    let lab = beside(site)?;
     if down {
         return up::down(&lab).await;
     }

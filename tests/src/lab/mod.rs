@@ -11,6 +11,7 @@ pub mod ctl;
 pub mod frames;
 pub mod listen;
 pub mod process;
+pub mod promise;
 pub mod rack;
 pub mod relay;
 pub mod server;
@@ -72,6 +73,21 @@ impl Lab {
     /// Namespace of the story's virtual machine.
     pub fn vm_namespace(&self) -> String {
         format!("{}-vm", self.site.prefix)
+    }
+
+    /// Prints the ends of the logs that explain a failure.
+    #[allow(clippy::print_stdout)] // for a test's output
+    pub fn explain(&self) {
+        for name in self.processes.names() {
+            println!("--- {name}\n{}", self.processes.tail(&name, 40));
+        }
+        for server in site::SERVERS {
+            let console = crate::qemu::Machine::console(&self.site.server(server.name));
+            let text = std::fs::read(&console).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let lines: Vec<_> = text.lines().collect();
+            println!("--- console of {}\n{}", server.name, lines[lines.len().saturating_sub(25)..].join("\n"));
+        }
     }
 
     /// When the switch moved a server's tap, in microseconds since 1970, oldest first.

@@ -1,0 +1,51 @@
+//! Edges: what the framework promises its administrators and tenants, each promise played once on a lab.
+//!
+//! Every promise begins and ends with the same lab: three servers that are available, and the main story's image, flavors
+//! and network. So they can be played in any order, and one alone.
+
+use anyhow::bail;
+use coordinator::api::types::Node;
+
+use super::{
+    Lab,
+    site::{SERVERS, import_file},
+    step::Steps,
+    story,
+};
+
+/// The promises, in the order in which they are played.
+pub const ALL: [&str; 1] = [READY];
+/// Only what every promise begins with.
+const READY: &str = "ready";
+
+/// Plays the promises of these names; all of them for no names.
+pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Result<()> {
+    ready(lab, steps).await?;
+    let all = ALL.map(str::to_owned);
+    for name in if names.is_empty() { &all[..] } else { names } {
+        match name.as_str() {
+            READY => {}
+            other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
+        }
+    }
+    Ok(())
+}
+
+/// Brings the lab to where every promise begins. What is so already is left.
+async fn ready(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
+    let nodes: Vec<Node> = lab.admin.json("node list").await?;
+    let is_available =
+        |name: &str| nodes.iter().any(|node| node.name == name && node.provision_state == "available");
+    let missing: Vec<_> =
+        SERVERS.iter().map(|server| server.name).filter(|name| !is_available(name)).collect();
+    if !missing.is_empty() {
+        let missing = missing.join(" ");
+        let file = lab.site.run().join("servers.yaml");
+        tokio::fs::write(&file, import_file()).await?;
+        let import = format!("node import {} --wait", file.display());
+        steps.step("enroll the servers", lab.admin.run(&import)).await?;
+        steps.step("inspect them", lab.admin.run(&format!("node inspect {missing} --wait"))).await?;
+        steps.step("make them available", lab.admin.run(&format!("node provide {missing} --wait"))).await?;
+    }
+    steps.step("make image, flavors and network", story::catalogue(lab)).await.map(drop)
+}
