@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use protocol::{
-    command::{Action, Success},
+    command::{Action, Failure, FailureKind, Success},
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
     secret::Secret,
@@ -16,6 +16,7 @@ use crate::{
     agents::{AgentHub, Hub},
     config::Config,
     enrol::Enrol,
+    events::EventKind,
     gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
     inventory::{Inventory, Server},
     mover::Mover,
@@ -123,6 +124,35 @@ impl Core {
         }
     }
 
+    /// Keeps why a step failed: on the server for administrators, and, when the image is at fault, on the tenant's server
+    /// for its tenant. Ironic and Nova may forget it while they clean up.
+    async fn note_failed_step(&self, server: &Server, name: &str, failure: &Failure) {
+        let text = format!("{name} failed: {}", failure.message);
+        let instance = server.node.as_ref().and_then(|node| node.instance_id);
+        let is_the_images = match failure.kind {
+            FailureKind::ImageUnavailable | FailureKind::ImageCorrupt => true,
+            FailureKind::UnknownServer
+            | FailureKind::BmcUnreachable
+            | FailureKind::BmcCredentials
+            | FailureKind::BmcRefused
+            | FailureKind::NotConfirmed
+            | FailureKind::NoRamdisk
+            | FailureKind::StepFailed
+            | FailureKind::Interrupted => false,
+        };
+        let noted = async {
+            self.inventory.set_reason(server.id, Some(&text)).await?;
+            match instance.filter(|_| is_the_images) {
+                Some(instance) => self.inventory.note_tenant_failure(instance, &text).await,
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = noted.await {
+            warn!(server = %server.id, error = %error, "failed step not stored");
+        }
+        self.inventory.record(server.id, EventKind::Step, text).await;
+    }
+
     async fn read(&self, id: ServerId) -> Option<Server> {
         match self.inventory.server(id).await {
             Ok(server) => server,
@@ -175,7 +205,12 @@ impl Hardware for Core {
         let server =
             server.ok_or_else(|| refuse(RefusalKind::UnknownServer, format!("there is no server {id}")))?;
         let hub = Hub(Arc::clone(&self.agents));
-        match hub.run(&server.rack, id, Action::RunStep { session, step }).await {
+        let name = step_name(&step);
+        let done = hub.run(&server.rack, id, Action::RunStep { session, step }).await;
+        if let Err(AgentError::Failed(failure)) = &done {
+            self.note_failed_step(&server, name, failure).await;
+        }
+        match done {
             Ok(Success::Step(output)) => Ok(output),
             Ok(Success::Done) => Ok(StepOutput::Done),
             Ok(Success::Identity(_)) => Err(refuse(
@@ -185,5 +220,19 @@ impl Hardware for Core {
             Err(error @ AgentError::Away { .. }) => Err(refuse(RefusalKind::AgentAway, error.to_string())),
             Err(AgentError::Failed(failure)) => Err(refuse(RefusalKind::Hardware, failure.message)),
         }
+    }
+}
+
+/// A step in words.
+fn step_name(step: &Step) -> &'static str {
+    match step {
+        Step::Inventory => "looking at the hardware",
+        Step::WriteImage(_) => "writing the image",
+        Step::WriteConfigDrive { .. } => "writing the configuration drive",
+        Step::InstallBootEntry => "installing the boot entry",
+        Step::EraseMetadata => "erasing partition tables and signatures",
+        Step::EraseDisks => "erasing the disks",
+        Step::Sync => "flushing the disks",
+        Step::PowerOff => "switching off",
     }
 }

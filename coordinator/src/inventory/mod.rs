@@ -157,12 +157,11 @@ impl Inventory {
 }
 
 fn migrator() -> Migrator {
-    let first = Migration::new(
-        1,
-        "inventory".into(),
-        MigrationType::Simple,
-        sqlx::SqlSafeStr::into_sql_str(include_str!("../../migrations/0001_inventory.sql")),
-        false,
-    );
-    Migrator::with_migrations(vec![first])
+    let one = |number, name: &'static str, sql: &'static str| {
+        Migration::new(number, name.into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
+    };
+    Migrator::with_migrations(vec![
+        one(1, "inventory", include_str!("../../migrations/0001_inventory.sql")),
+        one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
+    ])
 }

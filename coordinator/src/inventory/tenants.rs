@@ -63,6 +63,28 @@ impl Inventory {
         rows.iter().map(read_tenant_server).collect()
     }
 
+    /// Keeps what failed while Nova built this instance. The first word stays: what follows are consequences.
+    pub async fn note_tenant_failure(&self, instance: Uuid, what: &str) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE tenant_servers SET failure = $1 WHERE instance = $2 AND failure IS NULL")
+            .bind(what)
+            .bind(instance.to_string())
+            .execute(&self.pool)
+            .await
+            .map_err(failed("keep why a tenant's server failed"))?;
+        Ok(())
+    }
+
+    /// What failed while a tenant's server was built, by our id.
+    pub async fn tenant_failure(&self, id: Uuid) -> Result<Option<String>, InventoryError> {
+        let found: Option<Option<String>> =
+            sqlx::query_scalar("SELECT failure FROM tenant_servers WHERE id = $1")
+                .bind(id.to_string())
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(failed("read why a tenant's server failed"))?;
+        Ok(found.flatten())
+    }
+
     /// Forgets a tenant's server.
     pub async fn delete_tenant_server(&self, id: Uuid) -> Result<(), InventoryError> {
         sqlx::query("DELETE FROM tenant_servers WHERE id = $1")

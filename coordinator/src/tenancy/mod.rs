@@ -252,7 +252,10 @@ impl Tenancy {
                     "ERROR" => {
                         record.state = TenantServerState::Error;
                         let fault = nova.fault.map(|fault| fault.message);
-                        record.reason = Some(fault.unwrap_or_else(|| "Nova gave no reason".to_owned()));
+                        // Nova tries again elsewhere and may say no more in the end than that it gave up.
+                        let seen = self.inventory.tenant_failure(server.id).await?;
+                        record.reason =
+                            Some(seen.or(fault).unwrap_or_else(|| "Nova gave no reason".to_owned()));
                     }
                     _ => {}
                 }

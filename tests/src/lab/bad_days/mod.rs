@@ -5,6 +5,7 @@
 //!   switch      a switch port that nobody knows        never powered on
 //!   password    a BMC that refuses the log-in          one attempt
 //!   contrail    its API away                           power-ons wait, isolation keeps trying
+//!   hash        an image with other bytes than said     never booted, the reason told
 //!   crash       coordinator and agent killed           the server ends where it should
 //! ```
 //!
@@ -13,6 +14,7 @@
 
 mod contrail;
 mod crash;
+mod hash;
 mod import;
 mod password;
 mod switch;
@@ -47,6 +49,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
             lab.admin.run(&format!("node provide {} --wait", VICTIM.name)).await
         })
         .await?;
+    hash::play(lab, steps).await?;
     let web = crash::coordinator_in_deploy(lab, steps).await?;
     contrail::while_isolating(lab, steps, &web).await?;
     crash::agent_in_clean(lab, steps, &web).await?;
