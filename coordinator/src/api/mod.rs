@@ -5,9 +5,12 @@
 //! of it is at `/v1/openapi.json`.
 
 mod auth;
-mod catalogue;
 mod events;
+mod flavors;
+mod images;
+mod networks;
 mod nodes;
+mod pick;
 mod problem;
 mod servers;
 pub mod types;
@@ -71,12 +74,12 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::show, servers::delete))
         .routes(routes!(servers::act))
-        .routes(routes!(catalogue::list_images, catalogue::create_image))
-        .routes(routes!(catalogue::delete_image))
-        .routes(routes!(catalogue::list_flavors, catalogue::create_flavor))
-        .routes(routes!(catalogue::delete_flavor))
-        .routes(routes!(catalogue::list_networks, catalogue::create_network))
-        .routes(routes!(catalogue::delete_network))
+        .routes(routes!(images::list, images::create))
+        .routes(routes!(images::delete))
+        .routes(routes!(flavors::list, flavors::create))
+        .routes(routes!(flavors::delete))
+        .routes(routes!(networks::list, networks::create))
+        .routes(routes!(networks::delete))
         .routes(routes!(events::list))
         .routes(routes!(events::follow))
         .split_for_parts();

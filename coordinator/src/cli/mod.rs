@@ -3,12 +3,16 @@
 //! It knows Keystone (to log in) and our REST API, nothing else. What it prints is either a table for people or, with
 //! `-o json`, exactly what the API said.
 
+mod agent;
 mod args;
 mod client;
+mod events;
+mod flavor;
+mod image;
+mod network;
 mod node;
 mod output;
 mod server;
-mod things;
 
 pub use args::Args;
 
@@ -38,11 +42,11 @@ async fn execute(args: Args) -> anyhow::Result<()> {
     match args.command {
         Command::Node(command) => node::run(&client, output, command).await,
         Command::Server(command) => server::run(&client, output, command).await,
-        Command::Image(command) => things::image(&client, output, command).await,
-        Command::Flavor(command) => things::flavor(&client, output, command).await,
-        Command::Network(command) => things::network(&client, output, command).await,
-        Command::Agent(command) => things::agent(&client, output, command).await,
-        Command::Events { follow, node } => things::events(&client, output, follow, node).await,
+        Command::Image(command) => image::run(&client, output, command).await,
+        Command::Flavor(command) => flavor::run(&client, output, command).await,
+        Command::Network(command) => network::run(&client, output, command).await,
+        Command::Agent(command) => agent::run(&client, output, command).await,
+        Command::Events { follow, node } => events::run(&client, output, follow, node).await,
         Command::Completion { .. } => Ok(()),
     }
 }

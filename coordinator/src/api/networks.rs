@@ -1,0 +1,96 @@
+//! Edges: tenants' networks in the API. Contrail owns them; we pass on and translate.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use uuid::Uuid;
+
+use super::{
+    Api,
+    auth::{Tenant, User},
+    pick::pick,
+    types::{List, NewNetwork, Problem, TenantNetwork},
+};
+
+/// Networks of the caller's project.
+#[utoipa::path(get, path = "/v1/networks", responses((status = 200, body = List<TenantNetwork>)))]
+pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<TenantNetwork>>, Problem> {
+    Ok(Json(List { items: api.networks.list_networks(user.sees()?).await? }))
+}
+
+/// Makes a network with a subnet in the caller's project.
+#[utoipa::path(post, path = "/v1/networks", request_body = NewNetwork, responses((status = 201, body = TenantNetwork)))]
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    tenant: Tenant,
+    Json(wanted): Json<NewNetwork>,
+) -> Result<(StatusCode, Json<TenantNetwork>), Problem> {
+    let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if wanted.name.is_empty() || wanted.name.len() > 63 || !wanted.name.chars().all(good) {
+        return Err(Problem::bad("name: must have 1 to 63 letters, digits, - or _"));
+    }
+    check_subnet(&wanted.subnet)?;
+    let Tenant { project_id, project_name, .. } = tenant;
+    let network =
+        api.networks.ensure_network(&project_id, &project_name, &wanted.name, &wanted.subnet).await?;
+    Ok((StatusCode::CREATED, Json(network)))
+}
+
+/// Deletes a network that nothing uses.
+#[utoipa::path(delete, path = "/v1/networks/{network}", params(("network" = String, Path, description = "name or id")), responses((status = 204)))]
+pub async fn delete(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let network = api.find_network(&user, &name).await?;
+    api.networks.delete_network(network.id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+impl Api {
+    /// A network of the user's project, by id or name.
+    pub(super) async fn find_network(&self, user: &User, name: &str) -> Result<TenantNetwork, Problem> {
+        let networks = self.networks.list_networks(user.sees()?).await?;
+        let id = name.parse::<Uuid>().ok();
+        pick("network", name, networks, |network| Some(network.id) == id, |network| network.name == name)
+    }
+}
+
+fn check_subnet(text: &str) -> Result<(), Problem> {
+    let bad = |why: &str| Problem::bad(format!("subnet: {text:?} {why}; write one such as 192.0.2.0/24"));
+    let (address, length) = text.split_once('/').ok_or_else(|| bad("has no prefix length"))?;
+    let address: std::net::Ipv4Addr =
+        address.parse().map_err(|_| bad("does not begin with an IPv4 address"))?;
+    let length: u32 = length
+        .parse()
+        .ok()
+        .filter(|length| (8..=29).contains(length))
+        .ok_or_else(|| bad("needs a prefix length from 8 to 29"))?;
+    if u32::from(address) << length != 0 {
+        return Err(bad("has bits beyond its prefix"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subnets_are_checked() {
+        let check = |text: &str, good: bool| assert_eq!(check_subnet(text).is_ok(), good, "{text}");
+        check("192.0.2.0/24", true);
+        check("198.18.0.0/15", true);
+        check("192.0.2.1/24", false);
+        check("192.0.2.0", false);
+        check("192.0.2.0/30", false);
+        check("2001:db8::/64", false);
+        check("192.0.2.0/0", false);
+        check("192.0.2.0/x", false);
+    }
+}

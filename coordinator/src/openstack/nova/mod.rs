@@ -1,0 +1,64 @@
+//! Edges: Nova's API: flavors, key pairs, servers, a file each.
+
+mod flavor;
+mod key_pair;
+mod server;
+
+use http::Method;
+
+use super::{
+    error::Error,
+    ironic::query,
+    session::{Call, Caller, Service, Session},
+};
+pub use flavor::{Flavor, FlavorSpec, custom_resource};
+pub use key_pair::KeyPair;
+pub use server::{
+    Fault, NewServer, PAGE_SERVERS, PAGES_MAX, ProjectsShown, RebootHow, Server, ServerNetworks,
+};
+
+/// API version that is asked for: 2.90 is OpenStack Xena; flavors carry their extra specs since 2.61.
+pub const MICROVERSION: &str = "2.90";
+
+/// The compute service.
+#[derive(Clone, Debug)]
+pub struct Nova {
+    session: Session,
+}
+
+impl Nova {
+    /// Asks with the given session; for flavors its user must be an administrator of a project.
+    pub fn new(session: Session) -> Self {
+        Self { session }
+    }
+
+    fn call<'a>(&self, caller: Caller<'a>, method: Method, path: String, operation: String) -> Call<'a> {
+        Call::new(Service::Nova, method, path, operation)
+            .header("x-openstack-nova-api-version", MICROVERSION)
+            .caller(caller)
+    }
+}
+
+fn done(result: Result<bytes::Bytes, Error>) -> Result<(), Error> {
+    match result {
+        Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// One segment of a path: what people named may hold anything.
+fn segment(text: &str) -> String {
+    query(&[("", text)]).split_off(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_cannot_leave_their_place_in_a_path() {
+        let check = |text: &str, expected: &str| assert_eq!(segment(text), expected);
+        check("m1.small", "m1.small");
+        check("a/../b?c", "a%2F..%2Fb%3Fc");
+    }
+}
