@@ -88,6 +88,11 @@ pub struct BootTableError {
 }
 
 impl BootTable {
+    /// The boots that were under way when the agent ended.
+    pub fn under_way(path: &Path) -> Result<Vec<(ServerId, BootPlan)>, BootTableError> {
+        Ok(read(path)?.into_iter().map(|kept| (kept.server, kept.plan)).collect())
+    }
+
     /// Opens the table; the boots that were under way get tokens from `issue`. Refused boots are told to `refusals`.
     pub fn open(
         path: &Path,
@@ -95,12 +100,7 @@ impl BootTable {
         refusals: mpsc::Sender<Input>,
         issue: impl Fn(ServerId, BootPlan) -> Secret,
     ) -> Result<Self, BootTableError> {
-        let fail = |source| BootTableError { path: path.to_owned(), source };
-        let kept: Vec<Kept> = match std::fs::read(path) {
-            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into()))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-            Err(error) => return Err(fail(error)),
-        };
+        let kept = read(path)?;
         let mut inner = Inner::default();
         for Kept { server, plan, interfaces } in kept {
             let token = issue(server, plan.clone());
@@ -157,6 +157,15 @@ impl BootTable {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<Kept>, BootTableError> {
+    let fail = |source| BootTableError { path: path.to_owned(), source };
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(fail(error)),
     }
 }
 

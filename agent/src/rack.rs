@@ -114,7 +114,8 @@ pub enum Input {
     },
     /// The time of [`Rack::timeout`] has come.
     Timer,
-    /// The agent is about to end: nothing new is begun, and what waits is answered.
+    /// The agent is about to end: nothing new is begun, and what waits for a BMC is answered. Steps are not: the ramdisk goes
+    /// on, and the agent's next run is asked for them again.
     Stop,
 }
 
@@ -233,16 +234,13 @@ impl Rack {
         self.servers.values().all(|server| server.step.is_none() && server.lane == BmcLane::Idle)
     }
 
-    /// The commands that are under way.
+    /// The commands for BMCs that are under way. A ramdisk's step is not among them: it outlives this process.
     pub fn under_way(&self) -> Vec<(ServerId, CommandId)> {
-        let of = |(id, server): (&ServerId, &Server)| {
-            let working = match &server.lane {
-                BmcLane::Working(command) => Some(command.id),
-                BmcLane::Idle | BmcLane::Polling(_) => None,
-            };
-            working.into_iter().chain(server.step).map(|command| (*id, command)).collect::<Vec<_>>()
+        let working = |(id, server): (&ServerId, &Server)| match &server.lane {
+            BmcLane::Working(command) => Some((*id, command.id)),
+            BmcLane::Idle | BmcLane::Polling(_) => None,
         };
-        self.servers.iter().flat_map(of).collect()
+        self.servers.iter().filter_map(working).collect()
     }
 
     fn report(&mut self, server: ServerId, body: ReportBody) {
@@ -340,10 +338,10 @@ impl Rack {
             server.cause = cause;
             let is_off = reading == PowerReading::Off;
             server.asked_to_go_off &= !is_off;
-            self.report(id, ReportBody::Power { reading, cause });
             if is_off {
                 self.forbid(id);
             }
+            self.report(id, ReportBody::Power { reading, cause });
         }
         if soon {
             self.schedule.ask_at(id, now + ASK_AGAIN_AFTER);

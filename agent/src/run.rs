@@ -176,8 +176,9 @@ impl Loop {
                 self.boot_table.permit(server, plan, token);
             }
             Effect::Forbid(server) => {
-                self.boot_table.forbid(server);
+                // Killed between the two, the agent still knows nothing by which a ramdisk could come back.
                 self.ramdisks.revoke(server);
+                self.boot_table.forbid(server);
             }
             Effect::Remember(result) => self.remember(&results::encode(&result)),
             Effect::Report { server, body } => {
@@ -215,7 +216,7 @@ impl Loop {
                     // A lost one does no harm: the next one says more.
                     let _ = progress.try_send(Input::Progress { server, command: id, progress: done });
                 };
-                let outcome = ramdisks.run_step(session, step, on_progress).await.map(Success::Step);
+                let outcome = ramdisks.run_step(session, id, step, on_progress).await.map(Success::Step);
                 send_ended(&back, server, id, outcome, None).await;
             });
             return;

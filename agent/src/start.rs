@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::fcntl::{Flock, FlockArg};
-use protocol::id::AgentBootId;
+use protocol::{id::AgentBootId, ramdisk::RESUME_WAIT_MAX};
 use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -118,14 +118,20 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let listeners = config
         .each_network()
         .map(|(network, settings)| (network, SocketAddr::from((settings.address, config.ramdisk_port))));
-    let control_config = ControlConfig { listeners: listeners.to_vec() };
+    let boots = state.join("boots.json");
+    let control_config = ControlConfig {
+        listeners: listeners.to_vec(),
+        state_dir: state.clone(),
+        boots: BootTable::under_way(&boots)?,
+        resume_wait: RESUME_WAIT_MAX,
+    };
     let ramdisks = Control::start(control_config, images, ramdisk_events).await?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
     let entry =
         RamdiskEntry { addresses: HashMap::from(listeners), fingerprint: ramdisks.fingerprint().to_owned() };
-    let issue = |server, plan| ramdisks.issue(server, plan);
-    let boot_table = Arc::new(BootTable::open(&state.join("boots.json"), entry, back.clone(), issue)?);
+    let issue = |server, plan| ramdisks.issue_again(server, plan);
+    let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
 
     let (boot_events, boot_events_rx) = mpsc::channel(CHANNEL_MAX);
     forward(boot_events_rx, back.clone(), |event: BootEvent| Input::Boot(event.progress));

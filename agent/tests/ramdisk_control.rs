@@ -14,16 +14,23 @@ use agent::{
 use async_trait::async_trait;
 use protocol::{
     boot::{BootPlan, BootPurpose},
-    command::FailureKind,
+    command::{Failure, FailureKind},
     hardware::HardwareReport,
-    id::{RamdiskSessionId, ServerId},
+    id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
-    ramdisk::{FromAgent, FromRamdisk, Task},
+    ramdisk::{BootArguments, FromAgent, FromRamdisk, LastTask, Task},
     secret::Secret,
     step::{ImageFormat, ImageRef, Step, StepOutput, StepProgress},
 };
-use ramdisk::link::{Link, Received};
-use tokio::{sync::mpsc, task::spawn_blocking, time::timeout};
+use ramdisk::{
+    link::{Link, Received},
+    session::{self, SessionEnd},
+};
+use tokio::{
+    sync::mpsc,
+    task::{JoinHandle, spawn_blocking},
+    time::timeout,
+};
 
 const WAIT_MAX: Duration = Duration::from_secs(20);
 const PROVISIONING: BootNetwork = BootNetwork::Provisioning;
@@ -40,35 +47,84 @@ impl Upstream for Sevens {
     }
 }
 
+/// What a welcomed ramdisk knows.
+struct Known {
+    server: ServerId,
+    session: RamdiskSessionId,
+    secret: Secret,
+}
+
+impl Known {
+    fn resume(&self, last: Option<LastTask>) -> FromRamdisk {
+        let (session, secret) = (self.session, self.secret.clone());
+        FromRamdisk::Resume { session, secret, hardware: Box::default(), last }
+    }
+
+    fn boot(&self) -> Vec<(ServerId, BootPlan)> {
+        vec![(self.server, plan(PROVISIONING))]
+    }
+}
+
+fn plan(network: BootNetwork) -> BootPlan {
+    BootPlan { purpose: BootPurpose::Deploy, network }
+}
+
+async fn start(
+    dir: &tempfile::TempDir,
+    listeners: Vec<(BootNetwork, SocketAddr)>,
+    boots: Vec<(ServerId, BootPlan)>,
+    resume_wait: Duration,
+) -> (Control, mpsc::Receiver<Event>) {
+    let cache = Cache::open(dir.path().join("images"), 1 << 30, Arc::new(Sevens)).unwrap();
+    let (sender, events) = mpsc::channel(16);
+    let config = ControlConfig { listeners, state_dir: dir.path().to_owned(), boots, resume_wait };
+    (Control::start(config, Arc::new(cache), sender).await.unwrap(), events)
+}
+
+/// What the agent asks next.
+async fn asked(mut link: Link) -> (Link, CommandId, Task) {
+    let receive = move || match link.receive().unwrap() {
+        Received::Message(FromAgent::Run { command, task }) => (link, command, task),
+        other => panic!("{other:?}"),
+    };
+    timeout(WAIT_MAX, spawn_blocking(receive)).await.expect("nothing was asked").unwrap()
+}
+
 struct Rack {
     control: Control,
     events: mpsc::Receiver<Event>,
-    _images: tempfile::TempDir,
+    dir: tempfile::TempDir,
+    resume_wait: Duration,
 }
 
 impl Rack {
     async fn new() -> Self {
-        let images = tempfile::tempdir().unwrap();
-        let cache = Cache::open(images.path(), 1 << 30, Arc::new(Sevens)).unwrap();
-        let (sender, events) = mpsc::channel(16);
+        let dir = tempfile::tempdir().unwrap();
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let config = ControlConfig { listeners: vec![(PROVISIONING, any), (CLEANING, any)] };
-        let control = Control::start(config, Arc::new(cache), sender).await.unwrap();
-        Self { control, events, _images: images }
+        let (control, events) =
+            start(&dir, vec![(PROVISIONING, any), (CLEANING, any)], vec![], WAIT_MAX).await;
+        Self { control, events, dir, resume_wait: WAIT_MAX }
+    }
+
+    /// The agent is killed and started again: what is on disk stays.
+    async fn restart(&mut self, boots: Vec<(ServerId, BootPlan)>) {
+        let address = |network| (network, self.control.address(network).unwrap());
+        let listeners = vec![address(PROVISIONING), address(CLEANING)];
+        self.control.stop().await;
+        (self.control, self.events) = start(&self.dir, listeners, boots, self.resume_wait).await;
     }
 
     fn issue(&self, server: ServerId, network: BootNetwork) -> Secret {
-        self.control.issue(server, BootPlan { purpose: BootPurpose::Deploy, network })
+        self.control.issue(server, plan(network))
     }
 
-    /// Connects and says hello; the agent's answer.
-    async fn hello(&self, network: BootNetwork, token: &Secret) -> (Link, FromAgent) {
+    /// Connects and says this first; the agent's answer.
+    async fn say(&self, network: BootNetwork, message: FromRamdisk) -> (Link, FromAgent) {
         let address = self.control.address(network).unwrap();
-        let (fingerprint, token) = (self.control.fingerprint().to_owned(), token.reveal().to_owned());
+        let fingerprint = self.control.fingerprint().to_owned();
         let connect = move || {
             let mut link = Link::connect(address, &fingerprint).unwrap();
-            link.send(&FromRamdisk::Hello { token, hardware: Box::new(HardwareReport::default()) }).unwrap();
-            match link.receive().unwrap() {
+            match link.greet(&message).unwrap() {
                 Received::Message(message) => (link, message),
                 Received::Data { .. } => panic!("data before a task"),
             }
@@ -76,13 +132,41 @@ impl Rack {
         timeout(WAIT_MAX, spawn_blocking(connect)).await.unwrap().unwrap()
     }
 
-    async fn welcome(&mut self, server: ServerId) -> (Link, RamdiskSessionId) {
+    async fn hello(&self, network: BootNetwork, token: &Secret) -> (Link, FromAgent) {
+        self.say(network, FromRamdisk::Hello { token: token.clone(), hardware: Box::default() }).await
+    }
+
+    /// Takes a session up again.
+    async fn resume(&mut self, known: &Known, last: Option<LastTask>) -> Link {
+        let (link, answer) = self.say(PROVISIONING, known.resume(last)).await;
+        assert_eq!(answer, FromAgent::Resumed);
+        let ready = self.event().await;
+        assert!(matches!(ready, Event::Ready { session, .. } if session == known.session), "{ready:?}");
+        link
+    }
+
+    async fn refused(&self, network: BootNetwork, message: FromRamdisk, word: &str) {
+        let (_, answer) = self.say(network, message).await;
+        assert!(matches!(&answer, FromAgent::Refused { reason } if reason.contains(word)), "{answer:?}");
+    }
+
+    fn step(
+        &self,
+        session: RamdiskSessionId,
+        command: CommandId,
+        step: Step,
+    ) -> JoinHandle<Result<StepOutput, Failure>> {
+        let control = self.control.clone();
+        tokio::spawn(async move { control.run_step(session, command, step, |_| ()).await })
+    }
+
+    async fn welcome(&mut self, server: ServerId) -> (Link, Known) {
         let token = self.issue(server, PROVISIONING);
         let (link, answer) = self.hello(PROVISIONING, &token).await;
-        let FromAgent::Welcome { session } = answer else { panic!("{answer:?}") };
+        let FromAgent::Welcome { session, resume } = answer else { panic!("{answer:?}") };
         let ready = self.event().await;
         assert!(matches!(ready, Event::Ready { session: of, .. } if of == session), "{ready:?}");
-        (link, session)
+        (link, Known { server, session, secret: resume })
     }
 
     async fn event(&mut self) -> Event {
@@ -106,15 +190,12 @@ async fn a_token_opens_one_session_on_one_network() {
     let mut rack = Rack::new().await;
     let server = ServerId::random();
     let token = rack.issue(server, PROVISIONING);
-    let refused = async |network, token: &Secret, word: &str| {
-        let (_, answer) = rack.hello(network, token).await;
-        assert!(matches!(&answer, FromAgent::Refused { reason } if reason.contains(word)), "{answer:?}");
-    };
-    refused(CLEANING, &token, "issued for the provisioning network").await;
-    refused(PROVISIONING, &Secret::new("0".repeat(64)), "unknown").await;
+    let hello = |token: &Secret| FromRamdisk::Hello { token: token.clone(), hardware: Box::default() };
+    rack.refused(CLEANING, hello(&token), "issued for the provisioning network").await;
+    rack.refused(PROVISIONING, hello(&Secret::new("0".repeat(64))), "unknown").await;
     let (_link, answer) = rack.hello(PROVISIONING, &token).await;
     assert!(matches!(answer, FromAgent::Welcome { .. }), "{answer:?}");
-    refused(PROVISIONING, &token, "used before").await;
+    rack.refused(PROVISIONING, hello(&token), "used before").await;
     assert!(matches!(rack.event().await, Event::Ready { .. }));
     rack.control.stop().await;
 }
@@ -123,7 +204,7 @@ async fn a_token_opens_one_session_on_one_network() {
 async fn another_certificate_is_not_taken() {
     let rack = Rack::new().await;
     let address = rack.control.address(PROVISIONING).unwrap();
-    let hello = FromRamdisk::Hello { token: "0".repeat(64), hardware: Box::default() };
+    let hello = FromRamdisk::Hello { token: Secret::new("0".repeat(64)), hardware: Box::default() };
     let sent = spawn_blocking(move || {
         let mut link = Link::connect(address, &"0".repeat(64)).unwrap();
         link.send(&hello)
@@ -141,11 +222,11 @@ async fn a_new_hello_and_a_revocation_end_a_session() {
     let (mut link, _) = rack.hello(PROVISIONING, &token).await;
     let events = [rack.event().await, rack.event().await];
     assert!(
-        events.iter().any(|e| matches!(e, Event::Gone { session, .. } if *session == first)),
+        events.iter().any(|e| matches!(e, Event::Gone { session, .. } if *session == first.session)),
         "{events:?}"
     );
-    assert_ne!(rack.control.session(server), Some(first));
-    let failure = rack.control.run_step(first, Step::Sync, |_| ()).await.unwrap_err();
+    assert_ne!(rack.control.session(server), Some(first.session));
+    let failure = rack.step(first.session, CommandId::random(), Step::Sync).await.unwrap().unwrap_err();
     assert_eq!(failure.kind, FailureKind::NoRamdisk);
     rack.control.revoke(server);
     assert!(matches!(rack.event().await, Event::Gone { .. }));
@@ -166,12 +247,13 @@ async fn garbage_is_dropped_and_others_are_served() {
 #[tokio::test]
 async fn a_step_streams_reports_and_fails_without_harming_the_next() {
     let mut rack = Rack::new().await;
-    let (mut link, session) = rack.welcome(ServerId::random()).await;
+    let (mut link, known) = rack.welcome(ServerId::random()).await;
+    let session = known.session;
     // The first image is refused in the middle of its bytes, the second one taken.
     let client = spawn_blocking(move || {
         let mut taken = 0;
         for round in 0..2 {
-            let Received::Message(FromAgent::Run { number, task }) = link.receive().unwrap() else {
+            let Received::Message(FromAgent::Run { command, task }) = link.receive().unwrap() else {
                 panic!()
             };
             assert_eq!(task, Task::WriteImage { virtual_bytes: 3 << 20 });
@@ -181,7 +263,7 @@ async fn a_step_streams_reports_and_fails_without_harming_the_next() {
                         assert!(bytes.iter().all(|byte| *byte == 7));
                         if round == 0 && taken == 0 {
                             let outcome = Err("the disk is on fire".into());
-                            link.send(&FromRamdisk::Finished { number, outcome }).unwrap();
+                            link.send(&FromRamdisk::Finished { command, outcome }).unwrap();
                         }
                         taken += bytes.len();
                     }
@@ -191,27 +273,201 @@ async fn a_step_streams_reports_and_fails_without_harming_the_next() {
             }
             if round == 1 {
                 let progress = StepProgress { done_bytes: 1, total_bytes: 2 };
-                link.send(&FromRamdisk::Progress { number, progress }).unwrap();
-                link.send(&FromRamdisk::Finished { number, outcome: Ok(StepOutput::Done) }).unwrap();
+                link.send(&FromRamdisk::Progress { command, progress }).unwrap();
+                link.send(&FromRamdisk::Finished { command, outcome: Ok(StepOutput::Done) }).unwrap();
             }
         }
         link
     });
-    let failure = rack.control.run_step(session, image(), |_| ()).await.unwrap_err();
+    let failure = rack.step(session, CommandId::random(), image()).await.unwrap().unwrap_err();
     assert_eq!((failure.kind, failure.message.as_str()), (FailureKind::StepFailed, "the disk is on fire"));
     let heard = Arc::new(Mutex::new(Vec::new()));
     let hears = Arc::clone(&heard);
-    let output =
-        rack.control.run_step(session, image(), move |progress| hears.lock().unwrap().push(progress)).await;
+    let hear = move |progress| hears.lock().unwrap().push(progress);
+    let output = rack.control.run_step(session, CommandId::random(), image(), hear).await;
     assert_eq!(output, Ok(StepOutput::Done));
     assert_eq!(heard.lock().unwrap().len(), 1);
     let link = client.await.unwrap();
-    // And one that is lost in the middle of a step.
-    let control = rack.control.clone();
-    let step = tokio::spawn(async move { control.run_step(session, Step::EraseDisks, |_| ()).await });
-    tokio::task::yield_now().await;
+    // And one that is lost in the middle of a step, for good.
+    let step = rack.step(session, CommandId::random(), Step::EraseDisks);
+    let (link, _, _) = asked(link).await;
     drop(link);
+    rack.control.revoke(known.server);
     let failure = timeout(WAIT_MAX, step).await.unwrap().unwrap().unwrap_err();
     assert_eq!(failure.kind, FailureKind::NoRamdisk);
     assert!(matches!(rack.event().await, Event::Gone { .. }));
+}
+
+/// The ramdisk's word that a task is done.
+async fn finish(mut link: Link, command: CommandId) -> Link {
+    let finish = move || {
+        link.send(&FromRamdisk::Finished { command, outcome: Ok(StepOutput::Done) }).unwrap();
+        link
+    };
+    spawn_blocking(finish).await.unwrap()
+}
+
+async fn done(step: JoinHandle<Result<StepOutput, Failure>>) {
+    let outcome = timeout(WAIT_MAX, step).await.expect("the step does not end").unwrap();
+    assert_eq!(outcome, Ok(StepOutput::Done));
+}
+
+#[tokio::test]
+async fn a_step_goes_on_over_a_lost_connection() {
+    let mut rack = Rack::new().await;
+    let (link, known) = rack.welcome(ServerId::random()).await;
+    let command = CommandId::random();
+    let step = rack.step(known.session, command, Step::EraseDisks);
+    let (link, _, _) = asked(link).await;
+    drop(link);
+    // It is still at it: followed, not given again.
+    let link = rack.resume(&known, Some(LastTask::Running { command })).await;
+    let _link = finish(link, command).await;
+    done(step).await;
+}
+
+#[tokio::test]
+async fn a_killed_agent_takes_a_session_up_again_and_nothing_is_done_twice() {
+    let mut rack = Rack::new().await;
+    let (link, known) = rack.welcome(ServerId::random()).await;
+    let [first, second] = [CommandId::random(), CommandId::random()];
+    let step = rack.step(known.session, first, Step::EraseDisks);
+    let (link, _, _) = asked(link).await;
+    rack.restart(known.boot()).await;
+    assert!(step.await.unwrap().is_err(), "its asker died with the agent");
+    drop(link);
+    // The coordinator asks again before the ramdisk is back; the ramdisk is still at it.
+    let step = rack.step(known.session, first, Step::EraseDisks);
+    let link = rack.resume(&known, Some(LastTask::Running { command: first })).await;
+    let link = finish(link, first).await;
+    done(step).await;
+    // One whose bytes were cut off is given again.
+    let step = rack.step(known.session, second, image());
+    let (link, _, _) = asked(link).await;
+    rack.restart(known.boot()).await;
+    assert!(step.await.unwrap().is_err());
+    drop(link);
+    let step = rack.step(known.session, second, Step::Sync);
+    let link = rack.resume(&known, None).await;
+    let (link, command, _) = asked(link).await;
+    assert_eq!(command, second);
+    // And of one that has ended meanwhile the outcome is told.
+    drop(link);
+    let outcome = Ok(StepOutput::Done);
+    let _link = rack.resume(&known, Some(LastTask::Ended { command, outcome })).await;
+    done(step).await;
+}
+
+#[tokio::test]
+async fn a_session_is_taken_up_by_its_own_secret_on_its_network_while_its_boot_lasts() {
+    let mut rack = Rack::new().await;
+    let (_link, known) = rack.welcome(ServerId::random()).await;
+    let (_other_link, other) = rack.welcome(ServerId::random()).await;
+    let unopened = ServerId::random();
+    let token = rack.issue(unopened, PROVISIONING);
+    let stolen = Known { secret: other.secret.clone(), ..known };
+    rack.refused(PROVISIONING, stolen.resume(None), "cannot be taken up").await;
+    rack.refused(CLEANING, known.resume(None), "cannot be taken up").await;
+    let kept = std::fs::read_to_string(rack.dir.path().join("ramdisks.json")).unwrap();
+    for secret in [&known.secret, &other.secret, &token] {
+        assert!(!kept.contains(secret.reveal()), "a secret is on disk: {kept}");
+    }
+    // The other's boot was called off, and the unopened one's changed, while the agent was down.
+    let boots = vec![(known.server, plan(PROVISIONING)), (unopened, plan(CLEANING))];
+    rack.restart(boots).await;
+    let gone = rack.event().await;
+    assert!(matches!(gone, Event::Gone { session, .. } if session == other.session), "{gone:?}");
+    rack.refused(PROVISIONING, other.resume(None), "cannot be taken up").await;
+    let hello = FromRamdisk::Hello { token, hardware: Box::default() };
+    rack.refused(PROVISIONING, hello, "unknown").await;
+    // A boot whose token was used gets no second one by a restart.
+    let again = rack.control.issue_again(known.server, plan(PROVISIONING));
+    let hello = FromRamdisk::Hello { token: again, hardware: Box::default() };
+    rack.refused(PROVISIONING, hello, "unknown").await;
+    let _link = rack.resume(&known, None).await;
+    // Power off forgets the session.
+    rack.control.revoke(known.server);
+    assert!(matches!(rack.event().await, Event::Gone { .. }));
+    rack.refused(PROVISIONING, known.resume(None), "cannot be taken up").await;
+    rack.restart(known.boot()).await;
+    rack.refused(PROVISIONING, known.resume(None), "cannot be taken up").await;
+}
+
+#[tokio::test]
+async fn a_token_outlives_a_killed_agent_and_still_opens_one_session() {
+    let mut rack = Rack::new().await;
+    let server = ServerId::random();
+    let token = rack.issue(server, PROVISIONING);
+    rack.restart(vec![(server, plan(PROVISIONING))]).await;
+    let beside = rack.control.issue_again(server, plan(PROVISIONING));
+    let (_link, answer) = rack.hello(PROVISIONING, &token).await;
+    assert!(matches!(answer, FromAgent::Welcome { .. }), "{answer:?}");
+    let hello = FromRamdisk::Hello { token: beside, hardware: Box::default() };
+    rack.refused(PROVISIONING, hello, "unknown").await;
+}
+
+#[tokio::test]
+async fn a_ramdisk_that_does_not_come_back_is_gone() {
+    let mut rack = Rack::new().await;
+    rack.resume_wait = Duration::from_millis(300);
+    rack.restart(vec![]).await;
+    let (link, known) = rack.welcome(ServerId::random()).await;
+    drop(link);
+    let step = rack.step(known.session, CommandId::random(), Step::Sync);
+    let gone = rack.event().await;
+    assert!(matches!(&gone, Event::Gone { reason, .. } if reason.contains("did not come back")), "{gone:?}");
+    assert_eq!(step.await.unwrap().unwrap_err().kind, FailureKind::NoRamdisk);
+    rack.refused(PROVISIONING, known.resume(None), "cannot be taken up").await;
+}
+
+/// The real ramdisk's session, on a thread; only tasks that harm nobody's disks are given to it here.
+fn real(rack: &Rack, server: ServerId, resume_wait: Duration) -> JoinHandle<SessionEnd> {
+    let arguments = BootArguments {
+        agent: rack.control.address(PROVISIONING).unwrap(),
+        fingerprint: rack.control.fingerprint().to_owned(),
+        token: rack.issue(server, PROVISIONING),
+        mac: None,
+        address: None,
+    };
+    spawn_blocking(move || session::run_for(&arguments, &HardwareReport::default, resume_wait))
+}
+
+#[tokio::test]
+async fn the_ramdisk_finds_its_agent_again() {
+    let mut rack = Rack::new().await;
+    let server = ServerId::random();
+    let ramdisk = real(&rack, server, WAIT_MAX);
+    let Event::Ready { session, .. } = rack.event().await else { panic!("no hello") };
+    for _ in 0..2 {
+        rack.restart(vec![(server, plan(PROVISIONING))]).await;
+        done(rack.step(session, CommandId::random(), Step::Sync)).await;
+        let ready = rack.event().await;
+        assert!(matches!(ready, Event::Ready { session: of, .. } if of == session), "{ready:?}");
+    }
+    done(rack.step(session, CommandId::random(), Step::PowerOff)).await;
+    let end = timeout(WAIT_MAX, ramdisk).await.unwrap().unwrap();
+    assert!(matches!(end, SessionEnd::Told), "{end}");
+    let gone = rack.event().await;
+    assert!(
+        matches!(&gone, Event::Gone { reason, .. } if reason.contains("switched itself off")),
+        "{gone:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_ramdisk_that_lost_its_agent_ends_within_its_bound() {
+    let mut rack = Rack::new().await;
+    let server = ServerId::random();
+    let lost = real(&rack, server, Duration::from_millis(1500));
+    rack.event().await;
+    rack.control.stop().await;
+    let end = timeout(WAIT_MAX, lost).await.unwrap().unwrap();
+    assert!(matches!(end, SessionEnd::Lost(_)), "{end}");
+    rack.restart(vec![]).await;
+    let refused = real(&rack, server, WAIT_MAX);
+    assert!(matches!(rack.event().await, Event::Gone { .. }), "of the first run");
+    rack.event().await;
+    rack.control.revoke(server);
+    let end = timeout(WAIT_MAX, refused).await.unwrap().unwrap();
+    assert!(matches!(end, SessionEnd::Refused(_)), "{end}");
 }

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use protocol::{
     boot::{BootMode, BootPlan, BootPurpose},
     hardware::HardwareReport,
-    id::{RamdiskSessionId, ServerId},
+    id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     ramdisk::BootArguments,
     step::{ImageFormat, ImageRef, Step, StepOutput},
@@ -148,27 +148,51 @@ struct Rack {
     id: ServerId,
 }
 
+fn plan() -> BootPlan {
+    BootPlan { purpose: BootPurpose::Deploy, network: NETWORK }
+}
+
+/// The agent's control of ramdisks, which keeps its state beside the images.
+async fn control(
+    images: &Path,
+    port: u16,
+    boots: Vec<(ServerId, BootPlan)>,
+) -> (Control, mpsc::Receiver<Event>) {
+    let upstream = Arc::new(Directory(images.to_owned()));
+    let cache = Cache::open(images.join("cache"), 1 << 30, upstream).unwrap();
+    let (sender, events) = mpsc::channel(16);
+    let config = ControlConfig {
+        listeners: vec![(NETWORK, ([127, 0, 0, 1], port).into())],
+        state_dir: images.to_owned(),
+        boots,
+        resume_wait: WAIT_MAX,
+    };
+    (Control::start(config, Arc::new(cache), sender).await.unwrap(), events)
+}
+
 impl Rack {
     async fn new() -> Self {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let boot = ramdisk::pack::pack(&workspace, &workspace.join(".lab/cache")).unwrap();
         let images = tempfile::tempdir().unwrap();
-        let upstream = Arc::new(Directory(images.path().to_owned()));
-        let cache = Cache::open(images.path().join("cache"), 1 << 30, upstream).unwrap();
-        let (sender, events) = mpsc::channel(16);
-        let config = ControlConfig { listeners: vec![(NETWORK, "127.0.0.1:0".parse().unwrap())] };
-        let control = Control::start(config, Arc::new(cache), sender).await.unwrap();
+        let (control, events) = control(images.path(), 0, vec![]).await;
         Self { control, events, images, boot, id: ServerId::random() }
     }
 
+    /// The agent is killed and started again, knowing of these boots.
+    async fn restart(&mut self, boots: Vec<(ServerId, BootPlan)>) {
+        let port = self.control.address(NETWORK).unwrap().port();
+        self.control.stop().await;
+        (self.control, self.events) = control(self.images.path(), port, boots).await;
+    }
+
     fn arguments(&self) -> BootArguments {
-        let plan = BootPlan { purpose: BootPurpose::Deploy, network: NETWORK };
         // 10.0.2.2 is this machine's loopback as the user network shows it.
         let port = self.control.address(NETWORK).unwrap().port();
         BootArguments {
             agent: ([10, 0, 2, 2], port).into(),
             fingerprint: self.control.fingerprint().to_owned(),
-            token: self.control.issue(self.id, plan),
+            token: self.control.issue(self.id, plan()),
             mac: Some("52:54:00:12:34:56".parse().unwrap()),
             address: None,
         }
@@ -187,7 +211,7 @@ impl Rack {
     async fn step(&self, session: RamdiskSessionId, step: Step) -> StepOutput {
         let start = Instant::now();
         let what = format!("{step:.20?}");
-        let outcome = self.control.run_step(session, step, |_| ()).await;
+        let outcome = self.control.run_step(session, CommandId::random(), step, |_| ()).await;
         println!("{:.30} took {:.2} s", what, start.elapsed().as_secs_f32());
         outcome.unwrap_or_else(|failure| panic!("{what}: {failure}"))
     }
@@ -294,16 +318,72 @@ async fn a_refused_ramdisk_switches_itself_off() {
     rack.control.stop().await;
 }
 
+/// Waits until the console says this so many times.
+async fn said(server: &Server, words: &str, times: usize) {
+    let start = Instant::now();
+    while server.console().matches(words).count() < times {
+        assert!(start.elapsed() < WAIT_MAX, "the ramdisk does not say {words:?} {times} times");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_ramdisk_that_lost_its_agent_switches_itself_off() {
+async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_again() {
+    let mut rack = Rack::new().await;
+    let image = noise();
+    fs::write(rack.images.path().join("raw"), &image).unwrap();
+    let mut server = Server::new();
+    server.disk().write_all_at(&vec![0xaa; 80 << 20], 0).unwrap();
+    server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
+    let (session, _) = rack.ready(&mut server).await;
+    let write = Step::WriteImage(rack.image("raw", ImageFormat::Raw));
+    for (step, begins) in [(write, ": WriteImage"), (Step::EraseDisks, ": EraseDisks")] {
+        // The coordinator asks for the same command again.
+        let command = CommandId::random();
+        let control = rack.control.clone();
+        let asked = step.clone();
+        let first = tokio::spawn(async move { control.run_step(session, command, asked, |_| ()).await });
+        said(&server, begins, 1).await;
+        rack.restart(vec![(rack.id, plan())]).await;
+        let before = first.await.unwrap();
+        println!("before the restart: {before:?}");
+        let again = rack.control.run_step(session, command, step, |_| ()).await.unwrap();
+        let (resumed, _) = rack.ready(&mut server).await;
+        assert_eq!(resumed, session, "the same session goes on");
+        let given = server.console().matches(begins).count();
+        println!("given {given} times: {again:?}");
+        match again {
+            StepOutput::ImageWritten { .. } => {
+                let mut found = vec![0; IMAGE_BYTES];
+                server.disk().read_exact_at(&mut found, 0).unwrap();
+                assert!(found == image, "the disk is not the image");
+            }
+            StepOutput::Erased { disks } => {
+                assert_eq!(disks[0].verified_bytes, DISK_BYTES, "{disks:?}");
+                assert_eq!(given, 1, "an erase needs nobody and goes on");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    rack.step(session, Step::PowerOff).await;
+    server.wait_off().await;
+    let left = fs::read(server.dir.path().join("disk.raw")).unwrap();
+    assert!(left.iter().all(|byte| *byte == 0), "the disk is not empty");
+    println!("console:\n{}", server.console());
+    rack.control.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
     let mut rack = Rack::new().await;
     let mut server = Server::new();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     rack.ready(&mut server).await;
-    rack.control.stop().await;
+    rack.restart(vec![]).await;
     server.wait_off().await;
     let console = server.console();
-    assert!(console.contains("the end: no agent"), "{console}");
+    assert!(console.contains("the end: the agent refused us: the session cannot be taken up"), "{console}");
+    rack.control.stop().await;
 }
 
 /// A GPT with nothing but an EFI system partition.

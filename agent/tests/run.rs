@@ -141,12 +141,18 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
     tokio::spawn(async move { while events_rx.recv().await.is_some() {} });
     let cache = Arc::new(Cache::open(dir.join("images"), 1 << 20, Arc::new(NoImages)).unwrap());
     let listeners = vec![(NETWORK, "127.0.0.1:0".parse().unwrap())];
-    let ramdisks = Control::start(ControlConfig { listeners }, cache, events).await.unwrap();
+    let config = ControlConfig {
+        listeners,
+        state_dir: dir.to_owned(),
+        boots: BootTable::under_way(&dir.join("boots.json")).unwrap(),
+        resume_wait: SOON,
+    };
+    let ramdisks = Control::start(config, cache, events).await.unwrap();
     let entry = RamdiskEntry {
         addresses: HashMap::from([(NETWORK, ramdisks.address(NETWORK).unwrap())]),
         fingerprint: ramdisks.fingerprint().to_owned(),
     };
-    let issue = |server, plan| ramdisks.issue(server, plan);
+    let issue = |server, plan| ramdisks.issue_again(server, plan);
     let table = Arc::new(BootTable::open(&dir.join("boots.json"), entry, back.clone(), issue).unwrap());
     let (journal, records) = Journal::open(&dir.join("results")).unwrap();
     let mut results = Results::default();

@@ -3,26 +3,40 @@
 //! ```text
 //!   ramdisk                                agent
 //!      | ------- Hello{token, hardware} ----> |   the token is good for one hello on one network
-//!      | <------ Welcome{session} ----------- |   or Refused{reason}, and the ramdisk switches itself off
-//!      | <------ Run{number, task} ---------- |   one task at a time
+//!      | <------ Welcome{session, resume} --- |   or Refused{reason}, and the ramdisk switches itself off
+//!      | <------ Run{command, task} --------- |   one task at a time
 //!      | <------ D D D ... DataEnd{sha256} -- |   for tasks that carry bytes
 //!      | ------- Progress ... Finished -----> |
+//!
+//!      the connection is lost, or the agent is killed and started again
+//!
+//!      | ------- Resume{session, secret,      |   the secret of its Welcome: good for this session, on this network,
+//!      |           hardware, last} ---------> |   until the server's power goes off or its boot is called off
+//!      | <------ Resumed -------------------- |   or Refused{reason}
 //! ```
+//!
+//! A ramdisk without its agent goes on with the task that it has and tries for [`RESUME_WAIT_MAX`] to take its session up
+//! again; the agent waits as long. `last` tells which command's task it is doing or has done, so that nothing is done twice.
 //!
 //! A frame is one kind byte, a big-endian u32 length, and that many bytes: kind `J` holds one JSON message, kind `D`
 //! holds a big-endian u64 offset and bytes. The connection is TLS 1.3 with the agent's certificate pinned, so frames
 //! carry no checksum of their own; the digest in `DataEnd` is for what the *disk* holds when it is read back.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     hardware::HardwareReport,
-    id::RamdiskSessionId,
+    id::{CommandId, RamdiskSessionId},
+    secret::Secret,
     step::{StepOutput, StepProgress},
 };
 
 pub use crate::ramdisk_boot::{BootArguments, InvalidBootArguments};
 
+/// For so long a ramdisk that lost its agent tries to take its session up again, and for so long an agent waits for that.
+pub const RESUME_WAIT_MAX: Duration = Duration::from_secs(120);
 /// Longest JSON message. A hardware report of a server with hundreds of disks stays far below.
 pub const CONTROL_BYTES_MAX: usize = 1 << 20;
 /// Most data bytes in one `D` frame.
@@ -40,25 +54,54 @@ const KIND_DATA: u8 = b'D';
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "say")]
 pub enum FromRamdisk {
-    /// First message of a connection.
+    /// First message of a session.
     Hello {
         /// The one-use token of the kernel command line, hex.
-        token: String,
+        token: Secret,
         /// What was found.
         hardware: Box<HardwareReport>,
     },
+    /// First message of each further connection of a session.
+    Resume {
+        /// Which session.
+        session: RamdiskSessionId,
+        /// The secret of its Welcome.
+        secret: Secret,
+        /// What was found.
+        hardware: Box<HardwareReport>,
+        /// The task that it was given last; none also when it was cut off with the connection and is to be given again.
+        last: Option<LastTask>,
+    },
     /// The running task moved on; at most one a second is sent.
     Progress {
-        /// Which task.
-        number: u32,
+        /// Whose task.
+        command: CommandId,
         /// How far.
         progress: StepProgress,
     },
     /// The task ended.
     Finished {
-        /// Which task.
-        number: u32,
+        /// Whose task.
+        command: CommandId,
         /// How it ended; the text is for a person.
+        outcome: Result<StepOutput, String>,
+    },
+}
+
+/// What became of the task that a ramdisk was given last.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "last")]
+pub enum LastTask {
+    /// It is at it, and will say so when it has ended.
+    Running {
+        /// Whose task.
+        command: CommandId,
+    },
+    /// It has ended.
+    Ended {
+        /// Whose task.
+        command: CommandId,
+        /// How.
         outcome: Result<StepOutput, String>,
     },
 }
@@ -71,7 +114,11 @@ pub enum FromAgent {
     Welcome {
         /// The name of this run.
         session: RamdiskSessionId,
+        /// Takes this session up again, after a lost connection.
+        resume: Secret,
     },
+    /// The session goes on.
+    Resumed,
     /// The hello was not accepted; switch off.
     Refused {
         /// Why, for the console.
@@ -79,8 +126,8 @@ pub enum FromAgent {
     },
     /// Do a task.
     Run {
-        /// Its number, to be repeated in the answers.
-        number: u32,
+        /// Whose it is, to be repeated in the answers.
+        command: CommandId,
         /// What to do.
         task: Task,
     },
@@ -305,10 +352,21 @@ mod tests {
 
     #[test]
     fn messages_keep_their_bytes() {
-        let run = FromAgent::Run { number: 7, task: Task::WriteImage { virtual_bytes: 1 << 26 } };
-        let wire = encode_control(&run).unwrap();
-        let text = br#"{"say":"run","number":7,"task":{"task":"write_image","virtual_bytes":67108864}}"#;
-        assert_eq!(&wire[HEADER_BYTES..], text, "{}", String::from_utf8_lossy(&wire));
+        let command = CommandId(uuid::Uuid::from_u128(7));
+        let id = "00000000-0000-0000-0000-000000000007";
+        let check = |wire: Vec<u8>, text: String| {
+            assert_eq!(String::from_utf8_lossy(&wire[HEADER_BYTES..]), text);
+        };
+        let run = FromAgent::Run { command, task: Task::WriteImage { virtual_bytes: 1 << 26 } };
+        let task = r#"{"task":"write_image","virtual_bytes":67108864}"#;
+        check(encode_control(&run).unwrap(), format!(r#"{{"say":"run","command":"{id}","task":{task}}}"#));
+        let session = RamdiskSessionId(command.0);
+        let last = Some(LastTask::Ended { command, outcome: Ok(StepOutput::Done) });
+        let resume =
+            FromRamdisk::Resume { session, secret: Secret::new("s"), hardware: Box::default(), last };
+        let wire = encode_control(&resume).unwrap();
+        assert_eq!(Frame::parse::<FromRamdisk>(&wire[HEADER_BYTES..]).unwrap(), resume);
+        assert!(!format!("{resume:?}").contains("\"s\""), "a secret is not printed: {resume:?}");
         assert_eq!(encode_data(258, b"ab").unwrap(), b"D\0\0\0\x0a\0\0\0\0\0\0\x01\x02ab");
     }
 }

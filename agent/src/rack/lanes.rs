@@ -37,7 +37,15 @@ impl Rack {
             return;
         }
         if self.stopping {
-            return self.finish(id, server_id, Err(interrupted("the agent is stopping")));
+            return match command.action {
+                // The ramdisk waits for the agent's next run, and the coordinator asks that one again.
+                Action::RunStep { .. } => {}
+                Action::PowerOn { .. }
+                | Action::PowerOff { .. }
+                | Action::Reset { .. }
+                | Action::ReadIdentity
+                | Action::EndBoot => self.finish(id, server_id, Err(interrupted("the agent is stopping"))),
+            };
         }
         let lane = match &command.action {
             Action::EndBoot => {
@@ -180,12 +188,15 @@ impl Rack {
         };
         let is_off = reading == PowerReading::Off;
         server.asked_to_go_off &= !is_off;
-        if server.power.settle(reading.clone()) {
+        let news = server.power.settle(reading.clone());
+        if news {
             server.cause = PowerCause::Commanded;
-            self.report(id, ReportBody::Power { reading, cause: PowerCause::Commanded });
         }
         if is_off {
             self.forbid(id);
+        }
+        if news {
+            self.report(id, ReportBody::Power { reading, cause: PowerCause::Commanded });
         }
     }
 
@@ -201,7 +212,10 @@ impl Rack {
         let waiting: Vec<_> = self
             .servers
             .values_mut()
-            .flat_map(|server| server.waiting.drain(..).chain(server.steps_waiting.drain(..)))
+            .flat_map(|server| {
+                server.steps_waiting.clear();
+                server.waiting.drain(..)
+            })
             .collect();
         for command in waiting {
             self.finish(command.id, command.server, Err(interrupted("the agent is stopping")));

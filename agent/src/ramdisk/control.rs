@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     io,
     net::SocketAddr,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,24 +13,27 @@ use protocol::{
     boot::BootPlan,
     command::{Failure, FailureKind},
     hardware::HardwareReport,
-    id::{RamdiskSessionId, ServerId},
+    id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
-    ramdisk::Task,
+    ramdisk::{FromAgent, Task},
     secret::Secret,
     step::{Step, StepOutput, StepProgress},
 };
 use ring::rand::SecureRandom;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    time::Instant,
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    session::{Connection, Payload, StepRequest},
+    connection::{Connection, Greeting, Payload, StepRequest},
+    keep::{Keep, Kept, KeptSession, KeptToken},
+    session::{Arrival, Session},
     tls,
-    tokens::Tokens,
+    tokens::{SecretHash, Tokens},
 };
 use crate::image::{Cache, hex};
 
@@ -41,13 +45,20 @@ const HELLO_WAIT: Duration = Duration::from_secs(30);
 const STEPS_WAITING_MAX: usize = 4;
 /// Pause after a failed accept (usually: no more file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Bytes of a token, and of a session's secret.
 const TOKEN_BYTES: usize = 32;
 
-/// Where ramdisks connect to.
+/// Where ramdisks connect to, and which of them are known from before.
 #[derive(Clone, Debug)]
 pub struct ControlConfig {
     /// One address per boot network. Port 0 takes any free port.
     pub listeners: Vec<(BootNetwork, SocketAddr)>,
+    /// Directory for what must survive a restart.
+    pub state_dir: PathBuf,
+    /// The boots that are under way: tokens and sessions of others are not taken up again.
+    pub boots: Vec<(ServerId, BootPlan)>,
+    /// How long a lost ramdisk is waited for: [`RESUME_WAIT_MAX`](protocol::ramdisk::RESUME_WAIT_MAX) outside tests.
+    pub resume_wait: Duration,
 }
 
 /// Why control of ramdisks cannot start.
@@ -61,6 +72,14 @@ pub enum ControlError {
         /// What the system said.
         source: io::Error,
     },
+    /// A file cannot be used.
+    #[error("use {path}; check the state directory, or remove the file: ramdisks under way are then lost")]
+    Keep {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong.
+        source: io::Error,
+    },
     /// No certificate could be made.
     #[error("make the certificate for ramdisks")]
     Certificate(#[from] rcgen::Error),
@@ -72,7 +91,7 @@ pub enum ControlError {
 /// What happens to ramdisks without being asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A ramdisk said hello with a valid token.
+    /// A ramdisk said hello with a valid token, or has taken its session up again.
     Ready {
         /// On which server.
         server: ServerId,
@@ -83,7 +102,7 @@ pub enum Event {
         /// What it found.
         hardware: Box<HardwareReport>,
     },
-    /// Its connection is gone, or it was revoked. Exactly one follows each `Ready`.
+    /// Its connection is gone for good, or it was revoked: the end of the session.
     Gone {
         /// On which server.
         server: ServerId,
@@ -105,6 +124,8 @@ struct Shared {
     addresses: Vec<(BootNetwork, SocketAddr)>,
     images: Arc<Cache>,
     events: mpsc::Sender<Event>,
+    keep: Keep,
+    resume_wait: Duration,
     state: Mutex<State>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -113,23 +134,28 @@ struct Shared {
 #[derive(Default)]
 struct State {
     tokens: Tokens,
-    sessions: HashMap<RamdiskSessionId, Session>,
+    sessions: HashMap<RamdiskSessionId, Entry>,
 }
 
-struct Session {
+struct Entry {
     server: ServerId,
+    plan: BootPlan,
+    secret: SecretHash,
+    arrivals: mpsc::Sender<Arrival>,
     steps: mpsc::Sender<StepRequest>,
     end: CancellationToken,
 }
 
 impl Control {
-    /// Makes a certificate, opens the listeners and starts accepting.
+    /// Takes up what an earlier run of the agent left, opens the listeners and starts accepting.
     pub async fn start(
         config: ControlConfig,
         images: Arc<Cache>,
         events: mpsc::Sender<Event>,
     ) -> Result<Self, ControlError> {
-        let (acceptor, fingerprint) = tls::acceptor()?;
+        let keep = Keep::new(&config.state_dir);
+        let (acceptor, fingerprint) = tls::acceptor(&keep)?;
+        let kept = keep.load()?;
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
         for (network, address) in config.listeners {
@@ -143,10 +169,13 @@ impl Control {
             addresses,
             images,
             events,
+            keep,
+            resume_wait: config.resume_wait,
             state: Mutex::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
+        shared.take_up(kept, &config.boots);
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         for (network, listener) in listeners {
             let accepting =
@@ -169,33 +198,48 @@ impl Control {
 
     /// A new token for the next boot of this server: `bms.token` of the kernel command line. Earlier ones end.
     pub fn issue(&self, server: ServerId, plan: BootPlan) -> Secret {
-        let mut bytes = [0; TOKEN_BYTES];
-        ring::rand::SystemRandom::new()
-            .fill(&mut bytes)
-            .expect("the kernel has random numbers once it is up");
-        let token = hex(&bytes);
-        self.shared.lock().tokens.issue(token.clone(), server, plan);
-        Secret::new(token)
+        let token = random();
+        let mut state = self.shared.lock();
+        state.tokens.issue(SecretHash::of(token.reveal()), server, plan);
+        self.shared.keep(&state);
+        token
+    }
+
+    /// A token for a boot that was under way when the agent was started, beside the one from before. When that one was used
+    /// already, this one is good for nothing: one boot, one session.
+    pub fn issue_again(&self, server: ServerId, plan: BootPlan) -> Secret {
+        let token = random();
+        let mut state = self.shared.lock();
+        if state.tokens.iter().any(|(_, (of, _))| *of == server) {
+            state.tokens.add(SecretHash::of(token.reveal()), server, plan);
+            self.shared.keep(&state);
+        }
+        token
     }
 
     /// Ends the server's token and its session; for when its power went off or its boot was called off.
     pub fn revoke(&self, server: ServerId) {
         let mut state = self.shared.lock();
+        let had_token = state.tokens.iter().any(|(_, (of, _))| *of == server);
         state.tokens.revoke(server);
-        state.end_sessions(server);
+        if state.end_sessions(server) || had_token {
+            self.shared.keep(&state);
+        }
     }
 
-    /// The connected ramdisk of a server.
+    /// The ramdisk of a server, connected or about to come back.
     pub fn session(&self, server: ServerId) -> Option<RamdiskSessionId> {
         let state = self.shared.lock();
         state.sessions.iter().find(|(_, session)| session.server == server).map(|(id, _)| *id)
     }
 
     /// Lets a ramdisk do a step and waits for its end. For an image, fetches it into the cache first. `on_progress` is
-    /// called at most once a second.
+    /// called at most once a second. A step that the ramdisk was given for the same command before, and did not lose with
+    /// its connection, is not given again.
     pub async fn run_step(
         &self,
         session: RamdiskSessionId,
+        command: CommandId,
         step: Step,
         on_progress: impl Fn(StepProgress) + Send + Sync + 'static,
     ) -> Result<StepOutput, Failure> {
@@ -206,7 +250,8 @@ impl Control {
         let steps = self.shared.lock().sessions.get(&session).map(|s| s.steps.clone()).ok_or_else(gone)?;
         let (task, payload) = self.prepare(step).await?;
         let (reply, answer) = oneshot::channel();
-        let request = StepRequest { task, payload, on_progress: Box::new(on_progress), reply };
+        let (on_progress, heard) = (Box::new(on_progress), Instant::now());
+        let request = StepRequest { command, task, payload, on_progress, reply, heard };
         steps.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Closed(_) => gone(),
             mpsc::error::TrySendError::Full(_) => Failure {
@@ -226,7 +271,7 @@ impl Control {
                 (Task::WriteImage { virtual_bytes: image.virtual_bytes() }, Payload::Image(image))
             }
             Step::WriteConfigDrive { content } => {
-                (Task::WriteConfigDrive { bytes: content.len() as u64 }, Payload::Bytes(content))
+                (Task::WriteConfigDrive { bytes: content.len() as u64 }, Payload::Bytes(content.into()))
             }
             Step::InstallBootEntry => (Task::InstallBootEntry, Payload::None),
             Step::EraseMetadata => (Task::EraseMetadata, Payload::None),
@@ -236,21 +281,157 @@ impl Control {
         })
     }
 
-    /// Closes every connection and waits until all is at rest.
+    /// Closes every connection and waits until all is at rest. The sessions wait for the agent's next run.
     pub async fn stop(&self) {
         self.shared.stop.cancel();
         self.shared.tasks.wait().await;
     }
 }
 
+/// A token or a session's secret.
+fn random() -> Secret {
+    let mut bytes = [0; TOKEN_BYTES];
+    ring::rand::SystemRandom::new().fill(&mut bytes).expect("the kernel has random numbers once it is up");
+    Secret::new(hex(&bytes))
+}
+
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Puts tokens and sessions on disk; with the lock held, so that an older state never overwrites a newer one.
+    fn keep(&self, state: &State) {
+        let tokens = state.tokens.iter().map(|(token, (server, plan))| KeptToken {
+            token: *token,
+            server: *server,
+            plan: plan.clone(),
+        });
+        let sessions = state.sessions.iter().map(|(session, entry)| KeptSession {
+            session: *session,
+            server: entry.server,
+            plan: entry.plan.clone(),
+            secret: entry.secret,
+        });
+        self.keep.store(&Kept { tokens: tokens.collect(), sessions: sessions.collect() });
+    }
+
+    /// Takes up what belongs to a boot that is under way, and tells of the sessions that do not.
+    fn take_up(self: &Arc<Self>, kept: Kept, boots: &[(ServerId, BootPlan)]) {
+        let goes_on = |server: ServerId, plan: &BootPlan| {
+            boots.iter().any(|(boot, planned)| *boot == server && planned == plan)
+        };
+        let mut state = self.lock();
+        for KeptToken { token, server, plan } in kept.tokens {
+            if goes_on(server, &plan) {
+                state.tokens.add(token, server, plan);
+            }
+        }
+        let mut gone = Vec::new();
+        for KeptSession { session, server, plan, secret } in kept.sessions {
+            if goes_on(server, &plan) {
+                tracing::info!(%server, %session, "waiting for a ramdisk to come back");
+                self.open(&mut state, session, server, plan, secret);
+            } else {
+                let reason = "its boot was called off".to_owned();
+                gone.push(Event::Gone { server, session, reason });
+            }
+        }
+        self.keep(&state);
+        let events = self.events.clone();
+        self.tasks.spawn(async move {
+            for event in gone {
+                let _ = events.send(event).await;
+            }
+        });
+    }
+
+    /// Begins a session; its ramdisk is let in by what is returned.
+    fn open(
+        self: &Arc<Self>,
+        state: &mut State,
+        id: RamdiskSessionId,
+        server: ServerId,
+        plan: BootPlan,
+        secret: SecretHash,
+    ) -> mpsc::Sender<Arrival> {
+        let (arrivals, arrivals_rx) = mpsc::channel(1);
+        let (steps, requests) = mpsc::channel(STEPS_WAITING_MAX);
+        let end = self.stop.child_token();
+        let (let_in, planned) = (arrivals.clone(), plan.clone());
+        state.sessions.insert(id, Entry { server, plan, secret, arrivals, steps, end: end.clone() });
+        let mut session = Session {
+            id,
+            server,
+            plan: planned,
+            arrivals: arrivals_rx,
+            requests,
+            events: self.events.clone(),
+            end,
+            resume_wait: self.resume_wait,
+        };
+        let shared = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let reason = session.run().await;
+            if shared.stop.is_cancelled() {
+                // The agent's next run takes it up again.
+                return;
+            }
+            {
+                let mut state = shared.lock();
+                if state.sessions.remove(&id).is_some() {
+                    shared.keep(&state);
+                }
+            }
+            tracing::info!(%server, session = %id, reason, "ramdisk gone");
+            let _ = shared.events.send(Event::Gone { server, session: id, reason }).await;
+        });
+        let_in
+    }
+
+    /// Lets a ramdisk in by its token: a new session.
+    fn let_in(
+        self: &Arc<Self>,
+        token: &Secret,
+        network: BootNetwork,
+    ) -> Result<(mpsc::Sender<Arrival>, FromAgent), String> {
+        let mut state = self.lock();
+        let redeemed = state.tokens.redeem(SecretHash::of(token.reveal()), network);
+        let (server, plan) = redeemed.map_err(|refused| refused.to_string())?;
+        state.end_sessions(server);
+        let (session, resume) = (RamdiskSessionId::random(), random());
+        let arrivals = self.open(&mut state, session, server, plan, SecretHash::of(resume.reveal()));
+        // Before it is welcomed: what it is told to show us after a crash, we must know then.
+        self.keep(&state);
+        tracing::info!(%server, %session, network = network.as_str(), "ramdisk connected");
+        Ok((arrivals, FromAgent::Welcome { session, resume }))
+    }
+
+    /// Lets a ramdisk in by its session's secret: the session goes on.
+    fn let_in_again(
+        &self,
+        session: RamdiskSessionId,
+        secret: &Secret,
+        network: BootNetwork,
+    ) -> Result<(mpsc::Sender<Arrival>, FromAgent), String> {
+        let state = self.lock();
+        let entry = state
+            .sessions
+            .get(&session)
+            .filter(|entry| entry.secret == SecretHash::of(secret.reveal()) && entry.plan.network == network);
+        let entry = entry.ok_or(
+            "the session cannot be taken up again: its power went off, its boot was called off, it was away for too \
+             long, or the agent's state was lost",
+        )?;
+        tracing::info!(server = %entry.server, %session, network = network.as_str(), "ramdisk is back");
+        Ok((entry.arrivals.clone(), FromAgent::Resumed))
+    }
 }
 
 impl State {
-    fn end_sessions(&mut self, server: ServerId) {
+    /// Says whether there were any.
+    fn end_sessions(&mut self, server: ServerId) -> bool {
+        let before = self.sessions.len();
         self.sessions.retain(|_, session| {
             let ends = session.server == server;
             if ends {
@@ -258,6 +439,7 @@ impl State {
             }
             !ends
         });
+        self.sessions.len() < before
     }
 }
 
@@ -287,64 +469,52 @@ async fn accept(
         };
         let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
         shared.tasks.clone().spawn(async move {
-            let _place = place;
-            converse(&shared, network, stream, peer, acceptor).await;
+            greet(&shared, network, stream, peer, acceptor, place).await;
         });
     }
 }
 
-/// One connection from its first to its last byte.
-async fn converse(
+/// One connection until it is handed to its session.
+async fn greet(
     shared: &Arc<Shared>,
     network: BootNetwork,
     stream: TcpStream,
     peer: SocketAddr,
     acceptor: TlsAcceptor,
+    place: OwnedSemaphorePermit,
 ) {
-    let hello = async {
-        let mut connection = Connection::accept(stream, acceptor).await?;
-        let (token, hardware) = connection.hello().await?;
-        Ok::<_, String>((connection, token, hardware))
+    let greeting = async {
+        let mut connection = Connection::accept(stream, acceptor, place).await?;
+        let greeting = connection.greeting().await?;
+        Ok::<_, String>((connection, greeting))
     };
-    let hello = tokio::select! {
+    let greeting = tokio::select! {
         () = shared.stop.cancelled() => return,
-        hello = tokio::time::timeout(HELLO_WAIT, hello) => hello.unwrap_or_else(|_| Err("said no hello in time".into())),
+        greeting = tokio::time::timeout(HELLO_WAIT, greeting) => {
+            greeting.unwrap_or_else(|_| Err("said no hello in time".into()))
+        }
     };
-    let (mut connection, token, hardware) = match hello {
-        Ok(hello) => hello,
+    let (mut connection, greeting) = match greeting {
+        Ok(greeting) => greeting,
         Err(reason) => {
             tracing::warn!(%peer, network = network.as_str(), reason, "connection was no ramdisk's");
             return;
         }
     };
-    let session = RamdiskSessionId::random();
-    let end = shared.stop.child_token();
-    let (steps, requests) = mpsc::channel(STEPS_WAITING_MAX);
-    let redeemed = {
-        let mut state = shared.lock();
-        let redeemed = state.tokens.redeem(&token, network);
-        if let Ok((server, _)) = redeemed {
-            state.end_sessions(server);
-            state.sessions.insert(session, Session { server, steps, end: end.clone() });
-        }
-        redeemed
-    };
-    let (server, plan) = match redeemed {
-        Ok(redeemed) => redeemed,
-        Err(refused) => {
-            tracing::warn!(%peer, network = network.as_str(), reason = %refused, "ramdisk refused");
-            connection.refuse(refused.to_string()).await;
-            return;
+    let (let_in, hardware, last) = match greeting {
+        Greeting::Hello { token, hardware } => (shared.let_in(&token, network), hardware, None),
+        Greeting::Resume { session, secret, hardware, last } => {
+            (shared.let_in_again(session, &secret, network), hardware, last)
         }
     };
-    tracing::info!(%server, %session, %peer, network = network.as_str(), "ramdisk connected");
-    let ready = Event::Ready { server, session, plan, hardware };
-    let reason = if shared.events.send(ready).await.is_err() {
-        "the agent is stopping".to_owned()
-    } else {
-        connection.serve(session, requests, end).await
-    };
-    shared.lock().sessions.remove(&session);
-    tracing::info!(%server, %session, reason, "ramdisk gone");
-    let _ = shared.events.send(Event::Gone { server, session, reason }).await;
+    match let_in {
+        // A session that has ended meanwhile lets the connection fall; the ramdisk hears why when it comes again.
+        Ok((arrivals, answer)) => {
+            let _ = arrivals.send(Arrival { connection, answer, hardware, last }).await;
+        }
+        Err(reason) => {
+            tracing::warn!(%peer, network = network.as_str(), reason, "ramdisk refused");
+            connection.refuse(reason).await;
+        }
+    }
 }

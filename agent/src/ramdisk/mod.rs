@@ -2,13 +2,17 @@
 //!
 //! ```text
 //!   issue(server, plan) -> token -> boot script -> kernel command line -> ramdisk -> Hello{token} on plan.network
-//!   Event::Ready{session} -> run_step(session, step) ... -> revoke(server) or a lost connection -> Event::Gone
+//!   Event::Ready{session} -> run_step(session, step) ... -> revoke(server), or lost for too long -> Event::Gone
+//!        ^------ the connection is lost, or we are killed: Resume{session, secret} on plan.network
 //! ```
 //!
 //! What must stay true: a token opens one session, on the network it was issued for, and a server has one session at
-//! most; a step is never given to another boot than the one it was meant for; steps of one session run one by one.
+//! most; a session is taken up again by its own secret only, on its network, and not after its boot was called off or its
+//! server went off; a step is never given to another boot than the one it was meant for; steps of one session run one by one.
 
+mod connection;
 mod control;
+mod keep;
 mod session;
 mod tls;
 mod tokens;

@@ -1,20 +1,18 @@
-//! Edges: the agent's certificate towards ramdisks. It is made anew at each start and pinned by its fingerprint, which
-//! travels in the boot script; so it needs no authority, no clock and no name.
+//! Edges: the agent's certificate towards ramdisks. It signs for itself and is pinned by its fingerprint, which travels in
+//! the boot script; so it needs no authority, no clock and no name. It is kept, because a ramdisk that lost its agent must
+//! find the same one again.
 
 use std::sync::Arc;
 
-use rustls_pki_types::PrivateKeyDer;
 use tokio_rustls::TlsAcceptor;
 
-use super::control::ControlError;
+use super::{control::ControlError, keep::Keep};
 use crate::image::hex;
 
 /// The acceptor and the certificate's SHA-256 in hex.
-pub(super) fn acceptor() -> Result<(TlsAcceptor, String), ControlError> {
-    let made = rcgen::generate_simple_self_signed(vec!["bms-agent".to_owned()])?;
-    let certificate = made.cert.der().clone();
+pub(super) fn acceptor(keep: &Keep) -> Result<(TlsAcceptor, String), ControlError> {
+    let (certificate, key) = keep.certificate()?;
     let fingerprint = hex(ring::digest::digest(&ring::digest::SHA256, &certificate).as_ref());
-    let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?

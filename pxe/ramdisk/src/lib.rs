@@ -5,9 +5,9 @@
 //!          -> TLS to the rack agent (pinned), Hello{token, hardware} -> tasks, one at a time -> power off
 //! ```
 //!
-//! What must stay true: nothing here listens on a port; a ramdisk that has lost its agent, or was refused by it,
-//! switches its server off within a bound; a task reports success only for what it has read back from the disk.
-//! Deliberately absent: a shell, a package manager, threads, and anything that the tasks do not need: every byte is
+//! What must stay true: nothing here listens on a port; a ramdisk that does not find its lost agent again within a bound,
+//! or was refused by it, switches its server off; a task reports success only for what it has read back from the disk.
+//! Deliberately absent: a shell, a package manager, threads but for the one of the running task, and anything that the tasks do not need: every byte is
 //! carried to every server at every boot.
 
 pub mod boot_entry;
@@ -18,6 +18,7 @@ pub mod disk;
 pub mod erase;
 pub mod hardware;
 pub mod kernel;
+pub mod line;
 pub mod link;
 pub mod network;
 pub mod pack;

@@ -17,6 +17,8 @@ use crate::tls;
 const CONNECT_WAIT: Duration = Duration::from_secs(10);
 /// Longest silence of an agent that has something to say: it is waiting for an image, or for somebody's next step.
 const IDLE_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// Longest time for the answer to a hello.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest time for bytes to be taken by the agent.
 const SEND_WAIT: Duration = Duration::from_secs(60);
 /// Probing of a silent connection: seconds until the first, seconds between, and how many may stay unanswered.
@@ -86,6 +88,27 @@ impl Link {
         let frame = encode_control(message)?;
         let sent = self.stream.write_all(&frame).and_then(|()| self.stream.flush());
         sent.map_err(|error| LinkError::Io(self.agent, error))
+    }
+
+    /// Sends the first message and waits for the answer to it.
+    pub fn greet(&mut self, message: &FromRamdisk) -> Result<Received, LinkError> {
+        let failed = |error| LinkError::Io(self.agent, error);
+        self.stream.sock.set_read_timeout(Some(ANSWER_WAIT_MAX)).map_err(failed)?;
+        self.send(message)?;
+        let answer = self.receive()?;
+        let failed = |error| LinkError::Io(self.agent, error);
+        self.stream.sock.set_read_timeout(Some(IDLE_WAIT_MAX)).map_err(failed)?;
+        Ok(answer)
+    }
+
+    /// Whether the agent has closed the connection, looked at while nothing is expected from it: whatever comes then is
+    /// its farewell.
+    pub fn is_gone(&self) -> bool {
+        let socket = &self.stream.sock;
+        let looked = socket.set_nonblocking(true).and_then(|()| socket.peek(&mut [0]));
+        let blocks = socket.set_nonblocking(false);
+        let quiet = matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
+        !quiet || blocks.is_err()
     }
 
     /// Waits for the next frame.

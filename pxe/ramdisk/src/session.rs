@@ -1,33 +1,26 @@
 //! Edges: one run of the ramdisk: hello, tasks, and what happens when the agent is gone.
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use protocol::{
     hardware::HardwareReport,
-    ramdisk::{BootArguments, FromAgent, FromRamdisk, Task},
-    step::{CONFIG_DRIVE_BYTES_MAX, StepOutput, StepProgress},
+    id::CommandId,
+    ramdisk::{BootArguments, FromAgent, RESUME_WAIT_MAX, Task},
+    step::{CONFIG_DRIVE_BYTES_MAX, StepOutput},
 };
 
 use crate::{
     boot_entry, config_drive,
-    disk::{self, Disk, DiskError},
+    disk::{self, Disk},
     erase,
-    link::{Link, LinkError, Received},
+    line::{Line, PROGRESS_EVERY},
+    link::{LinkError, Received},
     say,
     write_image::ImageWriter,
 };
 
-/// How often the agent is dialled before a hello was accepted.
-const CONNECT_TRIES_MAX: u32 = 15;
-const CONNECT_PAUSE: Duration = Duration::from_secs(1);
-/// After a lost connection the token is spent, so nothing more can be done: the server goes off after this time, which
-/// leaves the reason on the console.
+/// When nothing more can be done the server goes off after this time, which leaves the reason on the console.
 pub const LOST_AGENT_WAIT: Duration = Duration::from_secs(3);
-/// Least time between two progress reports.
-const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the ramdisk ends. Its server goes off in any case.
 #[derive(Debug, thiserror::Error)]
@@ -35,7 +28,7 @@ pub enum SessionEnd {
     /// The agent told it to.
     #[error("the agent asked for power off")]
     Told,
-    /// The agent did not accept the token.
+    /// The agent did not accept the token, or does not know the session any more.
     #[error("the agent refused us: {0}")]
     Refused(String),
     /// No connection, or no longer one.
@@ -48,129 +41,109 @@ pub enum SessionEnd {
 
 /// Says hello and carries tasks out until the end.
 pub fn run(arguments: &BootArguments, look: &dyn Fn() -> HardwareReport) -> SessionEnd {
+    run_for(arguments, look, RESUME_WAIT_MAX)
+}
+
+/// The same, with the longest time for which a lost agent is looked for.
+pub fn run_for(
+    arguments: &BootArguments,
+    look: &dyn Fn() -> HardwareReport,
+    resume_wait: Duration,
+) -> SessionEnd {
     let serve = || {
-        let link = hello(arguments, Box::new(look()))?;
-        Worker { link, look, root: None }.serve()
+        let line = Line::open(arguments, Box::new(look()), resume_wait)?;
+        Worker { line, look, root: None }.serve()
     };
     serve().err().unwrap_or(SessionEnd::Told)
 }
 
-fn hello(arguments: &BootArguments, hardware: Box<HardwareReport>) -> Result<Link, SessionEnd> {
-    let hello = FromRamdisk::Hello { token: arguments.token.reveal().to_owned(), hardware };
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let answer = Link::connect(arguments.agent, &arguments.fingerprint).and_then(|mut link| {
-            link.send(&hello)?;
-            let answer = link.receive()?;
-            Ok((link, answer))
-        });
-        match answer {
-            Ok((link, Received::Message(FromAgent::Welcome { session }))) => {
-                say!("agent {} welcomes us, session {session}", arguments.agent);
-                return Ok(link);
-            }
-            Ok((_, Received::Message(FromAgent::Refused { reason }))) => {
-                return Err(SessionEnd::Refused(reason));
-            }
-            Ok((
-                _,
-                Received::Message(FromAgent::Run { .. } | FromAgent::DataEnd { .. }) | Received::Data { .. },
-            )) => {
-                return Err(SessionEnd::Confused);
-            }
-            Err(error) if tries >= CONNECT_TRIES_MAX => return Err(error.into()),
-            Err(error) => say!("try {tries} of {CONNECT_TRIES_MAX}: {error}"),
-        }
-        thread::sleep(CONNECT_PAUSE);
-    }
-}
-
 struct Worker<'a> {
-    link: Link,
+    line: Line<'a>,
     look: &'a dyn Fn() -> HardwareReport,
     /// The disk that the image was written to.
     root: Option<Disk>,
 }
 
-/// What a task may end in besides its answer.
-enum Failed {
-    Step(String),
+/// What keeps a task from ending in an answer.
+enum Cut {
+    /// Bytes that it needs do not come: the agent gives it again.
+    Off,
+    /// The ramdisk ends.
     Session(SessionEnd),
 }
 
-impl From<DiskError> for Failed {
-    fn from(error: DiskError) -> Self {
-        Failed::Step(error.to_string())
+impl From<SessionEnd> for Cut {
+    fn from(end: SessionEnd) -> Self {
+        Cut::Session(end)
     }
 }
 
-impl From<LinkError> for Failed {
-    fn from(error: LinkError) -> Self {
-        Failed::Session(error.into())
-    }
-}
+/// How a task ended; a failure is for a person.
+type Outcome = Result<StepOutput, String>;
 
 impl Worker<'_> {
     fn serve(&mut self) -> Result<(), SessionEnd> {
         loop {
-            let Received::Message(FromAgent::Run { number, task }) = self.link.receive()? else {
-                return Err(SessionEnd::Confused);
-            };
+            let (command, task) = self.line.next_task()?;
             let start = Instant::now();
-            say!("task {number}: {task:?}");
+            say!("task {command}: {task:?}");
             let last = matches!(task, Task::PowerOff);
-            let outcome = match self.perform(number, task) {
-                Ok(output) => Ok(output),
-                Err(Failed::Step(reason)) => Err(reason),
-                Err(Failed::Session(end)) => return Err(end),
+            let outcome = match self.perform(command, task) {
+                Ok(outcome) => outcome,
+                Err(Cut::Off) => {
+                    say!("task {command}: cut off");
+                    self.line.cut_off();
+                    continue;
+                }
+                Err(Cut::Session(end)) => return Err(end),
             };
             match &outcome {
-                Ok(_) => say!("task {number}: done in {} ms", start.elapsed().as_millis()),
-                Err(reason) => say!("task {number}: failed: {reason}"),
+                Ok(_) => say!("task {command}: done in {} ms", start.elapsed().as_millis()),
+                Err(reason) => say!("task {command}: failed: {reason}"),
             }
-            self.link.send(&FromRamdisk::Finished { number, outcome })?;
+            self.line.finished(command, outcome);
             if last {
                 return Ok(());
             }
         }
     }
 
-    fn perform(&mut self, number: u32, task: Task) -> Result<StepOutput, Failed> {
-        match task {
+    fn perform(&mut self, command: CommandId, task: Task) -> Result<Outcome, Cut> {
+        let outcome = match task {
             Task::Inventory => Ok(StepOutput::Inventory { hardware: Box::new((self.look)()) }),
-            Task::WriteImage { virtual_bytes } => self.write_image(number, virtual_bytes),
-            Task::WriteConfigDrive { bytes } => self.write_config_drive(bytes),
-            Task::InstallBootEntry => {
-                boot_entry::install(&self.root()?.open()?)?;
-                Ok(StepOutput::Done)
-            }
-            Task::EraseMetadata => {
-                let disks = disk::all().iter().map(erase::metadata).collect::<Result<_, _>>()?;
-                Ok(StepOutput::Erased { disks })
-            }
-            Task::EraseDisks => {
-                let mut report = progress_reporter(&mut self.link, number);
+            Task::WriteImage { virtual_bytes } => self.write_image(command, virtual_bytes)?,
+            Task::WriteConfigDrive { bytes } => self.write_config_drive(command, bytes)?,
+            Task::InstallBootEntry => match self.root() {
+                Ok(root) => self.line.attend(command, move |_| {
+                    root.open().and_then(|disk| boot_entry::install(&disk)).map_err(text)?;
+                    Ok(StepOutput::Done)
+                })?,
+                Err(reason) => Err(reason),
+            },
+            Task::EraseMetadata => self.line.attend(command, |_| {
+                let disks = disk::all().iter().map(erase::metadata).collect::<Result<_, _>>();
+                Ok(StepOutput::Erased { disks: disks.map_err(text)? })
+            })?,
+            Task::EraseDisks => self.line.attend(command, |progress| {
                 let disks = disk::all()
                     .iter()
-                    .map(|disk| erase::whole(disk, &mut report))
-                    .collect::<Result<_, _>>()?;
-                Ok(StepOutput::Erased { disks })
-            }
-            Task::Sync | Task::PowerOff => {
+                    .map(|disk| erase::whole(disk, &mut *progress))
+                    .collect::<Result<_, _>>();
+                Ok(StepOutput::Erased { disks: disks.map_err(text)? })
+            })?,
+            Task::Sync | Task::PowerOff => self.line.attend(command, |_| {
                 nix::unistd::sync();
                 Ok(StepOutput::Done)
-            }
-        }
+            })?,
+        };
+        Ok(outcome)
     }
 
-    fn root(&self) -> Result<&Disk, Failed> {
-        self.root
-            .as_ref()
-            .ok_or_else(|| Failed::Step("no image was written since this ramdisk was booted".into()))
+    fn root(&self) -> Result<Disk, String> {
+        self.root.clone().ok_or_else(|| "no image was written since this ramdisk was booted".into())
     }
 
-    fn write_image(&mut self, number: u32, virtual_bytes: u64) -> Result<StepOutput, Failed> {
+    fn write_image(&mut self, command: CommandId, virtual_bytes: u64) -> Result<Outcome, Cut> {
         self.root = None;
         let found = disk::root_disk(&disk::all(), virtual_bytes);
         let mut writer =
@@ -178,38 +151,42 @@ impl Worker<'_> {
         let mut last = Instant::now();
         // After a failure the rest is read and dropped: the agent may be in the middle of sending it.
         let sha256 = loop {
-            match self.link.receive()? {
+            match self.line.receive().ok_or(Cut::Off)? {
                 Received::Data { offset, bytes } => {
                     let Ok((_, image)) = &mut writer else { continue };
                     match image.write(offset, &bytes) {
                         Ok(progress) if last.elapsed() >= PROGRESS_EVERY => {
                             last = Instant::now();
-                            self.link.send(&FromRamdisk::Progress { number, progress })?;
+                            self.line.progress(command, progress);
                         }
                         Ok(_) => {}
                         Err(error) => writer = Err(error),
                     }
                 }
                 Received::Message(FromAgent::DataEnd { sha256 }) => break sha256,
-                Received::Message(_) => return Err(Failed::Session(SessionEnd::Confused)),
+                Received::Message(_) => return Err(Cut::Session(SessionEnd::Confused)),
             }
         };
-        let (disk, image) = writer?;
+        let (disk, image) = match writer {
+            Ok(writer) => writer,
+            Err(error) => return Ok(Err(text(error))),
+        };
         if sha256.is_empty() {
-            return Err(Failed::Step("the agent gave up sending the image".into()));
+            return Ok(Err("the agent gave up sending the image".into()));
         }
-        let mut report = progress_reporter(&mut self.link, number);
-        let output = image.finish(&sha256, &mut report)?;
-        drop(report);
-        self.root = Some(disk);
-        Ok(output)
+        let outcome =
+            self.line.attend(command, move |progress| image.finish(&sha256, progress).map_err(text))?;
+        if outcome.is_ok() {
+            self.root = Some(disk);
+        }
+        Ok(outcome)
     }
 
-    fn write_config_drive(&mut self, bytes: u64) -> Result<StepOutput, Failed> {
+    fn write_config_drive(&mut self, command: CommandId, bytes: u64) -> Result<Outcome, Cut> {
         let mut content = Vec::new();
         let fits = bytes <= CONFIG_DRIVE_BYTES_MAX as u64;
         loop {
-            match self.link.receive()? {
+            match self.line.receive().ok_or(Cut::Off)? {
                 Received::Data { offset, bytes: piece } => {
                     let in_order = offset == content.len() as u64 && offset + piece.len() as u64 <= bytes;
                     if fits && in_order {
@@ -217,27 +194,23 @@ impl Worker<'_> {
                     }
                 }
                 Received::Message(FromAgent::DataEnd { .. }) => break,
-                Received::Message(_) => return Err(Failed::Session(SessionEnd::Confused)),
+                Received::Message(_) => return Err(Cut::Session(SessionEnd::Confused)),
             }
         }
         if content.is_empty() || content.len() as u64 != bytes {
-            return Err(Failed::Step(format!(
-                "{} of {bytes} bytes of the configuration drive came",
-                content.len()
-            )));
+            return Ok(Err(format!("{} of {bytes} bytes of the configuration drive came", content.len())));
         }
-        config_drive::write(&self.root()?.open()?, &content)?;
-        Ok(StepOutput::Done)
+        let root = match self.root() {
+            Ok(root) => root,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        Ok(self.line.attend(command, move |_| {
+            root.open().and_then(|disk| config_drive::write(&disk, &content)).map_err(text)?;
+            Ok(StepOutput::Done)
+        })?)
     }
 }
 
-/// Sends progress now and then; a connection that fails meanwhile is noticed by the next message that matters.
-fn progress_reporter(link: &mut Link, number: u32) -> impl FnMut(StepProgress) {
-    let mut last = Instant::now();
-    move |progress| {
-        if last.elapsed() >= PROGRESS_EVERY {
-            last = Instant::now();
-            let _ = link.send(&FromRamdisk::Progress { number, progress });
-        }
-    }
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
 }

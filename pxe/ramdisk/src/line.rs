@@ -1,0 +1,226 @@
+//! Edges: the session with the agent, over all its connections: a lost one is dialled again for a bounded time, and work
+//! goes on meanwhile.
+
+use std::{
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use protocol::{
+    hardware::HardwareReport,
+    id::{CommandId, RamdiskSessionId},
+    ramdisk::{BootArguments, FromAgent, FromRamdisk, LastTask, Task},
+    secret::Secret,
+    step::{StepOutput, StepProgress},
+};
+
+use crate::{
+    link::{Link, LinkError, Received},
+    say,
+    session::SessionEnd,
+};
+
+/// How often the agent is dialled before a hello was accepted.
+const CONNECT_TRIES_MAX: u32 = 15;
+const CONNECT_PAUSE: Duration = Duration::from_secs(1);
+/// While a task runs, its connection is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Least time between two progress reports.
+pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// News of a running task that wait to be sent; its thread waits then.
+const NEWS_MAX: usize = 4;
+
+/// A session that the agent has accepted.
+#[derive(Debug)]
+pub struct Line<'a> {
+    arguments: &'a BootArguments,
+    hardware: Box<HardwareReport>,
+    session: RamdiskSessionId,
+    secret: Secret,
+    resume_wait: Duration,
+    connection: Connection,
+    last: Option<LastTask>,
+}
+
+#[derive(Debug)]
+enum Connection {
+    Up(Box<Link>),
+    Lost { since: Instant },
+}
+
+/// What a task's thread tells.
+enum News {
+    Progress(StepProgress),
+    Ended(Result<StepOutput, String>),
+}
+
+impl<'a> Line<'a> {
+    /// Dials and says hello until the agent has answered. A lost connection is then tried again for `resume_wait`.
+    pub fn open(
+        arguments: &'a BootArguments,
+        hardware: Box<HardwareReport>,
+        resume_wait: Duration,
+    ) -> Result<Self, SessionEnd> {
+        let hello = FromRamdisk::Hello { token: arguments.token.clone(), hardware: hardware.clone() };
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match greet(arguments, &hello) {
+                Ok((link, Received::Message(FromAgent::Welcome { session, resume: secret }))) => {
+                    say!("agent {} welcomes us, session {session}", arguments.agent);
+                    let connection = Connection::Up(Box::new(link));
+                    return Ok(Self {
+                        arguments,
+                        hardware,
+                        session,
+                        secret,
+                        resume_wait,
+                        connection,
+                        last: None,
+                    });
+                }
+                Ok((_, Received::Message(FromAgent::Refused { reason }))) => {
+                    return Err(SessionEnd::Refused(reason));
+                }
+                Ok((
+                    _,
+                    Received::Message(FromAgent::Run { .. } | FromAgent::DataEnd { .. } | FromAgent::Resumed)
+                    | Received::Data { .. },
+                )) => return Err(SessionEnd::Confused),
+                Err(error) if tries >= CONNECT_TRIES_MAX => return Err(error.into()),
+                Err(error) => say!("try {tries} of {CONNECT_TRIES_MAX}: {error}"),
+            }
+            thread::sleep(CONNECT_PAUSE);
+        }
+    }
+
+    /// Waits for the next task, taking the session up again as often as that is needed.
+    pub fn next_task(&mut self) -> Result<(CommandId, Task), SessionEnd> {
+        loop {
+            match self.receive() {
+                Some(Received::Message(FromAgent::Run { command, task })) => {
+                    self.last = Some(LastTask::Running { command });
+                    return Ok((command, task));
+                }
+                Some(_) => return Err(SessionEnd::Confused),
+                None => {}
+            }
+            while let Connection::Lost { .. } = self.connection {
+                self.resume()?;
+                if let Connection::Lost { .. } = self.connection {
+                    thread::sleep(CONNECT_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// The next frame, for a task that cannot go on without it; none: the connection is lost, and the task with it.
+    pub fn receive(&mut self) -> Option<Received> {
+        let Connection::Up(link) = &mut self.connection else { return None };
+        match link.receive() {
+            Ok(received) => Some(received),
+            Err(error) => {
+                self.lose(&error);
+                None
+            }
+        }
+    }
+
+    /// Says how far the running task is; without a connection nobody needs to know.
+    pub fn progress(&mut self, command: CommandId, progress: StepProgress) {
+        self.tell(&FromRamdisk::Progress { command, progress });
+    }
+
+    /// Says how the task ended; without a connection that is said when the session is taken up again.
+    pub fn finished(&mut self, command: CommandId, outcome: Result<StepOutput, String>) {
+        self.last = Some(LastTask::Ended { command, outcome: outcome.clone() });
+        self.tell(&FromRamdisk::Finished { command, outcome });
+    }
+
+    /// The task was cut off with the connection: it is to be given again.
+    pub fn cut_off(&mut self) {
+        self.last = None;
+    }
+
+    /// Lets a task run on a thread of its own, and looks after the connection until it has ended.
+    pub fn attend(
+        &mut self,
+        command: CommandId,
+        work: impl FnOnce(&mut dyn FnMut(StepProgress)) -> Result<StepOutput, String> + Send + 'static,
+    ) -> Result<Result<StepOutput, String>, SessionEnd> {
+        let (tell, news) = mpsc::sync_channel(NEWS_MAX);
+        thread::spawn(move || {
+            let mut last = Instant::now();
+            let outcome = work(&mut |progress| {
+                if last.elapsed() >= PROGRESS_EVERY {
+                    last = Instant::now();
+                    let _ = tell.send(News::Progress(progress));
+                }
+            });
+            let _ = tell.send(News::Ended(outcome));
+        });
+        loop {
+            match news.recv_timeout(LOOK_EVERY) {
+                Ok(News::Ended(outcome)) => return Ok(outcome),
+                Ok(News::Progress(progress)) => self.progress(command, progress),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Ok(Err("the task ended without a word".into()));
+                }
+            }
+            match &self.connection {
+                Connection::Up(link) if link.is_gone() => self.lose(&LinkError::Closed),
+                Connection::Up(_) => {}
+                Connection::Lost { .. } => self.resume()?,
+            }
+        }
+    }
+
+    fn tell(&mut self, message: &FromRamdisk) {
+        if let Connection::Up(link) = &mut self.connection
+            && let Err(error) = link.send(message)
+        {
+            self.lose(&error);
+        }
+    }
+
+    fn lose(&mut self, error: &LinkError) {
+        say!("lost the agent, trying for {} s: {error}", self.resume_wait.as_secs());
+        self.connection = Connection::Lost { since: Instant::now() };
+    }
+
+    /// Tries once to take the session up again.
+    fn resume(&mut self) -> Result<(), SessionEnd> {
+        let Connection::Lost { since } = self.connection else { return Ok(()) };
+        let resume = FromRamdisk::Resume {
+            session: self.session,
+            secret: self.secret.clone(),
+            hardware: self.hardware.clone(),
+            last: self.last.clone(),
+        };
+        match greet(self.arguments, &resume) {
+            Ok((link, Received::Message(FromAgent::Resumed))) => {
+                say!("session {} goes on after {} ms", self.session, since.elapsed().as_millis());
+                self.connection = Connection::Up(Box::new(link));
+                Ok(())
+            }
+            Ok((_, Received::Message(FromAgent::Refused { reason }))) => Err(SessionEnd::Refused(reason)),
+            Ok((
+                _,
+                Received::Message(
+                    FromAgent::Run { .. } | FromAgent::DataEnd { .. } | FromAgent::Welcome { .. },
+                )
+                | Received::Data { .. },
+            )) => Err(SessionEnd::Confused),
+            Err(error) if since.elapsed() >= self.resume_wait => Err(error.into()),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+fn greet(arguments: &BootArguments, message: &FromRamdisk) -> Result<(Link, Received), LinkError> {
+    let mut link = Link::connect(arguments.agent, &arguments.fingerprint)?;
+    let answer = link.greet(message)?;
+    Ok((link, answer))
+}
