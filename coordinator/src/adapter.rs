@@ -117,13 +117,29 @@ impl Provisioner for IronicProvisioner {
                 cpu_arch: spec.properties.get("cpu_arch").cloned(),
                 capabilities,
             },
-            traits: BTreeSet::new(),
+            traits: spec.traits.clone(),
             conductor_group: String::new(),
         };
         self.ironic.ensure_node(&node).await.map_err(provisioner_error)?;
         for (mac, pxe_enabled) in &spec.ports {
             let port = PortSpec { node: spec.id, mac: *mac, pxe_enabled: *pxe_enabled, link: None };
             self.ironic.ensure_port(&port).await.map_err(provisioner_error)?;
+        }
+        Ok(())
+    }
+
+    async fn classify(
+        &self,
+        id: ServerId,
+        class: &str,
+        traits: &BTreeSet<String>,
+    ) -> Result<(), ProvisionerError> {
+        let node = self.ironic.get_node(id).await.map_err(provisioner_error)?;
+        if node.resource_class.as_deref() != Some(class) {
+            self.ironic.set_resource_class(id, class).await.map_err(provisioner_error)?;
+        }
+        if node.traits.iter().collect::<BTreeSet<_>>() != traits.iter().collect() {
+            self.ironic.set_traits(id, traits).await.map_err(provisioner_error)?;
         }
         Ok(())
     }

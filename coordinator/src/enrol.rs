@@ -100,7 +100,8 @@ impl Enrol {
         let spec = NodeSpec {
             id: server.id,
             name: server.name.clone(),
-            resource_class: server.resource_class.clone(),
+            resource_class: server.class().to_owned(),
+            traits: crate::pools::traits(server),
             properties: server.properties.clone(),
             boot_mode: server.boot_mode,
             facade_user: server.facade_user(),

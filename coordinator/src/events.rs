@@ -62,6 +62,8 @@ event_kinds! {
     Step = "step",
     /// A rack's agent connected or went away.
     Agent = "agent",
+    /// A server was put into a pool.
+    Pool = "pool",
     /// A tenant's server changed.
     TenantServer = "tenant_server",
     /// An alarm that somebody should look at.

@@ -190,6 +190,16 @@ impl Provisioner for Fake {
         Ok(())
     }
 
+    async fn classify(
+        &self,
+        _id: ServerId,
+        class: &str,
+        traits: &std::collections::BTreeSet<String>,
+    ) -> Result<(), ProvisionerError> {
+        self.0.call(format!("classify {class} {}", traits.iter().cloned().collect::<Vec<_>>().join(","))).await;
+        Ok(())
+    }
+
     async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError> {
         self.0.call("delete_node".to_owned()).await;
         self.0.nodes.lock().unwrap().remove(&id);

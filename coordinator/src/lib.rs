@@ -14,12 +14,14 @@ pub mod facade;
 #[cfg(test)]
 mod fakes;
 pub mod gate;
+pub mod images;
 pub mod import;
 pub mod inventory;
 pub mod lifecycle;
 pub mod mover;
 pub mod openstack;
 pub mod pki;
+pub mod pools;
 pub mod port;
 pub mod ramdisk_api;
 pub mod reconcile;

@@ -323,6 +323,8 @@ pub struct NodeSpec {
     pub name: String,
     /// `resource_class`.
     pub resource_class: String,
+    /// Traits, all of them.
+    pub traits: std::collections::BTreeSet<String>,
     /// `properties`, such as `cpu_arch`.
     pub properties: std::collections::BTreeMap<String, String>,
     /// Firmware mode, for `properties.capabilities`.
@@ -367,6 +369,13 @@ pub trait Provisioner: Send + Sync {
     async fn tell_power_off(&self, id: ServerId) -> Result<(), ProvisionerError>;
     /// Makes the node and its ports, or brings them up to date.
     async fn ensure_node(&self, spec: &NodeSpec) -> Result<(), ProvisionerError>;
+    /// Gives the node the class and the traits by which Nova's scheduler finds it.
+    async fn classify(
+        &self,
+        id: ServerId,
+        class: &str,
+        traits: &std::collections::BTreeSet<String>,
+    ) -> Result<(), ProvisionerError>;
     /// Deletes the node with its ports. Gone already is done.
     async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError>;
 }

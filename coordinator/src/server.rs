@@ -17,10 +17,11 @@ use crate::{
     contrail::{Contrail, Tokens},
     core::{Core, Outside},
     facade,
+    images::Uploads,
     inventory::{Inventory, Ramdisk},
     openstack::{
         Credentials, Scope, Session, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova,
-        session::http_client,
+        session::{http_client, upload_client},
     },
     pki::{Authority, Clients, tls},
     port::{FabricError, Hardware},
@@ -59,9 +60,10 @@ fn openstack(config: &Config) -> anyhow::Result<OpenStack> {
         interface: given.interface.clone(),
     };
     let project = Scope::Project { name: given.project.clone(), domain: given.project_domain.clone() };
+    let uploads = upload_client(given.ca_file.as_deref())?;
     Ok(OpenStack {
         system: Session::new(http.clone(), credentials(Scope::System)),
-        project: Session::new(http, credentials(project)),
+        project: Session::with_uploads(http, Some(uploads), credentials(project)),
     })
 }
 
@@ -135,10 +137,15 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     ));
     let (watched, watch_stop) = (Arc::clone(&tenancy), stop.clone());
     tasks.spawn(async move { watched.run(watch_stop).await });
+    let uploads = Arc::new(Uploads::new(core.inventory.clone(), glance.clone()));
+    let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
+    tasks.spawn(async move { swept.run(sweep_stop).await });
     let api = api::router(Arc::new(Api {
         inventory: core.inventory.clone(),
         keystone: Keystone::new(openstack.system.clone()),
         glance: glance.clone(),
+        uploads,
+        pool_changes: tokio::sync::Mutex::default(),
         nova,
         ironic,
         networks: Arc::clone(&core.networks),

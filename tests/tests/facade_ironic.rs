@@ -331,6 +331,9 @@ impl Rig {
             name: "facade".into(),
             format: ImageFormat::Raw,
             public: true,
+            id: None,
+            min_disk_gb: 1,
+            boot_mode: None,
             properties: Default::default(),
         };
         let image = self.glance.create_image(Caller::Service, &new).await?;

@@ -1,6 +1,6 @@
-//! Edges: flavors in the API. Nova owns them; we pass on and translate.
+//! Edges: flavors in the API. Nova owns them; we say how the servers stand that they take.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -12,22 +12,45 @@ use super::{
     Api,
     auth::{Admin, User},
     pick::pick,
-    types::{Flavor, List, NewFlavor, Problem},
+    types::{Flavor, List, NewFlavor, OtherServers, Problem},
 };
-use crate::openstack::{
-    nova::{self, FlavorSpec},
-    session::Caller,
+use crate::{
+    inventory::Server,
+    openstack::{
+        nova::{self, FlavorSpec, custom_resource},
+        session::Caller,
+    },
+    pools::{self, Counts, manufacturer_trait},
 };
 
-/// Flavors that select physical servers.
-#[utoipa::path(get, path = "/v1/flavors", responses((status = 200, body = List<Flavor>)))]
+/// Projects of one flavor that is not public.
+const PROJECTS_MAX: usize = 100;
+/// What a trait for a manufacturer begins with.
+const MANUFACTURER: &str = "CUSTOM_MANUFACTURER_";
+
+/// Flavors that select physical servers and that the caller may use, with their free servers.
+#[utoipa::path(get, path = "/v1/flavors", operation_id = "list_flavors", responses((status = 200, body = List<Flavor>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Flavor>>, Problem> {
-    let flavors = api.nova.list_flavors(Caller::Tenant(&user.token)).await?;
-    Ok(Json(List { items: flavors.into_iter().filter_map(flavor_view).collect() }))
+    let flavors = api.flavors_of(&user).await?;
+    let servers = api.inventory.servers(None).await?;
+    let admin = user.identity.is_admin;
+    let items = flavors.into_iter().filter_map(|flavor| view(flavor, &servers, admin)).collect();
+    Ok(Json(List { items }))
+}
+
+/// One flavor.
+#[utoipa::path(get, path = "/v1/flavors/{flavor}", operation_id = "show_flavor", params(("flavor" = String, Path, description = "name or id")), responses((status = 200, body = Flavor)))]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<Json<Flavor>, Problem> {
+    let flavor = api.find_flavor(&user, &name).await?;
+    api.shown_flavor(flavor, user.identity.is_admin).await.map(Json)
 }
 
 /// Makes a flavor (administrators).
-#[utoipa::path(post, path = "/v1/flavors", request_body = NewFlavor, responses((status = 201, body = Flavor)))]
+#[utoipa::path(post, path = "/v1/flavors", operation_id = "create_flavor", request_body = NewFlavor, responses((status = 201, body = Flavor)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
     _: Admin,
@@ -41,6 +64,26 @@ pub async fn create(
     if wanted.cpus == 0 || wanted.memory_mib == 0 {
         return Err(Problem::bad("cpus, memory_mib: must be at least 1"));
     }
+    if wanted.projects.len() > PROJECTS_MAX {
+        return Err(Problem::bad(format!("projects: must be {PROJECTS_MAX} at most")));
+    }
+    let traits = match &wanted.manufacturer {
+        None => Vec::new(),
+        Some(name) => {
+            vec![manufacturer_trait(name).ok_or_else(|| Problem::bad("manufacturer: must not be empty"))?]
+        }
+    };
+    let mut projects = Vec::new();
+    for name in &wanted.projects {
+        let found = api.keystone.find_project_of(name).await.map_err(|error| {
+            if error.is_not_found() {
+                Problem::bad(format!("projects: Keystone knows no project {name:?}"))
+            } else {
+                error.into()
+            }
+        })?;
+        projects.push(found.id);
+    }
     let spec = FlavorSpec {
         name: wanted.name,
         id: None,
@@ -48,17 +91,16 @@ pub async fn create(
         ram_mb: wanted.memory_mib,
         disk_gb: wanted.disk_gb,
         resource_class: wanted.resource_class,
-        traits: Vec::new(),
+        traits,
         capabilities: Default::default(),
+        projects,
     };
     let made = api.nova.create_flavor(&spec).await?;
-    let view = flavor_view(made)
-        .ok_or_else(|| Problem::conflict("a flavor of that name exists that is not for physical servers"))?;
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, Json(api.shown_flavor(made, true).await?)))
 }
 
-/// Deletes a flavor (administrators).
-#[utoipa::path(delete, path = "/v1/flavors/{flavor}", params(("flavor" = String, Path, description = "name or id")), responses((status = 204)))]
+/// Deletes a flavor (administrators). Servers that were made with it stay.
+#[utoipa::path(delete, path = "/v1/flavors/{flavor}", operation_id = "delete_flavor", params(("flavor" = String, Path, description = "name or id")), responses((status = 204)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,
     Admin(user): Admin,
@@ -70,25 +112,63 @@ pub async fn delete(
 }
 
 impl Api {
-    /// A flavor for physical servers, by id or name.
+    /// A flavor that the user may use, by id or name.
     pub(super) async fn find_flavor(&self, user: &User, name: &str) -> Result<nova::Flavor, Problem> {
-        let flavors = self.nova.list_flavors(Caller::Tenant(&user.token)).await?;
+        let flavors = self.flavors_of(user).await?;
         pick("flavor", name, flavors, |flavor| flavor.id == name, |flavor| flavor.name == name)
+    }
+
+    /// Flavors that the user may use; administrators see those of other projects, too. Some sites hide from tenants what
+    /// the scheduler reads: we read it for them.
+    async fn flavors_of(&self, user: &User) -> Result<Vec<nova::Flavor>, Problem> {
+        if user.identity.is_admin {
+            return Ok(self.nova.list_flavors(Caller::Service).await?);
+        }
+        let mut flavors = self.nova.list_flavors(Caller::Tenant(&user.token)).await?;
+        if flavors.iter().any(|flavor| flavor.extra_specs.is_empty()) {
+            let all = self.nova.list_flavors(Caller::Service).await?;
+            let mut specs: HashMap<_, _> = all.into_iter().map(|f| (f.id, f.extra_specs)).collect();
+            for flavor in &mut flavors {
+                flavor.extra_specs = specs.remove(&flavor.id).unwrap_or_default();
+            }
+        }
+        Ok(flavors)
+    }
+
+    async fn shown_flavor(&self, flavor: nova::Flavor, admin: bool) -> Result<Flavor, Problem> {
+        let name = flavor.name.clone();
+        let projects = match (admin, flavor.is_public) {
+            (true, false) => self.nova.flavor_projects(&flavor.id).await?,
+            (_, _) => Vec::new(),
+        };
+        let servers = self.inventory.servers(None).await?;
+        let view = view(flavor, &servers, admin).ok_or_else(|| {
+            Problem::conflict(format!("flavor {name} is not for physical servers; see Nova for it"))
+        })?;
+        Ok(Flavor { projects, ..view })
     }
 }
 
 /// Only flavors that ask for a resource class are ours to show.
-fn flavor_view(flavor: nova::Flavor) -> Option<Flavor> {
-    let class = flavor
-        .extra_specs
-        .iter()
-        .find_map(|(key, amount)| (amount == "1").then(|| key.strip_prefix("resources:CUSTOM_")).flatten())?;
+fn view(flavor: nova::Flavor, servers: &[Server], admin: bool) -> Option<Flavor> {
+    let resource = flavor.resource()?.to_owned();
+    let Counts { free, used, cleaning, broken, preparing } = pools::count(&flavor, servers);
+    // Placement's spelling loses small letters and dashes: a server of the class still has them.
+    let class = servers.iter().map(Server::class).find(|class| custom_resource(class) == resource);
+    let class =
+        class.map_or_else(|| resource.trim_start_matches("CUSTOM_").to_ascii_lowercase(), str::to_owned);
+    let maker = flavor.traits().into_iter().find_map(|name| name.strip_prefix(MANUFACTURER));
     Some(Flavor {
-        resource_class: class.to_ascii_lowercase(),
-        id: flavor.id,
-        name: flavor.name,
+        resource_class: class,
+        manufacturer: maker.map(str::to_owned),
         cpus: u32::try_from(flavor.vcpus).unwrap_or(u32::MAX),
         memory_mib: flavor.ram,
         disk_gb: flavor.disk,
+        public: flavor.is_public,
+        projects: Vec::new(),
+        free,
+        others: admin.then_some(OtherServers { used, cleaning, broken, preparing }),
+        id: flavor.id,
+        name: flavor.name,
     })
 }

@@ -1,4 +1,4 @@
-//! Edges: images in the API. Glance owns them; we pass on and translate.
+//! Edges: images in the API. Glance owns them; we look at the bytes that pass.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
 };
-use futures::TryStreamExt;
-use protocol::step::ImageFormat;
+use futures::{StreamExt, TryStreamExt};
+use protocol::boot::BootMode;
 use serde::Deserialize;
 
 use super::{
@@ -18,19 +18,34 @@ use super::{
     pick::pick,
     types::{Image, List, Problem},
 };
-use crate::openstack::{
-    glance::{self, NewImage},
-    session::Caller,
+use crate::{
+    images::{NewUpload, refuse_unfit},
+    inventory::TenantServerState,
+    openstack::{glance, nova, session::Caller},
+    pools,
 };
 
 /// Largest image that is taken.
 pub const IMAGE_BYTES_MAX: u64 = 1 << 40;
+/// Largest minimum disk in GiB that can be asked for.
+const MIN_DISK_GB_MAX: u64 = 1 << 16;
 
-/// Images that the caller may boot.
-#[utoipa::path(get, path = "/v1/images", responses((status = 200, body = List<Image>)))]
+/// Images that the caller may boot; for administrators all of Glance's.
+#[utoipa::path(get, path = "/v1/images", operation_id = "list_images", responses((status = 200, body = List<Image>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Image>>, Problem> {
     let images = api.glance.list_images(Caller::Tenant(&user.token), None).await?;
-    Ok(Json(List { items: images.into_iter().map(image_view).collect() }))
+    let shown = images.into_iter().filter(|image| user.identity.is_admin || image.to_ref().is_ok());
+    Ok(Json(List { items: shown.map(image_view).collect() }))
+}
+
+/// One image.
+#[utoipa::path(get, path = "/v1/images/{image}", operation_id = "show_image", params(("image" = String, Path, description = "name or id")), responses((status = 200, body = Image)))]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<Json<Image>, Problem> {
+    Ok(Json(image_view(api.find_image(&user, &name).await?)))
 }
 
 /// How an image is made.
@@ -38,16 +53,23 @@ pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<I
 pub struct ImageQuery {
     /// Its name.
     name: String,
-    /// `raw` or `qcow2`.
-    format: String,
     /// Let every project use it (administrators).
     #[serde(default)]
     public: bool,
+    /// By which firmware it starts: `bios`, `uefi` or `both`.
+    #[serde(default)]
+    boot_mode: Option<String>,
+    /// Smallest disk in GiB that it is to be written to; what it needs when it is not given.
+    #[serde(default)]
+    min_disk_gb: Option<u64>,
+    /// The file's SHA-512 in hexadecimal: another file is refused.
+    #[serde(default)]
+    sha512: Option<String>,
 }
 
-/// Makes an image of the request's body.
-#[utoipa::path(post, path = "/v1/images", params(ImageQuery), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 201, body = Image)))]
+/// Makes an image of the request's body. Its format is read from its bytes: a whole disk (raw) or qcow2.
+#[utoipa::path(post, path = "/v1/images", operation_id = "create_image", params(ImageQuery), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
+    responses((status = 201, body = Image), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
     user: User,
@@ -55,50 +77,65 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Image>), Problem> {
-    let format = match query.format.as_str() {
-        "raw" => ImageFormat::Raw,
-        "qcow2" => ImageFormat::Qcow2,
-        other => return Err(Problem::bad(format!("format: {other:?} must be raw or qcow2"))),
-    };
+    let wanted = check(query, &headers, user)?;
+    let bytes = body.into_data_stream().map_err(std::io::Error::other).boxed();
+    let image = api.uploads.take(wanted, bytes).await?;
+    Ok((StatusCode::CREATED, Json(image_view(image))))
+}
+
+fn check(query: ImageQuery, headers: &HeaderMap, user: User) -> Result<NewUpload, Problem> {
     if query.name.is_empty() || query.name.len() > 255 {
         return Err(Problem::bad("name: must have 1 to 255 characters"));
     }
     if query.public && !user.identity.is_admin {
         return Err(Problem::forbidden());
     }
+    let boot_mode = match query.boot_mode.as_deref() {
+        None | Some("both") => None,
+        Some("bios") => Some(BootMode::Bios),
+        Some("uefi") => Some(BootMode::Uefi),
+        Some(other) => return Err(Problem::bad(format!("boot_mode: {other:?} must be bios, uefi or both"))),
+    };
+    if query.min_disk_gb.is_some_and(|gb| !(1..=MIN_DISK_GB_MAX).contains(&gb)) {
+        return Err(Problem::bad(format!("min_disk_gb: must be 1 to {MIN_DISK_GB_MAX}")));
+    }
+    if query
+        .sha512
+        .as_ref()
+        .is_some_and(|hash| hash.len() != 128 || !hash.chars().all(|c| c.is_ascii_hexdigit()))
+    {
+        return Err(Problem::bad("sha512: must have 128 hexadecimal digits, as `sha512sum` prints them"));
+    }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
-    let Some(length) = length.filter(|length| (1..=IMAGE_BYTES_MAX).contains(length)) else {
+    let Some(file_bytes) = length.filter(|length| *length <= IMAGE_BYTES_MAX) else {
         return Err(Problem::bad(format!(
-            "Content-Length: must say the file's size, 1 to {IMAGE_BYTES_MAX} bytes"
+            "Content-Length: must say the file's size, at most {IMAGE_BYTES_MAX} bytes"
         )));
     };
-    let caller = Caller::Tenant(&user.token);
-    let wanted = NewImage { name: query.name, format, public: query.public, properties: Default::default() };
-    let made = api.glance.create_image(caller, &wanted).await?;
-    let uploaded =
-        api.glance.upload(caller, &made.id, body.into_data_stream().map_err(std::io::Error::other)).await;
-    let image = match uploaded {
-        Ok(()) => api.glance.show_image(caller, &made.id).await?,
-        Err(error) => {
-            let _ = api.glance.delete_image(caller, &made.id).await;
-            return Err(error.into());
-        }
-    };
-    if image.size != Some(length) {
-        let _ = api.glance.delete_image(caller, &image.id).await;
-        return Err(Problem::bad(format!("the upload broke off: {length} bytes were announced")));
-    }
-    Ok((StatusCode::CREATED, Json(image_view(image))))
+    let ImageQuery { name, public, min_disk_gb, sha512, .. } = query;
+    Ok(NewUpload { name, public, boot_mode, min_disk_gb, sha512, file_bytes, token: user.token })
 }
 
-/// Deletes an image.
-#[utoipa::path(delete, path = "/v1/images/{image}", params(("image" = String, Path, description = "name or id")), responses((status = 204)))]
+/// Deletes an image of the caller's project; administrators may delete any.
+#[utoipa::path(delete, path = "/v1/images/{image}", operation_id = "delete_image", params(("image" = String, Path, description = "name or id")),
+    responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,
     user: User,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let image = api.find_image(&user, &name).await?;
+    if !user.identity.is_admin && image.owner.is_some() && image.owner != user.identity.project_id {
+        let detail = format!("image {name} belongs to another project; ask an administrator to delete it");
+        return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    let servers = api.inventory.tenant_servers(None).await?;
+    let is_needed = |state| matches!(state, TenantServerState::Requested | TenantServerState::Building);
+    if servers.iter().any(|server| server.image == image.id && is_needed(server.state)) {
+        return Err(Problem::conflict(format!(
+            "image {name} is being written to a server; delete it when that is done, or delete the server first"
+        )));
+    }
     api.glance.delete_image(Caller::Tenant(&user.token), &image.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -109,16 +146,40 @@ impl Api {
         let images = self.glance.list_images(Caller::Tenant(&user.token), None).await?;
         pick("image", name, images, |image| image.id == name, |image| image.name.as_deref() == Some(name))
     }
+
+    /// Refuses an image that the flavor's servers cannot start or hold.
+    pub(super) async fn refuse_unfit(
+        &self,
+        image: &glance::Image,
+        flavor: &nova::Flavor,
+    ) -> Result<(), Problem> {
+        let servers = self.inventory.servers(None).await?;
+        let modes: Vec<_> = servers
+            .iter()
+            .filter(|server| pools::takes(flavor, server))
+            .map(|server| server.boot_mode)
+            .collect();
+        refuse_unfit(image, flavor, &modes).map_err(|why| Problem::conflict(format!("image: {why}")))
+    }
 }
 
 fn image_view(image: glance::Image) -> Image {
     Image {
-        sha512: image.os_hash_value.filter(|_| image.os_hash_algo.as_deref() == Some("sha512")),
+        sha512: image.os_hash_value.clone().filter(|_| image.os_hash_algo.as_deref() == Some("sha512")),
+        boot_mode: match image.boot_mode() {
+            Some(BootMode::Bios) => "bios",
+            Some(BootMode::Uefi) => "uefi",
+            None => "both",
+        }
+        .to_owned(),
         name: image.name.unwrap_or_default(),
         format: image.disk_format.unwrap_or_default(),
         size_bytes: image.size.unwrap_or(0),
+        min_disk_gb: image.min_disk,
         id: image.id,
         status: image.status,
         visibility: image.visibility,
+        project_id: image.owner,
+        created: image.created_at.map(|at| format!("{at:.0}")),
     }
 }

@@ -11,6 +11,7 @@ mod images;
 mod networks;
 mod nodes;
 mod pick;
+mod pools;
 mod problem;
 mod servers;
 pub mod types;
@@ -23,6 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     enrol::Enrol,
+    images::Uploads,
     import::FILE_BYTES_MAX,
     inventory::Inventory,
     openstack::{glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova},
@@ -42,10 +44,14 @@ pub struct Api {
     pub keystone: Keystone,
     /// Images.
     pub glance: Glance,
+    /// Images on their way into Glance.
+    pub uploads: Arc<Uploads>,
     /// Flavors.
     pub nova: Nova,
     /// Provision states.
     pub ironic: Ironic,
+    /// One change of the pools after the other.
+    pub pool_changes: tokio::sync::Mutex<()>,
     /// Tenants' networks.
     pub networks: Arc<dyn TenantNetworks>,
     /// Takes servers in and lets them go.
@@ -75,9 +81,12 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(servers::show, servers::delete))
         .routes(routes!(servers::act))
         .routes(routes!(images::list, images::create))
-        .routes(routes!(images::delete))
+        .routes(routes!(images::show, images::delete))
         .routes(routes!(flavors::list, flavors::create))
-        .routes(routes!(flavors::delete))
+        .routes(routes!(flavors::show, flavors::delete))
+        .routes(routes!(pools::list, pools::create))
+        .routes(routes!(pools::show, pools::delete))
+        .routes(routes!(pools::moves))
         .routes(routes!(networks::list, networks::create))
         .routes(routes!(networks::delete))
         .routes(routes!(events::list))

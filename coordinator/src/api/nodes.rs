@@ -198,6 +198,7 @@ impl Api {
         };
         let boots = server.ports.iter().find(|port| port.pxe_enabled).or(server.ports.first());
         let node = server.node.as_ref();
+        let resource_class = server.class().to_owned();
         Node {
             id: server.id.0,
             rack: server.rack.to_string(),
@@ -234,7 +235,8 @@ impl Api {
                 .collect(),
             hardware: server.hardware.map(hardware_view),
             name: server.name,
-            resource_class: server.resource_class,
+            resource_class,
+            pool: server.pool,
             // What is waited for now says more than what was refused before.
             reason: server.waiting.or(server.reason),
         }

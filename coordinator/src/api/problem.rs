@@ -7,6 +7,7 @@ use axum::{
 
 use super::types::{Fault, Problem};
 use crate::{
+    images::UploadError,
     inventory::InventoryError,
     openstack::error::Error as OpenStackError,
     port::{AgentError, FabricError, Refusal, RefusalKind},
@@ -76,7 +77,8 @@ impl From<OpenStackError> for Problem {
             OpenStackError::Unauthorized { .. } => {
                 Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
             }
-            OpenStackError::Unavailable { .. } => {
+            OpenStackError::Unavailable { service, .. } => {
+                let detail = format!("{detail}; see why {service} is away, and try again");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "openstack-unavailable", detail)
             }
             OpenStackError::Refused { code, .. } => {
@@ -128,6 +130,22 @@ impl From<TenancyError> for Problem {
             TenancyError::OpenStack(error) => error.into(),
             TenancyError::Fabric(error) => error.into(),
             TenancyError::NotDeployed { .. } => Self::conflict(error.to_string()),
+        }
+    }
+}
+
+impl From<UploadError> for Problem {
+    fn from(error: UploadError) -> Self {
+        match error {
+            UploadError::OpenStack(error) => error.into(),
+            UploadError::Inventory(error) => error.into(),
+            UploadError::File(fault) => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", fault.to_string())
+            }
+            UploadError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
+            UploadError::Stopped => {
+                Self::new(StatusCode::INTERNAL_SERVER_ERROR, "stopped", error.to_string())
+            }
         }
     }
 }

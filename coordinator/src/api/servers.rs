@@ -70,6 +70,7 @@ pub async fn create(
     let flavor = api.find_flavor(&user, &wanted.flavor).await?;
     let image = api.find_image(&user, &wanted.image).await?;
     image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
+    api.refuse_unfit(&image, &flavor).await?;
     let networks = api.networks.list_networks(Some(&project_id)).await?;
     let id = wanted.network.parse::<Uuid>().ok();
     let network = networks

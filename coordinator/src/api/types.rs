@@ -1,8 +1,12 @@
 //! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
 
+mod catalogue;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
+
+pub use catalogue::*;
 
 pub use crate::{import::Fault, port::TenantNetwork};
 
@@ -44,6 +48,9 @@ pub struct Node {
     pub rack: String,
     /// Ironic's resource class.
     pub resource_class: String,
+    /// The pool that gave it; none: the import file did.
+    #[serde(default)]
+    pub pool: Option<String>,
     /// `bios` or `uefi`.
     pub boot_mode: String,
     /// Ironic's provision state; empty when Ironic has not been heard of it yet.
@@ -250,58 +257,6 @@ pub enum ServerVerb {
 pub struct ServerAction {
     /// The verb.
     pub action: ServerVerb,
-}
-
-/// An image of Glance.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Image {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// `raw` or `qcow2`.
-    pub format: String,
-    /// Size of the file in bytes.
-    pub size_bytes: u64,
-    /// Glance's status, such as `active`.
-    pub status: String,
-    /// `public`, `private`, `shared` or `community`.
-    pub visibility: String,
-    /// Hash of the file, SHA-512.
-    pub sha512: Option<String>,
-}
-
-/// A flavor of Nova that selects physical servers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Flavor {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Ironic's resource class that it asks for; empty when it is not for physical servers.
-    pub resource_class: String,
-    /// Processors, for people.
-    pub cpus: u32,
-    /// Memory in MiB, for people.
-    pub memory_mib: u64,
-    /// Disk in GiB, for people.
-    pub disk_gb: u64,
-}
-
-/// A request for a flavor.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct NewFlavor {
-    /// Its name.
-    pub name: String,
-    /// Ironic's resource class.
-    pub resource_class: String,
-    /// Processors.
-    pub cpus: u32,
-    /// Memory in MiB.
-    pub memory_mib: u64,
-    /// Disk in GiB.
-    pub disk_gb: u64,
 }
 
 /// A request for a network.

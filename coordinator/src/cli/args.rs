@@ -79,10 +79,13 @@ pub enum Command {
     Server(Server),
     /// Images.
     #[command(subcommand)]
-    Image(Image),
-    /// Flavors.
+    Image(super::image::Command),
+    /// Flavors, with the servers they take.
     #[command(subcommand)]
-    Flavor(Flavor),
+    Flavor(super::flavor::Command),
+    /// Pools: rules that give inspected servers their resource class (administrators).
+    #[command(subcommand)]
+    Pool(super::pool::Command),
     /// Tenants' networks.
     #[command(subcommand)]
     Network(Network),
@@ -225,60 +228,6 @@ pub struct OneServer {
     pub server: String,
     #[command(flatten)]
     pub wait: Wait,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Image {
-    /// List those that may be booted.
-    List,
-    /// Upload an image file; its format is read from its bytes.
-    #[command(after_help = "Example: bmsctl image create demo --file demo.qcow2 --public")]
-    Create {
-        /// Its name.
-        name: String,
-        /// The file: raw or qcow2.
-        #[arg(long)]
-        file: PathBuf,
-        /// Let every project use it.
-        #[arg(long)]
-        public: bool,
-    },
-    /// Delete one.
-    Delete {
-        /// Name or id.
-        image: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Flavor {
-    /// List them.
-    List,
-    /// Make one for servers of a resource class.
-    #[command(
-        after_help = "Example: bmsctl flavor create metal --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 1"
-    )]
-    Create {
-        /// Its name.
-        name: String,
-        /// Ironic's resource class.
-        #[arg(long, default_value = "baremetal")]
-        resource_class: String,
-        /// Processors, for people.
-        #[arg(long, default_value_t = 1)]
-        cpus: u32,
-        /// Memory in MiB, for people.
-        #[arg(long, default_value_t = 1024)]
-        memory_mib: u64,
-        /// Disk in GiB, for people.
-        #[arg(long, default_value_t = 1)]
-        disk_gb: u64,
-    },
-    /// Delete one.
-    Delete {
-        /// Name or id.
-        flavor: String,
-    },
 }
 
 #[derive(Debug, Subcommand)]

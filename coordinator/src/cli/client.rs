@@ -22,6 +22,8 @@ const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// A logged-in connection to the coordinator.
 pub struct Client {
     http: reqwest::Client,
+    /// To it the time in which a body is sent is no silence.
+    uploads: reqwest::Client,
     url: String,
     token: Secret,
 }
@@ -35,12 +37,13 @@ impl Client {
     /// Logs in to Keystone, or takes the token of `OS_TOKEN`.
     pub async fn connect(connection: &Connection) -> anyhow::Result<Self> {
         let http = session::http_client(connection.cacert.as_deref())?;
+        let uploads = session::upload_client(connection.cacert.as_deref())?;
         let url = connection.url.trim_end_matches('/').to_owned();
         let token = match std::env::var("OS_TOKEN") {
             Ok(token) if !token.is_empty() => Secret::new(token),
             _ => login(connection).await?,
         };
-        Ok(Self { http, url, token })
+        Ok(Self { http, uploads, url, token })
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -81,8 +84,12 @@ impl Client {
         length: u64,
         body: reqwest::Body,
     ) -> anyhow::Result<T> {
-        let request =
-            self.request(Method::POST, path).header(http::header::CONTENT_LENGTH, length).body(body);
+        let request = self
+            .uploads
+            .post(format!("{}{path}", self.url))
+            .header("X-Auth-Token", self.token.reveal())
+            .header(http::header::CONTENT_LENGTH, length)
+            .body(body);
         decode(self.send(request).await?).await
     }
 

@@ -1,28 +1,119 @@
 //! Edges: `bmsctl flavor`.
 
-use super::{
-    args::{Flavor as Command, Output},
-    client::Client,
-    output,
-};
+use clap::Subcommand;
+
+use super::{args::Output, client::Client, output};
 use crate::api::types::{Flavor, List, NewFlavor};
 
-/// Runs one of its commands.
+/// Its commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List them with their free servers; for administrators with the others, too.
+    List,
+    /// Show one.
+    Show {
+        /// Name or id.
+        flavor: String,
+    },
+    /// Make one for servers of a resource class (administrators).
+    #[command(
+        after_help = "Example: bmsctl flavor create metal --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 1"
+    )]
+    Create {
+        /// Its name.
+        name: String,
+        /// Ironic's resource class: that of a pool, or of an import file.
+        #[arg(long, default_value = "baremetal")]
+        resource_class: String,
+        /// Processors, for people.
+        #[arg(long, default_value_t = 1)]
+        cpus: u32,
+        /// Memory in MiB, for people.
+        #[arg(long, default_value_t = 1024)]
+        memory_mib: u64,
+        /// Disk in GB: images that need more are refused.
+        #[arg(long, default_value_t = 1)]
+        disk_gb: u64,
+        /// Take servers of this manufacturer only, as inspection found it.
+        #[arg(long)]
+        manufacturer: Option<String>,
+        /// A project that may use it, by name or id; may be given several times. Without it every project may.
+        #[arg(long = "project", value_name = "PROJECT")]
+        projects: Vec<String>,
+    },
+    /// Delete one (administrators).
+    Delete {
+        /// Name or id.
+        flavor: String,
+    },
+}
+
+/// Runs one of them.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
-    let flavors = match command {
-        Command::List => client.get::<List<Flavor>>("/v1/flavors").await?.items,
-        Command::Create { name, resource_class, cpus, memory_mib, disk_gb } => {
-            let wanted = NewFlavor { name, resource_class, cpus, memory_mib, disk_gb };
-            vec![client.post("/v1/flavors", &wanted).await?]
+    match command {
+        Command::List => print(output, &client.get::<List<Flavor>>("/v1/flavors").await?.items),
+        Command::Show { flavor } => show(output, &client.get(&format!("/v1/flavors/{flavor}")).await?),
+        Command::Create { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, projects } => {
+            let wanted =
+                NewFlavor { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, projects };
+            print(output, &[client.post("/v1/flavors", &wanted).await?])
         }
         Command::Delete { flavor } => {
             client.delete(&format!("/v1/flavors/{flavor}")).await?;
             output::say(output, format_args!("{flavor} is deleted"));
-            return Ok(());
+            Ok(())
         }
-    };
-    output::list(output, &flavors, &["name", "id", "class", "cpus", "memory", "disk"], |flavor| {
-        let Flavor { name, id, resource_class, cpus, memory_mib, disk_gb } = flavor.clone();
-        vec![name, id, resource_class, cpus.to_string(), format!("{memory_mib} MiB"), format!("{disk_gb} GB")]
+    }
+}
+
+fn print(output: Output, flavors: &[Flavor]) -> anyhow::Result<()> {
+    let mut header = vec!["name", "id", "class", "cpus", "memory", "disk", "maker", "for", "free"];
+    let is_admin = flavors.iter().any(|flavor| flavor.others.is_some());
+    if is_admin {
+        header.extend(["used", "cleaning", "broken", "preparing"]);
+    }
+    output::list(output, flavors, &header, |flavor| {
+        let mut row = vec![
+            flavor.name.clone(),
+            flavor.id.clone(),
+            flavor.resource_class.clone(),
+            flavor.cpus.to_string(),
+            format!("{} MiB", flavor.memory_mib),
+            format!("{} GB", flavor.disk_gb),
+            flavor.manufacturer.clone().unwrap_or_default(),
+            whom(flavor),
+            flavor.free.to_string(),
+        ];
+        if let Some(others) = flavor.others {
+            let counts = [others.used, others.cleaning, others.broken, others.preparing];
+            row.extend(counts.map(|count| count.to_string()));
+        }
+        row
     })
+}
+
+fn whom(flavor: &Flavor) -> String {
+    if flavor.public { "all" } else { "projects" }.to_owned()
+}
+
+fn show(output: Output, flavor: &Flavor) -> anyhow::Result<()> {
+    let mut fields = vec![
+        ("name", flavor.name.clone()),
+        ("id", flavor.id.clone()),
+        ("resource class", flavor.resource_class.clone()),
+        ("processors", flavor.cpus.to_string()),
+        ("memory", format!("{} MiB", flavor.memory_mib)),
+        ("disk", format!("{} GB", flavor.disk_gb)),
+        ("manufacturer", flavor.manufacturer.clone().unwrap_or_default()),
+        ("for", whom(flavor)),
+        ("projects", flavor.projects.join(", ")),
+        ("free", flavor.free.to_string()),
+    ];
+    if let Some(others) = flavor.others {
+        fields.push(("used", others.used.to_string()));
+        fields.push(("cleaning", others.cleaning.to_string()));
+        fields.push(("broken", others.broken.to_string()));
+        fields.push(("preparing", others.preparing.to_string()));
+    }
+    output::one(output, flavor, fields)
 }

@@ -1,28 +1,74 @@
 //! Edges: `bmsctl image`.
 
-use std::{io::Read, path::Path};
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+use clap::Subcommand;
 use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::io::ReaderStream;
 
-use super::{
-    args::{Image as Command, Output},
-    client::Client,
-    output,
-};
+use super::{args::Output, client::Client, output};
 use crate::{
     api::types::{Image, List},
     openstack::ironic::query,
 };
 
-/// Runs one of its commands.
+/// Bytes that are read from the file at once.
+const PIECE_BYTES: usize = 256 << 10;
+
+/// Its commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List those that may be booted.
+    List,
+    /// Show one.
+    Show {
+        /// Name or id.
+        image: String,
+    },
+    /// Upload an image file: raw or qcow2, which is read from its bytes.
+    #[command(
+        after_help = "Example: bmsctl image create demo --file demo.qcow2 --public --boot-mode uefi --min-disk-gb 10"
+    )]
+    Create {
+        /// Its name.
+        name: String,
+        /// The file: a whole disk, raw or qcow2.
+        #[arg(long)]
+        file: PathBuf,
+        /// Let every project use it (administrators).
+        #[arg(long)]
+        public: bool,
+        /// By which firmware it starts.
+        #[arg(long, value_parser = ["bios", "uefi", "both"], default_value = "both")]
+        boot_mode: String,
+        /// Smallest disk in GB that it is to be written to; what it needs when it is not given.
+        #[arg(long, value_name = "GB")]
+        min_disk_gb: Option<u64>,
+        /// The file's SHA-512: another file is refused.
+        #[arg(long, value_name = "HEX")]
+        sha512: Option<String>,
+    },
+    /// Delete one.
+    Delete {
+        /// Name or id.
+        image: String,
+    },
+}
+
+/// Runs one of them.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List => print(output, &client.get::<List<Image>>("/v1/images").await?.items),
-        Command::Create { name, file, public } => {
-            let image = upload(client, &name, &file, public).await?;
+        Command::Show { image } => show(output, &client.get(&format!("/v1/images/{image}")).await?),
+        Command::Create { name, file, public, boot_mode, min_disk_gb, sha512 } => {
+            let public = if public { "true" } else { "false" };
+            let min_disk_gb = min_disk_gb.map(|gb| gb.to_string());
+            let mut pairs = vec![("name", name.as_str()), ("public", public), ("boot_mode", &boot_mode)];
+            pairs.extend(min_disk_gb.as_deref().map(|gb| ("min_disk_gb", gb)));
+            pairs.extend(sha512.as_deref().map(|hash| ("sha512", hash)));
+            let image = upload(client, &file, &query(&pairs)).await?;
             print(output, &[image])
         }
         Command::Delete { image } => {
@@ -34,37 +80,49 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
 }
 
 fn print(output: Output, images: &[Image]) -> anyhow::Result<()> {
-    output::list(output, images, &["name", "id", "format", "mib", "status", "visibility"], |image| {
-        let Image { name, id, format, status, visibility, size_bytes, .. } = image.clone();
-        vec![name, id, format, format!("{:.1}", size_bytes as f64 / f64::from(1 << 20)), status, visibility]
+    let header = ["name", "id", "format", "mib", "boots by", "min disk", "status", "visibility"];
+    output::list(output, images, &header, |image| {
+        let Image { name, id, format, boot_mode, status, visibility, .. } = image.clone();
+        let disk = format!("{} GB", image.min_disk_gb);
+        vec![name, id, format, mib(image), boot_mode, disk, status, visibility]
     })
 }
 
-async fn upload(client: &Client, name: &str, path: &Path, public: bool) -> anyhow::Result<Image> {
-    let format = format_of(path)?;
-    let file = tokio::fs::File::open(path).await.with_context(|| format!("opening {}", path.display()))?;
-    let length = file.metadata().await?.len();
-    let bar = ProgressBar::new(length);
-    bar.set_style(ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {msg}")?);
-    let counted = bar.clone();
-    let stream = ReaderStream::with_capacity(file, 1 << 18)
-        .inspect(move |chunk| counted.inc(chunk.as_ref().map_or(0, |bytes| bytes.len() as u64)));
-    let query =
-        query(&[("name", name), ("format", format), ("public", if public { "true" } else { "false" })]);
-    let image =
-        client.upload(&format!("/v1/images?{query}"), length, reqwest::Body::wrap_stream(stream)).await;
-    bar.finish_and_clear();
-    image
+fn mib(image: &Image) -> String {
+    format!("{:.1}", image.size_bytes as f64 / f64::from(1 << 20))
 }
 
-/// The format by the file's first bytes: "QFI\xfb" is qcow2; a disk begins with a boot record.
-fn format_of(path: &Path) -> anyhow::Result<&'static str> {
-    let mut head = Vec::new();
-    let file = std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
-    file.take(512).read_to_end(&mut head)?;
-    match head.as_slice() {
-        [b'Q', b'F', b'I', 0xfb, ..] => Ok("qcow2"),
-        [.., 0x55, 0xaa] if head.len() == 512 => Ok("raw"),
-        _ => bail!("{} is neither qcow2 nor a whole disk (it has no boot record)", path.display()),
-    }
+fn show(output: Output, image: &Image) -> anyhow::Result<()> {
+    let Image { name, id, format, boot_mode, status, visibility, .. } = image.clone();
+    let fields = vec![
+        ("name", name),
+        ("id", id),
+        ("format", format),
+        ("size", format!("{} MiB", mib(image))),
+        ("boots by", boot_mode),
+        ("minimum disk", format!("{} GB", image.min_disk_gb)),
+        ("status", status),
+        ("visibility", visibility),
+        ("project", image.project_id.clone().unwrap_or_default()),
+        ("sha512", image.sha512.clone().unwrap_or_default()),
+        ("created", image.created.clone().unwrap_or_default()),
+    ];
+    output::one(output, image, fields)
+}
+
+async fn upload(client: &Client, path: &Path, query: &str) -> anyhow::Result<Image> {
+    let file = tokio::fs::File::open(path).await.with_context(|| format!("opening {}", path.display()))?;
+    let about = file.metadata().await?;
+    anyhow::ensure!(about.is_file(), "{} is no file", path.display());
+    let bar = ProgressBar::new(about.len());
+    bar.set_style(ProgressStyle::with_template(
+        "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}",
+    )?);
+    let counted = bar.clone();
+    let stream = ReaderStream::with_capacity(file, PIECE_BYTES)
+        .inspect(move |piece| counted.inc(piece.as_ref().map_or(0, |bytes| bytes.len() as u64)));
+    let path = format!("/v1/images?{query}");
+    let image = client.upload(&path, about.len(), reqwest::Body::wrap_stream(stream)).await;
+    bar.finish_and_clear();
+    image
 }

@@ -12,6 +12,7 @@ mod image;
 mod network;
 mod node;
 mod output;
+mod pool;
 mod server;
 
 pub use args::Args;
@@ -44,6 +45,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Server(command) => server::run(&client, output, command).await,
         Command::Image(command) => image::run(&client, output, command).await,
         Command::Flavor(command) => flavor::run(&client, output, command).await,
+        Command::Pool(command) => pool::run(&client, output, command).await,
         Command::Network(command) => network::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
         Command::Events { follow, node } => events::run(&client, output, follow, node).await,

@@ -11,11 +11,13 @@
 
 mod agents;
 mod events;
+mod pools;
 mod ramdisks;
 mod record;
 mod row;
 mod servers;
 mod tenants;
+mod uploads;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +33,7 @@ use sqlx::{
 pub use events::EventFilter;
 pub use record::*;
 pub use servers::PowerUpdate;
+pub use uploads::Upload;
 
 use crate::{
     clock::Clock,
@@ -162,6 +165,7 @@ fn migrator() -> Migrator {
     };
     Migrator::with_migrations(vec![
         one(1, "inventory", include_str!("../../migrations/0001_inventory.sql")),
+        one(2, "pools", include_str!("../../migrations/0002_pools.sql")),
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
     ])
 }

@@ -71,7 +71,7 @@ pub struct Server {
     pub facade_password: Secret,
     /// Firmware mode.
     pub boot_mode: BootMode,
-    /// Ironic's `resource_class`.
+    /// Ironic's `resource_class`, unless a pool gives another: see [`Server::class`].
     pub resource_class: String,
     /// Ironic's `properties`.
     pub properties: BTreeMap<String, String>,
@@ -113,6 +113,14 @@ pub struct Server {
     pub reason: Option<String>,
     /// An administrator deleted it; what is left to do for that follows by itself.
     pub forgetting: bool,
+    /// The pool that it is in.
+    pub pool: Option<String>,
+    /// The resource class that its pool gives.
+    pub pool_class: Option<String>,
+    /// What was known of it when it was put there.
+    pub pool_facts: Option<crate::pools::Facts>,
+    /// Ironic was not told of its class yet.
+    pub pool_untold: bool,
 }
 
 /// A power reading as it was stored.
@@ -164,6 +172,11 @@ impl Server {
             macs: self.boot_macs(),
             boot_mode: self.boot_mode,
         }
+    }
+
+    /// What a flavor asks for: the class of its pool, or else the one that the import file gave.
+    pub fn class(&self) -> &str {
+        self.pool_class.as_deref().unwrap_or(&self.resource_class)
     }
 
     /// Interfaces that may boot from the network.

@@ -405,6 +405,10 @@ impl Inventory {
             waiting: read.text_opt("waiting")?,
             reason: read.text_opt("reason")?,
             forgetting: read.flag("forgetting")?,
+            pool: read.text_opt("pool")?,
+            pool_class: read.text_opt("pool_class")?,
+            pool_facts: read.json_opt("pool_facts")?,
+            pool_untold: read.flag("pool_untold")?,
             name,
         })
     }

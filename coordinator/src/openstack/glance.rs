@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Method, StatusCode, header};
-use protocol::step::{ImageFormat, ImageRef};
+use protocol::{
+    boot::BootMode,
+    step::{ImageFormat, ImageRef},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     error::Error,
@@ -52,11 +56,25 @@ pub struct Image {
     /// Smallest memory in MiB that it runs in.
     #[serde(default)]
     pub min_ram: u64,
+    /// The one firmware mode by which it starts, `bios` or `uefi`; none: by both.
+    pub hw_firmware_type: Option<String>,
     /// When it was created.
     pub created_at: Option<jiff::Timestamp>,
 }
 
+/// Glance's property for the firmware mode, known to Nova too.
+const FIRMWARE_TYPE: &str = "hw_firmware_type";
+
 impl Image {
+    /// The one firmware mode by which it starts; none: by both, or nobody said.
+    pub fn boot_mode(&self) -> Option<BootMode> {
+        match self.hw_firmware_type.as_deref() {
+            Some("bios") => Some(BootMode::Bios),
+            Some("uefi") => Some(BootMode::Uefi),
+            Some(_) | None => None,
+        }
+    }
+
     /// The image as ramdisks and agents know it; the error says what is missing.
     pub fn to_ref(&self) -> Result<ImageRef, String> {
         let Self { id, status, .. } = self;
@@ -86,12 +104,18 @@ impl Image {
 /// An image to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewImage {
+    /// Its id; none: Glance chooses one.
+    pub id: Option<Uuid>,
     /// Its name.
     pub name: String,
     /// Format of the file.
     pub format: ImageFormat,
     /// Whether every project sees it (needs an administrator) or only the caller's.
     pub public: bool,
+    /// Smallest disk in GiB that it fits.
+    pub min_disk_gb: u64,
+    /// The one firmware mode by which it starts; none: by both.
+    pub boot_mode: Option<BootMode>,
     /// Further properties, such as `os_distro`.
     pub properties: BTreeMap<String, String>,
 }
@@ -138,6 +162,16 @@ impl Glance {
             ImageFormat::Qcow2 => "qcow2",
         });
         body["container_format"] = json!("bare");
+        body["min_disk"] = json!(image.min_disk_gb);
+        if let Some(id) = image.id {
+            body["id"] = json!(id);
+        }
+        if let Some(mode) = image.boot_mode {
+            body[FIRMWARE_TYPE] = json!(match mode {
+                BootMode::Bios => "bios",
+                BootMode::Uefi => "uefi",
+            });
+        }
         body["visibility"] = json!(if image.public { "public" } else { "shared" });
         let operation = format!("create image {}", image.name);
         self.session

@@ -203,6 +203,26 @@ impl Keystone {
         })
     }
 
+    /// Finds a project by its name or its id.
+    pub async fn find_project_of(&self, name: &str) -> Result<Project, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            project: Project,
+        }
+        match self.find_project(name).await {
+            Err(Error::NotFound { .. }) if name.len() == 32 && name.chars().all(|c| c.is_ascii_hexdigit()) => {
+                let call = Call::new(
+                    Service::Keystone,
+                    Method::GET,
+                    format!("/v3/projects/{name}"),
+                    format!("find project {name}"),
+                );
+                Ok(self.session.json::<Answer>(call).await?.project)
+            }
+            found => found,
+        }
+    }
+
     fn remember(&self, key: [u8; 32], identity: Identity, for_: Duration) {
         let now = Instant::now();
         let mut validated = self.validated();

@@ -117,13 +117,25 @@ pub enum Caller<'a> {
 
 /// Makes the HTTP client that sessions share. `ca_file` holds the certificates (PEM) to trust instead of the system's.
 pub fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, ClientError> {
+    client(ca_file, Some(SILENCE_MAX))
+}
+
+/// The same for uploads: to the client the time in which a body is sent is silence, so whoever sends one has to watch
+/// that it moves.
+pub fn upload_client(ca_file: Option<&Path>) -> Result<reqwest::Client, ClientError> {
+    client(ca_file, None)
+}
+
+fn client(ca_file: Option<&Path>, silence_max: Option<Duration>) -> Result<reqwest::Client, ClientError> {
     // A second installation is refused and harmless: the first one stays.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
         .connect_timeout(CONNECT_TIME_MAX)
-        .read_timeout(SILENCE_MAX)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
+    if let Some(silence_max) = silence_max {
+        builder = builder.read_timeout(silence_max);
+    }
     if let Some(path) = ca_file {
         let pem = std::fs::read(path)
             .map_err(|source| ClientError::CaFile { path: path.display().to_string(), source })?;
@@ -154,6 +166,8 @@ pub struct Session(Arc<Inner>);
 
 struct Inner {
     http: reqwest::Client,
+    /// For bodies of any length; none: the same.
+    uploads: Option<reqwest::Client>,
     credentials: Credentials,
     issued: tokio::sync::Mutex<Option<Arc<IssuedToken>>>,
 }
@@ -167,7 +181,16 @@ impl std::fmt::Debug for Session {
 impl Session {
     /// A session that will log in when it is first used.
     pub fn new(http: reqwest::Client, credentials: Credentials) -> Self {
-        Self(Arc::new(Inner { http, credentials, issued: tokio::sync::Mutex::new(None) }))
+        Self::with_uploads(http, None, credentials)
+    }
+
+    /// The same, with a client of [`upload_client`] for bodies of any length.
+    pub fn with_uploads(
+        http: reqwest::Client,
+        uploads: Option<reqwest::Client>,
+        credentials: Credentials,
+    ) -> Self {
+        Self(Arc::new(Inner { http, uploads, credentials, issued: tokio::sync::Mutex::new(None) }))
     }
 
     /// The current token with what Keystone said of it; renewed when it is about to expire.
@@ -222,7 +245,11 @@ impl Session {
         let url = format!("{}{path}", self.endpoint(service).await?);
         let mut body = Some(body);
         for attempt in 0..2 {
-            let mut request = self.0.http.request(method.clone(), &url).headers(headers.clone());
+            let http = match &body {
+                Some(Body::Stream(_)) => self.0.uploads.as_ref().unwrap_or(&self.0.http),
+                Some(Body::None | Body::Json(_)) | None => &self.0.http,
+            };
+            let mut request = http.request(method.clone(), &url).headers(headers.clone());
             if !streaming {
                 request = request.timeout(REQUEST_TIME_MAX);
             }

@@ -30,6 +30,8 @@ pub(super) enum VisitError {
     Provisioner(#[from] ProvisionerError),
     #[error(transparent)]
     Agent(#[from] AgentError),
+    #[error(transparent)]
+    Pool(#[from] crate::pools::PoolingError),
     #[error("{0}")]
     Enrol(String),
 }
@@ -157,6 +159,7 @@ impl Reconcile {
             }
         }
         self.learn_identity(&server).await?;
+        crate::pools::settle(&self.inventory, &*self.provisioner, &self.locks, &server).await?;
         if server.waiting.is_some() && server.intent.is_none() {
             self.inventory.set_waiting(id, None).await?;
         }

@@ -30,6 +30,22 @@ pub struct Flavor {
     pub extra_specs: BTreeMap<String, String>,
 }
 
+impl Flavor {
+    /// The resource of which it takes one: a class of nodes as Placement spells it. None: it is not for physical servers.
+    pub fn resource(&self) -> Option<&str> {
+        self.extra_specs.iter().find_map(|(key, amount)| {
+            let resource = key.strip_prefix("resources:").filter(|name| name.starts_with("CUSTOM_"))?;
+            (amount == "1").then_some(resource)
+        })
+    }
+
+    /// Traits that a node must have.
+    pub fn traits(&self) -> Vec<&str> {
+        let required = self.extra_specs.iter().filter(|(_, value)| *value == "required");
+        required.filter_map(|(key, _)| key.strip_prefix("trait:")).collect()
+    }
+}
+
 /// A flavor to be made for bare metal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FlavorSpec {
@@ -49,6 +65,8 @@ pub struct FlavorSpec {
     pub traits: Vec<String>,
     /// Capabilities that such a node must have, such as `boot_mode` = `uefi`.
     pub capabilities: BTreeMap<String, String>,
+    /// Projects that may use it, by id; none: every project.
+    pub projects: Vec<String>,
 }
 
 impl FlavorSpec {
@@ -83,7 +101,9 @@ impl Nova {
         struct Answer {
             flavors: Vec<Flavor>,
         }
-        let path = "/flavors/detail?limit=1000".to_owned();
+        // Without "none" only administrators see what is not public, and of that only their own.
+        let all = if matches!(caller, Caller::Service) { "&is_public=none" } else { "" };
+        let path = format!("/flavors/detail?limit=1000{all}");
         let answer: Answer =
             self.session.json(self.call(caller, Method::GET, path, "list the flavors".to_owned())).await?;
         Ok(answer.flavors)
@@ -98,6 +118,7 @@ impl Nova {
         let operation = format!("create flavor {}", spec.name);
         let mut flavor = json!({
             "name": spec.name, "vcpus": spec.vcpus, "ram": spec.ram_mb, "disk": spec.disk_gb,
+            "os-flavor-access:is_public": spec.projects.is_empty(),
         });
         if let Some(id) = &spec.id {
             flavor["id"] = json!(id);
@@ -107,16 +128,49 @@ impl Nova {
             .body(json!({"flavor": flavor}));
         let mut made: Flavor = self.session.json::<Answer>(call).await?.flavor;
         made.extra_specs = spec.extra_specs();
-        let path = format!("/flavors/{}/os-extra_specs", segment(&made.id));
-        let call = self
-            .call(Caller::Service, Method::POST, path, operation)
-            .body(json!({"extra_specs": made.extra_specs}));
-        if let Err(error) = self.session.send(call).await {
-            // Without them the flavor would take any server: rather none than that.
+        if let Err(error) = self.finish_flavor(&made, &spec.projects, operation).await {
+            // Without its extra specs the flavor would take any server: rather none than that.
             self.delete_flavor(&made.id).await?;
             return Err(error);
         }
         Ok(made)
+    }
+
+    async fn finish_flavor(
+        &self,
+        made: &Flavor,
+        projects: &[String],
+        operation: String,
+    ) -> Result<(), Error> {
+        let path = format!("/flavors/{}/os-extra_specs", segment(&made.id));
+        let call = self
+            .call(Caller::Service, Method::POST, path, operation.clone())
+            .body(json!({"extra_specs": made.extra_specs}));
+        self.session.send(call).await?;
+        for project in projects {
+            let path = format!("/flavors/{}/action", segment(&made.id));
+            let call = self
+                .call(Caller::Service, Method::POST, path, operation.clone())
+                .body(json!({"addTenantAccess": {"tenant": project}}));
+            self.session.send(call).await?;
+        }
+        Ok(())
+    }
+
+    /// The projects that may use a flavor that is not public, by id.
+    pub async fn flavor_projects(&self, id: &str) -> Result<Vec<String>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            flavor_access: Vec<Access>,
+        }
+        #[derive(Deserialize)]
+        struct Access {
+            tenant_id: String,
+        }
+        let path = format!("/flavors/{}/os-flavor-access", segment(id));
+        let call = self.call(Caller::Service, Method::GET, path, format!("read who may use flavor {id}"));
+        let answer: Answer = self.session.json(call).await?;
+        Ok(answer.flavor_access.into_iter().map(|access| access.tenant_id).collect())
     }
 
     /// Deletes a flavor. Done already is done.
@@ -145,6 +199,7 @@ mod tests {
             resource_class: "gold-1".into(),
             traits: vec!["CUSTOM_A".into()],
             capabilities: BTreeMap::new(),
+            projects: Vec::new(),
         };
         let specs: Vec<String> = spec.extra_specs().iter().map(|(k, v)| format!("{k}={v}")).collect();
         assert_eq!(

@@ -1,0 +1,103 @@
+//! Edges: `bmsctl pool`.
+
+use clap::Subcommand;
+
+use super::{args::Output, client::Client, output};
+use crate::api::types::{List, NewPool, Pool, PoolMove, PoolMoves};
+
+const CONDITIONS: &str = "\
+Conditions compare a fact that inspection found: cpus, memory_mib, disks, disk_mib (the largest), nics, nic_mbps (the
+fastest) by = != >= <= > <; name, rack, manufacturer, product, cpu_model, architecture by = and != with * for any text;
+boot_mode by = and !=. A server goes into the first pool of which all conditions hold. New servers go there by themselves
+once they are inspected; `bmsctl pool apply` goes through the others.
+
+Example: bmsctl pool create small --resource-class bm-small --match 'cpus<=8' --match 'manufacturer=Dell*'";
+
+/// Its commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List them, in the order in which they are asked.
+    List,
+    /// Show one.
+    Show {
+        /// Its name.
+        pool: String,
+    },
+    /// Make one: servers that fulfil all its conditions get its resource class.
+    #[command(after_help = CONDITIONS)]
+    Create {
+        /// Its name.
+        name: String,
+        /// What flavors ask for.
+        #[arg(long)]
+        resource_class: String,
+        /// A condition such as 'cpus>=2'; give as many as must hold.
+        #[arg(long = "match", value_name = "CONDITION", required = true)]
+        conditions: Vec<String>,
+        /// Ask it before this pool; without it, after all others.
+        #[arg(long, value_name = "POOL")]
+        before: Option<String>,
+        /// Make nothing; show which servers would go where.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Put all inspected servers that nobody uses into their pools.
+    Apply {
+        /// Change nothing; show which servers would go where.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Delete one. Its servers keep their class until they are inspected again, or until `bmsctl pool apply`.
+    Delete {
+        /// Its name.
+        pool: String,
+    },
+}
+
+/// Runs one of them.
+pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => print(output, &client.get::<List<Pool>>("/v1/pools").await?.items),
+        Command::Show { pool } => {
+            let pool: Pool = client.get(&format!("/v1/pools/{pool}")).await?;
+            print(output, &[pool])
+        }
+        Command::Create { name, resource_class, conditions, before, dry_run } => {
+            let wanted = NewPool { name, resource_class, conditions, before };
+            if dry_run {
+                return moves(client, output, PoolMoves { dry_run, pool: Some(wanted) }).await;
+            }
+            print(output, &[client.post("/v1/pools", &wanted).await?])
+        }
+        Command::Apply { dry_run } => moves(client, output, PoolMoves { dry_run, pool: None }).await,
+        Command::Delete { pool } => {
+            client.delete(&format!("/v1/pools/{pool}")).await?;
+            output::say(output, format_args!("{pool} is deleted; `bmsctl pool apply` moves its servers"));
+            Ok(())
+        }
+    }
+}
+
+fn print(output: Output, pools: &[Pool]) -> anyhow::Result<()> {
+    output::list(output, pools, &["", "name", "class", "match", "servers"], |pool| {
+        vec![
+            pool.position.to_string(),
+            pool.name.clone(),
+            pool.resource_class.clone(),
+            pool.conditions.join(", "),
+            pool.servers.join(", "),
+        ]
+    })
+}
+
+async fn moves(client: &Client, output: Output, wanted: PoolMoves) -> anyhow::Result<()> {
+    let moves: List<PoolMove> = client.post("/v1/pool-moves", &wanted).await?;
+    if moves.items.is_empty() {
+        output::say(output, "every inspected server is where it belongs");
+    }
+    output::list(output, &moves.items, &["node", "from", "class", "to", "class", "stays because"], |one| {
+        let pool = |pool: &Option<String>| pool.clone().unwrap_or_else(|| "-".to_owned());
+        let PoolMove { node, from, from_class, to, to_class, held } = one.clone();
+        vec![node, pool(&from), from_class, pool(&to), to_class, held.unwrap_or_default()]
+    })
+}

@@ -1,0 +1,189 @@
+//! Decisions: what an image file is, by its first bytes and its length.
+
+use protocol::step::ImageFormat;
+
+use super::qcow2::Tables;
+
+/// So much of a file's beginning is read before anything is decided: it reaches into the second sector of a disk with
+/// sectors of 4 KiB, where its GPT begins.
+pub const HEAD_BYTES: usize = 4096 + 512;
+/// Bytes of a GiB, in which Glance and Nova count disks.
+pub const GIB: u64 = 1 << 30;
+
+/// Why an image file is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// There is nothing in it.
+    #[error("the file is empty; name the image's file")]
+    Empty,
+    /// It is neither of the two formats.
+    #[error("the file is neither qcow2 nor a whole disk (it has no boot signature); {hint}")]
+    Unknown {
+        /// What it looks like, and what to do.
+        hint: &'static str,
+    },
+    /// It uses something that the rack's agent does not read.
+    #[error("the qcow2 file {what}; convert it with `qemu-img convert -O qcow2`")]
+    Unsupported {
+        /// What.
+        what: String,
+    },
+    /// It contradicts itself, as a file does that is cut off.
+    #[error("the file is damaged or cut off: {why}; make or download it again")]
+    Damaged {
+        /// Where.
+        why: String,
+    },
+    /// Its disk is larger than the minimum disk that was asked for.
+    #[error(
+        "the image describes a disk of {virtual_bytes} bytes, which does not fit the minimum disk of {asked_gb} GB that \
+         was asked for; ask for {needed_gb} GB or more"
+    )]
+    TooLarge {
+        /// Size of its disk.
+        virtual_bytes: u64,
+        /// What was asked for.
+        asked_gb: u64,
+        /// What it needs.
+        needed_gb: u64,
+    },
+    /// Another number of bytes came than was announced.
+    #[error("the upload broke off: {came} of {announced} bytes came; upload the file again")]
+    Length {
+        /// How many were announced.
+        announced: u64,
+        /// How many came.
+        came: u64,
+    },
+    /// It is not the file that was meant.
+    #[error(
+        "the file's SHA-512 is {found}, and {asked} was asked for; it is another file, or it was damaged on its way"
+    )]
+    Hash {
+        /// The hash that the caller knows.
+        asked: String,
+        /// The hash of what came.
+        found: String,
+    },
+}
+
+/// What a file is.
+#[derive(Debug)]
+pub(super) enum Kind {
+    /// A disk, byte for byte.
+    Raw,
+    /// A QEMU copy-on-write file, with the tables that are to be looked at as they pass.
+    Qcow2(Tables),
+}
+
+impl Kind {
+    /// Reads it from the first [`HEAD_BYTES`] of a file of `file_bytes`, or from all of a shorter one.
+    pub fn read(head: &[u8], file_bytes: u64) -> Result<Self, Fault> {
+        if head.is_empty() {
+            return Err(Fault::Empty);
+        }
+        if head.starts_with(b"QFI\xfb") {
+            return Tables::read(head, file_bytes).map(Kind::Qcow2);
+        }
+        let gpt =
+            [512, 4096].into_iter().find(|at| head.get(*at..).is_some_and(|at| at.starts_with(b"EFI PART")));
+        if head.get(510..512) != Some(&[0x55, 0xaa]) && gpt.is_none() {
+            return Err(Fault::Unknown { hint: hint(head) });
+        }
+        if let Some(sector) = gpt {
+            check_gpt(&head[sector..], sector as u64, file_bytes)?;
+        }
+        Ok(Kind::Raw)
+    }
+
+    /// The format's name for ramdisks and Glance.
+    pub fn format(&self) -> ImageFormat {
+        match self {
+            Kind::Raw => ImageFormat::Raw,
+            Kind::Qcow2(_) => ImageFormat::Qcow2,
+        }
+    }
+}
+
+/// UEFI specification, section 5.3.2: bytes 32 to 39 of the header are the place of its copy, the disk's last sector.
+fn check_gpt(header: &[u8], sector_bytes: u64, file_bytes: u64) -> Result<(), Fault> {
+    let Some(field) = header.get(32..40).and_then(|bytes| <[u8; 8]>::try_from(bytes).ok()) else {
+        return Err(Fault::Damaged { why: "it ends inside its partition table".to_owned() });
+    };
+    let needed = u64::from_le_bytes(field).saturating_add(1).saturating_mul(sector_bytes);
+    if needed > file_bytes {
+        return Err(Fault::Damaged {
+            why: format!("its partition table speaks of a disk of {needed} bytes, and it has {file_bytes}"),
+        });
+    }
+    Ok(())
+}
+
+/// What people upload by mistake, by its first bytes.
+const MISTAKES: [(&[u8], &str); 11] = [
+    (b"\x1f\x8b", "it is compressed: unpack it with gunzip first"),
+    (b"\xfd7zXZ\0", "it is compressed: unpack it with unxz first"),
+    (b"\x28\xb5\x2f\xfd", "it is compressed: unpack it with unzstd first"),
+    (b"BZh", "it is compressed: unpack it with bunzip2 first"),
+    (b"PK\x03\x04", "it is a zip archive: unpack it first"),
+    (b"KDMV", "it is a VMDK file: convert it with `qemu-img convert -O qcow2`"),
+    (b"vhdxfile", "it is a VHDX file: convert it with `qemu-img convert -O qcow2`"),
+    (b"conectix", "it is a VHD file: convert it with `qemu-img convert -O qcow2`"),
+    (b"<<< ", "it is a VDI file: convert it with `qemu-img convert -O qcow2`"),
+    (b"\x7fELF", "it is a program"),
+    (b"<", "it is a text, such as the page of a download that failed"),
+];
+
+fn hint(head: &[u8]) -> &'static str {
+    let known = MISTAKES.iter().find(|(start, _)| head.starts_with(start));
+    known.map_or("upload an image of a whole disk, raw or qcow2", |(_, hint)| hint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn disk(gpt_at: Option<usize>, last_sector: u64) -> Vec<u8> {
+        let mut disk = vec![0; 8192];
+        disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+        if let Some(at) = gpt_at {
+            disk[at..at + 8].copy_from_slice(b"EFI PART");
+            disk[at + 32..at + 40].copy_from_slice(&last_sector.to_le_bytes());
+        }
+        disk
+    }
+
+    #[test]
+    fn whole_disks_are_told_from_everything_else() {
+        let check = |file: &[u8], expected: Option<&str>| {
+            let head = &file[..file.len().min(HEAD_BYTES)];
+            match (Kind::read(head, file.len() as u64), expected) {
+                (Ok(Kind::Raw), None) => {}
+                (Err(fault), Some(words)) => assert!(fault.to_string().contains(words), "{fault}"),
+                (found, expected) => panic!("{found:?} instead of {expected:?}"),
+            }
+        };
+        check(&disk(None, 0), None);
+        check(&disk(Some(512), 15), None);
+        check(&disk(Some(4096), 1), None);
+        check(&disk(Some(512), 16), Some("a disk of 8704 bytes, and it has 8192"));
+        check(&disk(Some(512), u64::MAX), Some("cut off"));
+        check(b"", Some("empty"));
+        check(b"x", Some("no boot signature"));
+        check(&[0; 8192], Some("upload an image of a whole disk"));
+        check(b"\x1f\x8b\x08 and so on", Some("gunzip"));
+        check(b"KDMV", Some("VMDK"));
+        check(b"<!DOCTYPE html>", Some("download that failed"));
+        check(b"QFI\xfb", Some("shorter than a qcow2 header"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_survived(mut head in proptest::collection::vec(proptest::num::u8::ANY, 0..HEAD_BYTES), bytes: u64, qcow2: bool) {
+            if qcow2 && head.len() >= 8 {
+                head[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
+            }
+            let _ = Kind::read(&head, bytes);
+        }
+    }
+}
