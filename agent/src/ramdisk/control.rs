@@ -1,4 +1,4 @@
-//! Edges: the listeners for ramdisks, one per boot network, and the table of connected ones.
+//! Edges: control of the ramdisks of a rack: which tokens are out, which sessions go on, and who is let in.
 
 use std::{
     collections::HashMap,
@@ -21,16 +21,16 @@ use protocol::{
 };
 use ring::rand::SecureRandom;
 use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
+    net::TcpListener,
+    sync::{Semaphore, mpsc, oneshot},
     time::Instant,
 };
-use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    connection::{Connection, Greeting, Payload, StepRequest},
+    connection::{Payload, StepRequest},
     keep::{Keep, Kept, KeptSession, KeptToken},
+    listen,
     session::{Arrival, Session},
     tls,
     tokens::{SecretHash, Tokens},
@@ -39,12 +39,8 @@ use crate::image::{Cache, hex};
 
 /// Connections at once, all networks together; one rack has fewer servers.
 const CONNECTIONS_MAX: usize = 512;
-/// Longest time from an accepted connection to a valid hello.
-const HELLO_WAIT: Duration = Duration::from_secs(30);
 /// Steps that may wait for the one that is running.
 const STEPS_WAITING_MAX: usize = 4;
-/// Pause after a failed accept (usually: no more file descriptors).
-const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 /// Bytes of a token, and of a session's secret.
 const TOKEN_BYTES: usize = 32;
 
@@ -119,7 +115,7 @@ pub struct Control {
     shared: Arc<Shared>,
 }
 
-struct Shared {
+pub(super) struct Shared {
     fingerprint: String,
     addresses: Vec<(BootNetwork, SocketAddr)>,
     images: Arc<Cache>,
@@ -127,8 +123,8 @@ struct Shared {
     keep: Keep,
     resume_wait: Duration,
     state: Mutex<State>,
-    stop: CancellationToken,
-    tasks: TaskTracker,
+    pub(super) stop: CancellationToken,
+    pub(super) tasks: TaskTracker,
 }
 
 #[derive(Default)]
@@ -179,7 +175,7 @@ impl Control {
         let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         for (network, listener) in listeners {
             let accepting =
-                accept(Arc::clone(&shared), network, listener, acceptor.clone(), Arc::clone(&places));
+                listen::accept(Arc::clone(&shared), network, listener, acceptor.clone(), Arc::clone(&places));
             shared.tasks.spawn(accepting);
         }
         shared.tasks.close();
@@ -390,7 +386,7 @@ impl Shared {
     }
 
     /// Lets a ramdisk in by its token: a new session.
-    fn let_in(
+    pub(super) fn let_in(
         self: &Arc<Self>,
         token: &Secret,
         network: BootNetwork,
@@ -408,7 +404,7 @@ impl Shared {
     }
 
     /// Lets a ramdisk in by its session's secret: the session goes on.
-    fn let_in_again(
+    pub(super) fn let_in_again(
         &self,
         session: RamdiskSessionId,
         secret: &Secret,
@@ -440,81 +436,5 @@ impl State {
             !ends
         });
         self.sessions.len() < before
-    }
-}
-
-async fn accept(
-    shared: Arc<Shared>,
-    network: BootNetwork,
-    listener: TcpListener,
-    acceptor: TlsAcceptor,
-    places: Arc<Semaphore>,
-) {
-    loop {
-        let accepted = tokio::select! {
-            () = shared.stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
-        };
-        let (stream, peer) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                tracing::warn!(%error, network = network.as_str(), "accepting a ramdisk failed");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-                continue;
-            }
-        };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(%peer, network = network.as_str(), "too many ramdisk connections, one was refused");
-            continue;
-        };
-        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-        shared.tasks.clone().spawn(async move {
-            greet(&shared, network, stream, peer, acceptor, place).await;
-        });
-    }
-}
-
-/// One connection until it is handed to its session.
-async fn greet(
-    shared: &Arc<Shared>,
-    network: BootNetwork,
-    stream: TcpStream,
-    peer: SocketAddr,
-    acceptor: TlsAcceptor,
-    place: OwnedSemaphorePermit,
-) {
-    let greeting = async {
-        let mut connection = Connection::accept(stream, acceptor, place).await?;
-        let greeting = connection.greeting().await?;
-        Ok::<_, String>((connection, greeting))
-    };
-    let greeting = tokio::select! {
-        () = shared.stop.cancelled() => return,
-        greeting = tokio::time::timeout(HELLO_WAIT, greeting) => {
-            greeting.unwrap_or_else(|_| Err("said no hello in time".into()))
-        }
-    };
-    let (mut connection, greeting) = match greeting {
-        Ok(greeting) => greeting,
-        Err(reason) => {
-            tracing::warn!(%peer, network = network.as_str(), reason, "connection was no ramdisk's");
-            return;
-        }
-    };
-    let (let_in, hardware, last) = match greeting {
-        Greeting::Hello { token, hardware } => (shared.let_in(&token, network), hardware, None),
-        Greeting::Resume { session, secret, hardware, last } => {
-            (shared.let_in_again(session, &secret, network), hardware, last)
-        }
-    };
-    match let_in {
-        // A session that has ended meanwhile lets the connection fall; the ramdisk hears why when it comes again.
-        Ok((arrivals, answer)) => {
-            let _ = arrivals.send(Arrival { connection, answer, hardware, last }).await;
-        }
-        Err(reason) => {
-            tracing::warn!(%peer, network = network.as_str(), reason, "ramdisk refused");
-            connection.refuse(reason).await;
-        }
     }
 }

@@ -13,6 +13,7 @@
 mod connection;
 mod control;
 mod keep;
+mod listen;
 mod session;
 mod tls;
 mod tokens;
