@@ -106,6 +106,13 @@ impl IpmiBmc {
                     if fresh {
                         return Err(self.ended(&reason));
                     }
+                    if !is_repeatable(&request) {
+                        let what = format!(
+                            "{}: the session was lost; it is not known whether it was done",
+                            request.name()
+                        );
+                        return Err(self.unreachable(what));
+                    }
                     debug!(bmc = %self.endpoint.address, %reason, "IPMI session lost, logging in again");
                 }
             }
@@ -166,6 +173,13 @@ impl IpmiBmc {
             reason: format!("an answer of the wrong kind to {}", request.name()),
         }
     }
+}
+
+/// Whether doing it twice is the same as doing it once. Within a session a BMC knows a repetition by its number; in the next
+/// one it does not.
+fn is_repeatable(request: &Request) -> bool {
+    use ChassisControl::{DiagnosticInterrupt, HardReset, PowerCycle};
+    !matches!(request, Request::ChassisControl(PowerCycle | HardReset | DiagnosticInterrupt))
 }
 
 /// The error with its causes.
