@@ -70,6 +70,8 @@ pub struct Listen {
     pub facade: SocketAddr,
     /// Agents (gRPC, certificates on both sides).
     pub agents: SocketAddr,
+    /// Figures for Prometheus, in plain HTTP and for whoever asks; none: not given.
+    pub metrics: Option<SocketAddr>,
 }
 
 /// Our certificate.
@@ -141,6 +143,9 @@ pub struct Contrail {
     pub cleaning: Option<Vec<String>>,
     /// Native VLAN of an untagged port.
     pub native_vlan: Option<u16>,
+    /// Sandesh collectors that are told of every server, each `HOST:PORT`, tried in turns; none: nobody is told.
+    #[serde(default)]
+    pub collectors: Vec<String>,
     /// Whether the VNC API wants a Keystone token.
     #[serde(default)]
     pub keystone: bool,
@@ -261,9 +266,11 @@ impl Config {
             self.state_dir.is_absolute(),
             "state_dir: is not absolute, write the whole path: it must not depend on where the program is started",
         );
-        let [api, facade, agents] = [self.listen.api, self.listen.facade, self.listen.agents];
+        let mut addresses = vec![self.listen.api, self.listen.facade, self.listen.agents];
+        addresses.extend(self.listen.metrics);
+        let different: std::collections::BTreeSet<_> = addresses.iter().collect();
         check(
-            api != facade && facade != agents && api != agents,
+            different.len() == addresses.len(),
             "listen: two listeners have the same address, give each its own port",
         );
         check(!self.tls.names.is_empty(), "tls.names: is empty, list the names and addresses of this host");
@@ -291,6 +298,16 @@ impl Config {
         check(
             self.contrail.native_vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
             "contrail.native_vlan: is no VLAN id, take one of 1 to 4094",
+        );
+        let is_collector = |text: &String| {
+            let parts = text.rsplit_once(':');
+            parts.is_some_and(|(host, port)| {
+                !host.is_empty() && port.parse::<u16>().is_ok_and(|port| port > 0)
+            })
+        };
+        check(
+            self.contrail.collectors.iter().all(is_collector),
+            "contrail.collectors: is no list of collectors, write each as contrail.example:8086",
         );
         check(
             self.site.poll_ironic_ms >= POLL_MS_MIN,
@@ -354,6 +371,8 @@ mod tests {
         check("", "", "");
         check("\"/var/lib/bms\"", "\"bms\"", "state_dir: is not absolute");
         check("22021", "22020", "listen: two listeners");
+        check("[openstack]", "metrics = \"127.0.0.1:22020\"\n[openstack]", "listen: two listeners");
+        check("[contrail]", "[contrail]\ncollectors = [\"10.0.0.1\"]", "contrail.collectors");
         check("password = \"secret\"", "", "openstack.password_file: give either");
         check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is no URL");
         check("username", "user_name", "unknown field `user_name`");

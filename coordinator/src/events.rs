@@ -102,6 +102,7 @@ impl Default for Broadcast {
 impl Broadcast {
     /// Tells everybody who listens.
     pub fn tell(&self, event: Event) {
+        crate::metrics::happened(event.kind);
         // Nobody listening is no fault.
         let _ = self.0.send(event);
     }

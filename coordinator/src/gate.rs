@@ -94,6 +94,7 @@ impl Gate {
             PowerRequest::Restart => self.on(id, Start::Restart, began).await,
         };
         if let Err(refusal) = &done {
+            crate::metrics::gate_refused(refusal.kind, began.elapsed());
             self.note_refusal(id, refusal).await;
         }
         self.wake.wake(id);
@@ -147,6 +148,7 @@ impl Gate {
             Start::Restart => Action::Reset { boot: permitted.boot.clone() },
         };
         let text = format!("{} for {}", describe_boot(&permitted.boot), describe_wanted(&permitted.network));
+        crate::metrics::gate_permitted(began.elapsed());
         self.inventory.record(id, EventKind::Permitted, text).await;
         let done = self.run(&server, action, began).await;
         match &done {

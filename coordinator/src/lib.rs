@@ -18,6 +18,7 @@ pub mod images;
 pub mod import;
 pub mod inventory;
 pub mod lifecycle;
+pub mod metrics;
 pub mod mover;
 pub mod openstack;
 pub mod pki;

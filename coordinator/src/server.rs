@@ -14,11 +14,16 @@ use crate::{
     api::{self, Api},
     clock::SystemClock,
     config::Config,
-    contrail::{Contrail, Tokens},
+    contrail::{
+        Contrail, Tokens, registration,
+        sandesh::{self, client::SandeshConfig},
+    },
     core::{Core, Outside},
     facade,
+    gate::Presence,
     images::Uploads,
     inventory::{Inventory, Ramdisk},
+    metrics::{self, Sources},
     openstack::{
         Credentials, Scope, Session, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova,
         session::{http_client, upload_client},
@@ -96,6 +101,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     };
     let (facades, agents_listener) = (bind(listen.facade).await?, bind(listen.agents).await?);
     let api_listener = bind(listen.api).await?;
+    let metrics_listener = match listen.metrics {
+        Some(address) => Some(bind(address).await?),
+        None => None,
+    };
     let anonymous = tls(&authority, &issued, Clients::Anonymous)?;
     let certified = tls(&authority, &issued, Clients::Certified)?;
 
@@ -114,7 +123,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let routes = facade::router(&RedfishFacade::new(hardware), &ramdisks);
 
     let tasks = TaskTracker::new();
+    tasks.spawn(registration::run(Arc::clone(&contrail), core.inventory.clone(), stop.clone()));
     tasks.spawn(prepare_site(contrail, stop.clone()));
+    tell_others(&core, metrics_listener, &tasks, &stop);
     tasks.spawn(hand_ramdisks_over(
         Arc::clone(&core.agents),
         core.inventory.clone(),
@@ -151,7 +162,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         networks: Arc::clone(&core.networks),
         enrol: Arc::clone(&core.enrol),
         tenancy,
-    }));
+    }))
+    .layer(axum::middleware::from_fn(metrics::count_request));
     let api_stop = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = facade::serve(api_listener, anonymous, api, api_stop).await {
@@ -168,6 +180,29 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     tasks.wait().await;
     core.inventory.close().await;
     Ok(())
+}
+
+/// Starts what tells others how we are, where it is configured: Prometheus, Contrail's analytics.
+fn tell_others(
+    core: &Arc<Core>,
+    metrics: Option<TcpListener>,
+    tasks: &TaskTracker,
+    stop: &CancellationToken,
+) {
+    let presence: Arc<dyn Presence> = core.agents.clone();
+    if let Some(listener) = metrics {
+        let sources = Sources {
+            inventory: core.inventory.clone(),
+            presence: Arc::clone(&presence),
+            page: tokio::sync::Mutex::default(),
+        };
+        tasks.spawn(metrics::serve(listener, sources, stop.clone()));
+    }
+    let collectors = core.config.contrail.collectors.clone();
+    if !collectors.is_empty() {
+        let config = SandeshConfig { collectors, name: core.config.name.clone() };
+        tasks.spawn(sandesh::client::run(config, core.inventory.clone(), presence, stop.clone()));
+    }
 }
 
 fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {

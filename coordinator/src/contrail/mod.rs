@@ -3,6 +3,8 @@
 //! ```text
 //!   port::Fabric           fabric    which interface is on a switch port: detach, attach, read back
 //!   port::TenantNetworks   networks  tenants' networks, ports and addresses
+//!   nodes, ports           registration  our servers as objects, in the words of describe
+//!   analytics              sandesh   our servers' state
 //!        both over         vnc       one HTTP call a method, bounded retries
 //!        in the words of   site, object, binding (pure)
 //! ```
@@ -13,9 +15,12 @@
 //! between any two calls and repeated, and ends the same. Deliberately absent: any memory of what a port is on.
 
 pub mod binding;
+pub mod describe;
 pub mod fabric;
 pub mod networks;
 pub mod object;
+pub mod registration;
+pub mod sandesh;
 pub mod site;
 pub mod vnc;
 

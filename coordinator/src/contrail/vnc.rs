@@ -13,7 +13,10 @@ use serde_json::{Value, json};
 use tracing::debug;
 use uuid::Uuid;
 
-use crate::port::FabricError;
+use crate::{
+    metrics::{self, Asked},
+    port::FabricError,
+};
 
 /// Tries of one call before it is reported as unavailable.
 pub const TRIES: u32 = 4;
@@ -221,6 +224,24 @@ impl Vnc {
     }
 
     async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        query: &[(&str, String)],
+        body: Option<&Value>,
+    ) -> Result<Answer, FabricError> {
+        let answer = self.send_and_repeat(method, path, query, body).await;
+        let how = match &answer {
+            // What is not there, or there already, is an answer as any other.
+            Ok(answer) if matches!(answer.status, 200 | 404 | 409) => Asked::Ok,
+            Ok(_) => Asked::Refused,
+            Err(_) => Asked::Unavailable,
+        };
+        metrics::asked("contrail", how);
+        answer
+    }
+
+    async fn send_and_repeat(
         &self,
         method: Method,
         path: &str,

@@ -13,6 +13,7 @@ use super::{
     error::{self, Error},
     keystone::{self, IssuedToken},
 };
+use crate::metrics::{self, Asked};
 
 /// Time to connect to a service.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -46,6 +47,16 @@ impl Service {
             Service::Ironic => "baremetal",
             Service::Glance => "image",
             Service::Nova => "compute",
+        }
+    }
+
+    /// Its name as a label.
+    fn word(self) -> &'static str {
+        match self {
+            Service::Keystone => "keystone",
+            Service::Ironic => "ironic",
+            Service::Glance => "glance",
+            Service::Nova => "nova",
         }
     }
 
@@ -241,6 +252,23 @@ impl Session {
     /// Sends one request and gives its answer with the body unread. A token that is refused is renewed once, but only
     /// for the session's own user and only when the body can be sent again.
     pub(crate) async fn open(&self, call: Call<'_>) -> Result<reqwest::Response, Error> {
+        let service = call.service;
+        let opened = self.open_once_or_twice(call).await;
+        let how = match &opened {
+            Ok(_) | Err(Error::NotFound { .. }) => Asked::Ok,
+            Err(Error::Unavailable { .. } | Error::Unintelligible { .. }) => Asked::Unavailable,
+            Err(
+                Error::Locked { .. }
+                | Error::Conflict { .. }
+                | Error::Unauthorized { .. }
+                | Error::Refused { .. },
+            ) => Asked::Refused,
+        };
+        metrics::asked(service.word(), how);
+        opened
+    }
+
+    async fn open_once_or_twice(&self, call: Call<'_>) -> Result<reqwest::Response, Error> {
         let Call { service, caller, method, path, operation, headers, body, streaming } = call;
         let url = format!("{}{path}", self.endpoint(service).await?);
         let mut body = Some(body);

@@ -1,0 +1,325 @@
+//! Edges: what Prometheus reads: counters that our parts raise as things happen, and gauges read from the inventory
+//! when somebody asks.
+//!
+//! Like the log there is one for the process. No label is a tenant's, a server's or a user's: every label has few values
+//! (states, kinds, routes, racks), so that the number of series does not grow with the number of servers. Nobody has to
+//! prove who he is here, which is why it has a listener of its own and is off unless configured.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{MatchedPath, Request, State},
+    http::{StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+use protocol::power::PowerReading;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::{
+    events::EventKind,
+    gate::Presence,
+    inventory::{Inventory, InventoryError, Server},
+    lifecycle::ProvisionState,
+    port::RefusalKind,
+};
+
+/// Racks that are named; a site with more has larger worries than this page.
+const RACKS_MAX: usize = 1000;
+/// The text format that we write; Prometheus asks for it since 2.5.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels<const N: usize> = [(&'static str, String); N];
+
+struct Metrics {
+    registry: Registry,
+    servers: Family<Labels<2>, Gauge>,
+    not_isolated: Gauge,
+    isolation: Histogram,
+    gate_decisions: Family<Labels<2>, Counter>,
+    gate_wait: Histogram,
+    agents: Family<Labels<1>, Gauge>,
+    events: Family<Labels<1>, Counter>,
+    requests: Family<Labels<3>, Counter>,
+    asked: Family<Labels<2>, Counter>,
+    sandesh_connected: Gauge,
+    sandesh_sent: Counter,
+    unregistered: Gauge,
+}
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+impl Metrics {
+    fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("bms"),
+            servers: Family::default(),
+            not_isolated: Gauge::default(),
+            isolation: Histogram::new(exponential_buckets(0.05, 2.0, 12)),
+            gate_decisions: Family::default(),
+            gate_wait: Histogram::new(exponential_buckets(0.02, 2.0, 12)),
+            agents: Family::default(),
+            events: Family::default(),
+            requests: Family::default(),
+            asked: Family::default(),
+            sandesh_connected: Gauge::default(),
+            sandesh_sent: Counter::default(),
+            unregistered: Gauge::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    fn register(&mut self) {
+        let Self { registry, .. } = self;
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "This program", build);
+        registry.register(
+            "servers",
+            "Servers by Ironic's provision state and by power",
+            self.servers.clone(),
+        );
+        let help = "Deployed servers that are off and not yet seen on the isolated network";
+        registry.register("servers_off_not_isolated", help, self.not_isolated.clone());
+        let help = "From the report that a deployed server is off to its ports seen on the isolated network";
+        registry.register_with_unit("isolation", help, Unit::Seconds, self.isolation.clone());
+        let help = "Power-ons that the gate let through or refused, and the kind of reason";
+        registry.register("gate_decisions", help, self.gate_decisions.clone());
+        let help = "From the request of a power-on to the gate's decision";
+        registry.register_with_unit("gate_wait", help, Unit::Seconds, self.gate_wait.clone());
+        registry.register("agent_connected", "Whether a rack's agent is connected", self.agents.clone());
+        registry.register("events", "Events by kind", self.events.clone());
+        registry.register("api_requests", "Requests to the REST API", self.requests.clone());
+        let help = "Our requests to other services: ok, refused (an answer that says no), unavailable (none)";
+        registry.register("service_requests", help, self.asked.clone());
+        let help = "Whether a Sandesh collector knows us";
+        registry.register("sandesh_connected", help, self.sandesh_connected.clone());
+        registry.register(
+            "sandesh_messages",
+            "Messages sent to Sandesh collectors",
+            self.sandesh_sent.clone(),
+        );
+        let help = "Servers whose node or ports are not as they should be in the VNC API";
+        registry.register("contrail_unregistered_servers", help, self.unregistered.clone());
+    }
+}
+
+/// An event was told.
+pub fn happened(kind: EventKind) {
+    METRICS.events.get_or_create(&[("kind", kind.as_str().to_owned())]).inc();
+}
+
+/// A deployed server that went off is isolated.
+pub fn isolated(took: Duration) {
+    METRICS.isolation.observe(took.as_secs_f64());
+}
+
+/// The gate let a power-on through.
+pub fn gate_permitted(took: Duration) {
+    gate_decided("permitted", "none", took);
+}
+
+/// The gate, or what comes after it, refused a power-on.
+pub fn gate_refused(kind: RefusalKind, took: Duration) {
+    let reason = match kind {
+        RefusalKind::UnknownServer => "unknown_server",
+        RefusalKind::State => "state",
+        RefusalKind::Gate => "no_proof",
+        RefusalKind::AgentAway => "agent_away",
+        RefusalKind::Hardware => "hardware",
+    };
+    gate_decided("refused", reason, took);
+}
+
+fn gate_decided(decision: &str, reason: &str, took: Duration) {
+    let labels = [("decision", decision.to_owned()), ("reason", reason.to_owned())];
+    METRICS.gate_decisions.get_or_create(&labels).inc();
+    METRICS.gate_wait.observe(took.as_secs_f64());
+}
+
+/// How a request of ours to another service ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Asked {
+    /// As wished.
+    Ok,
+    /// It said no.
+    Refused,
+    /// It said nothing, or "later".
+    Unavailable,
+}
+
+/// We asked another service.
+pub fn asked(service: &'static str, how: Asked) {
+    let outcome = match how {
+        Asked::Ok => "ok",
+        Asked::Refused => "refused",
+        Asked::Unavailable => "unavailable",
+    };
+    METRICS.asked.get_or_create(&[("service", service.to_owned()), ("outcome", outcome.to_owned())]).inc();
+}
+
+/// Whether a collector knows us.
+pub fn sandesh_connected(yes: bool) {
+    METRICS.sandesh_connected.set(i64::from(yes));
+}
+
+/// A message went to a collector.
+pub fn sandesh_sent() {
+    METRICS.sandesh_sent.inc();
+}
+
+/// Servers that Contrail does not know as it should.
+pub fn unregistered(servers: usize) {
+    METRICS.unregistered.set(i64::try_from(servers).unwrap_or(i64::MAX));
+}
+
+/// Counts a request to the REST API, by its route and not by its path: paths are without number.
+pub async fn count_request(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let method = request.method().as_str();
+    // Anything may stand there: only methods that we know become labels.
+    let known = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].contains(&method);
+    let method = if known { method.to_owned() } else { "other".to_owned() };
+    let response = next.run(request).await;
+    let labels = [
+        ("route", route.unwrap_or_else(|| "other".to_owned())),
+        ("method", method),
+        ("status", response.status().as_u16().to_string()),
+    ];
+    METRICS.requests.get_or_create(&labels).inc();
+    response
+}
+
+/// What the gauges are read from.
+pub struct Sources {
+    /// The inventory.
+    pub inventory: Inventory,
+    /// Which agents are here.
+    pub presence: Arc<dyn Presence>,
+    /// One page at a time: gauges are cleared before they are set.
+    pub page: tokio::sync::Mutex<()>,
+}
+
+impl Sources {
+    /// The whole page.
+    pub async fn page(&self) -> Result<String, InventoryError> {
+        let _alone = self.page.lock().await;
+        self.look().await?;
+        let mut page = String::new();
+        // Writing to a String does not fail.
+        let _ = encode(&mut page, &METRICS.registry);
+        Ok(page)
+    }
+
+    async fn look(&self) -> Result<(), InventoryError> {
+        let servers = self.inventory.servers(None).await?;
+        let agents = self.inventory.agents().await?;
+        METRICS.servers.clear();
+        for ((state, power), count) in self.count(&servers) {
+            let labels = [("provision_state", state), ("power", power.to_owned())];
+            METRICS.servers.get_or_create(&labels).set(count);
+        }
+        let waiting = servers.iter().filter(|server| {
+            let is_deployed =
+                server.node.as_ref().is_some_and(|node| node.provision_state == ProvisionState::Active);
+            is_deployed && server.off_since_us.is_some() && server.isolated_us.is_none()
+        });
+        METRICS.not_isolated.set(i64::try_from(waiting.count()).unwrap_or(i64::MAX));
+        METRICS.agents.clear();
+        for agent in agents.iter().take(RACKS_MAX) {
+            let here = i64::from(self.presence.away(&agent.rack).is_none());
+            METRICS.agents.get_or_create(&[("rack", agent.rack.to_string())]).set(here);
+        }
+        Ok(())
+    }
+
+    fn count(&self, servers: &[Server]) -> BTreeMap<(String, &'static str), i64> {
+        let mut counts = BTreeMap::new();
+        for server in servers {
+            // A word that we do not know is Ironic's; there are few of them all the same.
+            let state = server.node.as_ref().map_or("none", |node| node.provision_state.as_str());
+            let power = server.power.as_ref().filter(|_| self.presence.away(&server.rack).is_none());
+            let power = match power.map(|seen| &seen.reading) {
+                Some(PowerReading::On) => "on",
+                Some(PowerReading::Off) => "off",
+                Some(PowerReading::Unreachable { .. }) | None => "unknown",
+            };
+            *counts.entry((state.to_owned(), power)).or_default() += 1;
+        }
+        counts
+    }
+}
+
+/// Answers `GET /metrics` until told to stop. Plain HTTP: the page holds no secret and no name of a tenant.
+pub async fn serve(listener: TcpListener, sources: Sources, stop: CancellationToken) {
+    let router = Router::new().route("/metrics", get(page)).with_state(Arc::new(sources));
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = serving.await {
+        warn!(error = %error, "metrics ended");
+    }
+}
+
+async fn page(State(sources): State<Arc<Sources>>) -> Response {
+    match sources.page().await {
+        Ok(page) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}\n")).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fakes::Bench;
+
+    struct Away;
+
+    impl Presence for Away {
+        fn away(&self, _: &protocol::id::RackId) -> Option<String> {
+            Some("it is away".into())
+        }
+    }
+
+    #[tokio::test]
+    async fn the_page_counts_servers_and_names_none() {
+        let inventory = Bench::new("clean wait", None).await.inventory;
+        gate_permitted(Duration::from_millis(30));
+        gate_refused(RefusalKind::Gate, Duration::from_secs(41));
+        isolated(Duration::from_millis(300));
+        asked("contrail", Asked::Unavailable);
+        let sources = Sources { inventory, presence: Arc::new(Away), page: tokio::sync::Mutex::default() };
+        let page = sources.page().await.unwrap();
+        for line in [
+            "bms_servers{provision_state=\"clean wait\",power=\"unknown\"} 1",
+            "bms_gate_decisions_total{decision=\"permitted\",reason=\"none\"} 1",
+            "bms_gate_decisions_total{decision=\"refused\",reason=\"no_proof\"} 1",
+            "bms_gate_wait_seconds_bucket{le=\"+Inf\"} 2",
+            "bms_isolation_seconds_count 1",
+            "bms_service_requests_total{service=\"contrail\",outcome=\"unavailable\"} 1",
+            "# EOF",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+        for word in ["n1", "web", "hunter2", "52:54", "198.51.100"] {
+            assert!(!page.contains(word), "{word} is in\n{page}");
+        }
+    }
+}
