@@ -1,10 +1,11 @@
 //! Edges: what happened, in the API: a page of it, or a stream (text/event-stream) that goes on.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json,
     extract::{Query, State},
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{self, KeepAlive, Sse},
@@ -13,17 +14,35 @@ use axum::{
 use futures::{Stream, StreamExt, stream};
 use protocol::id::ServerId;
 use serde::Deserialize;
-use tokio_stream::wrappers::{BroadcastStream, errors::BroadcastStreamRecvError};
+use tokio::{
+    sync::{
+        Semaphore,
+        broadcast::{self, error::RecvError},
+    },
+    time::{Instant, timeout_at},
+};
+use tracing::warn;
 
 use super::{
     Api,
     auth::User,
     types::{Event, List, PAGE_ITEMS_MAX, Problem},
 };
-use crate::{events, inventory::EventFilter};
+use crate::{
+    events::{self, EventKind},
+    inventory::{EVENTS_MAX, EventFilter, Inventory, InventoryError},
+};
 
 /// How often a stream without events shows that it lives.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
+/// A stream ends after so long: whoever may see it may have changed.
+const FOLLOW_TIME_MAX: Duration = Duration::from_secs(3600);
+/// Events that are read for one client at a time.
+const FOLLOW_PAGE: u32 = 200;
+/// Streams at a time.
+const FOLLOWERS_MAX: usize = 256;
+
+static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 
 /// Which events.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -48,38 +67,105 @@ pub async fn list(
     Ok(Json(List { items: events.into_iter().map(|event| view(event, user.identity.is_admin)).collect() }))
 }
 
-/// The same, and then every further one as it happens.
+/// The same, and then every further one as it happens. A client that comes back with `Last-Event-ID` (or `after`) gets
+/// everything since, however much it is. A stream ends after an hour, because tokens do; the client comes back.
 #[utoipa::path(get, path = "/v1/events/stream", params(EventQuery), responses((status = 200, content_type = "text/event-stream", body = Event)))]
 pub async fn follow(
     State(api): State<Arc<Api>>,
     user: User,
-    Query(query): Query<EventQuery>,
+    headers: HeaderMap,
+    Query(mut query): Query<EventQuery>,
 ) -> Result<Response, Problem> {
+    let place = FOLLOWERS.try_acquire().map_err(|_| {
+        let detail = "too many streams of events are open; close some, or ask again in a moment";
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail)
+    })?;
+    if let Some(last) = headers.get("last-event-id") {
+        let id = last.to_str().ok().and_then(|text| text.parse().ok());
+        query.after =
+            Some(id.ok_or_else(|| Problem::bad("Last-Event-ID: is no id of an event; leave it out"))?);
+    }
     let admin = user.identity.is_admin;
     let filter = api.filter(&user, query).await?;
-    // Listening begins before the past is read, so that nothing falls between; what is in both is dropped by its id.
-    let listener = api.inventory.broadcast().listen();
-    let past = api.inventory.events(&filter).await?;
-    let last = past.last().map_or(filter.after.unwrap_or(0), |event| event.id);
-    let future = BroadcastStream::new(listener).filter_map(move |received| {
-        let shown = match received {
-            Ok(event) if event.id > last && matches(&filter, &event) => Some(view(event, admin)),
-            Ok(_) => None,
-            Err(BroadcastStreamRecvError::Lagged(missed)) => Some(Event {
-                id: 0,
-                at: String::new(),
-                node: None,
-                rack: None,
-                kind: "lagged".to_owned(),
-                text: format!("{missed} events were left out here; /v1/events has them"),
-            }),
-        };
-        std::future::ready(shown)
+    let followed = Follow::begin(api.inventory.clone(), filter).await?;
+    let events = followed.events().map(move |event| {
+        let _ = &place;
+        view(event, admin)
     });
-    let past = stream::iter(past.into_iter().map(move |event| view(event, admin)));
-    Ok(Sse::new(lines(past.chain(future)))
-        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY))
-        .into_response())
+    Ok(Sse::new(lines(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)).into_response())
+}
+
+/// One client's stream. Events are read from the inventory, a page at a time and only when the client has taken the page
+/// before: a slow client holds one page and loses nothing. What is told at once only wakes it.
+struct Follow {
+    inventory: Inventory,
+    filter: EventFilter,
+    listener: broadcast::Receiver<events::Event>,
+    page: VecDeque<events::Event>,
+    until: Instant,
+}
+
+impl Follow {
+    async fn begin(inventory: Inventory, mut filter: EventFilter) -> Result<Self, InventoryError> {
+        // Listening begins before the past is read, so that nothing falls between.
+        let listener = inventory.broadcast().listen();
+        let mut page = VecDeque::new();
+        match filter.after {
+            Some(after) => page.extend(missing(&inventory, after).await?),
+            None => page.extend(inventory.events(&filter).await?),
+        }
+        filter.after = page.back().map(|event: &events::Event| event.id).or(filter.after).or(Some(0));
+        filter.limit = Some(FOLLOW_PAGE);
+        Ok(Self { inventory, filter, listener, page, until: Instant::now() + FOLLOW_TIME_MAX })
+    }
+
+    fn events(self) -> impl Stream<Item = events::Event> + Send + 'static {
+        stream::unfold(self, |mut this| async move {
+            let event = this.next().await?;
+            Some((event, this))
+        })
+    }
+
+    async fn next(&mut self) -> Option<events::Event> {
+        loop {
+            if let Some(event) = self.page.pop_front() {
+                return Some(event);
+            }
+            match self.inventory.events_from(&self.filter).await {
+                Ok(page) => self.page.extend(page),
+                Err(error) => {
+                    warn!(error = %error, "a stream of events is cut off");
+                    return None;
+                }
+            }
+            match self.page.back() {
+                Some(last) => self.filter.after = Some(last.id),
+                None => self.wait().await?,
+            }
+        }
+    }
+
+    /// Until there may be something new; none when the stream's time is over.
+    async fn wait(&mut self) -> Option<()> {
+        loop {
+            match timeout_at(self.until, self.listener.recv()).await {
+                Ok(Ok(event)) if matches(&self.filter, &event) => return Some(()),
+                Ok(Ok(_)) => {}
+                Ok(Err(RecvError::Lagged(_))) => return Some(()),
+                Ok(Err(RecvError::Closed)) | Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// Says so when what came after this event may no longer be kept.
+async fn missing(inventory: &Inventory, after: u64) -> Result<Option<events::Event>, InventoryError> {
+    let oldest = inventory.oldest_event().await?;
+    let text = format!("some events before this may be missing: only the newest {EVENTS_MAX} are kept");
+    let kind = EventKind::Alarm;
+    let event =
+        events::Event { id: after, at_us: oldest, server: None, rack: None, project_id: None, kind, text };
+    Ok((after > 0 && after < oldest).then_some(event))
 }
 
 fn lines(
@@ -117,5 +203,82 @@ impl Api {
         let project_id = user.sees()?.map(str::to_owned);
         let limit = Some(query.limit.unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX));
         Ok(EventFilter { after: query.after, server, project_id, limit })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{clock::SystemClock, secret::Sealer};
+
+    async fn inventory() -> Inventory {
+        Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(SystemClock)).await.unwrap()
+    }
+
+    async fn record(inventory: &Inventory, project: &str, numbers: std::ops::Range<u32>) {
+        for number in numbers {
+            let (project, text) = (Some(project.to_owned()), number.to_string());
+            inventory.record_event(None, None, project, EventKind::TenantServer, text).await;
+        }
+    }
+
+    /// The next so many events, and the last one's id.
+    async fn take(follow: &mut Follow, count: u32) -> (Vec<String>, u64) {
+        let (mut texts, mut last) = (Vec::new(), 0);
+        for _ in 0..count {
+            let event = tokio::time::timeout(Duration::from_secs(10), follow.next()).await;
+            let event = event.expect("an event is missing").expect("the stream ended");
+            texts.push(event.text);
+            last = event.id;
+        }
+        (texts, last)
+    }
+
+    fn texts(numbers: std::ops::Range<u32>) -> Vec<String> {
+        numbers.map(|number| number.to_string()).collect()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_comes_back_misses_nothing_however_slow_it_is() {
+        let inventory = inventory().await;
+        let project = |after| EventFilter { after, project_id: Some("p1".into()), ..EventFilter::default() };
+        record(&inventory, "p1", 0..5).await;
+        let mut follow = Follow::begin(inventory.clone(), project(None)).await.unwrap();
+        let (seen, last) = take(&mut follow, 5).await;
+        assert_eq!(seen, texts(0..5));
+        drop(follow);
+        // More than a page, and more than listeners are kept for.
+        let backlog = u32::try_from(events::LISTENER_BACKLOG_MAX).unwrap() + 2 * FOLLOW_PAGE;
+        record(&inventory, "p1", 5..300).await;
+        let mut follow = Follow::begin(inventory.clone(), project(Some(last))).await.unwrap();
+        assert_eq!(take(&mut follow, 10).await.0, texts(5..15));
+        record(&inventory, "p2", 0..3).await;
+        record(&inventory, "p1", 300..300 + backlog).await;
+        assert_eq!(
+            take(&mut follow, 285 + backlog).await.0,
+            texts(15..300 + backlog),
+            "in order, and only its own"
+        );
+        let waiting = tokio::spawn(async move { take(&mut follow, 1).await.0 });
+        record(&inventory, "p1", 7..8).await;
+        assert_eq!(waiting.await.unwrap(), ["7"], "told at once");
+    }
+
+    #[tokio::test]
+    async fn a_stream_ends_when_tokens_do() {
+        let mut follow = Follow::begin(inventory().await, EventFilter::default()).await.unwrap();
+        assert!(follow.until > Instant::now());
+        follow.until = Instant::now();
+        assert!(follow.next().await.is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_no_longer_kept_is_said() {
+        let inventory = inventory().await;
+        record(&inventory, "p1", 0..2).await;
+        let first = EventFilter { after: Some(1), ..EventFilter::default() };
+        let mut follow = Follow::begin(inventory.clone(), first).await.unwrap();
+        let seen = take(&mut follow, 3).await.0;
+        assert!(seen[0].contains("may be missing") && seen[1..] == ["0", "1"], "{seen:?}");
     }
 }

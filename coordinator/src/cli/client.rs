@@ -98,15 +98,20 @@ impl Client {
         self.send(self.request(Method::DELETE, path).timeout(REQUEST_TIME_MAX)).await.map(drop)
     }
 
-    /// The lines of an event stream (text/event-stream) that carry data, one after the other until it ends.
+    /// An event stream (text/event-stream) until it ends: each event's id and data. `last`: the id after which to go on.
     pub async fn follow(
         &self,
         path: &str,
-        mut each: impl FnMut(&str) -> anyhow::Result<()>,
+        last: Option<&str>,
+        mut each: impl FnMut(&str, &str) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let answer = self.send(self.request(Method::GET, path).header("Accept", "text/event-stream")).await?;
+        let mut request = self.request(Method::GET, path).header("Accept", "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let answer = self.send(request).await?;
         let mut stream = answer.bytes_stream();
-        let mut buffer = Vec::new();
+        let (mut buffer, mut id) = (Vec::new(), String::new());
         while let Some(chunk) = stream.next().await {
             buffer.extend_from_slice(&chunk.context("the event stream broke")?);
             if buffer.len() > ANSWER_BYTES_MAX {
@@ -114,8 +119,12 @@ impl Client {
             }
             while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = buffer.drain(..=end).collect();
-                if let Some(data) = String::from_utf8_lossy(&line).trim_end().strip_prefix("data:") {
-                    each(data.trim_start())?;
+                let line = String::from_utf8_lossy(&line);
+                match line.trim_end().split_once(':') {
+                    Some(("id", value)) => id = value.trim().to_owned(),
+                    Some(("data", value)) => each(&id, value.trim_start())?,
+                    // Comments, which show that the stream lives, and the kind, which is in the data too.
+                    _ => {}
                 }
             }
         }

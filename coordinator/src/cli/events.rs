@@ -1,28 +1,105 @@
 //! Edges: `bmsctl events`.
 
-use super::{args::Output, client::Client, output};
+use std::{
+    io::{ErrorKind, Write},
+    time::Duration,
+};
+
+use super::{
+    args::{Connection, Output},
+    client::{Client, Refused},
+    output,
+};
 use crate::{
     api::types::{Event, List},
     openstack::ironic::query,
 };
 
+/// Pause before a broken stream is taken up again; doubled each time.
+const PAUSE_FIRST: Duration = Duration::from_millis(500);
+/// Longest pause.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
 /// Prints them, and with `follow` those that come.
-pub async fn run(client: &Client, output: Output, follow: bool, node: Option<String>) -> anyhow::Result<()> {
+pub async fn run(
+    client: Client,
+    connection: &Connection,
+    output: Output,
+    follow: bool,
+    node: Option<String>,
+) -> anyhow::Result<()> {
     let filter = node.map(|node| format!("&{}", query(&[("node", &node)]))).unwrap_or_default();
-    if !follow {
-        let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
-        return output::list(output, &events.items, &["time", "kind", "text"], |event| {
-            vec![event.at.clone(), event.kind.clone(), event.text.clone()]
-        });
+    if follow {
+        return go_on(client, connection, output, &format!("/v1/events/stream?limit=20{filter}")).await;
     }
-    client
-        .follow(&format!("/v1/events/stream?limit=20{filter}"), |line| {
-            let event: Event = serde_json::from_str(line)?;
-            match output {
-                Output::Json => output::line(line),
-                Output::Table => output::line(&format!("{}  {:14} {}", event.at, event.kind, event.text)),
+    let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
+    output::list(output, &events.items, &["time", "kind", "text"], |event| {
+        vec![event.at.clone(), event.kind.clone(), event.text.clone()]
+    })
+}
+
+/// Whoever reads our output has gone: the end, and no fault.
+#[derive(Debug, thiserror::Error)]
+#[error("nobody reads what is printed")]
+struct Unread;
+
+/// Follows for ever: a stream that breaks or ends is taken up where it was, with a new token when the old one has expired.
+async fn go_on(
+    mut client: Client,
+    connection: &Connection,
+    output: Output,
+    path: &str,
+) -> anyhow::Result<()> {
+    let (mut last, mut began, mut told, mut pause) = (None, false, false, PAUSE_FIRST);
+    loop {
+        let from = last.clone();
+        let followed = client.follow(path, from.as_deref(), |id, data| {
+            (began, told, pause) = (true, false, PAUSE_FIRST);
+            last = Some(id.to_owned());
+            print(output, data)
+        });
+        match followed.await {
+            Ok(()) => began = true,
+            Err(error) if error.is::<Unread>() => return Ok(()),
+            Err(error) => {
+                let status = error.downcast_ref().map(|Refused(problem)| problem.status);
+                match status {
+                    Some(401) if began => match Client::connect(connection).await {
+                        Ok(renewed) => client = renewed,
+                        Err(error) => tell(&mut told, &error),
+                    },
+                    // The coordinator, or what it needs, is not ready.
+                    Some(500..) if began => tell(&mut told, &error),
+                    Some(_) => return Err(error),
+                    None if began => tell(&mut told, &error),
+                    None => return Err(error),
+                }
             }
-            Ok(())
-        })
-        .await
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSE_MAX);
+    }
+}
+
+/// Said once per outage, and not among the events.
+#[allow(clippy::print_stderr)]
+fn tell(told: &mut bool, error: &anyhow::Error) {
+    if !std::mem::replace(told, true) {
+        eprintln!("{error:#}; going on when it is back");
+    }
+}
+
+fn print(output: Output, data: &str) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let written = match output {
+        Output::Json => writeln!(out, "{data}"),
+        Output::Table => {
+            let event: Event = serde_json::from_str(data)?;
+            writeln!(out, "{}  {:14} {}", event.at, event.kind, event.text)
+        }
+    };
+    match written.and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Err(Unread.into()),
+        done => Ok(done?),
+    }
 }

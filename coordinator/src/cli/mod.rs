@@ -48,7 +48,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Pool(command) => pool::run(&client, output, command).await,
         Command::Network(command) => network::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
-        Command::Events { follow, node } => events::run(&client, output, follow, node).await,
+        Command::Events { follow, node } => events::run(client, &args.connection, output, follow, node).await,
         Command::Completion { .. } => Ok(()),
     }
 }

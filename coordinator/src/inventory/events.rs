@@ -102,6 +102,31 @@ impl Inventory {
         Ok(())
     }
 
+    /// The oldest events that fit: read with the last one's id as `after`, page by page, nothing is left out.
+    pub async fn events_from(&self, filter: &EventFilter) -> Result<Vec<Event>, InventoryError> {
+        let rows = sqlx::query(
+            "SELECT * FROM events WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR server = $2) \
+             AND ($3 IS NULL OR project_id = $3) ORDER BY id LIMIT $4",
+        )
+        .bind(filter.after.map(big))
+        .bind(filter.server.map(|id| id.to_string()))
+        .bind(filter.project_id.as_deref())
+        .bind(i64::from(filter.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read events"))?;
+        rows.iter().map(read_event).collect()
+    }
+
+    /// The oldest event that is still kept; 0 with none.
+    pub async fn oldest_event(&self) -> Result<u64, InventoryError> {
+        let (oldest,): (Option<i64>,) = sqlx::query_as("SELECT MIN(id) FROM events")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(failed("read the oldest event"))?;
+        Ok(u64::try_from(oldest.unwrap_or(0)).unwrap_or(0))
+    }
+
     /// The newest events that fit, oldest first.
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, InventoryError> {
         let rows = sqlx::query(
