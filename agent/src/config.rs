@@ -7,6 +7,7 @@
 //! ramdisk_port = 8444                    # TCP, on the address of each network below
 //! http_port = 80                         # TCP, for boot scripts, kernels and ramdisks
 //! log_json = false
+//! metrics = "127.0.0.1:9181"             # for Prometheus; left out: not given
 //!
 //! [coordinator]
 //! address = "coordinator.example:22022"
@@ -39,7 +40,7 @@
 
 use std::{
     fmt, io,
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -69,6 +70,8 @@ pub struct Config {
     /// TCP port for boot scripts, kernels and ramdisks, on each boot network.
     #[serde(default = "default_http_port")]
     pub http_port: u16,
+    /// Where Prometheus reads our figures, in plain HTTP; none: nowhere.
+    pub metrics: Option<SocketAddr>,
     /// Log lines as JSON.
     #[serde(default)]
     pub log_json: bool,

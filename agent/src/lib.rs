@@ -6,6 +6,7 @@ pub mod boot;
 pub mod config;
 pub mod image;
 pub mod journal;
+pub mod metrics;
 pub mod poll;
 pub mod rack;
 pub mod ramdisk;

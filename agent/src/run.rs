@@ -25,6 +25,7 @@ use crate::{
     bmc::Bmc,
     boot::BootTable,
     journal::Journal,
+    metrics,
     poll::driver,
     rack::{Effect, Input, Rack},
     ramdisk::Control,
@@ -153,6 +154,9 @@ async fn at(moment: Option<tokio::time::Instant>) {
 
 impl Loop {
     async fn take(&mut self, input: Input) {
+        if let Input::BootRefused { network, .. } = &input {
+            metrics::boot_refused(network.as_str());
+        }
         self.rack.handle(input, Instant::now());
         while let Some(effect) = self.rack.poll_effect() {
             self.perform(effect).await;
@@ -164,6 +168,7 @@ impl Loop {
             Effect::Know(spec) => self.know(&spec),
             Effect::Forget(server) => {
                 self.servers.remove(&server);
+                metrics::servers(self.servers.len());
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number } => self.poll(server, number),
@@ -193,6 +198,7 @@ impl Loop {
         tracing::info!(server = %spec.id, name = spec.name, bmc = spec.bmc.address, "looking after server");
         let bmc = (self.connect)(&spec.bmc);
         self.servers.insert(spec.id, Reached { bmc, boot_mode: spec.boot_mode });
+        metrics::servers(self.servers.len());
         self.boot_table.know(spec);
     }
 
@@ -200,7 +206,9 @@ impl Loop {
         let Some(bmc) = self.servers.get(&server).map(|reached| Arc::clone(&reached.bmc)) else { return };
         let back = self.back.clone();
         self.tasks.spawn(async move {
+            let began = Instant::now();
             let sample = driver::ask(&*bmc).await;
+            metrics::polled(&sample, began.elapsed());
             let _ = back.send(Input::Answered { server, number, sample }).await;
         });
     }
@@ -254,6 +262,7 @@ async fn send_ended(
     outcome: Result<Success, Failure>,
     sample: Option<crate::poll::debounce::Sample>,
 ) {
+    metrics::command_ended(outcome.is_ok());
     match &outcome {
         Ok(_) => tracing::info!(%command, %server, "command done"),
         Err(failure) => {

@@ -13,7 +13,7 @@ use std::{
 use nix::fcntl::{Flock, FlockArg};
 use protocol::{id::AgentBootId, ramdisk::RESUME_WAIT_MAX};
 use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
-use tokio::sync::mpsc;
+use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -22,6 +22,7 @@ use crate::{
     config::Config,
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
+    metrics,
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig, ControlError, Event},
     results::{self, Results},
@@ -73,6 +74,14 @@ pub enum StartError {
     /// The boots under way.
     #[error(transparent)]
     BootTable(#[from] BootTableError),
+    /// Prometheus' address.
+    #[error("cannot listen on {address}, the address in `metrics`; is it in use?")]
+    Metrics {
+        /// Which address.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
     /// DHCP, TFTP or HTTP.
     #[error(transparent)]
     Network(#[from] pxe::StartError),
@@ -134,7 +143,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
 
     let (boot_events, boot_events_rx) = mpsc::channel(CHANNEL_MAX);
-    forward(boot_events_rx, back.clone(), |event: BootEvent| Input::Boot(event.progress));
+    forward(boot_events_rx, back.clone(), |event: BootEvent| {
+        metrics::boot_stage(event.progress.stage, event.progress.network.as_str());
+        Input::Boot(event.progress)
+    });
     let mut services = Vec::new();
     for (network, settings) in config.each_network() {
         let service = ServiceConfig {
@@ -160,6 +172,12 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let uplink =
         Uplink::new(uplink_config, boot_id, spool, seen_rx, requests, CancellationToken::new()).run();
     let uplink = tokio::spawn(uplink);
+    let metrics_stop = CancellationToken::new();
+    if let Some(address) = config.metrics {
+        let listener = TcpListener::bind(address).await;
+        let listener = listener.map_err(|source| StartError::Metrics { address, source })?;
+        tokio::spawn(metrics::serve(listener, state.join("images"), metrics_stop.clone()));
+    }
     tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
 
     let runner = Runner {
@@ -179,6 +197,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         service.stop().await;
     }
     ramdisks.stop().await;
+    metrics_stop.cancel();
     if let Err(error) = uplink.await {
         tracing::error!(%error, "the uplink ended badly");
     }
@@ -216,6 +235,7 @@ fn lock(state: &Path) -> Result<Flock<File>, StartError> {
 }
 
 fn ramdisk_input(event: Event) -> Input {
+    metrics::ramdisk(matches!(event, Event::Ready { .. }));
     match event {
         Event::Ready { server, session, plan, hardware } => {
             Input::RamdiskReady { server, session, plan, hardware }

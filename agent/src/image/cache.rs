@@ -23,6 +23,7 @@ use ring::digest;
 use tokio::io::AsyncWriteExt;
 
 use super::source::CachedImage;
+use crate::metrics::{self, ImageAnswer};
 
 /// How often a broken download is taken up again before the step fails.
 const FETCH_TRIES_MAX: u32 = 5;
@@ -95,6 +96,17 @@ impl Cache {
 
     /// The image, from disk or else from upstream. Concurrent calls for one file wait for one download.
     pub async fn get(&self, image: &ImageRef) -> Result<Arc<CachedImage>, Failure> {
+        let mut answer = ImageAnswer::Hit;
+        let got = self.get_or_fetch(image, &mut answer).await;
+        metrics::image(if got.is_ok() { answer } else { ImageAnswer::Failed });
+        got
+    }
+
+    async fn get_or_fetch(
+        &self,
+        image: &ImageRef,
+        answer: &mut ImageAnswer,
+    ) -> Result<Arc<CachedImage>, Failure> {
         if !is_sha512(&image.sha512) {
             return Err(unavailable(image, "its hash is not a SHA-512 in lower-case hex"));
         }
@@ -110,6 +122,7 @@ impl Cache {
             let now = fs::FileTimes::new().set_accessed(SystemTime::now());
             let _ = fs::File::open(&path).and_then(|file| file.set_times(now));
         } else {
+            *answer = ImageAnswer::Fetched;
             self.make_room(image.size_bytes, &image.sha512)
                 .map_err(|error| unavailable(image, format!("no room in the cache: {error}")))?;
             let part = self.dir.join(format!("{}.part", image.sha512));

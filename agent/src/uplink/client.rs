@@ -29,6 +29,7 @@ use super::{
     session::{Event, Session, Violation},
     spool::{Spool, SpoolError},
 };
+use crate::metrics;
 
 /// Longest wait for a connection, with its TLS handshake.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -171,6 +172,7 @@ impl Uplink {
                 pause = PAUSE_MIN;
             }
             self.session.handle_disconnected();
+            metrics::connected(false);
             let wait = pause.mul_f64(1.0 - rand::random::<f64>() / 2.0);
             tracing::warn!(error = %chain(&error), wait_ms = wait.as_millis() as u64, "no connection to the coordinator");
             if self.spooling_until(tokio::time::sleep(wait)).await.is_err() {
@@ -221,6 +223,7 @@ impl Uplink {
         let requests = self.requests.clone();
         loop {
             self.transmit(&outgoing);
+            self.count_spool();
             let more_to_send = self.session.has_more(self.spool.outbox());
             tokio::select! {
                 () = self.stop.cancelled() => return Ok(Stopped),
@@ -254,7 +257,8 @@ impl Uplink {
         match self.session.handle_message(message, self.spool.outbox())? {
             Event::Welcomed { coordinator, acknowledged } => {
                 self.spool.acknowledge(acknowledged)?;
-                let pending = self.spool.outbox().pending().count();
+                let pending = self.spool.outbox().len();
+                metrics::connected(true);
                 tracing::info!(coordinator, acknowledged, pending, "connected to the coordinator");
             }
             Event::SpoolLost { coordinator, acknowledged } => {
@@ -299,11 +303,17 @@ impl Uplink {
 
     /// Puts a report on the disk. One that cannot be kept is not lost for good: power is read again, and a command is
     /// answered again when it is repeated.
+    fn count_spool(&self) {
+        let outbox = self.spool.outbox();
+        metrics::spool(outbox.len(), outbox.bytes());
+    }
+
     fn take(&mut self, seen: Seen) {
         let at_us = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros() as u64);
         if let Err(error) = self.spool.append(at_us, seen.server, seen.body) {
             tracing::error!(server = %seen.server, error = %chain(&error), "a report could not be kept");
         }
+        self.count_spool();
     }
 }
 

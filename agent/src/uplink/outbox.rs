@@ -124,6 +124,16 @@ impl Outbox {
         self.pending.iter().map(|entry| &entry.report)
     }
 
+    /// How many are pending.
+    pub fn len(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Whether none is.
+    pub fn is_empty(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// What they take on the wire, about.
     pub fn bytes(&self) -> usize {
         self.bytes

@@ -25,6 +25,9 @@ pub struct Config {
     /// Fabrics beside `default-fabric`.
     #[serde(default)]
     pub fabrics: Vec<String>,
+    /// Address of the collector; none: there is no collector.
+    #[serde(default)]
+    pub collector: Option<SocketAddr>,
     /// Switch ports.
     #[serde(default)]
     pub ports: Vec<Port>,
@@ -101,6 +104,7 @@ impl Config {
             admin: any,
             snapshot: None,
             fabrics: Vec::new(),
+            collector: None,
             ports: ports.iter().map(port).collect(),
             switch: None,
         }

@@ -9,6 +9,7 @@
 //!                  switch (pure: objects -> network of every port) -> mover  taps, bridges
 //!                     |                                            -> gateway, dhcp  a gateway and DHCP per tenant network
 //!                  fault  bad days, switched on at the admin address
+//!   Sandesh -> collector (sandesh, pure)   what generators told it
 //! ```
 //!
 //! Deliberately absent: Keystone, rights, policies, tagged VLANs on the switch, paging, IPv6.
@@ -17,6 +18,7 @@ pub mod address;
 pub mod api;
 pub mod binding;
 pub mod check;
+pub mod collector;
 pub mod config;
 pub mod dhcp;
 pub mod fault;
@@ -25,6 +27,7 @@ pub mod kind;
 pub mod mover;
 pub mod refusal;
 pub mod request;
+pub mod sandesh;
 pub mod standin;
 pub mod store;
 pub mod switch;

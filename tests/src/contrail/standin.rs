@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     api::{self, Shared},
+    collector::Collector,
     config::Config,
     gateway::Gateways,
     kind::Kind,
@@ -52,7 +53,10 @@ impl Standin {
         let mover = Mover::new(&config).map(Arc::new);
         let serving = api::serve(listener, shared.clone(), until(stopped.clone()));
         let mut tasks = vec![tokio::spawn(async move { report("vnc api", serving.await) })];
-        let router = api::admin(shared.clone()).merge(moves(mover.clone()));
+        let mut router = api::admin(shared.clone()).merge(moves(mover.clone()));
+        if let Some(address) = config.collector {
+            router = router.merge(Collector::start(address).await?.router());
+        }
         let admin_serving =
             axum::serve(admin_listener, router).with_graceful_shutdown(until(stopped.clone()));
         tasks.push(tokio::spawn(async move { report("admin api", admin_serving.await) }));

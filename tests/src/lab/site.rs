@@ -231,6 +231,21 @@ impl Site {
         self.loopback(31)
     }
 
+    /// The Contrail stand-in's collector.
+    pub fn collector(&self) -> SocketAddr {
+        self.loopback(32)
+    }
+
+    /// The coordinator's figures.
+    pub fn metrics(&self) -> SocketAddr {
+        self.loopback(23)
+    }
+
+    /// The agent's figures, on the loopback of its namespace.
+    pub fn agent_metrics(&self) -> SocketAddr {
+        self.loopback(24)
+    }
+
     /// OpenStack's URLs.
     pub fn openstack(&self) -> Endpoints {
         Endpoints::new(self.base_port)

@@ -130,6 +130,7 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
         admin: site.contrail_admin(),
         snapshot: Some(site.run().join("contrail.json")),
         fabrics: Vec::new(),
+        collector: Some(site.collector()),
         ports: SERVERS
             .iter()
             .map(|server| Port {
@@ -271,10 +272,10 @@ fn write_private(path: &Path, text: &str) -> anyhow::Result<()> {
 fn coordinator_config(site: &Site) -> String {
     format!(
         "name = \"lab\"\nstate_dir = \"{state}\"\n\n\
-         [listen]\napi = \"{api}\"\nfacade = \"{facade}\"\nagents = \"{agents}\"\n\n\
+         [listen]\napi = \"{api}\"\nfacade = \"{facade}\"\nagents = \"{agents}\"\nmetrics = \"{metrics}\"\n\n\
          [tls]\nnames = [\"127.0.0.1\", \"localhost\"]\n\n\
          [openstack]\nauth_url = \"{keystone}\"\nusername = \"admin\"\nproject = \"admin\"\npassword_file = \"{state}/password\"\n\n\
-         [contrail]\nurl = \"http://{contrail}\"\n\n\
+         [contrail]\nurl = \"http://{contrail}\"\ncollectors = [\"{collector}\"]\n\n\
          [site]\npoll_ironic_ms = 1000\nfull_erase = true\n",
         state = site.coordinator().display(),
         api = site.api(),
@@ -282,6 +283,8 @@ fn coordinator_config(site: &Site) -> String {
         agents = site.agents(),
         keystone = site.openstack().keystone,
         contrail = site.contrail(),
+        metrics = site.metrics(),
+        collector = site.collector(),
     )
 }
 
@@ -294,7 +297,7 @@ fn agent_config(site: &Site) -> String {
         )
     };
     format!(
-        "rack = \"{RACK}\"\nstate_dir = \"{state}/state\"\npoll_interval_ms = 1000\n\n\
+        "rack = \"{RACK}\"\nstate_dir = \"{state}/state\"\npoll_interval_ms = 1000\nmetrics = \"{metrics}\"\n\n\
          [coordinator]\naddress = \"{coordinator}\"\nserver_name = \"localhost\"\n\
          ca = \"{state}/ca.pem\"\ncert = \"{state}/agent.pem\"\nkey = \"{state}/agent.key\"\n\n\
          {provisioning}{cleaning}\
@@ -302,6 +305,7 @@ fn agent_config(site: &Site) -> String {
          undionly = \"{boot}/undionly.kpxe\"\n\n[image_cache]\nsize_mib = 1024\n",
         state = site.agent().display(),
         coordinator = site.agents(),
+        metrics = site.agent_metrics(),
         provisioning = network("provisioning", "prov0", AGENT_PROVISIONING),
         cleaning = network("cleaning", "clean0", AGENT_CLEANING),
         boot = site.cache().join("boot").display(),

@@ -3,6 +3,8 @@
 //! Every promise begins and ends with the same lab: three servers that are available, and the main story's image, flavors
 //! and network. So they can be played in any order, and one alone.
 
+mod monitoring;
+
 use anyhow::bail;
 use coordinator::api::types::Node;
 
@@ -14,9 +16,11 @@ use super::{
 };
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 1] = [READY];
+pub const ALL: [&str; 2] = [READY, MONITORING];
 /// Only what every promise begins with.
 const READY: &str = "ready";
+/// Monitoring.
+const MONITORING: &str = "monitoring";
 
 /// Plays the promises of these names; all of them for no names.
 pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Result<()> {
@@ -25,6 +29,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
     for name in if names.is_empty() { &all[..] } else { names } {
         match name.as_str() {
             READY => {}
+            MONITORING => monitoring::play(lab, steps).await?,
             other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
         }
     }

@@ -1,0 +1,228 @@
+//! Edges: what Prometheus reads of this rack's agent. Like the log there is one for the process.
+//!
+//! No label is a server's: every label has few values, so that the number of series does not grow with the rack.
+
+use std::{path::PathBuf, sync::LazyLock, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::header,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use prometheus_client::{
+    encoding::text::encode,
+    metrics::{
+        counter::Counter,
+        family::Family,
+        gauge::Gauge,
+        histogram::{Histogram, exponential_buckets},
+        info::Info,
+    },
+    registry::{Registry, Unit},
+};
+use protocol::boot::BootStage;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::poll::debounce::Sample;
+
+/// The text format that we write; Prometheus asks for it since 2.5.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+type Labels<const N: usize> = [(&'static str, &'static str); N];
+
+struct Metrics {
+    registry: Registry,
+    servers: Gauge,
+    polls: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    commands: Family<Labels<1>, Counter>,
+    connected: Gauge,
+    spool_reports: Gauge,
+    spool_bytes: Gauge,
+    boot_stages: Family<Labels<2>, Counter>,
+    ramdisks: Family<Labels<1>, Counter>,
+    images: Family<Labels<1>, Counter>,
+    image_bytes: Gauge,
+}
+
+fn poll_histogram() -> Histogram {
+    Histogram::new(exponential_buckets(0.001, 4.0, 8))
+}
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
+    let mut metrics = Metrics {
+        registry: Registry::with_prefix("bms_agent"),
+        servers: Gauge::default(),
+        polls: Family::new_with_constructor(poll_histogram),
+        commands: Family::default(),
+        connected: Gauge::default(),
+        spool_reports: Gauge::default(),
+        spool_bytes: Gauge::default(),
+        boot_stages: Family::default(),
+        ramdisks: Family::default(),
+        images: Family::default(),
+        image_bytes: Gauge::default(),
+    };
+    let mut registry = std::mem::take(&mut metrics.registry);
+    registry.register("build", "This program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+    registry.register("servers", "Servers that are looked after", metrics.servers.clone());
+    let help = "Readings of a BMC's power: answered, silent, or the password refused";
+    registry.register_with_unit("bmc_poll", help, Unit::Seconds, metrics.polls.clone());
+    registry.register("commands", "Commands of the coordinator that ended", metrics.commands.clone());
+    let help = "Whether the coordinator has welcomed us";
+    registry.register("coordinator_connected", help, metrics.connected.clone());
+    let help = "Reports that the coordinator has not acknowledged";
+    registry.register("spool_reports", help, metrics.spool_reports.clone());
+    let help = "What those reports take";
+    registry.register_with_unit("spool", help, Unit::Bytes, metrics.spool_bytes.clone());
+    let help = "Stages that network boots reached; dhcp_ack is an address given";
+    registry.register("boot_stages", help, metrics.boot_stages.clone());
+    registry.register("ramdisks", "Ramdisks that came and went", metrics.ramdisks.clone());
+    let help = "Images asked of the cache: hit, fetched, or failed";
+    registry.register("image_requests", help, metrics.images.clone());
+    registry.register_with_unit(
+        "image_cache",
+        "What cached images take",
+        Unit::Bytes,
+        metrics.image_bytes.clone(),
+    );
+    metrics.registry = registry;
+    metrics
+});
+
+fn size(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// So many servers are looked after.
+pub fn servers(count: usize) {
+    METRICS.servers.set(size(count));
+}
+
+/// A BMC was asked for the power.
+pub fn polled(sample: &Sample, took: Duration) {
+    let outcome = match sample {
+        Sample::On | Sample::Off => "answered",
+        Sample::NoAnswer { .. } => "silent",
+        Sample::CredentialsRefused { .. } => "refused",
+    };
+    METRICS.polls.get_or_create(&[("outcome", outcome)]).observe(took.as_secs_f64());
+}
+
+/// A command has ended.
+pub fn command_ended(done: bool) {
+    METRICS.commands.get_or_create(&[("outcome", if done { "done" } else { "failed" })]).inc();
+}
+
+/// Whether the coordinator has welcomed us.
+pub fn connected(yes: bool) {
+    METRICS.connected.set(i64::from(yes));
+}
+
+/// What waits for the coordinator.
+pub fn spool(reports: usize, bytes: usize) {
+    METRICS.spool_reports.set(size(reports));
+    METRICS.spool_bytes.set(size(bytes));
+}
+
+/// A network boot has come so far.
+pub fn boot_stage(stage: BootStage, network: &'static str) {
+    let stage = match stage {
+        BootStage::DhcpDiscover => "dhcp_discover",
+        BootStage::DhcpAck => "dhcp_ack",
+        BootStage::Loader => "loader",
+        BootStage::Script => "script",
+        BootStage::Kernel => "kernel",
+        BootStage::Initrd => "initrd",
+    };
+    METRICS.boot_stages.get_or_create(&[("stage", stage), ("network", network)]).inc();
+}
+
+/// A network boot was asked for and not answered.
+pub fn boot_refused(network: &'static str) {
+    METRICS.boot_stages.get_or_create(&[("stage", "refused"), ("network", network)]).inc();
+}
+
+/// A ramdisk came, or went.
+pub fn ramdisk(came: bool) {
+    METRICS.ramdisks.get_or_create(&[("event", if came { "ready" } else { "gone" })]).inc();
+}
+
+/// How the cache answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ImageAnswer {
+    /// It had the image.
+    Hit,
+    /// It fetched the image.
+    Fetched,
+    /// It has no image to give.
+    Failed,
+}
+
+/// The cache was asked for an image.
+pub fn image(answer: ImageAnswer) {
+    let answer = match answer {
+        ImageAnswer::Hit => "hit",
+        ImageAnswer::Fetched => "fetched",
+        ImageAnswer::Failed => "failed",
+    };
+    METRICS.images.get_or_create(&[("result", answer)]).inc();
+}
+
+/// The whole page. `images`: the cache's directory.
+pub fn page(images: &std::path::Path) -> String {
+    let files = std::fs::read_dir(images).into_iter().flatten().flatten();
+    let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
+    METRICS.image_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    let mut page = String::new();
+    // Writing to a String does not fail.
+    let _ = encode(&mut page, &METRICS.registry);
+    page
+}
+
+/// Answers `GET /metrics` until told to stop. Plain HTTP: the page holds no secret.
+pub async fn serve(listener: TcpListener, images: PathBuf, stop: CancellationToken) {
+    let router = Router::new().route("/metrics", get(answer)).with_state(images);
+    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
+    if let Err(error) = serving.await {
+        tracing::warn!(%error, "metrics ended");
+    }
+}
+
+async fn answer(State(images): State<PathBuf>) -> Response {
+    match tokio::task::spawn_blocking(move || page(&images)).await {
+        Ok(page) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], page).into_response(),
+        Err(_) => axum::http::StatusCode::SERVICE_UNAVAILABLE.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_what_happened() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("image"), [0; 500]).unwrap();
+        servers(3);
+        polled(&Sample::On, Duration::from_millis(2));
+        polled(&Sample::NoAnswer { reason: "a secret place".into() }, Duration::from_secs(4));
+        boot_stage(BootStage::DhcpAck, "provisioning");
+        spool(7, 900);
+        let page = page(dir.path());
+        for line in [
+            "bms_agent_servers 3",
+            "bms_agent_bmc_poll_seconds_count{outcome=\"answered\"} 1",
+            "bms_agent_bmc_poll_seconds_count{outcome=\"silent\"} 1",
+            "bms_agent_boot_stages_total{stage=\"dhcp_ack\",network=\"provisioning\"} 1",
+            "bms_agent_spool_reports 7",
+            "bms_agent_spool_bytes 900",
+            "bms_agent_image_cache_bytes 500",
+        ] {
+            assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");
+        }
+        assert!(!page.contains("secret"), "{page}");
+    }
+}
