@@ -207,11 +207,12 @@ async fn registered(lab: &Lab) -> anyhow::Result<()> {
             let (nodes, ports) = (find("node").await?, find("port").await?);
             *seen = format!("{nodes:?} {ports:?}");
             ensure!(!seen.contains(BMC_PASSWORD), "a password is in Contrail");
-            let ([node], [port]) = (nodes.as_slice(), ports.as_slice()) else { return Ok(None) };
+            let mac = plan.mac().to_string();
+            let port = ports.iter().find(|port| port["bms_port_info"]["address"] == mac);
+            let ([node], Some(port)) = (nodes.as_slice(), port) else { return Ok(None) };
             let info = &port["bms_port_info"];
             let good = node["node_type"] == "baremetal"
                 && node["bms_info"]["driver_info"]["ipmi_address"] == plan.bmc_address().ip().to_string()
-                && info["address"] == plan.mac().to_string()
                 && info["local_link_connection"]["port_id"] == plan.switch_port();
             Ok(good.then_some(()))
         })
