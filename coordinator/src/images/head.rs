@@ -17,7 +17,7 @@ pub enum Fault {
     #[error("the file is empty; name the image's file")]
     Empty,
     /// It is neither of the two formats.
-    #[error("the file is neither qcow2 nor a whole disk (it has no boot signature); {hint}")]
+    #[error("the file is neither qcow2 nor a whole disk with a boot record; {hint}")]
     Unknown {
         /// What it looks like, and what to do.
         hint: &'static str,
@@ -90,6 +90,7 @@ impl Kind {
         if head.get(510..512) != Some(&[0x55, 0xaa]) && gpt.is_none() {
             return Err(Fault::Unknown { hint: hint(head) });
         }
+        check_mbr(head)?;
         if let Some(sector) = gpt {
             check_gpt(&head[sector..], sector as u64, file_bytes)?;
         }
@@ -103,6 +104,22 @@ impl Kind {
             Kind::Qcow2(_) => ImageFormat::Qcow2,
         }
     }
+}
+
+/// A boot record has four entries of 16 bytes at 446: a flag first, the kind of partition at 4. Glance wants them in order,
+/// too, and says less about it.
+fn check_mbr(head: &[u8]) -> Result<(), Fault> {
+    let entries = head.get(446..510).map(|bytes| bytes.as_chunks::<16>().0).unwrap_or_default();
+    for (number, entry) in (1..).zip(entries) {
+        if !matches!(entry[0], 0 | 0x80) {
+            let why = format!("partition {number} in its boot record has the flag {:#04x}", entry[0]);
+            return Err(Fault::Damaged { why });
+        }
+    }
+    if entries.iter().all(|entry| entry[4] == 0) {
+        return Err(Fault::Unknown { hint: "its boot record has no partition" });
+    }
+    Ok(())
 }
 
 /// UEFI specification, section 5.3.2: bytes 32 to 39 of the header are the place of its copy, the disk's last sector.
@@ -146,6 +163,7 @@ mod tests {
     fn disk(gpt_at: Option<usize>, last_sector: u64) -> Vec<u8> {
         let mut disk = vec![0; 8192];
         disk[510..512].copy_from_slice(&[0x55, 0xaa]);
+        disk[450] = 0x83;
         if let Some(at) = gpt_at {
             disk[at..at + 8].copy_from_slice(b"EFI PART");
             disk[at + 32..at + 40].copy_from_slice(&last_sector.to_le_bytes());
@@ -168,8 +186,14 @@ mod tests {
         check(&disk(Some(4096), 1), None);
         check(&disk(Some(512), 16), Some("a disk of 8704 bytes, and it has 8192"));
         check(&disk(Some(512), u64::MAX), Some("cut off"));
+        let mut odd = disk(None, 0);
+        odd[462] = 1;
+        check(&odd, Some("partition 2 in its boot record has the flag 0x01"));
+        odd[450] = 0;
+        odd[462] = 0;
+        check(&odd, Some("no partition"));
         check(b"", Some("empty"));
-        check(b"x", Some("no boot signature"));
+        check(b"x", Some("with a boot record"));
         check(&[0; 8192], Some("upload an image of a whole disk"));
         check(b"\x1f\x8b\x08 and so on", Some("gunzip"));
         check(b"KDMV", Some("VMDK"));

@@ -80,6 +80,8 @@ mod tests {
 
     fn disk(bytes: usize) -> Vec<u8> {
         let mut disk = vec![7; bytes];
+        disk[446..510].fill(0);
+        disk[450] = 0x83;
         disk[510..512].copy_from_slice(&[0x55, 0xaa]);
         disk
     }

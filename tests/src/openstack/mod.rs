@@ -13,6 +13,7 @@
 
 mod config;
 mod database;
+mod interrupt;
 mod process;
 mod ready;
 mod venv;
@@ -25,6 +26,7 @@ use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 pub use config::PASSWORD;
+pub use interrupt::Interrupted;
 pub use process::ServiceStatus;
 pub use venv::ensure_venv;
 

@@ -53,6 +53,8 @@ async fn spoil(lab: &Lab) -> anyhow::Result<Image> {
     let path = lab.site.run().join("spoilt.raw");
     // A boot sector, and something that is not zero behind it.
     let mut bytes: Vec<u8> = (0..BYTES).map(|index| (index / 512) as u8 | 1).collect();
+    bytes[446..510].fill(0);
+    bytes[450] = 0x83;
     bytes[510..512].copy_from_slice(&[0x55, 0xaa]);
     tokio::fs::write(&path, bytes).await?;
     let mut made: Vec<Image> =

@@ -3,6 +3,8 @@
 //! Every promise begins and ends with the same lab: three servers that are available, and the main story's image, flavors
 //! and network. So they can be played in any order, and one alone.
 
+mod flavors;
+mod images;
 mod monitoring;
 
 use anyhow::bail;
@@ -16,7 +18,7 @@ use super::{
 };
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 2] = [READY, MONITORING];
+pub const ALL: [&str; 4] = [READY, "images", "flavors", MONITORING];
 /// Only what every promise begins with.
 const READY: &str = "ready";
 /// Monitoring.
@@ -29,6 +31,8 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
     for name in if names.is_empty() { &all[..] } else { names } {
         match name.as_str() {
             READY => {}
+            "images" => images::play(lab, steps).await?,
+            "flavors" => flavors::play(lab, steps).await?,
             MONITORING => monitoring::play(lab, steps).await?,
             other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
         }
