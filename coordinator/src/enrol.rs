@@ -9,6 +9,7 @@ use protocol::{
     command::{Action, FailureKind, Success},
     id::{RackId, ServerId},
 };
+use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
 
 pub use crate::inventory::{NewPort, NewServer};
@@ -21,6 +22,9 @@ use crate::{
     port::{AgentError, Agents, NodeSpec, Provisioner, ProvisionerError, Refusal, RefusalKind},
     reconcile::{ServerLocks, Wake},
 };
+
+/// Servers that are enrolled at the same time: a silent BMC takes half a minute, and an import may have thousands.
+pub const ENROL_AT_ONCE: usize = 16;
 
 /// Tells agents which servers to look after.
 #[async_trait::async_trait]
@@ -66,23 +70,75 @@ impl Enrol {
     /// Takes a server in, or brings one of the same name up to date. Only a fault in the inventory is an error: everything
     /// else is a problem of that server, kept as its reason.
     pub async fn enrol(&self, new: &NewServer) -> Result<Enrolled, InventoryError> {
-        let known = self.inventory.server_by_name(&new.name).await?;
-        let server = self.inventory.put_server(new).await?;
-        if let Some(before) = known.as_ref().filter(|before| before.rack != server.rack) {
-            self.declarations.forget(&before.rack, server.id).await;
+        let known = self.inventory.server_by_name(&new.name).await?.map(|server| server.id);
+        let stored = self.store(&[(known, new)]).await?;
+        let mut enrolled = Vec::with_capacity(stored.len());
+        for server in &stored {
+            enrolled.push(self.bring_up(server).await?);
         }
-        self.declarations.declare(&server).await;
-        if known.is_none() {
-            let text = format!("{} enrolled in rack {}", server.name, server.rack);
-            self.inventory.record(server.id, EventKind::Enrolled, text).await;
+        enrolled.pop().ok_or_else(|| InventoryError::Corrupt {
+            column: "id",
+            row: new.name.clone(),
+            reason: "the server was deleted while it was stored".to_owned(),
+        })
+    }
+
+    /// Stores all these servers or none, new ones and known ones by their ids, and tells their agents. Nothing is asked of
+    /// Ironic or a BMC yet.
+    pub async fn store(
+        &self,
+        wanted: &[(Option<ServerId>, &NewServer)],
+    ) -> Result<Vec<Server>, InventoryError> {
+        let mut before = Vec::with_capacity(wanted.len());
+        for (id, _) in wanted {
+            before.push(match id {
+                Some(id) => self.inventory.server(*id).await?,
+                None => None,
+            });
         }
+        let stored = self.inventory.put_servers(wanted).await?;
+        for (server, before) in stored.iter().zip(before) {
+            if let Some(before) = before.as_ref().filter(|before| before.rack != server.rack) {
+                self.declarations.forget(&before.rack, server.id).await;
+            }
+            self.declarations.declare(server).await;
+            if before.is_none() {
+                let text = format!("{} enrolled in rack {}", server.name, server.rack);
+                self.inventory.record(server.id, EventKind::Enrolled, text).await;
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Does for many stored servers what follows, some at a time: a BMC that is silent holds up nobody but whoever would have
+    /// its turn. `done` is told of each as it ends.
+    pub async fn bring_up_all(self: Arc<Self>, servers: Vec<Server>, done: mpsc::UnboundedSender<Enrolled>) {
+        let mut tasks = JoinSet::new();
+        for server in servers {
+            if tasks.len() >= ENROL_AT_ONCE {
+                tasks.join_next().await;
+            }
+            let (enrol, done) = (Arc::clone(&self), done.clone());
+            tasks.spawn(async move {
+                match enrol.bring_up(&server).await {
+                    // Nobody who listens any more is no fault.
+                    Ok(enrolled) => drop(done.send(enrolled)),
+                    Err(error) => warn!(server = %server.id, %error, "enrolment not stored"),
+                }
+            });
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// What follows once a server is stored: its node in Ironic, and one question to its BMC.
+    pub async fn bring_up(&self, server: &Server) -> Result<Enrolled, InventoryError> {
         let made = {
             // Reconciliation makes missing nodes too: one hand at a time.
             let _lock = self.locks.lock(server.id).await;
-            self.ensure_node(&server).await
+            self.ensure_node(server).await
         };
         let problem = match made {
-            Ok(()) => self.check_bmc(&server).await,
+            Ok(()) => self.check_bmc(server).await,
             Err(error) => Some(error.to_string()),
         };
         self.inventory.set_reason(server.id, problem.as_deref()).await?;
@@ -91,7 +147,7 @@ impl Enrol {
         }
         self.wake.wake(server.id);
         self.wake.poll_ironic();
-        Ok(Enrolled { id: server.id, name: server.name, problem })
+        Ok(Enrolled { id: server.id, name: server.name.clone(), problem })
     }
 
     /// Makes the server's node and ports in Ironic, or brings them up to date.
@@ -200,7 +256,71 @@ fn may_be_deleted(name: &str, node: Option<&Node>) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
+
+    use protocol::command::Action;
+    use tokio::sync::Notify;
+
     use super::*;
+    use crate::{clock::TestClock, fakes, secret::Sealer};
+
+    /// Agents of which one server's BMC says nothing until it is told to.
+    struct OneIsSilent {
+        silent: Mutex<Option<ServerId>>,
+        speak: Notify,
+    }
+
+    #[async_trait::async_trait]
+    impl Agents for OneIsSilent {
+        async fn run(&self, _: &RackId, server: ServerId, _: Action) -> Result<Success, AgentError> {
+            let is_silent = *self.silent.lock().unwrap() == Some(server);
+            if is_silent {
+                self.speak.notified().await;
+            }
+            Ok(Success::Identity(Default::default()))
+        }
+    }
+
+    #[tokio::test]
+    async fn one_silent_bmc_holds_nobody_up() {
+        let inventory =
+            Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap();
+        let fake = Arc::new(fakes::Fake(Arc::default()));
+        let agents = Arc::new(OneIsSilent { silent: Mutex::default(), speak: Notify::new() });
+        let enrol = Enrol {
+            inventory: inventory.clone(),
+            provisioner: fake.clone(),
+            agents: agents.clone(),
+            declarations: fake.clone(),
+            presence: fake.clone(),
+            mover: Mover::new(inventory.clone(), fake.clone()),
+            locks: ServerLocks::default(),
+            wake: Wake::default(),
+        };
+        let wanted: Vec<NewServer> = (0..3 * ENROL_AT_ONCE as u8)
+            .map(|number| {
+                let mut new = fakes::new_server();
+                new.name = format!("n{number}");
+                new.bmc.address = format!("198.51.100.{number}");
+                new.ports[0].mac.0[5] = number;
+                new
+            })
+            .collect();
+        let stored = enrol.store(&wanted.iter().map(|new| (None, new)).collect::<Vec<_>>()).await.unwrap();
+        *agents.silent.lock().unwrap() = Some(stored[0].id);
+        let (done, mut ended) = mpsc::unbounded_channel();
+        let all = tokio::spawn(Arc::new(enrol).bring_up_all(stored.clone(), done));
+        let told = async {
+            for _ in 1..wanted.len() {
+                assert_ne!(ended.recv().await.unwrap().id, stored[0].id, "it is silent");
+            }
+            agents.speak.notify_one();
+            assert_eq!(ended.recv().await.unwrap().id, stored[0].id);
+            all.await.unwrap();
+        };
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(10), told).await;
+        waited.expect("the others do not wait for the silent one");
+    }
 
     #[test]
     fn only_a_server_that_nobody_uses_is_deleted() {

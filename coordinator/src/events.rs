@@ -66,6 +66,10 @@ event_kinds! {
     Pool = "pool",
     /// A tenant's server changed.
     TenantServer = "tenant_server",
+    /// A machine that nobody has enrolled was found, or the search for some moved on.
+    Discovery = "discovery",
+    /// An administrator asked for something.
+    Asked = "asked",
     /// An alarm that somebody should look at.
     Alarm = "alarm",
 }

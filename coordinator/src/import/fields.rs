@@ -74,8 +74,9 @@ impl<'a> Fields<'a> {
     pub fn node(&mut self, name: &'static str) -> Option<&'a Node> {
         self.known.push(name);
         let node = self.map.get_node(name)?;
-        let empty =
-            node.as_scalar().is_some_and(|s| s.may_coerce() && matches!(s.as_str(), "" | "~" | "null"));
+        let empty = node
+            .as_scalar()
+            .is_some_and(|s| s.as_str().is_empty() || s.may_coerce() && matches!(s.as_str(), "~" | "null"));
         (!empty).then_some(node)
     }
 

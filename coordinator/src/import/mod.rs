@@ -1,4 +1,4 @@
-//! Decisions: the server import file, in the format of Contrail's `server_import` job, YAML or JSON.
+//! Decisions: the server import file, in the format of Contrail's `server_import` job: YAML, JSON, or the same as a table (CSV).
 //!
 //! ```yaml
 //! nodes:
@@ -11,9 +11,13 @@
 //!
 //! Beyond that format: `rack`, `resource_class`, a port's `fabric`, and Ironic's `redfish_*` fields in `driver_info`.
 //!
-//! What must stay true: a file is taken as a whole or not at all, and every fault in it is found in one reading.
+//! What must stay true: a file is taken as a whole or not at all, and every fault in it is found in one reading. What the
+//! inventory exports is such a file, and importing it changes nothing.
 
+mod csv;
+mod export;
 mod fields;
+mod plan;
 
 use std::collections::HashMap;
 
@@ -26,8 +30,10 @@ use protocol::{
 };
 
 use crate::port::SwitchPort;
+pub use export::{described, write};
 pub use fields::{FAULTS_MAX, Fault};
 use fields::{Faults, Fields};
+pub use plan::{Defaults, FieldChange, Planned, plan};
 
 /// Largest file.
 pub const FILE_BYTES_MAX: usize = 8 << 20;
@@ -35,6 +41,24 @@ pub const FILE_BYTES_MAX: usize = 8 << 20;
 pub const NODES_MAX: usize = 2000;
 /// Most ports of one server.
 pub const PORTS_MAX: usize = 32;
+
+/// Stands in exported files where a password would be; imported, it means the stored one.
+pub const KEEP_PASSWORD: &str = "<keep>";
+
+/// How a file is written.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize, utoipa::ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Format {
+    /// YAML.
+    #[default]
+    Yaml,
+    /// JSON.
+    Json,
+    /// A table, one row per interface.
+    Csv,
+}
 
 /// A server as the file describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,15 +109,29 @@ pub struct ImportedPort {
     pub pxe_enabled: bool,
 }
 
-/// Reads a file. Either all its servers, or everything that is wrong with it.
+/// Reads a YAML or JSON file. Either all its servers, or everything that is wrong with it.
 pub fn parse(text: &str) -> Result<Vec<ImportedNode>, Vec<Fault>> {
+    parse_as(text, Format::Yaml)
+}
+
+/// Reads a file of this format. Either all its servers, or everything that is wrong with it.
+pub fn parse_as(text: &str, format: Format) -> Result<Vec<ImportedNode>, Vec<Fault>> {
     let whole = |message: String| vec![Fault { line: 0, path: String::new(), message }];
     if text.len() > FILE_BYTES_MAX {
         return Err(whole(format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len())));
     }
-    let options = marked_yaml::LoaderOptions::default().error_on_duplicate_keys(true).toplevel_mapping();
-    let root = marked_yaml::parse_yaml_with_options(0, text, options)
-        .map_err(|error| whole(format!("is not YAML or JSON with a field \"nodes\": {error}")))?;
+    let root = match format {
+        // JSON is YAML too.
+        Format::Yaml | Format::Json => {
+            let options = marked_yaml::LoaderOptions::default()
+                .error_on_duplicate_keys(true)
+                .prevent_coercion(true)
+                .toplevel_mapping();
+            marked_yaml::parse_yaml_with_options(0, text, options)
+                .map_err(|error| whole(format!("is not YAML or JSON with a field \"nodes\": {error}")))?
+        }
+        Format::Csv => csv::tree(text)?,
+    };
     let mut faults = Faults::default();
     let mut nodes = Vec::new();
     if let Some(mut fields) = Fields::of(&root, "", &mut faults) {
@@ -145,6 +183,11 @@ fn node(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<Imp
         .collect();
     if !ports.iter().any(|port| port.pxe_enabled) && faults.0.len() == before {
         faults.add(fields.span(), fields.path("ports"), "needs at least one port with pxe_enabled: true");
+    }
+    for (index, port) in ports.iter().enumerate() {
+        if ports[..index].iter().any(|other| other.name == port.name) {
+            faults.add(fields.span(), fields.path("ports"), format!("two are named {:?}", port.name));
+        }
     }
     let boot_mode = boot_mode(&properties, &fields, faults);
     let name = name.or(hostname).or_else(|| generated_name(&ports));

@@ -166,6 +166,7 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(vec![
         one(1, "inventory", include_str!("../../migrations/0001_inventory.sql")),
         one(2, "pools", include_str!("../../migrations/0002_pools.sql")),
+        one(3, "since", include_str!("../../migrations/0003_inventory.sql")),
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
     ])
 }

@@ -61,70 +61,102 @@ impl Inventory {
     /// Stores a server under its name: a new one gets an id and a facade password, a known one is brought up to date.
     /// What was reported of it stays.
     pub async fn put_server(&self, new: &NewServer) -> Result<Server, InventoryError> {
-        let known = self.server_by_name(&new.name).await?;
-        let id = known.as_ref().map_or_else(ServerId::random, |server| server.id);
-        self.refuse_taken(id, new).await?;
-        let facade_password = known.as_ref().map_or_else(random_password, |s| s.facade_password.clone());
-        let created_us = known.as_ref().map_or_else(|| self.clock.now_us(), |server| server.created_us);
+        let known = self.server_by_name(&new.name).await?.map(|server| server.id);
+        let stored = self.put_servers(&[(known, new)]).await?;
+        stored.into_iter().next().ok_or_else(|| vanished(&new.name))
+    }
+
+    /// Stores all these servers or none, new ones and known ones by their ids. They may have exchanged names, BMCs and
+    /// addresses among themselves.
+    pub async fn put_servers(
+        &self,
+        wanted: &[(Option<ServerId>, &NewServer)],
+    ) -> Result<Vec<Server>, InventoryError> {
+        let ids: Vec<ServerId> = wanted.iter().map(|(id, _)| id.unwrap_or_else(ServerId::random)).collect();
+        for (id, (_, new)) in ids.iter().zip(wanted) {
+            self.refuse_taken(*id, &ids, new).await?;
+        }
+        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
+        for id in wanted.iter().filter_map(|(id, _)| *id) {
+            free_unique(&mut transaction, id).await?;
+        }
+        for (id, (known, new)) in ids.iter().zip(wanted) {
+            self.put_row(&mut transaction, *id, known.is_some(), new).await?;
+            put_ports(&mut transaction, *id, new).await?;
+        }
+        transaction.commit().await.map_err(failed("finish a change"))?;
+        let mut stored = Vec::with_capacity(ids.len());
+        for (id, (_, new)) in ids.iter().zip(wanted) {
+            stored.push(self.server(*id).await?.ok_or_else(|| vanished(&new.name))?);
+        }
+        Ok(stored)
+    }
+
+    async fn put_row(
+        &self,
+        connection: &mut SqliteConnection,
+        id: ServerId,
+        is_known: bool,
+        new: &NewServer,
+    ) -> Result<(), InventoryError> {
         let bmc = StoredBmc {
             protocol: new.bmc.protocol.clone(),
             address: new.bmc.address.clone(),
             port: new.bmc.port,
             username: new.bmc.username.clone(),
         };
-        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
-        sqlx::query(
-            "INSERT INTO servers (id, name, rack, bmc, bmc_key, bmc_password, facade_password, boot_mode, \
-             resource_class, properties, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) \
-             ON CONFLICT (id) DO UPDATE SET name = excluded.name, rack = excluded.rack, bmc = excluded.bmc, \
-             bmc_key = excluded.bmc_key, bmc_password = excluded.bmc_password, boot_mode = excluded.boot_mode, \
-             resource_class = excluded.resource_class, properties = excluded.properties",
-        )
-        .bind(id.to_string())
-        .bind(&new.name)
-        .bind(new.rack.as_str())
-        .bind(json(&bmc))
-        .bind(bmc_key(&new.bmc))
-        .bind(self.sealer.seal(&bmc_place(id), &new.bmc.password)?)
-        .bind(self.sealer.seal(&facade_place(id), &facade_password)?)
-        .bind(json(&new.boot_mode))
-        .bind(&new.resource_class)
-        .bind(json(&new.properties))
-        .bind(big(created_us))
-        .execute(&mut *transaction)
-        .await
-        .map_err(failed("store a server"))?;
-        put_ports(&mut transaction, id, new).await?;
-        transaction.commit().await.map_err(failed("finish a change"))?;
-        self.server(id).await?.ok_or_else(|| InventoryError::Corrupt {
-            column: "id",
-            row: id.to_string(),
-            reason: "the server was deleted while it was stored".to_owned(),
-        })
+        let statement = if is_known {
+            "UPDATE servers SET name = $2, rack = $3, bmc = $4, bmc_key = $5, bmc_password = $6, boot_mode = $7, \
+             resource_class = $8, properties = $9 WHERE id = $1"
+        } else {
+            "INSERT INTO servers (id, name, rack, bmc, bmc_key, bmc_password, boot_mode, resource_class, properties, \
+             facade_password, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+        };
+        let mut query = sqlx::query(statement)
+            .bind(id.to_string())
+            .bind(&new.name)
+            .bind(new.rack.as_str())
+            .bind(json(&bmc))
+            .bind(bmc_key(&new.bmc))
+            .bind(self.sealer.seal(&bmc_place(id), &new.bmc.password)?)
+            .bind(json(&new.boot_mode))
+            .bind(&new.resource_class)
+            .bind(json(&new.properties));
+        if !is_known {
+            let facade_password = self.sealer.seal(&facade_place(id), &random_password())?;
+            query = query.bind(facade_password).bind(big(self.clock.now_us()));
+        }
+        query.execute(connection).await.map_err(stored_twice(&new.name))?;
+        Ok(())
     }
 
-    /// Says which name, BMC or MAC address another server already has.
-    async fn refuse_taken(&self, id: ServerId, new: &NewServer) -> Result<(), InventoryError> {
-        let taken: Option<(String, String)> =
-            sqlx::query_as("SELECT name, bmc_key FROM servers WHERE bmc_key = $1 AND id <> $2")
+    /// Says which name, BMC or MAC address a server that is not among these already has.
+    async fn refuse_taken(
+        &self,
+        id: ServerId,
+        among: &[ServerId],
+        new: &NewServer,
+    ) -> Result<(), InventoryError> {
+        let is_other =
+            |found: &str| found != id.to_string() && among.iter().all(|one| one.to_string() != found);
+        let taken: Option<(String, String, String)> =
+            sqlx::query_as("SELECT id, name, bmc_key FROM servers WHERE bmc_key = $1")
                 .bind(bmc_key(&new.bmc))
-                .bind(id.to_string())
                 .fetch_optional(&self.pool)
                 .await
                 .map_err(failed("look for a BMC"))?;
-        if let Some((name, bmc)) = taken {
+        if let Some((_, name, bmc)) = taken.filter(|(found, ..)| is_other(found)) {
             return Err(InventoryError::Taken { what: format!("the BMC {bmc}: {name}") });
         }
         for port in &new.ports {
-            let taken: Option<(String,)> = sqlx::query_as(
-                "SELECT s.name FROM ports p JOIN servers s ON s.id = p.server WHERE p.mac = $1 AND s.id <> $2",
+            let taken: Option<(String, String)> = sqlx::query_as(
+                "SELECT s.id, s.name FROM ports p JOIN servers s ON s.id = p.server WHERE p.mac = $1",
             )
             .bind(port.mac.to_string())
-            .bind(id.to_string())
             .fetch_optional(&self.pool)
             .await
             .map_err(failed("look for a MAC address"))?;
-            if let Some((name,)) = taken {
+            if let Some((_, name)) = taken.filter(|(found, _)| is_other(found)) {
                 return Err(InventoryError::Taken { what: format!("the MAC address {}: {name}", port.mac) });
             }
         }
@@ -192,6 +224,7 @@ impl Inventory {
         let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
         for statement in [
             "DELETE FROM ports WHERE server = $1",
+            "DELETE FROM proofs WHERE server = $1",
             "DELETE FROM commands WHERE server = $1",
             "DELETE FROM ramdisks WHERE server = $1",
             "DELETE FROM ramdisk_records WHERE server = $1",
@@ -414,6 +447,38 @@ impl Inventory {
     }
 }
 
+fn vanished(name: &str) -> InventoryError {
+    InventoryError::Corrupt {
+        column: "id",
+        row: name.to_owned(),
+        reason: "the server was deleted while it was stored".to_owned(),
+    }
+}
+
+/// Two changes at the same time can want the same thing; the database knows best.
+fn stored_twice(name: &str) -> impl FnOnce(sqlx::Error) -> InventoryError {
+    let what = format!("the name, BMC or a MAC address of {name}");
+    move |source| match source.as_database_error() {
+        Some(error) if error.is_unique_violation() => InventoryError::Taken { what },
+        Some(_) | None => InventoryError::Database { operation: "store a server", source },
+    }
+}
+
+/// Takes a server's unique values out of the way, so that others of the same change may have them.
+async fn free_unique(connection: &mut SqliteConnection, id: ServerId) -> Result<(), InventoryError> {
+    for statement in [
+        "UPDATE servers SET name = 'changing ' || id, bmc_key = 'changing ' || id WHERE id = $1",
+        "UPDATE ports SET mac = 'changing ' || server || ' ' || name WHERE server = $1",
+    ] {
+        sqlx::query(statement)
+            .bind(id.to_string())
+            .execute(&mut *connection)
+            .await
+            .map_err(failed("begin a change of a server"))?;
+    }
+    Ok(())
+}
+
 /// Brings a server's ports up to date; what was observed of a port that stays is kept.
 async fn put_ports(
     connection: &mut SqliteConnection,
@@ -447,7 +512,7 @@ async fn put_ports(
         .bind(i64::from(port.pxe_enabled))
         .execute(&mut *connection)
         .await
-        .map_err(failed("store a port"))?;
+        .map_err(stored_twice(&new.name))?;
     }
     Ok(())
 }

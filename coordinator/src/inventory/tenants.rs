@@ -1,5 +1,7 @@
 //! Edges: tenants' servers in the inventory.
 
+use std::collections::HashMap;
+
 use protocol::id::ServerId;
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
@@ -14,10 +16,13 @@ impl Inventory {
     pub async fn put_tenant_server(&self, server: &TenantServer) -> Result<(), InventoryError> {
         sqlx::query(
             "INSERT INTO tenant_servers (id, instance, project_id, name, flavor, image, network, port, address, node, \
-             state, reason, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) \
+             state, reason, created_us, state_since_us) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
              ON CONFLICT (id) DO UPDATE SET instance = excluded.instance, name = excluded.name, \
              flavor = excluded.flavor, image = excluded.image, network = excluded.network, port = excluded.port, \
-             address = excluded.address, node = excluded.node, state = excluded.state, reason = excluded.reason",
+             address = excluded.address, node = excluded.node, state = excluded.state, reason = excluded.reason, \
+             state_since_us = CASE WHEN tenant_servers.state = excluded.state THEN tenant_servers.state_since_us \
+             ELSE excluded.state_since_us END",
         )
         .bind(server.id.to_string())
         .bind(server.instance.map(|id| id.to_string()))
@@ -32,6 +37,7 @@ impl Inventory {
         .bind(json(&server.state))
         .bind(&server.reason)
         .bind(big(server.created_us))
+        .bind(big(self.clock.now_us()))
         .execute(&self.pool)
         .await
         .map_err(failed("store a tenant's server"))?;
@@ -61,6 +67,20 @@ impl Inventory {
         .await
         .map_err(failed("read the tenants' servers"))?;
         rows.iter().map(read_tenant_server).collect()
+    }
+
+    /// Since when each tenant's server is in its state, by our ids.
+    pub async fn tenants_since(&self) -> Result<HashMap<Uuid, u64>, InventoryError> {
+        let rows =
+            sqlx::query("SELECT id, state_since_us FROM tenant_servers WHERE state_since_us IS NOT NULL")
+                .fetch_all(&self.pool)
+                .await
+                .map_err(failed("read since when the tenants' servers are in their states"))?;
+        let one = |row: &SqliteRow| {
+            let read = Reader { row, name: "a tenant's server".to_owned() };
+            Ok((read.parsed("id")?, read.number("state_since_us")?))
+        };
+        rows.iter().map(one).collect()
     }
 
     /// Keeps what failed while Nova built this instance. The first word stays: what follows are consequences.

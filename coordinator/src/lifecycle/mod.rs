@@ -14,7 +14,9 @@
 //!
 //! Deliberately absent: clocks, sockets, retries, memory of the past beyond what [`Facts`] names.
 
+pub mod admission;
 pub mod decision;
+pub mod outlook;
 pub mod permit;
 pub mod placement;
 pub mod power;

@@ -168,6 +168,12 @@ pub struct Node {
     pub instance_id: Option<Uuid>,
     /// `maintenance`.
     pub maintenance: bool,
+    /// `maintenance_reason`.
+    #[serde(default)]
+    pub maintenance_reason: Option<String>,
+    /// `provision_updated_at`: since when it is in this state, in microseconds since 1970.
+    #[serde(default)]
+    pub since_us: Option<u64>,
     /// `last_error`.
     pub last_error: Option<String>,
 }
@@ -186,6 +192,8 @@ impl Node {
             reservation: None,
             instance_id: None,
             maintenance: false,
+            maintenance_reason: None,
+            since_us: None,
             last_error: None,
         }
     }

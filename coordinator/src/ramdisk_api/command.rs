@@ -101,6 +101,12 @@ pub enum CommandRefused {
         /// Its name.
         name: String,
     },
+    /// There is no rescue.
+    #[error(
+        "this ramdisk offers a tenant no login and runs where no tenant may come in, so there is no rescue; boot the \
+         instance again (server unrescue)"
+    )]
+    Rescue,
     /// We do not know the step.
     #[error("this ramdisk has no step {step} for {command}")]
     UnknownStep {
@@ -197,6 +203,7 @@ pub fn interpret(name: &str, params: Value, full_erase: bool) -> Result<Order, C
         "image.install_bootloader" => Order::Do(Job::InstallBootEntry),
         "standby.sync" => Order::Do(Job::Sync),
         "standby.power_off" => Order::Do(Job::PowerOff),
+        "rescue.finalize_rescue" => return Err(CommandRefused::Rescue),
         other => return Err(CommandRefused::Unknown { name: other.to_owned() }),
     })
 }

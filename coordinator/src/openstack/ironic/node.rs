@@ -146,6 +146,11 @@ pub enum ProvisionTarget {
     Inspect,
     /// Clean it and make it available.
     Provide,
+    /// Do these steps of the ramdisk to a manageable node.
+    Clean {
+        /// Their names, in order.
+        steps: Vec<String>,
+    },
     /// Deploy what its instance information says.
     Active {
         /// Configuration drive: base64 of a gzipped ISO, or none.
@@ -175,6 +180,7 @@ impl ProvisionTarget {
             ProvisionTarget::Manage => "manage",
             ProvisionTarget::Inspect => "inspect",
             ProvisionTarget::Provide => "provide",
+            ProvisionTarget::Clean { .. } => "clean",
             ProvisionTarget::Active { .. } => "active",
             ProvisionTarget::Rebuild => "rebuild",
             ProvisionTarget::Deleted => "deleted",
@@ -190,6 +196,10 @@ impl ProvisionTarget {
         match self {
             ProvisionTarget::Active { config_drive: Some(drive) } => {
                 json!({"target": target, "configdrive": drive})
+            }
+            ProvisionTarget::Clean { steps } => {
+                let step = |step: &String| json!({"interface": "deploy", "step": step});
+                json!({"target": target, "clean_steps": steps.iter().map(step).collect::<Vec<_>>()})
             }
             ProvisionTarget::Rescue { password } => {
                 json!({"target": target, "rescue_password": password.reveal()})

@@ -196,6 +196,11 @@ impl Nova {
         self.act(caller, id, "reboot", json!({"reboot": {"type": how}})).await
     }
 
+    /// Writes an image onto a server anew; its id, flavor and metadata stay.
+    pub async fn rebuild_server(&self, caller: Caller<'_>, id: Uuid, image_id: &str) -> Result<(), Error> {
+        self.act(caller, id, "rebuild", json!({"rebuild": {"imageRef": image_id}})).await
+    }
+
     async fn act(&self, caller: Caller<'_>, id: Uuid, verb: &str, body: Value) -> Result<(), Error> {
         let path = format!("/servers/{id}/action");
         let call = self.call(caller, Method::POST, path, format!("{verb} server {id}")).body(body);

@@ -1,0 +1,322 @@
+//! Decisions: the import file as a table (CSV, RFC 4180): one row per interface, one server per name.
+//!
+//! The first row names the columns. A row with the name of the row above, or without a name, is a further interface of the
+//! server above; what it says of the server itself must be empty or the same. The rows become the same tree as a YAML
+//! file, so that both are checked by the same code; each fault has the line of its row.
+
+use marked_yaml::{
+    Marker, Node, Span,
+    types::{MarkedMappingNode, MarkedScalarNode, MarkedSequenceNode},
+};
+
+use super::fields::{FAULTS_MAX, Fault};
+
+/// Where a column's value belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Of the server itself.
+    Server,
+    /// Of its `driver_info`.
+    Driver,
+    /// Of its `properties`.
+    Properties,
+    /// Of an interface.
+    Port,
+}
+
+/// A column: its name in the first row, where it belongs, and its name there.
+pub(super) struct Column {
+    pub(super) name: &'static str,
+    pub(super) place: Place,
+    pub(super) field: &'static str,
+}
+
+const fn column(name: &'static str, place: Place) -> Column {
+    Column { name, place, field: name }
+}
+
+/// Every column, in the order in which they are written.
+pub(super) const COLUMNS: [Column; 26] = [
+    column("name", Place::Server),
+    column("rack", Place::Server),
+    column("resource_class", Place::Server),
+    column("driver", Place::Server),
+    column("ipmi_address", Place::Driver),
+    column("ipmi_port", Place::Driver),
+    column("ipmi_username", Place::Driver),
+    column("ipmi_password", Place::Driver),
+    column("ipmi_cipher_suite", Place::Driver),
+    column("redfish_address", Place::Driver),
+    column("redfish_username", Place::Driver),
+    column("redfish_password", Place::Driver),
+    column("redfish_system_id", Place::Driver),
+    column("redfish_certificate_sha256", Place::Driver),
+    column("cpus", Place::Properties),
+    column("cpu_arch", Place::Properties),
+    column("memory_mb", Place::Properties),
+    column("local_gb", Place::Properties),
+    column("capabilities", Place::Properties),
+    Column { name: "interface", place: Place::Port, field: "name" },
+    column("mac_address", Place::Port),
+    column("switch_name", Place::Port),
+    column("port_name", Place::Port),
+    column("switch_id", Place::Port),
+    column("fabric", Place::Port),
+    column("pxe_enabled", Place::Port),
+];
+
+/// One row with the line where it begins.
+#[derive(Debug, PartialEq, Eq)]
+struct Row {
+    line: usize,
+    cells: Vec<String>,
+}
+
+/// Splits a table into rows. Inside of quotes everything counts, and two quotes are one.
+fn rows(text: &str) -> Result<Vec<Row>, Fault> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let (mut rows, mut cells, mut cell) = (Vec::new(), Vec::new(), String::new());
+    let (mut line, mut began, mut quoted, mut was_quoted) = (1, 1, false, false);
+    let fault = |line, message: &str| Fault { line, path: String::new(), message: message.to_owned() };
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '"' if quoted && letters.peek() == Some(&'"') => {
+                letters.next();
+                cell.push('"');
+            }
+            '"' if quoted => quoted = false,
+            '"' if cell.is_empty() && !was_quoted => (quoted, was_quoted) = (true, true),
+            '"' => {
+                return Err(fault(
+                    line,
+                    "has a quote inside of a value: put the whole value into quotes and double those inside",
+                ));
+            }
+            _ if quoted => {
+                line += usize::from(letter == '\n');
+                cell.push(letter);
+            }
+            ',' => {
+                cells.push(value(&mut cell, was_quoted));
+                was_quoted = false;
+            }
+            '\r' if letters.peek() == Some(&'\n') => {}
+            '\n' => {
+                cells.push(value(&mut cell, was_quoted));
+                rows.push(Row { line: began, cells: std::mem::take(&mut cells) });
+                line += 1;
+                (began, was_quoted) = (line, false);
+            }
+            _ if was_quoted => return Err(fault(line, "goes on after a closing quote: put a comma there")),
+            other => cell.push(other),
+        }
+    }
+    if quoted {
+        return Err(fault(began, "begins a quoted value that never ends"));
+    }
+    if !cell.is_empty() || !cells.is_empty() || was_quoted {
+        cells.push(value(&mut cell, was_quoted));
+        rows.push(Row { line: began, cells });
+    }
+    rows.retain(|row| row.cells.iter().any(|cell| !cell.trim().is_empty()));
+    Ok(rows)
+}
+
+/// Spaces around a value are nobody's, unless they are in quotes.
+fn value(cell: &mut String, was_quoted: bool) -> String {
+    let value = std::mem::take(cell);
+    if was_quoted { value } else { value.trim().to_owned() }
+}
+
+/// Reads a table into the tree that a YAML file with the same servers would give.
+pub(super) fn tree(text: &str) -> Result<Node, Vec<Fault>> {
+    let rows = rows(text).map_err(|fault| vec![fault])?;
+    let Some((header, rows)) = rows.split_first() else {
+        return Err(vec![Fault { line: 0, path: String::new(), message: "is empty".to_owned() }]);
+    };
+    let mut faults = Vec::new();
+    let columns = columns(header, &mut faults);
+    let mut servers: Vec<Server> = Vec::new();
+    for row in rows {
+        if row.cells.len() > columns.len() {
+            let message = format!("has {} values for {} columns", row.cells.len(), columns.len());
+            faults.push(Fault { line: row.line, path: String::new(), message });
+            continue;
+        }
+        let cells: Vec<(&Column, &str)> = columns
+            .iter()
+            .zip(&row.cells)
+            .filter_map(|(column, cell)| column.map(|column| (column, cell.as_str())))
+            .filter(|(_, cell)| !cell.is_empty())
+            .collect();
+        let name = cells.iter().find(|(column, _)| column.name == "name").map(|(_, name)| *name);
+        let index = servers.len().saturating_sub(1);
+        match servers.last_mut() {
+            Some(server) if name.is_none() || name == server.name() => {
+                server.further(index, row.line, &cells, &mut faults)
+            }
+            Some(_) | None => servers.push(Server::first(row.line, &cells)),
+        }
+    }
+    if !faults.is_empty() {
+        faults.truncate(FAULTS_MAX);
+        return Err(faults);
+    }
+    let nodes: Vec<Node> = servers.into_iter().map(Server::into_node).collect();
+    let list = MarkedSequenceNode::new(start(header.line), nodes);
+    Ok(mapping(header.line, vec![("nodes", Node::from(list))]))
+}
+
+/// The columns in their order; none for one that is empty or a fault.
+fn columns(header: &Row, faults: &mut Vec<Fault>) -> Vec<Option<&'static Column>> {
+    let mut seen = Vec::new();
+    for cell in &header.cells {
+        let name = cell.trim();
+        let column = COLUMNS.iter().find(|column| column.name == name);
+        let mut fault =
+            |message: String| faults.push(Fault { line: header.line, path: name.to_owned(), message });
+        if column.is_none() && !name.is_empty() {
+            let known: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
+            fault(format!("is not a column here; known are {}", known.join(", ")));
+        }
+        if column.is_some_and(|column| seen.iter().flatten().any(|other: &&Column| other.name == column.name))
+        {
+            fault("stands twice in the first row".to_owned());
+        }
+        seen.push(column);
+    }
+    seen
+}
+
+/// A server while its rows are read.
+struct Server {
+    line: usize,
+    said: Vec<(&'static str, String)>,
+    places: [Vec<(&'static str, Node)>; 3],
+    ports: Vec<Node>,
+}
+
+impl Server {
+    fn first(line: usize, cells: &[(&Column, &str)]) -> Self {
+        let mut server = Server { line, said: Vec::new(), places: Default::default(), ports: Vec::new() };
+        for (column, cell) in cells {
+            let place = match column.place {
+                Place::Server => 0,
+                Place::Driver => 1,
+                Place::Properties => 2,
+                Place::Port => continue,
+            };
+            server.said.push((column.name, (*cell).to_owned()));
+            server.places[place].push((column.field, scalar(line, cell)));
+        }
+        server.add_port(line, cells);
+        server
+    }
+
+    fn name(&self) -> Option<&str> {
+        self.said.iter().find(|(name, _)| *name == "name").map(|(_, value)| value.as_str())
+    }
+
+    fn further(&mut self, index: usize, line: usize, cells: &[(&Column, &str)], faults: &mut Vec<Fault>) {
+        for (column, cell) in cells.iter().filter(|(column, _)| column.place != Place::Port) {
+            let same = self.said.iter().any(|(name, value)| *name == column.name && value == cell);
+            if !same {
+                let message =
+                    "differs from the server's first row: leave it empty or write the same".to_owned();
+                faults.push(Fault { line, path: format!("nodes[{index}].{}", column.name), message });
+            }
+        }
+        self.add_port(line, cells);
+    }
+
+    fn add_port(&mut self, line: usize, cells: &[(&Column, &str)]) {
+        let fields: Vec<(&'static str, Node)> = cells
+            .iter()
+            .filter(|(column, _)| column.place == Place::Port)
+            .map(|(column, cell)| (column.field, scalar(line, cell)))
+            .collect();
+        if !fields.is_empty() {
+            self.ports.push(mapping(line, fields));
+        }
+    }
+
+    fn into_node(self) -> Node {
+        let line = self.line;
+        let [mut server, driver, properties] = self.places;
+        if !driver.is_empty() {
+            server.push(("driver_info", mapping(line, driver)));
+        }
+        if !properties.is_empty() {
+            server.push(("properties", mapping(line, properties)));
+        }
+        server.push(("ports", Node::from(MarkedSequenceNode::new(start(line), self.ports))));
+        mapping(line, server)
+    }
+}
+
+fn start(line: usize) -> Span {
+    Span::new_start(Marker::new(0, 0, line, 1))
+}
+
+fn scalar(line: usize, text: &str) -> Node {
+    let mut scalar = MarkedScalarNode::new(start(line), text);
+    // What stands in a cell is there, even if YAML would take it for nothing.
+    scalar.set_coerce(false);
+    Node::from(scalar)
+}
+
+fn mapping(line: usize, fields: Vec<(&'static str, Node)>) -> Node {
+    let named = fields.into_iter().map(|(name, node)| (MarkedScalarNode::new(start(line), name), node));
+    let mut mapping: MarkedMappingNode = named.collect();
+    *mapping.span_mut() = start(line);
+    Node::from(mapping)
+}
+
+/// One value as a cell.
+pub(super) fn cell(text: &str) -> String {
+    let plain = !text.contains(['"', ',', '\n', '\r']) && text.trim() == text;
+    if plain { text.to_owned() } else { format!("\"{}\"", text.replace('"', "\"\"")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_split_as_the_rfc_says() {
+        let check = |text: &str, expected: &[(usize, &[&str])]| {
+            let read: Vec<_> = rows(text).unwrap().into_iter().map(|row| (row.line, row.cells)).collect();
+            let expected: Vec<_> = expected
+                .iter()
+                .map(|(line, cells)| (*line, cells.iter().map(|cell| (*cell).to_owned()).collect::<Vec<_>>()))
+                .collect();
+            assert_eq!(read, expected, "{text:?}");
+        };
+        check("a,b\r\n1,2\r\n", &[(1, &["a", "b"]), (2, &["1", "2"])]);
+        check("a,\"b,c\"\n\n,\"d \"\"e\"\"\"", &[(1, &["a", "b,c"]), (3, &["", "d \"e\""])]);
+        check("\u{feff}a,\"1\n2\"\nb,", &[(1, &["a", "1\n2"]), (3, &["b", ""])]);
+        check("", &[]);
+        for (bad, words) in [("a\"b", "quote inside"), ("\"a\"b", "after a closing"), ("\"a", "never ends")] {
+            assert!(rows(bad).unwrap_err().message.contains(words), "{bad:?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_cells_come_back(cells in proptest::collection::vec("[ -~\n]{0,9}", 1..5)) {
+            let written = cells.iter().map(|text| cell(text)).collect::<Vec<_>>().join(",");
+            let read = rows(&written).unwrap();
+            let empty = cells.iter().all(|cell| cell.trim().is_empty());
+            proptest::prop_assert_eq!(read.is_empty(), empty);
+            if let Some(row) = read.first() {
+                proptest::prop_assert_eq!(&row.cells, &cells);
+            }
+        }
+
+        #[test]
+        fn no_text_panics(text in "[a-z,\"\n\r ]{0,80}") {
+            let _ = tree(&text);
+        }
+    }
+}

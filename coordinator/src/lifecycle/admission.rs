@@ -1,0 +1,116 @@
+//! Decisions: what an administrator may ask of a server in its present state, where Ironic's own refusal would not say why or
+//! would come too late.
+
+use super::state::{Node, ProvisionState};
+use crate::port::{Refusal, RefusalKind};
+
+/// The steps that our ramdisk offers for a clean by hand.
+pub const CLEAN_STEPS: [&str; 2] = ["erase_devices_metadata", "erase_devices"];
+/// Most steps of one clean by hand.
+pub const CLEAN_STEPS_MAX: usize = 8;
+
+/// What is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// One of Ironic's verbs that boot a ramdisk: inspect, provide.
+    Ramdisk,
+    /// Clean by hand.
+    Clean,
+    /// Take the server away from its tenant.
+    Reclaim,
+    /// Boot the tenant's disk again.
+    Unrescue,
+}
+
+/// Whether it may be asked; else why not, and what to do.
+pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
+    let state = &node.provision_state;
+    let refuse = |message| Err(Refusal { kind: RefusalKind::State, message });
+    match wish {
+        Wish::Ramdisk | Wish::Clean if node.maintenance && *state != ProvisionState::CleanFailed => {
+            refuse(format!(
+                "{name} is in maintenance ({}): Ironic would heed no ramdisk; end it first with `bmsctl node \
+                 maintenance off {name}`",
+                node.maintenance_reason.as_deref().unwrap_or("no reason was given")
+            ))
+        }
+        Wish::Clean if *state != ProvisionState::Manageable => refuse(format!(
+            "{name} is {state}: only a manageable server is cleaned by hand; bring it there with `bmsctl node manage`"
+        )),
+        Wish::Ramdisk | Wish::Clean => Ok(()),
+        Wish::Reclaim => match state {
+            ProvisionState::Active
+            | ProvisionState::DeployFailed
+            | ProvisionState::Error
+            | ProvisionState::Rescue
+            | ProvisionState::RescueFailed
+            | ProvisionState::UnrescueFailed
+            | ProvisionState::WaitCallBack => Ok(()),
+            other => {
+                refuse(format!("{name} is {other}: it has no tenant from whom it could be reclaimed now"))
+            }
+        },
+        Wish::Unrescue => match state {
+            ProvisionState::Rescue | ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => Ok(()),
+            other => {
+                refuse(format!("{name} is {other} and not in rescue: there is nothing to come back from"))
+            }
+        },
+    }
+}
+
+/// Whether a clean by hand may do these steps; else which one not.
+pub fn admit_steps(steps: &[String]) -> Result<(), String> {
+    let known = CLEAN_STEPS.join(", ");
+    if steps.is_empty() {
+        return Err(format!("name at least one step; the ramdisk has {known}"));
+    }
+    if steps.len() > CLEAN_STEPS_MAX {
+        return Err(format!("at most {CLEAN_STEPS_MAX} steps are done at once"));
+    }
+    match steps.iter().find(|step| !CLEAN_STEPS.contains(&step.as_str())) {
+        Some(unknown) => Err(format!("the ramdisk has no step {unknown:?}; it has {known}")),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::ServerId;
+
+    use super::*;
+
+    fn check(state: &str, maintenance: bool, wish: Wish, words: Option<&str>) {
+        let mut node = Node::in_state(ServerId(uuid::Uuid::from_u128(1)), ProvisionState::from(state));
+        node.maintenance = maintenance;
+        match (admit("n1", &node, wish), words) {
+            (Ok(()), None) => {}
+            (Err(refusal), Some(words)) => assert!(refusal.message.contains(words), "{refusal}"),
+            (answer, expected) => panic!("{state} {wish:?}: {answer:?}, expected {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn what_may_be_asked_in_which_state() {
+        check("manageable", false, Wish::Clean, None);
+        check("available", false, Wish::Clean, Some("only a manageable server"));
+        check("manageable", true, Wish::Clean, Some("in maintenance"));
+        check("manageable", true, Wish::Ramdisk, Some("maintenance off n1"));
+        check("clean failed", true, Wish::Ramdisk, None);
+        check("active", false, Wish::Reclaim, None);
+        check("available", false, Wish::Reclaim, Some("has no tenant"));
+        check("cleaning", false, Wish::Reclaim, Some("n1 is cleaning"));
+        check("rescue failed", false, Wish::Unrescue, None);
+        check("active", false, Wish::Unrescue, Some("not in rescue"));
+    }
+
+    #[test]
+    fn only_steps_that_the_ramdisk_has() {
+        let steps =
+            |names: &[&str]| admit_steps(&names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>());
+        assert!(steps(&["erase_devices_metadata", "erase_devices"]).is_ok());
+        assert!(steps(&[]).unwrap_err().contains("at least one"));
+        assert!(steps(&["burn_in_cpu"]).unwrap_err().contains("no step \"burn_in_cpu\""));
+        assert!(steps(&["erase_devices"; 9]).unwrap_err().contains("at most 8"));
+    }
+}
