@@ -1,0 +1,221 @@
+//! Edges: the promise of one inventory: all servers in one list, with filters and history, out to a file and in again.
+//!
+//! No server is booted for it.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use coordinator::api::types::{Event, ImportedNode, Node};
+
+use super::super::{
+    Lab,
+    rack::bmc_address,
+    site::{BMC_PASSWORD, RACK, SERVERS, SWITCH},
+    step::{Steps, wait_for},
+};
+
+/// Servers whose BMCs say nothing.
+const SILENT: u8 = 4;
+/// How long an import of them may take: one after the other they would take two minutes.
+const SILENT_WAIT_MAX: Duration = Duration::from_secs(45);
+/// How long their reasons may take to be shown.
+const REASON_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Plays it.
+pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
+    steps.step("list the servers by state, rack, class and power", filters(lab)).await?;
+    steps.step("show what inspection found, the links and the history", details(lab)).await?;
+    steps.step("export as YAML, JSON and CSV, and import each: nothing changes", round_trip(lab)).await?;
+    steps.step("show what an import would change, and change nothing", dry_run(lab)).await?;
+    steps.step("rename a server by its file, and back", rename(lab)).await?;
+    steps.step("refuse files and filters that are wrong, as a whole", refusals(lab)).await?;
+    let took = steps.step("import servers with silent BMCs, not one after the other", silent(lab)).await?;
+    steps.measured(format!("answer to an import of {SILENT} servers with silent BMCs"), took);
+    Ok(())
+}
+
+async fn names(lab: &Lab, filter: &str) -> anyhow::Result<Vec<String>> {
+    let nodes: Vec<Node> = lab.admin.json(&format!("node list {filter}")).await?;
+    Ok(nodes.into_iter().map(|node| node.name).collect())
+}
+
+async fn filters(lab: &Lab) -> anyhow::Result<()> {
+    let all: Vec<&str> = SERVERS.iter().map(|plan| plan.name).collect();
+    let reversed: Vec<&str> = all.iter().rev().copied().collect();
+    let class = |class: &str| -> Vec<&str> {
+        let of_class = SERVERS.iter().filter(|plan| plan.resource_class() == class);
+        of_class.map(|plan| plan.name).collect()
+    };
+    let uefi = class("baremetal-uefi");
+    for (filter, expected) in [
+        ("", &all),
+        ("--sort -name", &reversed),
+        ("--state available", &all),
+        ("--state clean-failed,error", &Vec::new()),
+        ("--deployed", &Vec::new()),
+        ("--deployed=false", &all),
+        ("--rack rack1 --power off", &all),
+        ("--rack rack9", &Vec::new()),
+        ("--flavor metal-uefi", &uefi),
+        ("--maintenance", &Vec::new()),
+    ] {
+        let seen = names(lab, filter).await?;
+        ensure!(&seen == expected, "node list {filter} shows {seen:?}, not {expected:?}");
+    }
+    Ok(())
+}
+
+async fn details(lab: &Lab) -> anyhow::Result<()> {
+    for plan in &SERVERS {
+        let node: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
+        let port = node.ports.first().context("no port is shown")?;
+        ensure!((port.switch.as_str(), &port.port) == (SWITCH, &plan.switch_port()), "its link is {port:?}");
+        ensure!(port.carrier == Some(true), "inspection has seen the link: {port:?}");
+        ensure!(port.network_observed.as_deref() == Some("cleaning"), "it is parked: {port:?}");
+        ensure!(node.hardware.is_some(), "{} shows no hardware", plan.name);
+        ensure!(node.state_since.is_some() && node.waiting_for.is_none(), "{node:?}");
+        ensure!(node.next.contains("tenant"), "what comes next: {}", node.next);
+        let history: Vec<Event> = lab.admin.json(&format!("node history {}", plan.name)).await?;
+        for (kind, words) in
+            [("enrolled", plan.name), ("state", "inspect"), ("state", "available"), ("asked", "provide")]
+        {
+            let told = history
+                .iter()
+                .any(|event| event.kind == kind && event.text.contains(words) && !event.at.is_empty());
+            ensure!(told, "the history of {} has no {kind} of {words}: {history:?}", plan.name);
+        }
+    }
+    Ok(())
+}
+
+async fn export(lab: &Lab, format: &str) -> anyhow::Result<(String, String)> {
+    let text = lab.admin.run(&format!("node export --format {format}")).await?;
+    ensure!(!text.contains(BMC_PASSWORD), "the {format} file tells a password");
+    let path = lab.site.run().join(format!("exported.{format}"));
+    tokio::fs::write(&path, &text).await?;
+    Ok((path.display().to_string(), text))
+}
+
+async fn import(lab: &Lab, arguments: &str) -> anyhow::Result<Vec<ImportedNode>> {
+    lab.admin.json(&format!("node import {arguments}")).await
+}
+
+async fn round_trip(lab: &Lab) -> anyhow::Result<()> {
+    let before: Vec<Node> = lab.admin.json("node list").await?;
+    for format in ["yaml", "json", "csv"] {
+        let (file, _) = export(lab, format).await?;
+        for imported in [import(lab, &format!("{file} --dry-run")).await?, import(lab, &file).await?] {
+            let same = imported.iter().all(|node| !node.created && node.changes.is_empty());
+            ensure!(same && imported.len() == SERVERS.len(), "{format}: {imported:?}");
+        }
+    }
+    let after: Vec<Node> = lab.admin.json("node list").await?;
+    ensure!(before == after, "an import of what is there changed {before:?} to {after:?}");
+    Ok(())
+}
+
+async fn dry_run(lab: &Lab) -> anyhow::Result<()> {
+    let before = lab.admin.run("node export").await?;
+    let (_, text) = export(lab, "yaml").await?;
+    ensure!(text.contains("memory_mb: 512"), "the file has another memory: {text}");
+    let path = write(lab, "changed.yaml", &text.replacen("memory_mb: 512", "memory_mb: 1024", 1)).await?;
+    let imported = import(lab, &format!("{path} --dry-run")).await?;
+    let changes: Vec<_> = imported
+        .iter()
+        .flat_map(|node| &node.changes)
+        .map(|change| format!("{} {} -> {}", change.field, change.old, change.new))
+        .collect();
+    ensure!(changes == ["properties.memory_mb 512 -> 1024"], "{changes:?}");
+    let table = lab.admin.run(&format!("node import {path} --dry-run")).await?;
+    ensure!(table.contains("would be changed") && table.contains("512 -> 1024"), "{table}");
+    ensure!(lab.admin.run("node export").await? == before, "a dry run changed something");
+    Ok(())
+}
+
+/// A server that was renamed is recognised by its MAC address, and keeps its id.
+async fn rename(lab: &Lab) -> anyhow::Result<()> {
+    let plan = &SERVERS[1];
+    let before: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
+    let (original, text) = export(lab, "csv").await?;
+    let renamed = write(lab, "renamed.csv", &text.replace(plan.name, "kept-by-its-mac")).await?;
+    let imported = import(lab, &renamed).await?;
+    let changed: Vec<_> = imported.iter().filter(|node| !node.changes.is_empty()).collect();
+    ensure!(changed.len() == 1 && !changed[0].created && changed[0].id == Some(before.id), "{imported:?}");
+    let now: Node = lab.admin.json("node show kept-by-its-mac").await?;
+    ensure!((now.id, &now.provision_state) == (before.id, &before.provision_state), "{now:?}");
+    import(lab, &original).await?;
+    let back: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
+    ensure!(back.id == before.id && back.reason.is_none(), "{back:?}");
+    Ok(())
+}
+
+async fn refusals(lab: &Lab) -> anyhow::Result<()> {
+    let before: Vec<Node> = lab.admin.json("node list").await?;
+    let (_, text) = export(lab, "csv").await?;
+    // One good change and one fault: nothing of it is taken.
+    let (good, bad) = (SERVERS[0].mac().to_string(), SERVERS[2].mac().to_string());
+    let broken = text.replace(&bad, "52:54:00").replace("512", "1024");
+    let broken = write(lab, "broken.csv", &broken).await?;
+    let words = lab.admin.refused(&format!("node import {broken}")).await?;
+    ensure!(words.contains("line 4: nodes[2].ports[0].mac_address"), "{words}");
+    // A stored password is not sent to another address.
+    let elsewhere = text.replace(&bmc_address(0).to_string(), "198.51.100.99");
+    ensure!(elsewhere.contains(&good), "the file has no {good}");
+    let elsewhere = write(lab, "elsewhere.csv", &elsewhere).await?;
+    let words = lab.admin.refused(&format!("node import {elsewhere}")).await?;
+    ensure!(words.contains("its password must be written"), "{words}");
+    for (line, said) in [
+        ("node list --state asleep", "is not known; known are"),
+        ("node list --sort colour", "write name, state"),
+        ("node list --flavor unheard-of", "there is no flavor"),
+        ("node show unheard-of", "there is no node"),
+        ("node history unheard-of", "there is no node"),
+    ] {
+        let words = lab.admin.refused(line).await?;
+        ensure!(words.contains(said), "{line}: {words}");
+    }
+    for line in ["node list", "node export", &format!("node import {broken}")] {
+        let words = lab.tenant.refused(line).await?;
+        ensure!(words.contains("administrator"), "{line} by a tenant: {words}");
+    }
+    let after: Vec<Node> = lab.admin.json("node list").await?;
+    ensure!(before == after, "something refused changed {before:?} to {after:?}");
+    Ok(())
+}
+
+/// BMCs that do not answer hold neither each other nor the caller up; each says so on its server.
+async fn silent(lab: &Lab) -> anyhow::Result<Duration> {
+    let mut file = String::from("nodes:\n");
+    let names: Vec<String> = (0..SILENT).map(|number| format!("silent{number}")).collect();
+    for (number, name) in (0..).zip(&names) {
+        file.push_str(&format!(
+            "- name: {name}\n  driver: ipmi\n  rack: {RACK}\n  driver_info: {{ipmi_address: 198.51.100.{address}, \
+             ipmi_username: u, ipmi_password: p}}\n  ports:\n  - {{name: eth0, mac_address: \"52:54:00:0b:99:{number:02x}\", \
+             switch_name: {SWITCH}, port_name: xe-0/9/{number}, pxe_enabled: true}}\n",
+            address = 200 + number,
+        ));
+    }
+    let path = write(lab, "silent.yaml", &file).await?;
+    let began = Instant::now();
+    let imported = import(lab, &path).await?;
+    let took = began.elapsed();
+    ensure!(imported.iter().all(|node| node.created && node.id.is_some()), "{imported:?}");
+    let told = wait_for("every silent BMC to be told of", REASON_WAIT_MAX, async |seen| {
+        let nodes: Vec<Node> = lab.admin.json("node list --state enroll").await?;
+        let reasons: Vec<_> = nodes.iter().map(|node| node.reason.clone().unwrap_or_default()).collect();
+        *seen = format!("{reasons:?}");
+        let all = reasons.iter().filter(|reason| reason.contains("did not answer")).count() == names.len();
+        Ok(all.then_some(()))
+    })
+    .await;
+    lab.admin.run(&format!("node delete {}", names.join(" "))).await?;
+    told?;
+    ensure!(took < SILENT_WAIT_MAX, "the import took {} s", took.as_secs());
+    Ok(took)
+}
+
+async fn write(lab: &Lab, name: &str, text: &str) -> anyhow::Result<String> {
+    let path = lab.site.run().join(name);
+    tokio::fs::write(&path, text).await?;
+    Ok(path.display().to_string())
+}
