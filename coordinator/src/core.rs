@@ -217,7 +217,12 @@ impl Hardware for Core {
                 RefusalKind::Hardware,
                 format!("the agent of rack {} answered a step with a BMC's identity", server.rack),
             )),
-            Err(error @ AgentError::Away { .. }) => Err(refuse(RefusalKind::AgentAway, error.to_string())),
+            Err(error @ (AgentError::Away { .. } | AgentError::NotTaken { .. })) => {
+                Err(refuse(RefusalKind::AgentAway, error.to_string()))
+            }
+            Err(AgentError::Failed(failure)) if failure.kind == FailureKind::Interrupted => {
+                Err(refuse(RefusalKind::Interrupted, failure.message))
+            }
             Err(AgentError::Failed(failure)) => Err(refuse(RefusalKind::Hardware, failure.message)),
         }
     }

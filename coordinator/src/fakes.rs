@@ -231,7 +231,13 @@ impl Agents for Fake {
             }
         }
         self.0.call(text.to_owned()).await;
-        if let Some(error) = self.0.agent_error.lock().unwrap().clone() {
+        let error = self.0.agent_error.lock().unwrap().clone();
+        if let Some(error) = error {
+            if matches!(error, AgentError::NotTaken { .. }) {
+                // A break is over with the next stream; meanwhile somebody moved every port.
+                *self.0.agent_error.lock().unwrap() = None;
+                self.0.ports.lock().unwrap().values_mut().for_each(|seen| *seen = ObservedNetwork::Nothing);
+            }
             return Err(error);
         }
         Ok(match action {

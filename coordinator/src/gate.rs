@@ -6,7 +6,8 @@
 //! ```
 //!
 //! No proof, no power: each arrow is passed only when the one before it succeeded; a refusal says which port, which
-//! network, and why. Nothing here waits without end: Ironic's client gives up after 60 s.
+//! network, and why. A permit that broke off on its way to the agent is not sent again: the way begins anew at the first
+//! arrow. Nothing here waits without end: Ironic's client gives up after 60 s.
 
 #[cfg(test)]
 mod tests;
@@ -35,6 +36,8 @@ use crate::{
 pub const GATE_WAIT_MAX: Duration = Duration::from_secs(40);
 /// Longest time from a power request to its answer.
 pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(55);
+/// How often a power-on may break off on its way to the agent before it is refused.
+const GIVEN_MAX: u32 = 3;
 /// First pause after a port that could not be moved; it doubles.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause.
@@ -132,16 +135,44 @@ impl Gate {
             let message = format!("{} is not switched on: {away}", server.name);
             return Err(refuse(RefusalKind::AgentAway, message));
         }
-        let permitted = self.permit(&server).await?;
+        let mut permitted = self.permit(&server).await?;
+        let mut given = 0;
+        let done = loop {
+            given += 1;
+            match self.try_on(&server, &permitted, start, deadline, began).await {
+                // What was seen then need not be true now: everything is asked, moved and read back anew.
+                Err(NotOn::NotTaken(_)) if given < GIVEN_MAX && Instant::now() < deadline => {
+                    permitted = self.permit(&server).await?;
+                }
+                Err(NotOn::NotTaken(refusal) | NotOn::Refused(refusal)) => break Err(refusal),
+                Ok(()) => break Ok(()),
+            }
+        };
+        if done.is_ok()
+            && let Err(error) = self.inventory.set_reason(id, None).await
+        {
+            warn!(server = %id, error = %error, "reason not cleared");
+        }
+        done
+    }
+
+    /// From a permit to the confirmed reading, once.
+    async fn try_on(
+        &self,
+        server: &Server,
+        permitted: &PermittedBoot,
+        start: Start,
+        deadline: Instant,
+        began: Instant,
+    ) -> Result<(), NotOn> {
+        let id = server.id;
         // Stored before anything is done for it: from here on a crash is seen as a power-on under way.
         let intent = Intent { permitted: permitted.clone(), since_us: self.inventory.clock().now_us() };
-        self.inventory.set_intent(id, Some(&intent)).await.map_err(|error| inventory_failed(&error))?;
-        match self.pass(&server, &permitted, deadline).await {
-            Ok(()) => {}
-            Err(refusal) => {
-                self.clear_intent(id).await;
-                return Err(refusal);
-            }
+        let stored = self.inventory.set_intent(id, Some(&intent)).await;
+        stored.map_err(|error| NotOn::Refused(inventory_failed(&error)))?;
+        if let Err(refusal) = self.pass(server, permitted, deadline).await {
+            self.clear_intent(id).await;
+            return Err(NotOn::Refused(refusal));
         }
         let action = match start {
             Start::PowerOn => Action::PowerOn { boot: permitted.boot.clone() },
@@ -150,18 +181,16 @@ impl Gate {
         let text = format!("{} for {}", describe_boot(&permitted.boot), describe_wanted(&permitted.network));
         crate::metrics::gate_permitted(began.elapsed());
         self.inventory.record(id, EventKind::Permitted, text).await;
-        let done = self.run(&server, action, began).await;
+        let done = self.ask(server, action, began).await;
         match &done {
             // Not known whether the command still arrives: the intent ends with its outcome, or by age.
-            Err(Refusal { kind: RefusalKind::AgentAway, .. }) => {}
-            Ok(()) | Err(_) => self.clear_intent(id).await,
+            Err(AgentError::Away { .. }) => {}
+            Ok(()) | Err(AgentError::NotTaken { .. } | AgentError::Failed(_)) => self.clear_intent(id).await,
         }
-        if done.is_ok()
-            && let Err(error) = self.inventory.set_reason(id, None).await
-        {
-            warn!(server = %id, error = %error, "reason not cleared");
-        }
-        done
+        done.map_err(|error| match error {
+            AgentError::NotTaken { .. } => NotOn::NotTaken(refusal_of(server, error)),
+            AgentError::Away { .. } | AgentError::Failed(_) => NotOn::Refused(refusal_of(server, error)),
+        })
     }
 
     /// From the permit to the proof.
@@ -250,20 +279,17 @@ impl Gate {
     }
 
     async fn run(&self, server: &Server, action: Action, began: Instant) -> Result<(), Refusal> {
+        self.ask(server, action, began).await.map_err(|error| refusal_of(server, error))
+    }
+
+    async fn ask(&self, server: &Server, action: Action, began: Instant) -> Result<(), AgentError> {
         let left = ANSWER_WAIT_MAX.saturating_sub(began.elapsed());
         let run = self.agents.run(&server.rack, server.id, action);
         match tokio::time::timeout(left, run).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(error @ AgentError::Away { .. })) => {
-                Err(refuse(RefusalKind::AgentAway, format!("{}: {error}", server.name)))
-            }
-            Ok(Err(AgentError::Failed(failure))) => {
-                Err(refuse(RefusalKind::Hardware, format!("{}: {failure}", server.name)))
-            }
+            Ok(done) => done.map(drop),
             Err(_) => {
-                let message =
-                    format!("{}: the agent of rack {} has not finished in time", server.name, server.rack);
-                Err(refuse(RefusalKind::AgentAway, message))
+                let reason = "has not finished in time".to_owned();
+                Err(AgentError::Away { rack: server.rack.clone(), reason })
             }
         }
     }
@@ -289,6 +315,14 @@ impl Gate {
     }
 }
 
+/// Why a server was not switched on.
+enum NotOn {
+    /// The permit broke off on its way to the agent; nothing was done.
+    NotTaken(Refusal),
+    /// For any other reason.
+    Refused(Refusal),
+}
+
 /// The two ways to make a server run.
 #[derive(Clone, Copy)]
 enum Start {
@@ -304,6 +338,14 @@ impl MoveError {
 
 fn refuse(kind: RefusalKind, message: String) -> Refusal {
     Refusal { kind, message }
+}
+
+fn refusal_of(server: &Server, error: AgentError) -> Refusal {
+    let kind = match &error {
+        AgentError::Away { .. } | AgentError::NotTaken { .. } => RefusalKind::AgentAway,
+        AgentError::Failed(_) => RefusalKind::Hardware,
+    };
+    refuse(kind, format!("{}: {error}", server.name))
 }
 
 fn inventory_failed(error: &InventoryError) -> Refusal {

@@ -146,6 +146,7 @@ pub fn gate_refused(kind: RefusalKind, took: Duration) {
         RefusalKind::Gate => "no_proof",
         RefusalKind::AgentAway => "agent_away",
         RefusalKind::Hardware => "hardware",
+        RefusalKind::Interrupted => "interrupted",
     };
     gate_decided("refused", reason, took);
 }

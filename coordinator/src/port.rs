@@ -226,6 +226,13 @@ pub enum AgentError {
         /// What is known.
         reason: String,
     },
+    /// A permit to switch on that was given and has not been taken: the connection broke before. Nothing was done. It is not
+    /// given again, because what it rests on may have changed; it may be asked for anew.
+    #[error("the agent of rack {rack} lost its connection, or was started anew, before it had taken the command")]
+    NotTaken {
+        /// Which rack.
+        rack: RackId,
+    },
     /// The agent answered with a failure.
     #[error(transparent)]
     Failed(#[from] Failure),
@@ -255,6 +262,8 @@ pub enum RefusalKind {
     AgentAway,
     /// The BMC, the ramdisk or the agent failed.
     Hardware,
+    /// It was begun and cut off; nothing speaks against doing it again from its beginning.
+    Interrupted,
 }
 
 /// What Ironic asks of a server through the Redfish facade.

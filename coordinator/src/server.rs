@@ -247,7 +247,9 @@ async fn hand_ramdisks_over(
         };
         match signal {
             Ok(RamdiskSignal::Ready(ramdisk)) => hand_over(&inventory, &ramdisks, ramdisk).await,
-            Ok(RamdiskSignal::Gone { server, session }) => ramdisks.ramdisk_gone(server, session),
+            Ok(RamdiskSignal::Gone { server, session, reason }) => {
+                ramdisks.ramdisk_gone(server, session, reason);
+            }
             // Some were missed: the inventory knows which run.
             Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => {
                 hand_over_running(&inventory, &ramdisks).await;

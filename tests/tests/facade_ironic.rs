@@ -74,7 +74,7 @@ impl Core {
         let mut gone = None;
         self.fake.change(id, |server| gone = server.ramdisk.take());
         if let (Some(session), Some(api)) = (gone, self.front.lock().unwrap().clone()) {
-            api.ramdisk_gone(id, session);
+            api.ramdisk_gone(id, session, "switched off".to_owned());
         }
     }
 }

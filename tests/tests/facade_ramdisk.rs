@@ -141,6 +141,10 @@ impl Bench {
         self.api.ramdisk_ready(self.id, self.session, purpose, BootNetwork::Cleaning, hardware);
     }
 
+    fn gone(&self, session: RamdiskSessionId) {
+        self.api.ramdisk_gone(self.id, session, "it did not come back".to_owned());
+    }
+
     /// The coordinator dies and comes back.
     async fn restart(&mut self) {
         self.api.shutdown().await;
@@ -329,6 +333,52 @@ async fn a_job_survives_a_restart_of_the_coordinator() {
 }
 
 #[tokio::test]
+async fn a_job_fails_with_its_ramdisk_and_ironic_is_told_why() {
+    let bench = Bench::new();
+    bench.ready(BootPurpose::Clean);
+    bench.has_token().await;
+    bench.hardware.hold(true);
+    bench.post("clean.execute_clean_step", clean_step("erase_devices")).await;
+    until("the erase begins", async || (bench.hardware.steps_begun(bench.id) == 1).then_some(())).await;
+    let before = bench.heartbeats();
+    bench.gone(bench.session);
+    until("ironic is told", async || (bench.heartbeats() > before).then_some(())).await;
+    let (status, body) = bench.ask("GET", "agent_token=agent%20token", "").await;
+    let last = body["commands"].as_array().unwrap().last().unwrap();
+    assert_eq!((status, &last["command_status"]), (200, &json!("FAILED")), "{body}");
+    assert_eq!(last["command_error"]["details"], "it did not come back");
+    until("the session ends once ironic has looked", async || {
+        bench.api.state(bench.id).is_none().then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_interrupted_step_is_done_again() {
+    let bench = Bench::new();
+    bench.ready(BootPurpose::Clean);
+    bench.has_token().await;
+    let interrupted = |message: &str| {
+        let (kind, message) = (RefusalKind::Interrupted, message.to_owned());
+        Some(Refusal { kind, message })
+    };
+    bench.hardware.fail_steps(interrupted("the agent was stopped"));
+    bench.post("clean.execute_clean_step", clean_step("erase_devices")).await;
+    until("it is begun again", async || (bench.hardware.steps_begun(bench.id) == 2).then_some(())).await;
+    bench.hardware.fail_steps(None);
+    assert_eq!(bench.ended().await["command_status"], "SUCCEEDED");
+    // But not for ever, and a power-off is not: what it leaves has no ramdisk to repeat it.
+    bench.hardware.take_steps(bench.id);
+    bench.hardware.fail_steps(interrupted("once more"));
+    bench.post("clean.execute_clean_step", clean_step("erase_devices")).await;
+    let ended = bench.ended().await;
+    assert_eq!((ended["command_status"].as_str(), bench.hardware.steps_begun(bench.id)), (Some("FAILED"), 3));
+    bench.hardware.take_steps(bench.id);
+    bench.post("standby.power_off", json!({})).await;
+    assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::PowerOff]);
+}
+
+#[tokio::test]
 async fn a_ramdisk_whose_token_is_lost_says_so() {
     let bench = Bench::new();
     bench.ironic.0.lock().unwrap().given = true;
@@ -351,8 +401,8 @@ async fn heartbeats_end_with_the_token_and_with_the_ramdisk() {
         bench.api.state(bench.id).filter(|state| state.contains("no more heartbeats"))
     })
     .await;
-    bench.api.ramdisk_gone(bench.id, RamdiskSessionId::random());
+    bench.gone(RamdiskSessionId::random());
     assert!(bench.api.state(bench.id).is_some(), "another ramdisk has gone");
-    bench.api.ramdisk_gone(bench.id, bench.session);
+    bench.gone(bench.session);
     assert_eq!(bench.api.state(bench.id), None);
 }

@@ -26,6 +26,26 @@ pub fn repeat_of(action: &Action) -> Repeat {
     }
 }
 
+/// What becomes of a command that was given on a stream which ended before the answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterBreak {
+    /// It is given again under its id; an agent that has it already does it once.
+    Again,
+    /// It is not given again: it is a permit that rests on a proof, and the proof was for that moment. The agent is asked
+    /// whether it has it; if not, whoever asked must prove anew.
+    AskFirst,
+}
+
+/// What becomes of this action after a break.
+pub fn after_break(action: &Action) -> AfterBreak {
+    match action {
+        Action::PowerOn { .. } | Action::Reset { .. } => AfterBreak::AskFirst,
+        Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
+            AfterBreak::Again
+        }
+    }
+}
+
 /// The action in a word, as stored and logged.
 pub fn kind_of(action: &Action) -> &'static str {
     match action {

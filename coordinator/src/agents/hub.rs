@@ -8,16 +8,17 @@ use std::{
 
 use async_trait::async_trait;
 use protocol::{
-    command::{Action, Command, CommandResult, Success},
+    command::{Action, Command, CommandResult, FailureKind, Success},
     convert::{Declaration, ToAgent},
     id::{AgentBootId, CommandId, RackId, RamdiskSessionId, ServerId},
+    ramdisk::RESUME_WAIT_MAX,
     step::StepProgress,
 };
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::command::{Repeat, digest_of, kind_of, repeat_of};
+use super::command::{AfterBreak, Repeat, after_break, digest_of, kind_of, repeat_of};
 use crate::{
     enrol::Declarations,
     gate::Presence,
@@ -30,6 +31,8 @@ use crate::{
 pub const POWER_WAIT_MAX: Duration = Duration::from_secs(60);
 /// Longest wait for the end of a ramdisk's step: a full erase of a big disk takes hours.
 pub const STEP_WAIT_MAX: Duration = Duration::from_secs(48 * 3600);
+/// Longest wait, after an agent was started anew, for news of the ramdisks that it had. It waits for them less.
+pub const RAMDISK_WAIT_MAX: Duration = RESUME_WAIT_MAX.saturating_add(Duration::from_secs(30));
 /// Messages to one agent that wait to be sent.
 pub const OUTBOX_MAX: usize = 1024;
 /// Listeners to ramdisk signals that fall further behind than this must read the inventory.
@@ -46,6 +49,8 @@ pub enum RamdiskSignal {
         server: ServerId,
         /// Which run.
         session: RamdiskSessionId,
+        /// Why.
+        reason: String,
     },
 }
 
@@ -70,17 +75,47 @@ pub(super) struct Link {
 struct Pending {
     rack: RackId,
     command: Command,
-    outcome: watch::Sender<Option<CommandResult>>,
+    /// The stream on which it was given last, and the run of the agent at its other end.
+    given: Option<(u64, AgentBootId)>,
+    ending: watch::Sender<Option<Ending>>,
     waiters: usize,
 }
 
+/// How the wait for a command ends.
+#[derive(Clone)]
+enum Ending {
+    Result(CommandResult),
+    /// A break came between: the agent has not got it, or has it no more.
+    NotTaken,
+    /// The agent was started anew, and a repetition might do it twice.
+    NotKnown,
+}
+
+/// Commands that were given before a break.
 #[derive(Default)]
-struct State {
+pub(super) struct LeftOver {
+    /// To be given again.
+    pub again: Vec<Command>,
+    /// To be asked after.
+    pub asked: Vec<Asked>,
+}
+
+/// A command that the agent may or may not have.
+pub(super) struct Asked {
+    pub command: Command,
+    /// Whether the agent is the one that it was given to, and not a later run of it.
+    pub same_run: bool,
+}
+
+#[derive(Default)]
+pub(super) struct State {
     links: HashMap<RackId, Link>,
     away_since_us: HashMap<RackId, u64>,
     pending: HashMap<CommandId, Pending>,
     progress: HashMap<ServerId, Progress>,
     last_number: u64,
+    /// Ramdisks that are to be heard of again, since their agent was started anew as this run.
+    pub(super) expected: HashMap<RamdiskSessionId, (ServerId, AgentBootId)>,
 }
 
 /// The agents.
@@ -89,6 +124,8 @@ pub struct AgentHub {
     pub(super) wake: Wake,
     /// Our name, for their logs.
     pub(super) name: String,
+    /// How long an agent that was started anew has to tell of its ramdisks.
+    pub(super) ramdisk_wait: Duration,
     started_us: u64,
     state: Mutex<State>,
     signals: broadcast::Sender<RamdiskSignal>,
@@ -99,7 +136,8 @@ impl AgentHub {
     pub fn new(inventory: Inventory, wake: Wake, name: String) -> Self {
         let started_us = inventory.clock().now_us();
         let signals = broadcast::channel(SIGNALS_MAX).0;
-        Self { inventory, wake, name, started_us, state: Mutex::default(), signals }
+        let ramdisk_wait = RAMDISK_WAIT_MAX;
+        Self { inventory, wake, name, ramdisk_wait, started_us, state: Mutex::default(), signals }
     }
 
     /// Listens to ramdisks that come and go, from now on; those that run already are in the inventory.
@@ -151,10 +189,67 @@ impl AgentHub {
         present
     }
 
-    /// Commands for a rack that somebody waits for: they are given again on a new stream.
-    pub(super) fn pending_for(&self, rack: &RackId) -> Vec<Command> {
-        let state = self.state();
-        state.pending.values().filter(|p| &p.rack == rack).map(|p| p.command.clone()).collect()
+    /// Commands for a rack that somebody waits for and that were not given on its new stream: those to be given again, and
+    /// those of which the agent must be asked first.
+    pub(super) fn left_over(&self, rack: &RackId, number: u64) -> LeftOver {
+        let mut left = LeftOver::default();
+        let mut state = self.state();
+        let Some(boot_id) = state.links.get(rack).filter(|link| link.number == number).map(|l| l.boot_id)
+        else {
+            return left;
+        };
+        for pending in state.pending.values_mut().filter(|pending| &pending.rack == rack) {
+            let given = pending.given;
+            if given.is_some_and(|(stream, _)| stream == number) {
+                continue;
+            }
+            match (after_break(&pending.command.action), given) {
+                (AfterBreak::Again, _) => {
+                    pending.given = Some((number, boot_id));
+                    left.again.push(pending.command.clone());
+                }
+                (AfterBreak::AskFirst, Some((_, before))) => {
+                    let same_run = before == boot_id;
+                    left.asked.push(Asked { command: pending.command.clone(), same_run });
+                }
+                // Whoever asked for it is about to give it on the new stream.
+                (AfterBreak::AskFirst, None) => {}
+            }
+        }
+        left
+    }
+
+    /// Finds out whether the agent has a command that was given before a break. It answers the commands for a BMC in their
+    /// order: when a question that was put after the command is answered and the command is not, it has never come, or went
+    /// down with an earlier run of the agent.
+    pub(super) async fn find_out(self: Arc<Self>, rack: RackId, asked: Asked) {
+        let Asked { command, same_run } = asked;
+        match self.run_command(&rack, command.server, Action::ReadIdentity).await {
+            Ok(_) => {}
+            // Not put into the queue behind the command: nothing follows from it.
+            Err(AgentError::Failed(failure)) if failure.kind == FailureKind::Interrupted => return,
+            Err(AgentError::Failed(_)) => {}
+            Err(AgentError::Away { .. } | AgentError::NotTaken { .. }) => return,
+        }
+        let ending = match &command.action {
+            Action::Reset { .. } if !same_run => Ending::NotKnown,
+            Action::PowerOn { .. }
+            | Action::Reset { .. }
+            | Action::PowerOff { .. }
+            | Action::ReadIdentity
+            | Action::EndBoot
+            | Action::RunStep { .. } => Ending::NotTaken,
+        };
+        if let Some(pending) = self.state().pending.get(&command.id) {
+            // A result that came before the answer stays.
+            pending.ending.send_if_modified(|known| {
+                let news = known.is_none();
+                if news {
+                    *known = Some(ending);
+                }
+                news
+            });
+        }
     }
 
     /// A command ended: tells whoever waits.
@@ -164,15 +259,26 @@ impl AgentHub {
             state.progress.remove(&server);
         }
         if let Some(pending) = state.pending.get(&result.command) {
-            pending.outcome.send_replace(Some(result.clone()));
+            pending.ending.send_replace(Some(Ending::Result(result.clone())));
         }
     }
 
-    fn outbox(&self, rack: &RackId) -> Option<mpsc::Sender<ToAgent>> {
+    pub(super) fn outbox(&self, rack: &RackId) -> Option<mpsc::Sender<ToAgent>> {
         self.state().links.get(rack).map(|link| link.outbox.clone())
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    /// The way to a command's agent; from now on it counts as given on that stream.
+    fn give(&self, rack: &RackId, command: CommandId) -> Option<mpsc::Sender<ToAgent>> {
+        let mut state = self.state();
+        let link = state.links.get(rack)?;
+        let (given, outbox) = ((link.number, link.boot_id), link.outbox.clone());
+        if let Some(pending) = state.pending.get_mut(&command) {
+            pending.given = Some(given);
+        }
+        Some(outbox)
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
         // The maps hold no invariant across a panic.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -183,11 +289,12 @@ impl AgentHub {
         let pending = state.pending.entry(command.id).or_insert_with(|| Pending {
             rack: rack.clone(),
             command: command.clone(),
-            outcome: watch::Sender::new(None),
+            given: None,
+            ending: watch::Sender::new(None),
             waiters: 0,
         });
         pending.waiters += 1;
-        Waiting { hub: Arc::clone(self), id: command.id, outcome: pending.outcome.subscribe() }
+        Waiting { hub: Arc::clone(self), id: command.id, ending: pending.ending.subscribe() }
     }
 
     async fn find_or_store(
@@ -236,9 +343,9 @@ impl AgentHub {
         };
         let command = Command { id: stored.id, server, action };
         let mut waiting = self.await_command(rack, &command);
-        match (self.outbox(rack), repeat) {
+        match (self.give(rack, command.id), repeat) {
             (Some(outbox), _) => {
-                // A stream that ends now is followed by a new one, on which the command is given again.
+                // A stream that ends now is followed by a new one, on which the command is given again or asked after.
                 let _ = outbox.send(ToAgent::Command(command)).await;
             }
             (None, Repeat::NewEachTime) => {
@@ -247,13 +354,18 @@ impl AgentHub {
             }
             (None, Repeat::SameCommand) => {}
         }
-        let result = match tokio::time::timeout(wait_max, waiting.outcome.wait_for(Option::is_some)).await {
-            Ok(Ok(result)) => result.clone(),
+        let ending = match tokio::time::timeout(wait_max, waiting.ending.wait_for(Option::is_some)).await {
+            Ok(Ok(ending)) => ending.clone(),
             Ok(Err(_)) | Err(_) => None,
         };
         self.answered(stored.id).await;
-        match result {
-            Some(result) => Ok(result.outcome?),
+        match ending {
+            Some(Ending::Result(result)) => Ok(result.outcome?),
+            Some(Ending::NotTaken) => Err(AgentError::NotTaken { rack: rack.clone() }),
+            Some(Ending::NotKnown) => Err(away(
+                "was started anew before it had answered; it is not known whether the command was carried out"
+                    .to_owned(),
+            )),
             None => Err(away(format!("has not finished within {} s", wait_max.as_secs()))),
         }
     }
@@ -269,7 +381,7 @@ impl AgentHub {
 struct Waiting {
     hub: Arc<AgentHub>,
     id: CommandId,
-    outcome: watch::Receiver<Option<CommandResult>>,
+    ending: watch::Receiver<Option<Ending>>,
 }
 
 impl Drop for Waiting {

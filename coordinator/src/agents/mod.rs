@@ -7,12 +7,14 @@
 //! ```
 //!
 //! What must stay true: a report is acknowledged only after it is stored, and is never stored twice; a power command lives
-//! only as long as somebody waits for it, because it is a permit for this moment; a ramdisk step outlives this process under
+//! only as long as somebody waits for it, because it is a permit for this moment, and one that switches on is never given on
+//! a second stream: the gate's proof is older than that; a ramdisk step outlives this process under
 //! the same id; an agent speaks for the servers of its own rack only.
 
 mod command;
 mod hub;
 mod images;
+mod ramdisks;
 mod report;
 mod server;
 mod stream;

@@ -40,19 +40,25 @@ impl AgentHub {
                 self.inventory.record(server.id, EventKind::BootRefused, text).await;
             }
             ReportBody::RamdiskReady { session, purpose, network, hardware } => {
+                self.heard_of(session);
+                let known = self.inventory.ramdisk(session).await?;
+                if known.as_ref().is_some_and(|ramdisk| ramdisk.gone_us.is_some()) {
+                    // Its step has failed, and nobody would give it another one.
+                    warn!(server = %server.id, %session, "ramdisk that was given up is back, and is left alone");
+                    return Ok(());
+                }
                 let ready_us = self.inventory.clock().now_us();
                 let ramdisk =
                     Ramdisk { session, server: server.id, purpose, network, ready_us, gone_us: None };
                 self.inventory.set_hardware(server.id, &hardware).await?;
                 self.inventory.put_ramdisk(&ramdisk).await?;
-                let text = format!("ramdisk is ready on {}", network.as_str());
+                let how = if known.is_some() { "back" } else { "ready" };
+                let text = format!("ramdisk is {how} on {}", network.as_str());
                 self.inventory.record(server.id, EventKind::RamdiskReady, text).await;
                 self.tell_ramdisk(RamdiskSignal::Ready(ramdisk));
             }
             ReportBody::RamdiskGone { session, reason } => {
-                self.inventory.end_ramdisk(server.id, session).await?;
-                self.inventory.record(server.id, EventKind::RamdiskGone, reason).await;
-                self.tell_ramdisk(RamdiskSignal::Gone { server: server.id, session });
+                self.ramdisk_ended(server.id, session, reason).await?;
             }
             ReportBody::StepProgress { command, progress } => {
                 self.set_progress(server.id, Progress { command, progress });

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 use super::hub::{AgentHub, Link, OUTBOX_MAX};
 use crate::{
     events::EventKind,
-    inventory::{Agent, InventoryError},
+    inventory::{Agent, InventoryError, Ramdisk},
 };
 
 /// An agent that does not say hello within this time is cut off.
@@ -55,7 +55,8 @@ pub(super) async fn begin(
     let Greeted { hello, inbound } = greeted;
     let rack = hello.rack.clone();
     let known = hub.inventory.agent(&rack).await?;
-    let acknowledged = known.map_or(0, |agent| agent.acknowledged);
+    let acknowledged = known.as_ref().map_or(0, |agent| agent.acknowledged);
+    let started_anew = known.is_none_or(|agent| agent.boot_id != hello.agent_boot_id.0);
     let agent = Agent {
         rack: rack.clone(),
         boot_id: hello.agent_boot_id.0,
@@ -88,9 +89,20 @@ pub(super) async fn begin(
     let text =
         format!("the agent of rack {rack} is here (version {}, run {})", hello.version, hello.agent_boot_id);
     hub.inventory.record_event(None, Some(rack.clone()), None, EventKind::Agent, text).await;
+    if started_anew {
+        let running = hub.inventory.running_ramdisks().await?;
+        let ours = |ramdisk: &Ramdisk| servers.iter().any(|server| server.id == ramdisk.server);
+        let expected = running.into_iter().filter(ours).collect();
+        hub.expect_ramdisks(&rack, hello.agent_boot_id, expected);
+    }
     tokio::spawn(async move {
-        for command in hub.pending_for(&rack) {
+        let left = hub.left_over(&rack, number);
+        for command in left.again {
             let _ = outbox.send(ToAgent::Command(command)).await;
+        }
+        for asked in left.asked {
+            // It waits for reports, which are taken in below.
+            tokio::spawn(Arc::clone(&hub).find_out(rack.clone(), asked));
         }
         hub.wake.wake_all(servers.into_iter().map(|server| server.id));
         let why = tokio::select! {

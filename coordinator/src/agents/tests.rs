@@ -6,12 +6,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use protocol::{
-    boot::Boot,
+    boot::{Boot, BootPurpose},
     command::{Action, Command, CommandResult, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     grpc::{self, agent_link_client::AgentLinkClient},
+    hardware::BmcIdentity,
     id::{AgentBootId, RackId, RamdiskSessionId},
-    power::{PowerCause, PowerReading},
+    network::BootNetwork,
+    power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
     step::{Step, StepOutput},
 };
@@ -23,7 +25,7 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use super::*;
+use super::{hub::RAMDISK_WAIT_MAX, *};
 use crate::{
     clock::TestClock,
     fakes::new_server,
@@ -74,14 +76,14 @@ impl Site {
         let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock).await.unwrap();
         let server = inventory.put_server(&new_server()).await.unwrap();
         let pki = dir.path().join("pki");
-        let (hub, address, stop) = serve_hub(&pki, &inventory).await;
+        let (hub, address, stop) = serve_hub(&pki, &inventory, RAMDISK_WAIT_MAX).await;
         Self { _dir: dir, pki, inventory, hub, address, stop, server }
     }
 
     /// The same inventory under a new process.
     async fn restart(&mut self) {
         self.stop.cancel();
-        (self.hub, self.address, self.stop) = serve_hub(&self.pki, &self.inventory).await;
+        (self.hub, self.address, self.stop) = serve_hub(&self.pki, &self.inventory, RAMDISK_WAIT_MAX).await;
     }
 
     async fn channel(&self, certificate_of: &str) -> Channel {
@@ -95,9 +97,21 @@ impl Site {
         endpoint.tls_config(tls).unwrap().connect().await.unwrap()
     }
 
-    /// An agent that has been welcomed.
+    async fn with_ramdisk_wait(wait: Duration) -> Self {
+        let mut site = Self::new().await;
+        site.stop.cancel();
+        (site.hub, site.address, site.stop) = serve_hub(&site.pki, &site.inventory, wait).await;
+        site
+    }
+
+    /// An agent that was started just now and has been welcomed.
     async fn agent(&self) -> FakeAgent {
-        let mut agent = FakeAgent::connect(self.channel("rack1").await).await;
+        self.agent_of(AgentBootId::random()).await
+    }
+
+    /// This run of an agent, welcomed.
+    async fn agent_of(&self, run: AgentBootId) -> FakeAgent {
+        let mut agent = FakeAgent::connect(self.channel("rack1").await, run).await;
         let welcome = agent.next().await.unwrap();
         let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
         assert_eq!(welcome, ToAgent::Welcome { coordinator: "test".to_owned(), acknowledged });
@@ -114,35 +128,35 @@ impl Site {
 async fn serve_hub(
     pki: &std::path::Path,
     inventory: &Inventory,
+    ramdisk_wait: Duration,
 ) -> (Arc<AgentHub>, SocketAddr, CancellationToken) {
     let authority = Authority::open_or_create(pki).unwrap();
     let issued = authority.server_certificate(&["localhost".to_owned()]).unwrap();
     let config = tls(&authority, &issued, Clients::Certified).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let hub = Arc::new(AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned()));
+    let mut hub = AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned());
+    hub.ramdisk_wait = ramdisk_wait;
+    let hub = Arc::new(hub);
     let stop = CancellationToken::new();
     tokio::spawn(serve(listener, config, Arc::clone(&hub), Arc::new(Images), stop.clone()));
     (hub, address, stop)
 }
 
 struct FakeAgent {
+    run: AgentBootId,
     up: mpsc::Sender<grpc::AgentMessage>,
     down: Streaming<grpc::CoordinatorMessage>,
 }
 
 impl FakeAgent {
-    async fn connect(channel: Channel) -> Self {
+    async fn connect(channel: Channel, run: AgentBootId) -> Self {
         let (up, outbound) = mpsc::channel(16);
-        let hello = Hello {
-            rack: rack(),
-            agent_boot_id: AgentBootId::random(),
-            version: "1".to_owned(),
-            oldest_unacknowledged: 0,
-        };
+        let hello =
+            Hello { rack: rack(), agent_boot_id: run, version: "1".to_owned(), oldest_unacknowledged: 0 };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();
-        Self { up, down: answer.into_inner() }
+        Self { run, up, down: answer.into_inner() }
     }
 
     async fn next(&mut self) -> Result<ToAgent, Status> {
@@ -180,7 +194,7 @@ fn done(command: &Command, success: Success) -> ReportBody {
 #[tokio::test]
 async fn an_agent_speaks_for_its_own_rack_only() {
     let site = Site::new().await;
-    let mut impostor = FakeAgent::connect(site.channel("rack2").await).await;
+    let mut impostor = FakeAgent::connect(site.channel("rack2").await, AgentBootId::random()).await;
     let refused = impostor.next().await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
     assert!(site.hub.away(&rack()).is_some());
@@ -219,9 +233,10 @@ async fn a_power_command_is_a_permit_for_this_moment_only() {
     let run = tokio::spawn(async move { agents.run(&rack(), id, turn_on()).await });
     let command = agent.command().await;
     assert_eq!(command.action, turn_on());
-    // The agent reconnects before it has answered: the command that somebody waits for comes again, with its id.
-    let mut agent = site.agent().await;
-    assert_eq!(agent.command().await, command);
+    // The agent reconnects before it has answered: it is asked whether it has the command, and has.
+    let mut agent = site.agent_of(agent.run).await;
+    let question = agent.command().await;
+    assert_eq!(question.action, Action::ReadIdentity, "the proof was for that moment");
     agent.report(&site, 1, done(&command, Success::Done)).await;
     assert_eq!(run.await.unwrap(), Ok(Success::Done));
     let server = site.inventory.server(id).await.unwrap().unwrap();
@@ -229,6 +244,71 @@ async fn a_power_command_is_a_permit_for_this_moment_only() {
     let mut agent = site.agent().await;
     agent.report(&site, 2, power(PowerReading::On)).await;
     assert_eq!(agent.next().await.unwrap(), ToAgent::Acknowledge { seq: 2 }, "it is not given a second time");
+}
+
+#[tokio::test]
+async fn a_permit_is_never_given_on_a_second_stream() {
+    let site = Site::new().await;
+    let id = site.server.id;
+    let on = Action::PowerOn { boot: Boot::Disk };
+    let reset = Action::Reset { boot: Boot::Disk };
+    let mut agent = site.agent().await;
+    // The permit, whether the agent is started anew, and whether it is known that nothing was done.
+    for (action, anew, nothing_done) in
+        [(&on, false, true), (&on, true, true), (&reset, false, true), (&reset, true, false)]
+    {
+        let (agents, asked) = (site.agents(), action.clone());
+        let run = tokio::spawn(async move { agents.run(&rack(), id, asked).await });
+        assert_eq!(&agent.command().await.action, action);
+        let boot_id = if anew { AgentBootId::random() } else { agent.run };
+        agent = site.agent_of(boot_id).await;
+        let question = agent.command().await;
+        assert_eq!(question.action, Action::ReadIdentity, "after {action:?}");
+        let seq = site.inventory.agent(&rack()).await.unwrap().unwrap().acknowledged + 1;
+        agent.report(&site, seq, done(&question, Success::Identity(BmcIdentity::default()))).await;
+        let error = run.await.unwrap().unwrap_err();
+        let not_taken = matches!(error, AgentError::NotTaken { .. });
+        assert_eq!(not_taken, nothing_done, "{action:?}, started anew: {anew}: {error}");
+    }
+    // A power-off needs no proof: it is given again under its id.
+    let agents = site.agents();
+    let off = Action::PowerOff { how: PowerOffHow::Hard };
+    let _run = tokio::spawn(async move { agents.run(&rack(), id, off).await });
+    let command = agent.command().await;
+    let mut agent = site.agent_of(agent.run).await;
+    assert_eq!(agent.command().await, command);
+}
+
+fn ready(session: RamdiskSessionId) -> ReportBody {
+    let (purpose, network) = (BootPurpose::Clean, BootNetwork::Cleaning);
+    ReportBody::RamdiskReady { session, purpose, network, hardware: Box::default() }
+}
+
+#[tokio::test]
+async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
+    let site = Site::with_ramdisk_wait(Duration::from_millis(500)).await;
+    let mut signals = site.hub.ramdisk_signals();
+    let session = RamdiskSessionId::random();
+    let running = async || site.inventory.server(site.server.id).await.unwrap().unwrap().ramdisk;
+    let mut agent = site.agent().await;
+    agent.report(&site, 1, ready(session)).await;
+    agent.acknowledged(1).await;
+    assert!(matches!(signals.recv().await.unwrap(), RamdiskSignal::Ready(_)));
+    // A broken stream says nothing of ramdisks, and one that is back is not gone.
+    let agent = site.agent_of(agent.run).await;
+    drop(agent);
+    let mut agent = site.agent().await;
+    agent.report(&site, 2, ready(session)).await;
+    agent.acknowledged(2).await;
+    assert!(matches!(signals.recv().await.unwrap(), RamdiskSignal::Ready(_)));
+    tokio::time::sleep(Duration::from_millis(1200)).await;
+    assert_eq!(running().await, Some(session), "it is back");
+    let _agent = site.agent().await;
+    let gone = tokio::time::timeout(WAIT_MAX, signals.recv()).await.expect("it is given up").unwrap();
+    let RamdiskSignal::Gone { session: of, reason, .. } = gone else { panic!("{gone:?}") };
+    assert_eq!(of, session);
+    assert!(reason.contains("started anew") && reason.contains("rack1"), "{reason}");
+    assert_eq!(running().await, None);
 }
 
 #[tokio::test]

@@ -116,7 +116,7 @@ impl From<Refusal> for Problem {
         match refusal.kind {
             RefusalKind::UnknownServer => Self::new(StatusCode::NOT_FOUND, "not-found", refusal.message),
             RefusalKind::State | RefusalKind::Gate => Self::conflict(refusal.message),
-            RefusalKind::AgentAway | RefusalKind::Hardware => {
+            RefusalKind::AgentAway | RefusalKind::Hardware | RefusalKind::Interrupted => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "hardware", refusal.message)
             }
         }

@@ -103,6 +103,23 @@ async fn an_agent_that_is_away_is_asked_for_nothing() {
 }
 
 #[tokio::test]
+async fn a_permit_that_broke_off_is_proved_anew() {
+    let bench = Bench::new("deploying", Some("deploy")).await;
+    let rack = "rack1".parse().unwrap();
+    *bench.world.agent_error.lock().unwrap() = Some(AgentError::NotTaken { rack });
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    let once = ["get_node", "move eth0 provisioning", "observe eth0", "power_on network"];
+    let calls = bench.world.calls();
+    let (first, second) = calls.split_at(once.len());
+    assert_eq!(first, once);
+    // The port was moved meanwhile, and is moved back before the power comes on.
+    assert_eq!(second, once);
+    assert_eq!(bench.port(), ObservedNetwork::Boot(BootNetwork::Provisioning));
+    bench.assert_rule_3();
+    assert!(bench.server().await.intent.is_none());
+}
+
+#[tokio::test]
 async fn a_power_sync_before_ironic_was_told_is_refused() {
     let bench = Bench::deployed().await;
     bench.report(PowerReading::Off, PowerCause::Unasked).await;

@@ -1,6 +1,6 @@
 //! Edges: a job carried out on the ramdisk, through the core.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use protocol::{
     id::CommandId,
@@ -16,7 +16,12 @@ use super::{
     config_drive,
     table::CommandError,
 };
-use crate::port::{PowerRequest, Refusal};
+use crate::port::{PowerRequest, Refusal, RefusalKind};
+
+/// How often a step that is interrupted is begun in all; then its job fails.
+const STEP_TRIES_MAX: u32 = 3;
+/// Pause before it is begun again.
+const STEP_PAUSE: Duration = Duration::from_secs(1);
 
 /// Does the job, stores how it ended and wakes the heartbeat. When the process ends meanwhile, the job stays stored as
 /// running.
@@ -24,8 +29,11 @@ pub(super) async fn run(inner: Arc<Inner>, session: Arc<Session>, id: CommandId,
     let name = label(&job);
     session.say(format!("doing {name}"));
     info!(server = %session.server, job = name, "ramdisk job starts");
+    // A ramdisk that is gone is what a power-off asks for.
+    let fails_with_the_ramdisk = !matches!(job, Job::PowerOff);
     let outcome = tokio::select! {
         outcome = carry_out(&inner, &session, job) => outcome,
+        () = session.gone.cancelled(), if fails_with_the_ramdisk => Err(lost(&session)),
         () = session.end.cancelled() => return,
     };
     match &outcome {
@@ -44,7 +52,7 @@ pub(super) async fn run(inner: Arc<Inner>, session: Arc<Session>, id: CommandId,
 }
 
 async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, CommandError> {
-    let step = async |step: Step| inner.hardware.run_step(session.server, session.id, step).await;
+    let step = async |step: Step| run_step(inner, session, step).await;
     match job {
         Job::Erase { what, step: named } => {
             let output = step(match what {
@@ -83,6 +91,27 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
     }
 }
 
+/// Lets the ramdisk do a step. One that was interrupted is done again: each can be repeated as a whole, but for the one after
+/// which there is no ramdisk.
+async fn run_step(inner: &Inner, session: &Session, step: Step) -> Result<StepOutput, Refusal> {
+    let mut tried = 1;
+    loop {
+        let done = inner.hardware.run_step(session.server, session.id, step.clone()).await;
+        match done {
+            Err(refusal)
+                if refusal.kind == RefusalKind::Interrupted
+                    && tried < STEP_TRIES_MAX
+                    && step != Step::PowerOff =>
+            {
+                warn!(server = %session.server, tried, reason = %refusal, "step was interrupted, beginning it again");
+            }
+            done => return done,
+        }
+        tried += 1;
+        tokio::time::sleep(STEP_PAUSE).await;
+    }
+}
+
 /// An erase that does not say what it erased is not believed.
 fn erased(output: StepOutput) -> Result<Vec<ErasedDisk>, CommandError> {
     match output {
@@ -99,6 +128,15 @@ fn failed(refusal: Refusal) -> CommandError {
         code: 500,
         message: "the server did not do the step".to_owned(),
         details: refusal.message,
+    }
+}
+
+fn lost(session: &Session) -> CommandError {
+    CommandError {
+        r#type: "BmsRamdiskGone".to_owned(),
+        code: 500,
+        message: "the server's ramdisk is gone".to_owned(),
+        details: session.gone_reason(),
     }
 }
 

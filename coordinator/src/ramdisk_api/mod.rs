@@ -29,6 +29,7 @@ mod routes;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use axum::Router;
@@ -39,7 +40,7 @@ use protocol::{
     network::BootNetwork,
     secret::Secret,
 };
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -51,6 +52,10 @@ use crate::port::Hardware;
 
 /// Ramdisks that are driven at once.
 pub const SESSIONS_MAX: usize = 20_000;
+/// How long Ironic may take to look at the failure of a ramdisk that is gone.
+pub const FAREWELL_MAX: Duration = Duration::from_secs(60);
+/// How often it is looked whether it has.
+const FAREWELL_PAUSE: Duration = Duration::from_millis(100);
 
 /// How Ironic reaches us, and what a site wants erased by default.
 #[derive(Clone, Debug)]
@@ -92,10 +97,24 @@ pub(crate) struct Session {
     storing: tokio::sync::Mutex<()>,
     /// What it waits for, or why it ended; for people.
     state: Mutex<String>,
+    /// The ramdisk is gone: a job that needs it fails.
+    gone: CancellationToken,
+    /// Why it is gone.
+    gone_reason: Mutex<String>,
     end: CancellationToken,
 }
 
 impl Session {
+    fn gone_reason(&self) -> String {
+        lock(&self.gone_reason).clone()
+    }
+
+    /// Whether a job is under way, or has failed and Ironic does not know it yet.
+    fn owes_an_end(&self) -> bool {
+        let table = self.table();
+        !table.running().is_empty() || table.has_bad_news()
+    }
+
     fn table(&self) -> MutexGuard<'_, Table> {
         lock(&self.table)
     }
@@ -140,6 +159,8 @@ impl RamdiskApi {
             wake: Notify::new(),
             storing: tokio::sync::Mutex::default(),
             state: Mutex::new("started".to_owned()),
+            gone: CancellationToken::new(),
+            gone_reason: Mutex::default(),
             end: self.inner.end.child_token(),
         });
         {
@@ -160,19 +181,31 @@ impl RamdiskApi {
         self.inner.tasks.spawn(driver::run(self.inner.clone(), new, hardware));
     }
 
-    /// A ramdisk's connection is gone for good: its server was switched off, or boots something else. Not to be called when
-    /// only an agent is away for a moment.
-    pub fn ramdisk_gone(&self, server: ServerId, session: RamdiskSessionId) {
-        {
-            let mut sessions = lock(&self.inner.sessions);
-            if sessions.get(&server).is_some_and(|current| current.id == session)
-                && let Some(old) = sessions.remove(&server)
-            {
-                old.end.cancel();
+    /// A ramdisk is gone for good, and why: its server was switched off, boots something else, or did not come back to its agent.
+    /// A job that was under way fails with the reason, and Ironic is told. Not to be called when only an agent is away for a
+    /// moment.
+    pub fn ramdisk_gone(&self, server: ServerId, session: RamdiskSessionId, reason: String) {
+        let current = self.inner.session(server).filter(|current| current.id == session);
+        if let Some(current) = &current {
+            lock(&current.gone_reason).clone_from(&reason);
+            current.gone.cancel();
+            if !current.owes_an_end() {
+                self.inner.remove(current);
             }
         }
         let inner = self.inner.clone();
         self.inner.tasks.spawn(async move {
+            if let Some(current) = current.filter(|current| !current.end.is_cancelled()) {
+                info!(%server, %session, reason, "ramdisk is gone, telling ironic how its job ended");
+                let deadline = Instant::now() + FAREWELL_MAX;
+                while current.owes_an_end() && Instant::now() < deadline && !current.end.is_cancelled() {
+                    tokio::time::sleep(FAREWELL_PAUSE).await;
+                }
+                inner.remove(&current);
+            }
+            if inner.end.is_cancelled() {
+                return;
+            }
             if let Err(error) = inner.store.forget(session).await {
                 warn!(%server, %session, %error, "ramdisk session could not be forgotten");
             }
@@ -195,6 +228,15 @@ impl RamdiskApi {
 impl Inner {
     fn session(&self, server: ServerId) -> Option<Arc<Session>> {
         lock(&self.sessions).get(&server).cloned()
+    }
+
+    /// Ends a session, unless a newer one has taken its place already.
+    fn remove(&self, session: &Arc<Session>) {
+        let mut sessions = lock(&self.sessions);
+        if sessions.get(&session.server).is_some_and(|current| Arc::ptr_eq(current, session)) {
+            sessions.remove(&session.server);
+        }
+        session.end.cancel();
     }
 
     fn callback_url(&self, server: ServerId) -> String {

@@ -121,6 +121,11 @@ impl Table {
         running.collect()
     }
 
+    /// Whether there is a failure that Ironic has not looked at.
+    pub fn has_bad_news(&self) -> bool {
+        self.news && self.commands.last().is_some_and(|entry| matches!(entry.state, State::Failed(_)))
+    }
+
     /// Ironic has looked.
     pub fn noticed(&mut self) {
         self.news = false;

@@ -1,0 +1,83 @@
+//! Edges: the ramdisks of an agent that was started anew: it takes them up again, or they are gone.
+
+use std::sync::Arc;
+
+use protocol::id::{AgentBootId, RackId, RamdiskSessionId, ServerId};
+use tracing::{info, warn};
+
+use super::hub::{AgentHub, RamdiskSignal};
+use crate::{
+    events::EventKind,
+    inventory::{InventoryError, Ramdisk},
+};
+
+impl AgentHub {
+    /// An agent was started anew. Of each ramdisk that it had it reports again, that it is back or that it is gone; one of
+    /// which nothing is heard within [`RAMDISK_WAIT_MAX`](super::hub::RAMDISK_WAIT_MAX) is gone: whoever waits for it must not
+    /// wait until Ironic's own time-outs.
+    pub(super) fn expect_ramdisks(self: &Arc<Self>, rack: &RackId, run: AgentBootId, running: Vec<Ramdisk>) {
+        if running.is_empty() {
+            return;
+        }
+        info!(%rack, ramdisks = running.len(), "agent was started anew, its ramdisks are expected back");
+        self.state().expected.extend(running.iter().map(|ramdisk| (ramdisk.session, (ramdisk.server, run))));
+        let (hub, rack) = (Arc::clone(self), rack.clone());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(hub.ramdisk_wait).await;
+                match hub.connected(&rack) {
+                    Some(now) if now == run => break,
+                    // A later run has its own wait.
+                    Some(_) => return,
+                    // Its reports may be on their way.
+                    None => {}
+                }
+            }
+            for (session, server) in hub.still_expected(run) {
+                if let Err(error) = hub.give_up(&rack, server, session).await {
+                    warn!(%server, %session, error = %error, "end of a ramdisk not stored");
+                }
+            }
+        });
+    }
+
+    /// A ramdisk was heard of.
+    pub(super) fn heard_of(&self, session: RamdiskSessionId) {
+        self.state().expected.remove(&session);
+    }
+
+    fn still_expected(&self, run: AgentBootId) -> Vec<(RamdiskSessionId, ServerId)> {
+        let state = self.state();
+        let of_run = state.expected.iter().filter(|(_, (_, expected))| *expected == run);
+        of_run.map(|(session, (server, _))| (*session, *server)).collect()
+    }
+
+    async fn give_up(
+        &self,
+        rack: &RackId,
+        server: ServerId,
+        session: RamdiskSessionId,
+    ) -> Result<(), InventoryError> {
+        self.heard_of(session);
+        let reason = format!(
+            "the agent of rack {rack} was started anew, and the ramdisk did not come back within {} s",
+            self.ramdisk_wait.as_secs()
+        );
+        self.ramdisk_ended(server, session, reason).await
+    }
+
+    /// A ramdisk is gone for good.
+    pub(super) async fn ramdisk_ended(
+        &self,
+        server: ServerId,
+        session: RamdiskSessionId,
+        reason: String,
+    ) -> Result<(), InventoryError> {
+        self.heard_of(session);
+        self.inventory.end_ramdisk(server, session).await?;
+        self.inventory.record(server, EventKind::RamdiskGone, reason.clone()).await;
+        self.tell_ramdisk(RamdiskSignal::Gone { server, session, reason });
+        self.wake.wake(server);
+        Ok(())
+    }
+}
