@@ -8,7 +8,10 @@ mod auth;
 mod events;
 mod flavors;
 mod images;
+mod import;
 mod networks;
+mod node_list;
+mod node_view;
 mod nodes;
 mod pick;
 mod pools;
@@ -71,8 +74,9 @@ struct Document;
 /// The API's routes.
 pub fn router(api: Arc<Api>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
-        .routes(routes!(nodes::import))
+        .routes(routes!(import::import))
         .layer(DefaultBodyLimit::max(FILE_BYTES_MAX))
+        .routes(routes!(import::export))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::show, nodes::delete))
         .routes(routes!(nodes::act))

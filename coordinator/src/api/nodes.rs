@@ -1,42 +1,96 @@
 //! Edges: physical servers and rack agents in the API, for administrators.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Json,
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use protocol::{
-    boot::BootMode,
-    hardware::HardwareReport,
-    id::{RackId, ServerId},
-    power::PowerReading,
-    spec::BmcProtocol,
-};
+use protocol::id::ServerId;
 use serde::Deserialize;
 
 use super::{
     Api,
     auth::Admin,
-    types::{
-        Agent, Bmc, Fault, Hardware, HardwareDisk, HardwareNic, Imported, ImportedNode, List, Node,
-        NodeAction, NodePort, NodeVerb, Problem,
-    },
+    node_list::{self, Wanted},
+    types::{Agent, List, Node, NodeAction, NodeVerb, Page, Problem},
 };
 use crate::{
-    import,
-    inventory::{NewPort, NewServer, Server},
-    lifecycle::ProvisionState,
-    openstack::{error::Error as OpenStackError, ironic::ProvisionTarget},
-    port::{ObservedNetwork, WantedNetwork},
+    adapter::ironic_node,
+    events::EventKind,
+    inventory::Server,
+    lifecycle::{
+        self, ProvisionState,
+        admission::{self, Wish},
+        permitted_boot,
+    },
+    openstack::{
+        error::Error as OpenStackError,
+        ironic::{PowerTarget, ProvisionTarget},
+        nova::custom_resource,
+    },
 };
 
-/// All servers.
-#[utoipa::path(get, path = "/v1/nodes", responses((status = 200, body = List<Node>)))]
-pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Node>>, Problem> {
-    let servers = api.inventory.servers(None).await?;
-    Ok(Json(List { items: servers.into_iter().map(|server| api.node_view(server)).collect() }))
+/// Longest reason for maintenance.
+const REASON_BYTES_MAX: usize = 255;
+
+/// Which servers a list shows.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct ListQuery {
+    /// Provision states, separated by commas; a `-` stands for a space.
+    state: Option<String>,
+    /// Rack.
+    rack: Option<String>,
+    /// `on`, `off`, `unreachable` or `unknown`.
+    power: Option<String>,
+    /// Resource class.
+    resource_class: Option<String>,
+    /// The servers that this flavor asks for.
+    flavor: Option<String>,
+    /// With a tenant's server on it, or without.
+    deployed: Option<bool>,
+    /// In maintenance, or not.
+    maintenance: Option<bool>,
+    /// `name`, `state`, `rack`, `power`, `class` or `since`; with `-` before it the other way round.
+    sort: Option<String>,
+    /// Most servers of the page, 1000 at most.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    marker: Option<String>,
+}
+
+/// Servers, deployed and available, a page at a time.
+#[utoipa::path(get, path = "/v1/nodes", params(ListQuery), responses((status = 200, body = Page<Node>), (status = 400, body = Problem)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Admin(user): Admin,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<Page<Node>>, Problem> {
+    let (sort, descending) = query.sort.as_deref().map(node_list::sort).transpose()?.unwrap_or_default();
+    let flavor = match &query.flavor {
+        Some(name) => Some(api.find_flavor(&user, name).await?),
+        None => None,
+    };
+    let wanted = Wanted {
+        states: query.state.as_deref().map(node_list::states).transpose()?.unwrap_or_default(),
+        rack: query.rack,
+        power: query.power,
+        class: query.resource_class,
+        deployed: query.deployed,
+        maintenance: query.maintenance,
+        sort,
+        descending,
+        limit: node_list::limit(query.limit)?,
+        after: query.marker.as_deref().map(node_list::marker).transpose()?,
+    };
+    let mut servers = api.inventory.servers(None).await?;
+    if let Some(flavor) = flavor {
+        let asked =
+            |class: &str| flavor.extra_specs.contains_key(&format!("resources:{}", custom_resource(class)));
+        servers.retain(|server| asked(server.class()));
+    }
+    Ok(Json(node_list::page(servers.into_iter().map(|server| api.node_view(server)).collect(), &wanted)))
 }
 
 /// One server with its ports and hardware.
@@ -50,83 +104,22 @@ pub async fn show(
     Ok(Json(api.node_view(server)))
 }
 
-/// How a file is imported.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub struct ImportQuery {
-    /// Rack of servers for which the file names none.
-    rack: String,
-    /// Resource class of servers for which the file names none.
-    #[serde(default = "default_class")]
-    resource_class: String,
-    /// Check the file, change nothing.
-    #[serde(default)]
-    dry_run: bool,
-}
-
-fn default_class() -> String {
-    "baremetal".to_owned()
-}
-
-/// Enrolls the servers of a file (Contrail's server import format), all of them or none.
-#[utoipa::path(post, path = "/v1/nodes/import", params(ImportQuery), request_body(content = String, content_type = "application/yaml"),
-    responses((status = 200, body = Imported), (status = 422, body = Problem)))]
-pub async fn import(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Query(query): Query<ImportQuery>,
-    text: String,
-) -> Result<Json<Imported>, Problem> {
-    let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
-    let read = import::parse(&text).map_err(Problem::faults)?;
-    let known = api.inventory.servers(None).await?;
-    let faults = conflicts(&read, &known);
-    if !faults.is_empty() {
-        return Err(Problem::faults(faults));
-    }
-    let mut nodes = Vec::new();
-    for node in read {
-        let before = known.iter().find(|server| server.name == node.name);
-        let mut view =
-            ImportedNode { id: before.map(|s| s.id.0), name: node.name.clone(), created: before.is_none() };
-        if !query.dry_run {
-            let enrolled = api.enrol.enrol(&new_server(node, &rack, &query.resource_class)).await?;
-            view.id = Some(enrolled.id.0);
-            if enrolled.problem.is_none() {
-                api.manage_new(enrolled.id).await;
-            }
-        }
-        nodes.push(view);
-    }
-    Ok(Json(Imported { nodes, dry_run: query.dry_run }))
-}
-
-/// Manages, inspects or provides a server.
+/// Does something with a server: Ironic's verbs, maintenance, power, reclaim.
 #[utoipa::path(post, path = "/v1/nodes/{node}/actions", params(("node" = String, Path, description = "name or id")),
-    request_body = NodeAction, responses((status = 202, body = Node)))]
+    request_body = NodeAction, responses((status = 202, body = Node), (status = 409, body = Problem)))]
 pub async fn act(
     State(api): State<Arc<Api>>,
-    _: Admin,
+    Admin(user): Admin,
     Path(name): Path<String>,
     Json(wanted): Json<NodeAction>,
 ) -> Result<(StatusCode, Json<Node>), Problem> {
     let server = api.find_node(&name).await?;
-    let target = match wanted.action {
-        NodeVerb::Manage => ProvisionTarget::Manage,
-        NodeVerb::Inspect => ProvisionTarget::Inspect,
-        NodeVerb::Provide => ProvisionTarget::Provide,
-        NodeVerb::Abort => ProvisionTarget::Abort,
-    };
-    if wanted.action == NodeVerb::Manage && api.is_kept_by_failed_clean(server.id).await {
-        api.ironic.set_maintenance(server.id, None).await?;
-    }
-    api.ironic.set_provision_state(server.id, &target).await?;
+    let asked = api.do_action(&server, &wanted).await?;
+    let text = format!("{} asked for: {asked}", user.identity.user_name);
+    api.inventory.record(server.id, EventKind::Asked, text).await;
     // Answered with the new state, so that a caller who waits for the end does not see the beginning.
-    match api.enrol.provisioner.get_node(server.id).await {
-        Ok(node) => api.inventory.set_node(server.id, node.as_ref()).await?,
-        Err(error) => tracing::warn!(server = %server.id, %error, "new state of a node not read"),
-    }
-    api.enrol.wake.wake(server.id);
-    let server = api.find_node(&name).await?;
+    api.read_anew(server.id).await;
+    let server = api.find_node(&server.id.to_string()).await?;
     Ok((StatusCode::ACCEPTED, Json(api.node_view(server))))
 }
 
@@ -165,207 +158,108 @@ impl Api {
         found.ok_or_else(|| Problem::not_found("node", name))
     }
 
-    /// A new server goes on to `manageable` by itself; when Ironic does not take it, the reason stands on the node.
-    async fn manage_new(&self, id: ServerId) {
-        let outcome = async {
-            let node = self.ironic.get_node(id).await?;
-            if node.provision_state == "enroll" {
-                self.ironic.set_provision_state(id, &ProvisionTarget::Manage).await?;
-            }
-            Ok::<_, OpenStackError>(())
+    /// Does it, and says in words what was asked.
+    async fn do_action(&self, server: &Server, wanted: &NodeAction) -> Result<String, Problem> {
+        let (id, name) = (server.id, server.name.as_str());
+        let steps = &wanted.steps;
+        if wanted.action == NodeVerb::Clean {
+            admission::admit_steps(steps).map_err(|why| Problem::bad(format!("steps: {why}")))?;
+        } else if !steps.is_empty() {
+            return Err(Problem::bad("steps: only the action clean takes some"));
+        }
+        let node = self.fresh_node(server).await?;
+        let provision = async |target: ProvisionTarget| {
+            self.ironic.set_provision_state(id, &target).await?;
+            Ok::<_, Problem>(target.verb().to_owned())
         };
-        if let Err(error) = outcome.await {
-            tracing::warn!(server = %id, %error, "a new server stays in enroll");
-            let _ = self.inventory.set_reason(id, Some(&error.to_string())).await;
+        let power = async |target: PowerTarget| {
+            self.ironic.set_power_state(id, target).await?;
+            Ok::<_, Problem>(target.as_str().to_owned())
+        };
+        match wanted.action {
+            NodeVerb::Manage => {
+                // After a failed clean Ironic keeps a node in maintenance, in which it heeds no ramdisk. To manage it is to
+                // say that somebody has looked at it; left in maintenance, its next clean would wait for ever.
+                if node.maintenance && node.provision_state == ProvisionState::CleanFailed {
+                    self.ironic.set_maintenance(id, None).await?;
+                }
+                provision(ProvisionTarget::Manage).await
+            }
+            NodeVerb::Inspect => {
+                admission::admit(name, &node, Wish::Ramdisk)?;
+                provision(ProvisionTarget::Inspect).await
+            }
+            NodeVerb::Provide => {
+                admission::admit(name, &node, Wish::Ramdisk)?;
+                provision(ProvisionTarget::Provide).await
+            }
+            NodeVerb::Abort => provision(ProvisionTarget::Abort).await,
+            NodeVerb::Clean => {
+                admission::admit(name, &node, Wish::Clean)?;
+                provision(ProvisionTarget::Clean { steps: steps.clone() }).await?;
+                Ok(format!("clean: {}", steps.join(", ")))
+            }
+            NodeVerb::MaintenanceOn => {
+                let reason = wanted.reason.as_deref().map(str::trim).unwrap_or_default();
+                if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
+                    return Err(Problem::bad(format!(
+                        "reason: say in 1 to {REASON_BYTES_MAX} characters why, for whoever finds the server so"
+                    )));
+                }
+                self.ironic.set_maintenance(id, Some(reason)).await?;
+                Ok(format!("maintenance ({reason})"))
+            }
+            NodeVerb::MaintenanceOff => {
+                self.ironic.set_maintenance(id, None).await?;
+                Ok("the end of maintenance".to_owned())
+            }
+            NodeVerb::PowerOn => {
+                self.admit_power_on(server, &node).await?;
+                power(PowerTarget::On).await
+            }
+            NodeVerb::PowerOff => power(PowerTarget::Off).await,
+            NodeVerb::Reboot => {
+                self.admit_power_on(server, &node).await?;
+                power(PowerTarget::Reboot).await
+            }
+            NodeVerb::Reclaim => {
+                admission::admit(name, &node, Wish::Reclaim)?;
+                self.tenancy.reclaim(id, node.instance_id).await?;
+                Ok("reclaim".to_owned())
+            }
         }
     }
 
-    /// After a failed clean Ironic keeps a node in maintenance, in which it heeds no ramdisk. To manage it is to say that
-    /// somebody has looked at it; left in maintenance, its next clean would wait for ever.
-    async fn is_kept_by_failed_clean(&self, id: ServerId) -> bool {
-        let node = self.enrol.provisioner.get_node(id).await.ok().flatten();
-        node.is_some_and(|node| node.maintenance && node.provision_state == ProvisionState::CleanFailed)
+    /// The gate decides when Ironic comes; what it would refuse in any case is said at once.
+    async fn admit_power_on(&self, server: &Server, node: &lifecycle::Node) -> Result<(), Problem> {
+        let tenant = self.inventory.tenant_port(server, node.instance_id).await?;
+        let agent_is_here = self.enrol.presence.away(&server.rack).is_none();
+        let power = server.power_facts(agent_is_here);
+        permitted_boot(&server.name, node, &power, server.ports_given, tenant)?;
+        Ok(())
     }
 
-    fn node_view(&self, server: Server) -> Node {
-        let away = self.enrol.presence.away(&server.rack);
-        let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
-            (Some(away), _) => ("unknown", Some(away.clone())),
-            (None, None) => ("unknown", Some("no reading has come yet".to_owned())),
-            (None, Some(PowerReading::On)) => ("on", None),
-            (None, Some(PowerReading::Off)) => ("off", None),
-            (None, Some(PowerReading::Unreachable { reason })) => ("unreachable", Some(reason.clone())),
-        };
-        let boots = server.ports.iter().find(|port| port.pxe_enabled).or(server.ports.first());
-        let node = server.node.as_ref();
-        let resource_class = server.class().to_owned();
-        Node {
-            id: server.id.0,
-            rack: server.rack.to_string(),
-            boot_mode: match server.boot_mode {
-                BootMode::Bios => "bios".to_owned(),
-                BootMode::Uefi => "uefi".to_owned(),
-            },
-            provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
-            power: power.to_owned(),
-            power_reason,
-            network_wanted: boots.and_then(|port| port.wanted.as_ref()).map(wanted_text),
-            network_observed: boots.and_then(|port| port.observed.as_ref()).map(observed_text),
-            last_error: node.and_then(|node| node.last_error.clone()),
-            maintenance: node.is_some_and(|node| node.maintenance),
-            instance: node.and_then(|node| node.instance_id),
-            bmc: Bmc {
-                protocol: match server.bmc.protocol {
-                    BmcProtocol::Ipmi { .. } => "ipmi".to_owned(),
-                    BmcProtocol::Redfish { .. } => "redfish".to_owned(),
-                },
-                address: server.bmc.address.clone(),
-                port: server.bmc.port,
-                username: server.bmc.username.clone(),
-            },
-            ports: server
-                .ports
-                .iter()
-                .map(|port| NodePort {
-                    name: port.name.clone(),
-                    mac: port.mac.to_string(),
-                    switch: port.link.switch.clone(),
-                    port: port.link.port.clone(),
-                })
-                .collect(),
-            hardware: server.hardware.map(hardware_view),
-            name: server.name,
-            resource_class,
-            pool: server.pool,
-            // What is waited for now says more than what was refused before.
-            reason: server.waiting.or(server.reason),
-        }
+    async fn fresh_node(&self, server: &Server) -> Result<lifecycle::Node, Problem> {
+        let node = self.ironic.get_node(server.id).await.map_err(|error| match error {
+            OpenStackError::NotFound { .. } => Problem::conflict(format!(
+                "Ironic has no node of {} yet; its reason says why (bmsctl node show)",
+                server.name
+            )),
+            other => other.into(),
+        })?;
+        Ok(ironic_node(&node))
     }
-}
 
-fn wanted_text(network: &WantedNetwork) -> String {
-    match network {
-        WantedNetwork::Boot(network) => network.as_str().to_owned(),
-        WantedNetwork::Tenant(port) => format!("tenant {port}"),
-        WantedNetwork::Nothing => "none".to_owned(),
-    }
-}
-
-fn observed_text(network: &ObservedNetwork) -> String {
-    match network {
-        ObservedNetwork::Nothing => "none".to_owned(),
-        ObservedNetwork::Boot(network) => network.as_str().to_owned(),
-        ObservedNetwork::Tenant(port) => format!("tenant {port}"),
-        ObservedNetwork::Other { description } => format!("other: {description}"),
-    }
-}
-
-fn hardware_view(found: HardwareReport) -> Hardware {
-    Hardware {
-        system: format!("{} {}", found.system.manufacturer, found.system.product).trim().to_owned(),
-        serial: found.system.serial,
-        cpus: found.cpu.count,
-        cpu_model: found.cpu.model,
-        memory_mib: found.memory_mib,
-        disks: found
-            .disks
-            .into_iter()
-            .map(|d| HardwareDisk {
-                name: d.name,
-                size_bytes: d.size_bytes,
-                model: d.model,
-                serial: d.serial,
-            })
-            .collect(),
-        nics: found
-            .nics
-            .into_iter()
-            .map(|n| HardwareNic {
-                name: n.name,
-                mac: n.mac.to_string(),
-                carrier: n.carrier,
-                speed_mbps: n.speed_mbps,
-            })
-            .collect(),
-    }
-}
-
-/// What in the file belongs to another server already, and servers that must not be changed now.
-fn conflicts(read: &[import::ImportedNode], known: &[Server]) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    for (index, node) in read.iter().enumerate() {
-        let mut fault = |field: &str, message: String| {
-            faults.push(Fault { line: node.line, path: format!("nodes[{index}].{field}"), message });
-        };
-        for server in known {
-            if server.name == node.name {
-                let deployed =
-                    server.node.as_ref().is_some_and(|n| n.provision_state == ProvisionState::Active);
-                let same_ports = server
-                    .ports
-                    .iter()
-                    .map(|p| (p.mac, &p.link))
-                    .eq(node.ports.iter().map(|p| (p.mac, &p.link)));
-                if deployed && !same_ports {
-                    fault(
-                        "ports",
-                        format!("{} is deployed; its ports cannot change until it is given back", node.name),
-                    );
-                }
-                continue;
-            }
-            if server.bmc.address == node.bmc.address && server.bmc.port == node.bmc.port {
-                fault(
-                    "driver_info",
-                    format!("BMC {}:{} belongs to {} already", node.bmc.address, node.bmc.port, server.name),
-                );
-            }
-            for port in &node.ports {
-                if server.ports.iter().any(|other| other.mac == port.mac) {
-                    fault("ports", format!("MAC address {} belongs to {} already", port.mac, server.name));
-                }
-                if server
-                    .ports
-                    .iter()
-                    .any(|other| other.link.switch == port.link.switch && other.link.port == port.link.port)
-                {
-                    fault("ports", format!("switch port {} belongs to {} already", port.link, server.name));
+    /// Stores what Ironic says of a node now.
+    pub(super) async fn read_anew(&self, id: ServerId) {
+        match self.enrol.provisioner.get_node(id).await {
+            Ok(node) => {
+                if let Err(error) = self.inventory.set_node(id, node.as_ref()).await {
+                    tracing::warn!(server = %id, %error, "new state of a node not stored");
                 }
             }
+            Err(error) => tracing::warn!(server = %id, %error, "new state of a node not read"),
         }
-    }
-    faults
-}
-
-fn new_server(node: import::ImportedNode, rack: &RackId, class: &str) -> NewServer {
-    let mut properties = BTreeMap::new();
-    let stated = node.properties;
-    let mut put = |key: &str, value: Option<String>| {
-        if let Some(value) = value {
-            properties.insert(key.to_owned(), value);
-        }
-    };
-    put("cpus", stated.cpus.map(|n| n.to_string()));
-    put("cpu_arch", stated.cpu_arch);
-    put("memory_mb", stated.memory_mb.map(|n| n.to_string()));
-    put("local_gb", stated.local_gb.map(|n| n.to_string()));
-    put("capabilities", stated.capabilities);
-    NewServer {
-        name: node.name,
-        rack: node.rack.unwrap_or_else(|| rack.clone()),
-        bmc: node.bmc,
-        ports: node
-            .ports
-            .into_iter()
-            .map(|port| NewPort {
-                name: port.name,
-                mac: port.mac,
-                link: port.link,
-                pxe_enabled: port.pxe_enabled,
-            })
-            .collect(),
-        boot_mode: node.boot_mode,
-        resource_class: node.resource_class.unwrap_or_else(|| class.to_owned()),
-        properties,
+        self.enrol.wake.wake(id);
     }
 }

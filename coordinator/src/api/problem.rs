@@ -129,7 +129,7 @@ impl From<TenancyError> for Problem {
             TenancyError::Inventory(error) => error.into(),
             TenancyError::OpenStack(error) => error.into(),
             TenancyError::Fabric(error) => error.into(),
-            TenancyError::NotDeployed { .. } => Self::conflict(error.to_string()),
+            TenancyError::NotDeployed { .. } | TenancyError::Refused(_) => Self::conflict(error.to_string()),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Edges: tenants' servers in the API.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -17,10 +17,14 @@ use super::{
 };
 use crate::{
     inventory::{TenantServer, TenantServerState},
+    lifecycle::outlook::{Outlook, tenant_outlook},
     openstack::{ironic::PowerTarget, session::Caller},
     tenancy::Request,
 };
 
+/// Why there is no rescue.
+const NO_RESCUE: &str = "rescue is not offered: the ramdisk runs on the isolated provisioning network, where no tenant may \
+    come in, and it has no login; stop the server, rebuild it with another image, or ask an administrator";
 /// Largest user data, as Nova takes it.
 const USER_DATA_BYTES_MAX: usize = 48 << 10;
 
@@ -90,9 +94,9 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
 }
 
-/// Starts, stops or restarts a server.
+/// Starts, stops, restarts or rebuilds a server.
 #[utoipa::path(post, path = "/v1/servers/{server}/actions", params(("server" = String, Path, description = "name or id")),
-    request_body = ServerAction, responses((status = 202, body = Server)))]
+    request_body = ServerAction, responses((status = 202, body = Server), (status = 409, body = Problem), (status = 501, body = Problem)))]
 pub async fn act(
     State(api): State<Arc<Api>>,
     user: User,
@@ -100,12 +104,32 @@ pub async fn act(
     Json(wanted): Json<ServerAction>,
 ) -> Result<(StatusCode, Json<Server>), Problem> {
     let server = api.find_server(&user, &name).await?;
-    let target = match wanted.action {
-        ServerVerb::Start => PowerTarget::On,
-        ServerVerb::Stop => PowerTarget::Off,
-        ServerVerb::Reboot => PowerTarget::Reboot,
-    };
-    api.tenancy.power(&server, target).await?;
+    if wanted.image.is_some() && wanted.action != ServerVerb::Rebuild {
+        return Err(Problem::bad("image: only the action rebuild takes one"));
+    }
+    if wanted.hard && !matches!(wanted.action, ServerVerb::Stop | ServerVerb::Reboot) {
+        return Err(Problem::bad("hard: only the actions stop and reboot can be hard"));
+    }
+    match (wanted.action, wanted.hard) {
+        (ServerVerb::Start, _) => api.tenancy.power(&server, PowerTarget::On, "start").await?,
+        (ServerVerb::Stop, false) => api.tenancy.power(&server, PowerTarget::SoftOff, "stop").await?,
+        (ServerVerb::Stop, true) => api.tenancy.power(&server, PowerTarget::Off, "stop").await?,
+        (ServerVerb::Reboot, false) => api.tenancy.power(&server, PowerTarget::SoftReboot, "reboot").await?,
+        (ServerVerb::Reboot, true) => api.tenancy.power(&server, PowerTarget::Reboot, "reboot").await?,
+        (ServerVerb::Rebuild, _) => {
+            let named = wanted
+                .image
+                .ok_or_else(|| Problem::bad("image: is missing; name the image to be written"))?;
+            let image = api.find_image(&user, &named).await?;
+            image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
+            api.tenancy.rebuild(Caller::Tenant(&user.token), server.clone(), &image.id).await?;
+        }
+        (ServerVerb::Rescue, _) => {
+            return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "not-offered", NO_RESCUE));
+        }
+        (ServerVerb::Unrescue, _) => api.tenancy.unrescue(&server).await?,
+    }
+    let server = api.find_server(&user, &server.id.to_string()).await?;
     Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
 }
 
@@ -126,15 +150,28 @@ struct Names {
     flavors: Vec<(String, String)>,
     images: Vec<(String, String)>,
     networks: Vec<(String, String)>,
+    since: HashMap<Uuid, u64>,
+}
+
+fn left_out<T>(what: &str, error: &dyn std::error::Error) -> Vec<T> {
+    tracing::warn!(what, %error, "names not read");
+    Vec::new()
 }
 
 impl Names {
+    /// Names are for people: when a service is away, its things are shown by their ids.
     async fn read(api: &Api, user: &User) -> Result<Self, Problem> {
         let caller = Caller::Tenant(&user.token);
-        let flavors = api.nova.list_flavors(caller).await?;
-        let images = api.glance.list_images(caller, None).await?;
-        let networks = api.networks.list_networks(user.sees()?).await?;
+        let (flavors, images, networks) = tokio::join!(
+            api.nova.list_flavors(caller),
+            api.glance.list_images(caller, None),
+            api.networks.list_networks(user.sees()?),
+        );
+        let flavors = flavors.unwrap_or_else(|error| left_out("flavors", &error));
+        let images = images.unwrap_or_else(|error| left_out("images", &error));
+        let networks = networks.unwrap_or_else(|error| left_out("networks", &error));
         Ok(Self {
+            since: api.inventory.tenants_since().await?,
             flavors: flavors.into_iter().map(|f| (f.id, f.name)).collect(),
             images: images.into_iter().filter_map(|i| Some((i.id, i.name?))).collect(),
             networks: networks.into_iter().map(|n| (n.id.to_string(), n.name)).collect(),
@@ -183,8 +220,19 @@ impl Api {
             TenantServerState::Deleting => "deleting",
             TenantServerState::Error => "error",
         };
-        let reason = server.reason.or_else(|| physical.and_then(|node| node.reason));
+        let physical = physical.as_ref();
+        let Outlook { waiting_for, next } = tenant_outlook(
+            server.state,
+            physical.and_then(|node| node.node.as_ref()),
+            physical.and_then(|node| node.confirmed),
+        );
+        let in_state_us = names.since.get(&server.id).copied().unwrap_or(server.created_us);
+        let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == "off");
+        let reason = server.reason.or_else(|| physical.and_then(|node| node.reason.clone()));
         Ok(Server {
+            state_since: super::time(off_us.unwrap_or(in_state_us)),
+            waiting_for,
+            next,
             id: server.id,
             instance: server.instance,
             name: server.name,

@@ -8,7 +8,10 @@ use uuid::Uuid;
 
 pub use catalogue::*;
 
-pub use crate::{import::Fault, port::TenantNetwork};
+pub use crate::{
+    import::{Fault, FieldChange},
+    port::TenantNetwork,
+};
 
 /// Most items of one page of a list.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
@@ -37,6 +40,16 @@ pub struct List<T> {
     pub items: Vec<T>,
 }
 
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Page<T> {
+    /// The things.
+    pub items: Vec<T>,
+    /// Where the next page begins, for `?marker=`; none: this is the last one.
+    #[serde(default)]
+    pub next: Option<String>,
+}
+
 /// A server of the inventory, for administrators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
@@ -55,6 +68,15 @@ pub struct Node {
     pub boot_mode: String,
     /// Ironic's provision state; empty when Ironic has not been heard of it yet.
     pub provision_state: String,
+    /// Since when it is in this state (RFC 3339).
+    #[serde(default)]
+    pub state_since: Option<String>,
+    /// What it waits for; none: it is at rest.
+    #[serde(default)]
+    pub waiting_for: Option<String>,
+    /// What comes next, or what somebody may do next.
+    #[serde(default)]
+    pub next: String,
     /// `on`, `off`, `unreachable` or `unknown`.
     pub power: String,
     /// Why the power is unreachable or unknown.
@@ -69,6 +91,12 @@ pub struct Node {
     pub last_error: Option<String>,
     /// Whether Ironic has it in maintenance.
     pub maintenance: bool,
+    /// Why.
+    #[serde(default)]
+    pub maintenance_reason: Option<String>,
+    /// Whether a tenant's server is on it.
+    #[serde(default)]
+    pub deployed: bool,
     /// Nova's id of the tenant's server on it.
     pub instance: Option<Uuid>,
     /// Its BMC.
@@ -103,6 +131,24 @@ pub struct NodePort {
     pub switch: String,
     /// The switch's port.
     pub port: String,
+    /// Whether it may boot from the network.
+    #[serde(default)]
+    pub pxe_enabled: bool,
+    /// The network it should be on.
+    #[serde(default)]
+    pub network_wanted: Option<String>,
+    /// The network it was last seen on.
+    #[serde(default)]
+    pub network_observed: Option<String>,
+    /// When (RFC 3339).
+    #[serde(default)]
+    pub observed_at: Option<String>,
+    /// Whether inspection found a link; none: it was not looked at.
+    #[serde(default)]
+    pub carrier: Option<bool>,
+    /// The link's speed in Mbit/s, as inspection found it.
+    #[serde(default)]
+    pub speed_mbps: Option<u32>,
 }
 
 /// What inspection found, in short.
@@ -168,6 +214,9 @@ pub struct ImportedNode {
     pub name: String,
     /// Whether it is new; otherwise it was there and was brought to what the file says.
     pub created: bool,
+    /// What differs of a server that was there; nothing: it is as the file says.
+    #[serde(default)]
+    pub changes: Vec<FieldChange>,
 }
 
 /// What an administrator may ask of a node: Ironic's own provision verbs.
@@ -182,6 +231,20 @@ pub enum NodeVerb {
     Provide,
     /// Stop what is waiting for a ramdisk.
     Abort,
+    /// Do `steps` of the ramdisk: manageable -> manageable.
+    Clean,
+    /// Let Ironic keep its hands off it, for a `reason`.
+    MaintenanceOn,
+    /// The end of that.
+    MaintenanceOff,
+    /// Switch on, as its state allows.
+    PowerOn,
+    /// Switch off.
+    PowerOff,
+    /// Off, and on again.
+    Reboot,
+    /// Take it away from its tenant: the tenant's server ends, the node is cleaned.
+    Reclaim,
 }
 
 /// A verb for a node.
@@ -190,6 +253,12 @@ pub enum NodeVerb {
 pub struct NodeAction {
     /// The verb.
     pub action: NodeVerb,
+    /// Why, for `maintenance_on`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The steps of `clean`, in order: `erase_devices_metadata`, `erase_devices`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<String>,
 }
 
 /// A tenant's server.
@@ -215,6 +284,15 @@ pub struct Server {
     pub status: String,
     /// What it waits for, or why it failed.
     pub reason: Option<String>,
+    /// Since when it has this status (RFC 3339).
+    #[serde(default)]
+    pub state_since: Option<String>,
+    /// What it waits for; none: it is at rest.
+    #[serde(default)]
+    pub waiting_for: Option<String>,
+    /// What comes next.
+    #[serde(default)]
+    pub next: String,
     /// The physical server, for administrators only.
     pub node: Option<Uuid>,
 }
@@ -245,10 +323,16 @@ pub struct NewServer {
 pub enum ServerVerb {
     /// Switch on, on the tenant's network.
     Start,
-    /// Switch off; it leaves the network.
+    /// Let its system shut down; `hard`: switch off. It leaves the network.
     Stop,
-    /// Restart.
+    /// Restart by its reset line; `hard`: off, and on again.
     Reboot,
+    /// Write `image` onto it anew; instance and address stay.
+    Rebuild,
+    /// Not offered; the answer says why.
+    Rescue,
+    /// Back from a rescue that was begun elsewhere to its own disk.
+    Unrescue,
 }
 
 /// A verb for a server.
@@ -257,6 +341,12 @@ pub enum ServerVerb {
 pub struct ServerAction {
     /// The verb.
     pub action: ServerVerb,
+    /// Do not ask its system first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hard: bool,
+    /// The image of `rebuild`, by name or id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image: Option<String>,
 }
 
 /// A request for a network.

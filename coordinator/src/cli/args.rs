@@ -129,16 +129,36 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Subcommand)]
 pub enum Node {
-    /// List them.
-    List,
+    /// List them, deployed and available.
+    #[command(after_help = "Example: bmsctl node list --state clean-failed,error --rack rack1 --sort -since")]
+    List(NodeFilter),
     /// Show one with its ports and hardware.
     Show {
         /// Name or id.
         node: String,
     },
-    /// Enroll the servers of a file (Contrail's server import format, YAML or JSON).
+    /// Show what happened to one, with times.
+    History {
+        /// Name or id.
+        node: String,
+        /// Most events, the newest ones.
+        #[arg(long, default_value_t = 200)]
+        limit: u32,
+    },
+    /// Write all servers as a file that `node import` takes, without passwords.
+    #[command(after_help = "Example: bmsctl node export --format csv > servers.csv")]
+    Export {
+        /// How to write it.
+        #[arg(long, value_enum, default_value = "yaml")]
+        format: FileFormat,
+        /// Only of this rack.
+        #[arg(long)]
+        rack: Option<String>,
+    },
+    /// Enroll the servers of a file (Contrail's server import format), or bring them to what it says.
     #[command(
-        after_help = "Example: bmsctl node import rack1.yaml --rack rack1\n\nThe file is taken as a whole or not at all."
+        after_help = "Example: bmsctl node import rack1.yaml --rack rack1 --dry-run\n\nThe file is taken as a whole or not at all. \
+        Servers are recognised by name, and else by MAC address. The password <keep> is the stored one."
     )]
     Import {
         /// The file, or - for standard input.
@@ -149,9 +169,12 @@ pub enum Node {
         /// Resource class of servers for which the file names none.
         #[arg(long, default_value = "baremetal")]
         resource_class: String,
-        /// Check the file, change nothing.
+        /// Check the file and show what would change; change nothing.
         #[arg(long)]
         dry_run: bool,
+        /// How the file is written; by its name (.yaml, .json, .csv) when not given.
+        #[arg(long, value_enum)]
+        format: Option<FileFormat>,
         #[command(flatten)]
         wait: Wait,
     },
@@ -163,8 +186,86 @@ pub enum Node {
     Provide(Nodes),
     /// Stop what waits for a ramdisk.
     Abort(Nodes),
+    /// Clean by hand: manageable -> manageable.
+    #[command(after_help = "Example: bmsctl node clean srv1 --step erase_devices_metadata --wait")]
+    Clean {
+        #[command(flatten)]
+        nodes: Nodes,
+        /// A step of the ramdisk, erase_devices_metadata or erase_devices; may be given several times, done in order.
+        #[arg(long = "step", required = true)]
+        steps: Vec<String>,
+    },
+    /// Let Ironic keep its hands off servers, with a reason.
+    #[command(subcommand)]
+    Maintenance(Maintenance),
+    /// Switch servers on and off, as their states allow.
+    #[command(subcommand)]
+    Power(Power),
+    /// Take servers away from their tenants; they are cleaned and become available.
+    Reclaim(Nodes),
     /// Forget servers; a deployed one is refused.
     Delete(Nodes),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Maintenance {
+    /// Begin it.
+    On {
+        #[command(flatten)]
+        nodes: Nodes,
+        /// Why, for whoever finds them so.
+        #[arg(long)]
+        reason: String,
+    },
+    /// End it.
+    Off(Nodes),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Power {
+    /// Switch on.
+    On(Nodes),
+    /// Switch off.
+    Off(Nodes),
+    /// Off, and on again.
+    Reboot(Nodes),
+}
+
+/// How a file of servers is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FileFormat {
+    Yaml,
+    Json,
+    Csv,
+}
+
+/// Which servers, and in which order.
+#[derive(Debug, clap::Args)]
+pub struct NodeFilter {
+    /// Provision states, separated by commas, such as available or clean-failed.
+    #[arg(long)]
+    pub state: Option<String>,
+    /// Rack.
+    #[arg(long)]
+    pub rack: Option<String>,
+    /// Power: on, off, unreachable or unknown.
+    #[arg(long)]
+    pub power: Option<String>,
+    /// The servers that this flavor asks for.
+    #[arg(long)]
+    pub flavor: Option<String>,
+    /// Resource class.
+    #[arg(long)]
+    pub resource_class: Option<String>,
+    /// With a tenant's server on it; `--deployed=false`: without.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub deployed: Option<bool>,
+    /// In maintenance; `--maintenance=false`: not.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub maintenance: Option<bool>,
+    /// By name, state, rack, power, class or since; with - before it the other way round.
+    #[arg(long, allow_hyphen_values = true)]
+    pub sort: Option<String>,
 }
 
 /// Some nodes.
@@ -186,7 +287,7 @@ pub enum Server {
         /// Name or id.
         server: String,
     },
-    /// Get a physical server: a flavor, an image, a network.
+    /// Get a physical server: a flavor, an image, one or more networks.
     #[command(
         after_help = "Example: bmsctl server create web1 --flavor metal --image demo --network blue --wait"
     )]
@@ -213,10 +314,35 @@ pub enum Server {
     },
     /// Switch on, on the tenant's network.
     Start(OneServer),
-    /// Switch off; the server leaves the network.
-    Stop(OneServer),
-    /// Restart.
-    Reboot(OneServer),
+    /// Let its system shut down; the server leaves the network.
+    Stop {
+        #[command(flatten)]
+        server: OneServer,
+        /// Switch off without asking its system.
+        #[arg(long)]
+        hard: bool,
+    },
+    /// Restart it by its reset line.
+    Reboot {
+        #[command(flatten)]
+        server: OneServer,
+        /// Off, and on again.
+        #[arg(long)]
+        hard: bool,
+    },
+    /// Write an image onto it anew; its disk is lost, its id and its address stay.
+    #[command(after_help = "Example: bmsctl server rebuild web1 --image debian-13 --wait")]
+    Rebuild {
+        #[command(flatten)]
+        server: OneServer,
+        /// Image, by name or id.
+        #[arg(long)]
+        image: String,
+    },
+    /// Not offered; says why and what to do instead.
+    Rescue(OneServer),
+    /// Back from a rescue that was begun elsewhere to its own disk.
+    Unrescue(OneServer),
     /// Give it back; it is cleaned before anybody else gets it.
     Delete(OneServer),
 }

@@ -71,6 +71,12 @@ impl Client {
         decode(answer).await
     }
 
+    /// GET of a text.
+    pub async fn text(&self, path: &str) -> anyhow::Result<String> {
+        let answer = self.send(self.request(Method::GET, path).timeout(REQUEST_TIME_MAX)).await?;
+        String::from_utf8(read(answer).await?).context("the coordinator's answer is not text")
+    }
+
     /// POST of JSON.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
         let answer = self.send(self.request(Method::POST, path).timeout(REQUEST_TIME_MAX).json(body)).await?;

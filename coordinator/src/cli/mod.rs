@@ -14,6 +14,7 @@ mod node;
 mod output;
 mod pool;
 mod server;
+mod since;
 
 pub use args::Args;
 

@@ -5,25 +5,52 @@ use std::{io::Read, path::Path};
 use anyhow::Context;
 
 use super::{
-    args::{Node as Command, Nodes, Output, Wait},
+    args::{FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
     client::Client,
     output::{self, Look},
+    since::since,
 };
-use crate::api::types::{Imported, List, Node, NodeAction, NodeVerb};
+use crate::{
+    api::types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page},
+    openstack::ironic::query,
+};
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
     match command {
-        Command::List => list(client, output).await,
+        Command::List(filter) => list(client, output, &filter).await,
+        Command::History { node, limit } => history(client, output, &node, limit).await,
+        Command::Export { format, rack } => {
+            let rack = rack.map(|rack| format!("&{}", query(&[("rack", &rack)]))).unwrap_or_default();
+            let text = client.text(&format!("/v1/nodes/export?format={}{rack}", word(format))).await?;
+            output::line(text.trim_end());
+            Ok(())
+        }
         Command::Show { node } => show(client, output, &node).await,
-        Command::Import { file, rack, resource_class, dry_run, wait } => {
-            let query = format!("rack={rack}&resource_class={resource_class}&dry_run={dry_run}");
+        Command::Import { file, rack, resource_class, dry_run, format, wait } => {
+            let pairs = [("rack", rack.as_str()), ("resource_class", &resource_class)];
+            let format = word(format.unwrap_or_else(|| format_of(&file)));
+            let query = format!("{}&dry_run={dry_run}&format={format}", query(&pairs));
             import(client, output, &file, &query, wait).await
         }
-        Command::Manage(nodes) => act(client, output, nodes, NodeVerb::Manage).await,
-        Command::Inspect(nodes) => act(client, output, nodes, NodeVerb::Inspect).await,
-        Command::Provide(nodes) => act(client, output, nodes, NodeVerb::Provide).await,
-        Command::Abort(nodes) => act(client, output, nodes, NodeVerb::Abort).await,
+        Command::Manage(nodes) => act(client, output, nodes, plain(NodeVerb::Manage)).await,
+        Command::Inspect(nodes) => act(client, output, nodes, plain(NodeVerb::Inspect)).await,
+        Command::Provide(nodes) => act(client, output, nodes, plain(NodeVerb::Provide)).await,
+        Command::Abort(nodes) => act(client, output, nodes, plain(NodeVerb::Abort)).await,
+        Command::Clean { nodes, steps } => {
+            act(client, output, nodes, NodeAction { steps, ..plain(NodeVerb::Clean) }).await
+        }
+        Command::Maintenance(Maintenance::On { nodes, reason }) => {
+            let action = NodeAction { reason: Some(reason), ..plain(NodeVerb::MaintenanceOn) };
+            act(client, output, nodes, action).await
+        }
+        Command::Maintenance(Maintenance::Off(nodes)) => {
+            act(client, output, nodes, plain(NodeVerb::MaintenanceOff)).await
+        }
+        Command::Power(Power::On(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOn)).await,
+        Command::Power(Power::Off(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOff)).await,
+        Command::Power(Power::Reboot(nodes)) => act(client, output, nodes, plain(NodeVerb::Reboot)).await,
+        Command::Reclaim(nodes) => act(client, output, nodes, plain(NodeVerb::Reclaim)).await,
         Command::Delete(nodes) => {
             for name in &nodes.nodes {
                 client.delete(&format!("/v1/nodes/{name}")).await?;
@@ -34,32 +61,100 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
     }
 }
 
-async fn list(client: &Client, output: Output) -> anyhow::Result<()> {
-    let nodes: List<Node> = client.get("/v1/nodes").await?;
-    let header = ["name", "rack", "state", "power", "network", "class", "reason"];
-    output::list(output, &nodes.items, &header, |node| {
+fn plain(action: NodeVerb) -> NodeAction {
+    NodeAction { action, reason: None, steps: Vec::new() }
+}
+
+fn word(format: FileFormat) -> &'static str {
+    match format {
+        FileFormat::Yaml => "yaml",
+        FileFormat::Json => "json",
+        FileFormat::Csv => "csv",
+    }
+}
+
+/// How a file of this name is written.
+fn format_of(file: &Path) -> FileFormat {
+    match file.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => FileFormat::Csv,
+        Some("json") => FileFormat::Json,
+        Some(_) | None => FileFormat::Yaml,
+    }
+}
+
+/// Reads all pages of the list.
+async fn read_all(client: &Client, filter: &NodeFilter) -> anyhow::Result<Vec<Node>> {
+    let mut pairs: Vec<(&str, String)> = Vec::new();
+    let texts = [
+        ("state", &filter.state),
+        ("rack", &filter.rack),
+        ("power", &filter.power),
+        ("flavor", &filter.flavor),
+        ("resource_class", &filter.resource_class),
+        ("sort", &filter.sort),
+    ];
+    pairs.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
+    let flags = [("deployed", filter.deployed), ("maintenance", filter.maintenance)];
+    pairs.extend(flags.into_iter().filter_map(|(name, flag)| Some((name, flag?.to_string()))));
+    let mut nodes = Vec::new();
+    loop {
+        let shown: Vec<_> = pairs.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let mut page: Page<Node> = client.get(&format!("/v1/nodes?{}", query(&shown))).await?;
+        nodes.append(&mut page.items);
+        let Some(next) = page.next else { return Ok(nodes) };
+        pairs.retain(|(name, _)| *name != "marker");
+        pairs.push(("marker", next));
+    }
+}
+
+async fn list(client: &Client, output: Output, filter: &NodeFilter) -> anyhow::Result<()> {
+    let nodes = read_all(client, filter).await?;
+    let header = ["name", "rack", "state", "since", "power", "network", "class", "waiting for or reason"];
+    let now = jiff::Timestamp::now();
+    output::list(output, &nodes, &header, |node| {
+        let kept = node.maintenance.then(|| {
+            format!("in maintenance: {}", node.maintenance_reason.as_deref().unwrap_or("no reason was given"))
+        });
+        let said = [&node.reason, &node.waiting_for, &kept, &node.last_error];
         vec![
             node.name.clone(),
             node.rack.clone(),
             node.provision_state.clone(),
+            since(node.state_since.as_deref(), now),
             node.power.clone(),
             node.network_observed.clone().unwrap_or_default(),
             node.resource_class.clone(),
-            node.reason.clone().or_else(|| node.last_error.clone()).unwrap_or_default(),
+            said.into_iter().flatten().next().cloned().unwrap_or_default(),
         ]
+    })
+}
+
+async fn history(client: &Client, output: Output, name: &str, limit: u32) -> anyhow::Result<()> {
+    let limit = limit.to_string();
+    let events: List<Event> =
+        client.get(&format!("/v1/events?{}", query(&[("node", name), ("limit", &limit)]))).await?;
+    output::list(output, &events.items, &["time", "kind", "text"], |event| {
+        vec![event.at.clone(), event.kind.clone(), event.text.clone()]
     })
 }
 
 async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()> {
     let node: Node = client.get(&format!("/v1/nodes/{name}")).await?;
-    let ports: Vec<_> =
-        node.ports.iter().map(|p| format!("{} {} on {}:{}", p.name, p.mac, p.switch, p.port)).collect();
+    let ports: Vec<_> = node.ports.iter().map(port_line).collect();
     let optional = |text: &Option<String>| text.clone().unwrap_or_default();
+    let maintenance = match (node.maintenance, &node.maintenance_reason) {
+        (false, _) => String::new(),
+        (true, reason) => reason.clone().unwrap_or_else(|| "without a reason".to_owned()),
+    };
     let mut fields = vec![
         ("name", node.name.clone()),
         ("id", node.id.to_string()),
         ("rack", node.rack.clone()),
         ("state", node.provision_state.clone()),
+        ("since", optional(&node.state_since)),
+        ("waiting for", optional(&node.waiting_for)),
+        ("next", node.next.clone()),
+        ("maintenance", maintenance),
         ("power", [node.power.clone(), optional(&node.power_reason)].join(" ").trim().to_owned()),
         ("network wanted", optional(&node.network_wanted)),
         ("network observed", optional(&node.network_observed)),
@@ -88,6 +183,18 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
     output::one(output, &node, fields)
 }
 
+fn port_line(port: &NodePort) -> String {
+    let link = match (port.carrier, port.speed_mbps) {
+        (None, _) => String::new(),
+        (Some(false), _) => ", no link".to_owned(),
+        (Some(true), None) => ", link".to_owned(),
+        (Some(true), Some(speed)) => format!(", link {speed} Mbit/s"),
+    };
+    let seen =
+        port.network_observed.as_ref().map(|network| format!(", seen on {network}")).unwrap_or_default();
+    format!("{} {} on {}:{}{link}{seen}", port.name, port.mac, port.switch, port.port)
+}
+
 async fn import(client: &Client, output: Output, file: &Path, query: &str, wait: Wait) -> anyhow::Result<()> {
     let mut text = String::new();
     if file == Path::new("-") {
@@ -103,25 +210,31 @@ async fn import(client: &Client, output: Output, file: &Path, query: &str, wait:
         }
     }
     output::list(output, &imported.nodes, &["name", "id", "what"], |node| {
-        let what = match (imported.dry_run, node.created) {
-            (true, true) => "would be enrolled",
-            (true, false) => "would be updated",
-            (false, true) => "enrolled",
-            (false, false) => "updated",
+        let what = match (imported.dry_run, node.created, node.changes.is_empty()) {
+            (true, true, _) => "would be enrolled",
+            (false, true, _) => "enrolled",
+            (_, false, true) => "unchanged",
+            (true, false, false) => "would be changed",
+            (false, false, false) => "changed",
         };
-        vec![node.name.clone(), node.id.map(|id| id.to_string()).unwrap_or_default(), what.to_owned()]
+        let shown = |text: &str| if text.is_empty() { "(none)".to_owned() } else { text.to_owned() };
+        let changes = node
+            .changes
+            .iter()
+            .map(|change| format!("\n  {}: {} -> {}", change.field, shown(&change.old), shown(&change.new)));
+        let what = [what.to_owned()].into_iter().chain(changes).collect();
+        vec![node.name.clone(), node.id.map(|id| id.to_string()).unwrap_or_default(), what]
     })
 }
 
-async fn act(client: &Client, output: Output, nodes: Nodes, verb: NodeVerb) -> anyhow::Result<()> {
+async fn act(client: &Client, output: Output, nodes: Nodes, action: NodeAction) -> anyhow::Result<()> {
     for name in &nodes.nodes {
-        let _: Option<Node> =
-            client.post(&format!("/v1/nodes/{name}/actions"), &NodeAction { action: verb }).await?;
+        let _: Option<Node> = client.post(&format!("/v1/nodes/{name}/actions"), &action).await?;
     }
     for name in &nodes.nodes {
         if nodes.wait.wait {
-            let node = follow(client, name, nodes.wait, verb).await?;
-            output::say(output, format_args!("{name} is {}", node.provision_state));
+            let node = follow(client, name, nodes.wait, action.action).await?;
+            output::say(output, format_args!("{name} is {}, power {}", node.provision_state, node.power));
         } else {
             output::say(output, format_args!("{name}: asked; `bmsctl node show {name}` tells how it stands"));
         }
@@ -152,6 +265,12 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
         NodeVerb::Inspect => state == "manageable",
         NodeVerb::Provide => state == "available",
         NodeVerb::Abort => !state.ends_with("wait"),
+        NodeVerb::Clean => state == "manageable",
+        NodeVerb::MaintenanceOn => node.maintenance,
+        NodeVerb::MaintenanceOff => !node.maintenance,
+        NodeVerb::PowerOn | NodeVerb::Reboot => node.power == "on" && node.waiting_for.is_none(),
+        NodeVerb::PowerOff => node.power == "off" && node.waiting_for.is_none(),
+        NodeVerb::Reclaim => state == "available",
     };
     if there {
         Look::Done(node)
@@ -160,7 +279,8 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
     } else if matches!(verb, NodeVerb::Manage) && state == "enroll" && node.last_error.is_some() {
         Look::Failed(error())
     } else {
-        let reason = node.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let said = node.reason.as_deref().or(node.waiting_for.as_deref());
+        let reason = said.map(|reason| format!(" ({reason})")).unwrap_or_default();
         Look::Going(format!("{state}, power {}{reason}", node.power))
     }
 }

@@ -6,6 +6,7 @@ use super::{
     args::{OneServer, Output, Server as Command, Wait},
     client::{Client, Refused},
     output::{self, Look},
+    since::since,
 };
 use crate::api::types::{List, NewServer, Server, ServerAction, ServerVerb};
 
@@ -14,10 +15,14 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
     match command {
         Command::List => {
             let servers: List<Server> = client.get("/v1/servers").await?;
-            let header = ["name", "status", "address", "network", "image", "flavor", "reason"];
+            let header =
+                ["name", "status", "since", "address", "network", "image", "flavor", "waiting for or reason"];
+            let now = jiff::Timestamp::now();
             output::list(output, &servers.items, &header, |server| {
-                let Server { name, status, address, network, image, flavor, reason, .. } = server.clone();
-                vec![name, status, address, network, image, flavor, reason.unwrap_or_default()]
+                let since = since(server.state_since.as_deref(), now);
+                let said = server.reason.clone().or_else(|| server.waiting_for.clone()).unwrap_or_default();
+                let Server { name, status, address, network, image, flavor, .. } = server.clone();
+                vec![name, status, since, address, network, image, flavor, said]
             })
         }
         Command::Show { server } => show(output, &client.get(&format!("/v1/servers/{server}")).await?),
@@ -32,9 +37,19 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let server = if wait.wait { follow(client, &server, wait, "active").await? } else { server };
             show(output, &server)
         }
-        Command::Start(server) => act(client, output, server, ServerVerb::Start).await,
-        Command::Stop(server) => act(client, output, server, ServerVerb::Stop).await,
-        Command::Reboot(server) => act(client, output, server, ServerVerb::Reboot).await,
+        Command::Start(server) => act(client, output, server, plain(ServerVerb::Start)).await,
+        Command::Stop { server, hard } => {
+            act(client, output, server, ServerAction { hard, ..plain(ServerVerb::Stop) }).await
+        }
+        Command::Reboot { server, hard } => {
+            act(client, output, server, ServerAction { hard, ..plain(ServerVerb::Reboot) }).await
+        }
+        Command::Rebuild { server, image } => {
+            let action = ServerAction { image: Some(image), ..plain(ServerVerb::Rebuild) };
+            act(client, output, server, action).await
+        }
+        Command::Rescue(server) => act(client, output, server, plain(ServerVerb::Rescue)).await,
+        Command::Unrescue(server) => act(client, output, server, plain(ServerVerb::Unrescue)).await,
         Command::Delete(OneServer { server, wait }) => delete(client, output, &server, wait).await,
     }
 }
@@ -48,31 +63,44 @@ fn show(output: Output, server: &Server) -> anyhow::Result<()> {
         ("network", server.network.clone()),
         ("image", server.image.clone()),
         ("flavor", server.flavor.clone()),
+        ("since", server.state_since.clone().unwrap_or_default()),
+        ("waiting for", server.waiting_for.clone().unwrap_or_default()),
+        ("next", server.next.clone()),
         ("reason", server.reason.clone().unwrap_or_default()),
         ("node", server.node.map(|id| id.to_string()).unwrap_or_default()),
     ];
     output::one(output, server, fields)
 }
 
-async fn act(client: &Client, output: Output, which: OneServer, verb: ServerVerb) -> anyhow::Result<()> {
+fn plain(action: ServerVerb) -> ServerAction {
+    ServerAction { action, hard: false, image: None }
+}
+
+async fn act(client: &Client, output: Output, which: OneServer, action: ServerAction) -> anyhow::Result<()> {
     let path = format!("/v1/servers/{}/actions", which.server);
-    let server: Server = client.post(&path, &ServerAction { action: verb }).await?;
-    let goal = match verb {
-        ServerVerb::Start | ServerVerb::Reboot => "active",
+    let server: Server = client.post(&path, &action).await?;
+    let goal = match action.action {
+        ServerVerb::Start
+        | ServerVerb::Reboot
+        | ServerVerb::Rebuild
+        | ServerVerb::Rescue
+        | ServerVerb::Unrescue => "active",
         ServerVerb::Stop => "off",
     };
     let server = if which.wait.wait { follow(client, &server, which.wait, goal).await? } else { server };
     show(output, &server)
 }
 
+/// Waits for a status at rest: a server that is being switched is still on its way.
 async fn follow(client: &Client, server: &Server, wait: Wait, goal: &str) -> anyhow::Result<Server> {
     output::wait(&server.name, wait.timeout, async || {
         let now: Server = client.get(&format!("/v1/servers/{}", server.id)).await?;
-        let reason = now.reason.clone().map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let said = now.reason.clone().or_else(|| now.waiting_for.clone());
+        let said = said.map(|text| format!(" ({text})")).unwrap_or_default();
         Ok(match now.status.as_str() {
-            status if status == goal => Look::Done(now),
+            status if status == goal && now.waiting_for.is_none() => Look::Done(now),
             "error" => Look::Failed(now.reason.unwrap_or_else(|| "error without a reason".to_owned())),
-            status => Look::Going(format!("{status}{reason}")),
+            status => Look::Going(format!("{status}{said}")),
         })
     })
     .await

@@ -9,6 +9,8 @@
 //! record's, so that a crash anywhere is taken up by the next look; a tenant's port is deleted only when no server is
 //! on it any more.
 
+mod life;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
@@ -21,7 +23,7 @@ use crate::{
     inventory::{Inventory, InventoryError, TenantServer, TenantServerState},
     openstack::{
         error::Error as OpenStackError,
-        ironic::{Ironic, PowerTarget},
+        ironic::Ironic,
         nova::{self, Nova, ServerNetworks},
         session::Caller,
     },
@@ -65,11 +67,18 @@ pub enum TenancyError {
     #[error(transparent)]
     Fabric(#[from] FabricError),
     /// The server is not deployed.
-    #[error("{name} is not deployed; its power cannot be switched")]
+    #[error("{name} is {state} and not deployed: {verb} is for servers in use; wait, or look at its reason")]
     NotDeployed {
         /// Its name.
         name: String,
+        /// How far it is.
+        state: &'static str,
+        /// What was asked.
+        verb: &'static str,
     },
+    /// The server's state does not allow it.
+    #[error("{0}")]
+    Refused(String),
 }
 
 /// Tenants' servers.
@@ -176,20 +185,13 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Switches the server's power by way of Ironic, and so through the gate.
-    pub async fn power(&self, server: &TenantServer, target: PowerTarget) -> Result<(), TenancyError> {
-        let Some(node) = server.node.filter(|_| server.state == TenantServerState::Active) else {
-            return Err(TenancyError::NotDeployed { name: server.name.clone() });
-        };
-        self.ironic.set_power_state(node, target).await?;
-        Ok(())
-    }
-
     /// Looks after servers on their way until told to stop.
     pub async fn run(&self, stop: CancellationToken) {
+        let mut over = life::LookOver::default();
         while !stop.is_cancelled() {
             match self.inventory.tenant_servers(None).await {
                 Ok(servers) => {
+                    self.look_over(&mut over, &servers).await;
                     for server in servers {
                         self.look(server).await;
                     }
@@ -248,7 +250,11 @@ impl Tenancy {
             Ok(nova) => {
                 record.node = nova.node.map(protocol::id::ServerId).or(record.node);
                 match nova.status.as_str() {
-                    "ACTIVE" => record.state = TenantServerState::Active,
+                    // A server that was off is off again after it was rebuilt.
+                    "ACTIVE" | "SHUTOFF" => {
+                        record.state = TenantServerState::Active;
+                        record.image = nova.image_id.unwrap_or(record.image);
+                    }
                     "ERROR" => {
                         record.state = TenantServerState::Error;
                         let fault = nova.fault.map(|fault| fault.message);

@@ -1,0 +1,161 @@
+//! Edges: the inventory as a file: import and export, for administrators.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    extract::{Query, State},
+    http::header,
+    response::IntoResponse,
+};
+use protocol::id::{RackId, ServerId};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::{
+    Api,
+    auth::Admin,
+    types::{Imported, ImportedNode, Problem},
+};
+use crate::{
+    enrol::Enrolled,
+    import::{self, Defaults, Format, Planned},
+    inventory::Server,
+    openstack::{error::Error as OpenStackError, ironic::ProvisionTarget},
+};
+
+/// How long the answer to an import waits for Ironic and the BMCs. What is not done by then goes on by itself.
+const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
+
+/// How a file is imported.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct ImportQuery {
+    /// Rack of new servers for which the file names none.
+    rack: String,
+    /// Resource class of new servers for which the file names none.
+    #[serde(default = "default_class")]
+    resource_class: String,
+    /// Check the file and show what would change; change nothing.
+    #[serde(default)]
+    dry_run: bool,
+    /// `yaml` (which JSON is too), `json` or `csv`.
+    #[serde(default)]
+    format: Format,
+}
+
+fn default_class() -> String {
+    "baremetal".to_owned()
+}
+
+/// Takes in the servers of a file (Contrail's server import format), all of them or none. Known ones are recognised by name,
+/// and else by MAC address.
+#[utoipa::path(post, path = "/v1/nodes/import", params(ImportQuery), request_body(content = String, content_type = "application/yaml"),
+    responses((status = 200, body = Imported), (status = 422, body = Problem)))]
+pub async fn import(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Query(query): Query<ImportQuery>,
+    text: String,
+) -> Result<Json<Imported>, Problem> {
+    let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
+    let read = import::parse_as(&text, query.format).map_err(Problem::faults)?;
+    let known = api.inventory.servers(None).await?;
+    let defaults = Defaults { rack, resource_class: query.resource_class };
+    let planned = import::plan(read, &known, &defaults).map_err(Problem::faults)?;
+    let mut nodes: Vec<ImportedNode> = planned.iter().map(view).collect();
+    if !query.dry_run {
+        let wanted: Vec<&Planned> = planned.iter().filter(|planned| is_work(planned, &known)).collect();
+        let pairs: Vec<_> = wanted.iter().map(|planned| (planned.id, &planned.server)).collect();
+        let stored = api.enrol.store(&pairs).await?;
+        for server in &stored {
+            if let Some(node) = nodes.iter_mut().find(|node| node.name == server.name) {
+                node.id = Some(server.id.0);
+            }
+        }
+        api.bring_up(stored).await;
+    }
+    Ok(Json(Imported { nodes, dry_run: query.dry_run }))
+}
+
+fn view(planned: &Planned) -> ImportedNode {
+    ImportedNode {
+        id: planned.id.map(|id| id.0),
+        name: planned.server.name.clone(),
+        created: planned.id.is_none(),
+        changes: planned.changes.clone(),
+    }
+}
+
+/// A server that is as the file says is not troubled, unless something is still wrong with it: then an import is how
+/// somebody says "try again".
+fn is_work(planned: &Planned, known: &[Server]) -> bool {
+    let server = known.iter().find(|server| Some(server.id) == planned.id);
+    let is_wrong =
+        |server: &Server| server.reason.is_some() || server.identity.is_none() || server.node.is_none();
+    planned.is_change() || server.is_some_and(is_wrong)
+}
+
+/// How a file is written.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct ExportQuery {
+    /// `yaml`, `json` or `csv`.
+    #[serde(default)]
+    format: Format,
+    /// Only of this rack.
+    rack: Option<String>,
+}
+
+/// All servers as a file that can be imported again, without passwords.
+#[utoipa::path(get, path = "/v1/nodes/export", params(ExportQuery), responses((status = 200, body = String)))]
+pub async fn export(
+    State(api): State<Arc<Api>>,
+    _: Admin,
+    Query(query): Query<ExportQuery>,
+) -> Result<impl IntoResponse, Problem> {
+    let rack = query.rack.map(|rack| rack.parse::<RackId>()).transpose();
+    let rack = rack.map_err(|error| Problem::bad(format!("rack: {error}")))?;
+    let servers = api.inventory.servers(rack.as_ref()).await?;
+    let described: Vec<_> = servers.iter().map(import::described).collect();
+    let kind = match query.format {
+        Format::Yaml => "application/yaml",
+        Format::Json => "application/json",
+        Format::Csv => "text/csv; charset=utf-8",
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], import::write(&described, query.format)))
+}
+
+impl Api {
+    /// Brings stored servers up in a task of its own, and waits for it a while: a caller that hangs up stops nothing, and BMCs
+    /// that are silent do not keep the caller.
+    pub(super) async fn bring_up(self: &Arc<Self>, servers: Vec<Server>) {
+        let (done, mut ended) = mpsc::unbounded_channel::<Enrolled>();
+        let all = tokio::spawn(Arc::clone(&self.enrol).bring_up_all(servers, done));
+        let api = Arc::clone(self);
+        let task = tokio::spawn(async move {
+            while let Some(enrolled) = ended.recv().await {
+                if enrolled.problem.is_none() {
+                    api.manage_new(enrolled.id).await;
+                }
+            }
+            all.await
+        });
+        if let Ok(Err(error) | Ok(Err(error))) = tokio::time::timeout(ANSWER_WAIT_MAX, task).await {
+            tracing::error!(%error, "an import stopped unexpectedly");
+        }
+    }
+
+    /// A new server goes on to `manageable` by itself; when Ironic does not take it, the reason stands on the node.
+    async fn manage_new(&self, id: ServerId) {
+        let outcome = async {
+            let node = self.ironic.get_node(id).await?;
+            if node.provision_state == "enroll" {
+                self.ironic.set_provision_state(id, &ProvisionTarget::Manage).await?;
+            }
+            Ok::<_, OpenStackError>(())
+        };
+        if let Err(error) = outcome.await {
+            tracing::warn!(server = %id, %error, "a new server stays in enroll");
+            let _ = self.inventory.set_reason(id, Some(&error.to_string())).await;
+        }
+    }
+}

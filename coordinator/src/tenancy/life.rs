@@ -1,0 +1,174 @@
+//! Edges: the life of a tenant's server that is in use: its power, another image, and its end by somebody else's hand.
+
+use tokio::time::{Duration, Instant};
+use tracing::warn;
+use uuid::Uuid;
+
+use super::{Tenancy, TenancyError};
+use crate::{
+    adapter::ironic_node,
+    inventory::{TenantServer, TenantServerState},
+    lifecycle::admission::{self, Wish},
+    openstack::{
+        error::Error as OpenStackError,
+        ironic::{PowerTarget, ProvisionTarget},
+        nova,
+        session::Caller,
+    },
+};
+use protocol::id::ServerId;
+
+/// How often servers in use are compared with Nova, whose own API others may use too.
+const COMPARE_EVERY: Duration = Duration::from_secs(15);
+
+/// When the servers in use were last compared with Nova.
+#[derive(Debug, Default)]
+pub(super) struct LookOver {
+    last: Option<Instant>,
+}
+
+impl TenantServerState {
+    /// The state in a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            TenantServerState::Requested => "requested",
+            TenantServerState::Building => "building",
+            TenantServerState::Active => "active",
+            TenantServerState::Deleting => "deleting",
+            TenantServerState::Error => "in error",
+        }
+    }
+}
+
+impl Tenancy {
+    /// Switches the server's power by way of Ironic, and so through the gate.
+    pub async fn power(
+        &self,
+        server: &TenantServer,
+        target: PowerTarget,
+        verb: &'static str,
+    ) -> Result<(), TenancyError> {
+        let (node, _) = in_use(server, verb)?;
+        self.ironic.set_power_state(node, target).await?;
+        self.note_node(node).await;
+        Ok(())
+    }
+
+    /// Lets Nova write an image onto the server anew. Nothing is stored before Nova has taken it: were this process to end
+    /// in between, the next comparison with Nova shows it.
+    pub async fn rebuild(
+        &self,
+        caller: Caller<'_>,
+        mut server: TenantServer,
+        image_id: &str,
+    ) -> Result<TenantServer, TenancyError> {
+        let (node, instance) = in_use(&server, "rebuild")?;
+        self.nova.rebuild_server(caller, instance, image_id).await?;
+        server.state = TenantServerState::Building;
+        server.image = image_id.to_owned();
+        server.reason = None;
+        self.inventory.put_tenant_server(&server).await?;
+        self.tell(&server, "being rebuilt").await;
+        self.note_node(node).await;
+        self.wake.notify_one();
+        Ok(server)
+    }
+
+    /// Boots the tenant's disk again after a rescue that was begun elsewhere.
+    pub async fn unrescue(&self, server: &TenantServer) -> Result<(), TenancyError> {
+        let Some(id) = server.node else {
+            let (name, state) = (server.name.clone(), server.state.word());
+            return Err(TenancyError::NotDeployed { name, state, verb: "unrescue" });
+        };
+        let node = ironic_node(&self.ironic.get_node(id).await?);
+        let allowed = admission::admit(&server.name, &node, Wish::Unrescue);
+        allowed.map_err(|refusal| TenancyError::Refused(refusal.message))?;
+        self.ironic.set_provision_state(id, &ProvisionTarget::Unrescue).await?;
+        self.note_node(id).await;
+        Ok(())
+    }
+
+    /// Takes a physical server back from its tenant, whoever made the tenant's server: we, Nova alone, or Ironic alone.
+    pub async fn reclaim(&self, node: ServerId, instance: Option<Uuid>) -> Result<(), TenancyError> {
+        if let Some(server) = self.inventory.tenant_of(instance, node).await? {
+            return self.delete(Caller::Service, TenantServer { node: Some(node), ..server }).await;
+        }
+        if let Some(instance) = instance {
+            match self.nova.show_server(Caller::Service, instance).await {
+                Ok(_) => return Ok(self.nova.delete_server(Caller::Service, instance).await?),
+                // Nova knows nothing of it: Ironic ends it.
+                Err(OpenStackError::NotFound { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(self.ironic.set_provision_state(node, &ProvisionTarget::Deleted).await?)
+    }
+
+    /// Stores the node as it is right after something was asked of it, so that nobody who waits for the end sees the beginning.
+    async fn note_node(&self, id: ServerId) {
+        match self.ironic.get_node(id).await {
+            Ok(node) => {
+                if let Err(error) = self.inventory.set_node(id, Some(&ironic_node(&node))).await {
+                    warn!(server = %id, %error, "new state of a node not stored");
+                }
+            }
+            Err(error) => warn!(server = %id, %error, "new state of a node not read"),
+        }
+    }
+
+    /// Compares servers in use with Nova, from time to time: they may have been rebuilt or deleted by its own API.
+    pub(super) async fn look_over(&self, over: &mut LookOver, servers: &[TenantServer]) {
+        let in_use =
+            |server: &&TenantServer| server.state == TenantServerState::Active && server.instance.is_some();
+        let due = over.last.is_none_or(|last| last.elapsed() >= COMPARE_EVERY);
+        if !due || !servers.iter().any(|server| in_use(&server)) {
+            return;
+        }
+        over.last = Some(Instant::now());
+        let all = match self.nova.list_servers(Caller::Service, nova::ProjectsShown::All).await {
+            Ok(all) => all,
+            Err(error) => {
+                warn!(%error, "servers in use cannot be compared with Nova");
+                return;
+            }
+        };
+        for server in servers.iter().filter(in_use) {
+            let found = all.iter().find(|nova| Some(nova.id) == server.instance);
+            if let Err(error) = self.compare(server, found).await {
+                warn!(server = %server.id, %error, "a server in use cannot be compared with Nova");
+            }
+        }
+    }
+
+    async fn compare(&self, server: &TenantServer, found: Option<&nova::Server>) -> Result<(), TenancyError> {
+        let (record, what) = match (found, server.instance) {
+            (Some(nova), _) if nova.status == "REBUILD" => {
+                (TenantServer { state: TenantServerState::Building, ..server.clone() }, "being rebuilt")
+            }
+            (Some(_), _) | (None, None) => return Ok(()),
+            (None, Some(instance)) => match self.nova.show_server(Caller::Service, instance).await {
+                Err(OpenStackError::NotFound { .. }) => {
+                    (TenantServer { state: TenantServerState::Deleting, ..server.clone() }, "deleted in Nova")
+                }
+                Ok(_) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        // What was asked of us meanwhile is newer than what was listed.
+        if self.inventory.tenant_server(server.id).await?.as_ref() == Some(server) {
+            self.inventory.put_tenant_server(&record).await?;
+            self.tell(&record, what).await;
+        }
+        Ok(())
+    }
+}
+
+/// The physical server and Nova's server of one that is in use.
+fn in_use(server: &TenantServer, verb: &'static str) -> Result<(ServerId, Uuid), TenancyError> {
+    match (server.state, server.node, server.instance) {
+        (TenantServerState::Active, Some(node), Some(instance)) => Ok((node, instance)),
+        (state, _, _) => {
+            Err(TenancyError::NotDeployed { name: server.name.clone(), state: state.word(), verb })
+        }
+    }
+}
