@@ -5,8 +5,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     #[cfg(feature = "grpc")]
     {
         let files = protox::compile(["bms/agent/v1/agent.proto"], ["proto"])?;
-        // It holds a BMC's password; `convert::spec` prints it without.
-        tonic_prost_build::configure().skip_debug(["bms.agent.v1.BmcEndpoint"]).compile_fds(files)?;
+        // They hold passwords; `convert` prints them without.
+        let secret = ["bms.agent.v1.BmcEndpoint", "bms.agent.v1.BmcCredential"];
+        tonic_prost_build::configure().skip_debug(secret).compile_fds(files)?;
     }
     Ok(())
 }

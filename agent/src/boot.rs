@@ -28,7 +28,7 @@ use tokio::sync::mpsc;
 use crate::{journal::write_atomically, rack::Input};
 
 /// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
-const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
+pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
 
 /// How a booted ramdisk finds us.
 #[derive(Clone, Debug)]
@@ -122,6 +122,11 @@ impl BootTable {
         self.lock().known.remove(&server);
     }
 
+    /// Whether this is an interface of a server that we look after.
+    pub fn knows(&self, mac: MacAddr) -> bool {
+        self.lock().known.values().any(|known| known.macs.contains(&mac))
+    }
+
     /// From now on this server may boot so.
     pub fn permit(&self, server: ServerId, plan: BootPlan, token: Secret) {
         let mut inner = self.lock();
@@ -183,6 +188,7 @@ impl Booter for BootTable {
             token: permit.token.clone(),
             mac: Some(mac),
             address: None,
+            lldp_seconds: None,
         };
         Some(BootTicket {
             boot_id: permit.boot_id,

@@ -28,6 +28,13 @@
 //! prefix = 24
 //! range = ["198.18.2.50", "198.18.2.200"]
 //!
+//! # Only where unknown machines are discovered; closed until an administrator opens it:
+//! [networks.discovery]
+//! interface = "disc0"
+//! address = "198.18.3.1"
+//! prefix = 24
+//! range = ["198.18.3.50", "198.18.3.200"]
+//!
 //! [boot]
 //! kernel = "/usr/share/bms-agent/vmlinuz"
 //! initrd = "/usr/share/bms-agent/initrd"
@@ -102,7 +109,7 @@ pub struct Coordinator {
     pub key: PathBuf,
 }
 
-/// The two isolated networks.
+/// The isolated networks.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Networks {
@@ -110,6 +117,9 @@ pub struct Networks {
     pub provisioning: Network,
     /// Cleaning.
     pub cleaning: Network,
+    /// Where machines that nobody knows may boot while an administrator lets them; none: nowhere.
+    #[serde(default)]
+    pub discovery: Option<Network>,
 }
 
 /// One isolated network.
@@ -276,8 +286,10 @@ impl Config {
             "ramdisk_port".into(),
             &"is the http_port too; choose another",
         );
-        for (network, settings) in self.each_network() {
-            let field = |name| format!("networks.{}.{name}", network.as_str());
+        let named = self.each_network().map(|(network, settings)| (network.as_str(), settings));
+        let discovery = self.networks.discovery.as_ref().map(|settings| ("discovery", settings));
+        for (network, settings) in named.into_iter().chain(discovery) {
+            let field = |name| format!("networks.{network}.{name}");
             let Network { interface, address, prefix, range: (first, last) } = settings;
             check(
                 (1..=15).contains(&interface.len()),
@@ -304,6 +316,12 @@ impl Config {
             self.networks.provisioning.interface != self.networks.cleaning.interface,
             "networks.cleaning.interface".into(),
             &"is that of the provisioning network; the two must be apart",
+        );
+        let servers = [&self.networks.provisioning.interface, &self.networks.cleaning.interface];
+        check(
+            self.networks.discovery.as_ref().is_none_or(|settings| !servers.contains(&&settings.interface)),
+            "networks.discovery.interface".into(),
+            &"is that of another network; strangers must be apart from servers",
         );
         faults
     }
@@ -365,6 +383,8 @@ mod tests {
             "networks.cleaning.prefix is 40; choose",
         );
         wrong("clean0", "prov0", "networks.cleaning.interface is that of the provisioning network");
+        wrong("disc0", "clean0", "networks.discovery.interface is that of another network");
+        wrong("\"198.18.3.50\"", "\"198.18.3.1\"", "networks.discovery.range 198.18.3.1 to");
         wrong("kernel =", "kernle =", "kernle");
         wrong("log_json = false", "colour = true", "colour");
     }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use nix::fcntl::{Flock, FlockArg};
-use protocol::{id::AgentBootId, ramdisk::RESUME_WAIT_MAX};
+use protocol::{discovery::Order, id::AgentBootId, ramdisk::RESUME_WAIT_MAX};
 use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use crate::{
     bmc,
     boot::{BootTable, BootTableError, RamdiskEntry},
     config::Config,
+    discovery::{Discovery, DiscoveryError, Place},
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
     metrics,
@@ -36,6 +37,8 @@ use crate::{
 
 /// Reports that wait for the spool, and events that wait for the loop.
 const CHANNEL_MAX: usize = 1024;
+/// Orders of discovery that wait.
+const ORDERS_MAX: usize = 16;
 
 /// Why the agent cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +88,9 @@ pub enum StartError {
     /// DHCP, TFTP or HTTP.
     #[error(transparent)]
     Network(#[from] pxe::StartError),
+    /// What is served on the discovery network.
+    #[error("cannot serve the discovery network")]
+    Discovery(#[from] DiscoveryError),
 }
 
 /// Reads what can be read without disturbing a running agent.
@@ -134,7 +140,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boots: BootTable::under_way(&boots)?,
         resume_wait: RESUME_WAIT_MAX,
     };
-    let ramdisks = Control::start(control_config, images, ramdisk_events).await?;
+    let ramdisks = Control::start(control_config, Arc::clone(&images), ramdisk_events).await?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
     let entry =
@@ -151,6 +157,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     for (network, settings) in config.each_network() {
         let service = ServiceConfig {
             network,
+            name: network.as_str(),
             interface: settings.interface.clone(),
             address: settings.address,
             prefix_len: settings.prefix,
@@ -163,10 +170,18 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
 
     let (seen, seen_rx) = mpsc::channel::<Seen>(CHANNEL_MAX);
     let (requests, requests_rx) = mpsc::channel(CHANNEL_MAX);
-    forward(requests_rx, back.clone(), |request| match request {
-        Request::Declare(declaration) => Input::Declare(declaration),
-        Request::Command(command) => Input::Command(command),
+    let (orders, orders_rx) = mpsc::channel(ORDERS_MAX);
+    let place = config.networks.discovery.as_ref().map(|network| Place {
+        network,
+        http_port: config.http_port,
+        ramdisk_port: config.ramdisk_port,
+        files,
+        images,
+        boot_table: Arc::clone(&boot_table),
+        state_dir: state,
     });
+    let discovery = Discovery::start(place, orders_rx, seen.clone()).await?;
+    distribute(requests_rx, back.clone(), orders);
     let boot_id = AgentBootId::random();
     // The uplink ends when the rack has said its last word.
     let uplink =
@@ -180,6 +195,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     }
     tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
 
+    let stop_discovery = stop.clone();
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
         connect: Box::new(|endpoint| Arc::from(bmc::connect(endpoint))),
@@ -192,7 +208,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         stop,
         stop_wait: STOP_WAIT,
     };
+    let discovery = tokio::spawn(discovery.run(stop_discovery));
     runner.run().await;
+    if let Err(error) = discovery.await {
+        tracing::error!(%error, "discovery ended badly");
+    }
     for service in services {
         service.stop().await;
     }
@@ -232,6 +252,28 @@ fn lock(state: &Path) -> Result<Flock<File>, StartError> {
         .map_err(fail("open", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, _)| StartError::Running { path: state.to_owned() })
+}
+
+/// Passes what the coordinator asks on to whom it concerns, until either end is gone.
+fn distribute(mut requests: mpsc::Receiver<Request>, rack: mpsc::Sender<Input>, orders: mpsc::Sender<Order>) {
+    tokio::spawn(async move {
+        while let Some(request) = requests.recv().await {
+            let passed = match request {
+                Request::Declare(declaration) => rack.send(Input::Declare(declaration)).await.is_ok(),
+                Request::Command(command) => rack.send(Input::Command(command)).await.is_ok(),
+                // Discovery must not hold commands up.
+                Request::Discover(order) => {
+                    if orders.try_send(order).is_err() {
+                        tracing::warn!("too many orders of discovery wait, one is dropped");
+                    }
+                    true
+                }
+            };
+            if !passed {
+                return;
+            }
+        }
+    });
 }
 
 fn ramdisk_input(event: Event) -> Input {

@@ -428,6 +428,7 @@ fn real(rack: &Rack, server: ServerId, resume_wait: Duration) -> JoinHandle<Sess
         token: rack.issue(server, PROVISIONING),
         mac: None,
         address: None,
+        lldp_seconds: None,
     };
     spawn_blocking(move || session::run_for(&arguments, &HardwareReport::default, resume_wait))
 }

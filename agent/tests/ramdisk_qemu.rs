@@ -195,6 +195,7 @@ impl Rack {
             token: self.control.issue(self.id, plan()),
             mac: Some("52:54:00:12:34:56".parse().unwrap()),
             address: None,
+            lldp_seconds: None,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod contrail;
 pub mod core;
+pub mod discovery;
 pub mod enrol;
 pub mod events;
 pub mod facade;

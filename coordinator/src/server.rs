@@ -19,6 +19,7 @@ use crate::{
         sandesh::{self, client::SandeshConfig},
     },
     core::{Core, Outside},
+    discovery::Discovery,
     facade,
     gate::Presence,
     images::Uploads,
@@ -162,6 +163,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         networks: Arc::clone(&core.networks),
         enrol: Arc::clone(&core.enrol),
         tenancy,
+        discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
     }))
     .layer(axum::middleware::from_fn(metrics::count_request));
     let api_stop = stop.clone();

@@ -30,6 +30,9 @@ pub struct SystemIdentity {
     pub product: String,
     /// Serial number.
     pub serial: String,
+    /// Hardware UUID (SMBIOS type 1) as the kernel writes it; empty when the firmware has none.
+    #[serde(default)]
+    pub uuid: String,
 }
 
 /// All processors together.
@@ -83,6 +86,22 @@ pub struct Nic {
     pub product: String,
     /// Whether the server was booted over it.
     pub booted: bool,
+    /// The switch port at its other end, if one was heard.
+    #[serde(default)]
+    pub neighbour: Option<Neighbour>,
+}
+
+/// What a switch says of itself and of the port at which it is heard (LLDP, IEEE 802.1AB).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Neighbour {
+    /// System name; empty when it does not say.
+    pub switch: String,
+    /// Chassis id, such as its MAC address.
+    pub switch_id: String,
+    /// The port by the name of its interface, such as `xe-0/0/0`.
+    pub port: String,
+    /// Port description; empty when it does not say.
+    pub port_description: String,
 }
 
 /// What a BMC says of itself and its server.

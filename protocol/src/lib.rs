@@ -13,6 +13,7 @@ pub mod boot;
 pub mod command;
 #[cfg(feature = "grpc")]
 pub mod convert;
+pub mod discovery;
 pub mod hardware;
 pub mod id;
 #[cfg(feature = "ipmi")]

@@ -17,6 +17,8 @@ pub struct BootArguments {
     pub mac: Option<MacAddr>,
     /// `bms.address=IP/PREFIX`: use this address instead of asking DHCP (for tests and for sites without it).
     pub address: Option<(std::net::Ipv4Addr, u8)>,
+    /// `bms.lldp=`: for so many seconds at most its switches are listened to before it says hello; none: not at all.
+    pub lldp_seconds: Option<u16>,
 }
 
 /// Why a command line is not one of ours.
@@ -56,6 +58,9 @@ impl BootArguments {
             address: value("bms.address")
                 .map(|a| parse_address(a).ok_or_else(|| bad("bms.address", "is not IPv4/PREFIX")))
                 .transpose()?,
+            lldp_seconds: value("bms.lldp")
+                .map(|seconds| seconds.parse().map_err(|_| bad("bms.lldp", "is not a number of seconds")))
+                .transpose()?,
         })
     }
 }
@@ -82,6 +87,9 @@ impl fmt::Display for BootArguments {
         if let Some((address, prefix)) = self.address {
             write!(f, " bms.address={address}/{prefix}")?;
         }
+        if let Some(seconds) = self.lldp_seconds {
+            write!(f, " bms.lldp={seconds}")?;
+        }
         Ok(())
     }
 }
@@ -105,6 +113,8 @@ mod tests {
         check(format!("console=ttyS0 {good} quiet"), None);
         check(format!("{good} bms.mac=52:54:00:00:00:01 bms.address=198.18.1.9/24"), None);
         check(format!("{good} BOOTIF=01-52-54-00-00-00-01"), None);
+        check(format!("{good} bms.lldp=35"), None);
+        check(format!("{good} bms.lldp=long"), Some("bms.lldp"));
         check(format!("{good} bms.mac=52:54"), Some("bms.mac"));
         check(format!("{good} bms.address=198.18.1.9/33"), Some("bms.address"));
         check(good.replace("198.18.1.1:4433", "agent:4433"), Some("bms.agent"));

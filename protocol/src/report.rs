@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     boot::{BootProgress, BootPurpose},
     command::CommandResult,
+    discovery::Finding,
     hardware::HardwareReport,
     id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
@@ -20,7 +21,7 @@ pub struct Report {
     pub seq: u64,
     /// When it was seen, in microseconds since 1970 by the agent's clock. For people; order comes from `seq`.
     pub at_us: u64,
-    /// Of which server.
+    /// Of which server; of a finding, the id of the order.
     pub server: ServerId,
     /// What was seen.
     pub body: ReportBody,
@@ -73,4 +74,9 @@ pub enum ReportBody {
     },
     /// A command ended.
     Command(CommandResult),
+    /// Something was found that nobody has enrolled, or the search for it moved on.
+    Found {
+        /// What.
+        finding: Finding,
+    },
 }

@@ -29,6 +29,7 @@ use crate::{
 pub(crate) struct Context {
     pub(crate) subnet: Subnet,
     pub(crate) interface: String,
+    pub(crate) name: &'static str,
     pub(crate) files: BootFiles,
     pub(crate) relayed: AtomicU64,
     leases: Mutex<Leases>,
@@ -57,6 +58,7 @@ impl Context {
                 origin: Origin { address: config.address, http_port: config.http_port },
             },
             interface: config.interface,
+            name: config.name,
             files: config.files,
             relayed: AtomicU64::new(0),
             leases: Mutex::new(Leases::new(range)),
@@ -106,7 +108,7 @@ impl Context {
         let new =
             self.news.lock().unwrap_or_else(PoisonError::into_inner).is_new_refusal(mac, Instant::now());
         if new {
-            tracing::info!(%mac, network = network.as_str(), %reason, "network boot not answered");
+            tracing::info!(%mac, network = self.name, %reason, "network boot not answered");
             self.booter.refused(mac, network, reason);
         }
     }
@@ -117,7 +119,7 @@ impl Context {
         if !news.is_new_stage(mac, boot_id, stage) {
             return;
         }
-        tracing::info!(%mac, network = network.as_str(), ?stage, detail, "network boot advances");
+        tracing::info!(%mac, network = self.name, ?stage, detail, "network boot advances");
         let progress = BootProgress { stage, network, mac, detail };
         if self.events.try_send(BootEvent { boot_id, progress }).is_err() {
             news.forget_stage(mac, stage);

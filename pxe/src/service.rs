@@ -22,6 +22,8 @@ pub const DEFAULT_HTTP_PORT: u16 = 80;
 pub struct ServiceConfig {
     /// The part that this network plays; only plans for it are honoured here.
     pub network: BootNetwork,
+    /// What it is called in logs.
+    pub name: &'static str,
     /// The agent's interface on it, such as `prov0`. Every socket is bound to it.
     pub interface: String,
     /// The agent's address on that interface.

@@ -144,6 +144,7 @@ fn hardware(mac: MacAddr) -> HardwareReport {
             vendor: "0x1af4".into(),
             product: "0x1000".into(),
             booted: true,
+            neighbour: None,
         }],
         ..HardwareReport::default()
     }

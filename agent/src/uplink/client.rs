@@ -12,6 +12,7 @@ use futures::StreamExt;
 use protocol::{
     command::Command,
     convert::{Declaration, InvalidMessage, ToAgent},
+    discovery::Order,
     grpc as wire,
     id::{AgentBootId, RackId, ServerId},
     report::ReportBody,
@@ -81,6 +82,8 @@ pub enum Request {
     Declare(Declaration),
     /// Something to do.
     Command(Command),
+    /// Something to find.
+    Discover(Order),
 }
 
 /// Why a connection could not be made or did not last.
@@ -272,6 +275,7 @@ impl Uplink {
             Event::Acknowledged(seq) => self.spool.acknowledge(seq)?,
             Event::Declared(declaration) => return Ok(Some(Request::Declare(declaration))),
             Event::Command(command) => return Ok(Some(Request::Command(command))),
+            Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)
     }

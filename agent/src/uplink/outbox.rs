@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use prost::Message;
 use protocol::{
+    discovery::Finding,
     grpc as wire,
     id::ServerId,
     report::{Report, ReportBody},
@@ -150,6 +151,13 @@ impl Outbox {
 fn is_progress(body: &ReportBody) -> bool {
     match body {
         ReportBody::Boot(_) | ReportBody::BootRefused { .. } | ReportBody::StepProgress { .. } => true,
+        ReportBody::Found { finding } => match finding {
+            Finding::Progress { .. } => true,
+            Finding::Bmc(_)
+            | Finding::Machine { .. }
+            | Finding::ScanEnded { .. }
+            | Finding::WindowEnded { .. } => false,
+        },
         ReportBody::Power { .. }
         | ReportBody::RamdiskReady { .. }
         | ReportBody::RamdiskGone { .. }

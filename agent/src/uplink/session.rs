@@ -11,6 +11,7 @@
 use protocol::{
     command::Command,
     convert::{Declaration, FromAgent, Hello, ToAgent},
+    discovery::Order,
     id::{AgentBootId, RackId},
 };
 
@@ -60,6 +61,8 @@ pub enum Event {
     Declared(Declaration),
     /// Something to do.
     Command(Command),
+    /// Something to find.
+    Discover(Order),
 }
 
 /// The coordinator broke the rules of the stream; the connection must be closed.
@@ -122,6 +125,7 @@ impl Session {
             }
             (ToAgent::Declare(declaration), State::Open { .. }) => Ok(Event::Declared(declaration)),
             (ToAgent::Command(command), State::Open { .. }) => Ok(Event::Command(command)),
+            (ToAgent::Discover(order), State::Open { .. }) => Ok(Event::Discover(order)),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
     }

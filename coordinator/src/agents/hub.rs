@@ -129,6 +129,8 @@ pub struct AgentHub {
     started_us: u64,
     state: Mutex<State>,
     signals: broadcast::Sender<RamdiskSignal>,
+    /// Scans and windows that were ordered.
+    pub discovery: crate::discovery::Orders,
 }
 
 impl AgentHub {
@@ -136,8 +138,9 @@ impl AgentHub {
     pub fn new(inventory: Inventory, wake: Wake, name: String) -> Self {
         let started_us = inventory.clock().now_us();
         let signals = broadcast::channel(SIGNALS_MAX).0;
+        let discovery = crate::discovery::Orders::default();
         let ramdisk_wait = RAMDISK_WAIT_MAX;
-        Self { inventory, wake, name, ramdisk_wait, started_us, state: Mutex::default(), signals }
+        Self { inventory, wake, name, ramdisk_wait, started_us, state: Mutex::default(), signals, discovery }
     }
 
     /// Listens to ramdisks that come and go, from now on; those that run already are in the inventory.

@@ -14,6 +14,7 @@
 mod command;
 mod hub;
 mod images;
+mod orders;
 mod ramdisks;
 mod report;
 mod server;

@@ -10,6 +10,7 @@ use tracing::{debug, warn};
 
 use super::hub::{AgentHub, Progress, RamdiskSignal};
 use crate::{
+    discovery,
     events::EventKind,
     inventory::{InventoryError, PowerUpdate, Ramdisk, SeenPower, Server},
     lifecycle::power::{PowerRecord, after_reading},
@@ -18,6 +19,10 @@ use crate::{
 impl AgentHub {
     /// Stores what a report says. An error means that it is not stored and must come again.
     pub(super) async fn take_in(&self, rack: &RackId, report: Report) -> Result<(), InventoryError> {
+        if let ReportBody::Found { finding } = report.body {
+            let order = report.server.0;
+            return discovery::take_in(&self.inventory, &self.discovery, rack, order, finding).await;
+        }
         let Some(server) = self.inventory.server(report.server).await? else {
             debug!(server = %report.server, "report of a server that is forgotten");
             return Ok(());
@@ -64,6 +69,8 @@ impl AgentHub {
                 self.set_progress(server.id, Progress { command, progress });
             }
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
+            // It was taken in above: it is of no server.
+            ReportBody::Found { .. } => {}
         }
         self.wake.wake(server.id);
         Ok(())

@@ -5,6 +5,7 @@
 //! of it is at `/v1/openapi.json`.
 
 mod auth;
+mod discovery;
 mod events;
 mod flavors;
 mod images;
@@ -26,6 +27,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    discovery::Discovery,
     enrol::Enrol,
     images::Uploads,
     import::FILE_BYTES_MAX,
@@ -61,6 +63,8 @@ pub struct Api {
     pub enrol: Arc<Enrol>,
     /// Tenants' servers.
     pub tenancy: Arc<Tenancy>,
+    /// Finds servers that nobody has enrolled.
+    pub discovery: Discovery,
 }
 
 #[derive(OpenApi)]
@@ -93,6 +97,14 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(pools::moves))
         .routes(routes!(networks::list, networks::create))
         .routes(routes!(networks::delete))
+        .routes(routes!(discovery::list))
+        .routes(routes!(discovery::show, discovery::forget))
+        .routes(routes!(discovery::accept))
+        .routes(routes!(discovery::ignore))
+        .routes(routes!(discovery::scans, discovery::scan))
+        .routes(routes!(discovery::show_scan))
+        .routes(routes!(discovery::windows, discovery::open))
+        .routes(routes!(discovery::close))
         .routes(routes!(events::list))
         .routes(routes!(events::follow))
         .split_for_parts();

@@ -1,12 +1,14 @@
 //! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
 
 mod catalogue;
+mod discovery;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 pub use catalogue::*;
+pub use discovery::*;
 
 pub use crate::{
     import::{Fault, FieldChange},

@@ -89,6 +89,9 @@ pub enum Command {
     /// Tenants' networks.
     #[command(subcommand)]
     Network(Network),
+    /// Servers that nobody has enrolled yet (administrators).
+    #[command(subcommand)]
+    Discovery(super::discovery::Command),
     /// Rack agents (administrators).
     #[command(subcommand)]
     Agent(Agent),

@@ -6,6 +6,7 @@
 mod agent;
 mod args;
 mod client;
+mod discovery;
 mod events;
 mod flavor;
 mod image;
@@ -48,6 +49,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Flavor(command) => flavor::run(&client, output, command).await,
         Command::Pool(command) => pool::run(&client, output, command).await,
         Command::Network(command) => network::run(&client, output, command).await,
+        Command::Discovery(command) => discovery::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
         Command::Events { follow, node } => events::run(client, &args.connection, output, follow, node).await,
         Command::Completion { .. } => Ok(()),

@@ -10,6 +10,7 @@
 //! Statements use `$1` and two column types only, so that PostgreSQL can stand in.
 
 mod agents;
+mod discoveries;
 mod events;
 mod pools;
 mod ramdisks;
@@ -30,6 +31,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use discoveries::DISCOVERIES_MAX;
 pub use events::EventFilter;
 pub use record::*;
 pub use servers::PowerUpdate;
@@ -168,5 +170,6 @@ fn migrator() -> Migrator {
         one(2, "pools", include_str!("../../migrations/0002_pools.sql")),
         one(3, "since", include_str!("../../migrations/0003_inventory.sql")),
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
+        one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
     ])
 }

@@ -113,6 +113,7 @@ mod tests {
             vendor: "0x1af4".into(),
             product: String::new(),
             booted,
+            neighbour: None,
         };
         let disk =
             |name: &str, gib: u64| Disk { name: name.into(), size_bytes: gib << 30, ..Disk::default() };

@@ -3,7 +3,7 @@
 use super::{InvalidMessage, boot::boot_mode, parse};
 use crate::{
     grpc as wire,
-    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Nic, SystemIdentity},
+    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
 };
 
 impl From<HardwareReport> for wire::Hardware {
@@ -21,6 +21,7 @@ impl From<HardwareReport> for wire::Hardware {
             memory_mib,
             disks: disks.into_iter().map(Into::into).collect(),
             nics: nics.into_iter().map(Into::into).collect(),
+            system_uuid: system.uuid,
         }
     }
 }
@@ -33,6 +34,7 @@ impl TryFrom<wire::Hardware> for HardwareReport {
                 manufacturer: hardware.manufacturer,
                 product: hardware.product,
                 serial: hardware.serial,
+                uuid: hardware.system_uuid,
             },
             boot_mode: boot_mode("Hardware.boot_mode", hardware.boot_mode)?,
             cpu: Cpu {
@@ -64,17 +66,33 @@ impl From<wire::Disk> for Disk {
 
 impl From<Nic> for wire::Nic {
     fn from(nic: Nic) -> Self {
-        let Nic { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted } = nic;
-        Self { name, mac: mac.to_string(), ipv4, carrier, speed_mbps, driver, vendor, product, booted }
+        let Nic { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted, neighbour } = nic;
+        let (mac, neighbour) = (mac.to_string(), neighbour.map(Into::into));
+        Self { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted, neighbour }
     }
 }
 
 impl TryFrom<wire::Nic> for Nic {
     type Error = InvalidMessage;
     fn try_from(nic: wire::Nic) -> Result<Self, InvalidMessage> {
-        let wire::Nic { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted } = nic;
-        let mac = parse("Nic.mac", &mac)?;
-        Ok(Self { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted })
+        let wire::Nic { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted, neighbour } =
+            nic;
+        let (mac, neighbour) = (parse("Nic.mac", &mac)?, neighbour.map(Into::into));
+        Ok(Self { name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted, neighbour })
+    }
+}
+
+impl From<Neighbour> for wire::Neighbour {
+    fn from(neighbour: Neighbour) -> Self {
+        let Neighbour { switch, switch_id, port, port_description } = neighbour;
+        Self { switch, switch_id, port, port_description }
+    }
+}
+
+impl From<wire::Neighbour> for Neighbour {
+    fn from(neighbour: wire::Neighbour) -> Self {
+        let wire::Neighbour { switch, switch_id, port, port_description } = neighbour;
+        Self { switch, switch_id, port, port_description }
     }
 }
 

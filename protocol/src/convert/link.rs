@@ -3,6 +3,7 @@
 use super::{InvalidMessage, parse, present, server};
 use crate::{
     command::Command,
+    discovery::Order,
     grpc as wire,
     id::{AgentBootId, RackId, ServerId},
     report::Report,
@@ -50,6 +51,8 @@ pub enum ToAgent {
         /// The number.
         seq: u64,
     },
+    /// Find servers that nobody has enrolled.
+    Discover(Order),
 }
 
 /// Servers to look after.
@@ -109,6 +112,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             }),
             ToAgent::Command(command) => Message::Command(command.into()),
             ToAgent::Acknowledge { seq } => Message::Acknowledge(wire::Acknowledge { seq }),
+            ToAgent::Discover(order) => Message::Discover(order.into()),
         };
         Self { message: Some(message) }
     }
@@ -129,6 +133,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
             })),
             Message::Command(command) => Ok(Self::Command(command.try_into()?)),
             Message::Acknowledge(wire::Acknowledge { seq }) => Ok(Self::Acknowledge { seq }),
+            Message::Discover(order) => Ok(Self::Discover(order.try_into()?)),
         }
     }
 }

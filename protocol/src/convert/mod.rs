@@ -6,6 +6,7 @@
 
 mod boot;
 mod command;
+mod discovery;
 mod hardware;
 mod link;
 mod report;

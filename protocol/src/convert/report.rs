@@ -38,6 +38,7 @@ impl From<Report> for wire::Report {
                 total_bytes: progress.total_bytes,
             }),
             ReportBody::Command(result) => Body::Command(result.into()),
+            ReportBody::Found { finding } => Body::Found(finding.into()),
         };
         Self { seq: report.seq, at_us: report.at_us, server: report.server.to_string(), body: Some(body) }
     }
@@ -69,6 +70,7 @@ impl TryFrom<wire::Report> for Report {
                 }
             }
             Body::Command(result) => ReportBody::Command(result.try_into()?),
+            Body::Found(found) => ReportBody::Found { finding: found.try_into()? },
         };
         if report.seq == 0 {
             return Err(InvalidMessage::new("Report.seq", "is 0; reports are numbered from 1"));

@@ -20,6 +20,7 @@ pub mod chassis;
 pub mod client;
 pub mod command;
 pub mod message;
+pub mod presence;
 pub mod rakp;
 pub mod rmcp;
 mod session;

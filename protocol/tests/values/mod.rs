@@ -1,11 +1,14 @@
 //! Values for the tests of the wire: random ones, and the fixed ones whose bytes are kept.
 
+use std::net::Ipv4Addr;
+
 use proptest::{collection::vec, option, prelude::*};
 use protocol::{
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Nic, SystemIdentity},
+    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
@@ -75,8 +78,16 @@ fn hardware() -> impl Strategy<Value = HardwareReport> {
             wwn,
         },
     );
-    let nic = (text(), mac(), text(), any::<bool>(), any::<u32>(), text(), text(), text(), any::<bool>())
-        .prop_map(|(name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted)| Nic {
+    let neighbour =
+        (text(), text(), text(), text()).prop_map(|(switch, switch_id, port, port_description)| Neighbour {
+            switch,
+            switch_id,
+            port,
+            port_description,
+        });
+    let card = (text(), mac(), text(), any::<bool>(), any::<u32>(), text(), text(), text(), any::<bool>());
+    let nic = (card, option::of(neighbour)).prop_map(
+        |((name, mac, ipv4, carrier, speed_mbps, driver, vendor, product, booted), neighbour)| Nic {
             name,
             mac,
             ipv4,
@@ -86,11 +97,11 @@ fn hardware() -> impl Strategy<Value = HardwareReport> {
             vendor,
             product,
             booted,
-        });
-    let system = (text(), text(), text()).prop_map(|(manufacturer, product, serial)| SystemIdentity {
-        manufacturer,
-        product,
-        serial,
+            neighbour,
+        },
+    );
+    let system = (text(), text(), text(), text()).prop_map(|(manufacturer, product, serial, uuid)| {
+        SystemIdentity { manufacturer, product, serial, uuid }
     });
     let cpu = (any::<u32>(), text(), text(), vec(text(), 0..3))
         .prop_map(|(count, architecture, model, flags)| Cpu { count, architecture, model, flags });
@@ -204,17 +215,65 @@ fn body() -> impl Strategy<Value = ReportBody> {
             ReportBody::StepProgress { command: CommandId(command), progress }
         }),
         result().prop_map(ReportBody::Command),
+        finding().prop_map(|finding| ReportBody::Found { finding }),
     ]
 }
 
-fn spec() -> impl Strategy<Value = ServerSpec> {
-    let protocol = prop_oneof![
+fn protocol() -> impl Strategy<Value = BmcProtocol> {
+    prop_oneof![
         option::of(any::<u8>()).prop_map(|cipher_suite| BmcProtocol::Ipmi { cipher_suite }),
         (option::of(text()), option::of(text()), any::<bool>()).prop_map(
             |(system, certificate_sha256, http)| BmcProtocol::Redfish { system, certificate_sha256, http }
         ),
+    ]
+}
+
+fn address() -> impl Strategy<Value = Ipv4Addr> {
+    any::<u32>().prop_map(Ipv4Addr::from)
+}
+
+fn finding() -> impl Strategy<Value = Finding> {
+    let identity = (text(), text(), text(), text()).prop_map(|(manufacturer, product, firmware, guid)| {
+        BmcIdentity { manufacturer, product, firmware, guid }
+    });
+    let bmc = (address(), any::<u16>(), protocol(), option::of(any::<u32>()), option::of(identity), text())
+        .prop_map(|(address, port, protocol, credential, identity, problem)| FoundBmc {
+            address,
+            port,
+            protocol,
+            credential,
+            identity,
+            problem,
+        });
+    prop_oneof![
+        bmc.prop_map(|bmc| Finding::Bmc(Box::new(bmc))),
+        hardware().prop_map(|hardware| Finding::Machine { hardware: Box::new(hardware) }),
+        any::<(u32, u32)>().prop_map(|(done, total)| Finding::Progress { done, total }),
+        text().prop_map(|fault| Finding::ScanEnded { fault }),
+        text().prop_map(|reason| Finding::WindowEnded { reason }),
+    ]
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let range = (address(), 0u32..100).prop_map(|(first, more)| {
+        AddressRange::new(first, first.to_bits().saturating_add(more).into()).unwrap()
+    });
+    let door = any::<(u16, bool)>().prop_map(|(port, http)| RedfishDoor { port, http });
+    let credential = (text(), text())
+        .prop_map(|(username, password)| Credential { username, password: Secret::new(password) });
+    let scan = (vec(range, 0..3), vec(door, 0..3), vec(credential, 0..3), vec(address(), 0..3)).prop_map(
+        |(ranges, redfish, credentials, spare)| OrderTask::Scan(Scan { ranges, redfish, credentials, spare }),
+    );
+    let task = prop_oneof![
+        scan,
+        (any::<u32>(), vec(mac(), 0..3)).prop_map(|(seconds, never)| OrderTask::Open { seconds, never }),
+        Just(OrderTask::Close),
     ];
-    let bmc = (protocol, text(), any::<u16>(), text(), text()).prop_map(
+    (uuid(), task).prop_map(|(id, task)| Order { id, task })
+}
+
+fn spec() -> impl Strategy<Value = ServerSpec> {
+    let bmc = (protocol(), text(), any::<u16>(), text(), text()).prop_map(
         |(protocol, address, port, username, password)| BmcEndpoint {
             protocol,
             address,
@@ -257,6 +316,7 @@ pub fn to_agent() -> impl Strategy<Value = ToAgent> {
         ),
         command().prop_map(ToAgent::Command),
         any::<u64>().prop_map(|seq| ToAgent::Acknowledge { seq }),
+        order().prop_map(ToAgent::Discover),
     ]
 }
 
@@ -268,7 +328,12 @@ const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
 
 fn example_hardware() -> HardwareReport {
     HardwareReport {
-        system: SystemIdentity { manufacturer: "QEMU".into(), product: "Q35".into(), serial: "7".into() },
+        system: SystemIdentity {
+            manufacturer: "QEMU".into(),
+            product: "Q35".into(),
+            serial: "7".into(),
+            uuid: String::new(),
+        },
         boot_mode: BootMode::Uefi,
         cpu: Cpu { count: 2, architecture: "x86_64".into(), model: "TCG".into(), flags: vec!["sse2".into()] },
         memory_mib: 1024,
@@ -290,6 +355,7 @@ fn example_hardware() -> HardwareReport {
             vendor: "0x1af4".into(),
             product: "0x1000".into(),
             booted: true,
+            neighbour: None,
         }],
     }
 }
@@ -298,6 +364,7 @@ fn example_hardware() -> HardwareReport {
 pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
     let report =
         |body| FromAgent::Report(Report { seq: 300, at_us: 1_700_000_000_000_000, server: SERVER, body });
+    let found = |finding| report(ReportBody::Found { finding });
     let ended = |outcome| report(ReportBody::Command(CommandResult { command: COMMAND, outcome }));
     let hello = Hello {
         rack: "rack-1".parse().unwrap(),
@@ -390,12 +457,46 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             "up-result-failure",
             ended(Err(Failure { kind: FailureKind::NotConfirmed, message: "still off".into() })),
         ),
+        ("up-found-bmc", found(Finding::Bmc(Box::new(found_bmc())))),
+        ("up-found-machine", found(Finding::Machine { hardware: Box::new(example_machine()) })),
+        ("up-scan-progress", found(Finding::Progress { done: 3, total: 30 })),
+        ("up-scan-ended", found(Finding::ScanEnded { fault: "stopped".into() })),
+        ("up-window-ended", found(Finding::WindowEnded { reason: "its time is over".into() })),
     ]
+}
+
+/// Hardware with all that discovery added to it.
+fn example_machine() -> HardwareReport {
+    let mut hardware = example_hardware();
+    hardware.system.uuid = "11111111-2222-3333-4444-555555555555".into();
+    hardware.nics[0].neighbour = Some(Neighbour {
+        switch: "leaf1".into(),
+        switch_id: "02:00:00:00:00:01".into(),
+        port: "xe-0/0/0".into(),
+        port_description: "rack 1".into(),
+    });
+    hardware
+}
+
+fn found_bmc() -> FoundBmc {
+    FoundBmc {
+        address: Ipv4Addr::new(198, 51, 100, 11),
+        port: 443,
+        protocol: BmcProtocol::Redfish {
+            system: None,
+            certificate_sha256: Some("cd".repeat(32)),
+            http: false,
+        },
+        credential: Some(0),
+        identity: Some(BmcIdentity { guid: "g".into(), ..BmcIdentity::default() }),
+        problem: "p".into(),
+    }
 }
 
 /// One message of every kind.
 pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
     let command = |action| ToAgent::Command(Command { id: COMMAND, server: SERVER, action });
+    let discover = |task| ToAgent::Discover(Order { id: Uuid::from_u128(10), task });
     let step = |step| command(Action::RunStep { session: SESSION, step });
     let spec = |protocol| ServerSpec {
         id: SERVER,
@@ -445,5 +546,17 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-step-erase-disks", step(Step::EraseDisks)),
         ("down-step-sync", step(Step::Sync)),
         ("down-step-power-off", step(Step::PowerOff)),
+        ("down-discover-scan", discover(OrderTask::Scan(example_scan()))),
+        ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
+        ("down-discover-close", discover(OrderTask::Close)),
     ]
+}
+
+fn example_scan() -> Scan {
+    Scan {
+        ranges: vec!["198.51.100.0/27".parse().unwrap()],
+        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
+        spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
+    }
 }

@@ -1,10 +1,10 @@
 //! Edges: the hardware as the kernel describes it in /proc and /sys.
 
-use std::{fs, net::Ipv4Addr, path::Path};
+use std::{collections::HashMap, fs, net::Ipv4Addr, path::Path};
 
 use protocol::{
     boot::BootMode,
-    hardware::{Cpu, Disk, HardwareReport, Nic, SystemIdentity},
+    hardware::{Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     mac::MacAddr,
 };
 
@@ -17,20 +17,27 @@ use crate::{
 /// Where the kernel shows firmware variables, on UEFI only.
 pub const EFI: &str = "/sys/firmware/efi";
 
-/// Looks at everything. `booted` is the interface we were booted over and its address.
-pub fn report(booted: (MacAddr, Ipv4Addr)) -> HardwareReport {
+/// Looks at everything. `booted` is the interface we were booted over and its address; `heard` what switches said.
+pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) -> HardwareReport {
     let dmi = |name: &str| read_line(Path::new("/sys/class/dmi/id").join(name));
     HardwareReport {
         system: SystemIdentity {
             manufacturer: dmi("sys_vendor"),
             product: dmi("product_name"),
             serial: dmi("product_serial"),
+            uuid: dmi("product_uuid").to_ascii_lowercase(),
         },
         boot_mode: boot_mode(),
         cpu: cpu(&read("/proc/cpuinfo").unwrap_or_default()),
         memory_mib: memory_mib(&read("/proc/meminfo").unwrap_or_default()),
         disks: disk::all().iter().map(describe_disk).collect(),
-        nics: network::interfaces().iter().map(|interface| describe_nic(interface, booted)).collect(),
+        nics: network::interfaces()
+            .iter()
+            .map(|interface| Nic {
+                neighbour: heard.get(&interface.mac).cloned(),
+                ..describe_nic(interface, booted)
+            })
+            .collect(),
     }
 }
 
@@ -89,6 +96,7 @@ fn describe_nic(interface: &Interface, booted: (MacAddr, Ipv4Addr)) -> Nic {
         vendor,
         product,
         booted: is_booted,
+        neighbour: None,
     }
 }
 

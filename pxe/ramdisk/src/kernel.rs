@@ -53,11 +53,20 @@ pub fn reread_partitions(device: impl AsFd) -> Result<()> {
 
 /// Sets an interface up.
 pub fn interface_up(name: &str) -> Result<()> {
+    add_flags(name, libc::IFF_UP)
+}
+
+/// Lets an interface take frames for all groups, also those that nobody has joined.
+pub fn hear_multicast(name: &str) -> Result<()> {
+    add_flags(name, libc::IFF_UP | libc::IFF_ALLMULTI)
+}
+
+fn add_flags(name: &str, flags: libc::c_int) -> Result<()> {
     with_interface(name, |socket, request| {
         // SAFETY: the request is a whole `ifreq` with a terminated name; the kernel fills in and reads its flags.
         unsafe {
             siocgifflags(socket, request)?;
-            request.ifr_ifru.ifru_flags |= libc::IFF_UP as i16;
+            request.ifr_ifru.ifru_flags |= flags as i16;
             siocsifflags(socket, request)
         }
     })

@@ -20,6 +20,7 @@ pub mod hardware;
 pub mod kernel;
 pub mod line;
 pub mod link;
+pub mod lldp;
 pub mod network;
 pub mod pack;
 pub mod session;

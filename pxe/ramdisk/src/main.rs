@@ -1,9 +1,9 @@
 //! Edges: the first process of a server in our hands.
 
-use std::{fs, process, thread};
+use std::{collections::HashMap, fs, process, thread, time::Duration};
 
 use protocol::ramdisk::BootArguments;
-use ramdisk::{hardware, network, say, session, session::SessionEnd, system};
+use ramdisk::{hardware, lldp, network, say, session, session::SessionEnd, system};
 
 /// How DHCP servers know us.
 const VENDOR_CLASS: &str = "bms-ramdisk";
@@ -37,7 +37,11 @@ fn run() -> String {
         let address =
             network::configure(&interface, arguments.address, VENDOR_CLASS).map_err(|e| text(&e))?;
         say!("{} ({}) has {address} at {} s", interface.name, interface.mac, uptime());
-        Ok(session::run(&arguments, &|| hardware::report((interface.mac, address))))
+        let heard = match arguments.lldp_seconds {
+            Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
+            None => HashMap::new(),
+        };
+        Ok(session::run(&arguments, &|| hardware::report((interface.mac, address), &heard)))
     };
     match booted() {
         Ok(SessionEnd::Told) => "told".to_owned(),

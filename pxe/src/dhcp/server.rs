@@ -37,7 +37,7 @@ async fn handle(socket: &UdpSocket, context: &Context, bytes: &[u8]) {
             if let Ignored::Relayed(_) = ignored {
                 context.relayed.fetch_add(1, Ordering::Relaxed);
             }
-            tracing::debug!(network = context.network().as_str(), %ignored, "dhcp message passed over");
+            tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
         }
     }
 }

@@ -225,6 +225,7 @@ impl World {
 pub fn config(files: BootFiles) -> ServiceConfig {
     ServiceConfig {
         network: BootNetwork::Provisioning,
+        name: "provisioning",
         interface: "prov0".to_owned(),
         address: AGENT,
         prefix_len: 24,

@@ -16,6 +16,7 @@ use super::{
     app::{CIPHER_SUITE_CHUNK_BYTES, ChannelAuthCapabilities, DeviceId, cipher_suite_records},
     command::{Request, Response},
     message::{CompletionCode, RequestMessage, ResponseMessage},
+    presence,
     rakp::Rakp1,
     rmcp::{self, Packet, PayloadType, PlusPacket},
     session::{Entropy, Sealed},
@@ -190,6 +191,10 @@ impl Bmc {
             Some(Stage::Active(active)) => active.sealed.suite().integrity_bytes(),
             _ => 0,
         };
+        if let Some(tag) = presence::parse_ping(datagram) {
+            self.send(from, presence::pong(tag));
+            return Ok(());
+        }
         match rmcp::parse(datagram, code_bytes)? {
             Packet::Plain(message) => {
                 if let Some(response) = self.stranger(message)? {

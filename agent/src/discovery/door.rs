@@ -1,0 +1,210 @@
+//! Edges: who may boot on the discovery network: machines that nobody knows, while the window is open. It asks the boot
+//! table only to know whom *not* to answer; no server's boot permit is good here.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use protocol::{
+    boot::{BootMode, BootPlan, BootPurpose},
+    id::ServerId,
+    mac::MacAddr,
+    network::BootNetwork,
+    ramdisk::BootArguments,
+    secret::Secret,
+};
+use pxe::{BootTicket, Booter, Refusal};
+use uuid::Uuid;
+
+use super::window::{Ended, Silence, Window};
+use crate::{
+    boot::{BootTable, KERNEL_WORDS},
+    ramdisk::Control,
+};
+
+/// Switches speak every 30 s; one that has not spoken by then does not speak LLDP.
+const LLDP_SECONDS: u16 = 35;
+
+/// The name under which discovery's own sockets and tokens know their one network. They share nothing with those of the
+/// network that really has this name: see decision 0013.
+pub(super) const LABEL: BootNetwork = BootNetwork::Provisioning;
+
+/// What every discovery boot is for.
+pub(super) fn plan() -> BootPlan {
+    BootPlan { purpose: BootPurpose::Inspect, network: LABEL }
+}
+
+/// The door of the discovery network.
+pub(super) struct Door {
+    boot_table: Arc<BootTable>,
+    ramdisks: Control,
+    address: SocketAddr,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Default)]
+struct Inner {
+    window: Window,
+    tickets: HashMap<ServerId, (u64, Secret)>,
+}
+
+impl Door {
+    pub(super) fn new(boot_table: Arc<BootTable>, ramdisks: Control, address: SocketAddr) -> Self {
+        Self { boot_table, ramdisks, address, inner: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the window; an earlier one has ended.
+    pub(super) fn open(&self, order: Uuid, time: Duration, never: Vec<MacAddr>) -> Option<Ended> {
+        let ended = self.lock().window.open(order, Instant::now() + time, never);
+        self.revoke(ended.as_ref());
+        ended
+    }
+
+    /// Closes it: whoever is booting is refused from now on, and switches itself off.
+    pub(super) fn close(&self) -> Option<Ended> {
+        let ended = self.lock().window.close();
+        self.revoke(ended.as_ref());
+        ended
+    }
+
+    fn revoke(&self, ended: Option<&Ended>) {
+        for machine in ended.iter().flat_map(|ended| &ended.machines) {
+            self.lock().tickets.remove(machine);
+            self.ramdisks.revoke(*machine);
+        }
+    }
+
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.lock().window.until()
+    }
+
+    /// A machine's ramdisk spoke. Says by which order it is there.
+    pub(super) fn found(&self, id: ServerId, macs: Vec<MacAddr>) -> Option<Uuid> {
+        self.lock().window.found(id, macs)
+    }
+
+    fn ask(&self, mac: MacAddr) -> Result<(u64, Secret), Silence> {
+        if self.boot_table.knows(mac) {
+            return Err(Silence::Enrolled);
+        }
+        let mut inner = self.lock();
+        let id = inner.window.ask(mac, Instant::now(), ServerId::random())?;
+        // At most once for each machine of a window: this one writes the tokens' digests to the disk.
+        let issue = || (rand::random(), self.ramdisks.issue(id, plan()));
+        Ok(inner.tickets.entry(id).or_insert_with(issue).clone())
+    }
+}
+
+impl Booter for Door {
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Option<BootTicket> {
+        let (boot_id, token) = self.ask(mac).ok().filter(|_| network == LABEL)?;
+        let arguments = BootArguments {
+            agent: self.address,
+            fingerprint: self.ramdisks.fingerprint().to_owned(),
+            token,
+            mac: Some(mac),
+            address: None,
+            lldp_seconds: Some(LLDP_SECONDS),
+        };
+        Some(BootTicket {
+            boot_id,
+            command_line: format!("{KERNEL_WORDS} {arguments}"),
+            // Nobody knows yet; either is served.
+            boot_mode: BootMode::Bios,
+            plan: plan(),
+        })
+    }
+
+    fn refused(&self, mac: MacAddr, _: BootNetwork, reason: Refusal) {
+        let why = self.ask(mac).err();
+        tracing::info!(%mac, ?why, %reason, "not answered on the discovery network");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use protocol::spec::{BmcEndpoint, BmcProtocol, ServerSpec};
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        boot::RamdiskEntry,
+        image::{Cache, ImageStream, Upstream, UpstreamError},
+        ramdisk::ControlConfig,
+    };
+
+    struct NoImages;
+
+    #[async_trait::async_trait]
+    impl Upstream for NoImages {
+        async fn fetch(&self, _: &str, _: u64) -> Result<ImageStream, UpstreamError> {
+            Ok(Box::pin(futures::stream::empty()))
+        }
+    }
+
+    const SERVER: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
+    const OTHER_RACKS: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
+    const STRANGER: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
+
+    #[tokio::test]
+    async fn a_servers_interface_is_never_answered_whatever_it_is_permitted() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path().join("images"), 1 << 20, Arc::new(NoImages)).unwrap();
+        let config = ControlConfig {
+            listeners: vec![(LABEL, "127.0.0.1:0".parse().unwrap())],
+            state_dir: dir.path().to_owned(),
+            boots: Vec::new(),
+            resume_wait: Duration::from_secs(1),
+        };
+        let ramdisks = Control::start(config, Arc::new(cache), mpsc::channel(8).0).await.unwrap();
+        let entry = RamdiskEntry { addresses: HashMap::new(), fingerprint: "ab".repeat(32) };
+        let issue = |_, _| Secret::new("cd".repeat(32));
+        let boots = dir.path().join("boots.json");
+        let table = Arc::new(BootTable::open(&boots, entry, mpsc::channel(8).0, issue).unwrap());
+        let bmc = BmcEndpoint {
+            protocol: BmcProtocol::Ipmi { cipher_suite: None },
+            address: "192.0.2.1".into(),
+            port: 623,
+            username: String::new(),
+            password: Secret::new(""),
+        };
+        let server = ServerSpec {
+            id: ServerId::random(),
+            name: "n".into(),
+            bmc,
+            macs: vec![SERVER],
+            boot_mode: BootMode::Bios,
+        };
+        table.know(&server);
+        // Even a server that may boot on the network of this name gets nothing here.
+        table.permit(server.id, plan(), Secret::new("ef".repeat(32)));
+        let door = Door::new(table, ramdisks.clone(), "198.18.3.1:8444".parse().unwrap());
+        let check = |expected: [bool; 3], when: &str| {
+            let answered = [SERVER, OTHER_RACKS, STRANGER].map(|mac| door.plan(mac, LABEL).is_some());
+            assert_eq!(answered, expected, "{when}");
+        };
+        check([false; 3], "closed");
+        door.open(Uuid::nil(), Duration::from_secs(60), vec![OTHER_RACKS]);
+        check([false, false, true], "open");
+        let ticket = door.plan(STRANGER, LABEL).unwrap();
+        assert_eq!(door.plan(STRANGER, LABEL).unwrap(), ticket, "one boot, one token");
+        let arguments = BootArguments::parse(&ticket.command_line).unwrap();
+        assert_eq!(
+            (arguments.agent.to_string().as_str(), arguments.lldp_seconds),
+            ("198.18.3.1:8444", Some(35))
+        );
+        assert!(door.plan(STRANGER, BootNetwork::Cleaning).is_none(), "another network");
+        assert!(door.close().is_some());
+        check([false; 3], "closed again");
+        ramdisks.stop().await;
+    }
+}

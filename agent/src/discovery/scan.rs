@@ -1,0 +1,110 @@
+//! Edges: a scan for BMCs: who answers in these ranges, and which of the given credentials it accepts.
+//!
+//! Gentle by construction: no log-in where nothing answered or where an enrolled server's BMC is; each credential once at
+//! each BMC, in the order given, with a pause between them; an answer that is not a refusal of the credential ends the tries.
+
+use std::{
+    net::Ipv4Addr,
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use futures::StreamExt;
+use protocol::{
+    discovery::{ADDRESSES_MAX, CREDENTIALS_MAX, Credential, DOORS_MAX, FoundBmc, RANGES_MAX, Scan},
+    spec::{BmcEndpoint, BmcProtocol},
+};
+
+use super::look;
+use crate::bmc::{self, BmcError};
+
+/// Addresses that are asked at the same time.
+pub const ADDRESSES_AT_ONCE: usize = 32;
+/// Pause between two credentials at one BMC.
+const TRY_PAUSE: Duration = Duration::from_secs(2);
+
+/// What is wrong with an order; empty: nothing. The coordinator checks the same, but this program has its own bounds.
+pub(super) fn fault(scan: &Scan) -> String {
+    let addresses: u64 = scan.ranges.iter().map(|range| u64::from(range.count())).sum();
+    if addresses > u64::from(ADDRESSES_MAX) || scan.ranges.len() > RANGES_MAX {
+        return format!("the scan has {addresses} addresses in {} ranges, too many", scan.ranges.len());
+    }
+    if scan.credentials.len() > CREDENTIALS_MAX || scan.redfish.len() > DOORS_MAX {
+        return format!(
+            "the scan has {} credentials and {} ports for Redfish, too many",
+            scan.credentials.len(),
+            scan.redfish.len()
+        );
+    }
+    String::new()
+}
+
+/// Asks every address. `found` is called for each BMC, `done` with each address that was asked.
+pub(super) async fn run<F>(scan: &Scan, found: impl Fn(FoundBmc) -> F, done: &AtomicU32)
+where
+    F: Future<Output = ()>,
+{
+    let addresses = scan.ranges.iter().flat_map(|range| range.addresses());
+    futures::stream::iter(addresses)
+        .for_each_concurrent(ADDRESSES_AT_ONCE, async |address| {
+            if let Some(bmc) = ask(scan, address).await {
+                found(bmc).await;
+            }
+            done.fetch_add(1, Ordering::Relaxed);
+        })
+        .await;
+}
+
+async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
+    let (answers_ping, service) = tokio::join!(look::answers_ping(address), first_door(scan, address));
+    let (port, protocol) = match service {
+        Some(found) => found,
+        None if answers_ping => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
+        None => return None,
+    };
+    let mut bmc =
+        FoundBmc { address, port, protocol, credential: None, identity: None, problem: String::new() };
+    if !scan.spare.contains(&address) {
+        try_credentials(&scan.credentials, &mut bmc).await;
+    }
+    tracing::info!(%address, port, credential = ?bmc.credential, problem = bmc.problem, "BMC found");
+    Some(bmc)
+}
+
+async fn first_door(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol)> {
+    for door in &scan.redfish {
+        if let Some(service) = look::redfish(address, *door).await {
+            let certificate_sha256 = service.certificate_sha256;
+            let protocol = BmcProtocol::Redfish { system: None, certificate_sha256, http: door.http };
+            return Some((door.port, protocol));
+        }
+    }
+    None
+}
+
+async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
+    for (number, credential) in (0..).zip(credentials.iter().take(CREDENTIALS_MAX)) {
+        if number > 0 {
+            tokio::time::sleep(TRY_PAUSE).await;
+        }
+        let endpoint = BmcEndpoint {
+            protocol: bmc.protocol.clone(),
+            address: bmc.address.to_string(),
+            port: bmc.port,
+            username: credential.username.clone(),
+            password: credential.password.clone(),
+        };
+        match bmc::connect(&endpoint).identity().await {
+            Ok(identity) => {
+                (bmc.credential, bmc.identity) = (Some(number), Some(identity));
+                bmc.problem.clear();
+                return;
+            }
+            Err(error @ BmcError::Credentials { .. }) => bmc.problem = error.to_string(),
+            Err(error) => {
+                bmc.problem = error.to_string();
+                return;
+            }
+        }
+    }
+}

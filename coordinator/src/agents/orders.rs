@@ -1,0 +1,30 @@
+//! Edges: orders of discovery, down to an agent. They are not repeated: without a connected agent nothing is ordered.
+
+use protocol::{
+    convert::ToAgent,
+    discovery::Order,
+    id::{AgentBootId, RackId},
+};
+
+use super::hub::AgentHub;
+use crate::{gate::Presence, port::AgentError};
+
+impl AgentHub {
+    /// The run of a rack's agent that would get an order now.
+    pub fn run_of(&self, rack: &RackId) -> Result<AgentBootId, AgentError> {
+        self.connected(rack).ok_or_else(|| self.is_away(rack))
+    }
+
+    /// Hands an order to the agent.
+    pub async fn order(&self, rack: &RackId, order: Order) -> Result<(), AgentError> {
+        let outbox = self.outbox(rack).ok_or_else(|| self.is_away(rack))?;
+        outbox.send(ToAgent::Discover(order)).await.map_err(|_| self.is_away(rack))
+    }
+
+    fn is_away(&self, rack: &RackId) -> AgentError {
+        let reason = self.away(rack).unwrap_or_else(|| "went away just now".to_owned());
+        // The error names the rack itself.
+        let reason = reason.trim_start_matches(&format!("the agent of rack {rack} ")).to_owned();
+        AgentError::Away { rack: rack.clone(), reason }
+    }
+}

@@ -1,0 +1,190 @@
+//! Values: what the REST API says and takes of machines that nobody has enrolled yet.
+
+use protocol::secret::Secret;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+/// A machine that was found and that nobody has enrolled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Discovery {
+    /// Its id, until it is enrolled.
+    pub id: Uuid,
+    /// The rack whose agent found it.
+    pub rack: String,
+    /// An administrator does not want to hear of it.
+    pub ignored: bool,
+    /// How it was found: `bmc`, `boot`, or both.
+    pub found_by: Vec<String>,
+    /// Its hardware UUID.
+    pub uuid: Option<String>,
+    /// Manufacturer.
+    pub manufacturer: String,
+    /// Product.
+    pub product: String,
+    /// Serial number.
+    pub serial: String,
+    /// `bios` or `uefi`, once it has booted.
+    pub boot_mode: Option<String>,
+    /// Processors.
+    pub cpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u64,
+    /// Sizes of its disks in bytes.
+    pub disks: Vec<u64>,
+    /// Its BMC.
+    pub bmc: Option<DiscoveredBmc>,
+    /// Its interfaces.
+    pub nics: Vec<DiscoveredNic>,
+    /// What is missing before it can be accepted by a name alone, and how to get it.
+    pub missing: Vec<String>,
+    /// When it was found first (RFC 3339).
+    pub first_seen: Option<String>,
+    /// When it was found last.
+    pub last_seen: Option<String>,
+}
+
+/// A BMC that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiscoveredBmc {
+    /// `ipmi` or `redfish`.
+    pub protocol: String,
+    /// Address.
+    pub address: String,
+    /// Port.
+    pub port: u16,
+    /// SHA-256 of the certificate that it showed; it is expected again once the server is enrolled.
+    pub certificate_sha256: Option<String>,
+    /// The user that it accepted; the password is never shown.
+    pub username: Option<String>,
+    /// Why it accepted no credential.
+    pub problem: String,
+}
+
+/// An interface of a machine that was found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiscoveredNic {
+    /// Its name.
+    pub name: String,
+    /// Its MAC address.
+    pub mac: String,
+    /// The switch that was heard on it (LLDP).
+    pub switch: Option<String>,
+    /// The switch's port.
+    pub port: Option<String>,
+    /// Whether it has a link.
+    pub carrier: bool,
+    /// Whether the machine booted over it.
+    pub booted: bool,
+}
+
+/// What an administrator says of a machine that is accepted.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptDiscovery {
+    /// The server's name.
+    pub name: String,
+    /// Where its BMC is, such as `ipmi://198.51.100.11`; none: where it was found.
+    #[serde(default)]
+    pub bmc: Option<String>,
+    /// User of its BMC; none: the one that it accepted.
+    #[serde(default)]
+    pub bmc_username: Option<String>,
+    /// Password of that user.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub bmc_password: Option<Secret>,
+    /// Switch ports of interfaces on which no switch was heard.
+    #[serde(default)]
+    pub ports: Vec<AcceptPort>,
+    /// Resource class; none: `baremetal`.
+    #[serde(default)]
+    pub resource_class: Option<String>,
+}
+
+/// The switch port of an interface.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AcceptPort {
+    /// The interface's name.
+    pub nic: String,
+    /// The switch.
+    pub switch: String,
+    /// Its port.
+    pub port: String,
+}
+
+/// A scan to be made.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewScan {
+    /// Whose agent scans.
+    pub rack: String,
+    /// Ranges of addresses, such as `198.51.100.0/27` or `198.51.100.10-198.51.100.20`.
+    pub ranges: Vec<String>,
+    /// Where Redfish is looked for, such as `https:443`; none: `https:443`.
+    #[serde(default)]
+    pub redfish: Vec<String>,
+    /// What is tried at each BMC that is nobody's, each once and in this order. None: no log-in is tried.
+    #[serde(default)]
+    pub credentials: Vec<ScanCredential>,
+}
+
+/// A user and a password to be tried.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScanCredential {
+    /// User.
+    pub username: String,
+    /// Password.
+    #[schema(value_type = String)]
+    pub password: Secret,
+}
+
+/// A scan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Scan {
+    /// Its id.
+    pub id: Uuid,
+    /// Of which rack.
+    pub rack: String,
+    /// When it began (RFC 3339).
+    pub began: Option<String>,
+    /// Whether it goes on.
+    pub running: bool,
+    /// Addresses asked.
+    pub done: u32,
+    /// Addresses in all.
+    pub total: u32,
+    /// Servers that are enrolled already and whose BMCs answered.
+    pub enrolled: Vec<String>,
+    /// BMCs that answered and are pending.
+    pub pending: u32,
+    /// Why it was not done to its end.
+    pub fault: Option<String>,
+}
+
+/// A discovery network to be opened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewWindow {
+    /// Of which rack.
+    pub rack: String,
+    /// For how many seconds.
+    pub seconds: u32,
+}
+
+/// A rack's discovery network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Window {
+    /// Of which rack.
+    pub rack: String,
+    /// Whether machines that nobody knows are answered there now.
+    pub open: bool,
+    /// Until when (RFC 3339).
+    pub until: Option<String>,
+    /// Machines that were found there.
+    pub machines: u32,
+    /// Why it is closed.
+    pub reason: Option<String>,
+}

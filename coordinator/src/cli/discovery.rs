@@ -1,0 +1,330 @@
+//! Edges: `bmsctl discovery`.
+
+use std::{path::PathBuf, time::Duration};
+
+use anyhow::{Context, bail};
+use clap::Subcommand;
+use protocol::secret::Secret;
+
+use super::{
+    args::{Output, Wait},
+    client::Client,
+    output::{self, Look},
+    since::since,
+};
+use crate::api::types::{
+    AcceptDiscovery, AcceptPort, Discovery, ImportedNode, List, NewScan, NewWindow, Scan, ScanCredential,
+    Window,
+};
+
+const SCAN_HELP: &str = "\
+Example: bmsctl discovery scan --rack rack1 --range 198.51.100.0/27 --credential admin:/root/bmc-password --wait
+
+Each credential is tried once at each BMC that is no enrolled server's, in the order given, and at most three are. A
+password is shown to whatever answers like a BMC: scan management networks only.";
+
+/// Its commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List machines that were found and that nobody has enrolled.
+    List {
+        /// Also those that are ignored.
+        #[arg(long)]
+        all: bool,
+    },
+    /// Show one.
+    Show {
+        /// Its id; its beginning is enough.
+        id: String,
+    },
+    /// Let a rack's agent look for BMCs.
+    #[command(after_help = SCAN_HELP)]
+    Scan {
+        /// Whose agent.
+        #[arg(long)]
+        rack: String,
+        /// Addresses, such as 198.51.100.0/27 or 198.51.100.10-198.51.100.20; may be given several times.
+        #[arg(long = "range", required = true)]
+        ranges: Vec<String>,
+        /// User, and the file that holds the password; may be given several times.
+        #[arg(long = "credential", value_name = "USER:FILE")]
+        credentials: Vec<String>,
+        /// Where to look for Redfish, such as https:443 (which it is when nothing is said) or http:8000.
+        #[arg(long, value_name = "SCHEME:PORT")]
+        redfish: Vec<String>,
+        #[command(flatten)]
+        wait: Wait,
+    },
+    /// Let machines that nobody knows boot on a rack's discovery network, for a while.
+    #[command(after_help = "Example: bmsctl discovery open --rack rack1 --for 30m\n\n\
+        Each machine is looked at, reported and switched off. Interfaces of enrolled servers are never answered.")]
+    Open {
+        /// Which rack.
+        #[arg(long)]
+        rack: String,
+        /// For how long: 45s, 30m or 2h, at most 4h.
+        #[arg(long = "for", value_name = "TIME", value_parser = time)]
+        time: Duration,
+    },
+    /// Close it before its time.
+    Close {
+        /// Which rack.
+        #[arg(long)]
+        rack: String,
+    },
+    /// Show the racks' discovery networks: open or closed.
+    Windows,
+    /// Enroll one as a server.
+    #[command(after_help = "Example: bmsctl discovery accept 3f2a --name srv4\n\n\
+        BMC, credential and switch ports are those that were found; what was not found must be given.")]
+    Accept {
+        /// Its id; its beginning is enough.
+        id: String,
+        /// The server's name.
+        #[arg(long)]
+        name: String,
+        /// Where its BMC is, if it was not found: ipmi://198.51.100.11, https://198.51.100.11, ...
+        #[arg(long)]
+        bmc: Option<String>,
+        /// User of its BMC, if none was accepted.
+        #[arg(long, requires = "password_file")]
+        bmc_user: Option<String>,
+        /// File with the password of that user.
+        #[arg(long, requires = "bmc_user")]
+        password_file: Option<PathBuf>,
+        /// Switch port of an interface, if no switch was heard there; may be given several times.
+        #[arg(long = "port", value_name = "NIC=SWITCH:PORT")]
+        ports: Vec<String>,
+        /// Resource class.
+        #[arg(long, default_value = "baremetal")]
+        resource_class: String,
+    },
+    /// Hear no more of one, however often it is found.
+    Ignore {
+        /// Its id; its beginning is enough.
+        id: String,
+    },
+    /// Forget one; it is offered again when it is found again.
+    Forget {
+        /// Its id; its beginning is enough.
+        id: String,
+    },
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is no time; write 45s, 30m or 2h");
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    let seconds = match unit {
+        "s" => Some(number),
+        "m" => number.checked_mul(60),
+        "h" => number.checked_mul(3600),
+        _ => None,
+    };
+    seconds.map(|seconds| Duration::from_secs(seconds.into())).ok_or_else(wrong)
+}
+
+/// Runs one of them.
+pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List { all } => {
+            let found: List<Discovery> = client.get(&format!("/v1/discoveries?all={all}")).await?;
+            list(output, &found.items)
+        }
+        Command::Show { id } => show(output, &find(client, &id).await?),
+        Command::Scan { rack, ranges, credentials, redfish, wait } => {
+            let credentials = credentials.iter().map(|text| credential(text)).collect::<Result<_, _>>()?;
+            let wanted = NewScan { rack, ranges, redfish, credentials };
+            let begun: Scan = client.post("/v1/discovery-scans", &wanted).await?;
+            scan(client, output, begun, wait).await
+        }
+        Command::Open { rack, time } => {
+            let seconds = u32::try_from(time.as_secs()).unwrap_or(u32::MAX);
+            let window: Window = client.post("/v1/discovery-windows", &NewWindow { rack, seconds }).await?;
+            windows(output, &[window])
+        }
+        Command::Close { rack } => {
+            client.delete(&format!("/v1/discovery-windows/{rack}")).await?;
+            output::say(output, format_args!("the discovery network of rack {rack} is being closed"));
+            Ok(())
+        }
+        Command::Windows => {
+            windows(output, &client.get::<List<Window>>("/v1/discovery-windows").await?.items)
+        }
+        Command::Accept { id, name, bmc, bmc_user, password_file, ports, resource_class } => {
+            let found = find(client, &id).await?;
+            let wanted = AcceptDiscovery {
+                name,
+                bmc,
+                bmc_username: bmc_user,
+                bmc_password: password_file.map(|path| password(&path)).transpose()?,
+                ports: ports.iter().map(|text| port(text)).collect::<Result<_, _>>()?,
+                resource_class: Some(resource_class),
+            };
+            let made: ImportedNode =
+                client.post(&format!("/v1/discoveries/{}/accept", found.id), &wanted).await?;
+            let id = made.id.map(|id| id.to_string()).unwrap_or_default();
+            output::one(output, &made, vec![("name", made.name.clone()), ("id", id)])
+        }
+        Command::Ignore { id } => {
+            let id = find(client, &id).await?.id;
+            let ignored: Discovery =
+                client.post(&format!("/v1/discoveries/{id}/ignore"), &serde_json::json!({})).await?;
+            show(output, &ignored)
+        }
+        Command::Forget { id } => {
+            let id = find(client, &id).await?.id;
+            client.delete(&format!("/v1/discoveries/{id}")).await?;
+            output::say(output, format_args!("{id} is forgotten"));
+            Ok(())
+        }
+    }
+}
+
+/// The one whose id begins so.
+async fn find(client: &Client, id: &str) -> anyhow::Result<Discovery> {
+    let found: List<Discovery> = client.get("/v1/discoveries?all=true").await?;
+    let mut fitting = found.items.into_iter().filter(|one| one.id.to_string().starts_with(id));
+    match (fitting.next(), fitting.next()) {
+        (Some(one), None) => Ok(one),
+        (Some(_), Some(_)) => bail!("several machines have an id that begins with {id}; write more of it"),
+        (None, _) => bail!("there is no machine found with an id that begins with {id}"),
+    }
+}
+
+fn credential(text: &str) -> anyhow::Result<ScanCredential> {
+    let (user, file) = text.split_once(':').with_context(|| format!("{text:?} is not USER:FILE"))?;
+    Ok(ScanCredential { username: user.to_owned(), password: password(file.as_ref())? })
+}
+
+/// A password's file; a line break at its end is not part of the password.
+fn password(path: &std::path::Path) -> anyhow::Result<Secret> {
+    let text = Secret::new(
+        std::fs::read_to_string(path)
+            .with_context(|| format!("reading the password file {}", path.display()))?,
+    );
+    Ok(Secret::new(text.reveal().trim_end_matches(['\r', '\n'])))
+}
+
+fn port(text: &str) -> anyhow::Result<AcceptPort> {
+    let parts = text.split_once('=').and_then(|(nic, link)| {
+        let (switch, port) = link.split_once(':')?;
+        Some(AcceptPort { nic: nic.to_owned(), switch: switch.to_owned(), port: port.to_owned() })
+    });
+    parts.with_context(|| format!("{text:?} is not NIC=SWITCH:PORT"))
+}
+
+async fn scan(client: &Client, output: Output, begun: Scan, wait: Wait) -> anyhow::Result<()> {
+    let path = format!("/v1/discovery-scans/{}", begun.id);
+    let scan = if wait.wait {
+        output::wait("scan", wait.timeout, async || {
+            let scan: Scan = client.get(&path).await?;
+            Ok(match (&scan.fault, scan.running) {
+                (Some(fault), _) => Look::Failed(fault.clone()),
+                (None, false) => Look::Done(scan),
+                (None, true) => Look::Going(format!("{} of {} addresses", scan.done, scan.total)),
+            })
+        })
+        .await?
+    } else {
+        begun
+    };
+    output::one(
+        output,
+        &scan,
+        vec![
+            ("scan", scan.id.to_string()),
+            ("addresses", format!("{} of {}", scan.done, scan.total)),
+            ("enrolled", scan.enrolled.join(", ")),
+            ("pending", scan.pending.to_string()),
+        ],
+    )
+}
+
+fn windows(output: Output, windows: &[Window]) -> anyhow::Result<()> {
+    output::list(output, windows, &["rack", "open", "until", "machines", "reason"], |window| {
+        let Window { rack, open, until, machines, reason } = window.clone();
+        let open = if open { "yes" } else { "no" }.to_owned();
+        vec![rack, open, until.unwrap_or_default(), machines.to_string(), reason.unwrap_or_default()]
+    })
+}
+
+fn list(output: Output, found: &[Discovery]) -> anyhow::Result<()> {
+    let now = jiff::Timestamp::now();
+    let header = ["id", "rack", "found by", "manufacturer", "product", "bmc", "port", "seen", "missing"];
+    output::list(output, found, &header, |one| {
+        vec![
+            one.id.to_string(),
+            one.rack.clone(),
+            one.found_by.join("+"),
+            one.manufacturer.clone(),
+            one.product.clone(),
+            one.bmc.as_ref().map(|bmc| bmc.address.clone()).unwrap_or_default(),
+            one.nics.iter().find(|nic| nic.booted).map(plugged).unwrap_or_default(),
+            since(one.last_seen.as_deref(), now),
+            if one.ignored { "ignored".to_owned() } else { one.missing.len().to_string() },
+        ]
+    })
+}
+
+fn plugged(nic: &crate::api::types::DiscoveredNic) -> String {
+    match (&nic.switch, &nic.port) {
+        (Some(switch), Some(port)) => format!("{switch}:{port}"),
+        _ => String::new(),
+    }
+}
+
+fn show(output: Output, one: &Discovery) -> anyhow::Result<()> {
+    let bmc = one.bmc.as_ref().map(|bmc| {
+        let user = bmc.username.as_ref().map(|user| format!(", user {user} accepted")).unwrap_or_default();
+        format!("{} at {}:{}{user} {}", bmc.protocol, bmc.address, bmc.port, bmc.problem)
+    });
+    let certificate = one.bmc.as_ref().and_then(|bmc| bmc.certificate_sha256.clone());
+    let nics: Vec<_> = one
+        .nics
+        .iter()
+        .map(|nic| {
+            format!("{} {} {}{}", nic.name, nic.mac, plugged(nic), if nic.booted { " (booted)" } else { "" })
+        })
+        .collect();
+    let fields = vec![
+        ("id", one.id.to_string()),
+        ("rack", one.rack.clone()),
+        ("found by", one.found_by.join(", ")),
+        ("ignored", if one.ignored { "yes".to_owned() } else { String::new() }),
+        ("uuid", one.uuid.clone().unwrap_or_default()),
+        ("manufacturer", one.manufacturer.clone()),
+        ("product", one.product.clone()),
+        ("serial", one.serial.clone()),
+        ("boot mode", one.boot_mode.clone().unwrap_or_default()),
+        ("bmc", bmc.unwrap_or_default()),
+        ("certificate", certificate.unwrap_or_default()),
+        ("interfaces", nics.join("; ")),
+        ("first seen", one.first_seen.clone().unwrap_or_default()),
+        ("last seen", one.last_seen.clone().unwrap_or_default()),
+        ("missing", one.missing.join("; ")),
+    ];
+    output::one(output, one, fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_ports_are_read() {
+        let check = |text: &str, seconds: Option<u64>| {
+            assert_eq!(time(text).ok().map(|time| time.as_secs()), seconds, "{text}");
+        };
+        check("45s", Some(45));
+        check("30m", Some(1800));
+        check("2h", Some(7200));
+        for bad in ["", "h", "30", "-1m", "5d", "4294967295h", "3ä"] {
+            check(bad, None);
+        }
+        let port = |text| port(text).ok().map(|port| (port.nic, port.switch, port.port));
+        let expected = ("eth0".to_owned(), "leaf1".to_owned(), "xe-0/0/0:1".to_owned());
+        assert_eq!(port("eth0=leaf1:xe-0/0/0:1"), Some(expected));
+        assert_eq!((port("eth0"), port("eth0=leaf1")), (None, None));
+    }
+}

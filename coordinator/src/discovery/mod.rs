@@ -1,0 +1,144 @@
+//! Edges: finding servers that nobody has enrolled, and offering them to an administrator.
+//!
+//! ```text
+//!   administrator --scan, open--> Discovery --Order--> agent
+//!   agent --Finding--> intake --> merge: enrolled already? the other half of a pending one? --> inventory
+//!   administrator --accept--> accept: a server as an import file describes it, or what is missing --> enrol
+//! ```
+//!
+//! What must stay true: nothing is enrolled that nobody accepted; no server's port is moved, and no server is switched on; an
+//! accepted credential is sealed, and the others are forgotten with the scan; without a connected agent nothing is ordered.
+
+pub mod accept;
+pub mod entry;
+mod intake;
+pub mod merge;
+mod orders;
+pub mod same;
+
+use std::{net::Ipv4Addr, sync::Arc};
+
+use protocol::{
+    discovery::{Order, OrderTask, Scan},
+    id::RackId,
+};
+use uuid::Uuid;
+
+pub use entry::Entry;
+pub use intake::take_in;
+pub use orders::{Orders, SCANS_KEPT, ScanRun, WindowRun};
+
+use crate::{
+    agents::AgentHub,
+    inventory::{Inventory, InventoryError},
+    port::AgentError,
+};
+
+/// Why nothing was ordered.
+#[derive(Debug, thiserror::Error)]
+pub enum DiscoveryError {
+    /// The inventory failed.
+    #[error(transparent)]
+    Inventory(#[from] InventoryError),
+    /// The agent is away.
+    #[error(transparent)]
+    Agent(#[from] AgentError),
+}
+
+/// Orders, and what came of them.
+pub struct Discovery {
+    inventory: Inventory,
+    agents: Arc<AgentHub>,
+}
+
+impl Discovery {
+    /// Orders by way of these agents.
+    pub fn new(inventory: Inventory, agents: Arc<AgentHub>) -> Self {
+        Self { inventory, agents }
+    }
+
+    /// Orders a scan. BMCs of enrolled servers are looked at, and no log-in is tried there.
+    pub async fn scan(&self, rack: &RackId, mut scan: Scan) -> Result<Uuid, DiscoveryError> {
+        let servers = self.inventory.servers(None).await?;
+        scan.spare =
+            servers.iter().filter_map(|server| server.bmc.address.parse::<Ipv4Addr>().ok()).collect();
+        let id = Uuid::new_v4();
+        let run = self.agents.run_of(rack)?;
+        // Before the order: its findings may come at once.
+        self.agents.discovery.began(ScanRun {
+            id,
+            rack: rack.clone(),
+            run,
+            began_us: self.inventory.clock().now_us(),
+            credentials: scan.credentials.clone(),
+            done: 0,
+            total: scan.ranges.iter().map(|range| range.count()).sum(),
+            enrolled: Vec::new(),
+            pending: 0,
+            ended: None,
+        });
+        let ordered = self.agents.order(rack, Order { id, task: OrderTask::Scan(scan) }).await;
+        if let Err(error) = &ordered {
+            self.agents.discovery.with_scan(rack, id, |scan| {
+                scan.credentials.clear();
+                scan.ended = Some(error.to_string());
+            });
+        }
+        Ok(ordered.map(|()| id)?)
+    }
+
+    /// Opens the rack's discovery network for a while. No interface of an enrolled server is answered there.
+    pub async fn open(&self, rack: &RackId, seconds: u32) -> Result<Uuid, DiscoveryError> {
+        let servers = self.inventory.servers(None).await?;
+        let never = servers.iter().flat_map(entry::macs_of).collect();
+        let id = Uuid::new_v4();
+        let run = self.agents.run_of(rack)?;
+        let until_us = self.inventory.clock().now_us() + u64::from(seconds) * 1_000_000;
+        let window = WindowRun { id, rack: rack.clone(), run, until_us, machines: 0, ended: None };
+        self.agents.discovery.opened(window);
+        let ordered = self.agents.order(rack, Order { id, task: OrderTask::Open { seconds, never } }).await;
+        if let Err(error) = &ordered {
+            let reason = error.to_string();
+            self.agents.discovery.with_window(rack, id, |window| window.ended = Some(reason));
+        }
+        Ok(ordered.map(|()| id)?)
+    }
+
+    /// Closes it.
+    pub async fn close(&self, rack: &RackId) -> Result<(), DiscoveryError> {
+        Ok(self.agents.order(rack, Order { id: Uuid::new_v4(), task: OrderTask::Close }).await?)
+    }
+
+    /// The scans; one whose agent was started anew has ended.
+    pub fn scans(&self) -> Vec<ScanRun> {
+        let mut scans = self.agents.discovery.scans();
+        for scan in scans.iter_mut().filter(|scan| scan.ended.is_none()) {
+            if self.agents.connected(&scan.rack).is_some_and(|run| run != scan.run) {
+                scan.ended = Some("the agent was started anew; scan again".to_owned());
+            }
+        }
+        scans
+    }
+
+    /// The windows; one whose agent was started anew has ended.
+    pub fn windows(&self) -> Vec<WindowRun> {
+        let now_us = self.inventory.clock().now_us();
+        let mut windows = self.agents.discovery.windows();
+        for window in windows.iter_mut().filter(|window| window.ended.is_none()) {
+            if self.agents.connected(&window.rack).is_some_and(|run| run != window.run) {
+                window.ended = Some("the agent was started anew; open it again".to_owned());
+            } else if window.until_us <= now_us {
+                window.ended = Some("its time is over".to_owned());
+            }
+        }
+        windows
+    }
+
+    /// The pending machines, with the ignored ones. What was enrolled in another way since is not among them.
+    pub async fn entries(&self) -> Result<Vec<Entry>, InventoryError> {
+        let servers = self.inventory.servers(None).await?;
+        let mut entries = self.inventory.discoveries().await?;
+        entries.retain(|entry| entry::enrolled_as(entry, &servers).is_none());
+        Ok(entries)
+    }
+}

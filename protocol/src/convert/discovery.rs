@@ -1,0 +1,176 @@
+//! Values: orders and findings of discovery to and from the wire.
+
+use std::net::Ipv4Addr;
+
+use super::{InvalidMessage, parse, present};
+use crate::{
+    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    grpc as wire,
+    secret::Secret,
+    spec::BmcProtocol,
+};
+
+impl From<Order> for wire::Discover {
+    fn from(order: Order) -> Self {
+        use wire::discover::Order as Wire;
+        let task = match order.task {
+            OrderTask::Scan(scan) => Wire::Scan(scan.into()),
+            OrderTask::Open { seconds, never } => Wire::Open(wire::OpenWindow {
+                seconds,
+                never: never.iter().map(ToString::to_string).collect(),
+            }),
+            OrderTask::Close => Wire::Close(wire::CloseWindow {}),
+        };
+        Self { id: order.id.to_string(), order: Some(task) }
+    }
+}
+
+impl TryFrom<wire::Discover> for Order {
+    type Error = InvalidMessage;
+    fn try_from(order: wire::Discover) -> Result<Self, InvalidMessage> {
+        use wire::discover::Order as Wire;
+        let task = match present("Discover.order", order.order)? {
+            Wire::Scan(scan) => OrderTask::Scan(scan.try_into()?),
+            Wire::Open(wire::OpenWindow { seconds, never }) => {
+                let never =
+                    never.iter().map(|mac| parse("OpenWindow.never", mac)).collect::<Result<_, _>>()?;
+                OrderTask::Open { seconds, never }
+            }
+            Wire::Close(wire::CloseWindow {}) => OrderTask::Close,
+        };
+        Ok(Self { id: parse("Discover.id", &order.id)?, task })
+    }
+}
+
+impl From<Scan> for wire::ScanBmcs {
+    fn from(scan: Scan) -> Self {
+        let range = |range: AddressRange| wire::AddressRange {
+            first: range.first().to_string(),
+            last: range.last().to_string(),
+        };
+        let door = |door: RedfishDoor| wire::RedfishDoor { port: door.port.into(), http: door.http };
+        let credential = |credential: Credential| wire::BmcCredential {
+            username: credential.username,
+            password: credential.password.reveal().to_owned(),
+        };
+        Self {
+            ranges: scan.ranges.into_iter().map(range).collect(),
+            redfish: scan.redfish.into_iter().map(door).collect(),
+            credentials: scan.credentials.into_iter().map(credential).collect(),
+            spare: scan.spare.iter().map(Ipv4Addr::to_string).collect(),
+        }
+    }
+}
+
+impl TryFrom<wire::ScanBmcs> for Scan {
+    type Error = InvalidMessage;
+    fn try_from(scan: wire::ScanBmcs) -> Result<Self, InvalidMessage> {
+        // First of all, so that the texts are cleared from memory whatever else is wrong.
+        let credential = |credential: wire::BmcCredential| Credential {
+            username: credential.username,
+            password: Secret::new(credential.password),
+        };
+        let credentials = scan.credentials.into_iter().map(credential).collect();
+        let range = |range: wire::AddressRange| {
+            let (first, last) =
+                (parse("AddressRange.first", &range.first)?, parse("AddressRange.last", &range.last)?);
+            AddressRange::new(first, last)
+                .map_err(|error| InvalidMessage::new("ScanBmcs.ranges", error.to_string()))
+        };
+        let door = |door: wire::RedfishDoor| {
+            Ok(RedfishDoor { port: port("RedfishDoor.port", door.port)?, http: door.http })
+        };
+        Ok(Self {
+            credentials,
+            ranges: scan.ranges.into_iter().map(range).collect::<Result<_, _>>()?,
+            redfish: scan.redfish.into_iter().map(door).collect::<Result<_, _>>()?,
+            spare: scan.spare.iter().map(|one| parse("ScanBmcs.spare", one)).collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl From<Finding> for wire::Found {
+    fn from(finding: Finding) -> Self {
+        use wire::found::Finding as Wire;
+        let finding = match finding {
+            Finding::Bmc(bmc) => Wire::Bmc((*bmc).into()),
+            Finding::Machine { hardware } => Wire::Machine((*hardware).into()),
+            Finding::Progress { done, total } => Wire::Progress(wire::ScanProgress { done, total }),
+            Finding::ScanEnded { fault } => Wire::ScanEnded(wire::ScanEnded { fault }),
+            Finding::WindowEnded { reason } => Wire::WindowEnded(wire::WindowEnded { reason }),
+        };
+        Self { finding: Some(finding) }
+    }
+}
+
+impl TryFrom<wire::Found> for Finding {
+    type Error = InvalidMessage;
+    fn try_from(found: wire::Found) -> Result<Self, InvalidMessage> {
+        use wire::found::Finding as Wire;
+        Ok(match present("Found.finding", found.finding)? {
+            Wire::Bmc(bmc) => Finding::Bmc(Box::new(bmc.try_into()?)),
+            Wire::Machine(hardware) => Finding::Machine { hardware: Box::new(hardware.try_into()?) },
+            Wire::Progress(wire::ScanProgress { done, total }) => Finding::Progress { done, total },
+            Wire::ScanEnded(wire::ScanEnded { fault }) => Finding::ScanEnded { fault },
+            Wire::WindowEnded(wire::WindowEnded { reason }) => Finding::WindowEnded { reason },
+        })
+    }
+}
+
+impl From<FoundBmc> for wire::FoundBmc {
+    fn from(bmc: FoundBmc) -> Self {
+        use wire::found_bmc::Protocol;
+        let protocol = match bmc.protocol {
+            BmcProtocol::Ipmi { cipher_suite } => {
+                Protocol::Ipmi(wire::Ipmi { cipher_suite: cipher_suite.map(Into::into) })
+            }
+            BmcProtocol::Redfish { system, certificate_sha256, http } => {
+                Protocol::Redfish(wire::Redfish { system, certificate_sha256, http })
+            }
+        };
+        Self {
+            address: bmc.address.to_string(),
+            port: bmc.port.into(),
+            protocol: Some(protocol),
+            identity: bmc.identity.map(Into::into),
+            credential: bmc.credential,
+            problem: bmc.problem,
+        }
+    }
+}
+
+impl TryFrom<wire::FoundBmc> for FoundBmc {
+    type Error = InvalidMessage;
+    fn try_from(bmc: wire::FoundBmc) -> Result<Self, InvalidMessage> {
+        use wire::found_bmc::Protocol;
+        let protocol = match present("FoundBmc.protocol", bmc.protocol)? {
+            Protocol::Ipmi(wire::Ipmi { cipher_suite }) => BmcProtocol::Ipmi {
+                cipher_suite: cipher_suite.map(u8::try_from).transpose().map_err(|_| {
+                    InvalidMessage::new("Ipmi.cipher_suite", format!("is {cipher_suite:?}, above 255"))
+                })?,
+            },
+            Protocol::Redfish(wire::Redfish { system, certificate_sha256, http }) => {
+                BmcProtocol::Redfish { system, certificate_sha256, http }
+            }
+        };
+        Ok(Self {
+            address: parse("FoundBmc.address", &bmc.address)?,
+            port: port("FoundBmc.port", bmc.port)?,
+            protocol,
+            credential: bmc.credential,
+            identity: bmc.identity.map(Into::into),
+            problem: bmc.problem,
+        })
+    }
+}
+
+fn port(field: &'static str, number: u32) -> Result<u16, InvalidMessage> {
+    u16::try_from(number).map_err(|_| InvalidMessage::new(field, format!("is {number}, above 65535")))
+}
+
+/// Hides the password: generated messages are printed by whoever traces a stream.
+impl std::fmt::Debug for wire::BmcCredential {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BmcCredential").field("username", &self.username).finish_non_exhaustive()
+    }
+}
