@@ -12,7 +12,7 @@ help:
 	@echo "make lab-down    stop all of it and leave nothing behind"
 	@echo "make test        formatting, lints and every test, the whole story included"
 	@echo "make check       formatting, lints and documentation only"
-	@echo "make bench       speeds and sizes beside goals and peers (ONLY=name for one, QUICK=1 for a first look)"
+	@echo "make bench       speeds and sizes beside goals and peers (ONLY=name for one, ONLY=stock for those beside the stock stack, QUICK=1 for a first look)"
 
 setup:
 	@tests/setup.sh

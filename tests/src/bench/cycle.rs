@@ -46,7 +46,7 @@ pub async fn run(root: &Path, cycles: usize) -> (Samples, anyhow::Result<()>) {
     if result.is_ok() {
         result = tokio::select! {
             result = life.live(cycles) => result,
-            _ = tokio::signal::ctrl_c() => Err(anyhow::anyhow!("interrupted")),
+            _ = tokio::signal::ctrl_c() => Err(super::Interrupted.into()),
         };
     }
     if result.is_err() {

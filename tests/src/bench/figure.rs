@@ -46,6 +46,9 @@ pub struct Figure {
     /// Why there is no figure.
     #[serde(skip)]
     pub failure: Option<String>,
+    /// Why there is no figure of the peer, which was tried.
+    #[serde(skip)]
+    pub peer_failure: Option<String>,
 }
 
 impl Figure {
@@ -55,11 +58,24 @@ impl Figure {
             Ok(measured) => (Some(measured.ours), measured.peer, None),
             Err(why) => (None, None, Some(why)),
         };
-        let ratio = ours.zip(peer).filter(|(_, peer)| *peer > 0.0).map(|(ours, peer)| ours / peer);
         let met = bench.goal.map(|goal| ours.is_some_and(|ours| ours <= goal));
         let Bench { name, unit, peer_name, goal } = *bench;
-        Self { name, unit, ours, peer, peer_name, ratio, goal, met, failure }
+        let ratio = ratio(ours, peer);
+        Self { name, unit, ours, peer, peer_name, ratio, goal, met, failure, peer_failure: None }
     }
+
+    /// The same beside what a peer measured, or with the reason why it could not.
+    pub fn beside(self, peer: Result<f64, String>) -> Self {
+        let (peer, peer_failure) = match peer {
+            Ok(peer) => (Some(peer), None),
+            Err(why) => (None, Some(why)),
+        };
+        Self { peer, ratio: ratio(self.ours, peer), peer_failure, ..self }
+    }
+}
+
+fn ratio(ours: Option<f64>, peer: Option<f64>) -> Option<f64> {
+    ours.zip(peer).filter(|(_, peer)| *peer > 0.0).map(|(ours, peer)| ours / peer)
 }
 
 /// The middle one; of two middle ones the mean; none of nothing.
@@ -85,7 +101,8 @@ pub fn table(figures: &[Figure]) -> String {
         let met = figure.met.map_or("-", |met| if met { "yes" } else { "no" });
         let ours = if figure.failure.is_some() { "FAILED".to_owned() } else { number(figure.ours) };
         let (name, unit, peer_name) = (figure.name.into(), figure.unit.into(), figure.peer_name.into());
-        let (goal, peer, ratio) = (number(figure.goal), number(figure.peer), number(figure.ratio));
+        let peer = if figure.peer_failure.is_some() { "FAILED".to_owned() } else { number(figure.peer) };
+        let (goal, ratio) = (number(figure.goal), number(figure.ratio));
         [name, unit, ours, goal, met.into(), peer, ratio, peer_name]
     });
     let rows: Vec<[String; 8]> = std::iter::once(head).chain(rows).collect();
@@ -98,19 +115,23 @@ pub fn table(figures: &[Figure]) -> String {
         text.push_str(cells.collect::<Vec<_>>().join("  ").trim_end());
         text.push('\n');
     }
-    // One fault can take several figures with it; it is told once.
+    text.push_str(&reasons("", figures.iter().map(|figure| (figure.name, figure.failure.as_deref()))));
+    let peers = figures.iter().map(|figure| (figure.name, figure.peer_failure.as_deref()));
+    text.push_str(&reasons("the peer of ", peers));
+    text
+}
+
+/// One fault can take several figures with it; it is told once.
+fn reasons<'a>(of: &str, failures: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
     let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
-    for figure in figures {
-        let Some(why) = &figure.failure else { continue };
-        match reasons.iter_mut().find(|(reason, _)| reason == why) {
-            Some((_, names)) => names.push(figure.name),
-            None => reasons.push((why, vec![figure.name])),
+    for (name, failure) in failures {
+        let Some(why) = failure else { continue };
+        match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+            Some((_, names)) => names.push(name),
+            None => reasons.push((why, vec![name])),
         }
     }
-    for (why, names) in reasons {
-        text.push_str(&format!("{} FAILED: {why}\n", names.join(", ")));
-    }
-    text
+    reasons.iter().map(|(why, names)| format!("{of}{} FAILED: {why}\n", names.join(", "))).collect()
 }
 
 #[cfg(test)]
@@ -130,6 +151,21 @@ mod tests {
         check(Ok((5.0, None)), None, true);
         check(Ok((6.0, Some(0.0))), None, false);
         check(Err("no tool"), None, false);
+    }
+
+    #[test]
+    fn a_peer_that_fails_takes_nothing_from_our_figure() {
+        let check = |ours: Result<f64, &str>, peer: Result<f64, &str>, ratio: Option<f64>, shown: &str| {
+            let ours = ours.map(|ours| Measured { ours, peer: None }).map_err(str::to_owned);
+            let figure = Figure::new(&BENCH, ours.clone()).beside(peer.map_err(str::to_owned));
+            assert_eq!(figure.ours, ours.ok().map(|measured| measured.ours));
+            assert_eq!((figure.peer, figure.ratio), (peer.ok(), ratio));
+            let text = table(&[figure]);
+            assert!(text.contains(shown), "{text}");
+        };
+        check(Ok(4.0), Ok(8.0), Some(0.5), "0.50");
+        check(Ok(4.0), Err("no DHCP"), None, "the peer of one FAILED: no DHCP");
+        check(Err("no tool"), Ok(8.0), None, "one FAILED: no tool");
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Edges: the benches of `make bench`: our speeds and sizes, beside a peer's where that can be run here.
 //!
-//! A peer's figure is always measured in the same run on the same machine; where the peer is not run, there is none.
+//! A peer's figure is always measured in the same run on the same machine; where the peer is not run, there is none. The
+//! stock stack is run after us, so that neither disturbs the other.
 
 mod cycle;
 pub mod figure;
 pub mod poll;
+pub mod stock;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,7 +21,9 @@ const POLLS: Polls = Polls { in_session: 5000, runs: 100 };
 /// The same when it has to be quick.
 const QUICK_POLLS: Polls = Polls { in_session: 500, runs: 10 };
 
-const STOCK: &str = "stock stack, not run here";
+const STOCK: &str = stock::NAME;
+/// Stands for every bench that the stock stack has, too.
+const ONLY_STOCK: &str = "stock";
 const NO_PEER: &str = "no peer";
 
 const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, goal: Option<f64>) -> Bench {
@@ -44,11 +48,16 @@ pub const BENCHES: [Bench; 11] = [
 /// Which benches are run, and how thoroughly.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Only this one.
+    /// Only this one; `stock`: those that the stock stack has, too.
     pub only: Option<String>,
-    /// One cycle instead of several, and fewer polls.
+    /// One cycle instead of several, fewer polls, and the stock stack only if that is what was asked for.
     pub quick: bool,
 }
+
+/// Somebody wants the bench to end.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted")]
+struct Interrupted;
 
 /// Runs the benches. A bench that fails is a figure with the reason; an error is a name that nobody knows.
 pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result<Vec<Figure>> {
@@ -65,8 +74,10 @@ pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result
     }
     let cycles = if options.quick { 1 } else { REPEATS };
     let left: Vec<_> = wanted.iter().filter(|bench| !measured.contains_key(bench.name)).collect();
+    let mut interrupted = false;
     if !left.is_empty() {
         let (samples, result) = cycle::run(root, cycles).await;
+        interrupted = result.as_ref().is_err_and(|error| error.is::<Interrupted>());
         let why = result.map_err(words).err();
         for bench in left {
             let samples = samples.get(bench.name).map_or(&[][..], Vec::as_slice);
@@ -81,15 +92,44 @@ pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result
         let result = measured.remove(bench.name).unwrap_or_else(|| Err("it was not run".to_owned()));
         Figure::new(bench, result)
     };
-    Ok(wanted.iter().map(figure).collect())
+    let figures: Vec<_> = wanted.iter().map(figure).collect();
+    if options.quick && options.only.as_deref() != Some(ONLY_STOCK) {
+        return Ok(figures);
+    }
+    Ok(beside_stock(root, figures, interrupted).await)
+}
+
+/// Gives those figures their peer that the stock stack has, too. What it cannot measure takes nothing from our figures.
+async fn beside_stock(root: &Path, figures: Vec<Figure>, interrupted: bool) -> Vec<Figure> {
+    let has = |figure: &Figure| figure.peer_name == STOCK;
+    let names: Vec<_> = figures.iter().filter(|figure| has(figure)).map(|figure| figure.name).collect();
+    if names.is_empty() {
+        return figures;
+    }
+    let (samples, result) = match interrupted {
+        true => (BTreeMap::new(), Err(Interrupted.into())),
+        false => stock::run(root, &names).await,
+    };
+    let why = result.map_err(words).err();
+    let beside = |figure: Figure| {
+        if !has(&figure) {
+            return figure;
+        }
+        let peer = samples.get(figure.name).and_then(|samples| median(samples));
+        figure.beside(peer.ok_or_else(|| why.clone().unwrap_or_else(|| "it was not measured".to_owned())))
+    };
+    figures.into_iter().map(beside).collect()
 }
 
 /// The benches that were asked for.
 fn chosen(only: Option<&str>) -> anyhow::Result<Vec<Bench>> {
+    let fits = |bench: &Bench, name: &str| {
+        if name == ONLY_STOCK { bench.peer_name == STOCK } else { bench.name == name }
+    };
     let chosen: Vec<_> =
-        BENCHES.into_iter().filter(|bench| only.is_none_or(|name| bench.name == name)).collect();
+        BENCHES.into_iter().filter(|bench| only.is_none_or(|name| fits(bench, name))).collect();
     if chosen.is_empty() {
-        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).collect();
+        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).chain([ONLY_STOCK]).collect();
         bail!("there is no bench {}; there are: {}", only.unwrap_or_default(), names.join(", "));
     }
     Ok(chosen)
@@ -118,6 +158,7 @@ mod tests {
         };
         check(None, BENCHES.len());
         check(Some("deploy"), 1);
+        check(Some("stock"), 6);
         check(Some("depoly"), 0);
         let words = chosen(Some("depoly")).unwrap_err().to_string();
         assert!(words.contains("depoly") && words.contains("off-to-isolated"), "{words}");

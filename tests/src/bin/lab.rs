@@ -36,10 +36,10 @@ enum Command {
     Down,
     /// Measure speeds and sizes; the life cycle on a lab of its own.
     Bench {
-        /// Only this one.
+        /// Only this one; `stock`: those that the stock stack has, too.
         #[arg(long)]
         only: Option<String>,
-        /// One cycle instead of several, and fewer polls.
+        /// One cycle instead of several, fewer polls, and no stock stack unless `--only stock`.
         #[arg(long)]
         quick: bool,
     },
@@ -235,6 +235,9 @@ async fn measure(options: &bench::Options) -> anyhow::Result<()> {
     let site = standard()?.site;
     let figures = bench::run(&site.root, &site.cache(), options).await?;
     println!("\n{}", bench::figure::table(&figures));
+    if figures.iter().any(|figure| figure.peer_name == bench::stock::NAME && figure.peer.is_some()) {
+        println!("Where the two stacks differ, the stock one has the easier part: tests/openstack/stock/README.md.");
+    }
     if cfg!(debug_assertions) {
         println!("Our programs are a debug build; processor time and memory are less in a release build.");
     }
@@ -245,6 +248,9 @@ async fn measure(options: &bench::Options) -> anyhow::Result<()> {
     let failed: Vec<_> =
         figures.iter().filter(|figure| figure.failure.is_some()).map(|figure| figure.name).collect();
     anyhow::ensure!(failed.is_empty(), "benches that failed: {}", failed.join(", "));
+    let lonely: Vec<_> =
+        figures.iter().filter(|figure| figure.peer_failure.is_some()).map(|figure| figure.name).collect();
+    anyhow::ensure!(lonely.is_empty(), "benches whose peer failed: {}", lonely.join(", "));
     Ok(())
 }
 

@@ -276,7 +276,7 @@ fn coordinator_config(site: &Site) -> String {
          [tls]\nnames = [\"127.0.0.1\", \"localhost\"]\n\n\
          [openstack]\nauth_url = \"{keystone}\"\nusername = \"admin\"\nproject = \"admin\"\npassword_file = \"{state}/password\"\n\n\
          [contrail]\nurl = \"http://{contrail}\"\ncollectors = [\"{collector}\"]\n\n\
-         [site]\npoll_ironic_ms = 1000\nfull_erase = true\n",
+         [site]\npoll_ironic_ms = 250\nfull_erase = true\n",
         state = site.coordinator().display(),
         api = site.api(),
         facade = site.facade(),
