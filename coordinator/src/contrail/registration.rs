@@ -83,20 +83,28 @@ impl Contrail {
     /// Makes nodes and ports what they should be for exactly these servers. An error is one of the API as a whole; what one
     /// server's objects met is among the failures.
     pub async fn register(&self, servers: &[Server]) -> Result<Failures, FabricError> {
-        let nodes = self.read_all(NODE, NODE_FIELDS).await?;
-        let ports = self.read_all(PORT, PORT_FIELDS).await?;
+        let (mut nodes, mut ports) = self.read_both().await?;
         let mut failures = Failures::new();
-        let known: BTreeSet<_> = servers.iter().map(|server| server.id).collect();
-        // Those that are gone first: their names may be wanted again.
+        let names: BTreeMap<_, _> = servers.iter().map(|server| (server.id, node_name(server))).collect();
+        let mut anew = false;
         for node in &nodes {
-            if let Some(server) = node.server().filter(|server| !known.contains(server)) {
+            // A name cannot be changed: under another one it is made anew.
+            if let Some(server) = node.server().filter(|server| names.get(server) != Some(&node.name)) {
                 keep(server, self.let_go(node, &ports).await, &mut failures)?;
+                anew = true;
             }
+        }
+        if anew {
+            (nodes, ports) = self.read_both().await?;
         }
         for server in servers {
             keep(server.id, self.register_one(server, &nodes, &ports).await, &mut failures)?;
         }
         Ok(failures)
+    }
+
+    async fn read_both(&self) -> Result<(Vec<Found>, Vec<Found>), FabricError> {
+        Ok((self.read_all(NODE, NODE_FIELDS).await?, self.read_all(PORT, PORT_FIELDS).await?))
     }
 
     async fn read_all(&self, kind: &str, fields: &str) -> Result<Vec<Found>, FabricError> {
@@ -110,11 +118,7 @@ impl Contrail {
         nodes: &[Found],
         ports: &[Found],
     ) -> Result<(), FabricError> {
-        let name = vec![GLOBAL_SYSTEM_CONFIG.to_owned(), server.name.clone()];
-        // A name cannot be changed: an object of ours under an old one makes room.
-        for old in nodes.iter().filter(|node| node.id == server.id.0 && node.name != name) {
-            self.let_go(old, ports).await?;
-        }
+        let name = node_name(server);
         let found = nodes.iter().find(|node| node.name == name);
         let wanted = describe::node(server);
         let node =
@@ -200,6 +204,11 @@ impl Contrail {
         info!(kind, name = found.name.join(":"), "object in contrail deleted");
         Ok(())
     }
+}
+
+/// Fully qualified name of a server's node.
+fn node_name(server: &Server) -> Vec<String> {
+    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), server.name.clone()]
 }
 
 /// A failure of the API as a whole ends the pass; one of an object is kept.

@@ -121,7 +121,7 @@ impl Collector {
         lock(&self.shared.known).clone()
     }
 
-    /// Changes its mood. To a new one every connection is cut.
+    /// Changes its mood.
     pub fn set_mood(&self, mood: Mood) {
         self.shared.mood.send_replace(mood);
     }
@@ -181,7 +181,7 @@ async fn attend(stream: TcpStream, shared: Arc<Shared>) {
     let mut guest = Guest { shared: shared.clone(), connection, name: None };
     let ended = tokio::select! {
         ended = guest.talk(stream) => ended,
-        _ = mood.wait_for(|mood| matches!(mood, Mood::Away | Mood::Unwilling)) => Ok(()),
+        _ = mood.wait_for(|mood| *mood == Mood::Away) => Ok(()),
     };
     if let Err(fault) = ended {
         tracing::warn!(fault, "generator not understood");
