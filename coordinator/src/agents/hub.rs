@@ -227,7 +227,15 @@ impl AgentHub {
     /// down with an earlier run of the agent.
     pub(super) async fn find_out(self: Arc<Self>, rack: RackId, asked: Asked) {
         let Asked { command, same_run } = asked;
-        match self.run_command(&rack, command.server, Action::ReadIdentity).await {
+        let Some(mut ending) = self.state().pending.get(&command.id).map(|p| p.ending.subscribe()) else {
+            return;
+        };
+        let answer = tokio::select! {
+            answer = self.run_command(&rack, command.server, Action::ReadIdentity) => answer,
+            // It had it: there is nothing left to ask.
+            _ = ending.wait_for(Option::is_some) => return,
+        };
+        match answer {
             Ok(_) => {}
             // Not put into the queue behind the command: nothing follows from it.
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::Interrupted => return,
