@@ -126,17 +126,13 @@ pub async fn child(addr: SocketAddr, polls: u32) -> anyhow::Result<f64> {
         username: USER.to_owned(),
         password: Secret::new(password),
     });
-    // A task of its own, as in the agent: from the main thread each answer would have to be handed over to it.
-    let polling = tokio::spawn(async move {
-        bmc.power_status().await.context("logging in")?;
-        let before = getrusage(UsageWho::RUSAGE_SELF)?;
-        for _ in 0..polls {
-            bmc.power_status().await?;
-        }
-        let after = getrusage(UsageWho::RUSAGE_SELF)?;
-        Ok(per_poll(processor_time(&after).saturating_sub(processor_time(&before)), polls))
-    });
-    polling.await?
+    bmc.power_status().await.context("logging in")?;
+    let before = getrusage(UsageWho::RUSAGE_SELF)?;
+    for _ in 0..polls {
+        bmc.power_status().await?;
+    }
+    let used = processor_time(&getrusage(UsageWho::RUSAGE_SELF)?).saturating_sub(processor_time(&before));
+    Ok(per_poll(used, polls))
 }
 
 fn processor_time(usage: &Usage) -> Duration {
