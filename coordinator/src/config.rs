@@ -149,6 +149,12 @@ pub struct Contrail {
     /// Whether the VNC API wants a Keystone token.
     #[serde(default)]
     pub keystone: bool,
+    /// Addresses of the agents on the two isolated networks, such as `198.18.1.1/32`; none: ports there may be talked to from
+    /// anywhere, on the ports of a boot.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// TCP ports on which the agents serve boot files and ramdisks; none: 80 and 8444.
+    pub boot_tcp_ports: Option<Vec<u16>>,
 }
 
 impl Contrail {
@@ -161,6 +167,8 @@ impl Contrail {
             provisioning: self.provisioning.clone().unwrap_or(defaults.provisioning),
             cleaning: self.cleaning.clone().unwrap_or(defaults.cleaning),
             native_vlan: self.native_vlan.unwrap_or(defaults.native_vlan),
+            agents: self.agents.clone(),
+            boot_tcp_ports: self.boot_tcp_ports.clone().unwrap_or(defaults.boot_tcp_ports),
         }
     }
 }
@@ -299,6 +307,15 @@ impl Config {
             self.contrail.native_vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
             "contrail.native_vlan: is no VLAN id, take one of 1 to 4094",
         );
+        let is_prefix = |text: &String| {
+            let (address, length) = text.split_once('/').unwrap_or((text, "32"));
+            address.parse::<std::net::Ipv4Addr>().is_ok()
+                && length.parse::<u8>().is_ok_and(|length| length <= 32)
+        };
+        check(
+            self.contrail.agents.iter().all(is_prefix),
+            "contrail.agents: is no list of IPv4 prefixes, write each agent as 198.18.1.1/32",
+        );
         let is_collector = |text: &String| {
             let parts = text.rsplit_once(':');
             parts.is_some_and(|(host, port)| {
@@ -378,6 +395,7 @@ mod tests {
         check("username", "user_name", "unknown field `user_name`");
         check("127.0.0.1:22022", "nowhere", "invalid socket address");
         check("[contrail]", "[contrail]\nnative_vlan = 5000", "contrail.native_vlan");
+        check("[contrail]", "[contrail]\nagents = [\"agent1\"]", "contrail.agents");
         check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
     }

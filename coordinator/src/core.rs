@@ -11,6 +11,7 @@ use protocol::{
     step::{Step, StepOutput},
 };
 use tracing::warn;
+use uuid::Uuid;
 
 use crate::{
     agents::{AgentHub, Hub},
@@ -19,12 +20,17 @@ use crate::{
     events::EventKind,
     gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
     inventory::{Inventory, Server},
+    lifecycle::placement::networks_of_ports,
     mover::Mover,
     port::{
         AgentError, Agents, Fabric, FacadeServer, Hardware, PowerRequest, Provisioner, Refusal, RefusalKind,
-        TenantNetworks,
+        TenantNetworks, WantedNetwork,
     },
     reconcile::{Reconcile, Retries, ServerLocks, Wake},
+    tenancy::{
+        TenancyError,
+        network_data::{Link, network_data},
+    },
 };
 
 /// The core. Everything in it may be used from anywhere; it is made once.
@@ -153,6 +159,37 @@ impl Core {
         self.inventory.record(server.id, EventKind::Step, text).await;
     }
 
+    /// The networks of the server's tenant, each with the interface that it is on; none: we made no ports for it.
+    async fn links(&self, id: ServerId) -> Result<Option<Vec<Link>>, TenancyError> {
+        let Some(server) = self.inventory.server(id).await? else { return Ok(None) };
+        let instance = server.node.as_ref().and_then(|node| node.instance_id);
+        let Some(tenant) = self.inventory.tenant_of(instance, id).await? else { return Ok(None) };
+        let ports = self.inventory.tenant_ports(tenant.id).await?;
+        let ids: Vec<Uuid> = ports.iter().map(|port| port.id).collect();
+        let Some(first) = ids.first() else { return Ok(None) };
+        let places = networks_of_ports(WantedNetwork::Tenant(*first), &server.port_uses(), &ids);
+        let places = places.unwrap_or_default();
+        let networks = self.networks.list_networks(Some(&tenant.project_id)).await?;
+        let mut links = Vec::new();
+        for port in &ports {
+            let place = places.iter().position(|place| *place == WantedNetwork::Tenant(port.id));
+            let interface = place.and_then(|index| server.ports.get(index));
+            let network = networks.iter().find(|network| network.id == port.network);
+            if let (Some(interface), Some(network), Some(address)) = (interface, network, port.address) {
+                links.push(Link {
+                    mac: interface.mac,
+                    port: port.id,
+                    network: port.network,
+                    address,
+                    subnet: network.subnet.clone(),
+                    gateway: network.gateway.clone(),
+                    vlan: port.vlan,
+                });
+            }
+        }
+        Ok(Some(links))
+    }
+
     async fn read(&self, id: ServerId) -> Option<Server> {
         match self.inventory.server(id).await {
             Ok(server) => server,
@@ -225,6 +262,13 @@ impl Hardware for Core {
             }
             Err(AgentError::Failed(failure)) => Err(refuse(RefusalKind::Hardware, failure.message)),
         }
+    }
+
+    async fn network_data(&self, id: ServerId) -> Result<Option<serde_json::Value>, Refusal> {
+        self.links(id).await.map(|links| links.map(|links| network_data(&links))).map_err(|error| Refusal {
+            kind: RefusalKind::State,
+            message: format!("the tenant's networks cannot be described: {error}"),
+        })
     }
 }
 

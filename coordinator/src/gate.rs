@@ -25,7 +25,7 @@ use tracing::warn;
 
 use crate::{
     events::EventKind,
-    inventory::{Intent, Inventory, InventoryError, Server},
+    inventory::{AskedBy, Intent, Inventory, InventoryError, Server},
     lifecycle::{Node, permitted_boot},
     mover::{MoveError, Mover, describe_wanted},
     port::{AgentError, Agents, PermittedBoot, PowerRequest, Provisioner, Refusal, RefusalKind},
@@ -252,7 +252,7 @@ impl Gate {
         let mut waited = false;
         loop {
             let attempt = async {
-                self.mover.ensure(server, permitted.network).await?;
+                self.mover.ensure(server, permitted.network, AskedBy::Gate).await?;
                 self.mover.prove(server, permitted.network).await
             };
             let error = match tokio::time::timeout_at(deadline, attempt).await {

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use crate::{
     events::EventKind,
-    inventory::{Inventory, InventoryError, Port, Server},
-    lifecycle::placement::network_of_port,
+    inventory::{AskedBy, Inventory, InventoryError, Port, Proof, Server},
+    lifecycle::placement::networks_of_ports,
     port::{Fabric, FabricError, ObservedNetwork, WantedNetwork},
 };
 
@@ -38,6 +40,19 @@ pub enum MoveError {
         /// Which server.
         server: String,
     },
+    /// The tenant has more ports than the server.
+    #[error(
+        "{server} has {ports} network interfaces, but its tenant asked for {networks} networks; give it back and ask for a flavor \
+         whose servers have enough"
+    )]
+    TooFewPorts {
+        /// Which server.
+        server: String,
+        /// How many it has.
+        ports: usize,
+        /// How many the tenant has.
+        networks: usize,
+    },
     /// The inventory failed.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
@@ -49,7 +64,7 @@ impl MoveError {
         match self {
             MoveError::Fabric { source, .. } => source.is_worth_repeating(),
             MoveError::Elsewhere { .. } => true,
-            MoveError::NoPorts { .. } | MoveError::Inventory(_) => false,
+            MoveError::NoPorts { .. } | MoveError::TooFewPorts { .. } | MoveError::Inventory(_) => false,
         }
     }
 }
@@ -69,18 +84,50 @@ impl Mover {
 
     /// Puts every port of the server where it belongs when the server belongs on `network`. The caller holds the server's
     /// lock. Every port is tried; the first failure is told.
-    pub async fn ensure(&self, server: &Server, network: WantedNetwork) -> Result<(), MoveError> {
-        if server.ports.is_empty() {
-            return Err(MoveError::NoPorts { server: server.name.clone() });
-        }
+    pub async fn ensure(
+        &self,
+        server: &Server,
+        network: WantedNetwork,
+        asked_by: AskedBy,
+    ) -> Result<(), MoveError> {
         let mut first_failure = None;
-        for (port, port_use) in server.ports.iter().zip(server.port_uses()) {
-            let wanted = network_of_port(network, port_use);
-            if let Err(error) = self.ensure_port(server, port, wanted).await {
+        for (port, wanted) in self.places(server, network).await? {
+            if let Err(error) = self.ensure_port(server, port, wanted, asked_by).await {
                 first_failure.get_or_insert(error);
             }
         }
         first_failure.map_or(Ok(()), Err)
+    }
+
+    /// Where each port belongs when the server belongs on `network`.
+    async fn places<'s>(
+        &self,
+        server: &'s Server,
+        network: WantedNetwork,
+    ) -> Result<Vec<(&'s Port, WantedNetwork)>, MoveError> {
+        if server.ports.is_empty() {
+            return Err(MoveError::NoPorts { server: server.name.clone() });
+        }
+        let tenant = match network {
+            WantedNetwork::Tenant(port) => self.inventory.tenant_ports_with(port).await?,
+            WantedNetwork::Boot(_) | WantedNetwork::Nothing => Vec::new(),
+        };
+        let networks = networks_of_ports(network, &server.port_uses(), &tenant);
+        let networks = networks.ok_or_else(|| MoveError::TooFewPorts {
+            server: server.name.clone(),
+            ports: server.ports.len(),
+            networks: tenant.len(),
+        })?;
+        Ok(server.ports.iter().zip(networks).collect())
+    }
+
+    /// Whether every port was last seen where it belongs when the server belongs on `network`.
+    pub async fn is_in_place(&self, server: &Server, network: WantedNetwork) -> Result<bool, MoveError> {
+        if server.ports.is_empty() {
+            return Ok(true);
+        }
+        let places = self.places(server, network).await?;
+        Ok(places.iter().all(|(port, wanted)| port.observed.as_ref().is_some_and(|seen| seen.is(wanted))))
     }
 
     async fn ensure_port(
@@ -88,11 +135,29 @@ impl Mover {
         server: &Server,
         port: &Port,
         wanted: WantedNetwork,
+        asked_by: AskedBy,
     ) -> Result<(), MoveError> {
         // Stored before it is done: after a crash in the middle the port counts as not seen anywhere.
         self.inventory.set_wanted(server.id, &port.name, Some(wanted)).await?;
         self.inventory.set_observed(server.id, &port.name, None).await?;
+        let at_us = self.inventory.clock().now_us();
         let moved = self.fabric.move_port(&server.fabric_port(port), &wanted).await;
+        let proof = Proof {
+            id: Uuid::new_v4(),
+            server: server.id,
+            port: port.name.clone(),
+            mac: port.mac,
+            asked_by,
+            wanted,
+            observed: moved.as_ref().ok().cloned(),
+            error: moved.as_ref().err().map(ToString::to_string),
+            at_us,
+            took_ms: self.inventory.clock().now_us().saturating_sub(at_us) / 1000,
+            tries: 1,
+            confirmed_us: None,
+            sightings: Vec::new(),
+        };
+        self.inventory.put_proof(&proof).await?;
         let observed =
             moved.map_err(|source| fabric_failed(server, port, &describe_wanted(&wanted), source))?;
         self.inventory.set_observed(server.id, &port.name, Some(&observed)).await?;
@@ -105,16 +170,13 @@ impl Mover {
 
     /// Reads every port back: the proof that the gate asks for.
     pub async fn prove(&self, server: &Server, network: WantedNetwork) -> Result<(), MoveError> {
-        if server.ports.is_empty() {
-            return Err(MoveError::NoPorts { server: server.name.clone() });
-        }
-        for (port, port_use) in server.ports.iter().zip(server.port_uses()) {
-            let wanted = network_of_port(network, port_use);
+        for (port, wanted) in self.places(server, network).await? {
             let observed = self.fabric.observe_port(&server.fabric_port(port)).await;
             let observed =
                 observed.map_err(|source| fabric_failed(server, port, &describe_wanted(&wanted), source))?;
             self.inventory.set_observed(server.id, &port.name, Some(&observed)).await?;
             check(server, port, &wanted, &observed)?;
+            self.inventory.confirm_proof(server.id, &port.name).await?;
         }
         Ok(())
     }

@@ -3,6 +3,8 @@
 //! Everything inside speaks these words; only the implementations know HTTP, the VNC API or gRPC. All verbs are safe
 //! to repeat.
 
+use std::net::IpAddr;
+
 use async_trait::async_trait;
 use protocol::{
     boot::{Boot, BootMode},
@@ -130,6 +132,52 @@ pub enum FabricError {
         /// What the API said.
         reason: String,
     },
+    /// The address that was asked for is somebody's.
+    #[error(
+        "address {address} of network {network} is in use by {holder}; ask for another one, or for none and Contrail \
+         chooses one"
+    )]
+    AddressTaken {
+        /// Which.
+        address: IpAddr,
+        /// Name of the network.
+        network: String,
+        /// Who has it.
+        holder: String,
+    },
+    /// The address that was asked for is none that a port may have.
+    #[error("address {address} cannot be had on network {network} ({subnet}): it {why}; ask for another one")]
+    UnfitAddress {
+        /// Which.
+        address: IpAddr,
+        /// Name of the network.
+        network: String,
+        /// Its subnets.
+        subnet: String,
+        /// Why not.
+        why: String,
+    },
+    /// Every address of the network is in use.
+    #[error(
+        "network {network} ({subnet}) has no free address: all {used} are in use; give back a server or a virtual \
+         machine on it, or take a network with a larger subnet"
+    )]
+    NoAddressLeft {
+        /// Name of the network.
+        network: String,
+        /// Its first subnet.
+        subnet: String,
+        /// How many addresses are in use.
+        used: usize,
+    },
+    /// It is not deleted while others use it.
+    #[error("{what} is in use by {by}; delete them first")]
+    InUse {
+        /// What.
+        what: String,
+        /// Who.
+        by: String,
+    },
 }
 
 impl FabricError {
@@ -137,9 +185,13 @@ impl FabricError {
     pub fn is_worth_repeating(&self) -> bool {
         match self {
             FabricError::Unavailable { .. } => true,
-            FabricError::UnknownPort { .. } | FabricError::NotFound { .. } | FabricError::Refused { .. } => {
-                false
-            }
+            FabricError::UnknownPort { .. }
+            | FabricError::NotFound { .. }
+            | FabricError::Refused { .. }
+            | FabricError::AddressTaken { .. }
+            | FabricError::UnfitAddress { .. }
+            | FabricError::NoAddressLeft { .. }
+            | FabricError::InUse { .. } => false,
         }
     }
 }
@@ -179,7 +231,89 @@ pub struct TenantPort {
     /// uuid of the virtual-network.
     pub network: Uuid,
     /// Address that Contrail's IPAM gave.
-    pub address: std::net::IpAddr,
+    pub address: IpAddr,
+}
+
+/// A port to be made for a tenant's server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTenantPort {
+    /// uuid of the virtual-machine-interface.
+    pub id: Uuid,
+    /// uuid of the virtual-network.
+    pub network: Uuid,
+    /// The server's name.
+    pub name: String,
+    /// The address that it must have; none: Contrail chooses one.
+    pub address: Option<IpAddr>,
+    /// Security groups, by uuid.
+    pub security_groups: Vec<Uuid>,
+    /// VLAN tag of its frames; none: untagged.
+    pub vlan: Option<u16>,
+}
+
+impl NewTenantPort {
+    /// An untagged port with an address that Contrail chooses.
+    pub fn plain(id: Uuid, network: Uuid, name: &str) -> Self {
+        let name = name.to_owned();
+        Self { id, network, name, address: None, security_groups: Vec::new(), vlan: None }
+    }
+}
+
+/// The addresses of a network.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct NetworkAddresses {
+    /// Those in use, by address.
+    pub used: Vec<UsedAddress>,
+    /// How many are left.
+    pub free: u64,
+}
+
+/// An address that is in use.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct UsedAddress {
+    /// The address.
+    #[schema(value_type = String)]
+    pub address: IpAddr,
+    /// MAC address to which it is bound, once there is one.
+    pub mac: Option<String>,
+    /// uuid of the port (virtual-machine-interface) that has it.
+    pub port: Option<Uuid>,
+    /// Name of that port: the server's or the virtual machine's.
+    pub name: String,
+}
+
+/// A tenant's security group.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct SecurityGroup {
+    /// Its uuid.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+}
+
+/// An object in Contrail that a site needs of us.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+pub struct SiteObject {
+    /// Its kind, such as `virtual-network`.
+    pub kind: String,
+    /// Its name, parts joined by `:`.
+    pub name: String,
+    /// Its uuid.
+    pub id: Uuid,
+    /// What was done.
+    pub state: SiteObjectState,
+}
+
+/// What was done about an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SiteObjectState {
+    /// It was made.
+    Made,
+    /// It was there.
+    Found,
+    /// It was there with other content, and was brought to ours.
+    Corrected,
 }
 
 /// The part of Contrail that holds tenants' networks and addresses.
@@ -195,15 +329,17 @@ pub trait TenantNetworks: Send + Sync {
         name: &str,
         subnet: &str,
     ) -> Result<TenantNetwork, FabricError>;
-    /// Deletes a network that has no ports.
+    /// Deletes a network that has no ports; refused with who is on it.
     async fn delete_network(&self, id: Uuid) -> Result<(), FabricError>;
+    /// A network's addresses: who has which, and how many are left.
+    async fn network_addresses(&self, id: Uuid) -> Result<NetworkAddresses, FabricError>;
+    /// Security groups of a project.
+    async fn security_groups(&self, project_id: &str) -> Result<Vec<SecurityGroup>, FabricError>;
+    /// Makes what a site needs before its first server: our project, the isolated networks, the security group of their
+    /// ports; says what was made and what was there.
+    async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError>;
     /// Makes a port with an address under the given uuid; returns the existing one when repeated.
-    async fn ensure_tenant_port(
-        &self,
-        id: Uuid,
-        network: Uuid,
-        name: &str,
-    ) -> Result<TenantPort, FabricError>;
+    async fn ensure_tenant_port(&self, wanted: &NewTenantPort) -> Result<TenantPort, FabricError>;
     /// Deletes a port and frees its address. Done already is done.
     async fn delete_tenant_port(&self, id: Uuid) -> Result<(), FabricError>;
 }
@@ -312,6 +448,11 @@ pub trait Hardware: Send + Sync {
         session: RamdiskSessionId,
         step: Step,
     ) -> Result<StepOutput, Refusal>;
+    /// `network_data.json` for the configuration drive of the server's tenant; none: what Nova wrote is left.
+    async fn network_data(&self, id: ServerId) -> Result<Option<serde_json::Value>, Refusal> {
+        let _ = id;
+        Ok(None)
+    }
 }
 
 /// What a power-on of a server must boot, and where its port must be for that.

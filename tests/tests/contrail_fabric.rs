@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use coordinator::{
     contrail::{Config as Site, Contrail, site::boot_interface_id},
-    port::{Fabric, FabricError, ObservedNetwork, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
+    port::{
+        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, SwitchPort, TenantNetworks,
+        WantedNetwork,
+    },
 };
 use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::{Value, json};
@@ -32,7 +35,7 @@ impl World {
     async fn tenant_port(&self) -> Uuid {
         let network = self.contrail.ensure_network(PROJECT, "acme", "web", "192.0.2.0/24").await.unwrap();
         let id = Uuid::new_v4();
-        self.contrail.ensure_tenant_port(id, network.id, "srv1").await.unwrap();
+        self.contrail.ensure_tenant_port(&NewTenantPort::plain(id, network.id, "srv1")).await.unwrap();
         id
     }
 
@@ -192,7 +195,8 @@ async fn tenant_ports_and_networks_may_be_cut_off_anywhere_too() {
             let id = Uuid::from_u128(77);
             let go = async || {
                 let network = world.contrail.ensure_network(PROJECT, "acme", "web", "192.0.2.0/24").await?;
-                let port = world.contrail.ensure_tenant_port(id, network.id, "srv1").await?;
+                let port =
+                    world.contrail.ensure_tenant_port(&NewTenantPort::plain(id, network.id, "srv1")).await?;
                 world.contrail.move_port(&port_of(), &WantedNetwork::Tenant(id)).await?;
                 world.contrail.delete_tenant_port(id).await?;
                 world.contrail.delete_network(network.id).await?;
@@ -353,14 +357,18 @@ async fn tenants_networks_are_listed_by_project_and_ours_are_not() {
     assert_eq!(contrail.list_networks(None).await.unwrap().len(), 2);
     assert_eq!(contrail.list_networks(Some(PROJECT)).await.unwrap(), std::slice::from_ref(&web));
     assert!(contrail.list_networks(Some(&"0".repeat(32))).await.unwrap().is_empty());
-    let port = contrail.ensure_tenant_port(Uuid::from_u128(5), web.id, "srv1").await.unwrap();
-    assert_eq!(contrail.ensure_tenant_port(port.id, web.id, "srv1").await.unwrap(), port);
-    let error = contrail.delete_network(web.id).await.unwrap_err();
-    assert!(
-        matches!(&error, FabricError::Refused { reason, .. } if reason.contains("still referred")),
-        "{error}"
+    let port =
+        contrail.ensure_tenant_port(&NewTenantPort::plain(Uuid::from_u128(5), web.id, "srv1")).await.unwrap();
+    assert_eq!(
+        contrail.ensure_tenant_port(&NewTenantPort::plain(port.id, web.id, "srv1")).await.unwrap(),
+        port
     );
-    let missing = contrail.ensure_tenant_port(Uuid::from_u128(6), Uuid::nil(), "srv1").await.unwrap_err();
+    let error = contrail.delete_network(web.id).await.unwrap_err();
+    assert!(matches!(&error, FabricError::InUse { by, .. } if by == "srv1"), "{error}");
+    let missing = contrail
+        .ensure_tenant_port(&NewTenantPort::plain(Uuid::from_u128(6), Uuid::nil(), "srv1"))
+        .await
+        .unwrap_err();
     assert!(matches!(missing, FabricError::NotFound { .. }), "{missing}");
     let missing =
         contrail.move_port(&port_of(), &WantedNetwork::Tenant(Uuid::from_u128(6))).await.unwrap_err();

@@ -8,7 +8,7 @@ use std::{
 
 use coordinator::{
     contrail::{Config as Site, Contrail},
-    port::{Fabric, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
+    port::{Fabric, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
 };
 use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
 use pxe::dhcp::{
@@ -218,7 +218,12 @@ async fn frames_prove_where_a_port_is() {
         .await
         .unwrap();
     let tenant = Uuid::new_v4();
-    let address = world.contrail.ensure_tenant_port(tenant, network.id, "srv1").await.unwrap().address;
+    let address = world
+        .contrail
+        .ensure_tenant_port(&NewTenantPort::plain(tenant, network.id, "srv1"))
+        .await
+        .unwrap()
+        .address;
     world.go(1, WantedNetwork::Tenant(tenant), &tenant_bridge(network.id)).await;
     let offer = ask_dhcp(srv1, mac(1), 1, None).expect("an offer");
     assert_eq!(

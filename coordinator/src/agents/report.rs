@@ -3,6 +3,7 @@
 use protocol::{
     command::{CommandResult, Success},
     id::{RackId, ServerId},
+    network::BootNetwork,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
 };
@@ -12,8 +13,11 @@ use super::hub::{AgentHub, Progress, RamdiskSignal};
 use crate::{
     discovery,
     events::EventKind,
-    inventory::{InventoryError, PowerUpdate, Ramdisk, SeenPower, Server},
-    lifecycle::power::{PowerRecord, after_reading},
+    inventory::{InventoryError, Port, PowerUpdate, Ramdisk, SeenPower, Server},
+    lifecycle::{
+        placement::PortUse,
+        power::{PowerRecord, after_reading},
+    },
 };
 
 impl AgentHub {
@@ -39,6 +43,10 @@ impl AgentHub {
                 self.inventory.set_boot_stage(server.id, Some(&stage)).await?;
                 let text = format!("{stage} ({}) {}", progress.mac, progress.detail);
                 self.inventory.record(server.id, EventKind::Boot, text.trim_end()).await;
+                if let Some(port) = server.ports.iter().find(|port| port.mac == progress.mac) {
+                    let what = format!("boot: {:?}", progress.stage);
+                    self.sighted(&server, &port.name, at_us, progress.network, &what).await?;
+                }
             }
             ReportBody::BootRefused { network, reason } => {
                 let text = format!("asked for a boot on {} and got no answer: {reason}", network.as_str());
@@ -57,6 +65,9 @@ impl AgentHub {
                     Ramdisk { session, server: server.id, purpose, network, ready_us, gone_us: None };
                 self.inventory.set_hardware(server.id, &hardware).await?;
                 self.inventory.put_ramdisk(&ramdisk).await?;
+                if let Some(port) = primary(&server) {
+                    self.sighted(&server, &port.name, at_us, network, "the ramdisk's hello").await?;
+                }
                 let how = if known.is_some() { "back" } else { "ready" };
                 let text = format!("ramdisk is {how} on {}", network.as_str());
                 self.inventory.record(server.id, EventKind::RamdiskReady, text).await;
@@ -73,6 +84,28 @@ impl AgentHub {
             ReportBody::Found { .. } => {}
         }
         self.wake.wake(server.id);
+        Ok(())
+    }
+
+    /// What an agent heard of a port is a probe of where it really is. Heard where it was not put, it is an alarm: the switch does
+    /// something else than Contrail says.
+    async fn sighted(
+        &self,
+        server: &Server,
+        port: &str,
+        at_us: u64,
+        network: BootNetwork,
+        what: &str,
+    ) -> Result<(), InventoryError> {
+        if self.inventory.note_sighting(server.id, port, at_us, network, what).await? {
+            let text = format!(
+                "{port} was heard on the {} network ({what}), where it was not put; compare the switch with \
+                 `bmsctl node show {} --proof`",
+                network.as_str(),
+                server.name
+            );
+            self.inventory.record(server.id, EventKind::Alarm, text).await;
+        }
         Ok(())
     }
 
@@ -154,6 +187,12 @@ impl AgentHub {
         }
         Ok(())
     }
+}
+
+/// The port that a ramdisk comes from.
+fn primary(server: &Server) -> Option<&Port> {
+    let uses = server.port_uses();
+    server.ports.iter().zip(uses).find(|(_, port_use)| *port_use == PortUse::Primary).map(|(port, _)| port)
 }
 
 fn describe_power(reading: &PowerReading, cause: PowerCause) -> (EventKind, String) {

@@ -4,6 +4,7 @@
 //! and events and nothing of the hardware below. Problems are `application/problem+json`; the document that describes all
 //! of it is at `/v1/openapi.json`.
 
+mod attach;
 mod auth;
 mod discovery;
 mod events;
@@ -17,6 +18,7 @@ mod nodes;
 mod pick;
 mod pools;
 mod problem;
+mod proofs;
 mod servers;
 pub mod types;
 
@@ -96,7 +98,9 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(pools::show, pools::delete))
         .routes(routes!(pools::moves))
         .routes(routes!(networks::list, networks::create))
-        .routes(routes!(networks::delete))
+        .routes(routes!(networks::set_up))
+        .routes(routes!(networks::show, networks::delete))
+        .routes(routes!(proofs::list))
         .routes(routes!(discovery::list))
         .routes(routes!(discovery::show, discovery::forget))
         .routes(routes!(discovery::accept))

@@ -11,10 +11,11 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::{Tenant, User},
+    auth::{Admin, Tenant, User},
     pick::pick,
-    types::{List, NewNetwork, Problem, TenantNetwork},
+    types::{List, NetworkDetail, NewNetwork, Problem, SiteSetup, TenantNetwork},
 };
+use crate::port::NetworkAddresses;
 
 /// Networks of the caller's project.
 #[utoipa::path(get, path = "/v1/networks", responses((status = 200, body = List<TenantNetwork>)))]
@@ -38,6 +39,26 @@ pub async fn create(
     let network =
         api.networks.ensure_network(&project_id, &project_name, &wanted.name, &wanted.subnet).await?;
     Ok((StatusCode::CREATED, Json(network)))
+}
+
+/// One network with its addresses: which are in use, by whom, and how many are left.
+#[utoipa::path(get, path = "/v1/networks/{network}", params(("network" = String, Path, description = "name or id")),
+    responses((status = 200, body = NetworkDetail)))]
+pub async fn show(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<Json<NetworkDetail>, Problem> {
+    let network = api.find_network(&user, &name).await?;
+    let NetworkAddresses { used, free } = api.networks.network_addresses(network.id).await?;
+    Ok(Json(NetworkDetail { network, addresses: used, free }))
+}
+
+/// Makes what a site needs of us in Contrail: our project, the provisioning and the cleaning network, and the security group of
+/// their ports (administrators). Can be repeated: what is there is found, what differs is corrected.
+#[utoipa::path(post, path = "/v1/networks/setup", responses((status = 200, body = SiteSetup)))]
+pub async fn set_up(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<SiteSetup>, Problem> {
+    Ok(Json(SiteSetup { objects: api.networks.set_site_up().await? }))
 }
 
 /// Deletes a network that nothing uses.

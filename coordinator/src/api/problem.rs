@@ -107,6 +107,10 @@ impl From<FabricError> for Problem {
                 Self::new(StatusCode::CONFLICT, "contrail-refused", detail)
             }
             FabricError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
+            FabricError::UnfitAddress { .. } => Self::bad(detail),
+            FabricError::AddressTaken { .. } => Self::new(StatusCode::CONFLICT, "address-taken", detail),
+            FabricError::NoAddressLeft { .. } => Self::new(StatusCode::CONFLICT, "no-address-left", detail),
+            FabricError::InUse { .. } => Self::new(StatusCode::CONFLICT, "in-use", detail),
         }
     }
 }

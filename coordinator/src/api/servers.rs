@@ -13,7 +13,7 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::{Tenant, User},
-    types::{List, NewServer, Problem, Server, ServerAction, ServerVerb},
+    types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerVerb},
 };
 use crate::{
     inventory::{TenantServer, TenantServerState},
@@ -75,18 +75,14 @@ pub async fn create(
     let image = api.find_image(&user, &wanted.image).await?;
     image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
     api.refuse_unfit(&image, &flavor).await?;
-    let networks = api.networks.list_networks(Some(&project_id)).await?;
-    let id = wanted.network.parse::<Uuid>().ok();
-    let network = networks
-        .into_iter()
-        .find(|network| Some(network.id) == id || network.name == wanted.network)
-        .ok_or_else(|| Problem::not_found("network", &wanted.network))?;
+    let (attachments, security_groups) = api.attachments(&project_id, &wanted, &flavor).await?;
     let request = Request {
         name: wanted.name,
         project_id,
         flavor_id: flavor.id,
         image_id: image.id,
-        network: network.id,
+        attachments,
+        security_groups,
         key_name: wanted.key_name,
         user_data: wanted.user_data.map(|data| base64::engine::general_purpose::STANDARD.encode(data)),
     };
@@ -220,6 +216,17 @@ impl Api {
             TenantServerState::Deleting => "deleting",
             TenantServerState::Error => "error",
         };
+        let ports = self.inventory.tenant_ports(server.id).await?;
+        let security_groups = self.group_names(&server.project_id, &ports).await?;
+        let networks = ports
+            .into_iter()
+            .map(|port| Attachment {
+                network: name_of(&names.networks, &port.network.to_string()),
+                address: port.address.map(|address| address.to_string()).unwrap_or_default(),
+                vlan: port.vlan,
+                port: port.id,
+            })
+            .collect();
         let physical = physical.as_ref();
         let Outlook { waiting_for, next } = tenant_outlook(
             server.state,
@@ -241,6 +248,8 @@ impl Api {
             image: name_of(&names.images, &server.image),
             network: name_of(&names.networks, &server.network.to_string()),
             address: server.address.map(|address| address.to_string()).unwrap_or_default(),
+            networks,
+            security_groups,
             status: status.to_owned(),
             reason,
             node: server.node.map(|node| node.0).filter(|_| user.identity.is_admin),

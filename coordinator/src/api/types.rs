@@ -2,6 +2,7 @@
 
 mod catalogue;
 mod discovery;
+mod network;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -9,11 +10,9 @@ use uuid::Uuid;
 
 pub use catalogue::*;
 pub use discovery::*;
+pub use network::*;
 
-pub use crate::{
-    import::{Fault, FieldChange},
-    port::TenantNetwork,
-};
+pub use crate::import::{Fault, FieldChange};
 
 /// Most items of one page of a list.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
@@ -282,6 +281,12 @@ pub struct Server {
     pub network: String,
     /// Address that Contrail's IPAM gave it.
     pub address: String,
+    /// All its networks, in order.
+    #[serde(default)]
+    pub networks: Vec<Attachment>,
+    /// Security groups, by name.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
     /// `building`, `active`, `off`, `deleting` or `error`.
     pub status: String,
     /// What it waits for, or why it failed.
@@ -309,8 +314,15 @@ pub struct NewServer {
     pub flavor: String,
     /// Image, by name or id.
     pub image: String,
-    /// Network, by name or id.
-    pub network: String,
+    /// Network, by name or id: short for `networks` with this one.
+    #[serde(default)]
+    pub network: Option<String>,
+    /// Networks, one for each network interface, in order: the first is for the interface that boots from the network.
+    #[serde(default)]
+    pub networks: Vec<NewAttachment>,
+    /// Security groups of the project, by name or id; they hold on every network.
+    #[serde(default)]
+    pub security_groups: Vec<String>,
     /// Name of a Nova key pair.
     #[serde(default)]
     pub key_name: Option<String>,

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use super::attachment::Attachment;
+
 const EXAMPLES: &str = "\
 Examples:
   bmsctl node import rack1.yaml --rack rack1
@@ -139,6 +141,9 @@ pub enum Node {
     Show {
         /// Name or id.
         node: String,
+        /// Show where its ports were put, what was read back, and what was heard of them.
+        #[arg(long)]
+        proof: bool,
     },
     /// Show what happened to one, with times.
     History {
@@ -292,7 +297,7 @@ pub enum Server {
     },
     /// Get a physical server: a flavor, an image, one or more networks.
     #[command(
-        after_help = "Example: bmsctl server create web1 --flavor metal --image demo --network blue --wait"
+        after_help = "Examples:\n  bmsctl server create web1 --flavor metal --image demo --network blue --wait\n  bmsctl server create db1 --flavor metal-2 --image demo --network blue=192.0.2.50 --network green:vlan=100 --security-group db"
     )]
     Create {
         /// Its name.
@@ -303,9 +308,13 @@ pub enum Server {
         /// Image, by name or id.
         #[arg(long)]
         image: String,
-        /// Network, by name or id.
-        #[arg(long)]
-        network: String,
+        /// Network, by name or id, with the address to have there and a VLAN tag if wanted. Once for each network interface;
+        /// the first is for the one that boots from the network.
+        #[arg(long = "network", required = true, value_name = "NETWORK[=ADDRESS][:vlan=TAG]")]
+        networks: Vec<Attachment>,
+        /// Security group, by name or id; may be given several times.
+        #[arg(long = "security-group", value_name = "GROUP")]
+        security_groups: Vec<String>,
         /// Nova key pair.
         #[arg(long)]
         key_name: Option<String>,
@@ -372,11 +381,19 @@ pub enum Network {
         #[arg(long)]
         subnet: String,
     },
+    /// Show one with its addresses: which are in use, by whom, and how many are left.
+    Show {
+        /// Name or id.
+        network: String,
+    },
     /// Delete one that nothing uses.
     Delete {
         /// Name or id.
         network: String,
     },
+    /// Make the provisioning and the cleaning network with the security group of their ports (administrators).
+    #[command(after_help = "Can be repeated: what is there is found, what differs is corrected.")]
+    Setup,
 }
 
 #[derive(Debug, Subcommand)]

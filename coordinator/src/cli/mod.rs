@@ -5,6 +5,7 @@
 
 mod agent;
 mod args;
+mod attachment;
 mod client;
 mod discovery;
 mod events;
@@ -14,6 +15,7 @@ mod network;
 mod node;
 mod output;
 mod pool;
+mod proof;
 mod server;
 mod since;
 

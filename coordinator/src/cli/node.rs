@@ -8,6 +8,7 @@ use super::{
     args::{FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
     client::Client,
     output::{self, Look},
+    proof,
     since::since,
 };
 use crate::{
@@ -26,7 +27,8 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             output::line(text.trim_end());
             Ok(())
         }
-        Command::Show { node } => show(client, output, &node).await,
+        Command::Show { node, proof: true } => proof::show(client, output, &node).await,
+        Command::Show { node, proof: false } => show(client, output, &node).await,
         Command::Import { file, rack, resource_class, dry_run, format, wait } => {
             let pairs = [("rack", rack.as_str()), ("resource_class", &resource_class)];
             let format = word(format.unwrap_or_else(|| format_of(&file)));

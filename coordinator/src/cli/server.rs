@@ -8,7 +8,7 @@ use super::{
     output::{self, Look},
     since::since,
 };
-use crate::api::types::{List, NewServer, Server, ServerAction, ServerVerb};
+use crate::api::types::{Attachment, List, NewServer, Server, ServerAction, ServerVerb};
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
@@ -26,13 +26,23 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             })
         }
         Command::Show { server } => show(output, &client.get(&format!("/v1/servers/{server}")).await?),
-        Command::Create { name, flavor, image, network, key_name, user_data, wait } => {
+        Command::Create { name, flavor, image, networks, security_groups, key_name, user_data, wait } => {
             let user_data = user_data
                 .map(|path| {
                     std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))
                 })
                 .transpose()?;
-            let wanted = NewServer { name, flavor, image, network, key_name, user_data };
+            let networks = networks.into_iter().map(|one| one.0).collect();
+            let wanted = NewServer {
+                name,
+                flavor,
+                image,
+                network: None,
+                networks,
+                security_groups,
+                key_name,
+                user_data,
+            };
             let server: Server = client.post("/v1/servers", &wanted).await?;
             let server = if wait.wait { follow(client, &server, wait, "active").await? } else { server };
             show(output, &server)
@@ -59,8 +69,8 @@ fn show(output: Output, server: &Server) -> anyhow::Result<()> {
         ("name", server.name.clone()),
         ("id", server.id.to_string()),
         ("status", server.status.clone()),
-        ("address", server.address.clone()),
-        ("network", server.network.clone()),
+        ("networks", attachments(server)),
+        ("security groups", server.security_groups.join(", ")),
         ("image", server.image.clone()),
         ("flavor", server.flavor.clone()),
         ("since", server.state_since.clone().unwrap_or_default()),
@@ -70,6 +80,14 @@ fn show(output: Output, server: &Server) -> anyhow::Result<()> {
         ("node", server.node.map(|id| id.to_string()).unwrap_or_default()),
     ];
     output::one(output, server, fields)
+}
+
+fn attachments(server: &Server) -> String {
+    let one = |one: &Attachment| {
+        let tag = one.vlan.map(|tag| format!(", VLAN {tag}")).unwrap_or_default();
+        format!("{} {}{tag}", one.network, one.address)
+    };
+    server.networks.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
 fn plain(action: ServerVerb) -> ServerAction {

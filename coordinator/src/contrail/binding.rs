@@ -21,12 +21,14 @@ const NATIVE_VLAN_KEY: &str = "tor_port_vlan_id";
 const GROUP_KEY: &str = "vpg";
 
 /// The binding that puts an interface on a switch port, beside whatever others keep in the map: a PUT replaces it all.
-/// `group` names a user-made port group, which the API server does not find by itself.
+/// `group` names a user-made port group, which the API server does not find by itself. The native VLAN is named for an
+/// untagged interface only: beside it the API server would not heed the interface's own tag.
 pub fn bound(
     existing: Option<&KeyValues>,
     config: &Config,
     port: &ServerPort,
     group: Option<&str>,
+    tag: Option<u16>,
 ) -> KeyValues {
     let mut link = json!({
         "switch_info": port.link.switch,
@@ -39,7 +41,7 @@ pub fn bound(
     let mut map = existing.cloned().unwrap_or_default();
     map.set(VNIC_TYPE, Some("baremetal".into()));
     map.set(VIF_TYPE, Some("vrouter".into()));
-    map.set(NATIVE_VLAN_KEY, Some(config.native_vlan.to_string()));
+    map.set(NATIVE_VLAN_KEY, tag.is_none().then(|| config.native_vlan.to_string()));
     map.set(GROUP_KEY, group.map(str::to_owned));
     map.set(PROFILE, Some(json!({ "local_link_information": [link] }).to_string()));
     map
@@ -84,7 +86,8 @@ pub fn boot_interface(config: &Config, port: &ServerPort, role: BootNetwork, gro
         "virtual_network_refs": [{ "to": config.network(role) }],
         "virtual_machine_interface_device_owner": "baremetal:none",
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
-        "virtual_machine_interface_bindings": bound(None, config, port, group),
+        "virtual_machine_interface_bindings": bound(None, config, port, group, None),
+        "security_group_refs": [{ "to": config.boot_group_name() }],
     })
 }
 
@@ -92,7 +95,7 @@ pub fn boot_interface(config: &Config, port: &ServerPort, role: BootNetwork, gro
 pub fn bind(config: &Config, port: &ServerPort, interface: &Interface, group: Option<&str>) -> Value {
     json!({
         "virtual_machine_interface_bindings":
-            bound(interface.virtual_machine_interface_bindings.as_ref(), config, port, group),
+            bound(interface.virtual_machine_interface_bindings.as_ref(), config, port, group, interface.tag()),
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
         "annotations": notes(interface, &[]),
     })
@@ -133,7 +136,7 @@ mod tests {
         let config = Config::with_default_names("http://127.0.0.1:1");
         let mut existing = KeyValues::default();
         existing.set("host_id", Some("compute1".into()));
-        let on = bound(Some(&existing), &config, &port(), None);
+        let on = bound(Some(&existing), &config, &port(), None, None);
         assert_eq!(on.get("host_id"), Some("compute1"));
         assert_eq!(on.get("tor_port_vlan_id"), Some("4094"));
         let profile: Value = serde_json::from_str(on.get("profile").unwrap()).unwrap();
@@ -146,7 +149,8 @@ mod tests {
         assert_eq!(off.get("host_id"), Some("compute1"));
         assert_eq!(off.get("profile"), Some("{}"));
         assert_eq!(off.get("tor_port_vlan_id"), None);
-        assert_eq!(bound(Some(&off), &config, &port(), None).get("profile"), on.get("profile"));
+        assert_eq!(bound(Some(&off), &config, &port(), None, None).get("profile"), on.get("profile"));
+        assert_eq!(bound(Some(&on), &config, &port(), None, Some(100)).get("tor_port_vlan_id"), None);
     }
 
     #[test]

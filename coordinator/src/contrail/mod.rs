@@ -2,11 +2,12 @@
 //!
 //! ```text
 //!   port::Fabric           fabric    which interface is on a switch port: detach, attach, read back
-//!   port::TenantNetworks   networks  tenants' networks, ports and addresses
+//!   port::TenantNetworks   networks, tenant_ports   tenants' networks, ports and addresses
 //!   nodes, ports           registration  our servers as objects, in the words of describe
 //!   analytics              sandesh   our servers' state
-//!        both over         vnc       one HTTP call a method, bounded retries
-//!        in the words of   site, object, binding (pure)
+//!                          setup     what a site needs of us before the first server
+//!        all over          vnc       one HTTP call a method, bounded retries
+//!        in the words of   site, object, binding, addresses, security (pure)
 //! ```
 //!
 //! What must stay true: a port move is detach, then attach, then read back. Interfaces on the provisioning and cleaning
@@ -14,6 +15,7 @@
 //! interface is never deleted while its server lives; it is unbound and bound again. Every method can be cut off
 //! between any two calls and repeated, and ends the same. Deliberately absent: any memory of what a port is on.
 
+pub mod addresses;
 pub mod binding;
 pub mod describe;
 pub mod fabric;
@@ -21,7 +23,10 @@ pub mod networks;
 pub mod object;
 pub mod registration;
 pub mod sandesh;
+pub mod security;
+pub mod setup;
 pub mod site;
+mod tenant_ports;
 pub mod vnc;
 
 pub use fabric::Contrail;

@@ -1,26 +1,23 @@
-//! Edges: tenants' networks, ports and addresses by the VNC API, and the objects that a site needs of us.
+//! Edges: tenants' networks by the VNC API.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
-use protocol::network::BootNetwork;
 use serde::Deserialize;
 use serde_json::json;
-use tracing::info;
 use uuid::Uuid;
 
-use super::{
-    Contrail, binding,
-    fabric::{ADDRESS, INTERFACE},
-    object::Ref,
-    site::{DEFAULT_DOMAIN, address_id},
-    vnc::Created,
+use super::{Contrail, addresses, object::Ref, site::DEFAULT_DOMAIN, vnc::Created};
+use crate::port::{
+    FabricError, NetworkAddresses, NewTenantPort, SecurityGroup, SiteObject, TenantNetwork, TenantNetworks,
+    TenantPort,
 };
-use crate::port::{FabricError, TenantNetwork, TenantNetworks, TenantPort};
 
 const PROJECT: &str = "project";
-const NETWORK: &str = "virtual-network";
-const NETWORK_FIELDS: &str = "network_ipam_refs,display_name";
+pub(super) const NETWORK: &str = "virtual-network";
+pub(super) const NETWORK_FIELDS: &str = "network_ipam_refs,display_name";
+/// Users of a network that a refusal to delete it names.
+const USERS_SHOWN_MAX: usize = 5;
 const DEFAULT_PROJECT: &str = "default-project";
 const DEFAULT_IPAM: &str = "default-network-ipam";
 
@@ -30,39 +27,29 @@ struct Named {
 }
 
 #[derive(Clone, Debug, Deserialize)]
-struct VirtualNetwork {
+pub(super) struct VirtualNetwork {
     uuid: Uuid,
-    fq_name: Vec<String>,
+    pub(super) fq_name: Vec<String>,
     parent_uuid: Option<Uuid>,
     #[serde(default)]
-    network_ipam_refs: Vec<Ref>,
+    pub(super) network_ipam_refs: Vec<Ref>,
 }
 
-#[derive(Clone, Debug, Deserialize)]
-struct InstanceIp {
-    instance_ip_address: Option<String>,
-}
-
-/// The subnet and the gateway of a network, read from its first IPAM reference; empty texts when it has none.
-fn subnet_of(network: &VirtualNetwork) -> (String, String) {
-    let first = network.network_ipam_refs.first().and_then(|ipam| ipam.attr["ipam_subnets"].get(0));
-    let Some(entry) = first else { return (String::new(), String::new()) };
-    let subnet = &entry["subnet"];
-    let cidr = match (subnet["ip_prefix"].as_str(), subnet["ip_prefix_len"].as_u64()) {
-        (Some(prefix), Some(length)) => format!("{prefix}/{length}"),
-        _ => String::new(),
-    };
-    (cidr, entry["default_gateway"].as_str().unwrap_or("").to_owned())
+impl VirtualNetwork {
+    fn name(&self) -> String {
+        self.fq_name.last().cloned().unwrap_or_default()
+    }
 }
 
 fn tenant_network(network: VirtualNetwork) -> TenantNetwork {
-    let (subnet, gateway) = subnet_of(&network);
+    let first = addresses::subnets(&network.network_ipam_refs).into_iter().next();
+    let gateway = first.as_ref().and_then(|subnet| subnet.gateway);
     TenantNetwork {
         id: network.uuid,
-        name: network.fq_name.last().cloned().unwrap_or_default(),
+        name: network.name(),
         project_id: network.parent_uuid.map(|id| id.simple().to_string()).unwrap_or_default(),
-        subnet,
-        gateway,
+        subnet: first.map(|subnet| subnet.to_string()).unwrap_or_default(),
+        gateway: gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
     }
 }
 
@@ -93,7 +80,7 @@ fn project_uuid(project_id: &str) -> Result<Uuid, FabricError> {
     })
 }
 
-fn not_found(what: &'static str, id: Uuid) -> FabricError {
+pub(super) fn not_found(what: &'static str, id: Uuid) -> FabricError {
     FabricError::NotFound { what, name: id.to_string() }
 }
 
@@ -102,39 +89,6 @@ fn texts(parts: &[&str]) -> Vec<String> {
 }
 
 impl Contrail {
-    /// Makes the project and the two isolated networks of this site, or finds them made.
-    pub async fn ensure_site(&self) -> Result<(), FabricError> {
-        let project = self.config.project.clone();
-        self.ensure_named(PROJECT, &project, "domain").await?;
-        for role in [BootNetwork::Provisioning, BootNetwork::Cleaning] {
-            self.ensure_named(NETWORK, self.config.network(role), PROJECT).await?;
-        }
-        Ok(())
-    }
-
-    async fn ensure_named(
-        &self,
-        kind: &'static str,
-        name: &[String],
-        parent: &str,
-    ) -> Result<Uuid, FabricError> {
-        if let Some(id) = self.vnc.id_of(kind, name).await? {
-            return Ok(id);
-        }
-        match self.vnc.create(kind, json!({ "fq_name": name, "parent_type": parent })).await? {
-            Created::New(id) => {
-                info!(kind, name = name.join(":"), %id, "made");
-                Ok(id)
-            }
-            // Somebody else was faster.
-            Created::Conflict(_) => self
-                .vnc
-                .id_of(kind, name)
-                .await?
-                .ok_or_else(|| FabricError::NotFound { what: kind, name: name.join(":") }),
-        }
-    }
-
     /// Makes the project of a Keystone project, or finds it made; returns its fully qualified name.
     async fn ensure_project(&self, project_id: &str, project_name: &str) -> Result<Vec<String>, FabricError> {
         let id = project_uuid(project_id)?;
@@ -215,59 +169,37 @@ impl TenantNetworks for Contrail {
     }
 
     async fn delete_network(&self, id: Uuid) -> Result<(), FabricError> {
+        let Some(network) = self.vnc.get::<VirtualNetwork>(NETWORK, id, NETWORK_FIELDS).await? else {
+            return Ok(());
+        };
+        let users = self.users_of(id).await?;
+        if !users.is_empty() {
+            let shown = users.iter().take(USERS_SHOWN_MAX).cloned().collect::<Vec<_>>().join(", ");
+            let more = users.len().saturating_sub(USERS_SHOWN_MAX);
+            let by = if more == 0 { shown } else { format!("{shown} and {more} more") };
+            return Err(FabricError::InUse { what: format!("network {}", network.name()), by });
+        }
         self.vnc.delete(NETWORK, id).await
     }
 
-    async fn ensure_tenant_port(
-        &self,
-        id: Uuid,
-        network: Uuid,
-        name: &str,
-    ) -> Result<TenantPort, FabricError> {
-        let found = self.vnc.get::<VirtualNetwork>(NETWORK, network, NETWORK_FIELDS).await?;
-        let network_name = found.ok_or_else(|| not_found("network", network))?.fq_name;
-        let mut port_name = network_name.clone();
-        port_name.pop();
-        port_name.push(format!("{name}-{id}"));
-        let networks = json!([{ "to": network_name }]);
-        let interface = json!({
-            "uuid": id, "fq_name": port_name, "display_name": name, "parent_type": "project",
-            "virtual_network_refs": networks,
-            "virtual_machine_interface_device_owner": "baremetal:none",
-            "virtual_machine_interface_bindings": binding::unbound(None),
-        });
-        if let Created::Conflict(reason) = self.vnc.create(INTERFACE, interface).await? {
-            let existing = self.interface(id).await?;
-            if !existing.is_some_and(|it| it.virtual_network_refs.iter().any(|to| to.uuid == network)) {
-                return Err(FabricError::Refused { operation: format!("make port {name}"), reason });
-            }
-        }
-        let address = address_id(id);
-        let instance_ip = json!({
-            "uuid": address, "fq_name": [format!("{id}-address")],
-            "virtual_network_refs": networks,
-            "virtual_machine_interface_refs": [{ "to": port_name }],
-        });
-        let made = self.vnc.create(ADDRESS, instance_ip).await?;
-        let read = self.vnc.get::<InstanceIp>(ADDRESS, address, "instance_ip_address").await?;
-        let address = read.and_then(|it| it.instance_ip_address).and_then(|text| text.parse::<IpAddr>().ok());
-        address.map(|address| TenantPort { id, network, address }).ok_or_else(|| FabricError::Refused {
-            operation: format!("give port {name} an address"),
-            reason: match made {
-                Created::New(_) => "the address cannot be read back".into(),
-                Created::Conflict(reason) => reason,
-            },
-        })
+    async fn network_addresses(&self, id: Uuid) -> Result<NetworkAddresses, FabricError> {
+        self.addresses_of(id).await
+    }
+
+    async fn security_groups(&self, project_id: &str) -> Result<Vec<SecurityGroup>, FabricError> {
+        self.groups_of(project_uuid(project_id)?).await
+    }
+
+    async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {
+        self.ensure_site().await
+    }
+
+    async fn ensure_tenant_port(&self, wanted: &NewTenantPort) -> Result<TenantPort, FabricError> {
+        self.make_tenant_port(wanted).await
     }
 
     async fn delete_tenant_port(&self, id: Uuid) -> Result<(), FabricError> {
-        let Some(interface) = self.interface(id).await? else {
-            return self.vnc.delete(ADDRESS, address_id(id)).await;
-        };
-        if !binding::groups_to_leave(&interface).is_empty() {
-            self.unbind(&interface).await?;
-        }
-        self.delete_interface(&interface).await
+        self.remove_tenant_port(id).await
     }
 }
 

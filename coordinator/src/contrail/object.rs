@@ -60,6 +60,13 @@ pub struct MacAddresses {
     pub mac_address: Vec<String>,
 }
 
+/// Properties of an interface, as far as they matter here.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct InterfaceProperties {
+    /// VLAN tag of its frames; none or 0: untagged.
+    pub sub_interface_vlan_tag: Option<u16>,
+}
+
 /// A physical-interface: a switch port.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct PhysicalInterface {
@@ -126,14 +133,28 @@ pub struct Interface {
     pub virtual_machine_interface_bindings: Option<KeyValues>,
     /// MAC addresses.
     pub virtual_machine_interface_mac_addresses: Option<MacAddresses>,
+    /// Whether its frames carry a tag.
+    pub virtual_machine_interface_properties: Option<InterfaceProperties>,
     /// Free notes; ours carry a prefix.
     pub annotations: Option<KeyValues>,
+}
+
+impl Interface {
+    /// The VLAN tag that its frames are to carry.
+    pub fn tag(&self) -> Option<u16> {
+        self.virtual_machine_interface_properties.as_ref()?.sub_interface_vlan_tag.filter(|tag| *tag != 0)
+    }
+}
+
+/// The VLAN tag that a reference from an interface to its group says. An untagged one names the native VLAN, or 0.
+fn attached_tag(reference: &Ref) -> Option<u64> {
+    reference.attr["vlan_tag"].as_u64().filter(|tag| *tag != 0)
 }
 
 /// Fields of an interface that we ask for.
 pub const INTERFACE_FIELDS: &str = "virtual_network_refs,routing_instance_refs,virtual_port_group_refs,\
     virtual_port_group_back_refs,instance_ip_back_refs,floating_ip_back_refs,virtual_machine_interface_bindings,\
-    virtual_machine_interface_mac_addresses,annotations";
+    virtual_machine_interface_mac_addresses,virtual_machine_interface_properties,annotations";
 
 /// An interface found on a switch port, with the group that puts it there.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,8 +224,13 @@ fn observed_one(config: &Config, port: &ServerPort, attached: &Attached) -> Obse
     if instance.to != routing_instance_name(&network.to) {
         return other(&format!("its traffic is still on routing instance {}", instance.to.join(":")));
     }
-    if !interface.virtual_port_group_refs.iter().any(|group| group.uuid == attached.group.uuid) {
+    let Some(reference) =
+        interface.virtual_port_group_refs.iter().find(|group| group.uuid == attached.group.uuid)
+    else {
         return other("it does not refer back to its port group; repeat the binding");
+    };
+    if attached_tag(reference) != interface.tag().map(u64::from) {
+        return other(&format!("it is attached with VLAN {}, which is not its own", reference.attr));
     }
     match (boot_role(port.server, &port.name, interface.uuid), config.role_of(&network.to)) {
         (Some(made_for), Some(seen)) if made_for == seen => ObservedNetwork::Boot(seen),
@@ -262,6 +288,7 @@ mod tests {
             floating_ip_back_refs: vec![],
             virtual_machine_interface_bindings: None,
             virtual_machine_interface_mac_addresses: None,
+            virtual_machine_interface_properties: None,
             annotations: None,
         };
         Attached { interface, group }
@@ -299,6 +326,14 @@ mod tests {
         check(vec![attached(theirs, cleaning, cleaning, true)], Seen::Other);
         check(vec![attached(theirs, &tenant, &tenant, true)], Seen::Tenant(theirs));
         check(vec![attached(theirs, &tenant, cleaning, true)], Seen::Other);
+        let mut tagged = attached(theirs, &tenant, &tenant, true);
+        tagged.interface.virtual_machine_interface_properties =
+            Some(InterfaceProperties { sub_interface_vlan_tag: Some(100) });
+        check(vec![tagged.clone()], Seen::Other);
+        tagged.interface.virtual_port_group_refs[0].attr = serde_json::json!({ "vlan_tag": 100 });
+        check(vec![tagged.clone()], Seen::Tenant(theirs));
+        tagged.interface.virtual_machine_interface_properties = None;
+        check(vec![tagged], Seen::Other);
         let two = vec![attached(ours, cleaning, cleaning, true), attached(theirs, &tenant, &tenant, true)];
         check(two, Seen::Other);
     }

@@ -34,6 +34,18 @@ pub struct Config {
     /// Native VLAN id of an untagged port.
     #[serde(default = "native_vlan")]
     pub native_vlan: u16,
+    /// Addresses of the agents on the two isolated networks, as prefixes: only they may be talked to there. None: any address, on
+    /// the ports of a boot.
+    #[serde(default)]
+    pub agents: Vec<String>,
+    /// TCP ports on which the agents serve boot files and ramdisks.
+    #[serde(default = "boot_tcp_ports")]
+    pub boot_tcp_ports: Vec<u16>,
+}
+
+/// The agent's own defaults: `http_port` and `ramdisk_port` of its configuration.
+fn boot_tcp_ports() -> Vec<u16> {
+    vec![80, 8444]
 }
 
 fn native_vlan() -> u16 {
@@ -50,6 +62,8 @@ impl Config {
             provisioning: name(&[DEFAULT_DOMAIN, "bms", "provisioning"]),
             cleaning: name(&[DEFAULT_DOMAIN, "bms", "cleaning"]),
             native_vlan: NATIVE_VLAN,
+            agents: Vec::new(),
+            boot_tcp_ports: boot_tcp_ports(),
         }
     }
 
@@ -66,6 +80,13 @@ impl Config {
         [BootNetwork::Provisioning, BootNetwork::Cleaning]
             .into_iter()
             .find(|role| self.network(*role) == network)
+    }
+
+    /// Fully qualified name of the security group of ports on the isolated networks.
+    pub fn boot_group_name(&self) -> Vec<String> {
+        let mut name = self.project.clone();
+        name.push("bms-boot".to_owned());
+        name
     }
 
     /// Fully qualified name of our interface for this port on this network.

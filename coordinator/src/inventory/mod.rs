@@ -1,7 +1,8 @@
 //! Edges: the inventory: every fact that this coordinator owns, and the last word of every other owner, in SQLite.
 //!
 //! ```text
-//!   servers --< ports        tenant_servers      agents      commands      ramdisks      events
+//!   servers --< ports        tenant_servers --< tenant_ports
+//!           --< proofs      agents      commands      ramdisks      events
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -13,10 +14,12 @@ mod agents;
 mod discoveries;
 mod events;
 mod pools;
+mod proofs;
 mod ramdisks;
 mod record;
 mod row;
 mod servers;
+mod tenant_ports;
 mod tenants;
 mod uploads;
 
@@ -33,8 +36,10 @@ use sqlx::{
 
 pub use discoveries::DISCOVERIES_MAX;
 pub use events::EventFilter;
+pub use proofs::{AskedBy, PROOFS_MAX, Proof, SIGHTINGS_MAX, Sighting};
 pub use record::*;
 pub use servers::PowerUpdate;
+pub use tenant_ports::TenantPortRecord;
 pub use uploads::Upload;
 
 use crate::{
@@ -169,6 +174,11 @@ fn migrator() -> Migrator {
         one(1, "inventory", include_str!("../../migrations/0001_inventory.sql")),
         one(2, "pools", include_str!("../../migrations/0002_pools.sql")),
         one(3, "since", include_str!("../../migrations/0003_inventory.sql")),
+        one(
+            4,
+            "tenant ports and proofs",
+            include_str!("../../migrations/0004_tenant_ports_and_proofs.sql"),
+        ),
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
         one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
     ])

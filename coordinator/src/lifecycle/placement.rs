@@ -1,6 +1,7 @@
 //! Decisions: the network of each single port of a server, from the network that the server belongs on.
 
 use protocol::network::BootNetwork;
+use uuid::Uuid;
 
 use crate::port::WantedNetwork;
 
@@ -39,9 +40,55 @@ pub fn network_of_port(wanted: WantedNetwork, port: PortUse) -> WantedNetwork {
     }
 }
 
+/// Where each port belongs when its server belongs on `wanted`, in the ports' order. `tenant` are the tenant's ports: the first one is
+/// for the primary port, the others for the server's other ports as they come. None: the server has fewer ports than that.
+pub fn networks_of_ports(
+    wanted: WantedNetwork,
+    uses: &[PortUse],
+    tenant: &[Uuid],
+) -> Option<Vec<WantedNetwork>> {
+    let is_tenants = match wanted {
+        WantedNetwork::Tenant(_) => true,
+        WantedNetwork::Boot(_) | WantedNetwork::Nothing => false,
+    };
+    let mut others = tenant.iter().skip(1);
+    let mut networks = Vec::with_capacity(uses.len());
+    for port_use in uses {
+        let next = if is_tenants && *port_use != PortUse::Primary { others.next() } else { None };
+        networks.push(match next {
+            Some(port) => WantedNetwork::Tenant(*port),
+            None => network_of_port(wanted, *port_use),
+        });
+    }
+    (!is_tenants || others.next().is_none()).then_some(networks)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_tenant_port_has_a_port_of_the_server_or_nothing_is_moved() {
+        use WantedNetwork::{Boot, Nothing, Tenant};
+        let [a, b, c] = [1, 2, 3].map(Uuid::from_u128);
+        let check = |wanted, flags: &[bool], tenant: &[Uuid], expected: Option<Vec<WantedNetwork>>| {
+            assert_eq!(
+                networks_of_ports(wanted, &port_uses(flags), tenant),
+                expected,
+                "{flags:?} {tenant:?}"
+            );
+        };
+        check(Tenant(a), &[true, false], &[a], Some(vec![Tenant(a), Nothing]));
+        check(Tenant(a), &[true, false], &[a, b], Some(vec![Tenant(a), Tenant(b)]));
+        check(Tenant(a), &[false, true, false], &[a, b], Some(vec![Tenant(b), Tenant(a), Nothing]));
+        check(Tenant(a), &[true], &[a, b], None);
+        check(Tenant(a), &[true, true], &[a, b, c], None);
+        check(Tenant(a), &[true], &[], Some(vec![Tenant(a)]));
+        let cleaning = Boot(BootNetwork::Cleaning);
+        let provisioning = Boot(BootNetwork::Provisioning);
+        check(provisioning, &[true, false], &[a, b, c], Some(vec![provisioning, cleaning]));
+        check(Nothing, &[true, false], &[a], Some(vec![Nothing, Nothing]));
+    }
 
     #[test]
     fn one_port_carries_the_tenant() {

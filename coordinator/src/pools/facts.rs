@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use protocol::boot::BootMode;
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::Server;
+use crate::{inventory::Server, tenancy::nics};
 
 /// What pools may ask for. Stored beside a server as that by which it was last put into a pool.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,7 +73,8 @@ pub fn manufacturer_trait(manufacturer: &str) -> Option<String> {
 /// The traits of a server's node: what flavors may ask for beside the class.
 pub fn traits(server: &Server) -> BTreeSet<String> {
     let found = server.hardware.as_ref();
-    found.and_then(|found| manufacturer_trait(&found.system.manufacturer)).into_iter().collect()
+    let manufacturer = found.and_then(|found| manufacturer_trait(&found.system.manufacturer));
+    nics::traits_of(server.ports.len()).into_iter().chain(manufacturer).collect()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use protocol::{
     id::CommandId,
     power::PowerOffHow,
-    step::{ErasedDisk, Step, StepOutput},
+    step::{CONFIG_DRIVE_BYTES_MAX, ErasedDisk, Step, StepOutput},
 };
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -13,7 +13,7 @@ use tracing::{info, warn};
 use super::{
     Inner, Session,
     command::{Erase, Job},
-    config_drive,
+    config_drive, iso9660,
     table::CommandError,
 };
 use crate::port::{PowerRequest, Refusal, RefusalKind};
@@ -65,7 +65,10 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
         Job::WriteImage { image, config_drive, boot_entry, step: named } => {
             // Whatever can be refused is refused before a byte is written.
             let drive = config_drive.as_deref().map(config_drive::decode).transpose();
-            let drive = drive.map_err(|error| refused(error.to_string()))?;
+            let mut drive = drive.map_err(|error| refused(error.to_string()))?;
+            if let Some(content) = &mut drive {
+                describe_networks(inner, session, content).await?;
+            }
             let image = inner.images.image(&image).await.map_err(|error| refused(error.to_string()))?;
             let written = step(Step::WriteImage(image)).await.map_err(failed)?;
             if let Some(content) = drive {
@@ -110,6 +113,23 @@ async fn run_step(inner: &Inner, session: &Session, step: Step) -> Result<StepOu
         tried += 1;
         tokio::time::sleep(STEP_PAUSE).await;
     }
+}
+
+/// Puts the tenant's networks into its configuration drive. A drive of another kind is left as it is: the networks have DHCP.
+async fn describe_networks(
+    inner: &Inner,
+    session: &Session,
+    content: &mut Vec<u8>,
+) -> Result<(), CommandError> {
+    let Some(data) = inner.hardware.network_data(session.server).await.map_err(failed)? else { return Ok(()) };
+    match iso9660::replace(content, "network_data.json", data.to_string().as_bytes()) {
+        Ok(changed) if changed.len() <= CONFIG_DRIVE_BYTES_MAX => *content = changed,
+        Ok(_) => warn!(server = %session.server, "configuration drive has no room for the networks"),
+        Err(error) => {
+            warn!(server = %session.server, %error, "networks not written to the configuration drive");
+        }
+    }
+    Ok(())
 }
 
 /// An erase that does not say what it erased is not believed.

@@ -17,6 +17,7 @@
 pub mod command;
 pub mod config_drive;
 pub mod inventory;
+pub mod iso9660;
 pub mod pace;
 pub mod port;
 pub mod table;

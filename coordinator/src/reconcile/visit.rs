@@ -6,10 +6,8 @@ use tracing::warn;
 use super::Reconcile;
 use crate::{
     events::EventKind,
-    inventory::{InventoryError, Server},
-    lifecycle::{
-        Decision, NodePower, Placement, ProvisionState, Urgency, decide, placement::network_of_port,
-    },
+    inventory::{AskedBy, InventoryError, Server},
+    lifecycle::{Decision, NodePower, Placement, ProvisionState, Urgency, decide},
     mover::MoveError,
     port::{AgentError, ObservedNetwork, ProvisionerError, WantedNetwork},
 };
@@ -103,7 +101,9 @@ impl Reconcile {
     async fn place(&self, server: &Server, decision: &Decision) -> Result<(), VisitError> {
         match decision.placement {
             Placement::LeaveAsFound => self.look(server).await,
-            Placement::On(network) if is_in_place(server, network) => self.look(server).await,
+            Placement::On(network) if self.mover.is_in_place(server, network).await? => {
+                self.look(server).await
+            }
             Placement::On(network) => {
                 let _lock = self.locks.lock(server.id).await;
                 let Some(mut server) = self.inventory.server(server.id).await? else { return Ok(()) };
@@ -118,7 +118,11 @@ impl Reconcile {
                     self.wake.wake(server.id);
                     return Ok(());
                 }
-                Ok(self.mover.ensure(&server, network).await?)
+                let asked_by = match decision.urgency {
+                    Urgency::Isolate => AskedBy::Isolate,
+                    Urgency::Usual => AskedBy::Park,
+                };
+                Ok(self.mover.ensure(&server, network, asked_by).await?)
             }
         }
     }
@@ -186,7 +190,8 @@ impl Reconcile {
         };
         let deployed =
             server.node.as_ref().is_some_and(|node| node.provision_state == ProvisionState::Active);
-        if !deployed || !is_in_place(server, WantedNetwork::Boot(BootNetwork::Cleaning)) {
+        let parked = WantedNetwork::Boot(BootNetwork::Cleaning);
+        if !deployed || !self.mover.is_in_place(server, parked).await? {
             return Ok(());
         }
         let now_us = self.inventory.clock().now_us();
@@ -234,12 +239,4 @@ impl Reconcile {
         });
         Ok(())
     }
-}
-
-/// Whether every port was last seen where it belongs when the server belongs on `network`.
-fn is_in_place(server: &Server, network: WantedNetwork) -> bool {
-    let uses = server.port_uses();
-    server.ports.iter().zip(uses).all(|(port, port_use)| {
-        port.observed.as_ref().is_some_and(|seen| seen.is(&network_of_port(network, port_use)))
-    })
 }

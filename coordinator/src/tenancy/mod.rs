@@ -9,6 +9,10 @@
 //! record's, so that a crash anywhere is taken up by the next look; a tenant's port is deleted only when no server is
 //! on it any more.
 
+pub mod network_data;
+pub mod nics;
+mod ports;
+
 mod life;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -27,8 +31,10 @@ use crate::{
         nova::{self, Nova, ServerNetworks},
         session::Caller,
     },
-    port::{FabricError, ObservedNetwork, TenantNetworks},
+    port::{FabricError, TenantNetworks},
 };
+
+pub use ports::{Attachment, NETWORKS_MAX};
 
 /// How often servers on their way are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -46,8 +52,10 @@ pub struct Request {
     pub flavor_id: String,
     /// Glance's image.
     pub image_id: String,
-    /// Contrail's network.
-    pub network: Uuid,
+    /// Contrail's networks, at least one; the first is for the interface that boots from the network.
+    pub attachments: Vec<Attachment>,
+    /// Contrail's security groups.
+    pub security_groups: Vec<Uuid>,
     /// Nova's key pair.
     pub key_name: Option<String>,
     /// User data, base64.
@@ -90,11 +98,6 @@ pub struct Tenancy {
     wake: Notify,
 }
 
-/// The uuid of a tenant server's port: it follows from the server's, so that a repeat finds it.
-fn port_of(server: Uuid) -> Uuid {
-    Uuid::new_v5(&server, b"tenant-port")
-}
-
 impl Tenancy {
     /// Joins the services.
     pub fn new(inventory: Inventory, nova: Nova, ironic: Ironic, networks: Arc<dyn TenantNetworks>) -> Self {
@@ -111,7 +114,7 @@ impl Tenancy {
             name: request.name,
             flavor: request.flavor_id,
             image: request.image_id,
-            network: request.network,
+            network: request.attachments.first().map(|first| first.network).unwrap_or_default(),
             port: None,
             address: None,
             node: None,
@@ -120,6 +123,8 @@ impl Tenancy {
             created_us: self.inventory.clock().now_us(),
         };
         self.inventory.put_tenant_server(&server).await?;
+        let ports = ports::planned(server.id, &request.attachments, &request.security_groups);
+        self.inventory.put_tenant_ports(server.id, &ports).await?;
         let made = self.make(caller, &mut server, request.key_name, request.user_data).await;
         if let Err(error) = made {
             self.take_back(&server).await;
@@ -138,10 +143,7 @@ impl Tenancy {
         key_name: Option<String>,
         user_data: Option<String>,
     ) -> Result<(), TenancyError> {
-        let port = self.networks.ensure_tenant_port(port_of(server.id), server.network, &server.name).await?;
-        server.port = Some(port.id);
-        server.address = Some(port.address);
-        self.inventory.put_tenant_server(server).await?;
+        self.make_ports(server).await?;
         let wanted = nova::NewServer {
             name: server.name.clone(),
             flavor_id: server.flavor.clone(),
@@ -157,8 +159,8 @@ impl Tenancy {
     }
 
     async fn take_back(&self, server: &TenantServer) {
-        if let Err(error) = self.networks.delete_tenant_port(port_of(server.id)).await {
-            warn!(server = %server.id, %error, "port of a refused server stays for now");
+        if let Err(error) = self.delete_ports(server).await {
+            warn!(server = %server.id, %error, "ports of a refused server stay for now");
             // The record stays too, so that the next look deletes both.
             let record = TenantServer { state: TenantServerState::Deleting, ..server.clone() };
             if let Err(error) = self.inventory.put_tenant_server(&record).await {
@@ -294,14 +296,13 @@ impl Tenancy {
                 Err(error) => return Err(error.into()),
             }
         }
-        let port = port_of(server.id);
         if let Some(node) = server.node
             && let Some(physical) = self.inventory.server(node).await?
-            && physical.ports.iter().any(|p| p.observed == Some(ObservedNetwork::Tenant(port)))
+            && self.is_on_a_port(&physical, server).await?
         {
             return Ok(());
         }
-        self.networks.delete_tenant_port(port).await?;
+        self.delete_ports(server).await?;
         self.inventory.delete_tenant_server(server.id).await?;
         self.tell(server, "given back").await;
         Ok(())

@@ -16,6 +16,8 @@ pub struct Identity {
     pub instance_id: String,
     /// Its host name.
     pub hostname: String,
+    /// Its networks, as the drive describes them.
+    pub network_data: serde_json::Value,
 }
 
 /// Finds, mounts and reads the drive.
@@ -27,7 +29,9 @@ pub fn read() -> Result<Identity, String> {
     let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let meta: serde_json::Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
     let field = |name: &str| meta[name].as_str().unwrap_or_default().to_owned();
-    Ok(Identity { instance_id: field("uuid"), hostname: field("hostname") })
+    let networks = fs::read(Path::new(MOUNT_POINT).join("openstack/latest/network_data.json")).ok();
+    let network_data = networks.and_then(|text| serde_json::from_slice(&text).ok()).unwrap_or_default();
+    Ok(Identity { instance_id: field("uuid"), hostname: field("hostname"), network_data })
 }
 
 /// Device node and file system.

@@ -28,6 +28,24 @@ fn main() {
     system::power_off();
 }
 
+/// Gives a further interface its address once it has a link. It may never have one: not every card is plugged in.
+fn configure_further(interface: &network::Interface) {
+    loop {
+        if interface.carrier() {
+            match network::configure(interface, None, VENDOR_CLASS) {
+                Ok(address) => {
+                    say!("{} ({}) has {address}", interface.name, interface.mac);
+                    return;
+                }
+                // It has its address; the default route is the first interface's.
+                Err(network::NetworkError::SetUp(..)) => return,
+                Err(error) => say!("{}: {error}", interface.name),
+            }
+        }
+        thread::sleep(NETWORK_PAUSE);
+    }
+}
+
 fn run() -> Result<(), String> {
     system::mount_kernel_file_systems().map_err(|error| error.to_string())?;
     system::load_modules().map_err(|error| error.to_string())?;
@@ -41,17 +59,20 @@ fn run() -> Result<(), String> {
         0
     });
     say!("instance {} ({}), boot {boot_count}", identity.instance_id, identity.hostname);
-    loop {
+    let first = loop {
         let configured = network::bring_up(None).and_then(|interface| {
             let address = network::configure(&interface, None, VENDOR_CLASS)?;
             say!("{} ({}) has {address}", interface.name, interface.mac);
-            Ok(())
+            Ok(interface)
         });
         match configured {
-            Ok(()) => break,
+            Ok(interface) => break interface,
             Err(error) => say!("{error}"),
         }
         thread::sleep(NETWORK_PAUSE);
+    };
+    for further in network::interfaces().into_iter().filter(|other| other.mac != first.mac) {
+        thread::spawn(move || configure_further(&further));
     }
     page::serve(&identity, boot_count).map_err(|error| error.to_string())
 }

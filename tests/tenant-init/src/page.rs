@@ -18,6 +18,7 @@ pub fn serve(identity: &Identity, boot_count: u64) -> io::Result<()> {
         "instance_id": identity.instance_id,
         "hostname": identity.hostname,
         "boot_count": boot_count,
+        "network_data": identity.network_data,
     })
     .to_string();
     let length = body.len();
