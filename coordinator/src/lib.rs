@@ -31,5 +31,6 @@ pub mod redfish;
 pub mod secret;
 pub mod server;
 pub mod tenancy;
+pub mod ui;
 
 pub use adapter::ironic_node;

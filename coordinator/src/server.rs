@@ -26,7 +26,11 @@ use crate::{
     inventory::{Inventory, Ramdisk},
     metrics::{self, Sources},
     openstack::{
-        Credentials, Scope, Session, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova,
+        Credentials, Scope, Session,
+        glance::Glance,
+        ironic::Ironic,
+        keystone::Keystone,
+        nova::Nova,
         session::{http_client, upload_client},
     },
     pki::{Authority, Clients, tls},
@@ -35,6 +39,7 @@ use crate::{
     redfish::RedfishFacade,
     secret::Sealer,
     tenancy::Tenancy,
+    ui,
 };
 
 /// Time between two attempts to prepare our networks in Contrail.
@@ -80,7 +85,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let authority = Authority::open_or_create(&config.pki_dir())?;
     let issued = authority.server_certificate(&config.tls.names)?;
     let sealer = Sealer::open_or_create(&config.key_file())?;
-    let inventory = Inventory::open(&config.database(), sealer, Arc::new(SystemClock)).await?;
+    let inventory = Inventory::open(&config.database(), sealer.clone(), Arc::new(SystemClock)).await?;
     let openstack = openstack(&config)?;
     let ironic = Ironic::new(openstack.system.clone());
     let glance = Glance::new(openstack.project.clone());
@@ -152,9 +157,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let uploads = Arc::new(Uploads::new(core.inventory.clone(), glance.clone()));
     let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
     tasks.spawn(async move { swept.run(sweep_stop).await });
+    let keystone = Arc::new(Keystone::new(openstack.system.clone()));
     let api = api::router(Arc::new(Api {
         inventory: core.inventory.clone(),
-        keystone: Keystone::new(openstack.system.clone()),
+        keystone: Arc::clone(&keystone),
         glance: glance.clone(),
         uploads,
         pool_changes: tokio::sync::Mutex::default(),
@@ -164,8 +170,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         enrol: Arc::clone(&core.enrol),
         tenancy,
         discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
-    }))
-    .layer(axum::middleware::from_fn(metrics::count_request));
+    }));
+    let api = ui::router(api, keystone, core.inventory.clone(), sealer)
+        .layer(axum::middleware::from_fn(metrics::count_request));
     let api_stop = stop.clone();
     tasks.spawn(async move {
         if let Err(error) = facade::serve(api_listener, anonymous, api, api_stop).await {

@@ -24,7 +24,13 @@ pub mod types;
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::DefaultBodyLimit, http::StatusCode, routing::get};
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -48,7 +54,7 @@ pub struct Api {
     /// The inventory.
     pub inventory: Inventory,
     /// Checks tokens.
-    pub keystone: Keystone,
+    pub keystone: Arc<Keystone>,
     /// Images.
     pub glance: Glance,
     /// Images on their way into Glance.
@@ -119,12 +125,22 @@ pub fn router(api: Arc<Api>) -> Router {
             get(async move || ([("content-type", "application/json")], text.as_str().to_owned())),
         )
         .route("/v1", get(version))
-        .route("/", get(version))
+        .route("/", get(front))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such path; see /v1/openapi.json")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .with_state(api)
+}
+
+/// People get the pages, programs the version.
+async fn front(headers: HeaderMap) -> Response {
+    let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if accept.contains("text/html") {
+        Redirect::to("/ui/").into_response()
+    } else {
+        version().await.into_response()
+    }
 }
 
 async fn version() -> Json<serde_json::Value> {

@@ -131,6 +131,19 @@ fn login_request(credentials: &Credentials) -> Value {
     json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}})
 }
 
+/// Somebody who signs in with a password, for one project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignIn {
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: Secret,
+    /// Project.
+    pub project: String,
+    /// Domain of both.
+    pub domain: String,
+}
+
 /// A project.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Project {
@@ -183,6 +196,26 @@ impl Keystone {
         let identity = answer.token.identity();
         self.remember(key, identity.clone(), left.min(VALIDATED_FOR));
         Ok(identity)
+    }
+
+    /// Logs somebody else in, at the same Keystone. [`Error::Unauthorized`]: not with these.
+    pub async fn sign_in(&self, wanted: &SignIn) -> Result<IssuedToken, Error> {
+        let scope = Scope::Project { name: wanted.project.clone(), domain: wanted.domain.clone() };
+        self.session.login_as(&wanted.user, &wanted.domain, &wanted.password, scope).await
+    }
+
+    /// Ends a token before its time. It is not believed here any more, whatever Keystone answers.
+    pub async fn revoke(&self, subject: &Secret) -> Result<(), Error> {
+        let key: [u8; 32] = Sha256::digest(subject.reveal()).into();
+        self.validated().remove(&key);
+        let operation = "revoke a token".to_owned();
+        let header = session::sensitive(Service::Keystone, &operation, subject)?;
+        let mut call = Call::new(Service::Keystone, Method::DELETE, "/v3/auth/tokens".to_owned(), operation);
+        call.headers.insert("x-subject-token", header);
+        match self.session.send(call).await {
+            Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// Finds a project by its name.

@@ -219,6 +219,24 @@ impl Session {
         Ok(issued)
     }
 
+    /// Logs somebody else in at the same Keystone; the session stays as it is.
+    pub(crate) async fn login_as(
+        &self,
+        user: &str,
+        domain: &str,
+        password: &Secret,
+        scope: Scope,
+    ) -> Result<IssuedToken, Error> {
+        let credentials = Credentials {
+            username: user.to_owned(),
+            user_domain: domain.to_owned(),
+            password: password.clone(),
+            scope,
+            ..self.0.credentials.clone()
+        };
+        keystone::login(&self.0.http, &credentials).await
+    }
+
     /// Forgets a token that a service did not accept, unless it was replaced meanwhile.
     async fn forget(&self, refused: &IssuedToken) {
         let mut slot = self.0.issued.lock().await;

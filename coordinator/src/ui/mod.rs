@@ -1,0 +1,141 @@
+//! Edges: the web pages under `/ui/`, for people without a command line.
+//!
+//! ```text
+//!   browser --- form, page ---> handlers here --- the visitor's token ---> the REST API's routes, in this process
+//!      ^-------- "changed" ---- live.rs <--- events
+//! ```
+//!
+//! What must stay true: the pages do nothing that the REST API would refuse; the token never reaches a script, another
+//! site or a log; every form carries the session's secret; nothing is loaded from anywhere else; every page works
+//! without the script, which only reads live parts anew when something changed.
+
+mod asset;
+mod catalogue;
+mod form;
+mod live;
+mod nodes;
+mod onboard;
+mod page;
+mod rest;
+mod servers;
+mod session;
+mod signin;
+mod view;
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, State},
+    http::{StatusCode, header},
+    middleware::map_response,
+    response::{IntoResponse, Redirect, Response},
+    routing::{get, post},
+};
+use tokio::sync::Semaphore;
+
+use crate::{
+    api::types::Problem, import::FILE_BYTES_MAX, inventory::Inventory, openstack::keystone::Keystone,
+    secret::Sealer,
+};
+use page::fixed;
+use rest::Rest;
+use session::Visitor;
+
+/// Largest form, but for import files.
+const FORM_BYTES_MAX: usize = 256 << 10;
+
+/// What a browser may do with our pages: load style and script from here, send forms here, and nothing else.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// What the pages need.
+pub struct Ui {
+    rest: Rest,
+    keystone: Arc<Keystone>,
+    inventory: Inventory,
+    sealer: Sealer,
+    sign_ins: Semaphore,
+    streams: Arc<Semaphore>,
+}
+
+/// The pages in front of the API: its routes, with ours beside them.
+pub fn router(api: Router, keystone: Arc<Keystone>, inventory: Inventory, sealer: Sealer) -> Router {
+    let ui = Arc::new(Ui {
+        rest: Rest::new(api.clone()),
+        keystone,
+        inventory,
+        sealer,
+        sign_ins: Semaphore::new(signin::SIGN_INS_MAX),
+        streams: Arc::new(Semaphore::new(live::STREAMS_MAX)),
+    });
+    let pages = Router::new()
+        .route("/ui", get(async || Redirect::permanent("/ui/")))
+        .route("/ui/", get(home))
+        .route("/ui/sign-in", get(signin::form).post(signin::sign_in))
+        .route("/ui/sign-out", post(signin::sign_out))
+        .route("/ui/nodes", get(nodes::list))
+        .route("/ui/add", get(onboard::add_form).post(onboard::add))
+        .route("/ui/nodes/{node}", get(nodes::show))
+        .route("/ui/nodes/{node}/act", post(nodes::act).get(to_node))
+        .route("/ui/nodes/{node}/delete", post(nodes::delete).get(to_node))
+        .route("/ui/images", get(catalogue::images))
+        .route("/ui/images/{image}/delete", post(catalogue::delete_image))
+        .route("/ui/flavors", get(catalogue::flavors).post(catalogue::create_flavor))
+        .route("/ui/flavors/{flavor}/delete", post(catalogue::delete_flavor))
+        .route("/ui/agents", get(catalogue::agents))
+        .route("/ui/events", get(catalogue::events))
+        .route("/ui/catalogue", get(catalogue::catalogue))
+        .route("/ui/servers", get(servers::list))
+        .route("/ui/new", get(servers::new_form).post(servers::create))
+        .route("/ui/servers/{server}", get(servers::show))
+        .route("/ui/servers/{server}/act", post(servers::act).get(to_server))
+        .route("/ui/servers/{server}/delete", post(servers::delete).get(to_server))
+        .route("/ui/networks", get(servers::networks).post(servers::create_network))
+        .route("/ui/networks/{network}/delete", post(servers::delete_network))
+        .route("/ui/live", get(live::stream))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+        .route("/ui/import", get(onboard::import_form).post(onboard::import))
+        // Everything around the file is small.
+        .layer(DefaultBodyLimit::max(FILE_BYTES_MAX + FORM_BYTES_MAX))
+        .route("/ui/{*rest}", get(nothing))
+        .layer(map_response(async |mut response: Response| {
+            response.headers_mut().insert(header::CACHE_CONTROL, fixed("no-store"));
+            response
+        }))
+        .route("/ui/style.css", get(asset::style))
+        .route("/ui/live.js", get(asset::script))
+        .route("/ui/icon.svg", get(asset::icon))
+        .layer(map_response(guard))
+        .with_state(ui);
+    api.merge(pages)
+}
+
+/// Headers by which a browser protects our pages.
+async fn guard(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, fixed(POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
+    headers.insert(header::X_FRAME_OPTIONS, fixed("DENY"));
+    headers.insert(header::REFERRER_POLICY, fixed("same-origin"));
+    response
+}
+
+/// Where somebody begins.
+async fn home(visitor: Visitor) -> Redirect {
+    Redirect::to(if visitor.identity.is_admin { "/ui/nodes" } else { "/ui/servers" })
+}
+
+/// A refused action's page has the action's address; whoever loads it again gets the server's page.
+async fn to_node(axum::extract::Path(name): axum::extract::Path<String>) -> Redirect {
+    Redirect::to(&format!("/ui/nodes/{}", rest::segment(&name)))
+}
+
+async fn to_server(axum::extract::Path(name): axum::extract::Path<String>) -> Redirect {
+    Redirect::to(&format!("/ui/servers/{}", rest::segment(&name)))
+}
+
+async fn nothing(State(ui): State<Arc<Ui>>, visitor: Option<Visitor>) -> Response {
+    let problem = Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such page");
+    page::failure(&ui, visitor.as_ref(), &problem).into_response()
+}

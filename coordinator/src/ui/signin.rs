@@ -1,0 +1,147 @@
+//! Edges: signing in by Keystone, and out.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use askama::Template;
+use axum::{
+    extract::{Form, Query, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Redirect, Response},
+};
+use protocol::secret::Secret;
+use tracing::{info, warn};
+
+use super::{
+    Ui,
+    form::{Field, Typed},
+    page::{self, Frame, Posted},
+    session::{self, Visitor},
+};
+use crate::openstack::{error::Error as OpenStackError, keystone::SignIn};
+
+/// Sign-ins that Keystone is asked for at the same time.
+pub const SIGN_INS_MAX: usize = 8;
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct SignInPage {
+    frame: Frame,
+    fields: Vec<Field>,
+    to: String,
+    refused: Option<String>,
+}
+
+impl SignInPage {
+    fn new(typed: &Typed, to: &str, refused: Option<String>) -> Self {
+        let user = Field { autocomplete: "username", ..Field::text("user", "User", typed) };
+        let project = Field::text("project", "Project", typed).hint("What you do is done in this project.");
+        let domain = Field::text("domain", "Domain", typed).default_value(typed, "Default");
+        SignInPage {
+            frame: Frame::new(None, "", ""),
+            fields: vec![
+                user,
+                Field::password("password", "Password", "current-password"),
+                project,
+                domain.hint("Keystone's domain of the user and the project."),
+            ],
+            to: to.to_owned(),
+            refused,
+        }
+    }
+}
+
+/// Where to go afterwards: a page of ours and nothing else.
+fn safe(to: &str) -> &str {
+    let is_ours = to.starts_with("/ui/") && !to.contains(['\\', '\n', '\r']) && !to.contains("//");
+    if is_ours && !to.starts_with("/ui/sign-") && !to.starts_with("/ui/live") { to } else { "/ui/" }
+}
+
+/// The form.
+pub async fn form(visitor: Option<Visitor>, Query(query): Query<BTreeMap<String, String>>) -> Response {
+    let to = safe(query.get("to").map_or("/ui/", String::as_str));
+    if visitor.is_some() {
+        return Redirect::to(to).into_response();
+    }
+    let mut shown = SignInPage::new(&Typed::default(), to, None);
+    shown.frame = shown.frame.done(&query);
+    page::answer(StatusCode::OK, &shown)
+}
+
+/// Signs in.
+pub async fn sign_in(
+    State(ui): State<Arc<Ui>>,
+    headers: HeaderMap,
+    form: Result<Form<BTreeMap<String, String>>, axum::extract::rejection::FormRejection>,
+) -> Response {
+    if let Err(problem) = session::check_origin(&headers) {
+        return page::failure(&ui, None, &problem);
+    }
+    let typed = Typed(form.map(|Form(typed)| typed).unwrap_or_default());
+    let to = safe(typed.or("to", "/ui/")).to_owned();
+    let refuse = |status: StatusCode, why: String| {
+        let mut kept = typed.clone();
+        kept.0.remove("password");
+        page::answer(status, &SignInPage::new(&kept, &to, Some(why)))
+    };
+    let wanted = SignIn {
+        user: typed.get("user").to_owned(),
+        // A password may begin or end with a blank.
+        password: Secret::new(typed.0.get("password").cloned().unwrap_or_default()),
+        project: typed.get("project").to_owned(),
+        domain: typed.or("domain", "Default").to_owned(),
+    };
+    if wanted.user.is_empty() || wanted.password.reveal().is_empty() || wanted.project.is_empty() {
+        return refuse(StatusCode::BAD_REQUEST, "Fill in user, password and project.".to_owned());
+    }
+    let Ok(_place) = ui.sign_ins.try_acquire() else {
+        let why = "Many people sign in just now. Try again in a moment.";
+        return refuse(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
+    };
+    let issued = match ui.keystone.sign_in(&wanted).await {
+        Ok(issued) => issued,
+        Err(OpenStackError::Unauthorized { .. } | OpenStackError::NotFound { .. }) => {
+            info!(user = %wanted.user, project = %wanted.project, "sign-in refused by keystone");
+            let why = "Keystone does not accept this user and password for this project. Check all four fields; the \
+                       user needs a role in the project.";
+            return refuse(StatusCode::UNAUTHORIZED, why.to_owned());
+        }
+        Err(error) => {
+            warn!(user = %wanted.user, %error, "sign-in failed");
+            let why = format!("Nobody can sign in now: {error}. Try again in a moment.");
+            return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
+        }
+    };
+    let Some(cookie) = session::begin(&ui, &issued) else {
+        let why = "Keystone's token is too large for a browser's cookie. An administrator must configure Keystone's \
+                   Fernet tokens.";
+        return refuse(StatusCode::INTERNAL_SERVER_ERROR, why.to_owned());
+    };
+    info!(user = %wanted.user, project = %wanted.project, "signed in");
+    ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+}
+
+/// Signs out: the cookie goes, and the token is good for nothing any more.
+pub async fn sign_out(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
+    if let Err(error) = ui.keystone.revoke(&posted.visitor.token).await {
+        warn!(%error, "token of a sign-out not revoked; it ends by itself");
+    }
+    let to = Redirect::to("/ui/sign-in?done=signed-out");
+    ([(header::SET_COOKIE, session::end())], to).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::safe;
+
+    #[test]
+    fn a_sign_in_leads_to_our_pages_only() {
+        let check = |to: &str, expected: &str| assert_eq!(safe(to), expected, "{to}");
+        check("/ui/nodes?find=a", "/ui/nodes?find=a");
+        for bad in
+            ["", "//evil.example", "/ui/../..//evil", "https://evil.example", "/v1", "/ui/\\evil", "/ui/live"]
+        {
+            check(bad, "/ui/");
+        }
+        check("/ui/sign-in?to=/ui/", "/ui/");
+    }
+}

@@ -1,0 +1,332 @@
+//! The pages in front of fakes: a Keystone that knows three people, and a REST API with a few things to show.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use coordinator::{
+    clock::SystemClock,
+    events::EventKind,
+    import,
+    inventory::Inventory,
+    openstack::{Credentials, Scope, Session, keystone::Keystone, session::http_client},
+    secret::Sealer,
+};
+use protocol::secret::Secret;
+use serde_json::{Value, json};
+
+/// Everybody's password.
+pub const PASSWORD: &str = "pass word";
+
+/// What the fakes hold.
+#[derive(Default)]
+pub struct World {
+    /// Tokens that Keystone issued and did not revoke, with their users.
+    pub tokens: HashMap<String, String>,
+    /// Physical servers.
+    pub nodes: Vec<Value>,
+    /// Tenants' servers.
+    pub servers: Vec<Value>,
+    /// Events.
+    pub events: Vec<Value>,
+}
+
+/// The fakes.
+#[derive(Clone)]
+pub struct Fakes {
+    /// What they hold.
+    pub world: Arc<Mutex<World>>,
+    /// Its events wake open pages.
+    pub inventory: Inventory,
+    /// The pages in front of the REST API.
+    pub router: Router,
+}
+
+type Held = State<Arc<Mutex<World>>>;
+
+/// Starts them.
+pub async fn start() -> Fakes {
+    let world = Arc::new(Mutex::new(World { nodes: nodes(), events: events(), ..World::default() }));
+    let keystone = Router::new()
+        .route("/v3/auth/tokens", post(issue).get(validate).delete(revoke))
+        .with_state(Arc::clone(&world));
+    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
+    let auth_url = format!("http://{}", listener.local_addr().unwrap());
+    let routes = hyper_util::service::TowerToHyperService::new(keystone);
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let routes = routes.clone();
+            tokio::spawn(async move {
+                let stream = hyper_util::rt::TokioIo::new(stream);
+                let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, routes).await;
+            });
+        }
+    });
+    let credentials = Credentials {
+        auth_url,
+        username: "bms".into(),
+        user_domain: "Default".into(),
+        password: Secret::new(PASSWORD),
+        scope: Scope::System,
+        region: None,
+        interface: "public".into(),
+    };
+    let keystone = Arc::new(Keystone::new(Session::new(http_client(None).unwrap(), credentials)));
+    let sealer = Sealer::new(&[7; 32]);
+    let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
+    let router = coordinator::ui::router(rest(Arc::clone(&world)), keystone, inventory.clone(), sealer);
+    Fakes { world, inventory, router }
+}
+
+impl Fakes {
+    /// Changes a node, and records an event, so that open pages hear of it.
+    pub async fn change_node(&self, name: &str, field: &str, value: Value) {
+        {
+            let mut world = self.world.lock().unwrap();
+            let node =
+                world.nodes.iter_mut().find(|node| node["name"] == name).expect("there is such a node");
+            node[field] = value;
+        }
+        self.inventory.record_event(None, None, None, EventKind::State, format!("{name} changed")).await;
+    }
+}
+
+async fn issue(State(world): Held, Json(asked): Json<Value>) -> Response {
+    let user = &asked["auth"]["identity"]["password"]["user"];
+    let (name, scope) = (user["name"].as_str().unwrap_or_default(), &asked["auth"]["scope"]);
+    let known = ["bms", "admin", "demo", "other"].contains(&name);
+    let in_project = scope["project"]["name"] == name || scope["system"].is_object();
+    if !known || !in_project || user["password"] != PASSWORD {
+        let why = json!({ "error": { "message": "The request you have made requires authentication.", "code": 401 } });
+        return (StatusCode::UNAUTHORIZED, Json(why)).into_response();
+    }
+    let token = format!("token-{name}-{}", uuid::Uuid::new_v4());
+    world.lock().unwrap().tokens.insert(token.clone(), name.to_owned());
+    (StatusCode::CREATED, [("x-subject-token", token)], Json(described(name))).into_response()
+}
+
+fn described(name: &str) -> Value {
+    let role = if name == "demo" || name == "other" { "member" } else { "admin" };
+    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8);
+    json!({ "token": {
+        "expires_at": ends.to_string(), "user": { "id": name, "name": name },
+        "project": { "id": format!("{name}-id"), "name": name },
+        "roles": [{ "id": role, "name": role }], "catalog": [],
+    } })
+}
+
+async fn validate(State(world): Held, headers: HeaderMap) -> Response {
+    match subject(&world, &headers, "x-subject-token") {
+        Some(name) => Json(described(&name)).into_response(),
+        None => {
+            (StatusCode::NOT_FOUND, Json(json!({ "error": { "message": "no such token" } }))).into_response()
+        }
+    }
+}
+
+async fn revoke(State(world): Held, headers: HeaderMap) -> StatusCode {
+    let token = headers["x-subject-token"].to_str().unwrap().to_owned();
+    world.lock().unwrap().tokens.remove(&token);
+    StatusCode::NO_CONTENT
+}
+
+fn subject(world: &Mutex<World>, headers: &HeaderMap, header: &str) -> Option<String> {
+    let token = headers.get(header)?.to_str().ok()?;
+    world.lock().unwrap().tokens.get(token).cloned()
+}
+
+fn rest(world: Arc<Mutex<World>>) -> Router {
+    let items = |items: Value| async move || Json(json!({ "items": items }));
+    Router::new()
+        .route(
+            "/v1/nodes",
+            get(async |State(world): Held| Json(json!({ "items": world.lock().unwrap().nodes }))),
+        )
+        .route("/v1/nodes/import", post(import_nodes))
+        .route("/v1/nodes/{node}", get(node).delete(refuse_delete))
+        .route("/v1/nodes/{node}/actions", post(act))
+        .route(
+            "/v1/events",
+            get(async |State(world): Held| Json(json!({ "items": world.lock().unwrap().events }))),
+        )
+        .route("/v1/servers", get(servers).post(create))
+        .route("/v1/servers/{server}", get(server))
+        .route("/v1/images", get(items(images())))
+        .route("/v1/flavors", get(items(flavors())))
+        .route("/v1/networks", get(items(networks())))
+        .route("/v1/agents", get(items(agents())))
+        .with_state(world)
+}
+
+fn problem(status: StatusCode, detail: &str) -> Response {
+    let body = json!({ "type": "x", "title": "Conflict", "status": status.as_u16(), "detail": detail });
+    (status, Json(body)).into_response()
+}
+
+async fn node(State(world): Held, Path(name): Path<String>) -> Response {
+    let world = world.lock().unwrap();
+    match world.nodes.iter().find(|node| node["name"] == name.as_str()) {
+        Some(node) => Json(node.clone()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, &format!("there is no node {name:?}")),
+    }
+}
+
+async fn refuse_delete(Path(name): Path<String>) -> Response {
+    problem(
+        StatusCode::CONFLICT,
+        &format!("{name} is active and carries <b>a tenant's server</b>: it is not deleted"),
+    )
+}
+
+async fn act(Path(name): Path<String>, Json(asked): Json<Value>) -> Response {
+    let word = asked["action"].as_str().unwrap_or_default();
+    problem(StatusCode::CONFLICT, &format!("cannot {word} {name}: its agent is away; look at rack1"))
+}
+
+async fn import_nodes(
+    State(world): Held,
+    Query(query): Query<HashMap<String, String>>,
+    text: String,
+) -> Response {
+    let read = match import::parse(&text) {
+        Ok(read) => read,
+        Err(faults) => {
+            let refused = coordinator::api::types::Problem::faults(faults);
+            return refused.into_response();
+        }
+    };
+    let dry_run = query["dry_run"] == "true";
+    let mut nodes = Vec::new();
+    for new in read {
+        nodes.push(json!({ "id": null, "name": new.name, "created": true }));
+        if !dry_run {
+            let mac = new.ports[0].mac.to_string();
+            world.lock().unwrap().nodes.push(node_of(&new.name, "enroll", "unknown", &mac));
+        }
+    }
+    Json(json!({ "nodes": nodes, "dry_run": dry_run })).into_response()
+}
+
+async fn servers(State(world): Held, headers: HeaderMap) -> Json<Value> {
+    let who = subject(&world, &headers, "x-auth-token").unwrap_or_default();
+    let mut shown = world.lock().unwrap().servers.clone();
+    shown.retain(|server| server["project_id"] == format!("{who}-id"));
+    Json(json!({ "items": shown }))
+}
+
+async fn server(State(world): Held, headers: HeaderMap, Path(id): Path<String>) -> Response {
+    let Json(mine) = servers(State(world), headers).await;
+    match mine["items"].as_array().unwrap().iter().find(|server| server["id"] == id.as_str()) {
+        Some(server) => Json(server.clone()).into_response(),
+        None => problem(StatusCode::NOT_FOUND, &format!("there is no server {id:?}")),
+    }
+}
+
+async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value>) -> Response {
+    let who = subject(&world, &headers, "x-auth-token").unwrap_or_default();
+    let name = wanted["name"].as_str().unwrap_or_default();
+    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
+        return problem(StatusCode::BAD_REQUEST, "name: must have 1 to 63 letters, digits or -");
+    }
+    let made = json!({
+        "id": uuid::Uuid::new_v4(), "instance": uuid::Uuid::new_v4(), "name": name, "project_id": format!("{who}-id"),
+        "flavor": wanted["flavor"], "image": "demo", "network": "blue", "address": "192.0.2.7",
+        "status": "building", "reason": "the ramdisk to write the image", "node": null,
+    });
+    world.lock().unwrap().servers.push(made.clone());
+    (StatusCode::ACCEPTED, Json(made)).into_response()
+}
+
+/// A node as the API shows it.
+pub fn node_of(name: &str, state: &str, power: &str, mac: &str) -> Value {
+    json!({
+        "id": uuid::Uuid::new_v4(), "name": name, "rack": "rack1", "resource_class": "baremetal", "boot_mode": "uefi",
+        "provision_state": state, "power": power, "maintenance": false, "instance": null,
+        "state_since": (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(200)).to_string(), "next": "a tenant's server, when one asks for its flavor",
+        "bmc": { "protocol": "redfish", "address": "198.51.100.11", "port": 443, "username": "admin" },
+        "ports": [{ "name": "eth0", "mac": mac, "switch": "leaf1", "port": "xe-0/0/1", "network_wanted": "cleaning", "network_observed": "cleaning", "carrier": true }],
+    })
+}
+
+fn nodes() -> Vec<Value> {
+    let mut nodes = vec![
+        node_of("srv1", "available", "off", "52:54:00:00:00:01"),
+        node_of("srv2", "clean wait", "on", "52:54:00:00:00:02"),
+        node_of("srv3", "active", "on", "52:54:00:00:00:03"),
+        node_of("srv4", "clean failed", "unreachable", "52:54:00:00:00:04"),
+        node_of("<script>alert(1)</script>", "enroll", "unknown", "52:54:00:00:00:05"),
+    ];
+    for (index, network) in ["cleaning", "cleaning", "tenant 3f0e", "cleaning"].iter().enumerate() {
+        nodes[index]["network_wanted"] = json!(network);
+        nodes[index]["network_observed"] = json!(network);
+    }
+    nodes[1]["waiting_for"] = json!("the ramdisk's step erase_devices to end");
+    nodes[3]["network_observed"] = json!("other: vm-7 on default-domain:demo:green");
+    nodes[3]["last_error"] =
+        json!("Failed to tear down from cleaning for node: the BMC does not answer: no route to host");
+    nodes[3]["power_reason"] = json!("no answer from 198.51.100.14 for 40 s");
+    nodes[3]["maintenance"] = json!(true);
+    nodes[2]["instance"] = json!(uuid::Uuid::new_v4());
+    nodes[0]["hardware"] = json!({
+        "system": "QEMU Standard PC (Q35 + ICH9, 2009)", "serial": "srv1", "cpus": 32, "cpu_model": "AMD EPYC 7343 16-Core Processor",
+        "memory_mib": 262_144,
+        "disks": [{ "name": "/dev/nvme0n1", "size_bytes": 1_920_383_410_176_u64, "model": "SAMSUNG MZQL21T9HCJR", "serial": "S64GNE0R" }],
+        "nics": [
+            { "name": "eth0", "mac": "52:54:00:00:00:01", "carrier": true, "speed_mbps": 25_000 },
+            { "name": "eth1", "mac": "52:54:00:00:00:aa", "carrier": false, "speed_mbps": 0 },
+        ],
+    });
+    nodes
+}
+
+fn events() -> Vec<Value> {
+    let now = jiff::Timestamp::now();
+    let lines = [
+        (5400, "enrolled", "srv1 enrolled in rack rack1"),
+        (5390, "state", "provision state enroll -> verifying"),
+        (300, "port_moved", "eth0 moved to cleaning and seen there"),
+        (200, "refused", "power-on refused: port eth0 (leaf1:xe-0/0/1) is not seen on the network cleaning"),
+        (100, "alarm", "the BMC of srv1 at 198.51.100.11 did not answer: connection refused"),
+        (4, "power", "off"),
+    ];
+    let line = |(ago, kind, text): &(i64, &str, &str)| {
+        let at = now - jiff::SignedDuration::from_secs(*ago);
+        json!({ "id": at.as_microsecond(), "at": at.to_string(), "node": null, "rack": "rack1", "kind": kind, "text": text })
+    };
+    lines.iter().map(line).collect()
+}
+
+fn images() -> Value {
+    json!([
+        { "id": "7c0d6f0e-1111-4222-8333-444455556666", "name": "demo", "format": "qcow2", "size_bytes": 13_212_876, "status": "active", "visibility": "public", "project_id": "admin-id", "boot_mode": "both", "min_disk_gb": 1, "sha512": null },
+        { "id": "7c0d6f0e-1111-4222-8333-444455556667", "name": "debian-12", "format": "raw", "size_bytes": 2_147_483_648_u64, "status": "active", "visibility": "private", "project_id": "demo-id", "boot_mode": "uefi", "min_disk_gb": 0, "sha512": null },
+    ])
+}
+
+fn flavors() -> Value {
+    json!([
+        { "id": "f1", "name": "metal", "resource_class": "baremetal", "cpus": 32, "memory_mib": 262_144, "disk_gb": 1788, "public": true, "free": 3, "others": { "used": 12, "cleaning": 1, "broken": 1, "preparing": 0 } },
+        { "id": "f2", "name": "metal-uefi", "resource_class": "baremetal-uefi", "cpus": 8, "memory_mib": 65_536, "disk_gb": 480, "public": false, "manufacturer": "CUSTOM_QEMU", "free": 0, "others": { "used": 2, "cleaning": 0, "broken": 0, "preparing": 1 } },
+    ])
+}
+
+fn networks() -> Value {
+    json!([{ "id": "3f0e6f0e-1111-4222-8333-444455556666", "name": "blue", "project_id": "demo-id", "subnet": "192.0.2.0/24", "gateway": "192.0.2.1" }])
+}
+
+fn agents() -> Value {
+    json!([
+        { "rack": "rack1", "connected": true, "acknowledged": 4711, "last_seen": jiff::Timestamp::now().to_string() },
+        { "rack": "rack2", "connected": false, "acknowledged": 12, "last_seen": "2026-01-02T03:04:05Z" },
+    ])
+}
