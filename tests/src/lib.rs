@@ -3,6 +3,7 @@
 pub mod accelerator;
 pub mod bench;
 pub mod bmc;
+pub mod browser;
 pub mod contrail;
 pub mod fake_hardware;
 pub mod image;

@@ -259,11 +259,14 @@ fn farewell(lab: &Lab) {
     let endpoints = lab.site.openstack();
     println!(
         "The lab is up.\n\
+         \n  web page    https://{api}/          (the browser does not know the lab's certificate: accept it once)\
          \n  REST API    https://{api}/v1        (document: /v1/openapi.json, certificate: {ca})\
          \n  Keystone    {keystone}\n  Ironic      {ironic}\n  Nova        {nova}\n  Glance      {glance}\
          \n  Contrail    {contrail}  (a stand-in)\
          \n  logs        {logs}\n  consoles    {run}/srv*/console.log\
-         \n\n  administrator: admin, tenants: demo and other; the password of each is {password}\
+         \n\n  sign in, by page or bmsctl:  administrator  user admin, project admin, password {password}\
+         \n                               tenant         user demo,  project demo,  password {password}\
+         \n                               another one    user other, project other, password {password}\
          \n\nTry:\n\
          \n  . {run}/admin.env; bmsctl node import {run}/servers.yaml --wait && bmsctl node list\
          \n  bmsctl node inspect srv1 --wait && bmsctl node show srv1\

@@ -6,6 +6,7 @@
 mod flavors;
 mod images;
 mod monitoring;
+mod ui;
 
 use anyhow::bail;
 use coordinator::api::types::Node;
@@ -18,7 +19,7 @@ use super::{
 };
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 4] = [READY, "images", "flavors", MONITORING];
+pub const ALL: [&str; 5] = [READY, "images", "flavors", MONITORING, "ui"];
 /// Only what every promise begins with.
 const READY: &str = "ready";
 /// Monitoring.
@@ -34,6 +35,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
             "images" => images::play(lab, steps).await?,
             "flavors" => flavors::play(lab, steps).await?,
             MONITORING => monitoring::play(lab, steps).await?,
+            "ui" => ui::play(lab, steps).await?,
             other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
         }
     }

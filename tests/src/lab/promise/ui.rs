@@ -1,0 +1,234 @@
+//! Edges: the promise of the pages: an administrator and two tenants at work in a browser, on the real services.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use coordinator::api::types::{Node, Server};
+
+use super::super::{
+    Lab,
+    site::{SERVERS, import_file},
+    step::{Steps, wait_for},
+    story::{self, wait_state},
+};
+use crate::{
+    browser::{Browser, Look, Tab},
+    openstack::PASSWORD,
+};
+
+/// The tenant's server.
+const NAME: &str = "page1";
+/// The server that is added by the form. Nothing answers at its BMC's address.
+const ADDED: &str = "srv9";
+/// How long a server may take to be deployed.
+const DEPLOY_WAIT_MAX: Duration = Duration::from_secs(180);
+
+/// Plays it.
+pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
+    let browser = Browser::start().await?;
+    let told = tell(lab, steps, &browser).await;
+    browser.stop().await?;
+    told
+}
+
+async fn tell(lab: &Lab, steps: &mut Steps, browser: &Browser) -> anyhow::Result<()> {
+    let origin = format!("https://{}", lab.site.api());
+    let (admin, tenant, other) = (browser.person().await?, browser.person().await?, browser.person().await?);
+    steps.step("send a wrong password by the sign-in page", refused_sign_in(&admin, &origin)).await?;
+    steps
+        .step("sign in as administrator and two tenants", async {
+            sign_in(&admin, &origin, "admin").await?;
+            sign_in(&tenant, &origin, "demo").await?;
+            sign_in(&other, &origin, "other").await
+        })
+        .await?;
+    steps.step("show tenants no page of administrators", no_way_in(&tenant, &origin)).await?;
+    steps
+        .step("add a server by the form, with a bad MAC address at first", add(lab, &admin, &origin))
+        .await?;
+    steps.step("see the list change by itself", live_list(lab, &admin, &origin)).await?;
+    steps.step("check an import file, with a fault at first", import(lab, &admin, &origin)).await?;
+    let id = steps.step("ask for a server in one page", create(lab, &tenant, &origin)).await?;
+    steps
+        .step("see it become active by itself", async {
+            tenant
+                .until_within(
+                    "document.querySelector('[data-state]').dataset.state === 'active'",
+                    DEPLOY_WAIT_MAX,
+                )
+                .await?;
+            ensure!(tenant.value::<bool>("window.same === true").await?, "the page was loaded anew");
+            Ok(())
+        })
+        .await?;
+    steps.step("show another tenant nothing of it", unseen(&other, &origin, &id)).await?;
+    steps.step("refuse to forget its node, with the reason", refuse_delete(lab, &admin, &origin)).await?;
+    steps.step("give it back by its page", give_back(lab, &tenant)).await?;
+    for (tab, who) in [(&admin, "administrator"), (&tenant, "tenant"), (&other, "other tenant")] {
+        tab.check(&origin).with_context(|| format!("in the {who}'s browser"))?;
+    }
+    steps.step("sign out", sign_out(&tenant, &origin)).await
+}
+
+async fn fill_in(tab: &Tab, fields: &[(&str, &str)]) -> anyhow::Result<()> {
+    for (field, text) in fields {
+        tab.fill(&format!("#{field}"), text).await?;
+    }
+    Ok(())
+}
+
+async fn sign_in(tab: &Tab, origin: &str, user: &str) -> anyhow::Result<()> {
+    // The front door leads people to the pages.
+    tab.go(&format!("{origin}/")).await?;
+    fill_in(tab, &[("user", user), ("password", PASSWORD), ("project", user)]).await?;
+    tab.follow("button.main").await?;
+    tab.says(&format!("{user} in {user}")).await
+}
+
+async fn refused_sign_in(tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/nodes")).await?;
+    fill_in(tab, &[("user", "admin"), ("password", "wrong"), ("project", "admin")]).await?;
+    tab.follow("button.main").await?;
+    tab.says("Keystone does not accept this user and password for this project").await?;
+    let (user, password): (String, String) = tab.value("[user.value, password.value]").await?;
+    ensure!((user.as_str(), password.as_str()) == ("admin", ""), "the form kept {user:?}, {password:?}");
+    Ok(())
+}
+
+async fn no_way_in(tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    for page in ["nodes", "nodes/srv1", "add", "import", "events", "agents", "flavors"] {
+        tab.go(&format!("{origin}/ui/{page}")).await?;
+        tab.says("for administrators").await?;
+        let words = tab.words().await?;
+        ensure!(!words.contains(SERVERS[0].name) || page.contains(SERVERS[0].name), "{page} shows {words}");
+    }
+    Ok(())
+}
+
+async fn add(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/add")).await?;
+    let fields = [
+        ("name", ADDED),
+        ("driver", "ipmi"),
+        ("bmc_address", "198.51.100.99"),
+        ("bmc_user", "admin"),
+        ("bmc_password", "<b>not&shown</b>"),
+        ("mac", "52:54:00:0b:05:zz"),
+        ("switch", "leaf1"),
+        ("switch_port", "xe-0/0/9"),
+    ];
+    fill_in(tab, &fields).await?;
+    tab.follow("button.main").await?;
+    let said = tab.text("#mac-help").await?;
+    ensure!(said.contains("52:54:00:0b:05:zz"), "at the MAC address stands {said:?}");
+    let nodes: Vec<Node> = lab.admin.json("node list").await?;
+    ensure!(!nodes.iter().any(|node| node.name == ADDED), "a refused server was added");
+    fill_in(tab, &[("mac", "52:54:00:0b:05:99"), ("bmc_password", "secret")]).await?;
+    tab.follow("button.main").await?;
+    tab.says_within(&format!("{ADDED} enrolled"), Duration::from_secs(60)).await
+}
+
+/// The added server is forgotten by `bmsctl`; the open list must tell.
+async fn live_list(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/nodes")).await?;
+    tab.until("document.getElementById('live').innerText === 'live'").await?;
+    tab.value::<bool>("window.same = true").await?;
+    tab.until(&format!("!!document.querySelector('[data-row={ADDED}]')")).await?;
+    // Ironic may still be trying its BMC.
+    wait_for(format!("{ADDED} to be forgotten"), DEPLOY_WAIT_MAX, async |_| {
+        lab.admin.run(&format!("node delete {ADDED}")).await?;
+        Ok(Some(()))
+    })
+    .await?;
+    tab.until(&format!("!document.querySelector('[data-row={ADDED}]')")).await?;
+    ensure!(tab.value::<bool>("window.same === true").await?, "the page was loaded anew");
+    tab.look(Look::Light, 390).await?;
+    let out = tab.overflow().await?;
+    tab.look(Look::Light, 1280).await?;
+    ensure!(out.is_empty(), "too wide for a telephone: {out}");
+    Ok(())
+}
+
+async fn import(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    let before = lab.admin.run("-o json node list").await?;
+    let file = lab.site.run().join("page.yaml");
+    tab.go(&format!("{origin}/ui/import")).await?;
+    tokio::fs::write(&file, import_file().replace("xe-0/0/1", "xe-0/0/0")).await?;
+    tab.choose_file("#file", &file).await?;
+    tab.follow("button[value=check]").await?;
+    tab.says("switch port leaf1:xe-0/0/0 stands in nodes[0] too").await?;
+    tokio::fs::write(&file, import_file()).await?;
+    tab.choose_file("#file", &file).await?;
+    tab.follow("button[value=check]").await?;
+    tab.says("The file is good").await?;
+    let after = lab.admin.run("-o json node list").await?;
+    let names = |text: &str| text.matches("\"name\": \"srv").count();
+    ensure!(names(&before) == names(&after), "a check changed the nodes from {before} to {after}");
+    Ok(())
+}
+
+/// Gives the id of what was made.
+async fn create(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<String> {
+    tab.go(&format!("{origin}/ui/new?flavor={}", story::FLAVOR)).await?;
+    fill_in(
+        tab,
+        &[("name", "<script>alert(1)</script>"), ("flavor", story::FLAVOR), ("image", story::IMAGE)],
+    )
+    .await?;
+    tab.follow("button.main").await?;
+    let said = tab.text("#name-help").await?;
+    ensure!(said.contains("letters, digits"), "at the name stands {said:?}");
+    ensure!(
+        tab.value::<String>("document.getElementById('name').value").await?.starts_with("<script>"),
+        "not escaped"
+    );
+    fill_in(tab, &[("name", NAME)]).await?;
+    tab.follow("button.main").await?;
+    tab.says("It is being made").await?;
+    tab.value::<bool>("window.same = true").await?;
+    let servers: Vec<Server> = lab.tenant.json("server list").await?;
+    let made = servers.iter().find(|server| server.name == NAME).context("no server was made")?;
+    tab.says(&made.address).await?;
+    Ok(made.id.to_string())
+}
+
+async fn unseen(tab: &Tab, origin: &str, id: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/servers")).await?;
+    tab.says("No servers yet").await?;
+    tab.go(&format!("{origin}/ui/servers/{id}")).await?;
+    tab.says("There is no server").await?;
+    ensure!(!tab.words().await?.contains(NAME), "another tenant sees the server");
+    Ok(())
+}
+
+async fn refuse_delete(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    let name = physical(lab).await?;
+    tab.go(&format!("{origin}/ui/nodes/{name}")).await?;
+    tab.click("#more > summary").await?;
+    tab.follow("#act-delete").await?;
+    tab.says("carries the tenant's server").await?;
+    tab.says("it is not deleted").await
+}
+
+/// The node that carries a tenant's server.
+async fn physical(lab: &Lab) -> anyhow::Result<String> {
+    let nodes: Vec<Node> = lab.admin.json("node list").await?;
+    let carries = nodes.into_iter().find(|node| node.instance.is_some());
+    Ok(carries.context("no node carries the server")?.name)
+}
+
+async fn give_back(lab: &Lab, tab: &Tab) -> anyhow::Result<()> {
+    let name = physical(lab).await?;
+    tab.click("#more > summary").await?;
+    tab.follow("#act-delete").await?;
+    tab.says("It is being given back").await?;
+    tab.says_within("No servers yet", DEPLOY_WAIT_MAX).await?;
+    wait_state(lab, &name, "available").await
+}
+
+async fn sign_out(tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.follow("header button.link").await?;
+    tab.says("You are signed out").await?;
+    tab.go(&format!("{origin}/ui/servers")).await?;
+    tab.says("Sign in with your OpenStack account").await
+}

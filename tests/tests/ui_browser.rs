@@ -1,0 +1,199 @@
+//! The pages in Chromium, in front of fakes: every page in light, dark and narrow, live changes, forms with faults.
+//!
+//! The pictures of every page are left in the tests' temporary directory, to be looked at.
+
+mod ui_common;
+
+use std::{path::PathBuf, sync::Arc};
+
+use coordinator::{
+    facade,
+    pki::{Authority, Clients, tls},
+};
+use serde_json::json;
+use tests::browser::{Browser, Look, Tab};
+use tokio_util::sync::CancellationToken;
+use ui_common::{Fakes, PASSWORD};
+
+/// Serves the pages as the coordinator does; gives their origin.
+async fn serve(fakes: &Fakes) -> String {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let dir = tempfile::tempdir().unwrap();
+    let authority = Authority::open_or_create(dir.path()).unwrap();
+    let issued = authority.server_certificate(&["127.0.0.1".to_owned()]).unwrap();
+    let config = tls(&authority, &issued, Clients::Anonymous).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let origin = format!("https://{}", listener.local_addr().unwrap());
+    let router = fakes.router.clone();
+    tokio::spawn(facade::serve(listener, Arc::clone(&config), router, CancellationToken::new()));
+    origin
+}
+
+async fn sign_in(tab: &Tab, origin: &str, user: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/")).await?;
+    tab.fill("#user", user).await?;
+    tab.fill("#password", PASSWORD).await?;
+    tab.fill("#project", user).await?;
+    tab.follow("button.main").await
+}
+
+fn pictures() -> PathBuf {
+    let dir = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("ui");
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_fits_light_dark_and_narrow() {
+    let fakes = ui_common::start().await;
+    let origin = serve(&fakes).await;
+    let browser = Browser::start().await.unwrap();
+    let (admin, tenant) = (browser.person().await.unwrap(), browser.person().await.unwrap());
+    admin.go(&format!("{origin}/ui/sign-in")).await.unwrap();
+    look_at(&admin, "sign-in").await;
+    sign_in(&admin, &origin, "admin").await.unwrap();
+    sign_in(&tenant, &origin, "demo").await.unwrap();
+    tenant.go(&format!("{origin}/ui/servers")).await.unwrap();
+    look_at(&tenant, "servers-none").await;
+    tenant.go(&format!("{origin}/ui/new")).await.unwrap();
+    look_at(&tenant, "new").await;
+    tenant.fill("#name", "web1").await.unwrap();
+    tenant.follow("button.main").await.unwrap();
+    look_at(&tenant, "server").await;
+    let pages = [
+        (&admin, "nodes"),
+        (&admin, "nodes?find=none"),
+        (&admin, "nodes/srv1"),
+        (&admin, "nodes/srv4"),
+        (&admin, "add"),
+        (&admin, "import"),
+        (&admin, "events"),
+        (&admin, "agents"),
+        (&admin, "flavors"),
+        (&tenant, "catalogue"),
+        (&tenant, "servers"),
+        (&tenant, "networks"),
+        (&tenant, "images"),
+        (&tenant, "agents"),
+        (&tenant, "nothing"),
+    ];
+    for (tab, page) in pages {
+        tab.go(&format!("{origin}/ui/{page}")).await.unwrap();
+        look_at(
+            tab,
+            &format!(
+                "{}-{}",
+                if std::ptr::eq(tab, &admin) { "admin" } else { "tenant" },
+                page.replace(['/', '?'], "-")
+            ),
+        )
+        .await;
+    }
+    for tab in [&admin, &tenant] {
+        tab.check(&origin).unwrap();
+    }
+    browser.stop().await.unwrap();
+}
+
+/// Takes its pictures, and finds what does not fit or has no name.
+async fn look_at(tab: &Tab, name: &str) {
+    for (look, width, kind) in
+        [(Look::Dark, 1280, "dark"), (Look::Light, 390, "narrow"), (Look::Light, 1280, "light")]
+    {
+        tab.look(look, width).await.unwrap();
+        assert_eq!(tab.overflow().await.unwrap(), "", "{name} is too wide at {width} px");
+        tab.picture(&pictures().join(format!("{name}-{kind}.png"))).await.unwrap();
+    }
+    assert_eq!(tab.unnamed().await.unwrap(), Vec::<String>::new(), "{name} has controls without a name");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_change_by_themselves_and_forms_say_what_is_wrong() {
+    let fakes = ui_common::start().await;
+    let origin = serve(&fakes).await;
+    let browser = Browser::start().await.unwrap();
+    let told = async {
+        let tab = browser.person().await?;
+        sign_in(&tab, &origin, "admin").await?;
+        tab.says("clean wait").await?;
+        tab.until("document.getElementById('live').innerText === 'live'").await?;
+
+        // A search that is being typed stays, and so does the page.
+        tab.value::<bool>("window.same = true").await?;
+        tab.fill("#find", "srv").await?;
+        fakes.change_node("srv2", "provision_state", json!("available")).await;
+        tab.until("document.querySelector('[data-row=srv2]').dataset.state === 'available'").await?;
+        tab.until("document.getElementById('said').textContent === 'srv2: available'").await?;
+        assert!(
+            tab.value::<bool>(
+                "window.same === true && document.activeElement.value === 'srv' && document.activeElement.id === 'find'"
+            )
+            .await?
+        );
+        assert_eq!(
+            tab.value::<u32>("[...document.querySelectorAll('#rows tr')].filter(r => r.hidden).length")
+                .await?,
+            1
+        );
+
+        // An open menu is not taken away; when it is closed, the next news comes through.
+        tab.go(&format!("{origin}/ui/nodes/srv2")).await?;
+        tab.until("document.getElementById('live').innerText === 'live'").await?;
+        tab.click("#more > summary").await?;
+        fakes.change_node("srv2", "power", json!("off")).await;
+        tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+        assert!(tab.value::<bool>("document.getElementById('more').open").await?);
+        tab.follow("#act-delete").await?;
+        tab.says("it is not deleted").await?;
+        assert!(tab.words().await?.contains("carries <b>a tenant's server</b>"), "a refusal is not escaped");
+        tab.says("off").await?;
+
+        tab.go(&format!("{origin}/ui/add")).await?;
+        for (field, text) in [
+            ("name", "srv9"),
+            ("bmc_address", "192.0.2.9"),
+            ("bmc_user", "admin"),
+            ("bmc_password", "secret"),
+            ("mac", "52:54:zz"),
+            ("switch", "leaf1"),
+            ("switch_port", "xe-0/0/9"),
+        ] {
+            tab.fill(&format!("#{field}"), text).await?;
+        }
+        tab.follow("button.main").await?;
+        assert!(tab.text("#mac-help").await?.contains("52:54:zz"), "{}", tab.words().await?);
+        assert_eq!(
+            tab.value::<String>("document.getElementById('bmc_password').value").await?,
+            "",
+            "a password came back"
+        );
+        assert_eq!(tab.value::<String>("document.getElementById('switch').value").await?, "leaf1");
+        tab.picture(&pictures().join("add-fault-light.png")).await?;
+        tab.fill("#mac", "52:54:00:00:00:09").await?;
+        tab.fill("#bmc_password", "secret").await?;
+        tab.follow("button.main").await?;
+        assert_eq!(tab.text("h1").await?, "srv9");
+
+        tab.go(&format!("{origin}/ui/import")).await?;
+        let file = pictures().join("servers.yaml");
+        std::fs::write(&file, "nodes:\n- name: srv8\n  colour: blue\n")?;
+        tab.choose_file("#file", &file).await?;
+        tab.follow("button[value=check]").await?;
+        tab.says("nodes[0].colour").await?;
+        tab.picture(&pictures().join("import-faults-light.png")).await?;
+        tab.look(Look::Light, 390).await?;
+        assert_eq!(tab.overflow().await?, "");
+        tab.picture(&pictures().join("import-faults-narrow.png")).await?;
+        assert!(!fakes.world.lock().unwrap().nodes.iter().any(|node| node["name"] == "srv8"));
+
+        // Without scripts everything but the live changes works.
+        tab.scripts(false).await?;
+        tab.go(&format!("{origin}/ui/nodes?find=srv9")).await?;
+        tab.says("srv9").await?;
+        tab.scripts(true).await?;
+        tab.check(&origin)
+    }
+    .await;
+    told.unwrap();
+    browser.stop().await.unwrap();
+}
