@@ -22,6 +22,7 @@ use tokio::{
     process::{Child, Command},
     sync::Mutex,
 };
+use uuid::Uuid;
 
 use crate::{
     bmc::chassis::{BootSetting, Chassis},
@@ -44,6 +45,9 @@ pub struct MachineConfig {
     pub tap: Option<String>,
     /// Address of its network card.
     pub mac: MacAddr,
+    /// Further network cards, over which it never boots.
+    #[serde(default)]
+    pub further: Vec<FurtherCard>,
     /// Memory in MiB.
     pub memory_mib: u32,
     /// Size of its one disk in bytes; the file is sparse.
@@ -52,6 +56,18 @@ pub struct MachineConfig {
     pub firmware: BootMode,
     /// QEMU's accelerator: `tcg,thread=multi` or `kvm`.
     pub accelerator: String,
+    /// Its hardware UUID; none: its firmware has none.
+    #[serde(default)]
+    pub uuid: Option<Uuid>,
+}
+
+/// A network card beside the first one.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FurtherCard {
+    /// Its tap.
+    pub tap: String,
+    /// Its address.
+    pub mac: MacAddr,
 }
 
 /// One line of a machine's log.
@@ -122,11 +138,15 @@ impl Machine {
     }
 
     fn arguments(&self, device: BootDevice) -> Vec<String> {
-        let MachineConfig { name, dir, tap, mac, memory_mib, firmware, accelerator, .. } = &self.config;
+        let MachineConfig { name, dir, tap, mac, further, memory_mib, firmware, accelerator, .. } =
+            &self.config;
         let dir = dir.display();
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |text: String| arguments.extend(text.split(' ').map(str::to_owned));
         add(format!("-name {name} -nodefaults -no-user-config -M q35 -accel {accelerator} -cpu max"));
+        if let Some(uuid) = self.config.uuid {
+            add(format!("-uuid {uuid}"));
+        }
         add(format!("-smp 1 -m {memory_mib} -display none -pidfile {dir}/qemu.pid"));
         add(format!("-smbios type=1,manufacturer=BMS-Lab,product=Virtual-Server,serial={name}"));
         add(format!("-qmp unix:{dir}/qmp.sock,server=on,wait=off"));
@@ -155,6 +175,11 @@ impl Machine {
                 BootMode::Uefi => ",romfile=",
             };
             add(format!("-device virtio-net-pci,netdev=net0,mac={mac}{nic_boot}{rom}"));
+        }
+        for (card, number) in further.iter().zip(1..) {
+            let FurtherCard { tap, mac } = card;
+            add(format!("-netdev tap,id=net{number},ifname={tap},script=no,downscript=no"));
+            add(format!("-device virtio-net-pci,netdev=net{number},mac={mac},romfile="));
         }
         if *firmware == BootMode::Uefi {
             add("-drive if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"

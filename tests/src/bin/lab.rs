@@ -10,7 +10,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
     bench, contrail,
-    lab::{Lab, bad_days, listen, promise, relay, server, site::Site, step::Steps, story, up},
+    lab::{Lab, bad_days, listen, lldp, promise, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
 
@@ -98,6 +98,16 @@ enum Command {
         #[arg(long)]
         target: SocketAddr,
     },
+    /// The switch's LLDP.
+    #[command(hide = true)]
+    Lldp {
+        #[arg(long)]
+        namespace: String,
+        #[arg(long)]
+        switch: String,
+        /// Taps with their ports, as TAP=PORT.
+        ports: Vec<String>,
+    },
     /// The listener on every network.
     #[command(hide = true)]
     Listen {
@@ -119,6 +129,11 @@ fn main() -> anyhow::Result<()> {
     if let Command::Listen { namespace, file } = &args.command {
         return listen::run(&Netns(namespace.clone()), file);
     }
+    if let Command::Lldp { namespace, switch, ports } = &args.command {
+        let pair = |text: &String| text.split_once('=').map(|(tap, port)| (tap.to_owned(), port.to_owned()));
+        let ports: Vec<_> = ports.iter().filter_map(pair).collect();
+        return lldp::run(&Netns(namespace.clone()), switch, &ports);
+    }
     tokio::runtime::Runtime::new()?.block_on(run(args.command))
 }
 
@@ -135,6 +150,7 @@ fn level(command: &Command) -> tracing::Level {
         Command::Bmc { .. }
         | Command::ContrailStandin { .. }
         | Command::Relay { .. }
+        | Command::Lldp { .. }
         | Command::Listen { .. } => tracing::Level::INFO,
     }
 }
@@ -159,7 +175,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Bmc { config } => server::run(&config).await,
         Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
         Command::Relay { namespace, listen, target } => relay::run(&Netns(namespace), listen, target).await,
-        Command::Listen { .. } => Ok(()),
+        Command::Listen { .. } | Command::Lldp { .. } => Ok(()),
     }
 }
 

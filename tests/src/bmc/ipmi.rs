@@ -24,6 +24,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use super::{
     Credentials, FaultSwitch, Faults,
@@ -83,8 +84,18 @@ pub fn serve(
     credentials: Credentials,
     chassis: Arc<dyn Chassis>,
 ) -> anyhow::Result<IpmiBmc> {
+    serve_as(addr, credentials, chassis, Uuid::new_v4())
+}
+
+/// The same, of a machine with this hardware UUID.
+pub fn serve_as(
+    addr: SocketAddr,
+    credentials: Credentials,
+    chassis: Arc<dyn Chassis>,
+    uuid: Uuid,
+) -> anyhow::Result<IpmiBmc> {
     let socket = StdUdpSocket::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
-    serve_on(socket, credentials, &CipherSuite::ALL, chassis)
+    serve_with(socket, credentials, &CipherSuite::ALL, chassis, uuid)
 }
 
 /// Serves on a socket that was made elsewhere, such as in a network namespace, with these suites.
@@ -94,6 +105,16 @@ pub fn serve_on(
     suites: &[CipherSuite],
     chassis: Arc<dyn Chassis>,
 ) -> anyhow::Result<IpmiBmc> {
+    serve_with(socket, credentials, suites, chassis, Uuid::new_v4())
+}
+
+fn serve_with(
+    socket: StdUdpSocket,
+    credentials: Credentials,
+    suites: &[CipherSuite],
+    chassis: Arc<dyn Chassis>,
+    uuid: Uuid,
+) -> anyhow::Result<IpmiBmc> {
     socket.set_nonblocking(true)?;
     let socket = UdpSocket::from_std(socket)?;
     let addr = socket.local_addr()?;
@@ -102,7 +123,8 @@ pub fn serve_on(
         password: credentials.password,
         privilege: Privilege::Administrator,
         suites: suites.to_vec(),
-        guid: *uuid::Uuid::new_v4().as_bytes(),
+        // As SMBIOS has it: the low byte of the first three fields first.
+        guid: uuid.to_bytes_le(),
         device: DeviceId {
             device: 0x20,
             revision: 1,

@@ -10,6 +10,7 @@ pub mod bad_days;
 pub mod ctl;
 pub mod frames;
 pub mod listen;
+pub mod lldp;
 pub mod process;
 pub mod promise;
 pub mod rack;

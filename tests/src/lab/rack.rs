@@ -5,7 +5,8 @@
 //!     bmc0   198.51.100.1  ------------------- br-bmc    198.51.100.11.. the BMCs
 //!     prov0  198.18.1.1    ------------------- br-prov   (isolated ports)  \
 //!     clean0 198.18.2.1    ------------------- br-clean  (isolated ports)   > tap-srv1, tap-srv2, ...
-//!     lo     relay to the coordinator          br-vn-*   a tenant's network /
+//!     disc0  198.18.3.1    ------------------- br-disc   (isolated ports)  /
+//!     lo     relay to the coordinator          br-vn-*   a tenant's network
 //! ```
 //!
 //! What must stay true: the fabric's own kernel answers nothing on any network but the BMCs', so that a server can reach
@@ -23,6 +24,9 @@ pub const AGENT_BMC: Ipv4Addr = Ipv4Addr::new(198, 51, 100, 1);
 pub const AGENT_PROVISIONING: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
 /// The agent's address on the cleaning network.
 pub const AGENT_CLEANING: Ipv4Addr = Ipv4Addr::new(198, 18, 2, 1);
+
+/// The agent's address on the discovery network.
+pub const AGENT_DISCOVERY: Ipv4Addr = Ipv4Addr::new(198, 18, 3, 1);
 
 /// The address of the n-th server's BMC, counted from 0.
 pub fn bmc_address(server: u8) -> Ipv4Addr {
@@ -57,7 +61,7 @@ impl Rack {
             agent: Netns::create(&names.agent.0).await?,
         };
         rack.silence_fabric().await?;
-        for bridge in ["br-bmc", "br-prov", "br-clean"] {
+        for bridge in ["br-bmc", "br-prov", "br-clean", "br-disc"] {
             let lines = format!(
                 "link add {bridge} type bridge stp_state 0 forward_delay 0 mcast_snooping 0\nlink set {bridge} up\n"
             );
@@ -73,6 +77,7 @@ impl Rack {
         rack.plug_agent("br-bmc", "bmc0", AGENT_BMC).await?;
         rack.plug_agent("br-prov", "prov0", AGENT_PROVISIONING).await?;
         rack.plug_agent("br-clean", "clean0", AGENT_CLEANING).await?;
+        rack.plug_agent("br-disc", "disc0", AGENT_DISCOVERY).await?;
         Ok(rack)
     }
 

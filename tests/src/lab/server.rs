@@ -58,6 +58,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let config: ServerConfig = serde_json::from_str(&text)?;
     let mut stop = signal(SignalKind::terminate())?;
     let state = config.machine.dir.clone();
+    let uuid = config.machine.uuid.unwrap_or_else(uuid::Uuid::new_v4);
     let machine: Arc<dyn Chassis> = Arc::new(Machine::new(config.machine)?);
     let credentials = Credentials { username: config.username, password: config.password };
     match config.bmc {
@@ -69,7 +70,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
             running.stop().await?;
         }
         BmcKind::Ipmi => {
-            let running = bmc::ipmi::serve(config.address, credentials, Arc::clone(&machine))?;
+            let running = bmc::ipmi::serve_as(config.address, credentials, Arc::clone(&machine), uuid)?;
             let file = counters(&state);
             let mut shown = None;
             let count = async {

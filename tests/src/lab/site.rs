@@ -6,6 +6,7 @@ use std::{
 };
 
 use protocol::{boot::BootMode, mac::MacAddr};
+use uuid::Uuid;
 
 use super::{
     rack::{Rack, bmc_address},
@@ -35,17 +36,60 @@ pub struct ServerPlan {
     pub firmware: BootMode,
     /// Its number, from 0.
     pub number: u8,
+    /// How many network cards it has.
+    pub nics: u8,
 }
+
+/// One network card of a virtual server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NicPlan {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Its address.
+    pub mac: MacAddr,
+    /// Its tap in the fabric.
+    pub tap: String,
+    /// The switch port that it is plugged into.
+    pub switch_port: String,
+}
+
+/// Switch ports into which nothing is plugged but what a story puts there: their names and the names of their interfaces.
+pub const PROBE_PORTS: [(&str, &str); 2] = [("xe-0/9/0", "tap-probe0"), ("xe-0/9/1", "tap-probe1")];
 
 /// The lab's three servers.
 pub const SERVERS: [ServerPlan; 3] = [
-    ServerPlan { name: "srv1", bmc: BmcKind::IpmiSim, firmware: BootMode::Bios, number: 0 },
-    ServerPlan { name: "srv2", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 1 },
-    ServerPlan { name: "srv3", bmc: BmcKind::Redfish, firmware: BootMode::Uefi, number: 2 },
+    ServerPlan { name: "srv1", bmc: BmcKind::IpmiSim, firmware: BootMode::Bios, number: 0, nics: 1 },
+    ServerPlan { name: "srv2", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 1, nics: 2 },
+    ServerPlan { name: "srv3", bmc: BmcKind::Redfish, firmware: BootMode::Uefi, number: 2, nics: 1 },
 ];
 
+/// A fourth one in the same rack. It stands in no import file and on no network: nobody has enrolled it.
+pub const STRANGER: ServerPlan =
+    ServerPlan { name: "srv4", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 3, nics: 1 };
+
+/// Every machine in the rack, enrolled or not.
+pub fn machines() -> impl Iterator<Item = ServerPlan> {
+    SERVERS.into_iter().chain([STRANGER])
+}
+
 impl ServerPlan {
-    /// Its network card's address.
+    /// Its hardware UUID, as its firmware and its BMC tell it.
+    pub fn uuid(&self) -> Uuid {
+        Uuid::from_u128(0x424d_534c_0000_4000_8000_0000_0000_0001 + u128::from(self.number))
+    }
+
+    /// Its network cards; it boots over the first one.
+    pub fn cards(&self) -> Vec<NicPlan> {
+        let card = |index: u8| NicPlan {
+            name: format!("eth{index}"),
+            mac: MacAddr([0x52, 0x54, 0x00, 0x0b, 0x05 + 0x10 * index, self.number + 1]),
+            tap: if index == 0 { Rack::tap(self.name) } else { format!("{}-{index}", Rack::tap(self.name)) },
+            switch_port: format!("xe-0/{index}/{}", self.number),
+        };
+        (0..self.nics).map(card).collect()
+    }
+
+    /// Address of the network card over which it boots.
     pub fn mac(&self) -> MacAddr {
         MacAddr([0x52, 0x54, 0x00, 0x0b, 0x05, self.number + 1])
     }
@@ -95,14 +139,25 @@ impl ServerPlan {
             BootMode::Bios => "bios",
             BootMode::Uefi => "uefi",
         };
+        let ports: String = self
+            .cards()
+            .iter()
+            .map(|card| {
+                format!(
+                    "  - {{name: {}, mac_address: \"{}\", switch_name: {SWITCH}, port_name: \"{}\", pxe_enabled: {}}}\n",
+                    card.name,
+                    card.mac,
+                    card.switch_port,
+                    card.mac == self.mac()
+                )
+            })
+            .collect();
         format!(
             "- name: {name}\n  type: baremetal\n  driver: {driver}\n  rack: {RACK}\n  resource_class: {class}\n  \
              driver_info: {info}\n  properties: {{cpus: 1, cpu_arch: x86_64, memory_mb: 512, local_gb: 1, capabilities: \"boot_mode:{mode}\"}}\n  \
-             ports:\n  - {{name: eth0, mac_address: \"{mac}\", switch_name: {SWITCH}, port_name: \"{port}\", pxe_enabled: true}}\n",
+             ports:\n{ports}",
             name = self.name,
             class = self.resource_class(),
-            mac = self.mac(),
-            port = self.switch_port(),
         )
     }
 }
@@ -261,5 +316,8 @@ mod tests {
         let nodes = coordinator::import::parse(&import_file()).unwrap();
         assert_eq!(nodes.len(), 3);
         assert_eq!(nodes[2].boot_mode, BootMode::Uefi);
+        let ports: Vec<_> =
+            nodes.iter().flat_map(|node| &node.ports).map(|port| port.link.port.as_str()).collect();
+        assert_eq!(ports, ["xe-0/0/0", "xe-0/0/1", "xe-0/1/1", "xe-0/0/2"]);
     }
 }

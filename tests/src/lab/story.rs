@@ -39,8 +39,8 @@ const ISOLATION_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What the tenant image's page says.
 #[derive(Clone, Debug, Deserialize)]
-struct Page {
-    instance_id: String,
+pub(super) struct Page {
+    pub(super) instance_id: String,
     boot_count: u64,
 }
 
@@ -71,9 +71,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     vm.detach().await?;
     told?;
     steps.step("delete the nodes", delete_nodes(lab, &names)).await?;
-    steps
-        .step("go through every frame that was seen", async { check_frames(lab, began_us) })
-        .await
+    steps.step("go through every frame that was seen", async { check_frames(lab, began_us) }).await
 }
 
 /// From the tenant's request to the cleaned disk.
@@ -174,7 +172,9 @@ async fn check_inspection(lab: &Lab) -> anyhow::Result<()> {
         let found =
             node.hardware.with_context(|| format!("{} has no hardware after inspection", plan.name))?;
         ensure!(found.serial == plan.name, "{}: serial number {:?}", plan.name, found.serial);
-        ensure!(found.nics.iter().any(|nic| nic.mac == plan.mac().to_string() && nic.carrier), "{found:?}");
+        for card in plan.cards() {
+            ensure!(found.nics.iter().any(|nic| nic.mac == card.mac.to_string() && nic.carrier), "{found:?}");
+        }
         ensure!(found.disks.iter().any(|disk| disk.size_bytes == super::site::DISK_BYTES), "{found:?}");
     }
     Ok(())
@@ -202,7 +202,7 @@ pub(crate) async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
     made.pop().context("no network was made")
 }
 
-async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> anyhow::Result<Page> {
+pub(super) async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> anyhow::Result<Page> {
     let url = format!("http://{}/", server.address);
     let instance = server.instance.context("the server has no Nova instance")?.to_string();
     wait_for(format!("the page at {url} with instance {instance}"), PAGE_WAIT_MAX, async |seen| {
@@ -220,7 +220,7 @@ async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> an
     .await
 }
 
-async fn physical(lab: &Lab, server: &Server) -> anyhow::Result<&'static ServerPlan> {
+pub(super) async fn physical(lab: &Lab, server: &Server) -> anyhow::Result<&'static ServerPlan> {
     let nodes: Vec<Node> = lab.admin.json("node list").await?;
     let node =
         nodes.iter().find(|node| node.instance == server.instance).context("no node has the instance")?;
@@ -235,7 +235,7 @@ async fn refuse_delete(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
 }
 
 /// Microseconds since 1970.
-fn now_us() -> anyhow::Result<u64> {
+pub(super) fn now_us() -> anyhow::Result<u64> {
     Ok(std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_micros() as u64)
 }
 
@@ -300,7 +300,9 @@ fn check_frames(lab: &Lab, began_us: u64) -> anyhow::Result<()> {
     let mut strays = Vec::new();
     for plan in &SERVERS {
         let events = Machine::events(&lab.site.server(plan.name));
-        strays.extend(frames::strays(plan.name, plan.mac(), &events, &seen));
+        for card in plan.cards() {
+            strays.extend(frames::strays(plan.name, card.mac, &events, &seen));
+        }
         ensure!(
             frames::counts(plan.mac(), &seen).0 > 0,
             "the listeners saw nothing of {}: they prove nothing",

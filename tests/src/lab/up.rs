@@ -7,9 +7,9 @@ use protocol::{boot::BootMode, secret::Secret};
 
 use super::{
     Lab,
-    rack::{AGENT_CLEANING, AGENT_PROVISIONING, Rack},
+    rack::{AGENT_CLEANING, AGENT_DISCOVERY, AGENT_PROVISIONING, Rack},
     server::ServerConfig,
-    site::{BMC_PASSWORD, BMC_USER, DISK_BYTES, RACK, SERVERS, SWITCH, Site},
+    site::{BMC_PASSWORD, BMC_USER, DISK_BYTES, PROBE_PORTS, RACK, SERVERS, SWITCH, Site, machines},
     step::{Steps, wait_for},
 };
 use crate::{
@@ -20,7 +20,7 @@ use crate::{
     },
     image,
     openstack::{self, OpenStack},
-    qemu::MachineConfig,
+    qemu::{FurtherCard, MachineConfig},
 };
 
 /// How long a program of ours may take to answer after its start.
@@ -113,8 +113,12 @@ async fn rack(lab: &Lab) -> anyhow::Result<()> {
     if rack.fabric.exists() && rack.agent.exists() {
         return Ok(());
     }
-    let names: Vec<_> = SERVERS.iter().map(|server| server.name).collect();
-    Rack::build(&lab.site.prefix, &names).await.map(drop)
+    let names: Vec<_> = machines().map(|server| server.name).collect();
+    let rack = Rack::build(&lab.site.prefix, &names).await?;
+    for card in SERVERS.iter().flat_map(|server| server.cards().into_iter().skip(1)) {
+        rack.fabric.ip(&["tuntap", "add", &card.tap, "mode", "tap"]).await?;
+    }
+    Ok(())
 }
 
 async fn contrail(lab: &Lab) -> anyhow::Result<()> {
@@ -131,18 +135,20 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
         snapshot: Some(site.run().join("contrail.json")),
         fabrics: Vec::new(),
         collector: Some(site.collector()),
-        ports: SERVERS
-            .iter()
-            .map(|server| Port {
-                switch: SWITCH.to_owned(),
-                port: server.switch_port(),
-                tap: Some(Rack::tap(server.name)),
-            })
+        ports: machines()
+            .flat_map(|server| server.cards())
+            .map(|card| (card.switch_port, card.tap))
+            .chain(PROBE_PORTS.map(|(port, tap)| (port.to_owned(), tap.to_owned())))
+            .map(|(port, tap)| Port { switch: SWITCH.to_owned(), port, tap: Some(tap) })
             .collect(),
         switch: Some(Switch {
             namespace: site.rack().fabric.0,
             gateway_prefix: site.prefix.clone(),
-            networks: vec![fixed("provisioning", "br-prov"), fixed("cleaning", "br-clean")],
+            networks: vec![
+                fixed("provisioning", "br-prov"),
+                fixed("cleaning", "br-clean"),
+                fixed("discovery", "br-disc"),
+            ],
             log: site.moves(),
         }),
     };
@@ -152,12 +158,19 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
     start(lab, "contrail", &["contrail-standin", "--config", &file])?;
     let frames = site.frames().display().to_string();
     start(lab, "listener", &["listen", "--namespace", &site.rack().fabric.0, "--file", &frames])?;
+    let mut said =
+        vec!["lldp".to_owned(), "--namespace".to_owned(), site.rack().fabric.0, "--switch".to_owned()];
+    said.push(SWITCH.to_owned());
+    said.extend(
+        machines().flat_map(|server| server.cards()).map(|card| format!("{}={}", card.tap, card.switch_port)),
+    );
+    start(lab, "lldp", &said.iter().map(String::as_str).collect::<Vec<_>>())?;
     answers(lab, "contrail", &lab.contrail_url()).await
 }
 
 async fn servers(lab: &Lab, accelerator: &str) -> anyhow::Result<()> {
     let site = &lab.site;
-    for plan in &SERVERS {
+    for plan in machines() {
         let dir = site.server(plan.name);
         tokio::fs::create_dir_all(&dir).await?;
         let config = ServerConfig {
@@ -167,10 +180,17 @@ async fn servers(lab: &Lab, accelerator: &str) -> anyhow::Result<()> {
                 netns: None,
                 tap: Some(Rack::tap(plan.name)),
                 mac: plan.mac(),
+                further: plan
+                    .cards()
+                    .into_iter()
+                    .skip(1)
+                    .map(|card| FurtherCard { tap: card.tap, mac: card.mac })
+                    .collect(),
                 memory_mib: MEMORY_MIB + if plan.firmware == BootMode::Uefi { 128 } else { 0 },
                 disk_bytes: DISK_BYTES,
                 firmware: plan.firmware,
                 accelerator: accelerator.to_owned(),
+                uuid: Some(plan.uuid()),
             },
             bmc: plan.bmc,
             address: plan.bmc_address(),
@@ -275,7 +295,7 @@ fn coordinator_config(site: &Site) -> String {
          [listen]\napi = \"{api}\"\nfacade = \"{facade}\"\nagents = \"{agents}\"\nmetrics = \"{metrics}\"\n\n\
          [tls]\nnames = [\"127.0.0.1\", \"localhost\"]\n\n\
          [openstack]\nauth_url = \"{keystone}\"\nusername = \"admin\"\nproject = \"admin\"\npassword_file = \"{state}/password\"\n\n\
-         [contrail]\nurl = \"http://{contrail}\"\ncollectors = [\"{collector}\"]\n\n\
+         [contrail]\nurl = \"http://{contrail}\"\ncollectors = [\"{collector}\"]\nagents = [\"{AGENT_PROVISIONING}/32\", \"{AGENT_CLEANING}/32\"]\n\n\
          [site]\npoll_ironic_ms = 250\nfull_erase = true\n",
         state = site.coordinator().display(),
         api = site.api(),
@@ -300,7 +320,7 @@ fn agent_config(site: &Site) -> String {
         "rack = \"{RACK}\"\nstate_dir = \"{state}/state\"\npoll_interval_ms = 1000\nmetrics = \"{metrics}\"\n\n\
          [coordinator]\naddress = \"{coordinator}\"\nserver_name = \"localhost\"\n\
          ca = \"{state}/ca.pem\"\ncert = \"{state}/agent.pem\"\nkey = \"{state}/agent.key\"\n\n\
-         {provisioning}{cleaning}\
+         {provisioning}{cleaning}{discovery}\
          [boot]\nkernel = \"{boot}/kernel\"\ninitrd = \"{boot}/initrd\"\nsnponly = \"{boot}/snponly.efi\"\n\
          undionly = \"{boot}/undionly.kpxe\"\n\n[image_cache]\nsize_mib = 1024\n",
         state = site.agent().display(),
@@ -308,6 +328,7 @@ fn agent_config(site: &Site) -> String {
         metrics = site.agent_metrics(),
         provisioning = network("provisioning", "prov0", AGENT_PROVISIONING),
         cleaning = network("cleaning", "clean0", AGENT_CLEANING),
+        discovery = network("discovery", "disc0", AGENT_DISCOVERY),
         boot = site.cache().join("boot").display(),
     )
 }

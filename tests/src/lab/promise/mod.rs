@@ -3,9 +3,13 @@
 //! Every promise begins and ends with the same lab: three servers that are available, and the main story's image, flavors
 //! and network. So they can be played in any order, and one alone.
 
+mod discovery;
 mod flavors;
 mod images;
+mod inventory;
+mod life_cycle;
 mod monitoring;
+mod networks;
 mod ui;
 
 use anyhow::bail;
@@ -19,7 +23,8 @@ use super::{
 };
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 5] = [READY, "images", "flavors", MONITORING, "ui"];
+pub const ALL: [&str; 9] =
+    [READY, "images", "flavors", "inventory", "life_cycle", "networks", MONITORING, "discovery", "ui"];
 /// Only what every promise begins with.
 const READY: &str = "ready";
 /// Monitoring.
@@ -32,9 +37,13 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
     for name in if names.is_empty() { &all[..] } else { names } {
         match name.as_str() {
             READY => {}
+            MONITORING => monitoring::play(lab, steps).await?,
+            "discovery" => discovery::play(lab, steps).await?,
             "images" => images::play(lab, steps).await?,
             "flavors" => flavors::play(lab, steps).await?,
-            MONITORING => monitoring::play(lab, steps).await?,
+            "inventory" => inventory::play(lab, steps).await?,
+            "life_cycle" => life_cycle::play(lab, steps).await?,
+            "networks" => networks::play(lab, steps).await?,
             "ui" => ui::play(lab, steps).await?,
             other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
         }
