@@ -201,25 +201,30 @@ async fn wait_off(lab: &Lab) -> anyhow::Result<()> {
 
 async fn closed(lab: &Lab) -> anyhow::Result<()> {
     let mac = STRANGER.mac();
+    // What was said and heard before counts no more: the promise may be played again.
+    let (lines, frames) = (agent_log(lab).await?.len(), listen::read(&lab.site.frames()).len());
     power_on_to_network(lab).await?;
-    let said = format!("not answered on the discovery network mac={mac}");
+    let said = format!("not answered on the discovery network mac={mac} why=Some(Closed)");
     wait_for("the agent to have heard it and kept silent", BOOT_WAIT_MAX, async |seen| {
-        let log = tokio::fs::read_to_string(lab.processes.log("agent")).await?;
-        let frames = listen::read(&lab.site.frames());
-        let asked = frames.iter().filter(|frame| frame.source == mac && frame.bridge == "br-disc").count();
+        let heard = listen::read(&lab.site.frames());
+        let asked =
+            heard.iter().skip(frames).filter(|frame| frame.source == mac && frame.bridge == "br-disc");
+        let asked = asked.count();
         *seen = format!("{asked} frames of it on br-disc");
-        let silent = log.lines().any(|line| line.contains("Closed") && line.contains(&said));
-        let silent = silent
-            || log.lines().any(|line| line.contains("discovery network") && line.contains(&mac.to_string()));
+        let silent = agent_log(lab).await?.iter().skip(lines).any(|line| line.contains(&said));
         Ok((asked > 0 && silent).then_some(()))
     })
     .await?;
-    let log = tokio::fs::read_to_string(lab.processes.log("agent")).await?;
-    let advanced =
-        log.lines().any(|line| line.contains("network boot advances") && line.contains(&mac.to_string()));
-    ensure!(!advanced, "it was answered while the network was closed");
+    let advances = format!("network boot advances mac={mac}");
+    let advanced = agent_log(lab).await?.into_iter().skip(lines).find(|line| line.contains(&advances));
+    ensure!(advanced.is_none(), "it was answered while the network was closed: {advanced:?}");
     by_hand(lab, &["chassis", "power", "off"]).await?;
     wait_off(lab).await
+}
+
+async fn agent_log(lab: &Lab) -> anyhow::Result<Vec<String>> {
+    let log = tokio::fs::read_to_string(lab.processes.log("agent")).await?;
+    Ok(log.lines().map(str::to_owned).collect())
 }
 
 async fn open(lab: &Lab) -> anyhow::Result<Discovery> {
