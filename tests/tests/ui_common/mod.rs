@@ -1,4 +1,5 @@
 //! The pages in front of fakes: a Keystone that knows three people, and a REST API with a few things to show.
+#![allow(dead_code)] // each test file uses its part
 
 use std::{
     collections::HashMap,
