@@ -196,7 +196,9 @@ impl Provisioner for Fake {
         class: &str,
         traits: &std::collections::BTreeSet<String>,
     ) -> Result<(), ProvisionerError> {
-        self.0.call(format!("classify {class} {}", traits.iter().cloned().collect::<Vec<_>>().join(","))).await;
+        self.0
+            .call(format!("classify {class} {}", traits.iter().cloned().collect::<Vec<_>>().join(",")))
+            .await;
         Ok(())
     }
 

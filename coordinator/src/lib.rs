@@ -30,6 +30,7 @@ pub mod reconcile;
 pub mod redfish;
 pub mod secret;
 pub mod server;
+pub mod state_dir;
 pub mod tenancy;
 pub mod ui;
 

@@ -38,6 +38,7 @@ use crate::{
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
     secret::Sealer,
+    state_dir::StateDir,
     tenancy::Tenancy,
     ui,
 };
@@ -80,8 +81,7 @@ fn openstack(config: &Config) -> anyhow::Result<OpenStack> {
 
 /// Runs until told to stop.
 pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
-    std::fs::create_dir_all(&config.state_dir)
-        .with_context(|| format!("cannot make the state directory {}", config.state_dir.display()))?;
+    let _held = StateDir::hold(&config.state_dir)?;
     let authority = Authority::open_or_create(&config.pki_dir())?;
     let issued = authority.server_certificate(&config.tls.names)?;
     let sealer = Sealer::open_or_create(&config.key_file())?;

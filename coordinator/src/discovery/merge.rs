@@ -185,7 +185,7 @@ mod tests {
                 judge(&rack(), half, now_us, &entries, servers, id)
             {
                 entries.retain(|old| !gone.contains(&old.id) && old.id != entry.id);
-                for changed in robbed {
+                if let Some(changed) = robbed {
                     entries.retain(|old| old.id != changed.id);
                     entries.push(*changed);
                 }

@@ -174,11 +174,7 @@ fn migrator() -> Migrator {
         one(1, "inventory", include_str!("../../migrations/0001_inventory.sql")),
         one(2, "pools", include_str!("../../migrations/0002_pools.sql")),
         one(3, "since", include_str!("../../migrations/0003_inventory.sql")),
-        one(
-            4,
-            "tenant ports and proofs",
-            include_str!("../../migrations/0004_tenant_ports_and_proofs.sql"),
-        ),
+        one(4, "tenant ports and proofs", include_str!("../../migrations/0004_tenant_ports_and_proofs.sql")),
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
         one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
     ])

@@ -243,7 +243,9 @@ impl Keystone {
             project: Project,
         }
         match self.find_project(name).await {
-            Err(Error::NotFound { .. }) if name.len() == 32 && name.chars().all(|c| c.is_ascii_hexdigit()) => {
+            Err(Error::NotFound { .. })
+                if name.len() == 32 && name.chars().all(|c| c.is_ascii_hexdigit()) =>
+            {
                 let call = Call::new(
                     Service::Keystone,
                     Method::GET,

@@ -121,7 +121,9 @@ async fn describe_networks(
     session: &Session,
     content: &mut Vec<u8>,
 ) -> Result<(), CommandError> {
-    let Some(data) = inner.hardware.network_data(session.server).await.map_err(failed)? else { return Ok(()) };
+    let Some(data) = inner.hardware.network_data(session.server).await.map_err(failed)? else {
+        return Ok(());
+    };
     match iso9660::replace(content, "network_data.json", data.to_string().as_bytes()) {
         Ok(changed) if changed.len() <= CONFIG_DRIVE_BYTES_MAX => *content = changed,
         Ok(_) => warn!(server = %session.server, "configuration drive has no room for the networks"),

@@ -84,9 +84,7 @@ impl Failed {
             RefusalKind::State => (StatusCode::UNPROCESSABLE_ENTITY, "Bms.1.0.State"),
             RefusalKind::Gate => (StatusCode::UNPROCESSABLE_ENTITY, "Bms.1.0.Gate"),
             RefusalKind::AgentAway => (StatusCode::SERVICE_UNAVAILABLE, "Bms.1.0.AgentAway"),
-            RefusalKind::Hardware | RefusalKind::Interrupted => {
-                (StatusCode::BAD_GATEWAY, "Bms.1.0.Hardware")
-            }
+            RefusalKind::Hardware | RefusalKind::Interrupted => (StatusCode::BAD_GATEWAY, "Bms.1.0.Hardware"),
         };
         Self::new(status, code, refusal.message.clone())
     }

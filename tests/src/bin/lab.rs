@@ -252,7 +252,9 @@ async fn measure(options: &bench::Options) -> anyhow::Result<()> {
     let figures = bench::run(&site.root, &site.cache(), options).await?;
     println!("\n{}", bench::figure::table(&figures));
     if figures.iter().any(|figure| figure.peer_name == bench::stock::NAME && figure.peer.is_some()) {
-        println!("Where the two stacks differ, the stock one has the easier part: tests/openstack/stock/README.md.");
+        println!(
+            "Where the two stacks differ, the stock one has the easier part: tests/openstack/stock/README.md."
+        );
     }
     if cfg!(debug_assertions) {
         println!("Our programs are a debug build; processor time and memory are less in a release build.");

@@ -87,7 +87,11 @@ impl Lab {
             let text = std::fs::read(&console).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);
             let lines: Vec<_> = text.lines().collect();
-            println!("--- console of {}\n{}", server.name, lines[lines.len().saturating_sub(25)..].join("\n"));
+            println!(
+                "--- console of {}\n{}",
+                server.name,
+                lines[lines.len().saturating_sub(25)..].join("\n")
+            );
         }
     }
 

@@ -202,7 +202,11 @@ pub(crate) async fn catalogue(lab: &Lab) -> anyhow::Result<TenantNetwork> {
     made.pop().context("no network was made")
 }
 
-pub(super) async fn fetch_page(vm: &VirtualMachine, server: &Server, boot_count: u64) -> anyhow::Result<Page> {
+pub(super) async fn fetch_page(
+    vm: &VirtualMachine,
+    server: &Server,
+    boot_count: u64,
+) -> anyhow::Result<Page> {
     let url = format!("http://{}/", server.address);
     let instance = server.instance.context("the server has no Nova instance")?.to_string();
     wait_for(format!("the page at {url} with instance {instance}"), PAGE_WAIT_MAX, async |seen| {

@@ -3,6 +3,7 @@
 //! Every request names the API version: without it Ironic speaks 1.1, in which an available node has no state at all.
 
 pub mod node;
+pub mod patience;
 pub mod ramdisk;
 pub mod spec;
 
@@ -17,6 +18,8 @@ use super::{
     error::Error,
     session::{Call, Service, Session},
 };
+use patience::when_unlocked;
+
 pub use node::{Node, NodeProperties, NodeStep, Port, PowerTarget, ProvisionTarget};
 pub use spec::{Ensured, InstanceSpec, LocalLink, NodeSpec, PortSpec, RamdiskFiles, RedfishAccess};
 
@@ -120,9 +123,8 @@ impl Ironic {
     }
 
     async fn patch_node(&self, id: ServerId, patch: Value) -> Result<(), Error> {
-        let call =
-            self.call(Method::PATCH, format!("/v1/nodes/{id}"), format!("change node {id}")).body(patch);
-        self.session.send(call).await.map(drop)
+        let call = || self.call(Method::PATCH, format!("/v1/nodes/{id}"), format!("change node {id}"));
+        when_unlocked(|| self.session.send(call().body(patch.clone()))).await.map(drop)
     }
 
     /// Replaces the node's traits.
@@ -163,7 +165,8 @@ impl Ironic {
     pub async fn set_provision_state(&self, id: ServerId, target: &ProvisionTarget) -> Result<(), Error> {
         let path = format!("/v1/nodes/{id}/states/provision");
         let operation = format!("{} node {id}", target.verb());
-        self.session.send(self.call(Method::PUT, path, operation).body(target.body())).await.map(drop)
+        let call = || self.call(Method::PUT, path.clone(), operation.clone()).body(target.body());
+        when_unlocked(|| self.session.send(call())).await.map(drop)
     }
 
     /// Starts a change of the power. Success means that Ironic has accepted it.
@@ -171,19 +174,20 @@ impl Ironic {
         let path = format!("/v1/nodes/{id}/states/power");
         let operation = format!("ask for {} of node {id}", target.as_str());
         let body = json!({"target": target.as_str()});
-        self.session.send(self.call(Method::PUT, path, operation).body(body)).await.map(drop)
+        let call = || self.call(Method::PUT, path.clone(), operation.clone()).body(body.clone());
+        when_unlocked(|| self.session.send(call())).await.map(drop)
     }
 
     /// Puts the node into maintenance for the given reason, or out of it with none.
     pub async fn set_maintenance(&self, id: ServerId, reason: Option<&str>) -> Result<(), Error> {
         let path = format!("/v1/nodes/{id}/maintenance");
-        let call = match reason {
+        let call = || match reason {
             Some(reason) => self
-                .call(Method::PUT, path, format!("put node {id} into maintenance"))
+                .call(Method::PUT, path.clone(), format!("put node {id} into maintenance"))
                 .body(json!({"reason": reason})),
-            None => self.call(Method::DELETE, path, format!("take node {id} out of maintenance")),
+            None => self.call(Method::DELETE, path.clone(), format!("take node {id} out of maintenance")),
         };
-        self.session.send(call).await.map(drop)
+        when_unlocked(|| self.session.send(call())).await.map(drop)
     }
 
     /// Makes the port as the specification says, or changes what differs. A MAC address that another node has is a conflict.
