@@ -303,7 +303,7 @@ mod tests {
         check("clean.execute_clean_step", json!({"step": step("erase_pstore")}), Err("no step erase_pstore"));
         check("clean.execute_clean_step", json!({}), Err("missing field"));
         check("standby.power_off", json!({}), Ok(Job::PowerOff));
-        check("rescue.finalize_rescue", json!({}), Err("no command rescue.finalize_rescue"));
+        check("rescue.finalize_rescue", json!({}), Err("there is no rescue"));
         let mut write = step("write_image");
         write["args"] = json!({"image_info": {"id": "image", "urls": ["http://x"]}, "configdrive": "H4s="});
         let expected = |boot_entry, config_drive: Option<&str>| Job::WriteImage {

@@ -284,16 +284,17 @@ impl Session {
         }
     }
 
-    /// What was told before, whole and under its old number; or, when it has changed since, the newest under a new one.
+    /// What was told before, whole and under its old number. What has changed since is told whole under a new one, after
+    /// all old ones: a connection that ends in between must not leave an old number behind a new one that was heard.
     fn tell_again(&mut self, key: &str, at_us: u64) -> Option<Message> {
-        if self.changed.remove(key) {
-            let server = self.servers.get_mut(key)?;
+        let server = self.servers.get_mut(key)?;
+        if self.changed.contains(key) {
             server.told = None;
-            return self.tell(key, HINT_KEY | HINT_SYNC, at_us);
+            return None;
         }
-        let server = self.servers.get(key)?;
         let fields = server.told.clone().unwrap_or_else(|| vec![node::deleted()]);
-        Some(self.uve(key, fields, server.sequence, HINT_KEY | HINT_SYNC, at_us))
+        let sequence = server.sequence;
+        Some(self.uve(key, fields, sequence, HINT_KEY | HINT_SYNC, at_us))
     }
 
     fn tell_change(&mut self, key: &str, at_us: u64) -> Option<Message> {

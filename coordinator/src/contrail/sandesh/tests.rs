@@ -1,3 +1,5 @@
+//! Decisions: what a collector is told, in order, whatever happens to the connection.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -114,7 +116,7 @@ fn a_new_connection_gets_everything_again_and_the_next_collector_its_turn() {
     assert_eq!(session.poll_event(), None, "not before its time");
     greet(&mut session, later, 0);
     let again = told(&session.poll_transmit(1).unwrap());
-    assert_eq!(again, ("a".to_owned(), HINT_KEY | HINT_SYNC, 2, state(&[(3, "x"), (4, "new")])));
+    assert_eq!(again, ("a".to_owned(), HINT_KEY, 2, state(&[(3, "x"), (4, "new")])));
     assert_eq!(told(&session.poll_transmit(1).unwrap()), ("b".to_owned(), HINT_KEY, 3, state(&[(3, "y")])));
     assert!(session.poll_transmit(1).is_none());
     // A collector that remembers is told only what it has not heard.
@@ -125,6 +127,29 @@ fn a_new_connection_gets_everything_again_and_the_next_collector_its_turn() {
         told(&session.poll_transmit(1).unwrap()),
         ("b".to_owned(), HINT_KEY | HINT_SYNC, 3, state(&[(3, "y")]))
     );
+    assert!(session.poll_transmit(1).is_none());
+}
+
+#[test]
+fn a_change_does_not_overtake_what_is_told_again() {
+    let now = start();
+    let mut session = session(now);
+    for key in ["a", "b"] {
+        session.set(key, Some(state(&[(3, "x")])));
+    }
+    greet(&mut session, now, 0);
+    while session.poll_transmit(1).is_some() {}
+    session.handle_disconnected(now);
+    session.set("a", None);
+    // A collector that has lost everything; the connection ends after the first message.
+    let later = session.poll_timeout().unwrap();
+    greet(&mut session, later, 0);
+    let (key, _, heard, _) = told(&session.poll_transmit(1).unwrap());
+    assert_eq!((key.as_str(), heard), ("b", 2));
+    session.handle_disconnected(later);
+    let later = session.poll_timeout().unwrap();
+    greet(&mut session, later, 2);
+    assert_eq!(told(&session.poll_transmit(1).unwrap()), ("a".to_owned(), HINT_KEY, 3, vec![node::deleted()]));
     assert!(session.poll_transmit(1).is_none());
 }
 
