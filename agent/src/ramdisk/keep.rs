@@ -62,8 +62,11 @@ impl Keep {
         let pem = match fs::read(&path) {
             Ok(pem) => pem,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = rcgen::generate_simple_self_signed(vec!["bms-agent".to_owned()])?;
-                let pem = format!("{}{}", made.cert.pem(), made.signing_key.serialize_pem());
+                // The one kind of signature that the ramdisk knows.
+                let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
+                let certificate =
+                    rcgen::CertificateParams::new(vec!["bms-agent".to_owned()])?.self_signed(&key)?;
+                let pem = format!("{}{}", certificate.pem(), key.serialize_pem());
                 write_atomically(&path, pem.as_bytes()).map_err(fail)?;
                 pem.into_bytes()
             }

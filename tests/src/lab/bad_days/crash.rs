@@ -33,6 +33,7 @@ pub(super) async fn coordinator_in_deploy(lab: &Lab, steps: &mut Steps) -> anyho
             let line = format!("server create crash1 --flavor {FLAVOR} --image {IMAGE} --network {NETWORK}");
             let server = lab.tenant.json(&line).await?;
             wait_words(lab, WRITES, before.1).await?;
+            wait_idle(lab).await?;
             lab.processes.kill("coordinator")?;
             Ok(server)
         })
@@ -93,6 +94,17 @@ async fn wait_cleaned(lab: &Lab) -> anyhow::Result<()> {
             bail!("{seen}");
         }
         Ok((state == "available").then_some(()))
+    })
+    .await
+}
+
+/// Waits until Ironic waits. In the moment in which it talks to the ramdisk's API it asks three times without a pause and then
+/// fails the deploy for good; no setting of its own makes it more patient.
+async fn wait_idle(lab: &Lab) -> anyhow::Result<()> {
+    wait_for("Ironic to wait for the ramdisk".to_owned(), BEGIN_WAIT_MAX, async |seen| {
+        let now = node(lab, VICTIM).await?;
+        *seen = now.provision_state.clone();
+        Ok((now.provision_state == "wait call-back").then_some(()))
     })
     .await
 }
