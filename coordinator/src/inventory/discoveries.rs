@@ -121,7 +121,7 @@ mod tests {
             assert!(!bytes.windows(16).any(|window| window == b"plainly-readable"));
         }
         let inventory = open().await;
-        assert_eq!(inventory.discoveries().await.unwrap(), [entry.clone()]);
+        assert_eq!(inventory.discoveries().await.unwrap(), std::slice::from_ref(&entry));
         inventory.put_discoveries(&[], &[entry.id]).await.unwrap();
         assert!(inventory.discoveries().await.unwrap().is_empty());
     }

@@ -190,7 +190,7 @@ mod tests {
         let [this, parent] = own(19);
         let files =
             [record(&spell("network_data.json;1"), 20, 2, 0), record(&spell("meta_data.json;1"), 21, 4, 0)];
-        put(19 * SECTOR, &[vec![this, parent], files.to_vec()].concat().as_slice());
+        put(19 * SECTOR, [vec![this, parent], files.to_vec()].concat().as_slice());
         image[20 * SECTOR..20 * SECTOR + 2].copy_from_slice(b"{}");
         image[21 * SECTOR..21 * SECTOR + 4].copy_from_slice(b"meta");
         image

@@ -26,10 +26,8 @@ use rustls::{
 
 use crate::write_image::hex;
 
-static ALGORITHMS: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
-    all: &[&Ed25519],
-    mapping: &[(SignatureScheme::ED25519, &[&Ed25519])],
-};
+static ALGORITHMS: WebPkiSupportedAlgorithms =
+    WebPkiSupportedAlgorithms { all: &[&Ed25519], mapping: &[(SignatureScheme::ED25519, &[&Ed25519])] };
 
 /// A client that takes the certificate with this SHA-256 (lower-case hex) and no other.
 pub fn client(fingerprint: &str) -> Result<ClientConfig, Error> {

@@ -149,7 +149,10 @@ fn a_change_does_not_overtake_what_is_told_again() {
     session.handle_disconnected(later);
     let later = session.poll_timeout().unwrap();
     greet(&mut session, later, 2);
-    assert_eq!(told(&session.poll_transmit(1).unwrap()), ("a".to_owned(), HINT_KEY, 3, vec![node::deleted()]));
+    assert_eq!(
+        told(&session.poll_transmit(1).unwrap()),
+        ("a".to_owned(), HINT_KEY, 3, vec![node::deleted()])
+    );
     assert!(session.poll_transmit(1).is_none());
 }
 
