@@ -24,7 +24,7 @@ use super::{
 
 /// The promises, in the order in which they are played.
 pub const ALL: [&str; 9] =
-    [READY, "images", "flavors", "inventory", "life_cycle", "networks", MONITORING, "discovery", "ui"];
+    [READY, "images", "flavors", "life_cycle", MONITORING, "ui", "discovery", "networks", "inventory"];
 /// Only what every promise begins with.
 const READY: &str = "ready";
 /// Monitoring.
