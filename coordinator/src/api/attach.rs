@@ -107,22 +107,22 @@ impl Api {
         Ok((attachments, groups))
     }
 
-    /// Names of the security groups that a server's ports have; Contrail is asked only when there are any.
-    pub(super) async fn group_names(
-        &self,
-        project_id: &str,
-        ports: &[TenantPortRecord],
-    ) -> Result<Vec<String>, Problem> {
+    /// Names of the security groups that a server's ports have; Contrail is asked only when there are any. While it is away
+    /// they are shown by their ids.
+    pub(super) async fn group_names(&self, project_id: &str, ports: &[TenantPortRecord]) -> Vec<String> {
         let ids: BTreeSet<Uuid> = ports.iter().flat_map(|port| port.security_groups.clone()).collect();
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        let groups = self.networks.security_groups(project_id).await?;
+        let groups = self.networks.security_groups(project_id).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "names of security groups not read");
+            Vec::new()
+        });
         let name = |id: &Uuid| {
             let group = groups.iter().find(|group| group.id == *id);
             group.map_or_else(|| id.to_string(), |group| group.name.clone())
         };
-        Ok(ids.iter().map(name).collect())
+        ids.iter().map(name).collect()
     }
 
     async fn check_nics(&self, flavor: &nova::Flavor, networks: usize) -> Result<(), Problem> {

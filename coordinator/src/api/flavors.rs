@@ -21,6 +21,7 @@ use crate::{
         session::Caller,
     },
     pools::{self, Counts, manufacturer_trait},
+    tenancy::nics::{self, NICS_MAX},
 };
 
 /// Projects of one flavor that is not public.
@@ -67,12 +68,7 @@ pub async fn create(
     if wanted.projects.len() > PROJECTS_MAX {
         return Err(Problem::bad(format!("projects: must be {PROJECTS_MAX} at most")));
     }
-    let traits = match &wanted.manufacturer {
-        None => Vec::new(),
-        Some(name) => {
-            vec![manufacturer_trait(name).ok_or_else(|| Problem::bad("manufacturer: must not be empty"))?]
-        }
-    };
+    let traits = traits(&wanted)?;
     let mut projects = Vec::new();
     for name in &wanted.projects {
         let found = api.keystone.find_project_of(name).await.map_err(|error| {
@@ -149,6 +145,22 @@ impl Api {
     }
 }
 
+/// The traits that a wanted flavor asks for.
+fn traits(wanted: &NewFlavor) -> Result<Vec<String>, Problem> {
+    let mut traits = Vec::new();
+    if let Some(name) = &wanted.manufacturer {
+        let maker = manufacturer_trait(name);
+        traits.push(maker.ok_or_else(|| Problem::bad("manufacturer: must not be empty"))?);
+    }
+    match wanted.nics.map(usize::try_from) {
+        // One is what every server has.
+        None | Some(Ok(1)) => {}
+        Some(Ok(nics)) if (2..=NICS_MAX).contains(&nics) => traits.push(nics::trait_name(nics)),
+        Some(_) => return Err(Problem::bad(format!("nics: must be 1 to {NICS_MAX}"))),
+    }
+    Ok(traits)
+}
+
 /// Only flavors that ask for a resource class are ours to show.
 fn view(flavor: nova::Flavor, servers: &[Server], admin: bool) -> Option<Flavor> {
     let resource = flavor.resource()?.to_owned();
@@ -161,6 +173,7 @@ fn view(flavor: nova::Flavor, servers: &[Server], admin: bool) -> Option<Flavor>
     Some(Flavor {
         resource_class: class,
         manufacturer: maker.map(str::to_owned),
+        nics: u32::try_from(nics::asked_by_flavor(&flavor.extra_specs)).unwrap_or(1),
         cpus: u32::try_from(flavor.vcpus).unwrap_or(u32::MAX),
         memory_mib: flavor.ram,
         disk_gb: flavor.disk,
@@ -171,4 +184,45 @@ fn view(flavor: nova::Flavor, servers: &[Server], admin: bool) -> Option<Flavor>
         id: flavor.id,
         name: flavor.name,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flavor_asks_for_a_manufacturer_and_interfaces_by_traits() {
+        let check = |manufacturer: Option<&str>, nics: Option<u32>, expected: Result<&[&str], &str>| {
+            let wanted = NewFlavor {
+                name: "metal".into(),
+                resource_class: "baremetal".into(),
+                cpus: 1,
+                memory_mib: 1,
+                disk_gb: 1,
+                manufacturer: manufacturer.map(str::to_owned),
+                nics,
+                projects: Vec::new(),
+            };
+            match (traits(&wanted), expected) {
+                (Ok(found), Ok(expected)) => assert_eq!(found, expected),
+                (Err(problem), Err(words)) => assert!(problem.detail.contains(words), "{problem:?}"),
+                (found, expected) => panic!("{found:?}, expected {expected:?}"),
+            }
+        };
+        check(None, None, Ok(&[]));
+        check(None, Some(1), Ok(&[]));
+        check(Some("Dell Inc."), Some(4), Ok(&["CUSTOM_MANUFACTURER_DELL_INC_", "CUSTOM_BMS_NICS_4"]));
+        check(Some(""), None, Err("manufacturer: must not be empty"));
+        check(None, Some(0), Err("nics: must be 1 to 8"));
+        check(None, Some(9), Err("nics: must be 1 to 8"));
+    }
+
+    #[test]
+    fn a_flavor_shows_its_interfaces() {
+        let specs = [("resources:CUSTOM_BAREMETAL", "1"), ("trait:CUSTOM_BMS_NICS_2", "required")];
+        let specs: std::collections::BTreeMap<_, _> = specs.into_iter().collect();
+        let flavor = serde_json::json!({ "id": "1", "name": "m", "vcpus": 1, "ram": 1, "disk": 1, "extra_specs": specs });
+        let flavor = view(serde_json::from_value(flavor).unwrap(), &[], false).unwrap();
+        assert_eq!((flavor.nics, flavor.resource_class.as_str()), (2, "baremetal"));
+    }
 }

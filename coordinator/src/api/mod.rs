@@ -106,6 +106,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(networks::list, networks::create))
         .routes(routes!(networks::set_up))
         .routes(routes!(networks::show, networks::delete))
+        .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
         .routes(routes!(discovery::list))
         .routes(routes!(discovery::show, discovery::forget))

@@ -13,7 +13,7 @@ use super::{
     Api,
     auth::{Admin, Tenant, User},
     pick::pick,
-    types::{List, NetworkDetail, NewNetwork, Problem, SiteSetup, TenantNetwork},
+    types::{List, NetworkDetail, NewNetwork, Problem, SecurityGroup, SiteSetup, TenantNetwork},
 };
 use crate::port::NetworkAddresses;
 
@@ -71,6 +71,15 @@ pub async fn delete(
     let network = api.find_network(&user, &name).await?;
     api.networks.delete_network(network.id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Security groups of the caller's project, which servers can be given.
+#[utoipa::path(get, path = "/v1/security-groups", operation_id = "list_security_groups", responses((status = 200, body = List<SecurityGroup>)))]
+pub async fn security_groups(
+    State(api): State<Arc<Api>>,
+    tenant: Tenant,
+) -> Result<Json<List<SecurityGroup>>, Problem> {
+    Ok(Json(List { items: api.networks.security_groups(&tenant.project_id).await? }))
 }
 
 impl Api {

@@ -217,7 +217,7 @@ impl Api {
             TenantServerState::Error => "error",
         };
         let ports = self.inventory.tenant_ports(server.id).await?;
-        let security_groups = self.group_names(&server.project_id, &ports).await?;
+        let security_groups = self.group_names(&server.project_id, &ports).await;
         let networks = ports
             .into_iter()
             .map(|port| Attachment {

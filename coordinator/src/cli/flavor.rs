@@ -37,6 +37,10 @@ pub enum Command {
         /// Take servers of this manufacturer only, as inspection found it.
         #[arg(long)]
         manufacturer: Option<String>,
+        /// Take servers with at least so many network interfaces only: servers that are to be on several networks need it.
+        /// The flavor asks for the trait CUSTOM_BMS_NICS_n, which each server has by its enrolled ports.
+        #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=8))]
+        nics: Option<u32>,
         /// A project that may use it, by name or id; may be given several times. Without it every project may.
         #[arg(long = "project", value_name = "PROJECT")]
         projects: Vec<String>,
@@ -53,9 +57,9 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
     match command {
         Command::List => print(output, &client.get::<List<Flavor>>("/v1/flavors").await?.items),
         Command::Show { flavor } => show(output, &client.get(&format!("/v1/flavors/{flavor}")).await?),
-        Command::Create { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, projects } => {
+        Command::Create { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, nics, projects } => {
             let wanted =
-                NewFlavor { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, projects };
+                NewFlavor { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, nics, projects };
             print(output, &[client.post("/v1/flavors", &wanted).await?])
         }
         Command::Delete { flavor } => {
@@ -105,6 +109,7 @@ fn show(output: Output, flavor: &Flavor) -> anyhow::Result<()> {
         ("memory", format!("{} MiB", flavor.memory_mib)),
         ("disk", format!("{} GB", flavor.disk_gb)),
         ("manufacturer", flavor.manufacturer.clone().unwrap_or_default()),
+        ("network interfaces", format!("{} or more", flavor.nics)),
         ("for", whom(flavor)),
         ("projects", flavor.projects.join(", ")),
         ("free", flavor.free.to_string()),

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Most interfaces that a trait tells.
-const NICS_MAX: usize = 8;
+pub const NICS_MAX: usize = 8;
 
 /// The trait of servers with at least so many interfaces.
 pub fn trait_name(nics: usize) -> String {

@@ -1,6 +1,6 @@
 //! Values: forms: what was typed, what is wrong with it, and the import file that a form stands for.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use askama::Template;
 use serde_json::{Map, Value, json};
@@ -20,6 +20,20 @@ impl Typed {
     /// The same; none when it is empty.
     pub fn filled(&self, name: &str) -> Option<&str> {
         Some(self.get(name)).filter(|text| !text.is_empty())
+    }
+
+    /// A field's words, whatever is between them.
+    pub fn words(&self, name: &str) -> Vec<&str> {
+        let split = self.get(name).split(|c: char| c.is_whitespace() || matches!(c, ',' | ';'));
+        split.filter(|word| !word.is_empty()).collect()
+    }
+
+    /// Refuses what loses something and was not said to be meant.
+    pub fn check_sure(&self) -> Result<(), Problem> {
+        if self.get("sure") == "yes" {
+            return Ok(());
+        }
+        Err(Problem::bad("something would be lost by it: tick the box that says so, then ask again"))
     }
 
     /// What was typed, or this.
@@ -49,15 +63,17 @@ impl Choice {
 #[template(path = "field.html")]
 pub struct Field {
     /// Name in the form.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
+    /// Its id on the page, when another field there has the same name; empty: its name.
+    pub id: &'static str,
     /// Label.
-    pub label: &'static str,
-    /// HTML's type of the input: `text`, `password`, `number`, `textarea`, `select`.
+    pub label: Cow<'static, str>,
+    /// HTML's type of the input: `text`, `password`, `number`, `textarea`, `select`, `checkbox`.
     pub kind: &'static str,
     /// What it holds.
     pub value: String,
     /// What helps to fill it.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
     /// Example that is shown while it is empty.
     pub example: &'static str,
     /// What the browser may fill in by itself.
@@ -72,30 +88,72 @@ pub struct Field {
 
 impl Field {
     /// A text.
-    pub fn text(name: &'static str, label: &'static str, typed: &Typed) -> Self {
-        let value = typed.get(name).to_owned();
+    pub fn text(
+        name: impl Into<Cow<'static, str>>,
+        label: impl Into<Cow<'static, str>>,
+        typed: &Typed,
+    ) -> Self {
+        let (name, label) = (name.into(), label.into());
+        let value = typed.get(&name).to_owned();
         Field { name, label, kind: "text", value, autocomplete: "off", required: true, ..Field::default() }
     }
 
     /// A password. It is never sent back to the browser.
     pub fn password(name: &'static str, label: &'static str, autocomplete: &'static str) -> Self {
-        Field { name, label, kind: "password", autocomplete, required: true, ..Field::default() }
+        Field {
+            name: name.into(),
+            label: label.into(),
+            kind: "password",
+            autocomplete,
+            required: true,
+            ..Field::default()
+        }
+    }
+
+    /// A whole number.
+    pub fn number(name: &'static str, label: &'static str, typed: &Typed, default: &str) -> Self {
+        Field { kind: "number", ..Self::text(name, label, typed).default_value(typed, default) }
+    }
+
+    /// Several lines.
+    pub fn lines(name: &'static str, label: &'static str, typed: &Typed) -> Self {
+        Field { kind: "textarea", ..Self::text(name, label, typed) }
     }
 
     /// One of some.
-    pub fn select(name: &'static str, label: &'static str, typed: &Typed, choices: Vec<Choice>) -> Self {
+    pub fn select(
+        name: impl Into<Cow<'static, str>>,
+        label: impl Into<Cow<'static, str>>,
+        typed: &Typed,
+        choices: Vec<Choice>,
+    ) -> Self {
         Field { kind: "select", choices, ..Self::text(name, label, typed) }
+    }
+
+    /// Something to be ticked; its value is empty while it is not.
+    pub fn tick(name: String, label: String, typed: &Typed) -> Self {
+        Field { kind: "checkbox", ..Self::text(name, label, typed).optional() }
     }
 
     /// It holds this unless something was typed.
     pub fn default_value(mut self, typed: &Typed, value: &str) -> Self {
-        self.value = typed.or(self.name, value).to_owned();
+        self.value = typed.or(&self.name, value).to_owned();
         self
     }
 
+    /// Its id on the page.
+    fn element(&self) -> &str {
+        if self.id.is_empty() { &self.name } else { self.id }
+    }
+
+    /// Another field of the page has the same name.
+    pub fn id(self, id: &'static str) -> Self {
+        Field { id, ..self }
+    }
+
     /// What helps to fill it.
-    pub fn hint(self, hint: &'static str) -> Self {
-        Field { hint, ..self }
+    pub fn hint(self, hint: impl Into<Cow<'static, str>>) -> Self {
+        Field { hint: hint.into(), ..self }
     }
 
     /// An example.
@@ -110,7 +168,7 @@ impl Field {
 
     /// With everything that is wrong with it.
     pub fn with(mut self, faults: &Faults) -> Self {
-        self.faults = faults.at(self.name);
+        self.faults = faults.at(&self.name);
         self
     }
 }

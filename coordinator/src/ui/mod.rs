@@ -9,16 +9,25 @@
 //! site or a log; every form carries the session's secret; nothing is loaded from anywhere else; every page works
 //! without the script, which only reads live parts anew when something changed.
 
+mod actions;
 mod asset;
 mod catalogue;
+mod discoveries;
 mod form;
+mod found;
 mod live;
+mod new_server;
 mod nodes;
 mod onboard;
 mod page;
+mod part;
+mod pools;
+mod proof;
 mod rest;
 mod servers;
 mod session;
+mod shelf;
+mod shelves;
 mod signin;
 mod view;
 
@@ -26,7 +35,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    extract::DefaultBodyLimit,
     http::{StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Redirect, Response},
@@ -79,21 +88,25 @@ pub fn router(api: Router, keystone: Arc<Keystone>, inventory: Inventory, sealer
         .route("/ui/nodes/{node}", get(nodes::show))
         .route("/ui/nodes/{node}/act", post(nodes::act).get(to_node))
         .route("/ui/nodes/{node}/delete", post(nodes::delete).get(to_node))
-        .route("/ui/images", get(catalogue::images))
-        .route("/ui/images/{image}/delete", post(catalogue::delete_image))
-        .route("/ui/flavors", get(catalogue::flavors).post(catalogue::create_flavor))
-        .route("/ui/flavors/{flavor}/delete", post(catalogue::delete_flavor))
+        .route("/ui/discoveries", get(discoveries::list))
+        .route("/ui/discoveries/scan", post(discoveries::scan).get(discoveries::to_list))
+        .route("/ui/discoveries/window", post(discoveries::window).get(discoveries::to_list))
+        .route("/ui/discoveries/{id}", get(discoveries::show).post(discoveries::accept))
+        .route("/ui/discoveries/{id}/act", post(discoveries::act).get(discoveries::to_list))
+        .route("/ui/pools/apply", post(pools::apply).get(async || Redirect::to("/ui/pools")))
         .route("/ui/agents", get(catalogue::agents))
         .route("/ui/events", get(catalogue::events))
         .route("/ui/catalogue", get(catalogue::catalogue))
         .route("/ui/servers", get(servers::list))
-        .route("/ui/new", get(servers::new_form).post(servers::create))
+        .route("/ui/new", get(new_server::form).post(new_server::create))
         .route("/ui/servers/{server}", get(servers::show))
         .route("/ui/servers/{server}/act", post(servers::act).get(to_server))
         .route("/ui/servers/{server}/delete", post(servers::delete).get(to_server))
-        .route("/ui/networks", get(servers::networks).post(servers::create_network))
-        .route("/ui/networks/{network}/delete", post(servers::delete_network))
-        .route("/ui/live", get(live::stream))
+        .route("/ui/live", get(live::stream));
+    let pages = shelf::routes::<shelves::Images>(pages);
+    let pages = shelf::routes::<shelves::Flavors>(pages);
+    let pages = shelf::routes::<pools::Pools>(pages);
+    let pages = shelf::routes::<shelves::Networks>(pages)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .route("/ui/import", get(onboard::import_form).post(onboard::import))
         // Everything around the file is small.
@@ -135,7 +148,7 @@ async fn to_server(axum::extract::Path(name): axum::extract::Path<String>) -> Re
     Redirect::to(&format!("/ui/servers/{}", rest::segment(&name)))
 }
 
-async fn nothing(State(ui): State<Arc<Ui>>, visitor: Option<Visitor>) -> Response {
+async fn nothing(visitor: Option<Visitor>) -> Response {
     let problem = Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such page");
-    page::failure(&ui, visitor.as_ref(), &problem).into_response()
+    page::failure(visitor.as_ref(), &problem).into_response()
 }

@@ -13,12 +13,15 @@ use serde_json::{Value, json};
 
 use super::{
     Ui,
+    actions::{self, Action},
     page::{self, AdminPosted, Frame, Posted},
+    part::Part,
+    proof::{self, ProofRow},
     rest::segment,
     session::{AdminVisitor, Visitor},
     view::{self, EventRow, NodeRow, Pill},
 };
-use crate::api::types::{Event, Hardware, List, Node, Problem};
+use crate::api::types::{Event, Hardware, Node, Problem};
 
 /// Events that a server's page shows.
 const EVENTS_SHOWN: u32 = 100;
@@ -47,60 +50,6 @@ pub async fn all(ui: &Ui, visitor: &Visitor) -> Result<Vec<Node>, Problem> {
     Ok(nodes)
 }
 
-/// Something that an administrator may ask of a node.
-struct Action {
-    /// The API's word.
-    word: &'static str,
-    /// On the button.
-    label: &'static str,
-    /// What it does.
-    does: &'static str,
-    /// Provision states in which it is what one would do next; the others keep it behind "more".
-    fits: &'static [&'static str],
-}
-
-const ACTIONS: [Action; 9] = [
-    Action {
-        word: "manage",
-        label: "Manage",
-        does: "Verify the BMC and take it in hand; after a failure, begin anew.",
-        fits: &["enroll", "clean failed", "inspect failed", "adopt failed"],
-    },
-    Action {
-        word: "inspect",
-        label: "Inspect",
-        does: "Boot the ramdisk and look at the hardware.",
-        fits: &["manageable"],
-    },
-    Action {
-        word: "provide",
-        label: "Provide",
-        does: "Clean it, then make it available.",
-        fits: &["manageable"],
-    },
-    Action {
-        word: "abort",
-        label: "Abort",
-        does: "Stop what waits for a ramdisk.",
-        fits: &["inspect wait", "clean wait", "wait call-back", "rescue wait", "service wait"],
-    },
-    Action {
-        word: "reclaim",
-        label: "Reclaim",
-        does: "Take it away from its tenant: the tenant's server ends, the node is cleaned.",
-        fits: &["error", "deploy failed"],
-    },
-    Action { word: "power_on", label: "Power on", does: "Switch on, as its state allows.", fits: &[] },
-    Action { word: "power_off", label: "Power off", does: "Switch off.", fits: &[] },
-    Action { word: "reboot", label: "Reboot", does: "Off, and on again.", fits: &[] },
-    Action {
-        word: "maintenance_off",
-        label: "End maintenance",
-        does: "Let Ironic work with it again.",
-        fits: &[],
-    },
-];
-
 #[derive(Template)]
 #[template(path = "nodes.html")]
 struct NodesPage {
@@ -120,7 +69,7 @@ pub async fn list(
 ) -> Response {
     let nodes = match all(&ui, &visitor).await {
         Ok(nodes) => nodes,
-        Err(problem) => return page::failure(&ui, Some(&visitor), &problem),
+        Err(problem) => return page::failure(Some(&visitor), &problem),
     };
     let text = |name: &str| query.get(name).cloned().unwrap_or_default();
     let (find, state) = (text("find"), text("state"));
@@ -143,31 +92,36 @@ struct NodePage {
     node: Node,
     row: NodeRow,
     bmc: String,
-    fitting: Vec<&'static Action>,
-    other: Vec<&'static Action>,
+    /// What is done next usually, and what else can be done.
+    next: Vec<Action>,
+    more: Vec<Action>,
     hardware: Option<Hardware>,
-    events: Vec<EventRow>,
+    proofs: Part<ProofRow>,
+    older_proofs: Vec<ProofRow>,
+    events: Part<EventRow>,
 }
 
 impl NodePage {
     async fn read(ui: &Ui, visitor: &Visitor, name: &str, frame: Frame) -> Result<Self, Problem> {
         let path = segment(name);
         let node: Node = ui.rest.get(visitor, &format!("/v1/nodes/{path}")).await?;
-        let events: List<Event> =
-            ui.rest.get(visitor, &format!("/v1/events?node={path}&limit={EVENTS_SHOWN}")).await?;
+        let (proofs, events) = (format!("/v1/nodes/{path}/proofs"), format!("/v1/events?node={path}&limit={EVENTS_SHOWN}"));
+        let (proofs, events) =
+            tokio::try_join!(Part::read(ui, visitor, &proofs), Part::<Event>::read(ui, visitor, &events))?;
         let now = Timestamp::now();
-        let row = view::node_row(&node, now);
-        let fits = |action: &&Action| action.fits.contains(&node.provision_state.as_str());
-        let (fitting, other) = ACTIONS.iter().partition(fits);
+        let (next, more) = actions::offered(&node);
+        let (newest, older_proofs) = proof::rows(proofs.items, now);
         let bmc = &node.bmc;
         Ok(NodePage {
             frame,
             bmc: format!("{} {}@{}:{}", bmc.protocol, bmc.username, bmc.address, bmc.port),
-            row,
-            fitting,
-            other,
+            row: view::node_row(&node, now),
+            next,
+            more,
             hardware: node.hardware.clone(),
-            events: view::timeline(events.items, &[], now),
+            proofs: Part { items: newest, away: proofs.away },
+            older_proofs,
+            events: Part { items: view::timeline(events.items, &[], now), away: events.away },
             node,
         })
     }
@@ -185,16 +139,8 @@ impl NodePage {
         let frame = frame.done(query).refused(refused);
         match Self::read(ui, visitor, name, frame).await {
             Ok(shown) => page::show(status, &shown),
-            Err(problem) => page::failure(ui, Some(visitor), &problem),
+            Err(problem) => page::failure(Some(visitor), &problem),
         }
-    }
-
-    fn size(bytes: &u64) -> String {
-        view::size(*bytes)
-    }
-
-    fn memory(mib: &u64) -> String {
-        view::size(mib.saturating_mul(1 << 20))
     }
 }
 
@@ -216,13 +162,21 @@ pub async fn act(
 ) -> Response {
     let Posted { visitor, typed } = posted;
     let path = segment(&name);
-    let mut wanted = json!({ "action": typed.get("action") });
+    let action = typed.get("action");
+    let mut wanted = json!({ "action": action });
     if let Some(reason) = typed.filled("reason") {
         wanted["reason"] = json!(reason);
     }
-    let asked: Result<Value, Problem> =
-        ui.rest.post(&visitor, &format!("/v1/nodes/{path}/actions"), &wanted).await;
-    match asked {
+    if let Some(step) = typed.filled("step") {
+        wanted["steps"] = json!([step]);
+    }
+    let asked = async {
+        if actions::needs_word(action) {
+            typed.check_sure()?;
+        }
+        ui.rest.post::<Value>(&visitor, &format!("/v1/nodes/{path}/actions"), &wanted).await
+    };
+    match asked.await {
         Ok(_) => page::done(&format!("/ui/nodes/{path}"), "asked"),
         Err(problem) => NodePage::answer(&ui, &visitor, &name, &BTreeMap::new(), Some(problem)).await,
     }

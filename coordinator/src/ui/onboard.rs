@@ -10,6 +10,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use sha2::{Digest, Sha256};
 
 use super::{
     Ui,
@@ -18,7 +19,7 @@ use super::{
     rest::segment,
     session::{self, AdminVisitor, Visitor},
 };
-use crate::api::types::{Imported, Problem};
+use crate::api::types::{Imported, ImportedNode, Problem};
 
 #[derive(Template)]
 #[template(path = "add.html")]
@@ -89,7 +90,8 @@ pub async fn add_form(AdminVisitor(visitor): AdminVisitor) -> Response {
 /// Adds one server.
 pub async fn add(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
     let Posted { visitor, typed } = posted;
-    let wanted = Wanted { rack: typed.get("rack"), class: typed.get("resource_class"), dry_run: false };
+    let (rack, class) = (typed.get("rack"), typed.get("resource_class"));
+    let wanted = Wanted { rack, class, format: "yaml", dry_run: false };
     match wanted.import(&ui, &visitor, server_file(&typed)).await {
         Ok(_) => page::done(&format!("/ui/nodes/{}", segment(typed.get("name"))), "enrolled"),
         Err(problem) => {
@@ -102,18 +104,46 @@ pub async fn add(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) ->
 struct Wanted<'a> {
     rack: &'a str,
     class: &'a str,
+    format: &'a str,
     dry_run: bool,
 }
 
 impl Wanted<'_> {
     async fn import(&self, ui: &Ui, visitor: &Visitor, text: String) -> Result<Imported, Problem> {
-        let Wanted { rack, class, dry_run } = self;
+        let Wanted { rack, class, format, dry_run } = self;
         let query = format!(
-            "rack={}&resource_class={}&dry_run={dry_run}",
+            "rack={}&resource_class={}&format={}&dry_run={dry_run}",
             segment(rack),
-            segment(if class.is_empty() { "baremetal" } else { class })
+            segment(if class.is_empty() { "baremetal" } else { class }),
+            segment(if format.is_empty() { "yaml" } else { format }),
         );
         ui.rest.upload(visitor, &format!("/v1/nodes/import?{query}"), text).await
+    }
+}
+
+/// What a file would change.
+struct Diff {
+    added: Vec<ImportedNode>,
+    changed: Vec<ImportedNode>,
+    unchanged: Vec<ImportedNode>,
+    /// Of the file and of what it would change: what is imported is what was shown, or it is shown anew.
+    seal: String,
+}
+
+impl Diff {
+    fn new(typed: &Typed, checked: Imported) -> Self {
+        let mut hash = Sha256::new();
+        for field in ["text", "rack", "resource_class", "format"] {
+            // Browsers send other ends of lines than they were given.
+            let text = typed.0.get(field).map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
+            hash.update(text.trim_end());
+            hash.update([0]);
+        }
+        hash.update(serde_json::to_vec(&checked).unwrap_or_default());
+        let seal = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let (added, known): (Vec<_>, Vec<_>) = checked.nodes.into_iter().partition(|node| node.created);
+        let (unchanged, changed) = known.into_iter().partition(|node| node.changes.is_empty());
+        Diff { added, changed, unchanged, seal }
     }
 }
 
@@ -124,14 +154,17 @@ struct ImportPage {
     fields: Vec<Field>,
     text: String,
     text_faults: bool,
-    checked: Option<Imported>,
+    diff: Option<Diff>,
+    /// Something else would happen than was shown.
+    is_other: bool,
 }
 
 impl ImportPage {
-    fn new(visitor: &Visitor, typed: &Typed, refused: Option<Problem>, checked: Option<Imported>) -> Self {
+    fn new(visitor: &Visitor, typed: &Typed, refused: Option<Problem>, diff: Option<Diff>) -> Self {
         let faults = refused.as_ref().map(|problem| Faults::of(problem, &["rack", "resource_class"]));
         let faults = faults.unwrap_or_default();
         let text = |name, label| Field::text(name, label, typed).with(&faults);
+        let formats = vec![Choice::new("yaml", "YAML or JSON"), Choice::new("csv", "CSV, one row per port")];
         ImportPage {
             fields: vec![
                 text("rack", "Rack")
@@ -140,11 +173,13 @@ impl ImportPage {
                 text("resource_class", "Resource class")
                     .default_value(typed, "baremetal")
                     .hint("Of servers for which the file names none."),
+                Field::select("format", "Format", typed, formats),
             ],
             text: typed.0.get("text").cloned().unwrap_or_default(),
             text_faults: refused.as_ref().is_some_and(|problem| !problem.faults.is_empty()),
             frame: Frame::new(Some(visitor), "nodes", "").refused(refused),
-            checked,
+            is_other: diff.is_some() && typed.get("do") == "import",
+            diff,
         }
     }
 }
@@ -154,7 +189,7 @@ pub async fn import_form(AdminVisitor(visitor): AdminVisitor) -> Response {
     page::show(None, &ImportPage::new(&visitor, &Typed::default(), None, None))
 }
 
-/// Checks a file, or imports it.
+/// Shows what a file would change, or imports what was shown.
 pub async fn import(
     State(ui): State<Arc<Ui>>,
     AdminVisitor(visitor): AdminVisitor,
@@ -169,14 +204,22 @@ pub async fn import(
     };
     let typed = match read.await {
         Ok(typed) => typed,
-        Err(problem) => return page::failure(&ui, Some(&visitor), &problem),
+        Err(problem) => return page::failure(Some(&visitor), &problem),
     };
-    let dry_run = typed.get("do") != "import";
-    let wanted = Wanted { rack: typed.get("rack"), class: typed.get("resource_class"), dry_run };
+    let (rack, class, format) = (typed.get("rack"), typed.get("resource_class"), typed.get("format"));
+    let wanted = |dry_run| Wanted { rack, class, format, dry_run };
     let text = typed.0.get("text").cloned().unwrap_or_default();
-    match wanted.import(&ui, &visitor, text).await {
-        Ok(_) if !dry_run => page::done("/ui/nodes", "imported"),
-        Ok(checked) => page::show(None, &ImportPage::new(&visitor, &typed, None, Some(checked))),
+    let done = async {
+        let checked = wanted(true).import(&ui, &visitor, text.clone()).await?;
+        let diff = Diff::new(&typed, checked);
+        if typed.get("do") != "import" || diff.seal != typed.get("seal") {
+            return Ok(Some(diff));
+        }
+        wanted(false).import(&ui, &visitor, text).await.map(|_| None)
+    };
+    match done.await {
+        Ok(None) => page::done("/ui/nodes", "imported"),
+        Ok(diff) => page::show(None, &ImportPage::new(&visitor, &typed, None, diff)),
         Err(problem) => {
             let status = page::status_of(&problem);
             page::show(Some(status), &ImportPage::new(&visitor, &typed, Some(problem), None))
@@ -187,9 +230,10 @@ pub async fn import(
 /// The parts of a form with a file. A chosen file counts for more than the text that was there.
 async fn read_parts(mut parts: Multipart) -> Result<Typed, Problem> {
     let bad = |error: &dyn std::fmt::Display| Problem::bad(format!("the form cannot be read: {error}"));
-    let (mut typed, mut file) = (BTreeMap::new(), None);
+    let (mut typed, mut file, mut is_table) = (BTreeMap::new(), None, false);
     while let Some(part) = parts.next_field().await.map_err(|e| bad(&e.body_text()))? {
         let name = part.name().unwrap_or_default().to_owned();
+        is_table |= part.file_name().is_some_and(|file| file.to_ascii_lowercase().ends_with(".csv"));
         let text = part.bytes().await.map_err(|e| bad(&e.body_text()))?;
         let text = String::from_utf8(text.to_vec())
             .map_err(|_| Problem::bad("the file is not text in UTF-8; it must be YAML or JSON"))?;
@@ -199,6 +243,42 @@ async fn read_parts(mut parts: Multipart) -> Result<Typed, Problem> {
             typed.insert(name, text);
         }
     }
+    if is_table && file.is_some() {
+        typed.insert("format".to_owned(), "csv".to_owned());
+    }
     typed.extend(file.map(|text| ("text".to_owned(), text)));
     Ok(Typed(typed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_not_shown_has_another_seal() {
+        let typed = |text: &str, rack: &str| {
+            Typed([("text", text), ("rack", rack)].map(|(name, text)| (name.to_owned(), text.to_owned())).into())
+        };
+        let node = |name: &str, created, changes: usize| ImportedNode {
+            id: None,
+            name: name.into(),
+            created,
+            changes: (0..changes)
+                .map(|number| crate::import::FieldChange { field: number.to_string(), old: "a".into(), new: "b".into() })
+                .collect(),
+        };
+        let answer = |changes| Imported {
+            nodes: vec![node("new", true, 0), node("known", false, changes), node("same", false, 0)],
+            dry_run: true,
+        };
+        let diff = Diff::new(&typed("a\nb\n", "rack1"), answer(2));
+        assert_eq!((diff.added.len(), diff.changed.len(), diff.unchanged.len()), (1, 1, 1));
+        let check = |typed: &Typed, changes, same: bool| {
+            assert_eq!(Diff::new(typed, answer(changes)).seal == diff.seal, same, "{typed:?} {changes}");
+        };
+        check(&typed("a\r\nb\r\n", "rack1"), 2, true);
+        check(&typed("a\nc\n", "rack1"), 2, false);
+        check(&typed("a\nb\n", "rack2"), 2, false);
+        check(&typed("a\nb\n", "rack1"), 1, false);
+    }
 }

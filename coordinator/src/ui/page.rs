@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use askama::Template;
 use axum::{
     extract::{FromRequest, Request},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode},
     response::{Html, IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use super::{
     Ui, asset,
     form::Typed,
     session::{self, Visitor},
-    view::When,
+    view::{When, sentence},
 };
 use crate::api::types::Problem;
 
@@ -44,6 +44,8 @@ pub struct Who {
     pub project: String,
     /// Whether it is an administrator.
     pub is_admin: bool,
+    /// Machines that wait to be accepted; none: not an administrator, or not known.
+    pub pending: Option<usize>,
     /// The secret in forms.
     pub csrf: String,
     /// When the session ends.
@@ -58,6 +60,7 @@ impl Frame {
             user: visitor.identity.user_name.clone(),
             project: visitor.identity.project_name.clone().unwrap_or_default(),
             is_admin: visitor.identity.is_admin,
+            pending: visitor.pending,
             csrf: visitor.csrf.clone(),
             ends: When::at(visitor.expires_at, now),
         });
@@ -99,6 +102,16 @@ fn done_words(word: &str) -> Option<&'static str> {
         "given-back" => "It is being given back. Its disks are cleaned before anybody else gets it.",
         "enrolled" => "Enrolled. Its BMC is being checked.",
         "imported" => "Imported. The BMCs are being checked.",
+        "rebuilding" => {
+            "The image is being written. Its address stays. What follows shows below as it happens."
+        }
+        "accepted" => "Accepted. Its BMC is being checked; then it goes on to manageable by itself.",
+        "ignored" => "Ignored. You hear no more of it; the ignored ones can be shown below.",
+        "forgotten" => "Forgotten. It is offered again when it is found again.",
+        "scanning" => "The scan has begun. What it finds shows below as it comes.",
+        "opened" => "The discovery network is open. It closes by itself.",
+        "closed" => "The discovery network is being closed.",
+        "moved" => "Done. What could not be moved now is listed below with the reason.",
         "signed-out" => "You are signed out. The token is revoked.",
         _ => return None,
     })
@@ -138,16 +151,21 @@ struct Failure {
     title: String,
     detail: String,
     next: &'static str,
+    /// Where the same can be tried again; empty: it would be the same.
+    again: String,
 }
 
 /// The page for what cannot be shown: what, why, what next.
-pub fn failure(_ui: &Ui, visitor: Option<&Visitor>, problem: &Problem) -> Response {
+pub fn failure(visitor: Option<&Visitor>, problem: &Problem) -> Response {
+    failure_at(visitor, problem, visitor.map_or("", |visitor| visitor.at.as_str()))
+}
+
+/// The same for a page at this address.
+pub fn failure_at(visitor: Option<&Visitor>, problem: &Problem, at: &str) -> Response {
     let status = status_of(problem);
     if status == StatusCode::UNAUTHORIZED && visitor.is_some() {
         // The token ended between two requests.
-        let mut response = Redirect::to("/ui/sign-in").into_response();
-        response.headers_mut().insert(header::SET_COOKIE, session::end());
-        return response;
+        return session::ended(at, false);
     }
     let next = match status {
         StatusCode::FORBIDDEN => "",
@@ -157,12 +175,10 @@ pub fn failure(_ui: &Ui, visitor: Option<&Visitor>, problem: &Problem) -> Respon
         }
         _ => "Go back, correct what is named, and try again.",
     };
-    let mut detail = problem.detail.clone();
-    if let Some(first) = detail.chars().next() {
-        detail.replace_range(..first.len_utf8(), &first.to_uppercase().to_string());
-    }
     let frame = Frame::new(visitor, "", "");
-    answer(status, &Failure { frame, title: problem.title.clone(), detail, next })
+    let again = if status.is_server_error() { at.to_owned() } else { String::new() };
+    let detail = sentence(&problem.detail);
+    answer(status, &Failure { frame, title: problem.title.clone(), detail, next, again })
 }
 
 /// A form that one of our pages sent, in the visitor's name.
@@ -179,14 +195,14 @@ impl FromRequest<Arc<Ui>> for Posted {
     async fn from_request(request: Request, ui: &Arc<Ui>) -> Result<Self, Response> {
         use axum::extract::{Form, FromRequestParts};
         let (mut parts, body) = request.into_parts();
-        session::check_origin(&parts.headers).map_err(|problem| failure(ui, None, &problem))?;
+        session::check_origin(&parts.headers).map_err(|problem| failure(None, &problem))?;
         let visitor = <Visitor as FromRequestParts<Arc<Ui>>>::from_request_parts(&mut parts, ui).await?;
         let form = Form::<BTreeMap<String, String>>::from_request(Request::from_parts(parts, body), ui).await;
         let typed = match form {
             Ok(Form(typed)) => Typed(typed),
-            Err(error) => return Err(failure(ui, Some(&visitor), &Problem::bad(error.to_string()))),
+            Err(error) => return Err(failure(Some(&visitor), &Problem::bad(error.to_string()))),
         };
-        visitor.check_csrf(typed.get("csrf")).map_err(|problem| failure(ui, Some(&visitor), &problem))?;
+        visitor.check_csrf(typed.get("csrf")).map_err(|problem| failure(Some(&visitor), &problem))?;
         Ok(Posted { visitor, typed })
     }
 }
@@ -199,10 +215,10 @@ impl FromRequest<Arc<Ui>> for AdminPosted {
 
     async fn from_request(request: Request, ui: &Arc<Ui>) -> Result<Self, Response> {
         let posted = Posted::from_request(request, ui).await?;
-        if posted.visitor.identity.is_admin {
-            return Ok(AdminPosted(posted));
+        match posted.visitor.check_admin() {
+            Ok(()) => Ok(AdminPosted(posted)),
+            Err(problem) => Err(failure(Some(&posted.visitor), &problem)),
         }
-        Err(failure(ui, Some(&posted.visitor), &Problem::forbidden()))
     }
 }
 

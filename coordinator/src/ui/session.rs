@@ -19,7 +19,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Ui, page};
 use crate::{
-    api::types::Problem,
+    api::types::{Discovery, List, Problem},
     openstack::{
         error::Error as OpenStackError,
         keystone::{Identity, IssuedToken},
@@ -52,6 +52,10 @@ pub struct Visitor {
     pub csrf: String,
     /// When the session ends.
     pub expires_at: Timestamp,
+    /// Where the visitor is: the page, or the page whose form was sent.
+    pub at: String,
+    /// Machines that wait to be accepted; none: not an administrator, or not known.
+    pub pending: Option<usize>,
 }
 
 /// A visitor with the role admin.
@@ -64,6 +68,20 @@ impl Visitor {
             return Ok(());
         }
         Err(foreign("The form does not belong to this session: it is older than the last sign-in."))
+    }
+
+    /// Refuses what is for administrators only.
+    pub fn check_admin(&self) -> Result<(), Problem> {
+        let Identity { is_admin, user_name, project_name, .. } = &self.identity;
+        if *is_admin {
+            return Ok(());
+        }
+        let detail = format!(
+            "this page is for administrators; {user_name} has not the role admin in project {}. Sign in as an \
+             administrator, or go on to your servers",
+            project_name.as_deref().unwrap_or("(none)")
+        );
+        Err(Problem { detail, ..Problem::forbidden() })
     }
 }
 
@@ -118,30 +136,66 @@ fn stored(ui: &Ui, headers: &HeaderMap) -> Option<Stored> {
 }
 
 /// Who asks; nobody when there is no good session.
-pub async fn visitor(ui: &Ui, headers: &HeaderMap) -> Result<Option<Visitor>, Problem> {
-    let Some(Stored { token, csrf, expires_at }) = stored(ui, headers) else { return Ok(None) };
-    match ui.keystone.validate_token(&token).await {
-        Ok(identity) => Ok(Some(Visitor { identity, token, csrf, expires_at })),
-        Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
+async fn visitor(ui: &Ui, parts: &Parts) -> Result<Option<Visitor>, Problem> {
+    let Some(Stored { token, csrf, expires_at }) = stored(ui, &parts.headers) else { return Ok(None) };
+    let identity = match ui.keystone.validate_token(&token).await {
+        Ok(identity) => identity,
+        Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let mut visitor = Visitor { identity, token, csrf, expires_at, at: place(parts), pending: None };
+    if visitor.identity.is_admin {
+        // What is not known is not counted; the page of discoveries says why.
+        let found = ui.rest.get::<List<Discovery>>(&visitor, "/v1/discoveries").await;
+        visitor.pending = found.ok().map(|found| found.items.len());
     }
+    Ok(Some(visitor))
 }
 
-/// To the sign-in page, and afterwards back to where the visitor wanted to go.
+/// Where somebody is: the page, or the page whose form was sent.
+fn place(parts: &Parts) -> String {
+    let text = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    if parts.method == Method::GET {
+        return parts.uri.path_and_query().map_or("/ui/", |path| path.as_str()).to_owned();
+    }
+    let from = text("referer").and_then(|from| from.split_once("://")).zip(text("host"));
+    let path = from.and_then(|((_, from), host)| from.strip_prefix(host)).unwrap_or_default();
+    if path.starts_with("/ui/") { path.to_owned() } else { "/ui/".to_owned() }
+}
+
+/// To the sign-in page, and afterwards back to where the visitor was.
 fn to_sign_in(parts: &Parts) -> Response {
-    let wanted = parts.uri.path_and_query().map_or("/ui/", |path| path.as_str());
-    let back = if parts.method == Method::GET { wanted } else { "/ui/" };
-    Redirect::to(&format!("/ui/sign-in?to={}", super::rest::segment(back))).into_response()
+    let sent = parts.method != Method::GET;
+    if parts
+        .headers
+        .get_all(header::COOKIE)
+        .iter()
+        .any(|value| value.as_bytes().starts_with(COOKIE.as_bytes()))
+    {
+        return ended(&place(parts), sent);
+    }
+    let to = super::rest::segment(&place(parts));
+    let lost = if sent { "&why=lost" } else { "" };
+    Redirect::to(&format!("/ui/sign-in?to={to}{lost}")).into_response()
+}
+
+/// Ends a session that is over, and says so; `sent`: a form was sent, and nothing was done.
+pub fn ended(at: &str, sent: bool) -> Response {
+    let why = if sent { "lost" } else { "ended" };
+    let to = super::rest::segment(at);
+    let mut response = Redirect::to(&format!("/ui/sign-in?to={to}&why={why}")).into_response();
+    response.headers_mut().insert(header::SET_COOKIE, end());
+    response
 }
 
 impl FromRequestParts<Arc<Ui>> for Visitor {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Self, Response> {
-        match visitor(ui, &parts.headers).await {
+        match visitor(ui, parts).await {
             Ok(Some(visitor)) => Ok(visitor),
             Ok(None) => Err(to_sign_in(parts)),
-            Err(problem) => Err(page::failure(ui, None, &problem)),
+            Err(problem) => Err(page::failure_at(None, &problem, &place(parts))),
         }
     }
 }
@@ -151,7 +205,7 @@ impl OptionalFromRequestParts<Arc<Ui>> for Visitor {
 
     async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Option<Self>, Response> {
         // Without Keystone nobody is known; the pages that ask so are for anybody.
-        Ok(visitor(ui, &parts.headers).await.unwrap_or(None))
+        Ok(visitor(ui, parts).await.unwrap_or(None))
     }
 }
 
@@ -160,16 +214,9 @@ impl FromRequestParts<Arc<Ui>> for AdminVisitor {
 
     async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Self, Response> {
         let visitor = <Visitor as FromRequestParts<Arc<Ui>>>::from_request_parts(parts, ui).await?;
-        if visitor.identity.is_admin {
-            return Ok(AdminVisitor(visitor));
+        match visitor.check_admin() {
+            Ok(()) => Ok(AdminVisitor(visitor)),
+            Err(problem) => Err(page::failure(Some(&visitor), &problem)),
         }
-        let detail = format!(
-            "this page is for administrators; {} has not the role admin in project {}. Sign in as an administrator, or \
-             go on to your servers.",
-            visitor.identity.user_name,
-            visitor.identity.project_name.as_deref().unwrap_or("(none)")
-        );
-        let problem = Problem { detail, ..Problem::forbidden() };
-        Err(page::failure(ui, Some(&visitor), &problem))
     }
 }

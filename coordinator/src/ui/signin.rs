@@ -28,7 +28,19 @@ struct SignInPage {
     frame: Frame,
     fields: Vec<Field>,
     to: String,
+    ended: Option<&'static str>,
     refused: Option<String>,
+}
+
+/// Why somebody is here who was signed in before.
+fn why_ended(word: &str) -> Option<&'static str> {
+    match word {
+        "ended" => Some("Your session has ended. Sign in, and you come back to where you were."),
+        "lost" => Some(
+            "Your session had ended before the form was sent: nothing was done. Sign in, and you come back to the form.",
+        ),
+        _ => None,
+    }
 }
 
 impl SignInPage {
@@ -45,6 +57,7 @@ impl SignInPage {
                 domain.hint("Keystone's domain of the user and the project."),
             ],
             to: to.to_owned(),
+            ended: None,
             refused,
         }
     }
@@ -63,6 +76,7 @@ pub async fn form(visitor: Option<Visitor>, Query(query): Query<BTreeMap<String,
         return Redirect::to(to).into_response();
     }
     let mut shown = SignInPage::new(&Typed::default(), to, None);
+    shown.ended = query.get("why").and_then(|word| why_ended(word));
     shown.frame = shown.frame.done(&query);
     page::answer(StatusCode::OK, &shown)
 }
@@ -74,7 +88,7 @@ pub async fn sign_in(
     form: Result<Form<BTreeMap<String, String>>, axum::extract::rejection::FormRejection>,
 ) -> Response {
     if let Err(problem) = session::check_origin(&headers) {
-        return page::failure(&ui, None, &problem);
+        return page::failure(None, &problem);
     }
     let typed = Typed(form.map(|Form(typed)| typed).unwrap_or_default());
     let to = safe(typed.or("to", "/ui/")).to_owned();

@@ -49,6 +49,15 @@ pub fn age(seconds: i64) -> String {
     }
 }
 
+/// A text as a sentence: with a capital letter and a full stop.
+pub fn sentence(text: &str) -> String {
+    let text = text.trim();
+    let mut letters = text.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    let stop = if text.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
+}
+
 /// A size in bytes, as people read it.
 pub fn size(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
@@ -61,6 +70,16 @@ pub fn size(bytes: u64) -> String {
         unit += 1;
     }
     if value < 10.0 { format!("{value:.1} {}", UNITS[unit]) } else { format!("{value:.0} {}", UNITS[unit]) }
+}
+
+/// The same, as templates call it.
+pub fn bytes(bytes: &u64) -> String {
+    size(*bytes)
+}
+
+/// Memory in MiB, as people read it.
+pub fn memory(mib: &u64) -> String {
+    size(mib.saturating_mul(1 << 20))
 }
 
 /// What a state means for whoever looks: nothing to do, work going on, trouble.
@@ -367,6 +386,14 @@ mod tests {
         check(172_799, "47 h");
         check(172_800, "2 d");
         check(-90, "1 min");
+    }
+
+    #[test]
+    fn a_text_becomes_a_sentence() {
+        let check = |text: &str, expected: &str| assert_eq!(sentence(text), expected);
+        check("ärger mit Nova", "Ärger mit Nova.");
+        check(" Do it again! ", "Do it again!");
+        check("", "");
     }
 
     #[test]

@@ -39,6 +39,12 @@ pub struct World {
     pub servers: Vec<Value>,
     /// Events.
     pub events: Vec<Value>,
+    /// Machines that were found.
+    pub discoveries: Vec<Value>,
+    /// What was asked of the API beside what it tells: path and request.
+    pub asked: Vec<(String, Value)>,
+    /// Beginnings of paths whose service is away, and its name.
+    pub away: Vec<(&'static str, &'static str)>,
 }
 
 /// The fakes.
@@ -52,11 +58,18 @@ pub struct Fakes {
     pub router: Router,
 }
 
+mod shown;
+
 type Held = State<Arc<Mutex<World>>>;
 
 /// Starts them.
 pub async fn start() -> Fakes {
-    let world = Arc::new(Mutex::new(World { nodes: nodes(), events: events(), ..World::default() }));
+    let world = Arc::new(Mutex::new(World {
+        nodes: nodes(),
+        events: events(),
+        discoveries: shown::discoveries(),
+        ..World::default()
+    }));
     let keystone = Router::new()
         .route("/v3/auth/tokens", post(issue).get(validate).delete(revoke))
         .with_state(Arc::clone(&world));
@@ -166,7 +179,68 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/flavors", get(items(flavors())))
         .route("/v1/networks", get(items(networks())))
         .route("/v1/agents", get(items(agents())))
+        .route("/v1/nodes/{node}/proofs", get(items(shown::proofs())))
+        .route("/v1/security-groups", get(items(shown::security_groups())))
+        .route("/v1/pools", get(items(shown::pools())).post(note))
+        .route("/v1/pool-moves", post(async || Json(json!({ "items": shown::moves() }))))
+        .route("/v1/discoveries", get(discoveries))
+        .route("/v1/discoveries/{id}/accept", post(accept))
+        .route("/v1/discoveries/{id}/ignore", post(ignore))
+        .route("/v1/discovery-scans", get(items(shown::scans())).post(note))
+        .route("/v1/discovery-windows", get(items(shown::windows())).post(note))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
         .with_state(world)
+}
+
+/// A service that is away is away for all that needs it.
+async fn away(State(world): Held, request: axum::extract::Request, next: axum::middleware::Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let gone = world.lock().unwrap().away.iter().find(|(begin, _)| path.starts_with(begin)).copied();
+    match gone {
+        Some((_, service)) => problem(
+            StatusCode::SERVICE_UNAVAILABLE,
+            &format!("cannot list now: {service} did not answer: connection refused; see why {service} is away, and try again"),
+        ),
+        None => next.run(request).await,
+    }
+}
+
+/// Keeps what was asked.
+async fn note(State(world): Held, uri: axum::http::Uri, Json(asked): Json<Value>) -> Response {
+    world.lock().unwrap().asked.push((uri.path().to_owned(), asked));
+    (StatusCode::CREATED, Json(json!({}))).into_response()
+}
+
+async fn discoveries(State(world): Held, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
+    let all = query.get("all").is_some_and(|all| all == "true");
+    let mut shown = world.lock().unwrap().discoveries.clone();
+    shown.retain(|one| all || one["ignored"] == false);
+    Json(json!({ "items": shown }))
+}
+
+async fn accept(State(world): Held, Path(id): Path<String>, Json(asked): Json<Value>) -> Response {
+    if asked["bmc_password"] == "wrong" {
+        let why = format!("{id} cannot be enrolled yet: the BMC refuses <b>it</b>");
+        return problem(StatusCode::UNPROCESSABLE_ENTITY, &why);
+    }
+    let mut world = world.lock().unwrap();
+    let name = asked["name"].clone();
+    world.discoveries.retain(|one| one["id"] != id.as_str());
+    world.nodes.push(node_of(name.as_str().unwrap(), "enroll", "unknown", "52:54:00:00:00:0f"));
+    world.asked.push((format!("/v1/discoveries/{id}/accept"), asked));
+    let node = json!({ "id": uuid::Uuid::new_v4(), "name": name, "created": true });
+    (StatusCode::CREATED, Json(node)).into_response()
+}
+
+async fn ignore(State(world): Held, Path(id): Path<String>) -> Response {
+    let mut world = world.lock().unwrap();
+    match world.discoveries.iter_mut().find(|one| one["id"] == id.as_str()) {
+        Some(one) => {
+            one["ignored"] = json!(true);
+            Json(one.clone()).into_response()
+        }
+        None => problem(StatusCode::NOT_FOUND, "there is no machine found"),
+    }
 }
 
 fn problem(status: StatusCode, detail: &str) -> Response {

@@ -52,6 +52,9 @@ pub struct Flavor {
     /// The manufacturer whose servers it takes, as a trait spells it; none: any.
     #[serde(default)]
     pub manufacturer: Option<String>,
+    /// How many network interfaces its servers have at least.
+    #[serde(default = "one")]
+    pub nics: u32,
     /// Whether every project may use it.
     #[serde(default)]
     pub public: bool,
@@ -64,6 +67,10 @@ pub struct Flavor {
     /// How the others stand; for administrators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<OtherServers>,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// How a flavor's servers stand that are not free.
@@ -96,6 +103,9 @@ pub struct NewFlavor {
     /// Take servers of this manufacturer only, as inspection found it.
     #[serde(default)]
     pub manufacturer: Option<String>,
+    /// Take servers with at least so many network interfaces, 2 to 8; none: one is enough.
+    #[serde(default)]
+    pub nics: Option<u32>,
     /// Projects that may use it, by name or id; none: every project.
     #[serde(default)]
     pub projects: Vec<String>,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 pub use crate::{
     inventory::AskedBy,
-    port::{SiteObject, SiteObjectState, TenantNetwork, UsedAddress},
+    port::{SecurityGroup, SiteObject, SiteObjectState, TenantNetwork, UsedAddress},
 };
 
 /// A network that a server is to be on.

@@ -1,0 +1,158 @@
+//! Decisions: what an administrator is offered for a server in its present state.
+//!
+//! The API decides; a page that offers what would be refused would only waste somebody's time.
+
+use protocol::id::ServerId;
+
+use crate::{
+    api::types::Node,
+    lifecycle::{
+        self, ProvisionState,
+        admission::{self, Wish},
+    },
+};
+
+/// Something that may be asked of a node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Action {
+    /// The API's word.
+    pub word: &'static str,
+    /// On the button.
+    pub label: &'static str,
+    /// What it does.
+    pub does: &'static str,
+    /// What is lost by it; empty: nothing.
+    pub loses: &'static str,
+}
+
+const fn harmless(word: &'static str, label: &'static str, does: &'static str) -> Action {
+    Action { word, label, does, loses: "" }
+}
+
+const MANAGE: Action =
+    harmless("manage", "Manage", "Verify the BMC and take it in hand; after a failure, begin anew.");
+const INSPECT: Action = harmless("inspect", "Inspect", "Boot the ramdisk and look at the hardware.");
+const PROVIDE: Action = Action {
+    word: "provide",
+    label: "Provide",
+    does: "Clean it, then make it available to tenants.",
+    loses: "Everything on its disks is erased first.",
+};
+const CLEAN: Action = Action {
+    word: "clean",
+    label: "Clean",
+    does: "Erase its disks now; it stays manageable.",
+    loses: "Everything on its disks is erased.",
+};
+const ABORT: Action = harmless("abort", "Abort", "Stop what waits for a ramdisk.");
+const RECLAIM: Action = Action {
+    word: "reclaim",
+    label: "Reclaim",
+    does: "Take it away from its tenant; then it is cleaned and available.",
+    loses: "The tenant's server ends, and everything on its disks is erased.",
+};
+const POWER_ON: Action = harmless("power_on", "Power on", "Switch on, as its state allows.");
+const POWER_OFF: Action = harmless("power_off", "Power off", "Switch off at once; a tenant's system is not asked.");
+const REBOOT: Action = harmless("reboot", "Reboot", "Off, and on again.");
+const MAINTENANCE_OFF: Action = harmless("maintenance_off", "End maintenance", "Let Ironic work with it again.");
+
+/// What is done next usually, and what else can be done.
+pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
+    use ProvisionState as S;
+    let (mut next, mut more) = (Vec::new(), Vec::new());
+    if node.provision_state.is_empty() {
+        // Ironic does not have it yet.
+        return (next, more);
+    }
+    let facts = lifecycle::Node {
+        maintenance: node.maintenance,
+        ..lifecycle::Node::in_state(ServerId(node.id), S::from(node.provision_state.as_str()))
+    };
+    let admits = |wish| admission::admit(&node.name, &facts, wish).is_ok();
+    match &facts.provision_state {
+        S::Enroll | S::CleanFailed | S::InspectFailed | S::AdoptFailed => next.push(MANAGE),
+        S::Manageable if admits(Wish::Ramdisk) => next.extend([INSPECT, PROVIDE]),
+        S::Available => more.push(MANAGE),
+        S::InspectWait | S::CleanWait | S::CleanHold | S::WaitCallBack | S::RescueWait | S::ServiceWait => {
+            next.push(ABORT);
+        }
+        S::Manageable
+        | S::Verifying
+        | S::Adopting
+        | S::Active
+        | S::Inspecting
+        | S::Cleaning
+        | S::Deploying
+        | S::DeployHold
+        | S::DeployFailed
+        | S::Deleting
+        | S::Error
+        | S::Rescuing
+        | S::Rescue
+        | S::RescueFailed
+        | S::Unrescuing
+        | S::UnrescueFailed
+        | S::Servicing
+        | S::ServiceHold
+        | S::ServiceFailed
+        | S::Unknown(_) => {}
+    }
+    if admits(Wish::Clean) {
+        more.push(CLEAN);
+    }
+    if node.maintenance {
+        next.push(MAINTENANCE_OFF);
+    }
+    match node.power.as_str() {
+        "on" => more.extend([POWER_OFF, REBOOT]),
+        "off" => more.push(POWER_ON),
+        _ => more.extend([POWER_ON, POWER_OFF, REBOOT]),
+    }
+    if admits(Wish::Reclaim) {
+        let failed = matches!(facts.provision_state, S::Error | S::DeployFailed);
+        if failed { &mut next } else { &mut more }.push(RECLAIM);
+    }
+    (next, more)
+}
+
+/// Whether somebody must have said that the loss is meant.
+pub fn needs_word(action: &str) -> bool {
+    [PROVIDE, CLEAN, RECLAIM].iter().any(|lossy| lossy.word == action)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_state_admits_is_offered_and_nothing_else() {
+        let check = |state: &str, power: &str, maintenance: bool, next: &[&str], more: &[&str]| {
+            let node = serde_json::json!({
+                "id": uuid::Uuid::nil(), "name": "srv1", "rack": "rack1", "resource_class": "x", "boot_mode": "uefi",
+                "provision_state": state, "power": power, "maintenance": maintenance, "ports": [],
+                "bmc": { "protocol": "ipmi", "address": "a", "port": 1, "username": "u" },
+            });
+            let node: Node = serde_json::from_value(node).unwrap();
+            let words = |actions: Vec<Action>| actions.iter().map(|action| action.word).collect::<Vec<_>>();
+            let (found_next, found_more) = offered(&node);
+            assert_eq!((words(found_next), words(found_more)), (next.to_vec(), more.to_vec()), "{state}");
+        };
+        check("", "off", false, &[], &[]);
+        check("enroll", "off", false, &["manage"], &["power_on"]);
+        check("manageable", "off", false, &["inspect", "provide"], &["clean", "power_on"]);
+        check("manageable", "off", true, &["maintenance_off"], &["power_on"]);
+        check("available", "off", false, &[], &["manage", "power_on"]);
+        check("active", "on", false, &[], &["power_off", "reboot", "reclaim"]);
+        check("clean wait", "on", false, &["abort"], &["power_off", "reboot"]);
+        check("clean failed", "unreachable", true, &["manage", "maintenance_off"], &["power_on", "power_off", "reboot"]);
+        check("error", "off", false, &["reclaim"], &["power_on"]);
+        check("brewing", "on", false, &[], &["power_off", "reboot"]);
+    }
+
+    #[test]
+    fn every_loss_needs_a_word() {
+        for action in [MANAGE, INSPECT, PROVIDE, CLEAN, ABORT, RECLAIM, POWER_ON, POWER_OFF, REBOOT, MAINTENANCE_OFF] {
+            assert_eq!(needs_word(action.word), !action.loses.is_empty(), "{}", action.word);
+        }
+    }
+}
