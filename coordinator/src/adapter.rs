@@ -11,12 +11,15 @@ use protocol::{
 };
 
 use crate::{
+    adoption::{Adopter, rim::Instance},
     inventory::Inventory,
     lifecycle::{Node, NodePower, ProvisionState},
     openstack::{
         Caller, Error,
         glance::Glance,
-        ironic::{self, Ironic, NodeProperties, PortSpec, PowerTarget, RedfishAccess},
+        ironic::{
+            self, InstanceSpec, Ironic, NodeProperties, PortSpec, PowerTarget, ProvisionTarget, RedfishAccess,
+        },
     },
     port::{ImageError, ImageSource, ImageStream, NodeSpec, Provisioner, ProvisionerError},
     ramdisk_api::{SessionStore, StoreError},
@@ -151,6 +154,31 @@ impl Provisioner for IronicProvisioner {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(provisioner_error(error)),
         }
+    }
+}
+
+#[async_trait]
+impl Adopter for IronicProvisioner {
+    async fn manage(&self, id: ServerId) -> Result<(), ProvisionerError> {
+        self.ironic.set_provision_state(id, &ProvisionTarget::Manage).await.map_err(provisioner_error)
+    }
+
+    async fn set_instance(&self, id: ServerId, instance: &Instance) -> Result<(), ProvisionerError> {
+        let spec = InstanceSpec {
+            id: instance.id,
+            display_name: instance.name.clone(),
+            image_id: instance.image.clone(),
+            project_id: instance.project_id.clone(),
+        };
+        self.ironic.set_instance(id, &spec).await.map_err(provisioner_error)
+    }
+
+    async fn clear_instance(&self, id: ServerId) -> Result<(), ProvisionerError> {
+        self.ironic.clear_instance(id).await.map_err(provisioner_error)
+    }
+
+    async fn adopt(&self, id: ServerId) -> Result<(), ProvisionerError> {
+        self.ironic.set_provision_state(id, &ProvisionTarget::Adopt).await.map_err(provisioner_error)
     }
 }
 

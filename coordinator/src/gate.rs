@@ -26,7 +26,7 @@ use tracing::warn;
 use crate::{
     events::EventKind,
     inventory::{AskedBy, Intent, Inventory, InventoryError, Server},
-    lifecycle::{Node, permitted_boot},
+    lifecycle::{Node, permitted_boot, permitted_off},
     mover::{MoveError, Mover, describe_wanted},
     port::{AgentError, Agents, PermittedBoot, PowerRequest, Provisioner, Refusal, RefusalKind},
     reconcile::{ServerLocks, Wake},
@@ -115,9 +115,12 @@ impl Gate {
         self.inventory.record(id, EventKind::Refused, refusal.message.clone()).await;
     }
 
-    /// Off needs no proof: a server without power is on nobody's network for long.
+    /// Off needs no proof: a server without power is on nobody's network for long. It needs that the server was given to us.
     async fn off(&self, id: ServerId, how: PowerOffHow, began: Instant) -> Result<(), Refusal> {
         let server = self.server(id).await?;
+        if !server.ports_given {
+            permitted_off(&server.name, &self.read_node(&server).await?, server.ports_given)?;
+        }
         self.run(&server, Action::PowerOff { how }, began).await
     }
 
@@ -230,14 +233,11 @@ impl Gate {
         let node = self.provisioner.get_node(server.id).await.map_err(|error| {
             refuse(
                 RefusalKind::State,
-                format!("{} is not switched on: its state is not known: {error}", server.name),
+                format!("{} is not switched: its state is not known: {error}", server.name),
             )
         })?;
         node.ok_or_else(|| {
-            refuse(
-                RefusalKind::State,
-                format!("{} is not switched on: Ironic has no node of it", server.name),
-            )
+            refuse(RefusalKind::State, format!("{} is not switched: Ironic has no node of it", server.name))
         })
     }
 

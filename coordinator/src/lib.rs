@@ -1,6 +1,7 @@
 //! The coordinator: everything that knows OpenStack or Contrail.
 
 pub mod adapter;
+pub mod adoption;
 pub mod agents;
 pub mod api;
 pub mod cli;
@@ -31,6 +32,7 @@ pub mod redfish;
 pub mod secret;
 pub mod server;
 pub mod state_dir;
+pub mod survey;
 pub mod tenancy;
 pub mod ui;
 

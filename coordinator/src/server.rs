@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::{
     adapter::{GlanceImages, IronicProvisioner, StoredSessions},
+    adoption::{Adopter, Adoptions, Interfaces},
     agents::{self, AgentHub, RamdiskSignal},
     api::{self, Api},
     clock::SystemClock,
@@ -39,6 +40,7 @@ use crate::{
     redfish::RedfishFacade,
     secret::Sealer,
     state_dir::StateDir,
+    survey::Survey,
     tenancy::Tenancy,
     ui,
 };
@@ -98,6 +100,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let ca_file = ca_file.unwrap_or_else(|| authority.certificate_path().display().to_string());
     let provisioner =
         Arc::new(IronicProvisioner { ironic: ironic.clone(), facade_url: config.facade_url(), ca_file });
+    let adopter: Arc<dyn Adopter> = provisioner.clone();
+    let interfaces: Arc<dyn Interfaces> = contrail.clone();
     let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
     let core = Core::new(config, inventory, outside);
 
@@ -154,6 +158,24 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     ));
     let (watched, watch_stop) = (Arc::clone(&tenancy), stop.clone());
     tasks.spawn(async move { watched.run(watch_stop).await });
+    let adoptions = Arc::new(Adoptions {
+        inventory: core.inventory.clone(),
+        provisioner: Arc::clone(&core.provisioner),
+        adopter,
+        interfaces: Arc::clone(&interfaces),
+        networks: Arc::clone(&core.networks),
+        enrol: Arc::clone(&core.enrol),
+        asked: tokio::sync::Notify::new(),
+    });
+    let (adopting, adoption_stop) = (Arc::clone(&adoptions), stop.clone());
+    tasks.spawn(async move { adopting.run(adoption_stop).await });
+    let survey = Survey {
+        inventory: core.inventory.clone(),
+        ironic: ironic.clone(),
+        nova: nova.clone(),
+        interfaces,
+        presence: core.agents.clone(),
+    };
     let uploads = Arc::new(Uploads::new(core.inventory.clone(), glance.clone()));
     let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
     tasks.spawn(async move { swept.run(sweep_stop).await });
@@ -170,6 +192,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         enrol: Arc::clone(&core.enrol),
         tenancy,
         discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
+        adoptions,
+        survey,
     }));
     let api = ui::router(api, keystone, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));

@@ -4,6 +4,7 @@
 //! and events and nothing of the hardware below. Problems are `application/problem+json`; the document that describes all
 //! of it is at `/v1/openapi.json`.
 
+mod adoption;
 mod attach;
 mod auth;
 mod discovery;
@@ -20,6 +21,7 @@ mod pools;
 mod problem;
 mod proofs;
 mod servers;
+mod survey;
 pub mod types;
 
 use std::sync::Arc;
@@ -35,6 +37,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    adoption::Adoptions,
     discovery::Discovery,
     enrol::Enrol,
     images::Uploads,
@@ -42,6 +45,7 @@ use crate::{
     inventory::Inventory,
     openstack::{glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova},
     port::TenantNetworks,
+    survey::Survey,
     tenancy::Tenancy,
 };
 use types::Problem;
@@ -73,6 +77,10 @@ pub struct Api {
     pub tenancy: Arc<Tenancy>,
     /// Finds servers that nobody has enrolled.
     pub discovery: Discovery,
+    /// Adopts servers in use.
+    pub adoptions: Arc<Adoptions>,
+    /// Looks for contradictions.
+    pub survey: Survey,
 }
 
 #[derive(OpenApi)]
@@ -87,8 +95,12 @@ struct Document;
 pub fn router(api: Arc<Api>) -> Router {
     let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(import::import))
+        .routes(routes!(adoption::adopt))
+        .routes(routes!(survey::all, survey::of_file))
         .layer(DefaultBodyLimit::max(FILE_BYTES_MAX))
         .routes(routes!(import::export))
+        .routes(routes!(adoption::list))
+        .routes(routes!(adoption::show))
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::show, nodes::delete))
         .routes(routes!(nodes::act))

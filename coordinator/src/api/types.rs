@@ -1,5 +1,6 @@
 //! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
 
+mod brownfield;
 mod catalogue;
 mod discovery;
 mod network;
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use brownfield::*;
 pub use catalogue::*;
 pub use discovery::*;
 pub use network::*;

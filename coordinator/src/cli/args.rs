@@ -186,6 +186,10 @@ pub enum Node {
         #[command(flatten)]
         wait: Wait,
     },
+    /// Adopt the running servers of a file without touching their power, disks or ports.
+    Adopt(super::brownfield::Adopt),
+    /// List contradictions between Ironic, Nova, Contrail and what was seen; change nothing.
+    Survey(super::brownfield::SurveyOf),
     /// Verify the BMC: enroll -> manageable.
     Manage(Nodes),
     /// Look at the hardware.

@@ -6,6 +6,7 @@
 mod agent;
 mod args;
 mod attachment;
+mod brownfield;
 mod client;
 mod discovery;
 mod events;

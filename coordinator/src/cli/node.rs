@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::{
     args::{FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
+    brownfield,
     client::Client,
     output::{self, Look},
     proof,
@@ -35,6 +36,8 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let query = format!("{}&dry_run={dry_run}&format={format}", query(&pairs));
             import(client, output, &file, &query, wait).await
         }
+        Command::Adopt(adopt) => brownfield::adopt(client, output, adopt).await,
+        Command::Survey(of) => brownfield::survey(client, output, of).await,
         Command::Manage(nodes) => act(client, output, nodes, plain(NodeVerb::Manage)).await,
         Command::Inspect(nodes) => act(client, output, nodes, plain(NodeVerb::Inspect)).await,
         Command::Provide(nodes) => act(client, output, nodes, plain(NodeVerb::Provide)).await,

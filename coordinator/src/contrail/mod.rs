@@ -3,6 +3,7 @@
 //! ```text
 //!   port::Fabric           fabric    which interface is on a switch port: detach, attach, read back
 //!   port::TenantNetworks   networks, tenant_ports   tenants' networks, ports and addresses
+//!   adoption::Interfaces   interfaces   every interface there is, for adoption and survey
 //!   nodes, ports           registration  our servers as objects, in the words of describe
 //!   analytics              sandesh   our servers' state
 //!                          setup     what a site needs of us before the first server
@@ -19,6 +20,7 @@ pub mod addresses;
 pub mod binding;
 pub mod describe;
 pub mod fabric;
+mod interfaces;
 pub mod networks;
 pub mod object;
 pub mod registration;

@@ -18,6 +18,7 @@ mod csv;
 mod export;
 mod fields;
 mod plan;
+mod running;
 
 use std::collections::HashMap;
 
@@ -34,6 +35,7 @@ pub use export::{described, write};
 pub use fields::{FAULTS_MAX, Fault};
 use fields::{Faults, Fields};
 pub use plan::{Defaults, FieldChange, Planned, plan};
+pub use running::{Running, RunningNetwork};
 
 /// Largest file.
 pub const FILE_BYTES_MAX: usize = 8 << 20;
@@ -116,6 +118,24 @@ pub fn parse(text: &str) -> Result<Vec<ImportedNode>, Vec<Fault>> {
 
 /// Reads a file of this format. Either all its servers, or everything that is wrong with it.
 pub fn parse_as(text: &str, format: Format) -> Result<Vec<ImportedNode>, Vec<Fault>> {
+    Ok(read(text, format, Runs::Unsaid)?.into_iter().map(|(node, _)| node).collect())
+}
+
+/// Reads a YAML or JSON file of servers on which something runs. `must`: a server of which the file does not say what runs
+/// on it is a fault.
+pub fn parse_running(text: &str, must: bool) -> Result<Vec<(ImportedNode, Option<Running>)>, Vec<Fault>> {
+    read(text, Format::Yaml, if must { Runs::Must } else { Runs::May })
+}
+
+/// Whether a file says what runs on its servers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Runs {
+    Unsaid,
+    May,
+    Must,
+}
+
+fn read(text: &str, format: Format, runs: Runs) -> Result<Vec<(ImportedNode, Option<Running>)>, Vec<Fault>> {
     let whole = |message: String| vec![Fault { line: 0, path: String::new(), message }];
     if text.len() > FILE_BYTES_MAX {
         return Err(whole(format!("the file has {} bytes; at most {FILE_BYTES_MAX} are read", text.len())));
@@ -144,11 +164,14 @@ pub fn parse_as(text: &str, format: Format) -> Result<Vec<ImportedNode>, Vec<Fau
             faults.add(fields.span(), "nodes", message);
         }
         for (path, item) in items.into_iter().take(NODES_MAX) {
-            nodes.extend(node(item, &path, &mut faults).map(|read| (path, item, read)));
+            nodes.extend(node(item, &path, runs, &mut faults).map(|read| (path, item, read)));
         }
         fields.finish(&mut faults);
     }
     find_doubles(&nodes, &mut faults);
+    let running =
+        nodes.iter().filter_map(|(path, item, (_, runs))| Some((path.as_str(), *item, runs.as_ref()?)));
+    running::find_doubles(running, &mut faults);
     if faults.0.is_empty() {
         Ok(nodes.into_iter().map(|(_, _, read)| read).collect())
     } else {
@@ -157,7 +180,12 @@ pub fn parse_as(text: &str, format: Format) -> Result<Vec<ImportedNode>, Vec<Fau
     }
 }
 
-fn node(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<ImportedNode> {
+fn node(
+    item: &marked_yaml::Node,
+    path: &str,
+    runs: Runs,
+    faults: &mut Faults,
+) -> Option<(ImportedNode, Option<Running>)> {
     let before = faults.0.len();
     let mut fields = Fields::of(item, path, faults)?;
     let line = fields.span().start().map_or(0, |mark| mark.line());
@@ -194,8 +222,18 @@ fn node(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<Imp
     if name.is_none() && faults.0.len() == before {
         faults.add(fields.span(), fields.path("name"), "is missing");
     }
+    let said = if runs == Runs::Unsaid { None } else { fields.node("instance") };
+    if said.is_none() && runs == Runs::Must {
+        faults.add(fields.span(), fields.path("instance"), "is missing: what runs on the server");
+    }
+    let running = said.map(|item| running::read(item, &fields.path("instance"), faults));
     fields.finish(faults);
-    Some(ImportedNode { line, name: name?, rack, bmc: bmc?, ports, boot_mode, resource_class, properties })
+    let read =
+        ImportedNode { line, name: name?, rack, bmc: bmc?, ports, boot_mode, resource_class, properties };
+    match running {
+        None => Some((read, None)),
+        Some(running) => Some((read, Some(running?))),
+    }
 }
 
 /// `auto-` and the last six hex digits of the booting port's MAC address, as Contrail names a server without a name.
@@ -340,10 +378,13 @@ fn port(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<Imp
     Some(ImportedPort { name: name?, mac: mac?, link, pxe_enabled })
 }
 
+/// A server of the file with its path and its place.
+type Read<'a> = (String, &'a marked_yaml::Node, (ImportedNode, Option<Running>));
+
 /// Names, BMCs, MAC addresses and switch ports that stand twice in the file.
-fn find_doubles(nodes: &[(String, &marked_yaml::Node, ImportedNode)], faults: &mut Faults) {
+fn find_doubles(nodes: &[Read<'_>], faults: &mut Faults) {
     let mut first: HashMap<(&'static str, String), String> = HashMap::new();
-    for (path, item, node) in nodes {
+    for (path, item, (node, _)) in nodes {
         let bmc = format!("{}:{}", node.bmc.address, node.bmc.port);
         let mut things = vec![("name", "name", node.name.clone()), ("BMC", "driver_info", bmc)];
         for port in &node.ports {

@@ -3,6 +3,7 @@
 //! ```text
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
+//!           --- adoptions
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -10,6 +11,7 @@
 //!
 //! Statements use `$1` and two column types only, so that PostgreSQL can stand in.
 
+mod adoptions;
 mod agents;
 mod discoveries;
 mod events;
@@ -177,5 +179,6 @@ fn migrator() -> Migrator {
         one(4, "tenant ports and proofs", include_str!("../../migrations/0004_tenant_ports_and_proofs.sql")),
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
         one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
+        one(7, "adoptions", include_str!("../../migrations/0007_adoptions.sql")),
     ])
 }

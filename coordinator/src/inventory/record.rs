@@ -245,7 +245,7 @@ pub enum TenantServerState {
 pub struct TenantServer {
     /// Our id for it.
     pub id: Uuid,
-    /// Nova's uuid, which is Ironic's `instance_uuid`; none until Nova has made it.
+    /// Nova's uuid, which is Ironic's `instance_uuid`; none until Nova has made it, and for ever when it was adopted.
     pub instance: Option<Uuid>,
     /// Keystone project that it belongs to, without dashes.
     pub project_id: String,
@@ -269,6 +269,13 @@ pub struct TenantServer {
     pub reason: Option<String>,
     /// When it was asked for.
     pub created_us: u64,
+}
+
+impl TenantServer {
+    /// Whether it was in use before Ironic knew of it: Nova has no server of it, and Ironic's `instance_uuid` is our id.
+    pub fn is_adopted(&self) -> bool {
+        self.instance.is_none() && self.node.is_some()
+    }
 }
 
 /// A rack's agent.

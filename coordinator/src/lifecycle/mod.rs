@@ -28,5 +28,5 @@ pub mod state;
 mod tests;
 
 pub use decision::{Confirmed, Decision, Facts, Placement, PowerFacts, Urgency, decide};
-pub use permit::permitted_boot;
+pub use permit::{permitted_boot, permitted_off};
 pub use state::{Node, NodePower, ProvisionState};

@@ -56,6 +56,28 @@ pub fn permitted_boot(
     }
 }
 
+/// Whether the server may be switched off; else why not. Off needs no proof, but a server that was never given to us may be
+/// somebody's server in use: Ironic's power sync, which holds a stale "off" for its wish, must not end it.
+pub fn permitted_off(name: &str, node: &Node, ports_given: bool) -> Result<(), Refusal> {
+    match role(node) {
+        Role::Found if !ports_given => Err(refuse(format!(
+            "{name} is {} and was never given to BMS Manager: it may be in use, and its power is left as it was found; \
+             inspect or adopt it first",
+            node.provision_state
+        ))),
+        Role::Adopted => {
+            Err(refuse(format!("{name} is {}: its power is left as it was found", node.provision_state)))
+        }
+        Role::Found
+        | Role::Parked
+        | Role::TakenBack
+        | Role::Ramdisk(..)
+        | Role::HandOver
+        | Role::Tenant
+        | Role::Unknown => Ok(()),
+    }
+}
+
 fn tenant_boot(name: &str, node: &Node, tenant: Option<Uuid>) -> Result<PermittedBoot, Refusal> {
     let Some(port) = tenant else {
         let instance = node.instance_id.map_or("(none)".to_owned(), |id| id.to_string());

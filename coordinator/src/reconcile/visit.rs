@@ -146,6 +146,12 @@ impl Reconcile {
         if tenant.is_none() {
             self.note_adoption(&server).await?;
         }
+        let is_free =
+            server.node.as_ref().is_some_and(|node| node.provision_state == ProvisionState::Available);
+        if is_free && server.adopted_port.is_some() {
+            // The next tenant has a port of its own.
+            self.inventory.set_adopted_port(server.id, None).await?;
+        }
         if decision.tell_ironic_off {
             self.tell_ironic_off(&server).await?;
         }

@@ -48,7 +48,7 @@ impl Tenancy {
         target: PowerTarget,
         verb: &'static str,
     ) -> Result<(), TenancyError> {
-        let (node, _) = in_use(server, verb)?;
+        let node = in_use(server, verb)?;
         self.ironic.set_power_state(node, target).await?;
         self.note_node(node).await;
         Ok(())
@@ -62,7 +62,13 @@ impl Tenancy {
         mut server: TenantServer,
         image_id: &str,
     ) -> Result<TenantServer, TenancyError> {
-        let (node, instance) = in_use(&server, "rebuild")?;
+        let node = in_use(&server, "rebuild")?;
+        let Some(instance) = server.instance else {
+            return Err(TenancyError::Refused(format!(
+                "{} was adopted, and Nova has no server of it that could be rebuilt: give it back and create a new one",
+                server.name
+            )));
+        };
         self.nova.rebuild_server(caller, instance, image_id).await?;
         server.state = TenantServerState::Building;
         server.image = image_id.to_owned();
@@ -105,7 +111,7 @@ impl Tenancy {
     }
 
     /// Stores the node as it is right after something was asked of it, so that nobody who waits for the end sees the beginning.
-    async fn note_node(&self, id: ServerId) {
+    pub(super) async fn note_node(&self, id: ServerId) {
         match self.ironic.get_node(id).await {
             Ok(node) => {
                 if let Err(error) = self.inventory.set_node(id, Some(&ironic_node(&node))).await {
@@ -118,13 +124,21 @@ impl Tenancy {
 
     /// Compares servers in use with Nova, from time to time: they may have been rebuilt or deleted by its own API.
     pub(super) async fn look_over(&self, over: &mut LookOver, servers: &[TenantServer]) {
-        let in_use =
-            |server: &&TenantServer| server.state == TenantServerState::Active && server.instance.is_some();
+        let is_active = |server: &&TenantServer| server.state == TenantServerState::Active;
+        let in_use = |server: &&TenantServer| is_active(server) && server.instance.is_some();
         let due = over.last.is_none_or(|last| last.elapsed() >= COMPARE_EVERY);
-        if !due || !servers.iter().any(|server| in_use(&server)) {
+        if !due || !servers.iter().any(|server| is_active(&server)) {
             return;
         }
         over.last = Some(Instant::now());
+        for server in servers.iter().filter(|server| is_active(server) && server.is_adopted()) {
+            if let Err(error) = self.compare_adopted(server).await {
+                warn!(server = %server.id, %error, "an adopted server cannot be compared with Ironic");
+            }
+        }
+        if !servers.iter().any(|server| in_use(&server)) {
+            return;
+        }
         let all = match self.nova.list_servers(Caller::Service, nova::ProjectsShown::All).await {
             Ok(all) => all,
             Err(error) => {
@@ -138,6 +152,16 @@ impl Tenancy {
                 warn!(server = %server.id, %error, "a server in use cannot be compared with Nova");
             }
         }
+    }
+
+    async fn compare_adopted(&self, server: &TenantServer) -> Result<(), TenancyError> {
+        let is_new = self.inventory.tenant_server(server.id).await?.as_ref() == Some(server);
+        if is_new && self.was_taken_back(server).await? {
+            let record = TenantServer { state: TenantServerState::Deleting, ..server.clone() };
+            self.inventory.put_tenant_server(&record).await?;
+            self.tell(&record, "taken back in Ironic").await;
+        }
+        Ok(())
     }
 
     async fn compare(&self, server: &TenantServer, found: Option<&nova::Server>) -> Result<(), TenancyError> {
@@ -163,12 +187,10 @@ impl Tenancy {
     }
 }
 
-/// The physical server and Nova's server of one that is in use.
-fn in_use(server: &TenantServer, verb: &'static str) -> Result<(ServerId, Uuid), TenancyError> {
-    match (server.state, server.node, server.instance) {
-        (TenantServerState::Active, Some(node), Some(instance)) => Ok((node, instance)),
-        (state, _, _) => {
-            Err(TenancyError::NotDeployed { name: server.name.clone(), state: state.word(), verb })
-        }
+/// The physical server of one that is in use.
+fn in_use(server: &TenantServer, verb: &'static str) -> Result<ServerId, TenancyError> {
+    match (server.state, server.node) {
+        (TenantServerState::Active, Some(node)) => Ok(node),
+        (state, _) => Err(TenancyError::NotDeployed { name: server.name.clone(), state: state.word(), verb }),
     }
 }

@@ -13,6 +13,7 @@ pub mod network_data;
 pub mod nics;
 mod ports;
 
+mod adopted;
 mod life;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -34,6 +35,7 @@ use crate::{
     port::{FabricError, TenantNetworks},
 };
 
+pub(crate) use ports::port_of;
 pub use ports::{Attachment, NETWORKS_MAX};
 
 /// How often servers on their way are looked at.
@@ -171,10 +173,18 @@ impl Tenancy {
         }
     }
 
-    /// Asks Nova to delete the server; the rest follows by itself.
+    /// Asks Nova to delete the server, or Ironic when it was adopted; the rest follows by itself.
     pub async fn delete(&self, caller: Caller<'_>, mut server: TenantServer) -> Result<(), TenancyError> {
+        if server.is_adopted() && server.state == TenantServerState::Building {
+            let message =
+                format!("{} is being adopted: wait until it is active, then give it back", server.name);
+            return Err(TenancyError::Refused(message));
+        }
         server.state = TenantServerState::Deleting;
         server.reason = None;
+        if let Some(node) = server.node.filter(|_| server.is_adopted()) {
+            self.end_adopted(&server, node).await?;
+        }
         if let Some(instance) = server.instance {
             match self.nova.delete_server(caller, instance).await {
                 Ok(()) | Err(OpenStackError::NotFound { .. }) => {}
@@ -246,7 +256,7 @@ impl Tenancy {
     }
 
     async fn look_building(&self, server: &TenantServer) -> Result<(), TenancyError> {
-        let Some(instance) = server.instance else { return Ok(()) };
+        let Some(instance) = server.instance else { return self.look_adopting(server).await };
         let mut record = TenantServer { reason: None, ..server.clone() };
         match self.nova.show_server(Caller::Service, instance).await {
             Ok(nova) => {
@@ -296,6 +306,12 @@ impl Tenancy {
                 Err(error) => return Err(error.into()),
             }
         }
+        let adopted = server.node.filter(|_| server.is_adopted());
+        if let Some(node) = adopted
+            && !self.end_adopted(server, node).await?
+        {
+            return Ok(());
+        }
         if let Some(node) = server.node
             && let Some(physical) = self.inventory.server(node).await?
             && self.is_on_a_port(&physical, server).await?
@@ -303,6 +319,9 @@ impl Tenancy {
             return Ok(());
         }
         self.delete_ports(server).await?;
+        if let Some(node) = adopted {
+            self.inventory.delete_adoption(node).await?;
+        }
         self.inventory.delete_tenant_server(server.id).await?;
         self.tell(server, "given back").await;
         Ok(())

@@ -25,7 +25,7 @@ pub struct Attachment {
 }
 
 /// uuids of a tenant server's ports: they follow from the server's, so that a repeat finds them.
-fn port_of(server: Uuid, position: usize) -> Uuid {
+pub(crate) fn port_of(server: Uuid, position: usize) -> Uuid {
     match position {
         0 => Uuid::new_v5(&server, b"tenant-port"),
         further => Uuid::new_v5(&server, format!("tenant-port-{further}").as_bytes()),

@@ -152,6 +152,16 @@ impl Ironic {
         self.patch_node(id, Value::Array(instance.patch())).await
     }
 
+    /// Takes back what [`Ironic::set_instance`] wrote. Done already is done.
+    pub async fn clear_instance(&self, id: ServerId) -> Result<(), Error> {
+        let current = self.get_node(id).await?;
+        let mut patch = vec![json!({"op": "add", "path": "/instance_info", "value": {}})];
+        if current.instance_uuid.is_some() {
+            patch.push(json!({"op": "remove", "path": "/instance_uuid"}));
+        }
+        self.patch_node(id, Value::Array(patch)).await
+    }
+
     /// Deletes the node with its ports. Done already is done.
     pub async fn delete_node(&self, id: ServerId) -> Result<(), Error> {
         let call = self.call(Method::DELETE, format!("/v1/nodes/{id}"), format!("delete node {id}"));
