@@ -103,17 +103,34 @@ pub fn decide(facts: &Facts) -> Decision {
         Role::Unknown => leave(facts, ports_given, "unknown provision state: nothing is moved"),
         Role::Parked => park(facts, "without a tenant: parked on the cleaning network"),
         Role::TakenBack => taken_back(facts),
-        Role::Ramdisk(purpose, network) => Decision {
-            placement: Placement::On(WantedNetwork::Boot(network)),
-            boot: Some(purpose),
-            end_boot: false,
-            urgency: Urgency::Usual,
-            tell_ironic_off: false,
-            ports_given,
-            why: "its state calls for the ramdisk",
-        },
+        Role::Ramdisk(purpose, network) => ramdisk(facts, purpose, network),
         Role::HandOver => hand_over(facts),
         Role::Tenant => tenant(facts, node),
+    }
+}
+
+/// The ramdisk's networks are for the ramdisk. A server that is not seen off and was given no network boot runs something
+/// else, its tenant's system at the start of a rebuild: it belongs on no network until it is off or its power-on is proven.
+fn ramdisk(facts: &Facts, purpose: BootPurpose, network: BootNetwork) -> Decision {
+    let runs_the_ramdisk = facts.boot_given || facts.power_on_pending;
+    let (placement, why) = match facts.power.confirmed {
+        Some(Confirmed::Off) => (WantedNetwork::Boot(network), "its state calls for the ramdisk"),
+        Some(Confirmed::On) | None if runs_the_ramdisk => {
+            (WantedNetwork::Boot(network), "its state calls for the ramdisk, which it boots")
+        }
+        Some(Confirmed::On) | None => (
+            WantedNetwork::Nothing,
+            "it may run something else than the ramdisk: on no network until it is off",
+        ),
+    };
+    Decision {
+        placement: Placement::On(placement),
+        boot: Some(purpose),
+        end_boot: false,
+        urgency: Urgency::Usual,
+        tell_ironic_off: false,
+        ports_given: true,
+        why,
     }
 }
 

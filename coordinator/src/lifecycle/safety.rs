@@ -20,7 +20,7 @@ pub fn allowed_networks(node: &Node, tenant: Option<Uuid>) -> Vec<WantedNetwork>
         Role::Found | Role::Parked => vec![cleaning],
         Role::TakenBack => vec![WantedNetwork::Nothing, cleaning],
         Role::Adopted | Role::Unknown => Vec::new(),
-        Role::Ramdisk(_, network) => vec![WantedNetwork::Boot(network)],
+        Role::Ramdisk(_, network) => vec![WantedNetwork::Nothing, WantedNetwork::Boot(network)],
         Role::HandOver | Role::Tenant => {
             tenant.map(WantedNetwork::Tenant).into_iter().chain([cleaning]).collect()
         }

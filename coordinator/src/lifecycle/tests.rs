@@ -23,7 +23,7 @@ const ID: ServerId = ServerId(Uuid::from_u128(1));
 fn facts(node: Node) -> Facts {
     Facts {
         node: Some(node),
-        power: PowerFacts::default(),
+        power: PowerFacts { confirmed: Some(Confirmed::Off), ..PowerFacts::default() },
         ports_given: true,
         tenant: Some(TENANT),
         power_on_pending: false,
@@ -60,7 +60,7 @@ fn table_of_states() {
     for state in ["enroll", "verifying", "manageable", "adopt failed", "available", "error"] {
         check(state, "cleaning", None);
     }
-    check("deleting", "nothing", None);
+    check("deleting", "cleaning", None);
     for failed in ["inspect", "clean", "deploy", "rescue", "unrescue", "service"] {
         check(&format!("{failed} failed"), "cleaning", None);
     }
@@ -76,9 +76,10 @@ fn table_of_states() {
     for state in ["rescue", "rescuing", "rescue wait"] {
         check(state, "provisioning", Some(Rescue));
     }
-    for state in ["adopting", "unrescuing", "active", "brewing"] {
+    for state in ["adopting", "unrescuing", "brewing"] {
         check(state, "found", None);
     }
+    check("active", "cleaning", None);
 }
 
 #[test]
@@ -151,6 +152,31 @@ fn a_tenants_system_is_alone_until_it_is_off() {
     check(silent.clone(), None, "nothing");
     check(silent, Some(Confirmed::Off), "cleaning");
     check(PowerReading::Off, Some(Confirmed::Off), "cleaning");
+}
+
+/// A rebuild goes from `active` to `deploying` with the tenant's system still on.
+#[test]
+fn only_the_ramdisk_is_let_into_the_ramdisks_network() {
+    let check = |state: &str,
+                 confirmed: Option<Confirmed>,
+                 boot_given: bool,
+                 pending: bool,
+                 expected: &str| {
+        let mut facts = facts(node(state, None));
+        facts.power.confirmed = confirmed;
+        (facts.boot_given, facts.power_on_pending) = (boot_given, pending);
+        facts.observed = vec![Some(ObservedNetwork::Tenant(TENANT))];
+        assert_eq!(place(decide(&facts).placement), expected, "{state} {confirmed:?} {boot_given} {pending}");
+    };
+    for state in ["deploying", "rescuing", "inspecting"] {
+        check(state, Some(Confirmed::On), false, false, "nothing");
+        check(state, None, false, false, "nothing");
+        check(state, Some(Confirmed::Off), false, false, "provisioning");
+        check(state, Some(Confirmed::On), true, false, "provisioning");
+        check(state, Some(Confirmed::On), false, true, "provisioning");
+    }
+    check("cleaning", Some(Confirmed::On), false, false, "nothing");
+    check("servicing", Some(Confirmed::On), true, false, "cleaning");
 }
 
 #[test]
@@ -464,7 +490,8 @@ fn the_document_shows_the_table() {
     let mut text = String::from(
         "# Life cycle\n\nWhat follows from Ironic's provision state, as `coordinator/src/lifecycle` decides it. This page is \
          written by its test\n(`BMS_WRITE_DOCS=1 cargo test -p coordinator --lib the_document_shows_the_table`) and checked by it.\n\n\
-         `found`: ports stay where they are. `nothing`: on no network. `tenant*`: only with a power-on under way, or where the port is \
+         `found`: ports stay where they are. `nothing`: on no network; in the row of a state with a \
+         network boot: until that boot\nwas given to the server. `tenant*`: only with a power-on under way, or where the port is \
          already.\n\n\
          | provision state | never given to us | given to us, off | given to us, on | power not known | network boot |\n\
          |---|---|---|---|---|---|\n",
