@@ -32,6 +32,7 @@ use crate::{
         ironic::Ironic,
         keystone::Keystone,
         nova::Nova,
+        placement::Placement,
         session::{http_client, upload_client},
     },
     pki::{Authority, Clients, tls},
@@ -153,6 +154,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let tenancy = Arc::new(Tenancy::new(
         core.inventory.clone(),
         nova.clone(),
+        Placement::new(openstack.project.clone()),
         ironic.clone(),
         Arc::clone(&core.networks),
     ));

@@ -19,6 +19,7 @@ use coordinator::openstack::{
     ironic::Ironic,
     keystone::{self, Keystone},
     nova::Nova,
+    placement::Placement,
     session::http_client,
 };
 use tests::openstack::{OpenStack, Options, Who, ensure_venv};
@@ -44,6 +45,7 @@ async fn clients_agree_with_the_real_services() -> Result<()> {
         ironic: Ironic::new(openstack.session(Who::System)?),
         glance: Glance::new(openstack.session(Who::Admin)?),
         nova: Nova::new(openstack.session(Who::Admin)?),
+        placement: Placement::new(openstack.session(Who::Admin)?),
         demo: keystone::login(&http, &openstack.credentials(Who::Demo)).await?.token,
         other: keystone::login(&http, &openstack.credentials(Who::Other)).await?.token,
         openstack,

@@ -79,7 +79,7 @@ pub async fn create(
     let request = Request {
         name: wanted.name,
         project_id,
-        flavor_id: flavor.id,
+        flavor,
         image_id: image.id,
         attachments,
         security_groups,

@@ -5,7 +5,8 @@
 //!      |-- Keystone   whose token is this?
 //!      |-- Ironic     nodes, ports, provision and power states, the ramdisk's side of its API
 //!      |-- Glance     images, their bytes by offset
-//!      `-- Nova       flavors, key pairs, servers
+//!      |-- Nova       flavors, key pairs, servers
+//!      `-- Placement  what Nova's scheduler would find
 //! ```
 //!
 //! What must stay true: a tenant's request goes out with the tenant's own token ([`Caller::Tenant`]), so that quota,
@@ -17,6 +18,7 @@ pub mod glance;
 pub mod ironic;
 pub mod keystone;
 pub mod nova;
+pub mod placement;
 pub mod session;
 
 pub use error::Error;

@@ -37,6 +37,8 @@ pub enum Service {
     Glance,
     /// Compute.
     Nova,
+    /// What Nova's scheduler counts.
+    Placement,
 }
 
 impl Service {
@@ -47,6 +49,7 @@ impl Service {
             Service::Ironic => "baremetal",
             Service::Glance => "image",
             Service::Nova => "compute",
+            Service::Placement => "placement",
         }
     }
 
@@ -57,6 +60,7 @@ impl Service {
             Service::Ironic => "ironic",
             Service::Glance => "glance",
             Service::Nova => "nova",
+            Service::Placement => "placement",
         }
     }
 
@@ -66,7 +70,7 @@ impl Service {
             Service::Keystone => "/v3",
             Service::Ironic => "/v1",
             Service::Glance => "/v2",
-            Service::Nova => "",
+            Service::Nova | Service::Placement => "",
         }
     }
 }
@@ -78,6 +82,7 @@ impl std::fmt::Display for Service {
             Service::Ironic => "Ironic",
             Service::Glance => "Glance",
             Service::Nova => "Nova",
+            Service::Placement => "Placement",
         })
     }
 }

@@ -1,7 +1,7 @@
 //! Edges: a tenant's server from the request to the end: port and address in Contrail, server in Nova, and back.
 //!
 //! ```text
-//!   create: record -> tenant port and address (Contrail) -> server (Nova) -> Ironic deploys -> active
+//!   create: record -> tenant port and address (Contrail) -> known to the scheduler -> server (Nova) -> Ironic deploys -> active
 //!   delete: record says so -> Nova deletes -> Ironic cleans -> the port leaves the node -> port and record deleted
 //! ```
 //!
@@ -12,6 +12,7 @@
 pub mod network_data;
 pub mod nics;
 mod ports;
+pub mod schedulable;
 
 mod adopted;
 mod life;
@@ -29,7 +30,8 @@ use crate::{
     openstack::{
         error::Error as OpenStackError,
         ironic::Ironic,
-        nova::{self, Nova, ServerNetworks},
+        nova::{self, Flavor, Nova, ServerNetworks},
+        placement::Placement,
         session::Caller,
     },
     port::{FabricError, TenantNetworks},
@@ -50,8 +52,8 @@ pub struct Request {
     pub name: String,
     /// Keystone project.
     pub project_id: String,
-    /// Nova's flavor.
-    pub flavor_id: String,
+    /// Nova's flavor, with its extra specs.
+    pub flavor: Flavor,
     /// Glance's image.
     pub image_id: String,
     /// Contrail's networks, at least one; the first is for the interface that boots from the network.
@@ -95,6 +97,7 @@ pub enum TenancyError {
 pub struct Tenancy {
     inventory: Inventory,
     nova: Nova,
+    placement: Placement,
     ironic: Ironic,
     networks: Arc<dyn TenantNetworks>,
     wake: Notify,
@@ -102,8 +105,14 @@ pub struct Tenancy {
 
 impl Tenancy {
     /// Joins the services.
-    pub fn new(inventory: Inventory, nova: Nova, ironic: Ironic, networks: Arc<dyn TenantNetworks>) -> Self {
-        Self { inventory, nova, ironic, networks, wake: Notify::new() }
+    pub fn new(
+        inventory: Inventory,
+        nova: Nova,
+        placement: Placement,
+        ironic: Ironic,
+        networks: Arc<dyn TenantNetworks>,
+    ) -> Self {
+        Self { inventory, nova, placement, ironic, networks, wake: Notify::new() }
     }
 
     /// Makes port, address and Nova server; the deployment then goes on by itself. When a part is refused, what was
@@ -114,7 +123,7 @@ impl Tenancy {
             instance: None,
             project_id: request.project_id,
             name: request.name,
-            flavor: request.flavor_id,
+            flavor: request.flavor.id.clone(),
             image: request.image_id,
             network: request.attachments.first().map(|first| first.network).unwrap_or_default(),
             port: None,
@@ -127,7 +136,7 @@ impl Tenancy {
         self.inventory.put_tenant_server(&server).await?;
         let ports = ports::planned(server.id, &request.attachments, &request.security_groups);
         self.inventory.put_tenant_ports(server.id, &ports).await?;
-        let made = self.make(caller, &mut server, request.key_name, request.user_data).await;
+        let made = self.make(caller, &mut server, &request.flavor, request.key_name, request.user_data).await;
         if let Err(error) = made {
             self.take_back(&server).await;
             return Err(error);
@@ -142,10 +151,12 @@ impl Tenancy {
         &self,
         caller: Caller<'_>,
         server: &mut TenantServer,
+        flavor: &Flavor,
         key_name: Option<String>,
         user_data: Option<String>,
     ) -> Result<(), TenancyError> {
         self.make_ports(server).await?;
+        schedulable::wait(&self.placement, &self.inventory, flavor).await?;
         let wanted = nova::NewServer {
             name: server.name.clone(),
             flavor_id: server.flavor.clone(),

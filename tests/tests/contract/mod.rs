@@ -8,7 +8,9 @@ pub mod nova;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use coordinator::openstack::{Error, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova};
+use coordinator::openstack::{
+    Error, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova, placement::Placement,
+};
 use protocol::{id::ServerId, secret::Secret};
 use tests::openstack::OpenStack;
 
@@ -22,6 +24,7 @@ pub struct Cloud {
     pub ironic: Ironic,
     pub glance: Glance,
     pub nova: Nova,
+    pub placement: Placement,
     pub demo: Secret,
     pub other: Secret,
 }

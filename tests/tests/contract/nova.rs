@@ -11,11 +11,11 @@ use coordinator::openstack::{
     Caller, Error,
     glance::NewImage,
     ironic::{PowerTarget, ProvisionTarget},
-    nova::{FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
+    nova::{Flavor, FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
     session::http_client,
 };
 use protocol::{id::ServerId, step::ImageFormat};
-use serde_json::{Value, json};
+use serde_json::json;
 use tests::openstack::Who;
 use uuid::Uuid;
 
@@ -115,21 +115,15 @@ async fn wait_for_server(cloud: &Cloud, id: Uuid, status: &str) -> Result<Server
     }
 }
 
-/// The resources of a node as the scheduler sees them: none is free before Nova has told Placement.
-async fn wait_for_placement(cloud: &Cloud, node: ServerId) -> Result<()> {
+/// Nova tells Placement of a node some time after it became available.
+async fn wait_for_placement(cloud: &Cloud, flavor: &Flavor) -> Result<()> {
     let begin = Instant::now();
-    let token = cloud.openstack.session(Who::Admin)?.issued().await?.token.clone();
-    let url = format!("{}/resource_providers/{node}/inventories", cloud.openstack.endpoints.placement);
-    loop {
-        let answer = http_client(None)?.get(&url).header("X-Auth-Token", token.reveal()).send().await?;
-        let seen: Value = answer.json().await.context("placement's answer")?;
-        if seen["inventories"]["CUSTOM_CONTRACT"]["reserved"] == 0 {
-            eprintln!("         schedulable {:.1} s after available", begin.elapsed().as_secs_f32());
-            return Ok(());
-        }
-        ensure!(begin.elapsed() < WAIT_MAX, "placement shows {seen}");
+    while !cloud.placement.has_candidates(&flavor.extra_specs).await? {
+        ensure!(begin.elapsed() < WAIT_MAX, "placement has no candidate for {flavor:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    eprintln!("         schedulable {:.1} s after available", begin.elapsed().as_secs_f32());
+    Ok(())
 }
 
 pub async fn servers(cloud: &Cloud) -> Result<()> {
@@ -153,7 +147,14 @@ pub async fn servers(cloud: &Cloud) -> Result<()> {
         .await?;
     let bytes = [Ok::<_, std::io::Error>(Bytes::from(vec![7; 1 << 20]))];
     cloud.glance.upload(Caller::Service, &image.id, futures::stream::iter(bytes)).await?;
-    wait_for_placement(cloud, node).await?;
+    wait_for_placement(cloud, &flavor).await?;
+    let nobodys = BTreeMap::from([("resources:CUSTOM_NOBODYS".to_owned(), "1".to_owned())]);
+    ensure!(!cloud.placement.has_candidates(&nobodys).await?, "nobody has such a resource");
+    let without = BTreeMap::from([
+        ("resources:CUSTOM_CONTRACT".to_owned(), "1".to_owned()),
+        ("trait:HW_CPU_X86_VMX".to_owned(), "required".to_owned()),
+    ]);
+    ensure!(!cloud.placement.has_candidates(&without).await?, "no node has that trait");
     let new = NewServer {
         name: "web".into(),
         flavor_id: flavor.id.clone(),
