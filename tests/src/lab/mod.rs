@@ -15,6 +15,7 @@ pub mod process;
 pub mod promise;
 pub mod rack;
 pub mod relay;
+pub mod secrets;
 pub mod server;
 pub mod site;
 pub mod step;

@@ -70,6 +70,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let told = tenancy(lab, steps, &vm, &network).await;
     vm.detach().await?;
     told?;
+    steps.step("look for BMC passwords everywhere", async { super::secrets::check(lab) }).await?;
     steps.step("delete the nodes", delete_nodes(lab, &names)).await?;
     steps.step("go through every frame that was seen", async { check_frames(lab, began_us) }).await
 }
