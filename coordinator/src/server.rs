@@ -182,7 +182,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
     tasks.spawn(async move { swept.run(sweep_stop).await });
     let keystone = Arc::new(Keystone::new(openstack.system.clone()));
-    let api = api::router(Arc::new(Api {
+    let api = Arc::new(Api {
         inventory: core.inventory.clone(),
         keystone: Arc::clone(&keystone),
         glance: glance.clone(),
@@ -196,7 +196,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
         adoptions,
         survey,
-    }));
+    });
+    tasks.spawn(Arc::clone(&api).accept_by_rules(stop.clone()));
+    let api = api::router(api);
     let api = ui::router(api, keystone, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
     let api_stop = stop.clone();

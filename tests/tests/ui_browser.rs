@@ -65,6 +65,7 @@ async fn every_page_fits_light_dark_and_narrow() {
         (&admin, "nodes?find=none"),
         (&admin, "nodes/srv1"),
         (&admin, "nodes/srv4"),
+        (&admin, "nodes/srv6"),
         (&admin, "add"),
         (&admin, "import"),
         (&admin, "events"),
@@ -73,6 +74,7 @@ async fn every_page_fits_light_dark_and_narrow() {
         (&admin, "pools"),
         (&admin, "discoveries"),
         (&admin, "discoveries?all=true"),
+        (&admin, "discovery-rules"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000001"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000002"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000003"),
@@ -197,6 +199,141 @@ async fn pages_change_by_themselves_and_forms_say_what_is_wrong() {
         tab.go(&format!("{origin}/ui/nodes?find=srv9")).await?;
         tab.says("srv9").await?;
         tab.scripts(true).await?;
+        tab.check(&origin)
+    }
+    .await;
+    told.unwrap();
+    browser.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() {
+    let fakes = ui_common::start().await;
+    let origin = serve(&fakes).await;
+    let browser = Browser::start().await.unwrap();
+    let told = async {
+        let tab = browser.person().await?;
+        sign_in(&tab, &origin, "admin").await?;
+        assert_eq!(tab.text("#pending b").await?.replace('\n', " "), "3 pending");
+        tab.follow("a[href='/ui/discoveries']").await?;
+        tab.says("known already: srv1, srv2").await?;
+        tab.says("May be the same machine as").await?;
+        // The search forms open by the keyboard alone.
+        tab.click("#scan > summary").await?;
+        tab.picture(&pictures().join("discoveries-scan-light.png")).await?;
+        tab.follow("a[href='/ui/discoveries/3f2a0000-0000-4000-8000-000000000002']").await?;
+        for (field, text) in [
+            ("name", "srv7"),
+            ("bmc", "ipmi://198.51.100.15"),
+            ("bmc_username", "admin"),
+            ("bmc_password", "wrong"),
+            ("switch_eth0", "leaf1"),
+            ("port_eth0", "xe-0/0/15"),
+        ] {
+            tab.fill(&format!("#{field}"), text).await?;
+        }
+        tab.follow("button.main").await?;
+        tab.says("the BMC refuses <b>it</b>").await?;
+        tab.picture(&pictures().join("discovery-refused-light.png")).await?;
+        assert_eq!(tab.value::<String>("document.getElementById('port_eth0').value").await?, "xe-0/0/15");
+        assert_eq!(tab.value::<String>("document.getElementById('bmc_password').value").await?, "");
+        tab.fill("#bmc_password", "secret").await?;
+        tab.follow("button.main").await?;
+        tab.says("Accepted").await?;
+        assert_eq!(tab.text("h1").await?, "srv7");
+        assert_eq!(tab.text("#pending b").await?.replace('\n', " "), "2 pending");
+        let asked = fakes.world.lock().unwrap().asked.pop().unwrap().1;
+        assert_eq!(asked["ports"], json!([{ "nic": "eth0", "switch": "leaf1", "port": "xe-0/0/15" }]));
+
+        tab.go(&format!("{origin}/ui/nodes/srv6")).await?;
+        tab.click("#ask-provide > summary").await?;
+        tab.picture(&pictures().join("provide-light.png")).await?;
+        tab.click("#sure-provide").await?;
+        tab.follow("#act-provide").await?;
+        tab.says("Asked.").await?;
+
+        tab.go(&format!("{origin}/ui/import")).await?;
+        let file = pictures().join("two.yaml");
+        let node = |name: &str, last: u8| {
+            format!(
+                "- name: {name}\n  driver_info: {{ipmi_address: 192.0.2.{last}, ipmi_username: a, ipmi_password: b}}\n  \
+                 ports:\n  - {{name: eth0, mac_address: \"52:54:00:00:01:0{last}\", switch_name: leaf1, port_name: xe-0/0/{last}, pxe_enabled: true}}\n"
+            )
+        };
+        std::fs::write(&file, format!("nodes:\n{}{}", node("srv1", 1), node("srv8", 8)))?;
+        tab.choose_file("#file", &file).await?;
+        tab.follow("button[value=check]").await?;
+        tab.says("The file is good").await?;
+        let diff = tab.text("#diff").await?;
+        assert!(diff.contains("srv8") && diff.contains("198.51.100.11") && diff.contains("192.0.2.1"), "{diff}");
+        tab.picture(&pictures().join("import-diff-light.png")).await?;
+        tab.look(Look::Light, 390).await?;
+        assert_eq!(tab.overflow().await?, "");
+        tab.picture(&pictures().join("import-diff-narrow.png")).await?;
+        tab.look(Look::Light, 1280).await?;
+        // What is imported is what was shown; something else is shown anew.
+        tab.value::<()>("{ text.value = text.value.replace('srv8', 'srv9'); null }").await?;
+        tab.follow("button[value=import]").await?;
+        tab.says("is not what you were shown").await?;
+        assert!(!fakes.world.lock().unwrap().nodes.iter().any(|node| node["name"] == "srv9"));
+        tab.follow("button[value=import]").await?;
+        tab.says("Imported.").await?;
+        assert!(fakes.world.lock().unwrap().nodes.iter().any(|node| node["name"] == "srv9"));
+        tab.check(&origin)
+    }
+    .await;
+    told.unwrap();
+    browser.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_on_two_networks_is_asked_for_without_a_script() {
+    let fakes = ui_common::start().await;
+    let origin = serve(&fakes).await;
+    let browser = Browser::start().await.unwrap();
+    let told = async {
+        let tab = browser.person().await?;
+        sign_in(&tab, &origin, "demo").await?;
+        tab.go(&format!("{origin}/ui/new")).await?;
+        tab.fill("#name", "up1").await?;
+        tab.follow("#more-networks").await?;
+        assert_eq!(tab.value::<String>("document.getElementById('name').value").await?, "up1");
+        for (field, text) in
+            [("network_1", "blue"), ("address_1", "192.0.2.1"), ("network_2", "green"), ("vlan_2", "100")]
+        {
+            tab.fill(&format!("#{field}"), text).await?;
+        }
+        tab.click("[name='group_5ec00000-0000-4000-8000-000000000002']").await?;
+        tab.follow("button.main").await?;
+        assert!(tab.text("#address_1-help").await?.contains("it is the gateway's"), "{}", tab.words().await?);
+        for (look, width, kind) in
+            [(Look::Dark, 1280, "dark"), (Look::Light, 390, "narrow"), (Look::Light, 1280, "light")]
+        {
+            tab.look(look, width).await?;
+            assert_eq!(tab.overflow().await?, "");
+            tab.picture(&pictures().join(format!("new-refused-{kind}.png"))).await?;
+        }
+        assert_eq!(tab.unnamed().await?, Vec::<String>::new());
+        tab.fill("#address_1", "192.0.2.50").await?;
+        tab.follow("button.main").await?;
+        tab.says("It is being made").await?;
+        let asked = fakes.world.lock().unwrap().asked.pop().unwrap().1;
+        let (blue, green) = ("3f0e6f0e-1111-4222-8333-444455556666", "3f0e6f0e-1111-4222-8333-444455556667");
+        assert_eq!(
+            asked["networks"],
+            json!([{ "network": blue, "address": "192.0.2.50" }, { "network": green, "vlan": 100 }])
+        );
+        assert_eq!(asked["security_groups"], json!(["5ec00000-0000-4000-8000-000000000002"]));
+        tab.says("VLAN tag 100").await?;
+        tab.click("#rebuild > summary").await?;
+        tab.picture(&pictures().join("server-rebuild-light.png")).await?;
+        tab.look(Look::Light, 390).await?;
+        assert_eq!(tab.overflow().await?, "");
+        tab.picture(&pictures().join("server-rebuild-narrow.png")).await?;
+        fakes.world.lock().unwrap().away = vec![("/v1/images", "Glance"), ("/v1/flavors", "Nova")];
+        tab.look(Look::Light, 1280).await?;
+        tab.go(&format!("{origin}/ui/catalogue")).await?;
+        tab.picture(&pictures().join("catalogue-away-light.png")).await?;
         tab.check(&origin)
     }
     .await;

@@ -137,19 +137,135 @@ async fn tenants_get_no_page_and_no_form_of_administrators() {
     let (cookie, _) = sign_in(&fakes, "demo").await;
     let page = text(get(&fakes, &cookie, "/ui/servers").await).await;
     assert!(!page.contains("/ui/nodes"), "a tenant is shown the way to the nodes");
-    for path in
-        ["/ui/nodes", "/ui/nodes/srv1", "/ui/add", "/ui/import", "/ui/events", "/ui/agents", "/ui/flavors"]
-    {
+    for path in [
+        "/ui/nodes",
+        "/ui/nodes/srv1",
+        "/ui/add",
+        "/ui/import",
+        "/ui/events",
+        "/ui/agents",
+        "/ui/flavors",
+        "/ui/pools",
+        "/ui/discoveries",
+        "/ui/discovery-rules",
+        "/ui/discoveries/3f2a0000-0000-4000-8000-000000000001",
+    ] {
         let answer = get(&fakes, &cookie, path).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
         let page = text(answer).await;
         assert!(page.contains("for administrators") && !page.contains("srv1"), "{path}: {page}");
     }
-    for path in
-        ["/ui/nodes/srv1/act", "/ui/nodes/srv1/delete", "/ui/add", "/ui/flavors", "/ui/flavors/f1/delete"]
-    {
+    for path in [
+        "/ui/nodes/srv1/act",
+        "/ui/nodes/srv1/delete",
+        "/ui/add",
+        "/ui/flavors",
+        "/ui/flavors/f1/delete",
+        "/ui/pools",
+        "/ui/pools/apply",
+        "/ui/pools/large/delete",
+        "/ui/discovery-rules",
+        "/ui/discoveries/scan",
+        "/ui/discoveries/window",
+        "/ui/discoveries/3f2a0000-0000-4000-8000-000000000001",
+        "/ui/discoveries/3f2a0000-0000-4000-8000-000000000001/act",
+    ] {
         let body = format!("csrf={}&action=inspect", csrf(&page));
         let answer = send(&fakes, form(path).header("cookie", &cookie), &body).await;
         assert_eq!(answer.status(), StatusCode::FORBIDDEN, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_service_that_is_away_takes_its_part_of_a_page_and_no_more() {
+    let fakes = start().await;
+    let ((admin, _), (tenant, _)) = (sign_in(&fakes, "admin").await, sign_in(&fakes, "demo").await);
+    let check =
+        async |gone: (&'static str, &'static str), cookie: &str, page: &str, missing: &str, rest: &str| {
+            fakes.world.lock().unwrap().away = vec![gone];
+            let answer = get(&fakes, cookie, page).await;
+            assert_eq!(answer.status(), StatusCode::OK, "{page}");
+            let page = text(answer).await;
+            for words in [missing, rest, &format!("{} did not answer", gone.1), "try again"] {
+                assert!(page.contains(words), "{words:?} is not in {page}");
+            }
+        };
+    let nova = ("/v1/flavors", "Nova");
+    check(nova, &admin, "/ui/flavors", "The flavors cannot be shown now", "Make a flavor").await;
+    check(nova, &admin, "/ui/pools", "Flavors and their counts cannot be shown now", "manufacturer=Dell*")
+        .await;
+    check(nova, &tenant, "/ui/catalogue", "The flavors cannot be shown now", "debian-12").await;
+    check(nova, &tenant, "/ui/new", "The flavors cannot be shown now", "debian-12").await;
+    let glance = ("/v1/images", "Glance");
+    check(glance, &tenant, "/ui/images", "The images cannot be shown now", "Images").await;
+    check(glance, &tenant, "/ui/catalogue", "The images cannot be shown now", "metal-uefi").await;
+    let contrail = ("/v1/networks", "Contrail");
+    check(contrail, &tenant, "/ui/networks", "The networks cannot be shown now", "Make a network").await;
+    check(contrail, &tenant, "/ui/new", "Until then no server can be asked for", "disabled").await;
+    let groups = ("/v1/security-groups", "Contrail");
+    check(groups, &tenant, "/ui/new", "The security groups cannot be shown now", "name=\"network_1\"").await;
+
+    // What Ironic must be asked for is refused on the page itself, which stays.
+    fakes.world.lock().unwrap().away = vec![("/v1/nodes/srv1/actions", "Ironic")];
+    let good = csrf(&text(get(&fakes, &admin, "/ui/nodes/srv1").await).await);
+    let asked = format!("csrf={good}&action=power_on");
+    let answer = send(&fakes, form("/ui/nodes/srv1/act").header("cookie", &admin), &asked).await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let page = text(answer).await;
+    assert!(page.contains("Ironic did not answer") && page.contains("Proofs of isolation"), "{page}");
+
+    // Without Keystone nobody is known: the page says so, and where to try again.
+    let (other, _) = sign_in(&fakes, "other").await;
+    fakes.world.lock().unwrap().keystone_is_away = true;
+    let answer = get(&fakes, &other, "/ui/servers?find=a").await;
+    assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let page = text(answer).await;
+    assert!(
+        page.contains("href=\"/ui/servers?find=a\">Try again") && page.to_lowercase().contains("keystone"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn an_ended_session_leads_back_to_where_one_was() {
+    let fakes = start().await;
+    let old = "__Host-bms=of-another-key";
+    let answer = get(&fakes, old, "/ui/nodes?find=a").await;
+    assert_eq!(location(&answer), "/ui/sign-in?to=%2Fui%2Fnodes%3Ffind%3Da&why=ended");
+    assert!(answer.headers()["set-cookie"].to_str().unwrap().contains("Max-Age=0"));
+    let page = text(get(&fakes, "", "/ui/sign-in?to=%2Fui%2Fnodes%3Ffind%3Da&why=ended").await).await;
+    assert!(
+        page.contains("Your session has ended") && page.contains("name=\"to\" value=\"/ui/nodes?find=a\""),
+        "{page}"
+    );
+    // A form that was sent too late was not done, and leads back to itself; but never to another site.
+    for (from, to) in [
+        ("https://bms.example/ui/new?flavor=metal", "%2Fui%2Fnew%3Fflavor%3Dmetal"),
+        ("https://evil.example/ui/new", "%2Fui%2F"),
+        ("https://bms.example.evil/ui/new", "%2Fui%2F"),
+    ] {
+        let request =
+            form("/ui/new").header("cookie", old).header("host", "bms.example").header("referer", from);
+        let answer = send(&fakes, request, "name=web1").await;
+        assert_eq!(location(&answer), format!("/ui/sign-in?to={to}&why=lost"), "{from}");
+    }
+    assert!(text(get(&fakes, "", "/ui/sign-in?why=lost").await).await.contains("nothing was done"));
+}
+
+#[tokio::test]
+async fn what_loses_something_is_done_only_when_it_was_said_to_be_meant() {
+    let fakes = start().await;
+    let (cookie, _) = sign_in(&fakes, "admin").await;
+    let good = csrf(&text(get(&fakes, &cookie, "/ui/nodes/srv6").await).await);
+    let ask = async |more: &str| {
+        let body = format!("csrf={good}&{more}");
+        send(&fakes, form("/ui/nodes/srv6/act").header("cookie", &cookie), &body).await.status()
+    };
+    for action in ["provide", "clean&step=erase_devices", "reclaim"] {
+        assert_eq!(ask(&format!("action={action}")).await, StatusCode::BAD_REQUEST, "{action}");
+        assert!(fakes.world.lock().unwrap().asked.is_empty(), "{action} was asked for");
+        assert_eq!(ask(&format!("action={action}&sure=yes")).await, StatusCode::SEE_OTHER, "{action}");
+        assert_eq!(fakes.world.lock().unwrap().asked.drain(..).count(), 1);
+    }
+    assert_eq!(ask("action=inspect").await, StatusCode::SEE_OTHER);
 }

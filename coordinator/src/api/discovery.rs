@@ -23,8 +23,8 @@ use super::{
     auth::Admin,
     time,
     types::{
-        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, List, NewScan, NewWindow, Problem, Scan,
-        Window,
+        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, ImportedNode, List, NewScan, NewWindow,
+        Problem, Scan, Window,
     },
 };
 use crate::{
@@ -97,45 +97,16 @@ pub async fn ignore(
 
 /// Enrolls one, as an import of it alone would.
 #[utoipa::path(post, path = "/v1/discoveries/{id}/accept", operation_id = "accept_discovery", params(("id" = Uuid, Path, description = "id")), request_body = AcceptDiscovery,
-    responses((status = 201, body = super::types::ImportedNode), (status = 409, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 201, body = ImportedNode), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn accept(
     State(api): State<Arc<Api>>,
-    _: Admin,
+    Admin(user): Admin,
     Path(id): Path<String>,
     Json(wanted): Json<AcceptDiscovery>,
-) -> Result<(StatusCode, Json<super::types::ImportedNode>), Problem> {
+) -> Result<(StatusCode, Json<ImportedNode>), Problem> {
     let entry = find(&api, &id).await?;
     let class = wanted.resource_class.clone().unwrap_or_else(|| "baremetal".to_owned());
-    let missing = |missing: Vec<String>| {
-        let detail = format!("{} cannot be enrolled yet: {}", entry.id, missing.join("; "));
-        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "discovery-incomplete", detail)
-    };
-    let node = accept::node(&entry, &wish(wanted)?).map_err(missing)?;
-    let name = node.name.clone();
-    let known = api.inventory.servers(None).await?;
-    let defaults = Defaults { rack: entry.rack.clone(), resource_class: class };
-    let planned = import::plan(vec![node], &known, &defaults).map_err(|faults| {
-        let faults: Vec<_> = faults.into_iter().map(|fault| fault.message).collect();
-        missing(faults)
-    })?;
-    let Some(planned) = planned.into_iter().next() else { return Err(Problem::not_found("machine", &id)) };
-    if planned.id.is_some() {
-        return Err(Problem::conflict(format!("there is a server {name:?} already; choose another name")));
-    }
-    let stored = api.enrol.store(&[(None, &planned.server)]).await?;
-    api.inventory.put_discoveries(&[], &[entry.id]).await?;
-    let server = stored.first().map(|server| server.id);
-    if let Some(server) = server {
-        let text = format!("{name} was enrolled from the machine found as {}", entry.id);
-        api.inventory.record(server, EventKind::Discovery, text).await;
-    }
-    api.bring_up(stored).await;
-    let imported = super::types::ImportedNode {
-        id: server.map(|server| server.0),
-        name,
-        created: true,
-        changes: Vec::new(),
-    };
+    let imported = api.enroll_found(entry, wish(wanted)?, class, &user.identity.user_name).await?;
     Ok((StatusCode::CREATED, Json(imported)))
 }
 
@@ -267,7 +238,7 @@ fn order(wanted: NewScan) -> Result<ScanOrder, Problem> {
     Ok(ScanOrder { ranges, redfish, credentials, spare: Vec::new() })
 }
 
-fn check_login(username: &str, password: &str) -> Result<(), &'static str> {
+pub(super) fn check_login(username: &str, password: &str) -> Result<(), &'static str> {
     let good =
         |text: &str| (1..=LOGIN_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
     if good(username) && good(password) && password != KEEP_PASSWORD {
@@ -388,6 +359,47 @@ fn window_view(window: WindowRun) -> Window {
         until: time(window.until_us),
         machines: window.machines,
         reason: window.ended,
+    }
+}
+
+impl Api {
+    /// Enrolls a machine that was found, as an import of it alone would; `by` is who accepted it.
+    pub(super) async fn enroll_found(
+        self: &Arc<Self>,
+        entry: Entry,
+        wish: Wish,
+        class: String,
+        by: &str,
+    ) -> Result<ImportedNode, Problem> {
+        let missing = |missing: Vec<String>| {
+            let detail = format!("{} cannot be enrolled yet: {}", entry.id, missing.join("; "));
+            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "discovery-incomplete", detail)
+        };
+        let node = accept::node(&entry, &wish).map_err(missing)?;
+        let name = node.name.clone();
+        let known = self.inventory.servers(None).await?;
+        let defaults = Defaults { rack: entry.rack.clone(), resource_class: class };
+        let planned = import::plan(vec![node], &known, &defaults);
+        let planned =
+            planned.map_err(|faults| missing(faults.into_iter().map(|fault| fault.message).collect()))?;
+        let Some(planned) = planned.into_iter().next() else {
+            return Err(Problem::not_found("machine", &entry.id.to_string()));
+        };
+        if planned.id.is_some() {
+            return Err(Problem::conflict(format!(
+                "there is a server {name:?} already; choose another name"
+            )));
+        }
+        let stored = self.enrol.store(&[(None, &planned.server)]).await?;
+        self.inventory.put_discoveries(&[], &[entry.id]).await?;
+        let server = stored.first().map(|server| server.id);
+        if let Some(server) = server {
+            let text =
+                format!("{name} was enrolled from the machine found as {}, accepted by {by}", entry.id);
+            self.inventory.record(server, EventKind::Discovery, text).await;
+        }
+        self.bring_up(stored).await;
+        Ok(ImportedNode { id: server.map(|server| server.0), name, created: true, changes: Vec::new() })
     }
 }
 

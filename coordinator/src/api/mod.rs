@@ -8,6 +8,7 @@ mod adoption;
 mod attach;
 mod auth;
 mod discovery;
+mod discovery_rules;
 mod events;
 mod flavors;
 mod images;
@@ -128,6 +129,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(discovery::show_scan))
         .routes(routes!(discovery::windows, discovery::open))
         .routes(routes!(discovery::close))
+        .routes(routes!(discovery_rules::list, discovery_rules::create))
+        .routes(routes!(discovery_rules::delete))
         .routes(routes!(events::list))
         .routes(routes!(events::follow))
         .split_for_parts();

@@ -99,6 +99,9 @@ pub enum Command {
         #[arg(long, default_value = "baremetal")]
         resource_class: String,
     },
+    /// Rules that accept machines without a person.
+    #[command(subcommand)]
+    Rule(super::rule::Command),
     /// Hear no more of one, however often it is found.
     Ignore {
         /// Its id; its beginning is enough.
@@ -131,6 +134,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let found: List<Discovery> = client.get(&format!("/v1/discoveries?all={all}")).await?;
             list(output, &found.items)
         }
+        Command::Rule(command) => super::rule::run(client, output, command).await,
         Command::Show { id } => show(output, &find(client, &id).await?),
         Command::Scan { rack, ranges, credentials, redfish, wait } => {
             let credentials = credentials.iter().map(|text| credential(text)).collect::<Result<_, _>>()?;
@@ -198,7 +202,7 @@ fn credential(text: &str) -> anyhow::Result<ScanCredential> {
 }
 
 /// A password's file; a line break at its end is not part of the password.
-fn password(path: &std::path::Path) -> anyhow::Result<Secret> {
+pub fn password(path: &std::path::Path) -> anyhow::Result<Secret> {
     let text = Secret::new(
         std::fs::read_to_string(path)
             .with_context(|| format!("reading the password file {}", path.display()))?,

@@ -17,6 +17,7 @@ mod node;
 mod output;
 mod pool;
 mod proof;
+mod rule;
 mod server;
 mod since;
 

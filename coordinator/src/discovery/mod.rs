@@ -3,10 +3,10 @@
 //! ```text
 //!   administrator --scan, open--> Discovery --Order--> agent
 //!   agent --Finding--> intake --> merge: enrolled already? the other half of a pending one? --> inventory
-//!   administrator --accept--> accept: a server as an import file describes it, or what is missing --> enrol
+//!   administrator or a rule --accept--> accept: a server as an import file describes it, or what is missing --> enrol
 //! ```
 //!
-//! What must stay true: nothing is enrolled that nobody accepted; no server's port is moved, and no server is switched on; an
+//! What must stay true: nothing is enrolled that neither a person nor a person's rule accepted; no server's port is moved, and no server is switched on; an
 //! accepted credential is sealed, and the others are forgotten with the scan; without a connected agent nothing is ordered.
 
 pub mod accept;
@@ -14,6 +14,7 @@ pub mod entry;
 mod intake;
 pub mod merge;
 mod orders;
+mod rule;
 pub mod same;
 
 use std::{net::Ipv4Addr, sync::Arc};
@@ -27,6 +28,9 @@ use uuid::Uuid;
 pub use entry::Entry;
 pub use intake::take_in;
 pub use orders::{Orders, SCANS_KEPT, ScanRun, WindowRun};
+#[cfg(test)]
+pub use rule::tests::rule as rule_for_tests;
+pub use rule::{RULES_MAX, Rule, RuleError};
 
 use crate::{
     agents::AgentHub,

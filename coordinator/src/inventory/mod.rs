@@ -14,6 +14,7 @@
 mod adoptions;
 mod agents;
 mod discoveries;
+mod discovery_rules;
 mod events;
 mod pools;
 mod proofs;
@@ -180,5 +181,6 @@ fn migrator() -> Migrator {
         one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
         one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
         one(7, "adoptions", include_str!("../../migrations/0007_adoptions.sql")),
+        one(8, "discovery rules", include_str!("../../migrations/0008_discovery_rules.sql")),
     ])
 }

@@ -205,8 +205,8 @@ fn text_of(text: Text, facts: &Facts) -> &str {
     }
 }
 
-/// Whether a text is what a pattern describes; `*` stands for any text, an empty one too.
-fn is_like(text: &str, pattern: &str) -> bool {
+/// Whether a text is what a pattern describes, both in small letters; `*` stands for any text, an empty one too.
+pub(crate) fn is_like(text: &str, pattern: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else { return false };
     let mut parts = parts.peekable();

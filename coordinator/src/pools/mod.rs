@@ -17,6 +17,7 @@ mod facts;
 mod rule;
 mod settle;
 
+pub(crate) use condition::is_like;
 pub use condition::{Condition, ConditionError};
 pub use count::{Counts, count, takes};
 pub use facts::{Facts, manufacturer_trait, traits};

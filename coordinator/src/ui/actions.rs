@@ -52,9 +52,11 @@ const RECLAIM: Action = Action {
     loses: "The tenant's server ends, and everything on its disks is erased.",
 };
 const POWER_ON: Action = harmless("power_on", "Power on", "Switch on, as its state allows.");
-const POWER_OFF: Action = harmless("power_off", "Power off", "Switch off at once; a tenant's system is not asked.");
+const POWER_OFF: Action =
+    harmless("power_off", "Power off", "Switch off at once; a tenant's system is not asked.");
 const REBOOT: Action = harmless("reboot", "Reboot", "Off, and on again.");
-const MAINTENANCE_OFF: Action = harmless("maintenance_off", "End maintenance", "Let Ironic work with it again.");
+const MAINTENANCE_OFF: Action =
+    harmless("maintenance_off", "End maintenance", "Let Ironic work with it again.");
 
 /// What is done next usually, and what else can be done.
 pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
@@ -144,14 +146,22 @@ mod tests {
         check("available", "off", false, &[], &["manage", "power_on"]);
         check("active", "on", false, &[], &["power_off", "reboot", "reclaim"]);
         check("clean wait", "on", false, &["abort"], &["power_off", "reboot"]);
-        check("clean failed", "unreachable", true, &["manage", "maintenance_off"], &["power_on", "power_off", "reboot"]);
+        check(
+            "clean failed",
+            "unreachable",
+            true,
+            &["manage", "maintenance_off"],
+            &["power_on", "power_off", "reboot"],
+        );
         check("error", "off", false, &["reclaim"], &["power_on"]);
         check("brewing", "on", false, &[], &["power_off", "reboot"]);
     }
 
     #[test]
     fn every_loss_needs_a_word() {
-        for action in [MANAGE, INSPECT, PROVIDE, CLEAN, ABORT, RECLAIM, POWER_ON, POWER_OFF, REBOOT, MAINTENANCE_OFF] {
+        for action in
+            [MANAGE, INSPECT, PROVIDE, CLEAN, ABORT, RECLAIM, POWER_ON, POWER_OFF, REBOOT, MAINTENANCE_OFF]
+        {
             assert_eq!(needs_word(action.word), !action.loses.is_empty(), "{}", action.word);
         }
     }

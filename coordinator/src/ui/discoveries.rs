@@ -196,8 +196,7 @@ pub async fn to_list() -> Redirect {
 /// Lets an agent look for BMCs.
 pub async fn scan(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
     let Posted { visitor, typed } = posted;
-    let mut wanted =
-        json!({ "rack": typed.get("rack"), "ranges": typed.words("ranges"), "redfish": typed.words("redfish") });
+    let mut wanted = json!({ "rack": typed.get("rack"), "ranges": typed.words("ranges"), "redfish": typed.words("redfish") });
     if typed.filled("username").is_some() || typed.filled("password").is_some() {
         // A password may begin or end with a blank.
         let password = typed.0.get("password").cloned().unwrap_or_default();
@@ -232,9 +231,7 @@ pub async fn window(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted)
     };
     match asked {
         Ok(word) => page::done("/ui/discoveries", word),
-        Err(refused) => {
-            DiscoveriesPage::answer(&ui, &visitor, &BTreeMap::new(), &typed, Some(refused)).await
-        }
+        Err(refused) => DiscoveriesPage::answer(&ui, &visitor, &BTreeMap::new(), &typed, Some(refused)).await,
     }
 }
 
@@ -281,15 +278,15 @@ impl DiscoveryPage {
         let has_login = bmc.is_some_and(|bmc| bmc.username.is_some());
         let mut fields = vec![
             Field::text("name", "Name", typed).example("srv4").hint("1 to 63 letters, digits, - _ and ."),
-            Field::text("resource_class", "Resource class", typed)
-                .default_value(typed, "baremetal")
-                .hint("Flavors of this class select it; a pool may give it another one after its inspection."),
+            Field::text("resource_class", "Resource class", typed).default_value(typed, "baremetal").hint(
+                "Flavors of this class select it; a pool may give it another one after its inspection.",
+            ),
         ];
         if bmc.is_none() {
             fields.push(
-                Field::text("bmc", "BMC", typed)
-                    .example("ipmi://198.51.100.14")
-                    .hint("ipmi://HOST, or https://HOST for Redfish; :PORT when it is another one than usual."),
+                Field::text("bmc", "BMC", typed).example("ipmi://198.51.100.14").hint(
+                    "ipmi://HOST, or https://HOST for Redfish; :PORT when it is another one than usual.",
+                ),
             );
         }
         if !has_login {
@@ -361,9 +358,7 @@ fn wish(typed: &Typed) -> Value {
     let said = |nic: &&str| {
         [format!("switch_{nic}"), format!("port_{nic}")].iter().any(|name| typed.filled(name).is_some())
     };
-    let port = |nic: &str| {
-        json!({ "nic": nic, "switch": typed.get(&format!("switch_{nic}")), "port": typed.get(&format!("port_{nic}")) })
-    };
+    let port = |nic: &str| json!({ "nic": nic, "switch": typed.get(&format!("switch_{nic}")), "port": typed.get(&format!("port_{nic}")) });
     wanted["ports"] = switches.filter(said).map(port).collect();
     wanted
 }
@@ -405,7 +400,13 @@ mod tests {
             json!({ "name": "srv4", "ports": [] }),
         );
         check(
-            &[("name", "srv4"), ("bmc_username", "admin"), ("bmc_password", " x "), ("switch_eth1", "leaf1"), ("port_eth1", "")],
+            &[
+                ("name", "srv4"),
+                ("bmc_username", "admin"),
+                ("bmc_password", " x "),
+                ("switch_eth1", "leaf1"),
+                ("port_eth1", ""),
+            ],
             json!({ "name": "srv4", "bmc_username": "admin", "bmc_password": " x ",
                 "ports": [{ "nic": "eth1", "switch": "leaf1", "port": "" }] }),
         );

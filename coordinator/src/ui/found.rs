@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::view::{self, When};
-use crate::api::types::{Discovery, DiscoveredNic};
+use crate::api::types::{DiscoveredNic, Discovery};
 
 /// One of them.
 pub struct Found {
@@ -56,9 +56,10 @@ impl Found {
                 (true, false) => "its BMC by a scan",
                 (false, _) => "it booted on the discovery network",
             },
-            bmc: machine.bmc.as_ref().map_or_else(String::new, |bmc| {
-                format!("{} {}:{}", bmc.protocol, bmc.address, bmc.port)
-            }),
+            bmc: machine
+                .bmc
+                .as_ref()
+                .map_or_else(String::new, |bmc| format!("{} {}:{}", bmc.protocol, bmc.address, bmc.port)),
             missing: missing(&machine),
             twins,
             seen: machine.last_seen.as_deref().and_then(|text| When::read(text, now)),
@@ -121,7 +122,8 @@ fn missing(machine: &Discovery) -> Vec<String> {
 /// machines should share.
 fn may_be_one(one: &Discovery, other: &Discovery) -> bool {
     let same = |a: &str, b: &str| !a.is_empty() && a.eq_ignore_ascii_case(b);
-    let address = |machine: &Discovery| machine.bmc.as_ref().map(|bmc| bmc.address.clone()).unwrap_or_default();
+    let address =
+        |machine: &Discovery| machine.bmc.as_ref().map(|bmc| bmc.address.clone()).unwrap_or_default();
     let uuid = |machine: &Discovery| machine.uuid.clone().unwrap_or_default();
     one.id != other.id
         && (same(&one.serial, &other.serial)
@@ -174,7 +176,8 @@ mod tests {
             machine(3, "", Some("198.51.100.14")),
             machine(4, "", None),
         ];
-        let twins: Vec<_> = Found::all(machines, Timestamp::UNIX_EPOCH).iter().map(|found| found.twins.len()).collect();
+        let twins: Vec<_> =
+            Found::all(machines, Timestamp::UNIX_EPOCH).iter().map(|found| found.twins.len()).collect();
         assert_eq!(twins, [1, 2, 1, 0]);
     }
 
@@ -197,7 +200,8 @@ mod tests {
             carrier: true,
             booted,
         };
-        found.nics = vec![nic("eth0", false, None), nic("eth1", true, None), nic("eth2", false, Some("leaf1"))];
+        found.nics =
+            vec![nic("eth0", false, None), nic("eth1", true, None), nic("eth2", false, Some("leaf1"))];
         check(found.clone(), &["No credential of its BMC", "No switch was heard at eth1"]);
         let shown = Found::all(vec![found.clone()], Timestamp::UNIX_EPOCH).remove(0);
         assert_eq!(shown.unheard().map(|nic| nic.name.as_str()).collect::<Vec<_>>(), ["eth1", "eth0"]);

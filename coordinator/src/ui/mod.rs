@@ -24,6 +24,7 @@ mod part;
 mod pools;
 mod proof;
 mod rest;
+mod rules;
 mod servers;
 mod session;
 mod shelf;
@@ -106,6 +107,7 @@ pub fn router(api: Router, keystone: Arc<Keystone>, inventory: Inventory, sealer
     let pages = shelf::routes::<shelves::Images>(pages);
     let pages = shelf::routes::<shelves::Flavors>(pages);
     let pages = shelf::routes::<pools::Pools>(pages);
+    let pages = shelf::routes::<rules::Rules>(pages);
     let pages = shelf::routes::<shelves::Networks>(pages)
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .route("/ui/import", get(onboard::import_form).post(onboard::import))

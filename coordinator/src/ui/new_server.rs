@@ -74,9 +74,10 @@ impl NewServerPage {
                 .hint("Given to the image as it is, such as #cloud-config.")
                 .with(faults),
         ];
-        let ticks = groups.items.into_iter().map(|group| {
-            Field::tick(format!("group_{}", group.id), group.name, typed)
-        });
+        let ticks = groups
+            .items
+            .into_iter()
+            .map(|group| Field::tick(format!("group_{}", group.id), group.name, typed));
         let nics = count(typed);
         NewServerPage {
             frame: Frame::new(Some(visitor), "servers", "/ui/new"),
@@ -104,9 +105,7 @@ impl NewServerPage {
             tokio::try_join!(Offer::read(ui, visitor), Part::read(ui, visitor, "/v1/security-groups"))
         };
         match read.await {
-            Ok((offer, groups)) => {
-                page::show(status, &Self::new(visitor, &offer, groups, typed, &faults))
-            }
+            Ok((offer, groups)) => page::show(status, &Self::new(visitor, &offer, groups, typed, &faults)),
             Err(problem) => page::failure(Some(visitor), &problem),
         }
     }
@@ -115,8 +114,9 @@ impl NewServerPage {
 fn flavors(offer: &Offer) -> Vec<Choice> {
     let choice = |flavor: &Flavor| {
         let Flavor { name, free, cpus, disk_gb, .. } = flavor;
-        let nics = if flavor.nics > 1 { format!(", {} networks or more", flavor.nics) } else { String::new() };
-        let size = format!("{cpus} cpus, {} memory, {disk_gb} GiB disk{nics}", view::memory(&flavor.memory_mib));
+        let nics =
+            if flavor.nics > 1 { format!(", {} networks or more", flavor.nics) } else { String::new() };
+        let size = format!("{cpus} cpus, {}, disk {disk_gb} GiB{nics}", view::memory(&flavor.memory_mib));
         Choice::new(name, format!("{name}: {free} free ({size})"))
     };
     offer.flavors.items.iter().map(choice).collect()
@@ -131,11 +131,17 @@ pub fn images(images: &[Image]) -> Vec<Choice> {
 }
 
 fn row(number: usize, of: usize, offer: &Offer, typed: &Typed, faults: &Faults) -> Row {
-    let networks = offer.networks.items.iter().map(|network| {
-        Choice::new(network.id.to_string(), format!("{} ({})", network.name, network.subnet))
-    });
+    let networks =
+        offer.networks.items.iter().map(|network| {
+            Choice::new(network.id.to_string(), format!("{} ({})", network.name, network.subnet))
+        });
     let none = (number > 1).then(|| Choice::new("", "none"));
-    let network = Field::select(format!("network_{number}"), "Network", typed, none.into_iter().chain(networks).collect());
+    let network = Field::select(
+        format!("network_{number}"),
+        "Network",
+        typed,
+        none.into_iter().chain(networks).collect(),
+    );
     let network = if number > 1 { network.optional() } else { network };
     let address = Field::text(format!("address_{number}"), "Address", typed)
         .optional()
@@ -155,7 +161,9 @@ fn row(number: usize, of: usize, offer: &Offer, typed: &Typed, faults: &Faults) 
 fn missing(offer: &Offer) -> Vec<String> {
     let mut missing = Vec::new();
     let mut look = |is_none: bool, away: &Option<String>, what: &str, none: &str| match away {
-        Some(why) => missing.push(format!("{what} cannot be shown now. {why} Until then no server can be asked for.")),
+        Some(why) => {
+            missing.push(format!("{what} cannot be shown now. {why} Until then no server can be asked for."))
+        }
         None if is_none => missing.push(none.to_owned()),
         None => {}
     };
@@ -205,7 +213,9 @@ fn wanted(typed: &Typed) -> Result<Value, Problem> {
         let (address, vlan) = (field("address"), field("vlan"));
         let Some(network) = typed.filled(&field("network")) else {
             if let Some(lost) = typed.filled(&address).or(typed.filled(&vlan)) {
-                return Err(Problem::bad(format!("networks: {lost} is said of network {number}, which is none")));
+                return Err(Problem::bad(format!(
+                    "networks: {lost} is said of network {number}, which is none"
+                )));
             }
             continue;
         };
@@ -214,7 +224,9 @@ fn wanted(typed: &Typed) -> Result<Value, Problem> {
             wanted["address"] = json!(address);
         }
         if let Some(tag) = typed.filled(&vlan) {
-            let tag: u16 = tag.parse().map_err(|_| Problem::bad(format!("networks: VLAN tag {tag} must be 1 to 4093")))?;
+            let tag: u16 = tag
+                .parse()
+                .map_err(|_| Problem::bad(format!("networks: VLAN tag {tag} must be 1 to 4093")))?;
             wanted["vlan"] = json!(tag);
         }
         networks.push(wanted);
@@ -273,7 +285,14 @@ mod tests {
         };
         check(&[("network_1", "blue")], json!([{ "network": "blue" }]));
         check(
-            &[("nics", "3"), ("network_1", "blue"), ("address_1", "192.0.2.50"), ("network_2", ""), ("network_3", "red"), ("vlan_3", "100")],
+            &[
+                ("nics", "3"),
+                ("network_1", "blue"),
+                ("address_1", "192.0.2.50"),
+                ("network_2", ""),
+                ("network_3", "red"),
+                ("vlan_3", "100"),
+            ],
             json!([{ "network": "blue", "address": "192.0.2.50" }, { "network": "red", "vlan": 100 }]),
         );
         // Nobody gets more rows than there may be networks.
@@ -288,13 +307,17 @@ mod tests {
 
     #[test]
     fn a_refused_address_stands_at_its_field() {
-        let fields = [("nics", "2"), ("address_1", "192.0.2.5"), ("address_2", "192.0.2.50"), ("vlan_2", "5000")];
+        let fields =
+            [("nics", "2"), ("address_1", "192.0.2.5"), ("address_2", "192.0.2.50"), ("vlan_2", "5000")];
         let check = |detail: &str, expected: &str| {
             let faults = placed(&Problem::bad(detail), &typed(&fields));
             let at = faults.fields.first().map_or("", |(field, _)| field.as_str());
             assert_eq!(at, expected, "{detail}");
         };
-        check("address 192.0.2.50 cannot be had on network red: it is taken by x; ask for another one", "address_2");
+        check(
+            "address 192.0.2.50 cannot be had on network red: it is taken by x; ask for another one",
+            "address_2",
+        );
         check("address 192.0.2.5 is taken.", "address_1");
         check("networks: VLAN tag 5000 must be 1 to 4093", "vlan_2");
         check("networks: red is named twice", "networks");

@@ -105,7 +105,8 @@ impl NodePage {
     async fn read(ui: &Ui, visitor: &Visitor, name: &str, frame: Frame) -> Result<Self, Problem> {
         let path = segment(name);
         let node: Node = ui.rest.get(visitor, &format!("/v1/nodes/{path}")).await?;
-        let (proofs, events) = (format!("/v1/nodes/{path}/proofs"), format!("/v1/events?node={path}&limit={EVENTS_SHOWN}"));
+        let (proofs, events) =
+            (format!("/v1/nodes/{path}/proofs"), format!("/v1/events?node={path}&limit={EVENTS_SHOWN}"));
         let (proofs, events) =
             tokio::try_join!(Part::read(ui, visitor, &proofs), Part::<Event>::read(ui, visitor, &events))?;
         let now = Timestamp::now();

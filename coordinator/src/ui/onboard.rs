@@ -257,14 +257,22 @@ mod tests {
     #[test]
     fn what_was_not_shown_has_another_seal() {
         let typed = |text: &str, rack: &str| {
-            Typed([("text", text), ("rack", rack)].map(|(name, text)| (name.to_owned(), text.to_owned())).into())
+            Typed(
+                [("text", text), ("rack", rack)]
+                    .map(|(name, text)| (name.to_owned(), text.to_owned()))
+                    .into(),
+            )
         };
         let node = |name: &str, created, changes: usize| ImportedNode {
             id: None,
             name: name.into(),
             created,
             changes: (0..changes)
-                .map(|number| crate::import::FieldChange { field: number.to_string(), old: "a".into(), new: "b".into() })
+                .map(|number| crate::import::FieldChange {
+                    field: number.to_string(),
+                    old: "a".into(),
+                    new: "b".into(),
+                })
                 .collect(),
         };
         let answer = |changes| Imported {

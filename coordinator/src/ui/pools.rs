@@ -135,7 +135,8 @@ mod tests {
 
     #[test]
     fn conditions_are_lines_and_flavors_find_their_pools() {
-        let typed = [("name", "large"), ("resource_class", "metal-2"), ("match", " cpus>=2 \r\n\r\nname=a b\r\n")];
+        let typed =
+            [("name", "large"), ("resource_class", "metal-2"), ("match", " cpus>=2 \r\n\r\nname=a b\r\n")];
         let typed = Typed(typed.map(|(name, text)| (name.to_owned(), text.to_owned())).into());
         let wanted = Pools::wanted(&typed).unwrap();
         assert_eq!(wanted["match"], json!(["cpus>=2", "name=a b"]));

@@ -88,7 +88,12 @@ mod tests {
             took_ms: 7,
             tries: if error.is_some() { 3 } else { 1 },
             confirmed: None,
-            seen: vec![Sighting { at: String::new(), network: "cleaning".into(), what: "DHCP".into(), agrees: holds }],
+            seen: vec![Sighting {
+                at: String::new(),
+                network: "cleaning".into(),
+                what: "DHCP".into(),
+                agrees: holds,
+            }],
         };
         let check = |proof: Proof, text: &str, tone: Tone, took: &str, heard: &str| {
             let row = row(proof, Timestamp::UNIX_EPOCH);

@@ -41,7 +41,12 @@ impl Shelf for Images {
     const WORD: &'static str = "images";
     const FOR_ADMINS: bool = false;
 
-    async fn page(_: &Ui, visitor: &Visitor, frame: Frame, shown: Shown<Image>) -> Result<ImagesPage, Problem> {
+    async fn page(
+        _: &Ui,
+        visitor: &Visitor,
+        frame: Frame,
+        shown: Shown<Image>,
+    ) -> Result<ImagesPage, Problem> {
         let project = visitor.identity.project_id.clone().filter(|_| !visitor.identity.is_admin);
         Ok(ImagesPage { frame, shown, project })
     }
@@ -136,7 +141,12 @@ impl Shelf for Networks {
         Ok(json!({ "name": typed.get("name"), "subnet": typed.get("subnet") }))
     }
 
-    async fn page(_: &Ui, _: &Visitor, frame: Frame, shown: Shown<TenantNetwork>) -> Result<NetworksPage, Problem> {
+    async fn page(
+        _: &Ui,
+        _: &Visitor,
+        frame: Frame,
+        shown: Shown<TenantNetwork>,
+    ) -> Result<NetworksPage, Problem> {
         let text = |name, label| Field::text(name, label, &shown.typed).with(&shown.faults);
         let fields =
             vec![text("name", "Name").example("blue"), text("subnet", "IPv4 subnet").example("192.0.2.0/24")];

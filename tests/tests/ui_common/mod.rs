@@ -45,6 +45,8 @@ pub struct World {
     pub asked: Vec<(String, Value)>,
     /// Beginnings of paths whose service is away, and its name.
     pub away: Vec<(&'static str, &'static str)>,
+    /// Whether Keystone knows no answer.
+    pub keystone_is_away: bool,
 }
 
 /// The fakes.
@@ -140,6 +142,9 @@ fn described(name: &str) -> Value {
 }
 
 async fn validate(State(world): Held, headers: HeaderMap) -> Response {
+    if world.lock().unwrap().keystone_is_away {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    }
     match subject(&world, &headers, "x-subject-token") {
         Some(name) => Json(described(&name)).into_response(),
         None => {
@@ -186,6 +191,7 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/discoveries", get(discoveries))
         .route("/v1/discoveries/{id}/accept", post(accept))
         .route("/v1/discoveries/{id}/ignore", post(ignore))
+        .route("/v1/discovery-rules", get(items(shown::rules())).post(note))
         .route("/v1/discovery-scans", get(items(shown::scans())).post(note))
         .route("/v1/discovery-windows", get(items(shown::windows())).post(note))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
@@ -199,7 +205,9 @@ async fn away(State(world): Held, request: axum::extract::Request, next: axum::m
     match gone {
         Some((_, service)) => problem(
             StatusCode::SERVICE_UNAVAILABLE,
-            &format!("cannot list now: {service} did not answer: connection refused; see why {service} is away, and try again"),
+            &format!(
+                "cannot list now: {service} did not answer: connection refused; see why {service} is away, and try again"
+            ),
         ),
         None => next.run(request).await,
     }
@@ -263,8 +271,12 @@ async fn refuse_delete(Path(name): Path<String>) -> Response {
     )
 }
 
-async fn act(Path(name): Path<String>, Json(asked): Json<Value>) -> Response {
-    let word = asked["action"].as_str().unwrap_or_default();
+async fn act(State(world): Held, Path(name): Path<String>, Json(asked): Json<Value>) -> Response {
+    let word = asked["action"].as_str().unwrap_or_default().to_owned();
+    if name == "srv6" {
+        world.lock().unwrap().asked.push(("act".to_owned(), asked));
+        return Json(json!({})).into_response();
+    }
     problem(StatusCode::CONFLICT, &format!("cannot {word} {name}: its agent is away; look at rack1"))
 }
 
@@ -283,8 +295,14 @@ async fn import_nodes(
     let dry_run = query["dry_run"] == "true";
     let mut nodes = Vec::new();
     for new in read {
-        nodes.push(json!({ "id": null, "name": new.name, "created": true }));
-        if !dry_run {
+        let created = !world.lock().unwrap().nodes.iter().any(|node| node["name"] == new.name.as_str());
+        let changes = if created {
+            json!([])
+        } else {
+            json!([{ "field": "bmc.address", "old": "198.51.100.11", "new": new.bmc.address }, { "field": "ports.eth1", "old": "", "new": "52:54:00:00:00:99 leaf1:xe-0/0/9" }])
+        };
+        nodes.push(json!({ "id": null, "name": new.name, "created": created, "changes": changes }));
+        if !dry_run && created {
             let mac = new.ports[0].mac.to_string();
             world.lock().unwrap().nodes.push(node_of(&new.name, "enroll", "unknown", &mac));
         }
@@ -313,10 +331,17 @@ async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         return problem(StatusCode::BAD_REQUEST, "name: must have 1 to 63 letters, digits or -");
     }
+    if wanted["networks"].as_array().unwrap().iter().any(|network| network["address"] == "192.0.2.1") {
+        let why = "address 192.0.2.1 cannot be had on network blue (192.0.2.0/24): it is the gateway's; ask for another one";
+        return problem(StatusCode::BAD_REQUEST, why);
+    }
+    world.lock().unwrap().asked.push(("/v1/servers".to_owned(), wanted.clone()));
     let made = json!({
         "id": uuid::Uuid::new_v4(), "instance": uuid::Uuid::new_v4(), "name": name, "project_id": format!("{who}-id"),
         "flavor": wanted["flavor"], "image": "demo", "network": "blue", "address": "192.0.2.7",
-        "status": "building", "reason": "the ramdisk to write the image", "node": null,
+        "status": if name.starts_with("up") { "active" } else { "building" }, "reason": "the ramdisk to write the image", "node": null,
+        "networks": [{ "network": "blue", "address": "192.0.2.7", "vlan": null, "port": uuid::Uuid::nil() }, { "network": "green", "address": "198.18.7.9", "vlan": 100, "port": uuid::Uuid::nil() }],
+        "security_groups": ["default", "web"],
     });
     world.lock().unwrap().servers.push(made.clone());
     (StatusCode::ACCEPTED, Json(made)).into_response()
@@ -339,6 +364,7 @@ fn nodes() -> Vec<Value> {
         node_of("srv2", "clean wait", "on", "52:54:00:00:00:02"),
         node_of("srv3", "active", "on", "52:54:00:00:00:03"),
         node_of("srv4", "clean failed", "unreachable", "52:54:00:00:00:04"),
+        node_of("srv6", "manageable", "off", "52:54:00:00:00:06"),
         node_of("<script>alert(1)</script>", "enroll", "unknown", "52:54:00:00:00:05"),
     ];
     for (index, network) in ["cleaning", "cleaning", "tenant 3f0e", "cleaning"].iter().enumerate() {
@@ -396,7 +422,10 @@ fn flavors() -> Value {
 }
 
 fn networks() -> Value {
-    json!([{ "id": "3f0e6f0e-1111-4222-8333-444455556666", "name": "blue", "project_id": "demo-id", "subnet": "192.0.2.0/24", "gateway": "192.0.2.1" }])
+    json!([
+        { "id": "3f0e6f0e-1111-4222-8333-444455556666", "name": "blue", "project_id": "demo-id", "subnet": "192.0.2.0/24", "gateway": "192.0.2.1" },
+        { "id": "3f0e6f0e-1111-4222-8333-444455556667", "name": "green", "project_id": "demo-id", "subnet": "198.18.7.0/24", "gateway": "198.18.7.1" },
+    ])
 }
 
 fn agents() -> Value {

@@ -21,9 +21,7 @@ pub fn discoveries() -> Vec<Value> {
             "missing": [], "first_seen": ago(7200), "last_seen": ago(120),
         })
     };
-    let bmc = |user: Option<&str>, problem: &str| {
-        json!({ "protocol": "redfish", "address": "198.51.100.14", "port": 443, "certificate_sha256": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c", "username": user, "problem": problem })
-    };
+    let bmc = |user: Option<&str>, problem: &str| json!({ "protocol": "redfish", "address": "198.51.100.14", "port": 443, "certificate_sha256": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c", "username": user, "problem": problem });
     let (mut whole, mut boot, mut scan, mut ignored) =
         (machine(1, "7XK2P93"), machine(2, "7xk2p93"), machine(3, ""), machine(4, "8AA0001"));
     whole["found_by"] = json!(["bmc", "boot"]);
@@ -37,7 +35,8 @@ pub fn discoveries() -> Vec<Value> {
     }
     scan["bmc"] = bmc(None, "the BMC refused all 2 credentials");
     scan["bmc"]["address"] = json!("198.51.100.17");
-    (scan["nics"], scan["disks"], scan["cpus"], scan["memory_mib"]) = (json!([]), json!([]), json!(0), json!(0));
+    (scan["nics"], scan["disks"], scan["cpus"], scan["memory_mib"]) =
+        (json!([]), json!([]), json!(0), json!(0));
     ignored["ignored"] = json!(true);
     vec![whole, boot, scan, ignored]
 }
@@ -46,6 +45,13 @@ pub fn scans() -> Value {
     json!([
         { "id": "5ca00000-0000-4000-8000-000000000001", "rack": "rack1", "began": ago(30), "running": true, "done": 12, "total": 32, "enrolled": ["srv1", "srv2"], "pending": 2, "fault": null },
         { "id": "5ca00000-0000-4000-8000-000000000002", "rack": "rack1", "began": ago(90_000), "running": false, "done": 7, "total": 32, "enrolled": [], "pending": 0, "fault": "the agent was started anew; scan again" },
+    ])
+}
+
+pub fn rules() -> Value {
+    json!([
+        { "name": "r650", "rack": "rack1", "ranges": ["198.51.100.0/27", "198.51.100.64/27"], "manufacturer": "Dell*", "product": "*R650", "node_name": "{rack}-{serial}", "resource_class": "baremetal", "bmc_username": "root" },
+        { "name": "rest", "rack": null, "ranges": ["198.51.100.0/24"], "manufacturer": null, "product": null, "node_name": "{bmc}", "resource_class": "small", "bmc_username": null },
     ])
 }
 
@@ -89,9 +95,18 @@ pub fn proofs() -> Value {
     let mut proofs = vec![
         proof(60, "gate", "cleaning", Some("cleaning"), None),
         proof(200, "isolate", "cleaning", Some("tenant 3f0e6f0e"), None),
-        proof(260, "isolate", "cleaning", None, Some("the Contrail API at http://127.0.0.1:22030 did not answer: connection refused")),
+        proof(
+            260,
+            "isolate",
+            "cleaning",
+            None,
+            Some("the Contrail API at http://127.0.0.1:22030 did not answer: connection refused"),
+        ),
     ];
-    proofs[1]["seen"] = json!([{ "at": ago(190), "network": "provisioning", "what": "DHCP request", "agrees": false }]);
-    proofs.extend((0..12).map(|day| proof(86_400 * (day + 1), "gate", "provisioning", Some("provisioning"), None)));
+    proofs[1]["seen"] =
+        json!([{ "at": ago(190), "network": "provisioning", "what": "DHCP request", "agrees": false }]);
+    proofs.extend(
+        (0..12).map(|day| proof(86_400 * (day + 1), "gate", "provisioning", Some("provisioning"), None)),
+    );
     json!(proofs)
 }

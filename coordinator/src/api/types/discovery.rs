@@ -114,6 +114,61 @@ pub struct AcceptPort {
     pub port: String,
 }
 
+/// A rule that accepts machines without a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DiscoveryRule {
+    /// Its name.
+    pub name: String,
+    /// Only machines of this rack; none: of any.
+    pub rack: Option<String>,
+    /// Only machines whose BMC is in one of these ranges; none: anywhere.
+    pub ranges: Vec<String>,
+    /// Only machines of this manufacturer, such as `Dell*`; none: of any.
+    pub manufacturer: Option<String>,
+    /// Only this product; none: any.
+    pub product: Option<String>,
+    /// What they are called.
+    pub node_name: String,
+    /// Their resource class.
+    pub resource_class: String,
+    /// User of BMCs that have accepted no credential yet; the password is never shown.
+    pub bmc_username: Option<String>,
+}
+
+/// A request for a rule that accepts machines without a person, as soon as both their BMC and their interfaces are known. All that
+/// is said of a machine must hold.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewDiscoveryRule {
+    /// Its name: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Only machines of this rack.
+    #[serde(default)]
+    pub rack: Option<String>,
+    /// Only machines whose BMC is in one of these ranges, such as `198.51.100.0/27`.
+    #[serde(default)]
+    pub ranges: Vec<String>,
+    /// Only machines of this manufacturer; `*` stands for any text.
+    #[serde(default)]
+    pub manufacturer: Option<String>,
+    /// Only this product; `*` stands for any text.
+    #[serde(default)]
+    pub product: Option<String>,
+    /// What they are called: a text with `{serial}`, `{rack}`, `{bmc}` or `{uuid}`; none: `{rack}-{serial}`.
+    #[serde(default)]
+    pub node_name: Option<String>,
+    /// Their resource class; none: `baremetal`.
+    #[serde(default)]
+    pub resource_class: Option<String>,
+    /// User of BMCs that have accepted no credential yet. Only with `ranges`.
+    #[serde(default)]
+    pub bmc_username: Option<String>,
+    /// Password of that user.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    pub bmc_password: Option<Secret>,
+}
+
 /// A scan to be made.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

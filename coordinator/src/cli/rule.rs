@@ -1,0 +1,114 @@
+//! Edges: `bmsctl discovery rule`.
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{args::Output, client::Client, discovery::password, output};
+use crate::api::types::{DiscoveryRule, List, NewDiscoveryRule};
+
+const CREATE_HELP: &str = "\
+Example: bmsctl discovery rule create r650 --rack rack1 --range 198.51.100.0/27 --manufacturer 'Dell*' --product '*R650' \\
+           --bmc-user root --password-file /root/bmc-password
+
+A machine is accepted as soon as its BMC and its interfaces are known and all that the rule says of it holds. The first
+rule that takes it decides. A rule with a credential needs ranges: the password is shown to whatever answers there.";
+
+/// Its commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List them, in the order in which they are asked.
+    List,
+    /// Make one, to be asked after all others.
+    #[command(after_help = CREATE_HELP)]
+    Create {
+        /// Its name; it stands in the event when a machine is accepted.
+        name: String,
+        /// Only machines of this rack.
+        #[arg(long)]
+        rack: Option<String>,
+        /// Only machines whose BMC is there, such as 198.51.100.0/27; may be given several times.
+        #[arg(long = "range")]
+        ranges: Vec<String>,
+        /// Only machines of this manufacturer; * stands for any text.
+        #[arg(long)]
+        manufacturer: Option<String>,
+        /// Only this product; * stands for any text.
+        #[arg(long)]
+        product: Option<String>,
+        /// What the servers are called: a text with {serial}, {rack}, {bmc} or {uuid}.
+        #[arg(long, default_value = "{rack}-{serial}")]
+        node_name: String,
+        /// Their resource class.
+        #[arg(long, default_value = "baremetal")]
+        resource_class: String,
+        /// User of BMCs that have accepted no credential yet.
+        #[arg(long, requires = "password_file")]
+        bmc_user: Option<String>,
+        /// File with the password of that user.
+        #[arg(long, requires = "bmc_user")]
+        password_file: Option<PathBuf>,
+    },
+    /// Delete one. What it accepted stays.
+    Delete {
+        /// Its name.
+        rule: String,
+    },
+}
+
+/// Runs one of them.
+pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::List => {
+            let rules: List<DiscoveryRule> = client.get("/v1/discovery-rules").await?;
+            print(output, &rules.items)
+        }
+        Command::Create {
+            name,
+            rack,
+            ranges,
+            manufacturer,
+            product,
+            node_name,
+            resource_class,
+            bmc_user,
+            password_file,
+        } => {
+            let wanted = NewDiscoveryRule {
+                name,
+                rack,
+                ranges,
+                manufacturer,
+                product,
+                node_name: Some(node_name),
+                resource_class: Some(resource_class),
+                bmc_username: bmc_user,
+                bmc_password: password_file.map(|path| password(&path)).transpose()?,
+            };
+            print(output, &[client.post("/v1/discovery-rules", &wanted).await?])
+        }
+        Command::Delete { rule } => {
+            client.delete(&format!("/v1/discovery-rules/{rule}")).await?;
+            output::say(output, format_args!("{rule} is deleted"));
+            Ok(())
+        }
+    }
+}
+
+fn print(output: Output, rules: &[DiscoveryRule]) -> anyhow::Result<()> {
+    let header = ["name", "rack", "ranges", "manufacturer", "product", "node name", "class", "user"];
+    output::list(output, rules, &header, |rule| {
+        let rule = rule.clone();
+        let any = |text: Option<String>| text.unwrap_or_else(|| "any".to_owned());
+        vec![
+            rule.name,
+            any(rule.rack),
+            if rule.ranges.is_empty() { "any".to_owned() } else { rule.ranges.join(", ") },
+            any(rule.manufacturer),
+            any(rule.product),
+            rule.node_name,
+            rule.resource_class,
+            rule.bmc_username.unwrap_or_default(),
+        ]
+    })
+}

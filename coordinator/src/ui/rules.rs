@@ -1,0 +1,83 @@
+//! Edges: the administrator's page of the rules by which machines are accepted without a person.
+
+use askama::Template;
+use serde_json::{Value, json};
+
+use super::{
+    Ui,
+    form::{Field, Typed},
+    page::Frame,
+    session::Visitor,
+    shelf::{Shelf, Shown},
+};
+use crate::api::types::{DiscoveryRule, Problem};
+
+/// Rules of discovery.
+pub struct Rules;
+
+#[derive(Template)]
+#[template(path = "discovery_rules.html")]
+pub struct RulesPage {
+    frame: Frame,
+    shown: Shown<DiscoveryRule>,
+    which: Vec<Field>,
+    what: Vec<Field>,
+}
+
+/// Fields that are left out when they are empty.
+const TEXTS: [&str; 6] = ["rack", "manufacturer", "product", "node_name", "resource_class", "bmc_username"];
+
+impl Shelf for Rules {
+    type Item = DiscoveryRule;
+    type Page = RulesPage;
+    const WORD: &'static str = "discovery-rules";
+    const FOR_ADMINS: bool = true;
+    const FIELDS: &'static [&'static str] =
+        &["name", "rack", "ranges", "manufacturer", "product", "node_name", "resource_class", "bmc_username"];
+
+    fn wanted(typed: &Typed) -> Result<Value, Problem> {
+        let mut wanted = json!({ "name": typed.get("name"), "ranges": typed.words("ranges") });
+        for name in TEXTS {
+            if let Some(text) = typed.filled(name) {
+                wanted[name] = json!(text);
+            }
+        }
+        // A password may begin or end with a blank.
+        if let Some(password) = typed.0.get("bmc_password").filter(|password| !password.is_empty()) {
+            wanted["bmc_password"] = json!(password);
+        }
+        Ok(wanted)
+    }
+
+    async fn page(
+        _: &Ui,
+        _: &Visitor,
+        frame: Frame,
+        shown: Shown<DiscoveryRule>,
+    ) -> Result<RulesPage, Problem> {
+        let text = |name, label| Field::text(name, label, &shown.typed).with(&shown.faults);
+        let which = vec![
+            text("name", "Name").example("r650").hint("It stands in the event when a machine is accepted."),
+            text("rack", "Rack").optional().example("rack1"),
+            text("ranges", "BMC's address in")
+                .optional()
+                .example("198.51.100.0/27")
+                .hint("Ranges with blanks between."),
+            text("manufacturer", "Manufacturer").optional().example("Dell*").hint("* stands for any text."),
+            text("product", "Product").optional().example("*R650"),
+        ];
+        let what = vec![
+            text("node_name", "Node's name")
+                .default_value(&shown.typed, "{rack}-{serial}")
+                .hint("With {serial}, {rack}, {bmc} or {uuid}."),
+            text("resource_class", "Resource class").default_value(&shown.typed, "baremetal"),
+            text("bmc_username", "BMC user")
+                .optional()
+                .hint("For BMCs that have accepted no credential yet; only with a range, because the password is shown to whatever answers there."),
+            Field::password("bmc_password", "BMC password", "new-password")
+                .optional()
+                .hint("Kept sealed, never shown again."),
+        ];
+        Ok(RulesPage { frame, shown, which, what })
+    }
+}
