@@ -221,7 +221,7 @@ async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() 
         // The search forms open by the keyboard alone.
         tab.click("#scan > summary").await?;
         tab.picture(&pictures().join("discoveries-scan-light.png")).await?;
-        tab.follow("a[href='/ui/discoveries/3f2a0000-0000-4000-8000-000000000002']").await?;
+        tab.follow("td.do a[href='/ui/discoveries/3f2a0000-0000-4000-8000-000000000002']").await?;
         for (field, text) in [
             ("name", "srv7"),
             ("bmc", "ipmi://198.51.100.15"),

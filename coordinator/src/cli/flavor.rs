@@ -122,3 +122,28 @@ fn show(output: Output, flavor: &Flavor) -> anyhow::Result<()> {
     }
     output::one(output, flavor, fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::{super::args, Command};
+
+    #[test]
+    fn interfaces_are_asked_for_by_their_number() {
+        let check = |nics: &str, expected: Option<u32>| {
+            let line = ["bmsctl", "flavor", "create", "metal-2", "--nics", nics];
+            let read = args::Args::try_parse_from(line).ok().map(|args| args.command);
+            let found = match read {
+                Some(args::Command::Flavor(Command::Create { nics, .. })) => nics,
+                _ => None,
+            };
+            assert_eq!(found, expected, "{nics}");
+        };
+        check("2", Some(2));
+        check("8", Some(8));
+        for bad in ["0", "9", "two"] {
+            check(bad, None);
+        }
+    }
+}

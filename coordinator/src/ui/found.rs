@@ -1,5 +1,7 @@
 //! Values: machines that were found, as the page of discoveries shows them.
 
+use std::collections::{BTreeSet, HashMap};
+
 use jiff::Timestamp;
 
 use super::view::{self, When};
@@ -15,7 +17,7 @@ pub struct Found {
     pub size: String,
     /// How it was found.
     pub how: &'static str,
-    /// Its BMC's place, such as `ipmi 198.51.100.14:623`; empty: not known.
+    /// Its BMC's place, such as `198.51.100.14:623`; empty: not known.
     pub bmc: String,
     /// What is missing before a name is enough.
     pub missing: Vec<String>,
@@ -28,13 +30,20 @@ pub struct Found {
 impl Found {
     /// All of them, each beside those that may be the same.
     pub fn all(machines: Vec<Discovery>, now: Timestamp) -> Vec<Self> {
-        let twins: Vec<Vec<_>> = machines
-            .iter()
-            .map(|one| {
-                let others = machines.iter().filter(|other| may_be_one(one, other));
-                others.map(|other| (other.id.to_string(), title(other))).collect()
-            })
-            .collect();
+        let mut holders: HashMap<String, Vec<usize>> = HashMap::new();
+        for (index, machine) in machines.iter().enumerate() {
+            for key in keys(machine) {
+                holders.entry(key).or_default().push(index);
+            }
+        }
+        let twins_of = |(index, machine): (usize, &Discovery)| {
+            let keys = keys(machine);
+            let holders = keys.iter().filter_map(|key| holders.get(key)).flatten().copied();
+            let others: BTreeSet<usize> = holders.filter(|other| *other != index).collect();
+            let others = others.into_iter().filter_map(|other| machines.get(other));
+            others.map(|other| (other.id.to_string(), title(other))).collect()
+        };
+        let twins: Vec<Vec<_>> = machines.iter().enumerate().map(twins_of).collect();
         machines.into_iter().zip(twins).map(|(machine, twins)| Self::new(machine, twins, now)).collect()
     }
 
@@ -56,10 +65,7 @@ impl Found {
                 (true, false) => "its BMC by a scan",
                 (false, _) => "it booted on the discovery network",
             },
-            bmc: machine
-                .bmc
-                .as_ref()
-                .map_or_else(String::new, |bmc| format!("{} {}:{}", bmc.protocol, bmc.address, bmc.port)),
+            bmc: machine.bmc.as_ref().map_or_else(String::new, |bmc| format!("{}:{}", bmc.address, bmc.port)),
             missing: missing(&machine),
             twins,
             seen: machine.last_seen.as_deref().and_then(|text| When::read(text, now)),
@@ -118,18 +124,18 @@ fn missing(machine: &Discovery) -> Vec<String> {
     if missing.is_empty() { machine.missing.clone() } else { missing }
 }
 
-/// Whether two entries may be one machine: the coordinator joins those of which it is sure. These share something that no two
-/// machines should share.
-fn may_be_one(one: &Discovery, other: &Discovery) -> bool {
-    let same = |a: &str, b: &str| !a.is_empty() && a.eq_ignore_ascii_case(b);
-    let address =
-        |machine: &Discovery| machine.bmc.as_ref().map(|bmc| bmc.address.clone()).unwrap_or_default();
-    let uuid = |machine: &Discovery| machine.uuid.clone().unwrap_or_default();
-    one.id != other.id
-        && (same(&one.serial, &other.serial)
-            || same(&uuid(one), &uuid(other))
-            || same(&address(one), &address(other))
-            || one.nics.iter().any(|nic| other.nics.iter().any(|its| same(&nic.mac, &its.mac))))
+/// What no two machines should share. The coordinator joins those entries of which it is sure that they are one machine; those
+/// that share one of these may be.
+fn keys(machine: &Discovery) -> BTreeSet<String> {
+    let key =
+        |kind: &str, text: &str| (!text.is_empty()).then(|| format!("{kind} {}", text.to_ascii_lowercase()));
+    let macs = machine.nics.iter().filter_map(|nic| key("mac", &nic.mac));
+    let others = [
+        key("serial", &machine.serial),
+        machine.uuid.as_ref().and_then(|uuid| key("uuid", uuid)),
+        machine.bmc.as_ref().and_then(|bmc| key("bmc", &bmc.address)),
+    ];
+    macs.chain(others.into_iter().flatten()).collect()
 }
 
 #[cfg(test)]
@@ -206,7 +212,7 @@ mod tests {
         let shown = Found::all(vec![found.clone()], Timestamp::UNIX_EPOCH).remove(0);
         assert_eq!(shown.unheard().map(|nic| nic.name.as_str()).collect::<Vec<_>>(), ["eth1", "eth0"]);
         assert_eq!(shown.heard().count(), 1);
-        assert_eq!((shown.title.as_str(), shown.bmc.as_str()), ("QEMU a", "ipmi 198.51.100.14:623"));
+        assert_eq!((shown.title.as_str(), shown.bmc.as_str()), ("QEMU a", "198.51.100.14:623"));
         found.nics[1] = nic("eth1", true, Some("leaf1"));
         if let Some(bmc) = &mut found.bmc {
             bmc.username = Some("admin".into());
