@@ -3,6 +3,7 @@
 //! Every promise begins and ends with the same lab: three servers that are available, and the main story's image, flavors
 //! and network. So they can be played in any order, and one alone.
 
+mod brownfield;
 mod discovery;
 mod flavors;
 mod images;
@@ -23,8 +24,18 @@ use super::{
 };
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 9] =
-    [READY, "images", "flavors", "life_cycle", MONITORING, "ui", "discovery", "networks", "inventory"];
+pub const ALL: [&str; 10] = [
+    READY,
+    "images",
+    "flavors",
+    "life_cycle",
+    MONITORING,
+    "ui",
+    "discovery",
+    "networks",
+    "brownfield",
+    "inventory",
+];
 /// Only what every promise begins with.
 const READY: &str = "ready";
 /// Monitoring.
@@ -38,6 +49,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
         match name.as_str() {
             READY => {}
             MONITORING => monitoring::play(lab, steps).await?,
+            "brownfield" => brownfield::play(lab, steps).await?,
             "discovery" => discovery::play(lab, steps).await?,
             "images" => images::play(lab, steps).await?,
             "flavors" => flavors::play(lab, steps).await?,

@@ -148,7 +148,7 @@ async fn probe(lab: &Lab) -> anyhow::Result<()> {
 }
 
 /// Every port and every address there is, by uuid.
-async fn ports_and_addresses(lab: &Lab) -> anyhow::Result<BTreeSet<String>> {
+pub(super) async fn ports_and_addresses(lab: &Lab) -> anyhow::Result<BTreeSet<String>> {
     let mut all = BTreeSet::new();
     for kind in ["virtual-machine-interface", "instance-ip"] {
         let url = format!("{}/{kind}s", lab.contrail_url());
@@ -172,16 +172,16 @@ async fn nothing_left(lab: &Lab, before: &BTreeSet<String>) -> anyhow::Result<()
     Ok(())
 }
 
-fn http() -> anyhow::Result<reqwest::Client> {
+pub(super) fn http() -> anyhow::Result<reqwest::Client> {
     Ok(coordinator::openstack::session::http_client(None)?)
 }
 
-async fn set_fault(lab: &Lab, fault: Fault) -> anyhow::Result<()> {
+pub(super) async fn set_fault(lab: &Lab, fault: Fault) -> anyhow::Result<()> {
     let url = format!("http://{}/fault", lab.site.contrail_admin());
     http()?.put(url).json(&fault).send().await?.error_for_status().map(drop).context("setting the fault")
 }
 
-fn cloud(lab: &Lab) -> anyhow::Result<OpenStack> {
+pub(super) fn cloud(lab: &Lab) -> anyhow::Result<OpenStack> {
     let mut cloud = OpenStack::attach(&lab.site.run().join("openstack"))?;
     cloud.leave_running();
     Ok(cloud)
