@@ -62,6 +62,7 @@ async fn bad_rules(lab: &Lab) -> anyhow::Result<()> {
         ("pool create b/d --resource-class bad --match cpus>=1".to_owned(), "name: \"b/d\""),
         ("pool show nobody".to_owned(), "there is no pool"),
         ("flavor create bad --resource-class bad --project nobody".to_owned(), "no project \"nobody\""),
+        ("flavor create bad --resource-class bad --nics 9".to_owned(), "1..=8"),
     ] {
         let words = lab.admin.refused(&line).await?;
         ensure!(words.contains(expected), "{line}: {words}");

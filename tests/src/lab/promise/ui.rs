@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Node, Server};
+use coordinator::api::types::{Discovery, Node, Pool, Proof, Server};
 
 use super::super::{
     Lab,
-    site::{SERVERS, import_file},
+    site::{SERVERS, STRANGER, import_file},
     step::{Steps, wait_for},
     story::{self, wait_state},
 };
 use crate::{
     browser::{Browser, Look, Tab},
-    openstack::PASSWORD,
+    openstack::{OpenStack, PASSWORD},
 };
 
 /// The tenant's server.
@@ -47,7 +47,15 @@ async fn tell(lab: &Lab, steps: &mut Steps, browser: &Browser) -> anyhow::Result
         .step("add a server by the form, with a bad MAC address at first", add(lab, &admin, &origin))
         .await?;
     steps.step("see the list change by itself", live_list(lab, &admin, &origin)).await?;
-    steps.step("check an import file, with a fault at first", import(lab, &admin, &origin)).await?;
+    steps
+        .step(
+            "see what an import file would do, with a fault at first, and import it",
+            import(lab, &admin, &origin),
+        )
+        .await?;
+    steps.step("scan by a page, and dismiss what was found", discoveries(lab, &admin, &origin)).await?;
+    steps.step("make a pool and see its flavors and what it would move", pools(lab, &admin, &origin)).await?;
+    steps.step("show the rest of a page while Glance is away", glance_away(lab, &tenant, &origin)).await?;
     let id = steps.step("ask for a server in one page", create(lab, &tenant, &origin)).await?;
     steps
         .step("see it become active by itself", async {
@@ -62,6 +70,7 @@ async fn tell(lab: &Lab, steps: &mut Steps, browser: &Browser) -> anyhow::Result
         })
         .await?;
     steps.step("show another tenant nothing of it", unseen(&other, &origin, &id)).await?;
+    steps.step("see the proofs of isolation of its node", proofs(lab, &admin, &origin)).await?;
     steps.step("refuse to forget its node, with the reason", refuse_delete(lab, &admin, &origin)).await?;
     steps.step("give it back by its page", give_back(lab, &tenant)).await?;
     for (tab, who) in [(&admin, "administrator"), (&tenant, "tenant"), (&other, "other tenant")] {
@@ -96,7 +105,18 @@ async fn refused_sign_in(tab: &Tab, origin: &str) -> anyhow::Result<()> {
 }
 
 async fn no_way_in(tab: &Tab, origin: &str) -> anyhow::Result<()> {
-    for page in ["nodes", "nodes/srv1", "add", "import", "events", "agents", "flavors"] {
+    for page in [
+        "nodes",
+        "nodes/srv1",
+        "add",
+        "import",
+        "events",
+        "agents",
+        "flavors",
+        "pools",
+        "discoveries",
+        "discovery-rules",
+    ] {
         tab.go(&format!("{origin}/ui/{page}")).await?;
         tab.says("for administrators").await?;
         let words = tab.words().await?;
@@ -161,9 +181,120 @@ async fn import(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
     tab.choose_file("#file", &file).await?;
     tab.follow("button[value=check]").await?;
     tab.says("The file is good").await?;
+    tab.says(&format!("{} as they are", SERVERS.len())).await?;
     let after = lab.admin.run("-o json node list").await?;
     let names = |text: &str| text.matches("\"name\": \"srv").count();
     ensure!(names(&before) == names(&after), "a check changed the nodes from {before} to {after}");
+    // Something that is not as it was shown is shown anew.
+    tab.value::<()>("{ text.value = text.value.replace('srv1', 'srv7'); null }").await?;
+    tab.follow("button[value=import]").await?;
+    tab.says("is not what you were shown").await?;
+    ensure!(tab.text("#diff").await?.contains("srv7"), "the diff does not show the other name");
+    tab.choose_file("#file", &file).await?;
+    tab.follow("button[value=check]").await?;
+    tab.follow("button[value=import]").await?;
+    tab.says("Imported.").await?;
+    let after = lab.admin.run("-o json node list").await?;
+    ensure!(!after.contains("srv7") && names(&before) == names(&after), "{after}");
+    Ok(())
+}
+
+async fn discoveries(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/discoveries")).await?;
+    tab.says("Nothing waits to be accepted").await?;
+    tab.click("#scan > summary").await?;
+    fill_in(tab, &[("ranges", "198.51.100.8/29"), ("redfish", "ftp:21")]).await?;
+    tab.follow("#scan button.main").await?;
+    let said = tab.text("#redfish-help").await?;
+    ensure!(said.contains("not a place for Redfish"), "at Redfish stands {said:?}");
+    fill_in(tab, &[("redfish", "http:8000")]).await?;
+    tab.follow("#scan button.main").await?;
+    tab.says("The scan has begun").await?;
+    // The page fills by itself while the agent scans.
+    tab.says(&format!("Machine with a BMC at {}", STRANGER.bmc_address().ip())).await?;
+    tab.says("known already").await?;
+    tab.until("(document.querySelector('#pending b')?.textContent ?? '').startsWith('1')").await?;
+    tab.says("done").await?;
+    tab.follow("td.do a.button").await?;
+    fill_in(tab, &[("name", STRANGER.name), ("bmc_username", "admin"), ("bmc_password", "<b>not&shown</b>")])
+        .await?;
+    tab.follow("button.main").await?;
+    tab.says("its interfaces are not known").await?;
+    ensure!(!tab.words().await?.contains("not&shown"), "the password is shown");
+    for (button, said) in [("button[value=ignore]", "Ignored."), ("button[value=forget]", "Forgotten.")] {
+        tab.go(&format!("{origin}/ui/discoveries?all=true")).await?;
+        tab.click("td.do details > summary").await?;
+        tab.follow(button).await?;
+        tab.says(said).await?;
+        tab.says("Nothing waits to be accepted").await?;
+    }
+    let left: Vec<Discovery> = lab.admin.json("discovery list --all").await?;
+    ensure!(left.is_empty(), "{left:?}");
+    Ok(())
+}
+
+async fn pools(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/pools")).await?;
+    tab.says("No pools yet").await?;
+    let fields = [("name", "pages"), ("resource_class", "pages"), ("match", "cpus>=many")];
+    fill_in(tab, &fields).await?;
+    tab.follow("button.main").await?;
+    let said = tab.text("#match-help").await?;
+    ensure!(said.contains("needs a whole number"), "at the conditions stands {said:?}");
+    fill_in(tab, &[("match", "cpus>=1\nrack=rack1")]).await?;
+    tab.follow("form.sheet button.main").await?;
+    tab.says("Servers that belong elsewhere").await?;
+    ensure!(tab.words().await?.contains(SERVERS[0].name), "the page does not say what the pool would move");
+    tab.click("td.do details > summary").await?;
+    tab.follow("td.do button.danger").await?;
+    tab.says("Deleted.").await?;
+    let pools: Vec<Pool> = lab.admin.json("pool list").await?;
+    ensure!(pools.is_empty(), "{pools:?}");
+    Ok(())
+}
+
+async fn glance_away(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    let cloud = OpenStack::attach(&lab.site.run().join("openstack"))?;
+    let url = lab.site.openstack().glance;
+    let address = url.trim_start_matches("http://").split('/').next().unwrap_or_default().parse()?;
+    let interrupted = cloud.interrupt("glance", address).await?;
+    let seen = async {
+        tab.go(&format!("{origin}/ui/catalogue")).await?;
+        tab.says("The images cannot be shown now").await?;
+        tab.says("Glance did not answer").await?;
+        ensure!(tab.words().await?.contains(story::FLAVOR), "the rest of the page is gone");
+        tab.go(&format!("{origin}/ui/new")).await?;
+        tab.says("Until then no server can be asked for").await?;
+        ensure!(
+            tab.value::<bool>("document.querySelector('button.main').disabled").await?,
+            "the form can be sent"
+        );
+        Ok(())
+    }
+    .await;
+    cloud.resume(&interrupted).await?;
+    seen?;
+    tab.go(&format!("{origin}/ui/catalogue")).await?;
+    ensure!(tab.words().await?.contains(story::IMAGE), "{}", tab.words().await?);
+    Ok(())
+}
+
+async fn proofs(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    let name = physical(lab).await?;
+    tab.go(&format!("{origin}/ui/nodes/{name}")).await?;
+    let said = tab.text("#proofs").await?;
+    let stored: Vec<Proof> = lab.admin.json(&format!("node show {name} --proof")).await?;
+    let newest = stored.iter().find(|proof| proof.holds).context("no proof holds")?;
+    ensure!(said.contains(&newest.wanted) && said.contains("before power-on"), "{said} lacks {newest:?}");
+    // What loses a tenant's disk is asked for twice.
+    tab.click("#more > summary").await?;
+    tab.click("#ask-reclaim > summary").await?;
+    tab.click("#act-reclaim").await?;
+    ensure!(
+        tab.value::<bool>("document.querySelector('#sure-reclaim:invalid') !== null").await?,
+        "it was not asked"
+    );
+    ensure!(physical(lab).await? == name, "it was reclaimed");
     Ok(())
 }
 
@@ -182,7 +313,11 @@ async fn create(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<String> {
         tab.value::<String>("document.getElementById('name').value").await?.starts_with("<script>"),
         "not escaped"
     );
-    fill_in(tab, &[("name", NAME)]).await?;
+    fill_in(tab, &[("name", NAME), ("address_1", "203.0.113.9")]).await?;
+    tab.follow("button.main").await?;
+    let said = tab.text("#address_1-help").await?;
+    ensure!(said.contains("cannot be had"), "at the address stands {said:?}");
+    fill_in(tab, &[("address_1", "")]).await?;
     tab.follow("button.main").await?;
     tab.says("It is being made").await?;
     tab.value::<bool>("window.same = true").await?;
