@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     adapter::ironic_node,
+    adoption::Stage,
     events::EventKind,
     inventory::Server,
     lifecycle::{
@@ -168,6 +169,7 @@ impl Api {
             return Err(Problem::bad("steps: only the action clean takes some"));
         }
         let node = self.fresh_node(server).await?;
+        self.refuse_while_adopted(server, wanted.action).await?;
         let provision = async |target: ProvisionTarget| {
             self.ironic.set_provision_state(id, &target).await?;
             Ok::<_, Problem>(target.verb().to_owned())
@@ -227,6 +229,32 @@ impl Api {
                 self.tenancy.reclaim(id, node.instance_id).await?;
                 Ok("reclaim".to_owned())
             }
+        }
+    }
+
+    /// A server that somebody wants to adopt is in use: what boots the ramdisk would end that.
+    async fn refuse_while_adopted(&self, server: &Server, verb: NodeVerb) -> Result<(), Problem> {
+        let ends_it = match verb {
+            NodeVerb::Inspect | NodeVerb::Provide | NodeVerb::Clean | NodeVerb::PowerOff => true,
+            NodeVerb::Manage
+            | NodeVerb::Abort
+            | NodeVerb::MaintenanceOn
+            | NodeVerb::MaintenanceOff
+            | NodeVerb::PowerOn
+            | NodeVerb::Reboot
+            | NodeVerb::Reclaim => false,
+        };
+        let adoption = match ends_it {
+            true => self.inventory.adoption(server.id).await?,
+            false => None,
+        };
+        match adoption.filter(|adoption| adoption.stage != Stage::Done) {
+            None => Ok(()),
+            Some(adoption) => Err(Problem::conflict(format!(
+                "{} is to be adopted as {}, so it may be in use: adopt it (bmsctl node adopt), or forget it (bmsctl node delete) and \
+                 import it again if it is not",
+                server.name, adoption.wanted.name
+            ))),
         }
     }
 

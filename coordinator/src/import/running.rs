@@ -136,3 +136,71 @@ pub(super) fn find_doubles<'a>(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::parse_running;
+
+    fn entry(number: u8, instance: &str) -> String {
+        format!(
+            "- name: srv{number}\n  driver: ipmi\n  driver_info: {{ipmi_address: 192.0.2.{number}, ipmi_username: u, \
+             ipmi_password: p}}\n  ports:\n  - {{name: eth0, mac_address: \"52:54:00:00:00:0{number}\", switch_name: leaf1, \
+             port_name: xe-0/0/{number}, pxe_enabled: true}}\n{instance}"
+        )
+    }
+
+    fn instance(name: &str, networks: &str, more: &str) -> String {
+        format!(
+            "  instance:\n    name: {name}\n    project: demo\n    image: i\n    flavor: f\n    networks: [{networks}]\n{more}"
+        )
+    }
+
+    #[test]
+    fn what_runs_is_read_whole_or_every_fault_is_named() {
+        let check = |entries: &[String], must: bool, expected: &[(&str, &str)]| {
+            let text = format!("nodes:\n{}", entries.concat());
+            let faults = parse_running(&text, must).err().unwrap_or_default();
+            let fits = faults.len() == expected.len()
+                && faults
+                    .iter()
+                    .zip(expected)
+                    .all(|(fault, (path, words))| fault.path == *path && fault.message.contains(words));
+            assert!(fits, "{text}\n{faults:#?}, expected {expected:?}");
+        };
+        let blue = "{network: blue, address: 192.0.2.10}";
+        let good = || entry(1, &instance("web1", blue, "    make_ports: true\n"));
+        check(&[good()], true, &[]);
+        check(&[good(), entry(2, "")], false, &[]);
+        check(&[good(), entry(2, "")], true, &[("nodes[1].instance", "is missing")]);
+        let net = "nodes[0].instance.networks";
+        check(&[entry(1, &instance("web1", "", ""))], true, &[(net, "1 to 8 networks")]);
+        check(
+            &[entry(1, &instance("web1", "{network: blue}", ""))],
+            true,
+            &[(&format!("{net}[0].address"), "missing")],
+        );
+        let bad = "{network: blue, address: 192.0.2}";
+        check(&[entry(1, &instance("web1", bad, ""))], true, &[(&format!("{net}[0].address"), "invalid")]);
+        let twice = format!("{blue}, {{network: blue, address: 192.0.2.11}}");
+        check(&[entry(1, &instance("web1", &twice, ""))], true, &[(net, "names blue twice")]);
+        check(&[entry(1, &instance("-web", blue, ""))], true, &[("nodes[0].instance.name", "1 to 63")]);
+        let more = "    colour: red\n";
+        check(
+            &[entry(1, &instance("web1", blue, more))],
+            true,
+            &[("nodes[0].instance.colour", "not a field")],
+        );
+        let second = "{network: green, address: 192.0.2.10}";
+        let name = "nodes[1].instance.name";
+        check(&[good(), entry(2, &instance("web1", second, ""))], true, &[(name, "stands in nodes[0] too")]);
+        let address = "nodes[1].instance.networks";
+        check(
+            &[good(), entry(2, &instance("web2", blue, ""))],
+            true,
+            &[(address, "192.0.2.10 of network blue")],
+        );
+        // An import file has none of it.
+        let text = format!("nodes:\n{}", good());
+        assert!(super::super::parse(&text).unwrap_err()[0].message.contains("not a field"));
+    }
+}
