@@ -83,6 +83,8 @@ pub struct Event {
     pub at_us: u64,
     /// To which server.
     pub server: Option<ServerId>,
+    /// That server's name, when the event was read and the server is still known.
+    pub server_name: Option<String>,
     /// In which rack.
     pub rack: Option<RackId>,
     /// The tenant's project that may see it; none: administrators only.

@@ -79,7 +79,8 @@ impl Session {
             match broken {
                 Broken::Ended(reason) => return reason,
                 Broken::Lost(reason) if serving.farewell => {
-                    return format!("it switched itself off: {reason}");
+                    tracing::debug!(server = %self.server, session = %self.id, reason, "ramdisk said farewell and closed its connection");
+                    return "it switched itself off".into();
                 }
                 Broken::Lost(reason) => {
                     tracing::warn!(server = %self.server, session = %self.id, reason, "ramdisk's connection is lost, waiting for it to come back");

@@ -163,8 +163,16 @@ async fn missing(inventory: &Inventory, after: u64) -> Result<Option<events::Eve
     let oldest = inventory.oldest_event().await?;
     let text = format!("some events before this may be missing: only the newest {EVENTS_MAX} are kept");
     let kind = EventKind::Alarm;
-    let event =
-        events::Event { id: after, at_us: oldest, server: None, rack: None, project_id: None, kind, text };
+    let event = events::Event {
+        id: after,
+        at_us: oldest,
+        server: None,
+        server_name: None,
+        rack: None,
+        project_id: None,
+        kind,
+        text,
+    };
     Ok((after > 0 && after < oldest).then_some(event))
 }
 
@@ -187,6 +195,7 @@ fn view(event: events::Event, admin: bool) -> Event {
         id: event.id,
         at: super::time(event.at_us).unwrap_or_default(),
         node: event.server.map(|server| server.0).filter(|_| admin),
+        node_name: event.server_name.filter(|_| admin),
         rack: event.rack.map(|rack| rack.to_string()).filter(|_| admin),
         kind: event.kind.as_str().to_owned(),
         text: event.text,

@@ -9,6 +9,7 @@ mod attach;
 mod auth;
 mod discovery;
 mod discovery_rules;
+mod document;
 mod events;
 mod flavors;
 mod images;
@@ -84,17 +85,9 @@ pub struct Api {
     pub survey: Survey,
 }
 
-#[derive(OpenApi)]
-#[openapi(info(
-    title = "BMS Manager",
-    description = "Bare-metal servers for OpenStack clouds with Contrail networking. Show a Keystone token in X-Auth-Token.",
-    license(name = "Apache-2.0")
-))]
-struct Document;
-
 /// The API's routes.
 pub fn router(api: Arc<Api>) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+    let (router, document) = OpenApiRouter::with_openapi(document::Document::openapi())
         .routes(routes!(import::import))
         .routes(routes!(adoption::adopt))
         .routes(routes!(survey::all, survey::of_file))

@@ -397,6 +397,9 @@ pub struct Event {
     pub at: String,
     /// To which physical server; for administrators only.
     pub node: Option<Uuid>,
+    /// That server's name, while it is in the inventory; for administrators only.
+    #[serde(default)]
+    pub node_name: Option<String>,
     /// In which rack.
     pub rack: Option<String>,
     /// What kind.

@@ -408,7 +408,9 @@ pub enum Agent {
 
 /// Prints the completion script.
 pub fn print_completion(shell: clap_complete::Shell) {
-    clap_complete::generate(shell, &mut Args::command(), "bmsctl", &mut std::io::stdout());
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "bmsctl", &mut script);
+    super::output::line(String::from_utf8_lossy(&script).trim_end());
 }
 
 #[cfg(test)]

@@ -33,9 +33,15 @@ pub async fn run(
         return go_on(client, connection, output, &format!("/v1/events/stream?limit=20{filter}")).await;
     }
     let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
-    output::list(output, &events.items, &["time", "kind", "text"], |event| {
-        vec![event.at.clone(), event.kind.clone(), event.text.clone()]
+    output::list(output, &events.items, &["time", "node", "kind", "text"], |event| {
+        vec![event.at.clone(), whom(event), event.kind.clone(), event.text.clone()]
     })
+}
+
+/// The server's name, or its id once it is forgotten; nothing for what belongs to no server, or is told to a tenant.
+fn whom(event: &Event) -> String {
+    let id = || event.node.map(|id| id.to_string());
+    event.node_name.clone().or_else(id).unwrap_or_default()
 }
 
 /// Whoever reads our output has gone: the end, and no fault.
@@ -95,7 +101,7 @@ fn print(output: Output, data: &str) -> anyhow::Result<()> {
         Output::Json => writeln!(out, "{data}"),
         Output::Table => {
             let event: Event = serde_json::from_str(data)?;
-            writeln!(out, "{}  {:14} {}", event.at, event.kind, event.text)
+            writeln!(out, "{}  {:12} {:14} {}", event.at, whom(&event), event.kind, event.text)
         }
     };
     match written.and_then(|()| out.flush()) {

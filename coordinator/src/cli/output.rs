@@ -1,8 +1,7 @@
 //! Edges: what `bmsctl` prints.
-#![allow(clippy::print_stdout)] // a command line prints
 
 use std::{
-    io::IsTerminal,
+    io::{ErrorKind, IsTerminal, Write},
     time::{Duration, Instant},
 };
 
@@ -28,7 +27,7 @@ pub fn list<T: Serialize>(
             for item in items {
                 table.add_row(row(item));
             }
-            println!("{}", table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
+            line(table.to_string().lines().map(str::trim_end).collect::<Vec<_>>().join("\n"));
             Ok(())
         }
     }
@@ -41,7 +40,7 @@ pub fn one<T: Serialize>(output: Output, item: &T, fields: Vec<(&str, String)>) 
         Output::Table => {
             let width = fields.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
             for (name, value) in fields.iter().filter(|(_, value)| !value.is_empty()) {
-                println!("{name:width$}  {value}");
+                line(format_args!("{name:width$}  {value}"));
             }
             Ok(())
         }
@@ -50,14 +49,14 @@ pub fn one<T: Serialize>(output: Output, item: &T, fields: Vec<(&str, String)>) 
 
 /// Prints JSON.
 pub fn json<T: Serialize>(value: &T) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
+    line(serde_json::to_string_pretty(value)?);
     Ok(())
 }
 
 /// Prints a line for people; silent when JSON is wanted.
 pub fn say(output: Output, text: impl std::fmt::Display) {
     if output == Output::Table {
-        println!("{text}");
+        line(text);
     }
 }
 
@@ -140,7 +139,15 @@ fn progress(bar: &ProgressBar, began: Instant, what: &str, state: &str) {
     }
 }
 
-/// Prints one line as it is.
-pub fn line(text: &str) {
-    println!("{text}");
+/// Prints one line as it is. Whoever read it may be gone, as in `bmsctl node list | head -1`: that ends us as it ends any other
+/// program, by the status that a shell gives to SIGPIPE.
+pub fn line(text: impl std::fmt::Display) {
+    const SIGPIPE_STATUS: i32 = 128 + 13;
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{text}").and_then(|()| out.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(SIGPIPE_STATUS),
+        // Nobody can be told of a full disk on standard output, but by the status.
+        Err(_) => std::process::exit(1),
+        Ok(()) => {}
+    }
 }

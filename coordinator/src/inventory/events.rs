@@ -58,7 +58,7 @@ impl Inventory {
             let mut last = self.last_event.lock().await;
             // Ids rise with time and never repeat, without a sequence in the database.
             *last = at_us.max(last.saturating_add(1));
-            let event = Event { id: *last, at_us, server, rack, project_id, kind, text };
+            let event = Event { id: *last, at_us, server, server_name: None, rack, project_id, kind, text };
             if let Err(error) = self.store_event(&event).await {
                 warn!(error = %error, text = %event.text, "event not stored");
             }
@@ -105,8 +105,9 @@ impl Inventory {
     /// The oldest events that fit: read with the last one's id as `after`, page by page, nothing is left out.
     pub async fn events_from(&self, filter: &EventFilter) -> Result<Vec<Event>, InventoryError> {
         let rows = sqlx::query(
-            "SELECT * FROM events WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR server = $2) \
-             AND ($3 IS NULL OR project_id = $3) ORDER BY id LIMIT $4",
+            "SELECT events.*, servers.name AS server_name FROM events LEFT JOIN servers ON servers.id = events.server \
+             WHERE ($1 IS NULL OR events.id > $1) AND ($2 IS NULL OR events.server = $2) \
+             AND ($3 IS NULL OR events.project_id = $3) ORDER BY events.id LIMIT $4",
         )
         .bind(filter.after.map(big))
         .bind(filter.server.map(|id| id.to_string()))
@@ -130,8 +131,10 @@ impl Inventory {
     /// The newest events that fit, oldest first.
     pub async fn events(&self, filter: &EventFilter) -> Result<Vec<Event>, InventoryError> {
         let rows = sqlx::query(
-            "SELECT * FROM (SELECT * FROM events WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR server = $2) \
-             AND ($3 IS NULL OR project_id = $3) ORDER BY id DESC LIMIT $4) AS newest ORDER BY id",
+            "SELECT newest.*, servers.name AS server_name FROM (SELECT * FROM events \
+             WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR server = $2) \
+             AND ($3 IS NULL OR project_id = $3) ORDER BY id DESC LIMIT $4) AS newest \
+             LEFT JOIN servers ON servers.id = newest.server ORDER BY newest.id",
         )
         .bind(filter.after.map(big))
         .bind(filter.server.map(|id| id.to_string()))
@@ -156,6 +159,7 @@ fn read_event(row: &SqliteRow) -> Result<Event, InventoryError> {
         id: read.number("id")?,
         at_us: read.number("at_us")?,
         server: read.parsed_opt("server")?,
+        server_name: read.text_opt("server_name")?,
         rack: read.parsed_opt("rack")?,
         project_id: read.text_opt("project_id")?,
         kind,
