@@ -12,7 +12,8 @@ Example: bmsctl discovery rule create r650 --rack rack1 --range 198.51.100.0/27 
            --bmc-user root --password-file /root/bmc-password
 
 A machine is accepted as soon as its BMC and its interfaces are known and all that the rule says of it holds. The first
-rule that takes it decides. A rule with a credential needs ranges: the password is shown to whatever answers there.";
+rule that takes it decides. A rule with a credential needs ranges: the password is shown to whatever answers there. Scans within
+them try it too, because a BMC tells which machine it is only to whoever logs in.";
 
 /// Its commands.
 #[derive(Debug, Subcommand)]

@@ -20,7 +20,7 @@ pub mod same;
 use std::{net::Ipv4Addr, sync::Arc};
 
 use protocol::{
-    discovery::{Order, OrderTask, Scan},
+    discovery::{CREDENTIALS_MAX, Order, OrderTask, Scan},
     id::RackId,
 };
 use uuid::Uuid;
@@ -61,11 +61,17 @@ impl Discovery {
         Self { inventory, agents }
     }
 
-    /// Orders a scan. BMCs of enrolled servers are looked at, and no log-in is tried there.
+    /// Orders a scan. BMCs of enrolled servers are looked at, and no log-in is tried there. Rules for all of the scanned
+    /// addresses lend their credentials, as far as there is room for more.
     pub async fn scan(&self, rack: &RackId, mut scan: Scan) -> Result<Uuid, DiscoveryError> {
         let servers = self.inventory.servers(None).await?;
         scan.spare =
             servers.iter().filter_map(|server| server.bmc.address.parse::<Ipv4Addr>().ok()).collect();
+        for credential in rule::credentials(&self.inventory.discovery_rules().await?, rack, &scan.ranges) {
+            if scan.credentials.len() < CREDENTIALS_MAX && !scan.credentials.contains(&credential) {
+                scan.credentials.push(credential);
+            }
+        }
         let id = Uuid::new_v4();
         let run = self.agents.run_of(rack)?;
         // Before the order: its findings may come at once.

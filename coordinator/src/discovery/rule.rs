@@ -6,7 +6,7 @@
 use std::net::Ipv4Addr;
 
 use protocol::{
-    discovery::{AddressRange, RANGES_MAX},
+    discovery::{AddressRange, Credential, RANGES_MAX},
     id::RackId,
     secret::Secret,
 };
@@ -152,6 +152,23 @@ impl Rule {
     }
 }
 
+/// What a scan of these ranges tries beside what it was given: a BMC tells its hardware UUID only to whoever logs in, and by that
+/// its other half is found. A rule's credential is shown within the rule's ranges only.
+pub fn credentials(rules: &[Rule], rack: &RackId, ranges: &[AddressRange]) -> Vec<Credential> {
+    let within = |rule: &Rule| {
+        let own: Vec<_> = rule.ranges.iter().filter_map(|own| own.parse::<AddressRange>().ok()).collect();
+        let holds = |range: &AddressRange| {
+            own.iter().any(|own| own.first() <= range.first() && range.last() <= own.last())
+        };
+        rule.rack.as_ref().is_none_or(|own| own == rack) && ranges.iter().all(holds)
+    };
+    let login = |rule: &Rule| {
+        let (username, password) = rule.username.clone().zip(rule.password.clone())?;
+        Some(Credential { username, password })
+    };
+    rules.iter().filter(|rule| within(rule)).filter_map(login).collect()
+}
+
 /// Manufacturer and product: the firmware's word, or else the BMC's.
 fn identity(entry: &Entry) -> (String, String) {
     let system = entry.machine.as_ref().map(|machine| &machine.hardware.system);
@@ -250,6 +267,22 @@ pub mod tests {
         let mut nameless = entry();
         nameless.machine = None;
         assert!(rule().wish(&nameless).is_none(), "without a serial number there is no name");
+    }
+
+    #[test]
+    fn a_rules_credential_is_tried_within_its_ranges_only() {
+        let check = |rack: &str, ranges: &[&str], expected: usize| {
+            let ranges: Vec<_> = ranges.iter().map(|range| range.parse().unwrap()).collect();
+            let found = credentials(&[rule()], &rack.parse().unwrap(), &ranges);
+            assert_eq!(found.len(), expected, "{rack} {ranges:?}");
+        };
+        check("rack1", &["198.51.100.8/29"], 1);
+        check("rack1", &["198.51.100.10-198.51.100.12", "198.51.100.14"], 1);
+        check("rack1", &["198.51.100.10", "198.51.100.20"], 0);
+        check("rack1", &["198.51.100.0/24"], 0);
+        check("rack2", &["198.51.100.10"], 0);
+        let without = Rule { username: None, password: None, ..rule() };
+        assert!(credentials(&[without], &"rack1".parse().unwrap(), &[]).is_empty());
     }
 
     #[test]

@@ -73,7 +73,7 @@ impl Shelf for Rules {
             text("resource_class", "Resource class").default_value(&shown.typed, "baremetal"),
             text("bmc_username", "BMC user")
                 .optional()
-                .hint("For BMCs that have accepted no credential yet; only with a range, because the password is shown to whatever answers there."),
+                .hint("For BMCs that have accepted no credential yet, and for scans within the ranges; only with a range, because the password is shown to whatever answers there."),
             Field::password("bmc_password", "BMC password", "new-password")
                 .optional()
                 .hint("Kept sealed, never shown again."),

@@ -160,7 +160,7 @@ pub struct NewDiscoveryRule {
     /// Their resource class; none: `baremetal`.
     #[serde(default)]
     pub resource_class: Option<String>,
-    /// User of BMCs that have accepted no credential yet. Only with `ranges`.
+    /// User of BMCs that have accepted no credential yet. Only with `ranges`; scans within them try it too.
     #[serde(default)]
     pub bmc_username: Option<String>,
     /// Password of that user.

@@ -5,7 +5,7 @@ use std::{net::IpAddr, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
 use coordinator::{
-    api::types::{Discovery, Node, Scan, Window},
+    api::types::{Discovery, DiscoveryRule, Event, Node, Scan, Window},
     contrail::{Config, Contrail},
     port::{Fabric, ServerPort, SwitchPort, WantedNetwork},
 };
@@ -21,6 +21,8 @@ use super::super::{
 
 /// Where all BMCs of the lab are.
 const RANGE: &str = "198.51.100.8/29";
+/// The rule that accepts it by itself.
+const RULE: &str = "lab-servers";
 /// How long a virtual server may take from power on to its ramdisk's hello.
 const BOOT_WAIT_MAX: Duration = Duration::from_secs(180);
 /// How long anything else may take.
@@ -47,6 +49,10 @@ async fn story(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
         steps.step("open the network and boot it: discovered with its switch port", open(lab)).await?;
     steps.step("accept it, and it is a server", accept(lab, &found)).await?;
     steps.step("scan again: it is known, and offered no more", scan_again(lab, &right)).await?;
+    steps.step("refuse bad rules, each with its field and remedy", bad_rules(lab, &right)).await?;
+    steps
+        .step("forget it, and let a rule with a credential accept it by itself", by_rule(lab, &right))
+        .await?;
     steps.step("a restarted agent answers no stranger", restart(lab)).await
 }
 
@@ -298,6 +304,56 @@ async fn scan_again(lab: &Lab, right: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn rule_line(more: &str) -> String {
+    format!("discovery rule create {RULE} {more}")
+}
+
+async fn bad_rules(lab: &Lab, right: &Path) -> anyhow::Result<()> {
+    let login = format!("--bmc-user {BMC_USER} --password-file {}", right.display());
+    for (more, expected) in [
+        (String::new(), "would accept every machine"),
+        (format!("--rack {RACK} {login}"), "needs ranges"),
+        (format!("--range {RANGE} --node-name srv {login}"), "node_name: must have {serial}"),
+        ("--range 10.0.0.0/8".to_owned(), "more than 4096"),
+    ] {
+        let said = lab.admin.refused(&rule_line(&more)).await?;
+        ensure!(said.contains(expected) && !said.contains(BMC_PASSWORD), "{more}: {said}");
+    }
+    let said = lab.tenant.refused(&rule_line(&format!("--rack {RACK}"))).await?;
+    ensure!(said.contains("administrator"), "{said}");
+    let rules: Vec<DiscoveryRule> = lab.admin.json("discovery rule list").await?;
+    ensure!(rules.is_empty(), "a refused rule was made: {rules:?}");
+    Ok(())
+}
+
+/// The same machine once more, found without a credential: the rule knows one, and gives the name by the serial number.
+async fn by_rule(lab: &Lab, right: &Path) -> anyhow::Result<()> {
+    forget_node(lab).await?;
+    let login = format!("--bmc-user {BMC_USER} --password-file {}", right.display());
+    let which = format!("--rack {RACK} --range {RANGE} --manufacturer bms-* --node-name {{serial}}");
+    let made = lab.admin.run(&format!("-o json {}", rule_line(&format!("{which} {login}")))).await?;
+    ensure!(!made.contains(BMC_PASSWORD), "the rule's password is shown: {made}");
+    lab.admin.run(&scan_line("")).await?;
+    // A BMC alone is not enough: nobody knows what is behind it.
+    ensure!(node(lab).await?.is_none() && pending(lab).await?.len() == 1, "half a machine was accepted");
+    lab.admin.run(&format!("discovery open --rack {RACK} --for 10m")).await?;
+    power_on_to_network(lab).await?;
+    wait_for("the rule to have accepted it", BOOT_WAIT_MAX, async |seen| {
+        let node = node(lab).await?;
+        *seen = format!("{:?}, pending {:?}", node, pending(lab).await?);
+        Ok(node.filter(|node| node.provision_state == "manageable"))
+    })
+    .await?;
+    let events: Vec<Event> = lab.admin.json(&format!("node history {}", STRANGER.name)).await?;
+    let told = events.iter().any(|event| event.text.contains(&format!("accepted by rule {RULE}")));
+    ensure!(told, "no event names the rule: {events:?}");
+    ensure!(pending(lab).await?.is_empty(), "it is still offered");
+    lab.admin.run(&format!("discovery rule delete {RULE}")).await?;
+    let said = lab.admin.refused(&format!("discovery rule delete {RULE}")).await?;
+    ensure!(said.contains("there is no rule"), "{said}");
+    wait_off(lab).await
+}
+
 /// Without its agent a rack is not searched, and with a new run of it nothing is open.
 async fn restart(lab: &Lab) -> anyhow::Result<()> {
     lab.admin.run(&format!("discovery open --rack {RACK} --for 10m")).await?;
@@ -316,16 +372,24 @@ async fn restart(lab: &Lab) -> anyhow::Result<()> {
     .await
 }
 
-async fn clear(lab: &Lab) -> anyhow::Result<()> {
-    if node(lab).await?.is_some() {
-        lab.admin.run(&format!("node delete {}", STRANGER.name)).await?;
-        wait_for("the fourth server to be forgotten", WAIT_MAX, async |seen| {
-            let node = node(lab).await?;
-            *seen = format!("{node:?}");
-            Ok(node.is_none().then_some(()))
-        })
-        .await?;
+async fn forget_node(lab: &Lab) -> anyhow::Result<()> {
+    if node(lab).await?.is_none() {
+        return Ok(());
     }
+    lab.admin.run(&format!("node delete {}", STRANGER.name)).await?;
+    wait_for("the fourth server to be forgotten", WAIT_MAX, async |seen| {
+        let node = node(lab).await?;
+        *seen = format!("{node:?}");
+        Ok(node.is_none().then_some(()))
+    })
+    .await
+}
+
+async fn clear(lab: &Lab) -> anyhow::Result<()> {
+    for rule in lab.admin.json::<Vec<DiscoveryRule>>("discovery rule list").await? {
+        lab.admin.run(&format!("discovery rule delete {}", rule.name)).await?;
+    }
+    forget_node(lab).await?;
     for one in pending(lab).await? {
         lab.admin.run(&format!("discovery forget {}", one.id)).await?;
     }
