@@ -3,7 +3,10 @@
 use jiff::Timestamp;
 
 use super::view::{Tone, When};
-use crate::{api::types::Proof, inventory::AskedBy};
+use crate::{
+    api::types::{Proof, Sighting},
+    inventory::AskedBy,
+};
 
 /// Proofs that are shown at once; the older ones are behind a click.
 const SHOWN: usize = 8;
@@ -44,10 +47,7 @@ fn row(proof: Proof, now: Timestamp) -> ProofRow {
         (None, Some(error)) => (error, Tone::Bad),
         (None, None) => ("nothing yet".to_owned(), Tone::Warn),
     };
-    let heard = proof.seen.into_iter().map(|one| {
-        let stray = if one.agrees { "" } else { ", where it was not put" };
-        (format!("{} on {}{stray}", one.what, one.network), one.agrees)
-    });
+    let heard = heard(proof.seen);
     ProofRow {
         at: When::read(&proof.at, now),
         port: proof.port,
@@ -65,14 +65,30 @@ fn row(proof: Proof, now: Timestamp) -> ProofRow {
             format!("{} ms", proof.took_ms)
         },
         confirmed: proof.confirmed.as_deref().and_then(|text| When::read(text, now)),
-        heard: heard.collect(),
+        heard,
     }
+}
+
+/// What was heard, and whether that is where the port was put: one line for what follows each other on one network.
+fn heard(seen: Vec<Sighting>) -> Vec<(String, bool)> {
+    let mut runs: Vec<(String, bool, Vec<String>)> = Vec::new();
+    for Sighting { network, what, agrees, .. } in seen {
+        let what = what.strip_prefix("boot: ").unwrap_or(&what).to_owned();
+        match runs.last_mut().filter(|(last, agreed, _)| *last == network && *agreed == agrees) {
+            Some((_, _, run)) => run.push(what),
+            None => runs.push((network, agrees, vec![what])),
+        }
+    }
+    let line = |(network, agrees, run): (String, bool, Vec<String>)| {
+        let stray = if agrees { "" } else { ", where it was not put" };
+        (format!("{} on {network}{stray}", run.join(", ")), agrees)
+    };
+    runs.into_iter().map(line).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::types::Sighting;
 
     #[test]
     fn a_proof_says_what_was_read_back_and_what_disagrees() {
@@ -106,5 +122,23 @@ mod tests {
         check(proof(None, false, Some("no answer")), "no answer", Tone::Bad, "7 ms, tried 3 times", stray);
         let (shown, older) = rows(vec![proof(None, false, None); SHOWN + 2], Timestamp::UNIX_EPOCH);
         assert_eq!((shown.len(), older.len()), (SHOWN, 2));
+    }
+    #[test]
+    fn what_follows_each_other_on_one_network_is_one_line() {
+        let one = |what: &str, network: &str, agrees| Sighting {
+            at: String::new(),
+            network: network.into(),
+            what: what.into(),
+            agrees,
+        };
+        let seen = vec![
+            one("boot: Kernel", "cleaning", true),
+            one("the ramdisk's hello", "cleaning", true),
+            one("boot: DhcpDiscover", "provisioning", false),
+        ];
+        let lines = heard(seen);
+        assert_eq!(lines[0], ("Kernel, the ramdisk's hello on cleaning".to_owned(), true));
+        assert_eq!(lines[1], ("DhcpDiscover on provisioning, where it was not put".to_owned(), false));
+        assert_eq!(lines.len(), 2);
     }
 }
