@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use futures::StreamExt;
 use protocol::power::PowerReading;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -14,7 +15,7 @@ use super::{
     wanted::{Adoption, Stage},
 };
 use crate::{
-    enrol::Enrol,
+    enrol::{ENROL_AT_ONCE, Enrol},
     events::EventKind,
     inventory::{Inventory, InventoryError, Server, TenantPortRecord, TenantServer, TenantServerState},
     lifecycle::{Node, ProvisionState},
@@ -98,9 +99,10 @@ impl Adoptions {
     pub async fn look_at_all(&self) {
         match self.inventory.adoptions().await {
             Ok(adoptions) => {
-                for adoption in adoptions.into_iter().filter(|adoption| adoption.stage.is_open()) {
-                    self.look(adoption).await;
-                }
+                // A BMC that is silent holds up nobody but whoever would have its turn.
+                let open = adoptions.into_iter().filter(|adoption| adoption.stage.is_open());
+                let looks = futures::stream::iter(open);
+                looks.for_each_concurrent(ENROL_AT_ONCE, |adoption| self.look(adoption)).await;
             }
             Err(error) => warn!(%error, "adoptions cannot be read"),
         }

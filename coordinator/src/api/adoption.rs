@@ -75,6 +75,7 @@ pub async fn adopt(
     let interfaces = api.adoptions.interfaces.all_interfaces().await?;
     let earlier = api.inventory.adoptions().await?;
     let names = Names::read(&api).await?;
+    let owners = owners(&api.inventory, None).await?;
     for (number, ((planned, wanted), (_, running))) in planned.iter().zip(resolved).zip(&read).enumerate() {
         let (Some(wanted), Some(running)) = (wanted, running) else { continue };
         let server = known.iter().find(|server| Some(server.id) == planned.id);
@@ -104,7 +105,6 @@ pub async fn adopt(
         let tenant = before.map_or_else(Uuid::new_v4, |before| before.tenant);
         let made: Vec<Uuid> =
             (0..wanted.networks.len()).map(|position| crate::tenancy::port_of(tenant, position)).collect();
-        let owners = owners(&api.inventory, None).await?;
         let judged = judge(Question {
             cables: &cables(&planned.server.ports),
             wanted: &wanted,

@@ -81,6 +81,10 @@ async fn brownfield(
         .step("refuse what is wrong, as a whole, and leave nothing behind", refusals(lab, vm, &file))
         .await?;
     steps
+        .step("leave it as it was found when something contradicts later", fails(lab, network, &file))
+        .await?;
+    before.check(lab)?;
+    steps
         .step("adopt it, with Contrail away and the coordinator killed meanwhile", adopt(lab, &file, port))
         .await?;
     steps
@@ -340,6 +344,12 @@ async fn plant(lab: &Lab, network: &TenantNetwork) -> anyhow::Result<Planted> {
         project_id: "none".into(),
     };
     ironic.set_instance(ghost, &instance).await?;
+    let twin = plant_twin(lab, network).await?;
+    Ok(Planted { ghost, twin })
+}
+
+/// A second interface with the server's address.
+async fn plant_twin(lab: &Lab, network: &TenantNetwork) -> anyhow::Result<String> {
     let name = ["default-domain", "demo", "twin"];
     let body = json!({"virtual-machine-interface": {
         "fq_name": name, "parent_type": "project",
@@ -348,8 +358,12 @@ async fn plant(lab: &Lab, network: &TenantNetwork) -> anyhow::Result<Planted> {
     }});
     let url = format!("{}/virtual-machine-interfaces", lab.contrail_url());
     let made: Value = http()?.post(url).json(&body).send().await?.error_for_status()?.json().await?;
-    let twin = made["virtual-machine-interface"]["uuid"].as_str().context("no uuid")?.to_owned();
-    Ok(Planted { ghost, twin })
+    Ok(made["virtual-machine-interface"]["uuid"].as_str().context("no uuid")?.to_owned())
+}
+
+async fn pull_twin(lab: &Lab, twin: &str) -> anyhow::Result<()> {
+    let url = format!("{}/virtual-machine-interface/{twin}", lab.contrail_url());
+    http()?.delete(url).send().await?.error_for_status().map(drop).context("deleting the twin")
 }
 
 impl Planted {
@@ -357,8 +371,7 @@ impl Planted {
         let ironic = Ironic::new(cloud(lab)?.session(Who::System)?);
         ironic.clear_instance(self.ghost).await?;
         ironic.delete_node(self.ghost).await?;
-        let url = format!("{}/virtual-machine-interface/{}", lab.contrail_url(), self.twin);
-        http()?.delete(url).send().await?.error_for_status().map(drop).context("deleting the twin")
+        pull_twin(lab, &self.twin).await
     }
 }
 
@@ -409,11 +422,37 @@ async fn refusals(lab: &Lab, vm: &VirtualMachine, file: &str) -> anyhow::Result<
     Ok(())
 }
 
-/// Contrail goes away as soon as the adoption is asked for, and the coordinator is killed while it waits for it.
-async fn adopt(lab: &Lab, file: &str, port: Uuid) -> anyhow::Result<()> {
-    let asked: Vec<AdoptedNode> = lab.admin.json(&format!("node adopt {file}")).await?;
+/// What agreed when the file was read contradicts when Contrail is read again: the coordinator was dead meanwhile.
+async fn fails(lab: &Lab, network: &TenantNetwork, file: &str) -> anyhow::Result<()> {
+    lab.admin.run(&format!("node adopt {file}")).await?;
     set_fault(lab, Fault::Unavailable).await?;
-    ensure!(asked[0].networks[0].interface == Some(port) && !asked[0].unchanged, "{asked:?}");
+    wait_for_contrail(lab).await?;
+    lab.processes.kill("coordinator")?;
+    set_fault(lab, Fault::None).await?;
+    let twin = plant_twin(lab, network).await?;
+    up::coordinator(lab).await?;
+    let failed = wait_for("the adoption to fail with the contradiction", WAIT_MAX, async |seen| {
+        let node: Node = lab.admin.json(&format!("node show {}", PLAN.name)).await?;
+        *seen = format!("{} {:?} {:?}", node.provision_state, node.reason, node.instance);
+        let told = node
+            .reason
+            .is_some_and(|reason| reason.starts_with("not adopted: ") && reason.contains("too: delete"));
+        Ok((told && node.provision_state == "manageable" && node.instance.is_none()).then_some(()))
+    })
+    .await;
+    pull_twin(lab, &twin).await?;
+    failed?;
+    let servers: Vec<Server> = lab.tenant.json("server list").await?;
+    ensure!(servers.is_empty(), "a tenant is shown what was not adopted: {servers:?}");
+    for line in ["inspect", "provide", "power off"] {
+        let words = lab.admin.refused(&format!("node {line} {}", PLAN.name)).await?;
+        ensure!(words.contains("may be in use"), "{line}: {words}");
+    }
+    Ok(())
+}
+
+/// Waits until an adoption stands still because Contrail does not answer.
+async fn wait_for_contrail(lab: &Lab) -> anyhow::Result<()> {
     wait_for("the adoption to wait for Contrail", WAIT_MAX, async |seen| {
         let node: Node = lab.admin.json(&format!("node show {}", PLAN.name)).await?;
         *seen = format!("{} {:?}", node.provision_state, node.reason);
@@ -421,14 +460,22 @@ async fn adopt(lab: &Lab, file: &str, port: Uuid) -> anyhow::Result<()> {
         let reason = node.reason.unwrap_or_default();
         Ok((node.provision_state == "manageable" && reason.contains("did not answer")).then_some(()))
     })
-    .await?;
+    .await
+}
+
+/// Contrail goes away as soon as the adoption is asked for, and the coordinator is killed while it waits for it.
+async fn adopt(lab: &Lab, file: &str, port: Uuid) -> anyhow::Result<()> {
+    let asked: Vec<AdoptedNode> = lab.admin.json(&format!("node adopt {file}")).await?;
+    set_fault(lab, Fault::Unavailable).await?;
+    ensure!(asked[0].networks[0].interface == Some(port) && !asked[0].unchanged, "{asked:?}");
+    wait_for_contrail(lab).await?;
     let servers: Vec<Server> = lab.tenant.json("server list").await?;
     ensure!(servers.is_empty(), "a tenant is shown what is not adopted yet: {servers:?}");
     lab.processes.kill("coordinator")?;
     up::coordinator(lab).await?;
     set_fault(lab, Fault::None).await?;
     let again: Vec<AdoptedNode> = lab.admin.json(&format!("node adopt {file} --wait --timeout 120")).await?;
-    ensure!(again[0].unchanged && again[0].id == asked[0].id.or(again[0].id), "{again:?}");
+    ensure!(again[0].unchanged && again[0].id == asked[0].id, "{again:?}, after {asked:?}");
     let table = lab.admin.run(&format!("node adopt {file}")).await?;
     ensure!(table.contains("as the file says already"), "{table}");
     Ok(())
