@@ -152,24 +152,7 @@ impl Enrol {
 
     /// Makes the server's node and ports in Ironic, or brings them up to date.
     pub async fn ensure_node(&self, server: &Server) -> Result<(), ProvisionerError> {
-        let uses = server.port_uses();
-        let spec = NodeSpec {
-            id: server.id,
-            name: server.name.clone(),
-            resource_class: server.class().to_owned(),
-            traits: crate::pools::traits(server),
-            properties: server.properties.clone(),
-            boot_mode: server.boot_mode,
-            facade_user: server.facade_user(),
-            facade_password: server.facade_password.clone(),
-            ports: server
-                .ports
-                .iter()
-                .zip(uses)
-                .map(|(port, port_use)| (port.mac, port_use != crate::lifecycle::placement::PortUse::Spare))
-                .collect(),
-        };
-        self.provisioner.ensure_node(&spec).await?;
+        self.provisioner.ensure_node(&node_spec(server)).await?;
         self.wake.poll_ironic();
         Ok(())
     }
@@ -254,11 +237,32 @@ fn may_be_deleted(name: &str, node: Option<&Node>) -> Result<(), Refusal> {
     }
 }
 
+/// What Ironic is told of a server: our facade, and nothing of its BMC.
+fn node_spec(server: &Server) -> NodeSpec {
+    let uses = server.port_uses();
+    NodeSpec {
+        id: server.id,
+        name: server.name.clone(),
+        resource_class: server.class().to_owned(),
+        traits: crate::pools::traits(server),
+        properties: server.properties.clone(),
+        boot_mode: server.boot_mode,
+        facade_user: server.facade_user(),
+        facade_password: server.facade_password.clone(),
+        ports: server
+            .ports
+            .iter()
+            .zip(uses)
+            .map(|(port, port_use)| (port.mac, port_use != crate::lifecycle::placement::PortUse::Spare))
+            .collect(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Mutex;
 
-    use protocol::command::Action;
+    use protocol::{command::Action, secret::Secret};
     use tokio::sync::Notify;
 
     use super::*;
@@ -278,6 +282,23 @@ mod tests {
                 self.speak.notified().await;
             }
             Ok(Success::Identity(Default::default()))
+        }
+    }
+
+    #[tokio::test]
+    async fn ironic_is_told_nothing_of_a_bmc() {
+        let inventory =
+            Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap();
+        let mut new = fakes::new_server();
+        new.bmc.address = "198.51.100.77".to_owned();
+        new.bmc.username = "bmc-user".to_owned();
+        new.bmc.password = Secret::new("bmc-password");
+        let server = inventory.put_server(&new).await.unwrap();
+        let spec = node_spec(&server);
+        assert_ne!(spec.facade_password.reveal(), "bmc-password");
+        let told = format!("{spec:?} {}", spec.facade_password.reveal());
+        for secret in ["198.51.100.77", "bmc-user", "bmc-password"] {
+            assert!(!told.contains(secret), "{told}");
         }
     }
 
