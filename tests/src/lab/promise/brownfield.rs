@@ -54,6 +54,9 @@ const NAME: &str = "old1";
 const ADDRESS: &str = "192.0.2.77";
 /// How long a page, a reason or an end may take to be seen.
 const WAIT_MAX: Duration = Duration::from_secs(90);
+/// How slow Contrail is before it goes away. An adoption asks it several times, one after the other, after it was asked for: so it
+/// cannot be over before Contrail is away.
+const SLOW_MS: u64 = 1000;
 
 /// Plays it.
 pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
@@ -424,6 +427,7 @@ async fn refusals(lab: &Lab, vm: &VirtualMachine, file: &str) -> anyhow::Result<
 
 /// What agreed when the file was read contradicts when Contrail is read again: the coordinator was dead meanwhile.
 async fn fails(lab: &Lab, network: &TenantNetwork, file: &str) -> anyhow::Result<()> {
+    set_fault(lab, Fault::Slow { delay_ms: SLOW_MS }).await?;
     lab.admin.run(&format!("node adopt {file}")).await?;
     set_fault(lab, Fault::Unavailable).await?;
     wait_for_contrail(lab).await?;
@@ -465,6 +469,7 @@ async fn wait_for_contrail(lab: &Lab) -> anyhow::Result<()> {
 
 /// Contrail goes away as soon as the adoption is asked for, and the coordinator is killed while it waits for it.
 async fn adopt(lab: &Lab, file: &str, port: Uuid) -> anyhow::Result<()> {
+    set_fault(lab, Fault::Slow { delay_ms: SLOW_MS }).await?;
     let asked: Vec<AdoptedNode> = lab.admin.json(&format!("node adopt {file}")).await?;
     set_fault(lab, Fault::Unavailable).await?;
     ensure!(asked[0].networks[0].interface == Some(port) && !asked[0].unchanged, "{asked:?}");
