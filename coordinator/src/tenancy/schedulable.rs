@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use crate::{
@@ -19,14 +19,29 @@ pub const SCHEDULABLE_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How often Placement is asked.
 const ASK_EVERY: Duration = Duration::from_millis(500);
 
-/// Waits while a server of this flavor is free and the scheduler does not know it, [`SCHEDULABLE_WAIT_MAX`] at most. When
-/// none is free, or Placement does not say, the request goes on at once: what Nova answers is the answer.
+/// Waits while a server of this flavor is free and the scheduler does not know it, [`SCHEDULABLE_WAIT_MAX`] at most, the time in
+/// which Placement is silent included. When none is free, or Placement does not say, the request goes on at once: what Nova
+/// answers is the answer.
 pub async fn wait(
     placement: &Placement,
     inventory: &Inventory,
     flavor: &Flavor,
 ) -> Result<(), InventoryError> {
-    let begin = Instant::now();
+    match timeout(SCHEDULABLE_WAIT_MAX, until_known(placement, inventory, flavor)).await {
+        Ok(known) => known,
+        Err(_) => {
+            warn!(flavor = %flavor.name, "the scheduler did not learn of the free servers in time, nova is asked all the same");
+            Ok(())
+        }
+    }
+}
+
+async fn until_known(
+    placement: &Placement,
+    inventory: &Inventory,
+    flavor: &Flavor,
+) -> Result<(), InventoryError> {
+    let mut is_told = false;
     loop {
         match placement.has_candidates(&flavor.extra_specs).await {
             Ok(true) => return Ok(()),
@@ -37,10 +52,12 @@ pub async fn wait(
             }
         }
         let free = pools::count(flavor, &inventory.servers(None).await?).free;
-        if free == 0 || begin.elapsed() >= SCHEDULABLE_WAIT_MAX {
+        if free == 0 {
             return Ok(());
         }
-        info!(flavor = %flavor.name, free, "the scheduler does not know the free servers yet");
+        if !std::mem::replace(&mut is_told, true) {
+            info!(flavor = %flavor.name, free, "the scheduler does not know the free servers yet");
+        }
         sleep(ASK_EVERY).await;
     }
 }
