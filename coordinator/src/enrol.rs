@@ -14,6 +14,7 @@ use tracing::warn;
 
 pub use crate::inventory::{NewPort, NewServer};
 use crate::{
+    adoption::Adoption,
     events::EventKind,
     gate::Presence,
     inventory::{Inventory, InventoryError, Server},
@@ -89,6 +90,15 @@ impl Enrol {
         &self,
         wanted: &[(Option<ServerId>, &NewServer)],
     ) -> Result<Vec<Server>, InventoryError> {
+        self.store_adopted(wanted, |_| Vec::new()).await
+    }
+
+    /// As [`Enrol::store`], with the servers' adoptions in the same change of the inventory.
+    pub async fn store_adopted(
+        &self,
+        wanted: &[(Option<ServerId>, &NewServer)],
+        adoptions: impl FnOnce(&[ServerId]) -> Vec<Adoption>,
+    ) -> Result<Vec<Server>, InventoryError> {
         let mut before = Vec::with_capacity(wanted.len());
         for (id, _) in wanted {
             before.push(match id {
@@ -96,7 +106,7 @@ impl Enrol {
                 None => None,
             });
         }
-        let stored = self.inventory.put_servers(wanted).await?;
+        let stored = self.inventory.put_adopted(wanted, adoptions).await?;
         for (server, before) in stored.iter().zip(before) {
             if let Some(before) = before.as_ref().filter(|before| before.rack != server.rack) {
                 self.declarations.forget(&before.rack, server.id).await;

@@ -3,33 +3,20 @@
 
 use std::collections::HashMap;
 
-use protocol::mac::MacAddr;
 use uuid::Uuid;
 
 use super::{found::FoundInterface, wanted::WantedInstance};
 use crate::{
+    inventory::NewPort,
     lifecycle::placement::{networks_of_ports, port_uses},
-    port::{SwitchPort, WantedNetwork},
+    port::WantedNetwork,
 };
-
-/// A port of the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Cable {
-    /// Its name.
-    pub name: String,
-    /// Its address.
-    pub mac: MacAddr,
-    /// Where it is plugged in.
-    pub link: SwitchPort,
-    /// Whether it may boot from the network.
-    pub pxe_enabled: bool,
-}
 
 /// What is to be judged.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The server's ports.
-    pub cables: &'a [Cable],
+    pub cables: &'a [NewPort],
     /// What runs there.
     pub wanted: &'a WantedInstance,
     /// Every interface that Contrail has.
@@ -95,7 +82,7 @@ pub fn judge(question: Question<'_>) -> Result<Vec<Match>, Vec<Contradiction>> {
 }
 
 /// For each network the server's port that carries it: the same order in which a deployed server's ports are used.
-fn places(cables: &[Cable], networks: usize) -> Option<Vec<usize>> {
+fn places(cables: &[NewPort], networks: usize) -> Option<Vec<usize>> {
     let stand_ins: Vec<Uuid> = (1..=networks as u128).map(Uuid::from_u128).collect();
     let first = WantedNetwork::Tenant(*stand_ins.first()?);
     let uses = port_uses(&cables.iter().map(|cable| cable.pxe_enabled).collect::<Vec<_>>());
@@ -103,7 +90,7 @@ fn places(cables: &[Cable], networks: usize) -> Option<Vec<usize>> {
     stand_ins.iter().map(|id| on.iter().position(|network| *network == WantedNetwork::Tenant(*id))).collect()
 }
 
-fn judge_one(question: Question<'_>, position: usize, cable: &Cable) -> Result<Match, Vec<Contradiction>> {
+fn judge_one(question: Question<'_>, position: usize, cable: &NewPort) -> Result<Match, Vec<Contradiction>> {
     let Question { wanted, interfaces, made, owners, .. } = question;
     let network = &wanted.networks[position];
     let field = format!("instance.networks[{position}]");

@@ -14,14 +14,14 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
-    judge::{Cable, Question, judge},
+    judge::{Question, judge},
     rim::Instance,
     *,
 };
 use crate::{
     fakes::{Bench, Fake, World, new_server, vnc_down, wrong_password},
     gate::Presence,
-    inventory::TenantServerState,
+    inventory::{NewPort, TenantServerState},
     lifecycle::{Node, ProvisionState},
     port::{
         FabricError, NetworkAddresses, NewTenantPort, ObservedNetwork, PowerRequest, ProvisionerError,
@@ -159,17 +159,17 @@ fn wanted() -> WantedInstance {
     }
 }
 
-fn cable(name: &str, mac: &str, port: &str, pxe_enabled: bool) -> Cable {
+fn cable(name: &str, mac: &str, port: &str, pxe_enabled: bool) -> NewPort {
     let mut link = new_server().ports.remove(0).link;
     link.port = port.into();
-    Cable { name: name.into(), mac: mac.parse().unwrap(), link, pxe_enabled }
+    NewPort { name: name.into(), mac: mac.parse().unwrap(), link, pxe_enabled }
 }
 
 #[test]
 fn what_contradicts_is_refused_with_its_field() {
     let one = || vec![cable("eth0", MAC, "xe-0/0/1", true)];
     let two = || vec![cable("eth1", "52:54:00:00:01:0b", "xe-0/1/1", false), one().remove(0)];
-    let check = |cables: &[Cable],
+    let check = |cables: &[NewPort],
                  wanted: &WantedInstance,
                  there: &[FoundInterface],
                  expected: Result<&[Option<Uuid>], &[(&str, &str)]>| {
@@ -268,7 +268,8 @@ impl Scene {
             reason: None,
             asked_us: 1,
         };
-        bench.inventory.put_adoptions(&[adoption]).await.unwrap();
+        let known = new_server();
+        bench.inventory.put_adopted(&[(Some(bench.id), &known)], |_| vec![adoption]).await.unwrap();
         let adoptions = process(&bench, &outside);
         Self { bench, outside, adoptions }
     }
@@ -361,11 +362,10 @@ async fn a_wrong_bmc_password_is_tried_once_and_ends_it() {
     new.name = "n2".into();
     new.bmc.address = "198.51.100.99".into();
     new.ports[0].mac = "52:54:00:00:00:99".parse().unwrap();
-    let server = scene.bench.inventory.put_server(&new).await.unwrap();
     let first = scene.bench.inventory.adoption(scene.bench.id).await.unwrap().unwrap();
     scene.bench.inventory.delete_adoption(scene.bench.id).await.unwrap();
-    let other = Adoption { server: server.id, tenant: Uuid::from_u128(0x33), ..first };
-    scene.bench.inventory.put_adoptions(&[other]).await.unwrap();
+    let other = |ids: &[ServerId]| vec![Adoption { server: ids[0], tenant: Uuid::from_u128(0x33), ..first }];
+    let server = scene.bench.inventory.put_adopted(&[(None, &new)], other).await.unwrap().remove(0);
     *scene.bench.world.agent_error.lock().unwrap() = Some(wrong_password());
     for _ in 0..4 {
         scene.adoptions.look_at_all().await;

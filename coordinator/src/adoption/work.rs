@@ -10,14 +10,16 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    judge::{Cable, Contradiction, Match, Question, judge},
+    judge::{Contradiction, Match, Question, judge},
     rim::{Adopter, Instance, Interfaces},
     wanted::{Adoption, Stage},
 };
 use crate::{
     enrol::{ENROL_AT_ONCE, Enrol},
     events::EventKind,
-    inventory::{Inventory, InventoryError, Server, TenantPortRecord, TenantServer, TenantServerState},
+    inventory::{
+        Inventory, InventoryError, NewPort, Server, TenantPortRecord, TenantServer, TenantServerState,
+    },
     lifecycle::{Node, ProvisionState},
     mover::{MoveError, describe_observed},
     port::{FabricError, NewTenantPort, ObservedNetwork, Provisioner, ProvisionerError, TenantNetworks},
@@ -283,7 +285,7 @@ impl Adoptions {
         let owners = owners(&self.inventory, Some(adoption.tenant)).await?;
         let made = made_ports(adoption);
         Ok(judge(Question {
-            cables: &cables(server),
+            cables: &server.ports.iter().map(NewPort::from).collect::<Vec<_>>(),
             wanted: &adoption.wanted,
             interfaces: &interfaces,
             made: &made,
@@ -356,17 +358,6 @@ impl Adoptions {
         self.enrol.wake.wake(adoption.server);
         Ok(())
     }
-}
-
-/// The server's ports, as they are judged.
-pub fn cables(server: &Server) -> Vec<Cable> {
-    let cable = |port: &crate::inventory::Port| Cable {
-        name: port.name.clone(),
-        mac: port.mac,
-        link: port.link.clone(),
-        pxe_enabled: port.pxe_enabled,
-    };
-    server.ports.iter().map(cable).collect()
 }
 
 /// Whose each interface of a tenant's server is, but for the one that is being adopted.

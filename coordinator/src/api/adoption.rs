@@ -19,7 +19,7 @@ use super::{
 use crate::{
     adoption::{
         self, Stage, WantedInstance, WantedNetworkOf,
-        judge::{Cable, Match, Question, judge},
+        judge::{Match, Question, judge},
         work::owners,
     },
     events::EventKind,
@@ -106,7 +106,7 @@ pub async fn adopt(
         let made: Vec<Uuid> =
             (0..wanted.networks.len()).map(|position| crate::tenancy::port_of(tenant, position)).collect();
         let judged = judge(Question {
-            cables: &cables(&planned.server.ports),
+            cables: &planned.server.ports,
             wanted: &wanted,
             interfaces: &interfaces,
             made: &made,
@@ -215,16 +215,6 @@ fn refused(mut faults: Vec<Fault>) -> Problem {
     Problem::faults(faults)
 }
 
-pub(super) fn cables(ports: &[crate::inventory::NewPort]) -> Vec<Cable> {
-    let cable = |port: &crate::inventory::NewPort| Cable {
-        name: port.name.clone(),
-        mac: port.mac,
-        link: port.link.clone(),
-        pxe_enabled: port.pxe_enabled,
-    };
-    ports.iter().map(cable).collect()
-}
-
 /// Why a server that is known cannot be one in use.
 fn why_not(server: &Server) -> Option<String> {
     let state = server.node.as_ref().map(|node| &node.provision_state);
@@ -272,28 +262,22 @@ struct Catalogue {
 impl Api {
     /// Stores servers and adoptions; the rest follows by itself.
     async fn take(&self, asked: &[Asked<'_>], user: &str) -> Result<Vec<ServerId>, Problem> {
-        let new = |asked: &&Asked<'_>| asked.matches.is_some();
-        let pairs: Vec<_> =
-            asked.iter().filter(new).map(|asked| (asked.planned.id, &asked.planned.server)).collect();
-        let stored = self.enrol.store(&pairs).await?;
-        let now_us = self.inventory.clock().now_us();
-        let rows: Vec<adoption::Adoption> = asked
-            .iter()
-            .filter(new)
-            .zip(&stored)
-            .map(|(asked, server)| adoption::Adoption {
-                server: server.id,
-                tenant: asked.tenant,
-                wanted: asked.wanted.clone(),
-                stage: Stage::Asked,
-                reason: None,
-                asked_us: now_us,
-            })
-            .collect();
-        self.inventory.put_adoptions(&rows).await?;
-        for row in &rows {
-            let text = format!("{user} asked for: adopt as {}", row.wanted.name);
-            self.inventory.record(row.server, EventKind::Asked, text).await;
+        let new: Vec<_> = asked.iter().filter(|asked| asked.matches.is_some()).collect();
+        let pairs: Vec<_> = new.iter().map(|asked| (asked.planned.id, &asked.planned.server)).collect();
+        let asked_us = self.inventory.clock().now_us();
+        let adoption = |(server, asked): (&ServerId, &&Asked<'_>)| adoption::Adoption {
+            server: *server,
+            tenant: asked.tenant,
+            wanted: asked.wanted.clone(),
+            stage: Stage::Asked,
+            reason: None,
+            asked_us,
+        };
+        let stored =
+            self.enrol.store_adopted(&pairs, |ids| ids.iter().zip(&new).map(adoption).collect()).await?;
+        for (server, asked) in stored.iter().zip(&new) {
+            let text = format!("{user} asked for: adopt as {}", asked.wanted.name);
+            self.inventory.record(server.id, EventKind::Asked, text).await;
         }
         self.adoptions.asked.notify_one();
         let mut new_ids = stored.into_iter().map(|server| server.id);

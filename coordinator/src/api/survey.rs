@@ -11,7 +11,7 @@ use super::{
     types::{Fault, Finding, FindingKind, Problem, Severity, Survey},
 };
 use crate::{
-    adoption::judge::{Cable, Question, judge},
+    adoption::judge::{Question, judge},
     import::{self, ImportedNode},
     survey::{findings::findings, picture::Picture},
 };
@@ -42,9 +42,8 @@ pub async fn of_file(State(api): State<Arc<Api>>, _: Admin, text: String) -> Res
                 && (&tenant.server.name, &tenant.server.project_id) == (&wanted.name, &wanted.project_id)
         });
         let Some(interfaces) = picture.interfaces.as_ref().filter(|_| !adopted) else { continue };
-        let cables = cables(node);
         let judged =
-            judge(Question { cables: &cables, wanted: &wanted, interfaces, made: &[], owners: &owners });
+            judge(Question { cables: &node.ports, wanted: &wanted, interfaces, made: &[], owners: &owners });
         for against in judged.err().into_iter().flatten() {
             found.push(Finding {
                 contrail: against.message,
@@ -71,16 +70,6 @@ fn of_fault(read: &[(ImportedNode, Option<import::Running>)], fault: Fault) -> F
         remedy: fault.message,
         ..Finding::new(Severity::Error, FindingKind::EntryContradicts, server, "")
     }
-}
-
-fn cables(node: &ImportedNode) -> Vec<Cable> {
-    let cable = |port: &import::ImportedPort| Cable {
-        name: port.name.clone(),
-        mac: port.mac,
-        link: port.link.clone(),
-        pxe_enabled: port.pxe_enabled,
-    };
-    node.ports.iter().map(cable).collect()
 }
 
 fn owners(picture: &Picture, but_name: &str, but_project: &str) -> HashMap<Uuid, String> {

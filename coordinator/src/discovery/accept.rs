@@ -9,7 +9,8 @@ use protocol::{
 
 use super::entry::{BmcHalf, Entry};
 use crate::{
-    import::{ImportedNode, ImportedPort, PORTS_MAX, Properties},
+    import::{ImportedNode, PORTS_MAX, Properties},
+    inventory::NewPort,
     port::SwitchPort,
 };
 
@@ -121,7 +122,7 @@ fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<String>) -> Optio
     Some(BmcEndpoint { protocol, address, port, username, password })
 }
 
-fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<ImportedPort> {
+fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<NewPort> {
     let Some(machine) = &entry.machine else {
         missing.push(
             "its interfaces are not known: open the discovery network (bmsctl discovery open), put its switch port there \
@@ -146,7 +147,7 @@ fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<ImportedP
                     nic.name, nic.mac, nic.name
                 ));
             }
-            Some(ImportedPort { name: nic.name.clone(), mac: nic.mac, link: link?, pxe_enabled: nic.booted })
+            Some(NewPort { name: nic.name.clone(), mac: nic.mac, link: link?, pxe_enabled: nic.booted })
         })
         .take(PORTS_MAX)
         .collect();
@@ -165,7 +166,7 @@ fn link_of(nic: &Nic, wish: &Wish) -> Option<SwitchPort> {
     Some(SwitchPort { switch: heard.switch.clone(), port: heard.port.clone(), switch_id, fabric: None })
 }
 
-fn described(entry: &Entry, name: String, bmc: BmcEndpoint, ports: Vec<ImportedPort>) -> ImportedNode {
+fn described(entry: &Entry, name: String, bmc: BmcEndpoint, ports: Vec<NewPort>) -> ImportedNode {
     let hardware = entry.machine.as_ref().map(|machine| &machine.hardware);
     let boot_mode = hardware.map(|hardware| hardware.boot_mode).unwrap_or_default();
     let largest_gib =

@@ -10,28 +10,22 @@ use protocol::{
 };
 
 use super::{
-    Format, ImportedNode, ImportedPort, KEEP_PASSWORD, Properties,
+    Format, ImportedNode, KEEP_PASSWORD, Properties,
     csv::{self, COLUMNS, Column, Place},
 };
-use crate::inventory::{Port, Server};
+use crate::inventory::{NewPort, Server};
 use protocol::secret::Secret;
 
 /// A server as a file would describe it.
 pub fn described(server: &Server) -> ImportedNode {
     let property = |name: &str| server.properties.get(name).cloned();
     let number = |name: &str| property(name).and_then(|text| text.parse().ok());
-    let port = |port: &Port| ImportedPort {
-        name: port.name.clone(),
-        mac: port.mac,
-        link: port.link.clone(),
-        pxe_enabled: port.pxe_enabled,
-    };
     ImportedNode {
         line: 0,
         name: server.name.clone(),
         rack: Some(server.rack.clone()),
         bmc: BmcEndpoint { password: Secret::new(KEEP_PASSWORD), ..server.bmc.clone() },
-        ports: server.ports.iter().map(port).collect(),
+        ports: server.ports.iter().map(NewPort::from).collect(),
         boot_mode: server.boot_mode,
         resource_class: Some(server.resource_class.clone()),
         properties: Properties {
@@ -164,7 +158,7 @@ fn entry(node: &ImportedNode) -> Entry {
     properties.extend(stated.memory_mb.map(|size| ("memory_mb", Value::Number(size))));
     properties.extend(stated.local_gb.map(|size| ("local_gb", Value::Number(size))));
     properties.extend(stated.capabilities.as_ref().map(|all| ("capabilities", text(all))));
-    let port = |port: &ImportedPort| {
+    let port = |port: &NewPort| {
         let mut fields = vec![
             ("name", text(&port.name)),
             ("mac_address", Value::Text(port.mac.to_string())),

@@ -30,7 +30,7 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use crate::port::SwitchPort;
+use crate::{inventory::NewPort, port::SwitchPort};
 pub use export::{described, write};
 pub use fields::{FAULTS_MAX, Fault};
 use fields::{Faults, Fields};
@@ -74,7 +74,7 @@ pub struct ImportedNode {
     /// How to reach its BMC.
     pub bmc: BmcEndpoint,
     /// Its interfaces, one at least that boots from the network.
-    pub ports: Vec<ImportedPort>,
+    pub ports: Vec<NewPort>,
     /// Firmware mode, from the capability `boot_mode`.
     pub boot_mode: BootMode,
     /// Ironic's resource class; none: the importer's default.
@@ -96,19 +96,6 @@ pub struct Properties {
     pub local_gb: Option<u64>,
     /// Ironic's capabilities, `key:value,key:value`.
     pub capabilities: Option<String>,
-}
-
-/// An interface as the file describes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImportedPort {
-    /// Its name, unique within the server.
-    pub name: String,
-    /// Its address, unique.
-    pub mac: MacAddr,
-    /// Where it is plugged in.
-    pub link: SwitchPort,
-    /// Whether it may boot from the network.
-    pub pxe_enabled: bool,
 }
 
 /// Reads a YAML or JSON file. Either all its servers, or everything that is wrong with it.
@@ -237,7 +224,7 @@ fn node(
 }
 
 /// `auto-` and the last six hex digits of the booting port's MAC address, as Contrail names a server without a name.
-fn generated_name(ports: &[ImportedPort]) -> Option<String> {
+fn generated_name(ports: &[NewPort]) -> Option<String> {
     let port = ports.iter().find(|port| port.pxe_enabled)?;
     let [.., a, b, c] = port.mac.0;
     Some(format!("auto-{a:02x}{b:02x}{c:02x}"))
@@ -360,7 +347,7 @@ fn boot_mode(properties: &Properties, fields: &Fields<'_>, faults: &mut Faults) 
     }
 }
 
-fn port(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<ImportedPort> {
+fn port(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<NewPort> {
     let mut fields = Fields::of(item, path, faults)?;
     let name = fields.required_text("name", faults);
     if fields.node("mac_address").is_none() {
@@ -375,7 +362,7 @@ fn port(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<Imp
     fields.text("dvs_name", faults);
     fields.finish(faults);
     let link = SwitchPort { switch: switch?, port: port?, switch_id, fabric };
-    Some(ImportedPort { name: name?, mac: mac?, link, pxe_enabled })
+    Some(NewPort { name: name?, mac: mac?, link, pxe_enabled })
 }
 
 /// A server of the file with its path and its place.

@@ -14,7 +14,7 @@ use protocol::{
 
 use super::{Fault, ImportedNode, KEEP_PASSWORD};
 use crate::{
-    inventory::{NewPort, NewServer, Server},
+    inventory::{NewServer, Server},
     lifecycle::ProvisionState,
     port::SwitchPort,
 };
@@ -250,16 +250,7 @@ fn planned(node: ImportedNode, known: Option<&Server>, defaults: &Defaults) -> P
             .or_else(|| known.map(|server| server.rack.clone()))
             .unwrap_or_else(|| defaults.rack.clone()),
         bmc,
-        ports: node
-            .ports
-            .into_iter()
-            .map(|port| NewPort {
-                name: port.name,
-                mac: port.mac,
-                link: port.link,
-                pxe_enabled: port.pxe_enabled,
-            })
-            .collect(),
+        ports: node.ports,
         boot_mode: match (&node.properties.capabilities, known) {
             (None, Some(server)) => server.boot_mode,
             (Some(_), _) | (None, None) => node.boot_mode,

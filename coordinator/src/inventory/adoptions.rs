@@ -1,7 +1,7 @@
 //! Edges: adoptions in the inventory.
 
 use protocol::id::ServerId;
-use sqlx::sqlite::SqliteRow;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Inventory, InventoryError, failed,
@@ -10,28 +10,6 @@ use super::{
 use crate::adoption::{Adoption, Stage};
 
 impl Inventory {
-    /// Stores these, new ones and those that are asked for anew, all or none.
-    pub async fn put_adoptions(&self, adoptions: &[Adoption]) -> Result<(), InventoryError> {
-        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
-        for adoption in adoptions {
-            sqlx::query(
-                "INSERT INTO adoptions (server, tenant, wanted, stage, reason, asked_us) VALUES ($1, $2, $3, $4, $5, $6) \
-                 ON CONFLICT (server) DO UPDATE SET tenant = excluded.tenant, wanted = excluded.wanted, \
-                 stage = excluded.stage, reason = excluded.reason, asked_us = excluded.asked_us",
-            )
-            .bind(adoption.server.to_string())
-            .bind(adoption.tenant.to_string())
-            .bind(json(&adoption.wanted))
-            .bind(json(&adoption.stage))
-            .bind(&adoption.reason)
-            .bind(big(adoption.asked_us))
-            .execute(&mut *transaction)
-            .await
-            .map_err(failed("store an adoption"))?;
-        }
-        transaction.commit().await.map_err(failed("finish a change"))
-    }
-
     /// Stores how far an adoption has come, and why not further.
     pub async fn set_adoption_stage(
         &self,
@@ -77,6 +55,28 @@ impl Inventory {
             .map_err(failed("forget an adoption"))?;
         Ok(())
     }
+}
+
+/// Stores an adoption, a new one or one that is asked for anew.
+pub(super) async fn put_adoption(
+    connection: &mut SqliteConnection,
+    adoption: &Adoption,
+) -> Result<(), InventoryError> {
+    sqlx::query(
+        "INSERT INTO adoptions (server, tenant, wanted, stage, reason, asked_us) VALUES ($1, $2, $3, $4, $5, $6) \
+         ON CONFLICT (server) DO UPDATE SET tenant = excluded.tenant, wanted = excluded.wanted, \
+         stage = excluded.stage, reason = excluded.reason, asked_us = excluded.asked_us",
+    )
+    .bind(adoption.server.to_string())
+    .bind(adoption.tenant.to_string())
+    .bind(json(&adoption.wanted))
+    .bind(json(&adoption.stage))
+    .bind(&adoption.reason)
+    .bind(big(adoption.asked_us))
+    .execute(connection)
+    .await
+    .map_err(failed("store an adoption"))?;
+    Ok(())
 }
 
 fn read_adoption(row: &SqliteRow) -> Result<Adoption, InventoryError> {

@@ -22,6 +22,7 @@ mod ramdisks;
 mod record;
 mod row;
 mod servers;
+mod stored;
 mod tenant_ports;
 mod tenants;
 mod uploads;

@@ -43,7 +43,7 @@ pub struct NewServer {
     pub properties: BTreeMap<String, String>,
 }
 
-/// An interface of a server to be enrolled.
+/// An interface of a server as it is asked for: its cable.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewPort {
     /// Its name, such as `eth0`.
@@ -54,6 +54,13 @@ pub struct NewPort {
     pub link: SwitchPort,
     /// Whether it may boot from the network.
     pub pxe_enabled: bool,
+}
+
+impl From<&Port> for NewPort {
+    fn from(port: &Port) -> Self {
+        let Port { name, mac, link, pxe_enabled, .. } = port.clone();
+        Self { name, mac, link, pxe_enabled }
+    }
 }
 
 /// A server.
