@@ -6,7 +6,7 @@
 
 mod error;
 mod ipmi;
-mod redfish;
+pub(crate) mod redfish;
 
 use std::time::Duration;
 

@@ -2,7 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -11,16 +11,12 @@ use protocol::{
     ipmi::presence::{parse_pong, ping},
     redfish::{BODY_BYTES_MAX, ROOT, ServiceRoot},
 };
-use ring::digest::{SHA256, digest};
-use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature},
-};
-use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio::net::UdpSocket;
 
-use crate::image::hex;
+use crate::{
+    bmc::redfish::pin::{Fingerprint, tls_config_to_look},
+    image::hex,
+};
 
 /// UDP port of IPMI.
 pub(super) const IPMI_PORT: u16 = 623;
@@ -63,8 +59,7 @@ pub(super) struct Service {
 
 /// Whether Redfish's root is behind this door. Nothing of ours is told to it.
 pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Service> {
-    let shown = Arc::new(Shown::default());
-    let client = client(door, &shown).ok()?;
+    let (client, shown) = client(door).ok()?;
     let scheme = if door.http { "http" } else { "https" };
     let request = client.get(format!("{scheme}://{address}:{}{ROOT}", door.port));
     let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
@@ -77,11 +72,12 @@ pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Serv
     }
     let root: ServiceRoot = serde_json::from_slice(&body).ok()?;
     (root.redfish_version.is_some() || root.systems.is_some()).then_some(())?;
-    let digest = shown.digest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    Some(Service { certificate_sha256: digest })
+    Some(Service { certificate_sha256: shown.get().map(|fingerprint| hex(fingerprint)) })
 }
 
-fn client(door: RedfishDoor, shown: &Arc<Shown>) -> Result<reqwest::Client, Box<dyn std::error::Error>> {
+type Shown = Arc<OnceLock<Fingerprint>>;
+
+fn client(door: RedfishDoor) -> Result<(reqwest::Client, Shown), Box<dyn std::error::Error>> {
     // An error means that there is a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -89,65 +85,11 @@ fn client(door: RedfishDoor, shown: &Arc<Shown>) -> Result<reqwest::Client, Box<
         .timeout(ANSWER_WAIT)
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
+    let mut shown = Shown::default();
     if !door.http {
-        let verifier = Arc::clone(shown);
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .with_safe_default_protocol_versions()?
-            .dangerous()
-            .with_custom_certificate_verifier(verifier)
-            .with_no_client_auth();
+        let (config, seen) = tls_config_to_look()?;
+        shown = seen;
         builder = builder.tls_backend_preconfigured(config);
     }
-    Ok(builder.build()?)
-}
-
-/// Takes any certificate and remembers its digest: BMCs sign for themselves. Whatever is told later is told to the one that
-/// showed this certificate, and an administrator sees the digest before the server is enrolled.
-#[derive(Debug)]
-struct Shown {
-    digest: Mutex<Option<String>>,
-    provider: CryptoProvider,
-}
-
-impl Default for Shown {
-    fn default() -> Self {
-        Self { digest: Mutex::default(), provider: rustls::crypto::ring::default_provider() }
-    }
-}
-
-impl ServerCertVerifier for Shown {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _server_name: &ServerName<'_>,
-        _ocsp_response: &[u8],
-        _now: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        let digest = hex(digest(&SHA256, end_entity).as_ref());
-        *self.digest.lock().unwrap_or_else(PoisonError::into_inner) = Some(digest);
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
+    Ok((builder.build()?, shown))
 }

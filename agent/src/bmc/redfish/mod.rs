@@ -1,7 +1,7 @@
 //! Edges: a BMC by Redfish. What to ask is here, how to ask in `http.rs`.
 
 mod http;
-mod pin;
+pub(crate) mod pin;
 
 use async_trait::async_trait;
 use protocol::{

@@ -1,7 +1,7 @@
-//! Edges: TLS that expects one certificate by its SHA-256, as an operator copies it from the BMC. Names and dates do not matter then:
-//! BMCs sign for themselves, and their clocks are wrong.
+//! Edges: TLS to a BMC goes by one certificate's SHA-256: the one that an operator copied, or, where nothing is told to it, the one
+//! that it shows. Names and dates do not matter then: BMCs sign for themselves, and their clocks are wrong.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use ring::digest::{SHA256, digest};
 use rustls::{
@@ -11,20 +11,23 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
+/// SHA-256 of a certificate.
+pub(crate) type Fingerprint = [u8; 32];
+
 /// TLS that trusts the certificate with this fingerprint and no other. Colons and capitals are taken as people copy them.
 pub(super) fn tls_config(fingerprint: &str) -> Result<ClientConfig, String> {
     let expected = parse(fingerprint).ok_or(
         "the certificate's SHA-256 must have 64 hexadecimal digits; correct it in the server's entry",
     )?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(Pinned { expected, provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| format!("TLS cannot be set up: {error}"))?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier)
-        .with_no_client_auth();
-    Ok(config)
+    Pin::config(Some(expected))
+        .map(|(config, _)| config)
+        .map_err(|error| format!("TLS cannot be set up: {error}"))
+}
+
+/// TLS that takes any certificate and keeps the fingerprint of the first. Whatever is told later is told to the one that showed
+/// it, and an administrator sees it before the server is enrolled.
+pub(crate) fn tls_config_to_look() -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
+    Pin::config(None)
 }
 
 fn parse(fingerprint: &str) -> Option<[u8; 32]> {
@@ -40,12 +43,28 @@ fn parse(fingerprint: &str) -> Option<[u8; 32]> {
 }
 
 #[derive(Debug)]
-struct Pinned {
-    expected: [u8; 32],
+struct Pin {
+    /// None: any.
+    expected: Option<Fingerprint>,
+    shown: Arc<OnceLock<Fingerprint>>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ServerCertVerifier for Pinned {
+impl Pin {
+    fn config(expected: Option<Fingerprint>) -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let shown = Arc::default();
+        let pin = Self { expected, shown: Arc::clone(&shown), provider: provider.clone() };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(pin))
+            .with_no_client_auth();
+        Ok((config, shown))
+    }
+}
+
+impl ServerCertVerifier for Pin {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -54,7 +73,10 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        if digest(&SHA256, end_entity).as_ref() == self.expected {
+        let mut found = Fingerprint::default();
+        found.copy_from_slice(digest(&SHA256, end_entity).as_ref());
+        let first = *self.shown.get_or_init(|| found);
+        if found == self.expected.unwrap_or(first) {
             Ok(ServerCertVerified::assertion())
         } else {
             Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
