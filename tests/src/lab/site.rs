@@ -192,6 +192,11 @@ impl Site {
         Self { root: root.to_owned(), name: "lab".to_owned(), prefix: "bms".to_owned(), base_port: 22000 }
     }
 
+    /// Where the import file of all its servers is.
+    pub fn servers_file(&self) -> PathBuf {
+        self.run().join("servers.yaml")
+    }
+
     /// Another one beside it, for tests.
     pub fn beside(root: &Path, name: &str, prefix: &str, base_port: u16) -> Self {
         Self { root: root.to_owned(), name: name.to_owned(), prefix: prefix.to_owned(), base_port }

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use super::{
     Lab, frames, listen,
-    site::{SERVERS, ServerPlan, import_file},
+    site::{SERVERS, ServerPlan},
     step::{Steps, wait_for},
 };
 use crate::{
@@ -154,8 +154,7 @@ pub async fn play_uefi(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
 }
 
 async fn enroll(lab: &Lab) -> anyhow::Result<()> {
-    let path = lab.site.run().join("servers.yaml");
-    tokio::fs::write(&path, import_file()).await?;
+    let path = lab.site.servers_file();
     let line = format!("node import {} --wait", path.display());
     let imported: Vec<coordinator::api::types::ImportedNode> = lab.admin.json(&line).await?;
     ensure!(imported.len() == SERVERS.len(), "{imported:?}");

@@ -9,7 +9,9 @@ use super::{
     Lab,
     rack::{AGENT_CLEANING, AGENT_DISCOVERY, AGENT_PROVISIONING, Rack},
     server::ServerConfig,
-    site::{BMC_PASSWORD, BMC_USER, DISK_BYTES, PROBE_PORTS, RACK, SERVERS, SWITCH, Site, machines},
+    site::{
+        BMC_PASSWORD, BMC_USER, DISK_BYTES, PROBE_PORTS, RACK, SERVERS, SWITCH, Site, import_file, machines,
+    },
     step::{Steps, wait_for},
 };
 use crate::{
@@ -43,7 +45,7 @@ pub async fn up(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("start the virtual servers' BMCs", servers(lab, &accelerator)).await?;
     steps.step("start the coordinator", coordinator(lab)).await?;
     steps.step("start the rack's agent", agent(lab)).await?;
-    write_logins(lab)
+    write_for_people(lab)
 }
 
 /// Stops everything and deletes what was made, but for what is built only once.
@@ -274,8 +276,9 @@ async fn answers(lab: &Lab, name: &str, url: &str) -> anyhow::Result<()> {
     .with_context(|| format!("log: {}", lab.processes.log(name).display()))
 }
 
-/// Files that a person's shell can source.
-fn write_logins(lab: &Lab) -> anyhow::Result<()> {
+/// Files that a person's shell can source, and the one that `bmsctl node import` takes: all with passwords in them.
+fn write_for_people(lab: &Lab) -> anyhow::Result<()> {
+    write_private(&lab.site.servers_file(), &import_file())?;
     for (name, who) in [("admin", &lab.admin), ("tenant", &lab.tenant)] {
         let path = lab.site.run().join(format!("{name}.env"));
         write_private(&path, &who.shell_lines())?;

@@ -16,12 +16,7 @@ mod ui;
 use anyhow::bail;
 use coordinator::api::types::Node;
 
-use super::{
-    Lab,
-    site::{SERVERS, import_file},
-    step::Steps,
-    story,
-};
+use super::{Lab, site::SERVERS, step::Steps, story};
 
 /// The promises, in the order in which they are played.
 pub const ALL: [&str; 10] = [
@@ -72,9 +67,7 @@ async fn ready(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
         SERVERS.iter().map(|server| server.name).filter(|name| !is_available(name)).collect();
     if !missing.is_empty() {
         let missing = missing.join(" ");
-        let file = lab.site.run().join("servers.yaml");
-        tokio::fs::write(&file, import_file()).await?;
-        let import = format!("node import {} --wait", file.display());
+        let import = format!("node import {} --wait", lab.site.servers_file().display());
         steps.step("enroll the servers", lab.admin.run(&import)).await?;
         steps.step("inspect them", lab.admin.run(&format!("node inspect {missing} --wait"))).await?;
         steps.step("make them available", lab.admin.run(&format!("node provide {missing} --wait"))).await?;
