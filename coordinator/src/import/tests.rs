@@ -335,13 +335,11 @@ fn any_server() -> impl Strategy<Value = Server> {
                 properties.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
             properties.extend(arch.map(|arch| ("cpu_arch".to_owned(), arch)));
             properties.extend(capabilities.map(|text| ("capabilities".to_owned(), text.to_owned())));
-            let ports = (0..).zip(ports).map(|(index, (name, switch, switch_id, fabric, boots))| {
-                NewPort {
-                    name: format!("{index}{name}"),
-                    mac: MacAddr([2, 0, 0, 0, 0, index]),
-                    link: SwitchPort { switch, port: format!("p{index}"), switch_id, fabric },
-                    pxe_enabled: boots || index == 0,
-                }
+            let ports = (0..).zip(ports).map(|(index, (name, switch, switch_id, fabric, boots))| NewPort {
+                name: format!("{index}{name}"),
+                mac: MacAddr([2, 0, 0, 0, 0, index]),
+                link: SwitchPort { switch, port: format!("p{index}"), switch_id, fabric },
+                pxe_enabled: boots || index == 0,
             });
             stored(
                 0,
