@@ -39,6 +39,13 @@ fn wanted(request: &NewServer) -> Result<Vec<NewAttachment>, Problem> {
     if let Some(tag) = list.iter().filter_map(|one| one.vlan).find(|tag| !(1..=TAG_MAX).contains(tag)) {
         return Err(Problem::bad(format!("networks: VLAN tag {tag} must be 1 to {TAG_MAX}")));
     }
+    let mut tags = BTreeSet::new();
+    // A fabric of enterprise style has one network for a tag, and a person means two different ones.
+    if let Some(tag) = list.iter().filter_map(|one| one.vlan).find(|tag| !tags.insert(*tag)) {
+        return Err(Problem::bad(format!(
+            "networks: VLAN tag {tag} is given to two networks; give each one of its own"
+        )));
+    }
     Ok(list)
 }
 
@@ -194,7 +201,13 @@ mod tests {
         check(request(Some("provisioning"), &[]), Err((404, "provisioning")));
         check(request(None, &[("blue", Some("192.0.2"), None)]), Err((400, "no address")));
         check(request(None, &[("blue", None, Some(4095))]), Err((400, "VLAN tag 4095")));
+        check(request(None, &[("blue", None, Some(4094))]), Err((400, "VLAN tag 4094")));
         check(request(None, &[("blue", None, Some(0))]), Err((400, "VLAN tag 0")));
+        check(
+            request(None, &[("blue", None, Some(7)), ("green", None, Some(7))]),
+            Err((400, "VLAN tag 7 is given")),
+        );
+        check(request(None, &[("blue", None, Some(1)), ("green", None, Some(4093))]), Ok(2));
         let many: Vec<_> = (0..9).map(|_| ("blue", None, None)).collect();
         check(request(None, &many), Err((400, "at most 8")));
     }

@@ -27,7 +27,10 @@ impl FromStr for Attachment {
         let mut vlan = None;
         for option in parts {
             let tag = option.strip_prefix("vlan=").and_then(|tag| tag.parse().ok());
-            vlan = Some(tag.ok_or_else(|| format!("{option:?} is not vlan=TAG with a tag of 1 to 4093"))?);
+            let tag = tag.ok_or_else(|| format!("{option:?} is not vlan=TAG with a tag of 1 to 4093"))?;
+            if vlan.replace(tag).is_some() {
+                return Err("vlan is given twice; a network has one tag".to_owned());
+            }
         }
         let (network, address) = (network.to_owned(), address.map(str::to_owned));
         Ok(Self(NewAttachment { network, address, vlan }))
@@ -58,5 +61,6 @@ mod tests {
         check("blue=192.0.2", None);
         check("blue:100", None);
         check("blue:vlan=70000", None);
+        check("blue:vlan=100:vlan=200", None);
     }
 }

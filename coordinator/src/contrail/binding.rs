@@ -91,14 +91,20 @@ pub fn boot_interface(config: &Config, port: &ServerPort, role: BootNetwork, gro
     })
 }
 
-/// Changes that bind a tenant's interface to the port.
+/// Changes that bind a tenant's interface to the port. Its tag goes along: the API server looks for it in the request that binds,
+/// not in what it has stored, and would attach it untagged.
 pub fn bind(config: &Config, port: &ServerPort, interface: &Interface, group: Option<&str>) -> Value {
-    json!({
+    let mut changes = json!({
         "virtual_machine_interface_bindings":
             bound(interface.virtual_machine_interface_bindings.as_ref(), config, port, group, interface.tag()),
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
         "annotations": notes(interface, &[]),
-    })
+    });
+    if interface.tag().is_some() {
+        changes["virtual_machine_interface_properties"] =
+            json!(interface.virtual_machine_interface_properties);
+    }
+    changes
 }
 
 /// Changes that unbind a tenant's interface, with the note of the groups to clear up after it.
@@ -151,6 +157,23 @@ mod tests {
         assert_eq!(off.get("tor_port_vlan_id"), None);
         assert_eq!(bound(Some(&off), &config, &port(), None, None).get("profile"), on.get("profile"));
         assert_eq!(bound(Some(&on), &config, &port(), None, Some(100)).get("tor_port_vlan_id"), None);
+    }
+
+    #[test]
+    fn a_tag_is_said_again_with_every_binding() {
+        let config = Config::with_default_names("http://127.0.0.1:1");
+        let check = |properties: Value, expected: Value, native: bool| {
+            let shown = json!({ "uuid": Uuid::from_u128(1), "fq_name": ["a"],
+                "virtual_machine_interface_properties": properties });
+            let interface: Interface = serde_json::from_value(shown).unwrap();
+            let changes = bind(&config, &port(), &interface, None);
+            assert_eq!(changes["virtual_machine_interface_properties"], expected);
+            assert_eq!(changes.to_string().contains("tor_port_vlan_id"), native, "{changes}");
+        };
+        let tagged = json!({ "sub_interface_vlan_tag": 100, "local_preference": 200 });
+        check(tagged.clone(), tagged, false);
+        check(json!({ "sub_interface_vlan_tag": 0 }), Value::Null, true);
+        check(Value::Null, Value::Null, true);
     }
 
     #[test]

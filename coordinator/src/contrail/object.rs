@@ -60,11 +60,14 @@ pub struct MacAddresses {
     pub mac_address: Vec<String>,
 }
 
-/// Properties of an interface, as far as they matter here.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Properties of an interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InterfaceProperties {
     /// VLAN tag of its frames; none or 0: untagged.
     pub sub_interface_vlan_tag: Option<u16>,
+    /// What does not matter here, and must not be lost when they are written: a PUT replaces them all.
+    #[serde(flatten)]
+    pub others: serde_json::Map<String, Value>,
 }
 
 /// A physical-interface: a switch port.
@@ -328,7 +331,7 @@ mod tests {
         check(vec![attached(theirs, &tenant, cleaning, true)], Seen::Other);
         let mut tagged = attached(theirs, &tenant, &tenant, true);
         tagged.interface.virtual_machine_interface_properties =
-            Some(InterfaceProperties { sub_interface_vlan_tag: Some(100) });
+            Some(InterfaceProperties { sub_interface_vlan_tag: Some(100), ..Default::default() });
         check(vec![tagged.clone()], Seen::Other);
         tagged.interface.virtual_port_group_refs[0].attr = serde_json::json!({ "vlan_tag": 100 });
         check(vec![tagged.clone()], Seen::Tenant(theirs));
