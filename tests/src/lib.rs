@@ -11,3 +11,4 @@ pub mod lab;
 pub mod netns;
 pub mod openstack;
 pub mod qemu;
+pub mod vlan;

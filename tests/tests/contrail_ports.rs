@@ -161,6 +161,8 @@ async fn a_tagged_port_is_attached_with_its_tag_and_seen_with_it() {
     let store = world.standin.shared.store();
     let attr = &store.get(id).unwrap().refs_to("virtual-port-group").next().unwrap().attr;
     assert_eq!(*attr, json!({"vlan_tag": 100}));
+    let ours = store.get(id).unwrap().properties["virtual_machine_interface_properties"].clone();
+    assert_eq!(ours, json!({"sub_interface_vlan_tag": 100}), "the property stays with every binding");
     let kind = Kind::of("virtual-machine-interface").unwrap();
     let body = json!({kind.name: {"virtual_machine_interface_properties": {"sub_interface_vlan_tag": 200}}});
     world.standin.shared.perform(&Request::Update(kind, id, body)).unwrap();

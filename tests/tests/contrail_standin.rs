@@ -194,6 +194,59 @@ async fn wrong_links_are_refused_as_seen() {
 }
 
 #[tokio::test]
+async fn a_tag_is_taken_from_the_request_that_binds() {
+    let api = Api::start().await;
+    let tagged = |name: &str, network: &str, link: &str, tag: u64| {
+        let mut body = interface(name, network, &[("qfx1", link)], &[]);
+        let own = &mut body["virtual-machine-interface"];
+        own["virtual_machine_interface_bindings"]["key_value_pair"].as_array_mut().unwrap().remove(2);
+        own["virtual_machine_interface_properties"] = json!({ "sub_interface_vlan_tag": tag });
+        body
+    };
+    let attr = async |name: &str| {
+        let id = api.id("virtual-machine-interface", &["default-domain", "bms", name]).await;
+        let read = api.read("virtual-machine-interface", &id).await;
+        (id, read["virtual_port_group_refs"][0]["attr"].clone())
+    };
+    api.good("POST", "/virtual-machine-interfaces", tagged("a", "prov", "xe-0/0/0", 200)).await;
+    assert_eq!(attr("a").await.1, json!({"vlan_tag": 200}));
+
+    // The native VLAN comes before a tag.
+    let mut both = tagged("b", "prov", "xe-0/0/1", 200);
+    let bindings = &mut both["virtual-machine-interface"]["virtual_machine_interface_bindings"];
+    bindings["key_value_pair"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"key": "tor_port_vlan_id", "value": "4094"}));
+    api.good("POST", "/virtual-machine-interfaces", both).await;
+    let (id, found) = attr("b").await;
+    assert_eq!(found, json!({"native_vlan_tag": "4094"}));
+    api.good("DELETE", &format!("/virtual-machine-interface/{id}"), Value::Null).await;
+
+    // Made without a link and bound later, as our port mover does: a tag that is not said again is not heeded.
+    for (name, again, expected) in [("c", true, 200), ("d", false, 0)] {
+        let whole = tagged(name, "prov", "xe-0/0/1", 200)["virtual-machine-interface"].clone();
+        let mut unbound = whole.clone();
+        unbound["virtual_machine_interface_bindings"] = json!({"key_value_pair": [{"key": "vnic_type", "value": "baremetal"}, {"key": "profile", "value": "{}"}]});
+        api.good("POST", "/virtual-machine-interfaces", json!({ "virtual-machine-interface": unbound }))
+            .await;
+        let (id, none) = attr(name).await;
+        assert_eq!(none, Value::Null);
+        let mut bind = json!({
+            "virtual_machine_interface_bindings": whole["virtual_machine_interface_bindings"] });
+        if again {
+            bind["virtual_machine_interface_properties"] =
+                whole["virtual_machine_interface_properties"].clone();
+        }
+        let path = format!("/virtual-machine-interface/{id}");
+        api.good("PUT", &path, json!({ "virtual-machine-interface": bind })).await;
+        assert_eq!(attr(name).await.1, json!({ "vlan_tag": expected }), "{name}");
+        api.good("DELETE", &path, Value::Null).await;
+    }
+    api.standin.stop().await;
+}
+
+#[tokio::test]
 async fn a_bond_has_one_group_and_numbered_references() {
     let api = Api::start().await;
     let links = [("qfx1", "xe-0/0/0"), ("qfx1", "xe-0/0/1")];

@@ -21,19 +21,21 @@ use tests::{
         Config, Standin, VirtualMachine,
         config::{FixedNetwork, Port, Switch, tenant_bridge},
         kind::Kind,
+        mover::{NOWHERE, vlan_device},
         request::Request,
     },
     netns::Netns,
+    vlan::{Ear, VlanDevice, packet::PacketSocket},
 };
 use uuid::Uuid;
 
-const PREFIX: &str = "ctsw";
 const PROVISIONING: WantedNetwork = WantedNetwork::Boot(BootNetwork::Provisioning);
 const CLEANING: WantedNetwork = WantedNetwork::Boot(BootNetwork::Cleaning);
 /// Longest wait for the switch to follow.
 const FOLLOW_MAX: Duration = Duration::from_secs(10);
 
 struct World {
+    prefix: &'static str,
     fabric: Netns,
     agent: Netns,
     servers: Vec<Netns>,
@@ -56,10 +58,10 @@ async fn cable(inside: &Netns, name: &str, mac: Option<MacAddr>, fabric: &Netns,
 }
 
 impl World {
-    async fn build() -> Self {
+    async fn build(prefix: &'static str) -> Self {
         let log = tempfile::tempdir().unwrap();
-        let fabric = Netns::create(&format!("{PREFIX}-fabric")).await.unwrap();
-        let agent = Netns::create(&format!("{PREFIX}-agent")).await.unwrap();
+        let fabric = Netns::create(&format!("{prefix}-fabric")).await.unwrap();
+        let agent = Netns::create(&format!("{prefix}-agent")).await.unwrap();
         for (bridge, interface, address) in
             [("br-prov", "prov0", "198.18.1.1/24"), ("br-clean", "clean0", "198.18.2.1/24")]
         {
@@ -75,7 +77,7 @@ impl World {
         let mut servers = Vec::new();
         let mut ports = Vec::new();
         for number in 1..=2u8 {
-            let ns = Netns::create(&format!("{PREFIX}-srv{number}")).await.unwrap();
+            let ns = Netns::create(&format!("{prefix}-srv{number}")).await.unwrap();
             let tap = format!("tap-srv{number}");
             cable(&ns, "eth0", Some(mac(number)), &fabric, &tap).await;
             let lines = format!(
@@ -95,7 +97,7 @@ impl World {
             ports,
             switch: Some(Switch {
                 namespace: fabric.0.clone(),
-                gateway_prefix: PREFIX.into(),
+                gateway_prefix: prefix.into(),
                 networks: vec![fixed("provisioning", "br-prov"), fixed("cleaning", "br-clean")],
                 log: log.path().join("moves.jsonl"),
             }),
@@ -104,10 +106,11 @@ impl World {
         let standin = Standin::start(config).await.unwrap();
         let contrail = Contrail::new(Site::with_default_names(standin.url()), None).unwrap();
         contrail.ensure_site().await.unwrap();
-        Self { fabric, agent, servers, standin, contrail, log }
+        Self { prefix, fabric, agent, servers, standin, contrail, log }
     }
 
     async fn remove(self) {
+        let prefix = self.prefix;
         self.standin.stop().await;
         let left: Vec<_> =
             std::fs::read_dir("/run/netns").unwrap().flatten().map(|it| it.file_name()).collect();
@@ -115,7 +118,7 @@ impl World {
             ns.delete().await.unwrap();
         }
         let gateways: Vec<_> =
-            left.iter().filter(|it| it.to_string_lossy().starts_with(&format!("{PREFIX}-gw-"))).collect();
+            left.iter().filter(|it| it.to_string_lossy().starts_with(&format!("{prefix}-gw-"))).collect();
         assert!(gateways.is_empty(), "the stand-in left {gateways:?}");
     }
 
@@ -129,13 +132,33 @@ impl World {
     async fn go(&self, server: u8, to: WantedNetwork, bridge: &str) -> Duration {
         let seen = self.contrail.move_port(&port(server), &to).await.unwrap();
         assert!(seen.is(&to), "{seen:?}");
+        self.on(&format!("tap-srv{server}"), Some(bridge)).await
+    }
+
+    /// Waits until the interface is on the bridge, or on none.
+    async fn on(&self, tap: &str, bridge: Option<&str>) -> Duration {
         let started = Instant::now();
-        let tap = format!("tap-srv{server}");
-        while self.bridge_of(&tap).await.as_deref() != Some(bridge) {
+        while self.bridge_of(tap).await.as_deref() != bridge {
             let moves = self.standin.moves();
-            assert!(started.elapsed() < FOLLOW_MAX, "{tap} is not on {bridge}; moves: {moves:#?}");
+            assert!(started.elapsed() < FOLLOW_MAX, "{tap} is not on {bridge:?}; moves: {moves:#?}");
         }
         started.elapsed()
+    }
+
+    /// The port group of a switch port of qfx1.
+    fn group_of(&self, port: &str) -> String {
+        let store = self.standin.shared.store();
+        let name = ["default-global-system-config", "qfx1", port].map(str::to_owned);
+        let port = store.by_name("physical-interface", &name).unwrap().id;
+        store.back_refs(port).find(|it| it.kind == "virtual-port-group").unwrap().name().to_owned()
+    }
+
+    /// Waits until one reaches the other: a port that was just moved may have no link yet.
+    async fn meets(&self, from: &Netns, to: &str) {
+        let started = Instant::now();
+        while !self.reaches(from, to).await {
+            assert!(started.elapsed() < FOLLOW_MAX, "{} does not reach {to}", from.0);
+        }
     }
 
     async fn reaches(&self, from: &Netns, to: &str) -> bool {
@@ -158,7 +181,13 @@ fn port(server: u8) -> ServerPort {
 }
 
 /// Asks DHCP from inside the namespace; none when nobody answers in time.
-fn ask_dhcp(ns: &Netns, mac: MacAddr, kind: u8, asked: Option<Ipv4Addr>) -> Option<Packet> {
+fn ask_dhcp(
+    ns: &Netns,
+    interface: &'static str,
+    mac: MacAddr,
+    kind: u8,
+    asked: Option<Ipv4Addr>,
+) -> Option<Packet> {
     let mut options = Options::default();
     options.append(MESSAGE_TYPE, &[kind]);
     if let Some(asked) = asked {
@@ -181,7 +210,7 @@ fn ask_dhcp(ns: &Netns, mac: MacAddr, kind: u8, asked: Option<Ipv4Addr>) -> Opti
     let made = ns.within(move || {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
         socket.set_broadcast(true)?;
-        socket.bind_device(Some(b"eth0"))?;
+        socket.bind_device(Some(interface.as_bytes()))?;
         socket.bind(&SocketAddr::from((none, 68)).into())?;
         let socket = std::net::UdpSocket::from(socket);
         socket.set_read_timeout(Some(Duration::from_millis(700)))?;
@@ -200,7 +229,7 @@ fn ask_dhcp(ns: &Netns, mac: MacAddr, kind: u8, asked: Option<Ipv4Addr>) -> Opti
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_prove_where_a_port_is() {
-    let world = World::build().await;
+    let world = World::build("ctsw").await;
     let [srv1, srv2] = world.servers.as_slice() else { panic!("two servers") };
     assert!(!world.reaches(srv1, "198.18.1.1").await, "a port on no network reaches nobody");
 
@@ -225,23 +254,26 @@ async fn frames_prove_where_a_port_is() {
         .unwrap()
         .address;
     world.go(1, WantedNetwork::Tenant(tenant), &tenant_bridge(network.id)).await;
-    let offer = ask_dhcp(srv1, mac(1), 1, None).expect("an offer");
+    let offer = ask_dhcp(srv1, "eth0", mac(1), 1, None).expect("an offer");
     assert_eq!(
         (offer.options.get(MESSAGE_TYPE), offer.yiaddr.to_string()),
         (Some(&[2][..]), address.to_string())
     );
-    let ack = ask_dhcp(srv1, mac(1), 3, Some(offer.yiaddr)).expect("an acknowledgement");
+    let ack = ask_dhcp(srv1, "eth0", mac(1), 3, Some(offer.yiaddr)).expect("an acknowledgement");
     assert_eq!((ack.options.get(MESSAGE_TYPE), ack.yiaddr), (Some(&[5][..]), offer.yiaddr));
     assert_eq!(ack.options.get(1), Some(&[255, 255, 255, 0][..]), "netmask");
     assert_eq!(ack.options.get(3), Some(&[192, 0, 2, 1][..]), "gateway");
-    let nak = ask_dhcp(srv1, mac(1), 3, Some(Ipv4Addr::new(192, 0, 2, 9))).expect("a refusal");
+    let nak = ask_dhcp(srv1, "eth0", mac(1), 3, Some(Ipv4Addr::new(192, 0, 2, 9))).expect("a refusal");
     assert_eq!(nak.options.get(MESSAGE_TYPE), Some(&[6][..]));
-    assert!(ask_dhcp(srv1, mac(9), 1, None).is_none(), "no answer to a MAC address without an address");
+    assert!(
+        ask_dhcp(srv1, "eth0", mac(9), 1, None).is_none(),
+        "no answer to a MAC address without an address"
+    );
 
     srv1.ip(&["address", "add", &format!("{address}/24"), "dev", "eth0"]).await.unwrap();
     let vm =
         VirtualMachine::attach(&world.standin.url(), &world.fabric, network.id, "ctsw-vm").await.unwrap();
-    assert!(world.reaches(&vm.ns, &address.to_string()).await);
+    world.meets(&vm.ns, &address.to_string()).await;
     assert!(world.reaches(&vm.ns, "192.0.2.1").await, "the gateway answers");
 
     let moves = world.standin.moves().len();
@@ -280,5 +312,188 @@ async fn frames_prove_where_a_port_is() {
     vm.detach().await.unwrap();
     world.contrail.delete_tenant_port(tenant).await.unwrap();
     world.contrail.delete_network(network.id).await.unwrap();
+    world.remove().await;
+}
+
+/// EtherType of frames that nobody but these tests sends (IEEE 802, for experiments).
+const OURS: u16 = 0x88b5;
+
+/// A frame for everybody, from an address by which it is known again, behind these words of tags.
+fn marked(mark: u8, tags: &[u16]) -> Vec<u8> {
+    let mut frame = [[0xff; 6], [0x02, 0, 0, 0, 0xaa, mark]].concat();
+    tags.iter().chain(&[OURS]).for_each(|word| frame.extend(word.to_be_bytes()));
+    frame.resize(60, 0);
+    frame
+}
+
+/// The marks of our frames that came in here, with their tags, up to the one that was sent last.
+async fn marks(ear: &Ear, last: u8) -> Vec<(u8, Vec<Option<u16>>)> {
+    let started = Instant::now();
+    loop {
+        let ours = ear.seen().into_iter().filter(|seen| seen.ethertype == OURS && !seen.outgoing);
+        let heard: Vec<_> = ours.map(|seen| (seen.source.0[5], seen.vlans())).collect();
+        if heard.iter().any(|(mark, _)| *mark == last) {
+            return heard;
+        }
+        assert!(started.elapsed() < FOLLOW_MAX, "frame {last} never came: {heard:?}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Sends many bytes over TCP, which the kernel sends as frames without a checksum, and too long, where it can.
+async fn transfer(from: &Netns, to: &Netns, address: &str) -> usize {
+    const BYTES: usize = 3 << 20;
+    let at = SocketAddr::new(address.parse().unwrap(), 7777);
+    let listener = to.within(move || Ok(std::net::TcpListener::bind(at)?)).unwrap();
+    let sent = from.clone();
+    let sender = std::thread::spawn(move || {
+        sent.within(move || {
+            let mut stream = std::net::TcpStream::connect_timeout(&at, FOLLOW_MAX)?;
+            stream.set_write_timeout(Some(FOLLOW_MAX))?;
+            Ok(std::io::Write::write_all(&mut stream, &vec![7; BYTES])?)
+        })
+    });
+    let received = tokio::task::spawn_blocking(move || {
+        let mut stream = listener.accept().unwrap().0;
+        stream.set_read_timeout(Some(FOLLOW_MAX)).unwrap();
+        let mut all = Vec::new();
+        std::io::Read::read_to_end(&mut stream, &mut all).unwrap();
+        all.len()
+    });
+    let received = received.await.unwrap();
+    sender.join().unwrap().unwrap();
+    assert_eq!(received, BYTES);
+    received
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tagged_port_passes_its_tag_and_no_other() {
+    const TAG: u16 = 100;
+    let world = World::build("cttg").await;
+    let [srv1, srv2] = world.servers.as_slice() else { panic!("two servers") };
+    let project = "0123456789abcdef0123456789abcdef";
+    let web = world.contrail.ensure_network(project, "acme", "web", "192.0.2.0/24").await.unwrap();
+    let db = world.contrail.ensure_network(project, "acme", "db", "203.0.113.0/24").await.unwrap();
+    let tenant = Uuid::new_v4();
+    let wanted = NewTenantPort { vlan: Some(TAG), ..NewTenantPort::plain(tenant, web.id, "srv1") };
+    let address = world.contrail.ensure_tenant_port(&wanted).await.unwrap().address.to_string();
+    let vm = VirtualMachine::attach(&world.standin.url(), &world.fabric, web.id, "cttg-vm").await.unwrap();
+    let of_db = VirtualMachine::attach(&world.standin.url(), &world.fabric, db.id, "cttg-db").await.unwrap();
+    let device = vlan_device("tap-srv1", TAG);
+
+    world.go(1, WantedNetwork::Tenant(tenant), NOWHERE).await;
+    world.on(&device, Some(&tenant_bridge(web.id))).await;
+    let link = Ear::open(&world.fabric, "tap-srv1").unwrap();
+    let _vlan = VlanDevice::start(srv1, "eth0", TAG, "eth0.100").unwrap();
+    let lines = format!(
+        "link set eth0.100 address {}\nlink set eth0.100 up\naddress add {address}/24 dev eth0.100\n",
+        mac(1)
+    );
+    srv1.ip_batch(&lines).await.unwrap();
+    let offer = ask_dhcp(srv1, "eth0.100", mac(1), 1, None).expect("an offer over the tag");
+    assert_eq!(offer.yiaddr.to_string(), address);
+    assert!(ask_dhcp(srv1, "eth0", mac(1), 1, None).is_none(), "an answer without the tag");
+    world.meets(&vm.ns, &address).await;
+    vm.ns.run("ping", &["-c1", "-W1", "-Mdo", "-s1472", &address]).await.expect("the longest frames pass");
+    transfer(&vm.ns, srv1, &address).await;
+    transfer(srv1, &vm.ns, &vm.address.to_string()).await;
+    of_db.ns.ip(&["address", "add", "192.0.2.77/24", "dev", "eth0"]).await.unwrap();
+    assert!(!world.reaches(&of_db.ns, &address).await, "a machine of another network reaches it");
+    let ip = link.seen().into_iter().filter(|seen| seen.ethertype == 0x0800).collect::<Vec<_>>();
+    for outgoing in [true, false] {
+        let vlans = ip.iter().filter(|seen| seen.outgoing == outgoing).map(|seen| seen.vlans());
+        let (tagged, others): (Vec<_>, Vec<_>) = vlans.partition(|vlans| *vlans == [Some(TAG)]);
+        assert!(tagged.len() > 100, "{} frames with the tag", tagged.len());
+        // What was asked for without the tag, to no avail.
+        assert!(others.iter().all(|vlans| vlans.is_empty() && !outgoing), "{others:?}");
+    }
+
+    // A neighbour on the same network, untagged, and everything that the server may try.
+    let plain = Uuid::new_v4();
+    world.contrail.ensure_tenant_port(&NewTenantPort::plain(plain, web.id, "srv2")).await.unwrap();
+    world.go(2, WantedNetwork::Tenant(plain), &tenant_bridge(web.id)).await;
+    let (at_vm, at_db) = (Ear::open(&vm.ns, "eth0").unwrap(), Ear::open(&of_db.ns, "eth0").unwrap());
+    let (at_1, at_2) = (Ear::open(srv1, "eth0").unwrap(), Ear::open(srv2, "eth0").unwrap());
+    let server = PacketSocket::open(srv1, "eth0").unwrap();
+    let tries: [&[u16]; 9] = [
+        &[],
+        &[0x8100, 0],
+        &[0x8100, 101],
+        &[0x8100, 4095],
+        &[0x88a8, TAG],
+        &[0x8100, TAG, 0x8100, TAG],
+        &[0x8100, TAG, 0x8100, 101],
+        &[0x8100, 101, 0x8100, TAG],
+        &[0x8100, TAG],
+    ];
+    let last = tries.len() as u8;
+    for (tags, mark) in tries.iter().zip(1..) {
+        server.send(&marked(mark, tags)).unwrap();
+    }
+    assert_eq!(marks(&at_vm, last).await, [(last, vec![])]);
+    assert_eq!(marks(&at_2, last).await, [(last, vec![])]);
+
+    // Nor is anything with a tag let in from the network, for the server or anybody else.
+    let (machine, neighbour) =
+        (PacketSocket::open(&vm.ns, "eth0").unwrap(), PacketSocket::open(srv2, "eth0").unwrap());
+    for (socket, mark) in [(&machine, 21), (&neighbour, 24)] {
+        socket.send(&marked(mark, &[0x8100, TAG])).unwrap();
+        socket.send(&marked(mark + 1, &[0x8100, TAG, 0x8100, TAG])).unwrap();
+        socket.send(&marked(mark + 2, &[])).unwrap();
+    }
+    assert_eq!(marks(&at_1, 26).await, [(23, vec![Some(TAG)]), (26, vec![Some(TAG)])]);
+    assert_eq!(marks(&at_2, 23).await, [(last, vec![]), (23, vec![])]);
+
+    // A second interface on the same port: untagged frames have a network then, and no frame changes over.
+    let second = json!({"virtual-machine-interface": {
+        "fq_name": ["default-domain", "acme", "second"], "parent_type": "project",
+        "virtual_network_refs": [{"to": ["default-domain", "acme", "db"]}],
+        "virtual_machine_interface_bindings": {"key_value_pair": [
+            {"key": "vnic_type", "value": "baremetal"}, {"key": "tor_port_vlan_id", "value": "4094"},
+            {"key": "vpg", "value": world.group_of("xe-0/0/1")},
+            {"key": "profile", "value": json!({"local_link_information":
+                [{"switch_info": "qfx1", "port_id": "xe-0/0/1"}]}).to_string()},
+        ]},
+    }});
+    let kind = Kind::of("virtual-machine-interface").unwrap();
+    let made = world.standin.shared.perform(&Request::Create(kind, second)).unwrap().unwrap();
+    world.on("tap-srv1", Some(&tenant_bridge(db.id))).await;
+    world.on(&device, Some(&tenant_bridge(web.id))).await;
+    world.meets(&vm.ns, &address).await;
+    for (tags, mark) in [(&[][..], 31), (&[0x8100, 101], 32), (&[0x8100, TAG], 33), (&[], 34)] {
+        server.send(&marked(mark, tags)).unwrap();
+    }
+    assert_eq!(marks(&at_db, 34).await, [(31, vec![]), (34, vec![])]);
+    assert_eq!(marks(&at_vm, 33).await.last(), Some(&(33, vec![])));
+    assert!(!marks(&at_vm, 33).await.iter().any(|(mark, _)| [31, 32, 34].contains(mark)));
+    let second = serde_json::from_value(made["virtual-machine-interface"]["uuid"].clone()).unwrap();
+    world.standin.shared.perform(&Request::Delete(kind, second)).unwrap();
+    world.on("tap-srv1", Some(NOWHERE)).await;
+
+    // Isolated: the tag leads nowhere any more.
+    world.go(1, CLEANING, "br-clean").await;
+    world.on(&device, None).await;
+    server.send(&marked(41, &[0x8100, TAG])).unwrap();
+    neighbour.send(&marked(42, &[])).unwrap();
+    assert!(!marks(&at_vm, 42).await.iter().any(|(mark, _)| *mark == 41));
+    assert!(!world.reaches(&vm.ns, &address).await);
+    let moved = world.standin.moves().into_iter().filter(|it| it.tap == "tap-srv1").collect::<Vec<_>>();
+    let mut tagged: Vec<_> = moved.iter().map(|it| it.tagged.keys().copied().collect::<Vec<_>>()).collect();
+    tagged.dedup();
+    assert_eq!(tagged, [vec![TAG], vec![]], "{moved:?}");
+
+    world.go(1, WantedNetwork::Tenant(tenant), NOWHERE).await;
+    world.on(&device, Some(&tenant_bridge(web.id))).await;
+    world.meets(&vm.ns, &address).await;
+    for server in 1..=2 {
+        world.go(server, CLEANING, "br-clean").await;
+        world.contrail.release_port(&port(server)).await.unwrap();
+    }
+    for (vm, port) in [(vm, tenant), (of_db, plain)] {
+        vm.detach().await.unwrap();
+        world.contrail.delete_tenant_port(port).await.unwrap();
+    }
+    world.contrail.delete_network(db.id).await.unwrap();
+    world.contrail.delete_network(web.id).await.unwrap();
     world.remove().await;
 }

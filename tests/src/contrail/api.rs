@@ -158,7 +158,9 @@ pub fn admin(shared: Arc<Shared>) -> Router {
     let ports = get(|State(shared): State<Arc<Shared>>| async move {
         let ports = wanted(&shared.store()).into_iter();
         Json(json!(
-            ports.map(|(port, network)| json!({ "port": port, "network": network })).collect::<Vec<_>>()
+            ports
+                .map(|(port, it)| json!({ "port": port, "network": it.untagged, "tagged": it.tagged }))
+                .collect::<Vec<_>>()
         ))
     });
     Router::new().route("/fault", fault).route("/ports", ports).with_state(shared)

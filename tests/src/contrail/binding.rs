@@ -2,7 +2,7 @@
 //!
 //! The rules are those that were seen on the real server, with their texts; section numbers below are of the notes on it.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
@@ -21,6 +21,7 @@ struct Wish {
     links: Vec<Link>,
     group: Option<String>,
     native_vlan: Option<String>,
+    /// 0: untagged.
     tag: u64,
 }
 
@@ -37,7 +38,7 @@ pub fn binding<'a>(interface: &'a Object, key: &str) -> Option<&'a str> {
     pairs.as_array()?.iter().find(|pair| pair["key"] == key)?["value"].as_str()
 }
 
-fn wish(interface: &Object) -> Result<Wish, Refusal> {
+fn links(interface: &Object) -> Result<Vec<Link>, Refusal> {
     let mut links = Vec::new();
     if let Some(text) = binding(interface, "profile") {
         let profile: Value = serde_json::from_str(text)
@@ -55,13 +56,30 @@ fn wish(interface: &Object) -> Result<Wish, Refusal> {
             });
         }
     }
-    let tag = interface.properties.get("virtual_machine_interface_properties");
+    Ok(links)
+}
+
+/// As the real server's source has it, the tag is looked for in the request alone: one that binds an interface without
+/// repeating its tag attaches it untagged. And a native VLAN comes before any tag.
+fn wish(interface: &Object, request: &Map<String, Value>) -> Result<Wish, Refusal> {
+    let native_vlan = binding(interface, "tor_port_vlan_id").map(str::to_owned);
+    let tag = request.get("virtual_machine_interface_properties");
+    let tag = tag.and_then(|it| it["sub_interface_vlan_tag"].as_u64()).unwrap_or(0);
+    if tag > 4094 {
+        return Err(Refusal::new(400, format!("Invalid sub-interface VLAN tag ID: {tag}")));
+    }
     Ok(Wish {
-        links,
+        links: links(interface)?,
         group: binding(interface, "vpg").map(str::to_owned),
-        native_vlan: binding(interface, "tor_port_vlan_id").map(str::to_owned),
-        tag: tag.and_then(|it| it["sub_interface_vlan_tag"].as_u64()).unwrap_or(0),
+        tag: if native_vlan.is_some() { 0 } else { tag },
+        native_vlan,
     })
+}
+
+/// The tag that an interface is attached with; 0: none.
+fn attached_tag(interface: &Object, group: Uuid) -> u64 {
+    let reference = interface.refs_to(GROUP).find(|reference| reference.id == group);
+    reference.and_then(|reference| reference.attr["vlan_tag"].as_u64()).unwrap_or(0)
 }
 
 /// Gives a new interface its routing instance and, when nobody named one, its MAC address.
@@ -82,7 +100,7 @@ pub fn complete(store: &mut Store, id: Uuid) -> Result<(), Refusal> {
     }
     let named = interface.properties.get("virtual_machine_interface_mac_addresses");
     let has_mac = named.is_some_and(|it| it["mac_address"].as_array().is_some_and(|list| !list.is_empty()));
-    let unbound = binding(interface, "vnic_type") == Some("baremetal") && wish(interface)?.links.is_empty();
+    let unbound = binding(interface, "vnic_type") == Some("baremetal") && links(interface)?.is_empty();
     store.change(id, |interface| {
         if let Some(instance) = instance {
             let attr = json!({ "direction": "both" });
@@ -102,8 +120,8 @@ pub fn complete(store: &mut Store, id: Uuid) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Brings port groups in line with the binding of an interface that was created or whose binding was changed.
-pub fn bind(store: &mut Store, id: Uuid) -> Result<(), Refusal> {
+/// Brings port groups in line with the binding of an interface that was created or whose binding was changed by the request.
+pub fn bind(store: &mut Store, id: Uuid, request: &Map<String, Value>) -> Result<(), Refusal> {
     let Some(interface) = store.get(id) else { return Ok(()) };
     let vnic_type = binding(interface, "vnic_type").unwrap_or("normal").to_owned();
     let was_grouped = group_of(store, interface).is_some();
@@ -114,10 +132,7 @@ pub fn bind(store: &mut Store, id: Uuid) -> Result<(), Refusal> {
             Ok(())
         };
     }
-    let wish = wish(interface)?;
-    if wish.tag > 4094 {
-        return Err(Refusal::new(400, format!("Invalid sub-interface VLAN tag ID: {}", wish.tag)));
-    }
+    let wish = wish(interface, request)?;
     if wish.links.is_empty() && wish.group.is_none() {
         empty_group(store, id);
         return Ok(());
@@ -191,11 +206,16 @@ fn attach(store: &mut Store, id: Uuid, wish: &Wish) -> Result<(), Refusal> {
         }
         group.set_ref(INTERFACE, id, Value::Null);
     });
-    let attr = match (&wish.native_vlan, wish.tag) {
-        (Some(vlan), 0) => json!({ "native_vlan_tag": vlan }),
-        (_, tag) => json!({ "vlan_tag": tag }),
+    let attr = match &wish.native_vlan {
+        Some(vlan) => json!({ "native_vlan_tag": vlan }),
+        None => json!({ "vlan_tag": wish.tag }),
     };
-    store.change(id, |interface| interface.set_ref(GROUP, group, attr));
+    store.change(id, |interface| {
+        // A reference that is there keeps what it says, whatever the binding says now.
+        if interface.refs_to(GROUP).next().is_none() {
+            interface.set_ref(GROUP, group, attr);
+        }
+    });
     Ok(())
 }
 
@@ -250,29 +270,32 @@ fn new_group(store: &mut Store, fabric: Uuid) -> Result<Uuid, Refusal> {
     Ok(store.insert(group))
 }
 
-/// The uniqueness rules (1.4) among the interfaces of one group.
+/// The uniqueness rules (1.4) among the interfaces of one group, and in enterprise style among the tags of a whole fabric.
 fn check_unique(store: &Store, id: Uuid, group: Uuid, wish: &Wish) -> Result<(), Refusal> {
     let Some(group) = store.get(group) else { return Ok(()) };
-    let enterprise = group
-        .parent
-        .and_then(|fabric| store.get(fabric))
-        .is_some_and(|fabric| fabric.properties.get("fabric_enterprise_style") == Some(&Value::Bool(true)));
+    let fabric = group.parent.and_then(|fabric| store.get(fabric));
+    let enterprise =
+        fabric.filter(|fabric| fabric.properties.get("fabric_enterprise_style") == Some(&Value::Bool(true)));
     let network_of = |object: &Object| {
         object.refs_to("virtual-network").next().map(|network| network.id).unwrap_or_default()
     };
     let network = store.get(id).map(network_of).unwrap_or_default();
-    let others = group.refs_to(INTERFACE).filter(|reference| reference.id != id);
-    for other in others.filter_map(|reference| store.get(reference.id)) {
-        let (theirs, tag) = (network_of(other), self::wish(other)?.tag);
-        let clash = match (enterprise, wish.tag, tag) {
-            (false, 0, 0) => return Err(in_the_way(other.id, group.id)),
+    let others = |group: &Object| {
+        let members = group.refs.iter().filter(|it| it.kind == INTERFACE && it.id != id);
+        let (group, members): (Uuid, Vec<Uuid>) = (group.id, members.map(|it| it.id).collect());
+        members.into_iter().filter_map(move |other| {
+            let other = store.get(other)?;
+            Some((other.id, network_of(other), attached_tag(other, group)))
+        })
+    };
+    for (other, theirs, tag) in others(group) {
+        let clash = match (enterprise.is_some(), wish.tag, tag) {
+            (false, 0, 0) => return Err(in_the_way(other, group.id)),
             (true, 0, 0) => format!(
-                "Virtual machine interface:({}) already exists with virtual network:({theirs}) with vlan({tag})",
-                other.id
+                "Virtual machine interface:({other}) already exists with virtual network:({theirs}) with vlan({tag})"
             ),
-            (_, mine, tag) if mine == tag && (enterprise || theirs == network) => format!(
-                "Virtual machine interface:({}) already exists in virtual network:({theirs}) with vlan({tag})",
-                other.id
+            (enterprise, mine, tag) if mine == tag && (enterprise || theirs == network) => format!(
+                "Virtual machine interface:({other}) already exists in virtual network:({theirs}) with vlan({tag})"
             ),
             (true, _, tag) if theirs == network => format!(
                 "vlan:({tag}) already exists in virtual port group:({}) with virtual network:({network})",
@@ -282,7 +305,20 @@ fn check_unique(store: &Store, id: Uuid, group: Uuid, wish: &Wish) -> Result<(),
         };
         return Err(Refusal::new(400, clash));
     }
-    Ok(())
+    let Some(fabric) = enterprise.filter(|_| wish.tag != 0) else { return Ok(()) };
+    let groups = store.children(fabric.id).filter(|it| it.kind == GROUP);
+    let taken =
+        groups.flat_map(others).any(|(_, theirs, tag)| tag != 0 && (theirs == network) != (tag == wish.tag));
+    if !taken {
+        return Ok(());
+    }
+    Err(Refusal::new(
+        400,
+        format!(
+            "Virtual network:({network}) with other vlan({}) already exists in fabric:({})",
+            wish.tag, fabric.id
+        ),
+    ))
 }
 
 /// Takes a deleted interface out of its groups; an internal one goes with its last interface.
@@ -302,7 +338,7 @@ pub fn forget(store: &mut Store, id: Uuid) {
 }
 
 /// Refuses port groups that only the server itself may make.
-pub fn check_user_group(body: &serde_json::Map<String, Value>) -> Result<(), Refusal> {
+pub fn check_user_group(body: &Map<String, Value>) -> Result<(), Refusal> {
     let name = body.get("fq_name").and_then(|name| name.as_array()?.last()?.as_str()).unwrap_or("");
     if name.starts_with(INTERNAL) {
         return Err(Refusal::new(

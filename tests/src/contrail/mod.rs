@@ -6,13 +6,13 @@
 //! ```text
 //!   HTTP -> api -> request (kind, store, view, check; binding, address)      objects, pure
 //!                     | changed
-//!                  switch (pure: objects -> network of every port) -> mover  taps, bridges
-//!                     |                                            -> gateway, dhcp  a gateway and DHCP per tenant network
+//!                  switch (pure: objects -> networks of every port) -> mover  taps, bridges, tags
+//!                     |                                             -> gateway, dhcp  a gateway and DHCP per tenant network
 //!                  fault  bad days, switched on at the admin address
 //!   Sandesh -> collector (sandesh, pure)   what generators told it
 //! ```
 //!
-//! Deliberately absent: Keystone, rights, policies, tagged VLANs on the switch, paging, IPv6.
+//! Deliberately absent: Keystone, rights, policies, paging, IPv6.
 
 pub mod address;
 pub mod api;

@@ -89,7 +89,7 @@ fn create(
         }
         "virtual-machine-interface" => {
             binding::complete(store, id)?;
-            binding::bind(store, id)?;
+            binding::bind(store, id, body)?;
         }
         "instance-ip" => address::allocate(store, id)?,
         "port" => link_port(store, id),
@@ -124,7 +124,7 @@ fn update(
     match kind.name {
         "virtual-network" if body.contains_key("network_ipam_refs") => complete_subnets(store, id)?,
         "virtual-machine-interface" if body.contains_key("virtual_machine_interface_bindings") => {
-            binding::bind(store, id)?;
+            binding::bind(store, id, body)?;
         }
         "port" => link_port(store, id),
         _ => {}

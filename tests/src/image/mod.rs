@@ -25,9 +25,19 @@ use ramdisk::pack;
 
 /// Changed whenever this code would make another image of the same parts.
 const RECIPE: u32 = 1;
-/// What the image's kernel loads: its disk, its network, every kind of configuration drive, and the power button.
-const MODULES: [&str; 9] =
-    ["virtio_pci", "virtio_blk", "virtio_net", "isofs", "vfat", "nls_cp437", "nls_ascii", "button", "evdev"];
+/// What the image's kernel loads: its disk, its network, VLANs, every kind of configuration drive, and the power button.
+const MODULES: [&str; 10] = [
+    "virtio_pci",
+    "virtio_blk",
+    "virtio_net",
+    "8021q",
+    "isofs",
+    "vfat",
+    "nls_cp437",
+    "nls_ascii",
+    "button",
+    "evdev",
+];
 /// The first bytes of every sector of the secret that the tenant's program leaves on its disk.
 const SECRET: &[u8] = b"THE TENANT'S SECRET: ";
 const SECTOR: usize = 512;

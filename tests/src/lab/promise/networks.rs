@@ -1,7 +1,7 @@
 //! Edges: the promises on networks: addresses from Contrail's IPAM, security of the isolated networks, a server with two interfaces.
 //!
-//! One deployed server shows most of it at once: on two networks, with an address that was asked for and a security group, and
-//! with the proofs of where its ports were. What is refused is refused without a boot, and leaves nothing behind.
+//! One deployed server shows most of it at once: on two networks, untagged and tagged, with an address that was asked for and a
+//! security group, and with the proofs of where its ports were. What is refused is refused without a boot, and leaves nothing behind.
 
 use std::{collections::BTreeSet, net::Ipv4Addr};
 
@@ -28,9 +28,10 @@ use super::super::{
     story::{self, FLAVOR, IMAGE},
 };
 use crate::{
-    contrail::{Fault, VirtualMachine},
+    contrail::{Fault, VirtualMachine, mover::vlan_device},
     netns::Netns,
     openstack::{OpenStack, Who},
+    vlan::Ear,
 };
 
 /// The server of this story.
@@ -41,6 +42,8 @@ const TWO_NICS_TRAIT: &str = "CUSTOM_BMS_NICS_2";
 /// The address that the tenant asks for.
 const ADDRESS: &str = "192.0.2.50";
 const GROUP: &str = "db";
+/// The tag by which the server is on its second network.
+const TAG: u16 = 100;
 /// How long pages and moves may take.
 const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(90);
 
@@ -202,6 +205,14 @@ async fn refused(lab: &Lab, vm: &VirtualMachine, tiny: &TenantNetwork) -> anyhow
     refuse("blue=198.18.7.7", "", &["outside", "192.0.2.0/24"]).await?;
     refuse(&format!("blue={}", vm.gateway), "", &["gateway"]).await?;
     refuse("blue", " --security-group nobody", &["no security group \"nobody\""]).await?;
+    for tag in ["0", "4094", "4095"] {
+        refuse(&format!("blue:vlan={tag}"), "", &["networks", &format!("VLAN tag {tag} must be 1 to 4093")])
+            .await?;
+    }
+    refuse("blue:vlan=70000", "", &["--network", "vlan=70000"]).await?;
+    refuse("blue:vlan=100:vlan=200", "", &["--network", "twice"]).await?;
+    refuse("blue:vlan=100", " --network green:vlan=100", &["networks", "VLAN tag 100 is given to two"])
+        .await?;
     refuse("blue", " --network green", &["2 networks need 2 network interfaces", TWO_NICS_TRAIT]).await?;
     // Virtual machines take all that the tiny network has.
     let http = http()?;
@@ -269,18 +280,29 @@ async fn deployed(
     let group = steps
         .step("make a security group and a flavor of servers with two interfaces", catalogue(lab))
         .await?;
+    let fabric = lab.site.rack().fabric;
+    let ears: Vec<Ear> =
+        plan.cards().iter().map(|card| Ear::open(&fabric, &card.tap)).collect::<anyhow::Result<_>>()?;
     let server: Server = steps
-        .step("deploy a server on two networks, with an address and a security group", async {
-            lab.tenant
-                .json(&format!(
-                    "server create {NAME} --flavor {TWO_NICS} --image {IMAGE} --network blue={ADDRESS} --network green \
-                     --security-group {GROUP} --wait"
-                ))
-                .await
-        })
+        .step(
+            "deploy a server on two networks, the second tagged, with an address and a security group",
+            async {
+                lab.tenant
+                    .json(&format!(
+                        "server create {NAME} --flavor {TWO_NICS} --image {IMAGE} --network blue={ADDRESS} \
+                     --network green:vlan={TAG} --security-group {GROUP} --wait"
+                    ))
+                    .await
+            },
+        )
         .await?;
     let told = async {
         steps.step("fetch its page on both networks", pages(vms, &server, plan)).await?;
+        let heard = steps
+            .step("hear the tag on its second link and none on its first", async { tags(&ears, plan) })
+            .await?;
+        heard.iter().for_each(|line| steps.note(line));
+        steps.step("find each page out of reach of the other network's machine", apart(vms, &server)).await?;
         steps
             .step("find its addresses, its group, and no way to take them", in_use(lab, networks, &group))
             .await?;
@@ -356,6 +378,56 @@ async fn pages(vms: [&VirtualMachine; 2], server: &Server, plan: &ServerPlan) ->
             ensure!(data["links"][index]["ethernet_mac_address"] == card.mac.to_string(), "{data}");
             ensure!(data["networks"][index]["ip_address"] == server.networks[index].address, "{data}");
         }
+        let tagged = data["links"].as_array().into_iter().flatten().find(|link| link["type"] == "vlan");
+        ensure!(tagged.is_some_and(|link| link["vlan_id"] == TAG), "{data}");
+    }
+    let shown: Vec<_> = server.networks.iter().map(|network| network.vlan).collect();
+    ensure!(shown == [None, Some(TAG)], "{server:?}");
+    Ok(())
+}
+
+/// What the switch's ports heard and sent since before the deploy: every IP frame with the tag on the second link, and with none
+/// on the first, over which the ramdisk came, too. Gives a line for each.
+fn tags(ears: &[Ear], plan: &ServerPlan) -> anyhow::Result<Vec<String>> {
+    const IP: u16 = 0x0800;
+    let mut said = Vec::new();
+    for ((ear, card), tags) in ears.iter().zip(plan.cards()).zip([vec![], vec![Some(TAG)]]) {
+        let seen: Vec<_> = ear.seen().into_iter().filter(|seen| seen.ethertype == IP).collect();
+        let strange: Vec<_> = seen.iter().filter(|seen| seen.vlans() != tags).collect();
+        ensure!(strange.is_empty(), "{}: frames without {tags:?}: {strange:?}", card.tap);
+        let (to_server, from_server): (Vec<_>, Vec<_>) = seen.iter().partition(|seen| seen.outgoing);
+        ensure!(!to_server.is_empty() && !from_server.is_empty(), "{}: silence: {seen:?}", card.tap);
+        ensure!(from_server.iter().all(|seen| seen.source == card.mac), "{}: {from_server:?}", card.tap);
+        let unfinished = from_server.iter().filter(|seen| seen.unfinished).count();
+        said.push(format!(
+            "{}, tags {tags:?}: {} IP frames to the server, {} from it, {unfinished} of them without a checksum",
+            card.tap,
+            to_server.len(),
+            from_server.len(),
+        ));
+    }
+    Ok(said)
+}
+
+/// A machine of one network gives itself an address of the other one, and still reaches nothing there.
+async fn apart(vms: [&VirtualMachine; 2], server: &Server) -> anyhow::Result<()> {
+    let [first, second] = server.networks.as_slice() else { anyhow::bail!("{server:?}") };
+    for (vm, own, other) in [(vms[0], first, second), (vms[1], second, first)] {
+        let fetch =
+            async |address: &str| vm.ns.run("curl", &["-sS", "-m", "2", &format!("http://{address}/")]).await;
+        let [a, b, c, _] = other.address.parse::<Ipv4Addr>()?.octets();
+        let address = format!("{a}.{b}.{c}.200/24");
+        vm.ns.ip(&["address", "add", &address, "dev", "eth0"]).await?;
+        let reached = fetch(&other.address).await;
+        vm.ns.ip(&["address", "del", &address, "dev", "eth0"]).await?;
+        ensure!(
+            reached.is_err(),
+            "{} of network {} is reached from {}",
+            other.address,
+            other.network,
+            own.network
+        );
+        fetch(&own.address).await.context("its own network's page is gone")?;
     }
     Ok(())
 }
@@ -417,6 +489,8 @@ async fn stopped(
             Ok(seen.contains("master br-clean").then_some(()))
         })
         .await?;
+        let device = vlan_device(&card.tap, TAG);
+        ensure!(fabric.run("ip", &["link", "show", &device]).await.is_err(), "the switch still has {device}");
     }
     for network in networks {
         ensure!(groups_of(lab, network).await? == [*group], "the group went with the power");
