@@ -1,8 +1,8 @@
 //! Edges: the boot table: which server may boot over which network now, and with which token. It answers the packet
 //! path, and it is kept on disk, so that a boot goes on after a restart of the agent.
 //!
-//! What must stay true: a server is in here from the start of its power-on until its power is off, never else; the
-//! file holds no token.
+//! What must stay true: a server is in here from the start of its power-on until its power is off or its ramdisk has handed
+//! itself over, never else; the file holds no token.
 
 use std::{
     collections::HashMap,

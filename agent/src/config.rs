@@ -38,6 +38,7 @@
 //! [boot]
 //! kernel = "/usr/share/bms-agent/vmlinuz"
 //! initrd = "/usr/share/bms-agent/initrd"
+//! rescue = "/usr/share/bms-agent/rescue"     # optional
 //! snponly = "/usr/lib/ipxe/snponly.efi"
 //! undionly = "/usr/lib/ipxe/undionly.kpxe"
 //!
@@ -144,6 +145,9 @@ pub struct BootFiles {
     pub kernel: PathBuf,
     /// The ramdisk.
     pub initrd: PathBuf,
+    /// What a rescue system has beyond the ramdisk; without it a rescue fails with the reason.
+    #[serde(default)]
+    pub rescue: Option<PathBuf>,
     /// iPXE's `snponly.efi`.
     pub snponly: PathBuf,
     /// iPXE's `undionly.kpxe`.

@@ -10,7 +10,8 @@
 //!
 //! What must stay true (tests/rack.rs tries to break each):
 //! - no BMC is told to switch on without a command that says so, and each command is carried out once;
-//! - a server has a boot permit only from the start of its power-on or reset until its power goes off or is taken;
+//! - a server has a boot permit only from the start of its power-on or reset until its power goes off or is taken, or its
+//!   ramdisk has handed itself over;
 //! - commands of one server are carried out one after the other; servers do not wait for each other;
 //! - a result is remembered on disk before it is reported.
 

@@ -229,6 +229,7 @@ fn boot_files(config: &Config) -> Result<BootFiles, StartError> {
     let paths = BootFilePaths {
         kernel: config.boot.kernel.clone(),
         initrd: config.boot.initrd.clone(),
+        rescue: config.boot.rescue.clone(),
         snponly: config.boot.snponly.clone(),
         undionly: config.boot.undionly.clone(),
     };

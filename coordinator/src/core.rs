@@ -283,5 +283,6 @@ fn step_name(step: &Step) -> &'static str {
         Step::EraseDisks => "erasing the disks",
         Step::Sync => "flushing the disks",
         Step::PowerOff => "switching off",
+        Step::HandOver { .. } => "handing itself over to its tenant",
     }
 }

@@ -18,6 +18,9 @@
 //! A ramdisk without its agent goes on with the task that it has and tries for [`RESUME_WAIT_MAX`] to take its session up
 //! again; the agent waits as long. `last` tells which command's task it is doing or has done, so that nothing is done twice.
 //!
+//! A ramdisk that has answered [`Task::HandOver`] waits for the agent to end the session: from its answer on the agent knows
+//! neither session nor boot, so the connection is closed, and a `Resume` is refused. Only then is the server its tenant's.
+//!
 //! A frame is one kind byte, a big-endian u32 length, and that many bytes: kind `J` holds one JSON message, kind `D`
 //! holds a big-endian u64 offset and bytes. The connection is TLS 1.3 with the agent's certificate pinned, so frames
 //! carry no checksum of their own; the digest in `DataEnd` is for what the *disk* holds when it is read back.
@@ -164,6 +167,12 @@ pub enum Task {
     Sync,
     /// Flush, answer, and switch off.
     PowerOff,
+    /// Answer; forget the agent when it says that it knows the session no more; then wait for an address elsewhere, and let
+    /// the tenant log in there.
+    HandOver {
+        /// Hash of the tenant's password.
+        password_hash: Secret,
+    },
 }
 
 /// One frame.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::hardware::HardwareReport;
+use crate::{hardware::HardwareReport, secret::Secret};
 
 /// One step. Steps of one ramdisk run strictly one after the other; each can be repeated without harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,12 @@ pub enum Step {
     Sync,
     /// Flush, then switch the power off.
     PowerOff,
+    /// Let go of the server: end the session for good, and wait for an address on whatever network comes next, where the
+    /// server's tenant may log in.
+    HandOver {
+        /// Hash of the tenant's password, as crypt(3) writes it.
+        password_hash: Secret,
+    },
 }
 
 /// Largest configuration drive: Nova's own limit is 64 MiB.
@@ -81,6 +87,8 @@ pub enum StepOutput {
         /// What was done to each.
         disks: Vec<ErasedDisk>,
     },
+    /// The ramdisk has let go: it is its tenant's from now on, and has no session any more.
+    HandedOver,
 }
 
 /// What was done to one disk.

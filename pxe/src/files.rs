@@ -14,6 +14,8 @@ pub struct BootFiles {
     pub kernel: Bytes,
     /// The ramdisk.
     pub initrd: Bytes,
+    /// The ramdisk with the tools of a rescue system behind it; without any, the ramdisk alone.
+    pub rescue_initrd: Bytes,
     /// iPXE for UEFI firmware that is not iPXE itself.
     pub snponly: Bytes,
     /// iPXE for BIOS boot ROMs that are not iPXE themselves.
@@ -27,6 +29,8 @@ pub struct BootFilePaths {
     pub kernel: PathBuf,
     /// The ramdisk.
     pub initrd: PathBuf,
+    /// What a rescue system has beyond the ramdisk; none: there is none.
+    pub rescue: Option<PathBuf>,
     /// `snponly.efi` of iPXE.
     pub snponly: PathBuf,
     /// `undionly.kpxe` of iPXE.
@@ -55,11 +59,17 @@ pub enum ReadFilesError {
 }
 
 impl BootFiles {
-    /// Reads all four files.
+    /// Reads all files.
     pub fn read(paths: &BootFilePaths) -> Result<Self, ReadFilesError> {
+        let initrd = read(&paths.initrd)?;
+        let rescue_initrd = match &paths.rescue {
+            Some(rescue) => joined(&initrd, &read(rescue)?),
+            None => initrd.clone(),
+        };
         Ok(Self {
             kernel: read(&paths.kernel)?,
-            initrd: read(&paths.initrd)?,
+            initrd,
+            rescue_initrd,
             snponly: read(&paths.snponly)?,
             undionly: read(&paths.undionly)?,
         })
@@ -73,6 +83,16 @@ fn read(path: &Path) -> Result<Bytes, ReadFilesError> {
         return Err(ReadFilesError::Length { path: path.to_owned(), len });
     }
     std::fs::read(path).map(Bytes::from).map_err(fault)
+}
+
+/// Two archives as one initrd: the kernel unpacks them one after the other, each of which begins at a multiple of four bytes
+/// (Linux `driver-api/early-userspace/buffer-format`).
+fn joined(first: &[u8], second: &[u8]) -> Bytes {
+    let mut bytes = Vec::with_capacity(first.len() + second.len() + 3);
+    bytes.extend_from_slice(first);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes.extend_from_slice(second);
+    bytes.into()
 }
 
 #[cfg(test)]
@@ -91,6 +111,7 @@ mod tests {
             let paths = BootFilePaths {
                 kernel: good.clone(),
                 initrd: initrd.to_owned(),
+                rescue: Some(good.clone()),
                 snponly: good.clone(),
                 undionly: good.clone(),
             };
@@ -100,6 +121,7 @@ mod tests {
         check(&good, "Ok");
         check(&dir.join("absent"), "absent; install it");
         check(&empty, "has 0 bytes");
+        assert_eq!(&joined(b"abcde", b"fg")[..], b"abcde\0\0\0fg");
         std::fs::remove_dir_all(&dir).unwrap();
     }
 }

@@ -26,7 +26,10 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use protocol::{boot::BootStage, mac::MacAddr};
+use protocol::{
+    boot::{BootPurpose, BootStage},
+    mac::MacAddr,
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -37,6 +40,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     booter::{BootTicket, Refusal},
     context::Context,
+    files::BootFiles,
     firmware::SNPONLY,
     ipxe::script::Script,
     socket,
@@ -171,7 +175,7 @@ async fn kernel(
     Extension(peer): Extension<SocketAddr>,
     Path(mac): Path<String>,
 ) -> Response {
-    file(context, peer, &mac, BootStage::Kernel, |context| context.files.kernel.clone())
+    file(context, peer, &mac, BootStage::Kernel, |files, _| files.kernel.clone())
 }
 
 async fn initrd(
@@ -179,7 +183,10 @@ async fn initrd(
     Extension(peer): Extension<SocketAddr>,
     Path(mac): Path<String>,
 ) -> Response {
-    file(context, peer, &mac, BootStage::Initrd, |context| context.files.initrd.clone())
+    file(context, peer, &mac, BootStage::Initrd, |files, purpose| match purpose {
+        BootPurpose::Rescue => files.rescue_initrd.clone(),
+        BootPurpose::Inspect | BootPurpose::Clean | BootPurpose::Deploy => files.initrd.clone(),
+    })
 }
 
 /// UEFI firmware that boots by HTTP fetches iPXE here; its URL names no interface.
@@ -197,11 +204,11 @@ fn file(
     peer: SocketAddr,
     mac: &str,
     stage: BootStage,
-    content: fn(&Context) -> Bytes,
+    content: fn(&BootFiles, BootPurpose) -> Bytes,
 ) -> Response {
     match identify(&context, peer, mac) {
         Ok((mac, ticket)) => {
-            let content = content(&context);
+            let content = content(&context.files, ticket.plan.purpose);
             let detail = format!("{} bytes", content.len());
             download(context, mac, ticket.boot_id, stage, content, detail)
         }

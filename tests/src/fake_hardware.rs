@@ -178,6 +178,7 @@ fn output(step: &Step, hardware: &HardwareReport) -> StepOutput {
             virtual_bytes: image.size_bytes,
         },
         Step::Inventory => StepOutput::Inventory { hardware: Box::new(hardware.clone()) },
+        Step::HandOver { .. } => StepOutput::HandedOver,
         Step::WriteConfigDrive { .. } | Step::InstallBootEntry | Step::Sync | Step::PowerOff => {
             StepOutput::Done
         }

@@ -34,6 +34,7 @@ fn files(kernel: &str) -> anyhow::Result<BootFiles> {
     let paths = BootFilePaths {
         kernel: kernel.into(),
         initrd: "/usr/lib/ipxe/undionly.kpxe".into(),
+        rescue: None,
         snponly: "/usr/lib/ipxe/snponly.efi".into(),
         undionly: "/usr/lib/ipxe/undionly.kpxe".into(),
     };

@@ -8,7 +8,7 @@ use protocol::{
     id::{CommandId, ServerId},
     power::{PowerCause, PowerOffHow, PowerReading},
     report::ReportBody,
-    step::Step,
+    step::{Step, StepOutput},
 };
 
 use super::{Effect, Rack};
@@ -142,6 +142,10 @@ impl Rack {
             // Only a ramdisk that was about to switch off could do so unasked by the BMC lane.
             server.asked_to_go_off &= outcome.is_ok();
             server.hurry_until = Some(now + HURRY_FOR);
+            // What runs there is its tenant's now: before anybody is told so, it has no boot and no way back to us.
+            if matches!(outcome, Ok(Success::Step(StepOutput::HandedOver))) {
+                self.forbid(id);
+            }
             self.finish(command, id, outcome);
             return self.start_next(id, now);
         }

@@ -213,7 +213,8 @@ impl Control {
         token
     }
 
-    /// Ends the server's token and its session; for when its power went off or its boot was called off.
+    /// Ends the server's token and its session; for when its power went off, its boot was called off, or its ramdisk has handed
+    /// itself over.
     pub fn revoke(&self, server: ServerId) {
         let mut state = self.shared.lock();
         let had_token = state.tokens.iter().any(|(_, (of, _))| *of == server);
@@ -274,6 +275,7 @@ impl Control {
             Step::EraseDisks => (Task::EraseDisks, Payload::None),
             Step::Sync => (Task::Sync, Payload::None),
             Step::PowerOff => (Task::PowerOff, Payload::None),
+            Step::HandOver { password_hash } => (Task::HandOver { password_hash }, Payload::None),
         })
     }
 

@@ -8,6 +8,7 @@ use protocol::{
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
     ramdisk::{FromAgent, FromRamdisk, LastTask, Task},
+    step::StepOutput,
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,7 @@ use super::{
 };
 
 const REVOKED: &str = "it was revoked: its power went off, its boot was called off, or it said hello anew";
+const HANDED_OVER: &str = "it has handed itself over to its tenant";
 
 /// A ramdisk that was let in, by its token or by its session's secret.
 pub(super) struct Arrival {
@@ -43,13 +45,13 @@ pub(super) struct Session {
 impl Session {
     /// Carries steps until the session ends; returns why it ended.
     pub(super) async fn run(&mut self) -> String {
-        let mut serving = Serving { request: None, farewell: false };
+        let mut serving = Serving { request: None, farewell: false, handed_over: false };
         let mut newer = None;
         loop {
             let arrival = match newer.take() {
                 Some(arrival) => arrival,
                 None => tokio::select! {
-                    () = self.end.cancelled() => return REVOKED.into(),
+                    () = self.end.cancelled() => return serving.revoked().into(),
                     arrived = tokio::time::timeout(self.resume_wait, self.arrivals.recv()) => match arrived {
                         Ok(Some(arrival)) => arrival,
                         Ok(None) => return REVOKED.into(),
@@ -66,7 +68,7 @@ impl Session {
                 return "the agent is stopping".into();
             }
             let broken = tokio::select! {
-                () = self.end.cancelled() => return REVOKED.into(),
+                () = self.end.cancelled() => return serving.revoked().into(),
                 arrived = self.arrivals.recv() => match arrived {
                     Some(arrival) => {
                         newer = Some(arrival);
@@ -96,9 +98,16 @@ struct Serving {
     request: Option<StepRequest>,
     /// The ramdisk has said that it switches off.
     farewell: bool,
+    /// The ramdisk has let go of its server, and waits for its session to end.
+    handed_over: bool,
 }
 
 impl Serving {
+    /// Why the session was ended from outside.
+    fn revoked(&self) -> &'static str {
+        if self.handed_over { HANDED_OVER } else { REVOKED }
+    }
+
     async fn serve(
         &mut self,
         connection: &mut Connection,
@@ -147,6 +156,7 @@ impl Serving {
             };
             if let Some(request) = self.request.take() {
                 self.farewell |= outcome.is_ok() && matches!(request.task, Task::PowerOff);
+                self.handed_over |= outcome == Ok(StepOutput::HandedOver);
                 let _ = request.reply.send(outcome);
             }
         }

@@ -6,6 +6,7 @@ use protocol::{
     network::BootNetwork,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
+    step::StepOutput,
 };
 use tracing::{debug, warn};
 
@@ -169,6 +170,10 @@ impl AgentHub {
                     if reading == PowerReading::On {
                         self.end_intent(server.id, stored.created_us).await?;
                     }
+                }
+                // The agent has forgotten the boot: what runs there is the tenant's.
+                (Ok(Success::Step(StepOutput::HandedOver)), _) => {
+                    self.inventory.set_boot_given(server.id, None).await?;
                 }
                 (Err(_), Some(PowerReading::On)) => self.end_intent(server.id, stored.created_us).await?,
                 (Ok(_) | Err(_), _) => {}

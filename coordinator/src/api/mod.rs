@@ -18,6 +18,7 @@ mod networks;
 mod node_list;
 mod node_view;
 mod nodes;
+mod password;
 mod pick;
 mod pools;
 mod problem;

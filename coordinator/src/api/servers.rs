@@ -13,18 +13,19 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::{Tenant, User},
+    password,
     types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerVerb},
 };
 use crate::{
     inventory::{TenantServer, TenantServerState},
-    lifecycle::outlook::{Outlook, tenant_outlook},
+    lifecycle::{
+        ProvisionState,
+        outlook::{Outlook, tenant_outlook},
+    },
     openstack::{ironic::PowerTarget, session::Caller},
     tenancy::Request,
 };
 
-/// Why there is no rescue.
-const NO_RESCUE: &str = "rescue is not offered: the ramdisk runs on the isolated provisioning network, where no tenant may \
-    come in, and it has no login; stop the server, rebuild it with another image, or ask an administrator";
 /// Largest user data, as Nova takes it.
 const USER_DATA_BYTES_MAX: usize = 48 << 10;
 
@@ -90,9 +91,9 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
 }
 
-/// Starts, stops, restarts or rebuilds a server.
+/// Starts, stops, restarts, rebuilds or rescues a server.
 #[utoipa::path(post, path = "/v1/servers/{server}/actions", params(("server" = String, Path, description = "name or id")),
-    request_body = ServerAction, responses((status = 202, body = Server), (status = 409, body = Problem), (status = 501, body = Problem)))]
+    request_body = ServerAction, responses((status = 202, body = Server), (status = 409, body = Problem)))]
 pub async fn act(
     State(api): State<Arc<Api>>,
     user: User,
@@ -106,6 +107,10 @@ pub async fn act(
     if wanted.hard && !matches!(wanted.action, ServerVerb::Stop | ServerVerb::Reboot) {
         return Err(Problem::bad("hard: only the actions stop and reboot can be hard"));
     }
+    if wanted.password.is_some() && wanted.action != ServerVerb::Rescue {
+        return Err(Problem::bad("password: only the action rescue takes one"));
+    }
+    let mut rescue_password = None;
     match (wanted.action, wanted.hard) {
         (ServerVerb::Start, _) => api.tenancy.power(&server, PowerTarget::On, "start").await?,
         (ServerVerb::Stop, false) => api.tenancy.power(&server, PowerTarget::SoftOff, "stop").await?,
@@ -121,12 +126,17 @@ pub async fn act(
             api.tenancy.rebuild(Caller::Tenant(&user.token), server.clone(), &image.id).await?;
         }
         (ServerVerb::Rescue, _) => {
-            return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "not-offered", NO_RESCUE));
+            let password = match wanted.password {
+                Some(password) => password::checked(password).map_err(Problem::bad)?,
+                None => rescue_password.insert(password::made()).clone(),
+            };
+            api.tenancy.rescue(Caller::Tenant(&user.token), &server, password).await?;
         }
-        (ServerVerb::Unrescue, _) => api.tenancy.unrescue(&server).await?,
+        (ServerVerb::Unrescue, _) => api.tenancy.unrescue(Caller::Tenant(&user.token), &server).await?,
     }
     let server = api.find_server(&user, &server.id.to_string()).await?;
-    Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
+    let Json(server) = api.shown(server, &user).await?;
+    Ok((StatusCode::ACCEPTED, Json(Server { rescue_password, ..server })))
 }
 
 /// Gives a server back. Its disks are cleaned before anybody else gets it.
@@ -175,6 +185,17 @@ impl Names {
     }
 }
 
+/// The status of a server in use that is in rescue, on its way there or back; none: it is not.
+fn rescue_status(state: &ProvisionState, off: bool) -> Option<&'static str> {
+    match state {
+        ProvisionState::Rescuing | ProvisionState::RescueWait => Some("rescuing"),
+        ProvisionState::Rescue if !off => Some("rescue"),
+        ProvisionState::Unrescuing => Some("unrescuing"),
+        ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => Some("error"),
+        _ => None,
+    }
+}
+
 /// The name of an id, or the id when it has none any more.
 fn name_of(names: &[(String, String)], id: &str) -> String {
     names.iter().find(|(known, _)| known == id).map_or(id, |(_, name)| name).to_owned()
@@ -209,10 +230,12 @@ impl Api {
             None => None,
         };
         let off = physical.as_ref().is_some_and(|node| node.off_since_us.is_some());
+        let ironic = physical.as_ref().and_then(|node| node.node.as_ref());
+        let in_rescue = ironic.and_then(|node| rescue_status(&node.provision_state, off));
+        let failure = ironic.filter(|_| in_rescue == Some("error")).and_then(|node| node.last_error.clone());
         let status = match server.state {
             TenantServerState::Requested | TenantServerState::Building => "building",
-            TenantServerState::Active if off => "off",
-            TenantServerState::Active => "active",
+            TenantServerState::Active => in_rescue.unwrap_or(if off { "off" } else { "active" }),
             TenantServerState::Deleting => "deleting",
             TenantServerState::Error => "error",
         };
@@ -235,7 +258,7 @@ impl Api {
         );
         let in_state_us = names.since.get(&server.id).copied().unwrap_or(server.created_us);
         let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == "off");
-        let reason = server.reason.or_else(|| physical.and_then(|node| node.reason.clone()));
+        let reason = server.reason.or(failure).or_else(|| physical.and_then(|node| node.reason.clone()));
         Ok(Server {
             state_since: super::time(off_us.unwrap_or(in_state_us)),
             waiting_for,
@@ -253,6 +276,7 @@ impl Api {
             status: status.to_owned(),
             reason,
             node: server.node.map(|node| node.0).filter(|_| user.identity.is_admin),
+            rescue_password: None,
         })
     }
 }

@@ -5,6 +5,7 @@ mod catalogue;
 mod discovery;
 mod network;
 
+use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -304,6 +305,10 @@ pub struct Server {
     pub next: String,
     /// The physical server, for administrators only.
     pub node: Option<Uuid>,
+    /// With which `rescue@ADDRESS` logs in: only in the answer to the request for a rescue that gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub rescue_password: Option<Secret>,
 }
 
 /// A request for a server.
@@ -345,9 +350,9 @@ pub enum ServerVerb {
     Reboot,
     /// Write `image` onto it anew; instance and address stay.
     Rebuild,
-    /// Not offered; the answer says why.
+    /// Boot a rescue system on the server's own networks; its user `rescue` logs in by SSH with `password`.
     Rescue,
-    /// Back from a rescue that was begun elsewhere to its own disk.
+    /// Boot its own disk again.
     Unrescue,
 }
 
@@ -363,6 +368,11 @@ pub struct ServerAction {
     /// The image of `rebuild`, by name or id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
+    /// The password of `rescue`, 8 to 128 printable characters; without it one is made, which the answer to this request tells, and
+    /// no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub password: Option<Secret>,
 }
 
 /// A request for a network.

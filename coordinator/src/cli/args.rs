@@ -355,9 +355,18 @@ pub enum Server {
         #[arg(long)]
         image: String,
     },
-    /// Not offered; says why and what to do instead.
-    Rescue(OneServer),
-    /// Back from a rescue that was begun elsewhere to its own disk.
+    /// Boot a rescue system on the server's own networks, to log in as `rescue` and repair its disks.
+    #[command(
+        after_help = "Example: bmsctl server rescue web1 --wait, then ssh rescue@ADDRESS with the password that was printed.\nNothing of the disks is changed or mounted. `bmsctl server unrescue web1 --wait` boots its own disk again."
+    )]
+    Rescue {
+        #[command(flatten)]
+        server: OneServer,
+        /// File whose first line is the password; `-` for standard input. Without it one is made and printed once.
+        #[arg(long, value_name = "FILE")]
+        password_file: Option<PathBuf>,
+    },
+    /// Boot its own disk again.
     Unrescue(OneServer),
     /// Give it back; it is cleaned before anybody else gets it.
     Delete(OneServer),

@@ -1,6 +1,10 @@
 //! Edges: `bmsctl server`.
 
+use std::{io::Read, path::Path};
+
 use anyhow::Context;
+use protocol::secret::Secret;
+use zeroize::Zeroizing;
 
 use super::{
     args::{OneServer, Output, Server as Command, Wait},
@@ -9,6 +13,9 @@ use super::{
     since::since,
 };
 use crate::api::types::{Attachment, List, NewServer, Server, ServerAction, ServerVerb};
+
+/// Most bytes of standard input that are looked at for a password.
+const PASSWORD_BYTES_MAX: u64 = 4096;
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
@@ -58,7 +65,10 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let action = ServerAction { image: Some(image), ..plain(ServerVerb::Rebuild) };
             act(client, output, server, action).await
         }
-        Command::Rescue(server) => act(client, output, server, plain(ServerVerb::Rescue)).await,
+        Command::Rescue { server, password_file } => {
+            let password = password_file.as_deref().map(read_password).transpose()?;
+            act(client, output, server, ServerAction { password, ..plain(ServerVerb::Rescue) }).await
+        }
         Command::Unrescue(server) => act(client, output, server, plain(ServerVerb::Unrescue)).await,
         Command::Delete(OneServer { server, wait }) => delete(client, output, &server, wait).await,
     }
@@ -91,22 +101,34 @@ fn attachments(server: &Server) -> String {
 }
 
 fn plain(action: ServerVerb) -> ServerAction {
-    ServerAction { action, hard: false, image: None }
+    ServerAction { action, hard: false, image: None, password: None }
+}
+
+/// The first line of a file, or of standard input for `-`.
+fn read_password(path: &Path) -> anyhow::Result<Secret> {
+    let text = if path == Path::new("-") {
+        std::io::read_to_string(std::io::stdin().take(PASSWORD_BYTES_MAX)).context("reading standard input")?
+    } else {
+        std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?
+    };
+    Ok(Secret::new(Zeroizing::new(text).lines().next().unwrap_or_default()))
 }
 
 async fn act(client: &Client, output: Output, which: OneServer, action: ServerAction) -> anyhow::Result<()> {
     let path = format!("/v1/servers/{}/actions", which.server);
     let server: Server = client.post(&path, &action).await?;
     let goal = match action.action {
-        ServerVerb::Start
-        | ServerVerb::Reboot
-        | ServerVerb::Rebuild
-        | ServerVerb::Rescue
-        | ServerVerb::Unrescue => "active",
+        ServerVerb::Start | ServerVerb::Reboot | ServerVerb::Rebuild | ServerVerb::Unrescue => "active",
+        ServerVerb::Rescue => "rescue",
         ServerVerb::Stop => "off",
     };
+    // Before the wait, which somebody may break off: nobody can ask for it again.
+    let made = server.rescue_password.clone();
+    if let Some(password) = &made {
+        output::say(output, format_args!("password of rescue@{}: {}", server.address, password.reveal()));
+    }
     let server = if which.wait.wait { follow(client, &server, which.wait, goal).await? } else { server };
-    show(output, &server)
+    show(output, &Server { rescue_password: made, ..server })
 }
 
 /// Waits for a status at rest: a server that is being switched is still on its way.

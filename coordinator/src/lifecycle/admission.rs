@@ -1,7 +1,10 @@
 //! Decisions: what an administrator may ask of a server in its present state, where Ironic's own refusal would not say why or
 //! would come too late.
 
-use super::state::{Node, ProvisionState};
+use super::{
+    permit::rescue_is_over,
+    state::{Node, ProvisionState},
+};
 use crate::port::{Refusal, RefusalKind};
 
 /// The steps that our ramdisk offers for a clean by hand.
@@ -18,8 +21,12 @@ pub enum Wish {
     Clean,
     /// Take the server away from its tenant.
     Reclaim,
+    /// Boot a rescue system for its tenant.
+    Rescue,
     /// Boot the tenant's disk again.
     Unrescue,
+    /// Switch the tenant's system on, or restart it.
+    Start,
 }
 
 /// Whether it may be asked; else why not, and what to do.
@@ -49,6 +56,24 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
             other => {
                 refuse(format!("{name} is {other}: it has no tenant from whom it could be reclaimed now"))
             }
+        },
+        Wish::Rescue if node.maintenance => refuse(format!(
+            "{name} is in maintenance ({}): Ironic would heed no ramdisk; ask an administrator to end it",
+            node.maintenance_reason.as_deref().unwrap_or("no reason was given")
+        )),
+        Wish::Rescue => match state {
+            ProvisionState::Active => Ok(()),
+            ProvisionState::Rescue => {
+                refuse(format!("{name} is in rescue already; `server unrescue` boots its own disk again"))
+            }
+            other => refuse(format!("{name} is {other} and not active: only a server in use is rescued")),
+        },
+        Wish::Start => match state {
+            ProvisionState::Rescue => refuse(rescue_is_over(name)),
+            ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => {
+                refuse(format!("{name} is {state}: `server unrescue` boots its own disk again"))
+            }
+            _ => Ok(()),
         },
         Wish::Unrescue => match state {
             ProvisionState::Rescue | ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => Ok(()),
@@ -102,6 +127,13 @@ mod tests {
         check("cleaning", false, Wish::Reclaim, Some("n1 is cleaning"));
         check("rescue failed", false, Wish::Unrescue, None);
         check("active", false, Wish::Unrescue, Some("not in rescue"));
+        check("active", false, Wish::Rescue, None);
+        check("active", true, Wish::Rescue, Some("in maintenance"));
+        check("rescue", false, Wish::Rescue, Some("already"));
+        check("rescuing", false, Wish::Rescue, Some("n1 is rescuing"));
+        check("rescue", false, Wish::Start, Some("server unrescue"));
+        check("rescue failed", false, Wish::Start, Some("server unrescue"));
+        check("active", false, Wish::Start, None);
     }
 
     #[test]

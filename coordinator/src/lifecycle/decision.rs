@@ -106,6 +106,8 @@ pub fn decide(facts: &Facts) -> Decision {
         Role::Ramdisk(purpose, network) => ramdisk(facts, purpose, network),
         Role::HandOver => hand_over(facts),
         Role::Tenant => tenant(facts, node),
+        Role::Rescued => rescued(facts, node),
+        Role::Returning => returning(facts, node),
     }
 }
 
@@ -166,17 +168,39 @@ fn tenant(facts: &Facts, node: &Node) -> Decision {
     }
 }
 
+/// A rescue system is its tenant's, as the system on its disk is. While a network boot of ours is still answered, what runs may
+/// be the ramdisk with our secrets, or may get an address on our network and let its tenant in there: it belongs on none. Off is
+/// off for good: the rescue system went with the power.
+fn rescued(facts: &Facts, node: &Node) -> Decision {
+    if facts.power.confirmed == Some(Confirmed::Off) {
+        return off(facts, node);
+    }
+    if facts.boot_given || facts.power_on_pending {
+        return unplugged(facts, "in rescue, and its network boot is not yet ended: on no network");
+    }
+    tenant(facts, node)
+}
+
+/// From the rescue system to the disk, both the tenant's: off in between it is isolated as ever, and its power-on puts it on the
+/// tenant's network. While it is on it stays where it is: on its tenant's network, or on none after a rescue that failed.
+fn returning(facts: &Facts, node: &Node) -> Decision {
+    match (facts.power.confirmed, facts.tenant) {
+        (_, Some(port)) if facts.power_on_pending => {
+            on_tenant_network(facts, port, "its tenant's disk is booted")
+        }
+        (Some(Confirmed::Off), _) => off(facts, node),
+        (Some(Confirmed::On) | None, _) => {
+            leave(facts, true, "waits for the power-on that boots its tenant's disk")
+        }
+    }
+}
+
 /// Ironic takes the power a moment after it has said `deleting`. Until it is seen off, the tenant's system may run: it
 /// belongs on no network any more, the cleaning network included.
 fn taken_back(facts: &Facts) -> Decision {
-    let parked = park(facts, "given back and off: parked on the cleaning network");
     match facts.power.confirmed {
-        Some(Confirmed::Off) => parked,
-        Some(Confirmed::On) | None => Decision {
-            placement: Placement::On(WantedNetwork::Nothing),
-            why: "given back and not yet seen off: on no network",
-            ..parked
-        },
+        Some(Confirmed::Off) => park(facts, "taken back and off: parked on the cleaning network"),
+        Some(Confirmed::On) | None => unplugged(facts, "taken back and not yet seen off: on no network"),
     }
 }
 
@@ -217,6 +241,10 @@ fn park(facts: &Facts, why: &'static str) -> Decision {
         ports_given: true,
         why,
     }
+}
+
+fn unplugged(facts: &Facts, why: &'static str) -> Decision {
+    Decision { placement: Placement::On(WantedNetwork::Nothing), ..park(facts, why) }
 }
 
 fn leave(facts: &Facts, ports_given: bool, why: &'static str) -> Decision {

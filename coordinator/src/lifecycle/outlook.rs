@@ -66,6 +66,11 @@ pub fn outlook(seen: &Seen<'_>) -> Outlook {
 
 /// What a tenant's server waits for and what comes next, in its tenant's words: nothing of the rack below.
 pub fn tenant_outlook(state: TenantServerState, node: Option<&Node>, power: Option<Confirmed>) -> Outlook {
+    if let (TenantServerState::Active, Some(node)) = (state, node)
+        && let Some(outlook) = rescue_outlook(node, power)
+    {
+        return outlook;
+    }
     let switching = node.and_then(|node| node.target_power_state);
     match (state, switching, power) {
         (TenantServerState::Requested, ..) => on_its_way("its address, and Nova to take it", "building"),
@@ -96,6 +101,24 @@ pub fn tenant_outlook(state: TenantServerState, node: Option<&Node>, power: Opti
             on_its_way("its owner: the reason says what failed", "gone, when it is deleted (server delete)")
         }
     }
+}
+
+/// A tenant's outlook where its server is in rescue, on its way there or back; none: it is not.
+fn rescue_outlook(node: &Node, power: Option<Confirmed>) -> Option<Outlook> {
+    use ProvisionState as S;
+    let own_disk = "its own disk again (server unrescue)";
+    Some(match (&node.provision_state, power) {
+        (S::Rescuing | S::RescueWait, _) => on_its_way("its rescue system to boot", "rescue"),
+        (S::Rescue, Some(Confirmed::Off)) => {
+            on_its_way("its owner: its rescue system went with the power", own_disk)
+        }
+        (S::Rescue, Some(Confirmed::On) | None) => at_rest(own_disk),
+        (S::Unrescuing, _) => on_its_way("its own disk to be booted", "active"),
+        (S::RescueFailed | S::UnrescueFailed, _) => {
+            on_its_way("its owner: the reason says what failed", own_disk)
+        }
+        _ => return None,
+    })
 }
 
 fn of_state(node: &Node, seen: &Seen<'_>) -> Outlook {
@@ -166,8 +189,14 @@ fn of_state(node: &Node, seen: &Seen<'_>) -> Outlook {
 /// Whether the state can go on only while the rack's agent is here.
 fn needs_agent(node: &Node) -> bool {
     match role(node) {
-        Role::Ramdisk(..) | Role::HandOver => true,
-        Role::Found | Role::Adopted | Role::Parked | Role::TakenBack | Role::Tenant | Role::Unknown => false,
+        Role::Ramdisk(..) | Role::HandOver | Role::Returning => true,
+        Role::Found
+        | Role::Adopted
+        | Role::Parked
+        | Role::TakenBack
+        | Role::Tenant
+        | Role::Rescued
+        | Role::Unknown => false,
     }
 }
 

@@ -30,7 +30,8 @@ pub fn permitted_boot(
             boot: Boot::Network(BootPlan { purpose, network }),
             network: WantedNetwork::Boot(network),
         }),
-        Role::HandOver => tenant_boot(name, node, tenant),
+        Role::HandOver | Role::Returning => tenant_boot(name, node, tenant),
+        Role::Rescued => Err(refuse(rescue_is_over(name))),
         Role::Tenant if power.untold_off && node.power_state == Some(NodePower::On) => Err(refuse(format!(
             "{name} is off unasked and Ironic still believes that it is on: the power-on is refused until Ironic \
              knows, because it may be Ironic's power sync and nobody's wish; start the server again in a moment"
@@ -46,6 +47,11 @@ pub fn permitted_boot(
         ))),
         Role::Adopted => {
             Err(refuse(format!("{name} is {state}: it is not switched on; wait until it is active")))
+        }
+        Role::TakenBack
+            if matches!(state, ProvisionState::RescueFailed | ProvisionState::UnrescueFailed) =>
+        {
+            Err(refuse(format!("{name} is {state}: `server unrescue` boots its own disk again")))
         }
         Role::Parked | Role::TakenBack => Err(refuse(format!(
             "{name} is {state}: a server in that state stays off; deploy it, or bring it back to manageable"
@@ -74,6 +80,8 @@ pub fn permitted_off(name: &str, node: &Node, ports_given: bool) -> Result<(), R
         | Role::Ramdisk(..)
         | Role::HandOver
         | Role::Tenant
+        | Role::Rescued
+        | Role::Returning
         | Role::Unknown => Ok(()),
     }
 }
@@ -88,6 +96,14 @@ fn tenant_boot(name: &str, node: &Node, tenant: Option<Uuid>) -> Result<Permitte
         )));
     };
     Ok(PermittedBoot { boot: Boot::Disk, network: WantedNetwork::Tenant(port) })
+}
+
+/// Why a server in rescue is not started or restarted: its system is in its memory only.
+pub(super) fn rescue_is_over(name: &str) -> String {
+    format!(
+        "{name} is in rescue, and a rescue system goes with the power: it is not switched on for it again; `server unrescue` \
+         boots its own disk"
+    )
 }
 
 fn refuse(message: String) -> Refusal {

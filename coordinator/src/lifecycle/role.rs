@@ -13,14 +13,18 @@ pub enum Role {
     Adopted,
     /// Parked: isolated, and no boot is answered.
     Parked,
-    /// Its tenancy is ending: unplugged while its tenant's system may still run, parked once it is off.
+    /// Its tenancy is ending, or its rescue has failed: unplugged while its tenant's system may still run, parked once it is off.
     TakenBack,
     /// The ramdisk does something for us on one of the isolated networks.
     Ramdisk(BootPurpose, BootNetwork),
-    /// About to boot the tenant's disk for the first time, or again after a rescue.
+    /// About to boot the tenant's disk for the first time.
     HandOver,
     /// A tenant's server.
     Tenant,
+    /// A tenant's server whose ramdisk has handed itself over: the tenant logs in to it.
+    Rescued,
+    /// On its way back from the rescue system to the tenant's disk.
+    Returning,
     /// A state that this program does not know.
     Unknown,
 }
@@ -55,17 +59,19 @@ pub fn role(node: &Node) -> Role {
             Role::Ramdisk(BootPurpose::Deploy, Provisioning)
         }
         ProvisionState::Active => Role::Tenant,
-        ProvisionState::Rescue | ProvisionState::Rescuing | ProvisionState::RescueWait => {
+        ProvisionState::Rescuing | ProvisionState::RescueWait => {
             Role::Ramdisk(BootPurpose::Rescue, Provisioning)
         }
-        ProvisionState::Unrescuing => Role::HandOver,
-        ProvisionState::Deleting => Role::TakenBack,
+        // Ironic says so only after the ramdisk has acknowledged the hand-over.
+        ProvisionState::Rescue => Role::Rescued,
+        ProvisionState::Unrescuing => Role::Returning,
+        ProvisionState::Deleting | ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => {
+            Role::TakenBack
+        }
         ProvisionState::Error
         | ProvisionState::InspectFailed
         | ProvisionState::CleanFailed
         | ProvisionState::DeployFailed
-        | ProvisionState::RescueFailed
-        | ProvisionState::UnrescueFailed
         | ProvisionState::ServiceFailed => Role::Parked,
         ProvisionState::Unknown(_) => Role::Unknown,
     }
@@ -76,6 +82,12 @@ pub fn role(node: &Node) -> Role {
 pub fn ports_were_given(role: Role) -> bool {
     match role {
         Role::Found | Role::Adopted | Role::Unknown => false,
-        Role::Parked | Role::TakenBack | Role::Ramdisk(..) | Role::HandOver | Role::Tenant => true,
+        Role::Parked
+        | Role::TakenBack
+        | Role::Ramdisk(..)
+        | Role::HandOver
+        | Role::Tenant
+        | Role::Rescued
+        | Role::Returning => true,
     }
 }

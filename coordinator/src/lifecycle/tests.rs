@@ -73,13 +73,15 @@ fn table_of_states() {
     for state in ["deploying", "wait call-back", "deploy hold"] {
         check(state, "provisioning", Some(Deploy));
     }
-    for state in ["rescue", "rescuing", "rescue wait"] {
+    for state in ["rescuing", "rescue wait"] {
         check(state, "provisioning", Some(Rescue));
     }
-    for state in ["adopting", "unrescuing", "brewing"] {
+    for state in ["adopting", "brewing"] {
         check(state, "found", None);
     }
-    check("active", "cleaning", None);
+    for state in ["active", "rescue", "unrescuing"] {
+        check(state, "cleaning", None);
+    }
 }
 
 #[test]
@@ -113,6 +115,7 @@ fn a_deploy_changes_over_only_with_its_power_on() {
     }
     check("deploying", Some("write_image"), true, "provisioning");
     check("unrescuing", None, true, "tenant");
+    check("unrescuing", None, false, "cleaning");
 }
 
 #[test]
@@ -122,6 +125,11 @@ fn off_means_off_the_tenants_network_and_silence_is_not_off() {
         let mut facts = facts(node("active", None));
         facts.power = PowerFacts { now: now.clone(), confirmed, untold_off: false };
         facts.power_on_pending = pending;
+        if !pending {
+            let mut rescued = facts.clone();
+            rescued.node = Some(node("rescue", None));
+            assert_eq!(place(decide(&rescued).placement), expected, "in rescue: {now:?} {confirmed:?}");
+        }
         facts.observed = vec![Some(ObservedNetwork::Tenant(TENANT))];
         let decision = decide(&facts);
         assert_eq!(place(decision.placement), expected, "{now:?} {confirmed:?} {pending}");
@@ -152,6 +160,41 @@ fn a_tenants_system_is_alone_until_it_is_off() {
     check(silent.clone(), None, "nothing");
     check(silent, Some(Confirmed::Off), "cleaning");
     check(PowerReading::Off, Some(Confirmed::Off), "cleaning");
+}
+
+/// The way of a rescue: what is on, what the agent was told, and where the port is seen, as it goes.
+#[test]
+fn a_rescue_goes_over_our_network_to_the_tenants_and_back() {
+    use BootNetwork::{Cleaning, Provisioning};
+    use ObservedNetwork::{Boot, Nothing, Tenant};
+    let check = |state: &str, on: bool, boot_given: bool, pending: bool, seen: ObservedNetwork, expected: &str| {
+        let mut facts = facts(node(state, None));
+        let (now, confirmed) =
+            if on { (PowerReading::On, Confirmed::On) } else { (PowerReading::Off, Confirmed::Off) };
+        facts.power = PowerFacts { now: Some(now), confirmed: Some(confirmed), untold_off: false };
+        (facts.boot_given, facts.power_on_pending) = (boot_given, pending);
+        facts.observed = vec![Some(seen.clone())];
+        let decision = decide(&facts);
+        assert_eq!(place(decision.placement), expected, "{state} {on} {boot_given} {pending} {seen:?}");
+    };
+    check("rescuing", true, false, false, Tenant(TENANT), "nothing");
+    check("rescuing", false, false, false, Nothing, "provisioning");
+    check("rescuing", false, true, true, Boot(Provisioning), "provisioning");
+    check("rescue wait", true, true, false, Boot(Provisioning), "provisioning");
+    // The ramdisk has let go; Ironic has not said so yet.
+    check("rescue wait", true, false, false, Boot(Provisioning), "nothing");
+    check("rescue", true, false, false, Nothing, "tenant");
+    check("rescue", true, true, false, Boot(Provisioning), "nothing");
+    check("rescue", true, false, true, Boot(Provisioning), "nothing");
+    check("rescue", false, false, false, Tenant(TENANT), "cleaning");
+    check("rescue", false, false, true, Tenant(TENANT), "cleaning");
+    check("unrescuing", true, false, false, Tenant(TENANT), "found");
+    check("unrescuing", false, false, false, Tenant(TENANT), "cleaning");
+    check("unrescuing", false, false, true, Boot(Cleaning), "tenant");
+    check("unrescuing", true, false, false, Tenant(TENANT), "found");
+    check("rescue failed", true, true, false, Boot(Provisioning), "nothing");
+    check("unrescue failed", true, false, false, Tenant(TENANT), "nothing");
+    check("unrescue failed", false, false, false, Nothing, "cleaning");
 }
 
 /// A rebuild goes from `active` to `deploying` with the tenant's system still on.
@@ -232,6 +275,9 @@ fn what_a_power_on_boots() {
     check(node("adopting", None), true, false, Err("adopting"));
     check(node("brewing", None), true, false, Err("brewing"));
     check(node("active", None), true, false, tenant());
+    check(node("unrescuing", None), true, false, tenant());
+    check(node("rescue", None), true, false, Err("server unrescue"));
+    check(node("rescue failed", None), true, false, Err("server unrescue"));
     // Ironic's power sync looks like a user's wish, but for what Ironic believes at that moment.
     let mut sync = node("active", None);
     sync.power_state = Some(NodePower::On);
@@ -356,14 +402,35 @@ proptest! {
     #[test]
     fn silence_never_isolates(facts in any_facts()) {
         let seen_off = facts.power.confirmed == Some(Confirmed::Off);
-        let active = facts.node.as_ref().is_some_and(|node| role(node) == Role::Tenant);
+        let role = facts.node.as_ref().map(role);
+        let active = role == Some(Role::Tenant);
         let decision = decide(&facts);
-        if active && !seen_off {
+        if (active || role == Some(Role::Rescued)) && !seen_off {
             prop_assert_eq!(decision.urgency, Urgency::Usual);
             prop_assert_ne!(place(decision.placement), "cleaning");
         }
-        if active && seen_off && !facts.power_on_pending {
+        if active && seen_off && !facts.power_on_pending || role == Some(Role::Rescued) && seen_off {
             prop_assert_eq!(place(decision.placement), "cleaning");
+        }
+    }
+
+    /// With a network boot of ours given, or on its way, what is on in these states may be the ramdisk with our secrets; without one
+    /// it is the ramdisk that has let go, and its tenant may log in to it.
+    #[test]
+    fn our_secrets_and_a_tenants_login_share_no_network(
+        state in select(vec!["rescuing", "rescue wait", "rescue", "rescue failed", "unrescue failed"]),
+        facts in any_facts(),
+    ) {
+        let mut facts = facts;
+        facts.node = Some(node(state, None));
+        let may_be_on = facts.power.confirmed != Some(Confirmed::Off);
+        if let (Placement::On(network), true) = (decide(&facts).placement, may_be_on) {
+            let ours = facts.boot_given || facts.power_on_pending;
+            match network {
+                WantedNetwork::Tenant(_) => prop_assert!(!ours, "our ramdisk on a tenant's network"),
+                WantedNetwork::Boot(_) => prop_assert!(ours, "a tenant's login on a network of ours"),
+                WantedNetwork::Nothing => {}
+            }
         }
     }
 
@@ -444,9 +511,9 @@ proptest! {
             ("rescuing", &["rescue wait", "rescue", "rescue failed"]),
             ("rescue wait", &["rescuing", "rescue failed"]),
             ("rescue", &["unrescuing", "deleting"]),
-            ("rescue failed", &["rescuing", "deleting"]),
+            ("rescue failed", &["rescuing", "unrescuing", "deleting"]),
             ("unrescuing", &["active", "unrescue failed"]),
-            ("unrescue failed", &["deleting"]),
+            ("unrescue failed", &["rescuing", "unrescuing", "deleting"]),
             ("servicing", &["service wait", "active", "service failed"]),
             ("service wait", &["servicing"]),
             ("service failed", &["servicing"]),

@@ -7,7 +7,9 @@
 //! | `deploy.execute_deploy_step` `write_image` | `WriteImage`, `WriteConfigDrive` |
 //! | `image.install_bootloader` | `InstallBootEntry` |
 //! | `standby.sync`, `standby.power_off` | `Sync`, `PowerOff` |
+//! | `rescue.finalize_rescue` | `HandOver` |
 
+use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -48,6 +50,11 @@ pub enum Job {
     Sync,
     /// Flush and switch off.
     PowerOff,
+    /// Let go of the server: it is its tenant's.
+    HandOver {
+        /// Hash of the tenant's password.
+        password_hash: Secret,
+    },
 }
 
 /// How much is erased.
@@ -66,7 +73,8 @@ impl Job {
     pub fn holds_reply(&self) -> bool {
         match self {
             Job::Erase { .. } | Job::WriteImage { .. } => false,
-            Job::InstallBootEntry | Job::Sync | Job::PowerOff => true,
+            // To Ironic a rescue that is still running has failed.
+            Job::InstallBootEntry | Job::Sync | Job::PowerOff | Job::HandOver { .. } => true,
         }
     }
 }
@@ -101,12 +109,6 @@ pub enum CommandRefused {
         /// Its name.
         name: String,
     },
-    /// There is no rescue.
-    #[error(
-        "this ramdisk offers a tenant no login and runs where no tenant may come in, so there is no rescue; boot the \
-         instance again (server unrescue)"
-    )]
-    Rescue,
     /// We do not know the step.
     #[error("this ramdisk has no step {step} for {command}")]
     UnknownStep {
@@ -203,9 +205,27 @@ pub fn interpret(name: &str, params: Value, full_erase: bool) -> Result<Order, C
         "image.install_bootloader" => Order::Do(Job::InstallBootEntry),
         "standby.sync" => Order::Do(Job::Sync),
         "standby.power_off" => Order::Do(Job::PowerOff),
-        "rescue.finalize_rescue" => return Err(CommandRefused::Rescue),
+        "rescue.finalize_rescue" => Order::Do(hand_over(name, params)?),
         other => return Err(CommandRefused::Unknown { name: other.to_owned() }),
     })
+}
+
+/// A password that is not hashed is not taken: it would stand in clear in what is stored and sent.
+fn hand_over(command: &str, params: Value) -> Result<Job, CommandRefused> {
+    #[derive(Deserialize)]
+    struct Params {
+        rescue_password: Secret,
+        #[serde(default)]
+        hashed: bool,
+    }
+    let invalid = |reason: String| CommandRefused::Invalid { command: command.to_owned(), reason };
+    let params: Params = serde_json::from_value(params).map_err(|error| invalid(error.to_string()))?;
+    if !params.hashed {
+        return Err(invalid(
+            "the password is not hashed; leave [conductor]require_rescue_password_hashed on".to_owned(),
+        ));
+    }
+    Ok(Job::HandOver { password_hash: params.rescue_password })
 }
 
 fn is_custom(node: &Node) -> bool {
@@ -303,7 +323,13 @@ mod tests {
         check("clean.execute_clean_step", json!({"step": step("erase_pstore")}), Err("no step erase_pstore"));
         check("clean.execute_clean_step", json!({}), Err("missing field"));
         check("standby.power_off", json!({}), Ok(Job::PowerOff));
-        check("rescue.finalize_rescue", json!({}), Err("there is no rescue"));
+        check(
+            "rescue.finalize_rescue",
+            json!({"rescue_password": "$5$salt$hash", "hashed": true}),
+            Ok(Job::HandOver { password_hash: Secret::new("$5$salt$hash") }),
+        );
+        check("rescue.finalize_rescue", json!({"rescue_password": "hunter2"}), Err("is not hashed"));
+        check("rescue.finalize_rescue", json!({}), Err("missing field"));
         let mut write = step("write_image");
         write["args"] = json!({"image_info": {"id": "image", "urls": ["http://x"]}, "configdrive": "H4s="});
         let expected = |boot_entry, config_drive: Option<&str>| Job::WriteImage {

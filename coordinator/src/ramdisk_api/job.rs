@@ -29,8 +29,8 @@ pub(super) async fn run(inner: Arc<Inner>, session: Arc<Session>, id: CommandId,
     let name = label(&job);
     session.say(format!("doing {name}"));
     info!(server = %session.server, job = name, "ramdisk job starts");
-    // A ramdisk that is gone is what a power-off asks for.
-    let fails_with_the_ramdisk = !matches!(job, Job::PowerOff);
+    // A ramdisk that is gone is what these ask for.
+    let fails_with_the_ramdisk = !matches!(job, Job::PowerOff | Job::HandOver { .. });
     let outcome = tokio::select! {
         outcome = carry_out(&inner, &session, job) => outcome,
         () = session.gone.cancelled(), if fails_with_the_ramdisk => Err(lost(&session)),
@@ -82,6 +82,17 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
         }
         Job::InstallBootEntry => step(Step::InstallBootEntry).await.map(|_| Value::Null).map_err(failed),
         Job::Sync => step(Step::Sync).await.map(|_| Value::Null).map_err(failed),
+        Job::HandOver { password_hash } => {
+            match step(Step::HandOver { password_hash }).await.map_err(failed)? {
+                StepOutput::HandedOver => Ok(Value::Null),
+                StepOutput::Done
+                | StepOutput::Inventory { .. }
+                | StepOutput::ImageWritten { .. }
+                | StepOutput::Erased { .. } => {
+                    Err(refused("the ramdisk did not say that it has let go of the server".to_owned()))
+                }
+            }
+        }
         Job::PowerOff => {
             // The ramdisk flushes and switches off by itself; the BMC makes it certain, and confirms it, so that Ironic
             // finds the server off at its first look. A ramdisk that is gone already is what was asked for.
@@ -104,7 +115,7 @@ async fn run_step(inner: &Inner, session: &Session, step: Step) -> Result<StepOu
             Err(refusal)
                 if refusal.kind == RefusalKind::Interrupted
                     && tried < STEP_TRIES_MAX
-                    && step != Step::PowerOff =>
+                    && !matches!(step, Step::PowerOff | Step::HandOver { .. }) =>
             {
                 warn!(server = %session.server, tried, reason = %refusal, "step was interrupted, beginning it again");
             }
@@ -138,7 +149,10 @@ async fn describe_networks(
 fn erased(output: StepOutput) -> Result<Vec<ErasedDisk>, CommandError> {
     match output {
         StepOutput::Erased { disks } => Ok(disks),
-        StepOutput::Done | StepOutput::Inventory { .. } | StepOutput::ImageWritten { .. } => {
+        StepOutput::Done
+        | StepOutput::Inventory { .. }
+        | StepOutput::ImageWritten { .. }
+        | StepOutput::HandedOver => {
             Err(refused("the ramdisk did not say which disks it erased".to_owned()))
         }
     }
@@ -175,5 +189,6 @@ fn label(job: &Job) -> &'static str {
         Job::InstallBootEntry => "install boot entry",
         Job::Sync => "sync",
         Job::PowerOff => "power off",
+        Job::HandOver { .. } => "hand over",
     }
 }

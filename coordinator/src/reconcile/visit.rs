@@ -194,8 +194,9 @@ impl Reconcile {
         let Some(off_since_us) = server.off_since_us.filter(|_| server.isolated_us.is_none()) else {
             return Ok(());
         };
-        let deployed =
-            server.node.as_ref().is_some_and(|node| node.provision_state == ProvisionState::Active);
+        let deployed = server.node.as_ref().is_some_and(|node| {
+            matches!(node.provision_state, ProvisionState::Active | ProvisionState::Rescue)
+        });
         let parked = WantedNetwork::Boot(BootNetwork::Cleaning);
         if !deployed || !self.mover.is_in_place(server, parked).await? {
             return Ok(());

@@ -8,7 +8,7 @@ use super::{Tenancy, TenancyError};
 use crate::{
     adapter::ironic_node,
     inventory::{TenantServer, TenantServerState},
-    lifecycle::admission::{self, Wish},
+    lifecycle::admission::Wish,
     openstack::{
         error::Error as OpenStackError,
         ironic::{PowerTarget, ProvisionTarget},
@@ -49,6 +49,12 @@ impl Tenancy {
         verb: &'static str,
     ) -> Result<(), TenancyError> {
         let node = in_use(server, verb)?;
+        match target {
+            PowerTarget::On | PowerTarget::Reboot | PowerTarget::SoftReboot => {
+                self.admit(server, node, Wish::Start).await?;
+            }
+            PowerTarget::Off | PowerTarget::SoftOff => {}
+        }
         self.ironic.set_power_state(node, target).await?;
         self.note_node(node).await;
         Ok(())
@@ -78,20 +84,6 @@ impl Tenancy {
         self.note_node(node).await;
         self.wake.notify_one();
         Ok(server)
-    }
-
-    /// Boots the tenant's disk again after a rescue that was begun elsewhere.
-    pub async fn unrescue(&self, server: &TenantServer) -> Result<(), TenancyError> {
-        let Some(id) = server.node else {
-            let (name, state) = (server.name.clone(), server.state.word());
-            return Err(TenancyError::NotDeployed { name, state, verb: "unrescue" });
-        };
-        let node = ironic_node(&self.ironic.get_node(id).await?);
-        let allowed = admission::admit(&server.name, &node, Wish::Unrescue);
-        allowed.map_err(|refusal| TenancyError::Refused(refusal.message))?;
-        self.ironic.set_provision_state(id, &ProvisionTarget::Unrescue).await?;
-        self.note_node(id).await;
-        Ok(())
     }
 
     /// Takes a physical server back from its tenant, whoever made the tenant's server: we, Nova alone, or Ironic alone.
@@ -188,7 +180,7 @@ impl Tenancy {
 }
 
 /// The physical server of one that is in use.
-fn in_use(server: &TenantServer, verb: &'static str) -> Result<ServerId, TenancyError> {
+pub(super) fn in_use(server: &TenantServer, verb: &'static str) -> Result<ServerId, TenancyError> {
     match (server.state, server.node) {
         (TenantServerState::Active, Some(node)) => Ok(node),
         (state, _) => Err(TenancyError::NotDeployed { name: server.name.clone(), state: state.word(), verb }),

@@ -16,6 +16,7 @@ pub mod schedulable;
 
 mod adopted;
 mod life;
+mod rescue;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

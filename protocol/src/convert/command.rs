@@ -64,6 +64,7 @@ impl From<CommandResult> for wire::CommandResult {
             Ok(Success::Step(StepOutput::Erased { disks })) => {
                 Outcome::Erased(wire::Erased { disks: disks.into_iter().map(Into::into).collect() })
             }
+            Ok(Success::Step(StepOutput::HandedOver)) => Outcome::HandedOver(wire::HandedOver {}),
             Err(failure) => Outcome::Failure(failure.into()),
         };
         Self { command: result.command.to_string(), outcome: Some(outcome) }
@@ -87,6 +88,7 @@ impl TryFrom<wire::CommandResult> for CommandResult {
             Outcome::Erased(erased) => Ok(Success::Step(StepOutput::Erased {
                 disks: erased.disks.into_iter().map(Into::into).collect(),
             })),
+            Outcome::HandedOver(wire::HandedOver {}) => Ok(Success::Step(StepOutput::HandedOver)),
             Outcome::Failure(failure) => Err(failure.try_into()?),
         };
         Ok(Self { command: parse("CommandResult.command", &result.command)?, outcome })

@@ -3,6 +3,7 @@
 use super::{InvalidMessage, known, present, unspecified};
 use crate::{
     grpc as wire,
+    secret::Secret,
     step::{CONFIG_DRIVE_BYTES_MAX, ErasedDisk, ImageFormat, ImageRef, Step, StepProgress},
 };
 
@@ -17,6 +18,9 @@ impl From<Step> for wire::run_step::Step {
             Step::EraseDisks => Self::EraseDisks(wire::EraseDisks {}),
             Step::Sync => Self::Sync(wire::Sync {}),
             Step::PowerOff => Self::PowerOff(wire::StepPowerOff {}),
+            Step::HandOver { password_hash } => {
+                Self::HandOver(wire::HandOver { password_hash: password_hash.reveal().to_owned() })
+            }
         }
     }
 }
@@ -42,7 +46,17 @@ impl TryFrom<wire::run_step::Step> for Step {
             Wire::EraseDisks(wire::EraseDisks {}) => Self::EraseDisks,
             Wire::Sync(wire::Sync {}) => Self::Sync,
             Wire::PowerOff(wire::StepPowerOff {}) => Self::PowerOff,
+            Wire::HandOver(wire::HandOver { password_hash }) => {
+                Self::HandOver { password_hash: Secret::new(password_hash) }
+            }
         })
+    }
+}
+
+/// The hash of a password is worth guessing at.
+impl std::fmt::Debug for wire::HandOver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HandOver").finish_non_exhaustive()
     }
 }
 

@@ -130,6 +130,7 @@ fn step() -> impl Strategy<Value = Step> {
         Just(Step::EraseDisks),
         Just(Step::Sync),
         Just(Step::PowerOff),
+        text().prop_map(|hash| Step::HandOver { password_hash: Secret::new(hash) }),
     ]
 }
 
@@ -166,6 +167,7 @@ fn result() -> impl Strategy<Value = CommandResult> {
             Success::Identity(BmcIdentity { manufacturer, product, firmware, guid })
         }),
         Just(Success::Step(StepOutput::Done)),
+        Just(Success::Step(StepOutput::HandedOver)),
         hardware().prop_map(|hardware| Success::Step(StepOutput::Inventory { hardware: Box::new(hardware) })),
         (text(), any::<u64>(), any::<u64>()).prop_map(|(disk, written_bytes, virtual_bytes)| {
             Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })
@@ -430,6 +432,7 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             }))),
         ),
         ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
+        ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
         (
             "up-result-inventory",
             ended(Ok(Success::Step(StepOutput::Inventory { hardware: Box::new(example_hardware()) }))),
@@ -546,6 +549,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-step-erase-disks", step(Step::EraseDisks)),
         ("down-step-sync", step(Step::Sync)),
         ("down-step-power-off", step(Step::PowerOff)),
+        ("down-step-hand-over", step(Step::HandOver { password_hash: Secret::new("$5$salt$hunter2") })),
         ("down-discover-scan", discover(OrderTask::Scan(example_scan()))),
         ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
         ("down-discover-close", discover(OrderTask::Close)),

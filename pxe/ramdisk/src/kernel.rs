@@ -85,6 +85,15 @@ pub fn set_address(name: &str, address: Ipv4Addr, prefix: u8) -> Result<()> {
     })
 }
 
+/// Takes an interface's IPv4 address away, and its routes with it.
+pub fn clear_address(name: &str) -> Result<()> {
+    with_interface(name, |socket, request| {
+        request.ifr_ifru.ifru_addr = socket_address(Ipv4Addr::UNSPECIFIED);
+        // SAFETY: as above.
+        unsafe { siocsifaddr(socket, request) }
+    })
+}
+
 /// Adds the default route.
 pub fn add_default_route(gateway: Ipv4Addr) -> Result<()> {
     // SAFETY: all of an `rtentry` may be zero.

@@ -1,13 +1,14 @@
-//! Edges: the program that a server runs while we inspect, clean or deploy it, and how it is packed for the network.
+//! Edges: the program that a server runs while we inspect, clean, deploy or rescue it, and how it is packed for the network.
 //!
 //! ```text
 //!   kernel + initrd (HTTP) -> init: mount, load modules, DHCP on the boot interface
 //!          -> TLS to the rack agent (pinned), Hello{token, hardware} -> tasks, one at a time -> power off
+//!                                                                       \-> hand-over: a rescue system of the tenant's
 //! ```
 //!
-//! What must stay true: nothing here listens on a port; a ramdisk that does not find its lost agent again within a bound,
+//! What must stay true: nothing here listens on a port before the hand-over; a ramdisk that does not find its lost agent again within a bound,
 //! or was refused by it, switches its server off; a task reports success only for what it has read back from the disk.
-//! Deliberately absent: a shell, a package manager, threads but for the one of the running task, and anything that the tasks do not need: every byte is
+//! Deliberately absent: a shell (but in the layer that only a rescue loads), a package manager, threads but for the one of the running task, and anything that the tasks do not need: every byte is
 //! carried to every server at every boot.
 
 pub mod boot_entry;
@@ -23,6 +24,8 @@ pub mod link;
 pub mod lldp;
 pub mod network;
 pub mod pack;
+pub mod power_button;
+pub mod rescue;
 pub mod session;
 pub mod system;
 pub mod tls;

@@ -138,6 +138,16 @@ impl<'a> Line<'a> {
         self.tell(&FromRamdisk::Finished { command, outcome });
     }
 
+    /// Waits until the agent knows the session no more, which is so once it has heard how the last task ended: until then a
+    /// lost connection is one that is taken up again.
+    pub fn let_go(&mut self) -> Result<(), SessionEnd> {
+        match self.next_task() {
+            Err(SessionEnd::Refused(_)) => Ok(()),
+            Err(end) => Err(end),
+            Ok(_) => Err(SessionEnd::Confused),
+        }
+    }
+
     /// The task was cut off with the connection: it is to be given again.
     pub fn cut_off(&mut self) {
         self.last = None;

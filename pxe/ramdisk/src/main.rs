@@ -3,7 +3,9 @@
 use std::{collections::HashMap, fs, process, thread, time::Duration};
 
 use protocol::ramdisk::BootArguments;
-use ramdisk::{hardware, lldp, network, say, session, session::SessionEnd, system};
+use ramdisk::{
+    hardware, lldp, network, network::Interface, rescue, say, session, session::SessionEnd, system,
+};
 
 /// How DHCP servers know us.
 const VENDOR_CLASS: &str = "bms-ramdisk";
@@ -25,29 +27,32 @@ fn main() {
 
 /// Runs from the kernel's hand-over to the reason for power off.
 fn run() -> String {
-    let booted = || -> Result<SessionEnd, String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        system::mount_kernel_file_systems().map_err(|e| text(&e))?;
-        say!("ramdisk {} at {} s", env!("CARGO_PKG_VERSION"), uptime());
-        let line = system::read("/proc/cmdline").map_err(|e| text(&e))?;
-        let arguments = BootArguments::parse(&line).map_err(|e| text(&e))?;
-        system::load_modules().map_err(|e| text(&e))?;
-        network::silence_ipv6();
-        let interface = network::bring_up(arguments.mac).map_err(|e| text(&e))?;
-        let address =
-            network::configure(&interface, arguments.address, VENDOR_CLASS).map_err(|e| text(&e))?;
-        say!("{} ({}) has {address} at {} s", interface.name, interface.mac, uptime());
-        let heard = match arguments.lldp_seconds {
-            Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
-            None => HashMap::new(),
-        };
-        Ok(session::run(&arguments, &|| hardware::report((interface.mac, address), &heard)))
-    };
-    match booted() {
-        Ok(SessionEnd::Told) => "told".to_owned(),
-        Ok(end @ (SessionEnd::Refused(_) | SessionEnd::Lost(_) | SessionEnd::Confused)) => end.to_string(),
+    match serve() {
+        Ok((_, SessionEnd::Told)) => "told".to_owned(),
+        Ok((interface, SessionEnd::HandedOver { password_hash })) => rescue::run(&interface, &password_hash),
+        Ok((_, end @ (SessionEnd::Refused(_) | SessionEnd::Lost(_) | SessionEnd::Confused))) => end.to_string(),
         Err(reason) => reason,
     }
+}
+
+/// Serves the agent. What it needs for that, the token above all, is gone when it returns.
+fn serve() -> Result<(Interface, SessionEnd), String> {
+    let text = |error: &dyn std::fmt::Display| error.to_string();
+    system::mount_kernel_file_systems().map_err(|e| text(&e))?;
+    say!("ramdisk {} at {} s", env!("CARGO_PKG_VERSION"), uptime());
+    let line = system::read("/proc/cmdline").map_err(|e| text(&e))?;
+    let arguments = BootArguments::parse(&line).map_err(|e| text(&e))?;
+    system::load_modules(system::MODULES_LIST).map_err(|e| text(&e))?;
+    network::silence_ipv6();
+    let interface = network::bring_up(arguments.mac).map_err(|e| text(&e))?;
+    let address = network::configure(&interface, arguments.address, VENDOR_CLASS).map_err(|e| text(&e))?;
+    say!("{} ({}) has {address} at {} s", interface.name, interface.mac, uptime());
+    let heard = match arguments.lldp_seconds {
+        Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
+        None => HashMap::new(),
+    };
+    let end = session::run(&arguments, &|| hardware::report((interface.mac, address), &heard));
+    Ok((interface, end))
 }
 
 /// Seconds since the kernel started, for the console.

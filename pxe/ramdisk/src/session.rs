@@ -6,6 +6,7 @@ use protocol::{
     hardware::HardwareReport,
     id::CommandId,
     ramdisk::{BootArguments, FromAgent, RESUME_WAIT_MAX, Task},
+    secret::Secret,
     step::{CONFIG_DRIVE_BYTES_MAX, StepOutput},
 };
 
@@ -15,14 +16,14 @@ use crate::{
     erase,
     line::{Line, PROGRESS_EVERY},
     link::{LinkError, Received},
-    say,
+    rescue, say,
     write_image::ImageWriter,
 };
 
 /// When nothing more can be done the server goes off after this time, which leaves the reason on the console.
 pub const LOST_AGENT_WAIT: Duration = Duration::from_secs(3);
 
-/// Why the ramdisk ends. Its server goes off in any case.
+/// Why the ramdisk ends. Its server goes off, but for a hand-over.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionEnd {
     /// The agent told it to.
@@ -37,6 +38,12 @@ pub enum SessionEnd {
     /// The agent broke the protocol.
     #[error("the agent said something unexpected")]
     Confused,
+    /// The agent has let go of the server, which is its tenant's from now on and stays on.
+    #[error("the server is its tenant's now")]
+    HandedOver {
+        /// Hash of the password with which the tenant logs in.
+        password_hash: Secret,
+    },
 }
 
 /// Says hello and carries tasks out until the end.
@@ -87,7 +94,17 @@ impl Worker<'_> {
             let (command, task) = self.line.next_task()?;
             let start = Instant::now();
             say!("task {command}: {task:?}");
-            let last = matches!(task, Task::PowerOff);
+            let (last, heir) = match &task {
+                Task::PowerOff => (true, None),
+                Task::HandOver { password_hash } => (false, Some(password_hash.clone())),
+                Task::Inventory
+                | Task::WriteImage { .. }
+                | Task::WriteConfigDrive { .. }
+                | Task::InstallBootEntry
+                | Task::EraseMetadata
+                | Task::EraseDisks
+                | Task::Sync => (false, None),
+            };
             let outcome = match self.perform(command, task) {
                 Ok(outcome) => outcome,
                 Err(Cut::Off) => {
@@ -101,9 +118,14 @@ impl Worker<'_> {
                 Ok(_) => say!("task {command}: done in {} ms", start.elapsed().as_millis()),
                 Err(reason) => say!("task {command}: failed: {reason}"),
             }
+            let done = outcome.is_ok();
             self.line.finished(command, outcome);
             if last {
                 return Ok(());
+            }
+            if let Some(password_hash) = heir.filter(|_| done) {
+                self.line.let_go()?;
+                return Err(SessionEnd::HandedOver { password_hash });
             }
         }
     }
@@ -134,6 +156,10 @@ impl Worker<'_> {
             Task::Sync | Task::PowerOff => self.line.attend(command, |_| {
                 nix::unistd::sync();
                 Ok(StepOutput::Done)
+            })?,
+            Task::HandOver { password_hash } => self.line.attend(command, move |_| {
+                rescue::prepare(&password_hash).map_err(text)?;
+                Ok(StepOutput::HandedOver)
             })?,
         };
         Ok(outcome)

@@ -42,9 +42,9 @@ pub fn mount_kernel_file_systems() -> Result<(), SystemError> {
     Ok(())
 }
 
-/// Loads the modules of the initrd's list. One that fails is said and passed over: another may do the work.
-pub fn load_modules() -> Result<(), SystemError> {
-    let list = read(MODULES_LIST)?;
+/// Loads the modules of a list. One that fails is said and passed over: another may do the work.
+pub fn load_modules(list: &str) -> Result<(), SystemError> {
+    let list = read(list)?;
     for path in list.lines().filter(|line| !line.is_empty()) {
         if let Err(error) = load_module(Path::new(path)) {
             say!("{error}");

@@ -324,7 +324,7 @@ fn agent_config(site: &Site) -> String {
          [coordinator]\naddress = \"{coordinator}\"\nserver_name = \"localhost\"\n\
          ca = \"{state}/ca.pem\"\ncert = \"{state}/agent.pem\"\nkey = \"{state}/agent.key\"\n\n\
          {provisioning}{cleaning}{discovery}\
-         [boot]\nkernel = \"{boot}/kernel\"\ninitrd = \"{boot}/initrd\"\nsnponly = \"{boot}/snponly.efi\"\n\
+         [boot]\nkernel = \"{boot}/kernel\"\ninitrd = \"{boot}/initrd\"\nrescue = \"{boot}/rescue\"\nsnponly = \"{boot}/snponly.efi\"\n\
          undionly = \"{boot}/undionly.kpxe\"\n\n[image_cache]\nsize_mib = 1024\n",
         state = site.agent().display(),
         coordinator = site.agents(),

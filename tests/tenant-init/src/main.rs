@@ -5,13 +5,12 @@
 mod config_drive;
 mod networks;
 mod page;
-mod power_button;
 mod state;
 mod vlan;
 
 use std::{process, thread, time::Duration};
 
-use ramdisk::{network, say, system};
+use ramdisk::{network, power_button, say, system};
 
 /// How DHCP servers know us.
 const VENDOR_CLASS: &str = "bms-tenant";
@@ -63,7 +62,7 @@ fn configure_further(place: &Place) {
 
 fn run() -> Result<(), String> {
     system::mount_kernel_file_systems().map_err(|error| error.to_string())?;
-    system::load_modules().map_err(|error| error.to_string())?;
+    system::load_modules(system::MODULES_LIST).map_err(|error| error.to_string())?;
     power_button::watch();
     let identity = config_drive::read().unwrap_or_else(|reason| {
         say!("no configuration drive: {reason}");

@@ -105,6 +105,7 @@ pub fn plain_files() -> BootFiles {
     BootFiles {
         kernel: content(3_000_000),
         initrd: content(1_000_001),
+        rescue_initrd: content(1_500_001),
         snponly: content(220_000),
         undionly: content(1468 * 50),
     }

@@ -124,6 +124,7 @@ impl NodeSpec {
             // 600,000 times to find its session), and what a server boots is the gate's business anyway.
             ("management_interface", json!("noop")),
             ("network_interface", json!("noop")),
+            ("rescue_interface", json!("agent")),
         ])
     }
 
@@ -143,8 +144,9 @@ impl NodeSpec {
     /// The JSON patch (RFC 6902) from the node as Ironic shows it to the node as it must be; empty when it is so.
     pub fn patch(&self, current: &Value) -> Vec<Value> {
         let mut patch = Vec::new();
+        let may_change = |key: &str| key != "rescue_interface" || at_rest(current);
         for (key, value) in self.fields() {
-            if current.get(key) != Some(&value) {
+            if current.get(key) != Some(&value) && may_change(key) {
                 patch.push(add(&format!("/{key}"), value));
             }
         }
@@ -168,6 +170,11 @@ impl NodeSpec {
             current["traits"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         seen != self.traits.iter().map(String::as_str).collect()
     }
+}
+
+/// Whether Ironic lets a node's interfaces be changed. One that was in use before there was a rescue gets it with its next tenant.
+fn at_rest(current: &Value) -> bool {
+    matches!(current["provision_state"].as_str(), None | Some("enroll" | "manageable" | "available"))
 }
 
 /// The patch for those properties that are given.
@@ -345,6 +352,14 @@ mod tests {
         };
         check(|_| {}, &[]);
         check(|n| n["name"] = json!("other"), &["/name"]);
+        check(|n| n["rescue_interface"] = json!("no-rescue"), &["/rescue_interface"]);
+        check(
+            |n| {
+                n["rescue_interface"] = json!("no-rescue");
+                n["provision_state"] = json!("active");
+            },
+            &[],
+        );
         check(|n| n["properties"]["cpus"] = json!("4"), &[]);
         check(|n| n["properties"]["cpus"] = json!("8"), &["/properties/cpus"]);
         check(|n| n["properties"]["memory_mb"] = json!("8"), &[]);
@@ -363,6 +378,7 @@ mod tests {
                 "/management_interface",
                 "/name",
                 "/network_interface",
+                "/rescue_interface",
                 "/resource_class",
                 "/driver_info/redfish_address",
                 "/driver_info/redfish_system_id",

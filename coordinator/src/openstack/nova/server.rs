@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::Method;
+use protocol::secret::Secret;
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -199,6 +200,21 @@ impl Nova {
     /// Writes an image onto a server anew; its id, flavor and metadata stay.
     pub async fn rebuild_server(&self, caller: Caller<'_>, id: Uuid, image_id: &str) -> Result<(), Error> {
         self.act(caller, id, "rebuild", json!({"rebuild": {"imageRef": image_id}})).await
+    }
+
+    /// Boots a server's rescue system, with this password of its user.
+    pub async fn rescue_server(&self, caller: Caller<'_>, id: Uuid, password: &Secret) -> Result<(), Error> {
+        self.act(caller, id, "rescue", json!({"rescue": {"adminPass": password.reveal()}})).await
+    }
+
+    /// Boots a server in rescue from its own disk again.
+    pub async fn unrescue_server(&self, caller: Caller<'_>, id: Uuid) -> Result<(), Error> {
+        self.act(caller, id, "unrescue", json!({"unrescue": null})).await
+    }
+
+    /// Says of a server in `ERROR` that it is in use again; needs an administrator.
+    pub async fn reset_server(&self, caller: Caller<'_>, id: Uuid) -> Result<(), Error> {
+        self.act(caller, id, "reset", json!({"os-resetState": {"state": "active"}})).await
     }
 
     async fn act(&self, caller: Caller<'_>, id: Uuid, verb: &str, body: Value) -> Result<(), Error> {

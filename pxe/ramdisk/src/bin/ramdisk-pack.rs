@@ -18,7 +18,7 @@ fn main() -> ExitCode {
     };
     match pack::pack(&workspace, &out) {
         Ok(files) => {
-            for path in [&files.kernel, &files.initrd] {
+            for path in [&files.kernel, &files.initrd, &files.rescue] {
                 println!("{} {}", path.display(), std::fs::metadata(path).map_or(0, |meta| meta.len()));
             }
             ExitCode::SUCCESS

@@ -6,7 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{PackError, create_dir, file_error, output, run};
+use super::{PackError, create_dir, debian, file_error, output, run};
 
 /// Names the package of the newest kernel.
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
@@ -56,8 +56,8 @@ impl Kernel {
 
 /// Fetches and unpacks under another name first, so that a directory with the right name is whole.
 fn fetch(cache: &Path, root: &Path) -> Result<(), PackError> {
-    let (deb, unpacked) = (cache.join("deb"), cache.join("kernel.part"));
-    create_dir(&deb)?;
+    let unpacked = cache.join("kernel.part");
+    create_dir(cache)?;
     let _ = fs::remove_dir_all(&unpacked);
     let depends = output(Command::new("apt-cache").args(["depends", META_PACKAGE]))?;
     let package = depends.lines().find_map(|line| line.trim().strip_prefix("Depends: "));
@@ -65,20 +65,7 @@ fn fetch(cache: &Path, root: &Path) -> Result<(), PackError> {
         program: format!("apt-cache depends {META_PACKAGE}"),
         said: "it names no kernel package; run apt-get update".into(),
     })?;
-    let found = |dir: &Path| {
-        let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-        files.into_iter().find(|path| {
-            let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-            name.starts_with(&format!("{package}_")) && name.ends_with(".deb")
-        })
-    };
-    if found(&deb).is_none() {
-        let mut download = Command::new("apt-get");
-        run(download.current_dir(&deb).args(["-o", "APT::Sandbox::User=root", "download", package]))?;
-    }
-    let file =
-        found(&deb).ok_or_else(|| file_error(&deb.join(package), std::io::ErrorKind::NotFound.into()))?;
-    run(Command::new("dpkg-deb").arg("-x").arg(file).arg(&unpacked))?;
+    debian::unpack(&debian::package(cache, package)?, &unpacked)?;
     let modules = unpacked.join("lib/modules");
     let mut entries = fs::read_dir(&modules).map_err(|source| file_error(&modules, source))?;
     let version = entries.find_map(|entry| entry.ok()?.file_name().into_string().ok()).unwrap_or_default();

@@ -4,13 +4,16 @@
 //!   Debian package of the kernel --> vmlinuz ----------------------------> boot/kernel
 //!                            \-----> the modules needed, in loading order -+
 //!   cargo build of init ---------------------------------------------------+--> cpio | zstd --> boot/initrd
+//!   packages of a shell and an SSH server, modules of file systems ------> cpio | zstd --> boot/rescue
 //!   package ipxe -> snponly.efi (UEFI), undionly.kpxe (BIOS)
 //! ```
 //!
 //! Everything is made again only when what it is made of has changed.
 
 mod cpio;
+mod debian;
 mod kernel;
+mod rescue;
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -75,9 +78,11 @@ pub struct BootFiles {
     pub kernel: PathBuf,
     /// The initial ramdisk.
     pub initrd: PathBuf,
+    /// What a rescue system has beyond it.
+    pub rescue: PathBuf,
 }
 
-/// Makes `cache/boot/{kernel,initrd,snponly.efi,undionly.kpxe}` from the sources in `workspace`.
+/// Makes `cache/boot/{kernel,initrd,rescue,snponly.efi,undionly.kpxe}` from the sources in `workspace`.
 pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
     let _alone = lock(cache)?;
     let init = build_init(workspace, "ramdisk", "init")?;
@@ -90,7 +95,9 @@ pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
     }
     let initrd = dir.join("initrd");
     write_initrd(&init, &kernel, &MODULES, &initrd)?;
-    Ok(BootFiles { kernel: dir.join("kernel"), initrd, dir })
+    let layer = dir.join("rescue");
+    rescue::write_layer(cache, &kernel, &layer)?;
+    Ok(BootFiles { kernel: dir.join("kernel"), initrd, rescue: layer, dir })
 }
 
 /// Waits until nobody else makes files in this cache; it is ours until the answer is dropped.
@@ -130,15 +137,29 @@ pub fn write_initrd(init: &Path, kernel: &Kernel, modules: &[&str], out: &Path) 
     }
     archive.character_device("dev/console", 5, 1);
     archive.file("init", 0o755, &program);
+    add_modules(&mut archive, kernel, modules, MODULES_LIST)?;
+    compress(&archive.finish(), out)
+}
+
+/// Puts modules and all that they need into an archive, with a list of them in an order in which they can be loaded.
+fn add_modules(
+    archive: &mut cpio::Archive,
+    kernel: &Kernel,
+    modules: &[&str],
+    list_path: &str,
+) -> Result<(), PackError> {
     let mut list = String::new();
     for path in kernel.in_loading_order(modules)? {
         let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         archive.file(&format!("lib/modules/{name}"), 0o644, &read(&path)?);
         list.push_str(&format!("/lib/modules/{name}\n"));
     }
-    archive.file(MODULES_LIST.trim_start_matches('/'), 0o644, list.as_bytes());
-    let bytes = archive.finish();
+    archive.file(list_path.trim_start_matches('/'), 0o644, list.as_bytes());
+    Ok(())
+}
 
+/// Compresses an archive with zstd, unless that was done already.
+fn compress(bytes: &[u8], out: &Path) -> Result<(), PackError> {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let (stamp, fresh) = (out.with_extension("stamp"), format!("{:016x}", hasher.finish()));
@@ -146,7 +167,7 @@ pub fn write_initrd(init: &Path, kernel: &Kernel, modules: &[&str], out: &Path) 
         return Ok(());
     }
     let (cpio, packed) = (out.with_extension("cpio"), out.with_extension("part"));
-    write(&cpio, &bytes)?;
+    write(&cpio, bytes)?;
     run(Command::new("zstd").args(["-q", "-f", "--ultra", "-22", "-o"]).arg(&packed).arg(&cpio))?;
     fs::remove_file(&cpio).map_err(|source| file_error(&cpio, source))?;
     // A server may be fetching the old one just now.

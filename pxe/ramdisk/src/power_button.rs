@@ -1,8 +1,8 @@
-//! Edges: the power button, by which a BMC asks an operating system to shut down.
+//! Edges: the power button, by which a BMC asks an operating system to shut down. Only a system that is a tenant's heeds it.
 
 use std::{fs, io::Read, thread};
 
-use ramdisk::system;
+use crate::system;
 
 /// `struct input_event` on 64-bit systems: 16 bytes of time, type, code, value.
 const EVENT_BYTES: usize = 24;
