@@ -181,9 +181,10 @@ impl Loop {
                 self.boot_table.permit(server, plan, token);
             }
             Effect::Forbid(server) => {
-                // Killed between the two, the agent still knows nothing by which a ramdisk could come back.
-                self.ramdisks.revoke(server);
+                // In this order: a ramdisk that hears that its session is over gets no answer on our network any more. Killed
+                // between the two, the agent takes no session up whose boot it does not know.
                 self.boot_table.forbid(server);
+                self.ramdisks.revoke(server);
             }
             Effect::Remember(result) => self.remember(&results::encode(&result)),
             Effect::Report { server, body } => {

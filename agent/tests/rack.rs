@@ -64,6 +64,8 @@ struct World {
     permits: HashSet<ServerId>,
     sent: HashMap<CommandId, Command>,
     begun: HashSet<CommandId>,
+    /// Begun and not yet reported.
+    begun_here: HashSet<CommandId>,
     remembered: Results,
     answered: HashSet<CommandId>,
     reported: HashMap<ServerId, (PowerReading, PowerCause)>,
@@ -80,6 +82,7 @@ impl World {
             permits: HashSet::new(),
             sent: HashMap::new(),
             begun: HashSet::new(),
+            begun_here: HashSet::new(),
             remembered: Results::default(),
             answered: HashSet::new(),
             reported: HashMap::new(),
@@ -118,6 +121,7 @@ impl World {
                 Effect::Work(command) => {
                     assert!(self.sent.contains_key(&command.id), "nobody sent {command:?}");
                     assert!(self.begun.insert(command.id), "begun twice: {command:?}");
+                    self.begun_here.insert(command.id);
                     assert!(self.remembered.get(command.id).is_none(), "done already: {command:?}");
                     if !matches!(command.action, Action::RunStep { .. }) {
                         self.assert_bmc_is_free(command.server);
@@ -140,6 +144,12 @@ impl World {
                         assert!(
                             self.remembered.get(result.command).is_some(),
                             "reported before it was remembered"
+                        );
+                        let handed_over = result.outcome == Ok(Success::Step(StepOutput::HandedOver));
+                        let fresh = self.begun_here.remove(&result.command);
+                        assert!(
+                            !(handed_over && fresh && self.permits.contains(&server)),
+                            "{server} is its tenant's, and may boot from our network"
                         );
                         self.answered.insert(result.command);
                     }
@@ -198,6 +208,9 @@ impl World {
                         self.power.insert(server, false);
                         sample = Some(Sample::Off);
                     }
+                    Action::RunStep { step: Step::HandOver { .. }, .. } => {
+                        outcome = Ok(Success::Step(StepOutput::HandedOver));
+                    }
                     Action::RunStep { .. } => outcome = Ok(Success::Step(StepOutput::Done)),
                     Action::ReadIdentity | Action::EndBoot => {}
                 }
@@ -250,7 +263,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..SERVERS, 0u8..7).prop_map(|(server, action)| Op::Command(server, action)),
+        4 => (0..SERVERS, 0u8..8).prop_map(|(server, action)| Op::Command(server, action)),
         1 => any::<prop::sample::Index>().prop_map(Op::Repeat),
         8 => (0usize..8).prop_map(Op::Answer),
         1 => (0..SERVERS).prop_map(Op::PullPlug),
@@ -262,6 +275,11 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
+fn hand_over() -> Action {
+    let step = Step::HandOver { password_hash: Secret::new("$5$a$b") };
+    Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step }
+}
+
 fn action(number: u8) -> Action {
     match number {
         0 => Action::PowerOn { boot: deploy() },
@@ -270,6 +288,7 @@ fn action(number: u8) -> Action {
         3 => Action::Reset { boot: deploy() },
         4 => Action::ReadIdentity,
         5 => Action::EndBoot,
+        6 => hand_over(),
         _ => Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step: Step::Sync },
     }
 }
@@ -355,6 +374,20 @@ fn a_ramdisk_that_was_told_to_switch_off_did_not_fail() {
     world.power.insert(server, false);
     world.settle();
     assert_eq!(world.reported[&server], (PowerReading::Off, PowerCause::Commanded));
+}
+
+#[test]
+fn a_hand_over_ends_the_boot_before_anybody_is_told_of_it() {
+    let mut world = World::new();
+    let server = spec(0, "p").id;
+    send(&mut world, Action::PowerOn { boot: deploy() });
+    world.settle();
+    assert!(world.permits.contains(&server));
+    let command = send(&mut world, hand_over());
+    assert!(world.permits.contains(&server), "not before the ramdisk has let go");
+    world.settle();
+    assert!(world.answered.contains(&command) && !world.permits.contains(&server));
+    assert_eq!(world.reported[&server].0, PowerReading::On, "it stays on");
 }
 
 #[test]

@@ -455,6 +455,48 @@ async fn the_ramdisk_finds_its_agent_again() {
     );
 }
 
+/// What a rescue does, but for the tools: the session ends when the agent has heard, and not before; an agent that was killed in
+/// between hears it from the session that is taken up again.
+#[tokio::test]
+async fn a_hand_over_ends_the_session_once_the_agent_has_heard_of_it() {
+    let mut rack = Rack::new().await;
+    let (link, known) = rack.welcome(ServerId::random()).await;
+    let hand_over = Step::HandOver { password_hash: Secret::new("$5$salt$hash") };
+    let id = CommandId::random();
+    let step = rack.step(known.session, id, hand_over.clone());
+    let (link, command, task) = asked(link).await;
+    assert_eq!(task, Task::HandOver { password_hash: Secret::new("$5$salt$hash") });
+    // The agent is killed before the answer: the ramdisk has let go and says so when it is back.
+    drop(link);
+    rack.restart(known.boot()).await;
+    drop(step);
+    let outcome = Ok(StepOutput::HandedOver);
+    let step = rack.step(known.session, id, hand_over);
+    let _link = rack.resume(&known, Some(LastTask::Ended { command, outcome })).await;
+    assert_eq!(step.await.unwrap(), Ok(StepOutput::HandedOver));
+    // What the rack does then.
+    rack.control.revoke(known.server);
+    let gone = rack.event().await;
+    assert!(matches!(&gone, Event::Gone { reason, .. } if reason.contains("handed itself over")), "{gone:?}");
+    rack.refused(PROVISIONING, known.resume(None), "cannot be taken up").await;
+}
+
+/// Without its tools a ramdisk does not let go, and says why.
+#[tokio::test]
+async fn a_ramdisk_without_the_tools_of_a_rescue_stays_ours() {
+    let mut rack = Rack::new().await;
+    let server = ServerId::random();
+    let ramdisk = real(&rack, server, WAIT_MAX);
+    let Event::Ready { session, .. } = rack.event().await else { panic!("no hello") };
+    let hand_over = Step::HandOver { password_hash: Secret::new("$5$salt$hash") };
+    let failure = rack.step(session, CommandId::random(), hand_over).await.unwrap().unwrap_err();
+    assert!(failure.message.contains("boot.rescue"), "{failure}");
+    done(rack.step(session, CommandId::random(), Step::Sync)).await;
+    rack.control.revoke(server);
+    let end = timeout(WAIT_MAX, ramdisk).await.unwrap().unwrap();
+    assert!(matches!(end, SessionEnd::Refused(_)), "{end}");
+}
+
 #[tokio::test]
 async fn a_ramdisk_that_lost_its_agent_ends_within_its_bound() {
     let mut rack = Rack::new().await;

@@ -100,6 +100,7 @@ impl Hardware for Core {
                 Some(BootPurpose::Inspect)
             }
             (PowerRequest::On | PowerRequest::Restart, "cleaning" | "clean wait") => Some(BootPurpose::Clean),
+            (PowerRequest::On | PowerRequest::Restart, "rescuing") => Some(BootPurpose::Rescue),
             (PowerRequest::On | PowerRequest::Restart, "deploying") if !node.is_booting_instance() => {
                 Some(BootPurpose::Deploy)
             }
@@ -119,7 +120,12 @@ impl Hardware for Core {
         session: RamdiskSessionId,
         step: Step,
     ) -> Result<StepOutput, Refusal> {
-        self.fake.run_step(id, session, step).await
+        let hands_over = matches!(step, Step::HandOver { .. });
+        let output = self.fake.run_step(id, session, step).await?;
+        if hands_over {
+            self.ramdisk_gone(id);
+        }
+        Ok(output)
     }
 }
 
@@ -415,6 +421,9 @@ async fn the_whole_life(rig: &Rig, image: &ImageRef) -> Result<()> {
             fake.server(id).await.context("server")?.power == Some(PowerReading::On),
             "the tenant's server is on"
         );
+        if round == "deploy again" {
+            rescue(rig, id).await.context("a rescue")?;
+        }
         rig.phase("delete to available", id, ProvisionTarget::Deleted, "available").await?;
         let steps = fake.take_steps(id);
         ensure!(steps == [Step::EraseMetadata, Step::EraseDisks], "{steps:?}");
@@ -423,6 +432,28 @@ async fn the_whole_life(rig: &Rig, image: &ImageRef) -> Result<()> {
             "parked means off"
         );
     }
+    Ok(())
+}
+
+/// A rescue that fails for its ramdisk, one that succeeds, and the way back. Ironic hashes the password.
+async fn rescue(rig: &Rig, id: ServerId) -> Result<()> {
+    let fake = &rig.core.fake;
+    let target = || ProvisionTarget::Rescue { password: Secret::new("correct horse battery") };
+    let message = "this ramdisk has no rescue tools".to_owned();
+    fake.fail_steps(Some(Refusal { kind: RefusalKind::Hardware, message: message.clone() }));
+    let node = rig.phase("rescue that fails", id, target(), "rescue failed").await?;
+    fake.fail_steps(None);
+    ensure!(fake.server(id).await.context("server")?.power == Some(PowerReading::Off), "it is left on");
+    ensure!(node.last_error.as_deref().is_some_and(|error| !error.is_empty()), "no reason is shown");
+    fake.take_steps(id);
+    rig.phase("rescue", id, target(), "rescue").await?;
+    let steps = fake.take_steps(id);
+    let [Step::HandOver { password_hash }] = &steps[..] else { bail!("{steps:?}") };
+    ensure!(password_hash.reveal().starts_with("$5$"), "the password came in clear");
+    ensure!(fake.server(id).await.context("server")?.power == Some(PowerReading::On), "it went off");
+    rig.phase("unrescue", id, ProvisionTarget::Unrescue, "active").await?;
+    ensure!(fake.server(id).await.context("server")?.power == Some(PowerReading::On), "it stays off");
+    ensure!(fake.take_steps(id).is_empty(), "a ramdisk was booted");
     Ok(())
 }
 

@@ -275,6 +275,37 @@ async fn power_off_is_answered_when_it_is_off() {
 }
 
 #[tokio::test]
+async fn a_rescue_is_answered_when_the_ramdisk_has_let_go() {
+    let bench = Bench::new();
+    bench.ready(BootPurpose::Rescue);
+    bench.has_token().await;
+    // Ironic falls back to this where it is told to: a password in clear is not taken.
+    let (status, answer) = bench.post("rescue.finalize_rescue", json!({"rescue_password": "hunter2"})).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(bench.hardware.take_steps(bench.id).is_empty());
+    let hashed = json!({"rescue_password": "$5$salt$hash", "hashed": true});
+    let message = "this ramdisk has no rescue tools".to_owned();
+    bench.hardware.fail_steps(Some(Refusal { kind: RefusalKind::Hardware, message }));
+    let (_, answer) = bench.post("rescue.finalize_rescue", hashed.clone()).await;
+    assert_eq!(answer["command_status"], "FAILED", "{answer}");
+    assert!(answer["command_error"]["details"].as_str().unwrap().contains("no rescue tools"), "{answer}");
+    bench.hardware.fail_steps(None);
+    bench.hardware.take_steps(bench.id);
+    // The ramdisk goes with its answer, and may be known to be gone before the answer is.
+    bench.hardware.hold(true);
+    let (reply, ()) = tokio::join!(bench.post("rescue.finalize_rescue", hashed), async {
+        until("it is begun", async || (bench.hardware.steps_begun(bench.id) == 1).then_some(())).await;
+        bench.gone(bench.session);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        bench.hardware.hold(false);
+    });
+    assert_eq!((reply.0, &reply.1["command_status"]), (200, &json!("SUCCEEDED")), "{}", reply.1);
+    assert!(!reply.1.to_string().contains("$5$"), "{}", reply.1);
+    let password_hash = Secret::new("$5$salt$hash");
+    assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::HandOver { password_hash }]);
+}
+
+#[tokio::test]
 async fn only_the_holder_of_the_token_commands() {
     let bench = Bench::new();
     let check = async |query: &str, expected: u16| {

@@ -5,7 +5,11 @@ mod pxe_common;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::{Context, ensure};
-use protocol::{boot::BootStage, mac::MacAddr, network::BootNetwork};
+use protocol::{
+    boot::{BootPurpose, BootStage},
+    mac::MacAddr,
+    network::BootNetwork,
+};
 use pxe::{
     Refusal, Service, StartError,
     dhcp::{
@@ -151,6 +155,13 @@ async fn a_server_fetches_its_own_files_and_no_others() -> anyhow::Result<()> {
     // Permitted, but this client does not have its address: it must not see its token.
     world.plans.permit(OTHER, 1, BootNetwork::Provisioning);
     check(&format!("/boot/{OTHER}/script"), "403")?;
+    // The tools of a rescue are loaded by a rescue only.
+    for purpose in [BootPurpose::Deploy, BootPurpose::Clean, BootPurpose::Rescue] {
+        world.plans.permit_for(purpose, CLIENT, 2, BootNetwork::Provisioning);
+        let files = plain_files();
+        let expected = if purpose == BootPurpose::Rescue { files.rescue_initrd } else { files.initrd };
+        assert_eq!(check(&format!("/boot/{CLIENT}/initrd"), "200")?, expected, "{purpose:?}");
+    }
     let stages = world.stages_until(BootStage::Loader, WAIT).await?;
     assert_eq!(stages, [BootStage::Script, BootStage::Kernel, BootStage::Initrd, BootStage::Loader]);
     Ok(())

@@ -54,7 +54,7 @@ impl Session {
                     () = self.end.cancelled() => return serving.revoked().into(),
                     arrived = tokio::time::timeout(self.resume_wait, self.arrivals.recv()) => match arrived {
                         Ok(Some(arrival)) => arrival,
-                        Ok(None) => return REVOKED.into(),
+                        Ok(None) => return serving.revoked().into(),
                         Err(_) => return format!(
                             "it lost its agent and did not come back within {} s",
                             self.resume_wait.as_secs()
@@ -74,7 +74,7 @@ impl Session {
                         newer = Some(arrival);
                         continue;
                     }
-                    None => return REVOKED.into(),
+                    None => return serving.revoked().into(),
                 },
                 broken = serving.serve(&mut connection, &answer, last, &mut self.requests) => broken,
             };
@@ -134,7 +134,7 @@ impl Serving {
                 tokio::select! {
                     request = requests.recv() => match request {
                         Some(request) => self.request = Some(request),
-                        None => return Err(Broken::Ended(REVOKED.into())),
+                        None => return Err(Broken::Ended(self.revoked().into())),
                     },
                     message = connection.message() => last = overheard(last, message?)?,
                 }

@@ -17,7 +17,9 @@ pub(super) fn checked(password: Secret) -> Result<Secret, String> {
         return Ok(password);
     }
     let (least, most) = LENGTH.into_inner();
-    Err(format!("password: must have {least} to {most} printable ASCII characters, the first and the last no blanks"))
+    Err(format!(
+        "password: must have {least} to {most} printable ASCII characters, the first and the last no blanks"
+    ))
 }
 
 /// A new one.

@@ -107,7 +107,8 @@ fn plain(action: ServerVerb) -> ServerAction {
 /// The first line of a file, or of standard input for `-`.
 fn read_password(path: &Path) -> anyhow::Result<Secret> {
     let text = if path == Path::new("-") {
-        std::io::read_to_string(std::io::stdin().take(PASSWORD_BYTES_MAX)).context("reading standard input")?
+        std::io::read_to_string(std::io::stdin().take(PASSWORD_BYTES_MAX))
+            .context("reading standard input")?
     } else {
         std::fs::read_to_string(path).with_context(|| format!("reading {}", path.display()))?
     };

@@ -48,9 +48,7 @@ pub fn permitted_boot(
         Role::Adopted => {
             Err(refuse(format!("{name} is {state}: it is not switched on; wait until it is active")))
         }
-        Role::TakenBack
-            if matches!(state, ProvisionState::RescueFailed | ProvisionState::UnrescueFailed) =>
-        {
+        Role::TakenBack if matches!(state, ProvisionState::RescueFailed | ProvisionState::UnrescueFailed) => {
             Err(refuse(format!("{name} is {state}: `server unrescue` boots its own disk again")))
         }
         Role::Parked | Role::TakenBack => Err(refuse(format!(

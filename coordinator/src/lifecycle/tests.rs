@@ -125,16 +125,17 @@ fn off_means_off_the_tenants_network_and_silence_is_not_off() {
         let mut facts = facts(node("active", None));
         facts.power = PowerFacts { now: now.clone(), confirmed, untold_off: false };
         facts.power_on_pending = pending;
-        if !pending {
-            let mut rescued = facts.clone();
-            rescued.node = Some(node("rescue", None));
-            assert_eq!(place(decide(&rescued).placement), expected, "in rescue: {now:?} {confirmed:?}");
-        }
         facts.observed = vec![Some(ObservedNetwork::Tenant(TENANT))];
         let decision = decide(&facts);
         assert_eq!(place(decision.placement), expected, "{now:?} {confirmed:?} {pending}");
         let isolate = expected == "cleaning";
         assert_eq!(decision.urgency == Urgency::Isolate, isolate, "{now:?} {confirmed:?} {pending}");
+        if !pending {
+            facts.node = Some(node("rescue", None));
+            let rescued = decide(&facts);
+            assert_eq!(place(rescued.placement), expected, "in rescue: {now:?} {confirmed:?}");
+            assert_eq!(rescued.urgency, decision.urgency, "in rescue: {now:?} {confirmed:?}");
+        }
     };
     check(Some(PowerReading::On), Some(Confirmed::On), false, "tenant");
     check(Some(PowerReading::Off), Some(Confirmed::Off), false, "cleaning");
@@ -167,16 +168,17 @@ fn a_tenants_system_is_alone_until_it_is_off() {
 fn a_rescue_goes_over_our_network_to_the_tenants_and_back() {
     use BootNetwork::{Cleaning, Provisioning};
     use ObservedNetwork::{Boot, Nothing, Tenant};
-    let check = |state: &str, on: bool, boot_given: bool, pending: bool, seen: ObservedNetwork, expected: &str| {
-        let mut facts = facts(node(state, None));
-        let (now, confirmed) =
-            if on { (PowerReading::On, Confirmed::On) } else { (PowerReading::Off, Confirmed::Off) };
-        facts.power = PowerFacts { now: Some(now), confirmed: Some(confirmed), untold_off: false };
-        (facts.boot_given, facts.power_on_pending) = (boot_given, pending);
-        facts.observed = vec![Some(seen.clone())];
-        let decision = decide(&facts);
-        assert_eq!(place(decision.placement), expected, "{state} {on} {boot_given} {pending} {seen:?}");
-    };
+    let check =
+        |state: &str, on: bool, boot_given: bool, pending: bool, seen: ObservedNetwork, expected: &str| {
+            let mut facts = facts(node(state, None));
+            let (now, confirmed) =
+                if on { (PowerReading::On, Confirmed::On) } else { (PowerReading::Off, Confirmed::Off) };
+            facts.power = PowerFacts { now: Some(now), confirmed: Some(confirmed), untold_off: false };
+            (facts.boot_given, facts.power_on_pending) = (boot_given, pending);
+            facts.observed = vec![Some(seen.clone())];
+            let decision = decide(&facts);
+            assert_eq!(place(decision.placement), expected, "{state} {on} {boot_given} {pending} {seen:?}");
+        };
     check("rescuing", true, false, false, Tenant(TENANT), "nothing");
     check("rescuing", false, false, false, Nothing, "provisioning");
     check("rescuing", false, true, true, Boot(Provisioning), "provisioning");

@@ -152,9 +152,7 @@ fn erased(output: StepOutput) -> Result<Vec<ErasedDisk>, CommandError> {
         StepOutput::Done
         | StepOutput::Inventory { .. }
         | StepOutput::ImageWritten { .. }
-        | StepOutput::HandedOver => {
-            Err(refused("the ramdisk did not say which disks it erased".to_owned()))
-        }
+        | StepOutput::HandedOver => Err(refused("the ramdisk did not say which disks it erased".to_owned())),
     }
 }
 

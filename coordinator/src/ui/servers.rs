@@ -8,7 +8,8 @@ use axum::{
     response::Response,
 };
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use protocol::secret::Secret;
+use serde_json::json;
 
 use super::{
     Ui,
@@ -56,11 +57,20 @@ struct ServerPage {
     images: Option<Field>,
     /// Why they are not known.
     images_away: Option<String>,
+    /// Whether its own disk can be booted again.
+    in_rescue: bool,
+    /// The password of the rescue that was just asked for: shown on this page, and on no other.
+    rescue_password: Option<Secret>,
 }
 
 /// Whether its disk can be written anew.
 fn may_rebuild(server: &Server) -> bool {
-    matches!(server.status.as_str(), "active" | "off")
+    matches!(server.status.as_str(), "active" | "off") && !is_in_rescue(server)
+}
+
+/// Whether it is in rescue, switched off in it, or failed on its way there or back.
+fn is_in_rescue(server: &Server) -> bool {
+    server.next.contains("server unrescue")
 }
 
 impl ServerPage {
@@ -74,7 +84,8 @@ impl ServerPage {
             let choices = new_server::images(&list.items);
             images = Some(Field::select("image", "Image", &Typed::default(), choices));
         }
-        Ok(ServerPage { frame, server, row, images, images_away })
+        let in_rescue = is_in_rescue(&server);
+        Ok(ServerPage { frame, server, row, images, images_away, in_rescue, rescue_password: None })
     }
 
     async fn answer(
@@ -84,12 +95,23 @@ impl ServerPage {
         query: &BTreeMap<String, String>,
         refused: Option<Problem>,
     ) -> Response {
+        Self::answer_with(ui, visitor, id, query, refused, None).await
+    }
+
+    async fn answer_with(
+        ui: &Ui,
+        visitor: &Visitor,
+        id: &str,
+        query: &BTreeMap<String, String>,
+        refused: Option<Problem>,
+        rescue_password: Option<Secret>,
+    ) -> Response {
         let status = refused.as_ref().map(page::status_of);
         let path = segment(id);
         let frame = Frame::new(Some(visitor), "servers", format!("/ui/servers/{path}"));
         let frame = frame.done(query).refused(refused);
         match Self::read(ui, visitor, &path, frame).await {
-            Ok(shown) => page::show(status, &shown),
+            Ok(shown) => page::show(status, &ServerPage { rescue_password, ..shown }),
             Err(problem) => page::failure(Some(visitor), &problem),
         }
     }
@@ -105,7 +127,7 @@ pub async fn show(
     ServerPage::answer(&ui, &visitor, &id, &query, None).await
 }
 
-/// Starts, stops, restarts or rebuilds it.
+/// Starts, stops, restarts, rebuilds or rescues it.
 pub async fn act(State(ui): State<Arc<Ui>>, Path(id): Path<String>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let path = segment(&id);
@@ -120,9 +142,14 @@ pub async fn act(State(ui): State<Arc<Ui>>, Path(id): Path<String>, posted: Post
             Some(action) => json!({ "action": action, "hard": true }),
             None => json!({ "action": action }),
         };
-        ui.rest.post::<Value>(&visitor, &format!("/v1/servers/{path}/actions"), &wanted).await
+        ui.rest.post::<Server>(&visitor, &format!("/v1/servers/{path}/actions"), &wanted).await
     };
     match asked.await {
+        // Not by way of another page: the password is in this answer only.
+        Ok(Server { rescue_password: Some(password), .. }) => {
+            let query = BTreeMap::new();
+            ServerPage::answer_with(&ui, &visitor, &id, &query, None, Some(password)).await
+        }
         Ok(_) => page::done(&format!("/ui/servers/{path}"), if is_rebuild { "rebuilding" } else { "asked" }),
         Err(problem) => ServerPage::answer(&ui, &visitor, &id, &BTreeMap::new(), Some(problem)).await,
     }

@@ -30,7 +30,9 @@ fn run() -> String {
     match serve() {
         Ok((_, SessionEnd::Told)) => "told".to_owned(),
         Ok((interface, SessionEnd::HandedOver { password_hash })) => rescue::run(&interface, &password_hash),
-        Ok((_, end @ (SessionEnd::Refused(_) | SessionEnd::Lost(_) | SessionEnd::Confused))) => end.to_string(),
+        Ok((_, end @ (SessionEnd::Refused(_) | SessionEnd::Lost(_) | SessionEnd::Confused))) => {
+            end.to_string()
+        }
         Err(reason) => reason,
     }
 }

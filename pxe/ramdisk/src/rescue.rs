@@ -42,7 +42,7 @@ const SYNC_EVERY: Duration = Duration::from_secs(2);
 /// Longest hash: SHA-512 with the longest salt and a number of rounds has 123 characters.
 const HASH_BYTES_MAX: usize = 128;
 const MOTD: &str = "\
-Rescue system. Your disks are as you left them and nothing of them is mounted: fdisk -l, blkid, mount /dev/... /mnt.
+Rescue system. Your disks are as you left them and nothing of them is mounted: fdisk -l, mount /dev/... /mnt.
 It lasts as long as the power does; `server unrescue` boots your own disk again. Unmount first.
 ";
 
@@ -74,7 +74,8 @@ pub fn prepare(password_hash: &Secret) -> Result<(), RescueError> {
     if let Err(error) = system::load_modules(MODULES_LIST) {
         say!("{error}");
     }
-    for dir in ["/dev/pts", "/etc", "/etc/dropbear", "/root", "/run", "/tmp", "/usr/bin", "/usr/sbin", "/mnt"] {
+    for dir in ["/dev/pts", "/etc", "/etc/dropbear", "/root", "/run", "/tmp", "/usr/bin", "/usr/sbin", "/mnt"]
+    {
         fs::create_dir_all(dir).map_err(|error| RescueError::Io(dir, error))?;
     }
     let terminals = mount(Some("devpts"), "/dev/pts", Some("devpts"), MsFlags::empty(), Some("mode=0620"));
@@ -147,7 +148,10 @@ fn address(interface: &Interface) -> Ipv4Addr {
 
 /// A host key of its own is made for each boot (`-R`), by the first who connects.
 fn serve_ssh() -> io::Result<Child> {
-    Command::new(SSH_SERVER).args(["-F", "-E", "-R", "-p", "22"]).env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").spawn()
+    Command::new(SSH_SERVER)
+        .args(["-F", "-E", "-R", "-p", "22"])
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .spawn()
 }
 
 /// Waits for the SSH server to end, and buries what others have left: we are the first process.

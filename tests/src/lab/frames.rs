@@ -30,6 +30,20 @@ pub fn strays(server: &str, mac: MacAddr, events: &[PowerEvent], seen: &[Seen]) 
     strays
 }
 
+/// Every frame of a rescue that was seen where it must not be: of the ramdisk on a tenant's network before it let go of its
+/// server, or on a network of ours once its tenant could reach it.
+pub fn rescue_strays(server: &str, mac: MacAddr, boot_us: u64, let_go_us: u64, seen: &[Seen]) -> Vec<String> {
+    let own = || seen.iter().filter(|frame| frame.source == mac && frame.at_us >= boot_us);
+    let on_boot_network = |frame: &&Seen| BOOT_BRIDGES.contains(&frame.bridge.as_str());
+    let changed_us = own().filter(|frame| !on_boot_network(frame)).map(|frame| frame.at_us).min();
+    let is_stray = |frame: &&Seen| match on_boot_network(frame) {
+        false => frame.at_us < let_go_us,
+        true => changed_us.is_some_and(|changed_us| frame.at_us > changed_us),
+    };
+    let tell = |frame: &Seen| format!("{server} ({mac}) was seen on {} at {} us", frame.bridge, frame.at_us);
+    own().filter(is_stray).map(tell).collect()
+}
+
 /// How many frames of a server were seen on boot networks and on tenants' networks; none seen would prove nothing.
 pub fn counts(mac: MacAddr, seen: &[Seen]) -> (usize, usize) {
     let own = seen.iter().filter(|frame| frame.source == mac);
@@ -61,5 +75,22 @@ mod tests {
         check(350, "br-vn-1", 0);
         check(350, "br-clean", 1);
         check(50, "br-clean", 1);
+    }
+
+    #[test]
+    fn a_rescue_changes_networks_once() {
+        let mac: MacAddr = "52:54:00:00:00:01".parse().unwrap();
+        let check = |frames: &[(u64, &str)], expected: usize| {
+            let frame = |(at_us, bridge): &(u64, &str)| Seen {
+                at_us: *at_us,
+                bridge: (*bridge).to_owned(),
+                source: mac,
+            };
+            let seen: Vec<_> = frames.iter().map(frame).collect();
+            assert_eq!(rescue_strays("srv1", mac, 100, 200, &seen).len(), expected, "{frames:?}");
+        };
+        check(&[(50, "br-vn-1"), (150, "br-prov"), (210, "br-prov"), (220, "br-vn-1")], 0);
+        check(&[(150, "br-vn-1")], 1);
+        check(&[(150, "br-prov"), (220, "br-vn-1"), (230, "br-prov")], 1);
     }
 }

@@ -45,7 +45,12 @@ pub struct Plans {
 impl Plans {
     /// Permits a boot.
     pub fn permit(&self, mac: MacAddr, boot_id: u64, network: BootNetwork) {
-        let plan = BootPlan { purpose: BootPurpose::Inspect, network };
+        self.permit_for(BootPurpose::Inspect, mac, boot_id, network);
+    }
+
+    /// Permits a boot for something else than an inspection.
+    pub fn permit_for(&self, purpose: BootPurpose, mac: MacAddr, boot_id: u64, network: BootNetwork) {
+        let plan = BootPlan { purpose, network };
         let ticket =
             BootTicket { boot_id, command_line: COMMAND_LINE.to_owned(), boot_mode: BootMode::Bios, plan };
         self.tickets.lock().unwrap().insert(mac, ticket);

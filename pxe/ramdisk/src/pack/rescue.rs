@@ -45,7 +45,8 @@ pub(super) fn write_layer(cache: &Path, kernel: &Kernel, out: &Path) -> Result<(
         let places = [root.join(LIBRARIES), root.join("usr").join(LIBRARIES)].map(|dir| dir.join(library));
         let [first, second] = &places;
         let bytes = read(if first.exists() { first } else { second })?;
-        let place = if LOADER.ends_with(library) { LOADER.to_owned() } else { format!("{LIBRARIES}/{library}") };
+        let place =
+            if LOADER.ends_with(library) { LOADER.to_owned() } else { format!("{LIBRARIES}/{library}") };
         archive.file(&place, 0o755, &bytes);
     }
     add_modules(&mut archive, kernel, &MODULES, MODULES_LIST)?;

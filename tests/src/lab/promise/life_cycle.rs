@@ -201,7 +201,6 @@ async fn refusals_in_use(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     }
     for (line, said) in [
         (format!("server rebuild {NAME} --image unheard-of"), "there is no image"),
-        (format!("server rescue {NAME}"), "rescue is not offered"),
         (format!("server unrescue {NAME}"), "not in rescue"),
     ] {
         let words = lab.tenant.refused(&line).await?;

@@ -11,6 +11,7 @@ mod inventory;
 mod life_cycle;
 mod monitoring;
 mod networks;
+mod rescue;
 mod ui;
 
 use anyhow::bail;
@@ -19,11 +20,12 @@ use coordinator::api::types::Node;
 use super::{Lab, site::SERVERS, step::Steps, story};
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 10] = [
+pub const ALL: [&str; 11] = [
     READY,
     "images",
     "flavors",
     "life_cycle",
+    "rescue",
     MONITORING,
     "ui",
     "discovery",
@@ -51,6 +53,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
             "inventory" => inventory::play(lab, steps).await?,
             "life_cycle" => life_cycle::play(lab, steps).await?,
             "networks" => networks::play(lab, steps).await?,
+            "rescue" => rescue::play(lab, steps).await?,
             "ui" => ui::play(lab, steps).await?,
             other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
         }
