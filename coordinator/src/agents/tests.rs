@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use protocol::{
-    boot::{Boot, BootPurpose},
+    boot::{Boot, BootPlan, BootPurpose},
     command::{Action, Command, CommandResult, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     grpc::{self, agent_link_client::AgentLinkClient},
@@ -15,6 +15,7 @@ use protocol::{
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
+    secret::Secret,
     step::{Step, StepOutput},
 };
 use tokio::{net::TcpListener, sync::mpsc};
@@ -341,6 +342,26 @@ async fn a_ramdisk_step_outlives_the_coordinator_under_its_id() {
     // Asked once more it is another command.
     let _third = begin(&site);
     assert_ne!(agent.command().await.id, command.id);
+}
+
+/// From its own answer on, what runs there is the tenant's: nobody may still take it for the ramdisk when Ironic says so.
+#[tokio::test]
+async fn a_hand_over_ends_the_boot_before_whoever_asked_hears_of_it() {
+    let site = Site::new().await;
+    let id = site.server.id;
+    let plan = BootPlan { purpose: BootPurpose::Rescue, network: BootNetwork::Provisioning };
+    site.inventory.set_boot_given(id, Some(&plan)).await.unwrap();
+    let step = Step::HandOver { password_hash: Secret::new("$5$salt$hash") };
+    let agents = site.agents();
+    let asked = tokio::spawn(async move {
+        let session = RamdiskSessionId::random();
+        agents.run(&rack(), id, Action::RunStep { session, step }).await
+    });
+    let mut agent = site.agent().await;
+    let command = agent.command().await;
+    agent.report(&site, 1, done(&command, Success::Step(StepOutput::HandedOver))).await;
+    assert_eq!(asked.await.unwrap(), Ok(Success::Step(StepOutput::HandedOver)));
+    assert!(site.inventory.server(id).await.unwrap().unwrap().boot_given.is_none());
 }
 
 #[tokio::test]
