@@ -6,6 +6,7 @@ use axum::{
     body::Body,
     http::{Method, Request, Response, StatusCode},
 };
+use serde_json::json;
 use tower::ServiceExt;
 use ui_common::{Fakes, PASSWORD, start};
 
@@ -268,4 +269,42 @@ async fn what_loses_something_is_done_only_when_it_was_said_to_be_meant() {
         assert_eq!(fakes.world.lock().unwrap().asked.drain(..).count(), 1);
     }
     assert_eq!(ask("action=inspect").await, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn a_rescues_password_is_shown_once() {
+    let fakes = start().await;
+    let (cookie, _) = sign_in(&fakes, "demo").await;
+    let id = "5b0c7a52-5c38-4a5e-8d3b-0f5a3b1f9d11";
+    let server = |status: &str, next: &str| {
+        json!({
+            "id": id, "instance": null, "name": "web9", "project_id": "demo-id", "flavor": "metal", "image": "demo",
+            "network": "blue", "address": "192.0.2.9", "status": status, "reason": null, "next": next, "node": null,
+        })
+    };
+    let become_ = |status: &str, next: &str| {
+        let mut world = fakes.world.lock().unwrap();
+        world.servers.retain(|one| one["id"] != id);
+        world.servers.push(server(status, next));
+    };
+    let path = format!("/ui/servers/{id}");
+    become_("active", "in use until it is given back");
+    let page = text(get(&fakes, &cookie, &path).await).await;
+    assert!(page.contains("act-rescue") && !page.contains("act-unrescue"), "{page}");
+    let good = csrf(&page);
+    let act = async |action: &str| {
+        let body = format!("csrf={good}&action={action}");
+        send(&fakes, form(&format!("{path}/act")).header("cookie", &cookie), &body).await
+    };
+    let told = act("rescue").await;
+    assert_eq!(told.status(), StatusCode::OK);
+    let told = text(told).await;
+    assert!(told.contains("made-for-this-rescue") && told.contains("rescue@192.0.2.9"), "{told}");
+    become_("rescue", "its own disk again (server unrescue)");
+    let page = text(get(&fakes, &cookie, &path).await).await;
+    assert!(page.contains("act-unrescue") && !page.contains("act-rescue"), "{page}");
+    assert!(!page.contains("made-for-this-rescue"), "{page}");
+    assert_eq!(act("unrescue").await.status(), StatusCode::SEE_OTHER);
+    let asked: Vec<_> = fakes.world.lock().unwrap().asked.drain(..).map(|(_, asked)| asked).collect();
+    assert_eq!(asked, [json!({ "action": "rescue" }), json!({ "action": "unrescue" })]);
 }

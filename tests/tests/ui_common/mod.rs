@@ -180,6 +180,7 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         )
         .route("/v1/servers", get(servers).post(create))
         .route("/v1/servers/{server}", get(server))
+        .route("/v1/servers/{server}/actions", post(act_on_server))
         .route("/v1/images", get(items(images())))
         .route("/v1/flavors", get(items(flavors())))
         .route("/v1/networks", get(items(networks())))
@@ -323,6 +324,26 @@ async fn server(State(world): Held, headers: HeaderMap, Path(id): Path<String>) 
         Some(server) => Json(server.clone()).into_response(),
         None => problem(StatusCode::NOT_FOUND, &format!("there is no server {id:?}")),
     }
+}
+
+/// A rescue is told its password; nothing else is.
+async fn act_on_server(
+    State(world): Held,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+    Json(asked): Json<Value>,
+) -> Response {
+    let Json(mine) = servers(State(world.clone()), headers).await;
+    let Some(mut server) =
+        mine["items"].as_array().unwrap().iter().find(|one| one["id"] == id.as_str()).cloned()
+    else {
+        return problem(StatusCode::NOT_FOUND, &format!("there is no server {id:?}"));
+    };
+    if asked["action"] == "rescue" {
+        server["rescue_password"] = json!("made-for-this-rescue");
+    }
+    world.lock().unwrap().asked.push(("act".to_owned(), asked));
+    (StatusCode::ACCEPTED, Json(server)).into_response()
 }
 
 async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value>) -> Response {
