@@ -18,7 +18,7 @@ use super::{
     control::Event,
 };
 
-const REVOKED: &str = "it was revoked: its power went off, its boot was called off, or it said hello anew";
+const REVOKED: &str = "its power went off, its boot was called off, or it said hello anew";
 const HANDED_OVER: &str = "it has handed itself over to its tenant";
 
 /// A ramdisk that was let in, by its token or by its session's secret.

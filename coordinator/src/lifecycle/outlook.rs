@@ -137,7 +137,7 @@ fn of_state(node: &Node, seen: &Seen<'_>) -> Outlook {
         S::Adopting => on_its_way("Ironic to finish the adoption", "active"),
         S::AdoptFailed => stuck("`node manage`, then adopt it again"),
         S::Inspecting => {
-            on_its_way(working(seen, "Ironic to begin the inspection"), "manageable, with its hardware")
+            on_its_way(working(seen, "Ironic's part of the inspection"), "manageable, with its hardware")
         }
         S::InspectWait => on_its_way(ramdisk(seen, "the ramdisk's report"), "manageable, with its hardware"),
         S::InspectFailed => stuck("`node inspect` tries again"),
@@ -209,10 +209,12 @@ fn ramdisk(seen: &Seen<'_>, work: &str) -> String {
     }
 }
 
-/// A state in which Ironic works before the ramdisk is there.
+/// A state in which Ironic works before the ramdisk is there, and after it has gone off.
 fn working(seen: &Seen<'_>, else_for: &str) -> String {
     match seen.boot_stage {
-        Some(stage) if !seen.ramdisk_runs => format!("the ramdisk to boot (so far: {stage})"),
+        Some(stage) if !seen.ramdisk_runs && seen.power != Some(Confirmed::Off) => {
+            format!("the ramdisk to boot (so far: {stage})")
+        }
         Some(_) | None => else_for.to_owned(),
     }
 }
@@ -272,6 +274,10 @@ mod tests {
         check(seen, "the ramdisk to boot");
         check(Seen { boot_stage: Some("dhcp"), ..seen }, "so far: dhcp");
         check(Seen { ramdisk_runs: true, ..seen }, "the ramdisk's steps");
+        let inspecting = node(&ProvisionState::Inspecting);
+        let booted = Seen { node: Some(&inspecting), boot_stage: Some("initrd"), ..Seen::default() };
+        check(Seen { power: Some(Confirmed::On), ..booted }, "so far: initrd");
+        check(Seen { power: Some(Confirmed::Off), ..booted }, "Ironic's part");
         check(Seen { agent_away: Some("the agent is away since noon"), ..seen }, "since noon");
         check(Seen { waiting: Some("power-on waits: eth0"), agent_away: Some("x"), ..seen }, "eth0");
         check(Seen { forgetting: true, ..seen }, "its ports to be released");
