@@ -20,6 +20,14 @@ impl Tenancy {
     ) -> Result<(), TenancyError> {
         let node = in_use(server, "rescue")?;
         self.admit(server, node, Wish::Rescue).await?;
+        let ports = self.inventory.tenant_ports(server.id).await?;
+        if let Some(tag) = ports.first().and_then(|port| port.vlan) {
+            return Err(TenancyError::Refused(format!(
+                "{} has its first network by VLAN tag {tag}, and the rescue system asks for its address without a tag: it \
+                 would get none, so it is not rescued; stop it, or rebuild it",
+                server.name
+            )));
+        }
         match server.instance {
             Some(instance) => self.nova.rescue_server(caller, instance, &password).await?,
             None => self.ironic.set_provision_state(node, &ProvisionTarget::Rescue { password }).await?,
