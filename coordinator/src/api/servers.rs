@@ -258,9 +258,11 @@ impl Api {
         );
         let in_state_us = names.since.get(&server.id).copied().unwrap_or(server.created_us);
         let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == "off");
+        let rescue_us =
+            physical.and_then(|node| node.node.as_ref()?.since_us).filter(|_| in_rescue.is_some());
         let reason = server.reason.or(failure).or_else(|| physical.and_then(|node| node.reason.clone()));
         Ok(Server {
-            state_since: super::time(off_us.unwrap_or(in_state_us)),
+            state_since: super::time(off_us.or(rescue_us).unwrap_or(in_state_us)),
             waiting_for,
             next,
             id: server.id,

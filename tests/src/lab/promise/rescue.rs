@@ -63,6 +63,7 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: Uui
         .await?;
     let password = rescued.rescue_password.clone().context("no password was told")?;
     ensure!(rescued.status == "rescue" && rescued.address == server.address, "{rescued:?}");
+    ensure!(rescued.state_since > server.state_since, "in rescue for as long as in use: {rescued:?}");
     let shell = Shell::at(lab, vm, &server).await?;
     let said = steps
         .step("log in by SSH at its own address, mount its disk, leave a mark", async {
