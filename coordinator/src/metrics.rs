@@ -30,7 +30,7 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use protocol::power::PowerReading;
+use protocol::{power::PowerReading, watch::NotWatched};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -54,6 +54,7 @@ struct Metrics {
     registry: Registry,
     servers: Family<Labels<2>, Gauge>,
     not_isolated: Gauge,
+    not_watched: Family<Labels<1>, Gauge>,
     isolation: Histogram,
     gate_decisions: Family<Labels<2>, Counter>,
     gate_wait: Histogram,
@@ -74,6 +75,7 @@ impl Metrics {
             registry: Registry::with_prefix("bms"),
             servers: Family::default(),
             not_isolated: Gauge::default(),
+            not_watched: Family::default(),
             isolation: Histogram::new(exponential_buckets(0.05, 2.0, 12)),
             gate_decisions: Family::default(),
             gate_wait: Histogram::new(exponential_buckets(0.02, 2.0, 12)),
@@ -100,6 +102,8 @@ impl Metrics {
         );
         let help = "Deployed servers that are off and not yet seen on the isolated network";
         registry.register("servers_off_not_isolated", help, self.not_isolated.clone());
+        let help = "Servers whose power nobody watches, by what keeps the agent from it";
+        registry.register("servers_not_watched", help, self.not_watched.clone());
         let help = "From the report that a deployed server is off to its ports seen on the isolated network";
         registry.register_with_unit("isolation", help, Unit::Seconds, self.isolation.clone());
         let help = "Power-ons that the gate let through or refused, and the kind of reason";
@@ -245,6 +249,12 @@ impl Sources {
             is_deployed && server.off_since_us.is_some() && server.isolated_us.is_none()
         });
         METRICS.not_isolated.set(i64::try_from(waiting.count()).unwrap_or(i64::MAX));
+        for why in NotWatched::ALL {
+            let of_kind = |server: &&Server| server.unwatched.as_ref().is_some_and(|it| it.why == why);
+            let count = servers.iter().filter(of_kind).count();
+            let gauge = METRICS.not_watched.get_or_create(&[("reason", why.as_str().to_owned())]);
+            gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
         METRICS.agents.clear();
         for agent in agents.iter().take(RACKS_MAX) {
             let here = i64::from(self.presence.away(&agent.rack).is_none());
@@ -258,7 +268,8 @@ impl Sources {
         for server in servers {
             // A word that we do not know is Ironic's; there are few of them all the same.
             let state = server.node.as_ref().map_or("none", |node| node.provision_state.as_str());
-            let power = server.power.as_ref().filter(|_| self.presence.away(&server.rack).is_none());
+            let is_known = server.unwatched.is_none() && self.presence.away(&server.rack).is_none();
+            let power = server.power.as_ref().filter(|_| is_known);
             let power = match power.map(|seen| &seen.reading) {
                 Some(PowerReading::On) => "on",
                 Some(PowerReading::Off) => "off",
@@ -310,6 +321,8 @@ mod tests {
         let page = sources.page().await.unwrap();
         for line in [
             "bms_servers{provision_state=\"clean wait\",power=\"unknown\"} 1",
+            "bms_servers_not_watched{reason=\"credentials_refused\"} 0",
+            "bms_servers_not_watched{reason=\"other_machine\"} 0",
             "bms_gate_decisions_total{decision=\"permitted\",reason=\"none\"} 1",
             "bms_gate_decisions_total{decision=\"refused\",reason=\"no_proof\"} 1",
             "bms_gate_wait_seconds_bucket{le=\"+Inf\"} 2",

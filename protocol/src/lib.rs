@@ -28,6 +28,7 @@ pub mod report;
 pub mod secret;
 pub mod spec;
 pub mod step;
+pub mod watch;
 
 /// The generated gRPC messages, client and server.
 #[cfg(feature = "grpc")]

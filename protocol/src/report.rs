@@ -11,6 +11,7 @@ use crate::{
     network::BootNetwork,
     power::{PowerCause, PowerReading},
     step::StepProgress,
+    watch::Watch,
 };
 
 /// One report. Reports are numbered by the agent, kept on its disk until acknowledged, and replayed after a break;
@@ -74,6 +75,11 @@ pub enum ReportBody {
     },
     /// A command ended.
     Command(CommandResult),
+    /// Whether the server is watched: said when that changes, and again after a reconnect while it is not.
+    Watch {
+        /// Whether it is.
+        watch: Watch,
+    },
     /// Something was found that nobody has enrolled, or the search for it moved on.
     Found {
         /// What.

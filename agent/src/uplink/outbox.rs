@@ -161,6 +161,7 @@ fn is_progress(body: &ReportBody) -> bool {
         ReportBody::Power { .. }
         | ReportBody::RamdiskReady { .. }
         | ReportBody::RamdiskGone { .. }
+        | ReportBody::Watch { .. }
         | ReportBody::Command(_) => false,
     }
 }

@@ -19,6 +19,7 @@ mod ramdisks;
 mod report;
 mod server;
 mod stream;
+mod watch;
 
 #[cfg(test)]
 mod tests;

@@ -80,6 +80,7 @@ impl AgentHub {
             ReportBody::StepProgress { command, progress } => {
                 self.set_progress(server.id, Progress { command, progress });
             }
+            ReportBody::Watch { watch } => self.watched(&server, watch).await?,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
             // It was taken in above: it is of no server.
             ReportBody::Found { .. } => {}
@@ -127,7 +128,9 @@ impl AgentHub {
         let after = after_reading(before, &reading, cause, now_us);
         // A silent BMC gives ever new reasons: only the beginning of its silence is news.
         let same = |seen: &PowerReading| std::mem::discriminant(seen) == std::mem::discriminant(&reading);
-        let changed = server.power.as_ref().is_none_or(|seen| !same(&seen.reading));
+        // What is not watched has been told with its reason.
+        let told = server.unwatched.is_some() && matches!(reading, PowerReading::Unreachable { .. });
+        let changed = !told && server.power.as_ref().is_none_or(|seen| !same(&seen.reading));
         let update = PowerUpdate {
             seen: SeenPower { reading: reading.clone(), cause, at_us },
             confirmed: after.confirmed,
@@ -136,6 +139,7 @@ impl AgentHub {
             isolated_us: after.isolated_us,
         };
         self.inventory.set_power(server.id, &update).await?;
+        self.watched_by_reading(server, &reading).await?;
         // Isolation must not wait for the event to be stored.
         self.wake.wake(server.id);
         if reading == PowerReading::Off {
@@ -210,7 +214,7 @@ fn describe_power(reading: &PowerReading, cause: PowerCause) -> (EventKind, Stri
         PowerReading::On => (EventKind::Power, format!("power is on, {why}")),
         PowerReading::Off => (EventKind::Power, format!("power is off, {why}")),
         PowerReading::Unreachable { reason } => {
-            (EventKind::Alarm, format!("the BMC does not answer, so the power is not known: {reason}"))
+            (EventKind::Alarm, format!("the power is not known: {reason}"))
         }
     }
 }

@@ -17,6 +17,7 @@ use protocol::{
     report::{Report, ReportBody},
     secret::Secret,
     step::{Step, StepOutput},
+    watch::{NotWatched, Watch},
 };
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,9 +30,10 @@ use tonic::{
 use super::{hub::RAMDISK_WAIT_MAX, *};
 use crate::{
     clock::TestClock,
+    events::EventKind,
     fakes::new_server,
     gate::Presence,
-    inventory::{Inventory, Server},
+    inventory::{EventFilter, Inventory, Server},
     pki::{Authority, Clients, tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream},
     reconcile::Wake,
@@ -220,6 +222,45 @@ async fn reports_are_stored_once_and_then_acknowledged() {
     again.acknowledged(2).await;
     assert_eq!(reading().await, PowerReading::Off);
     assert!(agent.next().await.is_err(), "one stream per rack");
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_watched_is_kept_as_such_until_its_bmc_answers() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let refused = |reason: &str| ReportBody::Watch {
+        watch: Watch::NotWatched { why: NotWatched::CredentialsRefused, reason: reason.to_owned() },
+    };
+    let unwatched = async || site.inventory.server(site.server.id).await.unwrap().unwrap().unwatched;
+    let told = async || {
+        let filter = EventFilter { server: Some(site.server.id), ..EventFilter::default() };
+        let events = site.inventory.events(&filter).await.unwrap();
+        events.into_iter().map(|event| (event.kind, event.text)).collect::<Vec<_>>()
+    };
+    // What is said, whether it is kept as not watched, and how many events there are then.
+    let silent = PowerReading::Unreachable { reason: "refused".to_owned() };
+    let steps = [
+        (power(PowerReading::On), None, 1),
+        (refused("first"), Some("first"), 2),
+        // The silence that goes with it is no second alarm, and the agent's word after a break is none either.
+        (power(silent), Some("first"), 2),
+        (refused("again"), Some("again"), 2),
+        (power(PowerReading::On), None, 4),
+        (refused("once more"), Some("once more"), 5),
+        (ReportBody::Watch { watch: Watch::Watched }, None, 6),
+        (ReportBody::Watch { watch: Watch::Watched }, None, 6),
+    ];
+    for (seq, (said, kept, events)) in (1..).zip(steps) {
+        agent.report(&site, seq, said).await;
+        agent.acknowledged(seq).await;
+        assert_eq!(unwatched().await.map(|it| it.reason).as_deref(), kept, "after report {seq}");
+        let told = told().await;
+        assert_eq!(told.len(), events, "after report {seq}: {told:?}");
+    }
+    let told = told().await;
+    let alarms: Vec<_> = told.iter().filter(|(kind, _)| *kind == EventKind::Alarm).collect();
+    assert_eq!(alarms.len(), 2, "{alarms:?}");
+    assert!(alarms[0].1.contains("bmsctl node bmc retry"), "{alarms:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use protocol::{boot::BootMode, hardware::HardwareReport, power::PowerReading, sp
 
 use super::{
     Api,
-    types::{Bmc, Hardware, HardwareDisk, HardwareNic, Node, NodePort},
+    types::{Bmc, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched},
 };
 use crate::{
     inventory::{Port, Server},
@@ -16,9 +16,14 @@ impl Api {
     /// A server as administrators see it.
     pub(super) fn node_view(&self, server: Server) -> Node {
         let away = self.enrol.presence.away(&server.rack);
+        let unwatched = server.unwatched.as_ref();
         let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
             (Some(away), _) => ("unknown", Some(away.clone())),
             (None, None) => ("unknown", Some("no reading has come yet".to_owned())),
+            // What was read before nobody watched it is old.
+            (None, Some(PowerReading::On | PowerReading::Off)) if unwatched.is_some() => {
+                ("unknown", unwatched.map(|unwatched| unwatched.reason.clone()))
+            }
             (None, Some(PowerReading::On)) => ("on", None),
             (None, Some(PowerReading::Off)) => ("off", None),
             (None, Some(PowerReading::Unreachable { reason })) => ("unreachable", Some(reason.clone())),
@@ -51,6 +56,11 @@ impl Api {
             provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
             power: power.to_owned(),
             power_reason,
+            not_watched: unwatched.map(|unwatched| NotWatched {
+                why: unwatched.why.as_str().to_owned(),
+                reason: unwatched.reason.clone(),
+                since: super::time(unwatched.since_us),
+            }),
             network_wanted: boots.and_then(|port| port.wanted.as_ref()).map(wanted_text),
             network_observed: boots.and_then(|port| port.observed.as_ref()).map(observed_text),
             last_error: node.and_then(|node| node.last_error.clone()),

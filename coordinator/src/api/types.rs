@@ -85,6 +85,9 @@ pub struct Node {
     pub power: String,
     /// Why the power is unreachable or unknown.
     pub power_reason: Option<String>,
+    /// Why nobody watches its power; none: its agent does.
+    #[serde(default)]
+    pub not_watched: Option<NotWatched>,
     /// The network its ports should be on.
     pub network_wanted: Option<String>,
     /// The network they were last seen on.
@@ -109,6 +112,18 @@ pub struct Node {
     pub ports: Vec<NodePort>,
     /// What inspection found.
     pub hardware: Option<Hardware>,
+}
+
+/// Why a server's power is not watched: nobody would see it go off.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct NotWatched {
+    /// `credentials_refused`: the BMC refused so many log-ins that it is tried seldom. `other_machine`: another machine answers
+    /// at its address.
+    pub why: String,
+    /// The same in words, with what is done next.
+    pub reason: String,
+    /// Since when (RFC 3339).
+    pub since: Option<String>,
 }
 
 /// A BMC, without its password.

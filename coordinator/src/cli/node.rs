@@ -13,7 +13,7 @@ use super::{
     since::since,
 };
 use crate::{
-    api::types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page},
+    api::types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, NotWatched, Page},
     openstack::ironic::query,
 };
 
@@ -120,13 +120,14 @@ async fn list(client: &Client, output: Output, filter: &NodeFilter) -> anyhow::R
         let kept = node.maintenance.then(|| {
             format!("in maintenance: {}", node.maintenance_reason.as_deref().unwrap_or("no reason was given"))
         });
-        let said = [&node.reason, &node.waiting_for, &kept, &node.last_error];
+        let unwatched = node.not_watched.as_ref().map(|unwatched| unwatched.reason.clone());
+        let said = [&unwatched, &node.reason, &node.waiting_for, &kept, &node.last_error];
         vec![
             node.name.clone(),
             node.rack.clone(),
             node.provision_state.clone(),
             since(node.state_since.as_deref(), now),
-            node.power.clone(),
+            if node.not_watched.is_some() { "NOT WATCHED".to_owned() } else { node.power.clone() },
             node.network_observed.clone().unwrap_or_default(),
             node.resource_class.clone(),
             said.into_iter().flatten().next().cloned().unwrap_or_default(),
@@ -161,6 +162,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("next", node.next.clone()),
         ("maintenance", maintenance),
         ("power", [node.power.clone(), optional(&node.power_reason)].join(" ").trim().to_owned()),
+        ("not watched", node.not_watched.as_ref().map(unwatched_line).unwrap_or_default()),
         ("network wanted", optional(&node.network_wanted)),
         ("network observed", optional(&node.network_observed)),
         ("reason", optional(&node.reason)),
@@ -186,6 +188,11 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         fields.push(("disks", disks.join(", ")));
     }
     output::one(output, &node, fields)
+}
+
+fn unwatched_line(unwatched: &NotWatched) -> String {
+    let since = unwatched.since.as_deref().map(|since| format!("since {since}: ")).unwrap_or_default();
+    format!("{since}{}", unwatched.reason)
 }
 
 fn port_line(port: &NodePort) -> String {

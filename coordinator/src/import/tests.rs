@@ -182,6 +182,7 @@ fn stored(number: u128, new: NewServer) -> Server {
         pool_class: None,
         pool_facts: None,
         pool_untold: false,
+        unwatched: None,
     }
 }
 

@@ -12,6 +12,7 @@ use protocol::{
     power::{PowerCause, PowerReading},
     secret::Secret,
     spec::{BmcEndpoint, ServerSpec},
+    watch::NotWatched,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -92,6 +93,8 @@ pub struct Server {
     pub hardware: Option<HardwareReport>,
     /// The newest power reading.
     pub power: Option<SeenPower>,
+    /// Why its agent does not watch its power; none: it does, or has not said.
+    pub unwatched: Option<Unwatched>,
     /// The newest reading that was an answer.
     pub confirmed: Option<Confirmed>,
     /// Since when it is off.
@@ -139,6 +142,17 @@ pub struct SeenPower {
     pub cause: PowerCause,
     /// When the agent saw it.
     pub at_us: u64,
+}
+
+/// Why a server's power is not watched. What was read of it before is old.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwatched {
+    /// What keeps the agent from it.
+    pub why: NotWatched,
+    /// The same for a person, as the agent said it last.
+    pub reason: String,
+    /// Since when, in microseconds since 1970.
+    pub since_us: u64,
 }
 
 /// A power-on that passed or is passing the gate; stored before anything is done for it.

@@ -12,7 +12,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Intent, Inventory, InventoryError, Port, SeenPower, Server, failed,
+    Intent, Inventory, InventoryError, Port, SeenPower, Server, Unwatched, failed,
     row::{Reader, big, json},
 };
 use crate::{
@@ -217,6 +217,15 @@ impl Inventory {
         self.set_column(id, "UPDATE servers SET identity = $2 WHERE id = $1", Some(json(identity))).await
     }
 
+    /// Stores why its agent does not watch it; none: it does.
+    pub async fn set_unwatched(
+        &self,
+        id: ServerId,
+        unwatched: Option<&Unwatched>,
+    ) -> Result<(), InventoryError> {
+        self.set_column(id, "UPDATE servers SET unwatched = $2 WHERE id = $1", unwatched.map(json)).await
+    }
+
     /// Stores what it waits for now; none: nothing.
     pub async fn set_waiting(&self, id: ServerId, waiting: Option<&str>) -> Result<(), InventoryError> {
         let waiting = waiting.map(str::to_owned);
@@ -314,6 +323,7 @@ impl Inventory {
             identity: read.json_opt("identity")?,
             hardware: read.json_opt("hardware")?,
             power,
+            unwatched: read.json_opt("unwatched")?,
             confirmed: read.json_opt("confirmed")?,
             off_since_us: read.number_opt("off_since_us")?,
             untold_off: read.flag("untold_off")?,

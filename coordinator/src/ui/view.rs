@@ -216,6 +216,8 @@ pub struct NodeRow {
     pub power: Pill,
     /// Why the power is not known.
     pub power_reason: String,
+    /// Why nobody watches its power; empty: somebody does.
+    pub unwatched: String,
     /// Network.
     pub place: Place,
     /// What it waits for, or what went wrong.
@@ -241,8 +243,12 @@ pub fn node_row(node: &Node, now: Timestamp) -> NodeRow {
         name: node.name.clone(),
         rack: node.rack.clone(),
         class: node.resource_class.clone(),
-        power: power_pill(&node.power),
+        power: match &node.not_watched {
+            Some(_) => Pill { word: "not watched".to_owned(), tone: Tone::Bad },
+            None => power_pill(&node.power),
+        },
         power_reason: node.power_reason.clone().unwrap_or_default(),
+        unwatched: node.not_watched.as_ref().map(|unwatched| unwatched.reason.clone()).unwrap_or_default(),
         place: Place::of(node.network_wanted.as_ref(), node.network_observed.as_ref()),
         reason,
         failed,

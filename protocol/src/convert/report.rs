@@ -9,6 +9,7 @@ use crate::{
     grpc as wire,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
+    watch::{NotWatched, Watch},
 };
 
 impl From<Report> for wire::Report {
@@ -38,6 +39,7 @@ impl From<Report> for wire::Report {
                 total_bytes: progress.total_bytes,
             }),
             ReportBody::Command(result) => Body::Command(result.into()),
+            ReportBody::Watch { watch } => Body::Watch(watch.into()),
             ReportBody::Found { finding } => Body::Found(finding.into()),
         };
         Self { seq: report.seq, at_us: report.at_us, server: report.server.to_string(), body: Some(body) }
@@ -70,6 +72,7 @@ impl TryFrom<wire::Report> for Report {
                 }
             }
             Body::Command(result) => ReportBody::Command(result.try_into()?),
+            Body::Watch(watch) => ReportBody::Watch { watch: watch.try_into()? },
             Body::Found(found) => ReportBody::Found { finding: found.try_into()? },
         };
         if report.seq == 0 {
@@ -114,4 +117,32 @@ fn power_body(power: wire::Power) -> Result<ReportBody, InvalidMessage> {
         Cause::First => PowerCause::First,
     };
     Ok(ReportBody::Power { reading, cause })
+}
+
+impl From<Watch> for wire::Watch {
+    fn from(watch: Watch) -> Self {
+        use wire::watch::State;
+        let (state, reason) = match watch {
+            Watch::Watched => (State::Watched, String::new()),
+            Watch::NotWatched { why: NotWatched::CredentialsRefused, reason } => {
+                (State::CredentialsRefused, reason)
+            }
+            Watch::NotWatched { why: NotWatched::OtherMachine, reason } => (State::OtherMachine, reason),
+        };
+        Self { state: state.into(), reason }
+    }
+}
+
+impl TryFrom<wire::Watch> for Watch {
+    type Error = InvalidMessage;
+    fn try_from(watch: wire::Watch) -> Result<Self, InvalidMessage> {
+        use wire::watch::State;
+        let reason = watch.reason;
+        Ok(match known("Watch.state", watch.state)? {
+            State::Unspecified => return Err(unspecified("Watch.state")),
+            State::Watched => Watch::Watched,
+            State::CredentialsRefused => Watch::NotWatched { why: NotWatched::CredentialsRefused, reason },
+            State::OtherMachine => Watch::NotWatched { why: NotWatched::OtherMachine, reason },
+        })
+    }
 }

@@ -17,6 +17,7 @@ use protocol::{
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
     step::{ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    watch::{NotWatched, Watch},
 };
 use uuid::Uuid;
 
@@ -217,7 +218,16 @@ fn body() -> impl Strategy<Value = ReportBody> {
             ReportBody::StepProgress { command: CommandId(command), progress }
         }),
         result().prop_map(ReportBody::Command),
+        watch().prop_map(|watch| ReportBody::Watch { watch }),
         finding().prop_map(|finding| ReportBody::Found { finding }),
+    ]
+}
+
+fn watch() -> impl Strategy<Value = Watch> {
+    let why = prop_oneof![Just(NotWatched::CredentialsRefused), Just(NotWatched::OtherMachine)];
+    prop_oneof![
+        Just(Watch::Watched),
+        (why, text()).prop_map(|(why, reason)| Watch::NotWatched { why, reason })
     ]
 }
 
@@ -389,6 +399,22 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             report(ReportBody::Power {
                 reading: PowerReading::Unreachable { reason: "no answer".into() },
                 cause: PowerCause::First,
+            }),
+        ),
+        ("up-watched", report(ReportBody::Watch { watch: Watch::Watched })),
+        (
+            "up-not-watched",
+            report(ReportBody::Watch {
+                watch: Watch::NotWatched {
+                    why: NotWatched::CredentialsRefused,
+                    reason: "the BMC refuses".into(),
+                },
+            }),
+        ),
+        (
+            "up-other-machine",
+            report(ReportBody::Watch {
+                watch: Watch::NotWatched { why: NotWatched::OtherMachine, reason: "it is n2".into() },
             }),
         ),
         (
