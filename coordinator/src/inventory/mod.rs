@@ -183,5 +183,6 @@ fn migrator() -> Migrator {
         one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
         one(7, "adoptions", include_str!("../../migrations/0007_adoptions.sql")),
         one(8, "discovery rules", include_str!("../../migrations/0008_discovery_rules.sql")),
+        one(9, "not watched", include_str!("../../migrations/0009_not_watched.sql")),
     ])
 }
