@@ -234,6 +234,7 @@ mod tests {
             bmc,
             macs: vec![MAC],
             boot_mode: BootMode::Uefi,
+            expected: Default::default(),
         }
     }
 

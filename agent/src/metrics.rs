@@ -107,6 +107,7 @@ pub fn polled(sample: &Sample, took: Duration) {
         Sample::On | Sample::Off => "answered",
         Sample::NoAnswer { .. } => "silent",
         Sample::CredentialsRefused { .. } => "refused",
+        Sample::OtherMachine { .. } => "other_machine",
     };
     METRICS.polls.get_or_create(&[("outcome", outcome)]).observe(took.as_secs_f64());
 }

@@ -26,7 +26,7 @@ use protocol::{
     boot::{BootPlan, BootProgress},
     command::{Command, CommandResult, Failure, Success},
     convert::Declaration,
-    hardware::HardwareReport,
+    hardware::{BmcIdentity, HardwareReport},
     id::{CommandId, RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
@@ -53,6 +53,15 @@ pub enum Input {
     Declare(Declaration),
     /// The coordinator wants something done.
     Command(Command),
+    /// A BMC was logged in to, and said who it is; told before what else it said.
+    Identified {
+        /// Whose it should be.
+        server: ServerId,
+        /// Where it was asked, as [`protocol::spec::BmcEndpoint::place`] writes it.
+        place: String,
+        /// Who it said it is.
+        identity: BmcIdentity,
+    },
     /// A BMC answered [`Effect::Poll`].
     Answered {
         /// Whose.
@@ -124,7 +133,7 @@ pub enum Input {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// A new or changed server: how to reach its BMC, which interfaces are its own.
-    Know(ServerSpec),
+    Know(Box<ServerSpec>),
     /// A server is nobody's business any more.
     Forget(ServerId),
     /// Read the power; [`Input::Answered`] follows.
@@ -185,6 +194,7 @@ impl Rack {
         match input {
             Input::Declare(declaration) => self.declare(declaration, now),
             Input::Command(command) => self.command(command, now),
+            Input::Identified { server, place, identity } => self.identified(server, place, identity),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
             Input::Ended { server, command, outcome, sample } => {
                 self.ended(server, command, outcome, sample, now);
@@ -282,6 +292,10 @@ impl Rack {
         match self.servers.get_mut(&id) {
             Some(server) if server.spec == spec => return,
             Some(server) => {
+                if server.spec.bmc != spec.bmc || server.spec.expected != spec.expected {
+                    // The connection is made anew: whoever answers says anew who it is.
+                    server.identified = None;
+                }
                 if server.spec.bmc != spec.bmc {
                     // Another BMC, or another password: what the old one said counts no more.
                     server.power = Default::default();
@@ -298,7 +312,7 @@ impl Rack {
                 self.servers.insert(id, Server::new(spec.clone()));
             }
         }
-        self.effects.push_back(Effect::Know(spec));
+        self.effects.push_back(Effect::Know(Box::new(spec)));
         self.resume_polling(id, now);
         self.start_next(id, now);
     }
@@ -314,6 +328,16 @@ impl Rack {
         }
         self.effects.push_back(Effect::Forbid(id));
         self.effects.push_back(Effect::Forget(id));
+    }
+
+    /// Tells who the BMC is, the first time and whenever it is another one.
+    fn identified(&mut self, id: ServerId, place: String, identity: BmcIdentity) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let is_news = server.identified.as_ref() != Some(&identity);
+        if place == server.spec.bmc.place() && is_news {
+            server.identified = Some(identity.clone());
+            self.report(id, ReportBody::Identified { place, identity });
+        }
     }
 
     fn answered(&mut self, id: ServerId, number: u64, sample: Sample, now: Instant) {

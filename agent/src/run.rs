@@ -13,7 +13,7 @@ use protocol::{
     boot::BootMode,
     command::{Action, Command, Failure, FailureKind, Success},
     id::{CommandId, ServerId},
-    spec::{BmcEndpoint, ServerSpec},
+    spec::ServerSpec,
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -42,7 +42,7 @@ pub const BMC_COMMANDS_AT_ONCE: usize = 64;
 pub const STOP_WAIT: Duration = Duration::from_secs(10);
 
 /// How BMCs are reached; a fake in tests.
-pub type Connect = Box<dyn Fn(&BmcEndpoint) -> Arc<dyn Bmc> + Send>;
+pub type Connect = Box<dyn Fn(&ServerSpec) -> Arc<dyn Bmc> + Send>;
 
 /// Everything the loop acts on.
 pub struct Runner {
@@ -82,8 +82,10 @@ struct Loop {
     tasks: JoinSet<()>,
 }
 
+#[derive(Clone)]
 struct Reached {
     bmc: Arc<dyn Bmc>,
+    place: String,
     boot_mode: BootMode,
 }
 
@@ -197,19 +199,21 @@ impl Loop {
 
     fn know(&mut self, spec: &ServerSpec) {
         tracing::info!(server = %spec.id, name = spec.name, bmc = spec.bmc.address, "looking after server");
-        let bmc = (self.connect)(&spec.bmc);
-        self.servers.insert(spec.id, Reached { bmc, boot_mode: spec.boot_mode });
+        let bmc = (self.connect)(spec);
+        let reached = Reached { bmc, place: spec.bmc.place(), boot_mode: spec.boot_mode };
+        self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
     }
 
     fn poll(&mut self, server: ServerId, number: u64) {
-        let Some(bmc) = self.servers.get(&server).map(|reached| Arc::clone(&reached.bmc)) else { return };
+        let Some(reached) = self.servers.get(&server).cloned() else { return };
         let back = self.back.clone();
         self.tasks.spawn(async move {
             let began = Instant::now();
-            let sample = driver::ask(&*bmc).await;
+            let sample = driver::ask(&*reached.bmc).await;
             metrics::polled(&sample, began.elapsed());
+            reached.tell_who(&back, server).await;
             let _ = back.send(Input::Answered { server, number, sample }).await;
         });
     }
@@ -230,12 +234,12 @@ impl Loop {
             });
             return;
         }
-        let Some(reached) = self.servers.get(&server) else { return };
-        let (bmc, boot_mode, places) =
-            (Arc::clone(&reached.bmc), reached.boot_mode, Arc::clone(&self.places));
+        let Some(reached) = self.servers.get(&server).cloned() else { return };
+        let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
-            let (outcome, sample) = work::carry_out(&*bmc, boot_mode, &action).await;
+            let (outcome, sample) = work::carry_out(&*reached.bmc, reached.boot_mode, &action).await;
+            reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
         });
     }
@@ -252,6 +256,15 @@ impl Loop {
         };
         if let Err(error) = kept {
             tracing::error!(error = %chain(&error), "a command's result could not be kept on disk");
+        }
+    }
+}
+
+impl Reached {
+    /// Says who answered, before what it answered.
+    async fn tell_who(&self, back: &mpsc::Sender<Input>, server: ServerId) {
+        if let Some(identity) = self.bmc.seen().await {
+            let _ = back.send(Input::Identified { server, place: self.place.clone(), identity }).await;
         }
     }
 }

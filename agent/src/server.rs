@@ -11,6 +11,7 @@ use std::{
 
 use protocol::{
     command::Command,
+    hardware::BmcIdentity,
     id::CommandId,
     power::{PowerCause, PowerReading},
     spec::ServerSpec,
@@ -47,6 +48,8 @@ pub struct Server {
     pub power: Debounce,
     /// Why the last reported reading was what it was.
     pub cause: PowerCause,
+    /// Who its BMC said it is, as it was reported.
+    pub identified: Option<BmcIdentity>,
     /// What its BMC is busy with.
     pub lane: BmcLane,
     /// Commands for the BMC that wait.
@@ -72,6 +75,7 @@ impl Server {
             spec,
             power: Debounce::default(),
             cause: PowerCause::First,
+            identified: None,
             lane: BmcLane::Idle,
             waiting: VecDeque::new(),
             step: None,

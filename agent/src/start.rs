@@ -17,7 +17,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bmc,
+    bmc::{self, BmcOptions},
     boot::{BootTable, BootTableError, RamdiskEntry},
     config::Config,
     discovery::{Discovery, DiscoveryError, Place},
@@ -198,7 +198,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let stop_discovery = stop.clone();
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
-        connect: Box::new(|endpoint| Arc::from(bmc::connect(endpoint))),
+        connect: Box::new(|spec| {
+            Arc::from(bmc::connect_to(&spec.bmc, &spec.expected, BmcOptions::default()))
+        }),
         boot_table,
         ramdisks: ramdisks.clone(),
         results: journal,

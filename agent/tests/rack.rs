@@ -16,7 +16,9 @@ use protocol::{
     boot::{Boot, BootMode, BootPlan, BootPurpose},
     command::{Action, Command, Failure, FailureKind, Success},
     convert::Declaration,
+    hardware::BmcIdentity,
     id::{CommandId, RamdiskSessionId, ServerId},
+    identity::ExpectedIdentity,
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
     report::ReportBody,
@@ -41,6 +43,7 @@ fn spec(number: usize, password: &str) -> ServerSpec {
         bmc,
         macs: vec![],
         boot_mode: BootMode::Bios,
+        expected: Default::default(),
     }
 }
 
@@ -69,6 +72,7 @@ struct World {
     remembered: Results,
     answered: HashSet<CommandId>,
     reported: HashMap<ServerId, (PowerReading, PowerCause)>,
+    identified: Vec<BmcIdentity>,
     fails: bool,
 }
 
@@ -86,6 +90,7 @@ impl World {
             remembered: Results::default(),
             answered: HashSet::new(),
             reported: HashMap::new(),
+            identified: Vec::new(),
             fails: false,
         };
         world.declare();
@@ -140,6 +145,7 @@ impl World {
                     ReportBody::Power { reading, cause } => {
                         self.reported.insert(server, (reading, cause));
                     }
+                    ReportBody::Identified { identity, .. } => self.identified.push(identity),
                     ReportBody::Command(result) => {
                         assert!(
                             self.remembered.get(result.command).is_some(),
@@ -440,4 +446,64 @@ fn an_unknown_server_is_not_remembered_as_a_failure() {
     let begun: Vec<_> =
         begun.filter(|effect| matches!(effect, Effect::Poll { .. } | Effect::Work(_))).collect();
     assert!(!begun.is_empty());
+}
+
+#[test]
+fn another_machines_answer_is_no_reading() {
+    let mut world = World::new();
+    world.settle();
+    let ours = spec(0, "p");
+    world.power.insert(ours.id, true);
+    world.settle();
+    assert_eq!(world.reported[&ours.id].0, PowerReading::On);
+    let said = |guid: &str| BmcIdentity { guid: guid.into(), ..BmcIdentity::default() };
+    let identified =
+        |guid: &str, place: String| Input::Identified { server: ours.id, place, identity: said(guid) };
+    // Who it is, is told once; of a BMC that the server does not have any more, never.
+    for _ in 0..3 {
+        world.happen(identified("a", ours.bmc.place()));
+    }
+    world.happen(identified("b", "ipmi://198.51.100.99:623".into()));
+    assert_eq!(world.identified, [said("a")]);
+    // Another machine that is off: neither its power nor anything else of it is our server's.
+    world.happen(identified("b", ours.bmc.place()));
+    let (server, number) = loop {
+        if let Some(index) = world
+            .asked
+            .iter()
+            .position(|asked| matches!(asked, Asked::Poll { server, .. } if *server == ours.id))
+        {
+            let Asked::Poll { server, number } = world.asked.remove(index) else { unreachable!() };
+            break (server, number);
+        }
+        world.pass(Duration::from_millis(300));
+    };
+    let sample = Sample::OtherMachine { reason: "another machine's".into() };
+    world.happen(Input::Answered { server, number, sample });
+    assert!(matches!(world.reported[&ours.id].0, PowerReading::Unreachable { .. }));
+    let command =
+        Command { id: CommandId::random(), server, action: Action::PowerOff { how: PowerOffHow::Hard } };
+    world.send(command.clone());
+    let message = "another machine's".to_owned();
+    let outcome = Err(Failure { kind: FailureKind::BmcRefused, message });
+    let sample = Some(Sample::OtherMachine { reason: "another machine's".into() });
+    world.asked.retain(|asked| !matches!(asked, Asked::Work(work) if work.id == command.id));
+    world.happen(Input::Ended { server, command: command.id, outcome, sample });
+    assert!(matches!(world.reported[&ours.id].0, PowerReading::Unreachable { .. }), "no confirmation either");
+    assert_eq!(world.identified, [said("a"), said("b")]);
+    // Once somebody else is expected, whoever answers says anew who it is. What is known of the power stays: told again, an old
+    // "off" would be taken for the end of the boot that was permitted since.
+    let expected = ExpectedIdentity { bmc: said("b"), ..ExpectedIdentity::default() };
+    let servers = vec![ServerSpec { expected, ..ours.clone() }];
+    world.happen(Input::Declare(Declaration { servers, forget: vec![], complete: false }));
+    world.happen(identified("b", ours.bmc.place()));
+    assert_eq!(world.identified, [said("a"), said("b"), said("b")]);
+    let mut quiet = World::new();
+    quiet.settle();
+    assert_eq!(quiet.reported.remove(&ours.id).map(|(reading, _)| reading), Some(PowerReading::Off));
+    let expected = ExpectedIdentity { bmc: said("a"), ..ExpectedIdentity::default() };
+    let servers = vec![ServerSpec { expected, ..spec(0, "p") }];
+    quiet.happen(Input::Declare(Declaration { servers, forget: vec![], complete: false }));
+    quiet.settle();
+    assert!(!quiet.reported.contains_key(&ours.id), "off is told once: {:?}", quiet.reported);
 }

@@ -132,7 +132,14 @@ fn spec() -> ServerSpec {
         password: Secret::new("p"),
     };
     let id = ServerId(uuid::Uuid::from_u128(77));
-    ServerSpec { id, name: "node".into(), bmc, macs: vec![MAC], boot_mode: BootMode::Uefi }
+    ServerSpec {
+        id,
+        name: "node".into(),
+        bmc,
+        macs: vec![MAC],
+        boot_mode: BootMode::Uefi,
+        expected: Default::default(),
+    }
 }
 
 async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use protocol::{
     command::{Action, FailureKind, Success},
+    hardware::BmcIdentity,
     id::{RackId, ServerId},
+    power::{PowerCause, PowerReading},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
@@ -15,9 +17,11 @@ use tracing::warn;
 pub use crate::inventory::{NewPort, NewServer};
 use crate::{
     adoption::Adoption,
+    agents::take_power,
     events::EventKind,
     gate::Presence,
-    inventory::{Inventory, InventoryError, Server},
+    identity::{self, Source},
+    inventory::{Inventory, InventoryError, SeenPower, Server},
     lifecycle::{Node, ProvisionState},
     mover::Mover,
     port::{AgentError, Agents, NodeSpec, Provisioner, ProvisionerError, Refusal, RefusalKind},
@@ -173,8 +177,9 @@ impl Enrol {
             return Some(format!("the BMC of {} was not asked: {away}", server.name));
         }
         match self.agents.run(&server.rack, server.id, Action::ReadIdentity).await {
-            Ok(Success::Identity(identity)) => {
-                if let Err(error) = self.inventory.set_identity(server.id, &identity).await {
+            Ok(Success::Identity(said)) => {
+                // Whose it is may be in doubt; that is no problem of reaching it, and is shown and told as what it is.
+                if let Err(error) = self.hear(server.id, &said).await {
                     warn!(server = %server.id, error = %error, "identity not stored");
                 }
                 None
@@ -191,6 +196,51 @@ impl Enrol {
                 Some(format!("the BMC of {} at {} did not answer: {error}", server.name, server.bmc.address))
             }
         }
+    }
+
+    /// Judges what a BMC said of itself.
+    async fn hear(&self, id: ServerId, said: &BmcIdentity) -> Result<(), InventoryError> {
+        let Some(server) = self.inventory.server(id).await? else { return Ok(()) };
+        let heard = identity::heard(&self.inventory, &server, Source::Asked, said).await?;
+        let Some(server) = self.inventory.server(id).await? else { return Ok(()) };
+        if let Some(reading) = heard.reading {
+            self.take_held_back(&server, reading).await?;
+        }
+        if heard.is_news {
+            self.declarations.declare(&server).await;
+        }
+        Ok(())
+    }
+
+    /// A person says that what answers as a server's BMC is this server's. Says in words what was accepted, or why not.
+    pub async fn accept_bmc(&self, id: ServerId) -> Result<String, Refusal> {
+        let refuse = |message: String| Refusal { kind: RefusalKind::State, message };
+        let stored = |error: InventoryError| refuse(error.to_string());
+        let _lock = self.locks.lock(id).await;
+        let unknown =
+            || Refusal { kind: RefusalKind::UnknownServer, message: format!("there is no server {id}") };
+        let server = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
+        let accepted = identity::accept(&server).map_err(refuse)?;
+        self.inventory.end_bmc_doubt(&server, accepted.identity.as_ref()).await.map_err(stored)?;
+        self.inventory.set_reason(id, None).await.map_err(stored)?;
+        let now = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
+        if let Some(reading) = accepted.reading {
+            self.take_held_back(&now, reading).await.map_err(stored)?;
+        }
+        self.declarations.declare(&now).await;
+        self.wake.wake(id);
+        let (was, is) = (server.identity.unwrap_or_default(), now.identity.unwrap_or_default());
+        Ok(format!(
+            "what answers at {} to be accepted as its BMC: it was {was}, and is {is}",
+            now.bmc.place()
+        ))
+    }
+
+    /// A reading that was held back in a doubt counts from now on, as a first one.
+    async fn take_held_back(&self, server: &Server, reading: PowerReading) -> Result<(), InventoryError> {
+        let at_us = self.inventory.clock().now_us();
+        let seen = SeenPower { reading, cause: PowerCause::First, at_us };
+        take_power(&self.inventory, &self.wake, server, seen).await.map(drop)
     }
 
     /// Lets a server go. A deployed one, or one in the middle of something, is refused with the reason.

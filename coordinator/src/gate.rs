@@ -91,11 +91,7 @@ impl Gate {
     /// Does what is asked of a server's power, or says why not. The reason of a refusal stays on the server.
     pub async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal> {
         let began = Instant::now();
-        let done = match request {
-            PowerRequest::Off(how) => self.off(id, how, began).await,
-            PowerRequest::On => self.on(id, Start::PowerOn, began).await,
-            PowerRequest::Restart => self.on(id, Start::Restart, began).await,
-        };
+        let done = self.switch(id, request, began).await;
         if let Err(refusal) = &done {
             crate::metrics::gate_refused(refusal.kind, began.elapsed());
             self.note_refusal(id, refusal).await;
@@ -103,6 +99,15 @@ impl Gate {
         self.wake.wake(id);
         self.wake.poll_ironic();
         done
+    }
+
+    async fn switch(&self, id: ServerId, request: PowerRequest, began: Instant) -> Result<(), Refusal> {
+        refuse_in_doubt(&self.server(id).await?)?;
+        match request {
+            PowerRequest::Off(how) => self.off(id, how, began).await,
+            PowerRequest::On => self.on(id, Start::PowerOn, began).await,
+            PowerRequest::Restart => self.on(id, Start::Restart, began).await,
+        }
     }
 
     async fn note_refusal(&self, id: ServerId, refusal: &Refusal) {
@@ -226,6 +231,7 @@ impl Gate {
         let tenant = tenant.map_err(|error| inventory_failed(&error))?;
         // Read again: reports may have arrived since.
         let server = self.server(server.id).await?;
+        refuse_in_doubt(&server)?;
         permitted_boot(&server.name, &node, &server.power_facts(true), server.ports_given, tenant)
     }
 
@@ -333,6 +339,14 @@ enum Start {
 impl MoveError {
     fn to_string_and_repeat(&self) -> (String, bool) {
         (self.to_string(), self.is_worth_repeating())
+    }
+}
+
+/// Neither on nor off while another machine may answer as the server's BMC: it would hit that one.
+fn refuse_in_doubt(server: &Server) -> Result<(), Refusal> {
+    match &server.bmc_doubt {
+        None => Ok(()),
+        Some(doubt) => Err(refuse(RefusalKind::State, server.words_of(doubt))),
     }
 }
 

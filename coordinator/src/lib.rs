@@ -16,6 +16,7 @@ pub mod facade;
 #[cfg(test)]
 mod fakes;
 pub mod gate;
+pub mod identity;
 pub mod images;
 pub mod import;
 pub mod inventory;

@@ -115,4 +115,7 @@ pub struct BmcIdentity {
     pub firmware: String,
     /// System GUID or Redfish UUID; may be empty.
     pub guid: String,
+    /// Redfish `SerialNumber`; may be empty, and is by IPMI.
+    #[serde(default)]
+    pub serial: String,
 }

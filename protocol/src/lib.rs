@@ -16,6 +16,7 @@ pub mod convert;
 pub mod discovery;
 pub mod hardware;
 pub mod id;
+pub mod identity;
 #[cfg(feature = "ipmi")]
 pub mod ipmi;
 pub mod mac;

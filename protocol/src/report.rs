@@ -6,7 +6,7 @@ use crate::{
     boot::{BootProgress, BootPurpose},
     command::CommandResult,
     discovery::Finding,
-    hardware::HardwareReport,
+    hardware::{BmcIdentity, HardwareReport},
     id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     power::{PowerCause, PowerReading},
@@ -38,6 +38,14 @@ pub enum ReportBody {
         reading: PowerReading,
         /// Why.
         cause: PowerCause,
+    },
+    /// Who a BMC said it is when the agent logged in: the first time, and whenever it is not what it was. It precedes every
+    /// reading of that log-in.
+    Identified {
+        /// Where it was asked, as [`crate::spec::BmcEndpoint::place`] writes it: a late answer of a former BMC is none of this one's.
+        place: String,
+        /// Who it said it is.
+        identity: BmcIdentity,
     },
     /// A network boot moved on.
     Boot(BootProgress),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{boot::BootMode, id::ServerId, mac::MacAddr, secret::Secret};
+use crate::{boot::BootMode, id::ServerId, identity::ExpectedIdentity, mac::MacAddr, secret::Secret};
 
 /// One server that the agent is to look after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,6 +17,8 @@ pub struct ServerSpec {
     pub macs: Vec<MacAddr>,
     /// Firmware mode for its boots.
     pub boot_mode: BootMode,
+    /// Who answers at that BMC, if it is this server's.
+    pub expected: ExpectedIdentity,
 }
 
 /// A BMC's address and credentials.
@@ -32,6 +34,21 @@ pub struct BmcEndpoint {
     pub username: String,
     /// Password.
     pub password: Secret,
+}
+
+impl BmcEndpoint {
+    /// Where it is and what it is asked for there, such as `ipmi://192.0.2.5:623`. Another place may be another machine; another
+    /// user, password, certificate or cipher suite is not.
+    pub fn place(&self) -> String {
+        let (address, port) = (self.address.trim().to_ascii_lowercase(), self.port);
+        let address = if address.contains(':') { format!("[{address}]") } else { address };
+        match &self.protocol {
+            BmcProtocol::Ipmi { .. } => format!("ipmi://{address}:{port}"),
+            BmcProtocol::Redfish { system, .. } => {
+                format!("redfish://{address}:{port}{}", system.as_deref().unwrap_or_default())
+            }
+        }
+    }
 }
 
 /// Which language a BMC speaks.

@@ -8,9 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::bmc::{Bmc, BmcError, BmcOptions, Power, connect_with};
+use agent::bmc::{Bmc, BmcError, BmcOptions, Power, connect_to, connect_with};
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    hardware::BmcIdentity,
+    identity::ExpectedIdentity,
     ipmi::CipherSuite,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol},
@@ -23,6 +25,7 @@ use tests::bmc::{
     redfish::{self, RedfishBmc, RedfishOptions, Tls},
 };
 use tokio::process::Command;
+use uuid::Uuid;
 
 const PASSWORD: &str = "correct-horse";
 /// Patience of a test: what is there answers within milliseconds.
@@ -131,7 +134,8 @@ async fn ipmi_sim_keeps_the_contract() {
     let dir = tempfile::tempdir().unwrap();
     let addr = UdpSocket::bind(loopback()).unwrap().local_addr().unwrap();
     let chassis = Arc::new(FakeChassis::default());
-    let config = IpmiSimConfig { addr, netns: None, dir: dir.path().to_owned(), credentials: credentials() };
+    let (dir, uuid) = (dir.path().to_owned(), Uuid::from_u128(0x5150));
+    let config = IpmiSimConfig { addr, netns: None, dir, credentials: credentials(), uuid };
     let sim = ipmi_sim::start(config, chassis.clone()).await.unwrap();
     for wanted in [Some(3), None] {
         let chassis_now = chassis.state();
@@ -232,6 +236,68 @@ async fn a_lost_session_is_opened_anew() {
     server.forget_sessions();
     bmc.power_on().await.unwrap();
     assert_eq!((server.stats().logins, chassis.state().on), (2, true));
+}
+
+fn expected(machine: Uuid) -> ExpectedIdentity {
+    let bmc = BmcIdentity { guid: machine.to_string(), ..BmcIdentity::default() };
+    ExpectedIdentity { bmc, ..ExpectedIdentity::default() }
+}
+
+/// A BMC that became another machine's is asked and told nothing, and says who it is.
+async fn another_machine_is_left_alone(bmc: &dyn Bmc, chassis: &FakeChassis, other: Uuid) {
+    let before = chassis.state();
+    for done in [
+        bmc.power_status().await.map(drop),
+        bmc.power_on().await,
+        bmc.power_off().await,
+        bmc.soft_off().await,
+        bmc.reset().await,
+        bmc.set_boot_device(BootDevice::Pxe, Persistence::Once, BootMode::Bios).await,
+    ] {
+        let error = done.expect_err("it is another machine");
+        let words = error.to_string();
+        assert!(matches!(error, BmcError::OtherMachine { field: "UUID", .. }), "{words}");
+        assert!(words.contains(&other.to_string()) && words.contains("bmc accept"), "{words}");
+    }
+    assert_eq!(chassis.state(), before, "nothing was done to it");
+    assert_eq!(bmc.seen().await.map(|seen| seen.guid), Some(other.to_string()));
+    // Who answers may be asked of anybody.
+    assert_eq!(bmc.identity().await.map(|seen| seen.guid), Ok(other.to_string()));
+}
+
+#[tokio::test]
+async fn another_machine_behind_the_address_is_asked_and_told_nothing() {
+    let (ours, other) = (Uuid::from_u128(0x0a1b_2c3d_4e5f), Uuid::from_u128(0x0fed_cba9_8765));
+    let chassis = Arc::new(FakeChassis::default());
+    let serve = |addr, machine| ipmi::serve_as(addr, credentials(), chassis.clone(), machine).unwrap();
+    let server = serve(loopback(), ours);
+    let addr = server.addr;
+    let bmc = connect_to(&by_ipmi(addr, None), &expected(ours), OPTIONS);
+    assert_eq!(bmc.power_status().await, Ok(Power::Off));
+    assert_eq!(bmc.seen().await.map(|seen| seen.guid), Some(ours.to_string()));
+    // The address becomes another machine's: with the session goes what was known of who answers.
+    drop(server);
+    let server = tokio::time::timeout(Duration::from_secs(5), async {
+        loop {
+            match ipmi::serve_as(addr, credentials(), chassis.clone(), other) {
+                Ok(server) => return server,
+                Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
+            }
+        }
+    })
+    .await
+    .expect("the port is free again");
+    another_machine_is_left_alone(bmc.as_ref(), &chassis, other).await;
+    assert!(server.stats().logins <= 2, "it is not logged in to again and again: {:?}", server.stats());
+
+    let (server, chassis) = redfish_bmc(RedfishOptions { uuid: Some(ours), ..RedfishOptions::default() });
+    let bmc = connect_to(&by_http(server.addr), &expected(ours), OPTIONS);
+    assert_eq!(bmc.power_status().await, Ok(Power::Off));
+    server.become_machine(other);
+    another_machine_is_left_alone(bmc.as_ref(), &chassis, other).await;
+    server.become_machine(ours);
+    bmc.power_on().await.expect("it is ours again");
+    assert!(chassis.state().on);
 }
 
 #[tokio::test]

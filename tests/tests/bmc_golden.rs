@@ -69,8 +69,13 @@ async fn record_ipmitool() {
     let addr = StdUdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let credentials = Credentials::new("admin", "golden-pass");
     let chassis = Arc::new(FakeChassis::default());
-    let config =
-        IpmiSimConfig { addr, netns: None, dir: dir.path().to_owned(), credentials: credentials.clone() };
+    let config = IpmiSimConfig {
+        addr,
+        netns: None,
+        dir: dir.path().to_owned(),
+        credentials: credentials.clone(),
+        uuid: uuid::Uuid::from_u128(0x424d_5320_4d61_6e61_6765_7220_7465_7374),
+    };
     let sim = ipmi_sim::start(config, chassis.clone()).await.unwrap();
     record(addr, "3", "ipmitool 1.8.19 and ipmi_sim (openipmi 2.0.33)").await;
     sim.stop().await.unwrap();

@@ -262,7 +262,7 @@ async fn what_loses_something_is_done_only_when_it_was_said_to_be_meant() {
         let body = format!("csrf={good}&{more}");
         send(&fakes, form("/ui/nodes/srv6/act").header("cookie", &cookie), &body).await.status()
     };
-    for action in ["provide", "clean&step=erase_devices", "reclaim"] {
+    for action in ["provide", "clean&step=erase_devices", "reclaim", "accept_bmc"] {
         assert_eq!(ask(&format!("action={action}")).await, StatusCode::BAD_REQUEST, "{action}");
         assert!(fakes.world.lock().unwrap().asked.is_empty(), "{action} was asked for");
         assert_eq!(ask(&format!("action={action}&sure=yes")).await, StatusCode::SEE_OTHER, "{action}");

@@ -54,6 +54,22 @@ pub enum BmcError {
         /// What is wrong.
         reason: String,
     },
+    /// Somebody else answers there: nothing that it says is of this server, and nothing is asked of it.
+    #[error(
+        "the BMC at {address} is another machine's: it says that it is {seen}, and this server's is {expected} (the {field} differs); \
+         correct the server's BMC address by an import, or, if its board or BMC was replaced, accept the new one (bmsctl node bmc \
+         accept)"
+    )]
+    OtherMachine {
+        /// Where.
+        address: String,
+        /// Who this server's BMC is known to be.
+        expected: String,
+        /// Who it says it is.
+        seen: String,
+        /// What differs.
+        field: &'static str,
+    },
 }
 
 impl BmcError {
@@ -62,7 +78,9 @@ impl BmcError {
         match self {
             BmcError::Unreachable { .. } => FailureKind::BmcUnreachable,
             BmcError::Credentials { .. } => FailureKind::BmcCredentials,
-            BmcError::Refused { .. } | BmcError::NotUnderstood { .. } => FailureKind::BmcRefused,
+            BmcError::Refused { .. } | BmcError::NotUnderstood { .. } | BmcError::OtherMachine { .. } => {
+                FailureKind::BmcRefused
+            }
         }
     }
 }

@@ -3,10 +3,12 @@
 //! [`connect`] does nothing on the network; the first call logs in and the session is kept for the next ones. A session that the BMC
 //! has lost is opened anew once per call. A wrong password is tried once: until the endpoint changes, which makes a new connection,
 //! every call fails with [`BmcError::Credentials`], because BMCs lock accounts. Whether an order had its effect is the caller's to confirm.
+//! At every log-in the BMC says who it is; one that is not who is expected is asked and told nothing ([`BmcError::OtherMachine`]).
 
 mod error;
 mod ipmi;
 pub(crate) mod redfish;
+mod who;
 
 use std::time::Duration;
 
@@ -14,6 +16,7 @@ use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
+    identity::ExpectedIdentity,
     spec::{BmcEndpoint, BmcProtocol},
 };
 
@@ -41,6 +44,10 @@ pub trait Bmc: Send + Sync {
     ) -> Result<(), BmcError>;
     /// Who the BMC says it is; also the test of address and credentials.
     async fn identity(&self) -> Result<BmcIdentity, BmcError>;
+    /// Who it was at its last log-in; none: it has not logged in yet, or did not say. Nothing is asked for it.
+    async fn seen(&self) -> Option<BmcIdentity> {
+        None
+    }
 }
 
 /// How patient and how polite we are.
@@ -60,16 +67,22 @@ impl Default for BmcOptions {
     }
 }
 
-/// A BMC with the usual patience. Must be called inside a tokio runtime.
+/// A BMC with the usual patience, whoever it is. Must be called inside a tokio runtime.
 pub fn connect(endpoint: &BmcEndpoint) -> Box<dyn Bmc> {
     connect_with(endpoint, BmcOptions::default())
 }
 
-/// A BMC with this patience. Must be called inside a tokio runtime.
+/// A BMC with this patience, whoever it is. Must be called inside a tokio runtime.
 pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc> {
+    connect_to(endpoint, &ExpectedIdentity::default(), options)
+}
+
+/// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
+pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
+    let who = who::Who::new(expected.clone());
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, options))
+            Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {
@@ -77,7 +90,7 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, options))
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options))
         }
     }
 }

@@ -183,6 +183,7 @@ mod tests {
             bmc,
             macs: vec![SERVER],
             boot_mode: BootMode::Bios,
+            expected: Default::default(),
         };
         table.know(&server);
         // Even a server that may boot on the network of this name gets nothing here.

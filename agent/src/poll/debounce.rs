@@ -28,6 +28,11 @@ pub enum Sample {
         /// What it said.
         reason: String,
     },
+    /// Another machine answers there.
+    OtherMachine {
+        /// Which, and which was expected.
+        reason: String,
+    },
 }
 
 /// What an answer means.
@@ -65,7 +70,8 @@ impl Debounce {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures < UNREACHABLE_AFTER { Verdict::Same } else { self.unreachable(reason) }
             }
-            Sample::CredentialsRefused { reason } => {
+            // Nothing that another machine says is of this server; that it is another is no accident of one answer.
+            Sample::CredentialsRefused { reason } | Sample::OtherMachine { reason } => {
                 self.doubt = None;
                 self.unreachable(reason)
             }
@@ -114,7 +120,7 @@ impl Debounce {
 mod tests {
     use super::*;
 
-    /// Answers as letters: `+` on, `-` off, `?` no answer, `!` refused, `.` ten seconds pass. Verdicts as letters: `=`
+    /// Answers as letters: `+` on, `-` off, `?` no answer, `!` refused, `#` another machine, `.` ten seconds pass. Verdicts as letters: `=`
     /// same, `~` ask again, `1` on, `0` off, `u` unreachable.
     fn check(answers: &str, expected: &str) {
         let mut now = crate::test_clock::start();
@@ -127,6 +133,7 @@ mod tests {
                 '-' => Sample::Off,
                 '?' => Sample::NoAnswer { reason },
                 '!' => Sample::CredentialsRefused { reason },
+                '#' => Sample::OtherMachine { reason },
                 '.' => {
                     now += Duration::from_secs(10);
                     continue;
@@ -164,6 +171,9 @@ mod tests {
         check("!", "u");
         check("+!", "1u");
         check("+!!", "1u=");
+        check("+#", "1u");
+        check("+##-+#", "1u=~~=");
+        check("+#++", "1u~1");
         check("???", "==u");
     }
 

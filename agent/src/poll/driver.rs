@@ -34,6 +34,7 @@ pub fn sample(answer: Result<Power, BmcError>) -> Sample {
         Ok(Power::On) => Sample::On,
         Ok(Power::Off) => Sample::Off,
         Err(error @ BmcError::Credentials { .. }) => Sample::CredentialsRefused { reason: error.to_string() },
+        Err(error @ BmcError::OtherMachine { .. }) => Sample::OtherMachine { reason: error.to_string() },
         Err(
             error
             @ (BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }),
@@ -49,7 +50,7 @@ pub async fn await_power(bmc: &dyn Bmc, wanted: Power, within: Duration) -> Resu
         let answer = read(bmc).await;
         let settled = match &answer {
             Ok(power) => *power == wanted,
-            Err(BmcError::Credentials { .. }) => true,
+            Err(BmcError::Credentials { .. } | BmcError::OtherMachine { .. }) => true,
             Err(BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }) => {
                 false
             }

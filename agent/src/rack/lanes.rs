@@ -87,7 +87,7 @@ impl Rack {
                 }
                 // A connection that was refused stays refused; only a new one tries the password again.
                 let spec = server.spec.clone();
-                self.effects.push_back(Effect::Know(spec));
+                self.effects.push_back(Effect::Know(Box::new(spec)));
             }
             self.start(id, command);
         }
@@ -188,7 +188,9 @@ impl Rack {
             Sample::On => PowerReading::On,
             Sample::Off => PowerReading::Off,
             // Polling finds out whether that lasts.
-            Sample::NoAnswer { .. } | Sample::CredentialsRefused { .. } => return,
+            Sample::NoAnswer { .. } | Sample::CredentialsRefused { .. } | Sample::OtherMachine { .. } => {
+                return;
+            }
         };
         let is_off = reading == PowerReading::Off;
         server.asked_to_go_off &= !is_off;

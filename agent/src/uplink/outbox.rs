@@ -159,6 +159,7 @@ fn is_progress(body: &ReportBody) -> bool {
             | Finding::WindowEnded { .. } => false,
         },
         ReportBody::Power { .. }
+        | ReportBody::Identified { .. }
         | ReportBody::RamdiskReady { .. }
         | ReportBody::RamdiskGone { .. }
         | ReportBody::Watch { .. }

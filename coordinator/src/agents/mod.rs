@@ -15,6 +15,7 @@ mod command;
 mod hub;
 mod images;
 mod orders;
+mod power;
 mod ramdisks;
 mod report;
 mod server;
@@ -25,4 +26,5 @@ mod watch;
 mod tests;
 
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
+pub use power::take_power;
 pub use server::serve;

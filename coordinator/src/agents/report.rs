@@ -2,6 +2,7 @@
 
 use protocol::{
     command::{CommandResult, Success},
+    hardware::BmcIdentity,
     id::{RackId, ServerId},
     network::BootNetwork,
     power::{PowerCause, PowerReading},
@@ -10,15 +11,17 @@ use protocol::{
 };
 use tracing::{debug, warn};
 
-use super::hub::{AgentHub, Progress, RamdiskSignal};
+use super::{
+    hub::{AgentHub, Progress, RamdiskSignal},
+    power::take_power,
+};
 use crate::{
     discovery,
+    enrol::Declarations,
     events::EventKind,
-    inventory::{InventoryError, Port, PowerUpdate, Ramdisk, SeenPower, Server},
-    lifecycle::{
-        placement::PortUse,
-        power::{PowerRecord, after_reading},
-    },
+    identity::{self, Source},
+    inventory::{InventoryError, Port, Ramdisk, SeenPower, Server},
+    lifecycle::placement::PortUse,
 };
 
 impl AgentHub {
@@ -39,6 +42,9 @@ impl AgentHub {
         let at_us = report.at_us;
         match report.body {
             ReportBody::Power { reading, cause } => self.power(&server, reading, cause, at_us).await?,
+            ReportBody::Identified { place, identity } => {
+                self.identified(&server, &place, identity, at_us).await?
+            }
             ReportBody::Boot(progress) => {
                 let stage = format!("{:?} on {}", progress.stage, progress.network.as_str());
                 self.inventory.set_boot_stage(server.id, Some(&stage)).await?;
@@ -111,6 +117,28 @@ impl AgentHub {
         Ok(())
     }
 
+    /// A BMC said who it is: the readings that follow count for its server, or for nobody.
+    async fn identified(
+        &self,
+        server: &Server,
+        place: &str,
+        identity: BmcIdentity,
+        at_us: u64,
+    ) -> Result<(), InventoryError> {
+        let heard = identity::heard(&self.inventory, server, Source::LogIn(place), &identity).await?;
+        if !heard.is_news && heard.reading.is_none() {
+            return Ok(());
+        }
+        let Some(server) = self.inventory.server(server.id).await? else { return Ok(()) };
+        if let Some(reading) = heard.reading {
+            self.power(&server, reading, PowerCause::First, at_us).await?;
+        }
+        if heard.is_news {
+            self.declare(&server).await;
+        }
+        Ok(())
+    }
+
     async fn power(
         &self,
         server: &Server,
@@ -118,39 +146,15 @@ impl AgentHub {
         cause: PowerCause,
         at_us: u64,
     ) -> Result<(), InventoryError> {
-        let now_us = self.inventory.clock().now_us();
-        let before = PowerRecord {
-            confirmed: server.confirmed,
-            off_since_us: server.off_since_us,
-            untold_off: server.untold_off,
-            isolated_us: server.isolated_us,
-        };
-        let after = after_reading(before, &reading, cause, now_us);
-        // A silent BMC gives ever new reasons: only the beginning of its silence is news.
-        let same = |seen: &PowerReading| std::mem::discriminant(seen) == std::mem::discriminant(&reading);
-        // What is not watched has been told with its reason.
-        let told = server.unwatched.is_some() && matches!(reading, PowerReading::Unreachable { .. });
-        let changed = !told && server.power.as_ref().is_none_or(|seen| !same(&seen.reading));
-        let update = PowerUpdate {
-            seen: SeenPower { reading: reading.clone(), cause, at_us },
-            confirmed: after.confirmed,
-            off_since_us: after.off_since_us,
-            untold_off: after.untold_off,
-            isolated_us: after.isolated_us,
-        };
-        self.inventory.set_power(server.id, &update).await?;
-        self.watched_by_reading(server, &reading).await?;
-        // Isolation must not wait for the event to be stored.
-        self.wake.wake(server.id);
-        if reading == PowerReading::Off {
-            // The agent forgets a boot with the power.
-            self.inventory.set_boot_given(server.id, None).await?;
+        let seen = SeenPower { reading: reading.clone(), cause, at_us };
+        if take_power(&self.inventory, &self.wake, server, seen).await? {
+            self.declare(server).await;
         }
-        if changed {
-            let (kind, text) = describe_power(&reading, cause);
-            self.inventory.record(server.id, kind, text).await;
+        match server.bmc_doubt {
+            None => self.watched_by_reading(server, &reading).await,
+            // Of whomever it is a reading, it is none of the server's own BMC.
+            Some(_) => Ok(()),
         }
-        Ok(())
     }
 
     async fn command_ended(
@@ -202,19 +206,4 @@ impl AgentHub {
 fn primary(server: &Server) -> Option<&Port> {
     let uses = server.port_uses();
     server.ports.iter().zip(uses).find(|(_, port_use)| *port_use == PortUse::Primary).map(|(port, _)| port)
-}
-
-fn describe_power(reading: &PowerReading, cause: PowerCause) -> (EventKind, String) {
-    let why = match cause {
-        PowerCause::Commanded => "as asked",
-        PowerCause::Unasked => "nobody asked",
-        PowerCause::First => "first reading",
-    };
-    match reading {
-        PowerReading::On => (EventKind::Power, format!("power is on, {why}")),
-        PowerReading::Off => (EventKind::Power, format!("power is off, {why}")),
-        PowerReading::Unreachable { reason } => {
-            (EventKind::Alarm, format!("the power is not known: {reason}"))
-        }
-    }
 }

@@ -34,6 +34,7 @@ use crate::{
     fakes::new_server,
     gate::Presence,
     inventory::{EventFilter, Inventory, Server},
+    lifecycle::Confirmed,
     pki::{Authority, Clients, tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream},
     reconcile::Wake,
@@ -421,4 +422,36 @@ async fn image_bytes_come_from_an_offset_in_bounded_pieces() {
     let request = grpc::FetchImageRequest { id: "nothing".to_owned(), offset: 0 };
     let refused = client.fetch_image(request).await.unwrap_err();
     assert!(refused.message().contains("no such image"), "{refused}");
+}
+
+#[tokio::test]
+async fn who_answers_at_a_bmc_is_learned_and_its_agent_is_told_whom_to_expect() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let said = |guid: &str| BmcIdentity { guid: guid.to_owned(), ..BmcIdentity::default() };
+    let ours = said("00112233-4455-6677-8899-aabbccddeeff");
+    let place = site.server.bmc.place();
+    agent.report(&site, 1, ReportBody::Identified { place: place.clone(), identity: ours.clone() }).await;
+    let ToAgent::Declare(told) = agent.next().await.unwrap() else { panic!("it is told whom to expect") };
+    assert_eq!(told.servers[0].expected.bmc, ours);
+    agent.acknowledged(1).await;
+    agent.report(&site, 2, power(PowerReading::On)).await;
+    agent.acknowledged(2).await;
+    // Its BMC is elsewhere now. What the agent still says of the one before, and its first reading there, prove nothing.
+    let mut moved = new_server();
+    moved.bmc.address = "198.51.100.12".to_owned();
+    let moved = site.inventory.put_servers(&[(Some(site.server.id), &moved)]).await.unwrap().remove(0);
+    agent.report(&site, 3, ReportBody::Identified { place, identity: ours.clone() }).await;
+    agent.report(&site, 4, power(PowerReading::Off)).await;
+    agent.acknowledged(3).await;
+    agent.acknowledged(4).await;
+    let stored = async || site.inventory.server(site.server.id).await.unwrap().unwrap();
+    assert_eq!((stored().await.confirmed, stored().await.untold_off), (Some(Confirmed::On), false));
+    // There it is itself: the next reading is its own again.
+    agent.report(&site, 5, ReportBody::Identified { place: moved.bmc.place(), identity: ours.clone() }).await;
+    assert!(matches!(agent.next().await.unwrap(), ToAgent::Declare(_)));
+    agent.acknowledged(5).await;
+    agent.report(&site, 6, power(PowerReading::Off)).await;
+    agent.acknowledged(6).await;
+    assert_eq!((stored().await.confirmed, stored().await.bmc_doubt), (Some(Confirmed::Off), None));
 }

@@ -39,6 +39,12 @@ impl Api {
             ramdisk_runs: server.ramdisk.is_some(),
             forgetting: server.forgetting,
         });
+        let waiting_for = match &server.bmc_doubt {
+            None => waiting_for,
+            Some(_) => {
+                Some("its BMC to be proved to be its own, or to be accepted by an administrator".to_owned())
+            }
+        };
         let resource_class = server.class().to_owned();
         let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);
         Node {
@@ -74,6 +80,7 @@ impl Api {
                 address: server.bmc.address.clone(),
                 port: server.bmc.port,
                 username: server.bmc.username.clone(),
+                identity: server.identity.as_ref().map(ToString::to_string),
             },
             ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
             hardware: server.hardware.map(hardware_view),

@@ -168,6 +168,14 @@ impl Api {
         } else if !steps.is_empty() {
             return Err(Problem::bad("steps: only the action clean takes some"));
         }
+        if wanted.action == NodeVerb::AcceptBmc {
+            // Nothing that Ironic says bears on it, and nothing waits for Ironic.
+            return Ok(self.enrol.accept_bmc(id).await?);
+        }
+        let is_power = matches!(wanted.action, NodeVerb::PowerOn | NodeVerb::PowerOff | NodeVerb::Reboot);
+        if let Some(doubt) = server.bmc_doubt.as_ref().filter(|_| is_power) {
+            return Err(Problem::conflict(server.words_of(doubt)));
+        }
         let node = self.fresh_node(server).await?;
         self.refuse_while_adopted(server, wanted.action).await?;
         let provision = async |target: ProvisionTarget| {
@@ -229,6 +237,7 @@ impl Api {
                 self.tenancy.reclaim(id, node.instance_id).await?;
                 Ok("reclaim".to_owned())
             }
+            NodeVerb::AcceptBmc => Ok(self.enrol.accept_bmc(id).await?),
         }
     }
 
@@ -242,7 +251,8 @@ impl Api {
             | NodeVerb::MaintenanceOff
             | NodeVerb::PowerOn
             | NodeVerb::Reboot
-            | NodeVerb::Reclaim => false,
+            | NodeVerb::Reclaim
+            | NodeVerb::AcceptBmc => false,
         };
         let adoption = match ends_it {
             true => self.inventory.adoption(server.id).await?,

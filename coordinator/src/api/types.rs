@@ -114,11 +114,20 @@ pub struct Node {
     pub hardware: Option<Hardware>,
 }
 
+impl Node {
+    /// Whether it is in doubt whose BMC answers at its address.
+    pub fn has_another_machines_bmc(&self) -> bool {
+        self.not_watched
+            .as_ref()
+            .is_some_and(|it| it.why == protocol::watch::NotWatched::OtherMachine.as_str())
+    }
+}
+
 /// Why a server's power is not watched: nobody would see it go off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotWatched {
     /// `credentials_refused`: the BMC refused so many log-ins that it is tried seldom. `other_machine`: another machine answers
-    /// at its address.
+    /// at its address, or may: nothing that it says counts, and the server is not switched.
     pub why: String,
     /// The same in words, with what is done next.
     pub reason: String,
@@ -137,6 +146,9 @@ pub struct Bmc {
     pub port: u16,
     /// User.
     pub username: String,
+    /// Who it says it is, as that was last proved to be this server's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
 }
 
 /// An interface of a server.
@@ -264,6 +276,8 @@ pub enum NodeVerb {
     Reboot,
     /// Take it away from its tenant: the tenant's server ends, the node is cleaned.
     Reclaim,
+    /// What answers as its BMC is its own: its board or BMC was replaced, or nothing else can prove it.
+    AcceptBmc,
 }
 
 /// A verb for a node.

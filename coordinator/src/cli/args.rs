@@ -213,6 +213,9 @@ pub enum Node {
     /// Switch servers on and off, as their states allow.
     #[command(subcommand)]
     Power(Power),
+    /// Whose BMC answers.
+    #[command(subcommand)]
+    Bmc(Bmc),
     /// Take servers away from their tenants; they are cleaned and become available.
     Reclaim(Nodes),
     /// Forget servers; a deployed one is refused.
@@ -231,6 +234,13 @@ pub enum Maintenance {
     },
     /// End it.
     Off(Nodes),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Bmc {
+    /// What answers as the BMC of these servers is their own: board or BMC was replaced, or nothing else can prove it.
+    #[command(after_help = "Example: bmsctl node bmc accept srv1")]
+    Accept(Nodes),
 }
 
 #[derive(Debug, Subcommand)]

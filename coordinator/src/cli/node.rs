@@ -5,7 +5,7 @@ use std::{io::Read, path::Path};
 use anyhow::Context;
 
 use super::{
-    args::{FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
+    args::{Bmc, FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
     brownfield,
     client::Client,
     output::{self, Look},
@@ -55,6 +55,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Power(Power::On(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOn)).await,
         Command::Power(Power::Off(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOff)).await,
         Command::Power(Power::Reboot(nodes)) => act(client, output, nodes, plain(NodeVerb::Reboot)).await,
+        Command::Bmc(Bmc::Accept(nodes)) => act(client, output, nodes, plain(NodeVerb::AcceptBmc)).await,
         Command::Reclaim(nodes) => act(client, output, nodes, plain(NodeVerb::Reclaim)).await,
         Command::Delete(nodes) => {
             for name in &nodes.nodes {
@@ -174,6 +175,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
             "bmc",
             format!("{} {}@{}:{}", node.bmc.protocol, node.bmc.username, node.bmc.address, node.bmc.port),
         ),
+        ("bmc identity", optional(&node.bmc.identity)),
         ("ports", ports.join(", ")),
     ];
     if let Some(hardware) = &node.hardware {
@@ -283,6 +285,7 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
         NodeVerb::PowerOn | NodeVerb::Reboot => node.power == "on" && node.waiting_for.is_none(),
         NodeVerb::PowerOff => node.power == "off" && node.waiting_for.is_none(),
         NodeVerb::Reclaim => state == "available",
+        NodeVerb::AcceptBmc => !node.has_another_machines_bmc(),
     };
     if there {
         Look::Done(node)

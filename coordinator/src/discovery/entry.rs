@@ -3,6 +3,7 @@
 use protocol::{
     hardware::{BmcIdentity, HardwareReport},
     id::RackId,
+    identity::HardwareUuid,
     mac::MacAddr,
     secret::Secret,
     spec::BmcProtocol,
@@ -10,7 +11,6 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::same::HardwareUuid;
 use crate::inventory::Server;
 
 /// A pending machine.

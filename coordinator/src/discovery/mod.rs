@@ -15,7 +15,6 @@ mod intake;
 pub mod merge;
 mod orders;
 mod rule;
-pub mod same;
 
 use std::{net::Ipv4Addr, sync::Arc};
 

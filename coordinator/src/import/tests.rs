@@ -183,6 +183,8 @@ fn stored(number: u128, new: NewServer) -> Server {
         pool_facts: None,
         pool_untold: false,
         unwatched: None,
+        bmc_doubt: None,
+        bmc_proved_us: None,
     }
 }
 

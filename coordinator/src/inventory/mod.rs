@@ -13,6 +13,7 @@
 
 mod adoptions;
 mod agents;
+mod bmc;
 mod discoveries;
 mod discovery_rules;
 mod events;
@@ -184,5 +185,6 @@ fn migrator() -> Migrator {
         one(7, "adoptions", include_str!("../../migrations/0007_adoptions.sql")),
         one(8, "discovery rules", include_str!("../../migrations/0008_discovery_rules.sql")),
         one(9, "not watched", include_str!("../../migrations/0009_not_watched.sql")),
+        one(10, "bmc identity", include_str!("../../migrations/0010_bmc_identity.sql")),
     ])
 }

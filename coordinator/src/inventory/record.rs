@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    identity::{self, Doubt},
     lifecycle::{
         Confirmed, Facts, Node, PowerFacts,
         placement::{PortUse, port_uses},
@@ -89,9 +90,13 @@ pub struct Server {
     pub ports: Vec<Port>,
     /// What its BMC says of itself.
     pub identity: Option<BmcIdentity>,
+    /// Why it is in doubt whose BMC answers; none: it is this server's.
+    pub bmc_doubt: Option<Doubt>,
+    /// When it was last proved that it is.
+    pub bmc_proved_us: Option<u64>,
     /// What the last ramdisk found.
     pub hardware: Option<HardwareReport>,
-    /// The newest power reading.
+    /// The newest power reading; while it is in doubt whose BMC answers, none of its readings counts and it is unreachable.
     pub power: Option<SeenPower>,
     /// Why its agent does not watch its power; none: it does, or has not said.
     pub unwatched: Option<Unwatched>,
@@ -192,7 +197,14 @@ impl Server {
             bmc: self.bmc.clone(),
             macs: self.boot_macs(),
             boot_mode: self.boot_mode,
+            expected: identity::expected(self),
         }
+    }
+
+    /// A doubt about its BMC, for a person.
+    pub fn words_of(&self, doubt: &Doubt) -> String {
+        let known = self.identity.clone().unwrap_or_default();
+        doubt.words(&self.name, &self.bmc.place(), &known.to_string())
     }
 
     /// What a flavor asks for: the class of its pool, or else the one that the import file gave.

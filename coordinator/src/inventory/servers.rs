@@ -4,8 +4,10 @@ use protocol::{
     boot::BootPlan,
     hardware::{BmcIdentity, HardwareReport},
     id::{RackId, RamdiskSessionId, ServerId},
+    power::{PowerCause, PowerReading},
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol},
+    watch::NotWatched,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{Row, sqlite::SqliteRow};
@@ -27,6 +29,17 @@ pub(super) struct StoredBmc {
     pub(super) address: String,
     pub(super) port: u16,
     pub(super) username: String,
+}
+
+impl StoredBmc {
+    pub(super) fn of(bmc: &BmcEndpoint) -> Self {
+        Self {
+            protocol: bmc.protocol.clone(),
+            address: bmc.address.clone(),
+            port: bmc.port,
+            username: bmc.username.clone(),
+        }
+    }
 }
 
 pub(super) fn bmc_place(id: ServerId) -> String {
@@ -304,7 +317,7 @@ impl Inventory {
             (Some(reading), Some(cause), Some(at_us)) => Some(SeenPower { reading, cause, at_us }),
             (None, _, _) | (_, None, _) | (_, _, None) => None,
         };
-        Ok(Server {
+        let mut server = Server {
             id,
             rack: read.parsed("rack")?,
             bmc: BmcEndpoint {
@@ -321,6 +334,8 @@ impl Inventory {
             created_us: read.number("created_us")?,
             ports: Vec::new(),
             identity: read.json_opt("identity")?,
+            bmc_doubt: read.json_opt("bmc_doubt")?,
+            bmc_proved_us: read.number_opt("bmc_proved_us")?,
             hardware: read.json_opt("hardware")?,
             power,
             unwatched: read.json_opt("unwatched")?,
@@ -343,7 +358,16 @@ impl Inventory {
             pool_facts: read.json_opt("pool_facts")?,
             pool_untold: read.flag("pool_untold")?,
             name,
-        })
+        };
+        if let Some(doubt) = &server.bmc_doubt {
+            // Nowhere may a reading be taken for this server's: neither one from before the doubt, nor one that came in it.
+            let reading = PowerReading::Unreachable { reason: server.words_of(doubt) };
+            let at_us = server.power.as_ref().map_or(0, |seen| seen.at_us);
+            server.power = Some(SeenPower { reading, cause: PowerCause::First, at_us });
+            let (why, reason) = (NotWatched::OtherMachine, server.words_of(doubt));
+            server.unwatched = Some(Unwatched { why, reason, since_us: doubt.at_us() });
+        }
+        Ok(server)
     }
 }
 

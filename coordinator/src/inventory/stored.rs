@@ -10,7 +10,11 @@ use super::{
     row::{big, json},
     servers::{StoredBmc, bmc_place, facade_place},
 };
-use crate::{adoption::Adoption, secret::random_password};
+use crate::{
+    adoption::Adoption,
+    identity::{Doubt, after_change},
+    secret::random_password,
+};
 
 fn bmc_key(bmc: &BmcEndpoint) -> String {
     format!("{}:{}", bmc.address.to_ascii_lowercase(), bmc.port)
@@ -42,15 +46,23 @@ impl Inventory {
         adoptions: impl FnOnce(&[ServerId]) -> Vec<Adoption>,
     ) -> Result<Vec<Server>, InventoryError> {
         let ids: Vec<ServerId> = wanted.iter().map(|(id, _)| id.unwrap_or_else(ServerId::random)).collect();
-        for (id, (_, new)) in ids.iter().zip(wanted) {
+        let mut doubts = Vec::with_capacity(ids.len());
+        for (id, (known, new)) in ids.iter().zip(wanted) {
             self.refuse_taken(*id, &ids, new).await?;
+            let before = match known {
+                Some(id) => self.server(*id).await?,
+                None => None,
+            };
+            let place = new.bmc.place();
+            doubts.push(before.and_then(|before| after_change(&before, &place, self.clock.now_us())));
         }
         let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
         for id in wanted.iter().filter_map(|(id, _)| *id) {
             free_unique(&mut transaction, id).await?;
         }
-        for (id, (known, new)) in ids.iter().zip(wanted) {
+        for ((id, (known, new)), doubt) in ids.iter().zip(wanted).zip(&doubts) {
             self.put_row(&mut transaction, *id, known.is_some(), new).await?;
+            put_doubt(&mut transaction, *id, doubt.as_ref()).await?;
             put_ports(&mut transaction, *id, new).await?;
         }
         for adoption in adoptions(&ids) {
@@ -71,12 +83,7 @@ impl Inventory {
         is_known: bool,
         new: &NewServer,
     ) -> Result<(), InventoryError> {
-        let bmc = StoredBmc {
-            protocol: new.bmc.protocol.clone(),
-            address: new.bmc.address.clone(),
-            port: new.bmc.port,
-            username: new.bmc.username.clone(),
-        };
+        let bmc = StoredBmc::of(&new.bmc);
         let statement = if is_known {
             "UPDATE servers SET name = $2, rack = $3, bmc = $4, bmc_key = $5, bmc_password = $6, boot_mode = $7, \
              resource_class = $8, properties = $9 WHERE id = $1"
@@ -165,6 +172,21 @@ async fn free_unique(connection: &mut SqliteConnection, id: ServerId) -> Result<
             .await
             .map_err(failed("begin a change of a server"))?;
     }
+    Ok(())
+}
+
+/// With another BMC, whatever answers there has yet to be proved to be this server's.
+async fn put_doubt(
+    connection: &mut SqliteConnection,
+    id: ServerId,
+    doubt: Option<&Doubt>,
+) -> Result<(), InventoryError> {
+    sqlx::query("UPDATE servers SET bmc_doubt = $2 WHERE id = $1")
+        .bind(id.to_string())
+        .bind(doubt.map(json))
+        .execute(connection)
+        .await
+        .map_err(failed("store that a BMC changed"))?;
     Ok(())
 }
 

@@ -51,6 +51,12 @@ const RECLAIM: Action = Action {
     does: "Take it away from its tenant; then it is cleaned and available.",
     loses: "The tenant's server ends, and everything on its disks is erased.",
 };
+const ACCEPT_BMC: Action = Action {
+    word: "accept_bmc",
+    label: "Accept the BMC",
+    does: "Take what answers as its BMC for its own.",
+    loses: "If another machine answers there, its power is switched instead.",
+};
 const POWER_ON: Action = harmless("power_on", "Power on", "Switch on, as its state allows.");
 const POWER_OFF: Action =
     harmless("power_off", "Power off", "Switch off at once; a tenant's system is not asked.");
@@ -65,6 +71,9 @@ pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
     if node.provision_state.is_empty() {
         // Ironic does not have it yet.
         return (next, more);
+    }
+    if node.has_another_machines_bmc() {
+        next.push(ACCEPT_BMC);
     }
     let facts = lifecycle::Node {
         maintenance: node.maintenance,
@@ -119,7 +128,7 @@ pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
 
 /// Whether somebody must have said that the loss is meant.
 pub fn needs_word(action: &str) -> bool {
-    [PROVIDE, CLEAN, RECLAIM].iter().any(|lossy| lossy.word == action)
+    [PROVIDE, CLEAN, RECLAIM, ACCEPT_BMC].iter().any(|lossy| lossy.word == action)
 }
 
 #[cfg(test)]
@@ -158,10 +167,36 @@ mod tests {
     }
 
     #[test]
+    fn a_bmc_is_accepted_only_while_it_is_in_doubt() {
+        let node = |why: Option<&str>| {
+            let node = serde_json::json!({
+                "id": uuid::Uuid::nil(), "name": "srv1", "rack": "rack1", "resource_class": "x", "boot_mode": "uefi",
+                "provision_state": "active", "power": "unreachable", "maintenance": false, "ports": [], "not_watched": why.map(|why| serde_json::json!({ "why": why, "reason": "r", "since": null })),
+                "bmc": { "protocol": "ipmi", "address": "a", "port": 1, "username": "u" },
+            });
+            serde_json::from_value::<Node>(node).unwrap()
+        };
+        assert!(offered(&node(Some("other_machine"))).0.contains(&ACCEPT_BMC));
+        for why in [None, Some("credentials_refused")] {
+            assert!(!offered(&node(why)).0.contains(&ACCEPT_BMC), "{why:?}");
+        }
+    }
+
+    #[test]
     fn every_loss_needs_a_word() {
-        for action in
-            [MANAGE, INSPECT, PROVIDE, CLEAN, ABORT, RECLAIM, POWER_ON, POWER_OFF, REBOOT, MAINTENANCE_OFF]
-        {
+        for action in [
+            MANAGE,
+            INSPECT,
+            PROVIDE,
+            CLEAN,
+            ABORT,
+            RECLAIM,
+            ACCEPT_BMC,
+            POWER_ON,
+            POWER_OFF,
+            REBOOT,
+            MAINTENANCE_OFF,
+        ] {
             assert_eq!(needs_word(action.word), !action.loses.is_empty(), "{}", action.word);
         }
     }

@@ -98,14 +98,14 @@ impl From<wire::Neighbour> for Neighbour {
 
 impl From<BmcIdentity> for wire::BmcIdentity {
     fn from(identity: BmcIdentity) -> Self {
-        let BmcIdentity { manufacturer, product, firmware, guid } = identity;
-        Self { manufacturer, product, firmware, guid }
+        let BmcIdentity { manufacturer, product, firmware, guid, serial } = identity;
+        Self { manufacturer, product, firmware, guid, serial }
     }
 }
 
 impl From<wire::BmcIdentity> for BmcIdentity {
     fn from(identity: wire::BmcIdentity) -> Self {
-        let wire::BmcIdentity { manufacturer, product, firmware, guid } = identity;
-        Self { manufacturer, product, firmware, guid }
+        let wire::BmcIdentity { manufacturer, product, firmware, guid, serial } = identity;
+        Self { manufacturer, product, firmware, guid, serial }
     }
 }

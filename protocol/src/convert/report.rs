@@ -17,6 +17,9 @@ impl From<Report> for wire::Report {
         use wire::report::Body;
         let body = match report.body {
             ReportBody::Power { reading, cause } => Body::Power(power(reading, cause)),
+            ReportBody::Identified { place, identity } => {
+                Body::Identified(wire::Identified { place, identity: Some(identity.into()) })
+            }
             ReportBody::Boot(progress) => Body::Boot(progress.into()),
             ReportBody::BootRefused { network, reason } => Body::BootRefused(wire::BootRefused {
                 network: wire::BootNetwork::from(network).into(),
@@ -52,6 +55,9 @@ impl TryFrom<wire::Report> for Report {
         use wire::report::Body;
         let body = match present("Report.body", report.body)? {
             Body::Power(power) => power_body(power)?,
+            Body::Identified(wire::Identified { place, identity }) => {
+                ReportBody::Identified { place, identity: present("Identified.identity", identity)?.into() }
+            }
             Body::Boot(progress) => ReportBody::Boot(progress.try_into()?),
             Body::BootRefused(wire::BootRefused { network, reason }) => {
                 ReportBody::BootRefused { network: boot_network("BootRefused.network", network)?, reason }

@@ -3,6 +3,7 @@
 use super::{InvalidMessage, boot::boot_mode, parse, present, server};
 use crate::{
     grpc as wire,
+    identity::ExpectedIdentity,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
 };
@@ -15,7 +16,23 @@ impl From<ServerSpec> for wire::ServerSpec {
             bmc: Some(spec.bmc.into()),
             macs: spec.macs.iter().map(ToString::to_string).collect(),
             boot_mode: wire::BootMode::from(spec.boot_mode).into(),
+            // Absent when nothing is known, as it was before there was such a field.
+            expected: (spec.expected != ExpectedIdentity::default()).then(|| spec.expected.into()),
         }
+    }
+}
+
+impl From<ExpectedIdentity> for wire::ExpectedIdentity {
+    fn from(expected: ExpectedIdentity) -> Self {
+        let ExpectedIdentity { bmc, uuids, serials } = expected;
+        Self { bmc: Some(bmc.into()), uuids, serials }
+    }
+}
+
+impl From<wire::ExpectedIdentity> for ExpectedIdentity {
+    fn from(expected: wire::ExpectedIdentity) -> Self {
+        let wire::ExpectedIdentity { bmc, uuids, serials } = expected;
+        Self { bmc: bmc.map(Into::into).unwrap_or_default(), uuids, serials }
     }
 }
 
@@ -28,6 +45,7 @@ impl TryFrom<wire::ServerSpec> for ServerSpec {
             bmc: present("ServerSpec.bmc", spec.bmc)?.try_into()?,
             macs: spec.macs.iter().map(|mac| parse("ServerSpec.macs", mac)).collect::<Result<_, _>>()?,
             boot_mode: boot_mode("ServerSpec.boot_mode", spec.boot_mode)?,
+            expected: spec.expected.map(Into::into).unwrap_or_default(),
         })
     }
 }

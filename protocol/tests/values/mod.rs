@@ -10,6 +10,7 @@ use protocol::{
     discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
+    identity::ExpectedIdentity,
     mac::MacAddr,
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
@@ -164,9 +165,7 @@ fn result() -> impl Strategy<Value = CommandResult> {
     );
     let success = prop_oneof![
         Just(Success::Done),
-        (text(), text(), text(), text()).prop_map(|(manufacturer, product, firmware, guid)| {
-            Success::Identity(BmcIdentity { manufacturer, product, firmware, guid })
-        }),
+        identity().prop_map(Success::Identity),
         Just(Success::Step(StepOutput::Done)),
         Just(Success::Step(StepOutput::HandedOver)),
         hardware().prop_map(|hardware| Success::Step(StepOutput::Inventory { hardware: Box::new(hardware) })),
@@ -205,6 +204,7 @@ fn body() -> impl Strategy<Value = ReportBody> {
             BootProgress { stage, network, mac, detail }
         )),
         (network(), text()).prop_map(|(network, reason)| ReportBody::BootRefused { network, reason }),
+        (text(), identity()).prop_map(|(place, identity)| ReportBody::Identified { place, identity }),
         (uuid(), purpose(), network(), hardware()).prop_map(|(session, purpose, network, hardware)| {
             let session = RamdiskSessionId(session);
             ReportBody::RamdiskReady { session, purpose, network, hardware: Box::new(hardware) }
@@ -245,10 +245,7 @@ fn address() -> impl Strategy<Value = Ipv4Addr> {
 }
 
 fn finding() -> impl Strategy<Value = Finding> {
-    let identity = (text(), text(), text(), text()).prop_map(|(manufacturer, product, firmware, guid)| {
-        BmcIdentity { manufacturer, product, firmware, guid }
-    });
-    let bmc = (address(), any::<u16>(), protocol(), option::of(any::<u32>()), option::of(identity), text())
+    let bmc = (address(), any::<u16>(), protocol(), option::of(any::<u32>()), option::of(identity()), text())
         .prop_map(|(address, port, protocol, credential, identity, problem)| FoundBmc {
             address,
             port,
@@ -284,6 +281,12 @@ fn order() -> impl Strategy<Value = Order> {
     (uuid(), task).prop_map(|(id, task)| Order { id, task })
 }
 
+fn identity() -> impl Strategy<Value = BmcIdentity> {
+    (text(), text(), text(), text(), text()).prop_map(|(manufacturer, product, firmware, guid, serial)| {
+        BmcIdentity { manufacturer, product, firmware, guid, serial }
+    })
+}
+
 fn spec() -> impl Strategy<Value = ServerSpec> {
     let bmc = (protocol(), text(), any::<u16>(), text(), text()).prop_map(
         |(protocol, address, port, username, password)| BmcEndpoint {
@@ -294,13 +297,19 @@ fn spec() -> impl Strategy<Value = ServerSpec> {
             password: Secret::new(password),
         },
     );
-    (uuid(), text(), bmc, vec(mac(), 0..4), mode()).prop_map(|(id, name, bmc, macs, boot_mode)| ServerSpec {
-        id: ServerId(id),
-        name,
-        bmc,
-        macs,
-        boot_mode,
-    })
+    let expected = (identity(), vec(text(), 0..3), vec(text(), 0..3))
+        .prop_map(|(bmc, uuids, serials)| ExpectedIdentity { bmc, uuids, serials });
+    let expected = prop_oneof![Just(ExpectedIdentity::default()), expected];
+    (uuid(), text(), bmc, vec(mac(), 0..4), mode(), expected).prop_map(
+        |(id, name, bmc, macs, boot_mode, expected)| ServerSpec {
+            id: ServerId(id),
+            name,
+            bmc,
+            macs,
+            boot_mode,
+            expected,
+        },
+    )
 }
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
@@ -455,7 +464,15 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 product: "b".into(),
                 firmware: "c".into(),
                 guid: "d".into(),
+                serial: String::new(),
             }))),
+        ),
+        (
+            "up-identified",
+            report(ReportBody::Identified {
+                place: "ipmi://198.51.100.11:623".into(),
+                identity: BmcIdentity { guid: "d".into(), serial: "e".into(), ..BmcIdentity::default() },
+            }),
         ),
         ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
         ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
@@ -539,6 +556,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         },
         macs: vec![MAC],
         boot_mode: BootMode::Bios,
+        expected: ExpectedIdentity::default(),
     };
     let image =
         ImageRef { id: "img".into(), format: ImageFormat::Qcow2, size_bytes: 9, sha512: "ab".repeat(64) };
@@ -558,6 +576,21 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 ],
                 forget: vec![SERVER],
                 complete: true,
+            }),
+        ),
+        (
+            "down-declare-expected",
+            ToAgent::Declare(Declaration {
+                servers: vec![ServerSpec {
+                    expected: ExpectedIdentity {
+                        bmc: BmcIdentity { guid: "g".into(), serial: "s".into(), ..BmcIdentity::default() },
+                        uuids: vec!["u".into()],
+                        serials: vec!["t".into()],
+                    },
+                    ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
             }),
         ),
         ("down-acknowledge", ToAgent::Acknowledge { seq: 300 }),

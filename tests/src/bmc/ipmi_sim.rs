@@ -27,6 +27,7 @@ use tokio::{
     time::Instant,
 };
 use tracing::warn;
+use uuid::Uuid;
 
 use super::{
     Credentials,
@@ -51,6 +52,8 @@ pub struct IpmiSimConfig {
     pub dir: PathBuf,
     /// Whom it lets in: at most 16 bytes for the name and 20 for the password, both without spaces and quotes.
     pub credentials: Credentials,
+    /// Hardware UUID of its machine: no two of a rack have the same.
+    pub uuid: Uuid,
 }
 
 /// A running simulator; it ends when this is dropped.
@@ -88,11 +91,11 @@ impl IpmiSim {
 
 /// Starts the simulator for a machine and waits until its port is open.
 pub async fn start(config: IpmiSimConfig, chassis: Arc<dyn Chassis>) -> anyhow::Result<IpmiSim> {
-    let IpmiSimConfig { addr, netns, dir, credentials } = config;
+    let IpmiSimConfig { addr, netns, dir, credentials, uuid } = config;
     fs::create_dir_all(dir.join("state")).with_context(|| format!("making {}", dir.display()))?;
     let dir = dir.canonicalize()?;
     let power = serve_power(&dir.join("power.sock"), chassis)?;
-    let started = spawn(addr, netns.as_deref(), &dir, &credentials);
+    let started = spawn(addr, netns.as_deref(), &dir, &credentials, uuid);
     let (child, log) = started.inspect_err(|_| power.abort())?;
     let mut sim = IpmiSim { addr, child, power, log };
     sim.wait_for_port().await?;
@@ -104,7 +107,9 @@ fn spawn(
     netns: Option<&str>,
     dir: &Path,
     credentials: &Credentials,
+    uuid: Uuid,
 ) -> anyhow::Result<(Child, PathBuf)> {
+    let guid: String = uuid.to_bytes_le().iter().map(|byte| format!("{byte:02x}")).collect();
     let (conf, emulation, script, log) =
         (dir.join("lan.conf"), dir.join("sim.emu"), dir.join("power.sh"), dir.join("ipmi_sim.log"));
     let sock = dir.join("power.sock");
@@ -123,7 +128,7 @@ fn spawn(
         format!(
             "name \"bmc\"\nset_working_mc 0x20\n  startlan 1\n    addr {} {}\n    priv_limit admin\n\
              \x20   allowed_auths_callback none\n    allowed_auths_user md5\n    allowed_auths_operator md5\n\
-             \x20   allowed_auths_admin md5\n    guid 424d53204d616e616765722074657374\n  endlan\n\
+             \x20   allowed_auths_admin md5\n    guid {guid}\n  endlan\n\
              \x20 chassis_control \"{} 0x20\"\n  user 2 true \"{}\" \"{}\" admin 10 md5\n",
             addr.ip(),
             addr.port(),

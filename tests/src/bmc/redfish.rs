@@ -33,6 +33,7 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
+use uuid::Uuid;
 
 use super::{Credentials, FaultSwitch, chassis::Chassis, redfish_system as system};
 
@@ -73,6 +74,8 @@ pub struct RedfishOptions {
     pub no_sessions: bool,
     /// Interfaces that the system shows.
     pub macs: Vec<MacAddr>,
+    /// Hardware UUID that the system shows; none: some UUID of its own.
+    pub uuid: Option<Uuid>,
 }
 
 /// What came in since the start.
@@ -118,6 +121,11 @@ impl RedfishBmc {
         self.service.sessions().clear();
     }
 
+    /// From now on the system is another machine, as it is when another BMC gets this one's address.
+    pub fn become_machine(&self, uuid: Uuid) {
+        *self.service.uuid.lock().expect("no holder panics") = uuid;
+    }
+
     /// Answer the next write as if somebody else had written in between.
     pub fn change_behind_the_back(&self) {
         self.service.hidden_writes.fetch_add(1, Ordering::Relaxed);
@@ -136,6 +144,7 @@ struct Service {
     chassis: Machine,
     faults: FaultSwitch,
     options: RedfishOptions,
+    uuid: Mutex<Uuid>,
     /// Token to session id.
     sessions: Mutex<HashMap<String, String>>,
     /// Part of the system's ETag.
@@ -159,6 +168,10 @@ impl Service {
         self.sessions.lock().expect("no holder panics")
     }
 
+    fn uuid(&self) -> Uuid {
+        *self.uuid.lock().expect("no holder panics")
+    }
+
     fn etag(&self) -> String {
         format!("W/\"{}\"", self.writes.load(Ordering::Relaxed))
     }
@@ -174,6 +187,18 @@ pub fn serve(
     let listener =
         StdTcpListener::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
     serve_on(listener, credentials, chassis, RedfishOptions { tls, ..RedfishOptions::default() })
+}
+
+/// Serves on an address by plain HTTP, as the BMC of a machine with this hardware UUID.
+pub fn serve_as(
+    addr: SocketAddr,
+    credentials: Credentials,
+    chassis: Arc<dyn Chassis>,
+    uuid: Uuid,
+) -> anyhow::Result<RedfishBmc> {
+    let listener =
+        StdTcpListener::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
+    serve_on(listener, credentials, chassis, RedfishOptions { uuid: Some(uuid), ..RedfishOptions::default() })
 }
 
 /// Serves on a socket that was made elsewhere, such as in a network namespace.
@@ -198,7 +223,9 @@ pub fn serve_on(
         }
     };
     let faults = FaultSwitch::default();
+    let uuid = Mutex::new(options.uuid.unwrap_or_else(Uuid::new_v4));
     let service = Arc::new(Service {
+        uuid,
         credentials,
         chassis: Machine(chassis),
         faults: faults.clone(),
@@ -308,7 +335,7 @@ fn log_in(service: &Service, body: &Value) -> Response {
     if sessions.len() >= SESSIONS_MAX {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "No session is free.");
     }
-    let (token, id) = (uuid::Uuid::new_v4().to_string(), uuid::Uuid::new_v4().to_string());
+    let (token, id) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
     sessions.insert(token.clone(), id.clone());
     service.logins.fetch_add(1, Ordering::Relaxed);
     let path = format!("/redfish/v1/SessionService/Sessions/{id}");
@@ -352,7 +379,7 @@ async fn private(
         };
     }
     match (method.as_str(), path) {
-        ("GET", system::SYSTEM) => match system::show(chassis).await {
+        ("GET", system::SYSTEM) => match system::show(chassis, service.uuid()).await {
             Ok(body) => with_etag(found(&body), &service.etag()),
             Err(error) => failed(&error),
         },

@@ -6,6 +6,7 @@ use protocol::{
     redfish::BootOverride,
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::chassis::{BootSetting, Chassis};
 
@@ -123,7 +124,7 @@ pub(super) fn still(path: &str, sessions: bool, macs: &[MacAddr]) -> Option<Valu
 }
 
 /// The system as it is now.
-pub(super) async fn show(chassis: &dyn Chassis) -> anyhow::Result<Value> {
+pub(super) async fn show(chassis: &dyn Chassis, uuid: Uuid) -> anyhow::Result<Value> {
     let (on, boot) = (chassis.power().await?, chassis.boot().await?);
     let (enabled, target, mode) = match boot {
         None => ("Disabled", "None", "Legacy"),
@@ -150,7 +151,7 @@ pub(super) async fn show(chassis: &dyn Chassis) -> anyhow::Result<Value> {
         "SystemType": "Physical",
         "Manufacturer": "BMS lab",
         "Model": "Virtual server",
-        "UUID": "424d5320-4d61-4e61-9765-722074657374",
+        "UUID": uuid,
         "PowerState": if on { "On" } else { "Off" },
         "Boot": {
             "BootSourceOverrideEnabled": enabled,

@@ -63,8 +63,13 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let credentials = Credentials { username: config.username, password: config.password };
     match config.bmc {
         BmcKind::IpmiSim => {
-            let sim =
-                IpmiSimConfig { addr: config.address, netns: None, dir: state.join("ipmi_sim"), credentials };
+            let sim = IpmiSimConfig {
+                addr: config.address,
+                netns: None,
+                dir: state.join("ipmi_sim"),
+                credentials,
+                uuid,
+            };
             let running = bmc::ipmi_sim::start(sim, Arc::clone(&machine)).await?;
             stop.recv().await;
             running.stop().await?;
@@ -90,7 +95,7 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
             counted.with_context(|| format!("counting in {}", file.display()))?;
         }
         BmcKind::Redfish => {
-            let running = bmc::redfish::serve(config.address, credentials, Arc::clone(&machine), None)?;
+            let running = bmc::redfish::serve_as(config.address, credentials, Arc::clone(&machine), uuid)?;
             stop.recv().await;
             drop(running);
         }

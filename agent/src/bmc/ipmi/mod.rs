@@ -14,6 +14,7 @@ use protocol::{
     hardware::BmcIdentity,
     ipmi::{
         CipherSuite, Privilege,
+        app::DeviceId,
         chassis::{BootFlagDevice, BootFlags, BootOption, ChassisControl},
         client::{ClientConfig, EndReason, Retry},
         command::{Request, Response},
@@ -24,10 +25,12 @@ use tokio::sync::Mutex;
 use tracing::{debug, warn};
 
 use self::session::{Asked, Session};
-use super::{Bmc, BmcError, BmcOptions, Power};
+use super::{Bmc, BmcError, BmcOptions, Power, who::Who};
 
 /// A session that rested longer is not used again: BMCs drop theirs after 60 s, and finding that out costs every try.
 const REST_MAX: Duration = Duration::from_secs(50);
+/// For so long another machine is not asked again who it is.
+const OTHER_REST: Duration = Duration::from_secs(10);
 
 /// One BMC by IPMI.
 pub(super) struct IpmiBmc {
@@ -37,21 +40,41 @@ pub(super) struct IpmiBmc {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
+    who: Who,
     session: Option<Session>,
+    /// Whether it has said in this session who it is, and is no other machine.
+    is_known: bool,
+    /// It is silent when it is asked for its GUID, and loses the session over it.
+    hides_guid: bool,
+    /// When it was found to be another machine.
+    other: Option<(Instant, BmcError)>,
     last_request: Option<Instant>,
     /// The BMC has refused our credentials: it is not asked again.
     rejected: Option<BmcError>,
 }
 
 impl IpmiBmc {
-    pub(super) fn new(endpoint: BmcEndpoint, cipher_suite: Option<u8>, options: BmcOptions) -> Self {
+    pub(super) fn new(
+        endpoint: BmcEndpoint,
+        cipher_suite: Option<u8>,
+        who: Who,
+        options: BmcOptions,
+    ) -> Self {
         let suites = match cipher_suite {
             None => CipherSuite::ALL.to_vec(),
             Some(id) => CipherSuite::from_id(id).into_iter().collect(),
         };
-        Self { endpoint, suites, options, state: Mutex::new(State::default()) }
+        let state = State {
+            who,
+            session: None,
+            is_known: false,
+            hides_guid: false,
+            other: None,
+            last_request: None,
+            rejected: None,
+        };
+        Self { endpoint, suites, options, state: Mutex::new(state) }
     }
 
     fn address(&self) -> String {
@@ -90,15 +113,37 @@ impl IpmiBmc {
         if rested {
             state.session = None;
         }
+        if let Some((at, error)) = &state.other
+            && at.elapsed() < OTHER_REST
+            && !asks_who(&request)
+        {
+            return Err(error.clone());
+        }
         // A kept session may have been lost by the BMC; then one fresh one is tried.
         loop {
-            let (session, fresh) = match state.session.take() {
-                Some(session) => (session, false),
-                None => (self.log_in(&mut state).await?, true),
+            let fresh = state.session.is_none();
+            if fresh {
+                let session = self.log_in(&mut state).await?;
+                state.session = Some(session);
+                state.is_known = false;
+            }
+            let asked = match self.ask_who(&mut state, &request).await {
+                Ok(()) => put(&mut state, request).await,
+                Err(NotKnown::Other(error)) => {
+                    state.other = Some((Instant::now(), error.clone()));
+                    return Err(error);
+                }
+                Err(NotKnown::HidesGuid) => {
+                    state.session = None;
+                    continue;
+                }
+                Err(NotKnown::Ended(reason)) if fresh => Asked::Ended(reason),
+                // Nothing was asked of it yet.
+                Err(NotKnown::Ended(_)) => {
+                    state.session = None;
+                    continue;
+                }
             };
-            let session = state.session.insert(session);
-            let asked = session.ask(request).await;
-            state.last_request = Some(Instant::now());
             match asked {
                 Asked::Answered(answer) => return answer.map_err(|error| self.refused(chain(&error))),
                 Asked::Ended(reason) => {
@@ -117,6 +162,36 @@ impl IpmiBmc {
                 }
             }
         }
+    }
+
+    /// Asks who answers in this session, once, before anything else is asked or told.
+    async fn ask_who(&self, state: &mut State, request: &Request) -> Result<(), NotKnown> {
+        if state.is_known || asks_who(request) {
+            return Ok(());
+        }
+        let device = match put(state, Request::DeviceId).await {
+            Asked::Answered(Ok(Response::DeviceId(id))) => Some(id),
+            // Not every BMC says; it is no reason to fail.
+            Asked::Answered(_) => None,
+            Asked::Ended(reason) => return Err(NotKnown::Ended(reason)),
+        };
+        let guid = match state.hides_guid {
+            true => None,
+            false => match put(state, Request::SystemGuid).await {
+                Asked::Answered(Ok(Response::SystemGuid(bytes))) => Some(bytes),
+                Asked::Answered(_) => None,
+                // One that has told it before would have lost its tongue.
+                Asked::Ended(reason) if state.who.is_known_by_guid() => return Err(NotKnown::Ended(reason)),
+                Asked::Ended(_) => {
+                    state.hides_guid = true;
+                    return Err(NotKnown::HidesGuid);
+                }
+            },
+        };
+        state.who.judge(&self.address(), identity_of(device, guid)).map_err(NotKnown::Other)?;
+        state.is_known = true;
+        state.other = None;
+        Ok(())
     }
 
     async fn log_in(&self, state: &mut State) -> Result<Session, BmcError> {
@@ -172,6 +247,40 @@ impl IpmiBmc {
             address: self.address(),
             reason: format!("an answer of the wrong kind to {}", request.name()),
         }
+    }
+}
+
+/// Why a session is not used for what was to be asked in it.
+enum NotKnown {
+    /// Another machine answers.
+    Other(BmcError),
+    /// It went silent over the question for its GUID, which is not put again.
+    HidesGuid,
+    /// The session is over.
+    Ended(EndReason),
+}
+
+async fn put(state: &mut State, request: Request) -> Asked {
+    let Some(session) = state.session.as_mut() else { return Asked::Ended(EndReason::Closed) };
+    let asked = session.ask(request).await;
+    state.last_request = Some(Instant::now());
+    asked
+}
+
+/// Whether it asks only who the BMC is, which any may be asked.
+fn asks_who(request: &Request) -> bool {
+    matches!(request, Request::DeviceId | Request::SystemGuid)
+}
+
+fn identity_of(device: Option<DeviceId>, guid: Option<[u8; 16]>) -> BmcIdentity {
+    BmcIdentity {
+        manufacturer: device
+            .filter(|id| id.manufacturer != 0)
+            .map_or_else(String::new, |id| format!("IANA enterprise {}", id.manufacturer)),
+        product: device.map_or_else(String::new, |id| format!("{:#06x}", id.product)),
+        firmware: device.map_or_else(String::new, |id| id.firmware()),
+        guid: guid.map_or_else(String::new, |bytes| uuid::Uuid::from_bytes_le(bytes).to_string()),
+        serial: String::new(),
     }
 }
 
@@ -242,19 +351,14 @@ impl Bmc for IpmiBmc {
         };
         // Not every BMC has a GUID; it is no reason to fail.
         let guid = match self.ask(Request::SystemGuid).await {
-            Ok(Response::SystemGuid(bytes)) => uuid::Uuid::from_bytes_le(bytes).to_string(),
-            Ok(_) | Err(BmcError::Refused { .. }) => String::new(),
+            Ok(Response::SystemGuid(bytes)) => Some(bytes),
+            Ok(_) | Err(BmcError::Refused { .. }) => None,
             Err(error) => return Err(error),
         };
-        let manufacturer = match id.manufacturer {
-            0 => String::new(),
-            number => format!("IANA enterprise {number}"),
-        };
-        Ok(BmcIdentity {
-            manufacturer,
-            product: format!("{:#06x}", id.product),
-            firmware: id.firmware(),
-            guid,
-        })
+        Ok(identity_of(Some(id), guid))
+    }
+
+    async fn seen(&self) -> Option<BmcIdentity> {
+        self.state.lock().await.who.seen()
     }
 }

@@ -14,7 +14,10 @@ use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::http::{Fault, Http};
-use super::{Bmc, BmcError, BmcOptions, Power};
+use super::{
+    Bmc, BmcError, BmcOptions, Power,
+    who::{Who, words},
+};
 
 /// How a Redfish service is reached.
 pub(super) struct Kind {
@@ -34,12 +37,13 @@ pub(super) struct RedfishBmc {
 
 struct State {
     http: Result<Http, String>,
+    who: Who,
     /// Path of the system, once found.
     path: Option<String>,
 }
 
 impl RedfishBmc {
-    pub(super) fn new(endpoint: &BmcEndpoint, kind: Kind, options: BmcOptions) -> Self {
+    pub(super) fn new(endpoint: &BmcEndpoint, kind: Kind, who: Who, options: BmcOptions) -> Self {
         let scheme = if kind.http { "http" } else { "https" };
         let host = match endpoint.address.parse() {
             Ok(std::net::IpAddr::V6(address)) => format!("[{address}]"),
@@ -47,7 +51,7 @@ impl RedfishBmc {
         };
         let address = format!("{scheme}://{host}:{}", endpoint.port);
         let http = Http::new(&address, endpoint, kind.certificate_sha256.as_deref(), options);
-        let state = Mutex::new(State { http, path: None });
+        let state = Mutex::new(State { http, who, path: None });
         Self { address, username: endpoint.username.clone(), system: kind.system, state }
     }
 
@@ -94,15 +98,26 @@ impl RedfishBmc {
         Ok(path)
     }
 
-    async fn system(&self, state: &mut State) -> Result<http::Found<ComputerSystem>, Fault> {
-        let path = self.path(state).await?;
-        state.http()?.get(&path).await
+    /// The system as it is found, whoever it is.
+    async fn found(&self, state: &mut State) -> Result<http::Found<ComputerSystem>, BmcError> {
+        let found = async {
+            let path = self.path(state).await?;
+            state.http()?.get(&path).await
+        };
+        found.await.map_err(|fault| self.error(fault))
+    }
+
+    /// The system, if it is who is expected: it says so whenever it is read, and it is read before anything is asked of it.
+    async fn system(&self, state: &mut State) -> Result<http::Found<ComputerSystem>, BmcError> {
+        let found = self.found(state).await?;
+        state.who.judge(&self.address, identity_of(&found.body, None))?;
+        Ok(found)
     }
 
     /// POSTs the first of these reset types that the system takes.
     async fn reset_by(&self, wanted: &[&str], done_when: Option<Power>) -> Result<(), BmcError> {
         let mut state = self.lock().await;
-        let found = self.system(&mut state).await.map_err(|fault| self.error(fault))?;
+        let found = self.system(&mut state).await?;
         if done_when.is_some() && power_of(&found.body) == done_when {
             return Ok(());
         }
@@ -146,11 +161,21 @@ fn power_of(system: &ComputerSystem) -> Option<Power> {
     }
 }
 
+fn identity_of(system: &ComputerSystem, firmware: Option<String>) -> BmcIdentity {
+    BmcIdentity {
+        manufacturer: words(system.manufacturer.clone()),
+        product: words(system.model.clone()),
+        firmware: words(firmware),
+        guid: words(system.uuid.clone()),
+        serial: words(system.serial_number.clone()),
+    }
+}
+
 #[async_trait]
 impl Bmc for RedfishBmc {
     async fn power_status(&self) -> Result<Power, BmcError> {
         let mut state = self.lock().await;
-        let system = self.system(&mut state).await.map_err(|fault| self.error(fault))?.body;
+        let system = self.system(&mut state).await?.body;
         power_of(&system).ok_or_else(|| {
             self.error(Fault::NotUnderstood(format!("PowerState is {:?}", system.power_state)))
         })
@@ -182,7 +207,7 @@ impl Bmc for RedfishBmc {
         // A changed ETag means that somebody else wrote meanwhile: look again, once.
         let mut again = true;
         loop {
-            let found = self.system(&mut state).await.map_err(|fault| self.error(fault))?;
+            let found = self.system(&mut state).await?;
             let current = found.body.boot.unwrap_or_default();
             let wanted_mode = match mode {
                 BootMode::Bios => "Legacy",
@@ -217,7 +242,7 @@ impl Bmc for RedfishBmc {
 
     async fn identity(&self) -> Result<BmcIdentity, BmcError> {
         let mut state = self.lock().await;
-        let system = self.system(&mut state).await.map_err(|fault| self.error(fault))?.body;
+        let system = self.found(&mut state).await?.body;
         let manager = system.links.as_ref().and_then(|links| links.managed_by.first()).and_then(Link::path);
         let firmware = match manager {
             None => None,
@@ -231,11 +256,10 @@ impl Bmc for RedfishBmc {
                 }
             }
         };
-        Ok(BmcIdentity {
-            manufacturer: system.manufacturer.unwrap_or_default(),
-            product: system.model.unwrap_or_default(),
-            firmware: firmware.unwrap_or_default(),
-            guid: system.uuid.unwrap_or_default(),
-        })
+        Ok(identity_of(&system, firmware))
+    }
+
+    async fn seen(&self) -> Option<BmcIdentity> {
+        self.state.lock().await.who.seen()
     }
 }

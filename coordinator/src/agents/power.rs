@@ -1,0 +1,112 @@
+//! Edges: a power reading, taken in: stored with what follows from it, unless it is in doubt whose it is.
+
+use protocol::power::{PowerCause, PowerReading};
+
+use crate::{
+    events::EventKind,
+    identity::{Doubt, InDoubt, reading_in_doubt},
+    inventory::{Inventory, InventoryError, PowerUpdate, SeenPower, Server},
+    lifecycle::power::{PowerRecord, after_reading},
+    reconcile::Wake,
+};
+
+/// Stores a reading of a server's power. Says whether it ended a doubt, so that its agent must be told who is expected now.
+pub async fn take_power(
+    inventory: &Inventory,
+    wake: &Wake,
+    server: &Server,
+    seen: SeenPower,
+) -> Result<bool, InventoryError> {
+    let Some(doubt) = &server.bmc_doubt else {
+        return store(inventory, wake, server, seen).await.map(|()| false);
+    };
+    match reading_in_doubt(server, doubt, &seen.reading) {
+        InDoubt::Kept(now) => {
+            keep(inventory, server, doubt, &now).await?;
+            Ok(false)
+        }
+        InDoubt::Ends(identity) => {
+            inventory.end_bmc_doubt(server, Some(&identity)).await?;
+            let text = format!(
+                "the BMC at {} is taken for {}'s: it says nothing to the contrary, and its reading is what it was before",
+                server.bmc.place(),
+                server.name
+            );
+            inventory.record(server.id, EventKind::Power, text).await;
+            store(inventory, wake, server, seen).await?;
+            Ok(true)
+        }
+    }
+}
+
+/// The doubt stays; that a reading was held back against what was known is an alarm, once.
+async fn keep(
+    inventory: &Inventory,
+    server: &Server,
+    before: &Doubt,
+    now: &Doubt,
+) -> Result<(), InventoryError> {
+    if before == now {
+        return Ok(());
+    }
+    inventory.set_bmc_doubt(server, now).await?;
+    if let Doubt::Changed { heard: Some(_), reading: Some(_), .. } = now {
+        inventory.record(server.id, EventKind::Alarm, server.words_of(now)).await;
+    }
+    Ok(())
+}
+
+async fn store(
+    inventory: &Inventory,
+    wake: &Wake,
+    server: &Server,
+    seen: SeenPower,
+) -> Result<(), InventoryError> {
+    let now_us = inventory.clock().now_us();
+    let before = PowerRecord {
+        confirmed: server.confirmed,
+        off_since_us: server.off_since_us,
+        untold_off: server.untold_off,
+        isolated_us: server.isolated_us,
+    };
+    let after = after_reading(before, &seen.reading, seen.cause, now_us);
+    // A silent BMC gives ever new reasons: only the beginning of its silence is news.
+    let same = |known: &PowerReading| std::mem::discriminant(known) == std::mem::discriminant(&seen.reading);
+    // What is not watched has been told with its reason.
+    let told = server.unwatched.is_some() && matches!(seen.reading, PowerReading::Unreachable { .. });
+    let changed = !told && server.power.as_ref().is_none_or(|known| !same(&known.reading));
+    let update = PowerUpdate {
+        seen: seen.clone(),
+        confirmed: after.confirmed,
+        off_since_us: after.off_since_us,
+        untold_off: after.untold_off,
+        isolated_us: after.isolated_us,
+    };
+    inventory.set_power(server.id, &update).await?;
+    // Isolation must not wait for the event to be stored.
+    wake.wake(server.id);
+    if seen.reading == PowerReading::Off {
+        // The agent forgets a boot with the power.
+        inventory.set_boot_given(server.id, None).await?;
+    }
+    if changed {
+        let (kind, text) = describe(&seen.reading, seen.cause);
+        inventory.record(server.id, kind, text).await;
+    }
+    Ok(())
+}
+
+fn describe(reading: &PowerReading, cause: PowerCause) -> (EventKind, String) {
+    let why = match cause {
+        PowerCause::Commanded => "as asked",
+        PowerCause::Unasked => "nobody asked",
+        PowerCause::First => "first reading",
+    };
+    match reading {
+        PowerReading::On => (EventKind::Power, format!("power is on, {why}")),
+        PowerReading::Off => (EventKind::Power, format!("power is off, {why}")),
+        PowerReading::Unreachable { reason } => {
+            (EventKind::Alarm, format!("the power is not known: {reason}"))
+        }
+    }
+}
