@@ -272,6 +272,44 @@ async fn what_loses_something_is_done_only_when_it_was_said_to_be_meant() {
 }
 
 #[tokio::test]
+async fn the_bmc_of_a_server_in_use_is_imported_only_when_it_is_ticked_and_seen() {
+    let fakes = start().await;
+    let (cookie, _) = sign_in(&fakes, "admin").await;
+    let good = csrf(&text(get(&fakes, &cookie, "/ui/import").await).await);
+    let file = "nodes:\n- name: srv3\n  driver: ipmi\n  driver_info: {ipmi_address: 192.0.2.9, ipmi_username: u, ipmi_password: p}\n  \
+                ports:\n  - {name: eth0, mac_address: \"52:54:00:00:00:03\", switch_name: leaf1, port_name: xe-0/0/3, pxe_enabled: true}\n";
+    let post = async |fields: &[(&str, &str)]| {
+        let mut body = String::new();
+        for (name, value) in [("csrf", good.as_str()), ("rack", "rack1"), ("format", "yaml"), ("text", file)]
+            .iter()
+            .chain(fields)
+        {
+            body += &format!("--part\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        }
+        let request = Request::builder()
+            .method(Method::POST)
+            .uri("/ui/import")
+            .header("content-type", "multipart/form-data; boundary=part")
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", &cookie);
+        send(&fakes, request, &format!("{body}--part--\r\n")).await
+    };
+    let asked = || fakes.world.lock().unwrap().asked.len();
+    let refused = text(post(&[("do", "check")]).await).await;
+    assert!(refused.contains("it is active") && refused.contains("name=\"in_use\""), "{refused}");
+    // Ticked, it is shown first and done only when it was seen.
+    let tick = ("in_use", "yes");
+    let seen = text(post(&[("do", "import"), tick]).await).await;
+    assert!(seen.contains("the BMC of srv3 changes") && asked() == 0, "{seen}");
+    let seal = seen.split("name=\"seal\" value=\"").nth(1).unwrap().split('"').next().unwrap();
+    let unticked = text(post(&[("do", "import"), ("seal", seal)]).await).await;
+    assert!(unticked.contains("it is active") && asked() == 0, "{unticked}");
+    assert_eq!(post(&[("do", "import"), ("seal", seal), tick]).await.status(), StatusCode::SEE_OTHER);
+    let asked: Vec<_> = fakes.world.lock().unwrap().asked.drain(..).collect();
+    assert_eq!(asked, [("import srv3".to_owned(), json!({ "in_use": "true" }))]);
+}
+
+#[tokio::test]
 async fn a_rescues_password_is_shown_once() {
     let fakes = start().await;
     let (cookie, _) = sign_in(&fakes, "demo").await;

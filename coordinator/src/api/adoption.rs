@@ -23,7 +23,7 @@ use crate::{
         work::owners,
     },
     events::EventKind,
-    import::{self, Defaults, ImportedNode, Planned, Running},
+    import::{self, Defaults, ImportedNode, Planned, Running, ServersInUse},
     inventory::Server,
     lifecycle::ProvisionState,
     openstack::{error::Error as OpenStackError, glance::Image, nova::Flavor, session::Caller},
@@ -63,7 +63,7 @@ pub async fn adopt(
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
     let nodes: Vec<ImportedNode> = read.iter().map(|(node, _)| node.clone()).collect();
-    let (mut faults, planned) = match import::plan(nodes, &known, &defaults) {
+    let (mut faults, planned) = match import::plan(nodes, &known, &defaults, ServersInUse::KeepBmc) {
         Ok(planned) => (Vec::new(), planned),
         Err(faults) => (faults, Vec::new()),
     };

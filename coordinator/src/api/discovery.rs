@@ -33,7 +33,7 @@ use crate::{
         accept::{self, Wish},
     },
     events::EventKind,
-    import::{self, Defaults, KEEP_PASSWORD},
+    import::{self, Defaults, KEEP_PASSWORD, ServersInUse},
     port::SwitchPort,
 };
 
@@ -379,7 +379,7 @@ impl Api {
         let name = node.name.clone();
         let known = self.inventory.servers(None).await?;
         let defaults = Defaults { rack: entry.rack.clone(), resource_class: class };
-        let planned = import::plan(vec![node], &known, &defaults);
+        let planned = import::plan(vec![node], &known, &defaults, ServersInUse::KeepBmc);
         let planned =
             planned.map_err(|faults| missing(faults.into_iter().map(|fault| fault.message).collect()))?;
         let Some(planned) = planned.into_iter().next() else {
@@ -399,7 +399,13 @@ impl Api {
             self.inventory.record(server, EventKind::Discovery, text).await;
         }
         self.bring_up(stored).await;
-        Ok(ImportedNode { id: server.map(|server| server.0), name, created: true, changes: Vec::new() })
+        Ok(ImportedNode {
+            id: server.map(|server| server.0),
+            name,
+            created: true,
+            changes: Vec::new(),
+            note: None,
+        })
     }
 }
 

@@ -19,7 +19,8 @@ use super::{
 };
 use crate::{
     enrol::Enrolled,
-    import::{self, Defaults, Format, Planned},
+    events::EventKind,
+    import::{self, Defaults, Format, Planned, ServersInUse},
     inventory::Server,
     openstack::{error::Error as OpenStackError, ironic::ProvisionTarget},
 };
@@ -38,6 +39,9 @@ pub struct ImportQuery {
     /// Check the file and show what would change; change nothing.
     #[serde(default)]
     dry_run: bool,
+    /// The BMC of a server in use may change: it is meant. Otherwise such a file is refused.
+    #[serde(default)]
+    bmc_of_servers_in_use: bool,
     /// `yaml` (which JSON is too), `json` or `csv`.
     #[serde(default)]
     format: Format,
@@ -53,7 +57,7 @@ fn default_class() -> String {
     responses((status = 200, body = Imported), (status = 422, body = Problem)))]
 pub async fn import(
     State(api): State<Arc<Api>>,
-    _: Admin,
+    Admin(user): Admin,
     Query(query): Query<ImportQuery>,
     text: String,
 ) -> Result<Json<Imported>, Problem> {
@@ -61,12 +65,17 @@ pub async fn import(
     let read = import::parse_as(&text, query.format).map_err(Problem::faults)?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
-    let planned = import::plan(read, &known, &defaults).map_err(Problem::faults)?;
+    let in_use = ServersInUse::meant(query.bmc_of_servers_in_use);
+    let planned = import::plan(read, &known, &defaults, in_use).map_err(Problem::faults)?;
     let mut nodes: Vec<ImportedNode> = planned.iter().map(view).collect();
     if !query.dry_run {
         let wanted: Vec<&Planned> = planned.iter().filter(|planned| is_work(planned, &known)).collect();
         let pairs: Vec<_> = wanted.iter().map(|planned| (planned.id, &planned.server)).collect();
         let stored = api.enrol.store(&pairs).await?;
+        for note in wanted.iter().filter_map(|planned| Some((planned.id?, planned.note.as_ref()?))) {
+            let text = format!("{} imported a file: {}", user.identity.user_name, note.1);
+            api.inventory.record(note.0, EventKind::Asked, text).await;
+        }
         for server in &stored {
             if let Some(node) = nodes.iter_mut().find(|node| node.name == server.name) {
                 node.id = Some(server.id.0);
@@ -83,6 +92,7 @@ fn view(planned: &Planned) -> ImportedNode {
         name: planned.server.name.clone(),
         created: planned.id.is_none(),
         changes: planned.changes.clone(),
+        note: planned.note.clone(),
     }
 }
 

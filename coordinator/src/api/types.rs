@@ -248,6 +248,9 @@ pub struct ImportedNode {
     /// What differs of a server that was there; nothing: it is as the file says.
     #[serde(default)]
     pub changes: Vec<FieldChange>,
+    /// What one should know before it is done, such as that the BMCs of two servers are exchanged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// What an administrator may ask of a node: Ironic's own provision verbs.

@@ -180,6 +180,9 @@ pub enum Node {
         /// Check the file and show what would change; change nothing.
         #[arg(long)]
         dry_run: bool,
+        /// The BMC of a server in use may change: it is meant. Such a file is refused otherwise.
+        #[arg(long)]
+        bmc_of_servers_in_use: bool,
         /// How the file is written; by its name (.yaml, .json, .csv) when not given.
         #[arg(long, value_enum)]
         format: Option<FileFormat>,

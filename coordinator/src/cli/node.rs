@@ -30,10 +30,13 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         }
         Command::Show { node, proof: true } => proof::show(client, output, &node).await,
         Command::Show { node, proof: false } => show(client, output, &node).await,
-        Command::Import { file, rack, resource_class, dry_run, format, wait } => {
+        Command::Import { file, rack, resource_class, dry_run, bmc_of_servers_in_use, format, wait } => {
             let pairs = [("rack", rack.as_str()), ("resource_class", &resource_class)];
             let format = word(format.unwrap_or_else(|| format_of(&file)));
-            let query = format!("{}&dry_run={dry_run}&format={format}", query(&pairs));
+            let query = format!(
+                "{}&dry_run={dry_run}&bmc_of_servers_in_use={bmc_of_servers_in_use}&format={format}",
+                query(&pairs)
+            );
             import(client, output, &file, &query, wait).await
         }
         Command::Adopt(adopt) => brownfield::adopt(client, output, adopt).await,
@@ -236,7 +239,8 @@ async fn import(client: &Client, output: Output, file: &Path, query: &str, wait:
             .changes
             .iter()
             .map(|change| format!("\n  {}: {} -> {}", change.field, shown(&change.old), shown(&change.new)));
-        let what = [what.to_owned()].into_iter().chain(changes).collect();
+        let note = node.note.iter().map(|note| format!("\n  note: {note}"));
+        let what = [what.to_owned()].into_iter().chain(changes).chain(note).collect();
         vec![node.name.clone(), node.id.map(|id| id.to_string()).unwrap_or_default(), what]
     })
 }

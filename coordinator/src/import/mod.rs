@@ -14,6 +14,7 @@
 //! What must stay true: a file is taken as a whole or not at all, and every fault in it is found in one reading. What the
 //! inventory exports is such a file, and importing it changes nothing.
 
+mod bmcs;
 mod csv;
 mod export;
 mod fields;
@@ -31,6 +32,7 @@ use protocol::{
 };
 
 use crate::{inventory::NewPort, port::SwitchPort};
+pub use bmcs::ServersInUse;
 pub use export::{described, write};
 pub use fields::{FAULTS_MAX, Fault};
 use fields::{Faults, Fields};

@@ -12,7 +12,10 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use super::{Fault, ImportedNode, KEEP_PASSWORD};
+use super::{
+    Fault, ImportedNode, KEEP_PASSWORD, ServersInUse,
+    bmcs::{changed_bmcs, refuse_in_use},
+};
 use crate::{
     inventory::{NewServer, Server},
     lifecycle::ProvisionState,
@@ -48,6 +51,8 @@ pub struct Planned {
     pub server: NewServer,
     /// What differs from the known server; empty for a new one.
     pub changes: Vec<FieldChange>,
+    /// What a person should know of it before it is done, such as that two BMCs are exchanged.
+    pub note: Option<String>,
 }
 
 impl Planned {
@@ -62,6 +67,7 @@ pub fn plan(
     read: Vec<ImportedNode>,
     known: &[Server],
     defaults: &Defaults,
+    servers_in_use: ServersInUse,
 ) -> Result<Vec<Planned>, Vec<Fault>> {
     let index = Index::of(known);
     let mut faults = Vec::new();
@@ -113,11 +119,14 @@ pub fn plan(
             });
         }
     }
+    let notes = changed_bmcs(&matched);
+    faults.extend(refuse_in_use(&matched, &notes, servers_in_use));
     if !faults.is_empty() {
         faults.sort_by_key(|fault| fault.line);
         return Err(faults);
     }
-    Ok(matched.into_iter().map(|(node, server)| planned(node, server, defaults)).collect())
+    let planned = |((node, server), note)| Planned { note, ..planned(node, server, defaults) };
+    Ok(matched.into_iter().zip(notes).map(planned).collect())
 }
 
 /// Known servers by what they are recognised by.
@@ -262,7 +271,7 @@ fn planned(node: ImportedNode, known: Option<&Server>, defaults: &Defaults) -> P
         properties,
     };
     let changes = known.map(|known| changes(known, &server)).unwrap_or_default();
-    Planned { id: known.map(|server| server.id), server, changes }
+    Planned { id: known.map(|server| server.id), server, changes, note: None }
 }
 
 /// A property as it is compared: the boot mode has a field of its own, and the order of capabilities says nothing.

@@ -190,14 +190,15 @@ fn stored(number: u128, new: NewServer) -> Server {
 
 /// What the good file gives, stored.
 fn known() -> Vec<Server> {
-    let planned = plan(parse(GOOD).unwrap(), &[], &defaults()).unwrap();
+    let planned = plan(parse(GOOD).unwrap(), &[], &defaults(), ServersInUse::KeepBmc).unwrap();
     (1..).zip(planned).map(|(number, planned)| stored(number, planned.server)).collect()
 }
 
 /// Changes the good file, and tells what its import would change: `server field: old -> new`.
 fn differences(from: &str, to: &str) -> Result<Vec<String>, Vec<String>> {
     assert!(GOOD.contains(from), "{from:?} is not in the file");
-    let planned = plan(parse(&GOOD.replacen(from, to, 1)).unwrap(), &known(), &defaults());
+    let planned =
+        plan(parse(&GOOD.replacen(from, to, 1)).unwrap(), &known(), &defaults(), ServersInUse::KeepBmc);
     let planned = planned.map_err(|faults| faults.iter().map(Fault::to_string).collect::<Vec<_>>())?;
     let of = |planned: &Planned| {
         let name = planned.server.name.clone();
@@ -254,7 +255,7 @@ fn what_cannot_be_imported_is_told() {
         .next()
         .unwrap()
         .replace("ipmi_password: secret", "ipmi_password: <keep>");
-    let faults = plan(parse(&one).unwrap(), &[], &defaults()).unwrap_err();
+    let faults = plan(parse(&one).unwrap(), &[], &defaults(), ServersInUse::KeepBmc).unwrap_err();
     assert!(faults[0].message.contains("a new server has none"), "{faults:?}");
     // Two servers of the file are one known server: by its name, and by its address.
     let both = one.replace("<keep>", "secret")
@@ -266,11 +267,14 @@ fn what_cannot_be_imported_is_told() {
             .replace("00:00:01", "00:00:09")
             .replace("xe-0/0/0", "xe-0/0/9")
             .replace("192.0.2.5", "192.0.2.9");
-    assert_eq!(plan(parse(&both).unwrap(), &known(), &defaults()).unwrap()[1].id, None);
+    assert_eq!(
+        plan(parse(&both).unwrap(), &known(), &defaults(), ServersInUse::KeepBmc).unwrap()[1].id,
+        None
+    );
     let mut other = known();
     other[1].bmc.address = "192.0.2.9".to_owned();
     (other[1].bmc.port, other[1].name) = (6230, "held".to_owned());
-    let faults = plan(parse(&both).unwrap(), &other, &defaults()).unwrap_err();
+    let faults = plan(parse(&both).unwrap(), &other, &defaults(), ServersInUse::KeepBmc).unwrap_err();
     assert!(
         faults[0].to_string().contains("nodes[1].driver_info: BMC 192.0.2.9:6230 belongs to held"),
         "{faults:?}"
@@ -279,18 +283,77 @@ fn what_cannot_be_imported_is_told() {
     let mut deployed = known();
     deployed[0].node = Some(Node::in_state(deployed[0].id, ProvisionState::Active));
     let moved = parse(&GOOD.replace("xe-0/0/0", "xe-0/0/9")).unwrap();
-    let faults = plan(moved, &deployed, &defaults()).unwrap_err();
+    let faults = plan(moved, &deployed, &defaults(), ServersInUse::KeepBmc).unwrap_err();
     assert!(faults[0].message.contains("srv1 is deployed"), "{faults:?}");
     deployed[1].forgetting = true;
-    let faults = plan(parse(GOOD).unwrap(), &deployed, &defaults()).unwrap_err();
+    let faults = plan(parse(GOOD).unwrap(), &deployed, &defaults(), ServersInUse::KeepBmc).unwrap_err();
     assert!(faults[0].message.contains("is being deleted"), "{faults:?}");
+}
+
+/// Two servers, written in a format, with this done to the text.
+fn edited(servers: &[Server], format: Format, edit: impl Fn(String) -> String) -> Vec<ImportedNode> {
+    let described: Vec<_> = servers.iter().map(described).collect();
+    let text = edit(write(&described, format).replace(KEEP_PASSWORD, "another"));
+    parse_as(&text, format).unwrap_or_else(|faults| panic!("{faults:?}\n{text}"))
+}
+
+#[test]
+fn the_bmc_of_a_server_in_use_changes_only_when_it_is_meant() {
+    let free: Vec<Server> = (1..)
+        .zip(parse_as(TABLE, Format::Csv).unwrap())
+        .map(|(number, node)| {
+            let planned = plan(vec![node], &[], &defaults(), ServersInUse::KeepBmc).unwrap().remove(0);
+            stored(number, planned.server)
+        })
+        .collect();
+    let mut used = free.clone();
+    let instance = uuid::Uuid::from_u128(0x15);
+    let node = Node::in_state(used[1].id, ProvisionState::Active);
+    used[1].node = Some(Node { instance_id: Some(instance), ..node });
+    let swap = |text: String| {
+        text.replace("192.0.2.5", "there").replace("192.0.2.6", "192.0.2.5").replace("there", "192.0.2.6")
+    };
+    for format in [Format::Yaml, Format::Json, Format::Csv] {
+        let read = |servers: &[Server], edit: &dyn Fn(String) -> String| edited(servers, format, edit);
+        let faults = plan(read(&used, &swap), &used, &defaults(), ServersInUse::KeepBmc).unwrap_err();
+        assert_eq!(faults.len(), 1, "{format:?}: {faults:?}");
+        let (old, new) = ("ipmi://192.0.2.6:623", "ipmi://192.0.2.5:623");
+        let words = [
+            format!("the BMC of srv2 changes from {old} to {new}"),
+            "srv1's now: the BMCs of the two are exchanged".to_owned(),
+            format!("srv2 is active with the tenant's server {instance}"),
+            "--bmc-of-servers-in-use".to_owned(),
+        ];
+        assert_eq!(faults[0].path, "nodes[1].driver_info");
+        for words in words {
+            assert!(faults[0].message.contains(&words), "{words:?} is not in {:?}", faults[0].message);
+        }
+        // Said to be meant, or of servers that nobody uses, it is done, and said.
+        let meant = plan(read(&used, &swap), &used, &defaults(), ServersInUse::ChangeBmc).unwrap();
+        let unused = plan(read(&free, &swap), &free, &defaults(), ServersInUse::KeepBmc).unwrap();
+        for planned in [meant, unused] {
+            assert!(
+                planned.iter().all(|planned| {
+                    planned.note.as_ref().is_some_and(|note| note.contains("are exchanged"))
+                })
+            );
+        }
+        // Moved elsewhere, by another port, in another language: each is another BMC.
+        let elsewhere = |text: String| text.replace("192.0.2.6", "192.0.2.66");
+        let faults = plan(read(&used, &elsewhere), &used, &defaults(), ServersInUse::KeepBmc).unwrap_err();
+        assert!(faults[0].message.contains("to ipmi://192.0.2.66:623; but srv2 is active"), "{faults:?}");
+        // Another user and password are the same BMC's.
+        let user = |text: String| text.replace("admin", "operator");
+        let planned = plan(read(&used, &user), &used, &defaults(), ServersInUse::KeepBmc).unwrap();
+        assert!(planned.iter().all(|planned| planned.note.is_none() && !planned.changes.is_empty()));
+    }
 }
 
 #[test]
 fn two_servers_may_swap_what_they_have() {
     let swapped =
         GOOD.replace("xe-0/0/0", "x").replace("xe-0/0/1", "xe-0/0/0").replace("\"x\"", "\"xe-0/0/1\"");
-    let planned = plan(parse(&swapped).unwrap(), &known(), &defaults()).unwrap();
+    let planned = plan(parse(&swapped).unwrap(), &known(), &defaults(), ServersInUse::KeepBmc).unwrap();
     assert!(planned.iter().all(|planned| planned.changes.len() == 1), "{planned:?}");
 }
 
@@ -383,7 +446,7 @@ proptest! {
         let text = write(&described, format);
         let read = parse_as(&text, format);
         prop_assert!(read.is_ok(), "{:?}\n{text}", read.unwrap_err());
-        let planned = plan(read.unwrap(), &servers, &defaults());
+        let planned = plan(read.unwrap(), &servers, &defaults(), ServersInUse::KeepBmc);
         prop_assert!(planned.is_ok(), "{:?}\n{text}", planned.unwrap_err());
         for (planned, server) in planned.unwrap().iter().zip(&servers) {
             prop_assert_eq!(planned.id, Some(server.id));

@@ -16,6 +16,7 @@
 
 pub mod admission;
 pub mod decision;
+pub mod in_use;
 pub mod outlook;
 pub mod permit;
 pub mod placement;
@@ -28,5 +29,6 @@ pub mod state;
 mod tests;
 
 pub use decision::{Confirmed, Decision, Facts, Placement, PowerFacts, Urgency, decide};
+pub use in_use::in_use;
 pub use permit::{permitted_boot, permitted_off};
 pub use state::{Node, NodePower, ProvisionState};

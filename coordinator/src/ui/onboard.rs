@@ -91,7 +91,7 @@ pub async fn add_form(AdminVisitor(visitor): AdminVisitor) -> Response {
 pub async fn add(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
     let Posted { visitor, typed } = posted;
     let (rack, class) = (typed.get("rack"), typed.get("resource_class"));
-    let wanted = Wanted { rack, class, format: "yaml", dry_run: false };
+    let wanted = Wanted { rack, class, format: "yaml", dry_run: false, in_use: false };
     match wanted.import(&ui, &visitor, server_file(&typed)).await {
         Ok(_) => page::done(&format!("/ui/nodes/{}", segment(typed.get("name"))), "enrolled"),
         Err(problem) => {
@@ -106,13 +106,14 @@ struct Wanted<'a> {
     class: &'a str,
     format: &'a str,
     dry_run: bool,
+    in_use: bool,
 }
 
 impl Wanted<'_> {
     async fn import(&self, ui: &Ui, visitor: &Visitor, text: String) -> Result<Imported, Problem> {
-        let Wanted { rack, class, format, dry_run } = self;
+        let Wanted { rack, class, format, dry_run, in_use } = self;
         let query = format!(
-            "rack={}&resource_class={}&format={}&dry_run={dry_run}",
+            "rack={}&resource_class={}&format={}&dry_run={dry_run}&bmc_of_servers_in_use={in_use}",
             segment(rack),
             segment(if class.is_empty() { "baremetal" } else { class }),
             segment(if format.is_empty() { "yaml" } else { format }),
@@ -133,7 +134,7 @@ struct Diff {
 impl Diff {
     fn new(typed: &Typed, checked: Imported) -> Self {
         let mut hash = Sha256::new();
-        for field in ["text", "rack", "resource_class", "format"] {
+        for field in ["text", "rack", "resource_class", "format", "in_use"] {
             // Browsers send other ends of lines than they were given.
             let text = typed.0.get(field).map(|text| text.replace("\r\n", "\n")).unwrap_or_default();
             hash.update(text.trim_end());
@@ -174,6 +175,11 @@ impl ImportPage {
                     .default_value(typed, "baremetal")
                     .hint("Of servers for which the file names none."),
                 Field::select("format", "Format", typed, formats),
+                Field::tick(
+                    "in_use".to_owned(),
+                    "The BMC of servers in use may change: it is meant.".to_owned(),
+                    typed,
+                ),
             ],
             text: typed.0.get("text").cloned().unwrap_or_default(),
             text_faults: refused.as_ref().is_some_and(|problem| !problem.faults.is_empty()),
@@ -207,7 +213,8 @@ pub async fn import(
         Err(problem) => return page::failure(Some(&visitor), &problem),
     };
     let (rack, class, format) = (typed.get("rack"), typed.get("resource_class"), typed.get("format"));
-    let wanted = |dry_run| Wanted { rack, class, format, dry_run };
+    let in_use = typed.filled("in_use").is_some();
+    let wanted = |dry_run| Wanted { rack, class, format, dry_run, in_use };
     let text = typed.0.get("text").cloned().unwrap_or_default();
     let done = async {
         let checked = wanted(true).import(&ui, &visitor, text.clone()).await?;
@@ -274,6 +281,7 @@ mod tests {
                     new: "b".into(),
                 })
                 .collect(),
+            note: None,
         };
         let answer = |changes| Imported {
             nodes: vec![node("new", true, 0), node("known", false, changes), node("same", false, 0)],

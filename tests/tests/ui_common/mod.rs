@@ -294,6 +294,20 @@ async fn import_nodes(
         }
     };
     let dry_run = query["dry_run"] == "true";
+    let is_used = |name: &str| {
+        let world = world.lock().unwrap();
+        world.nodes.iter().any(|node| node["name"] == name && node["provision_state"] == "active")
+    };
+    if let Some(used) = read.iter().find(|new| is_used(&new.name))
+        && query["bmc_of_servers_in_use"] != "true"
+    {
+        let fault = import::Fault {
+            line: used.line,
+            path: "nodes[0].driver_info".to_owned(),
+            message: format!("the BMC of {} changes; but it is active", used.name),
+        };
+        return coordinator::api::types::Problem::faults(vec![fault]).into_response();
+    }
     let mut nodes = Vec::new();
     for new in read {
         let created = !world.lock().unwrap().nodes.iter().any(|node| node["name"] == new.name.as_str());
@@ -302,7 +316,14 @@ async fn import_nodes(
         } else {
             json!([{ "field": "bmc.address", "old": "198.51.100.11", "new": new.bmc.address }, { "field": "ports.eth1", "old": "", "new": "52:54:00:00:00:99 leaf1:xe-0/0/9" }])
         };
-        nodes.push(json!({ "id": null, "name": new.name, "created": created, "changes": changes }));
+        let note = (!created).then(|| format!("the BMC of {} changes", new.name));
+        nodes.push(
+            json!({ "id": null, "name": new.name, "created": created, "changes": changes, "note": note }),
+        );
+        if !dry_run {
+            let asked = json!({ "in_use": query["bmc_of_servers_in_use"] });
+            world.lock().unwrap().asked.push((format!("import {}", new.name), asked));
+        }
         if !dry_run && created {
             let mac = new.ports[0].mac.to_string();
             world.lock().unwrap().nodes.push(node_of(&new.name, "enroll", "unknown", &mac));

@@ -18,6 +18,8 @@ use super::super::{
 const SILENT: u8 = 4;
 /// How long an import of them may take: one after the other they would take two minutes.
 const SILENT_WAIT_MAX: Duration = Duration::from_secs(45);
+/// How long it may take until a BMC has said who it is.
+const RECOGNISED_WAIT_MAX: Duration = Duration::from_secs(30);
 /// How long their reasons may take to be shown.
 const REASON_WAIT_MAX: Duration = Duration::from_secs(60);
 
@@ -28,6 +30,9 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("export as YAML, JSON and CSV, and import each: nothing changes", round_trip(lab)).await?;
     steps.step("show what an import would change, and change nothing", dry_run(lab)).await?;
     steps.step("rename a server by its file, and back", rename(lab)).await?;
+    steps
+        .step("exchange two BMCs by a file: each is found out, and nothing is switched", exchanged(lab))
+        .await?;
     steps.step("refuse files and filters that are wrong, as a whole", refusals(lab)).await?;
     let took = steps.step("import servers with silent BMCs, not one after the other", silent(lab)).await?;
     steps.measured(format!("answer to an import of {SILENT} servers with silent BMCs"), took);
@@ -155,6 +160,44 @@ async fn rename(lab: &Lab) -> anyhow::Result<()> {
     import(lab, &original).await?;
     let back: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
     ensure!(back.id == before.id && back.reason.is_none(), "{back:?}");
+    Ok(())
+}
+
+/// Two servers get each other's BMC: each is recognised as the other's, until they are changed back.
+async fn exchanged(lab: &Lab) -> anyhow::Result<()> {
+    let original = lab.site.servers_file();
+    let text = tokio::fs::read_to_string(&original).await?;
+    let [one, other] = [0, 1].map(|number| format!("ipmi_address: {},", bmc_address(number)));
+    ensure!(text.contains(&one) && text.contains(&other), "the file has other addresses: {text}");
+    let swapped = text.replace(&one, "there").replace(&other, &one).replace("there", &other);
+    let swapped = write(lab, "exchanged.yaml", &swapped).await?;
+    let shown = lab.admin.run(&format!("node import {swapped} --dry-run")).await?;
+    ensure!(shown.contains("are exchanged"), "{shown}");
+    lab.admin.run(&format!("node import {swapped}")).await?;
+    for (plan, whose) in [(&SERVERS[0], SERVERS[1].name), (&SERVERS[1], SERVERS[0].name)] {
+        let name = plan.name;
+        wait_for(format!("{name} to be held"), RECOGNISED_WAIT_MAX, async |seen| {
+            let node: Node = lab.admin.json(&format!("node show {name}")).await?;
+            *seen = format!("{:?}", node.not_watched);
+            let said = node.not_watched.filter(|it| it.why == "other_machine").map(|it| it.reason);
+            Ok(said.filter(|said| said.contains(&format!("that is {whose}"))))
+        })
+        .await?;
+        let words = lab.admin.refused(&format!("node power on {name}")).await?;
+        ensure!(words.contains("another machine answers"), "{words}");
+        let words = lab.admin.refused(&format!("node bmc accept {name}")).await?;
+        ensure!(words.contains(&format!("is {whose}")), "{words}");
+    }
+    lab.admin.run(&format!("node import {}", original.display())).await?;
+    for plan in &SERVERS {
+        let name = plan.name;
+        wait_for(format!("{name} to be recognised"), RECOGNISED_WAIT_MAX, async |seen| {
+            let node: Node = lab.admin.json(&format!("node show {name}")).await?;
+            *seen = format!("{:?}, power {}", node.not_watched, node.power);
+            Ok((node.not_watched.is_none() && node.power == "off").then_some(()))
+        })
+        .await?;
+    }
     Ok(())
 }
 
