@@ -150,6 +150,10 @@ async fn a_first_reading_after_a_restart_counts_and_one_after_a_change_does_not(
     assert!(alarms.len() == 1 && alarms[0].contains("bmc accept n1"), "{alarms:?}");
     let accepted = accept(&bench.server().await).unwrap();
     assert_eq!(accepted.reading, Some(PowerReading::Off));
+    let done = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap();
+    assert!(done.contains("ipmi://198.51.100.13:623"), "{done}");
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!(bench.port(), CLEANING, "what was held back counts once somebody has said that it is n1's");
     drop(bench);
 
     // What agrees with what was known is the best that can be had of it.
@@ -186,12 +190,13 @@ async fn a_replaced_board_is_accepted_by_a_person_and_one_machine_twice_is_told(
     let new = said("00112233-0000-6677-8899-aabbccddee99");
     bench.says(new.clone()).await;
     bench.assert_untouched().await;
-    let accepted = accept(&bench.server().await).unwrap();
-    assert_eq!(accepted, Accepted { identity: Some(new.clone()), reading: None });
-    bench.inventory.end_bmc_doubt(&bench.server().await, accepted.identity.as_ref()).await.unwrap();
+    let done = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap();
+    assert!(done.contains(OURS) && done.contains(&new.guid), "what it was and what it is: {done}");
+    assert_eq!(bench.world.count("declare n1"), 1, "its agent is told whom to expect");
     assert_eq!(bench.server().await.identity, Some(new.clone()));
     assert_eq!(bench.says(new).await, Heard::default());
-    assert!(accept(&bench.server().await).unwrap_err().contains("nothing is in doubt"));
+    let refusal = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap_err();
+    assert!(refusal.message.contains("nothing is in doubt"), "{refusal}");
 
     // A new server that is an enrolled one: it is held, and both are named.
     let mut twice = neighbour("198.51.100.14");
