@@ -24,7 +24,7 @@ use protocol::{
     id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     ramdisk::BootArguments,
-    step::{ImageFormat, ImageRef, Step, StepOutput},
+    step::{EraseOrder, ImageFormat, ImageRef, Step, StepOutput},
 };
 use ring::digest;
 use tokio::sync::mpsc;
@@ -293,9 +293,15 @@ async fn a_server_is_inspected_deployed_and_erased() {
     server.disk().read_exact_at(&mut found, start).unwrap();
     assert!(found == drive && start > DISK_BYTES - (4 << 20), "the configuration drive is not at {start}");
 
-    let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata).await else { panic!() };
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata(EraseOrder::default())).await
+    else {
+        panic!()
+    };
     assert!(disks[0].verified_bytes >= 2 << 20, "{disks:?}");
-    let StepOutput::Erased { disks } = rack.step(session, Step::EraseDisks).await else { panic!() };
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseDisks(EraseOrder::default())).await
+    else {
+        panic!()
+    };
     assert_eq!((disks[0].erased_bytes, disks[0].verified_bytes), (DISK_BYTES, DISK_BYTES), "{disks:?}");
     rack.step(session, Step::PowerOff).await;
     server.wait_off().await;
@@ -338,7 +344,8 @@ async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_agai
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     let (session, _) = rack.ready(&mut server).await;
     let write = Step::WriteImage(rack.image("raw", ImageFormat::Raw));
-    for (step, begins) in [(write, ": WriteImage"), (Step::EraseDisks, ": EraseDisks")] {
+    for (step, begins) in [(write, ": WriteImage"), (Step::EraseDisks(EraseOrder::default()), ": EraseDisks")]
+    {
         // The coordinator asks for the same command again.
         let command = CommandId::random();
         let control = rack.control.clone();
