@@ -1,3 +1,5 @@
+//! The account of disks: every way in which one can be missed, as data.
+
 use protocol::{
     hardware::Disk,
     step::{ErasedDisk, METHOD_LEFT_OUT, VERIFIED_BYTES_MIN},
