@@ -84,6 +84,18 @@ impl Server {
         self.further.extend(["-drive".to_owned(), drive]);
     }
 
+    /// The same with a place that cannot be read.
+    fn add_broken_drive(&mut self, name: &str, bad_byte: u64) {
+        let path = self.dir.path().join(format!("{name}.raw"));
+        fs::write(&path, vec![0xaa; SMALL_DISK_BYTES]).unwrap();
+        let error =
+            serde_json::json!({"event": "none", "iotype": "read", "errno": 5, "sector": bad_byte / 512});
+        let file = serde_json::json!({"driver": "file", "filename": path});
+        let debug = serde_json::json!({"driver": "blkdebug", "image": file, "inject-error": [error]});
+        let drive = serde_json::json!({"driver": "raw", "node-name": name, "file": debug});
+        self.further.extend(["-blockdev".to_owned(), drive.to_string()]);
+    }
+
     fn add_devices(&mut self, devices: &[&str]) {
         self.further.extend(devices.iter().flat_map(|device| ["-device".to_owned(), (*device).to_owned()]));
     }
@@ -429,7 +441,7 @@ async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
     rack.control.stop().await;
 }
 
-/// In one boot: a disk that refuses writes, an NVMe disk with hidden paths, and a disk that appears after the erase began.
+/// In one boot: a disk that refuses writes, one that cannot be read back, an NVMe disk with hidden paths, and a disk that appears after the erase began.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
     let mut rack = Rack::new().await;
@@ -437,8 +449,10 @@ async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
     server.add_drive("protected", ",readonly=on");
     server.add_drive("shared", "");
     server.add_drive("late", "");
+    server.add_broken_drive("broken", 4 << 20);
     server.add_devices(&[
         "virtio-blk-pci,drive=protected,serial=disk-2",
+        "virtio-blk-pci,drive=broken,serial=disk-5",
         "nvme-subsys,id=subsystem,nqn=subsystem",
         "nvme,serial=disk-3,subsys=subsystem",
         "nvme-ns,drive=shared,nsid=1,shared=on",
@@ -447,7 +461,10 @@ async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     let (session, hardware) = rack.ready(&mut server).await;
     let found: Vec<_> = hardware.disks.iter().map(|disk| (disk.name.as_str(), disk.read_only)).collect();
-    assert_eq!(found, [("/dev/nvme0n1", false), ("/dev/vda", false), ("/dev/vdb", true)]);
+    assert_eq!(
+        found,
+        [("/dev/nvme0n1", false), ("/dev/vda", false), ("/dev/vdb", true), ("/dev/vdc", false)]
+    );
 
     let late = Disk { serial: "disk-4".into(), size_bytes: SMALL_DISK_BYTES as u64, ..Disk::default() };
     let expected: Vec<_> = hardware.disks.iter().cloned().chain([late.clone()]).collect();
@@ -467,7 +484,10 @@ async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
         .map(|erased| (erased.disk.as_ref().unwrap().serial.as_str(), erased.failure.as_str()))
         .collect();
     let refused = "it is read-only: it refuses writes, or is write-protected";
-    assert_eq!(told, [("disk-3", ""), ("disk-1", ""), ("disk-2", refused), ("disk-4", "")]);
+    let unread = "read /dev/vdc at bytes 4194304 to 5242879: Input/output error (os error 5)";
+    let expected_words =
+        [("disk-3", ""), ("disk-1", ""), ("disk-2", refused), ("disk-5", unread), ("disk-4", "")];
+    assert_eq!(told, expected_words);
     for erased in disks.iter().filter(|erased| erased.failure.is_empty()) {
         assert_eq!(erased.verified_bytes, erased.disk.as_ref().unwrap().size_bytes, "{erased:?}");
     }
@@ -475,7 +495,7 @@ async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
     let order = EraseOrder { expected, left_out: vec![late] };
     let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata(order)).await else { panic!() };
     let left_out: Vec<_> = disks.iter().filter(|erased| erased.method == METHOD_LEFT_OUT).collect();
-    assert_eq!(left_out.iter().map(|erased| erased.name.as_str()).collect::<Vec<_>>(), ["/dev/vdc"]);
+    assert_eq!(left_out.iter().map(|erased| erased.name.as_str()).collect::<Vec<_>>(), ["/dev/vdd"]);
     // A coordinator of before compares with nothing: it must not take this for a success.
     let step = Step::EraseDisks(EraseOrder::default());
     let refused = rack.control.run_step(session, CommandId::random(), step, |_| ()).await.unwrap_err();

@@ -47,6 +47,8 @@ pub enum Fault {
     NotErased {
         /// Which one.
         disk: Disk,
+        /// Its number in the register; none: it is not in it.
+        number: Option<u32>,
         /// Why, or how far.
         why: String,
     },
@@ -57,14 +59,14 @@ pub enum Fault {
     },
 }
 
-/// What a ramdisk is to erase. A server without a register cannot be accounted for.
-pub fn order(known: &[KnownDisk]) -> Result<EraseOrder, Fault> {
+/// What a ramdisk is to erase; none: no inspection has seen a disk ([`Fault::NeverInspected`]), so nothing can be accounted for.
+pub fn order(known: &[KnownDisk]) -> Option<EraseOrder> {
     if known.is_empty() {
-        return Err(Fault::NeverInspected);
+        return None;
     }
     let (expected, left_out): (Vec<_>, Vec<_>) = known.iter().partition(|known| known.exception.is_none());
     let disks = |known: Vec<&KnownDisk>| known.into_iter().map(|known| known.disk.clone()).collect();
-    Ok(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
+    Some(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
 }
 
 /// Compares the register with what a ramdisk says that it did.
@@ -96,7 +98,7 @@ pub fn account(depth: Erase, known: &[KnownDisk], done: &[ErasedDisk]) -> Accoun
     for (disk, erased) in seen.into_iter().flatten() {
         account.faults.push(Fault::Unknown(disk.clone()));
         match shortcoming(depth, disk, erased) {
-            Some(why) => account.faults.push(Fault::NotErased { disk: disk.clone(), why }),
+            Some(why) => account.faults.push(Fault::NotErased { disk: disk.clone(), number: None, why }),
             None => account.strangers.push(erased.clone()),
         }
     }
@@ -126,7 +128,7 @@ fn shortcoming(depth: Erase, disk: &Disk, erased: &ErasedDisk) -> Option<String>
 impl Account {
     fn enter(&mut self, depth: Erase, known: &KnownDisk, disk: &Disk, erased: &ErasedDisk) {
         if let Some(why) = shortcoming(depth, disk, erased) {
-            self.faults.push(Fault::NotErased { disk: disk.clone(), why });
+            self.faults.push(Fault::NotErased { disk: disk.clone(), number: Some(known.number), why });
         } else if disk.size_bytes < known.disk.size_bytes {
             self.faults.push(Fault::Smaller { known: known.clone(), bytes: disk.size_bytes });
         } else {
@@ -185,7 +187,11 @@ impl Fault {
                 "{known} had {} bytes and has {bytes} now: what is beyond is not erased; take off its limit, or replace it",
                 known.disk.size_bytes
             ),
-            Fault::NotErased { disk, why } => format!("{disk} is not erased: {why}"),
+            Fault::NotErased { disk, number: None, why } => format!("{disk} is not erased: {why}"),
+            Fault::NotErased { disk, number: Some(number), why } => format!(
+                "{disk} is not erased: {why}; clean it again once that is mended, replace it, or leave it out: \
+                 `bmsctl node disk except {server} {number} --reason ...`"
+            ),
             Fault::Unnamed { name } => {
                 format!("the ramdisk does not say which disk {name} is; update the agent of its rack")
             }

@@ -17,7 +17,7 @@ use super::{
     table::CommandError,
 };
 use crate::{
-    disks::{self, Account},
+    disks::{self, Account, Fault},
     port::{PowerRequest, Refusal, RefusalKind},
 };
 
@@ -153,8 +153,9 @@ async fn erase(inner: &Inner, session: &Session, what: Erase) -> Result<Value, C
     };
     let known = inner.hardware.disks(session.server).await.map_err(failed)?;
     // A server that no inspection has seen is left as it is: nobody could tell what an erase has missed.
-    let order = disks::order(&known)
-        .map_err(|fault| refused(format!("{name} is not cleaned: {}", fault.sentence(&name))))?;
+    let order = disks::order(&known).ok_or_else(|| {
+        refused(format!("{name} is not cleaned: {}", Fault::NeverInspected.sentence(&name)))
+    })?;
     let step = match what {
         Erase::Metadata => Step::EraseMetadata(order),
         Erase::Disks => Step::EraseDisks(order),

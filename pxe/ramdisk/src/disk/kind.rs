@@ -44,9 +44,9 @@ pub fn kind(device: &Shown, all: &[Shown]) -> Kind {
         let number = device.name.strip_prefix(*prefix);
         number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
     };
-    if device.is_virtual || VIRTUAL.iter().any(|prefix| numbered(&prefix)) {
+    if device.is_virtual || VIRTUAL.iter().any(&numbered) {
         Kind::Virtual
-    } else if OTHER_DRIVES.iter().any(|prefix| numbered(&prefix)) {
+    } else if OTHER_DRIVES.iter().any(numbered) {
         Kind::OtherDrive
     } else if device.removable && device.sectors == 0 {
         Kind::Empty
