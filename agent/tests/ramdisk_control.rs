@@ -20,7 +20,7 @@ use protocol::{
     network::BootNetwork,
     ramdisk::{BootArguments, FromAgent, FromRamdisk, LastTask, Task},
     secret::Secret,
-    step::{ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    step::{EraseOrder, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
 };
 use ramdisk::{
     link::{Link, Received},
@@ -289,7 +289,7 @@ async fn a_step_streams_reports_and_fails_without_harming_the_next() {
     assert_eq!(heard.lock().unwrap().len(), 1);
     let link = client.await.unwrap();
     // And one that is lost in the middle of a step, for good.
-    let step = rack.step(session, CommandId::random(), Step::EraseDisks);
+    let step = rack.step(session, CommandId::random(), Step::EraseDisks(EraseOrder::default()));
     let (link, _, _) = asked(link).await;
     drop(link);
     rack.control.revoke(known.server);
@@ -317,7 +317,7 @@ async fn a_step_goes_on_over_a_lost_connection() {
     let mut rack = Rack::new().await;
     let (link, known) = rack.welcome(ServerId::random()).await;
     let command = CommandId::random();
-    let step = rack.step(known.session, command, Step::EraseDisks);
+    let step = rack.step(known.session, command, Step::EraseDisks(EraseOrder::default()));
     let (link, _, _) = asked(link).await;
     drop(link);
     // It is still at it: followed, not given again.
@@ -331,13 +331,13 @@ async fn a_killed_agent_takes_a_session_up_again_and_nothing_is_done_twice() {
     let mut rack = Rack::new().await;
     let (link, known) = rack.welcome(ServerId::random()).await;
     let [first, second] = [CommandId::random(), CommandId::random()];
-    let step = rack.step(known.session, first, Step::EraseDisks);
+    let step = rack.step(known.session, first, Step::EraseDisks(EraseOrder::default()));
     let (link, _, _) = asked(link).await;
     rack.restart(known.boot()).await;
     assert!(step.await.unwrap().is_err(), "its asker died with the agent");
     drop(link);
     // The coordinator asks again before the ramdisk is back; the ramdisk is still at it.
-    let step = rack.step(known.session, first, Step::EraseDisks);
+    let step = rack.step(known.session, first, Step::EraseDisks(EraseOrder::default()));
     let link = rack.resume(&known, Some(LastTask::Running { command: first })).await;
     let link = finish(link, first).await;
     done(step).await;

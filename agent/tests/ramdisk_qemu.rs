@@ -5,8 +5,8 @@
 
 use std::{
     fs::{self, File},
-    io::Write,
-    os::unix::fs::FileExt,
+    io::{BufRead, BufReader, Write},
+    os::unix::{fs::FileExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -20,16 +20,17 @@ use agent::{
 use async_trait::async_trait;
 use protocol::{
     boot::{BootMode, BootPlan, BootPurpose},
-    hardware::HardwareReport,
+    hardware::{Disk, HardwareReport},
     id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     ramdisk::BootArguments,
-    step::{ImageFormat, ImageRef, Step, StepOutput},
+    step::{EraseOrder, ImageFormat, ImageRef, METHOD_LEFT_OUT, Step, StepOutput},
 };
 use ring::digest;
 use tokio::sync::mpsc;
 
 const DISK_BYTES: u64 = 512 << 20;
+const SMALL_DISK_BYTES: usize = 8 << 20;
 const IMAGE_BYTES: usize = 64 << 20;
 const WAIT_MAX: Duration = Duration::from_secs(120);
 const NETWORK: BootNetwork = BootNetwork::Provisioning;
@@ -51,6 +52,8 @@ struct Server {
     dir: tempfile::TempDir,
     qemu: Option<Child>,
     started: Instant,
+    /// Arguments of QEMU for what it has beside the usual.
+    further: Vec<String>,
 }
 
 impl Drop for Server {
@@ -70,7 +73,49 @@ impl Server {
         let dir = tempfile::tempdir().unwrap();
         let disk = File::create(dir.path().join("disk.raw")).unwrap();
         disk.set_len(DISK_BYTES).unwrap();
-        Self { dir, qemu: None, started: Instant::now() }
+        Self { dir, qemu: None, started: Instant::now(), further: Vec::new() }
+    }
+
+    /// Makes a disk file that is full of what an earlier tenant left, and gives its drive to QEMU.
+    fn add_drive(&mut self, name: &str, options: &str) {
+        let path = self.dir.path().join(format!("{name}.raw"));
+        fs::write(&path, vec![0xaa; SMALL_DISK_BYTES]).unwrap();
+        let drive = format!("file={},if=none,id={name},format=raw{options}", path.display());
+        self.further.extend(["-drive".to_owned(), drive]);
+    }
+
+    /// The same with a place that cannot be read.
+    fn add_broken_drive(&mut self, name: &str, bad_byte: u64) {
+        let path = self.dir.path().join(format!("{name}.raw"));
+        fs::write(&path, vec![0xaa; SMALL_DISK_BYTES]).unwrap();
+        let error =
+            serde_json::json!({"event": "none", "iotype": "read", "errno": 5, "sector": bad_byte / 512});
+        let file = serde_json::json!({"driver": "file", "filename": path});
+        let debug = serde_json::json!({"driver": "blkdebug", "image": file, "inject-error": [error]});
+        let drive = serde_json::json!({"driver": "raw", "node-name": name, "file": debug});
+        self.further.extend(["-blockdev".to_owned(), drive.to_string()]);
+    }
+
+    fn add_devices(&mut self, devices: &[&str]) {
+        self.further.extend(devices.iter().flat_map(|device| ["-device".to_owned(), (*device).to_owned()]));
+    }
+
+    fn left_on(&self, name: &str) -> Vec<u8> {
+        fs::read(self.dir.path().join(format!("{name}.raw"))).unwrap()
+    }
+
+    /// Plugs a device in while the server runs, by QEMU's monitor.
+    fn plug_in(&self, device: &serde_json::Value) {
+        let mut monitor = UnixStream::connect(self.dir.path().join("qmp.sock")).unwrap();
+        monitor.set_read_timeout(Some(WAIT_MAX)).unwrap();
+        let mut lines = BufReader::new(monitor.try_clone().unwrap()).lines();
+        lines.next().unwrap().unwrap();
+        let add = serde_json::json!({"execute": "device_add", "arguments": device});
+        for command in [serde_json::json!({"execute": "qmp_capabilities"}), add] {
+            writeln!(monitor, "{command}").unwrap();
+            let answer = lines.next().unwrap().unwrap();
+            assert!(answer.contains("return"), "{command}: {answer}");
+        }
     }
 
     fn console(&self) -> String {
@@ -120,6 +165,8 @@ impl Server {
                 "-initrd",
                 &boot.initrd.display().to_string(),
             ])
+            .args(["-qmp", &format!("unix:{},server=on,wait=off", argument("qmp.sock"))])
+            .args(&self.further)
             .args(["-append", &format!("console=ttyS0 quiet {arguments}")])
             .stdin(Stdio::null())
             .spawn()
@@ -293,9 +340,15 @@ async fn a_server_is_inspected_deployed_and_erased() {
     server.disk().read_exact_at(&mut found, start).unwrap();
     assert!(found == drive && start > DISK_BYTES - (4 << 20), "the configuration drive is not at {start}");
 
-    let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata).await else { panic!() };
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata(EraseOrder::default())).await
+    else {
+        panic!()
+    };
     assert!(disks[0].verified_bytes >= 2 << 20, "{disks:?}");
-    let StepOutput::Erased { disks } = rack.step(session, Step::EraseDisks).await else { panic!() };
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseDisks(EraseOrder::default())).await
+    else {
+        panic!()
+    };
     assert_eq!((disks[0].erased_bytes, disks[0].verified_bytes), (DISK_BYTES, DISK_BYTES), "{disks:?}");
     rack.step(session, Step::PowerOff).await;
     server.wait_off().await;
@@ -338,7 +391,8 @@ async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_agai
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     let (session, _) = rack.ready(&mut server).await;
     let write = Step::WriteImage(rack.image("raw", ImageFormat::Raw));
-    for (step, begins) in [(write, ": WriteImage"), (Step::EraseDisks, ": EraseDisks")] {
+    for (step, begins) in [(write, ": WriteImage"), (Step::EraseDisks(EraseOrder::default()), ": EraseDisks")]
+    {
         // The coordinator asks for the same command again.
         let command = CommandId::random();
         let control = rack.control.clone();
@@ -384,6 +438,73 @@ async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
     server.wait_off().await;
     let console = server.console();
     assert!(console.contains("the end: the agent refused us: the session cannot be taken up"), "{console}");
+    rack.control.stop().await;
+}
+
+/// In one boot: a disk that refuses writes, one that cannot be read back, an NVMe disk with hidden paths, and a disk that appears after the erase began.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
+    let mut rack = Rack::new().await;
+    let mut server = Server::new();
+    server.add_drive("protected", ",readonly=on");
+    server.add_drive("shared", "");
+    server.add_drive("late", "");
+    server.add_broken_drive("broken", 4 << 20);
+    server.add_devices(&[
+        "virtio-blk-pci,drive=protected,serial=disk-2",
+        "virtio-blk-pci,drive=broken,serial=disk-5",
+        "nvme-subsys,id=subsystem,nqn=subsystem",
+        "nvme,serial=disk-3,subsys=subsystem",
+        "nvme-ns,drive=shared,nsid=1,shared=on",
+        "pcie-root-port,id=spare,chassis=1,slot=1",
+    ]);
+    server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
+    let (session, hardware) = rack.ready(&mut server).await;
+    let found: Vec<_> = hardware.disks.iter().map(|disk| (disk.name.as_str(), disk.read_only)).collect();
+    assert_eq!(
+        found,
+        [("/dev/nvme0n1", false), ("/dev/vda", false), ("/dev/vdb", true), ("/dev/vdc", false)]
+    );
+
+    let late = Disk { serial: "disk-4".into(), size_bytes: SMALL_DISK_BYTES as u64, ..Disk::default() };
+    let expected: Vec<_> = hardware.disks.iter().cloned().chain([late.clone()]).collect();
+    let step = Step::EraseDisks(EraseOrder { expected: expected.clone(), left_out: vec![] });
+    let control = rack.control.clone();
+    let erase =
+        tokio::spawn(
+            async move { control.run_step(session, CommandId::random(), step, |_| ()).await.unwrap() },
+        );
+    said(&server, "for disks: ", 1).await;
+    server.plug_in(&serde_json::json!({
+        "driver": "virtio-blk-pci", "drive": "late", "serial": "disk-4", "bus": "spare", "id": "plugged",
+    }));
+    let StepOutput::Erased { disks } = erase.await.unwrap() else { panic!() };
+    let told: Vec<_> = disks
+        .iter()
+        .map(|erased| (erased.disk.as_ref().unwrap().serial.as_str(), erased.failure.as_str()))
+        .collect();
+    let refused = "it is read-only: it refuses writes, or is write-protected";
+    let unread = "read /dev/vdc at bytes 4194304 to 5242879: Input/output error (os error 5)";
+    let expected_words =
+        [("disk-3", ""), ("disk-1", ""), ("disk-2", refused), ("disk-5", unread), ("disk-4", "")];
+    assert_eq!(told, expected_words);
+    for erased in disks.iter().filter(|erased| erased.failure.is_empty()) {
+        assert_eq!(erased.verified_bytes, erased.disk.as_ref().unwrap().size_bytes, "{erased:?}");
+    }
+
+    let order = EraseOrder { expected, left_out: vec![late] };
+    let StepOutput::Erased { disks } = rack.step(session, Step::EraseMetadata(order)).await else { panic!() };
+    let left_out: Vec<_> = disks.iter().filter(|erased| erased.method == METHOD_LEFT_OUT).collect();
+    assert_eq!(left_out.iter().map(|erased| erased.name.as_str()).collect::<Vec<_>>(), ["/dev/vdd"]);
+    // A coordinator of before compares with nothing: it must not take this for a success.
+    let step = Step::EraseDisks(EraseOrder::default());
+    let refused = rack.control.run_step(session, CommandId::random(), step, |_| ()).await.unwrap_err();
+    assert!(refused.message.contains("/dev/vdb (serial disk-2, 8.3 MB) is not erased"), "{refused}");
+    rack.step(session, Step::PowerOff).await;
+    server.wait_off().await;
+    for (name, byte) in [("protected", 0xaa), ("shared", 0), ("late", 0)] {
+        assert!(server.left_on(name).iter().all(|left| *left == byte), "{name}");
+    }
     rack.control.stop().await;
 }
 

@@ -8,7 +8,7 @@ use protocol::{
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
     secret::Secret,
-    step::{Step, StepOutput},
+    step::{ErasedDisk, Step, StepOutput},
 };
 use tracing::warn;
 use uuid::Uuid;
@@ -16,16 +16,18 @@ use uuid::Uuid;
 use crate::{
     agents::{AgentHub, Hub},
     config::Config,
+    disks::{Account, Erasure, KnownDisk},
     enrol::Enrol,
     events::EventKind,
     gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
-    inventory::{Inventory, Server},
+    inventory::{Inventory, InventoryError, Server},
     lifecycle::placement::networks_of_ports,
     mover::Mover,
     port::{
         AgentError, Agents, Fabric, FacadeServer, Hardware, PowerRequest, Provisioner, Refusal, RefusalKind,
         TenantNetworks, WantedNetwork,
     },
+    ramdisk_api::command::Erase,
     reconcile::{Reconcile, Retries, ServerLocks, Wake},
     tenancy::{
         TenancyError,
@@ -243,6 +245,9 @@ impl Hardware for Core {
             server.ok_or_else(|| refuse(RefusalKind::UnknownServer, format!("there is no server {id}")))?;
         let hub = Hub(Arc::clone(&self.agents));
         let name = step_name(&step);
+        if matches!(step, Step::WriteImage(_)) {
+            self.inventory.give_disks(id).await.map_err(not_stored)?;
+        }
         let done = hub.run(&server.rack, id, Action::RunStep { session, step }).await;
         if let Err(AgentError::Failed(failure)) = &done {
             self.note_failed_step(&server, name, failure).await;
@@ -264,12 +269,46 @@ impl Hardware for Core {
         }
     }
 
+    async fn disks(&self, id: ServerId) -> Result<Vec<KnownDisk>, Refusal> {
+        self.inventory.disks(id).await.map_err(not_stored)
+    }
+
+    async fn note_erase(&self, id: ServerId, depth: Erase, account: &Account) -> Result<(), Refusal> {
+        let at_us = self.inventory.clock().now_us();
+        for (number, erased) in &account.erased {
+            let ErasedDisk { method, erased_bytes, verified_bytes, .. } = erased.clone();
+            let erasure = Erasure { at_us, method, erased_bytes, verified_bytes };
+            let settled = depth == Erase::Disks;
+            self.inventory.note_erasure(id, *number, &erasure, settled).await.map_err(not_stored)?;
+        }
+        let name = match self.read(id).await {
+            Some(server) => server.name,
+            None => id.to_string(),
+        };
+        let refusal = account.refusal(&name);
+        self.inventory.set_reason(id, refusal.as_deref()).await.map_err(not_stored)?;
+        let what = match depth {
+            Erase::Metadata => "partition tables and signatures",
+            Erase::Disks => "every byte",
+        };
+        let text = format!("erase of {what}: {}", account.evidence());
+        self.inventory.record(id, EventKind::Step, text).await;
+        if let Some(refusal) = refusal {
+            self.inventory.record(id, EventKind::Alarm, refusal).await;
+        }
+        Ok(())
+    }
+
     async fn network_data(&self, id: ServerId) -> Result<Option<serde_json::Value>, Refusal> {
         self.links(id).await.map(|links| links.map(|links| network_data(&links))).map_err(|error| Refusal {
             kind: RefusalKind::State,
             message: format!("the tenant's networks cannot be described: {error}"),
         })
     }
+}
+
+fn not_stored(error: InventoryError) -> Refusal {
+    Refusal { kind: RefusalKind::State, message: error.to_string() }
 }
 
 /// A step in words.
@@ -279,8 +318,8 @@ fn step_name(step: &Step) -> &'static str {
         Step::WriteImage(_) => "writing the image",
         Step::WriteConfigDrive { .. } => "writing the configuration drive",
         Step::InstallBootEntry => "installing the boot entry",
-        Step::EraseMetadata => "erasing partition tables and signatures",
-        Step::EraseDisks => "erasing the disks",
+        Step::EraseMetadata(_) => "erasing partition tables and signatures",
+        Step::EraseDisks(_) => "erasing the disks",
         Step::Sync => "flushing the disks",
         Step::PowerOff => "switching off",
         Step::HandOver { .. } => "handing itself over to its tenant",

@@ -10,6 +10,7 @@ pub mod config;
 pub mod contrail;
 pub mod core;
 pub mod discovery;
+pub mod disks;
 pub mod enrol;
 pub mod events;
 pub mod facade;

@@ -19,7 +19,11 @@ use protocol::{
 };
 use uuid::Uuid;
 
-use crate::lifecycle::Node;
+use crate::{
+    disks::{Account, KnownDisk},
+    lifecycle::Node,
+    ramdisk_api::command::Erase,
+};
 
 /// Where a server's interface is plugged in, in Contrail's words.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -450,6 +454,10 @@ pub trait Hardware: Send + Sync {
         session: RamdiskSessionId,
         step: Step,
     ) -> Result<StepOutput, Refusal>;
+    /// The disks that a clean of the server accounts for.
+    async fn disks(&self, id: ServerId) -> Result<Vec<KnownDisk>, Refusal>;
+    /// Stores what an erase came to; it is on disk when this returns.
+    async fn note_erase(&self, id: ServerId, depth: Erase, account: &Account) -> Result<(), Refusal>;
     /// `network_data.json` for the configuration drive of the server's tenant; none: what Nova wrote is left.
     async fn network_data(&self, id: ServerId) -> Result<Option<serde_json::Value>, Refusal> {
         let _ = id;

@@ -33,7 +33,7 @@ use crate::{
     hardware::HardwareReport,
     id::{CommandId, RamdiskSessionId},
     secret::Secret,
-    step::{StepOutput, StepProgress},
+    step::{EraseOrder, StepOutput, StepProgress},
 };
 
 pub use crate::ramdisk_boot::{BootArguments, InvalidBootArguments};
@@ -160,9 +160,9 @@ pub enum Task {
     /// Put the disk first into the firmware's boot order.
     InstallBootEntry,
     /// Zero both ends of every disk and partition.
-    EraseMetadata,
+    EraseMetadata(EraseOrder),
     /// Zero every disk.
-    EraseDisks,
+    EraseDisks(EraseOrder),
     /// Flush.
     Sync,
     /// Flush, answer, and switch off.

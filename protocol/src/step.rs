@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{hardware::HardwareReport, secret::Secret};
+use crate::{
+    hardware::{Disk, HardwareReport},
+    secret::Secret,
+};
 
 /// One step. Steps of one ramdisk run strictly one after the other; each can be repeated without harm.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,9 +24,9 @@ pub enum Step {
     /// Make the firmware boot the disk (an EFI boot entry; nothing to do for BIOS).
     InstallBootEntry,
     /// Remove partition tables, file system and RAID signatures at both ends of every disk.
-    EraseMetadata,
+    EraseMetadata(EraseOrder),
     /// Overwrite or discard every byte of every disk, and read samples back.
-    EraseDisks,
+    EraseDisks(EraseOrder),
     /// Flush every cache to disk.
     Sync,
     /// Flush, then switch the power off.
@@ -82,26 +85,50 @@ pub enum StepOutput {
         /// Size of the disk image in bytes.
         virtual_bytes: u64,
     },
-    /// Disks were erased and read back.
+    /// Disks were erased and read back, or it is said why not.
     Erased {
-        /// What was done to each.
+        /// What was done to each disk that was seen.
         disks: Vec<ErasedDisk>,
     },
     /// The ramdisk has let go: it is its tenant's from now on, and has no session any more.
     HandedOver,
 }
 
+/// Which disks an erase is about. It erases every disk that it sees, whether it is expected or not, but for those left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EraseOrder {
+    /// Disks that must be there: they are waited for. None at all: whoever asks compares with nothing, so a disk that is not
+    /// erased, and a server without disks, fail the step.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub expected: Vec<Disk>,
+    /// Disks that are left as they are by somebody's word. Each can be told from every other ([`Disk::has_identity`]).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Disk>,
+}
+
+/// What an erase of every byte reads back at least; of a smaller disk, all of it.
+pub const VERIFIED_BYTES_MIN: u64 = 128 << 20;
+/// [`ErasedDisk::method`] of a disk that was left as it is, as the order said.
+pub const METHOD_LEFT_OUT: &str = "left_out";
+
 /// What was done to one disk.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErasedDisk {
     /// Device node.
     pub name: String,
-    /// How: `metadata`, `discard`, `write_zeroes`, `overwrite`.
+    /// How: `metadata`; `discard`, which was read back as a whole; `zeroes`, by the disk's own command where the kernel could use
+    /// one and by writing them otherwise; `overwrite`, byte for byte; [`METHOD_LEFT_OUT`]; of older ramdisks `write_zeroes`.
     pub method: String,
     /// Bytes covered.
     pub erased_bytes: u64,
     /// Bytes read back and found empty.
     pub verified_bytes: u64,
+    /// Which disk it is; none: a ramdisk or an agent that is too old to say.
+    #[serde(default)]
+    pub disk: Option<Disk>,
+    /// Why it is not erased, for a person; empty: it is, or was left out.
+    #[serde(default)]
+    pub failure: String,
 }
 
 /// How far a long step has come.
@@ -147,5 +174,15 @@ mod tests {
         let text = serde_json::to_string(&step).unwrap();
         assert!(text.contains("00017fff"), "{text}");
         assert_eq!(serde_json::from_str::<Step>(&text).unwrap(), step);
+    }
+
+    #[test]
+    fn what_an_older_program_says_of_an_erase_is_read_and_names_no_disk() {
+        let step: Step = serde_json::from_str(r#"{"step":"erase_disks"}"#).unwrap();
+        assert_eq!(step, Step::EraseDisks(EraseOrder::default()));
+        assert_eq!(serde_json::to_string(&step).unwrap(), r#"{"step":"erase_disks"}"#);
+        let old = r#"{"name":"/dev/vda","method":"write_zeroes","erased_bytes":7,"verified_bytes":7}"#;
+        let erased: ErasedDisk = serde_json::from_str(old).unwrap();
+        assert_eq!((erased.disk, erased.failure.as_str()), (None, ""));
     }
 }

@@ -8,8 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use coordinator::{
+    disks::{Account, KnownDisk, inspected},
     port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
-    ramdisk_api::{SessionStore, StoreError},
+    ramdisk_api::{SessionStore, StoreError, command::Erase},
 };
 use protocol::{
     hardware::HardwareReport,
@@ -33,6 +34,9 @@ struct State {
     power: Vec<(ServerId, PowerRequest)>,
     refuse_on: Option<Refusal>,
     fail_step: Option<Refusal>,
+    known: HashMap<ServerId, Vec<KnownDisk>>,
+    erases: Option<Vec<ErasedDisk>>,
+    accounts: Vec<Account>,
 }
 
 impl Default for FakeHardware {
@@ -73,6 +77,21 @@ impl FakeHardware {
     /// Lets every step fail from now on; none: no more.
     pub fn fail_steps(&self, failure: Option<Refusal>) {
         self.state().fail_step = failure;
+    }
+
+    /// The register of a server's disks; where none is set, the disks of its hardware were inspected.
+    pub fn set_disks(&self, id: ServerId, known: Vec<KnownDisk>) {
+        self.state().known.insert(id, known);
+    }
+
+    /// What every erase says from now on that it did; none: that it erased what the hardware has.
+    pub fn answer_erases(&self, answer: Option<Vec<ErasedDisk>>) {
+        self.state().erases = answer;
+    }
+
+    /// What erases came to; then it is forgotten.
+    pub fn take_accounts(&self) -> Vec<Account> {
+        std::mem::take(&mut self.state().accounts)
     }
 
     /// Lets steps and power changes begin and not end, until it is told otherwise.
@@ -156,21 +175,36 @@ impl Hardware for FakeHardware {
             server.and_then(|server| server.hardware).unwrap_or_default()
         };
         self.released().await;
-        Ok(output(&step, &hardware))
+        let erases = self.state().erases.clone();
+        Ok(output(&step, &hardware, erases))
+    }
+
+    async fn disks(&self, id: ServerId) -> Result<Vec<KnownDisk>, Refusal> {
+        let state = self.state();
+        let hardware = state.servers.get(&id).and_then(|(server, _, _)| server.hardware.as_ref());
+        let inspected = || hardware.map(|found| inspected(vec![], &found.disks, 1).disks).unwrap_or_default();
+        Ok(state.known.get(&id).cloned().unwrap_or_else(inspected))
+    }
+
+    async fn note_erase(&self, _: ServerId, _: Erase, account: &Account) -> Result<(), Refusal> {
+        self.state().accounts.push(account.clone());
+        Ok(())
     }
 }
 
-fn output(step: &Step, hardware: &HardwareReport) -> StepOutput {
+fn output(step: &Step, hardware: &HardwareReport, erases: Option<Vec<ErasedDisk>>) -> StepOutput {
     match step {
-        Step::EraseMetadata | Step::EraseDisks => {
-            let method = if *step == Step::EraseDisks { "discard" } else { "metadata" };
-            let disks = hardware.disks.iter().map(|disk| ErasedDisk {
+        Step::EraseMetadata(_) | Step::EraseDisks(_) => {
+            let method = if matches!(step, Step::EraseDisks(_)) { "discard" } else { "metadata" };
+            let erased = hardware.disks.iter().map(|disk| ErasedDisk {
                 name: disk.name.clone(),
                 method: method.to_owned(),
                 erased_bytes: disk.size_bytes,
-                verified_bytes: 1 << 20,
+                verified_bytes: disk.size_bytes,
+                disk: Some(disk.clone()),
+                failure: String::new(),
             });
-            StepOutput::Erased { disks: disks.collect() }
+            StepOutput::Erased { disks: erases.unwrap_or_else(|| erased.collect()) }
         }
         Step::WriteImage(image) => StepOutput::ImageWritten {
             disk: "/dev/vda".to_owned(),

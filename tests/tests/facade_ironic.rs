@@ -13,6 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use coordinator::{
+    disks::{Account, KnownDisk},
     facade,
     openstack::{
         Caller,
@@ -23,7 +24,7 @@ use coordinator::{
         },
     },
     port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
-    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
+    ramdisk_api::{RamdiskApi, RamdiskApiConfig, command::Erase},
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -126,6 +127,14 @@ impl Hardware for Core {
             self.ramdisk_gone(id);
         }
         Ok(output)
+    }
+
+    async fn disks(&self, id: ServerId) -> Result<Vec<KnownDisk>, Refusal> {
+        self.fake.disks(id).await
+    }
+
+    async fn note_erase(&self, id: ServerId, depth: Erase, account: &Account) -> Result<(), Refusal> {
+        self.fake.note_erase(id, depth, account).await
     }
 }
 
@@ -384,6 +393,7 @@ async fn a_real_ironic_drives_a_server_through_the_facades() -> Result<()> {
         a_refusal_is_shown(&rig).await.context("a refusal")?;
         a_wrong_password_is_refused(&rig).await.context("a wrong password")?;
         a_failed_step_is_shown(&rig, &image).await.context("a failed step")?;
+        a_missed_disk_is_shown(&rig).await.context("a missed disk")?;
         a_restart_loses_nothing(&rig, &image).await.context("a restart")
     };
     let outcome = story.await;
@@ -403,7 +413,7 @@ async fn the_whole_life(rig: &Rig, image: &ImageRef) -> Result<()> {
     ensure!(node.properties.cpu_arch.as_deref() == Some("x86_64"), "{:?}", node.properties);
     rig.phase("provide (clean)", id, ProvisionTarget::Provide, "available").await?;
     let steps = fake.take_steps(id);
-    ensure!(steps == [Step::EraseMetadata, Step::EraseDisks], "{steps:?}");
+    ensure!(matches!(steps[..], [Step::EraseMetadata(_), Step::EraseDisks(_)]), "{steps:?}");
     let (content, packed) = config_drive();
     for round in ["deploy", "deploy again"] {
         rig.prepare_instance(id, image).await?;
@@ -426,7 +436,7 @@ async fn the_whole_life(rig: &Rig, image: &ImageRef) -> Result<()> {
         }
         rig.phase("delete to available", id, ProvisionTarget::Deleted, "available").await?;
         let steps = fake.take_steps(id);
-        ensure!(steps == [Step::EraseMetadata, Step::EraseDisks], "{steps:?}");
+        ensure!(matches!(steps[..], [Step::EraseMetadata(_), Step::EraseDisks(_)]), "{steps:?}");
         ensure!(
             fake.server(id).await.context("server")?.power == Some(PowerReading::Off),
             "parked means off"
@@ -505,6 +515,18 @@ async fn a_failed_step_is_shown(rig: &Rig, image: &ImageRef) -> Result<()> {
     ensure!(error.contains(&message), "last_error is {error:?}");
     rig.core.fake.fail_steps(None);
     rig.phase("delete to available", id, ProvisionTarget::Deleted, "available").await?;
+    Ok(())
+}
+
+/// A clean that misses a disk fails with its name, and the server is not available.
+async fn a_missed_disk_is_shown(rig: &Rig) -> Result<()> {
+    let id = rig.enroll(BootMode::Bios, "the right one").await?;
+    rig.phase("manage", id, ProvisionTarget::Manage, "manageable").await?;
+    rig.core.fake.answer_erases(Some(vec![]));
+    let node = rig.phase("clean without its disk", id, ProvisionTarget::Provide, "clean failed").await?;
+    rig.core.fake.answer_erases(None);
+    let error = node.last_error.unwrap_or_default();
+    ensure!(error.contains("is not clean: disk 1 ("), "last_error is {error:?}");
     Ok(())
 }
 

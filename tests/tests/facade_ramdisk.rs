@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use coordinator::{
+    disks::{Exception, inspected},
     openstack::ironic::ramdisk::InspectionReport,
     port::{FacadeServer, Hardware, Refusal, RefusalKind},
     ramdisk_api::{
@@ -23,7 +24,7 @@ use protocol::{
     network::BootNetwork,
     power::PowerReading,
     secret::Secret,
-    step::{ImageFormat, ImageRef, Step},
+    step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step},
 };
 use serde_json::{Value, json};
 use tests::fake_hardware::{FakeHardware, MemoryStore};
@@ -136,6 +137,10 @@ impl Bench {
         Self { hardware, ironic, store, api, id, session }
     }
 
+    fn disk(&self) -> Disk {
+        Disk { name: "/dev/vda".into(), size_bytes: 8 << 30, ..Disk::default() }
+    }
+
     fn ready(&self, purpose: BootPurpose) {
         let hardware = HardwareReport::default();
         self.api.ramdisk_ready(self.id, self.session, purpose, BootNetwork::Cleaning, hardware);
@@ -238,7 +243,75 @@ async fn cleaning_shows_what_was_erased() {
     let ended = bench.ended().await;
     assert_eq!(ended["command_result"]["clean_step"]["step"], "erase_devices");
     assert_eq!(ended["command_result"]["clean_result"]["disks"][0]["erased_bytes"], 8_u64 << 30);
-    assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::EraseDisks]);
+    let order = EraseOrder { expected: vec![bench.disk()], left_out: vec![] };
+    assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::EraseDisks(order)]);
+}
+
+/// What Ironic hears of a clean: done with this evidence, or failed with these words.
+#[tokio::test]
+async fn a_clean_that_misses_a_disk_fails_with_the_disks_name() {
+    let bench = Bench::new();
+    bench.ready(BootPurpose::Clean);
+    bench.has_token().await;
+    let check = async |step: &str, known: &[Disk], erased: Option<Vec<ErasedDisk>>, refusals: &[&str]| {
+        bench.hardware.set_disks(bench.id, inspected(vec![], known, 1).disks);
+        bench.hardware.answer_erases(erased);
+        bench.post("clean.execute_clean_step", clean_step(step)).await;
+        let ended = bench.ended().await;
+        let expected = if refusals.is_empty() { "SUCCEEDED" } else { "FAILED" };
+        assert_eq!(ended["command_status"], expected, "{step}: {ended}");
+        let details = ended["command_error"]["details"].as_str().unwrap_or_default();
+        for part in refusals {
+            assert!(details.contains(part), "{step}: no {part:?} in {details}");
+        }
+    };
+    let here = bench.disk();
+    let other = Disk { name: "/dev/sdb".into(), serial: "B2".into(), ..here.clone() };
+    let done = |disk: &Disk| ErasedDisk {
+        name: disk.name.clone(),
+        method: "zeroes".into(),
+        erased_bytes: disk.size_bytes,
+        verified_bytes: disk.size_bytes,
+        disk: Some(disk.clone()),
+        failure: String::new(),
+    };
+    let failing = ErasedDisk { erased_bytes: 0, failure: "it is read-only".into(), ..done(&other) };
+    let old = ErasedDisk { disk: None, ..done(&here) };
+    for step in ["erase_devices_metadata", "erase_devices"] {
+        let both = [here.clone(), other.clone()];
+        check(step, &both, Some(vec![done(&here), done(&other)]), &[]).await;
+        check(step, &both, Some(vec![]), &["rack1-7 is not clean", "disk 1", "disk 2 (serial B2"]).await;
+        check(step, &both, Some(vec![done(&here)]), &["disk 2 (serial B2", "node disk except rack1-7 2"])
+            .await;
+        check(step, &both, Some(vec![done(&here), failing.clone()]), &["/dev/sdb (serial B2", "read-only"])
+            .await;
+        check(step, &both[..1], Some(vec![done(&here), done(&other)]), &["no inspection has seen it"]).await;
+        check(step, &both[..1], Some(vec![old.clone()]), &["update the agent"]).await;
+    }
+    bench.hardware.take_steps(bench.id);
+    bench.hardware.take_accounts();
+    check("erase_devices", &[], None, &["rack1-7 is not cleaned", "bmsctl node inspect rack1-7"]).await;
+    assert!(bench.hardware.take_steps(bench.id).is_empty(), "who knows no disk begins no erase");
+    assert!(bench.hardware.take_accounts().is_empty());
+}
+
+#[tokio::test]
+async fn a_clean_names_what_was_left_out_and_by_whose_word() {
+    let bench = Bench::new();
+    bench.ready(BootPurpose::Clean);
+    bench.has_token().await;
+    let pulled = Disk { serial: "B2".into(), ..bench.disk() };
+    let mut known = inspected(vec![], &[bench.disk(), pulled.clone()], 1).disks;
+    known[1].exception = Some(Exception { at_us: 5, by: "alice".into(), reason: "replaced".into() });
+    bench.hardware.set_disks(bench.id, known);
+    bench.post("clean.execute_clean_step", clean_step("erase_devices")).await;
+    let ended = bench.ended().await;
+    assert_eq!(ended["command_status"], "SUCCEEDED", "{ended}");
+    let left_out = &ended["command_result"]["clean_result"]["left_out"][0];
+    assert_eq!((&left_out["by"], &left_out["disk"]["serial"]), (&json!("alice"), &json!("B2")), "{ended}");
+    let order = EraseOrder { expected: vec![bench.disk()], left_out: vec![pulled] };
+    assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::EraseDisks(order)]);
+    assert!(bench.hardware.take_accounts()[0].evidence().contains("left out by alice: replaced"));
 }
 
 #[tokio::test]

@@ -271,8 +271,8 @@ impl Control {
                 (Task::WriteConfigDrive { bytes: content.len() as u64 }, Payload::Bytes(content.into()))
             }
             Step::InstallBootEntry => (Task::InstallBootEntry, Payload::None),
-            Step::EraseMetadata => (Task::EraseMetadata, Payload::None),
-            Step::EraseDisks => (Task::EraseDisks, Payload::None),
+            Step::EraseMetadata(order) => (Task::EraseMetadata(order), Payload::None),
+            Step::EraseDisks(order) => (Task::EraseDisks(order), Payload::None),
             Step::Sync => (Task::Sync, Payload::None),
             Step::PowerOff => (Task::PowerOff, Payload::None),
             Step::HandOver { password_hash } => (Task::HandOver { password_hash }, Payload::None),

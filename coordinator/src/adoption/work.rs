@@ -351,6 +351,7 @@ impl Adoptions {
             let record = TenantServer { state: TenantServerState::Active, reason: None, ..record };
             self.inventory.put_tenant_server(&record).await?;
         }
+        self.inventory.give_disks(adoption.server).await?;
         self.say(adoption, Stage::Done, None).await;
         info!(server = %adoption.server, name = %adoption.wanted.name, "server adopted");
         let text = format!("{}: adopted as it was found", adoption.wanted.name);

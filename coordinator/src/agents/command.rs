@@ -78,7 +78,11 @@ pub fn digest_of(action: &Action) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{id::RamdiskSessionId, power::PowerOffHow, step::Step};
+    use protocol::{
+        id::RamdiskSessionId,
+        power::PowerOffHow,
+        step::{EraseOrder, Step},
+    };
 
     use super::*;
 
@@ -90,7 +94,7 @@ mod tests {
             Action::PowerOff { how: PowerOffHow::Soft },
             Action::EndBoot,
             Action::RunStep { session, step: Step::Sync },
-            Action::RunStep { session, step: Step::EraseDisks },
+            Action::RunStep { session, step: Step::EraseDisks(EraseOrder::default()) },
             Action::RunStep { session: RamdiskSessionId::random(), step: Step::Sync },
         ];
         for (one, a) in actions.iter().enumerate() {

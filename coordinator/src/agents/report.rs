@@ -1,8 +1,10 @@
 //! Edges: one report, taken in: stored where it belongs, told to whoever it concerns.
 
 use protocol::{
+    boot::BootPurpose,
     command::{CommandResult, Success},
     hardware::BmcIdentity,
+    hardware::HardwareReport,
     id::{RackId, ServerId},
     network::BootNetwork,
     power::{PowerCause, PowerReading},
@@ -71,6 +73,9 @@ impl AgentHub {
                 let ramdisk =
                     Ramdisk { session, server: server.id, purpose, network, ready_us, gone_us: None };
                 self.inventory.set_hardware(server.id, &hardware).await?;
+                if purpose == BootPurpose::Inspect {
+                    self.inspected(&server, &hardware).await?;
+                }
                 self.inventory.put_ramdisk(&ramdisk).await?;
                 if let Some(port) = primary(&server) {
                     self.sighted(&server, &port.name, at_us, network, "the ramdisk's hello").await?;
@@ -92,6 +97,24 @@ impl AgentHub {
             ReportBody::Found { .. } => {}
         }
         self.wake.wake(server.id);
+        Ok(())
+    }
+
+    /// Only an inspection says which disks a server has: a clean or a deploy that sees fewer must not make that the rule.
+    async fn inspected(&self, server: &Server, hardware: &HardwareReport) -> Result<(), InventoryError> {
+        let after = self.inventory.inspect_disks(server.id, &hardware.disks).await?;
+        for disk in &after.forgotten {
+            let why = if disk.exception.is_some() { "it was left out" } else { "it is erased" };
+            let text = format!("{disk} is not there any more and is forgotten: {why}");
+            self.inventory.record(server.id, EventKind::Step, text).await;
+        }
+        for disk in after.missing() {
+            let text = format!(
+                "the inspection did not see {disk}, which may hold a tenant's data: no clean succeeds until it is back, or                  `bmsctl node disk except {} {} --reason ...` says what became of it",
+                server.name, disk.number
+            );
+            self.inventory.record(server.id, EventKind::Alarm, text).await;
+        }
         Ok(())
     }
 

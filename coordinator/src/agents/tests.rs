@@ -10,13 +10,13 @@ use protocol::{
     command::{Action, Command, CommandResult, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     grpc::{self, agent_link_client::AgentLinkClient},
-    hardware::BmcIdentity,
+    hardware::{BmcIdentity, Disk, HardwareReport},
     id::{AgentBootId, RackId, RamdiskSessionId},
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
     secret::Secret,
-    step::{Step, StepOutput},
+    step::{EraseOrder, Step, StepOutput},
     watch::{NotWatched, Watch},
 };
 use tokio::{net::TcpListener, sync::mpsc};
@@ -30,6 +30,7 @@ use tonic::{
 use super::{hub::RAMDISK_WAIT_MAX, *};
 use crate::{
     clock::TestClock,
+    disks::Erasure,
     events::EventKind,
     fakes::new_server,
     gate::Presence,
@@ -328,6 +329,44 @@ fn ready(session: RamdiskSessionId) -> ReportBody {
 }
 
 #[tokio::test]
+async fn only_an_inspection_says_which_disks_a_server_has() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let disk = |serial: &str| Disk { serial: serial.into(), size_bytes: 8, ..Disk::default() };
+    let mut seq = 0;
+    let mut report = async |purpose: BootPurpose, serials: &[&str]| {
+        seq += 1;
+        let disks = serials.iter().map(|serial| disk(serial)).collect();
+        let hardware = Box::new(HardwareReport { disks, ..HardwareReport::default() });
+        let (session, network) = (RamdiskSessionId::random(), BootNetwork::Cleaning);
+        let ready = ReportBody::RamdiskReady { session, purpose, network, hardware };
+        agent.report(&site, seq, ready).await;
+        agent.acknowledged(seq).await;
+        let disks = site.inventory.disks(site.server.id).await.unwrap();
+        disks.into_iter().map(|known| (known.disk.serial, known.present)).collect::<Vec<_>>()
+    };
+    let seen = |serial: &str, present| (serial.to_owned(), present);
+    assert_eq!(report(BootPurpose::Clean, &["a"]).await, []);
+    let both = [seen("a", true), seen("b", true)];
+    assert_eq!(report(BootPurpose::Inspect, &["a", "b"]).await, both);
+    for purpose in [BootPurpose::Clean, BootPurpose::Deploy, BootPurpose::Rescue] {
+        assert_eq!(report(purpose, &["c"]).await, both, "{purpose:?}");
+    }
+    // Nobody has erased b: it stays, and somebody is called.
+    assert_eq!(report(BootPurpose::Inspect, &["a"]).await, [seen("a", true), seen("b", false)]);
+    let events = site.inventory.events_from(&EventFilter::default()).await.unwrap();
+    let alarm = events.iter().find(|event| event.kind == EventKind::Alarm).expect("an alarm");
+    assert!(alarm.text.contains("did not see disk 2 (serial b"), "{}", alarm.text);
+    // Erased, it may go; given to a tenant since, it may not.
+    let erasure = Erasure { at_us: 1, method: "zeroes".into(), erased_bytes: 8, verified_bytes: 8 };
+    site.inventory.note_erasure(site.server.id, 1, &erasure, true).await.unwrap();
+    site.inventory.give_disks(site.server.id).await.unwrap();
+    site.inventory.note_erasure(site.server.id, 2, &erasure, true).await.unwrap();
+    site.inventory.note_erasure(site.server.id, 2, &erasure, false).await.unwrap();
+    assert_eq!(report(BootPurpose::Inspect, &[]).await, [seen("a", false)]);
+}
+
+#[tokio::test]
 async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
     let site = Site::with_ramdisk_wait(Duration::from_millis(500)).await;
     let mut signals = site.hub.ramdisk_signals();
@@ -357,7 +396,10 @@ async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
 #[tokio::test]
 async fn a_ramdisk_step_outlives_the_coordinator_under_its_id() {
     let mut site = Site::new().await;
-    let step = Action::RunStep { session: RamdiskSessionId::random(), step: Step::EraseDisks };
+    let step = Action::RunStep {
+        session: RamdiskSessionId::random(),
+        step: Step::EraseDisks(EraseOrder::default()),
+    };
     let id = site.server.id;
     let begin = |site: &Site| {
         let (agents, step) = (site.agents(), step.clone());

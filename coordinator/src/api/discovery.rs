@@ -305,7 +305,11 @@ fn view(entry: &Entry) -> Discovery {
         }),
         cpus: hardware.map_or(0, |hardware| hardware.cpu.count),
         memory_mib: hardware.map_or(0, |hardware| hardware.memory_mib),
-        disks: hardware.iter().flat_map(|hardware| &hardware.disks).map(|disk| disk.size_bytes).collect(),
+        disks: hardware
+            .iter()
+            .flat_map(|hardware| hardware.image_disks())
+            .map(|disk| disk.size_bytes)
+            .collect(),
         bmc: entry.bmc.as_ref().map(|bmc| {
             let (protocol, certificate_sha256) = match &bmc.protocol {
                 BmcProtocol::Ipmi { .. } => ("ipmi", None),

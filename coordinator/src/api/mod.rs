@@ -9,6 +9,7 @@ mod attach;
 mod auth;
 mod discovery;
 mod discovery_rules;
+mod disks;
 mod document;
 mod events;
 mod flavors;
@@ -115,6 +116,8 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(networks::show, networks::delete))
         .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
+        .routes(routes!(disks::list))
+        .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))
         .routes(routes!(discovery::show, discovery::forget))
         .routes(routes!(discovery::accept))

@@ -3,6 +3,7 @@
 mod brownfield;
 mod catalogue;
 mod discovery;
+mod disk;
 mod network;
 
 use protocol::secret::Secret;
@@ -13,6 +14,7 @@ use uuid::Uuid;
 pub use brownfield::*;
 pub use catalogue::*;
 pub use discovery::*;
+pub use disk::*;
 pub use network::*;
 
 pub use crate::import::{Fault, FieldChange};

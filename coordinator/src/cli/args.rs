@@ -210,6 +210,9 @@ pub enum Node {
         #[arg(long = "step", required = true)]
         steps: Vec<String>,
     },
+    /// The disks that a clean accounts for.
+    #[command(subcommand)]
+    Disk(super::disk::Disk),
     /// Let Ironic keep its hands off servers, with a reason.
     #[command(subcommand)]
     Maintenance(Maintenance),

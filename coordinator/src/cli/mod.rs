@@ -9,6 +9,7 @@ mod attachment;
 mod brownfield;
 mod client;
 mod discovery;
+mod disk;
 mod events;
 mod flavor;
 mod image;

@@ -8,6 +8,7 @@ use super::{
     args::{Bmc, FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
     brownfield,
     client::Client,
+    disk,
     output::{self, Look},
     proof,
     since::since,
@@ -48,6 +49,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Clean { nodes, steps } => {
             act(client, output, nodes, NodeAction { steps, ..plain(NodeVerb::Clean) }).await
         }
+        Command::Disk(command) => disk::run(client, output, command).await,
         Command::Maintenance(Maintenance::On { nodes, reason }) => {
             let action = NodeAction { reason: Some(reason), ..plain(NodeVerb::MaintenanceOn) };
             act(client, output, nodes, action).await
@@ -185,12 +187,8 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         fields.push(("system", format!("{} {}", hardware.system, hardware.serial)));
         fields.push(("processors", format!("{} x {}", hardware.cpus, hardware.cpu_model)));
         fields.push(("memory", format!("{} MiB", hardware.memory_mib)));
-        let disks: Vec<_> = hardware
-            .disks
-            .iter()
-            .map(|d| format!("{} {} MiB {}", d.name, d.size_bytes >> 20, d.serial))
-            .collect();
-        fields.push(("disks", disks.join(", ")));
+        let disks: Vec<_> = disk::read(client, name).await?.iter().map(disk::line).collect();
+        fields.push(("disks", disks.join("; ")));
     }
     output::one(output, &node, fields)
 }

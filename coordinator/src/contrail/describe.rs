@@ -35,7 +35,7 @@ pub fn properties(server: &Server) -> Properties {
         found.cpu_arch = Some(hardware.cpu.architecture.clone());
         found.cpus = Some(hardware.cpu.count);
         found.memory_mb = Some(hardware.memory_mib);
-        let largest = hardware.disks.iter().map(|disk| disk.size_bytes).max();
+        let largest = hardware.image_disks().map(|disk| disk.size_bytes).max();
         found.local_gb = largest.map(|bytes| u32::try_from(bytes / 1_000_000_000).unwrap_or(u32::MAX));
     }
     found

@@ -170,7 +170,7 @@ fn described(entry: &Entry, name: String, bmc: BmcEndpoint, ports: Vec<NewPort>)
     let hardware = entry.machine.as_ref().map(|machine| &machine.hardware);
     let boot_mode = hardware.map(|hardware| hardware.boot_mode).unwrap_or_default();
     let largest_gib =
-        hardware.and_then(|hardware| hardware.disks.iter().map(|disk| disk.size_bytes >> 30).max());
+        hardware.and_then(|hardware| hardware.image_disks().map(|disk| disk.size_bytes >> 30).max());
     let properties = Properties {
         cpus: hardware.map(|hardware| hardware.cpu.count).filter(|count| *count > 0),
         cpu_arch: hardware.map(|hardware| hardware.cpu.architecture.clone()).filter(|arch| !arch.is_empty()),

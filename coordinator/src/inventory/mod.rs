@@ -3,7 +3,7 @@
 //! ```text
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
-//!           --- adoptions
+//!           --- adoptions     --< disks
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -16,6 +16,7 @@ mod agents;
 mod bmc;
 mod discoveries;
 mod discovery_rules;
+mod disks;
 mod events;
 mod pools;
 mod proofs;
@@ -186,5 +187,6 @@ fn migrator() -> Migrator {
         one(8, "discovery rules", include_str!("../../migrations/0008_discovery_rules.sql")),
         one(9, "not watched", include_str!("../../migrations/0009_not_watched.sql")),
         one(10, "bmc identity", include_str!("../../migrations/0010_bmc_identity.sql")),
+        one(11, "disks", include_str!("../../migrations/0011_disks.sql")),
     ])
 }

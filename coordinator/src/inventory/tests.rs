@@ -5,6 +5,7 @@ use std::sync::Arc;
 use protocol::{
     boot::BootMode,
     command::{CommandResult, Success},
+    hardware::Disk,
     id::{CommandId, ServerId},
     network::BootNetwork,
     power::{PowerCause, PowerReading},
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use super::*;
 use crate::{
     clock::TestClock,
+    disks::Exception,
     events::EventKind,
     lifecycle::{Confirmed, Node, ProvisionState},
     port::{ObservedNetwork, SwitchPort, WantedNetwork},
@@ -48,6 +50,25 @@ fn new_server(name: &str, last: u8) -> NewServer {
 
 async fn inventory() -> Inventory {
     Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_disk_is_left_out_by_a_word_that_stays_until_it_is_taken_back() {
+    let inventory = inventory().await;
+    let server = inventory.put_server(&new_server("n1", 11)).await.unwrap().id;
+    let disk = |serial: &str| Disk { serial: serial.into(), size_bytes: 8, ..Disk::default() };
+    inventory.inspect_disks(server, &[disk("a"), disk("b")]).await.unwrap();
+    let word = Exception { at_us: 1, by: "alice".into(), reason: "read-only".into() };
+    assert!(inventory.set_disk_exception(server, 2, Some(&word)).await.unwrap());
+    assert!(!inventory.set_disk_exception(server, 3, Some(&word)).await.unwrap(), "there is no third");
+    inventory.inspect_disks(server, &[disk("b"), disk("a")]).await.unwrap();
+    let words = async || {
+        let disks = inventory.disks(server).await.unwrap();
+        disks.into_iter().map(|known| (known.disk.serial, known.exception)).collect::<Vec<_>>()
+    };
+    assert_eq!(words().await, [("a".to_owned(), None), ("b".to_owned(), Some(word))]);
+    inventory.set_disk_exception(server, 2, None).await.unwrap();
+    assert_eq!(words().await[1].1, None);
 }
 
 #[tokio::test]

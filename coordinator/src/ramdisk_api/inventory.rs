@@ -52,9 +52,9 @@ pub fn inspection_report(hostname: &str, hardware: &HardwareReport) -> Inspectio
         .disks
         .iter()
         .zip(&disks)
-        .filter(|(disk, _)| disk.size_bytes >= ROOT_DISK_BYTES_MIN)
+        .filter(|(disk, _)| disk.takes_image() && disk.size_bytes >= ROOT_DISK_BYTES_MIN)
         .min_by_key(|(disk, _)| disk.size_bytes)
-        .or(hardware.disks.iter().zip(&disks).next())
+        .or(hardware.disks.iter().zip(&disks).find(|(disk, _)| disk.takes_image()))
         .map(|(_, json)| json.clone());
     let mode = match hardware.boot_mode {
         BootMode::Bios => "bios",
@@ -130,6 +130,10 @@ mod tests {
         };
         check(vec![disk("/dev/sda", 100), disk("/dev/sdb", 10), disk("/dev/sdc", 2)], Some("/dev/sdb"));
         check(vec![disk("/dev/sda", 1)], Some("/dev/sda"));
+        let card = Disk { removable: true, ..disk("/dev/sda", 8) };
+        let protected = Disk { read_only: true, ..disk("/dev/sdb", 8) };
+        check(vec![card.clone(), protected, disk("/dev/sdc", 10)], Some("/dev/sdc"));
+        check(vec![card], None);
         check(vec![], None);
     }
 }

@@ -16,7 +16,10 @@ use super::{
     config_drive, iso9660,
     table::CommandError,
 };
-use crate::port::{PowerRequest, Refusal, RefusalKind};
+use crate::{
+    disks::{self, Account, Fault},
+    port::{PowerRequest, Refusal, RefusalKind},
+};
 
 /// How often a step that is interrupted is begun in all; then its job fails.
 const STEP_TRIES_MAX: u32 = 3;
@@ -55,12 +58,8 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
     let step = async |step: Step| run_step(inner, session, step).await;
     match job {
         Job::Erase { what, step: named } => {
-            let output = step(match what {
-                Erase::Metadata => Step::EraseMetadata,
-                Erase::Disks => Step::EraseDisks,
-            });
-            let evidence = erased(output.await.map_err(failed)?)?;
-            Ok(json!({"clean_result": {"disks": evidence}, "clean_step": named}))
+            let evidence = erase(inner, session, what).await?;
+            Ok(json!({"clean_result": evidence, "clean_step": named}))
         }
         Job::WriteImage { image, config_drive, boot_entry, step: named } => {
             // Whatever can be refused is refused before a byte is written.
@@ -145,6 +144,45 @@ async fn describe_networks(
     Ok(())
 }
 
+/// Erases, and compares what was erased with the disks that there must be: what is not accounted for fails the step, with the name
+/// of each disk.
+async fn erase(inner: &Inner, session: &Session, what: Erase) -> Result<Value, CommandError> {
+    let name = match inner.hardware.server(session.server).await {
+        Some(server) => server.name,
+        None => session.server.to_string(),
+    };
+    let known = inner.hardware.disks(session.server).await.map_err(failed)?;
+    // A server that no inspection has seen is left as it is: nobody could tell what an erase has missed.
+    let order = disks::order(&known).ok_or_else(|| {
+        refused(format!("{name} is not cleaned: {}", Fault::NeverInspected.sentence(&name)))
+    })?;
+    let step = match what {
+        Erase::Metadata => Step::EraseMetadata(order),
+        Erase::Disks => Step::EraseDisks(order),
+    };
+    let done = erased(run_step(inner, session, step).await.map_err(failed)?)?;
+    let account = disks::account(what, &known, &done);
+    inner.hardware.note_erase(session.server, what, &account).await.map_err(failed)?;
+    match account.refusal(&name) {
+        Some(refusal) => Err(unaccounted(refusal)),
+        None => Ok(evidence(&account, &done)),
+    }
+}
+
+/// What Ironic is shown of a clean.
+fn evidence(account: &Account, done: &[ErasedDisk]) -> Value {
+    let left_out = account.left_out.iter().map(|(known, word)| {
+        json!({
+            "disk": known.disk,
+            "number": known.number,
+            "by": word.by,
+            "reason": word.reason,
+            "at_us": word.at_us,
+        })
+    });
+    json!({"disks": done, "left_out": left_out.collect::<Vec<_>>()})
+}
+
 /// An erase that does not say what it erased is not believed.
 fn erased(output: StepOutput) -> Result<Vec<ErasedDisk>, CommandError> {
     match output {
@@ -163,6 +201,11 @@ fn failed(refusal: Refusal) -> CommandError {
         message: "the server did not do the step".to_owned(),
         details: refusal.message,
     }
+}
+
+fn unaccounted(details: String) -> CommandError {
+    let (r#type, message) = ("BmsDisksUnaccounted".to_owned(), "not every disk is erased".to_owned());
+    CommandError { r#type, code: 500, message, details }
 }
 
 fn lost(session: &Session) -> CommandError {

@@ -13,6 +13,7 @@ mod actions;
 mod asset;
 mod catalogue;
 mod discoveries;
+mod disk;
 mod form;
 mod found;
 mod live;

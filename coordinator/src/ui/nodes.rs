@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::{
     Ui,
     actions::{self, Action},
+    disk::{self, DiskRow},
     page::{self, AdminPosted, Frame, Posted},
     part::Part,
     proof::{self, ProofRow},
@@ -21,7 +22,7 @@ use super::{
     session::{AdminVisitor, Visitor},
     view::{self, EventRow, NodeRow, Pill},
 };
-use crate::api::types::{Event, Hardware, Node, Problem};
+use crate::api::types::{Event, Hardware, Node, NodeDisk, Problem};
 
 /// Events that a server's page shows.
 const EVENTS_SHOWN: u32 = 100;
@@ -98,6 +99,7 @@ struct NodePage {
     hardware: Option<Hardware>,
     proofs: Part<ProofRow>,
     older_proofs: Vec<ProofRow>,
+    disks: Part<DiskRow>,
     events: Part<EventRow>,
 }
 
@@ -107,8 +109,12 @@ impl NodePage {
         let node: Node = ui.rest.get(visitor, &format!("/v1/nodes/{path}")).await?;
         let (proofs, events) =
             (format!("/v1/nodes/{path}/proofs"), format!("/v1/events?node={path}&limit={EVENTS_SHOWN}"));
-        let (proofs, events) =
-            tokio::try_join!(Part::read(ui, visitor, &proofs), Part::<Event>::read(ui, visitor, &events))?;
+        let disks = format!("/v1/nodes/{path}/disks");
+        let (proofs, events, disks) = tokio::try_join!(
+            Part::read(ui, visitor, &proofs),
+            Part::<Event>::read(ui, visitor, &events),
+            Part::<NodeDisk>::read(ui, visitor, &disks)
+        )?;
         let now = Timestamp::now();
         let (next, more) = actions::offered(&node);
         let (newest, older_proofs) = proof::rows(proofs.items, now);
@@ -122,6 +128,7 @@ impl NodePage {
             hardware: node.hardware.clone(),
             proofs: Part { items: newest, away: proofs.away },
             older_proofs,
+            disks: Part { items: disk::rows(disks.items, now), away: disks.away },
             events: Part { items: view::timeline(events.items, &[], now), away: events.away },
             node,
         })

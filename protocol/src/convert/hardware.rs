@@ -52,15 +52,15 @@ impl TryFrom<wire::Hardware> for HardwareReport {
 
 impl From<Disk> for wire::Disk {
     fn from(disk: Disk) -> Self {
-        let Disk { name, size_bytes, rotational, model, serial, wwn } = disk;
-        Self { name, size_bytes, rotational, model, serial, wwn }
+        let Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only } = disk;
+        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only }
     }
 }
 
 impl From<wire::Disk> for Disk {
     fn from(disk: wire::Disk) -> Self {
-        let wire::Disk { name, size_bytes, rotational, model, serial, wwn } = disk;
-        Self { name, size_bytes, rotational, model, serial, wwn }
+        let wire::Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only } = disk;
+        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only }
     }
 }
 

@@ -3,8 +3,9 @@
 use super::{InvalidMessage, known, present, unspecified};
 use crate::{
     grpc as wire,
+    hardware::Disk,
     secret::Secret,
-    step::{CONFIG_DRIVE_BYTES_MAX, ErasedDisk, ImageFormat, ImageRef, Step, StepProgress},
+    step::{CONFIG_DRIVE_BYTES_MAX, EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepProgress},
 };
 
 impl From<Step> for wire::run_step::Step {
@@ -14,8 +15,14 @@ impl From<Step> for wire::run_step::Step {
             Step::WriteImage(image) => Self::WriteImage(wire::WriteImage { image: Some(image.into()) }),
             Step::WriteConfigDrive { content } => Self::WriteConfigDrive(wire::WriteConfigDrive { content }),
             Step::InstallBootEntry => Self::InstallBootEntry(wire::InstallBootEntry {}),
-            Step::EraseMetadata => Self::EraseMetadata(wire::EraseMetadata {}),
-            Step::EraseDisks => Self::EraseDisks(wire::EraseDisks {}),
+            Step::EraseMetadata(EraseOrder { expected, left_out }) => {
+                let (expected, left_out) = (disks(expected), disks(left_out));
+                Self::EraseMetadata(wire::EraseMetadata { expected, left_out })
+            }
+            Step::EraseDisks(EraseOrder { expected, left_out }) => {
+                let (expected, left_out) = (disks(expected), disks(left_out));
+                Self::EraseDisks(wire::EraseDisks { expected, left_out })
+            }
             Step::Sync => Self::Sync(wire::Sync {}),
             Step::PowerOff => Self::PowerOff(wire::StepPowerOff {}),
             Step::HandOver { password_hash } => {
@@ -42,8 +49,12 @@ impl TryFrom<wire::run_step::Step> for Step {
                 Self::WriteConfigDrive { content }
             }
             Wire::InstallBootEntry(wire::InstallBootEntry {}) => Self::InstallBootEntry,
-            Wire::EraseMetadata(wire::EraseMetadata {}) => Self::EraseMetadata,
-            Wire::EraseDisks(wire::EraseDisks {}) => Self::EraseDisks,
+            Wire::EraseMetadata(wire::EraseMetadata { expected, left_out }) => {
+                Self::EraseMetadata(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
+            }
+            Wire::EraseDisks(wire::EraseDisks { expected, left_out }) => {
+                Self::EraseDisks(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
+            }
             Wire::Sync(wire::Sync {}) => Self::Sync,
             Wire::PowerOff(wire::StepPowerOff {}) => Self::PowerOff,
             Wire::HandOver(wire::HandOver { password_hash }) => {
@@ -82,17 +93,25 @@ impl TryFrom<wire::ImageRef> for ImageRef {
     }
 }
 
+/// A list of disks, either way.
+fn disks<From, To>(disks: Vec<From>) -> Vec<To>
+where
+    From: Into<To>,
+{
+    disks.into_iter().map(Into::into).collect()
+}
+
 impl From<ErasedDisk> for wire::ErasedDisk {
-    fn from(disk: ErasedDisk) -> Self {
-        let ErasedDisk { name, method, erased_bytes, verified_bytes } = disk;
-        Self { name, method, erased_bytes, verified_bytes }
+    fn from(erased: ErasedDisk) -> Self {
+        let ErasedDisk { name, method, erased_bytes, verified_bytes, disk, failure } = erased;
+        Self { name, method, erased_bytes, verified_bytes, disk: disk.map(Into::into), failure }
     }
 }
 
 impl From<wire::ErasedDisk> for ErasedDisk {
-    fn from(disk: wire::ErasedDisk) -> Self {
-        let wire::ErasedDisk { name, method, erased_bytes, verified_bytes } = disk;
-        Self { name, method, erased_bytes, verified_bytes }
+    fn from(erased: wire::ErasedDisk) -> Self {
+        let wire::ErasedDisk { name, method, erased_bytes, verified_bytes, disk, failure } = erased;
+        Self { name, method, erased_bytes, verified_bytes, disk: disk.map(Disk::from), failure }
     }
 }
 

@@ -17,7 +17,7 @@ use protocol::{
     report::{Report, ReportBody},
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
-    step::{ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     watch::{NotWatched, Watch},
 };
 use uuid::Uuid;
@@ -69,17 +69,27 @@ fn stage() -> impl Strategy<Value = BootStage> {
     ]
 }
 
-fn hardware() -> impl Strategy<Value = HardwareReport> {
-    let disk = (text(), any::<u64>(), any::<bool>(), text(), text(), text()).prop_map(
-        |(name, size_bytes, rotational, model, serial, wwn)| Disk {
+fn disk() -> impl Strategy<Value = Disk> {
+    let names = (text(), text(), text(), text());
+    (names, any::<u64>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
+        |((name, model, serial, wwn), size_bytes, rotational, removable, read_only)| Disk {
             name,
             size_bytes,
             rotational,
             model,
             serial,
             wwn,
+            removable,
+            read_only,
         },
-    );
+    )
+}
+
+fn erase_order() -> impl Strategy<Value = EraseOrder> {
+    (vec(disk(), 0..3), vec(disk(), 0..2)).prop_map(|(expected, left_out)| EraseOrder { expected, left_out })
+}
+
+fn hardware() -> impl Strategy<Value = HardwareReport> {
     let neighbour =
         (text(), text(), text(), text()).prop_map(|(switch, switch_id, port, port_description)| Neighbour {
             switch,
@@ -107,7 +117,7 @@ fn hardware() -> impl Strategy<Value = HardwareReport> {
     });
     let cpu = (any::<u32>(), text(), text(), vec(text(), 0..3))
         .prop_map(|(count, architecture, model, flags)| Cpu { count, architecture, model, flags });
-    (system, mode(), cpu, any::<u64>(), vec(disk, 0..3), vec(nic, 0..3)).prop_map(
+    (system, mode(), cpu, any::<u64>(), vec(disk(), 0..3), vec(nic, 0..3)).prop_map(
         |(system, boot_mode, cpu, memory_mib, disks, nics)| HardwareReport {
             system,
             boot_mode,
@@ -128,8 +138,8 @@ fn step() -> impl Strategy<Value = Step> {
         )),
         vec(any::<u8>(), 0..64).prop_map(|content| Step::WriteConfigDrive { content }),
         Just(Step::InstallBootEntry),
-        Just(Step::EraseMetadata),
-        Just(Step::EraseDisks),
+        erase_order().prop_map(Step::EraseMetadata),
+        erase_order().prop_map(Step::EraseDisks),
         Just(Step::Sync),
         Just(Step::PowerOff),
         text().prop_map(|hash| Step::HandOver { password_hash: Secret::new(hash) }),
@@ -155,12 +165,14 @@ fn command() -> impl Strategy<Value = Command> {
 }
 
 fn result() -> impl Strategy<Value = CommandResult> {
-    let erased = (text(), text(), any::<u64>(), any::<u64>()).prop_map(
-        |(name, method, erased_bytes, verified_bytes)| ErasedDisk {
+    let erased = (text(), text(), any::<u64>(), any::<u64>(), option::of(disk()), text()).prop_map(
+        |(name, method, erased_bytes, verified_bytes, disk, failure)| ErasedDisk {
             name,
             method,
             erased_bytes,
             verified_bytes,
+            disk,
+            failure,
         },
     );
     let success = prop_oneof![
@@ -365,6 +377,7 @@ fn example_hardware() -> HardwareReport {
             model: "m".into(),
             serial: "s".into(),
             wwn: "w".into(),
+            ..Disk::default()
         }],
         nics: vec![Nic {
             name: "eth0".into(),
@@ -496,6 +509,19 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                     method: "discard".into(),
                     erased_bytes: 7,
                     verified_bytes: 8,
+                    ..ErasedDisk::default()
+                }],
+            }))),
+        ),
+        (
+            "up-result-erased-or-not",
+            ended(Ok(Success::Step(StepOutput::Erased {
+                disks: vec![ErasedDisk {
+                    name: "/dev/sda".into(),
+                    method: "zeroes".into(),
+                    disk: Some(example_disk()),
+                    failure: "it is read-only".into(),
+                    ..ErasedDisk::default()
                 }],
             }))),
         ),
@@ -604,8 +630,10 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-step-write-image", step(Step::WriteImage(image))),
         ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),
         ("down-step-boot-entry", step(Step::InstallBootEntry)),
-        ("down-step-erase-metadata", step(Step::EraseMetadata)),
-        ("down-step-erase-disks", step(Step::EraseDisks)),
+        ("down-step-erase-metadata", step(Step::EraseMetadata(EraseOrder::default()))),
+        ("down-step-erase-metadata-of", step(Step::EraseMetadata(example_order()))),
+        ("down-step-erase-disks", step(Step::EraseDisks(EraseOrder::default()))),
+        ("down-step-erase-disks-of", step(Step::EraseDisks(example_order()))),
         ("down-step-sync", step(Step::Sync)),
         ("down-step-power-off", step(Step::PowerOff)),
         ("down-step-hand-over", step(Step::HandOver { password_hash: Secret::new("$5$salt$hunter2") })),
@@ -613,6 +641,23 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
         ("down-discover-close", discover(OrderTask::Close)),
     ]
+}
+
+fn example_disk() -> Disk {
+    Disk {
+        name: "/dev/sda".into(),
+        size_bytes: 9,
+        rotational: true,
+        model: "a".into(),
+        serial: "b".into(),
+        wwn: "c".into(),
+        removable: true,
+        read_only: true,
+    }
+}
+
+fn example_order() -> EraseOrder {
+    EraseOrder { expected: vec![example_disk()], left_out: vec![example_disk()] }
 }
 
 fn example_scan() -> Scan {

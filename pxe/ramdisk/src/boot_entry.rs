@@ -7,7 +7,7 @@ use protocol::boot::BootMode;
 
 use crate::{
     disk::{
-        DiskError, OpenDisk,
+        DiskError, OpenDisk, Place,
         gpt::{self, Partition},
         table::HEAD_BYTES,
     },
@@ -39,8 +39,12 @@ pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
             disk.name()
         ))
     })?;
-    let failed =
-        |source| DiskError::Io { operation: "set the boot order for", disk: disk.name().to_owned(), source };
+    let failed = |source| DiskError::Io {
+        operation: "set the boot order for",
+        disk: disk.name().to_owned(),
+        place: Place::Anywhere,
+        source,
+    };
     write_variables(&load_option(&partition)).map_err(failed)
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, net::Ipv4Addr, path::Path};
 
 use protocol::{
     boot::BootMode,
-    hardware::{Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
+    hardware::{Cpu, HardwareReport, Neighbour, Nic, SystemIdentity},
     mac::MacAddr,
 };
 
@@ -30,7 +30,7 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
         boot_mode: boot_mode(),
         cpu: cpu(&read("/proc/cpuinfo").unwrap_or_default()),
         memory_mib: memory_mib(&read("/proc/meminfo").unwrap_or_default()),
-        disks: disk::all().iter().map(describe_disk).collect(),
+        disks: disk::all().iter().map(disk::Disk::describe).collect(),
         nics: network::interfaces()
             .iter()
             .map(|interface| Nic {
@@ -63,20 +63,6 @@ fn memory_mib(meminfo: &str) -> u64 {
     let total = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"));
     let kib: Option<u64> = total.and_then(|rest| rest.split_whitespace().next()?.parse().ok());
     kib.unwrap_or(0) / 1024
-}
-
-fn describe_disk(disk: &disk::Disk) -> Disk {
-    let queue = |name: &str| read_line(disk.sysfs().join("queue").join(name));
-    let device = |name: &str| read_line(disk.sysfs().join("device").join(name));
-    let first = |texts: [String; 2]| texts.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
-    Disk {
-        name: disk.path(),
-        size_bytes: disk.size_bytes,
-        rotational: queue("rotational") == "1",
-        model: device("model"),
-        serial: first([device("serial"), read_line(disk.sysfs().join("serial"))]),
-        wwn: first([device("wwid"), read_line(disk.sysfs().join("wwid"))]),
-    }
 }
 
 fn describe_nic(interface: &Interface, booted: (MacAddr, Ipv4Addr)) -> Nic {

@@ -13,6 +13,7 @@ mod request {
     use nix::libc;
 
     // <linux/fs.h>, group 0x12.
+    nix::ioctl_write_ptr_bad!(blkroset, nix::request_code_none!(0x12, 93), libc::c_int);
     nix::ioctl_none_bad!(blkrrpart, nix::request_code_none!(0x12, 95));
     nix::ioctl_none_bad!(blkflsbuf, nix::request_code_none!(0x12, 97));
     nix::ioctl_write_ptr_bad!(blkdiscard, nix::request_code_none!(0x12, 119), [u64; 2]);
@@ -26,6 +27,12 @@ mod request {
 }
 
 use request::*;
+
+/// Lets the kernel pass writes on to a block device that was set read-only; what the device itself refuses stays refused.
+pub fn take_writes(device: impl AsFd) -> Result<()> {
+    // SAFETY: the descriptor is open, and the kernel only reads the number, which outlives the call.
+    unsafe { blkroset(device.as_fd().as_raw_fd(), &0) }.map(drop)
+}
 
 /// Discards a range of a block device; what is read from it afterwards is up to the device.
 pub fn discard(device: impl AsFd, start: u64, length: u64) -> Result<()> {

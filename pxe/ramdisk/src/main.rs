@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, process, thread, time::Duration};
 
 use protocol::ramdisk::BootArguments;
 use ramdisk::{
-    hardware, lldp, network, network::Interface, rescue, say, session, session::SessionEnd, system,
+    disk, hardware, lldp, network, network::Interface, rescue, say, session, session::SessionEnd, system,
 };
 
 /// How DHCP servers know us.
@@ -53,6 +53,7 @@ fn serve() -> Result<(Interface, SessionEnd), String> {
         Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
         None => HashMap::new(),
     };
+    disk::settled();
     let end = session::run(&arguments, &|| hardware::report((interface.mac, address), &heard));
     Ok((interface, end))
 }

@@ -13,7 +13,7 @@ use protocol::{
 use crate::{
     boot_entry, config_drive,
     disk::{self, Disk},
-    erase,
+    erase::{self, Depth},
     line::{Line, PROGRESS_EVERY},
     link::{LinkError, Received},
     rescue, say,
@@ -101,8 +101,8 @@ impl Worker<'_> {
                 | Task::WriteImage { .. }
                 | Task::WriteConfigDrive { .. }
                 | Task::InstallBootEntry
-                | Task::EraseMetadata
-                | Task::EraseDisks
+                | Task::EraseMetadata(_)
+                | Task::EraseDisks(_)
                 | Task::Sync => (false, None),
             };
             let outcome = match self.perform(command, task) {
@@ -142,17 +142,12 @@ impl Worker<'_> {
                 })?,
                 Err(reason) => Err(reason),
             },
-            Task::EraseMetadata => self.line.attend(command, |_| {
-                let disks = disk::all().iter().map(erase::metadata).collect::<Result<_, _>>();
-                Ok(StepOutput::Erased { disks: disks.map_err(text)? })
-            })?,
-            Task::EraseDisks => self.line.attend(command, |progress| {
-                let disks = disk::all()
-                    .iter()
-                    .map(|disk| erase::whole(disk, &mut *progress))
-                    .collect::<Result<_, _>>();
-                Ok(StepOutput::Erased { disks: disks.map_err(text)? })
-            })?,
+            Task::EraseMetadata(order) => self
+                .line
+                .attend(command, move |progress| erase::every_disk(Depth::Metadata, &order, progress))?,
+            Task::EraseDisks(order) => self
+                .line
+                .attend(command, move |progress| erase::every_disk(Depth::Whole, &order, progress))?,
             Task::Sync | Task::PowerOff => self.line.attend(command, |_| {
                 nix::unistd::sync();
                 Ok(StepOutput::Done)
@@ -172,6 +167,7 @@ impl Worker<'_> {
     fn write_image(&mut self, command: CommandId, virtual_bytes: u64) -> Result<Outcome, Cut> {
         self.root = None;
         let found = disk::root_disk(&disk::all(), virtual_bytes);
+        let of = found.as_ref().map(|disk| format!(" ({})", disk.describe().identity())).unwrap_or_default();
         let mut writer =
             found.and_then(|disk| Ok((disk.clone(), ImageWriter::new(disk.open()?, virtual_bytes))));
         let mut last = Instant::now();
@@ -195,13 +191,14 @@ impl Worker<'_> {
         };
         let (disk, image) = match writer {
             Ok(writer) => writer,
-            Err(error) => return Ok(Err(text(error))),
+            Err(error) => return Ok(Err(format!("{error}{of}"))),
         };
         if sha256.is_empty() {
             return Ok(Err("the agent gave up sending the image".into()));
         }
-        let outcome =
-            self.line.attend(command, move |progress| image.finish(&sha256, progress).map_err(text))?;
+        let outcome = self.line.attend(command, move |progress| {
+            image.finish(&sha256, progress).map_err(|error| format!("{error}{of}"))
+        })?;
         if outcome.is_ok() {
             self.root = Some(disk);
         }

@@ -69,10 +69,10 @@ pub fn read(path: impl AsRef<Path>) -> Result<String, SystemError> {
     fs::read_to_string(path).map_err(|error| SystemError::Read(path.to_owned(), error))
 }
 
-/// A file's first line without surrounding blanks; empty when there is none.
+/// A file's first line without surrounding blanks; empty when there is none. Hardware's words may be any bytes.
 pub fn read_line(path: impl AsRef<Path>) -> String {
-    let text = fs::read_to_string(path).unwrap_or_default();
-    text.lines().next().unwrap_or_default().trim().to_owned()
+    let bytes = fs::read(path).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// Flushes everything and switches the power off.

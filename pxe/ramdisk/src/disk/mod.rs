@@ -1,7 +1,10 @@
-//! Edges: whole disks: which there are, and reading, zeroing and checking ranges of them.
+//! Edges: whole disks: reading, zeroing and checking ranges of them.
 
 pub mod gpt;
+mod kind;
+mod list;
 mod mbr;
+mod settle;
 pub mod table;
 
 use std::{
@@ -15,6 +18,8 @@ use nix::{errno::Errno, libc};
 
 use crate::{kernel, system::read_line};
 
+pub use list::{all, settled, wait_for};
+
 /// Unit in which sysfs counts, whatever the disk's own sector is.
 pub const SECTOR: u64 = 512;
 /// Bytes that are read, written or zeroed in one go, so that there is progress to report.
@@ -22,28 +27,32 @@ const CHUNK: usize = 1 << 20;
 /// What direct reading wants its buffers, places and lengths to be a multiple of, whatever the disk's sector is.
 const DIRECT_ALIGN: usize = 4096;
 const ZERO_CHUNK: u64 = 256 << 20;
-/// Kernel names of block devices that are no disks of the server's.
-const NOT_DISKS: [&str; 9] = ["loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd", "mtd"];
 
-/// A fixed, writable disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A disk of the server's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
     /// The kernel's name, such as `vda`.
     pub name: String,
-    /// Its size.
+    /// Its size; 0 when it does not say.
     pub size_bytes: u64,
+    /// Whether it, or its medium, can be pulled out.
+    pub removable: bool,
+    /// Whether it takes no writes.
+    pub read_only: bool,
 }
 
 /// What was being done to a disk when it failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DiskError {
     /// Opening, reading, writing or flushing failed.
-    #[error("{operation} {disk}: {source}")]
+    #[error("{operation} {disk}{place}: {source}")]
     Io {
         /// What.
         operation: &'static str,
         /// Which disk.
         disk: String,
+        /// Where on it.
+        place: Place,
         /// What the kernel said.
         source: io::Error,
     },
@@ -60,10 +69,35 @@ pub enum DiskError {
     Unfit(String),
 }
 
+/// Where on a disk something failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// It is not known, or it is no matter of places.
+    Anywhere,
+    /// In this range of bytes.
+    Range {
+        /// The first one.
+        start: u64,
+        /// How many.
+        length: u64,
+    },
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Place::Anywhere => Ok(()),
+            Place::Range { start, length } => {
+                write!(f, " at bytes {start} to {}", start.saturating_add(*length).saturating_sub(1))
+            }
+        }
+    }
+}
+
 impl Disk {
-    /// Its device node.
+    /// Its device node; where the kernel's name for it has a slash, sysfs has an exclamation mark.
     pub fn path(&self) -> String {
-        format!("/dev/{}", self.name)
+        format!("/dev/{}", self.name.replace('!', "/"))
     }
 
     /// Its directory in sysfs.
@@ -75,11 +109,29 @@ impl Disk {
     pub fn open(&self) -> Result<OpenDisk, DiskError> {
         let path = self.path();
         let opened = OpenOptions::new().read(true).write(true).open(&path);
-        let file =
-            opened.map_err(|source| DiskError::Io { operation: "open", disk: path.clone(), source })?;
+        let file = opened.map_err(|source| DiskError::Io {
+            operation: "open",
+            disk: path.clone(),
+            place: Place::Anywhere,
+            source,
+        })?;
         // Reading back goes past the kernel's cache: it is the device that is asked, and nothing is copied.
         let direct = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path).ok();
         Ok(OpenDisk { file, direct, name: path, size_bytes: self.size_bytes })
+    }
+
+    /// Takes away write protection that is only the kernel's word, such as that of an eMMC's boot partitions. Returns whether the
+    /// disk takes writes now; one that protects itself does not.
+    pub fn unprotect(&self) -> bool {
+        if !self.read_only {
+            return true;
+        }
+        // Neither is there on every disk; what counts is what the kernel says afterwards.
+        let _ = fs::write(self.sysfs().join("force_ro"), "0");
+        if let Ok(file) = File::open(self.path()) {
+            let _ = kernel::take_writes(&file);
+        }
+        read_line(self.sysfs().join("ro")) == "0"
     }
 
     /// A number that the block layer states of the disk's queue; 0 when it does not.
@@ -100,29 +152,14 @@ impl Disk {
     }
 }
 
-/// All disks of the server, by name; without removable and read-only ones.
-pub fn all() -> Vec<Disk> {
-    let entries = fs::read_dir("/sys/block").into_iter().flatten().flatten();
-    let mut disks: Vec<_> = entries
-        .filter_map(|entry| {
-            let name = entry.file_name().into_string().ok()?;
-            let line = |file: &str| read_line(entry.path().join(file));
-            let sectors: u64 = line("size").parse().ok()?;
-            let fixed = line("removable") == "0" && line("ro") == "0" && sectors > 0;
-            let ours = fixed && !NOT_DISKS.iter().any(|prefix| name.starts_with(prefix));
-            ours.then_some(Disk { name, size_bytes: sectors * SECTOR })
-        })
-        .collect();
-    disks.sort_by(|a, b| a.name.cmp(&b.name));
-    disks
-}
-
-/// The disk for an image of this size: the smallest that holds it, so that big data disks are left alone.
+/// The disk for an image of this size: the smallest that holds it, so that big data disks are left alone. Never one that can be
+/// pulled out, or that takes no writes.
 pub fn root_disk(disks: &[Disk], image_bytes: u64) -> Result<Disk, DiskError> {
-    let fits = disks.iter().filter(|disk| disk.size_bytes >= image_bytes);
-    fits.min_by_key(|disk| disk.size_bytes).cloned().ok_or_else(|| {
+    let fixed: Vec<_> = disks.iter().filter(|disk| !disk.removable && !disk.read_only).collect();
+    let fits = fixed.iter().filter(|disk| disk.size_bytes >= image_bytes.max(1));
+    fits.min_by_key(|disk| disk.size_bytes).map(|disk| Disk::clone(disk)).ok_or_else(|| {
         let have: Vec<_> =
-            disks.iter().map(|disk| format!("{} of {}", disk.path(), disk.size_bytes)).collect();
+            fixed.iter().map(|disk| format!("{} of {}", disk.path(), disk.size_bytes)).collect();
         let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
         DiskError::Unfit(format!("no disk holds the image's {image_bytes} bytes; there are: {have}"))
     })
@@ -156,13 +193,23 @@ impl OpenDisk {
         self.size_bytes
     }
 
-    fn failed(&self, operation: &'static str) -> impl Fn(io::Error) -> DiskError + '_ {
-        move |source| DiskError::Io { operation, disk: self.name.clone(), source }
+    fn failed(&self, operation: &'static str, place: Place) -> impl Fn(io::Error) -> DiskError + '_ {
+        move |source| DiskError::Io { operation, disk: self.name.clone(), place, source }
+    }
+
+    fn failed_at(
+        &self,
+        operation: &'static str,
+        start: u64,
+        length: u64,
+    ) -> impl Fn(io::Error) -> DiskError + '_ {
+        self.failed(operation, Place::Range { start, length })
     }
 
     /// Reads.
     pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<(), DiskError> {
-        self.file.read_exact_at(buffer, offset).map_err(self.failed("read"))
+        let length = buffer.len() as u64;
+        self.file.read_exact_at(buffer, offset).map_err(self.failed_at("read", offset, length))
     }
 
     /// Writes.
@@ -174,20 +221,26 @@ impl OpenDisk {
                 self.name
             )));
         }
-        self.file.write_all_at(bytes, offset).map_err(self.failed("write"))
+        let failed = self.failed_at("write", offset, bytes.len() as u64);
+        self.file.write_all_at(bytes, offset).map_err(failed)
     }
 
     /// Makes a range read as zeroes; `progress` hears of bytes done.
     pub fn zero(&self, start: u64, length: u64, progress: &mut dyn FnMut(u64)) -> Result<(), DiskError> {
         let end = start.saturating_add(length).min(self.size_bytes);
-        let mut at = start;
+        let (mut at, mut most) = (start, ZERO_CHUNK);
         while at < end {
-            let piece = (end - at).min(ZERO_CHUNK);
+            let piece = (end - at).min(most);
             match kernel::zero_out(&self.file, at, piece) {
                 Ok(()) => {}
                 // Not a block device, or not a whole number of its sectors: write the zeroes ourselves.
                 Err(Errno::ENOTTY | Errno::EINVAL | Errno::EOPNOTSUPP) => self.overwrite(at, piece)?,
-                Err(error) => return Err(self.failed("zero")(error.into())),
+                // Once more in small pieces, so that the place of the fault is known.
+                Err(_) if most > CHUNK as u64 => {
+                    most = CHUNK as u64;
+                    continue;
+                }
+                Err(error) => return Err(self.failed_at("zero", at, piece)(error.into())),
             }
             at += piece;
             progress(piece);
@@ -201,7 +254,8 @@ impl OpenDisk {
         let mut at = start;
         while at < end {
             let piece = (end - at).min(CHUNK as u64) as usize;
-            self.file.write_all_at(&zeroes[..piece], at).map_err(self.failed("overwrite"))?;
+            let failed = self.failed_at("overwrite", at, piece as u64);
+            self.file.write_all_at(&zeroes[..piece], at).map_err(failed)?;
             at += piece as u64;
         }
         Ok(())
@@ -209,15 +263,16 @@ impl OpenDisk {
 
     /// Tells the device that a range is not needed any more. Proves nothing about its content.
     pub fn discard(&self, start: u64, length: u64) -> Result<(), DiskError> {
-        kernel::discard(&self.file, start, length).map_err(|error| self.failed("discard")(error.into()))
+        kernel::discard(&self.file, start, length)
+            .map_err(|error| self.failed_at("discard", start, length)(error.into()))
     }
 
     /// Flushes to the device, and makes the kernel forget what it has cached, so that reading back means something.
     pub fn settle(&self) -> Result<(), DiskError> {
-        self.file.sync_all().map_err(self.failed("flush"))?;
+        self.file.sync_all().map_err(self.failed("flush", Place::Anywhere))?;
         match kernel::flush_buffers(&self.file) {
             Ok(()) | Err(Errno::ENOTTY) => Ok(()),
-            Err(error) => Err(self.failed("drop the cache of")(error.into())),
+            Err(error) => Err(self.failed("drop the cache of", Place::Anywhere)(error.into())),
         }
     }
 
@@ -238,7 +293,10 @@ impl OpenDisk {
             let piece = &mut buffer[..piece];
             let direct = at.is_multiple_of(DIRECT_ALIGN as u64) && piece.len().is_multiple_of(DIRECT_ALIGN);
             match &self.direct {
-                Some(file) if direct => file.read_exact_at(piece, at).map_err(self.failed("read"))?,
+                Some(file) if direct => {
+                    let failed = self.failed_at("read", at, piece.len() as u64);
+                    file.read_exact_at(piece, at).map_err(failed)?;
+                }
                 Some(_) | None => self.read(at, piece)?,
             }
             each(at, piece)?;
@@ -270,8 +328,19 @@ mod tests {
 
     #[test]
     fn the_smallest_disk_that_fits_is_the_root_disk() {
-        let disk = |name: &str, gib: u64| Disk { name: name.into(), size_bytes: gib << 30 };
-        let disks = [disk("sda", 100), disk("sdb", 10), disk("sdc", 10), disk("sdd", 1)];
+        let disk =
+            |name: &str, gib: u64| Disk { name: name.into(), size_bytes: gib << 30, ..Disk::default() };
+        let card = Disk { removable: true, ..disk("sde", 1) };
+        let protected = Disk { read_only: true, ..disk("sdf", 1) };
+        let disks = [
+            card,
+            protected,
+            disk("sda", 100),
+            disk("sdb", 10),
+            disk("sdc", 10),
+            disk("sdd", 1),
+            disk("sdg", 0),
+        ];
         let check = |gib: u64, expected: Option<&str>| {
             let found = root_disk(&disks, gib << 30);
             assert_eq!(found.as_ref().ok().map(|disk| disk.name.as_str()), expected, "{gib} GiB: {found:?}");

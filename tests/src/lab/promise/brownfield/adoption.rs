@@ -126,6 +126,19 @@ pub(super) async fn adopted(lab: &Lab, port: Uuid) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Nobody has ever looked which disks it has, so nobody could tell what an erase has missed.
+pub(super) async fn not_cleaned(lab: &Lab) -> anyhow::Result<()> {
+    lab.tenant.run(&format!("server delete {NAME}")).await?;
+    wait_for("its clean to fail for want of an inspection", WAIT_MAX, async |seen| {
+        let node: Node = lab.admin.json(&format!("node show {}", PLAN.name)).await?;
+        *seen = format!("{} {:?}", node.provision_state, node.last_error);
+        ensure!(node.provision_state != "available", "it is available without a clean that knows its disks");
+        let told = node.last_error.is_some_and(|error| error.contains("no inspection has seen a disk of it"));
+        Ok((node.provision_state == "clean failed" && told).then_some(()))
+    })
+    .await
+}
+
 /// Nothing of it is left: no record, no port, no address, no byte of its disk.
 pub(super) async fn gone(lab: &Lab, port: Uuid) -> anyhow::Result<()> {
     wait_for("its port and address to be gone", WAIT_MAX, async |seen| {

@@ -33,7 +33,7 @@ use super::{
         Lab,
         site::{BMC_PASSWORD, BMC_USER, DISK_BYTES, SERVERS, SWITCH, ServerPlan, import_file_of},
         step::{Steps, wait_for},
-        story::{self, IMAGE, NETWORK, wait_isolated, wait_state},
+        story::{self, IMAGE, NETWORK, wait_isolated},
     },
     networks::set_fault,
 };
@@ -108,18 +108,14 @@ async fn brownfield(
     steps.step("its tenant starts it", lab.tenant.run(&format!("server start {NAME} --wait"))).await?;
     steps.step("fetch its page, from the same disk", page(vm, 2)).await?;
     steps
-        .step("its tenant gives it back: cleaned and available", async {
-            lab.tenant.run(&format!("server delete {NAME} --wait")).await?;
-            wait_state(lab, PLAN.name, "available").await?;
-            adoption::gone(lab, port).await
-        })
+        .step("its tenant gives it back: no clean without an inspection", adoption::not_cleaned(lab))
         .await?;
     steps
-        .step("bring it to where every promise begins", async {
+        .step("inspect it: cleaned and available, where every promise begins", async {
             for verb in ["manage", "inspect", "provide"] {
                 lab.admin.run(&format!("node {verb} {} --wait", PLAN.name)).await?;
             }
-            Ok(())
+            adoption::gone(lab, port).await
         })
         .await
 }

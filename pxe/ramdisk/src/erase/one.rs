@@ -1,19 +1,50 @@
-//! Edges: removing what a tenant left.
+//! Edges: removing what a tenant left on one disk.
 
-use protocol::step::{ErasedDisk, StepProgress};
+use protocol::step::{ErasedDisk, StepProgress, VERIFIED_BYTES_MIN};
 
+use super::Depth;
 use crate::disk::{Disk, DiskError, OpenDisk};
 
 /// Bytes at each end of a disk or partition in which tables, file systems, LVM and RAID keep their labels.
 const METADATA_SPAN: u64 = 1 << 20;
 /// Disks up to this size are read back as a whole after an erase.
 const READ_ALL_MAX: u64 = 1 << 30;
-/// Samples of larger disks, spread evenly, and the size of each.
-const SAMPLES: u64 = 2048;
+/// Size of the samples of larger disks, and how many there are, spread evenly.
 const SAMPLE_BYTES: u64 = 64 << 10;
+const SAMPLES: u64 = VERIFIED_BYTES_MIN / SAMPLE_BYTES;
+
+/// What was done to a disk.
+struct Done {
+    method: &'static str,
+    erased_bytes: u64,
+    verified_bytes: u64,
+}
+
+/// Erases it; a failure is part of the answer.
+pub fn erase(disk: &Disk, depth: Depth, progress: &mut dyn FnMut(StepProgress)) -> ErasedDisk {
+    let described = Some(disk.describe());
+    let done = if !disk.unprotect() {
+        Err("it is read-only: it refuses writes, or is write-protected".to_owned())
+    } else if disk.size_bytes == 0 {
+        Err("it says that it has no size: it has failed, is locked, or has a format that the kernel does not know".to_owned())
+    } else {
+        match depth {
+            Depth::Metadata => metadata(disk),
+            Depth::Whole => whole(disk, progress),
+        }
+        .map_err(|error| error.to_string())
+    };
+    let erased = ErasedDisk { name: disk.path(), disk: described, ..ErasedDisk::default() };
+    match done {
+        Ok(Done { method, erased_bytes, verified_bytes }) => {
+            ErasedDisk { method: method.to_owned(), erased_bytes, verified_bytes, ..erased }
+        }
+        Err(failure) => ErasedDisk { failure, ..erased },
+    }
+}
 
 /// Zeroes both ends of the disk and of each of its partitions, and reads them back.
-pub fn metadata(disk: &Disk) -> Result<ErasedDisk, DiskError> {
+fn metadata(disk: &Disk) -> Result<Done, DiskError> {
     let open = disk.open()?;
     let ranges = metadata_ranges(disk.size_bytes, &disk.partitions());
     for (start, length) in &ranges {
@@ -25,12 +56,7 @@ pub fn metadata(disk: &Disk) -> Result<ErasedDisk, DiskError> {
     }
     open.reread_partitions();
     let bytes = ranges.iter().map(|(_, length)| length).sum();
-    Ok(ErasedDisk {
-        name: disk.path(),
-        method: "metadata".into(),
-        erased_bytes: bytes,
-        verified_bytes: bytes,
-    })
+    Ok(Done { method: "metadata", erased_bytes: bytes, verified_bytes: bytes })
 }
 
 fn metadata_ranges(disk_bytes: u64, partitions: &[(u64, u64)]) -> Vec<(u64, u64)> {
@@ -45,7 +71,7 @@ fn metadata_ranges(disk_bytes: u64, partitions: &[(u64, u64)]) -> Vec<(u64, u64)
 }
 
 /// Zeroes the whole disk and reads it back, or samples of it when it is large.
-pub fn whole(disk: &Disk, progress: &mut dyn FnMut(StepProgress)) -> Result<ErasedDisk, DiskError> {
+fn whole(disk: &Disk, progress: &mut dyn FnMut(StepProgress)) -> Result<Done, DiskError> {
     let open = disk.open()?;
     let discards = disk.queue_limit("discard_max_bytes") > 0;
     if disk.queue_limit("write_zeroes_max_bytes") == 0 && discards && open.discard(0, disk.size_bytes).is_ok()
@@ -53,23 +79,22 @@ pub fn whole(disk: &Disk, progress: &mut dyn FnMut(StepProgress)) -> Result<Eras
         // A discard promises nothing: only a full read-back counts, and otherwise the zeroes are written.
         open.settle()?;
         if open.expect_zero(0, disk.size_bytes).is_ok() {
-            return Ok(erased(disk, "discard", disk.size_bytes));
+            let bytes = disk.size_bytes;
+            return Ok(Done { method: "discard", erased_bytes: bytes, verified_bytes: bytes });
         }
     }
-    let method = if disk.queue_limit("write_zeroes_max_bytes") > 0 { "write_zeroes" } else { "overwrite" };
     let mut done_bytes = 0;
     open.zero(0, disk.size_bytes, &mut |bytes| {
         done_bytes += bytes;
         progress(StepProgress { done_bytes, total_bytes: disk.size_bytes });
     })?;
     open.settle()?;
-    let verified = verify(&open)?;
+    let verified_bytes = verify(&open)?;
     open.reread_partitions();
-    Ok(erased(disk, method, verified))
-}
-
-fn erased(disk: &Disk, method: &str, verified_bytes: u64) -> ErasedDisk {
-    ErasedDisk { name: disk.path(), method: method.into(), erased_bytes: disk.size_bytes, verified_bytes }
+    // The kernel writes the zeroes itself where the disk refuses its command for that, and does not say so: only where there
+    // is no such command, or is none any more, is it known how it was done.
+    let method = if disk.queue_limit("write_zeroes_max_bytes") > 0 { "zeroes" } else { "overwrite" };
+    Ok(Done { method, erased_bytes: disk.size_bytes, verified_bytes })
 }
 
 /// Reads back; returns how many bytes were read and found zero.
