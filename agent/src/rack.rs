@@ -16,6 +16,7 @@
 //! - a result is remembered on disk before it is reported.
 
 mod lanes;
+mod polls;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,20 +31,18 @@ use protocol::{
     id::{CommandId, RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
-    power::PowerReading,
     report::ReportBody,
     spec::ServerSpec,
     step::StepProgress,
 };
 
+pub use self::polls::{OldestReading, READING_AGE_MAX};
+
 use self::lanes::interrupted;
 use crate::{
-    poll::{
-        debounce::{ASK_AGAIN_AFTER, Sample, Verdict},
-        schedule::{HURRIED, Schedule},
-    },
+    poll::{debounce::Sample, pulse::Pulse, schedule::Schedule},
     results::Results,
-    server::{BmcLane, HURRY_FOR, Server},
+    server::{BmcLane, Server},
 };
 
 /// Something that happened.
@@ -133,6 +132,8 @@ pub enum Effect {
         server: ServerId,
         /// To be repeated in the answer.
         number: u64,
+        /// How long to wait for it.
+        patience: Duration,
     },
     /// Carry out a command on the BMC or the ramdisk; [`Input::Ended`] follows.
     Work(Command),
@@ -163,6 +164,8 @@ pub struct Rack {
     schedule: Schedule,
     results: Results,
     polls_asked: u64,
+    ages_due: Option<Instant>,
+    oldest: Option<OldestReading>,
     stopping: bool,
     effects: VecDeque<Effect>,
 }
@@ -175,6 +178,8 @@ impl Rack {
             schedule: Schedule::new(poll_interval, seed),
             results,
             polls_asked: 0,
+            ages_due: None,
+            oldest: None,
             stopping: false,
             effects: VecDeque::new(),
         }
@@ -212,6 +217,7 @@ impl Rack {
             Input::Timer => {}
             Input::Stop => self.stop(),
         }
+        self.look_at_ages(now);
         self.ask_the_due(now);
     }
 
@@ -222,7 +228,10 @@ impl Rack {
 
     /// When [`Input::Timer`] is due.
     pub fn timeout(&self) -> Option<Instant> {
-        if self.stopping { None } else { self.schedule.timeout() }
+        if self.stopping {
+            return None;
+        }
+        self.schedule.timeout().into_iter().chain(self.ages_due).min()
     }
 
     /// How earlier commands ended.
@@ -287,100 +296,33 @@ impl Rack {
                     server.power = Default::default();
                     server.refused = None;
                     server.hurry_until = None;
+                    server.pulse = Pulse::default();
+                    server.read_at = now;
                     if matches!(server.lane, BmcLane::Polling(_)) {
                         server.lane = BmcLane::Idle;
-                        self.schedule.answered();
+                        self.schedule.answered(id);
                     }
                 }
                 server.spec = spec.clone();
             }
             None => {
-                self.servers.insert(id, Server::new(spec.clone()));
+                self.servers.insert(id, Server::new(spec.clone(), now));
             }
         }
         self.effects.push_back(Effect::Know(spec));
-        self.resume_polling(id, now);
+        self.resume_polling(id, now, now);
         self.start_next(id, now);
     }
 
     fn forget(&mut self, id: ServerId) {
         let Some(server) = self.servers.remove(&id) else { return };
         self.schedule.remove(id);
-        if matches!(server.lane, BmcLane::Polling(_)) {
-            self.schedule.answered();
-        }
+        self.schedule.answered(id);
         for command in server.waiting.into_iter().chain(server.steps_waiting) {
             self.finish(command.id, id, Err(interrupted("the server was taken out of the inventory")));
         }
         self.effects.push_back(Effect::Forbid(id));
         self.effects.push_back(Effect::Forget(id));
-    }
-
-    fn answered(&mut self, id: ServerId, number: u64, sample: Sample, now: Instant) {
-        let Some(server) = self.servers.get_mut(&id) else { return };
-        if server.lane != BmcLane::Polling(number) {
-            return;
-        }
-        server.lane = BmcLane::Idle;
-        self.schedule.answered();
-        if let Sample::CredentialsRefused { reason } = &sample {
-            server.refused = Some((now, reason.clone()));
-        }
-        let first = server.power.known().is_none();
-        if first {
-            // No answer is no reading: the next attempts follow soon, but not at once.
-            server.hurry_until = Some(now + HURRY_FOR);
-        }
-        let gap = sample == Sample::Off && server.is_in_reset(now);
-        let verdict = if gap { Verdict::AskAgain } else { server.power.observe(sample, now) };
-        let soon = verdict == Verdict::AskAgain;
-        if let Verdict::Changed(reading) = verdict {
-            let cause = server.cause_of(&reading, first);
-            server.cause = cause;
-            let is_off = reading == PowerReading::Off;
-            server.asked_to_go_off &= !is_off;
-            if is_off {
-                self.forbid(id);
-            }
-            self.report(id, ReportBody::Power { reading, cause });
-        }
-        if soon {
-            self.schedule.ask_at(id, now + ASK_AGAIN_AFTER);
-        } else {
-            self.resume_polling(id, now);
-        }
-        self.start_next(id, now);
-    }
-
-    /// Plans the next poll, unless the BMC refuses us.
-    fn resume_polling(&mut self, id: ServerId, now: Instant) {
-        let Some(server) = self.servers.get(&id) else { return };
-        if server.refused.is_some() {
-            self.schedule.remove(id);
-        } else if server.power.known().is_none() && server.hurry_until.is_none() {
-            self.schedule.ask_at(id, now);
-        } else if server.is_hurried(now) {
-            self.schedule.ask_at(id, now + HURRIED);
-        } else {
-            self.schedule.ask_in_turn(id, now);
-        }
-    }
-
-    fn ask_the_due(&mut self, now: Instant) {
-        if self.stopping {
-            return;
-        }
-        while let Some(id) = self.schedule.next_due(now) {
-            match self.servers.get_mut(&id) {
-                Some(server) if server.lane == BmcLane::Idle => {
-                    self.polls_asked += 1;
-                    server.lane = BmcLane::Polling(self.polls_asked);
-                    self.effects.push_back(Effect::Poll { server: id, number: self.polls_asked });
-                }
-                // Busy with a command: its end plans the next poll.
-                Some(_) | None => self.schedule.answered(),
-            }
-        }
     }
 
     /// Takes the boot permit away. Said even when none is known: after a restart the boot table may know one.
