@@ -89,6 +89,8 @@ pub enum Input {
         mac: MacAddr,
         /// Where.
         network: BootNetwork,
+        /// Where its boot is permitted instead.
+        planned: Option<BootNetwork>,
         /// Why it was refused.
         reason: String,
     },
@@ -202,9 +204,9 @@ impl Rack {
                     self.report(server, ReportBody::Boot(progress));
                 }
             }
-            Input::BootRefused { mac, network, reason } => {
+            Input::BootRefused { mac, network, planned, reason } => {
                 if let Some(server) = self.server_with(mac) {
-                    self.report(server, ReportBody::BootRefused { network, reason });
+                    self.report(server, ReportBody::BootRefused { network, mac: Some(mac), planned, reason });
                 }
             }
             Input::RamdiskReady { server, session, plan, hardware } => {

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     grpc as wire,
+    mac::MacAddr,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
 };
@@ -17,10 +18,14 @@ impl From<Report> for wire::Report {
         let body = match report.body {
             ReportBody::Power { reading, cause } => Body::Power(power(reading, cause)),
             ReportBody::Boot(progress) => Body::Boot(progress.into()),
-            ReportBody::BootRefused { network, reason } => Body::BootRefused(wire::BootRefused {
-                network: wire::BootNetwork::from(network).into(),
-                reason,
-            }),
+            ReportBody::BootRefused { network, mac, planned, reason } => {
+                Body::BootRefused(wire::BootRefused {
+                    network: wire::BootNetwork::from(network).into(),
+                    reason,
+                    planned: planned.map_or(wire::BootNetwork::Unspecified, Into::into).into(),
+                    mac: mac.map(|mac| mac.to_string()).unwrap_or_default(),
+                })
+            }
             ReportBody::RamdiskReady { session, purpose, network, hardware } => {
                 Body::RamdiskReady(wire::RamdiskReady {
                     session: session.to_string(),
@@ -51,8 +56,18 @@ impl TryFrom<wire::Report> for Report {
         let body = match present("Report.body", report.body)? {
             Body::Power(power) => power_body(power)?,
             Body::Boot(progress) => ReportBody::Boot(progress.try_into()?),
-            Body::BootRefused(wire::BootRefused { network, reason }) => {
-                ReportBody::BootRefused { network: boot_network("BootRefused.network", network)?, reason }
+            Body::BootRefused(wire::BootRefused { network, reason, planned, mac }) => {
+                ReportBody::BootRefused {
+                    network: boot_network("BootRefused.network", network)?,
+                    mac: optional_mac("BootRefused.mac", &mac)?,
+                    planned: match known("BootRefused.planned", planned)? {
+                        wire::BootNetwork::Unspecified => None,
+                        wire::BootNetwork::Provisioning | wire::BootNetwork::Cleaning => {
+                            Some(boot_network("BootRefused.planned", planned)?)
+                        }
+                    },
+                    reason,
+                }
             }
             Body::RamdiskReady(ready) => ReportBody::RamdiskReady {
                 session: parse("RamdiskReady.session", &ready.session)?,
@@ -82,6 +97,10 @@ impl TryFrom<wire::Report> for Report {
             body,
         })
     }
+}
+
+fn optional_mac(field: &'static str, text: &str) -> Result<Option<MacAddr>, InvalidMessage> {
+    if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
 }
 
 fn power(reading: PowerReading, cause: PowerCause) -> wire::Power {
