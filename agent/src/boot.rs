@@ -21,7 +21,7 @@ use protocol::{
     secret::Secret,
     spec::ServerSpec,
 };
-use pxe::{BootTicket, Booter, Refusal};
+use pxe::{BootTicket, Booter, Plan, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -175,22 +175,24 @@ fn read(path: &Path) -> Result<Vec<Kept>, BootTableError> {
 }
 
 impl Booter for BootTable {
-    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Option<BootTicket> {
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
         let inner = self.lock();
-        let (server, interfaces) = inner.known.iter().find(|(_, known)| known.macs.contains(&mac))?;
-        let permit = inner.permits.get(server)?;
+        let owner = inner.known.iter().find(|(_, known)| known.macs.contains(&mac));
+        let permitted = owner.and_then(|(server, known)| Some((inner.permits.get(server)?, known)));
+        let Some((permit, interfaces)) = permitted else { return Plan::Nowhere };
         if permit.plan.network != network {
-            return None;
+            return Plan::Elsewhere(permit.plan.network);
         }
+        let Some(agent) = self.entry.addresses.get(&network) else { return Plan::Nowhere };
         let arguments = BootArguments {
-            agent: *self.entry.addresses.get(&network)?,
+            agent: *agent,
             fingerprint: self.entry.fingerprint.clone(),
             token: permit.token.clone(),
             mac: Some(mac),
             address: None,
             lldp_seconds: None,
         };
-        Some(BootTicket {
+        Plan::Here(BootTicket {
             boot_id: permit.boot_id,
             command_line: format!("{KERNEL_WORDS} {arguments}"),
             boot_mode: interfaces.boot_mode,
@@ -200,7 +202,15 @@ impl Booter for BootTable {
 
     fn refused(&self, mac: MacAddr, network: BootNetwork, reason: Refusal) {
         tracing::info!(%mac, network = network.as_str(), %reason, "network boot refused");
-        let refused = Input::BootRefused { mac, network, reason: reason.to_string() };
+        let planned = match &reason {
+            Refusal::WrongNetwork { planned } => Some(*planned),
+            Refusal::NoPlan
+            | Refusal::NoAddress { .. }
+            | Refusal::UnsupportedFirmware { .. }
+            | Refusal::NotItsAddress { .. }
+            | Refusal::CommandLine { .. } => None,
+        };
+        let refused = Input::BootRefused { mac, network, planned, reason: reason.to_string() };
         if self.refusals.try_send(refused).is_err() {
             tracing::warn!(%mac, "too much is going on to report a refused boot");
         }
@@ -252,22 +262,37 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let table = open(&dir.path().join("boots.json"));
         let spec = spec();
-        let check = |mac, network, expected: bool| {
-            assert_eq!(table.plan(mac, network).is_some(), expected, "{mac} {network:?}");
+        let check = |mac, network, expected: Result<(), Refusal>| {
+            assert_eq!(table.plan(mac, network).ticket().map(drop), expected, "{mac} {network:?}");
         };
         table.know(&spec);
-        check(MAC, PROV, false);
+        check(MAC, PROV, Err(Refusal::NoPlan));
         let plan = BootPlan { purpose: BootPurpose::Deploy, network: PROV };
         table.permit(spec.id, plan, Secret::new("cd".repeat(32)));
-        check(MAC, PROV, true);
-        check(MAC, CLEAN, false);
-        check(MacAddr([2, 0, 0, 0, 0, 2]), PROV, false);
-        let ticket = table.plan(MAC, PROV).unwrap();
+        check(MAC, PROV, Ok(()));
+        check(MAC, CLEAN, Err(Refusal::WrongNetwork { planned: PROV }));
+        check(MacAddr([2, 0, 0, 0, 0, 2]), PROV, Err(Refusal::NoPlan));
+        let ticket = table.plan(MAC, PROV).ticket().unwrap();
         let arguments = BootArguments::parse(&ticket.command_line).unwrap();
         assert_eq!(arguments.agent.to_string(), "198.18.1.1:8444");
         assert_eq!(arguments.mac, Some(MAC));
         table.forbid(spec.id);
-        check(MAC, PROV, false);
+        check(MAC, PROV, Err(Refusal::NoPlan));
+        check(MAC, CLEAN, Err(Refusal::NoPlan));
+    }
+
+    #[test]
+    fn a_boot_on_the_wrong_network_is_told_with_the_right_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let (told, mut hears) = mpsc::channel(4);
+        let table = BootTable { refusals: told, ..open(&dir.path().join("boots.json")) };
+        let mut check = |reason: Refusal, expected: Option<BootNetwork>| {
+            table.refused(MAC, CLEAN, reason);
+            let Ok(Input::BootRefused { mac, network, planned, .. }) = hears.try_recv() else { panic!() };
+            assert_eq!((mac, network, planned), (MAC, CLEAN, expected));
+        };
+        check(Refusal::WrongNetwork { planned: PROV }, Some(PROV));
+        check(Refusal::NoPlan, None);
     }
 
     #[test]
@@ -282,10 +307,10 @@ mod tests {
         drop(table);
         assert!(!std::fs::read_to_string(&path).unwrap().contains("efef"));
         let table = open(&path);
-        let ticket = table.plan(MAC, CLEAN).unwrap();
+        let ticket = table.plan(MAC, CLEAN).ticket().unwrap();
         assert_eq!((ticket.plan, ticket.boot_mode), (plan, BootMode::Uefi));
         assert!(ticket.command_line.contains(&"cd".repeat(32)));
         table.forget(spec.id);
-        assert!(open(&path).plan(MAC, CLEAN).is_none());
+        assert_eq!(open(&path).plan(MAC, CLEAN), Plan::Nowhere);
     }
 }

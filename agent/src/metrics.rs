@@ -2,7 +2,11 @@
 //!
 //! No label is a server's: every label has few values, so that the number of series does not grow with the rack.
 
-use std::{path::PathBuf, sync::LazyLock, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{LazyLock, Mutex, PoisonError, atomic::AtomicU64},
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
@@ -37,6 +41,7 @@ struct Metrics {
     registry: Registry,
     servers: Gauge,
     polls: Family<Labels<1>, Histogram, fn() -> Histogram>,
+    oldest_reading: Gauge<f64, AtomicU64>,
     commands: Family<Labels<1>, Counter>,
     connected: Gauge,
     spool_reports: Gauge,
@@ -56,6 +61,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         registry: Registry::with_prefix("bms_agent"),
         servers: Gauge::default(),
         polls: Family::new_with_constructor(poll_histogram),
+        oldest_reading: Gauge::default(),
         commands: Family::default(),
         connected: Gauge::default(),
         spool_reports: Gauge::default(),
@@ -70,6 +76,8 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     registry.register("servers", "Servers that are looked after", metrics.servers.clone());
     let help = "Readings of a BMC's power: answered, silent, or the password refused";
     registry.register_with_unit("bmc_poll", help, Unit::Seconds, metrics.polls.clone());
+    let help = "Age of the oldest power reading that is stood by; silent BMCs are reported, and not in here";
+    registry.register_with_unit("oldest_reading", help, Unit::Seconds, metrics.oldest_reading.clone());
     registry.register("commands", "Commands of the coordinator that ended", metrics.commands.clone());
     let help = "Whether the coordinator has welcomed us";
     registry.register("coordinator_connected", help, metrics.connected.clone());
@@ -92,6 +100,8 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     metrics
 });
 
+static OLDEST: Mutex<Option<Instant>> = Mutex::new(None);
+
 fn size(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
@@ -110,6 +120,12 @@ pub fn polled(sample: &Sample, took: Duration) {
         Sample::OtherMachine { .. } => "other_machine",
     };
     METRICS.polls.get_or_create(&[("outcome", outcome)]).observe(took.as_secs_f64());
+}
+
+/// When the oldest reading that is stood by was made. Its age is reckoned when somebody asks: should the loop that sets this
+/// hang, the age still grows.
+pub fn oldest_reading(read_at: Option<Instant>) {
+    *OLDEST.lock().unwrap_or_else(PoisonError::into_inner) = read_at;
 }
 
 /// A command has ended.
@@ -177,6 +193,8 @@ pub fn page(images: &std::path::Path) -> String {
     let files = std::fs::read_dir(images).into_iter().flatten().flatten();
     let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
     METRICS.image_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    let oldest = *OLDEST.lock().unwrap_or_else(PoisonError::into_inner);
+    METRICS.oldest_reading.set(oldest.map_or(0.0, |read_at| read_at.elapsed().as_secs_f64()));
     let mut page = String::new();
     // Writing to a String does not fail.
     let _ = encode(&mut page, &METRICS.registry);

@@ -16,6 +16,7 @@
 //! - a result is remembered on disk before it is reported.
 
 mod lanes;
+mod polls;
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -30,20 +31,18 @@ use protocol::{
     id::{CommandId, RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
-    power::PowerReading,
     report::ReportBody,
     spec::ServerSpec,
     step::StepProgress,
 };
 
+pub use self::polls::{OldestReading, READING_AGE_MAX};
+
 use self::lanes::interrupted;
 use crate::{
-    poll::{
-        debounce::{ASK_AGAIN_AFTER, Sample, Verdict},
-        schedule::{HURRIED, Schedule},
-    },
+    poll::{debounce::Sample, pulse::Pulse, schedule::Schedule},
     results::Results,
-    server::{BmcLane, HURRY_FOR, Server},
+    server::{BmcLane, Server},
 };
 
 /// Something that happened.
@@ -99,6 +98,8 @@ pub enum Input {
         mac: MacAddr,
         /// Where.
         network: BootNetwork,
+        /// Where its boot is permitted instead.
+        planned: Option<BootNetwork>,
         /// Why it was refused.
         reason: String,
     },
@@ -142,6 +143,8 @@ pub enum Effect {
         server: ServerId,
         /// To be repeated in the answer.
         number: u64,
+        /// How long to wait for it.
+        patience: Duration,
     },
     /// Carry out a command on the BMC or the ramdisk; [`Input::Ended`] follows.
     Work(Command),
@@ -172,6 +175,8 @@ pub struct Rack {
     schedule: Schedule,
     results: Results,
     polls_asked: u64,
+    ages_due: Option<Instant>,
+    oldest: Option<OldestReading>,
     stopping: bool,
     effects: VecDeque<Effect>,
 }
@@ -184,6 +189,8 @@ impl Rack {
             schedule: Schedule::new(poll_interval, seed),
             results,
             polls_asked: 0,
+            ages_due: None,
+            oldest: None,
             stopping: false,
             effects: VecDeque::new(),
         }
@@ -207,9 +214,9 @@ impl Rack {
                     self.report(server, ReportBody::Boot(progress));
                 }
             }
-            Input::BootRefused { mac, network, reason } => {
+            Input::BootRefused { mac, network, planned, reason } => {
                 if let Some(server) = self.server_with(mac) {
-                    self.report(server, ReportBody::BootRefused { network, reason });
+                    self.report(server, ReportBody::BootRefused { network, mac: Some(mac), planned, reason });
                 }
             }
             Input::RamdiskReady { server, session, plan, hardware } => {
@@ -222,6 +229,7 @@ impl Rack {
             Input::Timer => {}
             Input::Stop => self.stop(),
         }
+        self.look_at_ages(now);
         self.ask_the_due(now);
     }
 
@@ -232,7 +240,10 @@ impl Rack {
 
     /// When [`Input::Timer`] is due.
     pub fn timeout(&self) -> Option<Instant> {
-        if self.stopping { None } else { self.schedule.timeout() }
+        if self.stopping {
+            return None;
+        }
+        self.schedule.timeout().into_iter().chain(self.ages_due).min()
     }
 
     /// How earlier commands ended.
@@ -301,28 +312,28 @@ impl Rack {
                     server.power = Default::default();
                     server.refused = None;
                     server.hurry_until = None;
+                    server.pulse = Pulse::default();
+                    server.read_at = now;
                     if matches!(server.lane, BmcLane::Polling(_)) {
                         server.lane = BmcLane::Idle;
-                        self.schedule.answered();
+                        self.schedule.answered(id);
                     }
                 }
                 server.spec = spec.clone();
             }
             None => {
-                self.servers.insert(id, Server::new(spec.clone()));
+                self.servers.insert(id, Server::new(spec.clone(), now));
             }
         }
         self.effects.push_back(Effect::Know(Box::new(spec)));
-        self.resume_polling(id, now);
+        self.resume_polling(id, now, now);
         self.start_next(id, now);
     }
 
     fn forget(&mut self, id: ServerId) {
         let Some(server) = self.servers.remove(&id) else { return };
         self.schedule.remove(id);
-        if matches!(server.lane, BmcLane::Polling(_)) {
-            self.schedule.answered();
-        }
+        self.schedule.answered(id);
         for command in server.waiting.into_iter().chain(server.steps_waiting) {
             self.finish(command.id, id, Err(interrupted("the server was taken out of the inventory")));
         }
@@ -337,73 +348,6 @@ impl Rack {
         if place == server.spec.bmc.place() && is_news {
             server.identified = Some(identity.clone());
             self.report(id, ReportBody::Identified { place, identity });
-        }
-    }
-
-    fn answered(&mut self, id: ServerId, number: u64, sample: Sample, now: Instant) {
-        let Some(server) = self.servers.get_mut(&id) else { return };
-        if server.lane != BmcLane::Polling(number) {
-            return;
-        }
-        server.lane = BmcLane::Idle;
-        self.schedule.answered();
-        if let Sample::CredentialsRefused { reason } = &sample {
-            server.refused = Some((now, reason.clone()));
-        }
-        let first = server.power.known().is_none();
-        if first {
-            // No answer is no reading: the next attempts follow soon, but not at once.
-            server.hurry_until = Some(now + HURRY_FOR);
-        }
-        let gap = sample == Sample::Off && server.is_in_reset(now);
-        let verdict = if gap { Verdict::AskAgain } else { server.power.observe(sample, now) };
-        let soon = verdict == Verdict::AskAgain;
-        if let Verdict::Changed(reading) = verdict {
-            let cause = server.cause_of(&reading, first);
-            server.cause = cause;
-            let is_off = reading == PowerReading::Off;
-            server.asked_to_go_off &= !is_off;
-            if is_off {
-                self.forbid(id);
-            }
-            self.report(id, ReportBody::Power { reading, cause });
-        }
-        if soon {
-            self.schedule.ask_at(id, now + ASK_AGAIN_AFTER);
-        } else {
-            self.resume_polling(id, now);
-        }
-        self.start_next(id, now);
-    }
-
-    /// Plans the next poll, unless the BMC refuses us.
-    fn resume_polling(&mut self, id: ServerId, now: Instant) {
-        let Some(server) = self.servers.get(&id) else { return };
-        if server.refused.is_some() {
-            self.schedule.remove(id);
-        } else if server.power.known().is_none() && server.hurry_until.is_none() {
-            self.schedule.ask_at(id, now);
-        } else if server.is_hurried(now) {
-            self.schedule.ask_at(id, now + HURRIED);
-        } else {
-            self.schedule.ask_in_turn(id, now);
-        }
-    }
-
-    fn ask_the_due(&mut self, now: Instant) {
-        if self.stopping {
-            return;
-        }
-        while let Some(id) = self.schedule.next_due(now) {
-            match self.servers.get_mut(&id) {
-                Some(server) if server.lane == BmcLane::Idle => {
-                    self.polls_asked += 1;
-                    server.lane = BmcLane::Polling(self.polls_asked);
-                    self.effects.push_back(Effect::Poll { server: id, number: self.polls_asked });
-                }
-                // Busy with a command: its end plans the next poll.
-                Some(_) | None => self.schedule.answered(),
-            }
         }
     }
 

@@ -160,6 +160,7 @@ impl Loop {
             metrics::boot_refused(network.as_str());
         }
         self.rack.handle(input, Instant::now());
+        metrics::oldest_reading(self.rack.oldest_reading().map(|oldest| oldest.read_at));
         while let Some(effect) = self.rack.poll_effect() {
             self.perform(effect).await;
         }
@@ -173,7 +174,7 @@ impl Loop {
                 metrics::servers(self.servers.len());
                 self.boot_table.forget(server);
             }
-            Effect::Poll { server, number } => self.poll(server, number),
+            Effect::Poll { server, number, patience } => self.poll(server, number, patience),
             Effect::Work(command) => self.work(command),
             Effect::Permit { server, plan } => {
                 // An earlier boot's ramdisk is none of this boot's.
@@ -206,12 +207,12 @@ impl Loop {
         self.boot_table.know(spec);
     }
 
-    fn poll(&mut self, server: ServerId, number: u64) {
+    fn poll(&mut self, server: ServerId, number: u64, patience: Duration) {
         let Some(reached) = self.servers.get(&server).cloned() else { return };
         let back = self.back.clone();
         self.tasks.spawn(async move {
             let began = Instant::now();
-            let sample = driver::ask(&*reached.bmc).await;
+            let sample = driver::ask(&*reached.bmc, patience).await;
             metrics::polled(&sample, began.elapsed());
             reached.tell_who(&back, server).await;
             let _ = back.send(Input::Answered { server, number, sample }).await;

@@ -17,7 +17,7 @@ use protocol::{
     spec::ServerSpec,
 };
 
-use crate::poll::debounce::Debounce;
+use crate::poll::{debounce::Debounce, pulse::Pulse};
 
 /// Most commands of one server that wait for their turn, in each lane.
 pub const COMMANDS_WAITING_MAX: usize = 16;
@@ -46,6 +46,10 @@ pub struct Server {
     pub spec: ServerSpec,
     /// What is known of its power.
     pub power: Debounce,
+    /// How its BMC answers.
+    pub pulse: Pulse,
+    /// When its BMC last said on or off, or when it was declared.
+    pub read_at: Instant,
     /// Why the last reported reading was what it was.
     pub cause: PowerCause,
     /// Who its BMC said it is, as it was reported.
@@ -70,10 +74,12 @@ pub struct Server {
 
 impl Server {
     /// One of which nothing is known yet.
-    pub fn new(spec: ServerSpec) -> Self {
+    pub fn new(spec: ServerSpec, now: Instant) -> Self {
         Self {
             spec,
             power: Debounce::default(),
+            pulse: Pulse::default(),
+            read_at: now,
             cause: PowerCause::First,
             identified: None,
             lane: BmcLane::Idle,
@@ -97,6 +103,11 @@ impl Server {
     /// Whether it is to be polled faster now.
     pub fn is_hurried(&self, now: Instant) -> bool {
         self.hurry_until.is_some_and(|until| now < until)
+    }
+
+    /// Whether we say of it, or are still to say, that it is on or off.
+    pub fn is_stood_by(&self) -> bool {
+        self.refused.is_none() && !matches!(self.power.known(), Some(PowerReading::Unreachable { .. }))
     }
 
     /// Whether its BMC's "off" may still be the gap of a reset.

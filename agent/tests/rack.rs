@@ -119,7 +119,7 @@ impl World {
             }
             match effect {
                 Effect::Know(_) | Effect::Forget(_) => {}
-                Effect::Poll { server, number } => {
+                Effect::Poll { server, number, .. } => {
                     self.assert_bmc_is_free(server);
                     self.asked.push(Asked::Poll { server, number });
                 }

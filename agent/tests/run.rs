@@ -261,15 +261,15 @@ async fn a_server_may_boot_from_its_power_on_until_its_power_is_off() {
     let dir = tempfile::tempdir().unwrap();
     let mut running = start(dir.path(), Arc::default()).await;
     running.power(PowerReading::Off).await;
-    assert!(running.table.plan(MAC, NETWORK).is_none(), "before");
+    assert!(!running.table.plan(MAC, NETWORK).is_here(), "before");
     let id = CommandId::random();
     running.send(id, deploy()).await;
     running.result(id).await;
-    assert!(running.table.plan(MAC, NETWORK).is_some(), "during");
-    assert!(running.table.plan(MAC, BootNetwork::Cleaning).is_none(), "on another network");
+    assert!(running.table.plan(MAC, NETWORK).is_here(), "during");
+    assert!(!running.table.plan(MAC, BootNetwork::Cleaning).is_here(), "on another network");
     running.bmc.on.store(false, Ordering::SeqCst);
     assert_eq!(running.power(PowerReading::Off).await, PowerCause::Unasked);
-    assert!(running.table.plan(MAC, NETWORK).is_none(), "after the plug was pulled");
+    assert!(!running.table.plan(MAC, NETWORK).is_here(), "after the plug was pulled");
 
     let (on, off) = (CommandId::random(), CommandId::random());
     running.send(on, deploy()).await;
@@ -277,7 +277,7 @@ async fn a_server_may_boot_from_its_power_on_until_its_power_is_off() {
     running.send(off, Action::PowerOff { how: PowerOffHow::Hard }).await;
     assert_eq!(running.power(PowerReading::Off).await, PowerCause::Commanded);
     running.result(off).await;
-    assert!(running.table.plan(MAC, NETWORK).is_none(), "after it was switched off");
+    assert!(!running.table.plan(MAC, NETWORK).is_here(), "after it was switched off");
     running.stop().await;
 }
 
@@ -288,7 +288,7 @@ async fn a_disk_boot_opens_no_network_and_a_lost_ramdisk_is_named() {
     let (on, step, who) = (CommandId::random(), CommandId::random(), CommandId::random());
     running.send(on, Action::PowerOn { boot: Boot::Disk }).await;
     running.result(on).await;
-    assert!(running.table.plan(MAC, NETWORK).is_none());
+    assert!(!running.table.plan(MAC, NETWORK).is_here());
     assert_eq!(running.bmc.told(), ["boot Disk Persistent Uefi", "on"]);
     running.send(step, Action::RunStep { session: RamdiskSessionId::random(), step: Step::Sync }).await;
     assert_eq!(running.result(step).await.outcome.unwrap_err().kind, FailureKind::NoRamdisk);
@@ -317,6 +317,6 @@ async fn a_command_that_never_ends_is_answered_when_the_agent_stops() {
     timeout(SOON, begun).await.expect("the command begins");
     running.stop.cancel();
     assert_eq!(running.result(id).await.outcome.unwrap_err().kind, FailureKind::Interrupted);
-    assert!(running.table.plan(MAC, NETWORK).is_none());
+    assert!(!running.table.plan(MAC, NETWORK).is_here());
     timeout(SOON, running.task).await.expect("the loop ends").unwrap();
 }

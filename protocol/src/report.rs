@@ -8,6 +8,7 @@ use crate::{
     discovery::Finding,
     hardware::{BmcIdentity, HardwareReport},
     id::{CommandId, RamdiskSessionId, ServerId},
+    mac::MacAddr,
     network::BootNetwork,
     power::{PowerCause, PowerReading},
     step::StepProgress,
@@ -53,6 +54,12 @@ pub enum ReportBody {
     BootRefused {
         /// Where it was seen.
         network: BootNetwork,
+        /// Which of its interfaces asked; none: an older agent did not say.
+        #[serde(default)]
+        mac: Option<MacAddr>,
+        /// Where its boot is permitted instead: its port is on the wrong network.
+        #[serde(default)]
+        planned: Option<BootNetwork>,
         /// Why it got no answer.
         reason: String,
     },

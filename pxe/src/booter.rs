@@ -31,13 +31,40 @@ impl fmt::Debug for BootTicket {
     }
 }
 
+/// What an interface may boot, when it asks on one network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Plan {
+    /// Nothing, on no network.
+    Nowhere,
+    /// Something, but on this other network only: its port is on the wrong one.
+    Elsewhere(BootNetwork),
+    /// This, here.
+    Here(BootTicket),
+}
+
+impl Plan {
+    /// The ticket, or why there is none.
+    pub fn ticket(self) -> Result<BootTicket, Refusal> {
+        match self {
+            Plan::Nowhere => Err(Refusal::NoPlan),
+            Plan::Elsewhere(planned) => Err(Refusal::WrongNetwork { planned }),
+            Plan::Here(ticket) => Ok(ticket),
+        }
+    }
+
+    /// Whether it may boot here.
+    pub fn is_here(&self) -> bool {
+        matches!(self, Plan::Here(_))
+    }
+}
+
 /// Says who may boot. Both methods are called from the packet path: they must not block.
 pub trait Booter: Send + Sync {
-    /// The ticket that this interface holds on this network right now; none: the server gets no answer.
-    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Option<BootTicket>;
+    /// What this interface may boot right now, asked about on this network. Without a ticket the server gets no answer.
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan;
 
-    /// Somebody asked and got no answer. Called at most once per [`QUIET`](crate::event::QUIET) for each interface,
-    /// so it may be logged or reported; for a server without a plan it also shows on which network its port is.
+    /// Somebody asked and got no answer. Called at most once per [`QUIET`](crate::event::QUIET) for each interface and kind
+    /// of reason, so it may be logged or reported; for a server without a plan it also shows on which network its port is.
     fn refused(&self, mac: MacAddr, network: BootNetwork, reason: Refusal);
 }
 

@@ -14,10 +14,10 @@ use protocol::{
 use tokio::sync::mpsc;
 
 use crate::{
-    booter::{BootEvent, BootTicket, Booter, Refusal},
+    booter::{BootEvent, BootTicket, Booter, Plan, Refusal},
     dhcp::{
         lease::{LeaseRange, Leases},
-        responder::{Subnet, permitted},
+        responder::Subnet,
     },
     event::News,
     files::BootFiles,
@@ -76,21 +76,33 @@ impl Context {
         self.leases.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn plan(&self, mac: MacAddr) -> Option<BootTicket> {
-        self.booter.plan(mac, self.network())
+    pub(crate) fn plan(&self, mac: MacAddr) -> Plan {
+        match self.booter.plan(mac, self.network()) {
+            // Whoever says so is mistaken; the ticket itself says where it is good.
+            Plan::Here(ticket) if ticket.plan.network != self.network() => {
+                Plan::Elsewhere(ticket.plan.network)
+            }
+            plan => plan,
+        }
     }
 
-    /// Who sits at this address with a lease and a plan.
+    /// Who sits at this address with a lease and a plan. One with a lease and without a plan, or with one for another network,
+    /// is refused as on every other way.
     pub(crate) fn holder(&self, peer: IpAddr) -> Option<(MacAddr, BootTicket)> {
         let IpAddr::V4(address) = peer else { return None };
         let mac = self.leases().holder(address, Instant::now())?;
-        let ticket = permitted(self.plan(mac), self.network()).ok()?;
-        Some((mac, ticket))
+        match self.plan(mac).ticket() {
+            Ok(ticket) => Some((mac, ticket)),
+            Err(reason) => {
+                self.refuse(mac, reason);
+                None
+            }
+        }
     }
 
     /// The ticket with which this interface may fetch its files from this address.
     pub(crate) fn ticket(&self, mac: MacAddr, peer: IpAddr) -> Result<BootTicket, Refusal> {
-        let ticket = permitted(self.plan(mac), self.network())?;
+        let ticket = self.plan(mac).ticket()?;
         let address = match peer {
             IpAddr::V4(address) => address,
             IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
@@ -105,8 +117,11 @@ impl Context {
 
     pub(crate) fn refuse(&self, mac: MacAddr, reason: Refusal) {
         let network = self.network();
-        let new =
-            self.news.lock().unwrap_or_else(PoisonError::into_inner).is_new_refusal(mac, Instant::now());
+        let new = self.news.lock().unwrap_or_else(PoisonError::into_inner).is_new_refusal(
+            mac,
+            &reason,
+            Instant::now(),
+        );
         if new {
             tracing::info!(%mac, network = self.name, %reason, "network boot not answered");
             self.booter.refused(mac, network, reason);

@@ -2,12 +2,15 @@
 
 use std::{
     collections::HashMap,
+    mem::{Discriminant, discriminant},
     time::{Duration, Instant},
 };
 
 use protocol::{boot::BootStage, mac::MacAddr};
 
-/// For how long repeated refusals of one interface are not reported again.
+use crate::booter::Refusal;
+
+/// For how long repeated refusals of one interface, for the same kind of reason, are not reported again.
 pub const QUIET: Duration = Duration::from_secs(10);
 
 /// Most interfaces remembered; a flood of invented ones makes us forget, never grow.
@@ -17,7 +20,7 @@ pub const MAX_REMEMBERED: usize = 4096;
 #[derive(Debug, Default)]
 pub struct News {
     boots: HashMap<MacAddr, Boot>,
-    refusals: HashMap<MacAddr, Instant>,
+    refusals: HashMap<MacAddr, (Discriminant<Refusal>, Instant)>,
 }
 
 #[derive(Debug)]
@@ -50,21 +53,25 @@ impl News {
         }
     }
 
-    /// Whether no refusal of this interface was reported lately; if so, one now counts as reported.
-    pub fn is_new_refusal(&mut self, mac: MacAddr, now: Instant) -> bool {
-        if self.refusals.get(&mac).is_some_and(|last| now.saturating_duration_since(*last) < QUIET) {
+    /// Whether no refusal of this interface for such a reason was reported lately; if so, one now counts as reported.
+    pub fn is_new_refusal(&mut self, mac: MacAddr, reason: &Refusal, now: Instant) -> bool {
+        let kind = discriminant(reason);
+        let told = |(last, at): &(_, Instant)| *last == kind && now.saturating_duration_since(*at) < QUIET;
+        if self.refusals.get(&mac).is_some_and(told) {
             return false;
         }
         if self.refusals.len() >= MAX_REMEMBERED {
             self.refusals.clear();
         }
-        self.refusals.insert(mac, now);
+        self.refusals.insert(mac, (kind, now));
         true
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use protocol::network::BootNetwork;
+
     use super::*;
 
     const MAC: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -88,12 +95,17 @@ mod tests {
     fn refusals_are_not_repeated_at_once_and_never_fill_memory() {
         let start = crate::test_clock::start();
         let mut news = News::default();
-        assert!(news.is_new_refusal(MAC, start));
-        assert!(!news.is_new_refusal(MAC, start + QUIET / 2));
-        assert!(news.is_new_refusal(MAC, start + QUIET));
+        let none = Refusal::NoPlan;
+        assert!(news.is_new_refusal(MAC, &none, start));
+        assert!(!news.is_new_refusal(MAC, &none, start + QUIET / 2));
+        assert!(news.is_new_refusal(MAC, &none, start + QUIET));
+        // It was permitted meanwhile, elsewhere: that is news at once, and once.
+        let elsewhere = Refusal::WrongNetwork { planned: BootNetwork::Cleaning };
+        assert!(news.is_new_refusal(MAC, &elsewhere, start + QUIET));
+        assert!(!news.is_new_refusal(MAC, &elsewhere, start + QUIET));
         for number in 0..3 * MAX_REMEMBERED {
             let [a, b, ..] = (number as u64).to_le_bytes();
-            news.is_new_refusal(MacAddr([2, 1, 1, 1, a, b]), start);
+            news.is_new_refusal(MacAddr([2, 1, 1, 1, a, b]), &none, start);
             news.is_new_stage(MacAddr([2, 1, 1, 1, a, b]), 1, BootStage::Kernel);
         }
         assert!(news.refusals.len() <= MAX_REMEMBERED && news.boots.len() <= MAX_REMEMBERED);

@@ -39,7 +39,7 @@ pub mod service;
 mod socket;
 pub mod tftp;
 
-pub use booter::{BootEvent, BootTicket, Booter, Refusal};
+pub use booter::{BootEvent, BootTicket, Booter, Plan, Refusal};
 pub use files::{BootFilePaths, BootFiles};
 pub use service::{DEFAULT_HTTP_PORT, Service, ServiceConfig, StartError};
 

@@ -68,7 +68,9 @@ async fn who_may_not_boot_here_hears_nothing() -> anyhow::Result<()> {
     assert_eq!(world.dhcp(&UEFI)?, None, "nobody permitted it");
     world.plans.permit(CLIENT, 1, BootNetwork::Cleaning);
     assert_eq!(world.dhcp(&UEFI)?, None, "permitted on the other network");
-    assert_eq!(world.plans.refusals(), [(CLIENT, Refusal::NoPlan)], "reported, but not at every packet");
+    let wrong = || (CLIENT, Refusal::WrongNetwork { planned: BootNetwork::Cleaning });
+    let told = world.plans.refusals();
+    assert_eq!(told, [(CLIENT, Refusal::NoPlan), wrong()], "reported, but not at every packet");
 
     world.plans.permit(CLIENT, 2, BootNetwork::Provisioning);
     world.dhcp(&UEFI)?.context("a permitted client got no address")?;
@@ -77,6 +79,37 @@ async fn who_may_not_boot_here_hears_nothing() -> anyhow::Result<()> {
     assert!(!tftp.status.success(), "files without a plan");
     let status = http_status(&world, "http://198.18.1.1/boot/loader/snponly.efi")?;
     assert_eq!(status, "403");
+    Ok(())
+}
+
+/// Its port is moved, or was never where it should be: every step of a boot says so, not only the first.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boot_on_the_wrong_network_is_told_at_every_step() -> anyhow::Result<()> {
+    let own = |file: &str| format!("http://198.18.1.1/boot/{CLIENT}/{file}");
+    let by_http = |world: &World, url: &str| http_status(world, url).map(|status| status == "403");
+    let by_tftp = |world: &World, file: &str| -> anyhow::Result<bool> {
+        let url = format!("tftp://198.18.1.1/{file}");
+        Ok(!world.run("curl", &["-sS", "-m", "3", "-o", "f", &url])?.status.success())
+    };
+    type Step<'a> = (&'a str, Box<dyn Fn(&World) -> anyhow::Result<bool> + 'a>);
+    let steps: [Step<'_>; 8] = [
+        ("dhcp-uefi", Box::new(|world| Ok(world.dhcp(&UEFI)?.is_none()))),
+        ("dhcp-bios", Box::new(|world| Ok(world.dhcp(&["-V", "PXEClient:Arch:00000"])?.is_none()))),
+        ("tftp-uefi", Box::new(|world| by_tftp(world, "snponly.efi"))),
+        ("tftp-bios", Box::new(|world| by_tftp(world, "undionly.kpxe"))),
+        ("http", Box::new(|world| by_http(world, "http://198.18.1.1/boot/loader/snponly.efi"))),
+        ("script", Box::new(|world| by_http(world, &own("script")))),
+        ("kernel", Box::new(|world| by_http(world, &own("kernel")))),
+        ("initrd", Box::new(|world| by_http(world, &own("initrd")))),
+    ];
+    for (step, refused) in steps {
+        let world = world_with_lease(&format!("wrong-{step}")).await?;
+        assert_eq!(world.plans.refusals(), [], "{step}");
+        world.plans.permit(CLIENT, 2, BootNetwork::Cleaning);
+        assert!(refused(&world)?, "{step} was answered");
+        let wrong = Refusal::WrongNetwork { planned: BootNetwork::Cleaning };
+        assert_eq!(world.plans.refusals(), [(CLIENT, wrong)], "{step}");
+    }
     Ok(())
 }
 

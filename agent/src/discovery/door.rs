@@ -16,7 +16,7 @@ use protocol::{
     ramdisk::BootArguments,
     secret::Secret,
 };
-use pxe::{BootTicket, Booter, Refusal};
+use pxe::{BootTicket, Booter, Plan, Refusal};
 use uuid::Uuid;
 
 use super::window::{Ended, Silence, Window};
@@ -103,8 +103,10 @@ impl Door {
 }
 
 impl Booter for Door {
-    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Option<BootTicket> {
-        let (boot_id, token) = self.ask(mac).ok().filter(|_| network == LABEL)?;
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
+        let Some((boot_id, token)) = self.ask(mac).ok().filter(|_| network == LABEL) else {
+            return Plan::Nowhere;
+        };
         let arguments = BootArguments {
             agent: self.address,
             fingerprint: self.ramdisks.fingerprint().to_owned(),
@@ -113,7 +115,7 @@ impl Booter for Door {
             address: None,
             lldp_seconds: Some(LLDP_SECONDS),
         };
-        Some(BootTicket {
+        Plan::Here(BootTicket {
             boot_id,
             command_line: format!("{KERNEL_WORDS} {arguments}"),
             // Nobody knows yet; either is served.
@@ -190,20 +192,20 @@ mod tests {
         table.permit(server.id, plan(), Secret::new("ef".repeat(32)));
         let door = Door::new(table, ramdisks.clone(), "198.18.3.1:8444".parse().unwrap());
         let check = |expected: [bool; 3], when: &str| {
-            let answered = [SERVER, OTHER_RACKS, STRANGER].map(|mac| door.plan(mac, LABEL).is_some());
+            let answered = [SERVER, OTHER_RACKS, STRANGER].map(|mac| door.plan(mac, LABEL).is_here());
             assert_eq!(answered, expected, "{when}");
         };
         check([false; 3], "closed");
         door.open(Uuid::nil(), Duration::from_secs(60), vec![OTHER_RACKS]);
         check([false, false, true], "open");
-        let ticket = door.plan(STRANGER, LABEL).unwrap();
-        assert_eq!(door.plan(STRANGER, LABEL).unwrap(), ticket, "one boot, one token");
+        let ticket = door.plan(STRANGER, LABEL).ticket().unwrap();
+        assert_eq!(door.plan(STRANGER, LABEL), Plan::Here(ticket.clone()), "one boot, one token");
         let arguments = BootArguments::parse(&ticket.command_line).unwrap();
         assert_eq!(
             (arguments.agent.to_string().as_str(), arguments.lldp_seconds),
             ("198.18.3.1:8444", Some(35))
         );
-        assert!(door.plan(STRANGER, BootNetwork::Cleaning).is_none(), "another network");
+        assert_eq!(door.plan(STRANGER, BootNetwork::Cleaning), Plan::Nowhere, "another network");
         assert!(door.close().is_some());
         check([false; 3], "closed again");
         ramdisks.stop().await;

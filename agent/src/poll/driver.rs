@@ -4,28 +4,30 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::debounce::Sample;
+use super::{debounce::Sample, pulse::READING_WAIT_MAX};
 use crate::bmc::{Bmc, BmcError, Power};
 
-/// Longest wait for one reading, whatever the BMC's own patience.
-pub const READING_WAIT_MAX: Duration = Duration::from_secs(15);
 /// Pause between two readings while a change is awaited.
 pub const CONFIRM_PAUSE: Duration = Duration::from_millis(250);
 
 /// One reading, with its error if there is none.
 pub async fn read(bmc: &dyn Bmc) -> Result<Power, BmcError> {
-    match tokio::time::timeout(READING_WAIT_MAX, bmc.power_status()).await {
+    read_within(bmc, READING_WAIT_MAX).await
+}
+
+async fn read_within(bmc: &dyn Bmc, patience: Duration) -> Result<Power, BmcError> {
+    match tokio::time::timeout(patience, bmc.power_status()).await {
         Ok(answer) => answer,
         Err(_) => Err(BmcError::Unreachable {
             address: "its address".to_owned(),
-            reason: format!("no reading within {} s", READING_WAIT_MAX.as_secs()),
+            reason: format!("no reading within {} s", patience.as_secs()),
         }),
     }
 }
 
-/// One reading as the debouncer takes it.
-pub async fn ask(bmc: &dyn Bmc) -> Sample {
-    sample(read(bmc).await)
+/// One reading as the debouncer takes it, waited for with this patience.
+pub async fn ask(bmc: &dyn Bmc, patience: Duration) -> Sample {
+    sample(read_within(bmc, patience).await)
 }
 
 /// What a reading, or its absence, says.

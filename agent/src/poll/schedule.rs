@@ -1,5 +1,13 @@
-//! Decisions: which BMC is asked when. Never more than [`POLLS_AT_ONCE`] are being asked; a little chance in every
-//! interval keeps a rack's BMCs from being asked in one burst.
+//! Decisions: which BMC is asked when.
+//!
+//! ```text
+//!   Confirm: an answer was unexpected, is it so?   first, with slots of its own
+//!   Routine: those that answer                     every interval, from question to question
+//!   Probe:   those that were silent                rarely, with few slots of their own
+//! ```
+//!
+//! What must stay true: a silent BMC never takes the slot of one that answers, and nothing goes before a confirmation. Questions
+//! are begun at a bounded pace, so that a thousand answers do not arrive in the same moment.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -8,74 +16,180 @@ use std::{
 
 use protocol::id::ServerId;
 
-/// Most BMCs that are asked at the same time.
-pub const POLLS_AT_ONCE: usize = 64;
+/// Most BMCs that are asked for a confirmation at the same time.
+pub const CONFIRMS_AT_ONCE: usize = 1024;
+/// Most BMCs, of those that answer, that are asked at the same time. A question that waits costs a few kilobytes and no
+/// processor time; its connection is the one that is kept for that BMC anyway.
+pub const POLLS_AT_ONCE: usize = 4096;
+/// Most silent BMCs that are probed at the same time.
+pub const PROBES_AT_ONCE: usize = 256;
+/// Most questions that are begun within [`BURST`].
+pub const BURST_MAX: usize = 128;
+/// See [`BURST_MAX`].
+pub const BURST: Duration = Duration::from_millis(25);
 /// Interval while something is going on.
 pub const HURRIED: Duration = Duration::from_millis(500);
+
+/// Why a BMC is asked, and so whom it waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// Its last answer was unexpected.
+    Confirm,
+    /// Its turn has come.
+    Routine,
+    /// It was silent.
+    Probe,
+}
+
+/// In the order in which they are served.
+const ORDERS: [Order; 3] = [Order::Confirm, Order::Routine, Order::Probe];
+
+/// Those that are asked in one order.
+#[derive(Debug)]
+struct Queue {
+    due: BTreeSet<(Instant, ServerId)>,
+    asked: usize,
+    slots: usize,
+}
+
+impl Queue {
+    fn new(slots: usize) -> Self {
+        Self { due: BTreeSet::new(), asked: 0, slots }
+    }
+
+    /// When the next one is to be asked; none: nobody, or no slot is free.
+    fn next_at(&self) -> Option<(Instant, ServerId)> {
+        if self.asked < self.slots { self.due.first().copied() } else { None }
+    }
+}
 
 /// Who is due when.
 #[derive(Debug)]
 pub struct Schedule {
     interval: Duration,
-    due: BTreeSet<(Instant, ServerId)>,
-    at: HashMap<ServerId, Instant>,
-    asked: usize,
+    confirm: Queue,
+    routine: Queue,
+    probe: Queue,
+    planned: HashMap<ServerId, (Order, Instant)>,
+    asked: HashMap<ServerId, (Order, Instant)>,
+    /// When the present burst began, and how many questions it has.
+    burst: Option<(Instant, usize)>,
+    /// When a silent one answered last.
+    sign_of_life: Option<Instant>,
     chance: u64,
 }
 
 impl Schedule {
-    /// An empty one; `seed` starts its little chance.
+    /// An empty one; `interval`: between two questions to one BMC that answers; `seed` starts its little chance.
     pub fn new(interval: Duration, seed: u64) -> Self {
-        Self { interval, due: BTreeSet::new(), at: HashMap::new(), asked: 0, chance: seed | 1 }
+        Self {
+            interval,
+            confirm: Queue::new(CONFIRMS_AT_ONCE),
+            routine: Queue::new(POLLS_AT_ONCE),
+            probe: Queue::new(PROBES_AT_ONCE),
+            planned: HashMap::new(),
+            asked: HashMap::new(),
+            burst: None,
+            sign_of_life: None,
+            chance: seed | 1,
+        }
     }
 
     /// Asks this server at this time, and not at any other that was planned.
-    pub fn ask_at(&mut self, server: ServerId, at: Instant) {
+    pub fn ask_at(&mut self, server: ServerId, order: Order, at: Instant) {
         self.remove(server);
-        self.due.insert((at, server));
-        self.at.insert(server, at);
+        self.queue(order).due.insert((at, server));
+        self.planned.insert(server, (order, at));
     }
 
-    /// Asks this server after one interval, 10 % more or less.
-    pub fn ask_in_turn(&mut self, server: ServerId, now: Instant) {
+    /// Asks this server one interval, or up to a tenth less, after it was `asked`; the chance keeps a rack's BMCs from being
+    /// asked in one burst.
+    pub fn ask_in_turn(&mut self, server: ServerId, asked: Instant, answered: Instant) {
         // xorshift64: plenty for spreading polls.
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
-        let percent = 90 + self.chance % 21;
-        self.ask_at(server, now + self.interval.mul_f64(percent as f64 / 100.0));
+        let percent = 90 + self.chance % 11;
+        self.ask_again(server, self.interval.mul_f64(percent as f64 / 100.0), asked, answered);
+    }
+
+    /// Asks this server so long after it was `asked`, but leaves one that is slow to answer in peace for half of that.
+    pub fn ask_again(&mut self, server: ServerId, every: Duration, asked: Instant, answered: Instant) {
+        let at = (asked + every).max(answered + every / 2);
+        self.ask_at(server, Order::Routine, at);
+    }
+
+    /// Probes this server, which was silent when it was `asked`, after a pause; at once if another silent one has answered since.
+    pub fn ask_silent(&mut self, server: ServerId, pause: Duration, asked: Instant, now: Instant) {
+        let hastened = self.sign_of_life.is_some_and(|at| asked < at);
+        self.ask_at(server, Order::Probe, if hastened { now } else { now + pause });
+    }
+
+    /// A silent one has answered: what silenced it may be over for the others too, so they are probed now.
+    pub fn hasten_probes(&mut self, now: Instant) {
+        self.sign_of_life = Some(now);
+        let later = self.probe.due.split_off(&(now, ServerId(uuid::Uuid::nil())));
+        for (_, server) in later {
+            self.probe.due.insert((now, server));
+            self.planned.insert(server, (Order::Probe, now));
+        }
     }
 
     /// Does not ask this server any more.
     pub fn remove(&mut self, server: ServerId) {
-        if let Some(at) = self.at.remove(&server) {
-            self.due.remove(&(at, server));
+        if let Some((order, at)) = self.planned.remove(&server) {
+            self.queue(order).due.remove(&(at, server));
         }
     }
 
     /// The next server to be asked now, if there is one and not too many are being asked. [`Schedule::answered`] must
     /// follow for each.
     pub fn next_due(&mut self, now: Instant) -> Option<ServerId> {
-        if self.asked >= POLLS_AT_ONCE {
+        if self.paced().is_some_and(|until| now < until) {
             return None;
         }
-        let (at, server) = *self.due.first()?;
-        if at > now {
-            return None;
+        for order in ORDERS {
+            let Some((_, server)) = self.queue(order).next_at().filter(|(at, _)| *at <= now) else {
+                continue;
+            };
+            self.remove(server);
+            self.queue(order).asked += 1;
+            self.asked.insert(server, (order, now));
+            self.burst = match self.burst {
+                Some((since, begun)) if now < since + BURST => Some((since, begun + 1)),
+                Some(_) | None => Some((now, 1)),
+            };
+            return Some(server);
         }
-        self.remove(server);
-        self.asked += 1;
-        Some(server)
+        None
     }
 
-    /// One that was asked has answered, or has not in time.
-    pub fn answered(&mut self) {
-        self.asked = self.asked.saturating_sub(1);
+    /// One that was asked has answered, or has not in time. Says when it was asked.
+    pub fn answered(&mut self, server: ServerId) -> Option<Instant> {
+        let (order, at) = self.asked.remove(&server)?;
+        let queue = self.queue(order);
+        queue.asked = queue.asked.saturating_sub(1);
+        Some(at)
     }
 
     /// When [`Schedule::next_due`] is worth calling again; none: only after an answer or a change.
     pub fn timeout(&self) -> Option<Instant> {
-        if self.asked >= POLLS_AT_ONCE { None } else { self.due.first().map(|(at, _)| *at) }
+        let queues = [&self.confirm, &self.routine, &self.probe];
+        let next = queues.into_iter().filter_map(|queue| Some(queue.next_at()?.0)).min()?;
+        Some(self.paced().map_or(next, |until| next.max(until)))
+    }
+
+    /// Until when no further question may begin.
+    fn paced(&self) -> Option<Instant> {
+        self.burst.filter(|(_, begun)| *begun >= BURST_MAX).map(|(since, _)| since + BURST)
+    }
+
+    fn queue(&mut self, order: Order) -> &mut Queue {
+        match order {
+            Order::Confirm => &mut self.confirm,
+            Order::Routine => &mut self.routine,
+            Order::Probe => &mut self.probe,
+        }
     }
 }
 
@@ -83,36 +197,106 @@ impl Schedule {
 mod tests {
     use super::*;
 
+    fn servers(count: u128) -> Vec<ServerId> {
+        (1..=count).map(|number| ServerId(uuid::Uuid::from_u128(number))).collect()
+    }
+
+    /// All that may be asked from now on until nothing more is due before `until`.
+    fn ask_until(schedule: &mut Schedule, mut now: Instant, until: Instant) -> Vec<ServerId> {
+        let mut asked = Vec::new();
+        loop {
+            asked.extend(std::iter::from_fn(|| schedule.next_due(now)));
+            match schedule.timeout() {
+                Some(at) if at <= until => now = at,
+                Some(_) | None => return asked,
+            }
+        }
+    }
+
     #[test]
-    fn every_server_is_asked_about_once_an_interval_and_never_too_many_at_once() {
+    fn every_server_is_asked_about_once_an_interval_from_question_to_question() {
         let start = crate::test_clock::start();
         let interval = Duration::from_secs(2);
-        let mut schedule = Schedule::new(interval, 7);
-        let servers: Vec<_> = (0..200).map(|_| ServerId::random()).collect();
-        servers.iter().for_each(|server| schedule.ask_at(*server, start));
-        let mut asked: HashMap<ServerId, Vec<Instant>> = HashMap::new();
-        let mut now = start;
-        while now < start + Duration::from_secs(30) {
-            let mut burst = Vec::new();
-            while let Some(server) = schedule.next_due(now) {
-                burst.push(server);
+        // How long an answer takes, and the longest time between two questions then.
+        let check = |answer_ms: u64, longest_ms: u64| {
+            let mut schedule = Schedule::new(interval, 7);
+            let server = servers(1)[0];
+            schedule.ask_at(server, Order::Routine, start);
+            let mut now = start;
+            let mut asked = Vec::new();
+            while now < start + Duration::from_secs(100) {
+                assert_eq!(schedule.next_due(now), Some(server), "{answer_ms} ms");
+                asked.push(now);
+                assert_eq!(schedule.next_due(now), None, "one question at a time");
+                now += Duration::from_millis(answer_ms);
+                let since = schedule.answered(server).unwrap();
+                schedule.ask_in_turn(server, since, now);
+                now = schedule.timeout().unwrap();
             }
-            assert!(burst.len() <= POLLS_AT_ONCE);
-            now += Duration::from_millis(20);
-            for server in burst {
-                asked.entry(server).or_default().push(now);
-                schedule.answered();
-                schedule.ask_in_turn(server, now);
-            }
-            now = schedule.timeout().map_or(now, |at| at.max(now));
-        }
-        assert_eq!(asked.len(), servers.len());
-        for times in asked.values() {
-            assert!((12..=17).contains(&times.len()), "{} times in 30 s", times.len());
-            for pair in times.windows(2) {
-                assert!(pair[1] - pair[0] < interval.mul_f64(1.2) + Duration::from_millis(200), "{pair:?}");
-            }
-        }
+            let longest = asked.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap();
+            assert!(longest <= Duration::from_millis(longest_ms), "{answer_ms} ms: {longest:?}");
+            assert!(longest >= Duration::from_millis(longest_ms * 9 / 10), "{answer_ms} ms: {longest:?}");
+        };
+        check(0, 2000);
+        check(60, 2000);
+        check(1000, 2000);
+        check(2000, 3000);
+        check(14_000, 15_000);
+    }
+
+    #[test]
+    fn nothing_goes_before_a_confirmation_and_silent_ones_take_nobodys_slot() {
+        let start = crate::test_clock::start();
+        let later = start + Duration::from_secs(1);
+        let mut schedule = Schedule::new(HURRIED, 1);
+        let all = servers(10_000);
+        let (silent, rest) = all.split_at(1000);
+        let (routine, doubted) = rest.split_at(8000);
+        silent.iter().for_each(|server| schedule.ask_at(*server, Order::Probe, start));
+        routine.iter().for_each(|server| schedule.ask_at(*server, Order::Routine, start));
+        // Due last, asked first.
+        doubted.iter().take(20).for_each(|server| schedule.ask_at(*server, Order::Confirm, later));
+        let asked = ask_until(&mut schedule, later, later + Duration::from_secs(60));
+        assert_eq!(&asked[..20], &doubted[..20]);
+        let count = |of: &[ServerId]| asked.iter().filter(|server| of.contains(server)).count();
+        assert_eq!(count(silent), PROBES_AT_ONCE);
+        assert_eq!(count(routine), POLLS_AT_ONCE);
+        // With every slot taken and nobody answering, a confirmation still comes at once.
+        let (last, now) = (doubted[20], later + Duration::from_secs(61));
+        schedule.ask_at(last, Order::Confirm, now);
+        assert_eq!((schedule.timeout(), schedule.next_due(now)), (Some(now), Some(last)));
+        // A silent one that answers leaves its slot to a silent one.
+        schedule.answered(asked[asked.iter().position(|server| silent.contains(server)).unwrap()]);
+        assert!(silent.contains(&schedule.next_due(now).unwrap()));
+        assert_eq!(schedule.next_due(now), None);
+    }
+
+    #[test]
+    fn questions_are_begun_at_a_bounded_pace() {
+        let start = crate::test_clock::start();
+        let mut schedule = Schedule::new(HURRIED, 1);
+        servers(300).into_iter().for_each(|server| schedule.ask_at(server, Order::Routine, start));
+        let mut burst = |now| std::iter::from_fn(|| schedule.next_due(now)).count();
+        let bursts = [burst(start), burst(start), burst(start + BURST), burst(start + 2 * BURST)];
+        assert_eq!(bursts, [BURST_MAX, 0, BURST_MAX, 300 - 2 * BURST_MAX]);
+    }
+
+    #[test]
+    fn a_sign_of_life_brings_the_probes_forward() {
+        let asked = crate::test_clock::start();
+        let (now, pause) = (asked + BURST, Duration::from_secs(9));
+        let mut schedule = Schedule::new(HURRIED, 1);
+        let all = servers(4);
+        schedule.ask_silent(all[0], pause, asked, asked);
+        schedule.ask_at(all[1], Order::Routine, now + HURRIED);
+        assert_eq!(schedule.next_due(now), None);
+        schedule.hasten_probes(now);
+        assert_eq!(schedule.next_due(now), Some(all[0]));
+        // One that was asked before it, and one that was asked after it.
+        schedule.ask_silent(all[2], pause, asked, now);
+        schedule.ask_silent(all[3], pause, now, now);
+        assert_eq!(schedule.next_due(now), Some(all[2]));
+        assert_eq!((schedule.next_due(now), schedule.timeout()), (None, Some(now + HURRIED)));
     }
 
     #[test]
@@ -120,8 +304,10 @@ mod tests {
         let now = crate::test_clock::start();
         let mut schedule = Schedule::new(HURRIED, 1);
         let server = ServerId::random();
-        schedule.ask_at(server, now);
-        schedule.remove(server);
-        assert_eq!((schedule.next_due(now), schedule.timeout()), (None, None));
+        for order in ORDERS {
+            schedule.ask_at(server, order, now);
+            schedule.remove(server);
+            assert_eq!((schedule.next_due(now), schedule.timeout()), (None, None));
+        }
     }
 }

@@ -177,7 +177,7 @@ impl Rack {
             self.forbid(id);
         }
         self.finish(command, id, outcome);
-        self.resume_polling(id, now);
+        self.resume_polling(id, now, now);
         self.start_next(id, now);
     }
 

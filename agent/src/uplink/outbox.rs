@@ -150,7 +150,9 @@ impl Outbox {
 /// A report that only says how far something has come; a later one tells as much.
 fn is_progress(body: &ReportBody) -> bool {
     match body {
-        ReportBody::Boot(_) | ReportBody::BootRefused { .. } | ReportBody::StepProgress { .. } => true,
+        ReportBody::Boot(_) | ReportBody::StepProgress { .. } => true,
+        // A port on the wrong network is an alarm.
+        ReportBody::BootRefused { planned, .. } => planned.is_none(),
         ReportBody::Found { finding } => match finding {
             Finding::Progress { .. } => true,
             Finding::Bmc(_)

@@ -14,6 +14,7 @@ use protocol::{
 use tracing::{debug, warn};
 
 use super::{
+    boot::WrongNetwork,
     hub::{AgentHub, Progress, RamdiskSignal},
     power::take_power,
 };
@@ -47,19 +48,14 @@ impl AgentHub {
             ReportBody::Identified { place, identity } => {
                 self.identified(&server, &place, identity, at_us).await?
             }
-            ReportBody::Boot(progress) => {
-                let stage = format!("{:?} on {}", progress.stage, progress.network.as_str());
-                self.inventory.set_boot_stage(server.id, Some(&stage)).await?;
-                let text = format!("{stage} ({}) {}", progress.mac, progress.detail);
-                self.inventory.record(server.id, EventKind::Boot, text.trim_end()).await;
-                if let Some(port) = server.ports.iter().find(|port| port.mac == progress.mac) {
-                    let what = format!("boot: {:?}", progress.stage);
-                    self.sighted(&server, &port.name, at_us, progress.network, &what).await?;
-                }
-            }
-            ReportBody::BootRefused { network, reason } => {
+            ReportBody::Boot(progress) => self.boot_moved_on(&server, &progress, at_us).await?,
+            ReportBody::BootRefused { network, mac, planned, reason } => {
                 let text = format!("asked for a boot on {} and got no answer: {reason}", network.as_str());
                 self.inventory.record(server.id, EventKind::BootRefused, text).await;
+                if let Some(planned) = planned {
+                    let heard = WrongNetwork { mac, network, planned };
+                    self.boot_on_wrong_network(&server, heard, at_us).await?;
+                }
             }
             ReportBody::RamdiskReady { session, purpose, network, hardware } => {
                 self.heard_of(session);
@@ -120,7 +116,7 @@ impl AgentHub {
 
     /// What an agent heard of a port is a probe of where it really is. Heard where it was not put, it is an alarm: the switch does
     /// something else than Contrail says.
-    async fn sighted(
+    pub(super) async fn sighted(
         &self,
         server: &Server,
         port: &str,

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use protocol::{
-    boot::{Boot, BootPlan, BootPurpose},
+    boot::{Boot, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     grpc::{self, agent_link_client::AgentLinkClient},
@@ -34,10 +34,10 @@ use crate::{
     events::EventKind,
     fakes::new_server,
     gate::Presence,
-    inventory::{EventFilter, Inventory, Server},
+    inventory::{AskedBy, EventFilter, Inventory, Proof, Server},
     lifecycle::Confirmed,
     pki::{Authority, Clients, tls},
-    port::{AgentError, Agents, ImageError, ImageSource, ImageStream},
+    port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
     reconcile::Wake,
     secret::Sealer,
 };
@@ -263,6 +263,81 @@ async fn a_server_that_is_not_watched_is_kept_as_such_until_its_bmc_answers() {
     let alarms: Vec<_> = told.iter().filter(|(kind, _)| *kind == EventKind::Alarm).collect();
     assert_eq!(alarms.len(), 2, "{alarms:?}");
     assert!(alarms[0].1.contains("bmsctl node bmc retry"), "{alarms:?}");
+}
+
+#[tokio::test]
+async fn a_boot_on_the_wrong_network_is_an_alarm_that_names_its_switch_port() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let id = site.server.id;
+    let mac = site.server.ports[0].mac;
+    let proof = Proof {
+        id: uuid::Uuid::new_v4(),
+        server: id,
+        port: "eth0".to_owned(),
+        mac,
+        asked_by: AskedBy::Gate,
+        wanted: WantedNetwork::Boot(BootNetwork::Provisioning),
+        observed: Some(ObservedNetwork::Boot(BootNetwork::Provisioning)),
+        error: None,
+        at_us: 0,
+        took_ms: 5,
+        tries: 1,
+        confirmed_us: None,
+        sightings: Vec::new(),
+    };
+    site.inventory.put_proof(&proof).await.unwrap();
+    let refused = |mac, planned| ReportBody::BootRefused {
+        network: BootNetwork::Cleaning,
+        mac,
+        planned,
+        reason: "no answer".to_owned(),
+    };
+    let alarms = async || {
+        let events =
+            site.inventory.events(&EventFilter { limit: Some(100), ..EventFilter::default() }).await.unwrap();
+        let alarms = events.into_iter().filter(|event| event.kind == EventKind::Alarm);
+        alarms.map(|event| event.text).collect::<Vec<_>>()
+    };
+    let reason = async || site.inventory.server(id).await.unwrap().unwrap().reason;
+    let mut seq = 0;
+    let mut hear = async |body| {
+        seq += 1;
+        agent.report(&site, seq, body).await;
+        agent.acknowledged(seq).await;
+    };
+    hear(refused(Some(mac), None)).await;
+    assert_eq!((alarms().await.len(), reason().await), (0, None), "nobody permitted anything");
+    for _ in 0..3 {
+        hear(refused(Some(mac), Some(BootNetwork::Provisioning))).await;
+    }
+    let told = alarms().await;
+    assert_eq!(told.len(), 1, "once for a boot ROM that goes on asking: {told:?}");
+    for word in [
+        "port eth0",
+        "leaf1:xe-0/0/1",
+        "the cleaning network",
+        "provisioning network only",
+        "look at",
+        "power",
+    ] {
+        assert!(told[0].contains(word), "{word} is not in {}", told[0]);
+    }
+    assert_eq!(reason().await.as_ref(), Some(&told[0]), "shown while it lasts");
+    let proofs = site.inventory.proofs(id).await.unwrap();
+    let seen: Vec<_> = proofs[0].sightings.iter().map(|one| (one.network, one.agrees)).collect();
+    assert_eq!(seen, [(BootNetwork::Cleaning, false)]);
+    let moved_on = BootProgress {
+        stage: BootStage::DhcpAck,
+        network: BootNetwork::Provisioning,
+        mac,
+        detail: String::new(),
+    };
+    hear(ReportBody::Boot(moved_on)).await;
+    assert_eq!(reason().await, None, "it is where it should be");
+    // An agent of before says less, and so do we.
+    hear(refused(None, Some(BootNetwork::Provisioning))).await;
+    assert_eq!(alarms().await.len(), 2);
 }
 
 #[tokio::test]

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::{
     grpc as wire,
+    mac::MacAddr,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
     watch::{NotWatched, Watch},
@@ -21,10 +22,14 @@ impl From<Report> for wire::Report {
                 Body::Identified(wire::Identified { place, identity: Some(identity.into()) })
             }
             ReportBody::Boot(progress) => Body::Boot(progress.into()),
-            ReportBody::BootRefused { network, reason } => Body::BootRefused(wire::BootRefused {
-                network: wire::BootNetwork::from(network).into(),
-                reason,
-            }),
+            ReportBody::BootRefused { network, mac, planned, reason } => {
+                Body::BootRefused(wire::BootRefused {
+                    network: wire::BootNetwork::from(network).into(),
+                    reason,
+                    planned: planned.map_or(wire::BootNetwork::Unspecified, Into::into).into(),
+                    mac: mac.map(|mac| mac.to_string()).unwrap_or_default(),
+                })
+            }
             ReportBody::RamdiskReady { session, purpose, network, hardware } => {
                 Body::RamdiskReady(wire::RamdiskReady {
                     session: session.to_string(),
@@ -59,8 +64,18 @@ impl TryFrom<wire::Report> for Report {
                 ReportBody::Identified { place, identity: present("Identified.identity", identity)?.into() }
             }
             Body::Boot(progress) => ReportBody::Boot(progress.try_into()?),
-            Body::BootRefused(wire::BootRefused { network, reason }) => {
-                ReportBody::BootRefused { network: boot_network("BootRefused.network", network)?, reason }
+            Body::BootRefused(wire::BootRefused { network, reason, planned, mac }) => {
+                ReportBody::BootRefused {
+                    network: boot_network("BootRefused.network", network)?,
+                    mac: optional_mac("BootRefused.mac", &mac)?,
+                    planned: match known("BootRefused.planned", planned)? {
+                        wire::BootNetwork::Unspecified => None,
+                        wire::BootNetwork::Provisioning | wire::BootNetwork::Cleaning => {
+                            Some(boot_network("BootRefused.planned", planned)?)
+                        }
+                    },
+                    reason,
+                }
             }
             Body::RamdiskReady(ready) => ReportBody::RamdiskReady {
                 session: parse("RamdiskReady.session", &ready.session)?,
@@ -91,6 +106,10 @@ impl TryFrom<wire::Report> for Report {
             body,
         })
     }
+}
+
+fn optional_mac(field: &'static str, text: &str) -> Result<Option<MacAddr>, InvalidMessage> {
+    if text.is_empty() { Ok(None) } else { parse(field, text).map(Some) }
 }
 
 fn power(reading: PowerReading, cause: PowerCause) -> wire::Power {

@@ -215,7 +215,9 @@ fn body() -> impl Strategy<Value = ReportBody> {
         (stage(), network(), mac(), text()).prop_map(|(stage, network, mac, detail)| ReportBody::Boot(
             BootProgress { stage, network, mac, detail }
         )),
-        (network(), text()).prop_map(|(network, reason)| ReportBody::BootRefused { network, reason }),
+        (network(), option::of(mac()), option::of(network()), text()).prop_map(
+            |(network, mac, planned, reason)| ReportBody::BootRefused { network, mac, planned, reason }
+        ),
         (text(), identity()).prop_map(|(place, identity)| ReportBody::Identified { place, identity }),
         (uuid(), purpose(), network(), hardware()).prop_map(|(session, purpose, network, hardware)| {
             let session = RamdiskSessionId(session);
@@ -450,7 +452,21 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         ),
         (
             "up-boot-refused",
-            report(ReportBody::BootRefused { network: BootNetwork::Provisioning, reason: "no plan".into() }),
+            report(ReportBody::BootRefused {
+                network: BootNetwork::Provisioning,
+                mac: None,
+                planned: None,
+                reason: "no plan".into(),
+            }),
+        ),
+        (
+            "up-boot-wrong-network",
+            report(ReportBody::BootRefused {
+                network: BootNetwork::Provisioning,
+                mac: Some(MAC),
+                planned: Some(BootNetwork::Cleaning),
+                reason: "elsewhere".into(),
+            }),
         ),
         (
             "up-ramdisk-ready",

@@ -14,7 +14,7 @@ use super::{
     request::{Ask, InvalidRequest, Request},
 };
 use crate::{
-    booter::{BootTicket, Refusal},
+    booter::{BootTicket, Plan, Refusal},
     firmware::{BootFile, Firmware, Origin, boot_file},
 };
 
@@ -105,7 +105,7 @@ pub fn respond(
     leases: &mut Leases,
     bytes: &[u8],
     now: Instant,
-    plan: &dyn Fn(MacAddr) -> Option<BootTicket>,
+    plan: &dyn Fn(MacAddr) -> Plan,
 ) -> Outcome {
     let request = match Request::parse(bytes) {
         Ok(request) => request,
@@ -126,7 +126,7 @@ pub fn respond(
             return Outcome::Ignored(Ignored::Declined(address));
         }
     };
-    let ticket = match permitted(plan(mac), subnet.network) {
+    let ticket = match plan(mac).ticket() {
         Ok(ticket) => ticket,
         Err(reason) => return Outcome::Refused { mac, reason },
     };
@@ -136,7 +136,7 @@ pub fn respond(
         };
         return Outcome::Refused { mac, reason: Refusal::UnsupportedFirmware { architecture } };
     };
-    let Some(address) = leases.reserve(mac, wish, now, |holder| plan(holder).is_some()) else {
+    let Some(address) = leases.reserve(mac, wish, now, |holder| plan(holder).is_here()) else {
         return Outcome::Refused { mac, reason: Refusal::NoAddress { range: leases.range().to_string() } };
     };
     let kind = match wish {
@@ -154,16 +154,6 @@ pub fn respond(
         AnswerKind::Nak => (deny(subnet, &request), SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)),
     };
     Outcome::Answer(Answer { bytes, to, kind, mac, ticket, address, firmware: request.firmware })
-}
-
-/// Whether a ticket is good on this network.
-pub fn permitted(ticket: Option<BootTicket>, network: BootNetwork) -> Result<BootTicket, Refusal> {
-    let ticket = ticket.ok_or(Refusal::NoPlan)?;
-    if ticket.plan.network == network {
-        Ok(ticket)
-    } else {
-        Err(Refusal::WrongNetwork { planned: ticket.plan.network })
-    }
 }
 
 /// A client that uses its address already is answered there (RFC 2131 section 4.1); one that has none hears only
@@ -254,18 +244,17 @@ mod tests {
     const ELSEWHERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
     const UNKNOWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
 
-    fn plan(mac: MacAddr) -> Option<BootTicket> {
-        let network = match mac {
-            KNOWN => BootNetwork::Provisioning,
-            ELSEWHERE => BootNetwork::Cleaning,
-            _ => return None,
-        };
-        Some(BootTicket {
-            boot_id: 1,
-            command_line: "quiet".into(),
-            boot_mode: BootMode::Bios,
-            plan: BootPlan { purpose: BootPurpose::Inspect, network },
-        })
+    fn plan(mac: MacAddr) -> Plan {
+        match mac {
+            KNOWN => Plan::Here(BootTicket {
+                boot_id: 1,
+                command_line: "quiet".into(),
+                boot_mode: BootMode::Bios,
+                plan: BootPlan { purpose: BootPurpose::Inspect, network: BootNetwork::Provisioning },
+            }),
+            ELSEWHERE => Plan::Elsewhere(BootNetwork::Cleaning),
+            _ => Plan::Nowhere,
+        }
     }
 
     fn subnet() -> Subnet {
@@ -323,7 +312,20 @@ mod tests {
         };
         check(request(KNOWN, &[(53, &[1])]), Ok(AnswerKind::Offer));
         check(request(UNKNOWN, &[(53, &[1])]), Err("no network boot is permitted"));
+        // Whatever asks: a BIOS or a UEFI boot ROM, UEFI that boots by HTTP, iPXE, a ramdisk.
+        for arch in [&[0, 0], &[0, 7], &[0, 9], &[0, 16]] {
+            for (class, user) in
+                [(&b"PXEClient"[..], &b""[..]), (b"HTTPClient", b""), (b"PXEClient", b"iPXE")]
+            {
+                let options: [(u8, &[u8]); 4] = [(53, &[1]), (60, class), (77, user), (93, arch)];
+                check(request(ELSEWHERE, &options), Err("on the cleaning network only"));
+            }
+        }
         check(request(ELSEWHERE, &[(53, &[1])]), Err("on the cleaning network only"));
+        check(
+            request(ELSEWHERE, &[(53, &[3]), (50, &[198, 18, 1, 20])]),
+            Err("on the cleaning network only"),
+        );
         let own = OWN.octets();
         check(request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &own)]), Ok(AnswerKind::Ack));
         check(request(KNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Ok(AnswerKind::Nak));
@@ -402,7 +404,7 @@ mod tests {
         #[test]
         fn no_packet_of_a_stranger_is_answered(mac in any::<[u8; 6]>(), bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..9) {
             let mac = MacAddr(mac);
-            prop_assume!(plan(mac).is_none());
+            prop_assume!(!plan(mac).is_here());
             let mut packet = request(mac, &[(53, &[kind])]).build();
             packet.truncate(243);
             packet.extend_from_slice(&bytes);

@@ -19,7 +19,7 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
 };
-use pxe::{BootEvent, BootFiles, BootTicket, Booter, Refusal, Service, ServiceConfig};
+use pxe::{BootEvent, BootFiles, BootTicket, Booter, Plan, Refusal, Service, ServiceConfig};
 use tests::netns::Netns;
 use tokio::sync::{mpsc, oneshot};
 
@@ -68,8 +68,12 @@ impl Plans {
 }
 
 impl Booter for Plans {
-    fn plan(&self, mac: MacAddr, _network: BootNetwork) -> Option<BootTicket> {
-        self.tickets.lock().unwrap().get(&mac).cloned()
+    fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
+        match self.tickets.lock().unwrap().get(&mac) {
+            Some(ticket) if ticket.plan.network == network => Plan::Here(ticket.clone()),
+            Some(ticket) => Plan::Elsewhere(ticket.plan.network),
+            None => Plan::Nowhere,
+        }
     }
 
     fn refused(&self, mac: MacAddr, _network: BootNetwork, reason: Refusal) {

@@ -15,7 +15,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tracing::{debug, warn};
 
-use super::{super::BmcOptions, pin};
+use super::{super::BmcOptions, pin, roots};
 
 /// Whole time for one request; Redfish services are slow.
 const REQUEST_MAX: Duration = Duration::from_secs(20);
@@ -78,15 +78,18 @@ impl Http {
     ) -> Result<Self, String> {
         // An error means that there is a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
+        let tls = match certificate_sha256 {
+            Some(fingerprint) => pin::tls_config(fingerprint)?,
+            None => authorities(base).map_err(|error| format!("TLS cannot be set up: {}", chain(&error)))?,
+        };
+        let client = reqwest::Client::builder()
+            .tls_backend_preconfigured(tls)
             .connect_timeout(options.first_wait * options.tries.max(1))
             .timeout(REQUEST_MAX)
             .redirect(reqwest::redirect::Policy::none())
-            .no_proxy();
-        if let Some(fingerprint) = certificate_sha256 {
-            builder = builder.tls_backend_preconfigured(pin::tls_config(fingerprint)?);
-        }
-        let client = builder.build().map_err(|error| format!("TLS cannot be set up: {}", chain(&error)))?;
+            .no_proxy()
+            .build()
+            .map_err(|error| format!("TLS cannot be set up: {}", chain(&error)))?;
         Ok(Self {
             client,
             base: base.to_owned(),
@@ -241,6 +244,11 @@ impl Drop for Http {
             });
         }
     }
+}
+
+/// Whom to trust where no certificate is pinned.
+fn authorities(base: &str) -> Result<rustls::ClientConfig, rustls::Error> {
+    if base.starts_with("https:") { roots::system().map(|shared| (*shared).clone()) } else { roots::none() }
 }
 
 /// The session's path from a Location header, which may be absolute.

@@ -2,6 +2,7 @@
 
 mod http;
 pub(crate) mod pin;
+mod roots;
 
 use async_trait::async_trait;
 use protocol::{

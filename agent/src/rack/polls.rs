@@ -1,0 +1,176 @@
+//! Decisions: the polling of the rack's BMCs: from a question to what its answer means, and when the next one is asked.
+
+use std::time::{Duration, Instant};
+
+use protocol::{
+    id::ServerId,
+    power::{PowerCause, PowerReading},
+    report::ReportBody,
+};
+
+use super::{Effect, Rack};
+use crate::{
+    poll::{
+        debounce::{ASK_AGAIN_AFTER, Sample, Verdict},
+        schedule::{HURRIED, Order},
+    },
+    server::{BmcLane, HURRY_FOR, Server},
+};
+
+/// A reading that is older is not stood by any more: the power is then reported as not known, with the reason. No command and no
+/// reading takes as long.
+pub const READING_AGE_MAX: Duration = Duration::from_secs(120);
+/// The ages of all readings are looked at this often.
+const AGES_EVERY: Duration = Duration::from_secs(1);
+
+/// The oldest reading that is stood by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldestReading {
+    /// Whose.
+    pub server: ServerId,
+    /// When it was made; of a server that was not read yet, when it was declared.
+    pub read_at: Instant,
+}
+
+impl Rack {
+    /// The oldest reading behind what is reported as on or off, or behind nothing yet. A server whose BMC is silent or refuses us
+    /// is not among them: that is reported, and nobody takes its last reading for a fresh one.
+    pub fn oldest_reading(&self) -> Option<OldestReading> {
+        self.oldest
+    }
+
+    pub(super) fn answered(&mut self, id: ServerId, number: u64, sample: Sample, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        if server.lane != BmcLane::Polling(number) {
+            return;
+        }
+        server.lane = BmcLane::Idle;
+        let asked = self.schedule.answered(id).unwrap_or(now);
+        match &sample {
+            Sample::On | Sample::Off => {
+                server.read_at = now;
+                if server.pulse.heard(now.saturating_duration_since(asked)) {
+                    self.schedule.hasten_probes(now);
+                }
+            }
+            // Whoever it is, it answers; it is asked on in its turn, in case the right one is back.
+            Sample::OtherMachine { .. } => {
+                server.pulse.heard(now.saturating_duration_since(asked));
+            }
+            Sample::NoAnswer { .. } => server.pulse.unheard(),
+            Sample::CredentialsRefused { reason } => server.refused = Some((now, reason.clone())),
+        }
+        let first = server.power.known().is_none();
+        if first {
+            // No answer is no reading: the next attempts follow soon, but not at once.
+            server.hurry_until = Some(now + HURRY_FOR);
+        }
+        let gap = sample == Sample::Off && server.is_in_reset(now);
+        let verdict = if gap { Verdict::AskAgain } else { server.power.observe(sample, asked, now) };
+        match verdict {
+            Verdict::AskAgain => self.schedule.ask_at(id, Order::Confirm, now + ASK_AGAIN_AFTER),
+            Verdict::Same => self.resume_polling(id, asked, now),
+            Verdict::Changed(reading) => {
+                let cause = server.cause_of(&reading, first);
+                self.changed(id, reading, cause);
+                self.resume_polling(id, asked, now);
+            }
+        }
+        self.start_next(id, now);
+    }
+
+    /// Reports what nobody's command has led to.
+    fn changed(&mut self, id: ServerId, reading: PowerReading, cause: PowerCause) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        server.cause = cause;
+        let is_off = reading == PowerReading::Off;
+        server.asked_to_go_off &= !is_off;
+        if is_off {
+            self.forbid(id);
+        }
+        self.report(id, ReportBody::Power { reading, cause });
+    }
+
+    /// Plans the next poll, unless the BMC refuses us or is busy: then its end plans it. `asked`: when it was asked last.
+    pub(super) fn resume_polling(&mut self, id: ServerId, asked: Instant, now: Instant) {
+        let Some(server) = self.servers.get(&id) else { return };
+        if server.lane != BmcLane::Idle {
+            return;
+        }
+        if server.refused.is_some() {
+            self.schedule.remove(id);
+        } else if server.pulse.is_silent() {
+            self.schedule.ask_silent(id, server.pulse.pause(), asked, now);
+        } else if server.power.known().is_none() && server.hurry_until.is_none() {
+            self.schedule.ask_at(id, Order::Routine, now);
+        } else if server.is_hurried(now) {
+            self.schedule.ask_again(id, HURRIED, asked, now);
+        } else {
+            self.schedule.ask_in_turn(id, asked, now);
+        }
+    }
+
+    pub(super) fn ask_the_due(&mut self, now: Instant) {
+        if self.stopping {
+            return;
+        }
+        while let Some(id) = self.schedule.next_due(now) {
+            match self.servers.get_mut(&id) {
+                Some(server) if server.lane == BmcLane::Idle => {
+                    self.polls_asked += 1;
+                    let number = self.polls_asked;
+                    server.lane = BmcLane::Polling(number);
+                    let patience = server.pulse.patience();
+                    self.effects.push_back(Effect::Poll { server: id, number, patience });
+                }
+                // Busy with a command: its end plans the next poll.
+                Some(_) | None => {
+                    self.schedule.answered(id);
+                }
+            }
+        }
+    }
+
+    /// Nobody is to take an old reading for a fresh one, whatever it is that keeps the next one from us.
+    pub(super) fn look_at_ages(&mut self, now: Instant) {
+        if self.stopping || self.ages_due.is_some_and(|due| now < due) {
+            return;
+        }
+        self.ages_due = (!self.servers.is_empty()).then_some(now + AGES_EVERY);
+        let outdated: Vec<_> = self
+            .servers
+            .iter()
+            .filter(|(_, server)| server.is_stood_by())
+            .filter(|(_, server)| now.saturating_duration_since(server.read_at) > READING_AGE_MAX)
+            .map(|(id, server)| (*id, why_outdated(server, now)))
+            .collect();
+        for (id, reason) in outdated {
+            let Some(server) = self.servers.get_mut(&id) else { continue };
+            let first = server.power.known().is_none();
+            if let Verdict::Changed(reading) = server.power.outdated(reason) {
+                let cause = server.cause_of(&reading, first);
+                self.changed(id, reading, cause);
+            }
+        }
+        let stood_by = self.servers.iter().filter(|(_, server)| server.is_stood_by());
+        let oldest = stood_by.min_by_key(|(_, server)| server.read_at);
+        self.oldest = oldest.map(|(id, server)| OldestReading { server: *id, read_at: server.read_at });
+    }
+}
+
+fn why_outdated(server: &Server, now: Instant) -> String {
+    let age = now.saturating_duration_since(server.read_at).as_secs();
+    let why = match &server.lane {
+        BmcLane::Idle => {
+            "its turn has not come: the agent has too much to do; look at its processor and its log, or give some of its \
+             servers to an agent of their own"
+        }
+        BmcLane::Polling(_) => {
+            "the question to its BMC has not ended: look at the agent's log, and restart the agent if it goes on"
+        }
+        BmcLane::Working(_) => {
+            "a command for its BMC waits or has not ended: look at the agent's log for what it is busy with"
+        }
+    };
+    format!("its power was read {age} s ago, and not since, because {why}")
+}
