@@ -26,7 +26,7 @@ use crate::{
         AgentError, Agents, Fabric, FacadeServer, Hardware, PowerRequest, Provisioner, Refusal, RefusalKind,
         TenantNetworks, WantedNetwork,
     },
-    reconcile::{Reconcile, Retries, ServerLocks, Wake},
+    reconcile::{Reconcile, ServerLocks, Wake},
     tenancy::{
         TenancyError,
         network_data::{Link, network_data},
@@ -106,7 +106,6 @@ impl Core {
             wake: wake.clone(),
             enrol: Arc::clone(&enrol),
             poll_ironic_every: Duration::from_millis(config.site.poll_ironic_ms),
-            retries: Retries::default(),
         });
         Arc::new(Self {
             config,

@@ -16,6 +16,7 @@ use crate::{
     events::EventKind,
     inventory::{InventoryError, Port, PowerUpdate, Ramdisk, SeenPower, Server},
     lifecycle::{
+        Confirmed, Facts, PowerFacts, isolation_is_due,
         placement::PortUse,
         power::{PowerRecord, after_reading},
     },
@@ -136,7 +137,13 @@ impl AgentHub {
             isolated_us: after.isolated_us,
         };
         self.inventory.set_power(server.id, &update).await?;
-        // Isolation must not wait for the event to be stored.
+        // Isolation must not wait for the event to be stored, nor behind anything else.
+        let went_off = after.confirmed == Some(Confirmed::Off) && before.confirmed != after.confirmed;
+        let facts = server.facts(None, true);
+        let power = PowerFacts { confirmed: after.confirmed, ..facts.power };
+        if went_off && isolation_is_due(&Facts { power, ..facts }) {
+            self.wake.isolate(server.id);
+        }
         self.wake.wake(server.id);
         if reading == PowerReading::Off {
             // The agent forgets a boot with the power.
