@@ -28,7 +28,7 @@ use crate::{
         TenantNetworks, WantedNetwork,
     },
     ramdisk_api::command::Erase,
-    reconcile::{Reconcile, Retries, ServerLocks, Wake},
+    reconcile::{Reconcile, ServerLocks, Wake},
     tenancy::{
         TenancyError,
         network_data::{Link, network_data},
@@ -108,7 +108,6 @@ impl Core {
             wake: wake.clone(),
             enrol: Arc::clone(&enrol),
             poll_ironic_every: Duration::from_millis(config.site.poll_ironic_ms),
-            retries: Retries::default(),
         });
         Arc::new(Self {
             config,

@@ -37,7 +37,7 @@ use crate::{
     },
     mover::Mover,
     port::*,
-    reconcile::{Reconcile, Retries, ServerLocks, Wake},
+    reconcile::{Reconcile, ServerLocks, Wake},
     secret::Sealer,
 };
 
@@ -73,12 +73,15 @@ pub struct World {
     pub hang_after: Mutex<Option<usize>>,
     /// Told when a call hangs.
     pub hung: Notify,
+    /// Calls that begin with one of these hang for ever, as those to a service that is away.
+    pub stuck: Mutex<Vec<&'static str>>,
 }
 
 impl World {
     async fn call(&self, text: String) {
+        let is_stuck = self.stuck.lock().unwrap().iter().any(|start| text.starts_with(start));
         self.log.lock().unwrap().push(text);
-        let hang = {
+        let hang = is_stuck || {
             let mut left = self.hang_after.lock().unwrap();
             match left.as_mut() {
                 Some(0) => true,
@@ -337,6 +340,21 @@ impl Bench {
         Self { gate, reconcile, ..self }
     }
 
+    /// Another server in this state, whose port was seen here an hour ago.
+    pub async fn another(&self, number: u8, state: &str, network: ObservedNetwork) -> ServerId {
+        let mut new = new_server();
+        new.name = format!("other{number}");
+        new.bmc.address = format!("203.0.113.{number}");
+        new.ports[0].mac.0[3..5].copy_from_slice(&[1, number]);
+        let id = self.inventory.put_server(&new).await.unwrap().id;
+        let node = Node::in_state(id, ProvisionState::from(state));
+        self.inventory.set_node(id, Some(&node)).await.unwrap();
+        self.world.nodes.lock().unwrap().insert(id, node);
+        self.inventory.set_observed(id, "eth0", Some(&network)).await.unwrap();
+        self.world.ports.lock().unwrap().insert(new.ports[0].mac.to_string(), network);
+        id
+    }
+
     /// The server as stored.
     pub async fn server(&self) -> Server {
         self.inventory.server(self.id).await.unwrap().unwrap()
@@ -355,22 +373,7 @@ impl Bench {
 
     /// A power report arrives.
     pub async fn report(&self, reading: PowerReading, cause: PowerCause) {
-        let server = self.server().await;
-        let before = PowerRecord {
-            confirmed: server.confirmed,
-            off_since_us: server.off_since_us,
-            untold_off: server.untold_off,
-            isolated_us: server.isolated_us,
-        };
-        let after = after_reading(before, &reading, cause, crate::clock::Clock::now_us(&*self.clock));
-        let update = PowerUpdate {
-            seen: SeenPower { reading, cause, at_us: 1 },
-            confirmed: after.confirmed,
-            off_since_us: after.off_since_us,
-            untold_off: after.untold_off,
-            isolated_us: after.isolated_us,
-        };
-        self.inventory.set_power(self.id, &update).await.unwrap();
+        store_power(&self.inventory, self.id, reading, cause).await;
     }
 
     /// A deployed server that is on, on its tenant's network.
@@ -400,6 +403,26 @@ impl Bench {
     pub fn assert_rule_3(&self) {
         assert_eq!(*self.world.violations.lock().unwrap(), Vec::<String>::new(), "{:?}", self.world.calls());
     }
+}
+
+/// Stores what a power report says.
+pub async fn store_power(inventory: &Inventory, id: ServerId, reading: PowerReading, cause: PowerCause) {
+    let server = inventory.server(id).await.unwrap().unwrap();
+    let before = PowerRecord {
+        confirmed: server.confirmed,
+        off_since_us: server.off_since_us,
+        untold_off: server.untold_off,
+        isolated_us: server.isolated_us,
+    };
+    let after = after_reading(before, &reading, cause, inventory.clock().now_us());
+    let update = PowerUpdate {
+        seen: SeenPower { reading, cause, at_us: 1 },
+        confirmed: after.confirmed,
+        off_since_us: after.off_since_us,
+        untold_off: after.untold_off,
+        isolated_us: after.isolated_us,
+    };
+    inventory.set_power(id, &update).await.unwrap();
 }
 
 /// The cleaning network, as seen.
@@ -471,7 +494,6 @@ fn parts(world: &Arc<World>, inventory: &Inventory, wait_max: Duration) -> (Gate
         wake,
         enrol,
         poll_ironic_every: Duration::from_secs(3),
-        retries: Retries::default(),
     };
     (gate, reconcile)
 }

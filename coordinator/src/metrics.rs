@@ -7,7 +7,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -39,7 +39,7 @@ use crate::{
     events::EventKind,
     gate::Presence,
     inventory::{Inventory, InventoryError, Server},
-    lifecycle::ProvisionState,
+    lifecycle::isolation_is_due,
     port::RefusalKind,
 };
 
@@ -65,6 +65,9 @@ struct Metrics {
     sandesh_connected: Gauge,
     sandesh_sent: Counter,
     unregistered: Gauge,
+    oldest_isolation: Gauge<f64, AtomicU64>,
+    oldest_look: Gauge<f64, AtomicU64>,
+    visits: Family<Labels<2>, Gauge>,
 }
 
 static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
@@ -86,6 +89,9 @@ impl Metrics {
             sandesh_connected: Gauge::default(),
             sandesh_sent: Counter::default(),
             unregistered: Gauge::default(),
+            oldest_isolation: Gauge::default(),
+            oldest_look: Gauge::default(),
+            visits: Family::default(),
         };
         metrics.register();
         metrics
@@ -124,6 +130,17 @@ impl Metrics {
         );
         let help = "Servers whose node or ports are not as they should be in the VNC API";
         registry.register("contrail_unregistered_servers", help, self.unregistered.clone());
+        let help = "How long ago the oldest isolation that is not done was called for; 0: none";
+        registry.register_with_unit(
+            "isolation_oldest_wait",
+            help,
+            Unit::Seconds,
+            self.oldest_isolation.clone(),
+        );
+        let help = "Age of the oldest read-back of a server's ports";
+        registry.register_with_unit("read_back_oldest_age", help, Unit::Seconds, self.oldest_look.clone());
+        let help = "Servers by what is to be done for them (lane): asked for, and being visited for it";
+        registry.register("visits", help, self.visits.clone());
     }
 }
 
@@ -197,6 +214,20 @@ pub fn unregistered(servers: usize) {
     METRICS.unregistered.set(i64::try_from(servers).unwrap_or(i64::MAX));
 }
 
+/// How long the oldest isolation and the oldest read-back have waited.
+pub fn oldest_waits(isolation: Duration, look: Duration) {
+    METRICS.oldest_isolation.set(isolation.as_secs_f64());
+    METRICS.oldest_look.set(look.as_secs_f64());
+}
+
+/// How many servers are asked for in a lane of reconciliation, and how many of them are visited.
+pub fn visits(lane: &'static str, asked: usize, visited: usize) {
+    for (state, count) in [("asked", asked), ("visited", visited)] {
+        let labels = [("lane", lane.to_owned()), ("state", state.to_owned())];
+        METRICS.visits.get_or_create(&labels).set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+}
+
 /// Counts a request to the REST API, by its route and not by its path: paths are without number.
 pub async fn count_request(request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
@@ -243,11 +274,7 @@ impl Sources {
             let labels = [("provision_state", state), ("power", power.to_owned())];
             METRICS.servers.get_or_create(&labels).set(count);
         }
-        let waiting = servers.iter().filter(|server| {
-            let is_deployed =
-                server.node.as_ref().is_some_and(|node| node.provision_state == ProvisionState::Active);
-            is_deployed && server.off_since_us.is_some() && server.isolated_us.is_none()
-        });
+        let waiting = servers.iter().filter(|server| isolation_is_due(&server.facts(None, true)));
         METRICS.not_isolated.set(i64::try_from(waiting.count()).unwrap_or(i64::MAX));
         for why in NotWatched::ALL {
             let of_kind = |server: &&Server| server.unwatched.as_ref().is_some_and(|it| it.why == why);
@@ -317,6 +344,8 @@ mod tests {
         gate_refused(RefusalKind::Gate, Duration::from_secs(41));
         isolated(Duration::from_millis(300));
         asked("contrail", Asked::Unavailable);
+        oldest_waits(Duration::from_millis(1500), Duration::from_secs(61));
+        visits("isolate", 3, 2);
         let sources = Sources { inventory, presence: Arc::new(Away), page: tokio::sync::Mutex::default() };
         let page = sources.page().await.unwrap();
         for line in [
@@ -327,6 +356,9 @@ mod tests {
             "bms_gate_decisions_total{decision=\"refused\",reason=\"no_proof\"} 1",
             "bms_gate_wait_seconds_bucket{le=\"+Inf\"} 2",
             "bms_isolation_seconds_count 1",
+            "bms_isolation_oldest_wait_seconds 1.5",
+            "bms_read_back_oldest_age_seconds 61.0",
+            "bms_visits{lane=\"isolate\",state=\"asked\"} 3",
             "bms_service_requests_total{service=\"contrail\",outcome=\"unavailable\"} 1",
             "# EOF",
         ] {

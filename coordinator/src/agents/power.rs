@@ -6,7 +6,10 @@ use crate::{
     events::EventKind,
     identity::{Doubt, InDoubt, reading_in_doubt},
     inventory::{Inventory, InventoryError, PowerUpdate, SeenPower, Server},
-    lifecycle::power::{PowerRecord, after_reading},
+    lifecycle::{
+        Confirmed, Facts, PowerFacts, isolation_is_due,
+        power::{PowerRecord, after_reading},
+    },
     reconcile::Wake,
 };
 
@@ -83,7 +86,10 @@ async fn store(
         isolated_us: after.isolated_us,
     };
     inventory.set_power(server.id, &update).await?;
-    // Isolation must not wait for the event to be stored.
+    // Isolation must not wait for the event to be stored, nor behind anything else.
+    if server.confirmed != after.confirmed && calls_for_isolation(server, after.confirmed) {
+        wake.isolate(server.id);
+    }
     wake.wake(server.id);
     if seen.reading == PowerReading::Off {
         // The agent forgets a boot with the power.
@@ -94,6 +100,13 @@ async fn store(
         inventory.record(server.id, kind, text).await;
     }
     Ok(())
+}
+
+/// Whether a server that has just been read so must leave its tenant's network, whoever the tenant is.
+fn calls_for_isolation(server: &Server, confirmed: Option<Confirmed>) -> bool {
+    let facts = server.facts(None, true);
+    let power = PowerFacts { confirmed, ..facts.power };
+    confirmed == Some(Confirmed::Off) && isolation_is_due(&Facts { power, ..facts })
 }
 
 fn describe(reading: &PowerReading, cause: PowerCause) -> (EventKind, String) {

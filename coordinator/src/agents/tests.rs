@@ -35,10 +35,10 @@ use crate::{
     fakes::new_server,
     gate::Presence,
     inventory::{AskedBy, EventFilter, Inventory, Proof, Server},
-    lifecycle::Confirmed,
+    lifecycle::{Confirmed, Node},
     pki::{Authority, Clients, tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
-    reconcile::Wake,
+    reconcile::{End, Lane, Wake},
     secret::Sealer,
 };
 
@@ -224,6 +224,31 @@ async fn reports_are_stored_once_and_then_acknowledged() {
     again.acknowledged(2).await;
     assert_eq!(reading().await, PowerReading::Off);
     assert!(agent.next().await.is_err(), "one stream per rack");
+}
+
+/// The report itself says so: no look at the server comes before.
+#[tokio::test]
+async fn a_report_of_off_asks_for_the_isolation() {
+    let site = Site::new().await;
+    let node = Node::in_state(site.server.id, "active".into());
+    site.inventory.set_node(site.server.id, Some(&node)).await.unwrap();
+    let mut agent = site.agent().await;
+    let mut lanes_after = async |seq, reading, expected: &[Lane]| {
+        agent.report(&site, seq, power(reading)).await;
+        agent.acknowledged(seq).await;
+        let visits = std::iter::from_fn(|| site.hub.wake.take());
+        let lanes: Vec<_> = visits.map(|visit| (visit.lane, visit.end(End::Done)).0).collect();
+        assert_eq!(lanes, expected, "after report {seq}");
+    };
+    lanes_after(1, PowerReading::On, &[Lane::Check]).await;
+    lanes_after(2, PowerReading::Unreachable { reason: "silent".to_owned() }, &[Lane::Check]).await;
+    lanes_after(3, PowerReading::Off, &[Lane::Isolate, Lane::Check]).await;
+    lanes_after(4, PowerReading::Off, &[Lane::Check]).await;
+    // A server that nobody uses is parked in its turn.
+    let node = Node::in_state(site.server.id, "available".into());
+    site.inventory.set_node(site.server.id, Some(&node)).await.unwrap();
+    lanes_after(5, PowerReading::On, &[Lane::Check]).await;
+    lanes_after(6, PowerReading::Off, &[Lane::Check]).await;
 }
 
 #[tokio::test]

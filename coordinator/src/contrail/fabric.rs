@@ -3,15 +3,10 @@
 //! Every method may be cut off between any two calls and repeated. What makes that safe: our own interfaces have derived
 //! uuids, and a tenant's interface carries a note of the port groups it is leaving until it is bound again.
 
-use std::{
-    collections::hash_map::DefaultHasher,
-    hash::{Hash, Hasher},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use protocol::network::BootNetwork;
-use tokio::sync::{Mutex, MutexGuard};
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -22,12 +17,10 @@ use super::{
         observed, owner,
     },
     site::{Config, boot_interface_id, physical_interface_name},
+    turns::Turns,
     vnc::{Created, RefChange, Tokens, Vnc},
 };
 use crate::port::{Fabric, FabricError, ObservedNetwork, ServerPort, SwitchPort, WantedNetwork};
-
-/// Moves of one port never overlap; ports share this many locks.
-const TURNS: usize = 64;
 
 /// The kinds of object that a port move touches.
 pub(super) const INTERFACE: &str = "virtual-machine-interface";
@@ -40,26 +33,19 @@ const GROUP_FIELDS: &str = "physical_interface_refs,virtual_machine_interface_re
 pub struct Contrail {
     pub(super) config: Config,
     pub(super) vnc: Vnc,
-    turns: Vec<Mutex<()>>,
+    turns: Turns,
 }
 
 impl Contrail {
     /// Nothing is called yet; `tokens` is none for an API without authentication.
     pub fn new(config: Config, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, FabricError> {
         let vnc = Vnc::new(&config.url, tokens)?;
-        Ok(Self { config, vnc, turns: (0..TURNS).map(|_| Mutex::new(())).collect() })
+        Ok(Self { config, vnc, turns: Turns::default() })
     }
 
     /// Names of this site.
     pub fn config(&self) -> &Config {
         &self.config
-    }
-
-    async fn turn(&self, link: &SwitchPort) -> MutexGuard<'_, ()> {
-        let mut hasher = DefaultHasher::new();
-        (&link.switch, &link.port).hash(&mut hasher);
-        let index = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or(0);
-        self.turns[index].lock().await
     }
 
     /// Everything that is on the switch port now.
@@ -202,7 +188,7 @@ impl Contrail {
 #[async_trait]
 impl Fabric for Contrail {
     async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError> {
-        let _turn = self.turn(&port.link).await;
+        let _turn = self.turns.take(&port.link).await;
         let before = self.survey(&port.link).await?;
         let from = observed(&self.config, port, &before);
         if from.is(to) {
@@ -253,7 +239,7 @@ impl Fabric for Contrail {
     }
 
     async fn release_port(&self, port: &ServerPort) -> Result<(), FabricError> {
-        let _turn = self.turn(&port.link).await;
+        let _turn = self.turns.take(&port.link).await;
         self.delete_boot_interface(port, BootNetwork::Provisioning).await?;
         self.delete_boot_interface(port, BootNetwork::Cleaning).await
     }

@@ -29,6 +29,7 @@ pub mod security;
 pub mod setup;
 pub mod site;
 mod tenant_ports;
+mod turns;
 pub mod vnc;
 
 pub use fabric::Contrail;

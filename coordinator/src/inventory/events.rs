@@ -37,10 +37,7 @@ pub(super) async fn last_event(pool: &SqlitePool) -> Result<u64, InventoryError>
 impl Inventory {
     /// Records what happened to a server. A database that does not take it is logged: an event never stops its cause.
     pub async fn record(&self, server: ServerId, kind: EventKind, text: impl Into<String>) {
-        let rack = match self.server(server).await {
-            Ok(server) => server.map(|server| server.rack),
-            Err(_) => None,
-        };
+        let rack = self.rack_of(server).await;
         self.record_event(Some(server), rack, None, kind, text.into()).await;
     }
 

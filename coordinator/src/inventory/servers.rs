@@ -86,6 +86,13 @@ impl Inventory {
         self.with_ports(row).await
     }
 
+    /// The rack of a server; none: it is not known, or the database does not answer.
+    pub(super) async fn rack_of(&self, id: ServerId) -> Option<RackId> {
+        let rack = sqlx::query_scalar::<_, String>("SELECT rack FROM servers WHERE id = $1");
+        let rack = rack.bind(id.to_string()).fetch_optional(&self.pool).await.ok().flatten()?;
+        rack.parse().ok()
+    }
+
     async fn with_ports(&self, row: Option<SqliteRow>) -> Result<Option<Server>, InventoryError> {
         let Some(row) = row else { return Ok(None) };
         let mut server = self.read_server(&row)?;

@@ -64,7 +64,7 @@ pub enum Placement {
 pub enum Urgency {
     /// In its turn.
     Usual,
-    /// At once, before anything else: a tenant's server is off and still on its tenant's network.
+    /// At once, before anything else and without asking Ironic: a server is off and may be on a tenant's network.
     Isolate,
 }
 
@@ -109,6 +109,11 @@ pub fn decide(facts: &Facts) -> Decision {
         Role::Rescued => rescued(facts, node),
         Role::Returning => returning(facts, node),
     }
+}
+
+/// Whether a server is off and may be on a tenant's network. Its tenant's port does not matter for that: pass none.
+pub fn isolation_is_due(facts: &Facts) -> bool {
+    decide(facts).urgency == Urgency::Isolate
 }
 
 /// The ramdisk's networks are for the ramdisk. A server that is not seen off and was given no network boot runs something
@@ -199,7 +204,14 @@ fn returning(facts: &Facts, node: &Node) -> Decision {
 /// belongs on no network any more, the cleaning network included.
 fn taken_back(facts: &Facts) -> Decision {
     match facts.power.confirmed {
-        Some(Confirmed::Off) => park(facts, "taken back and off: parked on the cleaning network"),
+        Some(Confirmed::Off) => {
+            let parked = park(facts, "taken back and off: parked on the cleaning network");
+            let left = |seen: &Option<ObservedNetwork>| {
+                matches!(seen, Some(ObservedNetwork::Nothing | ObservedNetwork::Boot(_)))
+            };
+            let is_open = !facts.power_on_pending && !facts.observed.iter().all(left);
+            Decision { urgency: if is_open { Urgency::Isolate } else { parked.urgency }, ..parked }
+        }
         Some(Confirmed::On) | None => unplugged(facts, "taken back and not yet seen off: on no network"),
     }
 }
@@ -232,11 +244,14 @@ fn on_tenant_network(facts: &Facts, port: Uuid, why: &'static str) -> Decision {
 }
 
 fn park(facts: &Facts, why: &'static str) -> Decision {
+    // Off on a tenant's network is off on a tenant's network, whatever became of the tenancy: that waits for nobody's newest word.
+    let is_off = facts.power.confirmed == Some(Confirmed::Off) && !facts.power_on_pending;
+    let is_open = facts.observed.iter().any(|seen| matches!(seen, Some(ObservedNetwork::Tenant(_))));
     Decision {
         placement: CLEANING,
         boot: None,
         end_boot: facts.boot_given,
-        urgency: Urgency::Usual,
+        urgency: if is_off && is_open { Urgency::Isolate } else { Urgency::Usual },
         tell_ironic_off: false,
         ports_given: true,
         why,

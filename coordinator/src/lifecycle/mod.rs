@@ -28,7 +28,7 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-pub use decision::{Confirmed, Decision, Facts, Placement, PowerFacts, Urgency, decide};
+pub use decision::{Confirmed, Decision, Facts, Placement, PowerFacts, Urgency, decide, isolation_is_due};
 pub use in_use::in_use;
 pub use permit::{permitted_boot, permitted_off};
 pub use state::{Node, NodePower, ProvisionState};

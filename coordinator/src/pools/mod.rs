@@ -22,4 +22,4 @@ pub use condition::{Condition, ConditionError};
 pub use count::{Counts, count, takes};
 pub use facts::{Facts, manufacturer_trait, traits};
 pub use rule::{CONDITIONS_MAX, Decision, POOLS_MAX, Pool, PoolError, decide, may_change};
-pub use settle::{Move, PoolingError, apply, settle};
+pub use settle::{Move, PoolingError, apply, is_due, settle};

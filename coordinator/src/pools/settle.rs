@@ -41,6 +41,13 @@ pub struct Move {
     pub held: Option<String>,
 }
 
+/// Whether [`settle`] has something to do for a server.
+pub fn is_due(server: &Server) -> bool {
+    let Some(facts) = Facts::of(server) else { return false };
+    let is_new = server.pool_facts.as_ref() != Some(&facts);
+    (is_new || server.pool_untold) && may_change(server.node.as_ref()).is_ok()
+}
+
 /// What follows for one server by itself: a pool after an inspection that found something new, and what Ironic was not
 /// told yet.
 pub async fn settle(
@@ -49,11 +56,8 @@ pub async fn settle(
     locks: &ServerLocks,
     server: &Server,
 ) -> Result<(), PoolingError> {
-    let Some(facts) = Facts::of(server) else { return Ok(()) };
+    let Some(facts) = Facts::of(server).filter(|_| is_due(server)) else { return Ok(()) };
     let is_new = server.pool_facts.as_ref() != Some(&facts);
-    if (!is_new && !server.pool_untold) || may_change(server.node.as_ref()).is_err() {
-        return Ok(());
-    }
     let Some(_lock) = locks.try_lock(server.id) else { return Ok(()) };
     if is_new {
         let decision = decide(&inventory.pools().await?, &facts);

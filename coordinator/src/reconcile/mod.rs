@@ -1,45 +1,49 @@
 //! Edges: reconciliation: looks at each server, decides from stored facts, and does the next thing, again and again.
 //!
+//! ```text
+//!   a report, Ironic's node, an answer, a round every 10 s --> Wake --> Queue: lanes with slots of their own
+//!        Isolate: first come, first served, and before everything else of the same server
+//!        Check, Round: what do the stored facts call for? --> Isolate, Tell, Move, EndBoot, Look, Enrol, Identify
+//! ```
+//!
 //! Level-triggered: a visit follows from a signal or from the timer, and reads everything anew; signals only shorten the
-//! wait, so a crash anywhere loses nothing. Isolation is tried for ever, with a pause that grows and a reason that is shown.
+//! wait, so a crash anywhere loses nothing. Isolation is tried for ever, with a pause that grows and a reason that is shown;
+//! whatever routine waits for, it waits in slots of its own.
 
+mod lane;
 mod lock;
 mod poll;
+mod queue;
 mod visit;
 mod wake;
+mod watch;
+mod work;
 
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use protocol::id::ServerId;
-use tokio::time::Instant;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
+pub use lane::Lane;
 pub use lock::ServerLocks;
-pub use wake::Wake;
+pub use queue::End;
+pub use wake::{Due, Visit, Wake};
 
 use crate::{
     gate::Presence,
-    inventory::Inventory,
+    inventory::{Inventory, Server},
+    lifecycle::isolation_is_due,
     mover::Mover,
     port::{Agents, Provisioner},
 };
 
-/// Servers that are looked at at the same time.
-const VISITS_MAX: usize = 8;
 /// Each server is looked at at least this often.
 const TICK: Duration = Duration::from_secs(10);
-/// First pause after something that failed; it doubles.
-const RETRY_FIRST: Duration = Duration::from_millis(500);
-/// Longest pause: isolation keeps trying.
-const RETRY_MAX: Duration = Duration::from_secs(10);
+/// A round's visits begin so far apart, or closer where a round would take longer than a tick otherwise.
+const ROUND_GAP: Duration = Duration::from_millis(1);
 
 /// What reconciliation works with.
 pub struct Reconcile {
@@ -61,30 +65,26 @@ pub struct Reconcile {
     pub enrol: Arc<crate::enrol::Enrol>,
     /// How often Ironic is asked for its nodes.
     pub poll_ironic_every: Duration,
-    /// Pauses after failures, by server.
-    pub retries: Retries,
 }
 
 impl Reconcile {
     /// Runs until told to stop; every visit under way is finished.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         let tasks = TaskTracker::new();
-        for _ in 0..VISITS_MAX {
-            let (this, stop) = (Arc::clone(&self), stop.clone());
-            tasks.spawn(async move {
-                loop {
-                    let visit = tokio::select! {
-                        () = stop.cancelled() => return,
-                        visit = this.wake.next() => visit,
-                    };
-                    this.visit(visit.server).await;
-                }
-            });
-        }
         let (this, stopped) = (Arc::clone(&self), stop.clone());
         tasks.spawn(async move { this.poll_until(stopped).await });
         let (this, stopped) = (Arc::clone(&self), stop.clone());
         tasks.spawn(async move { this.tick_until(stopped).await });
+        let (this, stopped) = (Arc::clone(&self), stop.clone());
+        tasks.spawn(async move { this.watch_until(stopped).await });
+        loop {
+            let visit = tokio::select! {
+                () = stop.cancelled() => break,
+                visit = self.wake.next() => visit,
+            };
+            let this = Arc::clone(&self);
+            tasks.spawn(async move { this.serve(visit).await });
+        }
         tasks.close();
         tasks.wait().await;
     }
@@ -92,7 +92,7 @@ impl Reconcile {
     async fn tick_until(&self, stop: CancellationToken) {
         loop {
             match self.inventory.servers(None).await {
-                Ok(servers) => self.wake.wake_all(servers.into_iter().map(|server| server.id)),
+                Ok(servers) => self.begin_round(&servers),
                 Err(error) => warn!(error = %error, "servers not read"),
             }
             tokio::select! {
@@ -101,37 +101,27 @@ impl Reconcile {
             }
         }
     }
-}
 
-/// Pauses after failures, by server; gone with the next success.
-#[derive(Debug, Default)]
-pub struct Retries(Mutex<HashMap<ServerId, Retry>>);
-
-#[derive(Clone, Copy, Debug)]
-struct Retry {
-    pause: Duration,
-    not_before: Instant,
-}
-
-impl Retries {
-    /// Whether the server's pause is over.
-    fn is_due(&self, id: ServerId) -> bool {
-        self.map().get(&id).is_none_or(|retry| retry.not_before <= Instant::now())
+    /// Asks for everything that the stored facts call for, whatever signal was lost: isolations at once, the rest in its turn.
+    fn begin_round(&self, servers: &[Server]) {
+        let is_isolation = |server: &&Server| isolation_is_due(&server.facts(None, true));
+        for server in servers.iter().filter(is_isolation) {
+            self.wake.ask(server.id, self.isolation_of(server));
+        }
+        let count = u32::try_from(servers.len().max(1)).unwrap_or(u32::MAX);
+        let gap = ROUND_GAP.min(TICK / count);
+        let mut pause = Duration::ZERO;
+        for server in servers {
+            self.wake.ask(server.id, Due { lane: Lane::Round, waited: Duration::ZERO, pause });
+            pause += gap;
+        }
     }
 
-    /// Begins the next, longer pause and says how long it is.
-    fn failed(&self, id: ServerId) -> Duration {
-        let mut map = self.map();
-        let pause = map.get(&id).map_or(RETRY_FIRST, |retry| (retry.pause * 2).min(RETRY_MAX));
-        map.insert(id, Retry { pause, not_before: Instant::now() + pause });
-        pause
-    }
-
-    fn succeeded(&self, id: ServerId) {
-        self.map().remove(&id);
-    }
-
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, Retry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Asks for a visit to a server of which something was stored just now.
+    fn notice(&self, server: &Server) {
+        if isolation_is_due(&server.facts(None, true)) {
+            self.wake.ask(server.id, self.isolation_of(server));
+        }
+        self.wake.wake(server.id);
     }
 }

@@ -66,7 +66,7 @@ impl Reconcile {
     async fn take_in_node(&self, server: &Server, node: Option<Node>) -> Result<(), InventoryError> {
         self.inventory.set_node(server.id, node.as_ref()).await?;
         let before = server.node.as_ref().map(|node| node.provision_state.clone());
-        let after = node.map(|node| node.provision_state);
+        let after = node.as_ref().map(|node| node.provision_state.clone());
         if before != after {
             let text = match &after {
                 Some(state) => state.as_str().to_owned(),
@@ -74,7 +74,7 @@ impl Reconcile {
             };
             self.inventory.record(server.id, EventKind::State, text).await;
         }
-        self.wake.wake(server.id);
+        self.notice(&Server { node, ..server.clone() });
         Ok(())
     }
 }

@@ -1,6 +1,9 @@
 //! Rule 4, and what must follow by itself whatever was missed before.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use protocol::{
     boot::{BootPlan, BootPurpose},
@@ -8,9 +11,12 @@ use protocol::{
     power::{PowerCause, PowerReading},
 };
 
+use tokio_util::sync::CancellationToken;
+
+use super::{Due, Lane, Reconcile};
 use crate::{
     events::EventKind,
-    fakes::{Bench, CLEANING, TENANT, new_server, vnc_down, wrong_password},
+    fakes::{self, Bench, CLEANING, TENANT, World, new_server, vnc_down, wrong_password},
     lifecycle::{NodePower, ProvisionState},
     port::{ObservedNetwork, RefusalKind},
 };
@@ -176,4 +182,142 @@ async fn a_deletion_that_was_cut_off_goes_on_by_itself() {
     bench.reconcile.visit(bench.id).await;
     assert!(bench.inventory.server(bench.id).await.unwrap().is_none());
     assert!(bench.world.nodes.lock().unwrap().is_empty());
+}
+
+/// Waits until this is so, and no longer than a broken test may take.
+async fn until(what: &str, is_so: impl Fn() -> bool) {
+    let waited = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waited).await.expect(what);
+}
+
+/// Runs reconciliation beside the test. Its visits may hang, so it is not waited for.
+fn run(reconcile: Reconcile) -> Arc<Reconcile> {
+    let reconcile = Arc::new(reconcile);
+    tokio::spawn(Arc::clone(&reconcile).run(CancellationToken::new()));
+    reconcile
+}
+
+fn is_isolated(world: &World) -> bool {
+    world.ports.lock().unwrap().get("52:54:00:00:00:0b") == Some(&CLEANING)
+}
+
+/// Everything that routine asks hangs: Contrail for read-backs, Ironic, BMCs. More servers than all slots wait for each.
+#[tokio::test]
+async fn routine_that_hangs_holds_no_isolation_up() {
+    let bench = Bench::deployed().await;
+    for number in 0..40 {
+        let looked = bench.another(number, "manageable", ObservedNetwork::Nothing).await;
+        let unknown = bench.another(100 + number, "manageable", ObservedNetwork::Nothing).await;
+        bench.another(200 + number, "available", ObservedNetwork::Nothing).await;
+        for id in [looked, unknown] {
+            fakes::store_power(&bench.inventory, id, PowerReading::On, PowerCause::First).await;
+        }
+        bench.world.nodes.lock().unwrap().remove(&unknown);
+        bench.inventory.set_node(unknown, None).await.unwrap();
+    }
+    bench.clock.advance_us(3600 * 1_000_000);
+    *bench.world.stuck.lock().unwrap() =
+        vec!["observe", "get_node", "read_identity", "ensure_node", "tell_power_off", "classify"];
+    let world = Arc::clone(&bench.world);
+    let Bench { reconcile, inventory, id, .. } = bench;
+    let reconcile = run(reconcile);
+    until("routine hangs", || {
+        let full = |lane: Lane| reconcile.wake.count(lane).1 == lane.slots();
+        full(Lane::Look) && full(Lane::Move) && full(Lane::Enrol) && full(Lane::Identify)
+    })
+    .await;
+    let server = inventory.server(id).await.unwrap().unwrap();
+    assert_eq!(server.ports[0].observed, Some(ObservedNetwork::Tenant(TENANT)));
+    fakes::store_power(&inventory, id, PowerReading::Off, PowerCause::Unasked).await;
+    reconcile.wake.isolate(id);
+    until("the server is isolated", || is_isolated(&world)).await;
+    // And Ironic, which hangs, is told in slots of its own.
+    until("Ironic is told", || reconcile.wake.count(Lane::Tell).1 == 1).await;
+    assert_eq!(reconcile.wake.count(Lane::Isolate), (0, 0));
+}
+
+#[tokio::test]
+async fn a_visit_of_routine_gives_way_to_the_isolation_of_its_server() {
+    for (stuck, lane) in [("observe", Lane::Look), ("get_node", Lane::Move)] {
+        let bench = Bench::deployed().await;
+        if lane == Lane::Move {
+            bench.put_port(ObservedNetwork::Nothing).await;
+        }
+        bench.clock.advance_us(3600 * 1_000_000);
+        *bench.world.stuck.lock().unwrap() = vec![stuck];
+        let world = Arc::clone(&bench.world);
+        let Bench { reconcile, inventory, id, .. } = bench;
+        let reconcile = run(reconcile);
+        until("its visit hangs", || world.count(stuck) == 1 && reconcile.wake.count(lane).1 == 1).await;
+        fakes::store_power(&inventory, id, PowerReading::Off, PowerCause::Unasked).await;
+        reconcile.wake.isolate(id);
+        until("it gives way", || is_isolated(&world)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_isolation_whose_signal_was_lost_is_found_by_the_round() {
+    let bench = Bench::deployed().await;
+    bench.report(PowerReading::Off, PowerCause::Unasked).await;
+    *bench.world.stuck.lock().unwrap() = vec!["get_node", "observe"];
+    let world = Arc::clone(&bench.world);
+    run(bench.reconcile);
+    until("the round finds it", || is_isolated(&world)).await;
+}
+
+#[tokio::test]
+async fn an_isolation_holds_no_slot_while_somebody_else_has_its_server() {
+    let bench = Bench::deployed().await;
+    bench.report(PowerReading::Off, PowerCause::Unasked).await;
+    let locks = bench.reconcile.locks.clone();
+    let lock = locks.lock(bench.id).await;
+    bench.reconcile.wake.isolate(bench.id);
+    let visit = bench.reconcile.wake.take().unwrap();
+    bench.reconcile.serve(visit).await;
+    assert_eq!(bench.reconcile.wake.count(Lane::Isolate), (1, 0), "asked for, and in no slot");
+    assert_eq!(bench.world.count("move"), 0);
+    drop(lock);
+    let world = Arc::clone(&bench.world);
+    run(bench.reconcile);
+    until("it is isolated", || is_isolated(&world)).await;
+}
+
+#[tokio::test]
+async fn an_isolation_that_waits_for_too_long_is_an_alarm_once() {
+    let bench = Bench::deployed().await;
+    bench.report(PowerReading::Off, PowerCause::Unasked).await;
+    *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
+    bench.world.fabric_fails.store(usize::MAX, Ordering::SeqCst);
+    let late = Due { waited: Duration::from_secs(31), ..Due::now(Lane::Isolate) };
+    bench.reconcile.wake.ask(bench.id, late);
+    let visit = bench.reconcile.wake.take().unwrap();
+    bench.reconcile.serve(visit).await;
+    bench.reconcile.watch().await;
+    bench.reconcile.watch().await;
+    let events = bench.inventory.events(&Default::default()).await.unwrap();
+    let alarms: Vec<_> = events.iter().filter(|event| event.kind == EventKind::Alarm).collect();
+    assert_eq!(alarms.len(), 1, "{alarms:?}");
+    let text = &alarms[0].text;
+    assert!(text.starts_with("n1 was reported off 31 s ago and is not isolated yet"), "{text}");
+    assert!(text.contains("connection refused"), "{text}");
+    assert!(bench.reconcile.wake.oldest(Lane::Isolate).unwrap() >= Duration::from_secs(31));
+}
+
+/// Ironic may be away just then: what was a tenant's and is off does not stay on its network.
+#[tokio::test]
+async fn a_server_that_is_taken_back_and_off_is_isolated_without_ironic() {
+    for state in ["deleting", "rescue failed", "error", "deploy failed"] {
+        let bench = Bench::deployed().await;
+        bench.set_node(|node| node.provision_state = state.into()).await;
+        bench.report(PowerReading::Off, PowerCause::Commanded).await;
+        *bench.world.stuck.lock().unwrap() = vec!["get_node"];
+        let visit = bench.reconcile.visit(bench.id);
+        let _ = tokio::time::timeout(Duration::from_secs(5), visit).await;
+        assert_eq!(bench.port(), CLEANING, "{state}");
+        assert_eq!(bench.world.calls().first().map(String::as_str), Some("move eth0 cleaning"), "{state}");
+    }
 }

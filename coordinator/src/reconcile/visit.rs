@@ -1,13 +1,20 @@
-//! Edges: one visit to one server: read the facts, decide, do the next thing.
+//! Edges: the parts of which visits are made: facts read, decided on, and noted; ports read back; Ironic and BMCs asked.
 
-use protocol::{command::Action, id::ServerId, network::BootNetwork};
+use std::time::Duration;
+
+use protocol::{id::ServerId, network::BootNetwork};
 use tracing::warn;
 
-use super::Reconcile;
+use super::{
+    Reconcile,
+    lane::Lane,
+    wake::Due,
+    work::{Found, LOCKED_PAUSE},
+};
 use crate::{
     events::EventKind,
-    inventory::{AskedBy, InventoryError, Server},
-    lifecycle::{Decision, NodePower, Placement, ProvisionState, Urgency, decide},
+    inventory::{InventoryError, Server},
+    lifecycle::{Decision, NodePower, ProvisionState, decide},
     mover::MoveError,
     port::{AgentError, ObservedNetwork, ProvisionerError, WantedNetwork},
 };
@@ -35,27 +42,23 @@ pub(super) enum VisitError {
 }
 
 impl Reconcile {
-    /// Looks at one server once. What fails is tried again after a pause, with its reason shown.
+    /// Everything that one server needs now, lane after lane, without the queue; what fails is shown and ends it.
+    #[cfg(test)]
     pub async fn visit(&self, id: ServerId) {
-        if !self.retries.is_due(id) {
-            return;
-        }
-        match self.step(id).await {
-            Ok(()) => self.retries.succeeded(id),
-            Err(error) => {
-                let pause = self.retries.failed(id);
-                self.show_wait(id, &error.to_string()).await;
-                warn!(server = %id, error = %error, pause_ms = pause.as_millis(), "visit failed, tried again later");
-                let wake = self.wake.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(pause).await;
-                    wake.wake(id);
-                });
+        let mut due = std::collections::BTreeSet::from([Lane::Check]);
+        while let Some(lane) = due.pop_first() {
+            match self.work(id, lane, &Default::default()).await {
+                Ok(Found::Done(next)) => {
+                    due.extend(next.iter().filter(|next| next.pause.is_zero()).map(|next| next.lane));
+                }
+                Ok(Found::Later(_)) => {}
+                Err(error) => return self.show_wait(id, &error.to_string(), true).await,
             }
         }
     }
 
-    async fn show_wait(&self, id: ServerId, text: &str) {
+    /// Shows what a server waits for. `is_news`: the last try of the same thing did not fail for the same reason.
+    pub(super) async fn show_wait(&self, id: ServerId, text: &str, is_news: bool) {
         let shown = self.inventory.server(id).await.ok().flatten().and_then(|server| server.waiting);
         if shown.as_deref() == Some(text) {
             return;
@@ -63,24 +66,12 @@ impl Reconcile {
         if let Err(error) = self.inventory.set_waiting(id, Some(text)).await {
             warn!(server = %id, error = %error, "wait not stored");
         }
-        self.inventory.record(id, EventKind::Waiting, text).await;
+        if is_news {
+            self.inventory.record(id, EventKind::Waiting, text).await;
+        }
     }
 
-    async fn step(&self, id: ServerId) -> Result<(), VisitError> {
-        let Some(mut server) = self.inventory.server(id).await? else { return Ok(()) };
-        if server.forgetting {
-            return self.enrol.finish_forgetting(&server).await.map_err(VisitError::Enrol);
-        }
-        self.expire_intent(&mut server).await?;
-        let (decision, _) = self.decide(&server).await?;
-        if decision.ports_given && !server.ports_given {
-            self.inventory.set_ports_given(id).await?;
-        }
-        self.place(&server, &decision).await?;
-        self.settle(id).await
-    }
-
-    async fn expire_intent(&self, server: &mut Server) -> Result<(), VisitError> {
+    pub(super) async fn expire_intent(&self, server: &mut Server) -> Result<(), VisitError> {
         let now_us = self.inventory.clock().now_us();
         let old = server.intent.as_ref().is_some_and(|i| now_us.saturating_sub(i.since_us) > INTENT_MAX_US);
         if old && let Some(_lock) = self.locks.try_lock(server.id) {
@@ -90,97 +81,58 @@ impl Reconcile {
         Ok(())
     }
 
-    async fn decide(&self, server: &Server) -> Result<(Decision, Option<uuid::Uuid>), InventoryError> {
+    pub(super) async fn decide(
+        &self,
+        server: &Server,
+    ) -> Result<(Decision, Option<uuid::Uuid>), InventoryError> {
         let instance = server.node.as_ref().and_then(|node| node.instance_id);
         let tenant = self.inventory.tenant_port(server, instance).await?;
         let agent_is_here = self.presence.away(&server.rack).is_none();
         Ok((decide(&server.facts(tenant, agent_is_here)), tenant))
     }
 
-    /// Puts the ports where they belong, when they are not seen there.
-    async fn place(&self, server: &Server, decision: &Decision) -> Result<(), VisitError> {
-        match decision.placement {
-            Placement::LeaveAsFound => self.look(server).await,
-            Placement::On(network) if self.mover.is_in_place(server, network).await? => {
-                self.look(server).await
-            }
-            Placement::On(network) => {
-                let _lock = self.locks.lock(server.id).await;
-                let Some(mut server) = self.inventory.server(server.id).await? else { return Ok(()) };
-                // Isolation never waits for Ironic. Every other move is made on its newest word, because a stale one could
-                // take a booting server's network away.
-                if decision.urgency == Urgency::Usual {
-                    server.node = self.provisioner.get_node(server.id).await?;
-                    self.inventory.set_node(server.id, server.node.as_ref()).await?;
-                }
-                let (decision, _) = self.decide(&server).await?;
-                if decision.placement != Placement::On(network) {
-                    self.wake.wake(server.id);
-                    return Ok(());
-                }
-                let asked_by = match decision.urgency {
-                    Urgency::Isolate => AskedBy::Isolate,
-                    Urgency::Usual => AskedBy::Park,
-                };
-                Ok(self.mover.ensure(&server, network, asked_by).await?)
-            }
-        }
-    }
-
     /// Reads ports back that were never seen, or not for long.
-    async fn look(&self, server: &Server) -> Result<(), VisitError> {
-        let now_us = self.inventory.clock().now_us();
-        let stale = |seen: Option<u64>| seen.is_none_or(|at| now_us.saturating_sub(at) > OBSERVE_EVERY_US);
-        let due = server.ports.iter().any(|port| port.observed.is_none() || stale(port.observed_us));
-        if due && let Some(_lock) = self.locks.try_lock(server.id) {
-            self.mover.observe(server).await?;
+    pub(super) async fn look(&self, server: &Server) -> Result<Found, VisitError> {
+        if self.next_look(server).is_none_or(|due| !due.pause.is_zero()) {
+            return Ok(Found::Done(Vec::new()));
         }
-        Ok(())
+        let Some(_lock) = self.locks.try_lock(server.id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
+        self.mover.observe(server).await?;
+        let Some(after) = self.inventory.server(server.id).await? else { return Ok(Found::Done(Vec::new())) };
+        let places =
+            |server: &Server| server.ports.iter().map(|port| port.observed.clone()).collect::<Vec<_>>();
+        let is_news = places(&after) != places(server) || after.waiting.is_some();
+        Ok(Found::Done(if is_news {
+            vec![Due::now(Lane::Check)]
+        } else {
+            self.next_look(&after).into_iter().collect()
+        }))
     }
 
-    /// What follows once the ports are where they belong.
-    async fn settle(&self, id: ServerId) -> Result<(), VisitError> {
-        let Some(server) = self.inventory.server(id).await? else { return Ok(()) };
-        let (decision, tenant) = self.decide(&server).await?;
-        self.note_isolation(&server).await?;
-        if tenant.is_none() {
-            self.note_adoption(&server).await?;
-        }
-        let is_free =
-            server.node.as_ref().is_some_and(|node| node.provision_state == ProvisionState::Available);
-        if is_free && server.adopted_port.is_some() {
-            // The next tenant has a port of its own.
-            self.inventory.set_adopted_port(server.id, None).await?;
-        }
-        if decision.tell_ironic_off {
-            self.tell_ironic_off(&server).await?;
-        }
-        if decision.end_boot && server.intent.is_none() && self.presence.away(&server.rack).is_none() {
-            self.agents.run(&server.rack, id, Action::EndBoot).await?;
-            self.inventory.set_boot_given(id, None).await?;
-        }
-        if server.node.is_none()
-            && let Some(_lock) = self.locks.try_lock(id)
-        {
-            // What is stored may be older than the node.
-            match self.provisioner.get_node(id).await? {
-                Some(node) => self.inventory.set_node(id, Some(&node)).await?,
-                None => self.enrol.ensure_node(&server).await?,
-            }
-        }
-        self.learn_identity(&server).await?;
-        crate::pools::settle(&self.inventory, &*self.provisioner, &self.locks, &server).await?;
-        if server.waiting.is_some() && server.intent.is_none() {
-            self.inventory.set_waiting(id, None).await?;
-        }
-        Ok(())
+    /// The next read-back of its ports: at once for one that was not seen since it was moved, else by the age of the oldest.
+    pub(super) fn next_look(&self, server: &Server) -> Option<Due> {
+        let now_us = self.inventory.clock().now_us();
+        let oldest_us = server.ports.iter().map(|port| port.observed_us.unwrap_or(now_us)).min()?;
+        let waited_us = now_us.saturating_sub(oldest_us);
+        let is_lost = server.ports.iter().any(|port| port.observed.is_none() || port.observed_us.is_none());
+        let pause_us = if is_lost { 0 } else { OBSERVE_EVERY_US.saturating_sub(waited_us) };
+        let (waited, pause) = (Duration::from_micros(waited_us), Duration::from_micros(pause_us));
+        Some(Due { lane: Lane::Look, waited, pause })
+    }
+
+    /// The isolation of a server that is off, with the place of its report.
+    pub(super) fn isolation_of(&self, server: &Server) -> Due {
+        // One that was isolated before, and is seen elsewhere now, is wanted from now on.
+        let since_us = server.off_since_us.filter(|_| server.isolated_us.is_none());
+        let now_us = self.inventory.clock().now_us();
+        let waited = Duration::from_micros(since_us.map_or(0, |since_us| now_us.saturating_sub(since_us)));
+        Due { lane: Lane::Isolate, waited, pause: Duration::ZERO }
     }
 
     /// A BMC that did not answer when its server was enrolled is asked again once its first reading has come: that reading
     /// proves address, user and password, so nothing can be locked by asking.
-    async fn learn_identity(&self, server: &Server) -> Result<(), VisitError> {
-        let agent_is_here = self.presence.away(&server.rack).is_none();
-        if server.identity.is_some() || server.confirmed.is_none() || !agent_is_here {
+    pub(super) async fn learn_identity(&self, server: &Server) -> Result<(), VisitError> {
+        if !self.lacks_identity(server) {
             return Ok(());
         }
         match self.enrol.check_bmc(server).await {
@@ -189,8 +141,13 @@ impl Reconcile {
         }
     }
 
+    pub(super) fn lacks_identity(&self, server: &Server) -> bool {
+        let agent_is_here = self.presence.away(&server.rack).is_none();
+        server.identity.is_none() && server.confirmed.is_some() && agent_is_here
+    }
+
     /// Records the time from the off-report to the isolation, once.
-    async fn note_isolation(&self, server: &Server) -> Result<(), VisitError> {
+    pub(super) async fn note_isolation(&self, server: &Server) -> Result<(), VisitError> {
         let Some(off_since_us) = server.off_since_us.filter(|_| server.isolated_us.is_none()) else {
             return Ok(());
         };
@@ -204,16 +161,24 @@ impl Reconcile {
         let now_us = self.inventory.clock().now_us();
         self.inventory.set_isolated(server.id, now_us).await?;
         let took_ms = now_us.saturating_sub(off_since_us) / 1000;
-        crate::metrics::isolated(std::time::Duration::from_millis(took_ms));
+        crate::metrics::isolated(Duration::from_millis(took_ms));
         let text = format!("isolated on the cleaning network {took_ms} ms after it was reported off");
         self.inventory.record(server.id, EventKind::Isolated, text).await;
         Ok(())
     }
 
-    /// A server that Ironic adopts keeps the tenant port on which it was found.
-    async fn note_adoption(&self, server: &Server) -> Result<(), VisitError> {
+    /// A server that Ironic adopts keeps the tenant port on which it was found, until it is given back.
+    pub(super) async fn note_adoption(
+        &self,
+        server: &Server,
+        tenant: Option<uuid::Uuid>,
+    ) -> Result<(), VisitError> {
         let state = server.node.as_ref().map(|node| &node.provision_state);
-        if !matches!(state, Some(ProvisionState::Adopting | ProvisionState::Active)) {
+        if state == Some(&ProvisionState::Available) && server.adopted_port.is_some() {
+            // The next tenant has a port of its own.
+            return Ok(self.inventory.set_adopted_port(server.id, None).await?);
+        }
+        if tenant.is_some() || !matches!(state, Some(ProvisionState::Adopting | ProvisionState::Active)) {
             return Ok(());
         }
         let found = server.ports.iter().find_map(|port| match port.observed {
@@ -227,23 +192,19 @@ impl Reconcile {
         Ok(())
     }
 
-    /// Tells Ironic that a server is off, unless it is seen to know: its power sync would switch it on again otherwise.
-    async fn tell_ironic_off(&self, server: &Server) -> Result<(), VisitError> {
-        let Some(node) = self.provisioner.get_node(server.id).await? else { return Ok(()) };
+    /// Tells Ironic that a server is off, unless it is seen to know: its power sync would switch it on again otherwise. Says whether
+    /// nothing is left to tell.
+    pub(super) async fn tell_ironic_off(&self, server: &Server) -> Result<bool, VisitError> {
+        let Some(node) = self.provisioner.get_node(server.id).await? else { return Ok(true) };
         if node.power_state == Some(NodePower::Off) {
             self.inventory.set_node(server.id, Some(&node)).await?;
             self.inventory.clear_untold_off(server.id).await?;
             self.inventory.record(server.id, EventKind::Power, "Ironic knows that it is off").await;
-            return Ok(());
+            return Ok(true);
         }
         if node.reservation.is_none() {
             self.provisioner.tell_power_off(server.id).await?;
         }
-        let (wake, id) = (self.wake.clone(), server.id);
-        tokio::spawn(async move {
-            tokio::time::sleep(super::RETRY_FIRST).await;
-            wake.wake(id);
-        });
-        Ok(())
+        Ok(false)
     }
 }
