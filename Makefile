@@ -3,8 +3,14 @@
 STORY ?= 1
 ONLY ?=
 QUICK ?=
+ROOT ?=
 
-.PHONY: help lab lab-down test check bench setup build
+# What only root is told to use (/usr/sbin) lies beside what everybody is.
+export PATH := $(PATH):/usr/sbin:/sbin
+# Many images set RUST_BACKTRACE. A person who wants a failure's stack frames says so: `make lab RUST_BACKTRACE=1`.
+QUIETLY := $(if $(filter environment,$(origin RUST_BACKTRACE)),env -u RUST_BACKTRACE)
+
+.PHONY: help lab lab-down test check bench fresh setup build
 
 help:
 	@echo "make lab         build all, start OpenStack and a virtual rack, play the first server's story, leave it running"
@@ -12,6 +18,8 @@ help:
 	@echo "make lab-down    stop all of it and leave nothing behind"
 	@echo "make test        formatting, lints and every test, the whole story included"
 	@echo "make check       formatting, lints and documentation only"
+	@echo "make fresh       an empty Debian 12, twice, in namespaces of its own: install, build and start the lab there (ROOT=debian or ROOT=backports for one)"
+	@echo "make setup       install Debian's packages, look whether every program and file that is needed is there"
 	@echo "make bench       speeds and sizes beside goals and peers (ONLY=name for one, ONLY=stock for those beside the stock stack, QUICK=1 for a first look)"
 
 setup:
@@ -21,10 +29,10 @@ build: setup
 	cargo build --quiet --workspace --exclude ramdisk --exclude tenant-init --bins
 
 lab: build
-	target/debug/lab up $(if $(filter 0,$(STORY)),--no-story)
+	$(QUIETLY) target/debug/lab up $(if $(filter 0,$(STORY)),--no-story)
 
 lab-down:
-	@if [ -x target/debug/lab ]; then target/debug/lab down; fi
+	@if [ -x target/debug/lab ]; then $(QUIETLY) target/debug/lab down; fi
 
 check: setup
 	cargo fmt --all --check
@@ -34,5 +42,8 @@ check: setup
 test: check build
 	tests/run.sh
 
+fresh: setup
+	tests/fresh.sh $(ROOT)
+
 bench: build
-	target/debug/lab bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)
+	$(QUIETLY) target/debug/lab bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)

@@ -5,6 +5,7 @@ pub mod bench;
 pub mod bmc;
 pub mod browser;
 pub mod contrail;
+pub mod failure;
 pub mod fake_hardware;
 pub mod image;
 pub mod lab;

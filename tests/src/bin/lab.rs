@@ -2,14 +2,16 @@
 #![allow(clippy::print_stdout)] // a command line prints
 
 use std::{
+    backtrace::BacktraceStatus,
     net::SocketAddr,
     path::{Path, PathBuf},
+    process::ExitCode,
 };
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
-    bench, contrail,
+    bench, contrail, failure,
     lab::{Lab, bad_days, listen, lldp, promise, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
@@ -118,23 +120,51 @@ enum Command {
     },
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> ExitCode {
     let args = Args::parse();
+    let site = site(&args.command);
+    let Err(error) = execute(args.command) else { return ExitCode::SUCCESS };
+    // A result of `main` would be printed with the frames below the sentence, out of sight. There are some only with
+    // RUST_BACKTRACE.
+    if error.backtrace().status() == BacktraceStatus::Captured {
+        eprintln!("{}", error.backtrace());
+    }
+    let logs = site.and_then(Result::ok).map(|site| site.run().join("log")).filter(|logs| logs.exists());
+    eprintln!("lab: {}", failure::said(&error, logs.as_deref()));
+    ExitCode::FAILURE
+}
+
+fn execute(command: Command) -> anyhow::Result<()> {
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(false)
-        .with_max_level(level(&args.command))
+        .with_max_level(level(&command))
         .init();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    if let Command::Listen { namespace, file } = &args.command {
+    if let Command::Listen { namespace, file } = &command {
         return listen::run(&Netns(namespace.clone()), file);
     }
-    if let Command::Lldp { namespace, switch, ports } = &args.command {
+    if let Command::Lldp { namespace, switch, ports } = &command {
         let pair = |text: &String| text.split_once('=').map(|(tap, port)| (tap.to_owned(), port.to_owned()));
         let ports: Vec<_> = ports.iter().filter_map(pair).collect();
         return lldp::run(&Netns(namespace.clone()), switch, &ports);
     }
-    tokio::runtime::Runtime::new()?.block_on(run(args.command))
+    tokio::runtime::Runtime::new()?.block_on(run(command))
+}
+
+/// The lab whose logs explain a failure. A bench names its own, and a part of the lab writes one.
+fn site(command: &Command) -> Option<anyhow::Result<Site>> {
+    match command {
+        Command::Up { .. } | Command::Story | Command::Down => Some(root().map(Site::standard)),
+        Command::BadDays { site, .. } | Command::Promise { site, .. } => Some(site_beside(site)),
+        Command::Bench { .. }
+        | Command::IpmiPolls { .. }
+        | Command::Bmc { .. }
+        | Command::ContrailStandin { .. }
+        | Command::Relay { .. }
+        | Command::Lldp { .. }
+        | Command::Listen { .. } => None,
+    }
 }
 
 /// A person sees steps and warnings; a part of the lab writes a log.
@@ -190,9 +220,16 @@ fn standard() -> anyhow::Result<Lab> {
 }
 
 fn beside(site: &[String]) -> anyhow::Result<Lab> {
+    Lab::at(site_beside(site)?)
+}
+
+fn site_beside(site: &[String]) -> anyhow::Result<Site> {
     match site {
-        [] => standard(),
-        [name, prefix, port] => Lab::at(Site::beside(root()?, name, prefix, port.parse()?)),
+        [] => Ok(Site::standard(root()?)),
+        [name, prefix, port] => {
+            let port = port.parse().with_context(|| format!("--site: {port:?} is no port"))?;
+            Ok(Site::beside(root()?, name, prefix, port))
+        }
         other => anyhow::bail!("--site takes a name, a prefix and a port, and not {other:?}"),
     }
 }
@@ -238,14 +275,7 @@ async fn start(with_story: bool) -> anyhow::Result<()> {
         told = story::play(&lab, &mut steps).await;
     }
     println!("\n{}", steps.table());
-    match told {
-        Ok(()) => farewell(&lab),
-        Err(error) => {
-            println!("Logs: {}", lab.site.run().join("log").display());
-            return Err(error);
-        }
-    }
-    Ok(())
+    told.map(|()| farewell(&lab))
 }
 
 async fn measure(options: &bench::Options) -> anyhow::Result<()> {

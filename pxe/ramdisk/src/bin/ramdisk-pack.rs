@@ -24,7 +24,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            println!("{error}");
+            eprintln!("ramdisk-pack: {error}");
             ExitCode::FAILURE
         }
     }
