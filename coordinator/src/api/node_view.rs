@@ -1,6 +1,10 @@
 //! Values: a server of the inventory as the API shows it.
 
-use protocol::{boot::BootMode, hardware::HardwareReport, power::PowerReading, spec::BmcProtocol};
+use std::collections::HashMap;
+
+use protocol::{
+    boot::BootMode, hardware::HardwareReport, id::ServerId, power::PowerReading, spec::BmcProtocol,
+};
 
 use super::{
     Api,
@@ -13,8 +17,8 @@ use crate::{
 };
 
 impl Api {
-    /// A server as administrators see it.
-    pub(super) fn node_view(&self, server: Server) -> Node {
+    /// A server as administrators see it. `endings`: what the tenancies wait for that are to end.
+    pub(super) fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
         let away = self.enrol.presence.away(&server.rack);
         let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
             (Some(away), _) => ("unknown", Some(away.clone())),
@@ -33,6 +37,7 @@ impl Api {
             boot_stage: server.boot_stage.as_deref(),
             ramdisk_runs: server.ramdisk.is_some(),
             forgetting: server.forgetting,
+            ending: endings.get(&server.id).map(String::as_str),
         });
         let resource_class = server.class().to_owned();
         let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);

@@ -3,7 +3,7 @@
 //! ```text
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
-//!           --- adoptions
+//!           --- adoptions            contradictions
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -13,6 +13,7 @@
 
 mod adoptions;
 mod agents;
+mod contradictions;
 mod discoveries;
 mod discovery_rules;
 mod events;
@@ -183,5 +184,6 @@ fn migrator() -> Migrator {
         one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
         one(7, "adoptions", include_str!("../../migrations/0007_adoptions.sql")),
         one(8, "discovery rules", include_str!("../../migrations/0008_discovery_rules.sql")),
+        one(13, "contradictions", include_str!("../../migrations/0013_contradictions.sql")),
     ])
 }
