@@ -234,8 +234,9 @@ impl Loop {
         let (bmc, boot_mode, places) =
             (Arc::clone(&reached.bmc), reached.boot_mode, Arc::clone(&self.places));
         self.tasks.spawn(async move {
+            let until = tokio::time::Instant::now() + work::time_for(&action);
             let _place = places.acquire().await;
-            let (outcome, sample) = work::carry_out(&*bmc, boot_mode, &action).await;
+            let (outcome, sample) = work::carry_out(&*bmc, boot_mode, &action, until).await;
             send_ended(&back, server, id, outcome, sample).await;
         });
     }

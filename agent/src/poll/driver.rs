@@ -8,7 +8,7 @@ use super::debounce::Sample;
 use crate::bmc::{Bmc, BmcError, Power};
 
 /// Longest wait for one reading, whatever the BMC's own patience.
-pub const READING_WAIT_MAX: Duration = Duration::from_secs(15);
+pub const READING_WAIT_MAX: Duration = protocol::power_budget::READING_MAX;
 /// Pause between two readings while a change is awaited.
 pub const CONFIRM_PAUSE: Duration = Duration::from_millis(250);
 

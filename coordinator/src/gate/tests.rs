@@ -159,3 +159,13 @@ async fn a_crash_between_any_two_steps_leaves_nothing_unsafe() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_command_is_given_after_the_proofs_share() {
+    let bench = Bench::new("deploying", Some("deploy")).await;
+    // Ironic does not answer at all.
+    *bench.world.hang_after.lock().unwrap() = Some(0);
+    let refusal = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
+    assert!(refusal.message.contains("for the proof"), "{refusal}");
+    assert_eq!(bench.world.count("power_on"), 0, "{:?}", bench.world.calls());
+}
