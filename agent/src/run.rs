@@ -238,8 +238,9 @@ impl Loop {
         let Some(reached) = self.servers.get(&server).cloned() else { return };
         let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
+            let until = tokio::time::Instant::now() + work::time_for(&action);
             let _place = places.acquire().await;
-            let (outcome, sample) = work::carry_out(&*reached.bmc, reached.boot_mode, &action).await;
+            let (outcome, sample) = work::carry_out(&*reached.bmc, reached.boot_mode, &action, until).await;
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
         });

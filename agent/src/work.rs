@@ -7,7 +7,9 @@ use protocol::{
     boot::{Boot, BootDevice, BootMode, Persistence},
     command::{Action, Failure, FailureKind, Success},
     power::PowerOffHow,
+    power_budget,
 };
+use tokio::time::Instant;
 
 use crate::{
     bmc::{Bmc, BmcError, Power},
@@ -17,21 +19,48 @@ use crate::{
     },
 };
 
-/// Longest wait for a reading that confirms a switch.
-pub const CONFIRM_WAIT: Duration = Duration::from_secs(30);
-/// Longest wait for an operating system that was asked to switch off.
-pub const SOFT_OFF_WAIT: Duration = Duration::from_secs(40);
-
 /// How a command ended, and the last reading made for it.
 pub type Ended = (Result<Success, Failure>, Option<Sample>);
 
-/// Carries out a command that is for the BMC.
-pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action) -> Ended {
+/// How long a command may take from its arrival: whoever gave it waits a little longer, and no more.
+pub fn time_for(action: &Action) -> Duration {
     match action {
-        Action::PowerOn { boot } => switch(power_on(bmc, mode, boot).await, Power::On, CONFIRM_WAIT),
-        Action::PowerOff { how: PowerOffHow::Hard } => switch(power_off(bmc).await, Power::Off, CONFIRM_WAIT),
-        Action::PowerOff { how: PowerOffHow::Soft } => switch(soft_off(bmc).await, Power::Off, SOFT_OFF_WAIT),
-        Action::Reset { boot } => switch(reset(bmc, mode, boot).await, Power::On, CONFIRM_WAIT),
+        Action::PowerOn { .. } | Action::Reset { .. } => power_budget::ON_COMMAND_MAX,
+        Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
+            power_budget::OFF_COMMAND_MAX
+        }
+    }
+}
+
+/// Carries out a command that is for the BMC, and ends by this time whatever the BMC does. After it nothing is switched any more:
+/// somebody may have been told by then that it was not.
+pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -> Ended {
+    // Only a command that still has some of its time is begun.
+    let ended = async {
+        match Instant::now() < until {
+            true => Some(begin(bmc, mode, action, until).await),
+            false => None,
+        }
+    };
+    match tokio::time::timeout_at(until, ended).await {
+        Ok(Some(ended)) => ended,
+        Ok(None) | Err(_) => {
+            let message = format!(
+                "the BMC was not done with it within {} s; look whether it is slow or overloaded, and at the server's power",
+                time_for(action).as_secs()
+            );
+            (Err(Failure { kind: FailureKind::NotConfirmed, message }), None)
+        }
+    }
+}
+
+async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -> Ended {
+    let confirm_until = until.checked_sub(power_budget::LAST_READING).unwrap_or(until);
+    let waited = time_for(action) - power_budget::LAST_READING;
+    match action {
+        Action::PowerOn { boot } => switch(power_on(bmc, mode, boot, confirm_until).await, Power::On, waited),
+        Action::PowerOff { how } => switch(power_off(bmc, *how, confirm_until).await, Power::Off, waited),
+        Action::Reset { boot } => switch(reset(bmc, mode, boot, confirm_until).await, Power::On, waited),
         Action::ReadIdentity => {
             let identity = bmc.identity().await;
             (identity.map(Success::Identity).map_err(|error| failure(&error)), None)
@@ -43,32 +72,27 @@ pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action) -> Ended 
     }
 }
 
-async fn power_on(bmc: &dyn Bmc, mode: BootMode, boot: &Boot) -> Result<Power, BmcError> {
+async fn power_on(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
     if read(bmc).await? == Power::On {
         return Ok(Power::On);
     }
     choose_boot(bmc, mode, boot).await?;
     bmc.power_on().await?;
-    await_power(bmc, Power::On, CONFIRM_WAIT).await
+    await_power(bmc, Power::On, until.saturating_duration_since(Instant::now())).await
 }
 
-async fn power_off(bmc: &dyn Bmc) -> Result<Power, BmcError> {
+async fn power_off(bmc: &dyn Bmc, how: PowerOffHow, until: Instant) -> Result<Power, BmcError> {
     if read(bmc).await? == Power::Off {
         return Ok(Power::Off);
     }
-    bmc.power_off().await?;
-    await_power(bmc, Power::Off, CONFIRM_WAIT).await
-}
-
-async fn soft_off(bmc: &dyn Bmc) -> Result<Power, BmcError> {
-    if read(bmc).await? == Power::Off {
-        return Ok(Power::Off);
+    match how {
+        PowerOffHow::Hard => bmc.power_off().await?,
+        PowerOffHow::Soft => bmc.soft_off().await?,
     }
-    bmc.soft_off().await?;
-    await_power(bmc, Power::Off, SOFT_OFF_WAIT).await
+    await_power(bmc, Power::Off, until.saturating_duration_since(Instant::now())).await
 }
 
-async fn reset(bmc: &dyn Bmc, mode: BootMode, boot: &Boot) -> Result<Power, BmcError> {
+async fn reset(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
     let before = read(bmc).await?;
     choose_boot(bmc, mode, boot).await?;
     // The permit is for a boot; a server that has gone off meanwhile gets it all the same.
@@ -76,7 +100,7 @@ async fn reset(bmc: &dyn Bmc, mode: BootMode, boot: &Boot) -> Result<Power, BmcE
         Power::On => bmc.reset().await?,
         Power::Off => bmc.power_on().await?,
     }
-    await_power(bmc, Power::On, CONFIRM_WAIT).await
+    await_power(bmc, Power::On, until.saturating_duration_since(Instant::now())).await
 }
 
 async fn choose_boot(bmc: &dyn Bmc, mode: BootMode, boot: &Boot) -> Result<(), BmcError> {
@@ -108,4 +132,81 @@ fn switch(last: Result<Power, BmcError>, wanted: Power, waited: Duration) -> End
 
 fn failure(error: &BmcError) -> Failure {
     Failure { kind: error.kind(), message: error.to_string() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use async_trait::async_trait;
+    use protocol::hardware::BmcIdentity;
+
+    use super::*;
+
+    /// A BMC that is off, accepts everything and does nothing; after so many questions it answers no more.
+    struct Lazy {
+        answers: usize,
+        asked: AtomicUsize,
+        switched: AtomicUsize,
+    }
+
+    impl Lazy {
+        async fn answer(&self) {
+            if self.asked.fetch_add(1, Ordering::SeqCst) >= self.answers {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    #[async_trait]
+    impl Bmc for Lazy {
+        async fn identity(&self) -> Result<BmcIdentity, BmcError> {
+            self.answer().await;
+            Ok(BmcIdentity::default())
+        }
+        async fn power_status(&self) -> Result<Power, BmcError> {
+            self.answer().await;
+            Ok(Power::Off)
+        }
+        async fn power_on(&self) -> Result<(), BmcError> {
+            self.answer().await;
+            self.switched.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        async fn power_off(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn soft_off(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn reset(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
+            self.answer().await;
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_ends_in_its_time_and_switches_nothing_after_it() {
+        let check = async |answers, left, expected_asked: usize, expected_switches| {
+            let lazy = Lazy { answers, asked: AtomicUsize::default(), switched: AtomicUsize::default() };
+            let action = Action::PowerOn { boot: Boot::Disk };
+            let (outcome, _) = carry_out(&lazy, BootMode::Bios, &action, Instant::now() + left).await;
+            assert_eq!(outcome.unwrap_err().kind, FailureKind::NotConfirmed, "{answers} {left:?}");
+            assert!(lazy.asked.load(Ordering::SeqCst) >= expected_asked, "{answers} {left:?}");
+            assert_eq!(lazy.switched.load(Ordering::SeqCst), expected_switches, "{answers} {left:?}");
+            lazy.asked.load(Ordering::SeqCst)
+        };
+        let moment = Duration::from_millis(500);
+        // Silent from the first question, at the boot device, and at the switch itself: it ends all the same.
+        check(0, moment, 1, 0).await;
+        check(1, moment, 2, 0).await;
+        check(2, moment, 3, 0).await;
+        // Switched, and never confirmed.
+        check(3, moment, 4, 1).await;
+        // Come too late, it does not even ask.
+        assert_eq!(check(usize::MAX, Duration::ZERO, 0, 0).await, 0);
+    }
 }

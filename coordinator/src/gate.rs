@@ -7,7 +7,8 @@
 //!
 //! No proof, no power: each arrow is passed only when the one before it succeeded; a refusal says which port, which
 //! network, and why. A permit that broke off on its way to the agent is not sent again: the way begins anew at the first
-//! arrow. Nothing here waits without end: Ironic's client gives up after 60 s.
+//! arrow. Nothing here waits without end, and no
+//! command is given when the proof has used up its share of the minute (`protocol::power_budget`).
 
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,7 @@ use protocol::{
     command::Action,
     id::{RackId, ServerId},
     power::{PowerOffHow, PowerReading},
+    power_budget,
 };
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -33,9 +35,9 @@ use crate::{
 };
 
 /// Longest time in which the gate waits for proof before it refuses.
-pub const GATE_WAIT_MAX: Duration = Duration::from_secs(40);
+pub const GATE_WAIT_MAX: Duration = power_budget::PROOF_MAX;
 /// Longest time from a power request to its answer.
-pub const ANSWER_WAIT_MAX: Duration = Duration::from_secs(55);
+pub const ANSWER_WAIT_MAX: Duration = power_budget::GATE_ANSWER_MAX;
 /// How often a power-on may break off on its way to the agent before it is refused.
 const GIVEN_MAX: u32 = 3;
 /// First pause after a port that could not be moved; it doubles.
@@ -124,7 +126,16 @@ impl Gate {
     async fn off(&self, id: ServerId, how: PowerOffHow, began: Instant) -> Result<(), Refusal> {
         let server = self.server(id).await?;
         if !server.ports_given {
-            permitted_off(&server.name, &self.read_node(&server).await?, server.ports_given)?;
+            let node = tokio::time::timeout(power_budget::LOOK_MAX, self.read_node(&server)).await;
+            let node = node.unwrap_or_else(|_| {
+                let message = format!(
+                    "{} is not switched: Ironic did not say within {} s whether it is ours; ask again",
+                    server.name,
+                    power_budget::LOOK_MAX.as_secs()
+                );
+                Err(refuse(RefusalKind::State, message))
+            });
+            permitted_off(&server.name, &node?, server.ports_given)?;
         }
         self.run(&server, Action::PowerOff { how }, began).await
     }
@@ -143,14 +154,14 @@ impl Gate {
             let message = format!("{} is not switched on: {away}", server.name);
             return Err(refuse(RefusalKind::AgentAway, message));
         }
-        let mut permitted = self.permit(&server).await?;
+        let mut permitted = self.permit_by(&server, deadline).await?;
         let mut given = 0;
         let done = loop {
             given += 1;
             match self.try_on(&server, &permitted, start, deadline, began).await {
                 // What was seen then need not be true now: everything is asked, moved and read back anew.
                 Err(NotOn::NotTaken(_)) if given < GIVEN_MAX && Instant::now() < deadline => {
-                    permitted = self.permit(&server).await?;
+                    permitted = self.permit_by(&server, deadline).await?;
                 }
                 Err(NotOn::NotTaken(refusal) | NotOn::Refused(refusal)) => break Err(refusal),
                 Ok(()) => break Ok(()),
@@ -210,7 +221,7 @@ impl Gate {
     ) -> Result<(), Refusal> {
         let waited = self.prove(server, permitted, deadline).await?;
         // Time went by: what was called for may be called off.
-        if waited && self.permit(server).await? != *permitted {
+        if waited && self.permit_by(server, deadline).await? != *permitted {
             let message =
                 format!("{} is not switched on: its state changed while its ports were moved", server.name);
             return Err(refuse(RefusalKind::State, message));
@@ -219,7 +230,24 @@ impl Gate {
             Boot::Disk => None,
             Boot::Network(plan) => Some(plan),
         };
-        self.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))
+        self.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))?;
+        // The agent needs its whole share: one that was given less would switch on after the refusal was told.
+        if Instant::now() > deadline { Err(self.too_late(server)) } else { Ok(()) }
+    }
+
+    async fn permit_by(&self, server: &Server, deadline: Instant) -> Result<PermittedBoot, Refusal> {
+        let permit = tokio::time::timeout_at(deadline, self.permit(server)).await;
+        permit.unwrap_or_else(|_| Err(self.too_late(server)))
+    }
+
+    fn too_late(&self, server: &Server) -> Refusal {
+        let message = format!(
+            "{} is not switched on: Ironic and Contrail needed longer than {} s for the proof; look which of them is slow, and ask \
+             again",
+            server.name,
+            self.wait_max.as_secs()
+        );
+        refuse(RefusalKind::Gate, message)
     }
 
     /// Reads the node from Ironic, now, and asks what a power-on of it may boot.

@@ -22,6 +22,7 @@ pub mod ipmi;
 pub mod mac;
 pub mod network;
 pub mod power;
+pub mod power_budget;
 pub mod ramdisk;
 mod ramdisk_boot;
 pub mod redfish;

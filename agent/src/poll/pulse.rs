@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 /// Longest wait for one reading, whatever the BMC's own patience.
-pub const READING_WAIT_MAX: Duration = Duration::from_secs(15);
+pub const READING_WAIT_MAX: Duration = protocol::power_budget::READING_MAX;
 /// Wait for a BMC that was silent, unless its readings are known to take longer.
 pub const PROBE_WAIT: Duration = Duration::from_secs(2);
 /// One in so many probes waits [`READING_WAIT_MAX`].

@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Longest wait for the end of a power command. The gate waits less.
-pub const POWER_WAIT_MAX: Duration = Duration::from_secs(60);
+pub const POWER_WAIT_MAX: Duration = protocol::power_budget::CLIENT_READ_TIMEOUT;
 /// Longest wait for the end of a ramdisk's step: a full erase of a big disk takes hours.
 pub const STEP_WAIT_MAX: Duration = Duration::from_secs(48 * 3600);
 /// Longest wait, after an agent was started anew, for news of the ramdisks that it had. It waits for them less.

@@ -1,6 +1,10 @@
 //! Values: a server of the inventory as the API shows it.
 
-use protocol::{boot::BootMode, hardware::HardwareReport, power::PowerReading, spec::BmcProtocol};
+use std::collections::HashMap;
+
+use protocol::{
+    boot::BootMode, hardware::HardwareReport, id::ServerId, power::PowerReading, spec::BmcProtocol,
+};
 
 use super::{
     Api,
@@ -13,8 +17,8 @@ use crate::{
 };
 
 impl Api {
-    /// A server as administrators see it.
-    pub(super) fn node_view(&self, server: Server) -> Node {
+    /// A server as administrators see it. `endings`: what the tenancies wait for that are to end.
+    pub(super) fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
         let away = self.enrol.presence.away(&server.rack);
         let unwatched = server.unwatched.as_ref();
         let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
@@ -38,6 +42,7 @@ impl Api {
             boot_stage: server.boot_stage.as_deref(),
             ramdisk_runs: server.ramdisk.is_some(),
             forgetting: server.forgetting,
+            ending: endings.get(&server.id).map(String::as_str),
         });
         let waiting_for = match &server.bmc_doubt {
             None => waiting_for,

@@ -1,6 +1,6 @@
 //! Edges: physical servers and rack agents in the API, for administrators.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
@@ -20,7 +20,7 @@ use crate::{
     adapter::ironic_node,
     adoption::Stage,
     events::EventKind,
-    inventory::Server,
+    inventory::{Server, TenantServer, TenantServerState},
     lifecycle::{
         self, ProvisionState,
         admission::{self, Wish},
@@ -91,7 +91,9 @@ pub async fn list(
             |class: &str| flavor.extra_specs.contains_key(&format!("resources:{}", custom_resource(class)));
         servers.retain(|server| asked(server.class()));
     }
-    Ok(Json(node_list::page(servers.into_iter().map(|server| api.node_view(server)).collect(), &wanted)))
+    let endings = api.endings().await?;
+    let shown = servers.into_iter().map(|server| api.node_view(server, &endings)).collect();
+    Ok(Json(node_list::page(shown, &wanted)))
 }
 
 /// One server with its ports and hardware.
@@ -102,7 +104,7 @@ pub async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<Node>, Problem> {
     let server = api.find_node(&name).await?;
-    Ok(Json(api.node_view(server)))
+    Ok(Json(api.node_view(server, &api.endings().await?)))
 }
 
 /// Does something with a server: Ironic's verbs, maintenance, power, reclaim.
@@ -121,7 +123,7 @@ pub async fn act(
     // Answered with the new state, so that a caller who waits for the end does not see the beginning.
     api.read_anew(server.id).await;
     let server = api.find_node(&server.id.to_string()).await?;
-    Ok((StatusCode::ACCEPTED, Json(api.node_view(server))))
+    Ok((StatusCode::ACCEPTED, Json(api.node_view(server, &api.endings().await?))))
 }
 
 /// Forgets a server. A deployed one is refused.
@@ -157,6 +159,16 @@ impl Api {
             Err(_) => self.inventory.server_by_name(name).await?,
         };
         found.ok_or_else(|| Problem::not_found("node", name))
+    }
+
+    /// What the tenancies wait for that are to end, by the server on which they are or were.
+    async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
+        let ends = |tenant: TenantServer| {
+            let waits = tenant.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let text = format!("{} is being given back{waits}", tenant.name);
+            tenant.node.filter(|_| tenant.state == TenantServerState::Deleting).map(|node| (node, text))
+        };
+        Ok(self.inventory.tenant_servers(None).await?.into_iter().filter_map(ends).collect())
     }
 
     /// Does it, and says in words what was asked.
@@ -233,9 +245,9 @@ impl Api {
                 power(PowerTarget::Reboot).await
             }
             NodeVerb::Reclaim => {
-                admission::admit(name, &node, Wish::Reclaim)?;
-                self.tenancy.reclaim(id, node.instance_id).await?;
-                Ok("reclaim".to_owned())
+                // Read afresh, and already known here to whoever waits for the end.
+                self.inventory.set_node(id, Some(&node)).await?;
+                Ok(self.tenancy.reclaim(name, &node).await?)
             }
             NodeVerb::AcceptBmc => Ok(self.enrol.accept_bmc(id).await?),
         }

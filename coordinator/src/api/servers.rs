@@ -68,8 +68,10 @@ pub async fn create(
     if wanted.user_data.as_ref().is_some_and(|data| data.len() > USER_DATA_BYTES_MAX) {
         return Err(Problem::bad(format!("user_data: must have at most {USER_DATA_BYTES_MAX} bytes")));
     }
-    if api.inventory.tenant_servers(Some(&project_id)).await?.iter().any(|server| server.name == wanted.name)
-    {
+    // The name of one that is being given back is free: its clean may take hours.
+    let has_the_name =
+        |server: &TenantServer| server.name == wanted.name && server.state != TenantServerState::Deleting;
+    if api.inventory.tenant_servers(Some(&project_id)).await?.iter().any(has_the_name) {
         return Err(Problem::conflict(format!("name: the project has a server {:?} already", wanted.name)));
     }
     let flavor = api.find_flavor(&user, &wanted.flavor).await?;
@@ -139,7 +141,7 @@ pub async fn act(
     Ok((StatusCode::ACCEPTED, Json(Server { rescue_password, ..server })))
 }
 
-/// Gives a server back. Its disks are cleaned before anybody else gets it.
+/// Gives a server back. It is shown, as `deleting` and with what it waits for, until its machine has let go of it and is clean.
 #[utoipa::path(delete, path = "/v1/servers/{server}", params(("server" = String, Path, description = "name or id")), responses((status = 202)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,
@@ -209,7 +211,11 @@ impl Api {
         if let Some(found) = all.iter().find(by_id) {
             return Ok(found.clone());
         }
-        let mut named = all.into_iter().filter(|server| server.name == name);
+        let named: Vec<TenantServer> = all.into_iter().filter(|server| server.name == name).collect();
+        // A name means the server that has it now, and one that is being given back only when nobody else has it.
+        let stays = |server: &TenantServer| server.state != TenantServerState::Deleting;
+        let one_stays = named.iter().any(stays);
+        let mut named = named.into_iter().filter(|server| !one_stays || stays(server));
         match (named.next(), named.next()) {
             (Some(found), None) => Ok(found),
             (None, _) => Err(Problem::not_found("server", name)),

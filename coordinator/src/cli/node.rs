@@ -291,6 +291,11 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
     };
     if there {
         Look::Done(node)
+    } else if verb == NodeVerb::Reclaim
+        && matches!(state, "error" | "deploy failed" | "rescue failed" | "unrescue failed")
+    {
+        // From these it is taken back; one that Ironic fails to end is asked for again.
+        Look::Going(format!("{state}, {}", node.waiting_for.as_deref().unwrap_or("to be taken back")))
     } else if verb != NodeVerb::Abort && (state.ends_with("failed") || state == "error") {
         Look::Failed(format!("{state}: {}", error()))
     } else if matches!(verb, NodeVerb::Manage) && state == "enroll" && node.last_error.is_some() {

@@ -150,21 +150,29 @@ async fn follow(client: &Client, server: &Server, wait: Wait, goal: &str) -> any
 async fn delete(client: &Client, output: Output, name: &str, wait: Wait) -> anyhow::Result<()> {
     let server: Server = client.get(&format!("/v1/servers/{name}")).await?;
     client.delete(&format!("/v1/servers/{}", server.id)).await?;
-    if wait.wait {
-        output::wait(name, wait.timeout, async || {
-            match client.get::<Server>(&format!("/v1/servers/{}", server.id)).await {
-                Ok(now) => {
-                    let reason = now.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
-                    Ok(Look::Going(format!("{}{reason}", now.status)))
-                }
-                Err(error) => match error.downcast_ref::<Refused>() {
-                    Some(Refused(problem)) if problem.status == 404 => Ok(Look::Done(())),
-                    _ => Err(error),
-                },
-            }
-        })
-        .await?;
+    if !wait.wait {
+        output::say(
+            output,
+            format_args!(
+                "{name} is being given back; `bmsctl server show {}` tells what it waits for",
+                server.id
+            ),
+        );
+        return Ok(());
     }
+    output::wait(name, wait.timeout, async || {
+        match client.get::<Server>(&format!("/v1/servers/{}", server.id)).await {
+            Ok(now) => {
+                let reason = now.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+                Ok(Look::Going(format!("{}{reason}", now.status)))
+            }
+            Err(error) => match error.downcast_ref::<Refused>() {
+                Some(Refused(problem)) if problem.status == 404 => Ok(Look::Done(())),
+                _ => Err(error),
+            },
+        }
+    })
+    .await?;
     output::say(output, format_args!("{name} is given back"));
     Ok(())
 }

@@ -159,3 +159,48 @@ async fn a_crash_between_any_two_steps_leaves_nothing_unsafe() {
         }
     }
 }
+
+#[tokio::test]
+async fn no_command_is_given_after_the_proofs_share() {
+    let bench = Bench::new("deploying", Some("deploy")).await;
+    // Ironic does not answer at all.
+    *bench.world.hang_after.lock().unwrap() = Some(0);
+    let refusal = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
+    assert!(refusal.message.contains("for the proof"), "{refusal}");
+    assert_eq!(bench.world.count("power_on"), 0, "{:?}", bench.world.calls());
+}
+
+#[test]
+fn the_documents_and_ironics_file_say_the_same() {
+    use std::time::Duration;
+
+    use protocol::power_budget::*;
+
+    let check = |document: &str, text: String| assert!(document.contains(&text), "{text:?} is not said");
+    let s = |time: Duration| time.as_secs();
+    let map = include_str!("../../../docs/architecture.md");
+    check(map, format!("Ironic's client waits {} s", s(CLIENT_READ_TIMEOUT)));
+    check(map, format!("the facade answers within {} s", s(FACADE_ANSWER_MAX)));
+    check(map, format!("the gate decides within {} s", s(GATE_ANSWER_MAX)));
+    check(map, format!("at most {} s of them for its proof", s(PROOF_MAX)));
+    check(map, format!("a power-on within {} s", s(ON_COMMAND_MAX)));
+    check(map, format!("a power-off within {} s", s(OFF_COMMAND_MAX)));
+    let operations = include_str!("../../../docs/operations.md");
+    check(operations, format!("`[redfish]read_timeout = {}`", s(CLIENT_READ_TIMEOUT)));
+    check(operations, format!("within {} s", s(FACADE_ANSWER_MAX)));
+    let ironic = include_str!("../../../tests/openstack/ironic.conf");
+    check(ironic, format!("read_timeout = {}", s(CLIENT_READ_TIMEOUT)));
+    let here = include_str!("../../../protocol/src/power_budget.rs");
+    let drawn = [
+        CLIENT_READ_TIMEOUT,
+        FACADE_ANSWER_MAX,
+        GATE_ANSWER_MAX,
+        PROOF_MAX,
+        WAY_MAX,
+        ON_COMMAND_MAX,
+        OFF_COMMAND_MAX,
+    ];
+    for time in drawn {
+        check(here.split("use std").next().unwrap_or_default(), format!(" {} s", s(time)));
+    }
+}

@@ -309,6 +309,11 @@ impl TenantServer {
     pub fn is_adopted(&self) -> bool {
         self.instance.is_none() && self.node.is_some()
     }
+
+    /// The `instance_uuid` under which a node of Ironic carries it; none: none does yet.
+    pub fn held_as(&self) -> Option<Uuid> {
+        self.instance.or_else(|| self.is_adopted().then_some(self.id))
+    }
 }
 
 /// A rack's agent.

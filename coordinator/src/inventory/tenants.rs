@@ -7,7 +7,7 @@ use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::{
-    Inventory, InventoryError, Server, TenantServer, failed,
+    Inventory, InventoryError, Server, TenantServer, TenantServerState, failed,
     row::{Reader, big, json},
 };
 
@@ -42,6 +42,33 @@ impl Inventory {
         .await
         .map_err(failed("store a tenant's server"))?;
         Ok(())
+    }
+
+    /// Stores a tenant's server that is still in this state; says whether it was. What was asked meanwhile stays as it is.
+    pub async fn change_tenant_server(
+        &self,
+        from: TenantServerState,
+        server: &TenantServer,
+    ) -> Result<bool, InventoryError> {
+        let changed = sqlx::query(
+            "UPDATE tenant_servers SET instance = $2, image = $3, port = $4, address = $5, node = $6, state = $7, \
+             reason = $8, state_since_us = CASE WHEN state = $7 THEN state_since_us ELSE $9 END \
+             WHERE id = $1 AND state = $10",
+        )
+        .bind(server.id.to_string())
+        .bind(server.instance.map(|id| id.to_string()))
+        .bind(&server.image)
+        .bind(server.port.map(|id| id.to_string()))
+        .bind(server.address.map(|address| address.to_string()))
+        .bind(server.node.map(|id| id.to_string()))
+        .bind(json(&server.state))
+        .bind(&server.reason)
+        .bind(big(self.clock.now_us()))
+        .bind(json(&from))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("change a tenant's server"))?;
+        Ok(changed.rows_affected() > 0)
     }
 
     /// One tenant's server, by our id or by Nova's.

@@ -3,6 +3,7 @@
 
 use super::{
     permit::rescue_is_over,
+    release::may_be_ended,
     state::{Node, ProvisionState},
 };
 use crate::port::{Refusal, RefusalKind};
@@ -45,18 +46,13 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
             "{name} is {state}: only a manageable server is cleaned by hand; bring it there with `bmsctl node manage`"
         )),
         Wish::Ramdisk | Wish::Clean => Ok(()),
-        Wish::Reclaim => match state {
-            ProvisionState::Active
-            | ProvisionState::DeployFailed
-            | ProvisionState::Error
-            | ProvisionState::Rescue
-            | ProvisionState::RescueFailed
-            | ProvisionState::UnrescueFailed
-            | ProvisionState::WaitCallBack => Ok(()),
-            other => {
-                refuse(format!("{name} is {other}: it has no tenant from whom it could be reclaimed now"))
-            }
-        },
+        Wish::Reclaim if may_be_ended(state) => Ok(()),
+        Wish::Reclaim if node.instance_id.is_some() => refuse(format!(
+            "{name} is {state}, which Ironic ends by itself first: reclaim it again when it is not any more"
+        )),
+        Wish::Reclaim => {
+            refuse(format!("{name} is {state}: it has no tenant from whom it could be reclaimed now"))
+        }
         Wish::Rescue if node.maintenance => refuse(format!(
             "{name} is in maintenance ({}): Ironic would heed no ramdisk; ask an administrator to end it",
             node.maintenance_reason.as_deref().unwrap_or("no reason was given")

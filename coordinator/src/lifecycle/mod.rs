@@ -21,6 +21,7 @@ pub mod outlook;
 pub mod permit;
 pub mod placement;
 pub mod power;
+pub mod release;
 pub mod role;
 pub mod safety;
 pub mod state;

@@ -24,6 +24,8 @@ pub struct Seen<'a> {
     pub ramdisk_runs: bool,
     /// Whether an administrator has deleted it.
     pub forgetting: bool,
+    /// What the tenancy on it waits for, which is to end.
+    pub ending: Option<&'a str>,
 }
 
 /// What it waits for, and what comes next.
@@ -59,7 +61,13 @@ pub fn outlook(seen: &Seen<'_>) -> Outlook {
             node.maintenance_reason.as_deref().unwrap_or("no reason was given")
         )),
         (None, Some(away)) if needs_agent(node) => Some(away.to_owned()),
-        (None, _) => by_state.waiting_for,
+        // A state at rest does not show that it is to be left.
+        (None, _) => by_state.waiting_for.or_else(|| {
+            let carried = node.instance_id.is_some();
+            seen.ending
+                .filter(|_| carried || node.provision_state != ProvisionState::Available)
+                .map(str::to_owned)
+        }),
     };
     Outlook { waiting_for, ..by_state }
 }
@@ -287,6 +295,13 @@ mod tests {
         check(Seen { node: Some(&kept), ..Seen::default() }, "maintenance (fan)");
         let unknown = node(&ProvisionState::Unknown("brewing".to_owned()));
         check(Seen { node: Some(&unknown), ..Seen::default() }, "brewing");
+        let mut in_use = node(&ProvisionState::Active);
+        in_use.instance_id = Some(uuid::Uuid::from_u128(2));
+        let power = Some(Confirmed::On);
+        check(
+            Seen { node: Some(&in_use), power, ending: Some("web is being given back"), ..Seen::default() },
+            "web is being",
+        );
         // A server at rest does not wait for an agent that it does not need.
         let free = node(&ProvisionState::Available);
         let away = outlook(&Seen { node: Some(&free), agent_away: Some("away"), ..Seen::default() });

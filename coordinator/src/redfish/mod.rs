@@ -49,8 +49,8 @@ use self::{
 };
 use crate::port::{FacadeServer, Hardware, PowerRequest};
 
-/// Longest time that a Reset is waited for; sushy gives up after 60 s.
-pub const RESET_WAIT_MAX: Duration = Duration::from_secs(50);
+/// Longest time that a Reset is waited for; the gate decides before.
+pub const RESET_WAIT_MAX: Duration = protocol::power_budget::FACADE_ANSWER_MAX;
 /// Largest request body.
 pub const BODY_BYTES_MAX: usize = 64 << 10;
 /// Boot overrides that are remembered; the facade serves no more servers than that.

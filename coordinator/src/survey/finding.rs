@@ -23,6 +23,10 @@ pub enum FindingKind {
     NovaServerOnOtherNode,
     /// Nova has a server on a node that Ironic does not have.
     NovaServerOnUnknownNode,
+    /// Nova gave a server up that Ironic says is in use.
+    NovaServerInError,
+    /// A tenant's server is being given back, and does not come to its end.
+    TenancyNotEnding,
     /// Ironic's power is not the one that the BMC reads.
     PowerDiffers,
     /// A switch port is on another network than its server's state calls for.

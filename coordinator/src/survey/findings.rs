@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     finding::{Finding, FindingKind as Kind, Severity},
-    picture::{IronicNode, Known, NovaServer, Picture, Tenant},
+    picture::{IronicNode, Known, Picture, Tenant},
+    tenancies::tenancies,
 };
 use crate::{
     adoption::FoundInterface,
@@ -22,7 +23,7 @@ pub fn findings(picture: &Picture) -> Vec<Finding> {
     if let Some(nodes) = &picture.ironic {
         ironic_and_inventory(picture, nodes, &mut found);
         if let Some(servers) = &picture.nova {
-            ironic_and_nova(picture, nodes, servers, &mut found);
+            found.extend(tenancies(picture, nodes, servers));
         }
     }
     if let Some(interfaces) = &picture.interfaces {
@@ -81,62 +82,6 @@ fn ironic_and_inventory(picture: &Picture, nodes: &[IronicNode], found: &mut Vec
             });
         }
     }
-}
-
-fn ironic_and_nova(
-    picture: &Picture,
-    nodes: &[IronicNode],
-    servers: &[NovaServer],
-    found: &mut Vec<Finding>,
-) {
-    let name_of = |node: &IronicNode| {
-        let known = picture.known.iter().find(|known| known.server.id == node.id);
-        known.map_or_else(|| node.name.clone(), |known| known.server.name.clone())
-    };
-    for node in nodes {
-        let Some(instance) = node.instance else { continue };
-        let adopted =
-            picture.tenants.iter().any(|tenant| tenant.server.id == instance && tenant.server.is_adopted());
-        if !adopted && servers.iter().all(|server| server.id != instance) {
-            let remedy = "if nobody uses it, `bmsctl node reclaim` ends it; a server in use without Nova is adopted (bmsctl node adopt)";
-            found.push(Finding {
-                ironic: format!("{} with instance {instance}", node.state),
-                nova: "no such server".to_owned(),
-                ..Finding::new(Severity::Error, Kind::InstanceUnknownToNova, &name_of(node), remedy)
-            });
-        }
-    }
-    for server in servers {
-        let Some(on) = server.node else { continue };
-        let text = format!("{} {} ({}) is on it", server.status, server.name, server.id);
-        match nodes.iter().find(|node| node.id == on) {
-            None => found.push(Finding {
-                ironic: format!("no node {on}"),
-                nova: text,
-                ..Finding::new(
-                    Severity::Error,
-                    Kind::NovaServerOnUnknownNode,
-                    &server.name,
-                    "delete the server in Nova, or bring its node back",
-                )
-            }),
-            Some(node) if node.instance != Some(server.id) && is_settled(server) => {
-                let instance = node.instance.map_or("no instance".to_owned(), |id| format!("instance {id}"));
-                let remedy = "find out which one runs there; delete the other one, in Nova or by `bmsctl node reclaim`";
-                found.push(Finding {
-                    ironic: format!("{} with {instance}", node.state),
-                    nova: text,
-                    ..Finding::new(Severity::Error, Kind::NovaServerOnOtherNode, &name_of(node), remedy)
-                });
-            }
-            Some(_) => {}
-        }
-    }
-}
-
-/// While Nova builds or deletes, it and Ironic are told one after the other.
-fn is_settled(server: &NovaServer) -> bool {
-    matches!(server.status.as_str(), "ACTIVE" | "SHUTOFF" | "PAUSED" | "SUSPENDED" | "STOPPED" | "RESCUE")
 }
 
 fn ports(known: &Known, interfaces: &[FoundInterface], found: &mut Vec<Finding>) {
@@ -271,6 +216,7 @@ mod tests {
     use crate::{
         fakes::{Bench, INSTANCE, TENANT},
         inventory::{SeenPower, TenantPortRecord},
+        survey::picture::NovaServer,
     };
 
     const NETWORK: Uuid = Uuid::from_u128(0x12);
@@ -365,6 +311,7 @@ mod tests {
             },
             &[Kind::NovaServerOnOtherNode],
         );
+        check(&|p| p.nova.as_mut().unwrap()[0].status = "ERROR".into(), &[Kind::NovaServerInError]);
         check(
             &|p| p.nova.as_mut().unwrap()[0].node = Some(ServerId(stranger)),
             &[Kind::NovaServerOnUnknownNode],

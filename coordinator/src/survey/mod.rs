@@ -8,12 +8,17 @@
 //!   Contrail's interfaces     --+
 //! ```
 //!
+//! What contradicts about a tenancy is looked for by itself too, a few times a minute, and is an alarm when it stays
+//! ([`episode`]).
+//!
 //! A service that does not answer is said to be not looked at; what the others say is compared all the same.
 
+pub mod episode;
 pub mod finding;
 pub mod findings;
 pub mod look;
 pub mod picture;
+pub mod tenancies;
 
 pub use finding::{Finding, FindingKind, NotSeen, Severity};
 pub use look::Survey;

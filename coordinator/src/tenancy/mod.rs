@@ -2,12 +2,13 @@
 //!
 //! ```text
 //!   create: record -> tenant port and address (Contrail) -> known to the scheduler -> server (Nova) -> Ironic deploys -> active
-//!   delete: record says so -> Nova deletes -> Ironic cleans -> the port leaves the node -> port and record deleted
+//!   delete: record says so -> Nova deletes, or Ironic when Nova cannot -> the port leaves the node -> port deleted
+//!           -> Ironic has cleaned -> record deleted, "given back" (the decisions: `ending`)
 //! ```
 //!
 //! What must stay true: the record is written before anything is made, and what is made has ids that follow from the
 //! record's, so that a crash anywhere is taken up by the next look; a tenant's port is deleted only when no server is
-//! on it any more.
+//! on it any more; a record outlives every trace of its tenant on the machine.
 
 pub mod network_data;
 pub mod nics;
@@ -15,11 +16,24 @@ mod ports;
 pub mod schedulable;
 
 mod adopted;
+mod compare;
+mod end;
+mod ending;
 mod life;
+mod pace;
 mod rescue;
+mod watch;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use futures::{StreamExt, stream};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -43,6 +57,10 @@ pub use ports::{Attachment, NETWORKS_MAX};
 
 /// How often servers on their way are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Servers that are looked at at the same time: a service that is slow with one holds few others up.
+const LOOKS_MAX: usize = 8;
+/// Requests younger than this are still being worked on.
+const REQUEST_TIME_MAX_US: u64 = 120_000_000;
 /// Key of the Nova metadata under which our id stands.
 const METADATA_KEY: &str = "bms_server";
 
@@ -102,6 +120,7 @@ pub struct Tenancy {
     ironic: Ironic,
     networks: Arc<dyn TenantNetworks>,
     wake: Notify,
+    paces: Mutex<pace::Paces>,
 }
 
 impl Tenancy {
@@ -113,7 +132,7 @@ impl Tenancy {
         ironic: Ironic,
         networks: Arc<dyn TenantNetworks>,
     ) -> Self {
-        Self { inventory, nova, placement, ironic, networks, wake: Notify::new() }
+        Self { inventory, nova, placement, ironic, networks, wake: Notify::new(), paces: Mutex::default() }
     }
 
     /// Makes port, address and Nova server; the deployment then goes on by itself. When a part is refused, what was
@@ -139,10 +158,14 @@ impl Tenancy {
         self.inventory.put_tenant_ports(server.id, &ports).await?;
         let made = self.make(caller, &mut server, &request.flavor, request.key_name, request.user_data).await;
         if let Err(error) = made {
-            self.take_back(&server).await;
+            self.take_back(&server, &error).await;
             return Err(error);
         }
-        self.inventory.put_tenant_server(&server).await?;
+        if !self.inventory.change_tenant_server(TenantServerState::Requested, &server).await? {
+            // It was given back meanwhile: what Nova made ends with it.
+            server.state = TenantServerState::Deleting;
+            self.inventory.change_tenant_server(TenantServerState::Deleting, &server).await?;
+        }
         self.tell(&server, "asked for").await;
         self.wake.notify_one();
         Ok(server)
@@ -172,10 +195,15 @@ impl Tenancy {
         Ok(())
     }
 
-    async fn take_back(&self, server: &TenantServer) {
-        if let Err(error) = self.delete_ports(server).await {
-            warn!(server = %server.id, %error, "ports of a refused server stay for now");
-            // The record stays too, so that the next look deletes both.
+    /// What was made is unmade, and the record forgotten. Where a service gave no answer, it may have done what was asked: the
+    /// record stays then, and the looks find out.
+    async fn take_back(&self, server: &TenantServer, error: &TenancyError) {
+        let no_answer = matches!(error, TenancyError::OpenStack(OpenStackError::Unavailable { .. }));
+        let unmade = self.delete_ports(server).await;
+        if no_answer || unmade.is_err() {
+            if let Err(error) = unmade {
+                warn!(server = %server.id, %error, "ports of a refused server stay for now");
+            }
             let record = TenantServer { state: TenantServerState::Deleting, ..server.clone() };
             if let Err(error) = self.inventory.put_tenant_server(&record).await {
                 warn!(server = %server.id, %error, "record of a refused server cannot be changed");
@@ -185,40 +213,20 @@ impl Tenancy {
         }
     }
 
-    /// Asks Nova to delete the server, or Ironic when it was adopted; the rest follows by itself.
-    pub async fn delete(&self, caller: Caller<'_>, mut server: TenantServer) -> Result<(), TenancyError> {
-        if server.is_adopted() && server.state == TenantServerState::Building {
-            let message =
-                format!("{} is being adopted: wait until it is active, then give it back", server.name);
-            return Err(TenancyError::Refused(message));
-        }
-        server.state = TenantServerState::Deleting;
-        server.reason = None;
-        if let Some(node) = server.node.filter(|_| server.is_adopted()) {
-            self.end_adopted(&server, node).await?;
-        }
-        if let Some(instance) = server.instance {
-            match self.nova.delete_server(caller, instance).await {
-                Ok(()) | Err(OpenStackError::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        self.inventory.put_tenant_server(&server).await?;
-        self.tell(&server, "being given back").await;
-        self.wake.notify_one();
-        Ok(())
-    }
-
     /// Looks after servers on their way until told to stop.
     pub async fn run(&self, stop: CancellationToken) {
-        let mut over = life::LookOver::default();
+        let mut over = compare::LookOver::default();
         while !stop.is_cancelled() {
             match self.inventory.tenant_servers(None).await {
                 Ok(servers) => {
                     self.look_over(&mut over, &servers).await;
-                    for server in servers {
-                        self.look(server).await;
-                    }
+                    self.paces().keep(|id| servers.iter().any(|server| server.id == id));
+                    let looks = stream::iter(servers).for_each_concurrent(LOOKS_MAX, |server| async {
+                        if self.is_due(&server).await {
+                            self.look(server).await;
+                        }
+                    });
+                    looks.await;
                 }
                 Err(error) => warn!(%error, "tenants' servers cannot be read"),
             }
@@ -228,6 +236,30 @@ impl Tenancy {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
+    }
+
+    /// Whether a server is to be looked at now: one that ends, for hours perhaps, is not asked after every second.
+    async fn is_due(&self, server: &TenantServer) -> bool {
+        if server.state != TenantServerState::Deleting {
+            return true;
+        }
+        let physical = match server.node {
+            Some(node) => self.inventory.server(node).await.ok().flatten(),
+            None => None,
+        };
+        let node = physical.as_ref().and_then(|physical| physical.node.as_ref());
+        let places = physical.iter().flat_map(|physical| &physical.ports).map(|port| &port.observed);
+        let seen = format!(
+            "{:?} {:?} {:?}",
+            node.map(|node| (&node.provision_state, node.instance_id)),
+            places.collect::<Vec<_>>(),
+            server.reason,
+        );
+        self.paces().is_due(server.id, &seen, self.inventory.clock().now_us())
+    }
+
+    fn paces(&self) -> MutexGuard<'_, pace::Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look(&self, server: TenantServer) {
@@ -241,8 +273,9 @@ impl Tenancy {
             let reason = Some(error.to_string());
             if server.reason != reason {
                 warn!(server = %server.id, %error, "a tenant's server waits");
+                let state = server.state;
                 let record = TenantServer { reason, ..server };
-                if let Err(error) = self.inventory.put_tenant_server(&record).await {
+                if let Err(error) = self.inventory.change_tenant_server(state, &record).await {
                     warn!(server = %record.id, %error, "a tenant's server cannot be stored");
                 }
             }
@@ -251,19 +284,15 @@ impl Tenancy {
 
     /// A request that a crash cut off: Nova may have the server, or nothing was made that anybody was told of.
     async fn look_requested(&self, server: &TenantServer) -> Result<(), TenancyError> {
-        /// Requests younger than this are still being worked on.
-        const REQUEST_TIME_MAX_US: u64 = 120_000_000;
         if self.inventory.clock().now_us().saturating_sub(server.created_us) < REQUEST_TIME_MAX_US {
             return Ok(());
         }
-        let all = self.nova.list_servers(Caller::Service, nova::ProjectsShown::All).await?;
-        let ours = server.id.to_string();
-        let found = all.into_iter().find(|nova| nova.metadata.get(METADATA_KEY) == Some(&ours));
-        let (state, instance) = match found {
+        let (state, instance) = match self.made_of(server.id).await? {
             Some(nova) => (TenantServerState::Building, Some(nova.id)),
             None => (TenantServerState::Deleting, None),
         };
-        self.inventory.put_tenant_server(&TenantServer { state, instance, ..server.clone() }).await?;
+        let record = TenantServer { state, instance, ..server.clone() };
+        self.inventory.change_tenant_server(TenantServerState::Requested, &record).await?;
         Ok(())
     }
 
@@ -290,52 +319,14 @@ impl Tenancy {
                     _ => {}
                 }
             }
-            Err(OpenStackError::NotFound { .. }) => {
-                record.state = TenantServerState::Error;
-                record.reason = Some("Nova does not know this server any more".to_owned());
-            }
+            Err(OpenStackError::NotFound { .. }) => return self.gone_in_nova(server, instance).await,
             Err(error) => return Err(error.into()),
         }
-        if record != *server {
-            self.inventory.put_tenant_server(&record).await?;
-            if record.state != server.state {
-                self.tell(&record, record.reason.as_deref().unwrap_or("active")).await;
-            }
+        // What was asked of us meanwhile is newer than what Nova said.
+        let changed = record != *server && self.inventory.change_tenant_server(server.state, &record).await?;
+        if changed && record.state != server.state {
+            self.tell(&record, record.reason.as_deref().unwrap_or("active")).await;
         }
-        Ok(())
-    }
-
-    async fn look_deleting(&self, server: &TenantServer) -> Result<(), TenancyError> {
-        if let Some(instance) = server.instance {
-            match self.nova.show_server(Caller::Service, instance).await {
-                Ok(nova) if nova.status == "ERROR" && nova.task_state.is_none() => {
-                    // Nova gives up on a deletion that failed once; asking again is harmless.
-                    self.nova.delete_server(Caller::Service, instance).await?;
-                    return Ok(());
-                }
-                Ok(_) => return Ok(()),
-                Err(OpenStackError::NotFound { .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        let adopted = server.node.filter(|_| server.is_adopted());
-        if let Some(node) = adopted
-            && !self.end_adopted(server, node).await?
-        {
-            return Ok(());
-        }
-        if let Some(node) = server.node
-            && let Some(physical) = self.inventory.server(node).await?
-            && self.is_on_a_port(&physical, server).await?
-        {
-            return Ok(());
-        }
-        self.delete_ports(server).await?;
-        if let Some(node) = adopted {
-            self.inventory.delete_adoption(node).await?;
-        }
-        self.inventory.delete_tenant_server(server.id).await?;
-        self.tell(server, "given back").await;
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{Tenancy, TenancyError};
 use crate::{
-    inventory::{Server, TenantPortRecord, TenantServer},
+    inventory::{Server, TenantPortRecord, TenantServer, TenantServerState},
     port::{NewTenantPort, ObservedNetwork},
 };
 
@@ -69,7 +69,10 @@ impl Tenancy {
             server.port = Some(first.id);
             server.address = first.address;
         }
-        self.inventory.put_tenant_server(server).await?;
+        if !self.inventory.change_tenant_server(TenantServerState::Requested, server).await? {
+            let message = format!("{} was given back before it was made", server.name);
+            return Err(TenancyError::Refused(message));
+        }
         Ok(())
     }
 
@@ -81,17 +84,18 @@ impl Tenancy {
         Ok(())
     }
 
-    /// Whether a physical server is still seen on one of the tenant server's ports.
-    pub(super) async fn is_on_a_port(
+    /// Whether every port of a physical server is seen, and none of them on one of the tenant server's ports: a port of which
+    /// nothing is known may be there still.
+    pub(super) async fn is_unplugged(
         &self,
         physical: &Server,
         server: &TenantServer,
     ) -> Result<bool, TenancyError> {
         let ids = self.port_ids(server).await?;
-        Ok(physical.ports.iter().any(|port| match port.observed {
-            Some(ObservedNetwork::Tenant(seen)) => ids.contains(&seen),
-            Some(ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Other { .. })
-            | None => false,
+        Ok(physical.ports.iter().all(|port| match port.observed {
+            Some(ObservedNetwork::Tenant(seen)) => !ids.contains(&seen),
+            Some(ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Other { .. }) => true,
+            None => false,
         }))
     }
 
@@ -99,9 +103,10 @@ impl Tenancy {
     async fn port_ids(&self, server: &TenantServer) -> Result<Vec<Uuid>, TenancyError> {
         let mut ids: Vec<Uuid> =
             self.inventory.tenant_ports(server.id).await?.into_iter().map(|port| port.id).collect();
-        let first = port_of(server.id, 0);
-        if !ids.contains(&first) {
-            ids.push(first);
+        for known in [Some(port_of(server.id, 0)), server.port].into_iter().flatten() {
+            if !ids.contains(&known) {
+                ids.push(known);
+            }
         }
         Ok(ids)
     }

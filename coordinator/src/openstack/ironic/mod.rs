@@ -13,6 +13,7 @@ use http::Method;
 use protocol::{id::ServerId, mac::MacAddr};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use super::{
     error::Error,
@@ -82,6 +83,17 @@ impl Ironic {
             }
         }
         Ok(nodes)
+    }
+
+    /// The node that carries an instance.
+    pub async fn node_of_instance(&self, instance: Uuid) -> Result<Option<Node>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            nodes: Vec<Node>,
+        }
+        let path = format!("/v1/nodes?instance_uuid={instance}&fields={NODE_FIELDS}");
+        let answer: Answer = self.get(path, format!("find the node of instance {instance}")).await?;
+        Ok(answer.nodes.into_iter().find(|node| node.instance_uuid == Some(instance)))
     }
 
     /// Makes the node as the specification says, under its uuid, or changes what differs.
@@ -173,10 +185,15 @@ impl Ironic {
 
     /// Starts a change of the provision state. Success means that Ironic has accepted it, not that it is done.
     pub async fn set_provision_state(&self, id: ServerId, target: &ProvisionTarget) -> Result<(), Error> {
+        when_unlocked(|| self.try_provision_state(id, target)).await
+    }
+
+    /// The same, asked once: a node that is locked is an error.
+    pub async fn try_provision_state(&self, id: ServerId, target: &ProvisionTarget) -> Result<(), Error> {
         let path = format!("/v1/nodes/{id}/states/provision");
         let operation = format!("{} node {id}", target.verb());
-        let call = || self.call(Method::PUT, path.clone(), operation.clone()).body(target.body());
-        when_unlocked(|| self.session.send(call())).await.map(drop)
+        let call = self.call(Method::PUT, path, operation).body(target.body());
+        self.session.send(call).await.map(drop)
     }
 
     /// Starts a change of the power. Success means that Ironic has accepted it.

@@ -172,6 +172,22 @@ impl Nova {
         Ok(servers)
     }
 
+    /// Whether Nova shows this server among those that were deleted. It forgets them in time, so that "no" proves nothing.
+    pub async fn shows_deleted(&self, id: Uuid) -> Result<bool, Error> {
+        #[derive(Deserialize)]
+        struct Page {
+            servers: Vec<Server>,
+        }
+        let uuid = id.to_string();
+        let path = format!(
+            "/servers/detail?{}",
+            query(&[("all_tenants", "1"), ("deleted", "true"), ("uuid", &uuid)])
+        );
+        let operation = format!("look for server {id} among the deleted ones");
+        let page: Page = self.session.json(self.call(Caller::Service, Method::GET, path, operation)).await?;
+        Ok(page.servers.iter().any(|server| server.id == id && server.status == "DELETED"))
+    }
+
     /// Deletes a server. Done already is done; success means that Nova has begun.
     pub async fn delete_server(&self, caller: Caller<'_>, id: Uuid) -> Result<(), Error> {
         let call = self.call(caller, Method::DELETE, format!("/servers/{id}"), format!("delete server {id}"));

@@ -1,0 +1,62 @@
+//! Decisions: when a tenancy that ends is looked at again: at once when something has changed, else after a pause that grows to a
+//! bound and stays there. It is never given up.
+
+use std::collections::HashMap;
+
+use uuid::Uuid;
+
+/// First pause; it doubles.
+pub const PAUSE_FIRST_US: u64 = 1_000_000;
+/// Longest pause.
+pub const PAUSE_MAX_US: u64 = 8_000_000;
+
+/// The pauses of all tenancies that end.
+#[derive(Debug, Default)]
+pub struct Paces(HashMap<Uuid, Pace>);
+
+#[derive(Debug)]
+struct Pace {
+    seen: String,
+    pause_us: u64,
+    not_before_us: u64,
+}
+
+impl Paces {
+    /// Whether a tenancy is to be looked at now, of which this is seen; and if so, when next.
+    pub fn is_due(&mut self, id: Uuid, seen: &str, now_us: u64) -> bool {
+        let pause_us = match self.0.get(&id) {
+            Some(pace) if pace.seen == seen && now_us < pace.not_before_us => return false,
+            Some(pace) if pace.seen == seen => (pace.pause_us * 2).min(PAUSE_MAX_US),
+            Some(_) | None => PAUSE_FIRST_US,
+        };
+        let pace = Pace { seen: seen.to_owned(), pause_us, not_before_us: now_us + pause_us };
+        self.0.insert(id, pace);
+        true
+    }
+
+    /// Forgets every tenancy but these.
+    pub fn keep(&mut self, ids: impl Fn(Uuid) -> bool) {
+        self.0.retain(|id, _| ids(*id));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_their_bound_and_end_with_a_change() {
+        let (mut paces, id) = (Paces::default(), Uuid::from_u128(1));
+        let mut looks = Vec::new();
+        for second in 0..40 {
+            if paces.is_due(id, "active", second * 1_000_000) {
+                looks.push(second);
+            }
+        }
+        assert_eq!(looks, [0, 1, 3, 7, 15, 23, 31, 39]);
+        assert!(paces.is_due(id, "cleaning", 39_000_001), "a change is looked at at once");
+        assert!(!paces.is_due(id, "cleaning", 39_500_000));
+        paces.keep(|_| false);
+        assert!(paces.is_due(id, "cleaning", 39_500_001));
+    }
+}
