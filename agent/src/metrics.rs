@@ -68,7 +68,8 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     let mut registry = std::mem::take(&mut metrics.registry);
     registry.register("build", "This program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     registry.register("servers", "Servers that are looked after", metrics.servers.clone());
-    let help = "Readings of a BMC's power: answered, silent, or the password refused";
+    let help =
+        "Readings of a BMC's power: answered, silent, or not_watched: not asked, because it refuses us";
     registry.register_with_unit("bmc_poll", help, Unit::Seconds, metrics.polls.clone());
     registry.register("commands", "Commands of the coordinator that ended", metrics.commands.clone());
     let help = "Whether the coordinator has welcomed us";
@@ -106,7 +107,7 @@ pub fn polled(sample: &Sample, took: Duration) {
     let outcome = match sample {
         Sample::On | Sample::Off => "answered",
         Sample::NoAnswer { .. } => "silent",
-        Sample::CredentialsRefused { .. } => "refused",
+        Sample::NotWatched { .. } => "not_watched",
     };
     METRICS.polls.get_or_create(&[("outcome", outcome)]).observe(took.as_secs_f64());
 }

@@ -34,6 +34,7 @@ use protocol::{
     report::ReportBody,
     spec::ServerSpec,
     step::StepProgress,
+    watch::Watch,
 };
 
 use self::lanes::interrupted;
@@ -184,7 +185,7 @@ impl Rack {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Declare(declaration) => self.declare(declaration, now),
-            Input::Command(command) => self.command(command, now),
+            Input::Command(command) => self.command(command),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
             Input::Ended { server, command, outcome, sample } => {
                 self.ended(server, command, outcome, sample, now);
@@ -274,6 +275,13 @@ impl Rack {
             for (id, reading, cause) in known {
                 self.report(id, ReportBody::Power { reading, cause });
             }
+            let is_unwatched = |(id, server): (&ServerId, &Server)| {
+                (server.watch != Watch::Watched).then(|| (*id, server.watch.clone()))
+            };
+            let unwatched: Vec<_> = self.servers.iter().filter_map(is_unwatched).collect();
+            for (id, watch) in unwatched {
+                self.report(id, ReportBody::Watch { watch });
+            }
         }
     }
 
@@ -285,7 +293,7 @@ impl Rack {
                 if server.spec.bmc != spec.bmc {
                     // Another BMC, or another password: what the old one said counts no more.
                     server.power = Default::default();
-                    server.refused = None;
+                    server.watch = Watch::Watched;
                     server.hurry_until = None;
                     if matches!(server.lane, BmcLane::Polling(_)) {
                         server.lane = BmcLane::Idle;
@@ -300,7 +308,7 @@ impl Rack {
         }
         self.effects.push_back(Effect::Know(spec));
         self.resume_polling(id, now);
-        self.start_next(id, now);
+        self.start_next(id);
     }
 
     fn forget(&mut self, id: ServerId) {
@@ -323,9 +331,12 @@ impl Rack {
         }
         server.lane = BmcLane::Idle;
         self.schedule.answered();
-        if let Sample::CredentialsRefused { reason } = &sample {
-            server.refused = Some((now, reason.clone()));
-        }
+        self.note_watch(id, &sample);
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let again_in = match &sample {
+            Sample::NotWatched { again_in, .. } => Some(*again_in),
+            Sample::On | Sample::Off | Sample::NoAnswer { .. } => None,
+        };
         let first = server.power.known().is_none();
         if first {
             // No answer is no reading: the next attempts follow soon, but not at once.
@@ -344,20 +355,41 @@ impl Rack {
             }
             self.report(id, ReportBody::Power { reading, cause });
         }
-        if soon {
+        if let Some(again_in) = again_in {
+            self.schedule.ask_at(id, now + again_in);
+        } else if soon {
             self.schedule.ask_at(id, now + ASK_AGAIN_AFTER);
         } else {
             self.resume_polling(id, now);
         }
-        self.start_next(id, now);
+        self.start_next(id);
     }
 
-    /// Plans the next poll, unless the BMC refuses us.
+    /// Takes from an answer whether the server is watched, and reports a change. Silence says neither.
+    fn note_watch(&mut self, id: ServerId, sample: &Sample) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let watch = match sample {
+            Sample::NoAnswer { .. } => return,
+            Sample::On | Sample::Off => Watch::Watched,
+            Sample::NotWatched { why, reason, .. } => {
+                // The words change with every try; only another cause is news.
+                match &server.watch {
+                    Watch::NotWatched { why: before, .. } if before == why => return,
+                    Watch::Watched | Watch::NotWatched { .. } => {}
+                }
+                Watch::NotWatched { why: *why, reason: reason.clone() }
+            }
+        };
+        if server.watch != watch {
+            server.watch = watch.clone();
+            self.report(id, ReportBody::Watch { watch });
+        }
+    }
+
+    /// Plans the next poll.
     fn resume_polling(&mut self, id: ServerId, now: Instant) {
         let Some(server) = self.servers.get(&id) else { return };
-        if server.refused.is_some() {
-            self.schedule.remove(id);
-        } else if server.power.known().is_none() && server.hurry_until.is_none() {
+        if server.power.known().is_none() && server.hurry_until.is_none() {
             self.schedule.ask_at(id, now);
         } else if server.is_hurried(now) {
             self.schedule.ask_at(id, now + HURRIED);

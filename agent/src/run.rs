@@ -84,6 +84,7 @@ struct Loop {
 
 struct Reached {
     bmc: Arc<dyn Bmc>,
+    endpoint: BmcEndpoint,
     boot_mode: BootMode,
 }
 
@@ -197,8 +198,11 @@ impl Loop {
 
     fn know(&mut self, spec: &ServerSpec) {
         tracing::info!(server = %spec.id, name = spec.name, bmc = spec.bmc.address, "looking after server");
-        let bmc = (self.connect)(&spec.bmc);
-        self.servers.insert(spec.id, Reached { bmc, boot_mode: spec.boot_mode });
+        // The same BMC and account keep their connection: with it goes what they have refused so far.
+        let kept = self.servers.remove(&spec.id).filter(|reached| reached.endpoint == spec.bmc);
+        let bmc = kept.map_or_else(|| (self.connect)(&spec.bmc), |reached| reached.bmc);
+        let reached = Reached { bmc, endpoint: spec.bmc.clone(), boot_mode: spec.boot_mode };
+        self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
     }

@@ -33,6 +33,8 @@ pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action) -> Ended 
         Action::PowerOff { how: PowerOffHow::Soft } => switch(soft_off(bmc).await, Power::Off, SOFT_OFF_WAIT),
         Action::Reset { boot } => switch(reset(bmc, mode, boot).await, Power::On, CONFIRM_WAIT),
         Action::ReadIdentity => {
+            // Somebody wants to know now.
+            bmc.try_now().await;
             let identity = bmc.identity().await;
             (identity.map(Success::Identity).map_err(|error| failure(&error)), None)
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::power::PowerReading;
+use protocol::{power::PowerReading, watch::NotWatched};
 
 /// After an answer that differs, the BMC is asked again this soon.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -23,10 +23,14 @@ pub enum Sample {
         /// What was tried and what came back.
         reason: String,
     },
-    /// The BMC refused our user or password.
-    CredentialsRefused {
-        /// What it said.
+    /// The server is not watched now: its BMC was not asked, or what answered is not it.
+    NotWatched {
+        /// What keeps us from it.
+        why: NotWatched,
+        /// The same for a person.
         reason: String,
+        /// How long until it is worth asking again.
+        again_in: Duration,
     },
 }
 
@@ -65,7 +69,7 @@ impl Debounce {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures < UNREACHABLE_AFTER { Verdict::Same } else { self.unreachable(reason) }
             }
-            Sample::CredentialsRefused { reason } => {
+            Sample::NotWatched { reason, .. } => {
                 self.doubt = None;
                 self.unreachable(reason)
             }
@@ -126,7 +130,11 @@ mod tests {
                 '+' => Sample::On,
                 '-' => Sample::Off,
                 '?' => Sample::NoAnswer { reason },
-                '!' => Sample::CredentialsRefused { reason },
+                '!' => Sample::NotWatched {
+                    why: NotWatched::CredentialsRefused,
+                    reason,
+                    again_in: Duration::from_secs(300),
+                },
                 '.' => {
                     now += Duration::from_secs(10);
                     continue;

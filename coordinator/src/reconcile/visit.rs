@@ -180,7 +180,8 @@ impl Reconcile {
     /// proves address, user and password, so nothing can be locked by asking.
     async fn learn_identity(&self, server: &Server) -> Result<(), VisitError> {
         let agent_is_here = self.presence.away(&server.rack).is_none();
-        if server.identity.is_some() || server.confirmed.is_none() || !agent_is_here {
+        let is_asked_seldom = server.unwatched.is_some();
+        if server.identity.is_some() || server.confirmed.is_none() || !agent_is_here || is_asked_seldom {
             return Ok(());
         }
         match self.enrol.check_bmc(server).await {

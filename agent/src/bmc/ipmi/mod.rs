@@ -1,30 +1,32 @@
 //! Edges: a BMC by IPMI: one session of `protocol::ipmi::client` at a time, over the process's one UDP socket.
 
+mod login;
 mod session;
 mod socket;
+mod verdict;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     ipmi::{
-        CipherSuite, Privilege,
+        CipherSuite,
         chassis::{BootFlagDevice, BootFlags, BootOption, ChassisControl},
-        client::{ClientConfig, EndReason, Retry},
+        client::EndReason,
         command::{Request, Response},
     },
     spec::BmcEndpoint,
 };
 use tokio::sync::Mutex;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use self::session::{Asked, Session};
-use super::{Bmc, BmcError, BmcOptions, Power};
+use self::{
+    session::{Asked, Session},
+    verdict::Ladder,
+};
+use super::{Account, Bmc, BmcError, BmcOptions, LogIns, Power};
 
 /// A session that rested longer is not used again: BMCs drop theirs after 60 s, and finding that out costs every try.
 const REST_MAX: Duration = Duration::from_secs(50);
@@ -34,24 +36,38 @@ pub(super) struct IpmiBmc {
     endpoint: BmcEndpoint,
     suites: Vec<CipherSuite>,
     options: BmcOptions,
+    log_ins: LogIns,
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     session: Option<Session>,
     last_request: Option<Instant>,
-    /// The BMC has refused our credentials: it is not asked again.
-    rejected: Option<BmcError>,
+    account: Account,
+    /// Why the last log-in was refused.
+    refused: Option<EndReason>,
+    ladder: Ladder,
 }
 
 impl IpmiBmc {
-    pub(super) fn new(endpoint: BmcEndpoint, cipher_suite: Option<u8>, options: BmcOptions) -> Self {
+    pub(super) fn new(
+        endpoint: BmcEndpoint,
+        cipher_suite: Option<u8>,
+        options: BmcOptions,
+        log_ins: LogIns,
+    ) -> Self {
         let suites = match cipher_suite {
             None => CipherSuite::ALL.to_vec(),
             Some(id) => CipherSuite::from_id(id).into_iter().collect(),
         };
-        Self { endpoint, suites, options, state: Mutex::new(State::default()) }
+        let state = State {
+            session: None,
+            last_request: None,
+            account: log_ins.account(),
+            refused: None,
+            ladder: Ladder::default(),
+        };
+        Self { endpoint, suites, options, log_ins, state: Mutex::new(state) }
     }
 
     fn address(&self) -> String {
@@ -68,21 +84,22 @@ impl IpmiBmc {
 
     fn ended(&self, reason: &EndReason) -> BmcError {
         match reason {
+            // It is there and it answers: nobody need look at its cable.
+            EndReason::NoAnswer { dropped, .. } if dropped.any() => {
+                BmcError::NotUnderstood { address: self.address(), reason: reason.to_string() }
+            }
             EndReason::NoAnswer { .. } | EndReason::Closed => self.unreachable(reason.to_string()),
-            EndReason::Credentials(why) => BmcError::Credentials {
-                address: self.address(),
-                username: self.endpoint.username.clone(),
-                reason: (*why).to_owned(),
-            },
-            EndReason::Refused { .. } | EndReason::NoRmcpPlus => self.refused(reason.to_string()),
+            EndReason::TooLong(_)
+            | EndReason::ProofMismatch
+            | EndReason::KeyMismatch
+            | EndReason::Privilege { .. }
+            | EndReason::Refused { .. }
+            | EndReason::NoRmcpPlus => self.refused(reason.to_string()),
         }
     }
 
     async fn ask(&self, request: Request) -> Result<Response, BmcError> {
         let mut state = self.state.lock().await;
-        if let Some(error) = &state.rejected {
-            return Err(error.clone());
-        }
         if let Some(last) = state.last_request {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
@@ -106,7 +123,7 @@ impl IpmiBmc {
                     if fresh {
                         return Err(self.ended(&reason));
                     }
-                    if !is_repeatable(&request) {
+                    if !request.is_repeatable() {
                         let what = format!(
                             "{}: the session was lost; it is not known whether it was done",
                             request.name()
@@ -115,42 +132,6 @@ impl IpmiBmc {
                     }
                     debug!(bmc = %self.endpoint.address, %reason, "IPMI session lost, logging in again");
                 }
-            }
-        }
-    }
-
-    async fn log_in(&self, state: &mut State) -> Result<Session, BmcError> {
-        if self.suites.is_empty() {
-            return Err(self.refused("only the cipher suites 3 and 17 are supported".to_owned()));
-        }
-        let target = (self.endpoint.address.as_str(), self.endpoint.port);
-        let peer = tokio::net::lookup_host(target)
-            .await
-            .map_err(|error| self.unreachable(format!("its name cannot be resolved: {error}")))?
-            .next()
-            .ok_or_else(|| self.unreachable("its name has no address".to_owned()))?;
-        let socket =
-            socket::shared(peer).map_err(|error| self.unreachable(format!("no UDP socket: {error}")))?;
-        let config = ClientConfig {
-            username: self.endpoint.username.clone(),
-            password: self.endpoint.password.clone(),
-            suites: self.suites.clone(),
-            privilege: Privilege::Administrator,
-            retry: Retry { first: self.options.first_wait, tries: self.options.tries.max(1) },
-            seed: rand::random(),
-        };
-        match Session::open(Arc::clone(&socket), peer, config).await {
-            Ok(session) => {
-                debug!(bmc = %self.endpoint.address, suite = session.suite().id(), "IPMI session opened");
-                Ok(session)
-            }
-            Err(reason) => {
-                let error = self.ended(&reason);
-                if matches!(reason, EndReason::Credentials(_)) {
-                    warn!(bmc = %self.endpoint.address, %reason, "BMC credentials refused, not tried again");
-                    state.rejected = Some(error.clone());
-                }
-                Err(error)
             }
         }
     }
@@ -173,13 +154,6 @@ impl IpmiBmc {
             reason: format!("an answer of the wrong kind to {}", request.name()),
         }
     }
-}
-
-/// Whether doing it twice is the same as doing it once. Within a session a BMC knows a repetition by its number; in the next
-/// one it does not.
-fn is_repeatable(request: &Request) -> bool {
-    use ChassisControl::{DiagnosticInterrupt, HardReset, PowerCycle};
-    !matches!(request, Request::ChassisControl(PowerCycle | HardReset | DiagnosticInterrupt))
 }
 
 /// The error with its causes.
@@ -234,6 +208,11 @@ impl Bmc for IpmiBmc {
             },
         };
         self.ask(Request::SetBootOption(BootOption::Flags(flags))).await.map(|_| ())
+    }
+
+    async fn try_now(&self) {
+        let mut state = self.state.lock().await;
+        state.account.try_now(Instant::now());
     }
 
     async fn identity(&self) -> Result<BmcIdentity, BmcError> {
