@@ -74,7 +74,8 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     let mut registry = std::mem::take(&mut metrics.registry);
     registry.register("build", "This program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     registry.register("servers", "Servers that are looked after", metrics.servers.clone());
-    let help = "Readings of a BMC's power: answered, silent, or the password refused";
+    let help =
+        "Readings of a BMC's power: answered, silent, or not_watched: not asked, because it refuses us";
     registry.register_with_unit("bmc_poll", help, Unit::Seconds, metrics.polls.clone());
     let help = "Age of the oldest power reading that is stood by; silent BMCs are reported, and not in here";
     registry.register_with_unit("oldest_reading", help, Unit::Seconds, metrics.oldest_reading.clone());
@@ -116,7 +117,8 @@ pub fn polled(sample: &Sample, took: Duration) {
     let outcome = match sample {
         Sample::On | Sample::Off => "answered",
         Sample::NoAnswer { .. } => "silent",
-        Sample::CredentialsRefused { .. } => "refused",
+        Sample::NotWatched { .. } => "not_watched",
+        Sample::Refused { .. } => "refused",
         Sample::OtherMachine { .. } => "other_machine",
     };
     METRICS.polls.get_or_create(&[("outcome", outcome)]).observe(took.as_secs_f64());

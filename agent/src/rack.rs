@@ -34,6 +34,7 @@ use protocol::{
     report::ReportBody,
     spec::ServerSpec,
     step::StepProgress,
+    watch::Watch,
 };
 
 pub use self::polls::{OldestReading, READING_AGE_MAX};
@@ -200,7 +201,7 @@ impl Rack {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Declare(declaration) => self.declare(declaration, now),
-            Input::Command(command) => self.command(command, now),
+            Input::Command(command) => self.command(command),
             Input::Identified { server, place, identity } => self.identified(server, place, identity),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
             Input::Ended { server, command, outcome, sample } => {
@@ -295,6 +296,13 @@ impl Rack {
             for (id, reading, cause) in known {
                 self.report(id, ReportBody::Power { reading, cause });
             }
+            let is_unwatched = |(id, server): (&ServerId, &Server)| {
+                (server.watch != Watch::Watched).then(|| (*id, server.watch.clone()))
+            };
+            let unwatched: Vec<_> = self.servers.iter().filter_map(is_unwatched).collect();
+            for (id, watch) in unwatched {
+                self.report(id, ReportBody::Watch { watch });
+            }
         }
     }
 
@@ -310,7 +318,7 @@ impl Rack {
                 if server.spec.bmc != spec.bmc {
                     // Another BMC, or another password: what the old one said counts no more.
                     server.power = Default::default();
-                    server.refused = None;
+                    server.watch = Watch::Watched;
                     server.hurry_until = None;
                     server.pulse = Pulse::default();
                     server.read_at = now;
@@ -327,7 +335,7 @@ impl Rack {
         }
         self.effects.push_back(Effect::Know(Box::new(spec)));
         self.resume_polling(id, now, now);
-        self.start_next(id, now);
+        self.start_next(id);
     }
 
     fn forget(&mut self, id: ServerId) {

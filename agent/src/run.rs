@@ -13,7 +13,8 @@ use protocol::{
     boot::BootMode,
     command::{Action, Command, Failure, FailureKind, Success},
     id::{CommandId, ServerId},
-    spec::ServerSpec,
+    identity::ExpectedIdentity,
+    spec::{BmcEndpoint, ServerSpec},
 };
 use tokio::{
     sync::{Semaphore, mpsc},
@@ -85,7 +86,8 @@ struct Loop {
 #[derive(Clone)]
 struct Reached {
     bmc: Arc<dyn Bmc>,
-    place: String,
+    endpoint: BmcEndpoint,
+    expected: ExpectedIdentity,
     boot_mode: BootMode,
 }
 
@@ -200,8 +202,14 @@ impl Loop {
 
     fn know(&mut self, spec: &ServerSpec) {
         tracing::info!(server = %spec.id, name = spec.name, bmc = spec.bmc.address, "looking after server");
-        let bmc = (self.connect)(spec);
-        let reached = Reached { bmc, place: spec.bmc.place(), boot_mode: spec.boot_mode };
+        // The same BMC and account keep their connection: with it goes what they have refused so far.
+        let kept = self
+            .servers
+            .remove(&spec.id)
+            .filter(|it| it.endpoint == spec.bmc && it.expected == spec.expected);
+        let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
+        let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
+        let reached = Reached { bmc, endpoint, expected, boot_mode: spec.boot_mode };
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
@@ -266,7 +274,7 @@ impl Reached {
     /// Says who answered, before what it answered.
     async fn tell_who(&self, back: &mpsc::Sender<Input>, server: ServerId) {
         if let Some(identity) = self.bmc.seen().await {
-            let _ = back.send(Input::Identified { server, place: self.place.clone(), identity }).await;
+            let _ = back.send(Input::Identified { server, place: self.endpoint.place(), identity }).await;
         }
     }
 }

@@ -15,6 +15,7 @@ use protocol::{
     id::CommandId,
     power::{PowerCause, PowerReading},
     spec::ServerSpec,
+    watch::Watch,
 };
 
 use crate::poll::{debounce::Debounce, pulse::Pulse};
@@ -25,8 +26,6 @@ pub const COMMANDS_WAITING_MAX: usize = 16;
 pub const HURRY_FOR: Duration = Duration::from_secs(5);
 /// For so long after a reset "off" is not believed: some BMCs take the power away for a moment.
 pub const RESET_SETTLES_IN: Duration = Duration::from_secs(4);
-/// For so long after a BMC refused our password, commands are answered with that and not tried: BMCs lock accounts.
-pub const REFUSED_FOR: Duration = Duration::from_secs(60);
 
 /// What the BMC is being asked or told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,8 +61,8 @@ pub struct Server {
     pub step: Option<CommandId>,
     /// Steps that wait.
     pub steps_waiting: VecDeque<Command>,
-    /// When and with which words the BMC refused our password.
-    pub refused: Option<(Instant, String)>,
+    /// Whether it is watched, as it was reported last. Commands are tried all the same: the BMC's account knows when it may.
+    pub watch: Watch,
     /// Until then it is polled faster.
     pub hurry_until: Option<Instant>,
     /// Until then "off" is not believed.
@@ -86,7 +85,7 @@ impl Server {
             waiting: VecDeque::new(),
             step: None,
             steps_waiting: VecDeque::new(),
-            refused: None,
+            watch: Watch::Watched,
             hurry_until: None,
             off_counts_from: None,
             asked_to_go_off: false,
@@ -107,7 +106,7 @@ impl Server {
 
     /// Whether we say of it, or are still to say, that it is on or off.
     pub fn is_stood_by(&self) -> bool {
-        self.refused.is_none() && !matches!(self.power.known(), Some(PowerReading::Unreachable { .. }))
+        self.watch == Watch::Watched && !matches!(self.power.known(), Some(PowerReading::Unreachable { .. }))
     }
 
     /// Whether its BMC's "off" may still be the gap of a reset.

@@ -62,6 +62,8 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
         Action::PowerOff { how } => switch(power_off(bmc, *how, confirm_until).await, Power::Off, waited),
         Action::Reset { boot } => switch(reset(bmc, mode, boot, confirm_until).await, Power::On, waited),
         Action::ReadIdentity => {
+            // Somebody wants to know now.
+            bmc.try_now().await;
             let identity = bmc.identity().await;
             (identity.map(Success::Identity).map_err(|error| failure(&error)), None)
         }

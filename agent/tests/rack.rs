@@ -25,6 +25,7 @@ use protocol::{
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
     step::{Step, StepOutput},
+    watch::{NotWatched, Watch},
 };
 
 const SERVERS: usize = 3;
@@ -73,6 +74,7 @@ struct World {
     answered: HashSet<CommandId>,
     reported: HashMap<ServerId, (PowerReading, PowerCause)>,
     identified: Vec<BmcIdentity>,
+    watches: Vec<(ServerId, Watch)>,
     fails: bool,
 }
 
@@ -91,6 +93,7 @@ impl World {
             answered: HashSet::new(),
             reported: HashMap::new(),
             identified: Vec::new(),
+            watches: Vec::new(),
             fails: false,
         };
         world.declare();
@@ -159,6 +162,7 @@ impl World {
                         );
                         self.answered.insert(result.command);
                     }
+                    ReportBody::Watch { watch } => self.watches.push((server, watch)),
                     _ => {}
                 },
             }
@@ -397,37 +401,54 @@ fn a_hand_over_ends_the_boot_before_anybody_is_told_of_it() {
 }
 
 #[test]
-fn a_refused_password_is_tried_once_until_it_is_changed() {
+fn a_server_that_is_not_watched_is_reported_so_asked_on_and_still_told_what_to_do() {
     let mut world = World::new();
     world.settle();
-    let refused = Sample::CredentialsRefused { reason: "the BMC refused the password".into() };
-    let mut tries = 0;
-    for round in 0..50 {
-        world.pass(Duration::from_millis(500));
+    let refusing = spec(0, "p").id;
+    let again_in = Duration::from_secs(10);
+    let refused = Sample::NotWatched {
+        why: NotWatched::CredentialsRefused,
+        reason: "the BMC refused us".into(),
+        again_in,
+    };
+    let (mut tries, mut works) = (0, 0);
+    for round in 0..60 {
+        world.pass(Duration::from_secs(1));
         if round == 10 {
-            send(&mut world, Action::PowerOn { boot: deploy() });
-            send(&mut world, Action::ReadIdentity);
+            send(&mut world, Action::PowerOff { how: PowerOffHow::Hard });
         }
         while let Some(asked) = world.asked.pop() {
             match asked {
-                Asked::Poll { server, number } if server == spec(0, "p").id => {
+                Asked::Poll { server, number } if server == refusing => {
                     tries += 1;
                     world.happen(Input::Answered { server, number, sample: refused.clone() });
                 }
                 Asked::Poll { server, number } => {
                     world.happen(Input::Answered { server, number, sample: Sample::Off });
                 }
-                Asked::Work(command) => panic!("tried again: {command:?}"),
+                // The BMC's account knows whether it may be tried.
+                Asked::Work(command) => {
+                    works += 1;
+                    let failure = Failure { kind: FailureKind::BmcCredentials, message: "refused".into() };
+                    let (server, command) = (command.server, command.id);
+                    world.happen(Input::Ended { server, command, outcome: Err(failure), sample: None });
+                }
             }
         }
     }
-    assert_eq!(tries, 1);
-    assert!(matches!(world.reported[&spec(0, "p").id].0, PowerReading::Unreachable { .. }));
-    assert_eq!(world.answered.len(), 2);
-    let declaration = Declaration { servers: vec![spec(0, "new")], forget: vec![], complete: false };
-    world.happen(Input::Declare(declaration));
+    assert!((4..=12).contains(&tries), "it is asked when it is worth asking: {tries} times in a minute");
+    assert_eq!(works, 1);
+    assert!(matches!(world.reported[&refusing].0, PowerReading::Unreachable { .. }));
+    assert_eq!(world.watches.len(), 1, "told once: {:?}", world.watches);
+    assert!(matches!(world.watches[0], (server, Watch::NotWatched { .. }) if server == refusing));
+    // After a break the coordinator is told again.
+    world.declare();
+    assert_eq!(world.watches.len(), 2, "{:?}", world.watches);
+    // The refusal has passed: the next try finds it, and its power is seen again.
+    world.pass(again_in);
     world.settle();
-    assert_eq!(world.reported[&spec(0, "p").id].0, PowerReading::Off);
+    assert_eq!(world.watches.last(), Some(&(refusing, Watch::Watched)));
+    assert_eq!(world.reported[&refusing].0, PowerReading::Off);
 }
 
 #[test]

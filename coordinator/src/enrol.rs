@@ -171,7 +171,7 @@ impl Enrol {
         Ok(())
     }
 
-    /// Asks the BMC who it is, once: BMCs lock accounts. Says what is wrong.
+    /// Asks the BMC who it is, now: the agent tries a refused account once more. Says what is wrong.
     pub async fn check_bmc(&self, server: &Server) -> Option<String> {
         if let Some(away) = self.presence.away(&server.rack) {
             return Some(format!("the BMC of {} was not asked: {away}", server.name));
@@ -188,8 +188,8 @@ impl Enrol {
                 Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
             }
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(
-                "the BMC of {} at {} refused user {}: {failure}; it was asked once and is not asked again: \
-                     correct the user or password and import the server again",
+                "the BMC of {} at {} refused user {}: {failure}; it is asked again now when you import \
+                     the server again, with user or password corrected if they are wrong",
                 server.name, server.bmc.address, server.bmc.username
             )),
             Err(error) => {

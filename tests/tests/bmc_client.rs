@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use agent::bmc::{Bmc, BmcError, BmcOptions, Power, connect_to, connect_with};
+use agent::bmc::{
+    Bmc, BmcError, BmcOptions, LogIns, Power,
+    account::{BUDGET, Pace},
+    connect_as, connect_to, connect_with,
+};
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
@@ -183,21 +187,34 @@ async fn a_pinned_certificate_is_taken_and_no_other() {
 }
 
 #[tokio::test]
-async fn a_wrong_password_is_tried_once() {
+async fn a_wrong_password_is_tried_within_its_budget() {
     let (ipmi_server, _) = ipmi_bmc(&CipherSuite::ALL);
     let (sessions, _) = redfish_bmc(RedfishOptions::default());
     let (basic, _) = redfish_bmc(RedfishOptions { no_sessions: true, ..RedfishOptions::default() });
     let check = async |mut endpoint: BmcEndpoint, attempts: &dyn Fn() -> u64| {
         endpoint.password = Secret::new("wrong");
-        let bmc = connect_with(&endpoint, OPTIONS);
-        for _ in 0..5 {
+        let log_ins = LogIns { pace: Pace(Duration::from_millis(10)), in_call: true };
+        let bmc = connect_as(&endpoint, OPTIONS, log_ins);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        loop {
             let error = bmc.power_status().await.unwrap_err();
-            assert!(matches!(error, BmcError::Credentials { .. }), "{error}");
+            let BmcError::Credentials { is_spent, .. } = &error else { panic!("{error}") };
             let text = error.to_string();
             assert!(text.contains("\"admin\"") && !text.contains("wrong\""), "{text}");
+            assert!(text.contains("tried again in"), "{text}");
+            assert!(attempts() <= BUDGET as u64, "{} log-ins", attempts());
+            if *is_spent {
+                break;
+            }
+            assert!(Instant::now() < deadline, "the budget is never spent");
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
+        assert_eq!(attempts(), BUDGET as u64);
         assert_eq!(bmc.power_on().await.unwrap_err().kind(), protocol::command::FailureKind::BmcCredentials);
-        assert_eq!(attempts(), 1);
+        assert_eq!(attempts(), BUDGET as u64, "a command is told, and not tried");
+        bmc.try_now().await;
+        bmc.power_status().await.unwrap_err();
+        assert_eq!(attempts(), BUDGET as u64 + 1, "somebody asked for a try");
     };
     check(by_ipmi(ipmi_server.addr, None), &|| ipmi_server.stats().attempts).await;
     check(by_http(sessions.addr), &|| sessions.stats().attempts).await;
@@ -324,7 +341,7 @@ async fn refusals_and_nonsense_have_reasons() {
     check(connect_with(&by_http(server.addr), OPTIONS).as_ref(), "The BMC was told to refuse.").await;
     let garbage = Faults { garbage: true, ..Faults::default() };
     ipmi_server.faults.set(garbage.clone());
-    check(connect_with(&by_ipmi(ipmi_server.addr, None), OPTIONS).as_ref(), "does not answer").await;
+    check(connect_with(&by_ipmi(ipmi_server.addr, None), OPTIONS).as_ref(), "cannot be understood").await;
     server.faults.set(garbage);
     check(connect_with(&by_http(server.addr), OPTIONS).as_ref(), "no Redfish resource").await;
 }

@@ -1,6 +1,10 @@
 //! Values: what a BMC answers, and why there is no answer.
 
+use std::time::Duration;
+
 use protocol::{command::FailureKind, power::PowerReading};
+
+use super::account::{Pause, Refusal};
 
 /// Power as a BMC that answers states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +28,12 @@ pub enum BmcError {
         /// What was tried.
         reason: String,
     },
-    /// User or password is not accepted. It was tried once and is not tried again until the endpoint changes.
+    /// User or password is not accepted, or so it looks: that may pass, so it is tried again, within a budget.
     #[error(
-        "the BMC at {address} does not accept user {username:?}: {reason}; correct the user or password of this server"
+        "the BMC at {address} does not accept user {username:?}: {reason}; {}; it is tried again in {}",
+        if *is_proved { "the user or password of this server is wrong: correct it" }
+        else { "if it stays so, correct the user or password of this server" },
+        words(*again_in)
     )]
     Credentials {
         /// Where.
@@ -35,6 +42,12 @@ pub enum BmcError {
         username: String,
         /// What it answered.
         reason: String,
+        /// How long until the next try.
+        again_in: Duration,
+        /// The budget of tries is spent: it is tried so seldom that nobody would see its server go off.
+        is_spent: bool,
+        /// The refusals prove that user or password is wrong.
+        is_proved: bool,
     },
     /// It answered with an error.
     #[error("the BMC at {address} refuses: {reason}")]
@@ -73,6 +86,25 @@ pub enum BmcError {
 }
 
 impl BmcError {
+    /// What is answered while a refused account waits for its next try.
+    pub(super) fn paused(address: String, username: &str, reason: &str, pause: Pause) -> Self {
+        let Pause { refusal, again_in, is_spent, is_proved } = pause;
+        match refusal {
+            Refusal::Passes => {
+                let reason = format!("{reason}; it is tried again in {}", words(again_in));
+                BmcError::Refused { address, reason }
+            }
+            Refusal::SaysWrong | Refusal::MayCount => BmcError::Credentials {
+                address,
+                username: username.to_owned(),
+                reason: reason.to_owned(),
+                again_in,
+                is_spent,
+                is_proved,
+            },
+        }
+    }
+
     /// The kind that the coordinator decides on.
     pub fn kind(&self) -> FailureKind {
         match self {
@@ -82,6 +114,14 @@ impl BmcError {
                 FailureKind::BmcRefused
             }
         }
+    }
+}
+
+/// A pause in words: whole seconds, or minutes.
+fn words(pause: Duration) -> String {
+    match pause.as_secs_f64().ceil() {
+        seconds if seconds < 120.0 => format!("{seconds} s"),
+        seconds => format!("{} min", (seconds / 60.0).round()),
     }
 }
 

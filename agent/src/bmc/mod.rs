@@ -1,10 +1,12 @@
 //! Edges: BMCs behind one trait, whatever they speak.
 //!
 //! [`connect`] does nothing on the network; the first call logs in and the session is kept for the next ones. A session that the BMC
-//! has lost is opened anew once per call. A wrong password is tried once: until the endpoint changes, which makes a new connection,
-//! every call fails with [`BmcError::Credentials`], because BMCs lock accounts. Whether an order had its effect is the caller's to confirm.
+//! has lost is opened anew once per call. A refused log-in is tried again, because a refusal is not a proof, but within the budget of
+//! [`account`], because BMCs lock accounts; while it waits, every call is answered with what was refused and when the next try is.
+//! Whether an order had its effect is the caller's to confirm.
 //! At every log-in the BMC says who it is; one that is not who is expected is asked and told nothing ([`BmcError::OtherMachine`]).
 
+pub mod account;
 mod error;
 mod ipmi;
 pub(crate) mod redfish;
@@ -20,7 +22,8 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-pub use error::{BmcError, Power, reading};
+use self::account::{Account, Pace};
+pub use self::error::{BmcError, Power, reading};
 
 /// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
 #[async_trait]
@@ -48,6 +51,9 @@ pub trait Bmc: Send + Sync {
     async fn seen(&self) -> Option<BmcIdentity> {
         None
     }
+    /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
+    /// only; what knows no pauses has nothing to do.
+    async fn try_now(&self) {}
 }
 
 /// How patient and how polite we are.
@@ -72,17 +78,56 @@ pub fn connect(endpoint: &BmcEndpoint) -> Box<dyn Bmc> {
     connect_with(endpoint, BmcOptions::default())
 }
 
+/// How refused log-ins are tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogIns {
+    /// How long the pauses are.
+    pub pace: Pace,
+    /// Whether a call waits for a try that is due soon. Otherwise a refusal is its answer.
+    pub in_call: bool,
+}
+
+impl Default for LogIns {
+    fn default() -> Self {
+        Self { pace: Pace::default(), in_call: true }
+    }
+}
+
+impl LogIns {
+    fn call_wait(self, account: &Account) -> Duration {
+        if self.in_call { account.call_wait() } else { Duration::ZERO }
+    }
+
+    fn account(self) -> Account {
+        Account::new(self.pace, rand::random())
+    }
+}
+
 /// A BMC with this patience, whoever it is. Must be called inside a tokio runtime.
 pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc> {
-    connect_to(endpoint, &ExpectedIdentity::default(), options)
+    connect_as(endpoint, options, LogIns::default())
+}
+
+/// The same, with other pauses between log-ins.
+pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
+    reach(endpoint, &ExpectedIdentity::default(), options, log_ins)
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
+    reach(endpoint, expected, options, LogIns::default())
+}
+
+fn reach(
+    endpoint: &BmcEndpoint,
+    expected: &ExpectedIdentity,
+    options: BmcOptions,
+    log_ins: LogIns,
+) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options))
+            Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {
@@ -90,7 +135,7 @@ pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: 
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options))
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins))
         }
     }
 }

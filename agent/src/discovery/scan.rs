@@ -16,7 +16,7 @@ use protocol::{
 };
 
 use super::look;
-use crate::bmc::{self, BmcError};
+use crate::bmc::{self, BmcError, BmcOptions, LogIns};
 
 /// Addresses that are asked at the same time.
 pub const ADDRESSES_AT_ONCE: usize = 32;
@@ -94,7 +94,9 @@ async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
             username: credential.username.clone(),
             password: credential.password.clone(),
         };
-        match bmc::connect(&endpoint).identity().await {
+        // Tried once: a refusal is the answer.
+        let log_ins = LogIns { in_call: false, ..LogIns::default() };
+        match bmc::connect_as(&endpoint, BmcOptions::default(), log_ins).identity().await {
             Ok(identity) => {
                 (bmc.credential, bmc.identity) = (Some(number), Some(identity));
                 bmc.problem.clear();

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use protocol::power::PowerReading;
+use protocol::{power::PowerReading, watch::NotWatched};
 
 /// After an answer that differs, the BMC is asked again this soon.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_millis(200);
@@ -27,10 +27,19 @@ pub enum Sample {
         /// What was tried and what came back.
         reason: String,
     },
-    /// The BMC refused our user or password.
-    CredentialsRefused {
+    /// It answered, and gave no reading: it refuses, or says what cannot be understood.
+    Refused {
         /// What it said.
         reason: String,
+    },
+    /// The server is not watched now: its BMC was not asked, or what answered is not it.
+    NotWatched {
+        /// What keeps us from it.
+        why: NotWatched,
+        /// The same for a person.
+        reason: String,
+        /// How long until it is worth asking again.
+        again_in: Duration,
     },
     /// Another machine answers there.
     OtherMachine {
@@ -77,12 +86,12 @@ impl Debounce {
         match sample {
             Sample::On => self.answer(PowerReading::On, asked, now),
             Sample::Off => self.answer(PowerReading::Off, asked, now),
-            Sample::NoAnswer { reason } => {
+            Sample::NoAnswer { reason } | Sample::Refused { reason } => {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures < UNREACHABLE_AFTER { Verdict::Same } else { self.unreachable(reason) }
             }
             // Nothing that another machine says is of this server; that it is another is no accident of one answer.
-            Sample::CredentialsRefused { reason } | Sample::OtherMachine { reason } => {
+            Sample::NotWatched { reason, .. } | Sample::OtherMachine { reason } => {
                 self.doubt = None;
                 self.unreachable(reason)
             }
@@ -147,7 +156,11 @@ mod tests {
                 '+' => Sample::On,
                 '-' => Sample::Off,
                 '?' => Sample::NoAnswer { reason },
-                '!' => Sample::CredentialsRefused { reason },
+                '!' => Sample::NotWatched {
+                    why: NotWatched::CredentialsRefused,
+                    reason,
+                    again_in: Duration::from_secs(300),
+                },
                 '#' => Sample::OtherMachine { reason },
                 '.' => {
                     now += Duration::from_secs(60);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use protocol::watch::NotWatched;
 use tokio::time::Instant;
 
 use super::{debounce::Sample, pulse::READING_WAIT_MAX};
@@ -35,12 +36,15 @@ pub fn sample(answer: Result<Power, BmcError>) -> Sample {
     match answer {
         Ok(Power::On) => Sample::On,
         Ok(Power::Off) => Sample::Off,
-        Err(error @ BmcError::Credentials { .. }) => Sample::CredentialsRefused { reason: error.to_string() },
+        Err(ref error @ BmcError::Credentials { again_in, is_spent: true, .. }) => {
+            Sample::NotWatched { why: NotWatched::CredentialsRefused, reason: error.to_string(), again_in }
+        }
         Err(error @ BmcError::OtherMachine { .. }) => Sample::OtherMachine { reason: error.to_string() },
         Err(
             error
-            @ (BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }),
-        ) => Sample::NoAnswer { reason: error.to_string() },
+            @ (BmcError::Credentials { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }),
+        ) => Sample::Refused { reason: error.to_string() },
+        Err(error @ BmcError::Unreachable { .. }) => Sample::NoAnswer { reason: error.to_string() },
     }
 }
 

@@ -14,11 +14,11 @@ use protocol::{
 use super::{Effect, Rack};
 use crate::{
     poll::debounce::Sample,
-    server::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, REFUSED_FOR, RESET_SETTLES_IN},
+    server::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, RESET_SETTLES_IN},
 };
 
 impl Rack {
-    pub(super) fn command(&mut self, command: Command, now: Instant) {
+    pub(super) fn command(&mut self, command: Command) {
         let Command { id, server: server_id, .. } = command;
         if let Some(result) = self.results.get(id) {
             let body = ReportBody::Command(result.clone());
@@ -63,11 +63,11 @@ impl Rack {
             return self.finish(id, server_id, Err(interrupted(&why)));
         }
         lane.push_back(command);
-        self.start_next(server_id, now);
+        self.start_next(server_id);
     }
 
     /// Begins what can be begun on this server.
-    pub(super) fn start_next(&mut self, id: ServerId, now: Instant) {
+    pub(super) fn start_next(&mut self, id: ServerId) {
         if self.stopping {
             return;
         }
@@ -76,19 +76,6 @@ impl Rack {
                 break;
             }
             let Some(command) = server.waiting.pop_front() else { break };
-            if let Some((at, reason)) = &server.refused {
-                let again = matches!(command.action, Action::ReadIdentity)
-                    && now.saturating_duration_since(*at) >= REFUSED_FOR;
-                if !again {
-                    let message = format!("{reason}; not tried again until the credentials are changed");
-                    let failure = Failure { kind: FailureKind::BmcCredentials, message };
-                    self.finish(command.id, id, Err(failure));
-                    continue;
-                }
-                // A connection that was refused stays refused; only a new one tries the password again.
-                let spec = server.spec.clone();
-                self.effects.push_back(Effect::Know(Box::new(spec)));
-            }
             self.start(id, command);
         }
         if let Some(server) = self.servers.get_mut(&id)
@@ -147,7 +134,7 @@ impl Rack {
                 self.forbid(id);
             }
             self.finish(command, id, outcome);
-            return self.start_next(id, now);
+            return self.start_next(id);
         }
         let action = match &server.lane {
             BmcLane::Working(working) if working.id == command => working.action.clone(),
@@ -155,13 +142,6 @@ impl Rack {
         };
         server.lane = BmcLane::Idle;
         server.hurry_until = Some(now + HURRY_FOR);
-        match &outcome {
-            Err(failure) if failure.kind == FailureKind::BmcCredentials => {
-                server.refused = Some((now, failure.message.clone()));
-            }
-            Err(_) => {}
-            Ok(_) => server.refused = None,
-        }
         let failed = outcome.is_err();
         match (&action, sample) {
             (Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. }, _) | (_, None) => {}
@@ -178,7 +158,7 @@ impl Rack {
         }
         self.finish(command, id, outcome);
         self.resume_polling(id, now, now);
-        self.start_next(id, now);
+        self.start_next(id);
     }
 
     /// A reading that a command ended with.
@@ -188,9 +168,10 @@ impl Rack {
             Sample::On => PowerReading::On,
             Sample::Off => PowerReading::Off,
             // Polling finds out whether that lasts.
-            Sample::NoAnswer { .. } | Sample::CredentialsRefused { .. } | Sample::OtherMachine { .. } => {
-                return;
-            }
+            Sample::NoAnswer { .. }
+            | Sample::Refused { .. }
+            | Sample::NotWatched { .. }
+            | Sample::OtherMachine { .. } => return,
         };
         let is_off = reading == PowerReading::Off;
         server.asked_to_go_off &= !is_off;

@@ -6,6 +6,7 @@ use protocol::{
     id::ServerId,
     power::{PowerCause, PowerReading},
     report::ReportBody,
+    watch::Watch,
 };
 
 use super::{Effect, Rack};
@@ -58,8 +59,23 @@ impl Rack {
                 server.pulse.heard(now.saturating_duration_since(asked));
             }
             Sample::NoAnswer { .. } => server.pulse.unheard(),
-            Sample::CredentialsRefused { reason } => server.refused = Some((now, reason.clone())),
+            // It is there, and answers soon or not at all: that is no silence.
+            Sample::Refused { .. } => {
+                server.pulse.heard(now.saturating_duration_since(asked));
+            }
+            // Its account knows when it may be asked again.
+            Sample::NotWatched { .. } => {}
         }
+        self.note_watch(id, &sample);
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let again_in = match &sample {
+            Sample::NotWatched { again_in, .. } => Some(*again_in),
+            Sample::On
+            | Sample::Off
+            | Sample::NoAnswer { .. }
+            | Sample::Refused { .. }
+            | Sample::OtherMachine { .. } => None,
+        };
         let first = server.power.known().is_none();
         if first {
             // No answer is no reading: the next attempts follow soon, but not at once.
@@ -76,7 +92,32 @@ impl Rack {
                 self.resume_polling(id, asked, now);
             }
         }
-        self.start_next(id, now);
+        if let Some(again_in) = again_in {
+            self.schedule.ask_at(id, Order::Routine, now + again_in);
+        }
+        self.start_next(id);
+    }
+
+    /// Takes from an answer whether the server is watched, and reports a change. Silence says neither; whose BMC it is, is told
+    /// in another way.
+    fn note_watch(&mut self, id: ServerId, sample: &Sample) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        let watch = match sample {
+            Sample::NoAnswer { .. } | Sample::Refused { .. } | Sample::OtherMachine { .. } => return,
+            Sample::On | Sample::Off => Watch::Watched,
+            Sample::NotWatched { why, reason, .. } => {
+                // The words change with every try; only another cause is news.
+                match &server.watch {
+                    Watch::NotWatched { why: before, .. } if before == why => return,
+                    Watch::Watched | Watch::NotWatched { .. } => {}
+                }
+                Watch::NotWatched { why: *why, reason: reason.clone() }
+            }
+        };
+        if server.watch != watch {
+            server.watch = watch.clone();
+            self.report(id, ReportBody::Watch { watch });
+        }
     }
 
     /// Reports what nobody's command has led to.
@@ -91,15 +132,13 @@ impl Rack {
         self.report(id, ReportBody::Power { reading, cause });
     }
 
-    /// Plans the next poll, unless the BMC refuses us or is busy: then its end plans it. `asked`: when it was asked last.
+    /// Plans the next poll, unless the BMC is busy: then its end plans it. `asked`: when it was asked last.
     pub(super) fn resume_polling(&mut self, id: ServerId, asked: Instant, now: Instant) {
         let Some(server) = self.servers.get(&id) else { return };
         if server.lane != BmcLane::Idle {
             return;
         }
-        if server.refused.is_some() {
-            self.schedule.remove(id);
-        } else if server.pulse.is_silent() {
+        if server.pulse.is_silent() {
             self.schedule.ask_silent(id, server.pulse.pause(), asked, now);
         } else if server.power.known().is_none() && server.hurry_until.is_none() {
             self.schedule.ask_at(id, Order::Routine, now);

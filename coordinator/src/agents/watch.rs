@@ -53,7 +53,7 @@ impl AgentHub {
 fn remedy(server: &Server, why: NotWatched) -> String {
     match why {
         NotWatched::CredentialsRefused => format!(
-            "; correct user or password in the import file, or try now with `bmsctl node bmc retry {}`",
+            "; import the file of {} again to try now, with user and password corrected if they are wrong",
             server.name
         ),
         NotWatched::OtherMachine => "; correct the BMC's address in the import file".to_owned(),

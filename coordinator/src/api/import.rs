@@ -100,8 +100,10 @@ fn view(planned: &Planned) -> ImportedNode {
 /// somebody says "try again".
 fn is_work(planned: &Planned, known: &[Server]) -> bool {
     let server = known.iter().find(|server| Some(server.id) == planned.id);
-    let is_wrong =
-        |server: &Server| server.reason.is_some() || server.identity.is_none() || server.node.is_none();
+    let is_wrong = |server: &Server| {
+        let is_unwatched = server.unwatched.is_some();
+        is_unwatched || server.reason.is_some() || server.identity.is_none() || server.node.is_none()
+    };
     planned.is_change() || server.is_some_and(is_wrong)
 }
 

@@ -129,7 +129,7 @@ async fn an_adopted_server_keeps_the_port_on_which_it_was_found() {
 }
 
 #[tokio::test]
-async fn a_wrong_bmc_password_is_tried_once() {
+async fn a_wrong_bmc_password_is_not_asked_at_every_visit() {
     let bench = Bench::new("enroll", None).await;
     *bench.world.agent_error.lock().unwrap() = Some(wrong_password());
     let enrolled = bench.reconcile.enrol.enrol(&new_server()).await.unwrap();

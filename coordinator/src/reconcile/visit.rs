@@ -143,7 +143,7 @@ impl Reconcile {
 
     pub(super) fn lacks_identity(&self, server: &Server) -> bool {
         let agent_is_here = self.presence.away(&server.rack).is_none();
-        server.identity.is_none() && server.confirmed.is_some() && agent_is_here
+        server.identity.is_none() && server.confirmed.is_some() && server.unwatched.is_none() && agent_is_here
     }
 
     /// Records the time from the off-report to the isolation, once.

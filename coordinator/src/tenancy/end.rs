@@ -26,7 +26,7 @@ const STEPS_MAX: usize = 3;
 
 impl Tenancy {
     /// Gives a server back: Nova is asked with the rights of the caller, and the wish is stored; the rest follows by itself, by
-    /// [`ending::next`]. Asked again, it is looked at at once. A Nova that does not answer is asked later; one that refuses is heeded.
+    /// `ending::next`. Asked again, it is looked at at once. A Nova that does not answer is asked later; one that refuses is heeded.
     pub async fn delete(&self, caller: Caller<'_>, server: TenantServer) -> Result<(), TenancyError> {
         if server.state == TenantServerState::Deleting {
             self.hurry(server.id);

@@ -82,6 +82,13 @@ impl Request {
         }
     }
 
+    /// Whether doing it twice is the same as doing it once. Within a session a BMC knows a repetition by its number; in the next
+    /// one it does not.
+    pub fn is_repeatable(&self) -> bool {
+        use super::chassis::ChassisControl::{DiagnosticInterrupt, HardReset, PowerCycle};
+        !matches!(self, Request::ChassisControl(PowerCycle | HardReset | DiagnosticInterrupt))
+    }
+
     /// Network function, command and data.
     pub fn encode(&self) -> (u8, u8, Vec<u8>) {
         match self {

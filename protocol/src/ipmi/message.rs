@@ -36,18 +36,33 @@ impl CompletionCode {
     /// Unspecified error.
     pub const UNSPECIFIED: Self = Self(0xff);
 
+    /// The BMC could not do it just now. `repeatable`: the request may be carried out twice, so it is asked again also when it is
+    /// not known whether it was done.
+    pub fn passes(self, repeatable: bool) -> bool {
+        match self.0 {
+            // Busy, still starting: nothing was done.
+            0xc0 | 0xd2 => true,
+            // Timed out inside, out of space, no answer possible.
+            0xc3 | 0xc4 | 0xce => repeatable,
+            _ => false,
+        }
+    }
+
     /// In words, for a person.
     pub fn meaning(self) -> &'static str {
         match self.0 {
             0x00 => "done",
-            0x80 => "parameter not supported",
+            0x80 => "not supported",
+            0x81 => "not available for this user",
             0xc0 => "busy",
             0xc1 => "command not supported",
             0xc3 => "timed out inside the BMC",
+            0xc4 => "out of space",
             0xc7 => "wrong request length",
             0xcb => "not present",
             0xcc => "invalid field in the request",
             0xce => "cannot answer now",
+            0xd2 => "still starting",
             0xd4 => "insufficient privilege",
             0xd5 => "not possible in the present state",
             0xff => "unspecified error",

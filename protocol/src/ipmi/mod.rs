@@ -59,6 +59,16 @@ impl Privilege {
         }
     }
 
+    /// Its name, for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Privilege::Callback => "CALLBACK",
+            Privilege::User => "USER",
+            Privilege::Operator => "OPERATOR",
+            Privilege::Administrator => "ADMINISTRATOR",
+        }
+    }
+
     /// From the number on the wire; 5 is "OEM" and of no use here.
     pub fn from_code(code: u8) -> Result<Self, Malformed> {
         match code {

@@ -9,6 +9,9 @@ use super::{
 /// Longest user name (section 13.20).
 pub const USERNAME_BYTES_MAX: usize = 16;
 
+/// Tag, status, two reserved bytes and a session id begin every answer.
+const HEAD_BYTES: usize = 8;
+
 /// Why a BMC or a console breaks off the opening of a session (table 13-15).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Status(pub u8);
@@ -22,8 +25,10 @@ impl Status {
     pub const INVALID_SESSION: Self = Self(0x02);
     /// Authentication algorithm not supported.
     pub const AUTHENTICATION_ALGORITHM: Self = Self(0x04);
+    /// The role is not one.
+    pub const INVALID_ROLE: Self = Self(0x09);
     /// The privilege is more than the user may have.
-    pub const UNAUTHORIZED_PRIVILEGE: Self = Self(0x09);
+    pub const UNAUTHORIZED_PRIVILEGE: Self = Self(0x0a);
     /// No such user.
     pub const UNAUTHORIZED_NAME: Self = Self(0x0d);
     /// The proof of the password is wrong.
@@ -34,9 +39,9 @@ impl Status {
         matches!(self.0, 0x03..=0x08 | 0x10 | 0x11)
     }
 
-    /// The BMC does not accept user, password or privilege; asking again may lock the account.
-    pub fn is_about_credentials(self) -> bool {
-        matches!(self.0, 0x09 | 0x0a | 0x0c | 0x0d | 0x0e | 0x0f)
+    /// The BMC does not give the role that was asked for; a lower one may do.
+    pub fn is_about_the_role(self) -> bool {
+        matches!(self.0, 0x09 | 0x0a | 0x0b | 0x12)
     }
 
     /// In words, for a person.
@@ -45,15 +50,22 @@ impl Status {
             0x00 => "no error",
             0x01 => "no free session",
             0x02 => "unknown session id",
+            0x03 => "payload type not supported",
             0x04 => "authentication algorithm not supported",
             0x05 => "integrity algorithm not supported",
-            0x09 => "privilege not allowed for this user",
+            0x06 => "no authentication payload in common",
+            0x07 => "no integrity payload in common",
+            0x08 => "session id not active",
+            0x09 => "role not known",
+            0x0a => "role or privilege not allowed for this user",
+            0x0b => "no free session for this role",
             0x0c => "wrong name length",
             0x0d => "unknown user name",
             0x0e => "unknown GUID",
             0x0f => "wrong proof of the password",
             0x10 => "confidentiality algorithm not supported",
             0x11 => "no cipher suite in common",
+            0x12 => "a parameter is not allowed",
             _ => "see IPMI 2.0 table 13-15",
         }
     }
@@ -160,6 +172,9 @@ impl OpenSessionResponse {
 
     /// From bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        if let Some((tag, status)) = bare_refusal(bytes) {
+            return Ok(Self { tag, console_id: 0, outcome: Err(status) });
+        }
         let mut reader = Reader::new("Open Session response", bytes);
         let [tag, status, privilege, _] = reader.array()?;
         let console_id = reader.u32()?;
@@ -238,6 +253,16 @@ fn head(tag: u8, status: Status, id: u32) -> Vec<u8> {
     bytes
 }
 
+/// Some BMCs end a refusal after its status.
+fn bare_refusal(bytes: &[u8]) -> Option<(u8, Status)> {
+    match bytes {
+        [tag, status, ..] if bytes.len() < HEAD_BYTES && *status != Status::OK.0 => {
+            Some((*tag, Status(*status)))
+        }
+        _ => None,
+    }
+}
+
 fn auth_code(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
     if bytes.len() > AUTH_CODE_BYTES_MAX {
         return Err(Malformed::new("authentication code", "is longer than any algorithm makes it"));
@@ -290,6 +315,9 @@ impl Rakp2 {
 
     /// From bytes.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        if let Some((tag, status)) = bare_refusal(bytes) {
+            return Ok(Self { tag, console_id: 0, outcome: Err(status) });
+        }
         let mut reader = Reader::new("RAKP 2", bytes);
         let [tag, status, _, _] = reader.array()?;
         let console_id = reader.u32()?;
@@ -319,6 +347,9 @@ macro_rules! code_message {
 
             /// From bytes.
             pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+                if let Some((tag, status)) = bare_refusal(bytes) {
+                    return Ok(Self { tag, $id: 0, outcome: Err(status) });
+                }
                 let mut reader = Reader::new($label, bytes);
                 let [tag, status, _, _] = reader.array()?;
                 let $id = reader.u32()?;
@@ -334,8 +365,11 @@ code_message!(Rakp4, console_id, "RAKP 4");
 
 /// The role byte: privilege, and bit 4 for "find the user by name alone" (section 13.20), as common tools send it.
 pub fn role(privilege: Privilege) -> u8 {
-    0x10 | privilege.code()
+    NAME_ONLY | privilege.code()
 }
+
+/// The bit of the role byte for "find the user by name alone".
+pub(crate) const NAME_ONLY: u8 = 0x10;
 
 /// The suite that these algorithms make.
 pub fn suite_of(algorithms: Algorithms) -> Option<CipherSuite> {

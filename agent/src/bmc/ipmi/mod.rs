@@ -1,31 +1,33 @@
 //! Edges: a BMC by IPMI: one session of `protocol::ipmi::client` at a time, over the process's one UDP socket.
 
+mod login;
 mod session;
 mod socket;
+mod verdict;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     ipmi::{
-        CipherSuite, Privilege,
+        CipherSuite,
         app::DeviceId,
         chassis::{BootFlagDevice, BootFlags, BootOption, ChassisControl},
-        client::{ClientConfig, EndReason, Retry},
+        client::EndReason,
         command::{Request, Response},
     },
     spec::BmcEndpoint,
 };
 use tokio::sync::Mutex;
-use tracing::{debug, warn};
+use tracing::debug;
 
-use self::session::{Asked, Session};
-use super::{Bmc, BmcError, BmcOptions, Power, who::Who};
+use self::{
+    session::{Asked, Session},
+    verdict::Ladder,
+};
+use super::{Account, Bmc, BmcError, BmcOptions, LogIns, Power, who::Who};
 
 /// A session that rested longer is not used again: BMCs drop theirs after 60 s, and finding that out costs every try.
 const REST_MAX: Duration = Duration::from_secs(50);
@@ -37,6 +39,7 @@ pub(super) struct IpmiBmc {
     endpoint: BmcEndpoint,
     suites: Vec<CipherSuite>,
     options: BmcOptions,
+    log_ins: LogIns,
     state: Mutex<State>,
 }
 
@@ -50,8 +53,10 @@ struct State {
     /// When it was found to be another machine.
     other: Option<(Instant, BmcError)>,
     last_request: Option<Instant>,
-    /// The BMC has refused our credentials: it is not asked again.
-    rejected: Option<BmcError>,
+    account: Account,
+    /// Why the last log-in was refused.
+    refused: Option<EndReason>,
+    ladder: Ladder,
 }
 
 impl IpmiBmc {
@@ -60,6 +65,7 @@ impl IpmiBmc {
         cipher_suite: Option<u8>,
         who: Who,
         options: BmcOptions,
+        log_ins: LogIns,
     ) -> Self {
         let suites = match cipher_suite {
             None => CipherSuite::ALL.to_vec(),
@@ -72,9 +78,11 @@ impl IpmiBmc {
             hides_guid: false,
             other: None,
             last_request: None,
-            rejected: None,
+            account: log_ins.account(),
+            refused: None,
+            ladder: Ladder::default(),
         };
-        Self { endpoint, suites, options, state: Mutex::new(state) }
+        Self { endpoint, suites, options, log_ins, state: Mutex::new(state) }
     }
 
     fn address(&self) -> String {
@@ -91,21 +99,22 @@ impl IpmiBmc {
 
     fn ended(&self, reason: &EndReason) -> BmcError {
         match reason {
+            // It is there and it answers: nobody need look at its cable.
+            EndReason::NoAnswer { dropped, .. } if dropped.any() => {
+                BmcError::NotUnderstood { address: self.address(), reason: reason.to_string() }
+            }
             EndReason::NoAnswer { .. } | EndReason::Closed => self.unreachable(reason.to_string()),
-            EndReason::Credentials(why) => BmcError::Credentials {
-                address: self.address(),
-                username: self.endpoint.username.clone(),
-                reason: (*why).to_owned(),
-            },
-            EndReason::Refused { .. } | EndReason::NoRmcpPlus => self.refused(reason.to_string()),
+            EndReason::TooLong(_)
+            | EndReason::ProofMismatch
+            | EndReason::KeyMismatch
+            | EndReason::Privilege { .. }
+            | EndReason::Refused { .. }
+            | EndReason::NoRmcpPlus => self.refused(reason.to_string()),
         }
     }
 
     async fn ask(&self, request: Request) -> Result<Response, BmcError> {
         let mut state = self.state.lock().await;
-        if let Some(error) = &state.rejected {
-            return Err(error.clone());
-        }
         if let Some(last) = state.last_request {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
@@ -151,7 +160,7 @@ impl IpmiBmc {
                     if fresh {
                         return Err(self.ended(&reason));
                     }
-                    if !is_repeatable(&request) {
+                    if !request.is_repeatable() {
                         let what = format!(
                             "{}: the session was lost; it is not known whether it was done",
                             request.name()
@@ -192,42 +201,6 @@ impl IpmiBmc {
         state.is_known = true;
         state.other = None;
         Ok(())
-    }
-
-    async fn log_in(&self, state: &mut State) -> Result<Session, BmcError> {
-        if self.suites.is_empty() {
-            return Err(self.refused("only the cipher suites 3 and 17 are supported".to_owned()));
-        }
-        let target = (self.endpoint.address.as_str(), self.endpoint.port);
-        let peer = tokio::net::lookup_host(target)
-            .await
-            .map_err(|error| self.unreachable(format!("its name cannot be resolved: {error}")))?
-            .next()
-            .ok_or_else(|| self.unreachable("its name has no address".to_owned()))?;
-        let socket =
-            socket::shared(peer).map_err(|error| self.unreachable(format!("no UDP socket: {error}")))?;
-        let config = ClientConfig {
-            username: self.endpoint.username.clone(),
-            password: self.endpoint.password.clone(),
-            suites: self.suites.clone(),
-            privilege: Privilege::Administrator,
-            retry: Retry { first: self.options.first_wait, tries: self.options.tries.max(1) },
-            seed: rand::random(),
-        };
-        match Session::open(Arc::clone(&socket), peer, config).await {
-            Ok(session) => {
-                debug!(bmc = %self.endpoint.address, suite = session.suite().id(), "IPMI session opened");
-                Ok(session)
-            }
-            Err(reason) => {
-                let error = self.ended(&reason);
-                if matches!(reason, EndReason::Credentials(_)) {
-                    warn!(bmc = %self.endpoint.address, %reason, "BMC credentials refused, not tried again");
-                    state.rejected = Some(error.clone());
-                }
-                Err(error)
-            }
-        }
     }
 
     async fn control(&self, control: ChassisControl, wanted: Option<Power>) -> Result<(), BmcError> {
@@ -284,13 +257,6 @@ fn identity_of(device: Option<DeviceId>, guid: Option<[u8; 16]>) -> BmcIdentity 
     }
 }
 
-/// Whether doing it twice is the same as doing it once. Within a session a BMC knows a repetition by its number; in the next
-/// one it does not.
-fn is_repeatable(request: &Request) -> bool {
-    use ChassisControl::{DiagnosticInterrupt, HardReset, PowerCycle};
-    !matches!(request, Request::ChassisControl(PowerCycle | HardReset | DiagnosticInterrupt))
-}
-
 /// The error with its causes.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -343,6 +309,11 @@ impl Bmc for IpmiBmc {
             },
         };
         self.ask(Request::SetBootOption(BootOption::Flags(flags))).await.map(|_| ())
+    }
+
+    async fn try_now(&self) {
+        let mut state = self.state.lock().await;
+        state.account.try_now(Instant::now());
     }
 
     async fn identity(&self) -> Result<BmcIdentity, BmcError> {

@@ -1,33 +1,52 @@
-//! Edges: requests to one Redfish service: sessions with basic authentication as fallback, ETags, bounded bodies, errors with reasons.
+//! Edges: requests to one Redfish service: ETags, bounded bodies, what is sent again, errors with reasons.
 
 use std::time::{Duration, Instant};
 
 use protocol::{
-    redfish::{BODY_BYTES_MAX, ErrorBody, Link, ROOT, ServiceRoot, SessionService, resource::local_path},
+    redfish::{BODY_BYTES_MAX, ErrorBody, ROOT},
     secret::Secret,
     spec::BmcEndpoint,
 };
 use reqwest::{
     Method, RequestBuilder, Response, StatusCode,
-    header::{ETAG, HeaderName, IF_MATCH, LOCATION},
+    header::{CONNECTION, ETAG, IF_MATCH, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tracing::{debug, warn};
+use serde_json::Value;
+use tracing::debug;
 
-use super::{super::BmcOptions, pin, roots};
+use super::{
+    super::{Account, BmcOptions, LogIns, account::Pause},
+    login::{Login, TOKEN, is_overloaded},
+    pin, roots,
+};
 
 /// Whole time for one request; Redfish services are slow.
 const REQUEST_MAX: Duration = Duration::from_secs(20);
-/// The header of a session's token (DSP0266, section 13.3.4).
-const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+/// A request is sent so often again to a service that asks us to come back soon.
+const REPEATS_MAX: u32 = 2;
+/// The longest `Retry-After` that a call waits for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
+/// The pause before a request that was answered 503 without `Retry-After` is sent again.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// So many broken connections make a service one that wants a new connection for each request.
+const BROKEN_MAX: u32 = 2;
 
 /// Why there is no good answer.
 #[derive(Clone, Debug)]
 pub(super) enum Fault {
     Unreachable(String),
-    Credentials(String),
-    Refused { status: Option<u16>, reason: String },
+    /// The connection broke while the answer was awaited: it is not known whether it was done.
+    Lost(String),
+    /// The log-in is refused, and not tried again before this pause is over.
+    LogIn {
+        reason: String,
+        pause: Pause,
+    },
+    Refused {
+        status: Option<u16>,
+        reason: String,
+    },
     NotUnderstood(String),
 }
 
@@ -43,29 +62,21 @@ pub(super) struct Found<T> {
     pub(super) etag: Option<String>,
 }
 
-enum Login {
-    /// Not tried yet.
-    No,
-    Token {
-        token: Secret,
-        /// The session's own path, to delete it.
-        path: Option<String>,
-    },
-    /// The service has no sessions.
-    Basic,
-    /// Refused: not tried again.
-    Rejected(String),
-}
-
 /// One service.
 pub(super) struct Http {
     client: reqwest::Client,
-    base: String,
-    username: String,
-    password: Secret,
-    login: Login,
+    pub(super) base: String,
+    pub(super) username: String,
+    pub(super) password: Secret,
+    pub(super) login: Login,
+    pub(super) account: Account,
+    pub(super) log_ins: LogIns,
+    /// Why the last log-in was refused.
+    pub(super) last_refusal: String,
     options: BmcOptions,
     last_request: Option<Instant>,
+    /// Connections that broke.
+    broken: u32,
 }
 
 impl Http {
@@ -75,6 +86,7 @@ impl Http {
         endpoint: &BmcEndpoint,
         certificate_sha256: Option<&str>,
         options: BmcOptions,
+        log_ins: LogIns,
     ) -> Result<Self, String> {
         // An error means that there is a provider already.
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -96,8 +108,12 @@ impl Http {
             username: endpoint.username.clone(),
             password: endpoint.password.clone(),
             login: Login::No,
+            account: log_ins.account(),
+            log_ins,
+            last_refusal: String::new(),
             options,
             last_request: None,
+            broken: 0,
         })
     }
 
@@ -118,7 +134,8 @@ impl Http {
         self.send(Method::PATCH, path, Some(body), etag).await.map(|_| ())
     }
 
-    /// One request with our credentials; a session that the service has forgotten is made anew once.
+    /// One request with our credentials. A session that the service has forgotten is made anew; a refusal is tried again as the
+    /// account allows.
     async fn send(
         &mut self,
         method: Method,
@@ -126,26 +143,29 @@ impl Http {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Response, Fault> {
-        let had_token = matches!(self.login, Login::Token { .. });
-        let response = self.send_once(method.clone(), path, body, etag).await?;
-        if response.status() != StatusCode::UNAUTHORIZED {
-            return good(method, path, response).await;
-        }
-        if had_token {
-            debug!(service = self.base, "Redfish session lost, logging in again");
-            self.login = Login::No;
+        let mut repeats = 0;
+        loop {
+            // User and password with every request: each is a log-in of its own.
+            let is_fresh = !matches!(self.login, Login::Token { .. });
+            self.ensure_login().await?;
             let response = self.send_once(method.clone(), path, body, etag).await?;
-            if response.status() != StatusCode::UNAUTHORIZED {
+            let status = response.status();
+            if status == StatusCode::UNAUTHORIZED && is_fresh {
+                self.refused_by_request(&method, path);
+            } else if status == StatusCode::UNAUTHORIZED {
+                debug!(service = self.base, "Redfish session lost, logging in again");
+                self.login = Login::No;
+            } else if let Some(pause) = pause_asked(&response).filter(|_| repeats < REPEATS_MAX) {
+                repeats += 1;
+                tokio::time::sleep(pause).await;
+            } else {
+                // Anybody may read the root: that it was answered says nothing of us.
+                if matches!(self.login, Login::Basic { .. }) && status.is_success() && path != ROOT {
+                    self.account.accepted();
+                }
                 return good(method, path, response).await;
             }
         }
-        Err(self.reject(format!("{method} {path}: HTTP 401")))
-    }
-
-    fn reject(&mut self, reason: String) -> Fault {
-        warn!(service = self.base, reason, "Redfish credentials refused, not tried again");
-        self.login = Login::Rejected(reason.clone());
-        Fault::Credentials(reason)
     }
 
     async fn send_once(
@@ -155,23 +175,48 @@ impl Http {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Response, Fault> {
-        if matches!(self.login, Login::No) {
-            self.login = self.log_in().await?;
-        }
-        let mut request = self.request(method, path).await;
-        if let Some(body) = body {
-            request = request.json(body);
-        }
-        if let Some(etag) = etag {
-            request = request.header(IF_MATCH, etag);
-        }
-        request = match &self.login {
-            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
-            Login::Basic => request.basic_auth(&self.username, Some(self.password.reveal())),
-            Login::Rejected(reason) => return Err(Fault::Credentials(reason.clone())),
-            Login::No => request,
+        let (user, password) = (self.username.clone(), self.password.clone());
+        let token = match &self.login {
+            Login::Token { token, .. } => Some(token.clone()),
+            Login::Basic { .. } | Login::No => None,
         };
-        request.send().await.map_err(unreachable)
+        let with_all = |mut request: RequestBuilder| {
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            if let Some(etag) = etag {
+                request = request.header(IF_MATCH, etag);
+            }
+            match &token {
+                Some(token) => request.header(TOKEN, token.reveal()),
+                None => request.basic_auth(&user, Some(password.reveal())),
+            }
+        };
+        self.deliver(method, path, with_all).await
+    }
+
+    /// Sends a request. One whose connection breaks is sent again on a new one, unless it would switch something twice; a service
+    /// that breaks connections again and again gets one for each request.
+    pub(super) async fn deliver(
+        &mut self,
+        method: Method,
+        path: &str,
+        with: impl Fn(RequestBuilder) -> RequestBuilder,
+    ) -> Result<Response, Fault> {
+        let request = with(self.request(method.clone(), path).await);
+        let error = match request.send().await {
+            Ok(response) => return Ok(response),
+            Err(error) => error,
+        };
+        if !is_broken(&error) {
+            return Err(unreachable(error));
+        }
+        self.broken = self.broken.saturating_add(1);
+        if method == Method::POST && matches!(self.login, Login::Token { .. } | Login::Basic { .. }) {
+            return Err(Fault::Lost(chain(&error.without_url())));
+        }
+        debug!(service = self.base, "Redfish connection broken, asking again");
+        with(self.request(method, path).await).send().await.map_err(unreachable)
     }
 
     async fn request(&mut self, method: Method, path: &str) -> RequestBuilder {
@@ -179,55 +224,13 @@ impl Http {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
         self.last_request = Some(Instant::now());
-        self.client.request(method, format!("{}{path}", self.base))
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request }
     }
 
-    /// A session where the service has them. The root is readable by anybody (DSP0266, section 13.2).
-    async fn log_in(&mut self) -> Result<Login, Fault> {
-        let root: ServiceRoot = match self.get_plain(ROOT).await? {
-            Some(root) => root,
-            None => return Ok(Login::Basic),
-        };
-        let sessions = match root.sessions() {
-            Some(path) => Some(path.to_owned()),
-            None => match root.session_service.as_ref().and_then(Link::path) {
-                Some(path) => self
-                    .get_plain::<SessionService>(path)
-                    .await?
-                    .and_then(|service| service.sessions?.path().map(str::to_owned)),
-                None => None,
-            },
-        };
-        let Some(path) = sessions else { return Ok(Login::Basic) };
-        let body = json!({ "UserName": self.username, "Password": self.password.reveal() });
-        let request = self.request(Method::POST, &path).await.json(&body);
-        let response = request.send().await.map_err(unreachable)?;
-        let status = response.status();
-        if matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::BAD_REQUEST) {
-            let reason = said(&response_text(response).await);
-            return Err(self.reject(format!("POST {path}: HTTP {status}{reason}")));
-        }
-        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
-        match header(TOKEN) {
-            Some(token) if status.is_success() => Ok(Login::Token {
-                token: Secret::new(token),
-                path: header(LOCATION).and_then(|location| session_path(&self.base, location)),
-            }),
-            // No slot free, or a service whose sessions do not work: basic authentication needs none.
-            _ => Ok(Login::Basic),
-        }
-    }
-
-    /// A GET without credentials; none when the service wants them even here.
-    async fn get_plain<T: DeserializeOwned>(&mut self, path: &str) -> Result<Option<T>, Fault> {
-        let response = self.request(Method::GET, path).await.send().await.map_err(unreachable)?;
-        if !response.status().is_success() {
-            return Ok(None);
-        }
-        let body = read_body(response).await?;
-        serde_json::from_slice(&body)
-            .map(Some)
-            .map_err(|error| Fault::NotUnderstood(format!("GET {path}: no Redfish resource: {error}")))
+    /// A person asks for a log-in now.
+    pub(super) fn try_now(&mut self) {
+        self.account.try_now(Instant::now());
     }
 }
 
@@ -251,9 +254,19 @@ fn authorities(base: &str) -> Result<rustls::ClientConfig, rustls::Error> {
     if base.starts_with("https:") { roots::system().map(|shared| (*shared).clone()) } else { roots::none() }
 }
 
-/// The session's path from a Location header, which may be absolute.
-fn session_path(base: &str, location: &str) -> Option<String> {
-    local_path(location.strip_prefix(base).unwrap_or(location)).map(str::to_owned)
+/// How long the service asks us to wait before we send the same again; none: it does not, or for too long.
+fn pause_asked(response: &Response) -> Option<Duration> {
+    if response.status() == StatusCode::INTERNAL_SERVER_ERROR || !is_overloaded(response.status()) {
+        return None;
+    }
+    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let seconds = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
+    Some(seconds.unwrap_or(RETRY_PAUSE)).filter(|pause| *pause <= RETRY_AFTER_MAX)
+}
+
+/// Whether the connection was there, and broke before an answer came.
+fn is_broken(error: &reqwest::Error) -> bool {
+    error.is_request() && !error.is_connect() && !error.is_timeout()
 }
 
 async fn good(method: Method, path: &str, response: Response) -> Result<Response, Fault> {
@@ -269,17 +282,17 @@ async fn good(method: Method, path: &str, response: Response) -> Result<Response
 }
 
 /// What an error body says, with a colon in front; nothing when it says nothing.
-fn said(body: &[u8]) -> String {
+pub(super) fn said(body: &[u8]) -> String {
     let text = serde_json::from_slice::<ErrorBody>(body).ok().and_then(|error| error.text());
     text.map(|text| format!(": {text}")).unwrap_or_default()
 }
 
-async fn response_text(response: Response) -> Vec<u8> {
+pub(super) async fn response_text(response: Response) -> Vec<u8> {
     // An error without a readable body is still an error; its status says enough.
     read_body(response).await.unwrap_or_default()
 }
 
-async fn read_body(mut response: Response) -> Result<Vec<u8>, Fault> {
+pub(super) async fn read_body(mut response: Response) -> Result<Vec<u8>, Fault> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {

@@ -1,6 +1,7 @@
 //! Edges: a BMC by Redfish. What to ask is here, how to ask in `http.rs`.
 
 mod http;
+mod login;
 pub(crate) mod pin;
 mod roots;
 
@@ -16,7 +17,7 @@ use tokio::sync::{Mutex, MutexGuard};
 
 use self::http::{Fault, Http};
 use super::{
-    Bmc, BmcError, BmcOptions, Power,
+    Bmc, BmcError, BmcOptions, LogIns, Power,
     who::{Who, words},
 };
 
@@ -44,14 +45,20 @@ struct State {
 }
 
 impl RedfishBmc {
-    pub(super) fn new(endpoint: &BmcEndpoint, kind: Kind, who: Who, options: BmcOptions) -> Self {
+    pub(super) fn new(
+        endpoint: &BmcEndpoint,
+        kind: Kind,
+        who: Who,
+        options: BmcOptions,
+        log_ins: LogIns,
+    ) -> Self {
         let scheme = if kind.http { "http" } else { "https" };
         let host = match endpoint.address.parse() {
             Ok(std::net::IpAddr::V6(address)) => format!("[{address}]"),
             Ok(std::net::IpAddr::V4(_)) | Err(_) => endpoint.address.clone(),
         };
         let address = format!("{scheme}://{host}:{}", endpoint.port);
-        let http = Http::new(&address, endpoint, kind.certificate_sha256.as_deref(), options);
+        let http = Http::new(&address, endpoint, kind.certificate_sha256.as_deref(), options, log_ins);
         let state = Mutex::new(State { http, who, path: None });
         Self { address, username: endpoint.username.clone(), system: kind.system, state }
     }
@@ -60,16 +67,14 @@ impl RedfishBmc {
         let address = self.address.clone();
         match fault {
             Fault::Unreachable(reason) => BmcError::Unreachable { address, reason },
-            Fault::Credentials(reason) => {
-                BmcError::Credentials { address, username: self.username.clone(), reason }
+            Fault::Lost(reason) => {
+                let reason = format!("the connection broke; it is not known whether it was done: {reason}");
+                BmcError::Unreachable { address, reason }
             }
+            Fault::LogIn { reason, pause } => BmcError::paused(address, &self.username, &reason, pause),
             Fault::Refused { reason, .. } => BmcError::Refused { address, reason },
             Fault::NotUnderstood(reason) => BmcError::NotUnderstood { address, reason },
         }
-    }
-
-    fn refused(&self, reason: impl Into<String>) -> BmcError {
-        BmcError::Refused { address: self.address.clone(), reason: reason.into() }
     }
 
     async fn lock(&self) -> MutexGuard<'_, State> {
@@ -115,36 +120,52 @@ impl RedfishBmc {
         Ok(found)
     }
 
-    /// POSTs the first of these reset types that the system takes.
+    /// POSTs the first of these reset types that the system takes. When the connection breaks at it, the power is read before
+    /// it is posted again.
     async fn reset_by(&self, wanted: &[&str], done_when: Option<Power>) -> Result<(), BmcError> {
         let mut state = self.lock().await;
-        let found = self.system(&mut state).await?;
-        if done_when.is_some() && power_of(&found.body) == done_when {
+        let found = self.system(&mut state).await?.body;
+        let done = match state.reset(found, wanted, done_when).await {
+            Err(Fault::Lost(_)) if done_when.is_some() => {
+                let found = self.system(&mut state).await?.body;
+                state.reset(found, wanted, done_when).await
+            }
+            done => done,
+        };
+        done.map_err(|fault| self.error(fault))
+    }
+}
+
+impl State {
+    /// Posts the first of these reset types that the system as it was found takes, unless its power is as wanted.
+    async fn reset(
+        &mut self,
+        found: ComputerSystem,
+        wanted: &[&str],
+        done_when: Option<Power>,
+    ) -> Result<(), Fault> {
+        if done_when.is_some() && power_of(&found) == done_when {
             return Ok(());
         }
         let action = found
-            .body
             .actions
             .and_then(|actions| actions.reset)
-            .ok_or_else(|| self.refused("the system has no reset action"))?;
+            .ok_or_else(|| Fault::refused("the system has no reset action"))?;
         let target = protocol::redfish::resource::local_path(&action.target)
-            .ok_or_else(|| self.refused("the reset action's target leads elsewhere"))?;
+            .ok_or_else(|| Fault::refused("the reset action's target leads elsewhere"))?;
         let reset_type = wanted
             .iter()
             .find(|kind| action.allowable.is_empty() || action.allowable.iter().any(|a| a == *kind))
             .ok_or_else(|| {
-                self.refused(format!(
+                Fault::refused(format!(
                     "it takes none of the reset types {} but only {}",
                     wanted.join(", "),
                     action.allowable.join(", ")
                 ))
             })?;
-        let http = state.http().map_err(|fault| self.error(fault))?;
-        http.post(target, &json!({ "ResetType": reset_type })).await.map_err(|fault| self.error(fault))
+        self.http()?.post(target, &json!({ "ResetType": reset_type })).await
     }
-}
 
-impl State {
     fn http(&mut self) -> Result<&mut Http, Fault> {
         self.http.as_mut().map_err(|reason| Fault::refused(reason.clone()))
     }
@@ -238,6 +259,12 @@ impl Bmc for RedfishBmc {
                 Err(Fault::Refused { status: Some(412), .. }) if again => again = false,
                 done => return done.map_err(|fault| self.error(fault)),
             }
+        }
+    }
+
+    async fn try_now(&self) {
+        if let Ok(http) = self.lock().await.http() {
+            http.try_now();
         }
     }
 

@@ -75,30 +75,111 @@ pub enum RequestError {
     },
 }
 
+/// The steps of a log-in that a BMC can refuse (sections 13.17 to 13.23).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoginStep {
+    /// Algorithms and session ids; no user has been named yet.
+    OpenSession,
+    /// User and role are named.
+    Rakp1,
+    /// The password is proved.
+    Rakp3,
+}
+
+impl std::fmt::Display for LoginStep {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            LoginStep::OpenSession => "Open Session",
+            LoginStep::Rakp1 => "RAKP 1",
+            LoginStep::Rakp3 => "RAKP 3",
+        })
+    }
+}
+
+/// Datagrams that came instead of an answer, by what was wrong with them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Not what the protocol's step looks like.
+    pub unreadable: u32,
+    /// Not authenticated by the session's key: anybody could have sent them.
+    pub unauthenticated: u32,
+    /// With another message tag or session id than ours.
+    pub strange: u32,
+}
+
+impl Dropped {
+    /// Whether anything came.
+    pub fn any(self) -> bool {
+        self != Self::default()
+    }
+}
+
+impl std::fmt::Display for Dropped {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let kinds = [
+            (self.unreadable, "not readable"),
+            (self.unauthenticated, "not authenticated"),
+            (self.strange, "with a wrong message tag or session id"),
+        ];
+        let came =
+            kinds.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
+        match came.collect::<Vec<_>>().join(", ") {
+            said if said.is_empty() => Ok(()),
+            said => write!(f, ", though datagrams came that could not be used: {said}"),
+        }
+    }
+}
+
 /// Why a session is over.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EndReason {
     /// Asked for.
     #[error("closed")]
     Closed,
-    /// The BMC is silent.
-    #[error("no answer to {stage} after {tries} tries")]
+    /// The BMC is silent, or nothing that it sent could be used: `dropped` tells which.
+    #[error("no answer to {stage} after {tries} tries{dropped}")]
     NoAnswer {
         /// What was asked.
         stage: &'static str,
         /// How often.
         tries: u32,
+        /// What came meanwhile.
+        dropped: Dropped,
     },
-    /// User, password or privilege is not accepted. Do not repeat: BMCs lock accounts.
-    #[error("the BMC does not accept the credentials ({0})")]
-    Credentials(&'static str),
-    /// No session for another reason.
+    /// User or password is longer than the protocol can carry; nothing was sent.
+    #[error("{0}")]
+    TooLong(&'static str),
+    /// The BMC broke the log-in off.
     #[error("{stage}: the BMC refuses, {} ({:#04x})", .status.meaning(), .status.0)]
     Refused {
         /// Which step.
-        stage: &'static str,
+        stage: LoginStep,
         /// Why.
         status: Status,
+        /// Whether the step had been sent more than once: then the answer may be to the repetition.
+        repeated: bool,
+    },
+    /// The BMC's proof of the password in RAKP 2 is computed in no way that we know from our password.
+    #[error(
+        "its proof of the password (RAKP 2) does not match ours: the password is another one, or its firmware computes it \
+         in a way that is not known here"
+    )]
+    ProofMismatch,
+    /// RAKP 2 proved the same password, but RAKP 4 is keyed otherwise.
+    #[error(
+        "it has our password, but keys the session (RAKP 4) with something else: it seems to have a key K_g of its own; \
+         remove K_g from the BMC's settings"
+    )]
+    KeyMismatch,
+    /// The session is open, but does not get the privilege that we need.
+    #[error(
+        "Set Session Privilege Level ({}): the BMC answers {:#04x}, {}", .privilege.name(), .code.0, .code.meaning()
+    )]
+    Privilege {
+        /// What was asked for.
+        privilege: Privilege,
+        /// The answer.
+        code: CompletionCode,
     },
     /// It does not speak IPMI 2.0.
     #[error("the BMC does not offer IPMI 2.0 sessions")]

@@ -4,19 +4,19 @@ use std::time::Instant;
 
 use super::{
     super::{
-        Malformed,
+        Malformed, Privilege,
         command::{Request, Response},
-        message::{CompletionCode, ResponseMessage},
+        message::{CompletionCode, RequestMessage, ResponseMessage},
         rakp::{self, OpenSessionResponse, Rakp1, Rakp2, Rakp3, Rakp4, Status},
         rmcp::{self, PayloadType},
         session::Sealed,
         suite::{Handshake, same_code},
     },
-    Client, EndReason, Owner, Stage,
+    Client, ClientEvent, EndReason, Fault, LoginStep, Owner, RequestError, Stage,
 };
 
 impl Client {
-    pub(super) fn probed(&mut self, message: &[u8], now: Instant) -> Result<(), Malformed> {
+    pub(super) fn probed(&mut self, message: &[u8], now: Instant) -> Result<(), Fault> {
         let response = ResponseMessage::parse(message)?;
         let request = Request::ChannelAuthCapabilities { privilege: self.config.privilege };
         let (netfn, command, _) = request.encode();
@@ -36,29 +36,23 @@ impl Client {
         Ok(())
     }
 
-    pub(super) fn session_opened(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+    pub(super) fn session_opened(&mut self, payload: &[u8], now: Instant) -> Result<(), Fault> {
         let response = OpenSessionResponse::parse(payload)?;
         let Stage::Open { suite } = self.stage else { return Ok(()) };
-        if response.tag != self.tag {
-            return Ok(());
-        }
+        self.check_answer(response.tag, response.console_id, response.outcome.is_err())?;
         match response.outcome {
-            // A refusal need not repeat our session id (section 13.18 lets a BMC send zeroes).
             Err(status) if status.is_about_the_suite() => match self.suites.pop_front() {
                 Some(next) => self.begin(Stage::Open { suite: next }, now),
-                None => self.end(EndReason::Refused { stage: "Open Session", status }),
+                None => self.refused(LoginStep::OpenSession, status),
             },
-            Err(status) if status.is_about_credentials() => {
-                self.end(EndReason::Credentials(status.meaning()))
-            }
-            Err(status) => self.end(EndReason::Refused { stage: "Open Session", status }),
-            Ok(_) if response.console_id != self.console_id => {}
+            Err(status) => self.refused(LoginStep::OpenSession, status),
             Ok(opened) => {
                 if opened.algorithms != suite.algorithms() {
                     return Err(Malformed::new(
                         "Open Session response",
                         "grants algorithms nobody asked for",
-                    ));
+                    )
+                    .into());
                 }
                 let rakp1 = Rakp1 {
                     tag: self.tag.wrapping_add(1),
@@ -67,61 +61,57 @@ impl Client {
                     role: rakp::role(self.config.privilege),
                     username: self.config.username.clone().into_bytes(),
                 };
-                self.begin(Stage::Rakp1 { suite, rakp1 }, now);
+                self.begin(Stage::Rakp1 { suite, rakp1, granted: opened.privilege }, now);
             }
         }
         Ok(())
     }
 
-    pub(super) fn rakp2(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+    pub(super) fn rakp2(&mut self, payload: &[u8], now: Instant) -> Result<(), Fault> {
         let rakp2 = Rakp2::parse(payload)?;
-        let Stage::Rakp1 { suite, rakp1 } = &self.stage else { return Ok(()) };
-        if rakp2.tag != self.tag {
-            return Ok(());
-        }
+        let Stage::Rakp1 { suite, rakp1, granted } = &self.stage else { return Ok(()) };
+        self.check_answer(rakp2.tag, rakp2.console_id, rakp2.outcome.is_err())?;
         let proof = match rakp2.outcome {
             Err(status) => {
-                self.end_by_status("RAKP 1", status);
+                self.refused(LoginStep::Rakp1, status);
                 return Ok(());
             }
-            Ok(_) if rakp2.console_id != self.console_id => return Ok(()),
             Ok(proof) => proof,
-        };
-        let handshake = Handshake {
-            suite: *suite,
-            password: self.config.password.reveal().as_bytes(),
-            console_id: self.console_id,
-            rakp1,
-            bmc_random: &proof.random,
-            guid: &proof.guid,
         };
         let tag = self.tag.wrapping_add(1);
         let bmc_id = rakp1.bmc_id;
-        if !same_code(&handshake.rakp2_code(), &proof.auth_code) {
+        let proved = roles_in_use(rakp1.role, *granted).into_iter().find_map(|role| {
+            let rakp1 = Rakp1 { role, ..rakp1.clone() };
+            let handshake = Handshake {
+                suite: *suite,
+                password: self.config.password.reveal().as_bytes(),
+                console_id: self.console_id,
+                rakp1: &rakp1,
+                bmc_random: &proof.random,
+                guid: &proof.guid,
+            };
+            same_code(&handshake.rakp2_code(), &proof.auth_code)
+                .then(|| (handshake.keys(), handshake.rakp3_code().to_vec()))
+        });
+        let Some(((keys, check), code)) = proved else {
             // Told at once, the BMC frees the slot instead of waiting for a RAKP 3 that never comes.
             let goodbye = Rakp3 { tag, bmc_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
             self.out.push_back(rmcp::build_bare(PayloadType::Rakp3, &goodbye.build()));
-            self.end(EndReason::Credentials("its proof of the password does not match ours"));
+            self.end(EndReason::ProofMismatch);
             return Ok(());
-        }
-        let (keys, check) = handshake.keys();
-        let rakp3 = Rakp3 { tag, bmc_id, outcome: Ok(handshake.rakp3_code().to_vec()) };
+        };
+        let rakp3 = Rakp3 { tag, bmc_id, outcome: Ok(code) };
         self.begin(Stage::Rakp3 { rakp3, keys, check }, now);
         Ok(())
     }
 
-    pub(super) fn rakp4(&mut self, payload: &[u8], now: Instant) -> Result<(), Malformed> {
+    pub(super) fn rakp4(&mut self, payload: &[u8], now: Instant) -> Result<(), Fault> {
         let rakp4 = Rakp4::parse(payload)?;
         let Stage::Rakp3 { check, .. } = &self.stage else { return Ok(()) };
-        if rakp4.tag != self.tag {
-            return Ok(());
-        }
+        self.check_answer(rakp4.tag, rakp4.console_id, rakp4.outcome.is_err())?;
         match rakp4.outcome {
-            Err(status) => self.end_by_status("RAKP 3", status),
-            Ok(_) if rakp4.console_id != self.console_id => {}
-            Ok(code) if !same_code(check, &code) => {
-                return Err(Malformed::new("RAKP 4", "has a wrong integrity check value"));
-            }
+            Err(status) => self.refused(LoginStep::Rakp3, status),
+            Ok(code) if !same_code(check, &code) => self.end(EndReason::KeyMismatch),
             Ok(_) => {
                 let Stage::Rakp3 { rakp3, keys, .. } = std::mem::replace(&mut self.stage, Stage::Ended)
                 else {
@@ -134,11 +124,59 @@ impl Client {
         Ok(())
     }
 
-    fn end_by_status(&mut self, stage: &'static str, status: Status) {
-        self.end(if status.is_about_credentials() {
-            EndReason::Credentials(status.meaning())
-        } else {
-            EndReason::Refused { stage, status }
-        });
+    /// The answer to Set Session Privilege Level, which ends the log-in.
+    pub(super) fn privilege_answered(&mut self, answer: Result<Response, RequestError>, now: Instant) {
+        match answer {
+            Err(RequestError::Refused { code, .. }) => {
+                self.say_goodbye();
+                self.end(EndReason::Privilege { privilege: self.config.privilege, code });
+            }
+            // Some BMCs say "done" without the new level; whether it holds, the first request will tell.
+            Ok(_) | Err(RequestError::Malformed { .. }) => {
+                let Stage::Session(session) = &self.stage else { return };
+                self.opened = true;
+                self.events.push_back(ClientEvent::Opened(session.suite()));
+                self.send_next(now);
+            }
+        }
     }
+
+    /// Closes a session that is of no use, without waiting, so that the BMC's slot is free at once.
+    fn say_goodbye(&mut self) {
+        let sequence = (self.sequence + 1) & 0x3f;
+        let Stage::Session(session) = &mut self.stage else { return };
+        let (netfn, command, data) = Request::CloseSession(session.peer_id()).encode();
+        let message = RequestMessage { netfn, command, sequence, data: &data };
+        let datagram = session.seal(&message.build());
+        self.out.push_back(datagram);
+    }
+
+    /// Whether this is the answer to our step. Some BMCs put tag 0 into whatever they send, and zeroes everywhere into a
+    /// refusal; what succeeds is proved by its code besides.
+    fn check_answer(&self, tag: u8, console_id: u32, is_refusal: bool) -> Result<(), Fault> {
+        let is_ours = console_id == self.console_id;
+        let right = match (tag == self.tag, is_refusal) {
+            // A refusal need not repeat our session id (section 13.18 lets a BMC send zeroes).
+            (true, true) => true,
+            (true, false) => is_ours,
+            (false, true) => tag == 0 && (is_ours || console_id == 0),
+            (false, false) => tag == 0 && is_ours,
+        };
+        if right { Ok(()) } else { Err(Fault::Strange) }
+    }
+
+    fn refused(&mut self, stage: LoginStep, status: Status) {
+        let repeated = self.tries.is_some_and(|tries| tries.made > 1);
+        self.end(EndReason::Refused { stage, status, repeated });
+    }
+}
+
+/// The role bytes that BMCs are known to hash into their proof, that of the specification first: others take the privilege of
+/// Open Session, or leave out the bit that says that the user is found by name alone.
+fn roles_in_use(role: u8, granted: Option<Privilege>) -> Vec<u8> {
+    let granted = granted.map_or(0, Privilege::code);
+    let mut roles = vec![role, role & 0x0f, rakp::NAME_ONLY | granted, granted, rakp::NAME_ONLY, 0];
+    let mut seen = std::collections::HashSet::new();
+    roles.retain(|role| seen.insert(*role));
+    roles
 }

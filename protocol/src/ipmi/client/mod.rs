@@ -1,7 +1,7 @@
 //! Decisions: the console's end of one session: opens it, sends one request at a time, repeats what is not answered, closes it.
 //!
 //! One `Client` is one session. When it has ended it stays ended; whoever owns it decides whether to make another one.
-//! A wrong password ends it with [`EndReason::Credentials`] after a single attempt.
+//! A refusal ends it after a single attempt, with what was refused; what that proves, and whether to try again, the owner decides.
 
 mod event;
 mod login;
@@ -12,7 +12,7 @@ use std::{
 };
 
 use super::{
-    CipherSuite, Malformed,
+    CipherSuite, Malformed, Privilege,
     command::{Request, Response},
     message::{CompletionCode, RequestMessage, ResponseMessage},
     rakp::{self, OpenSessionRequest, Rakp1, Rakp3},
@@ -21,7 +21,9 @@ use super::{
     suite::SessionKeys,
 };
 
-pub use event::{ClientConfig, ClientEvent, EndReason, RequestError, RequestId, Retry, Unavailable};
+pub use event::{
+    ClientConfig, ClientEvent, Dropped, EndReason, LoginStep, RequestError, RequestId, Retry, Unavailable,
+};
 
 /// Requests that may wait in one session.
 pub const QUEUE_MAX: usize = 8;
@@ -32,10 +34,24 @@ pub const PASSWORD_BYTES_MAX: usize = 20;
 enum Stage {
     Probe,
     Open { suite: CipherSuite },
-    Rakp1 { suite: CipherSuite, rakp1: Rakp1 },
+    Rakp1 { suite: CipherSuite, rakp1: Rakp1, granted: Option<Privilege> },
     Rakp3 { rakp3: Rakp3, keys: SessionKeys, check: Vec<u8> },
     Session(Sealed),
     Ended,
+}
+
+/// Why a datagram is no answer to what was asked.
+#[derive(Debug)]
+enum Fault {
+    Unreadable,
+    Unauthenticated,
+    Strange,
+}
+
+impl From<Malformed> for Fault {
+    fn from(_: Malformed) -> Self {
+        Fault::Unreadable
+    }
 }
 
 /// Whose request is on its way in the open session.
@@ -73,6 +89,7 @@ pub struct Client {
     opened: bool,
     pending: Option<Pending>,
     tries: Option<Tries>,
+    dropped: Dropped,
     sequence: u8,
     closing: bool,
     queue: VecDeque<(RequestId, Request)>,
@@ -103,6 +120,7 @@ impl Client {
             opened: false,
             pending: None,
             tries: None,
+            dropped: Dropped::default(),
             sequence: 0,
             closing: false,
             queue: VecDeque::new(),
@@ -112,9 +130,9 @@ impl Client {
             config,
         };
         if client.config.username.len() > rakp::USERNAME_BYTES_MAX {
-            client.end(EndReason::Credentials("the user name is longer than IPMI's 16 bytes"));
+            client.end(EndReason::TooLong("the user name is longer than IPMI's 16 bytes"));
         } else if client.config.password.reveal().len() > PASSWORD_BYTES_MAX {
-            client.end(EndReason::Credentials("the password is longer than IPMI's 20 bytes"));
+            client.end(EndReason::TooLong("the password is longer than IPMI's 20 bytes"));
         } else {
             client.begin(Stage::Probe, now);
         }
@@ -156,11 +174,16 @@ impl Client {
 
     /// Takes a datagram from the BMC. What is not for this session, or not right, is dropped.
     pub fn handle_packet(&mut self, datagram: &[u8], now: Instant) {
-        // A datagram that cannot be read is like one that never came: the answer may still come.
-        let _: Result<(), Malformed> = self.try_packet(datagram, now);
+        // The right answer may still come. If it does not, what came instead is told.
+        match self.try_packet(datagram, now) {
+            Ok(()) => {}
+            Err(Fault::Unreadable) => self.dropped.unreadable += 1,
+            Err(Fault::Unauthenticated) => self.dropped.unauthenticated += 1,
+            Err(Fault::Strange) => self.dropped.strange += 1,
+        }
     }
 
-    fn try_packet(&mut self, datagram: &[u8], now: Instant) -> Result<(), Malformed> {
+    fn try_packet(&mut self, datagram: &[u8], now: Instant) -> Result<(), Fault> {
         let code_bytes = match &self.stage {
             Stage::Session(session) => session.suite().integrity_bytes(),
             Stage::Probe | Stage::Open { .. } | Stage::Rakp1 { .. } | Stage::Rakp3 { .. } | Stage::Ended => 0,
@@ -191,7 +214,8 @@ impl Client {
             self.begin(Stage::Open { suite }, now);
             return;
         }
-        let reason = EndReason::NoAnswer { stage: self.stage_name(), tries: tries.made };
+        let reason =
+            EndReason::NoAnswer { stage: self.stage_name(), tries: tries.made, dropped: self.dropped };
         let closing = self.pending.is_some_and(|pending| pending.owner == Owner::Close);
         self.end(if closing { EndReason::Closed } else { reason });
     }
@@ -234,6 +258,7 @@ impl Client {
     fn start_tries(&mut self, now: Instant) {
         let wait = self.config.retry.first;
         self.tries = Some(Tries { made: 1, wait, deadline: now + wait });
+        self.dropped = Dropped::default();
     }
 
     /// Sends what the stage asks for, again or for the first time.
@@ -247,7 +272,8 @@ impl Client {
             Stage::Open { suite } => {
                 let request = OpenSessionRequest {
                     tag: self.tag,
-                    privilege: None,
+                    // The same as in RAKP 1: some BMCs hash this one.
+                    privilege: Some(self.config.privilege),
                     console_id: self.console_id,
                     algorithms: suite.algorithms(),
                 };
@@ -297,10 +323,13 @@ impl Client {
         }
     }
 
-    fn response(&mut self, packet: &PlusPacket<'_>, now: Instant) -> Result<(), Malformed> {
+    fn response(&mut self, packet: &PlusPacket<'_>, now: Instant) -> Result<(), Fault> {
         let Stage::Session(session) = &mut self.stage else { return Ok(()) };
         if packet.header.session_id != self.console_id {
-            return Ok(());
+            return Err(Fault::Strange);
+        }
+        if !packet.header.authenticated {
+            return Err(Fault::Unauthenticated);
         }
         let message = session.open(packet)?;
         let response = ResponseMessage::parse(&message)?;
@@ -310,7 +339,7 @@ impl Client {
             return Ok(());
         }
         let last_try = self.tries.is_some_and(|tries| tries.made >= self.config.retry.tries);
-        if response.code == CompletionCode::BUSY && !last_try {
+        if response.code.passes(pending.request.is_repeatable()) && !last_try {
             // Asked again under a new number when the wait is over: it counts as a try.
             self.sequence = (self.sequence + 1) & 0x3f;
             self.pending = Some(Pending { sequence: self.sequence, ..pending });
@@ -331,14 +360,7 @@ impl Client {
 
     fn answered(&mut self, owner: Owner, answer: Result<Response, RequestError>, now: Instant) {
         match owner {
-            Owner::Login => match (&answer, &self.stage) {
-                (Ok(_), Stage::Session(session)) => {
-                    self.opened = true;
-                    self.events.push_back(ClientEvent::Opened(session.suite()));
-                    self.send_next(now);
-                }
-                _ => self.end(EndReason::Credentials("the privilege level is not allowed for this user")),
-            },
+            Owner::Login => self.privilege_answered(answer, now),
             Owner::Caller(id) => {
                 self.events.push_back(ClientEvent::Answered(id, answer));
                 self.send_next(now);

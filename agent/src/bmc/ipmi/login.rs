@@ -1,0 +1,76 @@
+//! Edges: logging in by IPMI, as often as the account may be tried.
+
+use std::{sync::Arc, time::Instant};
+
+use protocol::ipmi::client::{ClientConfig, EndReason, Retry};
+use tracing::{debug, warn};
+
+use super::{IpmiBmc, State, session::Session, socket, verdict};
+use crate::bmc::BmcError;
+
+impl IpmiBmc {
+    /// A session, or why there is none. A refusal is tried again within the call when its pause is short.
+    pub(super) async fn log_in(&self, state: &mut State) -> Result<Session, BmcError> {
+        loop {
+            if let Some(next) = state.account.next(Instant::now()) {
+                if next.saturating_duration_since(Instant::now()) > self.log_ins.call_wait(&state.account) {
+                    return Err(self.paused(state));
+                }
+                tokio::time::sleep_until(next.into()).await;
+            }
+            let reason = match self.log_in_once(state).await? {
+                Ok(session) => {
+                    debug!(bmc = %self.endpoint.address, suite = session.suite().id(), "IPMI session opened");
+                    state.account.accepted();
+                    state.ladder.granted();
+                    return Ok(session);
+                }
+                Err(reason) => reason,
+            };
+            let Some(refusal) = verdict::refusal(&reason) else { return Err(self.ended(&reason)) };
+            warn!(bmc = %self.endpoint.address, %reason, ?refusal, "IPMI log-in refused");
+            state.ladder.ended(&reason);
+            state.account.refused(refusal, Instant::now());
+            if matches!(reason, EndReason::NoAnswer { .. }) {
+                return Err(self.ended(&reason));
+            }
+            state.refused = Some(reason);
+        }
+    }
+
+    async fn log_in_once(&self, state: &State) -> Result<Result<Session, EndReason>, BmcError> {
+        if self.suites.is_empty() {
+            return Err(self.refused("only the cipher suites 3 and 17 are supported".to_owned()));
+        }
+        let target = (self.endpoint.address.as_str(), self.endpoint.port);
+        let peer = tokio::net::lookup_host(target)
+            .await
+            .map_err(|error| self.unreachable(format!("its name cannot be resolved: {error}")))?
+            .next()
+            .ok_or_else(|| self.unreachable("its name has no address".to_owned()))?;
+        let socket =
+            socket::shared(peer).map_err(|error| self.unreachable(format!("no UDP socket: {error}")))?;
+        let config = ClientConfig {
+            username: self.endpoint.username.clone(),
+            password: self.endpoint.password.clone(),
+            suites: self.suites.clone(),
+            privilege: state.ladder.privilege(),
+            retry: Retry { first: self.options.first_wait, tries: self.options.tries.max(1) },
+            seed: rand::random(),
+        };
+        Ok(Session::open(Arc::clone(&socket), peer, config).await)
+    }
+
+    /// The last refusal, and when it is tried again.
+    fn paused(&self, state: &State) -> BmcError {
+        let pause = state.account.pause(Instant::now());
+        match (&state.refused, pause) {
+            (Some(reason), Some(pause)) => {
+                BmcError::paused(self.address(), &self.endpoint.username, &reason.to_string(), pause)
+            }
+            // Its pause has just ended.
+            (Some(reason), None) => self.refused(reason.to_string()),
+            (None, _) => self.refused("it was refused just now".to_owned()),
+        }
+    }
+}

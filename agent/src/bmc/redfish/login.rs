@@ -1,0 +1,216 @@
+//! Edges: logging in at a Redfish service, as often as the account may be tried: a session where there are sessions, otherwise
+//! basic authentication.
+
+use std::time::Instant;
+
+use protocol::{
+    redfish::{Link, ROOT, ServiceRoot, SessionService, resource::local_path},
+    secret::Secret,
+};
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{HeaderName, LOCATION},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::http::{Fault, Http, read_body, response_text, said};
+use crate::bmc::account::Refusal;
+
+/// The header of a session's token (DSP0266, section 13.3.4).
+pub(super) const TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+
+/// How requests say who we are.
+pub(super) enum Login {
+    /// Not yet.
+    No,
+    /// By a session.
+    Token {
+        token: Secret,
+        /// The session's own path, to delete it.
+        path: Option<String>,
+    },
+    /// By user and password.
+    Basic {
+        /// Why there is no session though the service seems to have some: then a refusal says little.
+        instead: Option<String>,
+    },
+}
+
+/// How one attempt to log in went.
+enum Attempt {
+    In(Login),
+    Refused(Refusal, String),
+}
+
+impl Http {
+    /// Makes sure that there is a log-in. A refusal is tried again within the call when its pause is short.
+    pub(super) async fn ensure_login(&mut self) -> Result<(), Fault> {
+        while matches!(self.login, Login::No) {
+            if let Some(next) = self.account.next(Instant::now()) {
+                if next.saturating_duration_since(Instant::now()) > self.log_ins.call_wait(&self.account) {
+                    return Err(self.paused());
+                }
+                tokio::time::sleep_until(next.into()).await;
+            }
+            match self.log_in().await? {
+                Attempt::Refused(refusal, reason) => self.refused(refusal, reason),
+                Attempt::In(login) => {
+                    // By user and password nobody has looked at us yet.
+                    if matches!(login, Login::Token { .. }) {
+                        self.account.accepted();
+                    }
+                    self.login = login;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A request with a fresh log-in was answered 401: what that says.
+    pub(super) fn refused_by_request(&mut self, method: &Method, path: &str) {
+        let answer = format!("{method} {path}: HTTP 401");
+        let (refusal, reason) = match std::mem::replace(&mut self.login, Login::No) {
+            Login::Basic { instead: None } => (Refusal::SaysWrong, answer),
+            Login::Basic { instead: Some(why) } => (Refusal::MayCount, format!("{answer}, and {why}")),
+            // The password was right a moment ago.
+            Login::Token { .. } | Login::No => {
+                (Refusal::Passes, format!("{answer}, though it has just given us a session"))
+            }
+        };
+        self.refused(refusal, reason);
+    }
+
+    pub(super) fn refused(&mut self, refusal: Refusal, reason: String) {
+        warn!(service = self.base, reason, ?refusal, "Redfish log-in refused");
+        self.account.refused(refusal, Instant::now());
+        self.last_refusal = reason;
+    }
+
+    /// What stands while the account waits for its next try.
+    fn paused(&self) -> Fault {
+        match self.account.pause(Instant::now()) {
+            Some(pause) => Fault::LogIn { reason: self.last_refusal.clone(), pause },
+            None => Fault::refused(self.last_refusal.clone()),
+        }
+    }
+
+    /// A session where the service has them. The root is readable by anybody (DSP0266, section 13.2).
+    async fn log_in(&mut self) -> Result<Attempt, Fault> {
+        let root: ServiceRoot = match self.get_plain(ROOT).await? {
+            Plain::Found(root) => root,
+            Plain::Guarded => return Ok(Attempt::In(Login::Basic { instead: None })),
+            Plain::Other(status, reason) if is_overloaded(status) => {
+                return Ok(Attempt::Refused(Refusal::Passes, reason));
+            }
+            Plain::Other(_, reason) => return Ok(Attempt::In(Login::Basic { instead: Some(reason) })),
+        };
+        let path = match (root.sessions(), root.session_service.as_ref().and_then(Link::path)) {
+            (Some(path), _) => path.to_owned(),
+            (None, None) => return Ok(Attempt::In(Login::Basic { instead: None })),
+            (None, Some(service)) => match self.get_plain::<SessionService>(service).await? {
+                Plain::Found(found) => match found.sessions.as_ref().and_then(Link::path) {
+                    Some(path) => path.to_owned(),
+                    None => return Ok(Attempt::In(Login::Basic { instead: None })),
+                },
+                Plain::Guarded => {
+                    let why = format!("{service} is behind a log-in");
+                    return Ok(Attempt::In(Login::Basic { instead: Some(why) }));
+                }
+                Plain::Other(_, reason) => return Ok(Attempt::In(Login::Basic { instead: Some(reason) })),
+            },
+        };
+        self.open_session(&path).await
+    }
+
+    async fn open_session(&mut self, path: &str) -> Result<Attempt, Fault> {
+        let body = json!({ "UserName": self.username, "Password": self.password.reveal() });
+        let response = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(Attempt::In(self.session_of(path, response).await));
+        }
+        let reason = format!("POST {path}: HTTP {status}{}", said(&response_text(response).await));
+        Ok(match status {
+            StatusCode::UNAUTHORIZED => Attempt::Refused(Refusal::SaysWrong, reason),
+            // Locked, or not allowed to have sessions: a BMC may count it.
+            StatusCode::FORBIDDEN => Attempt::Refused(Refusal::MayCount, reason),
+            // No slot free, or a service whose sessions do not work: basic authentication needs none.
+            _ => Attempt::In(Login::Basic { instead: Some(reason) }),
+        })
+    }
+
+    /// The session that was made: its path is in `Location`, or in the body, or nowhere.
+    async fn session_of(&self, path: &str, response: Response) -> Login {
+        let header =
+            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let Some(token) = header(TOKEN) else {
+            return Login::Basic { instead: Some(format!("POST {path} gave no token")) };
+        };
+        let mut own = header(LOCATION).as_deref().and_then(session_path);
+        if own.is_none() {
+            let body = serde_json::from_slice::<Value>(&response_text(response).await).ok();
+            own = body.and_then(|body| session_path(body.get("@odata.id")?.as_str()?));
+        }
+        Login::Token { token: Secret::new(token), path: own }
+    }
+
+    /// A GET without credentials.
+    async fn get_plain<T: DeserializeOwned>(&mut self, path: &str) -> Result<Plain<T>, Fault> {
+        let response = self.deliver(Method::GET, path, |request| request).await?;
+        let status = response.status();
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Ok(Plain::Guarded),
+            _ if !status.is_success() => {
+                return Ok(Plain::Other(status, format!("GET {path}: HTTP {status}")));
+            }
+            _ => {}
+        }
+        let body = read_body(response).await?;
+        serde_json::from_slice(&body)
+            .map(Plain::Found)
+            .map_err(|error| Fault::NotUnderstood(format!("GET {path}: no Redfish resource: {error}")))
+    }
+}
+
+/// What a GET without credentials finds.
+enum Plain<T> {
+    Found(T),
+    /// Not without a log-in.
+    Guarded,
+    Other(StatusCode, String),
+}
+
+/// The service cannot answer anybody now.
+pub(super) fn is_overloaded(status: StatusCode) -> bool {
+    status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error()
+}
+
+/// The session's path, whatever host a `Location` names: some BMCs name one that only they know.
+fn session_path(location: &str) -> Option<String> {
+    let path = match location.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
+        None => location,
+    };
+    local_path(path).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sessions_path_is_found_whatever_host_is_named() {
+        let check = |location: &str, expected: Option<&str>| {
+            assert_eq!(session_path(location).as_deref(), expected, "{location}");
+        };
+        check("/redfish/v1/SessionService/Sessions/7", Some("/redfish/v1/SessionService/Sessions/7"));
+        check(
+            "https://bmc.example/redfish/v1/SessionService/Sessions/7",
+            Some("/redfish/v1/SessionService/Sessions/7"),
+        );
+        check("https://bmc.example", None);
+        check("", None);
+    }
+}
