@@ -181,7 +181,10 @@ fn rescued(facts: &Facts, node: &Node) -> Decision {
         return off(facts, node);
     }
     if facts.boot_given || facts.power_on_pending {
-        return unplugged(facts, "in rescue, and its network boot is not yet ended: on no network");
+        // In this order: once the boot is ended, nothing tells any more that the port may be on a network of ours.
+        let is_unplugged = facts.observed.iter().all(|seen| seen == &Some(ObservedNetwork::Nothing));
+        let unplugged = unplugged(facts, "in rescue, and its network boot is not yet ended: on no network");
+        return Decision { end_boot: facts.boot_given && is_unplugged, ..unplugged };
     }
     tenant(facts, node)
 }
