@@ -188,9 +188,9 @@ impl Enrol {
                 Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
             }
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(
-                "the BMC of {} at {} refused user {}: {failure}; it is asked again now when you import \
-                     the server again, with user or password corrected if they are wrong",
-                server.name, server.bmc.address, server.bmc.username
+                "the BMC of {} at {} refused user {}: {failure}; correct user or password by an import if they \
+                     are wrong, or try again with `bmsctl node bmc retry {}`",
+                server.name, server.bmc.address, server.bmc.username, server.name
             )),
             Err(error) => {
                 Some(format!("the BMC of {} at {} did not answer: {error}", server.name, server.bmc.address))
@@ -210,6 +210,19 @@ impl Enrol {
             self.declarations.declare(&server).await;
         }
         Ok(())
+    }
+
+    /// A person wants the BMC to be asked now, whatever it has refused before. Says what it answered, or why it did not.
+    pub async fn retry_bmc(&self, server: &Server) -> Result<String, Refusal> {
+        let problem = self.check_bmc(server).await;
+        if let Err(error) = self.inventory.set_reason(server.id, problem.as_deref()).await {
+            warn!(server = %server.id, %error, "what a BMC answered is not stored");
+        }
+        self.wake.wake(server.id);
+        match problem {
+            None => Ok("its BMC to be asked now, and it answered".to_owned()),
+            Some(message) => Err(Refusal { kind: RefusalKind::Hardware, message }),
+        }
     }
 
     /// A person says that what answers as a server's BMC is this server's. Says in words what was accepted, or why not.

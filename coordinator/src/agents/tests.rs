@@ -287,7 +287,7 @@ async fn a_server_that_is_not_watched_is_kept_as_such_until_its_bmc_answers() {
     let told = told().await;
     let alarms: Vec<_> = told.iter().filter(|(kind, _)| *kind == EventKind::Alarm).collect();
     assert_eq!(alarms.len(), 2, "{alarms:?}");
-    assert!(alarms[0].1.contains("import the file of n1 again"), "{alarms:?}");
+    assert!(alarms[0].1.contains("bmsctl node bmc retry n1"), "{alarms:?}");
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ impl AgentHub {
 fn remedy(server: &Server, why: NotWatched) -> String {
     match why {
         NotWatched::CredentialsRefused => format!(
-            "; import the file of {} again to try now, with user and password corrected if they are wrong",
+            "; correct user or password by an import if they are wrong, or try now with `bmsctl node bmc retry {}`",
             server.name
         ),
         NotWatched::OtherMachine => "; correct the BMC's address in the import file".to_owned(),

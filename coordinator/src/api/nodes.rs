@@ -180,9 +180,12 @@ impl Api {
         } else if !steps.is_empty() {
             return Err(Problem::bad("steps: only the action clean takes some"));
         }
+        // Nothing that Ironic says bears on these two, and nothing waits for Ironic.
         if wanted.action == NodeVerb::AcceptBmc {
-            // Nothing that Ironic says bears on it, and nothing waits for Ironic.
             return Ok(self.enrol.accept_bmc(id).await?);
+        }
+        if wanted.action == NodeVerb::RetryBmc {
+            return Ok(self.enrol.retry_bmc(server).await?);
         }
         let is_power = matches!(wanted.action, NodeVerb::PowerOn | NodeVerb::PowerOff | NodeVerb::Reboot);
         if let Some(doubt) = server.bmc_doubt.as_ref().filter(|_| is_power) {
@@ -250,6 +253,7 @@ impl Api {
                 Ok(self.tenancy.reclaim(name, &node).await?)
             }
             NodeVerb::AcceptBmc => Ok(self.enrol.accept_bmc(id).await?),
+            NodeVerb::RetryBmc => Ok(self.enrol.retry_bmc(server).await?),
         }
     }
 
@@ -264,7 +268,8 @@ impl Api {
             | NodeVerb::PowerOn
             | NodeVerb::Reboot
             | NodeVerb::Reclaim
-            | NodeVerb::AcceptBmc => false,
+            | NodeVerb::AcceptBmc
+            | NodeVerb::RetryBmc => false,
         };
         let adoption = match ends_it {
             true => self.inventory.adoption(server.id).await?,

@@ -117,11 +117,18 @@ pub struct Node {
 }
 
 impl Node {
+    /// Whether its BMC has refused so many log-ins that it is asked seldom.
+    pub fn is_refused_by_its_bmc(&self) -> bool {
+        self.is_not_watched(protocol::watch::NotWatched::CredentialsRefused)
+    }
+
     /// Whether it is in doubt whose BMC answers at its address.
     pub fn has_another_machines_bmc(&self) -> bool {
-        self.not_watched
-            .as_ref()
-            .is_some_and(|it| it.why == protocol::watch::NotWatched::OtherMachine.as_str())
+        self.is_not_watched(protocol::watch::NotWatched::OtherMachine)
+    }
+
+    fn is_not_watched(&self, why: protocol::watch::NotWatched) -> bool {
+        self.not_watched.as_ref().is_some_and(|it| it.why == why.as_str())
     }
 }
 
@@ -283,6 +290,8 @@ pub enum NodeVerb {
     Reclaim,
     /// What answers as its BMC is its own: its board or BMC was replaced, or nothing else can prove it.
     AcceptBmc,
+    /// Ask its BMC now, and not only when a refused log-in's pause is over.
+    RetryBmc,
 }
 
 /// A verb for a node.

@@ -247,6 +247,9 @@ pub enum Bmc {
     /// What answers as the BMC of these servers is their own: board or BMC was replaced, or nothing else can prove it.
     #[command(after_help = "Example: bmsctl node bmc accept srv1")]
     Accept(Nodes),
+    /// Ask the BMCs of these servers now: the agent tries a refused log-in once more, whatever pause it is in.
+    #[command(after_help = "Example: bmsctl node bmc retry srv1")]
+    Retry(Nodes),
 }
 
 #[derive(Debug, Subcommand)]

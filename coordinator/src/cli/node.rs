@@ -61,6 +61,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Power(Power::Off(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOff)).await,
         Command::Power(Power::Reboot(nodes)) => act(client, output, nodes, plain(NodeVerb::Reboot)).await,
         Command::Bmc(Bmc::Accept(nodes)) => act(client, output, nodes, plain(NodeVerb::AcceptBmc)).await,
+        Command::Bmc(Bmc::Retry(nodes)) => act(client, output, nodes, plain(NodeVerb::RetryBmc)).await,
         Command::Reclaim(nodes) => act(client, output, nodes, plain(NodeVerb::Reclaim)).await,
         Command::Delete(nodes) => {
             for name in &nodes.nodes {
@@ -288,6 +289,7 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
         NodeVerb::PowerOff => node.power == "off" && node.waiting_for.is_none(),
         NodeVerb::Reclaim => state == "available",
         NodeVerb::AcceptBmc => !node.has_another_machines_bmc(),
+        NodeVerb::RetryBmc => !node.is_refused_by_its_bmc(),
     };
     if there {
         Look::Done(node)

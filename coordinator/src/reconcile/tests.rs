@@ -141,9 +141,17 @@ async fn a_wrong_bmc_password_is_not_asked_at_every_visit() {
     }
     assert_eq!(bench.world.count("read_identity"), 1, "BMCs lock accounts");
     assert_eq!(bench.server().await.reason, Some(problem));
+    // A person may want to know now.
+    let refusal = bench.reconcile.enrol.retry_bmc(&bench.server().await).await.unwrap_err();
+    assert!(
+        refusal.kind == RefusalKind::Hardware && refusal.message.contains("node bmc retry n1"),
+        "{refusal}"
+    );
+    assert_eq!(bench.world.count("read_identity"), 2);
     *bench.world.agent_error.lock().unwrap() = None;
-    assert_eq!(bench.reconcile.enrol.enrol(&new_server()).await.unwrap().problem, None);
+    assert!(bench.reconcile.enrol.retry_bmc(&bench.server().await).await.unwrap().contains("answered"));
     assert_eq!(bench.server().await.reason, None);
+    assert_eq!(bench.reconcile.enrol.enrol(&new_server()).await.unwrap().problem, None);
 }
 
 #[tokio::test]

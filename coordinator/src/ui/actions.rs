@@ -57,6 +57,11 @@ const ACCEPT_BMC: Action = Action {
     does: "Take what answers as its BMC for its own.",
     loses: "If another machine answers there, its power is switched instead.",
 };
+const RETRY_BMC: Action = harmless(
+    "retry_bmc",
+    "Ask the BMC now",
+    "Try the refused log-in once more, without waiting for its pause.",
+);
 const POWER_ON: Action = harmless("power_on", "Power on", "Switch on, as its state allows.");
 const POWER_OFF: Action =
     harmless("power_off", "Power off", "Switch off at once; a tenant's system is not asked.");
@@ -74,6 +79,9 @@ pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
     }
     if node.has_another_machines_bmc() {
         next.push(ACCEPT_BMC);
+    }
+    if node.is_refused_by_its_bmc() {
+        next.push(RETRY_BMC);
     }
     let facts = lifecycle::Node {
         maintenance: node.maintenance,
@@ -167,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bmc_is_accepted_only_while_it_is_in_doubt() {
+    fn a_bmc_is_accepted_while_it_is_in_doubt_and_asked_again_while_it_refuses() {
         let node = |why: Option<&str>| {
             let node = serde_json::json!({
                 "id": uuid::Uuid::nil(), "name": "srv1", "rack": "rack1", "resource_class": "x", "boot_mode": "uefi",
@@ -179,6 +187,10 @@ mod tests {
         assert!(offered(&node(Some("other_machine"))).0.contains(&ACCEPT_BMC));
         for why in [None, Some("credentials_refused")] {
             assert!(!offered(&node(why)).0.contains(&ACCEPT_BMC), "{why:?}");
+        }
+        assert!(offered(&node(Some("credentials_refused"))).0.contains(&RETRY_BMC));
+        for why in [None, Some("other_machine")] {
+            assert!(!offered(&node(why)).0.contains(&RETRY_BMC), "{why:?}");
         }
     }
 
@@ -192,6 +204,7 @@ mod tests {
             ABORT,
             RECLAIM,
             ACCEPT_BMC,
+            RETRY_BMC,
             POWER_ON,
             POWER_OFF,
             REBOOT,

@@ -47,7 +47,7 @@ async fn tried_within_budget(lab: &Lab) -> anyhow::Result<()> {
     })
     .await?;
     ensure!(
-        reason.contains("refused user admin") && reason.contains("import the server again"),
+        reason.contains("refused user admin") && reason.contains("bmsctl node bmc retry"),
         "the reason does not say what to do: {reason}"
     );
     ensure!(!reason.contains("not-the-secret"), "the reason tells the password");
