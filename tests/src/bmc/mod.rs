@@ -5,6 +5,7 @@
 pub mod chassis;
 pub mod ipmi;
 pub mod ipmi_sim;
+pub mod odd;
 pub mod redfish;
 mod redfish_system;
 

@@ -240,6 +240,12 @@ pub(super) async fn agent(lab: &Lab) -> anyhow::Result<()> {
         .args(["run", "--config"])
         .arg(config);
     lab.processes.start("agent", &mut command)?;
+    agent_is_here(lab).await
+}
+
+/// Waits until the agent is connected. While it is not, the power of its servers is unknown, and Ironic's next look at one fails
+/// what it is doing.
+pub(super) async fn agent_is_here(lab: &Lab) -> anyhow::Result<()> {
     wait_for("the agent to reach the coordinator", START_WAIT_MAX, async |seen| {
         lab.processes.expect_alive("agent").inspect_err(|error| *seen = error.to_string())?;
         let agents: Vec<coordinator::api::types::Agent> = lab.admin.json("agent list").await?;

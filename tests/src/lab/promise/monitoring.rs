@@ -60,6 +60,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
         .step("start the coordinator anew, and go on following where it was", async {
             lab.processes.stop("coordinator").await?;
             up::coordinator(lab).await?;
+            up::agent_is_here(lab).await?;
             let before = newest(lab).await?;
             lab.admin.run("node provide srv1 --wait").await?;
             followed.wait("available", before).await?;
