@@ -132,8 +132,10 @@ pub async fn play_uefi(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
         networks.iter().find(|network| network.name == NETWORK).context("the story made no network")?;
     let (fabric, name) = (lab.site.rack().fabric, lab.vm_namespace());
     steps
-        .step("enroll and clean the UEFI server", async {
+        .step("enroll, inspect and clean the UEFI server", async {
             enroll(lab).await?;
+            // What no inspection has seen is not called clean.
+            lab.admin.run(&format!("node inspect {} --wait", plan.name)).await?;
             lab.admin.run(&format!("node provide {} --wait", plan.name)).await
         })
         .await?;
