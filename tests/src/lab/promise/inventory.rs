@@ -80,7 +80,7 @@ async fn details(lab: &Lab) -> anyhow::Result<()> {
         ensure!(node.hardware.is_some(), "{} shows no hardware", plan.name);
         ensure!(node.state_since.is_some() && node.waiting_for.is_none(), "{node:?}");
         ensure!(node.next.contains("tenant"), "what comes next: {}", node.next);
-        let history: Vec<Event> = lab.admin.json(&format!("node history {}", plan.name)).await?;
+        let history: Vec<Event> = lab.admin.json(&format!("node history {} --limit 1000", plan.name)).await?;
         for (kind, words) in
             [("enrolled", plan.name), ("state", "inspect"), ("state", "available"), ("asked", "provide")]
         {
