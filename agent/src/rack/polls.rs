@@ -54,15 +54,11 @@ impl Rack {
                     self.schedule.hasten_probes(now);
                 }
             }
-            // Whoever it is, it answers; it is asked on in its turn, in case the right one is back.
-            Sample::OtherMachine { .. } => {
+            // Whoever it is and whatever it says, it answers: it is asked on in its turn.
+            Sample::Refused { .. } | Sample::OtherMachine { .. } => {
                 server.pulse.heard(now.saturating_duration_since(asked));
             }
             Sample::NoAnswer { .. } => server.pulse.unheard(),
-            // It is there, and answers soon or not at all: that is no silence.
-            Sample::Refused { .. } => {
-                server.pulse.heard(now.saturating_duration_since(asked));
-            }
             // Its account knows when it may be asked again.
             Sample::NotWatched { .. } => {}
         }

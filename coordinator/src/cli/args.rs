@@ -219,7 +219,7 @@ pub enum Node {
     /// Switch servers on and off, as their states allow.
     #[command(subcommand)]
     Power(Power),
-    /// Whose BMC answers.
+    /// Ask the servers' BMCs now, or say whose they are.
     #[command(subcommand)]
     Bmc(Bmc),
     /// Take servers away from their tenants; they are cleaned and become available.

@@ -61,7 +61,15 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Power(Power::Off(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOff)).await,
         Command::Power(Power::Reboot(nodes)) => act(client, output, nodes, plain(NodeVerb::Reboot)).await,
         Command::Bmc(Bmc::Accept(nodes)) => act(client, output, nodes, plain(NodeVerb::AcceptBmc)).await,
-        Command::Bmc(Bmc::Retry(nodes)) => act(client, output, nodes, plain(NodeVerb::RetryBmc)).await,
+        Command::Bmc(Bmc::Retry(nodes)) => {
+            for name in &nodes.nodes {
+                // Answered only when the BMC has; what it refused is the error.
+                let action = plain(NodeVerb::RetryBmc);
+                let _: Option<Node> = client.post(&format!("/v1/nodes/{name}/actions"), &action).await?;
+                output::say(output, format_args!("{name}: its BMC answered"));
+            }
+            Ok(())
+        }
         Command::Reclaim(nodes) => act(client, output, nodes, plain(NodeVerb::Reclaim)).await,
         Command::Delete(nodes) => {
             for name in &nodes.nodes {
