@@ -434,6 +434,8 @@ async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
     let mut server = Server::new();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     rack.ready(&mut server).await;
+    // Only a ramdisk that has read its welcome has a session to take up.
+    said(&server, "welcomes us", 1).await;
     rack.restart(vec![]).await;
     server.wait_off().await;
     let console = server.console();
