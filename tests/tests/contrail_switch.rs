@@ -19,7 +19,7 @@ use serde_json::json;
 use tests::{
     contrail::{
         Config, Standin, VirtualMachine,
-        config::{FixedNetwork, Port, Switch, tenant_bridge},
+        config::{COMMIT_MS, FixedNetwork, Port, Switch, tenant_bridge},
         kind::Kind,
         mover::{NOWHERE, vlan_device},
         request::Request,
@@ -100,6 +100,7 @@ impl World {
                 gateway_prefix: prefix.into(),
                 networks: vec![fixed("provisioning", "br-prov"), fixed("cleaning", "br-clean")],
                 log: log.path().join("moves.jsonl"),
+                commit_ms: COMMIT_MS,
             }),
             ..Config::api_only(&[])
         };

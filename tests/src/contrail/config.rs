@@ -17,7 +17,7 @@ use super::switch::PortName;
 pub struct Config {
     /// Address of the VNC API; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Address of the stand-in's own switches and lists (`/fault`, `/moves`, `/ports`), which never fail.
+    /// Address of the stand-in's own switches and lists (`/fault`, `/moves`, `/ports`, `/switches`), which never fail.
     pub admin: SocketAddr,
     /// File that keeps the objects over a restart; none: they are lost.
     #[serde(default)]
@@ -69,6 +69,16 @@ pub struct Switch {
     pub networks: Vec<FixedNetwork>,
     /// File to which every move is appended, one JSON object a line.
     pub log: PathBuf,
+    /// How long a commit of a leaf takes, in milliseconds: at first, for `PUT /switches` changes it.
+    #[serde(default = "commit_ms")]
+    pub commit_ms: u64,
+}
+
+/// How long a commit takes where nobody says it, in milliseconds: not at once, as on a switch, and not long.
+pub const COMMIT_MS: u64 = 20;
+
+fn commit_ms() -> u64 {
+    COMMIT_MS
 }
 
 /// A network with a bridge of a fixed name. It has no gateway and no DHCP of ours.

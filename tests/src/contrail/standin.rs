@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     api::{self, Shared},
     collector::Collector,
+    commits::{self, CommitTime, Told},
     config::Config,
     gateway::Gateways,
     kind::Kind,
@@ -54,6 +55,9 @@ impl Standin {
         let serving = api::serve(listener, shared.clone(), until(stopped.clone()));
         let mut tasks = vec![tokio::spawn(async move { report("vnc api", serving.await) })];
         let mut router = api::admin(shared.clone()).merge(moves(mover.clone()));
+        if let Some(mover) = &mover {
+            router = router.merge(commits::router(mover.commits().clone()));
+        }
         if let Some(address) = config.collector {
             router = router.merge(Collector::start(address).await?.router());
         }
@@ -76,6 +80,18 @@ impl Standin {
     /// Moves so far.
     pub fn moves(&self) -> Vec<Move> {
         self.mover.as_ref().map(|mover| mover.moves()).unwrap_or_default()
+    }
+
+    /// What is told of every switch.
+    pub fn switches(&self) -> Vec<Told> {
+        self.mover.as_ref().map(|mover| mover.commits().told()).unwrap_or_default()
+    }
+
+    /// Sets how long the switches' next commits take.
+    pub fn set_commit_time(&self, takes: CommitTime) {
+        if let Some(mover) = &self.mover {
+            mover.commits().set_time(takes);
+        }
     }
 
     /// Stops it and deletes the namespaces and bridges that it made.
@@ -167,9 +183,10 @@ async fn follow(
         if let Err(error) = gateways.apply(&store).await {
             tracing::warn!(error = format!("{error:#}"), "gateways do not follow");
         }
+        let commit = mover.commits().next().map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY));
         tokio::select! {
             _ = changes.changed() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(commit) => {}
             _ = stopped.wait_for(|stopped| *stopped) => break,
         }
     }

@@ -18,7 +18,7 @@ use crate::{
     accelerator,
     contrail::{
         Config as ContrailConfig,
-        config::{FixedNetwork, Port, Switch},
+        config::{COMMIT_MS, FixedNetwork, Port, Switch},
     },
     image,
     openstack::{self, OpenStack},
@@ -152,6 +152,7 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
                 fixed("discovery", "br-disc"),
             ],
             log: site.moves(),
+            commit_ms: COMMIT_MS,
         }),
     };
     let path = site.run().join("contrail.toml");
