@@ -23,6 +23,8 @@ pub struct Commits {
 
 struct Inner {
     takes: Duration,
+    /// Whether the wires are as the last commits say.
+    wired: bool,
     leaves: BTreeMap<String, Leaf>,
 }
 
@@ -39,7 +41,7 @@ pub struct Told {
     pub last: Option<Outcome>,
     /// Why it was refused, in the switch's words.
     pub refusal: Option<String>,
-    /// Whether one is under way.
+    /// Whether one is under way, or its end is not on the wires yet.
     pub busy: bool,
 }
 
@@ -62,7 +64,8 @@ pub fn attached(running: &Running, port: &PortName) -> Option<Attached> {
 impl Commits {
     /// No leaf has committed anything; a commit takes this long.
     pub fn new(takes: CommitTime) -> Self {
-        let inner = Inner { takes: Duration::from_millis(takes.commit_ms), leaves: BTreeMap::new() };
+        let inner =
+            Inner { takes: Duration::from_millis(takes.commit_ms), wired: false, leaves: BTreeMap::new() };
         Self { began: Instant::now(), inner: Mutex::new(inner) }
     }
 
@@ -80,16 +83,24 @@ impl Commits {
         let now = self.began.elapsed();
         let mut inner = self.inner();
         let takes = inner.takes;
+        let mut ended = false;
         for (name, wanted) in Configuration::of_all(store) {
             let leaf = inner.leaves.entry(name.clone()).or_default();
-            let before = leaf.last().1;
-            leaf.handle_timeout(now);
-            if let (Some(Outcome::Refused(duplicate)), true) = (leaf.last().0, leaf.last().1 > before) {
-                tracing::warn!(switch = name, %duplicate, "commit refused");
+            if leaf.handle_timeout(now) {
+                ended = true;
+                if let (Some(Outcome::Refused(duplicate)), _) = leaf.last() {
+                    tracing::warn!(switch = name, %duplicate, "commit refused");
+                }
             }
             leaf.want(&wanted, now, takes);
         }
+        inner.wired &= !ended;
         inner.leaves.iter().filter_map(|(name, leaf)| Some((name.clone(), leaf.running()?.clone()))).collect()
+    }
+
+    /// The wires are as the last step said.
+    pub fn wired(&self) {
+        self.inner().wired = true;
     }
 
     /// How long until the next commit ends; none: none is under way.
@@ -100,6 +111,7 @@ impl Commits {
 
     /// What is told of every switch.
     pub fn told(&self) -> Vec<Told> {
+        let inner = self.inner();
         let tell = |(name, leaf): (&String, &Leaf)| {
             let (last, commits) = leaf.last();
             Told {
@@ -108,10 +120,10 @@ impl Commits {
                 commits,
                 last: last.cloned(),
                 refusal: last.and_then(Outcome::refusal),
-                busy: leaf.is_busy(),
+                busy: leaf.is_busy() || !inner.wired,
             }
         };
-        self.inner().leaves.iter().map(tell).collect()
+        inner.leaves.iter().map(tell).collect()
     }
 }
 

@@ -131,9 +131,9 @@ impl Leaf {
         self.under_way.as_ref().map(|(_, due)| *due)
     }
 
-    /// Ends the commit whose time has come.
-    pub fn handle_timeout(&mut self, now: Duration) {
-        let Some((tried, _)) = self.under_way.take_if(|(_, due)| *due <= now) else { return };
+    /// Ends the commit whose time has come; says whether there was one.
+    pub fn handle_timeout(&mut self, now: Duration) -> bool {
+        let Some((tried, _)) = self.under_way.take_if(|(_, due)| *due <= now) else { return false };
         self.last = Some(match tried.check() {
             Ok(()) => {
                 self.running = Some(tried.clone());
@@ -143,6 +143,7 @@ impl Leaf {
         });
         self.tried = Some(tried);
         self.commits += 1;
+        true
     }
 }
 
@@ -201,12 +202,12 @@ mod tests {
             [&[(1, 10)][..], &[(2, 20)], &[(3, 30)]].map(|it| leaf(Style::Enterprise, it));
         let mut qfx = Leaf::default();
         qfx.want(&first, at(0), TAKES);
-        qfx.handle_timeout(at(29));
+        assert!(!qfx.handle_timeout(at(29)));
         assert_eq!((qfx.running(), qfx.is_busy(), qfx.poll_timeout()), (None, true, Some(at(30))));
         // What changes meanwhile waits for the next one, and only the newest of it is committed.
         qfx.want(&second, at(10), TAKES);
         qfx.want(&third, at(20), TAKES);
-        qfx.handle_timeout(at(30));
+        assert!(qfx.handle_timeout(at(30)));
         assert_eq!(
             (qfx.running(), qfx.is_busy(), qfx.last()),
             (Some(&first), false, (Some(&Outcome::Done), 1))

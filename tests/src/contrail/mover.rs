@@ -142,7 +142,9 @@ impl Mover {
         for bridge in ours.difference(&bridges) {
             self.delete_bridge(bridge).await;
         }
-        followed
+        followed?;
+        self.commits.wired();
+        Ok(())
     }
 
     /// The bridges of all networks that there are, and of those on which a port still is.

@@ -4,7 +4,7 @@
 //! whose network alone was changed stays on its old routing instance, and so does the port. Which security groups filter a port is
 //! a matter of the fabric's style.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -29,6 +29,26 @@ pub enum Style {
     Enterprise,
     /// A port is cut into units of its own VLANs, and each is filtered by the groups of its interface.
     ServiceProvider,
+}
+
+impl fmt::Display for Style {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Enterprise => "enterprise",
+            Self::ServiceProvider => "sp",
+        })
+    }
+}
+
+impl FromStr for Style {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Enterprise, Self::ServiceProvider]
+            .into_iter()
+            .find(|style| style.to_string() == text)
+            .ok_or_else(|| format!("{text:?} is no style of a fabric, write enterprise or sp"))
+    }
 }
 
 /// A switch port by the names of its physical-router and physical-interface.
