@@ -4,6 +4,7 @@ STORY ?= 1
 ONLY ?=
 QUICK ?=
 ROOT ?=
+FABRIC ?= enterprise
 
 # What only root is told to use (/usr/sbin) lies beside what everybody is.
 export PATH := $(PATH):/usr/sbin:/sbin
@@ -15,6 +16,7 @@ QUIETLY := $(if $(filter environment,$(origin RUST_BACKTRACE)),env -u RUST_BACKT
 help:
 	@echo "make lab         build all, start OpenStack and a virtual rack, play the first server's story, leave it running"
 	@echo "make lab STORY=0 the same without the story"
+	@echo "make lab FABRIC=sp the same on a fabric of the service provider style; without it, of the enterprise style"
 	@echo "make lab-down    stop all of it and leave nothing behind"
 	@echo "make test        formatting, lints and every test, the whole story included"
 	@echo "make check       formatting, lints and documentation only"
@@ -29,7 +31,7 @@ build: setup
 	cargo build --quiet --workspace --exclude ramdisk --exclude tenant-init --bins
 
 lab: build
-	$(QUIETLY) target/debug/lab up $(if $(filter 0,$(STORY)),--no-story)
+	$(QUIETLY) target/debug/lab up --fabric $(FABRIC) $(if $(filter 0,$(STORY)),--no-story)
 
 lab-down:
 	@if [ -x target/debug/lab ]; then $(QUIETLY) target/debug/lab down; fi

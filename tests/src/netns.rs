@@ -3,10 +3,13 @@
 //! Everything a test or the lab builds on the network lives in namespaces with names of its own, so that taking the
 //! namespaces away takes everything away.
 
-use std::process::Stdio;
+use std::{net::SocketAddr, process::Stdio, time::Duration};
 
 use anyhow::{Context, bail};
 use tokio::{io::AsyncWriteExt, process::Command};
+
+/// How long somebody may take to answer that a connection is taken or refused.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// A network namespace by name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -98,6 +101,23 @@ impl Netns {
             make()
         });
         thread.join().map_err(|_| anyhow::anyhow!("the thread in the namespace panicked"))?
+    }
+}
+
+impl Netns {
+    /// Whether somebody answers at this address, be it that nobody listens at this port: packets go there and back.
+    pub async fn reaches(&self, to: SocketAddr) -> bool {
+        let ns = self.clone();
+        let connected = tokio::task::spawn_blocking(move || {
+            ns.within(move || Ok(std::net::TcpStream::connect_timeout(&to, ANSWER_WITHIN).map(drop)?))
+        });
+        match connected.await {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => error
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused),
+            Err(_) => false,
+        }
     }
 }
 

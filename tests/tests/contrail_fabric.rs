@@ -43,7 +43,7 @@ impl World {
     fn on_switch(&self, link: &SwitchPort) -> Option<String> {
         let wanted = switch::wanted(&self.standin.shared.store());
         let name = switch::PortName { switch: link.switch.clone(), port: link.port.replace(':', "_") };
-        wanted[&name].untagged.as_ref().and_then(|network| network.fq_name.last().cloned())
+        wanted[&name].untagged.as_ref().and_then(|unit| unit.network.fq_name.last().cloned())
     }
 
     fn groups(&self) -> usize {

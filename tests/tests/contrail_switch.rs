@@ -1,184 +1,34 @@
 //! Edges: the stand-in's switch with real interfaces: frames prove where a port is, and that nothing but the objects
 //! moves it.
 
+mod switch;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
-use coordinator::{
-    contrail::{Config as Site, Contrail},
-    port::{Fabric, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
-};
-use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
+use coordinator::port::{Fabric, NewTenantPort, TenantNetworks, WantedNetwork};
+use protocol::mac::MacAddr;
 use pxe::dhcp::{
     option::{MESSAGE_TYPE, Options, REQUESTED_ADDRESS},
     packet::{MAX_LEN, Op, Packet},
 };
 use serde_json::json;
+use switch::{CLEANING, FOLLOW_MAX, PROVISIONING, World, mac, marked, marks, port};
 use tests::{
     contrail::{
-        Config, Standin, VirtualMachine,
-        config::{FixedNetwork, Port, Switch, tenant_bridge},
+        VirtualMachine,
+        config::tenant_bridge,
         kind::Kind,
         mover::{NOWHERE, vlan_device},
         request::Request,
+        switch::Style,
     },
     netns::Netns,
     vlan::{Ear, VlanDevice, packet::PacketSocket},
 };
 use uuid::Uuid;
-
-const PROVISIONING: WantedNetwork = WantedNetwork::Boot(BootNetwork::Provisioning);
-const CLEANING: WantedNetwork = WantedNetwork::Boot(BootNetwork::Cleaning);
-/// Longest wait for the switch to follow.
-const FOLLOW_MAX: Duration = Duration::from_secs(10);
-
-struct World {
-    prefix: &'static str,
-    fabric: Netns,
-    agent: Netns,
-    servers: Vec<Netns>,
-    standin: Standin,
-    contrail: Contrail,
-    log: tempfile::TempDir,
-}
-
-fn mac(number: u8) -> MacAddr {
-    MacAddr([0x52, 0x54, 0, 0, 0, number])
-}
-
-async fn cable(inside: &Netns, name: &str, mac: Option<MacAddr>, fabric: &Netns, outside: &str) {
-    let address = mac.map(|mac| format!("address {mac} ")).unwrap_or_default();
-    let line = format!(
-        "link add {name} {address}type veth peer name {outside} netns {}\nlink set {name} up\n",
-        fabric.0
-    );
-    inside.ip_batch(&line).await.unwrap();
-}
-
-impl World {
-    async fn build(prefix: &'static str) -> Self {
-        let log = tempfile::tempdir().unwrap();
-        let fabric = Netns::create(&format!("{prefix}-fabric")).await.unwrap();
-        let agent = Netns::create(&format!("{prefix}-agent")).await.unwrap();
-        for (bridge, interface, address) in
-            [("br-prov", "prov0", "198.18.1.1/24"), ("br-clean", "clean0", "198.18.2.1/24")]
-        {
-            let outside = format!("agent-{interface}");
-            cable(&agent, interface, None, &fabric, &outside).await;
-            agent.ip(&["address", "add", address, "dev", interface]).await.unwrap();
-            let lines = format!(
-                "link add {bridge} type bridge forward_delay 0\nlink set {bridge} up\n\
-                 link set {outside} master {bridge}\nlink set {outside} up\n"
-            );
-            fabric.ip_batch(&lines).await.unwrap();
-        }
-        let mut servers = Vec::new();
-        let mut ports = Vec::new();
-        for number in 1..=2u8 {
-            let ns = Netns::create(&format!("{prefix}-srv{number}")).await.unwrap();
-            let tap = format!("tap-srv{number}");
-            cable(&ns, "eth0", Some(mac(number)), &fabric, &tap).await;
-            let lines = format!(
-                "address add 198.18.1.{0}/24 dev eth0\naddress add 198.18.2.{0}/24 dev eth0\n",
-                10 + number
-            );
-            ns.ip_batch(&lines).await.unwrap();
-            servers.push(ns);
-            ports.push(Port { switch: "qfx1".into(), port: format!("xe-0/0/{number}"), tap: Some(tap) });
-        }
-        let fixed = |name: &str, bridge: &str| FixedNetwork {
-            fq_name: ["default-domain", "bms", name].map(str::to_owned).to_vec(),
-            bridge: bridge.into(),
-            isolated: true,
-        };
-        let config = Config {
-            ports,
-            switch: Some(Switch {
-                namespace: fabric.0.clone(),
-                gateway_prefix: prefix.into(),
-                networks: vec![fixed("provisioning", "br-prov"), fixed("cleaning", "br-clean")],
-                log: log.path().join("moves.jsonl"),
-            }),
-            ..Config::api_only(&[])
-        };
-        let standin = Standin::start(config).await.unwrap();
-        let contrail = Contrail::new(Site::with_default_names(standin.url()), None).unwrap();
-        contrail.ensure_site().await.unwrap();
-        Self { prefix, fabric, agent, servers, standin, contrail, log }
-    }
-
-    async fn remove(self) {
-        let prefix = self.prefix;
-        self.standin.stop().await;
-        let left: Vec<_> =
-            std::fs::read_dir("/run/netns").unwrap().flatten().map(|it| it.file_name()).collect();
-        for ns in self.servers.iter().chain([&self.agent, &self.fabric]) {
-            ns.delete().await.unwrap();
-        }
-        let gateways: Vec<_> =
-            left.iter().filter(|it| it.to_string_lossy().starts_with(&format!("{prefix}-gw-"))).collect();
-        assert!(gateways.is_empty(), "the stand-in left {gateways:?}");
-    }
-
-    async fn bridge_of(&self, tap: &str) -> Option<String> {
-        let link = std::path::Path::new("/sys/class/net").join(tap).join("master");
-        let text = self.fabric.run("readlink", &[link.to_str().unwrap()]).await.ok()?;
-        text.trim().rsplit('/').next().map(str::to_owned)
-    }
-
-    /// Moves the port by the API and waits until the switch has followed; returns how long that took after the API.
-    async fn go(&self, server: u8, to: WantedNetwork, bridge: &str) -> Duration {
-        let seen = self.contrail.move_port(&port(server), &to).await.unwrap();
-        assert!(seen.is(&to), "{seen:?}");
-        self.on(&format!("tap-srv{server}"), Some(bridge)).await
-    }
-
-    /// Waits until the interface is on the bridge, or on none.
-    async fn on(&self, tap: &str, bridge: Option<&str>) -> Duration {
-        let started = Instant::now();
-        while self.bridge_of(tap).await.as_deref() != bridge {
-            let moves = self.standin.moves();
-            assert!(started.elapsed() < FOLLOW_MAX, "{tap} is not on {bridge:?}; moves: {moves:#?}");
-        }
-        started.elapsed()
-    }
-
-    /// The port group of a switch port of qfx1.
-    fn group_of(&self, port: &str) -> String {
-        let store = self.standin.shared.store();
-        let name = ["default-global-system-config", "qfx1", port].map(str::to_owned);
-        let port = store.by_name("physical-interface", &name).unwrap().id;
-        store.back_refs(port).find(|it| it.kind == "virtual-port-group").unwrap().name().to_owned()
-    }
-
-    /// Waits until one reaches the other: a port that was just moved may have no link yet.
-    async fn meets(&self, from: &Netns, to: &str) {
-        let started = Instant::now();
-        while !self.reaches(from, to).await {
-            assert!(started.elapsed() < FOLLOW_MAX, "{} does not reach {to}", from.0);
-        }
-    }
-
-    async fn reaches(&self, from: &Netns, to: &str) -> bool {
-        from.run("ping", &["-c", "1", "-W", "1", to]).await.is_ok()
-    }
-}
-
-fn port(server: u8) -> ServerPort {
-    ServerPort {
-        server: ServerId(Uuid::from_u128(server.into())),
-        name: "eth0".into(),
-        mac: mac(server),
-        link: SwitchPort {
-            switch: "qfx1".into(),
-            port: format!("xe-0/0/{server}"),
-            switch_id: None,
-            fabric: None,
-        },
-    }
-}
 
 /// Asks DHCP from inside the namespace; none when nobody answers in time.
 fn ask_dhcp(
@@ -229,7 +79,7 @@ fn ask_dhcp(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_prove_where_a_port_is() {
-    let world = World::build("ctsw").await;
+    let world = World::build("ctsw", Style::ServiceProvider).await;
     let [srv1, srv2] = world.servers.as_slice() else { panic!("two servers") };
     assert!(!world.reaches(srv1, "198.18.1.1").await, "a port on no network reaches nobody");
 
@@ -315,31 +165,6 @@ async fn frames_prove_where_a_port_is() {
     world.remove().await;
 }
 
-/// EtherType of frames that nobody but these tests sends (IEEE 802, for experiments).
-const OURS: u16 = 0x88b5;
-
-/// A frame for everybody, from an address by which it is known again, behind these words of tags.
-fn marked(mark: u8, tags: &[u16]) -> Vec<u8> {
-    let mut frame = [[0xff; 6], [0x02, 0, 0, 0, 0xaa, mark]].concat();
-    tags.iter().chain(&[OURS]).for_each(|word| frame.extend(word.to_be_bytes()));
-    frame.resize(60, 0);
-    frame
-}
-
-/// The marks of our frames that came in here, with their tags, up to the one that was sent last.
-async fn marks(ear: &Ear, last: u8) -> Vec<(u8, Vec<Option<u16>>)> {
-    let started = Instant::now();
-    loop {
-        let ours = ear.seen().into_iter().filter(|seen| seen.ethertype == OURS && !seen.outgoing);
-        let heard: Vec<_> = ours.map(|seen| (seen.source.0[5], seen.vlans())).collect();
-        if heard.iter().any(|(mark, _)| *mark == last) {
-            return heard;
-        }
-        assert!(started.elapsed() < FOLLOW_MAX, "frame {last} never came: {heard:?}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
 /// Sends many bytes over TCP, which the kernel sends as frames without a checksum, and too long, where it can.
 async fn transfer(from: &Netns, to: &Netns, address: &str) -> usize {
     const BYTES: usize = 3 << 20;
@@ -369,7 +194,7 @@ async fn transfer(from: &Netns, to: &Netns, address: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tagged_port_passes_its_tag_and_no_other() {
     const TAG: u16 = 100;
-    let world = World::build("cttg").await;
+    let world = World::build("cttg", Style::ServiceProvider).await;
     let [srv1, srv2] = world.servers.as_slice() else { panic!("two servers") };
     let project = "0123456789abcdef0123456789abcdef";
     let web = world.contrail.ensure_network(project, "acme", "web", "192.0.2.0/24").await.unwrap();

@@ -11,7 +11,9 @@ use std::{
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tests::{
-    bench, contrail, failure,
+    bench,
+    contrail::{self, switch::Style},
+    failure,
     lab::{Lab, bad_days, listen, lldp, promise, relay, server, site::Site, step::Steps, story, up},
     netns::Netns,
 };
@@ -31,6 +33,9 @@ enum Command {
         /// Only start.
         #[arg(long)]
         no_story: bool,
+        /// Style of Contrail's fabric: enterprise, as its default fabric is, or sp (service provider).
+        #[arg(long, default_value_t = Style::Enterprise)]
+        fabric: Style,
     },
     /// Play the story on a lab that is up.
     Story,
@@ -65,6 +70,9 @@ enum Command {
         /// Leave out the story.
         #[arg(long)]
         no_story: bool,
+        /// Style of Contrail's fabric.
+        #[arg(long, default_value_t = Style::Enterprise)]
+        fabric: Style,
     },
     /// Start a lab if it does not run, and play the framework's promises; leave it running.
     #[command(hide = true)]
@@ -77,6 +85,9 @@ enum Command {
         /// Take it down instead.
         #[arg(long)]
         down: bool,
+        /// Style of Contrail's fabric.
+        #[arg(long, default_value_t = Style::Enterprise)]
+        fabric: Style,
     },
     /// One virtual server with its BMC.
     #[command(hide = true)]
@@ -187,7 +198,7 @@ fn level(command: &Command) -> tracing::Level {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::Up { no_story } => start(!no_story).await,
+        Command::Up { no_story, fabric } => start(!no_story, fabric).await,
         Command::Story => {
             let mut steps = Steps::default();
             let told = story::play(&standard()?, &mut steps).await;
@@ -201,8 +212,12 @@ async fn run(command: Command) -> anyhow::Result<()> {
             println!("{}", tokio::spawn(bench::poll::child(address, polls)).await??);
             Ok(())
         }
-        Command::BadDays { site, down, no_story } => bad_days(&site, down, no_story).await,
-        Command::Promise { names, site, down } => promises(&names, &site, down).await,
+        Command::BadDays { site, down, no_story, fabric } => {
+            bad_days(&beside(&site, fabric)?, down, no_story).await
+        }
+        Command::Promise { names, site, down, fabric } => {
+            promises(&names, &beside(&site, fabric)?, down).await
+        }
         Command::Bmc { config } => server::run(&config).await,
         Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
         Command::Relay { namespace, listen, target } => relay::run(&Netns(namespace), listen, target).await,
@@ -219,8 +234,8 @@ fn standard() -> anyhow::Result<Lab> {
     Lab::at(Site::standard(root()?))
 }
 
-fn beside(site: &[String]) -> anyhow::Result<Lab> {
-    Lab::at(site_beside(site)?)
+fn beside(site: &[String], fabric: Style) -> anyhow::Result<Lab> {
+    Lab::at(Site { fabric, ..site_beside(site)? })
 }
 
 fn site_beside(site: &[String]) -> anyhow::Result<Site> {
@@ -234,41 +249,39 @@ fn site_beside(site: &[String]) -> anyhow::Result<Site> {
     }
 }
 
-async fn promises(names: &[String], site: &[String], down: bool) -> anyhow::Result<()> {
-    let lab = beside(site)?;
+async fn promises(names: &[String], lab: &Lab, down: bool) -> anyhow::Result<()> {
     if down {
-        return up::down(&lab).await;
+        return up::down(lab).await;
     }
     let mut steps = Steps::default();
     let told = async {
-        up::up(&lab, &mut steps).await?;
-        promise::play(&lab, &mut steps, names).await
+        up::up(lab, &mut steps).await?;
+        promise::play(lab, &mut steps, names).await
     }
     .await;
     println!("\n{}", steps.table());
     told
 }
 
-async fn bad_days(site: &[String], down: bool, no_story: bool) -> anyhow::Result<()> {
-    let lab = beside(site)?;
+async fn bad_days(lab: &Lab, down: bool, no_story: bool) -> anyhow::Result<()> {
     if down {
-        return up::down(&lab).await;
+        return up::down(lab).await;
     }
     let mut steps = Steps::default();
     let told = async {
-        up::up(&lab, &mut steps).await?;
+        up::up(lab, &mut steps).await?;
         if !no_story {
-            story::play(&lab, &mut steps).await?;
+            story::play(lab, &mut steps).await?;
         }
-        bad_days::play(&lab, &mut steps).await
+        bad_days::play(lab, &mut steps).await
     }
     .await;
     println!("\n{}", steps.table());
     told
 }
 
-async fn start(with_story: bool) -> anyhow::Result<()> {
-    let lab = standard()?;
+async fn start(with_story: bool, fabric: Style) -> anyhow::Result<()> {
+    let lab = beside(&[], fabric)?;
     let mut steps = Steps::default();
     let mut told = up::up(&lab, &mut steps).await;
     if told.is_ok() && with_story {
@@ -311,7 +324,7 @@ fn farewell(lab: &Lab) {
          \n  web page    https://{api}/          (the browser does not know the lab's certificate: accept it once)\
          \n  REST API    https://{api}/v1        (document: /v1/openapi.json, certificate: {ca})\
          \n  Keystone    {keystone}\n  Ironic      {ironic}\n  Nova        {nova}\n  Glance      {glance}\
-         \n  Contrail    {contrail}  (a stand-in)\
+         \n  Contrail    {contrail}  (a stand-in; fabric style: {fabric})\
          \n  logs        {logs}\n  consoles    {run}/srv*/console.log\
          \n\n  sign in, by page or bmsctl:  administrator  user admin, project admin, password {password}\
          \n                               tenant         user demo,  project demo,  password {password}\
@@ -328,6 +341,7 @@ fn farewell(lab: &Lab) {
         nova = endpoints.nova,
         glance = endpoints.glance,
         contrail = lab.contrail_url(),
+        fabric = lab.site.fabric,
         logs = run.join("log").display(),
         run = run.display(),
         password = tests::openstack::PASSWORD,

@@ -17,7 +17,7 @@ use super::switch::PortName;
 pub struct Config {
     /// Address of the VNC API; port 0 takes a free one.
     pub listen: SocketAddr,
-    /// Address of the stand-in's own switches and lists (`/fault`, `/moves`, `/ports`), which never fail.
+    /// Address of the stand-in's own switches and lists (`/fault`, `/moves`, `/ports`, `/switches`), which never fail.
     pub admin: SocketAddr,
     /// File that keeps the objects over a restart; none: they are lost.
     #[serde(default)]
@@ -25,6 +25,11 @@ pub struct Config {
     /// Fabrics beside `default-fabric`.
     #[serde(default)]
     pub fabrics: Vec<String>,
+    /// Whether the fabrics are of the enterprise style, as `default-fabric` is unless somebody made it otherwise; no:
+    /// of the service provider style. The style decides where filters come from and which VLANs clash, and a fabric
+    /// keeps it for life: what a snapshot holds is not changed.
+    #[serde(default = "yes")]
+    pub enterprise: bool,
     /// Address of the collector; none: there is no collector.
     #[serde(default)]
     pub collector: Option<SocketAddr>,
@@ -69,6 +74,16 @@ pub struct Switch {
     pub networks: Vec<FixedNetwork>,
     /// File to which every move is appended, one JSON object a line.
     pub log: PathBuf,
+    /// How long a commit of a leaf takes, in milliseconds: at first, for `PUT /switches` changes it.
+    #[serde(default = "commit_ms")]
+    pub commit_ms: u64,
+}
+
+/// How long a commit takes where nobody says it, in milliseconds: not at once, as on a switch, and not long.
+pub const COMMIT_MS: u64 = 20;
+
+fn commit_ms() -> u64 {
+    COMMIT_MS
 }
 
 /// A network with a bridge of a fixed name. It has no gateway and no DHCP of ours.
@@ -104,11 +119,16 @@ impl Config {
             admin: any,
             snapshot: None,
             fabrics: Vec::new(),
+            enterprise: true,
             collector: None,
             ports: ports.iter().map(port).collect(),
             switch: None,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How names of tenants' bridges begin.

@@ -6,7 +6,8 @@
 //! ```text
 //!   HTTP -> api -> request (kind, store, view, check; binding, address)      objects, pure
 //!                     | changed
-//!                  switch (pure: objects -> networks of every port) -> mover  taps, bridges, tags
+//!                  switch, filter (pure: objects -> networks and filter of every port)
+//!                     | leaf (pure: commits, whole or nothing), commits -> mover  taps, bridges, tags, filters
 //!                     |                                             -> gateway, dhcp  a gateway and DHCP per tenant network
 //!                  fault  bad days, switched on at the admin address
 //!   Sandesh -> collector (sandesh, pure)   what generators told it
@@ -19,11 +20,14 @@ pub mod api;
 pub mod binding;
 pub mod check;
 pub mod collector;
+pub mod commits;
 pub mod config;
 pub mod dhcp;
 pub mod fault;
+pub mod filter;
 pub mod gateway;
 pub mod kind;
+pub mod leaf;
 pub mod mover;
 pub mod refusal;
 pub mod request;

@@ -1,27 +1,31 @@
-//! Edges: the stand-in's switch: bridges, and the taps that are moved between them as the objects say.
+//! Edges: the stand-in's switch: bridges, and the taps that are moved between them as the leaves' commits say.
 //!
 //! ```text
-//!   tap of a server --- untagged frames ----------------- its bridge, or br-nowhere
-//!               \------ frames with tag T -- VLAN device -- bridge of another network
+//!   tap of a server --- untagged frames ----------------- filter -- its bridge, or br-nowhere
+//!               \------ frames with tag T -- VLAN device -- filter -- bridge of another network
 //! ```
+//!
+//! A tap is never on a network without the filter that it has there: it leaves the old one first, then filters change, then it
+//! joins the new one.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     io::Write,
     path::PathBuf,
-    sync::Mutex,
+    sync::{Arc, Mutex},
     time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::OnceCell;
 
 use super::{
+    commits::{CommitTime, Commits, attached},
     config::{Config, FixedNetwork, TENANT_BRIDGE_PREFIX, tenant_bridge},
+    filter::{self, Filter},
     store::{Object, Store},
-    switch::{Attached, Network, PortName, wanted},
+    switch::{Attached, Network, PortName},
 };
 use crate::{netns::Netns, vlan::VlanDevice};
 
@@ -60,7 +64,9 @@ pub struct Mover {
     log: PathBuf,
     moves: Mutex<Vec<Move>>,
     made: Mutex<BTreeSet<String>>,
-    rules: OnceCell<()>,
+    commits: Arc<Commits>,
+    /// The rules that are in force; none: none were made.
+    rules: tokio::sync::Mutex<Option<String>>,
     /// By tap and VLAN.
     vlans: tokio::sync::Mutex<BTreeMap<(String, u16), Vlan>>,
 }
@@ -73,6 +79,16 @@ struct Link {
 
 /// A bridge, and whether its ports are isolated from each other.
 type Place = (String, bool);
+
+/// Where a tap belongs.
+struct Plan<'a> {
+    port: &'a PortName,
+    tap: &'a str,
+    attached: Attached,
+    /// Its untagged frames. A port that has tagged frames only has a link all the same.
+    to: Option<Place>,
+    tagged: BTreeMap<u16, Place>,
+}
 
 /// The frames of one tag of one port, on the bridge of their network.
 struct Vlan {
@@ -92,7 +108,8 @@ impl Mover {
             log: switch.log.clone(),
             moves: Mutex::default(),
             made: Mutex::default(),
-            rules: OnceCell::new(),
+            commits: Arc::new(Commits::new(CommitTime { commit_ms: switch.commit_ms })),
+            rules: tokio::sync::Mutex::default(),
             vlans: tokio::sync::Mutex::default(),
         })
     }
@@ -102,67 +119,117 @@ impl Mover {
         self.moves.lock().map(|moves| moves.clone()).unwrap_or_default()
     }
 
-    /// Makes the world as the objects say; what cannot be done now is done the next time.
+    /// The commits of its leaves.
+    pub fn commits(&self) -> &Arc<Commits> {
+        &self.commits
+    }
+
+    /// Makes the world as the leaves' commits say; what cannot be done now is done the next time.
     pub async fn apply(&self, store: &Store) -> anyhow::Result<()> {
-        self.rules.get_or_try_init(|| self.make_rules()).await?;
+        let running = self.commits.step(store);
+        let taps = self.taps.iter();
+        let plans: Vec<_> =
+            taps.filter_map(|(port, tap)| Some(self.plan(port, tap, attached(&running, port)?))).collect();
         let links = self.links().await?;
-        let mut bridges: BTreeSet<String> =
-            tenant_networks(store, &self.fixed).map(|it| tenant_bridge(it.id)).collect();
-        bridges.extend(self.fixed.iter().map(|network| network.bridge.clone()));
-        bridges.insert(NOWHERE.to_owned());
+        let bridges = self.bridges(store, &plans);
         for bridge in bridges.iter().filter(|bridge| !links.contains_key(*bridge)) {
             self.make_bridge(bridge).await?;
         }
-        let mut wanted = wanted(store);
-        let mut vlans = self.vlans.lock().await;
-        let mut followed = Ok(());
-        for (port, tap) in &self.taps {
-            let attached = wanted.remove(port).unwrap_or_default();
-            // One port that cannot be moved is no reason to leave the others where they are.
-            let done = self.follow(&mut vlans, port, tap, links.get(tap), attached).await;
-            followed = followed.and(done);
-        }
-        drop(vlans);
+        let followed = self.follow_all(&plans, &links).await;
         // Also those of an earlier run that was killed.
         let mut ours = self.made();
         ours.extend(links.into_keys().filter(|link| link.starts_with(TENANT_BRIDGE_PREFIX)));
         for bridge in ours.difference(&bridges) {
             self.delete_bridge(bridge).await;
         }
+        followed?;
+        self.commits.wired();
+        Ok(())
+    }
+
+    /// The bridges of all networks that there are, and of those on which a port still is.
+    fn bridges(&self, store: &Store, plans: &[Plan<'_>]) -> BTreeSet<String> {
+        let mut bridges: BTreeSet<String> =
+            tenant_networks(store, &self.fixed).map(|it| tenant_bridge(it.id)).collect();
+        bridges.extend(self.fixed.iter().map(|network| network.bridge.clone()));
+        let places = plans.iter().flat_map(|plan| plan.to.iter().chain(plan.tagged.values()));
+        bridges.extend(places.map(|(bridge, _)| bridge.clone()));
+        bridges.insert(NOWHERE.to_owned());
+        bridges
+    }
+
+    fn plan<'a>(&self, port: &'a PortName, tap: &'a str, attached: Attached) -> Plan<'a> {
+        let tagged: BTreeMap<u16, Place> =
+            attached.tagged.iter().map(|(vlan, unit)| (*vlan, self.bridge(&unit.network))).collect();
+        let to = match &attached.untagged {
+            Some(unit) => Some(self.bridge(&unit.network)),
+            None if tagged.is_empty() => None,
+            None => Some((NOWHERE.to_owned(), true)),
+        };
+        Plan { port, tap, attached, to, tagged }
+    }
+
+    /// Brings all taps, untagged frames and tagged ones, to where they belong.
+    async fn follow_all(&self, plans: &[Plan<'_>], links: &BTreeMap<String, Link>) -> anyhow::Result<()> {
+        let mut vlans = self.vlans.lock().await;
+        let mut left = BTreeSet::new();
+        for plan in plans {
+            if leave(&mut vlans, plan.tap, links.get(plan.tap), &plan.tagged).await {
+                left.insert(plan.tap);
+            }
+        }
+        self.filter(plans, links).await?;
+        let mut followed = Ok(());
+        for plan in plans {
+            let Some(link) = links.get(plan.tap) else { continue };
+            // One port that cannot be moved is no reason to leave the others where they are.
+            let done = self.follow(&mut vlans, plan, link, left.contains(plan.tap)).await;
+            followed = followed.and(done);
+        }
         followed
     }
 
-    /// Brings one tap, untagged frames and tagged ones, to where it belongs.
+    /// Puts other rules in force, if others are called for. Taps that move have left their bridges before.
+    async fn filter(&self, plans: &[Plan<'_>], links: &BTreeMap<String, Link>) -> anyhow::Result<()> {
+        let filters: Vec<_> = plans.iter().flat_map(Plan::filters).collect();
+        let rules = filter::table(RULES, &filters);
+        let mut in_force = self.rules.lock().await;
+        if in_force.as_ref() == Some(&rules) {
+            return Ok(());
+        }
+        for plan in plans {
+            if links.get(plan.tap).is_some_and(|link| link.master.is_some() && !plan.is_settled(link)) {
+                self.move_tap(plan.tap, None).await?;
+            }
+        }
+        self.ns.run("nft", &[&rules]).await.context("making the switch's rules (package nftables)")?;
+        *in_force = Some(rules);
+        Ok(())
+    }
+
+    /// Brings one tap to where it belongs; `left` says whether tagged frames of it have left a network just now.
     async fn follow(
         &self,
         vlans: &mut BTreeMap<(String, u16), Vlan>,
-        port: &PortName,
-        tap: &str,
-        link: Option<&Link>,
-        attached: Attached,
+        plan: &Plan<'_>,
+        link: &Link,
+        left: bool,
     ) -> anyhow::Result<()> {
-        let tagged: BTreeMap<u16, Place> =
-            attached.tagged.iter().map(|(vlan, network)| (*vlan, self.bridge(network))).collect();
-        let left = leave(vlans, tap, link, &tagged).await;
-        let Some(link) = link else { return Ok(()) };
-        let to = self.place(&attached);
-        let settled = match &to {
-            Some((bridge, _)) => link.up && link.master.as_ref() == Some(bridge),
-            None => !link.up && link.master.is_none(),
-        };
+        let settled = plan.is_settled(link);
         if !settled {
-            self.move_tap(tap, to.as_ref()).await?;
+            self.move_tap(plan.tap, plan.to.as_ref()).await?;
         }
-        let joined = self.join(vlans, tap, &tagged).await?;
+        let joined = self.join(vlans, plan.tap, &plan.tagged).await?;
         if !settled || left || joined {
+            let untagged = plan.attached.untagged.as_ref();
             self.record(Move {
                 at_us: now_us(),
-                port: port.clone(),
-                tap: tap.to_owned(),
+                port: plan.port.clone(),
+                tap: plan.tap.to_owned(),
                 from: link.master.clone(),
-                to: to.map(|(bridge, _)| bridge),
-                network: attached.untagged.map(|network| network.fq_name),
-                tagged: tagged.into_iter().map(|(vlan, (bridge, _))| (vlan, bridge)).collect(),
+                to: plan.to.as_ref().map(|(bridge, _)| bridge.clone()),
+                network: untagged.map(|unit| unit.network.fq_name.clone()),
+                tagged: plan.tagged.iter().map(|(vlan, (bridge, _))| (*vlan, bridge.clone())).collect(),
             });
         }
         Ok(())
@@ -176,7 +243,7 @@ impl Mover {
         for bridge in self.made() {
             self.delete_bridge(&bridge).await;
         }
-        if self.rules.initialized()
+        if self.rules.lock().await.take().is_some()
             && let Err(error) = self.ns.run("nft", &["delete", "table", "bridge", RULES]).await
         {
             tracing::warn!(error = format!("{error:#}"), "rules not deleted");
@@ -192,25 +259,6 @@ impl Mover {
             Some(fixed) => (fixed.bridge.clone(), fixed.isolated),
             None => (tenant_bridge(network.id), false),
         }
-    }
-
-    /// Where the tap itself goes, with its untagged frames. A port that has tagged frames only has a link all the same.
-    fn place(&self, attached: &Attached) -> Option<Place> {
-        match &attached.untagged {
-            Some(network) => Some(self.bridge(network)),
-            None if attached.tagged.is_empty() => None,
-            None => Some((NOWHERE.to_owned(), true)),
-        }
-    }
-
-    /// A bridge is one network, and carries no tags: what has one goes no further than the port where it came in.
-    async fn make_rules(&self) -> anyhow::Result<()> {
-        let rules = format!(
-            "add table bridge {RULES}; delete table bridge {RULES}; add table bridge {RULES}; \
-             add chain bridge {RULES} frames {{ type filter hook prerouting priority -300 ; policy accept ; }}; \
-             add rule bridge {RULES} frames ether type {{ 8021q, 8021ad }} drop"
-        );
-        self.ns.run("nft", &[&rules]).await.context("making the switch's rules (package nftables)").map(drop)
     }
 
     /// Puts the tagged frames of a tap on the bridges where they are not yet; says whether there were any.
@@ -307,6 +355,23 @@ impl Mover {
             Some((name, Link { index, master: row["master"].as_str().map(str::to_owned), up }))
         };
         Ok(rows.iter().filter_map(link).collect())
+    }
+}
+
+impl Plan<'_> {
+    /// Whether the untagged frames are where they belong.
+    fn is_settled(&self, link: &Link) -> bool {
+        match &self.to {
+            Some((bridge, _)) => link.up && link.master.as_ref() == Some(bridge),
+            None => !link.up && link.master.is_none(),
+        }
+    }
+
+    /// Its filters, each with the interface by which the frames come in.
+    fn filters(&self) -> impl Iterator<Item = (String, &Filter)> {
+        let untagged = self.attached.untagged.iter().map(|unit| (self.tap.to_owned(), unit));
+        let tagged = self.attached.tagged.values().map(|unit| (vlan_device(self.tap, unit.vlan), unit));
+        untagged.chain(tagged).filter_map(|(interface, unit)| Some((interface, unit.filter.as_ref()?)))
     }
 }
 

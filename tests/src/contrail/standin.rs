@@ -15,6 +15,7 @@ use tokio::{
 use super::{
     api::{self, Shared},
     collector::Collector,
+    commits::{self, CommitTime, Told},
     config::Config,
     gateway::Gateways,
     kind::Kind,
@@ -54,6 +55,9 @@ impl Standin {
         let serving = api::serve(listener, shared.clone(), until(stopped.clone()));
         let mut tasks = vec![tokio::spawn(async move { report("vnc api", serving.await) })];
         let mut router = api::admin(shared.clone()).merge(moves(mover.clone()));
+        if let Some(mover) = &mover {
+            router = router.merge(commits::router(mover.commits().clone()));
+        }
         if let Some(address) = config.collector {
             router = router.merge(Collector::start(address).await?.router());
         }
@@ -76,6 +80,18 @@ impl Standin {
     /// Moves so far.
     pub fn moves(&self) -> Vec<Move> {
         self.mover.as_ref().map(|mover| mover.moves()).unwrap_or_default()
+    }
+
+    /// What is told of every switch.
+    pub fn switches(&self) -> Vec<Told> {
+        self.mover.as_ref().map(|mover| mover.commits().told()).unwrap_or_default()
+    }
+
+    /// Sets how long the switches' next commits take.
+    pub fn set_commit_time(&self, takes: CommitTime) {
+        if let Some(mover) = &self.mover {
+            mover.commits().set_time(takes);
+        }
     }
 
     /// Stops it and deletes the namespaces and bridges that it made.
@@ -122,7 +138,12 @@ fn load(config: &Config) -> anyhow::Result<Store> {
             let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             serde_json::from_slice(&bytes).with_context(|| format!("understanding {}", path.display()))
         }
-        Some(_) | None => Ok(Store::fresh()),
+        Some(_) | None => {
+            let mut store = Store::fresh();
+            let fabrics: Vec<_> = store.of_kind("fabric").map(|fabric| fabric.id).collect();
+            fabrics.into_iter().for_each(|fabric| store.set_style(fabric, config.enterprise));
+            Ok(store)
+        }
     }
 }
 
@@ -141,7 +162,7 @@ fn seed(shared: &Shared, config: &Config) -> anyhow::Result<()> {
         made.map(|_| ()).map_err(|refusal| anyhow::anyhow!("{}", refusal.text))
     };
     for fabric in &config.fabrics {
-        ensure("fabric", &[root, fabric], json!({}))?;
+        ensure("fabric", &[root, fabric], json!({ "fabric_enterprise_style": config.enterprise }))?;
     }
     for port in &config.ports {
         let fabric = json!({ "fabric_refs": [{ "to": [root, "default-fabric"] }] });
@@ -167,9 +188,10 @@ async fn follow(
         if let Err(error) = gateways.apply(&store).await {
             tracing::warn!(error = format!("{error:#}"), "gateways do not follow");
         }
+        let commit = mover.commits().next().map_or(LOOK_EVERY, |due| due.min(LOOK_EVERY));
         tokio::select! {
             _ = changes.changed() => {}
-            () = tokio::time::sleep(LOOK_EVERY) => {}
+            () = tokio::time::sleep(commit) => {}
             _ = stopped.wait_for(|stopped| *stopped) => break,
         }
     }

@@ -1,18 +1,55 @@
 //! Decisions: what the objects put on each switch port. The stand-in's switch does this and nothing else.
 //!
 //! The way is physical-interface <- virtual-port-group -> virtual-machine-interface -> routing-instance: an interface
-//! whose network alone was changed stays on its old routing instance, and so does the port.
+//! whose network alone was changed stays on its old routing instance, and so does the port. Which security groups filter a port is
+//! a matter of the fabric's style.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::store::{Object, Store};
+use super::{
+    binding::binding,
+    filter::Filter,
+    store::{Object, Store},
+};
 use crate::vlan::tag::VLANS;
 
 /// How references say that frames carry no tag.
 const UNTAGGED: u16 = 0;
+/// The VLAN of untagged frames where nobody names another one.
+const NATIVE_VLAN: u16 = 4094;
+
+/// How a fabric configures its leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// A port carries VLANs of the whole switch, and is filtered by the groups of its virtual-port-group.
+    Enterprise,
+    /// A port is cut into units of its own VLANs, and each is filtered by the groups of its interface.
+    ServiceProvider,
+}
+
+impl fmt::Display for Style {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Enterprise => "enterprise",
+            Self::ServiceProvider => "sp",
+        })
+    }
+}
+
+impl FromStr for Style {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        [Self::Enterprise, Self::ServiceProvider]
+            .into_iter()
+            .find(|style| style.to_string() == text)
+            .ok_or_else(|| format!("{text:?} is no style of a fabric, write enterprise or sp"))
+    }
+}
 
 /// A switch port by the names of its physical-router and physical-interface.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,6 +58,18 @@ pub struct PortName {
     pub switch: String,
     /// Port.
     pub port: String,
+}
+
+/// The frames of one VLAN of a port.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+pub struct Unit {
+    /// Their network.
+    #[serde(flatten)]
+    pub network: Network,
+    /// Their VLAN: the tag on the wire, or the switch's own number for frames without a tag.
+    pub vlan: u16,
+    /// What of them is let out of the server; none: all.
+    pub filter: Option<Filter>,
 }
 
 /// A network that a port is on.
@@ -33,18 +82,32 @@ pub struct Network {
 }
 
 /// What a port is attached to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Attached {
-    /// Network of its untagged frames.
-    pub untagged: Option<Network>,
-    /// Networks of its tagged frames, by VLAN.
-    pub tagged: BTreeMap<u16, Network>,
+    /// Its untagged frames.
+    pub untagged: Option<Unit>,
+    /// Its tagged frames, by VLAN.
+    pub tagged: BTreeMap<u16, Unit>,
+}
+
+impl Attached {
+    /// Its frames, untagged and tagged.
+    pub fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.untagged.iter().chain(self.tagged.values())
+    }
 }
 
 /// Where every switch port belongs. What several interfaces claim, untagged frames or those of one tag, is on no network.
 pub fn wanted(store: &Store) -> BTreeMap<PortName, Attached> {
-    let ports = store.of_kind("physical-interface");
-    ports.filter_map(|port| Some((name(port)?, attached(store, port)))).collect()
+    ports(store).map(|(name, _, attached)| (name, attached)).collect()
+}
+
+/// Every switch port, with the style of its fabric and where it belongs.
+pub fn ports(store: &Store) -> impl Iterator<Item = (PortName, Style, Attached)> {
+    store.of_kind("physical-interface").filter_map(|port| {
+        let style = style_at(store, port);
+        Some((name(port)?, style, attached(store, port, style)))
+    })
 }
 
 fn name(port: &Object) -> Option<PortName> {
@@ -52,30 +115,54 @@ fn name(port: &Object) -> Option<PortName> {
     Some(PortName { switch: switch.clone(), port: port.clone() })
 }
 
-fn attached(store: &Store, port: &Object) -> Attached {
+fn attached(store: &Store, port: &Object, style: Style) -> Attached {
     let groups = store.back_refs(port.id).filter(|it| it.kind == "virtual-port-group");
-    let mut claims: BTreeMap<u16, Vec<&Object>> = BTreeMap::new();
+    let mut claims: BTreeMap<u16, Vec<(&Object, &Object)>> = BTreeMap::new();
     for group in groups {
         for interface in group.refs_to("virtual-machine-interface").filter_map(|it| store.get(it.id)) {
-            if let Some(vlan) = vlan_in(interface, group.id) {
-                claims.entry(vlan).or_default().push(interface);
+            if let Some(tag) = tag_in(interface, group.id) {
+                claims.entry(tag).or_default().push((group, interface));
             }
         }
     }
     let mut attached = Attached::default();
-    for (vlan, interfaces) in claims {
-        let [one] = interfaces.as_slice() else { continue };
-        let network = network_of_interface(store, one);
-        match vlan {
-            UNTAGGED => attached.untagged = network,
-            vlan => attached.tagged.extend(network.map(|network| (vlan, network))),
+    for (tag, claims) in claims {
+        let [(group, interface)] = claims.as_slice() else { continue };
+        let filtering = match style {
+            Style::Enterprise => group,
+            Style::ServiceProvider => interface,
+        };
+        let Some(network) = network_of_interface(store, interface) else { continue };
+        let vlan = if tag == UNTAGGED { native_vlan(interface) } else { tag };
+        let unit = Unit { network, vlan, filter: filter_of(store, filtering) };
+        match tag {
+            UNTAGGED => attached.untagged = Some(unit),
+            tag => drop(attached.tagged.insert(tag, unit)),
         }
     }
     attached
 }
 
-/// The VLAN that an interface's reference to its group says. None: it does not refer to it, or says what no frame can have.
-fn vlan_in(interface: &Object, group: Uuid) -> Option<u16> {
+/// The style of the fabric that the port's switch is of. One that says nothing is of the enterprise style, as by upstream's schema.
+fn style_at(store: &Store, port: &Object) -> Style {
+    let switch = port.parent.and_then(|switch| store.get(switch));
+    let fabric = switch.and_then(|switch| store.get(switch.refs_to("fabric").next()?.id));
+    match fabric.and_then(|fabric| fabric.properties.get("fabric_enterprise_style")?.as_bool()) {
+        Some(false) => Style::ServiceProvider,
+        Some(true) | None => Style::Enterprise,
+    }
+}
+
+fn filter_of(store: &Store, object: &Object) -> Option<Filter> {
+    Filter::of(object.refs_to("security-group").filter_map(|group| store.get(group.id)))
+}
+
+fn native_vlan(interface: &Object) -> u16 {
+    binding(interface, "tor_port_vlan_id").and_then(|text| text.parse().ok()).unwrap_or(NATIVE_VLAN)
+}
+
+/// The tag that an interface's reference to its group says. None: it does not refer to it, or says what no frame can have.
+fn tag_in(interface: &Object, group: Uuid) -> Option<u16> {
     let reference = interface.refs_to("virtual-port-group").find(|reference| reference.id == group)?;
     let vlan = u16::try_from(reference.attr["vlan_tag"].as_u64().unwrap_or(0)).ok()?;
     (vlan == UNTAGGED || VLANS.contains(&vlan)).then_some(vlan)
@@ -96,6 +183,12 @@ mod tests {
 
     const PORT: u128 = 1;
     const GROUP: u128 = 2;
+
+    const FABRIC: u128 = 3;
+    const SWITCH: u128 = 4;
+    /// Security groups: for the port's group and for its interfaces.
+    const SG_OF_GROUP: u128 = 5;
+    const SG_OF_INTERFACE: u128 = 6;
 
     /// A port in one group, with interfaces on it: each with what its reference to the group says, and its network.
     fn store(interfaces: &[(Value, u128)]) -> Store {
@@ -118,7 +211,9 @@ mod tests {
             add("virtual-machine-interface", number, "vmi", None, refs);
             members.push(to("virtual-machine-interface", number, Value::Null));
         }
-        add("physical-interface", PORT, "xe-0/0/0", None, vec![]);
+        add("fabric", FABRIC, "default-fabric", None, vec![]);
+        add("physical-router", SWITCH, "qfx1", None, vec![to("fabric", FABRIC, Value::Null)]);
+        add("physical-interface", PORT, "xe-0/0/0", Some(SWITCH), vec![]);
         add("virtual-port-group", GROUP, "vpg", None, members);
         store
     }
@@ -128,9 +223,9 @@ mod tests {
         let check = |interfaces: &[(Value, u128)], untagged: Option<u128>, tagged: &[(u16, u128)]| {
             let all = wanted(&store(interfaces));
             let found = &all[&PortName { switch: "qfx1".into(), port: "xe-0/0/0".into() }];
-            let id = |network: &Network| network.id.as_u128();
-            let found_tagged: Vec<_> =
-                found.tagged.iter().map(|(tag, network)| (*tag, id(network))).collect();
+            let id = |unit: &Unit| unit.network.id.as_u128();
+            let found_tagged: Vec<_> = found.tagged.iter().map(|(tag, unit)| (*tag, id(unit))).collect();
+            assert!(found.tagged.iter().all(|(tag, unit)| unit.vlan == *tag));
             assert_eq!((found.untagged.as_ref().map(id), found_tagged.as_slice()), (untagged, tagged));
         };
         let (native, zero) = (json!({"native_vlan_tag": "4094"}), json!({"vlan_tag": 0}));
@@ -153,5 +248,64 @@ mod tests {
         let mut store = store(&[(json!({"vlan_tag": 100}), 10)]);
         store.change(Uuid::from_u128(100), |interface| interface.drop_ref(Uuid::from_u128(GROUP)));
         assert_eq!(wanted(&store).into_values().collect::<Vec<_>>(), [Attached::default()]);
+    }
+
+    #[test]
+    fn untagged_frames_have_the_number_that_the_binding_says() {
+        let check = |bindings: Value, expected: u16| {
+            let mut store = store(&[(json!({ "vlan_tag": 0 }), 10)]);
+            store.change(Uuid::from_u128(100), |interface| {
+                let name = "virtual_machine_interface_bindings".to_owned();
+                interface.properties.insert(name, json!({ "key_value_pair": bindings }));
+            });
+            let units: Vec<_> = wanted(&store).into_values().filter_map(|port| port.untagged).collect();
+            assert_eq!(units.iter().map(|unit| unit.vlan).collect::<Vec<_>>(), [expected]);
+        };
+        check(json!([{ "key": "tor_port_vlan_id", "value": "3001" }]), 3001);
+        check(json!([{ "key": "vnic_type", "value": "baremetal" }]), NATIVE_VLAN);
+        check(json!([{ "key": "tor_port_vlan_id", "value": "none" }]), NATIVE_VLAN);
+    }
+
+    #[test]
+    fn the_fabrics_style_says_whose_security_groups_filter() {
+        let rule = |port: u16| {
+            json!({ "policy_rule": [{ "ethertype": "IPv4", "protocol": "tcp",
+                "src_addresses": [{ "security_group": "local" }],
+                "dst_ports": [{ "start_port": port, "end_port": port }] }] })
+        };
+        let check = |style: Value, of_group: bool, of_interface: bool, expected: Option<u16>| {
+            let mut store = store(&[(json!({ "vlan_tag": 0 }), 10), (json!({ "vlan_tag": 100 }), 11)]);
+            for (referring, group, port) in [(GROUP, SG_OF_GROUP, 22), (100, SG_OF_INTERFACE, 23)] {
+                let id = Uuid::from_u128(group);
+                let properties = Map::from_iter([("security_group_entries".to_owned(), rule(port))]);
+                let (kind, fq_name) = ("security-group".into(), vec![format!("sg{group}")]);
+                store.insert(Object { kind, id, fq_name, parent: None, properties, refs: vec![] });
+                if (of_group && referring == GROUP) || (of_interface && referring != GROUP) {
+                    store.change(Uuid::from_u128(referring), |it| {
+                        it.set_ref("security-group", id, Value::Null);
+                    });
+                }
+            }
+            store.change(Uuid::from_u128(FABRIC), |fabric| {
+                fabric.properties.insert("fabric_enterprise_style".to_owned(), style.clone());
+            });
+            let (_, found_style, port) = ports(&store).next().unwrap();
+            assert_eq!(found_style == Style::ServiceProvider, style == json!(false));
+            let of = |unit: &Unit| unit.filter.as_ref()?.nft().find(|line| line.contains(" 6 th dport"));
+            let line = expected
+                .map(|port| format!("ether type {{ ip, ip6 }} meta l4proto 6 th dport {port}-{port} accept"));
+            assert_eq!(port.untagged.as_ref().and_then(of), line, "{style} {of_group} {of_interface}");
+            // A port's group filters all its units, an interface's group its own unit only.
+            let tagged = if found_style == Style::Enterprise { line } else { None };
+            assert_eq!(port.tagged.get(&100).and_then(of), tagged, "{style} {of_group} {of_interface}");
+        };
+        for enterprise in [json!(true), Value::Null] {
+            check(enterprise.clone(), false, true, None);
+            check(enterprise.clone(), true, false, Some(22));
+            check(enterprise, true, true, Some(22));
+        }
+        check(json!(false), false, true, Some(23));
+        check(json!(false), true, false, None);
+        check(json!(false), true, true, Some(23));
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod bad_days;
 pub mod ctl;
+pub mod filtered;
 pub mod frames;
 pub mod listen;
 pub mod lldp;

@@ -28,6 +28,11 @@ pub const AGENT_CLEANING: Ipv4Addr = Ipv4Addr::new(198, 18, 2, 1);
 /// The agent's address on the discovery network.
 pub const AGENT_DISCOVERY: Ipv4Addr = Ipv4Addr::new(198, 18, 3, 1);
 
+/// The agent's addresses on all networks where servers boot, as the coordinator's configuration names them.
+pub fn agent_prefixes() -> [String; 3] {
+    [AGENT_PROVISIONING, AGENT_CLEANING, AGENT_DISCOVERY].map(|address| format!("{address}/32"))
+}
+
 /// The address of the n-th server's BMC, counted from 0.
 pub fn bmc_address(server: u8) -> Ipv4Addr {
     Ipv4Addr::new(198, 51, 100, 11 + server)

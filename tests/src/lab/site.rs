@@ -12,7 +12,7 @@ use super::{
     rack::{Rack, bmc_address},
     server::BmcKind,
 };
-use crate::openstack::Endpoints;
+use crate::{contrail::switch::Style, openstack::Endpoints};
 
 /// The rack's name.
 pub const RACK: &str = "rack1";
@@ -184,12 +184,14 @@ pub struct Site {
     pub prefix: String,
     /// First of its ports.
     pub base_port: u16,
+    /// The style of its fabric.
+    pub fabric: Style,
 }
 
 impl Site {
     /// The lab of `make lab`.
     pub fn standard(root: &Path) -> Self {
-        Self { root: root.to_owned(), name: "lab".to_owned(), prefix: "bms".to_owned(), base_port: 22000 }
+        Self::beside(root, "lab", "bms", 22000)
     }
 
     /// Where the import file of all its servers is.
@@ -197,9 +199,10 @@ impl Site {
         self.run().join("servers.yaml")
     }
 
-    /// Another one beside it, for tests.
+    /// Another one beside it, for tests. Its fabric is of the style that Contrail's default fabric has.
     pub fn beside(root: &Path, name: &str, prefix: &str, base_port: u16) -> Self {
-        Self { root: root.to_owned(), name: name.to_owned(), prefix: prefix.to_owned(), base_port }
+        let (root, name, prefix) = (root.to_owned(), name.to_owned(), prefix.to_owned());
+        Self { root, name, prefix, base_port, fabric: Style::Enterprise }
     }
 
     /// Everything that outlives a lab: virtual environment, downloads, built images.

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::{
-    Lab, frames, listen,
+    Lab, filtered, frames, listen,
     site::{SERVERS, ServerPlan},
     step::{Steps, wait_for},
 };
@@ -50,11 +50,13 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let names: Vec<_> = SERVERS.iter().map(|server| server.name).collect();
     let all = names.join(" ");
     steps.step("enroll three servers from an import file", enroll(lab)).await?;
-    steps.step("inspect them", lab.admin.run(&format!("node inspect {all} --wait"))).await?;
+    let inspected = format!("node inspect {all} --wait");
+    let inspected = filtered::meanwhile(lab, "prov0", lab.admin.run(&inspected));
+    steps.step("inspect them, and see that their switch ports are filtered", inspected).await?;
     steps.step("look at what inspection found", check_inspection(lab)).await?;
-    steps
-        .step("clean them and make them available", lab.admin.run(&format!("node provide {all} --wait")))
-        .await?;
+    let cleaned = format!("node provide {all} --wait");
+    let cleaned = filtered::meanwhile(lab, "clean0", lab.admin.run(&cleaned));
+    steps.step("clean them and make them available, filtered as well", cleaned).await?;
     let network = steps.step("make image, flavor and network", catalogue(lab)).await?;
     let vm = steps
         .step("plug a virtual machine into the tenant's network", async {

@@ -1,13 +1,16 @@
 //! Edges: starting and stopping the lab, part by part. Everything can be repeated: what runs is left as it is.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use protocol::{boot::BootMode, secret::Secret};
 
 use super::{
     Lab,
-    rack::{AGENT_CLEANING, AGENT_DISCOVERY, AGENT_PROVISIONING, Rack},
+    rack::{AGENT_CLEANING, AGENT_DISCOVERY, AGENT_PROVISIONING, Rack, agent_prefixes},
     server::ServerConfig,
     site::{
         BMC_PASSWORD, BMC_USER, DISK_BYTES, PROBE_PORTS, RACK, SERVERS, SWITCH, Site, import_file, machines,
@@ -18,7 +21,8 @@ use crate::{
     accelerator,
     contrail::{
         Config as ContrailConfig,
-        config::{FixedNetwork, Port, Switch},
+        config::{COMMIT_MS, FixedNetwork, Port, Switch},
+        switch::Style,
     },
     image,
     openstack::{self, OpenStack},
@@ -33,6 +37,7 @@ const MEMORY_MIB: u32 = 384;
 /// Starts everything that does not run yet.
 pub async fn up(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let site = &lab.site;
+    same_fabric(site)?;
     steps.step("make OpenStack's virtual environment", virtual_environment(site)).await?;
     steps.step("build kernel, ramdisk and the tenants' image", boot_files(site)).await?;
     let accelerator =
@@ -46,6 +51,24 @@ pub async fn up(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     steps.step("start the coordinator", coordinator(lab)).await?;
     steps.step("start the rack's agent", agent(lab)).await?;
     write_for_people(lab)
+}
+
+/// A fabric keeps its style for life, and so does the lab that is up.
+fn same_fabric(site: &Site) -> anyhow::Result<()> {
+    let running = contrail_file(site);
+    if running.exists() {
+        let enterprise = ContrailConfig::load(&running)?.enterprise;
+        ensure!(
+            enterprise == (site.fabric == Style::Enterprise),
+            "the lab that is up has no fabric of the style {:?}, and no fabric changes its style: stop it first (make lab-down)",
+            site.fabric.to_string()
+        );
+    }
+    Ok(())
+}
+
+fn contrail_file(site: &Site) -> PathBuf {
+    site.run().join("contrail.toml")
 }
 
 /// Stops everything and deletes what was made, but for what is built only once.
@@ -135,6 +158,7 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
         listen: site.contrail(),
         admin: site.contrail_admin(),
         snapshot: Some(site.run().join("contrail.json")),
+        enterprise: site.fabric == Style::Enterprise,
         fabrics: Vec::new(),
         collector: Some(site.collector()),
         ports: machines()
@@ -152,9 +176,10 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
                 fixed("discovery", "br-disc"),
             ],
             log: site.moves(),
+            commit_ms: COMMIT_MS,
         }),
     };
-    let path = site.run().join("contrail.toml");
+    let path = contrail_file(site);
     tokio::fs::write(&path, toml::to_string(&config)?).await?;
     let file = path.display().to_string();
     start(lab, "contrail", &["contrail-standin", "--config", &file])?;
@@ -304,8 +329,9 @@ fn coordinator_config(site: &Site) -> String {
          [listen]\napi = \"{api}\"\nfacade = \"{facade}\"\nagents = \"{agents}\"\nmetrics = \"{metrics}\"\n\n\
          [tls]\nnames = [\"127.0.0.1\", \"localhost\"]\n\n\
          [openstack]\nauth_url = \"{keystone}\"\nusername = \"admin\"\nproject = \"admin\"\npassword_file = \"{state}/password\"\n\n\
-         [contrail]\nurl = \"http://{contrail}\"\ncollectors = [\"{collector}\"]\nagents = [\"{AGENT_PROVISIONING}/32\", \"{AGENT_CLEANING}/32\"]\n\n\
+         [contrail]\nurl = \"http://{contrail}\"\ncollectors = [\"{collector}\"]\nagents = {agents_on_networks:?}\n\n\
          [site]\npoll_ironic_ms = 250\nfull_erase = true\n",
+        agents_on_networks = agent_prefixes(),
         state = site.coordinator().display(),
         api = site.api(),
         facade = site.facade(),

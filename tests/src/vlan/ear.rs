@@ -15,6 +15,11 @@ use crate::netns::Netns;
 /// Frames that are remembered.
 const SEEN_MAX: usize = 20_000;
 
+/// EtherType of IPv4, where it stands in a frame, and where the protocol does.
+const IPV4: [u8; 2] = [0x08, 0x00];
+const ETHERTYPE_AT: usize = 12;
+const PROTOCOL_AT: usize = 23;
+
 /// `VIRTIO_NET_HDR_F_NEEDS_CSUM`, in the first byte of the kernel's note.
 const NEEDS_CHECKSUM: u8 = 1;
 
@@ -29,6 +34,8 @@ pub struct Seen {
     pub tags: Vec<Tag>,
     /// What it carries.
     pub ethertype: u16,
+    /// Number of the protocol inside of IPv4 (RFC 791 section 3.1).
+    pub protocol: Option<u8>,
     /// Whether its sender left the checksum to the link.
     pub unfinished: bool,
 }
@@ -49,9 +56,14 @@ pub struct Ear {
 impl Ear {
     /// Listens to an interface of the namespace from now on.
     pub fn open(ns: &Netns, interface: &str) -> anyhow::Result<Self> {
+        Self::open_for(ns, interface, |_| true)
+    }
+
+    /// Listens for frames of one kind, where so many others pass that not all could be remembered.
+    pub fn open_for(ns: &Netns, interface: &str, keep: fn(&Seen) -> bool) -> anyhow::Result<Self> {
         let socket = PacketSocket::open(ns, interface)?;
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let task = tokio::spawn(listen(socket, Arc::clone(&seen)));
+        let task = tokio::spawn(listen(socket, Arc::clone(&seen), keep));
         Ok(Self { seen, task })
     }
 
@@ -67,7 +79,7 @@ impl Drop for Ear {
     }
 }
 
-async fn listen(socket: PacketSocket, seen: Arc<Mutex<Vec<Seen>>>) {
+async fn listen(socket: PacketSocket, seen: Arc<Mutex<Vec<Seen>>>, keep: fn(&Seen) -> bool) {
     let mut buffer = vec![0; FRAME_BYTES_MAX];
     loop {
         let heard = match socket.receive(&mut buffer).await {
@@ -80,11 +92,19 @@ async fn listen(socket: PacketSocket, seen: Arc<Mutex<Vec<Seen>>>) {
             continue;
         };
         let unfinished = heard.note[0] & NEEDS_CHECKSUM != 0;
-        let one = Seen { outgoing: heard.outgoing, source: MacAddr(source), tags, ethertype, unfinished };
-        if let Ok(mut seen) = seen.lock()
+        let protocol = protocol(&heard.frame);
+        let one =
+            Seen { outgoing: heard.outgoing, source: MacAddr(source), tags, ethertype, protocol, unfinished };
+        if keep(&one)
+            && let Ok(mut seen) = seen.lock()
             && seen.len() < SEEN_MAX
         {
             seen.push(one);
         }
     }
+}
+
+/// Of a frame with no tag in it but the one that the kernel took off.
+fn protocol(frame: &[u8]) -> Option<u8> {
+    (frame.get(ETHERTYPE_AT..)?.first_chunk::<2>()? == &IPV4).then(|| frame.get(PROTOCOL_AT).copied())?
 }

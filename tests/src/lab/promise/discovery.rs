@@ -13,6 +13,7 @@ use protocol::{id::ServerId, network::BootNetwork};
 
 use super::super::{
     Lab, listen,
+    rack::agent_prefixes,
     server::counters,
     site::{BMC_PASSWORD, BMC_USER, RACK, SERVERS, STRANGER, SWITCH},
     step::{Steps, wait_for},
@@ -151,6 +152,8 @@ async fn scan_with(lab: &Lab, wrong: &Path, right: &Path) -> anyhow::Result<()> 
 fn operator(lab: &Lab) -> anyhow::Result<(Contrail, ServerPort)> {
     let mut config = Config::with_default_names(lab.contrail_url());
     config.provisioning = ["default-domain", "bms", "discovery"].map(str::to_owned).to_vec();
+    // The group of the ports is the manager's as well, and stays as it is.
+    config.agents = agent_prefixes().to_vec();
     let link =
         SwitchPort { switch: SWITCH.to_owned(), port: STRANGER.switch_port(), switch_id: None, fabric: None };
     let server = ServerId(STRANGER.uuid());

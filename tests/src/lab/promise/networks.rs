@@ -3,7 +3,10 @@
 //! One deployed server shows most of it at once: on two networks, untagged and tagged, with an address that was asked for and a
 //! security group, and with the proofs of where its ports were. What is refused is refused without a boot, and leaves nothing behind.
 
-use std::{collections::BTreeSet, net::Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{Ipv4Addr, SocketAddr},
+};
 
 use anyhow::{Context, ensure};
 use coordinator::{
@@ -44,6 +47,8 @@ const ADDRESS: &str = "192.0.2.50";
 const GROUP: &str = "db";
 /// The tag by which the server is on its second network.
 const TAG: u16 = 100;
+/// TCP port of the agents' boot files.
+const HTTP: u16 = 80;
 /// How long pages and moves may take.
 const WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(90);
 
@@ -129,13 +134,17 @@ async fn probe(lab: &Lab) -> anyhow::Result<()> {
             contrail.move_port(port, &WantedNetwork::Boot(BootNetwork::Cleaning)).await?;
         }
         let ping = async |from: &Netns, to: &str| from.run("ping", &["-c1", "-W1", to]).await;
-        let agent = AGENT_CLEANING.to_string();
+        let boot_files = SocketAddr::from((AGENT_CLEANING, HTTP));
         for (ns, _) in &probes {
-            wait_for("a probe to reach the agent", WAIT_MAX, async |seen| {
-                *seen = ping(ns, &agent).await?;
-                Ok(Some(()))
+            wait_for("a probe to reach the agent's boot files", WAIT_MAX, async |seen| {
+                *seen = format!("{} does not reach {boot_files}", ns.0);
+                Ok(ns.reaches(boot_files).await.then_some(()))
             })
             .await?;
+            ensure!(
+                ping(ns, &AGENT_CLEANING.to_string()).await.is_err(),
+                "a ping passes: nothing is filtered"
+            );
         }
         for (from, to) in [(0, "198.18.2.232"), (1, "198.18.2.231")] {
             ensure!(ping(&probes[from].0, to).await.is_err(), "one reaches the other at {to}");
