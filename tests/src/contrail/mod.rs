@@ -4,7 +4,7 @@
 //! moves taps between bridges as switches would move ports between networks, only because the objects say so:
 //!
 //! ```text
-//!   HTTP -> api -> request (kind, store, view, check; binding, address)      objects, pure
+//!   HTTP -> api -> request (kind, store, view, check; binding, group, claims, address)   objects, pure
 //!                     | changed
 //!                  switch, filter (pure: objects -> networks and filter of every port)
 //!                     | leaf (pure: commits, whole or nothing), commits -> mover  taps, bridges, tags, filters
@@ -19,6 +19,7 @@ pub mod address;
 pub mod api;
 pub mod binding;
 pub mod check;
+pub mod claims;
 pub mod collector;
 pub mod commits;
 pub mod config;
@@ -26,8 +27,10 @@ pub mod dhcp;
 pub mod fault;
 pub mod filter;
 pub mod gateway;
+pub mod group;
 pub mod kind;
 pub mod leaf;
+pub mod members;
 pub mod mover;
 pub mod refusal;
 pub mod request;
