@@ -133,8 +133,10 @@ pub struct OpenStack {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contrail {
-    /// Base URL of the VNC API.
-    pub url: String,
+    /// Base URL of the VNC API, or a list of them where it has several servers: the next is asked when one is away.
+    pub url: Urls,
+    /// File with the certificates (PEM) to trust; none: the system's.
+    pub ca_file: Option<PathBuf>,
     /// Project that holds our interfaces; none: `["default-domain", "bms"]`.
     pub project: Option<Vec<String>>,
     /// The provisioning network; none: `provisioning` in the project of that default.
@@ -157,12 +159,33 @@ pub struct Contrail {
     pub boot_tcp_ports: Option<Vec<u16>>,
 }
 
+/// One URL or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a URL, or a list of URLs")]
+pub enum Urls {
+    /// One.
+    One(String),
+    /// Several, in the order in which they are tried.
+    Several(Vec<String>),
+}
+
+impl Urls {
+    /// Them all.
+    pub fn all(&self) -> Vec<String> {
+        match self {
+            Urls::One(url) => vec![url.clone()],
+            Urls::Several(urls) => urls.clone(),
+        }
+    }
+}
+
 impl Contrail {
     /// As the client takes it.
     pub fn client(&self) -> contrail::Config {
-        let defaults = contrail::Config::with_default_names(self.url.clone());
+        let defaults = contrail::Config::with_default_names("");
         contrail::Config {
-            url: self.url.clone(),
+            urls: self.url.all(),
+            ca_file: self.ca_file.clone(),
             project: self.project.clone().unwrap_or(defaults.project),
             provisioning: self.provisioning.clone().unwrap_or(defaults.provisioning),
             cleaning: self.cleaning.clone().unwrap_or(defaults.cleaning),
@@ -299,9 +322,10 @@ impl Config {
             ["public", "internal", "admin"].contains(&self.openstack.interface.as_str()),
             "openstack.interface: is none of public, internal, admin",
         );
+        let contrail_urls = self.contrail.url.all();
         check(
-            is_url(&self.contrail.url),
-            "contrail.url: is no URL, write it as http://contrail.example:8082",
+            !contrail_urls.is_empty() && contrail_urls.iter().all(|url| is_url(url)),
+            "contrail.url: is no URL, write it as http://contrail.example:8082, or several in a list",
         );
         check(
             self.contrail.native_vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
@@ -390,6 +414,11 @@ mod tests {
         check("22021", "22020", "listen: two listeners");
         check("[openstack]", "metrics = \"127.0.0.1:22020\"\n[openstack]", "listen: two listeners");
         check("[contrail]", "[contrail]\ncollectors = [\"10.0.0.1\"]", "contrail.collectors");
+        check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"https://b:1\"]", "");
+        check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"b:1\"]", "contrail.url: is no URL");
+        check("\"http://127.0.0.1:22030\"", "[]", "contrail.url: is no URL");
+        check("\"http://127.0.0.1:22030\"", "7", "must be a URL, or a list of URLs");
+        check("[contrail]", "[contrail]\nca_file = \"/etc/bms/contrail-ca.pem\"", "");
         check("password = \"secret\"", "", "openstack.password_file: give either");
         check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is no URL");
         check("username", "user_name", "unknown field `user_name`");

@@ -18,7 +18,7 @@ use super::{
     },
     site::{Config, boot_interface_id, physical_interface_name},
     turns::Turns,
-    vnc::{Created, RefChange, Tokens, Vnc},
+    vnc::{ClientError, Created, RefChange, Tokens, Vnc},
 };
 use crate::port::{Fabric, FabricError, ObservedNetwork, ServerPort, SwitchPort, WantedNetwork};
 
@@ -38,8 +38,8 @@ pub struct Contrail {
 
 impl Contrail {
     /// Nothing is called yet; `tokens` is none for an API without authentication.
-    pub fn new(config: Config, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, FabricError> {
-        let vnc = Vnc::new(&config.url, tokens)?;
+    pub fn new(config: Config, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, ClientError> {
+        let vnc = Vnc::new(&config.urls, config.ca_file.as_deref(), tokens)?;
         Ok(Self { config, vnc, turns: Turns::default() })
     }
 

@@ -1,5 +1,7 @@
 //! Values: what a site calls its Contrail objects, and how we name our own.
 
+use std::path::PathBuf;
+
 use protocol::{id::ServerId, network::BootNetwork};
 use uuid::{Uuid, uuid};
 
@@ -23,8 +25,11 @@ const OUR_NAMESPACE: Uuid = uuid!("5c9d3f0a-6e0f-4d57-9a52-7c0a4f4e1b62");
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Base URL of the VNC API, such as `http://contrail:8082`.
-    pub url: String,
+    /// Base URLs of the VNC API's servers, such as `http://contrail:8082`; the first that answers is asked.
+    pub urls: Vec<String>,
+    /// File with the certificates (PEM) to trust; none: the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// Fully qualified name of the project that holds our interfaces, such as `["default-domain", "bms"]`.
     pub project: Vec<String>,
     /// Fully qualified name of the provisioning network.
@@ -57,7 +62,8 @@ impl Config {
     pub fn with_default_names(url: impl Into<String>) -> Self {
         let name = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
         Self {
-            url: url.into(),
+            urls: vec![url.into()],
+            ca_file: None,
             project: name(&[DEFAULT_DOMAIN, "bms"]),
             provisioning: name(&[DEFAULT_DOMAIN, "bms", "provisioning"]),
             cleaning: name(&[DEFAULT_DOMAIN, "bms", "cleaning"]),
