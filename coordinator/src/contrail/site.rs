@@ -98,7 +98,7 @@ impl Config {
     /// Fully qualified name of our interface for this port on this network.
     pub fn boot_interface_name(&self, port: &ServerPort, role: BootNetwork) -> Vec<String> {
         let mut name = self.project.clone();
-        name.push(format!("bms-{}-{}-{}", port.server, port.name, role.as_str()));
+        name.push(format!("bms-{}-{}-{}", port.server, contrail_name(&port.name), role.as_str()));
         name
     }
 }
@@ -115,9 +115,14 @@ pub fn address_id(tenant_port: Uuid) -> Uuid {
     Uuid::new_v5(&OUR_NAMESPACE, format!("address/{tenant_port}").as_bytes())
 }
 
-/// Fully qualified name of a switch port. Contrail forbids `:` in these names and writes `_` instead.
+/// How Contrail writes a name: it forbids `:`.
+pub fn contrail_name(name: &str) -> String {
+    name.replace(':', "_")
+}
+
+/// Fully qualified name of a switch port.
 pub fn physical_interface_name(link: &SwitchPort) -> Vec<String> {
-    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), link.switch.clone(), link.port.replace(':', "_")]
+    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), link.switch.clone(), contrail_name(&link.port)]
 }
 
 /// Fully qualified name of a network's default routing instance, which is what a switch port is really on.
@@ -148,6 +153,10 @@ mod tests {
             SwitchPort { switch: "qfx1".into(), port: "xe-0/0/2:0".into(), switch_id: None, fabric: None };
         assert_eq!(physical_interface_name(&link), [GLOBAL_SYSTEM_CONFIG, "qfx1", "xe-0/0/2_0"]);
         let config = Config::with_default_names("http://127.0.0.1:1");
+        let mac = "52:54:00:00:00:01".parse().unwrap();
+        let port = ServerPort { server: ServerId(Uuid::nil()), name: "eth0:1".into(), mac, link };
+        let name = config.boot_interface_name(&port, BootNetwork::Cleaning);
+        assert!(name.iter().all(|part| !part.contains(':')), "{name:?}");
         assert_eq!(
             routing_instance_name(&config.cleaning),
             ["default-domain", "bms", "cleaning", "cleaning"]
