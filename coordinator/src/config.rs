@@ -143,7 +143,12 @@ pub struct Contrail {
     pub provisioning: Option<Vec<String>>,
     /// The cleaning network.
     pub cleaning: Option<Vec<String>>,
-    /// Native VLAN of an untagged port.
+    /// VLAN ids of the two isolated networks on switch ports; none: 3900 and 3901.
+    #[serde(default)]
+    pub native_vlans: contrail::NativeVlans,
+    /// VLAN ids that tenants' networks get on switch ports that are on them untagged, each its own; none: `3000-3899`.
+    pub tenant_native_vlans: Option<contrail::VlanRange>,
+    /// What the one native VLAN of all networks was called; refused.
     pub native_vlan: Option<u16>,
     /// Sandesh collectors that are told of every server, each `HOST:PORT`, tried in turns; none: nobody is told.
     #[serde(default)]
@@ -189,7 +194,9 @@ impl Contrail {
             project: self.project.clone().unwrap_or(defaults.project),
             provisioning: self.provisioning.clone().unwrap_or(defaults.provisioning),
             cleaning: self.cleaning.clone().unwrap_or(defaults.cleaning),
-            native_vlan: self.native_vlan.unwrap_or(defaults.native_vlan),
+            native_vlans: self.native_vlans,
+            tenant_native_vlans: self.tenant_native_vlans.unwrap_or(defaults.tenant_native_vlans),
+            native_vlan: defaults.native_vlan,
             agents: self.agents.clone(),
             boot_tcp_ports: self.boot_tcp_ports.clone().unwrap_or(defaults.boot_tcp_ports),
         }
@@ -328,8 +335,19 @@ impl Config {
             "contrail.url: is no URL, write it as http://contrail.example:8082, or several in a list",
         );
         check(
-            self.contrail.native_vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
-            "contrail.native_vlan: is no VLAN id, take one of 1 to 4094",
+            self.contrail.native_vlan.is_none(),
+            "contrail.native_vlan: one id for all networks is what switches refuse; write contrail.native_vlans = { \
+             provisioning = 3900, cleaning = 3901 } and contrail.tenant_native_vlans = \"3000-3899\", in ids that the \
+             fabric has free",
+        );
+        let client = self.contrail.client();
+        let (ours, range) = (client.native_vlans, client.tenant_native_vlans);
+        let good = |vlan: u16| {
+            contrail::VLANS.contains(&vlan) && !contrail::RESERVED.contains(&vlan) && !range.contains(vlan)
+        };
+        check(
+            good(ours.provisioning) && good(ours.cleaning) && ours.provisioning != ours.cleaning,
+            "contrail.native_vlans: takes two different VLAN ids of 3 to 4093 outside of contrail.tenant_native_vlans",
         );
         let is_prefix = |text: &String| {
             let (address, length) = text.split_once('/').unwrap_or((text, "32"));
@@ -423,7 +441,19 @@ mod tests {
         check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is no URL");
         check("username", "user_name", "unknown field `user_name`");
         check("127.0.0.1:22022", "nowhere", "invalid socket address");
-        check("[contrail]", "[contrail]\nnative_vlan = 5000", "contrail.native_vlan");
+        check(
+            "[contrail]",
+            "[contrail]\nnative_vlan = 4094",
+            "contrail.native_vlan: one id for all networks",
+        );
+        let range = "tenant_native_vlans = \"200-300\"";
+        let ours = |ids: &str| format!("[contrail]\n{range}\nnative_vlans = {{ {ids} }}");
+        check("[contrail]", &ours("provisioning = 5, cleaning = 4000"), "");
+        for bad in ["cleaning = 3900", "cleaning = 250", "provisioning = 4094", "cleaning = 0"] {
+            check("[contrail]", &ours(bad), "contrail.native_vlans: takes two different");
+        }
+        check("[contrail]", &ours("parking = 5"), "unknown field `parking`");
+        check("[contrail]", "[contrail]\ntenant_native_vlans = \"300-200\"", "write it like 3000-3899");
         check("[contrail]", "[contrail]\nagents = [\"agent1\"]", "contrail.agents");
         check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");

@@ -33,6 +33,8 @@ const GROUP_FIELDS: &str = "physical_interface_refs,virtual_machine_interface_re
 pub struct Contrail {
     pub(super) config: Config,
     pub(super) vnc: Vnc,
+    /// One native VLAN is chosen at a time.
+    pub(super) choosing_vlans: tokio::sync::Mutex<()>,
     turns: Turns,
 }
 
@@ -40,7 +42,7 @@ impl Contrail {
     /// Nothing is called yet; `tokens` is none for an API without authentication.
     pub fn new(config: Config, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, ClientError> {
         let vnc = Vnc::new(&config.urls, config.ca_file.as_deref(), tokens)?;
-        Ok(Self { config, vnc, turns: Turns::default() })
+        Ok(Self { config, vnc, choosing_vlans: tokio::sync::Mutex::default(), turns: Turns::default() })
     }
 
     /// Names of this site.

@@ -7,8 +7,9 @@
 //!   nodes, ports           registration  our servers as objects, in the words of describe
 //!   analytics              sandesh   our servers' state
 //!                          setup     what a site needs of us before the first server
+//!                          native_vlan  a VLAN id of its own for each network that is untagged somewhere
 //!        all over          vnc       one HTTP call a method, bounded retries
-//!        in the words of   site, object, binding, addresses, security (pure)
+//!        in the words of   site, object, binding, addresses, security, vlans (pure)
 //! ```
 //!
 //! What must stay true: a port move is detach, then attach, then read back. Interfaces on the provisioning and cleaning
@@ -21,6 +22,7 @@ pub mod binding;
 pub mod describe;
 pub mod fabric;
 mod interfaces;
+mod native_vlan;
 pub mod networks;
 pub mod object;
 pub mod registration;
@@ -30,8 +32,10 @@ pub mod setup;
 pub mod site;
 mod tenant_ports;
 mod turns;
+pub mod vlans;
 pub mod vnc;
 
 pub use fabric::Contrail;
-pub use site::Config;
+pub use site::{Config, NativeVlans};
+pub use vlans::{RESERVED, VLANS, VlanRange};
 pub use vnc::Tokens;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use protocol::{id::ServerId, network::BootNetwork};
 use uuid::{Uuid, uuid};
 
+use super::vlans::VlanRange;
 use crate::port::{ServerPort, SwitchPort};
 
 /// Parent of every physical-router.
@@ -36,6 +37,12 @@ pub struct Config {
     pub provisioning: Vec<String>,
     /// Fully qualified name of the cleaning network.
     pub cleaning: Vec<String>,
+    /// VLAN ids of the two isolated networks, on each switch port that is on one of them.
+    #[serde(default)]
+    pub native_vlans: NativeVlans,
+    /// VLAN ids of tenants' networks on switch ports that are on them untagged: each network gets one.
+    #[serde(default = "tenant_native_vlans")]
+    pub tenant_native_vlans: VlanRange,
     /// Native VLAN id of an untagged port.
     #[serde(default = "native_vlan")]
     pub native_vlan: u16,
@@ -46,6 +53,39 @@ pub struct Config {
     /// TCP ports on which the agents serve boot files and ramdisks.
     #[serde(default = "boot_tcp_ports")]
     pub boot_tcp_ports: Vec<u16>,
+}
+
+/// VLAN ids of the two isolated networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NativeVlans {
+    /// The provisioning network's.
+    pub provisioning: u16,
+    /// The cleaning network's.
+    pub cleaning: u16,
+}
+
+impl Default for NativeVlans {
+    fn default() -> Self {
+        Self { provisioning: 3900, cleaning: 3901 }
+    }
+}
+
+impl NativeVlans {
+    /// The id of the network that plays this part.
+    pub fn of(&self, role: BootNetwork) -> u16 {
+        match role {
+            BootNetwork::Provisioning => self.provisioning,
+            BootNetwork::Cleaning => self.cleaning,
+        }
+    }
+}
+
+/// The range from which tenants' networks have their ids unless the site says another one.
+const TENANT_NATIVE_VLANS: VlanRange = VlanRange::new(3000, 3899);
+
+fn tenant_native_vlans() -> VlanRange {
+    TENANT_NATIVE_VLANS
 }
 
 /// The agent's own defaults: `http_port` and `ramdisk_port` of its configuration.
@@ -67,6 +107,8 @@ impl Config {
             project: name(&[DEFAULT_DOMAIN, "bms"]),
             provisioning: name(&[DEFAULT_DOMAIN, "bms", "provisioning"]),
             cleaning: name(&[DEFAULT_DOMAIN, "bms", "cleaning"]),
+            native_vlans: NativeVlans::default(),
+            tenant_native_vlans: TENANT_NATIVE_VLANS,
             native_vlan: NATIVE_VLAN,
             agents: Vec::new(),
             boot_tcp_ports: boot_tcp_ports(),
