@@ -196,7 +196,6 @@ impl Contrail {
             cleaning: self.cleaning.clone().unwrap_or(defaults.cleaning),
             native_vlans: self.native_vlans,
             tenant_native_vlans: self.tenant_native_vlans.unwrap_or(defaults.tenant_native_vlans),
-            native_vlan: defaults.native_vlan,
             agents: self.agents.clone(),
             boot_tcp_ports: self.boot_tcp_ports.clone().unwrap_or(defaults.boot_tcp_ports),
         }

@@ -20,16 +20,19 @@ const PROFILE: &str = "profile";
 const NATIVE_VLAN_KEY: &str = "tor_port_vlan_id";
 const GROUP_KEY: &str = "vpg";
 
+/// How the frames of an interface are told from others on its switch port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vlan {
+    /// They carry this tag.
+    Tag(u16),
+    /// They carry none; the switch puts them into this VLAN, which is the network's.
+    Native(u16),
+}
+
 /// The binding that puts an interface on a switch port, beside whatever others keep in the map: a PUT replaces it all.
 /// `group` names a user-made port group, which the API server does not find by itself. The native VLAN is named for an
 /// untagged interface only: beside it the API server would not heed the interface's own tag.
-pub fn bound(
-    existing: Option<&KeyValues>,
-    config: &Config,
-    port: &ServerPort,
-    group: Option<&str>,
-    tag: Option<u16>,
-) -> KeyValues {
+pub fn bound(existing: Option<&KeyValues>, port: &ServerPort, group: Option<&str>, vlan: Vlan) -> KeyValues {
     let mut link = json!({
         "switch_info": port.link.switch,
         "port_id": port.link.port,
@@ -41,7 +44,11 @@ pub fn bound(
     let mut map = existing.cloned().unwrap_or_default();
     map.set(VNIC_TYPE, Some("baremetal".into()));
     map.set(VIF_TYPE, Some("vrouter".into()));
-    map.set(NATIVE_VLAN_KEY, tag.is_none().then(|| config.native_vlan.to_string()));
+    let native = match vlan {
+        Vlan::Native(vlan) => Some(vlan.to_string()),
+        Vlan::Tag(_) => None,
+    };
+    map.set(NATIVE_VLAN_KEY, native);
     map.set(GROUP_KEY, group.map(str::to_owned));
     map.set(PROFILE, Some(json!({ "local_link_information": [link] }).to_string()));
     map
@@ -86,17 +93,17 @@ pub fn boot_interface(config: &Config, port: &ServerPort, role: BootNetwork, gro
         "virtual_network_refs": [{ "to": config.network(role) }],
         "virtual_machine_interface_device_owner": "baremetal:none",
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
-        "virtual_machine_interface_bindings": bound(None, config, port, group, None),
+        "virtual_machine_interface_bindings": bound(None, port, group, Vlan::Native(config.native_vlans.of(role))),
         "security_group_refs": [{ "to": config.boot_group_name() }],
     })
 }
 
 /// Changes that bind a tenant's interface to the port. Its tag goes along: the API server looks for it in the request that binds,
 /// not in what it has stored, and would attach it untagged.
-pub fn bind(config: &Config, port: &ServerPort, interface: &Interface, group: Option<&str>) -> Value {
+pub fn bind(port: &ServerPort, interface: &Interface, group: Option<&str>, vlan: Vlan) -> Value {
     let mut changes = json!({
         "virtual_machine_interface_bindings":
-            bound(interface.virtual_machine_interface_bindings.as_ref(), config, port, group, interface.tag()),
+            bound(interface.virtual_machine_interface_bindings.as_ref(), port, group, vlan),
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
         "annotations": notes(interface, &[]),
     });
@@ -139,12 +146,11 @@ mod tests {
 
     #[test]
     fn bindings_are_texts_and_keep_what_others_put_there() {
-        let config = Config::with_default_names("http://127.0.0.1:1");
         let mut existing = KeyValues::default();
         existing.set("host_id", Some("compute1".into()));
-        let on = bound(Some(&existing), &config, &port(), None, None);
+        let on = bound(Some(&existing), &port(), None, Vlan::Native(3005));
         assert_eq!(on.get("host_id"), Some("compute1"));
-        assert_eq!(on.get("tor_port_vlan_id"), Some("4094"));
+        assert_eq!(on.get("tor_port_vlan_id"), Some("3005"));
         let profile: Value = serde_json::from_str(on.get("profile").unwrap()).unwrap();
         assert_eq!(
             profile,
@@ -155,18 +161,18 @@ mod tests {
         assert_eq!(off.get("host_id"), Some("compute1"));
         assert_eq!(off.get("profile"), Some("{}"));
         assert_eq!(off.get("tor_port_vlan_id"), None);
-        assert_eq!(bound(Some(&off), &config, &port(), None, None).get("profile"), on.get("profile"));
-        assert_eq!(bound(Some(&on), &config, &port(), None, Some(100)).get("tor_port_vlan_id"), None);
+        assert_eq!(bound(Some(&off), &port(), None, Vlan::Native(3005)).get("profile"), on.get("profile"));
+        assert_eq!(bound(Some(&on), &port(), None, Vlan::Tag(100)).get("tor_port_vlan_id"), None);
     }
 
     #[test]
     fn a_tag_is_said_again_with_every_binding() {
-        let config = Config::with_default_names("http://127.0.0.1:1");
         let check = |properties: Value, expected: Value, native: bool| {
             let shown = json!({ "uuid": Uuid::from_u128(1), "fq_name": ["a"],
                 "virtual_machine_interface_properties": properties });
             let interface: Interface = serde_json::from_value(shown).unwrap();
-            let changes = bind(&config, &port(), &interface, None);
+            let vlan = interface.tag().map_or(Vlan::Native(3005), Vlan::Tag);
+            let changes = bind(&port(), &interface, None, vlan);
             assert_eq!(changes["virtual_machine_interface_properties"], expected);
             assert_eq!(changes.to_string().contains("tor_port_vlan_id"), native, "{changes}");
         };

@@ -11,7 +11,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    binding,
+    binding::{self, Vlan},
     object::{
         Attached, INTERFACE_FIELDS, Interface, Owner, PhysicalInterface, PortGroup, Survey, describe,
         observed, owner,
@@ -183,8 +183,19 @@ impl Contrail {
             self.unbind(&interface).await?;
             interface = self.interface(id).await?.ok_or_else(missing)?;
         }
-        self.vnc.update(INTERFACE, id, binding::bind(&self.config, port, &interface, group)).await
+        let vlan = match interface.tag() {
+            Some(tag) => Vlan::Tag(tag),
+            None => Vlan::Native(self.native_vlan(network_of(&interface)?).await?),
+        };
+        self.vnc.update(INTERFACE, id, binding::bind(port, &interface, group, vlan)).await
     }
+}
+
+fn network_of(interface: &Interface) -> Result<&[String], FabricError> {
+    let network = interface.virtual_network_refs.first();
+    network
+        .map(|network| network.to.as_slice())
+        .ok_or_else(|| FabricError::NotFound { what: "network of", name: describe(interface) })
 }
 
 #[async_trait]

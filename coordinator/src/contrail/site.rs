@@ -14,8 +14,6 @@ pub const GLOBAL_SYSTEM_CONFIG: &str = "default-global-system-config";
 pub const DEFAULT_FABRIC: &str = "default-fabric";
 /// Domain of Keystone projects, as Contrail's Neutron plug-in names it.
 pub const DEFAULT_DOMAIN: &str = "default-domain";
-/// The untagged (native) VLAN id that Contrail's own tools use for bare metal.
-pub const NATIVE_VLAN: u16 = 4094;
 /// Prefix of the port groups that the API server makes and names itself.
 pub const INTERNAL_GROUP_PREFIX: &str = "vpg-internal-";
 
@@ -43,9 +41,6 @@ pub struct Config {
     /// VLAN ids of tenants' networks on switch ports that are on them untagged: each network gets one.
     #[serde(default = "tenant_native_vlans")]
     pub tenant_native_vlans: VlanRange,
-    /// Native VLAN id of an untagged port.
-    #[serde(default = "native_vlan")]
-    pub native_vlan: u16,
     /// Addresses of the agents on the two isolated networks, as prefixes: only they may be talked to there. None: any address, on
     /// the ports of a boot.
     #[serde(default)]
@@ -93,10 +88,6 @@ fn boot_tcp_ports() -> Vec<u16> {
     vec![80, 8444]
 }
 
-fn native_vlan() -> u16 {
-    NATIVE_VLAN
-}
-
 impl Config {
     /// The usual names: project `bms` of the default domain, networks `provisioning` and `cleaning` in it.
     pub fn with_default_names(url: impl Into<String>) -> Self {
@@ -109,7 +100,6 @@ impl Config {
             cleaning: name(&[DEFAULT_DOMAIN, "bms", "cleaning"]),
             native_vlans: NativeVlans::default(),
             tenant_native_vlans: TENANT_NATIVE_VLANS,
-            native_vlan: NATIVE_VLAN,
             agents: Vec::new(),
             boot_tcp_ports: boot_tcp_ports(),
         }
