@@ -12,16 +12,17 @@ use protocol::{
 
 use crate::{
     adoption::{Adopter, rim::Instance},
+    contrail::Tokens,
     inventory::Inventory,
     lifecycle::{Node, NodePower, ProvisionState},
     openstack::{
-        Caller, Error,
+        Caller, Error, Session,
         glance::Glance,
         ironic::{
             self, InstanceSpec, Ironic, NodeProperties, PortSpec, PowerTarget, ProvisionTarget, RedfishAccess,
         },
     },
-    port::{ImageError, ImageSource, ImageStream, NodeSpec, Provisioner, ProvisionerError},
+    port::{FabricError, ImageError, ImageSource, ImageStream, NodeSpec, Provisioner, ProvisionerError},
     ramdisk_api::{SessionStore, StoreError},
 };
 
@@ -42,6 +43,23 @@ pub fn ironic_node(node: &ironic::Node) -> Node {
         maintenance_reason: node.maintenance_reason.clone(),
         since_us: node.provision_updated_at.and_then(|at| u64::try_from(at.as_microsecond()).ok()),
         last_error: node.last_error.clone(),
+    }
+}
+
+/// Our own Keystone token, for a VNC API that wants one.
+pub struct KeystoneTokens(pub Session);
+
+#[async_trait]
+impl Tokens for KeystoneTokens {
+    async fn token(&self, rejected: Option<&Secret>) -> Result<Secret, FabricError> {
+        if let Some(rejected) = rejected {
+            self.0.forget(rejected).await;
+        }
+        let issued = self.0.issued().await;
+        issued.map(|issued| issued.token.clone()).map_err(|error| FabricError::Unavailable {
+            url: "Keystone".to_owned(),
+            reason: error.to_string(),
+        })
     }
 }
 

@@ -133,15 +133,22 @@ pub struct OpenStack {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contrail {
-    /// Base URL of the VNC API.
-    pub url: String,
+    /// Base URL of the VNC API, or a list of them where it has several servers: the next is asked when one is away.
+    pub url: Urls,
+    /// File with the certificates (PEM) to trust; none: the system's.
+    pub ca_file: Option<PathBuf>,
     /// Project that holds our interfaces; none: `["default-domain", "bms"]`.
     pub project: Option<Vec<String>>,
     /// The provisioning network; none: `provisioning` in the project of that default.
     pub provisioning: Option<Vec<String>>,
     /// The cleaning network.
     pub cleaning: Option<Vec<String>>,
-    /// Native VLAN of an untagged port.
+    /// VLAN ids of the two isolated networks on switch ports; none: 3900 and 3901.
+    #[serde(default)]
+    pub native_vlans: contrail::NativeVlans,
+    /// VLAN ids that tenants' networks get on switch ports that are on them untagged, each its own; none: `3000-3899`.
+    pub tenant_native_vlans: Option<contrail::VlanRange>,
+    /// What the one native VLAN of all networks was called; refused.
     pub native_vlan: Option<u16>,
     /// Sandesh collectors that are told of every server, each `HOST:PORT`, tried in turns; none: nobody is told.
     #[serde(default)]
@@ -157,16 +164,38 @@ pub struct Contrail {
     pub boot_tcp_ports: Option<Vec<u16>>,
 }
 
+/// One URL or several.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "must be a URL, or a list of URLs")]
+pub enum Urls {
+    /// One.
+    One(String),
+    /// Several, in the order in which they are tried.
+    Several(Vec<String>),
+}
+
+impl Urls {
+    /// Them all.
+    pub fn all(&self) -> Vec<String> {
+        match self {
+            Urls::One(url) => vec![url.clone()],
+            Urls::Several(urls) => urls.clone(),
+        }
+    }
+}
+
 impl Contrail {
     /// As the client takes it.
     pub fn client(&self) -> contrail::Config {
-        let defaults = contrail::Config::with_default_names(self.url.clone());
+        let defaults = contrail::Config::with_default_names("");
         contrail::Config {
-            url: self.url.clone(),
+            urls: self.url.all(),
+            ca_file: self.ca_file.clone(),
             project: self.project.clone().unwrap_or(defaults.project),
             provisioning: self.provisioning.clone().unwrap_or(defaults.provisioning),
             cleaning: self.cleaning.clone().unwrap_or(defaults.cleaning),
-            native_vlan: self.native_vlan.unwrap_or(defaults.native_vlan),
+            native_vlans: self.native_vlans,
+            tenant_native_vlans: self.tenant_native_vlans.unwrap_or(defaults.tenant_native_vlans),
             agents: self.agents.clone(),
             boot_tcp_ports: self.boot_tcp_ports.clone().unwrap_or(defaults.boot_tcp_ports),
         }
@@ -299,13 +328,25 @@ impl Config {
             ["public", "internal", "admin"].contains(&self.openstack.interface.as_str()),
             "openstack.interface: is none of public, internal, admin",
         );
+        let contrail_urls = self.contrail.url.all();
         check(
-            is_url(&self.contrail.url),
-            "contrail.url: is no URL, write it as http://contrail.example:8082",
+            !contrail_urls.is_empty() && contrail_urls.iter().all(|url| is_url(url)),
+            "contrail.url: is no URL, write it as http://contrail.example:8082, or several in a list",
         );
         check(
-            self.contrail.native_vlan.is_none_or(|vlan| (1..=4094).contains(&vlan)),
-            "contrail.native_vlan: is no VLAN id, take one of 1 to 4094",
+            self.contrail.native_vlan.is_none(),
+            "contrail.native_vlan: one id for all networks is what switches refuse; write contrail.native_vlans = { \
+             provisioning = 3900, cleaning = 3901 } and contrail.tenant_native_vlans = \"3000-3899\", in ids that the \
+             fabric has free",
+        );
+        let client = self.contrail.client();
+        let (ours, range) = (client.native_vlans, client.tenant_native_vlans);
+        let good = |vlan: u16| {
+            contrail::VLANS.contains(&vlan) && !contrail::RESERVED.contains(&vlan) && !range.contains(vlan)
+        };
+        check(
+            good(ours.provisioning) && good(ours.cleaning) && ours.provisioning != ours.cleaning,
+            "contrail.native_vlans: takes two different VLAN ids of 3 to 4093 outside of contrail.tenant_native_vlans",
         );
         let is_prefix = |text: &String| {
             let (address, length) = text.split_once('/').unwrap_or((text, "32"));
@@ -390,11 +431,28 @@ mod tests {
         check("22021", "22020", "listen: two listeners");
         check("[openstack]", "metrics = \"127.0.0.1:22020\"\n[openstack]", "listen: two listeners");
         check("[contrail]", "[contrail]\ncollectors = [\"10.0.0.1\"]", "contrail.collectors");
+        check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"https://b:1\"]", "");
+        check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"b:1\"]", "contrail.url: is no URL");
+        check("\"http://127.0.0.1:22030\"", "[]", "contrail.url: is no URL");
+        check("\"http://127.0.0.1:22030\"", "7", "must be a URL, or a list of URLs");
+        check("[contrail]", "[contrail]\nca_file = \"/etc/bms/contrail-ca.pem\"", "");
         check("password = \"secret\"", "", "openstack.password_file: give either");
         check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is no URL");
         check("username", "user_name", "unknown field `user_name`");
         check("127.0.0.1:22022", "nowhere", "invalid socket address");
-        check("[contrail]", "[contrail]\nnative_vlan = 5000", "contrail.native_vlan");
+        check(
+            "[contrail]",
+            "[contrail]\nnative_vlan = 4094",
+            "contrail.native_vlan: one id for all networks",
+        );
+        let range = "tenant_native_vlans = \"200-300\"";
+        let ours = |ids: &str| format!("[contrail]\n{range}\nnative_vlans = {{ {ids} }}");
+        check("[contrail]", &ours("provisioning = 5, cleaning = 4000"), "");
+        for bad in ["cleaning = 3900", "cleaning = 250", "provisioning = 4094", "cleaning = 0"] {
+            check("[contrail]", &ours(bad), "contrail.native_vlans: takes two different");
+        }
+        check("[contrail]", &ours("parking = 5"), "unknown field `parking`");
+        check("[contrail]", "[contrail]\ntenant_native_vlans = \"300-200\"", "write it like 3000-3899");
         check("[contrail]", "[contrail]\nagents = [\"agent1\"]", "contrail.agents");
         check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");

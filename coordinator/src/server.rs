@@ -9,7 +9,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
-    adapter::{GlanceImages, IronicProvisioner, StoredSessions},
+    adapter::{GlanceImages, IronicProvisioner, KeystoneTokens, StoredSessions},
     adoption::{Adopter, Adoptions, Interfaces},
     agents::{self, AgentHub, RamdiskSignal},
     api::{self, Api},
@@ -36,7 +36,7 @@ use crate::{
         session::{http_client, upload_client},
     },
     pki::{Authority, Clients, tls},
-    port::{FabricError, Hardware},
+    port::Hardware,
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
     secret::Sealer,
@@ -321,19 +321,5 @@ async fn hand_over(inventory: &Inventory, ramdisks: &RamdiskApi, ramdisk: Ramdis
         }
         Ok(None) => {}
         Err(error) => warn!(server = %ramdisk.server, error = %error, "ramdisk not handed over"),
-    }
-}
-
-/// Our own Keystone token, for a VNC API that wants one.
-struct KeystoneTokens(Session);
-
-#[async_trait::async_trait]
-impl Tokens for KeystoneTokens {
-    async fn token(&self, _rejected: Option<&Secret>) -> Result<Secret, FabricError> {
-        let issued = self.0.issued().await;
-        issued.map(|issued| issued.token.clone()).map_err(|error| FabricError::Unavailable {
-            url: "Keystone".to_owned(),
-            reason: error.to_string(),
-        })
     }
 }

@@ -174,6 +174,29 @@ mod tests {
         check("10.0.0.1", Some(Unfit::Outside));
     }
 
+    /// As the server completes a subnet of which only the prefix was given, beside one of IPv6.
+    #[test]
+    fn subnets_of_others_are_read_as_the_server_completes_them() {
+        let attr = json!({ "ipam_subnets": [
+            {"subnet": {"ip_prefix": "2001:db8::", "ip_prefix_len": 64}, "default_gateway": "2001:db8::ffff:ffff:ffff:fffe",
+                "dns_server_address": "2001:db8::ffff:ffff:ffff:fffd", "dns_nameservers": ["2001:db8::53"]},
+            {"subnet": {"ip_prefix": "192.0.2.0", "ip_prefix_len": 24}, "default_gateway": "192.0.2.254",
+                "dns_server_address": "192.0.2.253", "dns_nameservers": ["2001:db8::53", "192.0.2.10"],
+                "allocation_pools": []},
+            {"subnet_uuid": "7f3c1c9e-0000-0000-0000-000000000000"},
+        ]});
+        let subnets = subnets(&[Ref { to: vec!["ipam".into()], uuid: Uuid::nil(), attr }]);
+        assert_eq!(subnets.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.0/24"]);
+        assert_eq!(subnets[0].name_servers, ["192.0.2.10".parse::<Ipv4Addr>().unwrap()]);
+        let check = |address: &str, expected: Option<Unfit>| {
+            assert_eq!(unfit(&subnets, address.parse().unwrap()), expected, "{address}");
+        };
+        check("192.0.2.1", None);
+        check("192.0.2.254", Some(Unfit::Gateway));
+        check("192.0.2.253", Some(Unfit::Service));
+        assert_eq!(free(&subnets, &HashSet::new()), 252);
+    }
+
     #[test]
     fn free_addresses_are_counted_without_going_through_them() {
         let check = |entry: Value, used: &[&str], expected: u64| {

@@ -5,22 +5,18 @@ use uuid::Uuid;
 
 use super::{
     Contrail,
-    binding::{self, Place},
+    binding::{self, Place, Vlan},
     fabric::{GROUP, INTERFACE},
     filters,
     neighbours::wanted_interface,
-    object::{PortGroup, Survey},
+    object::{Interface, PortGroup, Survey},
+    observed::describe,
     setup::SECURITY_GROUP,
     vnc::Created,
 };
 use crate::port::{FabricError, ServerPort, WantedNetwork};
 
 impl Contrail {
-    /// VLAN id of untagged frames of an interface on this network.
-    fn native_vlan(&self, _network: &[String]) -> u16 {
-        self.config.native_vlan
-    }
-
     /// Puts our interface for this network on the port. `group` is the port group that a person made of it.
     pub(super) async fn attach_boot(
         &self,
@@ -28,7 +24,8 @@ impl Contrail {
         role: BootNetwork,
         group: Option<&PortGroup>,
     ) -> Result<(), FabricError> {
-        let place = Place { port, group, native_vlan: self.native_vlan(self.config.network(role)) };
+        let vlan = Vlan::Native(self.config.native_vlans.of(role));
+        let place = Place { port, group, vlan };
         let body = binding::boot_interface(&self.config, place, role);
         if let Created::New(_) = self.vnc.create(INTERFACE, body.clone()).await? {
             return Ok(());
@@ -62,8 +59,11 @@ impl Contrail {
             self.take_off(port, &interface).await?;
             interface = self.interface(id).await?.ok_or_else(missing)?;
         }
-        let network = interface.virtual_network_refs.first().map_or(&[][..], |network| &network.to);
-        let place = Place { port, group, native_vlan: self.native_vlan(network) };
+        let vlan = match interface.tag() {
+            Some(tag) => Vlan::Tag(tag),
+            None => Vlan::Native(self.native_vlan(network_of(&interface)?).await?),
+        };
+        let place = Place { port, group, vlan };
         self.vnc.update(INTERFACE, id, binding::bind(place, &interface)).await
     }
 
@@ -89,4 +89,11 @@ impl Contrail {
         }
         self.survey(&port.link).await
     }
+}
+
+fn network_of(interface: &Interface) -> Result<&[String], FabricError> {
+    let network = interface.virtual_network_refs.first();
+    network
+        .map(|network| network.to.as_slice())
+        .ok_or_else(|| FabricError::NotFound { what: "network of", name: describe(interface) })
 }

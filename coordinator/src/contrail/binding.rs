@@ -23,6 +23,15 @@ const NATIVE_VLAN_KEY: &str = "tor_port_vlan_id";
 const GROUP_KEY: &str = "vpg";
 const BAREMETAL: &str = "baremetal";
 
+/// How the frames of an interface are told from others on its switch port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vlan {
+    /// They carry this tag.
+    Tag(u16),
+    /// They carry none; the switch puts them into this VLAN, which is the network's.
+    Native(u16),
+}
+
 /// Where an interface is to be bound.
 #[derive(Clone, Copy, Debug)]
 pub struct Place<'a> {
@@ -30,17 +39,21 @@ pub struct Place<'a> {
     pub port: &'a ServerPort,
     /// The port group that a person made of its switch port; the API server does not find it by itself.
     pub group: Option<&'a PortGroup>,
-    /// VLAN id of untagged frames.
-    pub native_vlan: u16,
+    /// Which frames are the interface's.
+    pub vlan: Vlan,
 }
 
 /// The binding that puts an interface on a switch port, beside whatever others keep in the map: a PUT replaces it all. The native VLAN
 /// is named for an untagged interface only: beside it the API server would not heed the interface's own tag.
-pub fn bound(existing: Option<&KeyValues>, place: Place<'_>, tag: Option<u16>) -> KeyValues {
+pub fn bound(existing: Option<&KeyValues>, place: Place<'_>) -> KeyValues {
     let mut map = existing.cloned().unwrap_or_default();
     map.set(VNIC_TYPE, Some(BAREMETAL.into()));
     map.set(VIF_TYPE, Some("vrouter".into()));
-    map.set(NATIVE_VLAN_KEY, tag.is_none().then(|| place.native_vlan.to_string()));
+    let native = match place.vlan {
+        Vlan::Native(vlan) => Some(vlan.to_string()),
+        Vlan::Tag(_) => None,
+    };
+    map.set(NATIVE_VLAN_KEY, native);
     map.set(GROUP_KEY, place.group.map(|group| group.name().to_owned()));
     map.set(PROFILE, Some(json!({ "local_link_information": links(place) }).to_string()));
     map
@@ -146,7 +159,7 @@ pub fn boot_interface(config: &Config, place: Place<'_>, role: BootNetwork) -> V
         "virtual_network_refs": [{ "to": config.network(role) }],
         "virtual_machine_interface_device_owner": "baremetal:none",
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
-        "virtual_machine_interface_bindings": bound(None, place, None),
+        "virtual_machine_interface_bindings": bound(None, place),
         "security_group_refs": [{ "to": config.boot_group_name() }],
     })
 }
@@ -158,7 +171,7 @@ pub fn bind(place: Place<'_>, interface: &Interface) -> Value {
     notes.set(PORT_NOTE, Some(port_note(place.port)));
     let mut changes = json!({
         "virtual_machine_interface_bindings":
-            bound(interface.virtual_machine_interface_bindings.as_ref(), place, interface.tag()),
+            bound(interface.virtual_machine_interface_bindings.as_ref(), place),
         "virtual_machine_interface_mac_addresses": { "mac_address": [place.port.mac.to_string()] },
         "annotations": notes,
     });
@@ -198,7 +211,7 @@ mod tests {
     }
 
     fn place<'a>(port: &'a ServerPort, group: Option<&'a PortGroup>) -> Place<'a> {
-        Place { port, group, native_vlan: 4094 }
+        Place { port, group, vlan: Vlan::Native(3005) }
     }
 
     fn interface(more: Value) -> Interface {
@@ -219,21 +232,24 @@ mod tests {
         let mut existing = KeyValues::default();
         existing.set("host_id", Some("compute1".into()));
         let port = port();
-        let on = bound(Some(&existing), place(&port, None), None);
+        let on = bound(Some(&existing), place(&port, None));
         assert_eq!(on.get("host_id"), Some("compute1"));
-        assert_eq!(on.get("tor_port_vlan_id"), Some("4094"));
+        assert_eq!(on.get("tor_port_vlan_id"), Some("3005"));
         let expected = json!([{"switch_info": "qfx1", "port_id": "xe-0/0/0",
             "switch_id": "00:11:22:33:44:55", "fabric": "rack1"}]);
         assert_eq!(shown_links(&on), expected);
         for off in [unbound(Some(&on)), resting(&on)] {
             assert_eq!(off.get("host_id"), Some("compute1"));
             assert_eq!(off.get("tor_port_vlan_id"), None);
-            assert_eq!(bound(Some(&off), place(&port, None), None).get("profile"), on.get("profile"));
+            assert_eq!(bound(Some(&off), place(&port, None)).get("profile"), on.get("profile"));
         }
         assert_eq!(unbound(Some(&on)).get("profile"), Some("{}"));
         assert_eq!((resting(&on).get("profile"), resting(&on).get("vnic_type")), (None, None));
         assert_eq!(never_bound().get("profile"), None, "the API server refuses an empty one");
-        assert_eq!(bound(Some(&on), place(&port, None), Some(100)).get("tor_port_vlan_id"), None);
+        assert_eq!(
+            bound(Some(&on), Place { vlan: Vlan::Tag(100), ..place(&port, None) }).get("tor_port_vlan_id"),
+            None
+        );
     }
 
     #[test]
@@ -252,7 +268,7 @@ mod tests {
             .unwrap()
         };
         let check = |group: Option<&PortGroup>, fabric: &str, expected: &[&str]| {
-            let map = bound(None, place(&port, group), None);
+            let map = bound(None, place(&port, group));
             assert_eq!(map.get("vpg"), group.map(|_| "lag1"));
             let expected: Vec<Value> = expected
                 .iter()
@@ -269,7 +285,8 @@ mod tests {
     fn a_tag_is_said_again_with_every_binding() {
         let check = |properties: Value, expected: Value, native: bool| {
             let interface = interface(json!({ "virtual_machine_interface_properties": properties }));
-            let changes = bind(place(&port(), None), &interface);
+            let vlan = interface.tag().map_or(Vlan::Native(3005), Vlan::Tag);
+            let changes = bind(Place { vlan, ..place(&port(), None) }, &interface);
             assert_eq!(changes["virtual_machine_interface_properties"], expected);
             assert_eq!(changes.to_string().contains("tor_port_vlan_id"), native, "{changes}");
         };

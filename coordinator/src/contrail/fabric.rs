@@ -17,7 +17,7 @@ use super::{
     observed::{describe, observed},
     site::{Config, physical_interface_name},
     turns::Turns,
-    vnc::{Tokens, Vnc},
+    vnc::{ClientError, Tokens, Vnc},
 };
 use crate::port::{Fabric, FabricError, ObservedNetwork, ServerPort, SwitchPort, WantedNetwork};
 
@@ -33,14 +33,16 @@ pub(super) const GROUP_FIELDS: &str = "physical_interface_refs,virtual_machine_i
 pub struct Contrail {
     pub(super) config: Config,
     pub(super) vnc: Vnc,
+    /// One native VLAN is chosen at a time.
+    pub(super) choosing_vlans: tokio::sync::Mutex<()>,
     turns: Turns,
 }
 
 impl Contrail {
     /// Nothing is called yet; `tokens` is none for an API without authentication.
-    pub fn new(config: Config, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, FabricError> {
-        let vnc = Vnc::new(&config.url, tokens)?;
-        Ok(Self { config, vnc, turns: Turns::default() })
+    pub fn new(config: Config, tokens: Option<Arc<dyn Tokens>>) -> Result<Self, ClientError> {
+        let vnc = Vnc::new(&config.urls, config.ca_file.as_deref(), tokens)?;
+        Ok(Self { config, vnc, choosing_vlans: tokio::sync::Mutex::default(), turns: Turns::default() })
     }
 
     /// Names of this site.

@@ -8,8 +8,9 @@
 //!   nodes, ports           registration  our servers as objects, in the words of describe
 //!   analytics              sandesh   our servers' state
 //!                          setup     what a site needs of us before the first server
+//!                          native_vlan  a VLAN id of its own for each network that is untagged somewhere
 //!        all over          vnc       one HTTP call a method, bounded retries
-//!        in the words of   site, object, observed, neighbours, filters, binding, parked, addresses, security (pure)
+//!        in the words of   site, object, observed, neighbours, filters, binding, parked, addresses, security, vlans (pure)
 //! ```
 //!
 //! What must stay true: a port move is detach, then attach, then read back. Interfaces on the provisioning and cleaning
@@ -26,6 +27,7 @@ mod detach;
 pub mod fabric;
 pub mod filters;
 mod interfaces;
+mod native_vlan;
 pub mod neighbours;
 pub mod networks;
 pub mod object;
@@ -39,8 +41,10 @@ pub mod setup;
 pub mod site;
 mod tenant_ports;
 mod turns;
+pub mod vlans;
 pub mod vnc;
 
 pub use fabric::Contrail;
-pub use site::Config;
+pub use site::{Config, NativeVlans};
+pub use vlans::{RESERVED, VLANS, VlanRange};
 pub use vnc::Tokens;

@@ -7,7 +7,12 @@ use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::{Contrail, addresses, object::Ref, site::DEFAULT_DOMAIN, vnc::Created};
+use super::{
+    Contrail, addresses,
+    object::Ref,
+    site::{DEFAULT_DOMAIN, contrail_name},
+    vnc::Created,
+};
 use crate::port::{
     FabricError, NetworkAddresses, NewTenantPort, SecurityGroup, SiteObject, TenantNetwork, TenantNetworks,
     TenantPort,
@@ -95,18 +100,30 @@ impl Contrail {
         if let Some(found) = self.vnc.get::<Named>(PROJECT, id, "display_name").await? {
             return Ok(found.fq_name);
         }
-        let name = texts(&[DEFAULT_DOMAIN, project_name]);
-        let body = json!({ "uuid": id, "fq_name": name, "parent_type": "domain" });
-        match self.vnc.create(PROJECT, body).await? {
-            Created::New(_) => Ok(name),
-            Created::Conflict(reason) => match self.vnc.get::<Named>(PROJECT, id, "display_name").await? {
-                Some(found) => Ok(found.fq_name),
-                None => Err(FabricError::Refused {
-                    operation: format!("make project {}", name.join(":")),
-                    reason,
-                }),
-            },
+        // One of that name may be there under another uuid: made by hand, or of a project that Keystone had before. Then
+        // Contrail's own synchronisation makes the name unique, and so do we.
+        let project_name = contrail_name(project_name);
+        let mut refusal = String::new();
+        for name in [project_name.clone(), format!("{project_name}-{id}")] {
+            let full_name = texts(&[DEFAULT_DOMAIN, &name]);
+            let body = json!({ "uuid": id, "fq_name": full_name, "display_name": project_name,
+                "parent_type": "domain" });
+            match self.vnc.create(PROJECT, body).await? {
+                Created::New(_) => return Ok(full_name),
+                Created::Conflict(reason) => refusal = reason,
+            }
+            // Somebody else may have been faster.
+            if let Some(found) = self.vnc.get::<Named>(PROJECT, id, "display_name").await? {
+                return Ok(found.fq_name);
+            }
         }
+        Err(FabricError::Refused {
+            operation: format!("make project {project_name}"),
+            reason: format!(
+                "{refusal}; projects of that name are there under other uuids: delete or rename them in Contrail, so \
+                 that it can have the project under Keystone's id {id}"
+            ),
+        })
     }
 
     /// A network that serves a tenant: not one of ours, not one of Contrail's own.

@@ -5,37 +5,26 @@
 //! brought up to date, deleted when the server is forgotten. What somebody else made under the same name is taken over,
 //! and left behind when its server goes. Nothing waits for this: a failure is a reason on its server, and is tried again.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-    time::Duration,
-};
+mod keeper;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use keeper::run;
 
 use protocol::id::ServerId;
+use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::{sync::broadcast::error::RecvError, time::Instant};
-use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::info;
 use uuid::Uuid;
 
-use super::{Contrail, describe, object::KeyValues, site::GLOBAL_SYSTEM_CONFIG, vnc::Created};
-use crate::{
-    events::{Event, EventKind},
-    inventory::{Inventory, InventoryError, Server},
-    metrics,
-    port::FabricError,
+use super::{
+    Contrail, describe,
+    object::{KeyValues, Ref},
+    site::{GLOBAL_SYSTEM_CONFIG, contrail_name},
+    vnc::{Created, RefChange},
 };
+use crate::{inventory::Server, port::FabricError};
 
-/// Changed servers are looked for this often; events shorten the wait.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-/// Events that come together are answered together.
-const GATHER: Duration = Duration::from_millis(300);
-/// Objects that should be right are read back this often: others write there too.
-const VERIFY_EVERY: Duration = Duration::from_secs(300);
-/// Pause after a pass that was not all good; doubled each time.
-const RETRY_FIRST: Duration = Duration::from_secs(2);
-/// Longest pause.
-const RETRY_MAX: Duration = Duration::from_secs(60);
 /// How a reason of ours on a server begins.
 pub const REASON: &str = "not registered in Contrail: ";
 
@@ -70,10 +59,22 @@ impl Found {
         self.name.last().is_some_and(|last| last == name)
     }
 
+    /// Whether it was there before us.
+    fn was_found(&self) -> bool {
+        self.notes.get(NOTE_FOUND).is_some()
+    }
+
     /// Whose it is by our note.
     fn server(&self) -> Option<ServerId> {
         self.notes.get(NOTE_SERVER).and_then(|text| text.parse().ok())
     }
+}
+
+/// What refers to a port.
+#[derive(Debug, Deserialize)]
+struct Linked {
+    #[serde(default)]
+    physical_interface_back_refs: Vec<Ref>,
 }
 
 /// What a pass left undone, by server.
@@ -94,10 +95,12 @@ impl Contrail {
                 anew = true;
             }
         }
+        // What keeps the old object there would be in the way of the new one, and is the reason to be told.
+        let stuck: BTreeSet<_> = failures.keys().copied().collect();
         if anew {
             (nodes, ports) = self.read_both().await?;
         }
-        for server in servers {
+        for server in servers.iter().filter(|server| !stuck.contains(&server.id)) {
             keep(server.id, self.register_one(server, &nodes, &ports).await, &mut failures)?;
         }
         Ok(failures)
@@ -127,19 +130,16 @@ impl Contrail {
         let mut kept = BTreeSet::new();
         for port in &server.ports {
             let wanted = describe::port(server, port);
-            let address = &wanted["bms_port_info"]["address"];
-            // By name, then by MAC, as Contrail's importer matches them.
-            let found = children.iter().find(|child| child.is_named(&port.name)).or_else(|| {
-                children.iter().find(|child| child.object["bms_port_info"]["address"] == *address)
-            });
+            let found = matching(server, &children, &contrail_name(&port.name), &wanted);
             kept.extend(found.map(|found| found.id));
-            let name = vec![GLOBAL_SYSTEM_CONFIG.to_owned(), server.name.clone(), port.name.clone()];
+            let mut name = node_name(server);
+            name.push(contrail_name(&port.name));
             let id = Uuid::new_v5(&server.id.0, format!("port/{}", port.name).as_bytes());
-            self.ensure(server, (PORT, NODE, id), name, found.copied(), wanted).await?;
+            self.ensure(server, (PORT, NODE, id), name, found, wanted).await?;
         }
         let is_over = |child: &&&Found| child.server() == Some(server.id) && !kept.contains(&child.id);
         for child in children.iter().filter(is_over) {
-            self.vnc.delete(PORT, child.id).await?;
+            self.let_go_one(PORT, child).await?;
         }
         Ok(())
     }
@@ -184,21 +184,46 @@ impl Contrail {
         }
     }
 
-    /// Deletes a node of ours with its ports; one that was found stays, without our notes.
+    /// Deletes a node of ours with its ports; one that was found stays, without our notes, and so does one that has ports
+    /// of others.
     async fn let_go(&self, node: &Found, ports: &[Found]) -> Result<(), FabricError> {
-        let children = ports.iter().filter(|port| port.parent == Some(node.id));
-        for child in children.filter(|child| child.server().is_some() && child.server() == node.server()) {
-            self.let_go_one(PORT, child).await?;
+        let mut others = false;
+        for child in ports.iter().filter(|port| port.parent == Some(node.id)) {
+            let ours = child.server().is_some() && child.server() == node.server();
+            others |= !ours || child.was_found();
+            if ours {
+                self.let_go_one(PORT, child).await?;
+            }
         }
-        self.let_go_one(NODE, node).await
+        if others { self.leave_to_others(NODE, node).await } else { self.let_go_one(NODE, node).await }
+    }
+
+    /// Leaves an object to others: without our notes.
+    async fn leave_to_others(&self, kind: &'static str, found: &Found) -> Result<(), FabricError> {
+        let mut notes = found.notes.clone();
+        notes.set(NOTE_SERVER, None);
+        notes.set(NOTE_FOUND, None);
+        self.vnc.update(kind, found.id, json!({ "annotations": notes })).await
+    }
+
+    /// Takes the reference away that the switch port has to a port: with it the port is not deleted.
+    async fn unlink(&self, port: Uuid) -> Result<(), FabricError> {
+        let Some(linked) = self.vnc.get::<Linked>(PORT, port, "physical_interface_back_refs").await? else {
+            return Ok(());
+        };
+        for holder in &linked.physical_interface_back_refs {
+            let (from, to) = (("physical-interface", holder.uuid), (PORT, port));
+            self.vnc.change_ref(RefChange::Delete, from, to).await?;
+        }
+        Ok(())
     }
 
     async fn let_go_one(&self, kind: &'static str, found: &Found) -> Result<(), FabricError> {
-        if found.notes.get(NOTE_FOUND).is_some() {
-            let mut notes = found.notes.clone();
-            notes.set(NOTE_SERVER, None);
-            notes.set(NOTE_FOUND, None);
-            return self.vnc.update(kind, found.id, json!({ "annotations": notes })).await;
+        if found.was_found() {
+            return self.leave_to_others(kind, found).await;
+        }
+        if kind == PORT {
+            self.unlink(found.id).await?;
         }
         self.vnc.delete(kind, found.id).await?;
         info!(kind, name = found.name.join(":"), "object in contrail deleted");
@@ -208,7 +233,21 @@ impl Contrail {
 
 /// Fully qualified name of a server's node.
 fn node_name(server: &Server) -> Vec<String> {
-    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), server.name.clone()]
+    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), contrail_name(&server.name)]
+}
+
+/// The object that is this interface's: by name, then by MAC, as Contrail's importer matches them. One that we made has our
+/// name for it, so by its MAC only one of somebody else's is found.
+fn matching<'a>(server: &Server, children: &[&'a Found], name: &str, wanted: &Value) -> Option<&'a Found> {
+    let address = &wanted["bms_port_info"]["address"];
+    let is_somebody_elses = |child: &&&Found| {
+        let named_by_us = server.ports.iter().any(|port| child.is_named(&contrail_name(&port.name)));
+        let ours = child.server() == Some(server.id) && !child.was_found();
+        !named_by_us && !ours
+    };
+    let by_name = children.iter().find(|child| child.is_named(name));
+    let mut by_mac = children.iter().filter(is_somebody_elses);
+    by_name.or_else(|| by_mac.find(|child| child.object["bms_port_info"]["address"] == *address)).copied()
 }
 
 /// A failure of the API as a whole ends the pass; one of an object is kept.
@@ -220,126 +259,5 @@ fn keep(server: ServerId, done: Result<(), FabricError>, failures: &mut Failures
             failures.insert(server, error.to_string());
             Ok(())
         }
-    }
-}
-
-/// Keeps Contrail's nodes and ports as the inventory has them, until told to stop.
-pub async fn run(contrail: Arc<Contrail>, inventory: Inventory, stop: CancellationToken) {
-    let mut listener = inventory.broadcast().listen();
-    let mut keeper = Keeper { contrail, inventory, done: None, pause: RETRY_FIRST, outage: None };
-    loop {
-        let until = keeper.look().await;
-        let wait = async {
-            loop {
-                match listener.recv().await {
-                    Ok(event) if concerns(&event) => return,
-                    Ok(_) => {}
-                    Err(RecvError::Lagged(_)) => return,
-                    Err(RecvError::Closed) => std::future::pending().await,
-                }
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep_until(until) => {}
-            () = wait => tokio::time::sleep(GATHER).await,
-        }
-    }
-}
-
-/// Whether an event may change what is registered.
-fn concerns(event: &Event) -> bool {
-    matches!(event.kind, EventKind::Enrolled | EventKind::Forgotten | EventKind::RamdiskReady)
-}
-
-struct Keeper {
-    contrail: Arc<Contrail>,
-    inventory: Inventory,
-    /// What Contrail was brought to, and when; none: not, or not wholly.
-    done: Option<(Vec<Value>, Instant)>,
-    pause: Duration,
-    /// Why the API as a whole does not answer.
-    outage: Option<String>,
-}
-
-impl Keeper {
-    /// Looks once; says when to look again.
-    async fn look(&mut self) -> Instant {
-        let again = match self.step().await {
-            Ok(true) => {
-                self.pause = RETRY_FIRST;
-                return Instant::now() + LOOK_EVERY;
-            }
-            Ok(false) => self.pause,
-            Err(error) => {
-                warn!(error = %error, "inventory not read for contrail's nodes and ports");
-                self.pause
-            }
-        };
-        self.pause = (self.pause * 2).min(RETRY_MAX);
-        Instant::now() + again
-    }
-
-    /// Whether all is as it should be.
-    async fn step(&mut self) -> Result<bool, InventoryError> {
-        let servers = self.inventory.servers(None).await?;
-        let wanted: Vec<_> = servers
-            .iter()
-            .map(|server| {
-                let ports: Vec<_> = server.ports.iter().map(|port| describe::port(server, port)).collect();
-                json!([server.id, describe::node(server), ports])
-            })
-            .collect();
-        let is_done = |(done, at): &(Vec<Value>, Instant)| *done == wanted && at.elapsed() < VERIFY_EVERY;
-        if self.done.as_ref().is_some_and(is_done) {
-            return Ok(true);
-        }
-        self.done = None;
-        match self.contrail.register(&servers).await {
-            Ok(failures) => {
-                if self.outage.take().is_some() {
-                    info!("nodes and ports in contrail are kept again");
-                }
-                metrics::unregistered(failures.len());
-                self.show(&servers, &failures).await?;
-                let good = failures.is_empty();
-                self.done = good.then(|| (wanted, Instant::now()));
-                Ok(good)
-            }
-            Err(error) => {
-                metrics::unregistered(servers.len());
-                self.note_outage(error.to_string()).await;
-                Ok(false)
-            }
-        }
-    }
-
-    /// Failures are shown where nothing more important is, and taken back when they are over.
-    async fn show(&self, servers: &[Server], failures: &Failures) -> Result<(), InventoryError> {
-        for server in servers {
-            let shown = server.reason.as_deref();
-            let is_ours = shown.is_some_and(|reason| reason.starts_with(REASON));
-            match failures.get(&server.id).map(|failure| format!("{REASON}{failure}")) {
-                Some(reason) if shown == Some(&reason) => {}
-                Some(reason) if is_ours || shown.is_none() => {
-                    self.inventory.set_reason(server.id, Some(&reason)).await?;
-                    warn!(server = %server.id, reason, "server not registered in contrail");
-                    self.inventory.record(server.id, EventKind::Alarm, reason).await;
-                }
-                None if is_ours => self.inventory.set_reason(server.id, None).await?,
-                Some(_) | None => {}
-            }
-        }
-        Ok(())
-    }
-
-    /// Told once, however long it lasts.
-    async fn note_outage(&mut self, error: String) {
-        if self.outage.is_none() {
-            warn!(error, "nodes and ports in contrail not kept, tried again");
-            let text = format!("servers are {REASON}{error}; it is tried again");
-            self.inventory.record_event(None, None, None, EventKind::Alarm, text).await;
-        }
-        self.outage = Some(error);
     }
 }

@@ -1,8 +1,11 @@
 //! Values: what a site calls its Contrail objects, and how we name our own.
 
+use std::path::PathBuf;
+
 use protocol::{id::ServerId, network::BootNetwork};
 use uuid::{Uuid, uuid};
 
+use super::vlans::VlanRange;
 use crate::port::{ServerPort, SwitchPort};
 
 /// Parent of every physical-router.
@@ -11,8 +14,6 @@ pub const GLOBAL_SYSTEM_CONFIG: &str = "default-global-system-config";
 pub const DEFAULT_FABRIC: &str = "default-fabric";
 /// Domain of Keystone projects, as Contrail's Neutron plug-in names it.
 pub const DEFAULT_DOMAIN: &str = "default-domain";
-/// The untagged (native) VLAN id that Contrail's own tools use for bare metal.
-pub const NATIVE_VLAN: u16 = 4094;
 /// Prefix of the port groups that the API server makes and names itself.
 pub const INTERNAL_GROUP_PREFIX: &str = "vpg-internal-";
 
@@ -23,17 +24,23 @@ const OUR_NAMESPACE: Uuid = uuid!("5c9d3f0a-6e0f-4d57-9a52-7c0a4f4e1b62");
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Base URL of the VNC API, such as `http://contrail:8082`.
-    pub url: String,
+    /// Base URLs of the VNC API's servers, such as `http://contrail:8082`; the first that answers is asked.
+    pub urls: Vec<String>,
+    /// File with the certificates (PEM) to trust; none: the system's.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
     /// Fully qualified name of the project that holds our interfaces, such as `["default-domain", "bms"]`.
     pub project: Vec<String>,
     /// Fully qualified name of the provisioning network.
     pub provisioning: Vec<String>,
     /// Fully qualified name of the cleaning network.
     pub cleaning: Vec<String>,
-    /// Native VLAN id of an untagged port.
-    #[serde(default = "native_vlan")]
-    pub native_vlan: u16,
+    /// VLAN ids of the two isolated networks, on each switch port that is on one of them.
+    #[serde(default)]
+    pub native_vlans: NativeVlans,
+    /// VLAN ids of tenants' networks on switch ports that are on them untagged: each network gets one.
+    #[serde(default = "tenant_native_vlans")]
+    pub tenant_native_vlans: VlanRange,
     /// Addresses of the agents on the two isolated networks, as prefixes: only they may be talked to there. None: any address, on
     /// the ports of a boot.
     #[serde(default)]
@@ -43,13 +50,42 @@ pub struct Config {
     pub boot_tcp_ports: Vec<u16>,
 }
 
+/// VLAN ids of the two isolated networks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct NativeVlans {
+    /// The provisioning network's.
+    pub provisioning: u16,
+    /// The cleaning network's.
+    pub cleaning: u16,
+}
+
+impl Default for NativeVlans {
+    fn default() -> Self {
+        Self { provisioning: 3900, cleaning: 3901 }
+    }
+}
+
+impl NativeVlans {
+    /// The id of the network that plays this part.
+    pub fn of(&self, role: BootNetwork) -> u16 {
+        match role {
+            BootNetwork::Provisioning => self.provisioning,
+            BootNetwork::Cleaning => self.cleaning,
+        }
+    }
+}
+
+/// The range from which tenants' networks have their ids unless the site says another one.
+const TENANT_NATIVE_VLANS: VlanRange = VlanRange::new(3000, 3899);
+
+fn tenant_native_vlans() -> VlanRange {
+    TENANT_NATIVE_VLANS
+}
+
 /// The agent's own defaults: `http_port` and `ramdisk_port` of its configuration.
 fn boot_tcp_ports() -> Vec<u16> {
     vec![80, 8444]
-}
-
-fn native_vlan() -> u16 {
-    NATIVE_VLAN
 }
 
 impl Config {
@@ -57,11 +93,13 @@ impl Config {
     pub fn with_default_names(url: impl Into<String>) -> Self {
         let name = |parts: &[&str]| parts.iter().map(|part| (*part).to_owned()).collect::<Vec<_>>();
         Self {
-            url: url.into(),
+            urls: vec![url.into()],
+            ca_file: None,
             project: name(&[DEFAULT_DOMAIN, "bms"]),
             provisioning: name(&[DEFAULT_DOMAIN, "bms", "provisioning"]),
             cleaning: name(&[DEFAULT_DOMAIN, "bms", "cleaning"]),
-            native_vlan: NATIVE_VLAN,
+            native_vlans: NativeVlans::default(),
+            tenant_native_vlans: TENANT_NATIVE_VLANS,
             agents: Vec::new(),
             boot_tcp_ports: boot_tcp_ports(),
         }
@@ -99,7 +137,7 @@ impl Config {
     /// Fully qualified name of our interface for this port on this network.
     pub fn boot_interface_name(&self, port: &ServerPort, role: BootNetwork) -> Vec<String> {
         let mut name = self.project.clone();
-        name.push(format!("bms-{}-{}-{}", port.server, port.name, role.as_str()));
+        name.push(format!("bms-{}-{}-{}", port.server, contrail_name(&port.name), role.as_str()));
         name
     }
 }
@@ -159,6 +197,10 @@ mod tests {
             SwitchPort { switch: "qfx1".into(), port: "xe-0/0/2:0".into(), switch_id: None, fabric: None };
         assert_eq!(physical_interface_name(&link), [GLOBAL_SYSTEM_CONFIG, "qfx1", "xe-0/0/2_0"]);
         let config = Config::with_default_names("http://127.0.0.1:1");
+        let mac = "52:54:00:00:00:01".parse().unwrap();
+        let port = ServerPort { server: ServerId(Uuid::nil()), name: "eth0:1".into(), mac, link };
+        let name = config.boot_interface_name(&port, BootNetwork::Cleaning);
+        assert!(name.iter().all(|part| !part.contains(':')), "{name:?}");
         assert_eq!(
             routing_instance_name(&config.cleaning),
             ["default-domain", "bms", "cleaning", "cleaning"]

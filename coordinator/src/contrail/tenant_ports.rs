@@ -16,7 +16,7 @@ use super::{
     networks::{NETWORK, NETWORK_FIELDS, VirtualNetwork, not_found},
     object::{MacAddresses, Ref},
     setup::SECURITY_GROUP,
-    site::address_id,
+    site::{address_id, contrail_name},
     vnc::Created,
 };
 use crate::port::{FabricError, NetworkAddresses, NewTenantPort, SecurityGroup, TenantPort, UsedAddress};
@@ -88,9 +88,16 @@ impl Contrail {
                 });
             }
         }
+        match wanted.vlan {
+            Some(tag) => self.check_tag(tag)?,
+            // Chosen now, so that who asks for a server hears of a range that is used up.
+            None => {
+                self.native_vlan(&network.fq_name).await?;
+            }
+        }
         let mut port_name = network.fq_name.clone();
         port_name.pop();
-        port_name.push(format!("{}-{}", wanted.name, wanted.id));
+        port_name.push(contrail_name(&format!("{}-{}", wanted.name, wanted.id)));
         let networks = json!([{ "to": network.fq_name, "uuid": wanted.network }]);
         let mut body = json!({
             "uuid": wanted.id, "fq_name": port_name, "display_name": wanted.name, "parent_type": "project",

@@ -42,6 +42,13 @@ fn a_good_file_is_taken() {
     assert_eq!(nodes[1].ports[0].link.fabric.as_deref(), Some("rack1"));
 }
 
+/// A channelised port is called so by its switch; Contrail's name for it is our business.
+#[test]
+fn a_switchs_own_name_of_a_port_may_have_a_colon() {
+    let nodes = parse(&GOOD.replace("xe-0/0/1", "xe-0/0/1:2")).unwrap();
+    assert_eq!(nodes[1].ports[0].link.port, "xe-0/0/1:2");
+}
+
 #[test]
 fn json_is_taken_too() {
     let json = r#"{"nodes": [{"name": "a", "driver_info": {"ipmi_address": "b", "ipmi_username": "u", "ipmi_password": "p"},
@@ -77,6 +84,16 @@ fn every_fault_has_its_place() {
     check("pxe_enabled: true", "pxe_enabled: maybe", "nodes[0].ports[0].pxe_enabled", "true or false");
     check("pxe_enabled: true", "pxe_enabled: false", "nodes[0].ports", "at least one port");
     check("driver: redfish", "driver: telepathy", "nodes[1].driver", "not known");
+    check(
+        "name: srv1",
+        "name: \"srv:1\"",
+        "nodes[0].name",
+        "a colon, which Contrail takes in no name; write - or _",
+    );
+    check("- name: srv1", "- hostname: \"srv:1\"", "nodes[0].hostname", "a colon");
+    check("name: eth0", "name: \"eth0:1\"", "nodes[0].ports[0].name", "a colon");
+    check("switch_name: qfx1", "switch_name: \"00:11:22\"", "nodes[0].ports[0].switch_name", "a colon");
+    check("fabric: rack1", "fabric: \"rack:1\"", "nodes[1].ports[0].fabric", "a colon");
     check("nodes:", "servers:", "servers", "is not a field here");
     check("nodes:", "nodes: [", "", "is not YAML");
 }

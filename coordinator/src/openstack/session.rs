@@ -243,9 +243,9 @@ impl Session {
     }
 
     /// Forgets a token that a service did not accept, unless it was replaced meanwhile.
-    async fn forget(&self, refused: &IssuedToken) {
+    pub async fn forget(&self, refused: &Secret) {
         let mut slot = self.0.issued.lock().await;
-        if slot.as_ref().is_some_and(|issued| issued.token == refused.token) {
+        if slot.as_ref().is_some_and(|issued| issued.token == *refused) {
             *slot = None;
         }
     }
@@ -336,7 +336,7 @@ impl Session {
             if status == StatusCode::UNAUTHORIZED
                 && let Some(own) = own
             {
-                self.forget(&own).await;
+                self.forget(&own.token).await;
                 if attempt == 0 && again.is_some() {
                     body = again;
                     continue;

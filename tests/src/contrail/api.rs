@@ -190,7 +190,7 @@ async fn answer(
     }
     let result = parse(&method, uri.path(), query, &body).and_then(|request| shared.perform(&request));
     if treatment == Treatment::DoAndFail {
-        return refuse(&Refusal::new(500, "the stand-in did it and was told to fail"));
+        return refuse(&Refusal::new(504, "the stand-in did it and was told to fail"));
     }
     match result {
         Ok(Some(body)) => Json(body).into_response(),

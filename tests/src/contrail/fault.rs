@@ -18,12 +18,12 @@ pub enum Fault {
         /// Delay in milliseconds.
         delay_ms: u64,
     },
-    /// Answers this many requests, then 500 to the next one, and then answers again: a client that was killed between
-    /// two calls looks like this to the next one.
+    /// Answers this many requests, then 504 to the next one, which is not asked again at once, and then answers again: a
+    /// client that was killed between two calls looks like this to the next one.
     CutAfter {
         /// Requests that are answered first.
         requests: u32,
-        /// Whether the one that gets the 500 is nevertheless done.
+        /// Whether the one that gets the 504 is nevertheless done.
         done: bool,
     },
 }
@@ -37,7 +37,7 @@ pub enum Treatment {
     Drop,
     /// Answer with this status and do nothing.
     Fail(u16),
-    /// Do it and answer 500.
+    /// Do it and answer 504.
     DoAndFail,
     /// Wait, then do and answer.
     Delay(u64),
@@ -59,7 +59,7 @@ impl Fault {
                 None => {
                     let done = *done;
                     *self = Fault::None;
-                    if done { Treatment::DoAndFail } else { Treatment::Fail(500) }
+                    if done { Treatment::DoAndFail } else { Treatment::Fail(504) }
                 }
             },
         }

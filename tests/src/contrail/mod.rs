@@ -35,6 +35,7 @@ pub mod mover;
 pub mod refusal;
 pub mod request;
 pub mod sandesh;
+pub mod scripted;
 pub mod standin;
 pub mod store;
 pub mod switch;
