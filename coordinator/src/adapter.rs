@@ -40,6 +40,7 @@ pub fn ironic_node(node: &ironic::Node) -> Node {
         instance_id: node.instance_uuid,
         maintenance: node.maintenance,
         maintenance_reason: node.maintenance_reason.clone(),
+        fault: node.fault.clone(),
         since_us: node.provision_updated_at.and_then(|at| u64::try_from(at.as_microsecond()).ok()),
         last_error: node.last_error.clone(),
     }
