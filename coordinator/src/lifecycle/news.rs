@@ -5,6 +5,8 @@ use crate::events::EventKind;
 
 /// So much of a maintenance reason is told; other tools write what they like.
 const REASON_CHARS_MAX: usize = 300;
+/// So much of a failure's cause is told.
+const CAUSE_CHARS_MAX: usize = 600;
 
 /// One thing to tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,8 +23,8 @@ pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting:
     let mut news = Vec::new();
     let state = |node: Option<&Node>| node.map(|node| node.provision_state.clone());
     if state(before) != state(after) {
-        let text = after.map_or("Ironic has no node of it", |node| node.provision_state.as_str());
-        news.push(told(EventKind::State, text.to_owned()));
+        let text = after.map_or("Ironic has no node of it".to_owned(), state_text);
+        news.push(told(EventKind::State, text));
     }
     if let Some(lost) = before.filter(|before| !forgetting && is_lost(before, after)) {
         news.push(told(EventKind::Alarm, lost_text(name, lost)));
@@ -37,6 +39,16 @@ pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting:
     };
     news.extend(text.map(|text| told(EventKind::Maintenance, text)));
     news
+}
+
+/// A state in words; a failure with its cause, which Ironic forgets when it goes on.
+fn state_text(node: &Node) -> String {
+    let state = node.provision_state.as_str();
+    let failed = state.ends_with("failed") || node.provision_state == ProvisionState::Error;
+    match node.last_error.as_deref().filter(|_| failed) {
+        Some(cause) => format!("{state}: {}", cause.chars().take(CAUSE_CHARS_MAX).collect::<String>()),
+        None => state.to_owned(),
+    }
 }
 
 /// Whether Ironic has lost a node of which it knew more than that it exists; also when it was made anew between two looks.
@@ -107,6 +119,14 @@ mod tests {
         check(reason("fan"), reason("psu"), &[(Maintenance, "another reason: psu")]);
         check(reason("fan"), plain("active"), &[(Maintenance, "maintenance ended")]);
         check(reason("fan"), plain("deleting"), &[(State, "deleting"), (Maintenance, "maintenance ended")]);
+        let failed = |state, cause: &str| {
+            let node = node(state, None, None);
+            node.map(|node| Node { last_error: Some(cause.to_owned()), ..node })
+        };
+        check(plain("deploying"), failed("deploy failed", "no image"), &[(State, "deploy failed: no image")]);
+        check(plain("deleting"), failed("error", "no agent"), &[(State, "error: no agent")]);
+        let told = news("n1", None, failed("active", "long ago").as_ref(), false);
+        assert_eq!(told[0].text, "active");
         let lost = "Ironic has lost the node of n1, which was";
         for state in ["available", "manageable", "clean failed"] {
             check(plain(state), None, &[(State, "no node of it"), (Alarm, lost)]);

@@ -7,6 +7,9 @@
 //!   contrail    its API away                           power-ons wait, isolation keeps trying
 //!   hash        an image with other bytes than said     never booted, the reason told
 //!   crash       coordinator and agent killed           the server ends where it should
+//!   ending      given back while Ironic holds it,      taken back, cleaned and available by itself
+//!               deleted in Nova by its tenant
+//!   maintenance set in Ironic by another tool          told, nothing switched on, a delete waits
 //! ```
 //!
 //! One server goes through all of it, so that it is booted as seldom as possible. Played after the story: its image,
@@ -14,8 +17,10 @@
 
 mod contrail;
 mod crash;
+mod ending;
 mod hash;
 mod import;
+mod maintenance;
 mod password;
 mod switch;
 
@@ -53,6 +58,9 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let web = crash::coordinator_in_deploy(lab, steps).await?;
     contrail::while_isolating(lab, steps, &web).await?;
     crash::agent_in_clean(lab, steps, &web).await?;
+    ending::in_the_lock(lab, steps).await?;
+    ending::outside(lab, steps).await?;
+    maintenance::play(lab, steps).await?;
     steps.step("forget the server", forget(lab, VICTIM)).await
 }
 
