@@ -56,6 +56,8 @@ enum Command {
     /// A lab of its own beside it: start it, play the story, play the bad days.
     #[command(hide = true)]
     BadDays {
+        /// Which ones, without the story; the story and all of them without a name.
+        names: Vec<String>,
         /// Name, prefix of namespaces, first port.
         #[arg(long, num_args = 3, value_names = ["NAME", "PREFIX", "PORT"])]
         site: Vec<String>,
@@ -201,7 +203,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             println!("{}", tokio::spawn(bench::poll::child(address, polls)).await??);
             Ok(())
         }
-        Command::BadDays { site, down, no_story } => bad_days(&site, down, no_story).await,
+        Command::BadDays { names, site, down, no_story } => bad_days(&names, &site, down, no_story).await,
         Command::Promise { names, site, down } => promises(&names, &site, down).await,
         Command::Bmc { config } => server::run(&config).await,
         Command::ContrailStandin { config } => contrail::run(contrail::Config::load(&config)?).await,
@@ -249,7 +251,7 @@ async fn promises(names: &[String], site: &[String], down: bool) -> anyhow::Resu
     told
 }
 
-async fn bad_days(site: &[String], down: bool, no_story: bool) -> anyhow::Result<()> {
+async fn bad_days(names: &[String], site: &[String], down: bool, no_story: bool) -> anyhow::Result<()> {
     let lab = beside(site)?;
     if down {
         return up::down(&lab).await;
@@ -257,6 +259,9 @@ async fn bad_days(site: &[String], down: bool, no_story: bool) -> anyhow::Result
     let mut steps = Steps::default();
     let told = async {
         up::up(&lab, &mut steps).await?;
+        if !names.is_empty() {
+            return bad_days::play_only(&lab, &mut steps, names).await;
+        }
         if !no_story {
             story::play(&lab, &mut steps).await?;
         }
