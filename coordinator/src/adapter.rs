@@ -41,6 +41,7 @@ pub fn ironic_node(node: &ironic::Node) -> Node {
         instance_id: node.instance_uuid,
         maintenance: node.maintenance,
         maintenance_reason: node.maintenance_reason.clone(),
+        fault: node.fault.clone(),
         since_us: node.provision_updated_at.and_then(|at| u64::try_from(at.as_microsecond()).ok()),
         last_error: node.last_error.clone(),
     }
@@ -206,7 +207,11 @@ pub struct GlanceImages(pub Glance);
 #[async_trait]
 impl ImageSource for GlanceImages {
     async fn open(&self, id: &str, offset: u64) -> Result<ImageStream, ImageError> {
-        let failed = |error: Error| ImageError { id: id.to_owned(), reason: error.to_string() };
+        let failed = |error: Error| ImageError {
+            id: id.to_owned(),
+            is_away: matches!(error, Error::Unavailable { .. } | Error::Unauthorized { .. }),
+            reason: error.to_string(),
+        };
         let bytes = self.0.download(Caller::Service, id, offset).await.map_err(failed)?;
         let id = id.to_owned();
         let pieces = stream::unfold(Some(bytes), move |bytes| {
@@ -216,7 +221,10 @@ impl ImageSource for GlanceImages {
                 match bytes.next().await {
                     Ok(Some(piece)) => Some((Ok(piece), Some(bytes))),
                     Ok(None) => None,
-                    Err(error) => Some((Err(ImageError { id, reason: error.to_string() }), None)),
+                    Err(error) => {
+                        let (reason, is_away) = (error.to_string(), true);
+                        Some((Err(ImageError { id, reason, is_away }), None))
+                    }
                 }
             }
         });

@@ -24,8 +24,8 @@ use crate::{
     lifecycle::placement::networks_of_ports,
     mover::Mover,
     port::{
-        AgentError, Agents, Fabric, FacadeServer, Hardware, PowerRequest, Provisioner, Refusal, RefusalKind,
-        TenantNetworks, WantedNetwork,
+        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Provisioner, Refusal,
+        RefusalKind, TenantNetworks, WantedNetwork,
     },
     ramdisk_api::command::Erase,
     reconcile::{Reconcile, ServerLocks, Wake},
@@ -160,6 +160,23 @@ impl Core {
         self.inventory.record(server.id, EventKind::Step, text).await;
     }
 
+    async fn note_image_of(&self, server: &Server, news: ImageNews) {
+        let (reason, event) = match news {
+            ImageNews::Waits(text) => (Some(text.clone()), Some(text)),
+            ImageNews::Found => (None, None),
+            ImageNews::Failed(message) => {
+                let failure = Failure { kind: FailureKind::ImageUnavailable, message };
+                return self.note_failed_step(server, "write image", &failure).await;
+            }
+        };
+        if let Err(error) = self.inventory.set_reason(server.id, reason.as_deref()).await {
+            warn!(server = %server.id, %error, "wait for an image not stored");
+        }
+        if let Some(text) = event {
+            self.inventory.record(server.id, EventKind::Waiting, text).await;
+        }
+    }
+
     /// The networks of the server's tenant, each with the interface that it is on; none: we made no ports for it.
     async fn links(&self, id: ServerId) -> Result<Option<Vec<Link>>, TenancyError> {
         let Some(server) = self.inventory.server(id).await? else { return Ok(None) };
@@ -215,6 +232,12 @@ impl Hardware for Core {
             ramdisk: server.ramdisk,
             name: server.name,
         })
+    }
+
+    async fn note_image(&self, id: ServerId, news: ImageNews) {
+        if let Some(server) = self.read(id).await {
+            self.note_image_of(&server, news).await;
+        }
     }
 
     async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)> {

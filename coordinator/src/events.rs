@@ -40,6 +40,8 @@ event_kinds! {
     Power = "power",
     /// Ironic's provision state changed.
     State = "state",
+    /// A server is in maintenance, or is not any more, whoever said so.
+    Maintenance = "maintenance",
     /// A port was moved.
     PortMoved = "port_moved",
     /// A deployed server that is off was taken off its tenant's network.

@@ -470,11 +470,26 @@ pub trait Hardware: Send + Sync {
     async fn disks(&self, id: ServerId) -> Result<Vec<KnownDisk>, Refusal>;
     /// Stores what an erase came to; it is on disk when this returns.
     async fn note_erase(&self, id: ServerId, depth: Erase, account: &Account) -> Result<(), Refusal>;
+    /// Notes what became of the image that is to be written.
+    async fn note_image(&self, id: ServerId, news: ImageNews) {
+        let _ = (id, news);
+    }
     /// `network_data.json` for the configuration drive of the server's tenant; none: what Nova wrote is left.
     async fn network_data(&self, id: ServerId) -> Result<Option<serde_json::Value>, Refusal> {
         let _ = id;
         Ok(None)
     }
+}
+
+/// What became of the image of a deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageNews {
+    /// It is waited for, and why.
+    Waits(String),
+    /// It was waited for, and is known now.
+    Found,
+    /// The deployment fails for it, and why.
+    Failed(String),
 }
 
 /// What a power-on of a server must boot, and where its port must be for that.
@@ -560,6 +575,8 @@ pub struct ImageError {
     pub id: String,
     /// What happened.
     pub reason: String,
+    /// Whether the image service did not answer: asking again may help.
+    pub is_away: bool,
 }
 
 /// An image's bytes as they come, or the reason why they stop.

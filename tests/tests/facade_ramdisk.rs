@@ -98,7 +98,7 @@ impl ImageLookup for OneImage {
     async fn image(&self, id: &str) -> Result<ImageRef, ImageLookupError> {
         match id {
             "image" => Ok(image()),
-            _ => Err(ImageLookupError { id: id.into(), reason: "Glance does not know it".into() }),
+            _ => Err(ImageLookupError::Unusable { id: id.into(), reason: "Glance does not know it".into() }),
         }
     }
 }

@@ -51,7 +51,7 @@ struct Images;
 impl ImageSource for Images {
     async fn open(&self, id: &str, offset: u64) -> Result<ImageStream, ImageError> {
         if id != "cirros" {
-            return Err(ImageError { id: id.to_owned(), reason: "no such image".to_owned() });
+            return Err(ImageError { id: id.to_owned(), reason: "no such image".to_owned(), is_away: false });
         }
         let rest = Bytes::from(vec![7; 600_000 - usize::try_from(offset).unwrap()]);
         Ok(futures::stream::iter([Ok(rest)]).boxed())

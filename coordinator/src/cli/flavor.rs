@@ -3,7 +3,10 @@
 use clap::Subcommand;
 
 use super::{args::Output, client::Client, output};
-use crate::api::types::{Flavor, List, NewFlavor};
+use crate::api::types::{Flavor, List, NewFlavor, Server};
+
+/// Servers that a warning names; the rest is counted.
+const NAMED_MAX: usize = 5;
 
 /// Its commands.
 #[derive(Debug, Subcommand)]
@@ -63,11 +66,36 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             print(output, &[client.post("/v1/flavors", &wanted).await?])
         }
         Command::Delete { flavor } => {
-            client.delete(&format!("/v1/flavors/{flavor}")).await?;
+            let found: Flavor = client.get(&format!("/v1/flavors/{flavor}")).await?;
+            let servers: List<Server> = client.get("/v1/servers").await?;
+            client.delete(&format!("/v1/flavors/{}", found.id)).await?;
             output::say(output, format_args!("{flavor} is deleted"));
+            if let Some(warning) = in_use(&found, &servers.items) {
+                output::say(output, warning);
+            }
             Ok(())
         }
     }
+}
+
+/// What becomes of the servers that were made with a flavor that is deleted; none: there are none.
+fn in_use(flavor: &Flavor, servers: &[Server]) -> Option<String> {
+    let uses = |server: &&Server| server.flavor == flavor.name || server.flavor == flavor.id;
+    let names: Vec<&str> = servers.iter().filter(uses).map(|server| server.name.as_str()).collect();
+    let named = names.iter().take(NAMED_MAX).copied().collect::<Vec<_>>().join(", ");
+    let more = match names.len().saturating_sub(NAMED_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    let who = match names.len() {
+        0 => return None,
+        1 => format!("warning: a server was made with it ({named}): it goes on, is shown"),
+        count => format!("warning: {count} servers were made with it ({named}{more}): they go on, are shown"),
+    };
+    Some(format!(
+        "{who} with its id ({}) from now on, and can be rebuilt; no further server can be made with it",
+        flavor.id
+    ))
 }
 
 fn print(output: Output, flavors: &[Flavor]) -> anyhow::Result<()> {

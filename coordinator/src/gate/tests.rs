@@ -95,6 +95,45 @@ async fn a_permit_that_was_waited_for_is_asked_for_again() {
 }
 
 #[tokio::test]
+async fn nothing_is_switched_on_while_somebody_works_on_it() {
+    let states = [
+        "cleaning",
+        "inspecting",
+        "deploying",
+        "rescuing",
+        "active",
+        "unrescuing",
+        "manageable",
+        "available",
+    ];
+    for state in states {
+        let bench = Bench::new(state, None).await;
+        bench.inventory.set_ports_given(bench.id).await.unwrap();
+        // Set by another tool: Ironic says so now, and nothing here has seen it yet.
+        let held = |why: Option<&str>| {
+            let mut nodes = bench.world.nodes.lock().unwrap();
+            let node = nodes.get_mut(&bench.id).unwrap();
+            (node.maintenance, node.maintenance_reason) = (why.is_some(), why.map(str::to_owned));
+        };
+        held(Some("replacing PSU, ticket 1"));
+        refused(&bench, RefusalKind::State, &["n1", "replacing PSU, ticket 1", "node maintenance off n1"])
+            .await;
+        assert_eq!(bench.world.count("move"), 0, "{state}: nothing is moved for it");
+        let off = PowerRequest::Off(PowerOffHow::Hard);
+        bench.gate.power(bench.id, off).await.unwrap();
+        if state == "cleaning" {
+            held(None);
+            bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+        }
+    }
+    // What Ironic has put there itself because it lost sight of the power is in nobody's hands.
+    let bench = Bench::new("active", None).await;
+    bench.set_node(|node| (node.maintenance, node.fault) = (true, Some("power failure".to_owned()))).await;
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    bench.assert_rule_3();
+}
+
+#[tokio::test]
 async fn an_agent_that_is_away_is_asked_for_nothing() {
     let bench = Bench::new("cleaning", None).await;
     bench.world.away.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -19,6 +19,7 @@ mod discoveries;
 mod discovery_rules;
 mod disks;
 mod events;
+mod nodes;
 mod pools;
 mod proofs;
 mod ramdisks;

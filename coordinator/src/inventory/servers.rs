@@ -18,7 +18,7 @@ use super::{
     row::{Reader, big, json},
 };
 use crate::{
-    lifecycle::{Confirmed, Node},
+    lifecycle::Confirmed,
     port::{ObservedNetwork, WantedNetwork},
 };
 
@@ -172,11 +172,6 @@ impl Inventory {
     /// Ironic knows now that the server is off.
     pub async fn clear_untold_off(&self, id: ServerId) -> Result<(), InventoryError> {
         self.set_column(id, "UPDATE servers SET untold_off = 0 WHERE id = $1 AND $2 IS NULL", None).await
-    }
-
-    /// Stores the node as Ironic shows it.
-    pub async fn set_node(&self, id: ServerId, node: Option<&Node>) -> Result<(), InventoryError> {
-        self.set_column(id, "UPDATE servers SET node = $2 WHERE id = $1", node.map(json)).await
     }
 
     /// Remembers that its ports are ours to move from now on.

@@ -28,6 +28,8 @@ pub enum Wish {
     Unrescue,
     /// Switch the tenant's system on, or restart it.
     Start,
+    /// Write an image onto a tenant's server anew.
+    Rebuild,
 }
 
 /// Whether it may be asked; else why not, and what to do.
@@ -46,6 +48,16 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
             "{name} is {state}: only a manageable server is cleaned by hand; bring it there with `bmsctl node manage`"
         )),
         Wish::Ramdisk | Wish::Clean => Ok(()),
+        Wish::Start | Wish::Rescue | Wish::Rebuild if node.held().is_some() => refuse(held_from_tenant(name)),
+        // Ironic itself has put it there after a fault: its power may be all that is missing, but it heeds no ramdisk.
+        Wish::Rescue | Wish::Rebuild if node.maintenance => refuse(format!(
+            "{name} is in maintenance after a fault: ask the operator to look at it; it can be stopped, started and given back"
+        )),
+        Wish::Rebuild => Ok(()),
+        Wish::Reclaim if node.held().is_some() => refuse(format!(
+            "{name} is in maintenance ({}): it could not be cleaned; end it first with `bmsctl node maintenance off {name}`",
+            node.held().unwrap_or_default()
+        )),
         Wish::Reclaim if may_be_ended(state) => Ok(()),
         Wish::Reclaim if node.instance_id.is_some() => refuse(format!(
             "{name} is {state}, which Ironic ends by itself first: reclaim it again when it is not any more"
@@ -53,10 +65,6 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
         Wish::Reclaim => {
             refuse(format!("{name} is {state}: it has no tenant from whom it could be reclaimed now"))
         }
-        Wish::Rescue if node.maintenance => refuse(format!(
-            "{name} is in maintenance ({}): Ironic would heed no ramdisk; ask an administrator to end it",
-            node.maintenance_reason.as_deref().unwrap_or("no reason was given")
-        )),
         Wish::Rescue => match state {
             ProvisionState::Active => Ok(()),
             ProvisionState::Rescue => {
@@ -78,6 +86,14 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
             }
         },
     }
+}
+
+/// What a tenant is told of a server in maintenance: not why, which is the operator's own.
+fn held_from_tenant(name: &str) -> String {
+    format!(
+        "the operator is working on {name}: nothing that switches it on is done now; it can be stopped and given back, and all \
+         else is possible again when the operator has finished"
+    )
 }
 
 /// Whether a clean by hand may do these steps; else which one not.
@@ -124,7 +140,11 @@ mod tests {
         check("rescue failed", false, Wish::Unrescue, None);
         check("active", false, Wish::Unrescue, Some("not in rescue"));
         check("active", false, Wish::Rescue, None);
-        check("active", true, Wish::Rescue, Some("in maintenance"));
+        for wish in [Wish::Rescue, Wish::Start, Wish::Rebuild] {
+            check("active", true, wish, Some("operator is working on n1"));
+        }
+        check("active", false, Wish::Rebuild, None);
+        check("active", true, Wish::Reclaim, Some("maintenance off n1"));
         check("rescue", false, Wish::Rescue, Some("already"));
         check("rescuing", false, Wish::Rescue, Some("n1 is rescuing"));
         check("rescue", false, Wish::Start, Some("server unrescue"));

@@ -17,6 +17,7 @@
 pub mod admission;
 pub mod decision;
 pub mod in_use;
+pub mod news;
 pub mod outlook;
 pub mod permit;
 pub mod placement;
@@ -31,5 +32,6 @@ mod tests;
 
 pub use decision::{Confirmed, Decision, Facts, Placement, PowerFacts, Urgency, decide, isolation_is_due};
 pub use in_use::in_use;
+pub use news::{News, news};
 pub use permit::{permitted_boot, permitted_off};
 pub use state::{Node, NodePower, ProvisionState};

@@ -79,6 +79,9 @@ pub fn tenant_outlook(state: TenantServerState, node: Option<&Node>, power: Opti
     {
         return outlook;
     }
+    if let Some(held) = held_outlook(state, node, power) {
+        return held;
+    }
     let switching = node.and_then(|node| node.target_power_state);
     match (state, switching, power) {
         (TenantServerState::Requested, ..) => on_its_way("its address, and Nova to take it", "building"),
@@ -109,6 +112,23 @@ pub fn tenant_outlook(state: TenantServerState, node: Option<&Node>, power: Opti
             on_its_way("its owner: the reason says what failed", "gone, when it is deleted (server delete)")
         }
     }
+}
+
+/// A tenant's outlook while somebody keeps its machine in maintenance; none: nobody does. Why is the operator's own.
+fn held_outlook(state: TenantServerState, node: Option<&Node>, power: Option<Confirmed>) -> Option<Outlook> {
+    node?.held()?;
+    let operator = "the operator, who is working on this server";
+    Some(match (state, power) {
+        (TenantServerState::Active, Some(Confirmed::On) | None) => at_rest(
+            "in use until it is given back; the operator is working on this server and may switch it off",
+        ),
+        (TenantServerState::Active, Some(Confirmed::Off)) => {
+            on_its_way(operator, "active on its network again, when it is started after that (server start)")
+        }
+        (TenantServerState::Requested | TenantServerState::Building, _) => on_its_way(operator, "active"),
+        (TenantServerState::Deleting, _) => on_its_way(operator, "cleaned, and gone"),
+        (TenantServerState::Error, _) => return None,
+    })
 }
 
 /// A tenant's outlook where its server is in rescue, on its way there or back; none: it is not.
@@ -329,6 +349,29 @@ mod tests {
         check(Active, None, Some(Confirmed::On), None, "server delete");
         check(Deleting, None, None, Some("unplugged"), "gone");
         check(Error, None, None, Some("its owner"), "server delete");
+    }
+
+    #[test]
+    fn a_tenant_is_told_that_the_operator_works_on_its_server_and_not_why() {
+        use TenantServerState::{Active, Building, Deleting, Error};
+        let mut held = node(&ProvisionState::Active);
+        (held.maintenance, held.maintenance_reason) = (true, Some("replacing PSU, ticket 1".to_owned()));
+        let check = |state, power, waits: bool| {
+            let told = tenant_outlook(state, Some(&held), Some(power));
+            let text = format!("{told:?}");
+            assert!(text.contains("operator") && text.contains("working on this server"), "{text}");
+            assert!(!text.contains("PSU"), "{text}");
+            assert_eq!(told.waiting_for.is_some(), waits, "{text}");
+        };
+        check(Active, Confirmed::On, false);
+        check(Active, Confirmed::Off, true);
+        check(Building, Confirmed::On, true);
+        check(Deleting, Confirmed::On, true);
+        let failed = tenant_outlook(Error, Some(&held), None);
+        assert!(failed.waiting_for.unwrap().contains("its owner"));
+        held.fault = Some("power failure".to_owned());
+        let told = tenant_outlook(Active, Some(&held), Some(Confirmed::Off));
+        assert!(told.waiting_for.is_none(), "{told:?}");
     }
 
     #[test]

@@ -25,6 +25,12 @@ pub fn permitted_boot(
     tenant: Option<Uuid>,
 ) -> Result<PermittedBoot, Refusal> {
     let state = &node.provision_state;
+    if let Some(why) = node.held() {
+        return Err(refuse(format!(
+            "{name} is in maintenance ({why}): somebody works on it, and Ironic would heed no ramdisk, so it is not switched on; \
+             `bmsctl node maintenance off {name}` ends that"
+        )));
+    }
     match role(node) {
         Role::Ramdisk(purpose, network) => Ok(PermittedBoot {
             boot: Boot::Network(BootPlan { purpose, network }),

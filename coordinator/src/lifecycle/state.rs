@@ -171,6 +171,9 @@ pub struct Node {
     /// `maintenance_reason`.
     #[serde(default)]
     pub maintenance_reason: Option<String>,
+    /// `fault`: what made Ironic itself put it into maintenance, such as `power failure`.
+    #[serde(default)]
+    pub fault: Option<String>,
     /// `provision_updated_at`: since when it is in this state, in microseconds since 1970.
     #[serde(default)]
     pub since_us: Option<u64>,
@@ -193,9 +196,17 @@ impl Node {
             instance_id: None,
             maintenance: false,
             maintenance_reason: None,
+            fault: None,
             since_us: None,
             last_error: None,
         }
+    }
+
+    /// Why a person, or a tool of one, keeps it in maintenance; none: nobody does. What Ironic has put there itself after a fault is
+    /// in nobody's hands.
+    pub fn held(&self) -> Option<&str> {
+        let by_somebody = self.maintenance && self.fault.is_none();
+        by_somebody.then(|| self.maintenance_reason.as_deref().unwrap_or("no reason was given"))
     }
 }
 

@@ -5,20 +5,23 @@ use std::{sync::Arc, time::Duration};
 use protocol::{
     id::CommandId,
     power::PowerOffHow,
-    step::{CONFIG_DRIVE_BYTES_MAX, ErasedDisk, Step, StepOutput},
+    step::{CONFIG_DRIVE_BYTES_MAX, ErasedDisk, ImageRef, Step, StepOutput},
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::{
     Inner, Session,
     command::{Erase, Job},
-    config_drive, iso9660,
+    config_drive,
+    image::{IMAGE_PAUSE, Next},
+    iso9660, lock,
     table::CommandError,
 };
 use crate::{
     disks::{self, Account, Fault},
-    port::{PowerRequest, Refusal, RefusalKind},
+    port::{ImageNews, PowerRequest, Refusal, RefusalKind},
 };
 
 /// How often a step that is interrupted is begun in all; then its job fails.
@@ -68,7 +71,7 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
             if let Some(content) = &mut drive {
                 describe_networks(inner, session, content).await?;
             }
-            let image = inner.images.image(&image).await.map_err(|error| refused(error.to_string()))?;
+            let image = find_image(inner, session, &image).await?;
             let written = step(Step::WriteImage(image)).await.map_err(failed)?;
             if let Some(content) = drive {
                 step(Step::WriteConfigDrive { content }).await.map_err(failed)?;
@@ -100,6 +103,29 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
             }
             let off = PowerRequest::Off(PowerOffHow::Hard);
             inner.hardware.power(session.server, off).await.map(|()| Value::Null).map_err(failed)
+        }
+    }
+}
+
+/// The image, waited for while the image service is away. Why there is none outlives Ironic's and Nova's memory.
+async fn find_image(inner: &Inner, session: &Session, id: &str) -> Result<ImageRef, CommandError> {
+    let began = Instant::now();
+    let mut told = false;
+    loop {
+        let answer = inner.images.image(id).await;
+        let (next, news) = lock(&inner.known_images).next(answer, began.elapsed(), told);
+        if let Some(news) = news {
+            if let ImageNews::Waits(text) = &news {
+                warn!(server = %session.server, reason = %text, "image is waited for");
+                session.say(text.clone());
+                told = true;
+            }
+            inner.hardware.note_image(session.server, news).await;
+        }
+        match next {
+            Next::Write(image) => return Ok(image),
+            Next::Ask => tokio::time::sleep(IMAGE_PAUSE).await,
+            Next::Fail(reason) => return Err(refused(reason)),
         }
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod command;
 pub mod config_drive;
+pub mod image;
 pub mod inventory;
 pub mod iso9660;
 pub mod pace;
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     hardware: Arc<dyn Hardware>,
     ironic: Arc<dyn IronicRamdisk>,
     images: Arc<dyn ImageLookup>,
+    known_images: Mutex<image::KnownImages>,
     store: Arc<dyn SessionStore>,
     config: RamdiskApiConfig,
     sessions: Mutex<HashMap<ServerId, Arc<Session>>>,
@@ -135,7 +137,20 @@ impl RamdiskApi {
         config: RamdiskApiConfig,
     ) -> Self {
         let (sessions, tasks, end) = (Mutex::default(), TaskTracker::new(), CancellationToken::new());
-        Self { inner: Arc::new(Inner { hardware, ironic, images, store, config, sessions, tasks, end }) }
+        let known_images = Mutex::default();
+        Self {
+            inner: Arc::new(Inner {
+                hardware,
+                ironic,
+                images,
+                known_images,
+                store,
+                config,
+                sessions,
+                tasks,
+                end,
+            }),
+        }
     }
 
     /// Its routes, below `/ramdisk/`.

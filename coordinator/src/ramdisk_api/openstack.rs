@@ -76,8 +76,17 @@ fn not_found_is_final(error: Error) -> IronicRamdiskError {
 #[async_trait]
 impl ImageLookup for Glance {
     async fn image(&self, id: &str) -> Result<ImageRef, ImageLookupError> {
-        let failed = |reason: String| ImageLookupError { id: id.to_owned(), reason };
-        let image = self.show_image(Caller::Service, id).await.map_err(|error| failed(error.to_string()))?;
-        image.to_ref().map_err(failed)
+        let owned = || id.to_owned();
+        let image = self.show_image(Caller::Service, id).await.map_err(|error| match &error {
+            // A user's password may be changed and a service restarted: both end.
+            Error::Unavailable { .. } | Error::Unauthorized { .. } | Error::Unintelligible { .. } => {
+                ImageLookupError::Unavailable { id: owned(), reason: error.to_string() }
+            }
+            Error::NotFound { .. }
+            | Error::Locked { .. }
+            | Error::Conflict { .. }
+            | Error::Refused { .. } => ImageLookupError::Unusable { id: owned(), reason: error.to_string() },
+        })?;
+        image.to_ref().map_err(|reason| ImageLookupError::Unusable { id: owned(), reason })
     }
 }

@@ -75,12 +75,32 @@ pub trait ImageLookup: Send + Sync {
 
 /// Why an image cannot be named. The text reaches Ironic's `last_error`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("image {id} cannot be used: {reason}")]
-pub struct ImageLookupError {
-    /// Which.
-    pub id: String,
-    /// Why, for a person.
-    pub reason: String,
+pub enum ImageLookupError {
+    /// The image service does not answer now: worth repeating.
+    #[error("image {id} cannot be looked up now: {reason}")]
+    Unavailable {
+        /// Which.
+        id: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It is not there, or not fit for a server.
+    #[error("image {id} cannot be used: {reason}")]
+    Unusable {
+        /// Which.
+        id: String,
+        /// Why, for a person.
+        reason: String,
+    },
+}
+
+impl ImageLookupError {
+    /// Which image.
+    pub fn id(&self) -> &str {
+        match self {
+            ImageLookupError::Unavailable { id, .. } | ImageLookupError::Unusable { id, .. } => id,
+        }
+    }
 }
 
 /// Where a ramdisk's session survives the coordinator: its token and its commands, as one text. It holds secrets, so the

@@ -107,8 +107,15 @@ fn is_not_ending(picture: &Picture, record: &TenantServer) -> Option<Finding> {
     let nova = picture.nova.iter().flatten().find(|nova| Some(nova.id) == record.instance);
     let (name, ironic, remedy) = match (carrier, was_on) {
         (Some(known), _) => {
-            let (name, state) = (known.server.name.clone(), node_of(known)?.provision_state);
-            let remedy = reclaim_again(&name, state.as_str());
+            let (name, node) = (known.server.name.clone(), node_of(known)?);
+            let state = &node.provision_state;
+            let remedy = match node.held() {
+                Some(why) => format!(
+                    "it is in maintenance ({why}): when the work is done, `bmsctl node maintenance off {name}`; the rest follows by \
+                     itself"
+                ),
+                None => reclaim_again(&name, state.as_str()),
+            };
             (name, format!("{state} with its instance"), remedy)
         }
         (None, Some(known)) => {

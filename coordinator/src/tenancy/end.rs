@@ -38,9 +38,12 @@ impl Tenancy {
             return Err(TenancyError::Refused(message));
         }
         let mut reason = Wait::Nova.reason().to_owned();
-        if let Some(instance) = server.instance {
+        if self.is_held(&server).await? {
+            // Nova would switch it off and clean it at once.
+            reason = Wait::Operator.reason().to_owned();
+        } else if let Some(instance) = server.instance {
             match self.nova.delete_server(caller, instance).await {
-                Ok(()) | Err(OpenStackError::NotFound { .. }) => {}
+                Ok(()) | Err(OpenStackError::NotFound { .. }) => self.note_nova_asked(server.id),
                 Err(error @ OpenStackError::Unavailable { .. }) => reason = error.to_string(),
                 Err(error) => return Err(error.into()),
             }
@@ -61,7 +64,10 @@ impl Tenancy {
         if let Some(server) = self.tenancy_on(node).await? {
             if server.state != TenantServerState::Deleting {
                 self.delete(Caller::Service, TenantServer { node: Some(node.id), ..server }).await?;
-                return Ok("reclaim".to_owned());
+                return Ok(match node.held() {
+                    Some(why) => format!("reclaim, when its maintenance ({why}) has ended"),
+                    None => "reclaim".to_owned(),
+                });
             }
             if node.instance_id.is_none() && may_be_ended(&node.provision_state) {
                 // No instance stands there by which it could be recognised; an administrator knows.
@@ -149,13 +155,14 @@ impl Tenancy {
                 None => true,
             },
             ports_unmade,
-            wanted_for: self.in_state_for(record).await?,
+            nova_asked_for: self.nova_asked_for(record).await?,
         };
         let next = ending::next(&seen);
         match next {
             Next::AskNova => {
                 if let Some(instance) = record.instance {
                     self.nova.delete_server(Caller::Service, instance).await?;
+                    self.note_nova_asked(record.id);
                 }
             }
             Next::AskIronic => return self.ask_ironic(record, carrier.map(|node| node.id)).await.map(Some),
@@ -185,6 +192,23 @@ impl Tenancy {
                 Ok(Next::AskIronic)
             }
             Err(OpenStackError::Locked { .. }) => Ok(Next::Wait(Wait::Work)),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Whether somebody keeps its node in maintenance: by Ironic's word now, and by the last one while Ironic is away.
+    async fn is_held(&self, server: &TenantServer) -> Result<bool, TenancyError> {
+        let Some(held_as) = server.held_as() else { return Ok(false) };
+        match self.ironic.node_of_instance(held_as).await {
+            Ok(node) => Ok(node.is_some_and(|node| ironic_node(&node).held().is_some())),
+            Err(error @ OpenStackError::Unavailable { .. }) => {
+                warn!(server = %server.id, %error, "maintenance of a server that is given back is not read anew");
+                let carrier = match self.stored_carrier(server).await? {
+                    Some(id) => self.inventory.server(id).await?,
+                    None => None,
+                };
+                Ok(carrier.and_then(|physical| physical.node).is_some_and(|node| node.held().is_some()))
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -255,14 +279,22 @@ impl Tenancy {
         Ok(self.inventory.tenant_servers(None).await?.into_iter().find(|server| free && ends_here(server)))
     }
 
-    async fn in_state_for(&self, record: &TenantServer) -> Result<Duration, TenancyError> {
-        let since_us = self.inventory.tenants_since().await?.get(&record.id).copied();
+    fn note_nova_asked(&self, id: Uuid) {
+        self.paces().nova_asked(id, self.inventory.clock().now_us());
+    }
+
+    /// How long Nova was given to end it; where another process, or somebody else, has asked it: how long its end is wanted.
+    async fn nova_asked_for(&self, record: &TenantServer) -> Result<Duration, TenancyError> {
         let now_us = self.inventory.clock().now_us();
+        if let Some(asked_for_us) = self.paces().nova_asked_for_us(record.id, now_us) {
+            return Ok(Duration::from_micros(asked_for_us));
+        }
+        let since_us = self.inventory.tenants_since().await?.get(&record.id).copied();
         Ok(Duration::from_micros(now_us.saturating_sub(since_us.unwrap_or(now_us))))
     }
 
     fn hurry(&self, id: Uuid) {
-        self.paces().keep(|other| other != id);
+        self.paces().hurry(id);
         self.wake.notify_one();
     }
 

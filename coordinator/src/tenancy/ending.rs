@@ -70,8 +70,8 @@ pub struct Seen<'a> {
     pub is_unplugged: bool,
     /// Whether its ports and addresses are unmade.
     pub ports_unmade: bool,
-    /// How long it is wanted to end.
-    pub wanted_for: Duration,
+    /// How long ago Nova was asked to end it; where that is not known, how long its end is wanted.
+    pub nova_asked_for: Duration,
 }
 
 /// What is to be done next.
@@ -94,6 +94,8 @@ pub enum Next {
 pub enum Wait {
     /// Nova, which is ending it.
     Nova,
+    /// Whoever keeps the node in maintenance.
+    Operator,
     /// The end of what Ironic does with the node, which cannot be broken off.
     Work,
     /// Ironic, which is ending it.
@@ -111,6 +113,7 @@ impl Wait {
     pub fn reason(self) -> &'static str {
         match self {
             Wait::Nova => "Nova is ending it",
+            Wait::Operator => "the operator is working on its machine, which is taken back when that is done",
             Wait::Work => "the work on its machine comes to its end first, then it is taken back",
             Wait::Release => "its machine is switched off and released",
             Wait::Unplug => "its machine is taken off its network",
@@ -127,16 +130,29 @@ pub fn next(seen: &Seen<'_>) -> Next {
         IronicSays::LetGo(_) | IronicSays::Lost | IronicSays::NoNode => false,
     };
     let carried = matches!(seen.ironic, IronicSays::Carries(_));
+    // Whatever ends it boots the ramdisk next, and that on a machine on which somebody works.
+    if held(&seen.ironic) {
+        return Next::Wait(Wait::Operator);
+    }
     match seen.nova {
         NovaSays::HasIt => Next::AskNova,
         NovaSays::GaveUp if asks_ironic => Next::AskIronic,
-        NovaSays::Ending if asks_ironic && seen.wanted_for >= NOVA_TIME_MAX => Next::AskIronic,
+        NovaSays::Ending if asks_ironic && seen.nova_asked_for >= NOVA_TIME_MAX => Next::AskIronic,
         // Nova would only meet the same lock again.
         NovaSays::GaveUp if carried => of_ironic(seen),
         NovaSays::GaveUp => Next::AskNova,
         NovaSays::Ending => Next::Wait(Wait::Nova),
         NovaSays::Nothing if asks_ironic => Next::AskIronic,
         NovaSays::Nothing => of_ironic(seen),
+    }
+}
+
+/// Whether somebody keeps its node in maintenance before its clean has failed or ended: from then on its state says what is to do.
+fn held(ironic: &IronicSays<'_>) -> bool {
+    match ironic {
+        IronicSays::Carries(node) => node.held().is_some(),
+        IronicSays::LetGo(node) => node.held().is_some() && cleaned(node) == Cleaned::OnItsWay,
+        IronicSays::NoNode | IronicSays::Lost => false,
     }
 }
 
@@ -181,8 +197,8 @@ mod tests {
         let check = |nova, state: &str, wanted_s, expected| {
             let node = node(state, Some(0x15));
             let ironic = IronicSays::Carries(&node);
-            let wanted_for = Duration::from_secs(wanted_s);
-            let seen = Seen { nova, ironic, is_unplugged: false, ports_unmade: false, wanted_for };
+            let nova_asked_for = Duration::from_secs(wanted_s);
+            let seen = Seen { nova, ironic, is_unplugged: false, ports_unmade: false, nova_asked_for };
             assert_eq!(next(&seen), expected, "{nova:?} {state} {wanted_s}");
         };
         for state in ["active", "error", "deploy failed", "wait call-back", "rescue", "unrescue failed"] {
@@ -202,12 +218,38 @@ mod tests {
     }
 
     #[test]
+    fn a_machine_on_which_somebody_works_is_left_alone() {
+        use NovaSays::{Ending, GaveUp, HasIt, Nothing};
+        let check = |nova, state: &str, instance, fault: Option<&str>, expected| {
+            let mut node = node(state, instance);
+            (node.maintenance, node.fault) = (true, fault.map(str::to_owned));
+            let ironic =
+                if instance.is_some() { IronicSays::Carries(&node) } else { IronicSays::LetGo(&node) };
+            let nova_asked_for = Duration::from_secs(99);
+            let seen = Seen { nova, ironic, is_unplugged: true, ports_unmade: true, nova_asked_for };
+            assert_eq!(next(&seen), expected, "{nova:?} {state} {fault:?}");
+        };
+        for nova in [HasIt, GaveUp, Ending, Nothing] {
+            for state in ["active", "wait call-back", "deploying", "deploy failed", "rescue"] {
+                check(nova, state, Some(0x15), None, Next::Wait(Wait::Operator));
+            }
+        }
+        check(Nothing, "clean wait", None, None, Next::Wait(Wait::Operator));
+        check(Nothing, "clean failed", None, None, Next::Wait(Wait::Person));
+        check(Nothing, "available", None, None, Next::GivenBack);
+        // What Ironic has put there itself after a fault is in nobody's hands.
+        check(HasIt, "active", Some(0x15), Some("power failure"), Next::AskNova);
+        check(Nothing, "active", Some(0x15), Some("power failure"), Next::AskIronic);
+        check(Nothing, "clean failed", None, Some("clean failure"), Next::Wait(Wait::Person));
+    }
+
+    #[test]
     fn it_is_given_back_when_its_disks_are_clean_and_not_before() {
         let check = |state: &str, instance, is_unplugged, ports_unmade, expected| {
             let node = node(state, instance);
             let ironic = IronicSays::LetGo(&node);
-            let (nova, wanted_for) = (NovaSays::Nothing, Duration::ZERO);
-            let seen = Seen { nova, ironic, is_unplugged, ports_unmade, wanted_for };
+            let (nova, nova_asked_for) = (NovaSays::Nothing, Duration::ZERO);
+            let seen = Seen { nova, ironic, is_unplugged, ports_unmade, nova_asked_for };
             assert_eq!(next(&seen), expected, "{state} {instance:?} {is_unplugged} {ports_unmade}");
             // Whatever the node says, Nova's server ends first.
             assert_eq!(next(&Seen { nova: NovaSays::GaveUp, ..seen }), Next::AskNova);

@@ -59,6 +59,7 @@ impl Tenancy {
                 server.name
             )));
         };
+        self.admit(&server, node, Wish::Rebuild).await?;
         self.nova.rebuild_server(caller, instance, image_id).await?;
         server.state = TenantServerState::Building;
         server.image = image_id.to_owned();

@@ -251,7 +251,7 @@ impl Tenancy {
         let places = physical.iter().flat_map(|physical| &physical.ports).map(|port| &port.observed);
         let seen = format!(
             "{:?} {:?} {:?}",
-            node.map(|node| (&node.provision_state, node.instance_id)),
+            node.map(|node| (&node.provision_state, node.instance_id, node.held().is_some())),
             places.collect::<Vec<_>>(),
             server.reason,
         );

@@ -14,6 +14,7 @@ use crate::{
     adapter::ironic_node,
     fakes::{Bench, CLEANING, INSTANCE, TENANT, vnc_down},
     inventory::EventFilter,
+    openstack::ironic::PowerTarget,
     port::{
         NetworkAddresses, NewTenantPort, ObservedNetwork, SecurityGroup, SiteObject, TenantNetwork,
         TenantPort,
@@ -234,6 +235,64 @@ async fn a_nova_that_gives_up_or_hangs_is_gone_around() {
     tenants.bench.clock.advance_us(31_000_000);
     tenants.look().await;
     assert_eq!(tenants.cloud.asked("ironic deleted"), 1);
+}
+
+#[tokio::test]
+async fn a_machine_on_which_the_operator_works_is_taken_back_when_that_is_done() {
+    for deletes in [NovaDeletes::Well, NovaDeletes::Never, NovaDeletes::WithoutIronic] {
+        let tenants = Tenants::new().await;
+        let works = |why: Option<&str>| {
+            tenants.cloud.held().nodes.get_mut(&tenants.bench.id.0).unwrap().maintenance =
+                why.map(str::to_owned);
+        };
+        tenants.cloud.held().deletes = deletes;
+        // Set by another tool a moment ago: nothing here has seen it yet.
+        works(Some("replacing PSU, ticket 1"));
+        tenants.give_back().await.unwrap();
+        for _ in 0..3 {
+            tenants.look().await;
+            let record = tenants.record().await.unwrap();
+            let reason = record.reason.unwrap();
+            assert!(reason.contains("the operator is working") && !reason.contains("PSU"), "{reason}");
+            assert_eq!(*tenants.cloud.held().asked, Vec::<String>::new(), "nothing that ends in a clean");
+            tenants.bench.clock.advance_us(60_000_000);
+        }
+        works(None);
+        tenants.look().await;
+        assert_eq!(tenants.cloud.asked("nova delete"), 1, "{deletes:?}");
+        if deletes == NovaDeletes::Never {
+            tenants.look().await;
+            assert_eq!(tenants.cloud.asked("ironic deleted"), 0, "Nova is given its time");
+            tenants.bench.clock.advance_us(31_000_000);
+        }
+        if deletes == NovaDeletes::Well {
+            tenants.node_is("available", None);
+            tenants.look().await;
+            assert_eq!(tenants.record().await, None);
+        } else {
+            tenants.look().await;
+            assert_eq!(tenants.cloud.asked("ironic deleted"), 1, "{deletes:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_needs_a_power_on_is_refused_to_a_tenant_while_the_operator_works() {
+    let tenants = Tenants::new().await;
+    tenants.cloud.held().nodes.get_mut(&tenants.bench.id.0).unwrap().maintenance = Some("PSU".into());
+    let token = Secret::new("tenant");
+    let server = tenants.record().await.unwrap();
+    let caller = Caller::Tenant(&token);
+    for refused in [
+        tenants.tenancy.power(&server, PowerTarget::On, "start").await,
+        tenants.tenancy.power(&server, PowerTarget::Reboot, "reboot").await,
+        tenants.tenancy.rescue(caller, &server, Secret::new("p")).await,
+        tenants.tenancy.rebuild(caller, server.clone(), "image").await.map(drop),
+    ] {
+        let words = refused.unwrap_err().to_string();
+        assert!(words.contains("the operator is working on web") && !words.contains("PSU"), "{words}");
+    }
+    assert_eq!(*tenants.cloud.held().asked, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -61,6 +61,8 @@ enum Command {
     /// A lab of its own beside it: start it, play the story, play the bad days.
     #[command(hide = true)]
     BadDays {
+        /// Which ones, without the story; the story and all of them without a name.
+        names: Vec<String>,
         /// Name, prefix of namespaces, first port.
         #[arg(long, num_args = 3, value_names = ["NAME", "PREFIX", "PORT"])]
         site: Vec<String>,
@@ -212,8 +214,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
             println!("{}", tokio::spawn(bench::poll::child(address, polls)).await??);
             Ok(())
         }
-        Command::BadDays { site, down, no_story, fabric } => {
-            bad_days(&beside(&site, fabric)?, down, no_story).await
+        Command::BadDays { names, site, down, no_story, fabric } => {
+            bad_days(&names, &beside(&site, fabric)?, down, no_story).await
         }
         Command::Promise { names, site, down, fabric } => {
             promises(&names, &beside(&site, fabric)?, down).await
@@ -263,13 +265,16 @@ async fn promises(names: &[String], lab: &Lab, down: bool) -> anyhow::Result<()>
     told
 }
 
-async fn bad_days(lab: &Lab, down: bool, no_story: bool) -> anyhow::Result<()> {
+async fn bad_days(names: &[String], lab: &Lab, down: bool, no_story: bool) -> anyhow::Result<()> {
     if down {
         return up::down(lab).await;
     }
     let mut steps = Steps::default();
     let told = async {
         up::up(lab, &mut steps).await?;
+        if !names.is_empty() {
+            return bad_days::play_only(lab, &mut steps, names).await;
+        }
         if !no_story {
             story::play(lab, &mut steps).await?;
         }

@@ -205,6 +205,8 @@ pub async fn servers(cloud: &Cloud) -> Result<()> {
     let failed = wait_for_server(cloud, second, "ERROR").await?;
     let fault = failed.fault.context("a server in ERROR has a fault")?;
     ensure!(fault.message.contains("No valid host"), "{fault:?}");
+    ensure!(!nova.shows_deleted(id).await?, "a server in use is shown as deleted");
+    // Its tenant deletes it by itself: by Nova's API, with the tenant's own token.
     for one in [second, id, id] {
         nova.delete_server(demo, one).await?;
     }
@@ -214,6 +216,11 @@ pub async fn servers(cloud: &Cloud) -> Result<()> {
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     eprintln!("         deleted in {:.1} s", begin.elapsed().as_secs_f32());
+    ensure!(refused(nova.show_server(Caller::Service, id).await)?.is_not_found(), "it is still shown");
+    ensure!(nova.shows_deleted(id).await?, "what its tenant deleted is not shown as deleted");
+    // The filter is Nova's: of another server, or of one that never was, it shows nothing.
+    ensure!(nova.shows_deleted(second).await?, "the other one that was deleted");
+    ensure!(!nova.shows_deleted(Uuid::new_v4()).await?, "a server that never was is shown as deleted");
     wait_for_node(cloud, node, "available").await?;
     cloud.ironic.delete_node(node).await?;
     nova.delete_flavor(&flavor.id).await?;

@@ -87,7 +87,8 @@ async fn wait_reason(lab: &Lab, words: &str) -> anyhow::Result<()> {
     .await
 }
 
-async fn set(lab: &Lab, fault: Fault) -> anyhow::Result<()> {
+/// How the stand-in fails from now on.
+pub(super) async fn set(lab: &Lab, fault: Fault) -> anyhow::Result<()> {
     let url = format!("http://{}/fault", lab.site.contrail_admin());
     let http = coordinator::openstack::session::http_client(None)?;
     let answer = http.put(url).json(&fault).send().await.context("setting the stand-in's fault")?;

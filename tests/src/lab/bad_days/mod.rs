@@ -7,6 +7,10 @@
 //!   contrail    its API away                           power-ons wait, isolation keeps trying
 //!   hash        an image with other bytes than said     never booted, the reason told
 //!   crash       coordinator and agent killed           the server ends where it should
+//!   ending      given back while Ironic holds it,      taken back, cleaned and available by itself
+//!               deleted in Nova by its tenant
+//!   maintenance set in Ironic by another tool          told, nothing switched on, a delete waits
+//!   glance      away when an image is to be written    waited for, and told
 //! ```
 //!
 //! One server goes through all of it, so that it is booted as seldom as possible. Played after the story: its image,
@@ -14,14 +18,17 @@
 
 mod contrail;
 mod crash;
+mod ending;
+mod glance;
 mod hash;
 mod import;
+mod maintenance;
 mod password;
 mod switch;
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use coordinator::api::types::{Node, Server, TenantNetwork};
 use uuid::Uuid;
 
@@ -35,6 +42,8 @@ use crate::qemu::Machine;
 
 /// The server that goes through all of it.
 const VICTIM: &ServerPlan = &SERVERS[0];
+/// Those that can be played alone: `lab bad-days NAME`.
+pub const ALONE: [&str; 4] = ["lock", "nova", "maintenance", "glance"];
 /// How long a server may take to be deployed, crashes and all.
 const DEPLOY_WAIT_MAX: std::time::Duration = std::time::Duration::from_secs(180);
 
@@ -53,7 +62,38 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let web = crash::coordinator_in_deploy(lab, steps).await?;
     contrail::while_isolating(lab, steps, &web).await?;
     crash::agent_in_clean(lab, steps, &web).await?;
+    for name in ALONE {
+        play_alone(lab, steps, name).await?;
+    }
     steps.step("forget the server", forget(lab, VICTIM)).await
+}
+
+/// Plays those of these names on a lab without servers: no story before it, and nothing is left after it.
+pub async fn play_only(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Result<()> {
+    steps
+        .step("enroll one server, clean it, and make image, flavor and network", async {
+            import_text(lab, &file_of(VICTIM)).await?;
+            for verb in ["manage", "inspect", "provide"] {
+                lab.admin.run(&format!("node {verb} {} --wait", VICTIM.name)).await?;
+            }
+            super::story::catalogue(lab).await
+        })
+        .await?;
+    for name in names {
+        play_alone(lab, steps, name).await?;
+    }
+    steps.step("forget the server", forget(lab, VICTIM)).await
+}
+
+/// The server is available before and after.
+async fn play_alone(lab: &Lab, steps: &mut Steps, name: &str) -> anyhow::Result<()> {
+    match name {
+        "lock" => ending::in_the_lock(lab, steps).await,
+        "nova" => ending::outside(lab, steps).await,
+        "maintenance" => maintenance::play(lab, steps).await,
+        "glance" => glance::play(lab, steps).await,
+        other => bail!("no bad day of one's own is called {other}; there are {}", ALONE.join(", ")),
+    }
 }
 
 /// Imports a file of this text.
