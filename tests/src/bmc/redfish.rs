@@ -72,10 +72,24 @@ pub struct RedfishOptions {
     pub tls: Option<Tls>,
     /// No session service: basic authentication only.
     pub no_sessions: bool,
+    /// Where a new session's path is told.
+    pub session_path: SessionPath,
     /// Interfaces that the system shows.
     pub macs: Vec<MacAddr>,
     /// Hardware UUID that the system shows; none: some UUID of its own.
     pub uuid: Option<Uuid>,
+}
+
+/// Where the path of a new session is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionPath {
+    /// In `Location`, as DSP0266 (section 13.3.4.2) wants it.
+    #[default]
+    Location,
+    /// In `Location`, behind the name of a host that nobody else knows.
+    OtherHost,
+    /// In the body only.
+    Body,
 }
 
 /// What came in since the start.
@@ -340,7 +354,13 @@ fn log_in(service: &Service, body: &Value) -> Response {
     service.logins.fetch_add(1, Ordering::Relaxed);
     let path = format!("/redfish/v1/SessionService/Sessions/{id}");
     let body = system::session(&path, &id);
-    (StatusCode::CREATED, [("X-Auth-Token", token), ("Location", path)], axum::Json(body)).into_response()
+    let location = match service.options.session_path {
+        SessionPath::Location => Some(path),
+        SessionPath::OtherHost => Some(format!("https://bmc.example{path}")),
+        SessionPath::Body => None,
+    };
+    let location = location.map(|path| [("Location", path)]);
+    (StatusCode::CREATED, [("X-Auth-Token", token)], location, axum::Json(body)).into_response()
 }
 
 fn authorised(service: &Service, headers: &HeaderMap) -> bool {
