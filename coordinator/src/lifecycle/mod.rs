@@ -19,6 +19,7 @@ pub mod decision;
 pub mod in_use;
 pub mod outlook;
 pub mod permit;
+mod phase;
 pub mod placement;
 pub mod power;
 pub mod release;
