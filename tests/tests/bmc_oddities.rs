@@ -18,13 +18,14 @@ use protocol::{
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol},
 };
+use rustls::SupportedProtocolVersion;
 use tests::bmc::{
     Credentials,
     chassis::FakeChassis,
     insider::{self, CHASSIS_CONTROL, CHASSIS_STATUS, Oddity, SET_PRIVILEGE},
     ipmi,
     odd::{self, Closes, OPEN_SESSION_RESPONSE, RAKP_2, Twist},
-    redfish::{self, RedfishOptions, SessionPath},
+    redfish::{self, RedfishOptions, SessionPath, Tls},
 };
 
 const OPTIONS: BmcOptions =
@@ -33,6 +34,8 @@ const OPTIONS: BmcOptions =
 const UNIT: Duration = Duration::from_millis(10);
 /// Longest wait for what comes soon.
 const SOON: Duration = Duration::from_secs(20);
+static TLS_1_2: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
+static TLS_1_3: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
 const USER: &str = "admin";
 const PASSWORD: &str = "correct-horse";
 
@@ -187,6 +190,29 @@ async fn a_session_is_given_back_wherever_its_path_is_told() {
         while server.sessions() > 0 {
             assert!(Instant::now() < deadline, "{session_path:?}: the session stays");
             tokio::time::sleep(UNIT).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_of_version_1_is_taken_by_its_pin() {
+    for versions in [&TLS_1_2[..], &TLS_1_3[..]] {
+        for make in [Tls::self_signed, Tls::self_signed_version_1] {
+            let tls = Tls { versions, ..make().unwrap() };
+            let pinned = |fingerprint: String| BmcProtocol::Redfish {
+                system: None,
+                certificate_sha256: Some(fingerprint),
+                http: false,
+            };
+            let fingerprint = tls.fingerprint();
+            let (server, chassis) =
+                virtual_redfish(RedfishOptions { tls: Some(tls), ..RedfishOptions::default() });
+            let bmc = bmc_at(server.addr, pinned(fingerprint));
+            is_started(&format!("{versions:?}"), bmc.as_ref(), &chassis).await;
+            // Another one behind the address is no silence.
+            let error = bmc_at(server.addr, pinned("0".repeat(64))).power_status().await.unwrap_err();
+            let text = error.to_string();
+            assert!(text.contains("SHA-256") && !text.contains("cable"), "{versions:?}: {text}");
         }
     }
 }

@@ -155,10 +155,9 @@ impl Insider {
     fn role_in_proof(&self) -> fn(u8) -> u8 {
         match self.oddity {
             Oddity::RoleInProof(role) => role,
-            Oddity::Answers { .. }
-            | Oddity::NotAuthenticated
-            | Oddity::RoleInRakp3(_)
-            | Oddity::OwnKey => |role| role,
+            Oddity::Answers { .. } | Oddity::NotAuthenticated | Oddity::RoleInRakp3(_) | Oddity::OwnKey => {
+                |role| role
+            }
         }
     }
 
@@ -236,4 +235,3 @@ fn without_trailer(mut sealed: Vec<u8>) -> Vec<u8> {
     sealed[TYPE_AT] = ENCRYPTED;
     sealed
 }
-
