@@ -130,6 +130,11 @@ pub fn oldest_reading(read_at: Option<Instant>) {
     *OLDEST.lock().unwrap_or_else(PoisonError::into_inner) = read_at;
 }
 
+/// How old the oldest reading is that is stood by; none: there is none.
+pub fn oldest_reading_age() -> Option<Duration> {
+    OLDEST.lock().unwrap_or_else(PoisonError::into_inner).map(|read_at| read_at.elapsed())
+}
+
 /// A command has ended.
 pub fn command_ended(done: bool) {
     METRICS.commands.get_or_create(&[("outcome", if done { "done" } else { "failed" })]).inc();
@@ -195,8 +200,7 @@ pub fn page(images: &std::path::Path) -> String {
     let files = std::fs::read_dir(images).into_iter().flatten().flatten();
     let bytes: u64 = files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum();
     METRICS.image_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-    let oldest = *OLDEST.lock().unwrap_or_else(PoisonError::into_inner);
-    METRICS.oldest_reading.set(oldest.map_or(0.0, |read_at| read_at.elapsed().as_secs_f64()));
+    METRICS.oldest_reading.set(oldest_reading_age().map_or(0.0, |age| age.as_secs_f64()));
     let mut page = String::new();
     // Writing to a String does not fail.
     let _ = encode(&mut page, &METRICS.registry);

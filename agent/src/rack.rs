@@ -25,7 +25,7 @@ use std::{
 
 use protocol::{
     boot::{BootPlan, BootProgress},
-    command::{Command, CommandResult, Failure, Success},
+    command::{CommandResult, Failure, Success},
     convert::Declaration,
     hardware::{BmcIdentity, HardwareReport},
     id::{CommandId, RamdiskSessionId, ServerId},
@@ -41,6 +41,7 @@ pub use self::polls::{OldestReading, READING_AGE_MAX};
 
 use self::lanes::interrupted;
 use crate::{
+    given::Given,
     poll::{debounce::Sample, pulse::Pulse, schedule::Schedule},
     results::Results,
     server::{BmcLane, Server},
@@ -52,7 +53,7 @@ pub enum Input {
     /// The coordinator says which servers to look after.
     Declare(Declaration),
     /// The coordinator wants something done.
-    Command(Command),
+    Command(Given),
     /// A BMC was logged in to, and said who it is; told before what else it said.
     Identified {
         /// Whose it should be.
@@ -148,7 +149,7 @@ pub enum Effect {
         patience: Duration,
     },
     /// Carry out a command on the BMC or the ramdisk; [`Input::Ended`] follows.
-    Work(Command),
+    Work(Given),
     /// From now on this server may boot so: it gets a token and its DHCP is answered.
     Permit {
         /// Which server.
@@ -201,7 +202,7 @@ impl Rack {
     pub fn handle(&mut self, input: Input, now: Instant) {
         match input {
             Input::Declare(declaration) => self.declare(declaration, now),
-            Input::Command(command) => self.command(command),
+            Input::Command(given) => self.command(given, now),
             Input::Identified { server, place, identity } => self.identified(server, place, identity),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
             Input::Ended { server, command, outcome, sample } => {
@@ -260,7 +261,7 @@ impl Rack {
     /// The commands for BMCs that are under way. A ramdisk's step is not among them: it outlives this process.
     pub fn under_way(&self) -> Vec<(ServerId, CommandId)> {
         let working = |(id, server): (&ServerId, &Server)| match &server.lane {
-            BmcLane::Working(command) => Some((*id, command.id)),
+            BmcLane::Working(given) => Some((*id, given.command.id)),
             BmcLane::Idle | BmcLane::Polling(_) => None,
         };
         self.servers.iter().filter_map(working).collect()
@@ -335,15 +336,15 @@ impl Rack {
         }
         self.effects.push_back(Effect::Know(Box::new(spec)));
         self.resume_polling(id, now, now);
-        self.start_next(id);
+        self.start_next(id, now);
     }
 
     fn forget(&mut self, id: ServerId) {
         let Some(server) = self.servers.remove(&id) else { return };
         self.schedule.remove(id);
         self.schedule.answered(id);
-        for command in server.waiting.into_iter().chain(server.steps_waiting) {
-            self.finish(command.id, id, Err(interrupted("the server was taken out of the inventory")));
+        for given in server.waiting.into_iter().chain(server.steps_waiting) {
+            self.finish(given.command.id, id, Err(interrupted("the server was taken out of the inventory")));
         }
         self.effects.push_back(Effect::Forbid(id));
         self.effects.push_back(Effect::Forget(id));

@@ -25,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bmc::Bmc,
     boot::BootTable,
+    given::Given,
     journal::Journal,
     metrics,
     poll::driver,
@@ -177,7 +178,7 @@ impl Loop {
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number, patience } => self.poll(server, number, patience),
-            Effect::Work(command) => self.work(command),
+            Effect::Work(given) => self.work(given),
             Effect::Permit { server, plan } => {
                 // An earlier boot's ramdisk is none of this boot's.
                 self.ramdisks.revoke(server);
@@ -227,8 +228,8 @@ impl Loop {
         });
     }
 
-    fn work(&mut self, command: Command) {
-        let Command { id, server, action } = command;
+    fn work(&mut self, given: Given) {
+        let Given { command: Command { id, server, action, .. }, until } = given;
         tracing::info!(command = %id, %server, action = name(&action), "command begins");
         let back = self.back.clone();
         if let Action::RunStep { session, step } = action {
@@ -246,9 +247,9 @@ impl Loop {
         let Some(reached) = self.servers.get(&server).cloned() else { return };
         let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
-            let until = tokio::time::Instant::now() + work::time_for(&action);
             let _place = places.acquire().await;
-            let (outcome, sample) = work::carry_out(&*reached.bmc, reached.boot_mode, &action, until).await;
+            let (outcome, sample) =
+                work::carry_out(&*reached.bmc, reached.boot_mode, &action, until.into()).await;
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
         });

@@ -10,7 +10,6 @@ use std::{
 };
 
 use protocol::{
-    command::Command,
     hardware::BmcIdentity,
     id::CommandId,
     power::{PowerCause, PowerReading},
@@ -18,7 +17,10 @@ use protocol::{
     watch::Watch,
 };
 
-use crate::poll::{debounce::Debounce, pulse::Pulse};
+use crate::{
+    given::Given,
+    poll::{debounce::Debounce, pulse::Pulse},
+};
 
 /// Most commands of one server that wait for their turn, in each lane.
 pub const COMMANDS_WAITING_MAX: usize = 16;
@@ -35,7 +37,7 @@ pub enum BmcLane {
     /// Its power reading; the number tells this question from earlier ones.
     Polling(u64),
     /// To carry out this command.
-    Working(Command),
+    Working(Given),
 }
 
 /// One server.
@@ -56,11 +58,11 @@ pub struct Server {
     /// What its BMC is busy with.
     pub lane: BmcLane,
     /// Commands for the BMC that wait.
-    pub waiting: VecDeque<Command>,
+    pub waiting: VecDeque<Given>,
     /// The step that its ramdisk is doing.
     pub step: Option<CommandId>,
     /// Steps that wait.
-    pub steps_waiting: VecDeque<Command>,
+    pub steps_waiting: VecDeque<Given>,
     /// Whether it is watched, as it was reported last. Commands are tried all the same: the BMC's account knows when it may.
     pub watch: Watch,
     /// Until then it is polled faster.
@@ -94,9 +96,9 @@ impl Server {
 
     /// Whether this command is under way or waits.
     pub fn has(&self, id: CommandId) -> bool {
-        matches!(&self.lane, BmcLane::Working(command) if command.id == id)
+        matches!(&self.lane, BmcLane::Working(given) if given.command.id == id)
             || self.step == Some(id)
-            || self.waiting.iter().chain(&self.steps_waiting).any(|command| command.id == id)
+            || self.waiting.iter().chain(&self.steps_waiting).any(|given| given.command.id == id)
     }
 
     /// Whether it is to be polled faster now.

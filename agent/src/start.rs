@@ -263,7 +263,7 @@ fn distribute(mut requests: mpsc::Receiver<Request>, rack: mpsc::Sender<Input>, 
         while let Some(request) = requests.recv().await {
             let passed = match request {
                 Request::Declare(declaration) => rack.send(Input::Declare(declaration)).await.is_ok(),
-                Request::Command(command) => rack.send(Input::Command(command)).await.is_ok(),
+                Request::Command(given) => rack.send(Input::Command(given)).await.is_ok(),
                 // Discovery must not hold commands up.
                 Request::Discover(order) => {
                     if orders.try_send(order).is_err() {

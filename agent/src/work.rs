@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use crate::{
     bmc::{Bmc, BmcError, Power},
+    given::time_for,
     poll::{
         debounce::Sample,
         driver::{await_power, read, sample},
@@ -21,16 +22,6 @@ use crate::{
 
 /// How a command ended, and the last reading made for it.
 pub type Ended = (Result<Success, Failure>, Option<Sample>);
-
-/// How long a command may take from its arrival: whoever gave it waits a little longer, and no more.
-pub fn time_for(action: &Action) -> Duration {
-    match action {
-        Action::PowerOn { .. } | Action::Reset { .. } => power_budget::ON_COMMAND_MAX,
-        Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
-            power_budget::OFF_COMMAND_MAX
-        }
-    }
-}
 
 /// Carries out a command that is for the BMC, and ends by this time whatever the BMC does. After it nothing is switched any more:
 /// somebody may have been told by then that it was not.

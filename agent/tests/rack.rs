@@ -7,6 +7,7 @@ use std::{
 };
 
 use agent::{
+    given::Given,
     poll::debounce::Sample,
     rack::{Effect, Input, Rack},
     results::Results,
@@ -107,7 +108,7 @@ impl World {
 
     fn send(&mut self, command: Command) {
         self.sent.insert(command.id, command.clone());
-        self.happen(Input::Command(command));
+        self.happen(Input::Command(Given::now(command, self.now)));
     }
 
     fn happen(&mut self, input: Input) {
@@ -116,7 +117,7 @@ impl World {
         while let Some(effect) = self.rack.poll_effect() {
             if let Some(server) = permitted.take() {
                 assert!(
-                    matches!(&effect, Effect::Work(command) if command.server == server),
+                    matches!(&effect, Effect::Work(given) if given.command.server == server),
                     "a permit stands right before the command that needs it, not before {effect:?}"
                 );
             }
@@ -126,7 +127,7 @@ impl World {
                     self.assert_bmc_is_free(server);
                     self.asked.push(Asked::Poll { server, number });
                 }
-                Effect::Work(command) => {
+                Effect::Work(Given { command, .. }) => {
                     assert!(self.sent.contains_key(&command.id), "nobody sent {command:?}");
                     assert!(self.begun.insert(command.id), "begun twice: {command:?}");
                     self.begun_here.insert(command.id);
@@ -201,7 +202,7 @@ impl World {
                 self.happen(Input::Answered { server, number, sample });
             }
             Asked::Work(command) => {
-                let Command { id, server, action } = command;
+                let Command { id, server, action, .. } = command;
                 let mut outcome = Ok(Success::Done);
                 let mut sample = None;
                 match action {
@@ -234,6 +235,15 @@ impl World {
         self.happen(Input::Timer);
     }
 
+    /// The command was not begun, and its result says why.
+    fn is_refused_as_late(&self, command: &Command) {
+        assert!(!self.begun.contains(&command.id), "{command:?} was begun");
+        let result = self.remembered.get(command.id).unwrap_or_else(|| panic!("{command:?} has no result"));
+        let failure = result.outcome.clone().expect_err("it is late");
+        assert_eq!(failure.kind, FailureKind::Interrupted);
+        assert!(failure.message.contains("nobody waited"), "{failure}");
+    }
+
     /// The agent is killed and started again: what is on disk stays, what was under way is repeated by the coordinator.
     fn restart(&mut self) {
         let mut results = Results::default();
@@ -245,7 +255,7 @@ impl World {
         self.declare();
         let open: Vec<_> =
             self.sent.values().filter(|command| !self.answered.contains(&command.id)).cloned().collect();
-        open.into_iter().for_each(|command| self.happen(Input::Command(command)));
+        open.into_iter().for_each(|command| self.happen(Input::Command(Given::now(command, self.now))));
     }
 
     fn settle(&mut self) {
@@ -312,7 +322,7 @@ proptest! {
             match op {
                 Op::Command(server, number) => {
                     let command =
-                        Command { id: CommandId::random(), server: spec(server, "p").id, action: action(number) };
+                        Command { id: CommandId::random(), server: spec(server, "p").id, action: action(number), wanted: None };
                     world.send(command);
                 }
                 Op::Repeat(index) => {
@@ -346,7 +356,7 @@ proptest! {
 
 fn send(world: &mut World, action: Action) -> CommandId {
     let id = CommandId::random();
-    world.send(Command { id, server: spec(0, "p").id, action });
+    world.send(Command { id, server: spec(0, "p").id, action, wanted: None });
     id
 }
 
@@ -441,9 +451,24 @@ fn a_server_that_is_not_watched_is_reported_so_asked_on_and_still_told_what_to_d
     assert!(matches!(world.reported[&refusing].0, PowerReading::Unreachable { .. }));
     assert_eq!(world.watches.len(), 1, "told once: {:?}", world.watches);
     assert!(matches!(world.watches[0], (server, Watch::NotWatched { .. }) if server == refusing));
+    // The reason that is shown is that of the latest try.
+    let number = loop {
+        world.pass(Duration::from_secs(1));
+        let is_ours = |asked: &Asked| matches!(asked, Asked::Poll { server, .. } if *server == refusing);
+        if let Some(index) = world.asked.iter().position(is_ours)
+            && let Asked::Poll { number, .. } = world.asked.remove(index)
+        {
+            break number;
+        }
+    };
+    let reason = "the BMC has locked the account".to_owned();
+    let sample = Sample::NotWatched { why: NotWatched::CredentialsRefused, reason: reason.clone(), again_in };
+    world.happen(Input::Answered { server: refusing, number, sample });
+    let why = NotWatched::CredentialsRefused;
+    assert_eq!(world.watches.last(), Some(&(refusing, Watch::NotWatched { why, reason })));
     // After a break the coordinator is told again.
     world.declare();
-    assert_eq!(world.watches.len(), 2, "{:?}", world.watches);
+    assert_eq!(world.watches.len(), 3, "{:?}", world.watches);
     // The refusal has passed: the next try finds it, and its power is seen again.
     world.pass(again_in);
     world.settle();
@@ -456,13 +481,13 @@ fn an_unknown_server_is_not_remembered_as_a_failure() {
     let mut world = World::new();
     let id = CommandId::random();
     let stranger = spec(99, "p");
-    let command = Command { id, server: stranger.id, action: Action::ReadIdentity };
-    world.rack.handle(Input::Command(command.clone()), world.now);
+    let command = Command { id, server: stranger.id, action: Action::ReadIdentity, wanted: None };
+    world.rack.handle(Input::Command(Given::now(command.clone(), world.now)), world.now);
     let effects: Vec<_> = std::iter::from_fn(|| world.rack.poll_effect()).collect();
     assert!(matches!(&effects[..], [Effect::Report { body: ReportBody::Command(_), .. }]), "{effects:?}");
     let declaration = Declaration { servers: vec![stranger], forget: vec![], complete: false };
     world.rack.handle(Input::Declare(declaration), world.now);
-    world.rack.handle(Input::Command(command), world.now);
+    world.rack.handle(Input::Command(Given::now(command, world.now)), world.now);
     let begun = std::iter::from_fn(|| world.rack.poll_effect());
     let begun: Vec<_> =
         begun.filter(|effect| matches!(effect, Effect::Poll { .. } | Effect::Work(_))).collect();
@@ -502,8 +527,8 @@ fn another_machines_answer_is_no_reading() {
     let sample = Sample::OtherMachine { reason: "another machine's".into() };
     world.happen(Input::Answered { server, number, sample });
     assert!(matches!(world.reported[&ours.id].0, PowerReading::Unreachable { .. }));
-    let command =
-        Command { id: CommandId::random(), server, action: Action::PowerOff { how: PowerOffHow::Hard } };
+    let action = Action::PowerOff { how: PowerOffHow::Hard };
+    let command = Command { id: CommandId::random(), server, action, wanted: None };
     world.send(command.clone());
     let message = "another machine's".to_owned();
     let outcome = Err(Failure { kind: FailureKind::BmcRefused, message });
@@ -527,4 +552,37 @@ fn another_machines_answer_is_no_reading() {
     quiet.happen(Input::Declare(Declaration { servers, forget: vec![], complete: false }));
     quiet.settle();
     assert!(!quiet.reported.contains_key(&ours.id), "off is told once: {:?}", quiet.reported);
+}
+
+#[test]
+fn a_command_that_nobody_waits_for_any_more_switches_nothing() {
+    let mut world = World::new();
+    world.settle();
+    let (first, other) = (spec(0, "p").id, spec(1, "p").id);
+    world.power.insert(first, true);
+    world.settle();
+    let command = |server, action| Command { id: CommandId::random(), server, action, wanted: None };
+    let network = Action::PowerOn { boot: deploy() };
+    let off = Action::PowerOff { how: PowerOffHow::Hard };
+    // Held up on its way: no permit, no question to a BMC, and whoever asks is told.
+    for action in [network.clone(), off.clone(), Action::Reset { boot: Boot::Disk }, Action::ReadIdentity] {
+        let late = command(other, action);
+        world.sent.insert(late.id, late.clone());
+        world.happen(Input::Command(Given { until: world.now, command: late.clone() }));
+        world.is_refused_as_late(&late);
+        assert!(!world.permits.contains(&other), "{late:?}");
+    }
+    // In time when it came, and too late when its turn came.
+    let slow = command(first, off);
+    world.send(slow.clone());
+    let behind = command(first, network);
+    world.sent.insert(behind.id, behind.clone());
+    let until = world.now + Duration::from_secs(20);
+    world.happen(Input::Command(Given { until, command: behind.clone() }));
+    world.now = until;
+    let index = world.asked.iter().position(|asked| matches!(asked, Asked::Work(work) if work.id == slow.id));
+    world.answer(index.expect("the first one is under way"));
+    assert!(world.remembered.get(slow.id).is_some_and(|result| result.outcome.is_ok()));
+    world.is_refused_as_late(&behind);
+    assert!(!world.permits.contains(&first));
 }

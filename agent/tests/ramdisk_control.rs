@@ -407,6 +407,54 @@ async fn a_token_outlives_a_killed_agent_and_still_opens_one_session() {
 }
 
 #[tokio::test]
+async fn a_token_whose_welcome_was_not_read_opens_its_session_again() {
+    let mut rack = Rack::new().await;
+    let server = ServerId::random();
+    let boots = vec![(server, plan(PROVISIONING))];
+    let token = rack.issue(server, PROVISIONING);
+    let hello = || FromRamdisk::Hello { token: token.clone(), hardware: Box::default() };
+    let (unread, answer) = rack.hello(PROVISIONING, &token).await;
+    let FromAgent::Welcome { session, resume: first } = answer else { panic!("{answer:?}") };
+    rack.refused(PROVISIONING, hello(), "used before").await;
+    // Killed before its welcome was read: the ramdisk knows its token and nothing else.
+    rack.restart(boots.clone()).await;
+    drop(unread);
+    rack.refused(CLEANING, hello(), "used before").await;
+    let (link, answer) = rack.hello(PROVISIONING, &token).await;
+    let FromAgent::Welcome { session: again, resume: secret } = answer else { panic!("{answer:?}") };
+    assert_eq!(again, session, "one boot, one session");
+    assert!(matches!(rack.event().await, Event::Ready { session: of, .. } if of == session));
+    let known = |secret: &Secret| Known { server, session, secret: secret.clone() };
+    rack.refused(PROVISIONING, known(&first).resume(None), "cannot be taken up").await;
+    rack.refused(PROVISIONING, hello(), "used before").await;
+    // It comes back with its secret: it has read its welcome, and its token is worth nothing any more.
+    rack.restart(boots.clone()).await;
+    drop(link);
+    let link = rack.resume(&known(&secret), None).await;
+    rack.restart(boots).await;
+    drop(link);
+    rack.refused(PROVISIONING, hello(), "used before").await;
+    let _link = rack.resume(&known(&secret), None).await;
+}
+
+#[tokio::test]
+async fn a_ramdisk_that_has_spoken_needs_its_secret() {
+    let mut rack = Rack::new().await;
+    let server = ServerId::random();
+    let token = rack.issue(server, PROVISIONING);
+    let (link, answer) = rack.hello(PROVISIONING, &token).await;
+    let FromAgent::Welcome { session, .. } = answer else { panic!("{answer:?}") };
+    let step = rack.step(session, CommandId::random(), Step::Sync);
+    let (link, command, _) = asked(link).await;
+    let link = finish(link, command).await;
+    done(step).await;
+    rack.restart(vec![(server, plan(PROVISIONING))]).await;
+    drop(link);
+    let hello = FromRamdisk::Hello { token, hardware: Box::default() };
+    rack.refused(PROVISIONING, hello, "used before").await;
+}
+
+#[tokio::test]
 async fn a_ramdisk_that_does_not_come_back_is_gone() {
     let mut rack = Rack::new().await;
     rack.resume_wait = Duration::from_millis(300);

@@ -7,12 +7,13 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use agent::{
     bmc::{Bmc, BmcError, Power},
     boot::{BootTable, RamdiskEntry},
+    given::Given,
     image::{Cache, ImageStream, Upstream, UpstreamError},
     journal::Journal,
     rack::{Input, Rack},
@@ -187,7 +188,8 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
 
 impl Running {
     async fn send(&self, id: CommandId, action: Action) {
-        self.inputs.send(Input::Command(Command { id, server: spec().id, action })).await.unwrap();
+        let command = Command { id, server: spec().id, action, wanted: None };
+        self.inputs.send(Input::Command(Given::now(command, Instant::now()))).await.unwrap();
     }
 
     async fn until<T>(&mut self, what: &str, found: impl Fn(&ReportBody) -> Option<T>) -> T {

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use agent::{
@@ -22,8 +22,9 @@ use protocol::{
     command::{Action, Command},
     convert::{FromAgent, ToAgent},
     grpc::{self as wire, agent_link_server::AgentLinkServer},
+    heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, ServerId},
-    power::{PowerCause, PowerReading},
+    power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -51,6 +52,10 @@ struct Book {
     break_after: Option<usize>,
     /// Stop acknowledging.
     mute: bool,
+    /// Whether it wants heartbeats; its clock stands still.
+    heartbeats: Option<HeartbeatsWanted>,
+    /// The heartbeats that came.
+    beats: Vec<Heartbeat>,
 }
 
 #[derive(Clone, Default)]
@@ -116,8 +121,17 @@ impl Book {
             FromAgent::Hello(hello) => {
                 assert_eq!(hello.rack.as_str(), "rack-1");
                 self.hellos += 1;
-                let welcome = ToAgent::Welcome { coordinator: "fake".into(), acknowledged: self.highest() };
+                let welcome = ToAgent::Welcome {
+                    coordinator: "fake".into(),
+                    acknowledged: self.highest(),
+                    heartbeats: self.heartbeats,
+                };
                 std::iter::once(welcome).chain(self.commands.iter().cloned().map(ToAgent::Command)).collect()
+            }
+            FromAgent::Heartbeat(beat) => {
+                self.beats.push(beat);
+                let at = self.heartbeats.expect("it sends none unasked").at;
+                vec![ToAgent::Heard { number: beat.number, at }]
             }
             FromAgent::Report(report) => {
                 self.received.push(report.seq);
@@ -307,7 +321,8 @@ async fn a_killed_agent_keeps_what_was_not_acknowledged() {
 async fn reports_are_taken_while_the_rack_has_no_room_for_commands() {
     let authority = Authority::new();
     let coordinator = Coordinator::default();
-    let command = |_| Command { id: CommandId::random(), server: SERVER, action: Action::ReadIdentity };
+    let command =
+        |_| Command { id: CommandId::random(), server: SERVER, action: Action::ReadIdentity, wanted: None };
     let commands: Vec<_> = (0..20).map(command).collect();
     coordinator.book.lock().unwrap().commands = commands.clone();
     let address = authority.serve(&coordinator).await;
@@ -318,10 +333,44 @@ async fn reports_are_taken_while_the_rack_has_no_room_for_commands() {
     until(&coordinator, "50 reports", |book| book.stored.len() == 50).await;
     for expected in commands {
         match timeout(SOON, running.requests.recv()).await.expect("a command") {
-            Some(Request::Command(command)) => assert_eq!(command, expected),
+            Some(Request::Command(given)) => assert_eq!(given.command, expected),
             other => panic!("{other:?}"),
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_was_held_up_comes_with_what_is_left_of_its_time() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    // By the coordinator's clock the one was given just now, and the other one a minute ago.
+    let (now, within) = (StreamTime(600_000), Duration::from_secs(27));
+    let command = |given| Command {
+        id: CommandId::random(),
+        server: SERVER,
+        action: Action::PowerOff { how: PowerOffHow::Hard },
+        wanted: Some(Wanted { given, within }),
+    };
+    {
+        let mut book = coordinator.book.lock().unwrap();
+        book.heartbeats = Some(HeartbeatsWanted { every: Duration::from_millis(100), at: now });
+        book.commands = vec![command(now), command(StreamTime(540_000))];
+    }
+    let address = authority.serve(&coordinator).await;
+    let before = Instant::now();
+    let mut running = start(authority.uplink_config(address), &authority.path("spool"));
+    for is_late in [false, true] {
+        match timeout(SOON, running.requests.recv()).await.expect("a command") {
+            Some(Request::Command(given)) => {
+                assert!(given.until <= Instant::now() + within);
+                assert_eq!(given.until < before, is_late, "{given:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    until(&coordinator, "three heartbeats", |book| book.beats.len() >= 3).await;
+    let book = coordinator.book.lock().unwrap();
+    assert!(book.beats.windows(2).all(|pair| pair[1].number == pair[0].number + 1), "{:?}", book.beats);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -43,7 +43,11 @@ impl Coordinator {
         match message {
             FromAgent::Hello(_) => {
                 assert!(!std::mem::replace(&mut self.welcomed, true), "a second hello on one stream");
-                Some(ToAgent::Welcome { coordinator: "c".into(), acknowledged: self.highest() })
+                Some(ToAgent::Welcome {
+                    coordinator: "c".into(),
+                    acknowledged: self.highest(),
+                    heartbeats: None,
+                })
             }
             FromAgent::Report(report) => {
                 assert!(self.welcomed, "a report before the welcome");
@@ -52,6 +56,7 @@ impl Coordinator {
                 }
                 Some(ToAgent::Acknowledge { seq: self.highest() })
             }
+            FromAgent::Heartbeat(beat) => panic!("nobody asked for {beat:?}"),
         }
     }
 }
@@ -168,7 +173,12 @@ fn no_more_than_the_window_is_in_flight() {
     session.handle_connected();
     assert!(matches!(session.poll_transmit(&outbox), Some(FromAgent::Hello(_))));
     assert_eq!(session.poll_transmit(&outbox), None, "nothing before the welcome");
-    session.handle_message(ToAgent::Welcome { coordinator: "c".into(), acknowledged: 0 }, &outbox).unwrap();
+    session
+        .handle_message(
+            ToAgent::Welcome { coordinator: "c".into(), acknowledged: 0, heartbeats: None },
+            &outbox,
+        )
+        .unwrap();
     let sent = std::iter::from_fn(|| session.poll_transmit(&outbox)).count();
     assert_eq!(sent, WINDOW);
     session.handle_message(ToAgent::Acknowledge { seq: 10 }, &outbox).unwrap();
@@ -179,7 +189,7 @@ fn no_more_than_the_window_is_in_flight() {
 #[test]
 fn a_coordinator_that_breaks_the_rules_is_told() {
     let outbox = Outbox::new(1, usize::MAX);
-    let welcome = || ToAgent::Welcome { coordinator: "c".into(), acknowledged: 0 };
+    let welcome = || ToAgent::Welcome { coordinator: "c".into(), acknowledged: 0, heartbeats: None };
     let check = |messages: Vec<ToAgent>, expected: Violation| {
         let mut session = session();
         session.handle_connected();
@@ -199,7 +209,7 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
     let mut session = session();
     session.handle_connected();
     session.poll_transmit(&outbox);
-    let welcome = ToAgent::Welcome { coordinator: "c".into(), acknowledged: 50 };
+    let welcome = ToAgent::Welcome { coordinator: "c".into(), acknowledged: 50, heartbeats: None };
     let event = session.handle_message(welcome, &outbox).unwrap();
     assert!(matches!(event, Event::SpoolLost { acknowledged: 50, .. }), "{event:?}");
 }

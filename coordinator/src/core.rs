@@ -240,6 +240,12 @@ impl Hardware for Core {
         }
     }
 
+    async fn await_agent(&self, id: ServerId) {
+        if let Some(server) = self.read(id).await {
+            self.agents.await_back(&server.rack).await;
+        }
+    }
+
     async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)> {
         let server = self.read(id).await?;
         Some((server.facade_user(), server.facade_password))

@@ -67,6 +67,8 @@ pub struct World {
     pub agent_error: Mutex<Option<AgentError>>,
     /// The agent is away.
     pub away: AtomicBool,
+    /// It is back as soon as somebody waits for it.
+    pub comes_back: AtomicBool,
     /// A power-on that reached the agent while a port was elsewhere.
     pub violations: Mutex<Vec<String>>,
     /// Calls until one hangs for ever, as if the process died there.
@@ -252,7 +254,14 @@ impl Agents for Fake {
     }
 }
 
+#[async_trait]
 impl Presence for Fake {
+    async fn await_back(&self, _rack: &RackId) {
+        if self.0.comes_back.swap(false, Ordering::SeqCst) {
+            self.0.away.store(false, Ordering::SeqCst);
+        }
+    }
+
     fn away(&self, rack: &RackId) -> Option<String> {
         self.0.away.load(Ordering::SeqCst).then(|| format!("the agent of rack {rack} is away since noon"))
     }

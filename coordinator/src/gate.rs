@@ -15,6 +15,7 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use protocol::{
     boot::Boot,
     command::Action,
@@ -46,9 +47,20 @@ const RETRY_FIRST: Duration = Duration::from_millis(250);
 const RETRY_MAX: Duration = Duration::from_secs(4);
 
 /// Whether a rack's agent is connected.
+#[async_trait]
 pub trait Presence: Send + Sync {
     /// None: it is here; else since when and why not, for a person.
     fn away(&self, rack: &RackId) -> Option<String>;
+    /// Waits for an agent that is away and will be back in a moment, as all are after a restart of the coordinator: no longer than
+    /// [`power_budget::AGENT_WAIT_MAX`]. It may be away all the same when this returns.
+    async fn await_back(&self, rack: &RackId) {
+        let _ = rack;
+    }
+    /// Age of the oldest power reading that the rack's agent stands by; none: nobody knows.
+    fn oldest_reading(&self, rack: &RackId) -> Option<Duration> {
+        let _ = rack;
+        None
+    }
 }
 
 /// The gate.
@@ -104,7 +116,9 @@ impl Gate {
     }
 
     async fn switch(&self, id: ServerId, request: PowerRequest, began: Instant) -> Result<(), Refusal> {
-        refuse_in_doubt(&self.server(id).await?)?;
+        let server = self.server(id).await?;
+        refuse_in_doubt(&server)?;
+        self.presence.await_back(&server.rack).await;
         match request {
             PowerRequest::Off(how) => self.off(id, how, began).await,
             PowerRequest::On => self.on(id, Start::PowerOn, began).await,

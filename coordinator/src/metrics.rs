@@ -59,6 +59,7 @@ struct Metrics {
     gate_decisions: Family<Labels<2>, Counter>,
     gate_wait: Histogram,
     agents: Family<Labels<1>, Gauge>,
+    oldest_reading: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     events: Family<Labels<1>, Counter>,
     requests: Family<Labels<3>, Counter>,
     asked: Family<Labels<2>, Counter>,
@@ -83,6 +84,7 @@ impl Metrics {
             gate_decisions: Family::default(),
             gate_wait: Histogram::new(exponential_buckets(0.02, 2.0, 12)),
             agents: Family::default(),
+            oldest_reading: Family::default(),
             events: Family::default(),
             requests: Family::default(),
             asked: Family::default(),
@@ -117,6 +119,8 @@ impl Metrics {
         let help = "From the request of a power-on to the gate's decision";
         registry.register_with_unit("gate_wait", help, Unit::Seconds, self.gate_wait.clone());
         registry.register("agent_connected", "Whether a rack's agent is connected", self.agents.clone());
+        let help = "Age of the oldest power reading that a rack's agent stands by, by its heartbeats";
+        registry.register_with_unit("rack_oldest_reading", help, Unit::Seconds, self.oldest_reading.clone());
         registry.register("events", "Events by kind", self.events.clone());
         registry.register("api_requests", "Requests to the REST API", self.requests.clone());
         let help = "Our requests to other services: ok, refused (an answer that says no), unavailable (none)";
@@ -283,9 +287,15 @@ impl Sources {
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
         METRICS.agents.clear();
+        METRICS.oldest_reading.clear();
         for agent in agents.iter().take(RACKS_MAX) {
             let here = i64::from(self.presence.away(&agent.rack).is_none());
-            METRICS.agents.get_or_create(&[("rack", agent.rack.to_string())]).set(here);
+            let labels = [("rack", agent.rack.to_string())];
+            METRICS.agents.get_or_create(&labels).set(here);
+            // While nobody says how old they are, there is no figure, rather than a good one.
+            if let Some(age) = self.presence.oldest_reading(&agent.rack) {
+                METRICS.oldest_reading.get_or_create(&labels).set(age.as_secs_f64());
+            }
         }
         Ok(())
     }
@@ -327,7 +337,7 @@ async fn page(State(sources): State<Arc<Sources>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fakes::Bench;
+    use crate::{fakes::Bench, inventory::Agent};
 
     struct Away;
 
@@ -335,11 +345,22 @@ mod tests {
         fn away(&self, _: &protocol::id::RackId) -> Option<String> {
             Some("it is away".into())
         }
+        fn oldest_reading(&self, _: &protocol::id::RackId) -> Option<Duration> {
+            Some(Duration::from_millis(2500))
+        }
     }
 
     #[tokio::test]
     async fn the_page_counts_servers_and_names_none() {
         let inventory = Bench::new("clean wait", None).await.inventory;
+        let agent = Agent {
+            rack: "rack1".parse().unwrap(),
+            boot_id: uuid::Uuid::from_u128(1),
+            version: "1".into(),
+            acknowledged: 0,
+            seen_us: 0,
+        };
+        inventory.put_agent(&agent).await.unwrap();
         gate_permitted(Duration::from_millis(30));
         gate_refused(RefusalKind::Gate, Duration::from_secs(41));
         isolated(Duration::from_millis(300));
@@ -354,6 +375,7 @@ mod tests {
             "bms_servers_not_watched{reason=\"other_machine\"} 0",
             "bms_gate_decisions_total{decision=\"permitted\",reason=\"none\"} 1",
             "bms_gate_decisions_total{decision=\"refused\",reason=\"no_proof\"} 1",
+            "bms_rack_oldest_reading_seconds{rack=\"rack1\"} 2.5",
             "bms_gate_wait_seconds_bucket{le=\"+Inf\"} 2",
             "bms_isolation_seconds_count 1",
             "bms_isolation_oldest_wait_seconds 1.5",

@@ -455,6 +455,10 @@ pub struct FacadeServer {
 pub trait Hardware: Send + Sync {
     /// The server, or none when there is no such.
     async fn server(&self, id: ServerId) -> Option<FacadeServer>;
+    /// Waits a moment for the agent of the server's rack, if that has only just gone away; not at all for one that is here.
+    async fn await_agent(&self, id: ServerId) {
+        let _ = id;
+    }
     /// User and password that Ironic must show for this server.
     async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)>;
     /// Changes the power. A power-on goes through the gate and returns when the gate has decided and the BMC has done it.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     boot::Boot,
     hardware::BmcIdentity,
+    heartbeat::Wanted,
     id::{CommandId, RamdiskSessionId, ServerId},
     power::PowerOffHow,
     step::{Step, StepOutput},
@@ -19,6 +20,8 @@ pub struct Command {
     pub server: ServerId,
     /// What to do.
     pub action: Action,
+    /// How long somebody waits for it; none: it is not said, as for what is done whoever waits.
+    pub wanted: Option<Wanted>,
 }
 
 /// What to do with a server.
@@ -107,6 +110,6 @@ pub enum FailureKind {
     ImageCorrupt,
     /// The step failed on the server.
     StepFailed,
-    /// The agent was stopped or the command was overtaken by a newer one.
+    /// The agent was stopped, the command was overtaken by a newer one, or nobody waited for it any more: it was not carried out.
     Interrupted,
 }

@@ -15,6 +15,7 @@ pub mod command;
 pub mod convert;
 pub mod discovery;
 pub mod hardware;
+pub mod heartbeat;
 pub mod id;
 pub mod identity;
 #[cfg(feature = "ipmi")]

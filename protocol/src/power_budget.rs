@@ -7,12 +7,14 @@
 //!         proof: state read, ports moved and read back, at most      25 s
 //!         the command's way to the agent and its result's way back    2 s
 //!         the agent ends a power-on within                           26 s   (first reading, boot device, switch, confirmation)
-//!         a power-off needs no proof: the agent ends it within       48 s   (an operating system may need long)
+//!         a power-off needs no proof: the agent ends it within       43 s   (an operating system may need long)
+//!       an agent that has just gone away is waited for               5 s    (of the proof's time, or the power-off's)
 //! ```
 //!
 //! What must stay true: each share lies inside its parent, and whoever is asked ends before whoever asks gives up. So no command is
 //! given when the proof has used up its share, and the agent begins no switch when its own is over: a refusal that was told is not
-//! followed by a power-on. Shares are fixed: both programs know them, and no clock is compared.
+//! followed by a power-on. A command says how long it is wanted, from when it was given; an agent that gets it later, whatever held
+//! it up, does not switch. No clock is compared with another one (`heartbeat.rs` says how that is known all the same).
 
 use std::time::Duration;
 
@@ -24,6 +26,10 @@ pub const FACADE_ANSWER_MAX: Duration = CLIENT_READ_TIMEOUT.saturating_sub(Durat
 pub const GATE_ANSWER_MAX: Duration = FACADE_ANSWER_MAX.saturating_sub(Duration::from_secs(2));
 /// A command's way to the agent, and its result's way back.
 pub const WAY_MAX: Duration = Duration::from_secs(2);
+/// Of that, the result's way back.
+pub const WAY_BACK_MAX: Duration = Duration::from_secs(1);
+/// A rack's agent that has just gone away, or has not yet come since the coordinator began, is waited for so long.
+pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// From a power-on's arrival at the agent to its end.
 pub const ON_COMMAND_MAX: Duration = Duration::from_secs(26);
 /// The gate's time for its proof: what the command does not need.
@@ -31,7 +37,12 @@ pub const PROOF_MAX: Duration = GATE_ANSWER_MAX.saturating_sub(WAY_MAX).saturati
 /// The gate's time to read a node before a power-off.
 pub const LOOK_MAX: Duration = Duration::from_secs(3);
 /// From a power-off's arrival at the agent to its end.
-pub const OFF_COMMAND_MAX: Duration = GATE_ANSWER_MAX.saturating_sub(WAY_MAX).saturating_sub(LOOK_MAX);
+pub const OFF_COMMAND_MAX: Duration =
+    GATE_ANSWER_MAX.saturating_sub(WAY_MAX).saturating_sub(LOOK_MAX).saturating_sub(AGENT_WAIT_MAX);
+/// From when a power-on is given to when its result must be on its way: so long it is wanted.
+pub const ON_WANTED_MAX: Duration = ON_COMMAND_MAX.saturating_add(WAY_MAX.saturating_sub(WAY_BACK_MAX));
+/// The same of a power-off.
+pub const OFF_WANTED_MAX: Duration = OFF_COMMAND_MAX.saturating_add(WAY_MAX.saturating_sub(WAY_BACK_MAX));
 /// Longest wait for one reading of a BMC.
 pub const READING_MAX: Duration = Duration::from_secs(15);
 /// The end of a command's time, in which no further confirmation is begun.
@@ -50,7 +61,10 @@ mod tests {
         };
         assert!(FACADE_ANSWER_MAX < CLIENT_READ_TIMEOUT && GATE_ANSWER_MAX < FACADE_ANSWER_MAX);
         check(GATE_ANSWER_MAX, &[PROOF_MAX, WAY_MAX, ON_COMMAND_MAX]);
-        check(GATE_ANSWER_MAX, &[LOOK_MAX, WAY_MAX, OFF_COMMAND_MAX]);
+        check(GATE_ANSWER_MAX, &[AGENT_WAIT_MAX, LOOK_MAX, WAY_MAX, OFF_COMMAND_MAX]);
+        check(PROOF_MAX, &[AGENT_WAIT_MAX, LOOK_MAX]);
+        check(GATE_ANSWER_MAX, &[PROOF_MAX, ON_WANTED_MAX, WAY_BACK_MAX]);
+        check(GATE_ANSWER_MAX, &[AGENT_WAIT_MAX, LOOK_MAX, OFF_WANTED_MAX, WAY_BACK_MAX]);
         check(ON_COMMAND_MAX, &[READING_MAX, LAST_READING]);
         check(OFF_COMMAND_MAX, &[READING_MAX, LAST_READING]);
     }

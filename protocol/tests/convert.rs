@@ -74,10 +74,10 @@ fn check_golden(name: &str, bytes: &[u8]) {
 
 #[test]
 fn the_bytes_of_version_1_stay() {
-    for (name, message) in values::examples_up() {
+    for (name, message) in values::examples::examples_up() {
         check_golden(name, &up(&message));
     }
-    for (name, message) in values::examples_down() {
+    for (name, message) in values::examples::examples_down() {
         check_golden(name, &down(&message));
     }
 }
@@ -106,7 +106,7 @@ fn a_wrong_field_is_named() {
 
 #[test]
 fn printing_a_declared_server_hides_its_password() {
-    for (_, message) in values::examples_down() {
+    for (_, message) in values::examples::examples_down() {
         assert!(!format!("{:?}", wire::CoordinatorMessage::from(message)).contains("hunter2"));
     }
 }

@@ -14,7 +14,7 @@ use protocol::{
         app::DeviceId,
         bmc::{Bmc, BmcConfig, Datagram, SESSION_IDLE_MAX, SESSIONS_MAX},
         chassis::{ChassisControl, ChassisStatus},
-        client::{Client, ClientConfig, ClientEvent, EndReason, RequestError, Retry},
+        client::{Client, ClientConfig, ClientEvent, EndReason, ProofRole, RequestError, Retry},
         command::{Request, Response},
         message::CompletionCode,
     },
@@ -41,6 +41,7 @@ fn client_config(suites: &[CipherSuite]) -> ClientConfig {
         password: Secret::new("correct horse"),
         suites: suites.to_vec(),
         privilege: Privilege::Administrator,
+        proof_role: ProofRole::AsProved,
         retry: Retry { first: Duration::from_millis(100), tries: 5 },
         seed: [9; 32],
     }

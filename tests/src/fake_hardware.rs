@@ -37,6 +37,7 @@ struct State {
     known: HashMap<ServerId, Vec<KnownDisk>>,
     erases: Option<Vec<ErasedDisk>>,
     accounts: Vec<Account>,
+    comes_back: Option<PowerReading>,
 }
 
 impl Default for FakeHardware {
@@ -67,6 +68,11 @@ impl FakeHardware {
         if let Some((_, _, secret)) = self.state().servers.get_mut(&id) {
             *secret = Secret::new(password);
         }
+    }
+
+    /// Servers' agents are back as soon as somebody waits for them, and their power is then this.
+    pub fn comes_back(&self, reading: PowerReading) {
+        self.state().comes_back = Some(reading);
     }
 
     /// Refuses every power-on from now on; none: no more.
@@ -128,6 +134,14 @@ impl FakeHardware {
 impl Hardware for FakeHardware {
     async fn server(&self, id: ServerId) -> Option<FacadeServer> {
         self.state().servers.get(&id).map(|(server, _, _)| server.clone())
+    }
+
+    async fn await_agent(&self, id: ServerId) {
+        let mut state = self.state();
+        let back = state.comes_back.take();
+        if let (Some(reading), Some((server, _, _))) = (back, state.servers.get_mut(&id)) {
+            server.power = Some(reading);
+        }
     }
 
     async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)> {

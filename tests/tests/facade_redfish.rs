@@ -229,6 +229,10 @@ async fn an_unreachable_bmc_is_neither_on_nor_off() {
     let reply = bench.ask("GET", &bench.system(), bench.basic(), "").await;
     assert!(reply.status.is_client_error(), "a 5xx would be repeated ten times: {}", reply.status);
     assert!(reply.body["error"]["message"].as_str().unwrap().contains("198.51.100.11"), "{}", reply.body);
+    // Its agent has only just gone: it is waited for, and what it says is shown.
+    bench.hardware.comes_back(PowerReading::On);
+    let reply = bench.ask("GET", &bench.system(), bench.basic(), "").await;
+    assert_eq!((reply.status.as_u16(), &reply.body["PowerState"]), (200, &json!("On")));
     bench.hardware.change(bench.id, |server| server.power = None);
     let reply = bench.ask("GET", &bench.system(), bench.basic(), "").await;
     assert_eq!((reply.status.as_u16(), reply.body.get("PowerState")), (200, None));

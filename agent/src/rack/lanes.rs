@@ -13,13 +13,14 @@ use protocol::{
 
 use super::{Effect, Rack};
 use crate::{
+    given::{Given, too_late},
     poll::debounce::Sample,
     server::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, RESET_SETTLES_IN},
 };
 
 impl Rack {
-    pub(super) fn command(&mut self, command: Command) {
-        let Command { id, server: server_id, .. } = command;
+    pub(super) fn command(&mut self, given: Given, now: Instant) {
+        let Command { id, server: server_id, .. } = given.command;
         if let Some(result) = self.results.get(id) {
             let body = ReportBody::Command(result.clone());
             return self.report(server_id, body);
@@ -37,7 +38,7 @@ impl Rack {
             return;
         }
         if self.stopping {
-            return match command.action {
+            return match given.command.action {
                 // The ramdisk waits for the agent's next run, and the coordinator asks that one again.
                 Action::RunStep { .. } => {}
                 Action::PowerOn { .. }
@@ -47,7 +48,7 @@ impl Rack {
                 | Action::EndBoot => self.finish(id, server_id, Err(interrupted("the agent is stopping"))),
             };
         }
-        let lane = match &command.action {
+        let lane = match &given.command.action {
             Action::EndBoot => {
                 self.forbid(server_id);
                 return self.finish(id, server_id, Ok(Success::Done));
@@ -62,12 +63,12 @@ impl Rack {
             let why = format!("{COMMANDS_WAITING_MAX} commands of this server wait already");
             return self.finish(id, server_id, Err(interrupted(&why)));
         }
-        lane.push_back(command);
-        self.start_next(server_id);
+        lane.push_back(given);
+        self.start_next(server_id, now);
     }
 
     /// Begins what can be begun on this server.
-    pub(super) fn start_next(&mut self, id: ServerId) {
+    pub(super) fn start_next(&mut self, id: ServerId, now: Instant) {
         if self.stopping {
             return;
         }
@@ -75,26 +76,30 @@ impl Rack {
             if server.lane != BmcLane::Idle {
                 break;
             }
-            let Some(command) = server.waiting.pop_front() else { break };
-            self.start(id, command);
+            let Some(given) = server.waiting.pop_front() else { break };
+            if given.is_late(now) {
+                self.finish(given.command.id, id, Err(too_late()));
+            } else {
+                self.start(id, given);
+            }
         }
         if let Some(server) = self.servers.get_mut(&id)
             && server.step.is_none()
-            && let Some(command) = server.steps_waiting.pop_front()
+            && let Some(given) = server.steps_waiting.pop_front()
         {
-            server.step = Some(command.id);
-            if matches!(&command.action, Action::RunStep { step: Step::PowerOff, .. }) {
+            server.step = Some(given.command.id);
+            if matches!(&given.command.action, Action::RunStep { step: Step::PowerOff, .. }) {
                 server.asked_to_go_off = true;
             }
-            self.effects.push_back(Effect::Work(command));
+            self.effects.push_back(Effect::Work(given));
         }
     }
 
-    fn start(&mut self, id: ServerId, command: Command) {
+    fn start(&mut self, id: ServerId, given: Given) {
         let Some(server) = self.servers.get_mut(&id) else { return };
         self.schedule.remove(id);
-        server.lane = BmcLane::Working(command.clone());
-        match &command.action {
+        server.lane = BmcLane::Working(given.clone());
+        match &given.command.action {
             Action::PowerOn { boot } | Action::Reset { boot } => {
                 server.asked_to_go_off = false;
                 match boot {
@@ -110,7 +115,7 @@ impl Rack {
             }
             Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {}
         }
-        self.effects.push_back(Effect::Work(command));
+        self.effects.push_back(Effect::Work(given));
     }
 
     pub(super) fn ended(
@@ -134,10 +139,10 @@ impl Rack {
                 self.forbid(id);
             }
             self.finish(command, id, outcome);
-            return self.start_next(id);
+            return self.start_next(id, now);
         }
         let action = match &server.lane {
-            BmcLane::Working(working) if working.id == command => working.action.clone(),
+            BmcLane::Working(working) if working.command.id == command => working.command.action.clone(),
             BmcLane::Idle | BmcLane::Polling(_) | BmcLane::Working(_) => return,
         };
         server.lane = BmcLane::Idle;
@@ -158,7 +163,7 @@ impl Rack {
         }
         self.finish(command, id, outcome);
         self.resume_polling(id, now, now);
-        self.start_next(id);
+        self.start_next(id, now);
     }
 
     /// A reading that a command ended with.
@@ -204,7 +209,7 @@ impl Rack {
                 server.waiting.drain(..)
             })
             .collect();
-        for command in waiting {
+        for Given { command, .. } in waiting {
             self.finish(command.id, command.server, Err(interrupted("the agent is stopping")));
         }
     }

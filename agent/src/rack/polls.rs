@@ -91,7 +91,7 @@ impl Rack {
         if let Some(again_in) = again_in {
             self.schedule.ask_at(id, Order::Routine, now + again_in);
         }
-        self.start_next(id);
+        self.start_next(id, now);
     }
 
     /// Takes from an answer whether the server is watched, and reports a change. Silence says neither; whose BMC it is, is told
@@ -101,14 +101,8 @@ impl Rack {
         let watch = match sample {
             Sample::NoAnswer { .. } | Sample::Refused { .. } | Sample::OtherMachine { .. } => return,
             Sample::On | Sample::Off => Watch::Watched,
-            Sample::NotWatched { why, reason, .. } => {
-                // The words change with every try; only another cause is news.
-                match &server.watch {
-                    Watch::NotWatched { why: before, .. } if before == why => return,
-                    Watch::Watched | Watch::NotWatched { .. } => {}
-                }
-                Watch::NotWatched { why: *why, reason: reason.clone() }
-            }
+            // The words change with every try, and it is tried seldom: people are shown the latest.
+            Sample::NotWatched { why, reason, .. } => Watch::NotWatched { why: *why, reason: reason.clone() },
         };
         if server.watch != watch {
             server.watch = watch.clone();

@@ -5,7 +5,10 @@ use std::{
     io,
     net::SocketAddr,
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -137,6 +140,11 @@ struct Entry {
     server: ServerId,
     plan: BootPlan,
     secret: SecretHash,
+    /// The token that opened it, until its ramdisk has shown that it read the welcome, and with it the session's secret: by its
+    /// first word, or by coming back with the secret. Until then it can come back with the token alone.
+    unread: Option<SecretHash>,
+    /// Whether a ramdisk is connected, as far as we know.
+    is_linked: Arc<AtomicBool>,
     arrivals: mpsc::Sender<Arrival>,
     steps: mpsc::Sender<StepRequest>,
     end: CancellationToken,
@@ -247,7 +255,12 @@ impl Control {
         let steps = self.shared.lock().sessions.get(&session).map(|s| s.steps.clone()).ok_or_else(gone)?;
         let (task, payload) = self.prepare(step).await?;
         let (reply, answer) = oneshot::channel();
-        let (on_progress, heard) = (Box::new(on_progress), Instant::now());
+        let shared = Arc::clone(&self.shared);
+        let on_progress = Box::new(move |progress| {
+            shared.welcome_was_read(session);
+            on_progress(progress);
+        });
+        let heard = Instant::now();
         let request = StepRequest { command, task, payload, on_progress, reply, heard };
         steps.try_send(request).map_err(|error| match error {
             mpsc::error::TrySendError::Closed(_) => gone(),
@@ -256,7 +269,9 @@ impl Control {
                 message: format!("{STEPS_WAITING_MAX} steps are waiting for ramdisk {session} already"),
             },
         })?;
-        answer.await.map_err(|_| gone())?
+        let outcome = answer.await.map_err(|_| gone())?;
+        self.shared.welcome_was_read(session);
+        outcome
     }
 
     /// Splits a step into what the ramdisk is told and the bytes that follow.
@@ -310,6 +325,7 @@ impl Shared {
             server: entry.server,
             plan: entry.plan.clone(),
             secret: entry.secret,
+            unread: entry.unread,
         });
         self.keep.store(&Kept { tokens: tokens.collect(), sessions: sessions.collect() });
     }
@@ -326,10 +342,11 @@ impl Shared {
             }
         }
         let mut gone = Vec::new();
-        for KeptSession { session, server, plan, secret } in kept.sessions {
+        for kept in kept.sessions {
+            let KeptSession { session, server, plan, .. } = kept.clone();
             if goes_on(server, &plan) {
                 tracing::info!(%server, %session, "waiting for a ramdisk to come back");
-                self.open(&mut state, session, server, plan, secret);
+                self.open(&mut state, kept);
             } else {
                 let reason = "its boot was called off".to_owned();
                 gone.push(Event::Gone { server, session, reason });
@@ -345,19 +362,16 @@ impl Shared {
     }
 
     /// Begins a session; its ramdisk is let in by what is returned.
-    fn open(
-        self: &Arc<Self>,
-        state: &mut State,
-        id: RamdiskSessionId,
-        server: ServerId,
-        plan: BootPlan,
-        secret: SecretHash,
-    ) -> mpsc::Sender<Arrival> {
+    fn open(self: &Arc<Self>, state: &mut State, opened: KeptSession) -> mpsc::Sender<Arrival> {
+        let KeptSession { session: id, server, plan, secret, unread } = opened;
         let (arrivals, arrivals_rx) = mpsc::channel(1);
         let (steps, requests) = mpsc::channel(STEPS_WAITING_MAX);
         let end = self.stop.child_token();
         let (let_in, planned) = (arrivals.clone(), plan.clone());
-        state.sessions.insert(id, Entry { server, plan, secret, arrivals, steps, end: end.clone() });
+        let is_linked = Arc::new(AtomicBool::new(false));
+        let linked = Arc::clone(&is_linked);
+        let entry = Entry { server, plan, secret, unread, is_linked, arrivals, steps, end: end.clone() };
+        state.sessions.insert(id, entry);
         let mut session = Session {
             id,
             server,
@@ -366,6 +380,7 @@ impl Shared {
             requests,
             events: self.events.clone(),
             end,
+            is_linked: linked,
             resume_wait: self.resume_wait,
         };
         let shared = Arc::clone(self);
@@ -387,18 +402,34 @@ impl Shared {
         let_in
     }
 
-    /// Lets a ramdisk in by its token: a new session.
+    /// Lets a ramdisk in by its token: a new session, or the one that this token has opened, when its ramdisk cannot have read its
+    /// welcome. An agent that is killed between accepting a token and being read would cost a deploy otherwise.
     pub(super) fn let_in(
         self: &Arc<Self>,
         token: &Secret,
         network: BootNetwork,
     ) -> Result<(mpsc::Sender<Arrival>, FromAgent), String> {
         let mut state = self.lock();
-        let redeemed = state.tokens.redeem(SecretHash::of(token.reveal()), network);
-        let (server, plan) = redeemed.map_err(|refused| refused.to_string())?;
-        state.end_sessions(server);
-        let (session, resume) = (RamdiskSessionId::random(), random());
-        let arrivals = self.open(&mut state, session, server, plan, SecretHash::of(resume.reveal()));
+        let (token, resume) = (SecretHash::of(token.reveal()), random());
+        let secret = SecretHash::of(resume.reveal());
+        let (server, session, arrivals) = match state.tokens.redeem(token, network) {
+            Ok((server, plan)) => {
+                state.end_sessions(server);
+                let session = RamdiskSessionId::random();
+                let opened = KeptSession { session, server, plan, secret, unread: Some(token) };
+                let arrivals = self.open(&mut state, opened);
+                (server, session, arrivals)
+            }
+            Err(refused) => {
+                let (session, entry) = state.unread(token, network).ok_or_else(|| refused.to_string())?;
+                // Nobody has read the former one.
+                entry.secret = secret;
+                (entry.server, session, entry.arrivals.clone())
+            }
+        };
+        if let Some(entry) = state.sessions.get(&session) {
+            entry.is_linked.store(true, Ordering::Relaxed);
+        }
         // Before it is welcomed: what it is told to show us after a crash, we must know then.
         self.keep(&state);
         tracing::info!(%server, %session, network = network.as_str(), "ramdisk connected");
@@ -412,21 +443,46 @@ impl Shared {
         secret: &Secret,
         network: BootNetwork,
     ) -> Result<(mpsc::Sender<Arrival>, FromAgent), String> {
-        let state = self.lock();
+        let mut state = self.lock();
         let entry = state
             .sessions
-            .get(&session)
+            .get_mut(&session)
             .filter(|entry| entry.secret == SecretHash::of(secret.reveal()) && entry.plan.network == network);
         let entry = entry.ok_or(
             "the session cannot be taken up again: its power went off, its boot was called off, it was away for too \
              long, or the agent's state was lost",
         )?;
         tracing::info!(server = %entry.server, %session, network = network.as_str(), "ramdisk is back");
-        Ok((entry.arrivals.clone(), FromAgent::Resumed))
+        entry.is_linked.store(true, Ordering::Relaxed);
+        let (arrivals, was_unread) = (entry.arrivals.clone(), entry.unread.take().is_some());
+        if was_unread {
+            self.keep(&state);
+        }
+        Ok((arrivals, FromAgent::Resumed))
+    }
+
+    /// The ramdisk has spoken in its session: from now on its secret alone lets it in.
+    fn welcome_was_read(&self, session: RamdiskSessionId) {
+        let mut state = self.lock();
+        if state.sessions.get_mut(&session).is_some_and(|entry| entry.unread.take().is_some()) {
+            self.keep(&state);
+        }
     }
 }
 
 impl State {
+    /// The session that this token has opened, and whose ramdisk may come back with it: nobody is connected, and nothing shows that
+    /// the welcome was read.
+    fn unread(&mut self, token: SecretHash, network: BootNetwork) -> Option<(RamdiskSessionId, &mut Entry)> {
+        let mut sessions = self.sessions.iter_mut();
+        let found = sessions.find(|(_, entry)| {
+            entry.unread == Some(token)
+                && entry.plan.network == network
+                && !entry.is_linked.load(Ordering::Relaxed)
+        });
+        found.map(|(session, entry)| (*session, entry))
+    }
+
     /// Says whether there were any.
     fn end_sessions(&mut self, server: ServerId) -> bool {
         let before = self.sessions.len();

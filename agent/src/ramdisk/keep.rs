@@ -40,12 +40,15 @@ pub(super) struct KeptToken {
     pub plan: BootPlan,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct KeptSession {
     pub session: RamdiskSessionId,
     pub server: ServerId,
     pub plan: BootPlan,
     pub secret: SecretHash,
+    /// The token that opened it, while nothing shows that its ramdisk has read the welcome.
+    #[serde(default)]
+    pub unread: Option<SecretHash>,
 }
 
 impl Keep {

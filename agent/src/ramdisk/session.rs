@@ -1,7 +1,13 @@
 //! Edges: one ramdisk's session over all its connections. A step that was given is followed to its end, on whichever
 //! connection: one that the ramdisk still works on is not given again, one that was cut off is.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use protocol::{
     boot::BootPlan,
@@ -39,6 +45,8 @@ pub(super) struct Session {
     pub requests: mpsc::Receiver<StepRequest>,
     pub events: mpsc::Sender<Event>,
     pub end: CancellationToken,
+    /// Whether a ramdisk is connected, for whoever decides who is let in.
+    pub is_linked: Arc<AtomicBool>,
     pub resume_wait: Duration,
 }
 
@@ -63,6 +71,7 @@ impl Session {
                 },
             };
             let Arrival { mut connection, answer, hardware, last } = arrival;
+            self.is_linked.store(true, Ordering::Relaxed);
             let (server, session, plan) = (self.server, self.id, self.plan.clone());
             if self.events.send(Event::Ready { server, session, plan, hardware }).await.is_err() {
                 return "the agent is stopping".into();
@@ -78,6 +87,7 @@ impl Session {
                 },
                 broken = serving.serve(&mut connection, &answer, last, &mut self.requests) => broken,
             };
+            self.is_linked.store(false, Ordering::Relaxed);
             match broken {
                 Broken::Ended(reason) => return reason,
                 Broken::Lost(reason) if serving.farewell => {

@@ -29,7 +29,8 @@ pub(super) enum TokenRefused {
 }
 
 /// Tokens that were issued and not yet used. A server has one; after a restart of the agent two, the one in the boot script
-/// that it may have fetched already and the one in the script that it may fetch still. Using one uses both up.
+/// that it may have fetched already and the one in the script that it may fetch still. Using one uses both up; the session that it
+/// opened remembers it for as long as its ramdisk may not have read its welcome.
 #[derive(Debug, Default)]
 pub(super) struct Tokens {
     issued: HashMap<SecretHash, (ServerId, BootPlan)>,

@@ -5,15 +5,16 @@ use std::{
     path::PathBuf,
     pin::pin,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use futures::StreamExt;
 use protocol::{
     command::Command,
-    convert::{Declaration, InvalidMessage, ToAgent},
+    convert::{Declaration, FromAgent, InvalidMessage, ToAgent},
     discovery::Order,
     grpc as wire,
+    heartbeat::{HEARTBEAT_EVERY_MIN, Heartbeat},
     id::{AgentBootId, RackId, ServerId},
     report::ReportBody,
     step::CONFIG_DRIVE_BYTES_MAX,
@@ -27,10 +28,11 @@ use tonic::{
 };
 
 use super::{
+    lag::Lag,
     session::{Event, Session, Violation},
     spool::{Spool, SpoolError},
 };
-use crate::metrics;
+use crate::{given::Given, metrics};
 
 /// Longest wait for a connection, with its TLS handshake.
 pub const CONNECT_WAIT: Duration = Duration::from_secs(10);
@@ -80,8 +82,8 @@ pub struct Seen {
 pub enum Request {
     /// Servers to look after.
     Declare(Declaration),
-    /// Something to do.
-    Command(Command),
+    /// Something to do, and until when.
+    Command(Given),
     /// Something to find.
     Discover(Order),
 }
@@ -140,10 +142,19 @@ pub enum UplinkError {
 pub struct Uplink {
     config: Arc<UplinkConfig>,
     session: Session,
+    lag: Lag,
+    /// How often the coordinator wants a heartbeat, and when the next one is due.
+    beat: Option<Beat>,
     spool: Spool,
     seen: mpsc::Receiver<Seen>,
     requests: mpsc::Sender<Request>,
     stop: CancellationToken,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Beat {
+    every: Duration,
+    due: tokio::time::Instant,
 }
 
 /// Told to stop, or nobody is left to speak for.
@@ -160,7 +171,7 @@ impl Uplink {
         stop: CancellationToken,
     ) -> Self {
         let session = Session::new(config.rack.clone(), boot, env!("CARGO_PKG_VERSION"));
-        Self { config, session, spool, seen, requests, stop }
+        Self { config, session, lag: Lag::default(), beat: None, spool, seen, requests, stop }
     }
 
     /// Connects again and again until it is told to stop; then spools what is still in the channel.
@@ -192,6 +203,8 @@ impl Uplink {
     async fn connect_and_serve(&mut self) -> Result<Stopped, UplinkError> {
         let (outgoing, outgoing_rx) = mpsc::channel(OUTGOING_MAX);
         self.session.handle_connected();
+        self.lag = Lag::greets(Instant::now());
+        self.beat = None;
         // The stream's answer may wait for our Hello, so it is put there before the call.
         self.transmit(&outgoing);
         let config = Arc::clone(&self.config);
@@ -249,6 +262,7 @@ impl Uplink {
                 room = outgoing.reserve(), if more_to_send => if room.is_err() {
                     return Err(UplinkError::Ended("it takes no more reports".into()));
                 },
+                () = due(self.beat) => self.send_heartbeat(&outgoing),
                 () = &mut welcome_by, if !self.session.is_open() => {
                     return Err(UplinkError::Silent { address, after: WELCOME_WAIT });
                 }
@@ -257,7 +271,21 @@ impl Uplink {
     }
 
     fn handle(&mut self, message: ToAgent) -> Result<Option<Request>, UplinkError> {
-        match self.session.handle_message(message, self.spool.outbox())? {
+        let heartbeats = match &message {
+            ToAgent::Welcome { heartbeats, .. } => *heartbeats,
+            ToAgent::Declare(_)
+            | ToAgent::Command(_)
+            | ToAgent::Acknowledge { .. }
+            | ToAgent::Discover(_)
+            | ToAgent::Heard { .. } => None,
+        };
+        let event = self.session.handle_message(message, self.spool.outbox())?;
+        if let Some(wanted) = heartbeats {
+            self.lag.welcomed(wanted.at);
+            let every = wanted.every.max(HEARTBEAT_EVERY_MIN);
+            self.beat = Some(Beat { every, due: tokio::time::Instant::now() });
+        }
+        match event {
             Event::Welcomed { coordinator, acknowledged } => {
                 self.spool.acknowledge(acknowledged)?;
                 let pending = self.spool.outbox().len();
@@ -274,10 +302,32 @@ impl Uplink {
             }
             Event::Acknowledged(seq) => self.spool.acknowledge(seq)?,
             Event::Declared(declaration) => return Ok(Some(Request::Declare(declaration))),
-            Event::Command(command) => return Ok(Some(Request::Command(command))),
+            Event::Command(command) => return Ok(Some(Request::Command(self.given(command)))),
+            Event::Heard { number, at } => self.lag.heard(number, at),
             Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)
+    }
+
+    /// The command with its time: as much of it as is left for certain.
+    fn given(&self, command: Command) -> Given {
+        let now = Instant::now();
+        let mut given = Given::now(command, now);
+        if let Some(wanted) = given.command.wanted {
+            given.until = given.until.min(self.lag.until(wanted, now));
+        }
+        given
+    }
+
+    /// One that the connection does not take now is left out: what has no way is no sign of life.
+    fn send_heartbeat(&mut self, outgoing: &mpsc::Sender<wire::AgentMessage>) {
+        let Some(beat) = &mut self.beat else { return };
+        beat.due = tokio::time::Instant::now() + beat.every;
+        if let Ok(room) = outgoing.try_reserve() {
+            let number = self.lag.beats(Instant::now());
+            let oldest_reading = metrics::oldest_reading_age();
+            room.send(FromAgent::Heartbeat(Heartbeat { number, oldest_reading }).into());
+        }
     }
 
     /// Hands over as many messages as the connection takes now.
@@ -318,6 +368,14 @@ impl Uplink {
             tracing::error!(server = %seen.server, error = %chain(&error), "a report could not be kept");
         }
         self.count_spool();
+    }
+}
+
+/// Waits until the next heartbeat is due; for ever where none is wanted.
+async fn due(beat: Option<Beat>) {
+    match beat {
+        Some(beat) => tokio::time::sleep_until(beat.due).await,
+        None => std::future::pending().await,
     }
 }
 

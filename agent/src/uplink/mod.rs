@@ -10,6 +10,7 @@
 
 pub mod client;
 pub mod images;
+pub mod lag;
 pub mod outbox;
 pub mod session;
 pub mod spool;

@@ -12,6 +12,7 @@ use protocol::{
     command::Command,
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::Order,
+    heartbeat::StreamTime,
     id::{AgentBootId, RackId},
 };
 
@@ -63,6 +64,13 @@ pub enum Event {
     Command(Command),
     /// Something to find.
     Discover(Order),
+    /// A heartbeat was heard.
+    Heard {
+        /// Which.
+        number: u64,
+        /// When, by the coordinator's clock.
+        at: StreamTime,
+    },
 }
 
 /// The coordinator broke the rules of the stream; the connection must be closed.
@@ -108,7 +116,7 @@ impl Session {
     /// A message arrived. The caller does what the event says to the outbox before it asks for more to send.
     pub fn handle_message(&mut self, message: ToAgent, outbox: &Outbox) -> Result<Event, Violation> {
         match (message, self.state) {
-            (ToAgent::Welcome { coordinator, acknowledged }, State::Waiting) => {
+            (ToAgent::Welcome { coordinator, acknowledged, .. }, State::Waiting) => {
                 self.state = State::Open { next: acknowledged.saturating_add(1) };
                 if acknowledged >= outbox.next_seq() {
                     Ok(Event::SpoolLost { coordinator, acknowledged })
@@ -126,6 +134,7 @@ impl Session {
             (ToAgent::Declare(declaration), State::Open { .. }) => Ok(Event::Declared(declaration)),
             (ToAgent::Command(command), State::Open { .. }) => Ok(Event::Command(command)),
             (ToAgent::Discover(order), State::Open { .. }) => Ok(Event::Discover(order)),
+            (ToAgent::Heard { number, at }, State::Open { .. }) => Ok(Event::Heard { number, at }),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
     }

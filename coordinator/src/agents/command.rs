@@ -1,8 +1,8 @@
 //! Decisions: which commands may be given again, and how a repeat is recognised.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
-use protocol::command::Action;
+use protocol::{command::Action, power_budget};
 use sha2::{Digest, Sha256};
 
 /// How an action behaves when whoever asked for it is gone.
@@ -43,6 +43,16 @@ pub fn after_break(action: &Action) -> AfterBreak {
         Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
             AfterBreak::Again
         }
+    }
+}
+
+/// How long somebody waits for this action, from when it is given: later it must not be done, for a refusal may have been told.
+/// None: what is asked for lasts, or does no harm when it is late.
+pub fn wanted_for(action: &Action) -> Option<Duration> {
+    match action {
+        Action::PowerOn { .. } | Action::Reset { .. } => Some(power_budget::ON_WANTED_MAX),
+        Action::PowerOff { .. } => Some(power_budget::OFF_WANTED_MAX),
+        Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => None,
     }
 }
 

@@ -3,13 +3,14 @@
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use protocol::{
     command::{Action, Command, CommandResult, FailureKind, Success},
     convert::{Declaration, ToAgent},
+    heartbeat::{StreamTime, Wanted},
     id::{AgentBootId, CommandId, RackId, RamdiskSessionId, ServerId},
     ramdisk::RESUME_WAIT_MAX,
     step::StepProgress,
@@ -18,7 +19,10 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::command::{AfterBreak, Repeat, after_break, digest_of, kind_of, repeat_of};
+use super::{
+    alive::Readings,
+    command::{AfterBreak, Repeat, after_break, digest_of, kind_of, repeat_of, wanted_for},
+};
 use crate::{
     enrol::Declarations,
     gate::Presence,
@@ -114,6 +118,8 @@ pub(super) struct State {
     pending: HashMap<CommandId, Pending>,
     progress: HashMap<ServerId, Progress>,
     last_number: u64,
+    /// What each rack's agent said of its readings last.
+    pub(super) readings: HashMap<RackId, Readings>,
     /// Ramdisks that are to be heard of again, since their agent was started anew as this run.
     pub(super) expected: HashMap<RamdiskSessionId, (ServerId, AgentBootId)>,
 }
@@ -127,6 +133,10 @@ pub struct AgentHub {
     /// How long an agent that was started anew has to tell of its ramdisks.
     pub(super) ramdisk_wait: Duration,
     started_us: u64,
+    /// When the running clock began by which agents judge how late a message is.
+    started: Instant,
+    /// Counts the streams that began.
+    pub(super) arrivals: watch::Sender<u64>,
     state: Mutex<State>,
     signals: broadcast::Sender<RamdiskSignal>,
     /// Scans and windows that were ordered.
@@ -140,7 +150,28 @@ impl AgentHub {
         let signals = broadcast::channel(SIGNALS_MAX).0;
         let discovery = crate::discovery::Orders::default();
         let ramdisk_wait = RAMDISK_WAIT_MAX;
-        Self { inventory, wake, name, ramdisk_wait, started_us, state: Mutex::default(), signals, discovery }
+        Self {
+            inventory,
+            wake,
+            name,
+            ramdisk_wait,
+            started_us,
+            started: Instant::now(),
+            arrivals: watch::Sender::new(0),
+            state: Mutex::default(),
+            signals,
+            discovery,
+        }
+    }
+
+    /// Our running clock.
+    pub(super) fn stream_time(&self) -> StreamTime {
+        StreamTime(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
+
+    /// Since when a rack's agent is away; one that has not come yet, since we began.
+    pub(super) fn away_since_us(&self, rack: &RackId) -> u64 {
+        self.state().away_since_us.get(rack).copied().unwrap_or(self.started_us)
     }
 
     /// Listens to ramdisks that come and go, from now on; those that run already are in the inventory.
@@ -177,6 +208,8 @@ impl AgentHub {
         if let Some(old) = state.links.insert(rack.clone(), link) {
             old.end.cancel();
         }
+        drop(state);
+        self.arrivals.send_replace(number);
         number
     }
 
@@ -187,6 +220,7 @@ impl AgentHub {
         let present = state.links.get(rack).is_some_and(|link| link.number == number);
         if present {
             state.links.remove(rack);
+            state.readings.remove(rack);
             state.away_since_us.insert(rack.clone(), now_us);
         }
         present
@@ -352,7 +386,8 @@ impl AgentHub {
             Repeat::NewEachTime => POWER_WAIT_MAX,
             Repeat::SameCommand => STEP_WAIT_MAX,
         };
-        let command = Command { id: stored.id, server, action };
+        let wanted = wanted_for(&action).map(|within| Wanted { given: self.stream_time(), within });
+        let command = Command { id: stored.id, server, action, wanted };
         let mut waiting = self.await_command(rack, &command);
         match (self.give(rack, command.id), repeat) {
             (Some(outbox), _) => {
@@ -415,21 +450,6 @@ pub struct Hub(pub Arc<AgentHub>);
 impl Agents for Hub {
     async fn run(&self, rack: &RackId, server: ServerId, action: Action) -> Result<Success, AgentError> {
         self.0.run_command(rack, server, action).await
-    }
-}
-
-impl Presence for AgentHub {
-    fn away(&self, rack: &RackId) -> Option<String> {
-        let state = self.state();
-        if state.links.contains_key(rack) {
-            return None;
-        }
-        let since_us = state.away_since_us.get(rack).copied().unwrap_or(self.started_us);
-        let since = jiff::Timestamp::from_microsecond(i64::try_from(since_us).unwrap_or(i64::MAX));
-        let since = since.map_or_else(|_| "the beginning".to_owned(), |time| format!("{time:.0}"));
-        Some(format!(
-            "the agent of rack {rack} is away since {since}; look at its host, its service and its log"
-        ))
     }
 }
 

@@ -11,6 +11,7 @@
 //! a second stream: the gate's proof is older than that; a ramdisk step outlives this process under
 //! the same id; an agent speaks for the servers of its own rack only.
 
+mod alive;
 mod boot;
 mod command;
 mod hub;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use protocol::{
     convert::{Declaration, FromAgent, Hello, ToAgent},
     grpc,
+    heartbeat::{HEARTBEAT_EVERY, HeartbeatsWanted},
     id::RackId,
     report::Report,
 };
@@ -42,7 +43,9 @@ pub(super) async fn greet(mut inbound: Streaming<grpc::AgentMessage>) -> Result<
     let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
     match FromAgent::try_from(first).map_err(|error| Status::invalid_argument(error.to_string()))? {
         FromAgent::Hello(hello) => Ok(Greeted { hello, inbound }),
-        FromAgent::Report(_) => Err(Status::failed_precondition("a report came before the hello")),
+        FromAgent::Report(_) | FromAgent::Heartbeat(_) => {
+            Err(Status::failed_precondition("a report or a heartbeat came before the hello"))
+        }
     }
 }
 
@@ -68,7 +71,11 @@ pub(super) async fn begin(
     let servers = hub.inventory.servers(Some(&rack)).await?;
     let (outbox, outbound) = mpsc::channel(OUTBOX_MAX);
     let first = [
-        ToAgent::Welcome { coordinator: hub.name.clone(), acknowledged },
+        ToAgent::Welcome {
+            coordinator: hub.name.clone(),
+            acknowledged,
+            heartbeats: Some(HeartbeatsWanted { every: HEARTBEAT_EVERY, at: hub.stream_time() }),
+        },
         ToAgent::Declare(Declaration {
             servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),
             forget: Vec::new(),
@@ -107,6 +114,7 @@ pub(super) async fn begin(
         hub.wake.wake_all(servers.into_iter().map(|server| server.id));
         let why = tokio::select! {
             () = end.cancelled() => "another stream of it began, or this coordinator stops".to_owned(),
+            () = hub.watch_readings(&rack) => "its readings are not watched".to_owned(),
             why = take_in_all(&hub, &rack, inbound, acknowledged, &outbox) => why,
         };
         if hub.unlink(&rack, number) {
@@ -137,6 +145,14 @@ async fn take_in_all(
         };
         let report = match FromAgent::try_from(message) {
             Ok(FromAgent::Report(report)) => report,
+            Ok(FromAgent::Heartbeat(beat)) => {
+                hub.heard(rack, beat.oldest_reading);
+                let heard = ToAgent::Heard { number: beat.number, at: hub.stream_time() };
+                if outbox.send(heard).await.is_err() {
+                    return "its stream was closed".to_owned();
+                }
+                continue;
+            }
             Ok(FromAgent::Hello(_)) => return "it said hello twice".to_owned(),
             Err(error) => return format!("it sent a message that makes no sense: {error}"),
         };

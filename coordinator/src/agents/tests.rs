@@ -1,5 +1,7 @@
 //! The agents' listener as an agent meets it: TLS with certificates on both sides, reports stored once, commands done once.
 
+mod alive;
+
 use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -11,6 +13,7 @@ use protocol::{
     convert::{Declaration, FromAgent, Hello, ToAgent},
     grpc::{self, agent_link_client::AgentLinkClient},
     hardware::{BmcIdentity, Disk, HardwareReport},
+    heartbeat::HEARTBEAT_EVERY,
     id::{AgentBootId, RackId, RamdiskSessionId},
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
@@ -61,6 +64,7 @@ impl ImageSource for Images {
 struct Site {
     _dir: tempfile::TempDir,
     pki: PathBuf,
+    clock: Arc<TestClock>,
     inventory: Inventory,
     hub: Arc<AgentHub>,
     address: SocketAddr,
@@ -78,11 +82,11 @@ impl Site {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::default());
-        let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock).await.unwrap();
+        let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock.clone()).await.unwrap();
         let server = inventory.put_server(&new_server()).await.unwrap();
         let pki = dir.path().join("pki");
         let (hub, address, stop) = serve_hub(&pki, &inventory, RAMDISK_WAIT_MAX).await;
-        Self { _dir: dir, pki, inventory, hub, address, stop, server }
+        Self { _dir: dir, pki, clock, inventory, hub, address, stop, server }
     }
 
     /// The same inventory under a new process.
@@ -119,7 +123,11 @@ impl Site {
         let mut agent = FakeAgent::connect(self.channel("rack1").await, run).await;
         let welcome = agent.next().await.unwrap();
         let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
-        assert_eq!(welcome, ToAgent::Welcome { coordinator: "test".to_owned(), acknowledged });
+        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats } = welcome else {
+            panic!("{welcome:?}")
+        };
+        assert_eq!((coordinator.as_str(), stored), ("test", acknowledged));
+        assert_eq!(heartbeats.map(|wanted| wanted.every), Some(HEARTBEAT_EVERY));
         let declared = Declaration { servers: vec![self.server.spec()], forget: vec![], complete: true };
         assert_eq!(agent.next().await.unwrap(), ToAgent::Declare(declared));
         agent

@@ -142,6 +142,21 @@ async fn an_agent_that_is_away_is_asked_for_nothing() {
 }
 
 #[tokio::test]
+async fn an_agent_that_is_back_in_a_moment_is_waited_for() {
+    let back = |bench: &Bench| {
+        bench.world.away.store(true, std::sync::atomic::Ordering::SeqCst);
+        bench.world.comes_back.store(true, std::sync::atomic::Ordering::SeqCst);
+    };
+    let bench = Bench::new("cleaning", None).await;
+    back(&bench);
+    bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
+    assert_eq!(bench.world.count("power_on"), 1);
+    back(&bench);
+    bench.gate.power(bench.id, PowerRequest::Off(PowerOffHow::Hard)).await.unwrap();
+    bench.assert_rule_3();
+}
+
+#[tokio::test]
 async fn a_permit_that_broke_off_is_proved_anew() {
     let bench = Bench::new("deploying", Some("deploy")).await;
     let rack = "rack1".parse().unwrap();
@@ -224,6 +239,7 @@ fn the_documents_and_ironics_file_say_the_same() {
     check(map, format!("at most {} s of them for its proof", s(PROOF_MAX)));
     check(map, format!("a power-on within {} s", s(ON_COMMAND_MAX)));
     check(map, format!("a power-off within {} s", s(OFF_COMMAND_MAX)));
+    check(map, format!("waited for up to {} s", s(AGENT_WAIT_MAX)));
     let operations = include_str!("../../../docs/operations.md");
     check(operations, format!("`[redfish]read_timeout = {}`", s(CLIENT_READ_TIMEOUT)));
     check(operations, format!("within {} s", s(FACADE_ANSWER_MAX)));
@@ -238,6 +254,7 @@ fn the_documents_and_ironics_file_say_the_same() {
         WAY_MAX,
         ON_COMMAND_MAX,
         OFF_COMMAND_MAX,
+        AGENT_WAIT_MAX,
     ];
     for time in drawn {
         check(here.split("use std").next().unwrap_or_default(), format!(" {} s", s(time)));

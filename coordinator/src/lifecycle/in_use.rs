@@ -1,42 +1,26 @@
 //! Decisions: whether a server is in somebody's use, so that what it hangs on is not changed by the way.
 
-use super::state::{Node, ProvisionState};
+use super::{
+    phase::{Phase, phase},
+    state::Node,
+};
 
 /// How a server is in use, for a person; none: it is free, or was not given to anybody yet.
 pub fn in_use(node: Option<&Node>) -> Option<String> {
-    use ProvisionState as S;
     let node = node?;
     let state = &node.provision_state;
     if let Some(instance) = node.instance_id {
         return Some(format!("{state} with the tenant's server {instance}"));
     }
-    match state {
-        S::Enroll | S::Verifying | S::Manageable | S::InspectFailed | S::AdoptFailed | S::Available => None,
-        S::Inspecting
-        | S::InspectWait
-        | S::Adopting
-        | S::Active
-        | S::Cleaning
-        | S::CleanWait
-        | S::CleanHold
-        | S::CleanFailed
-        | S::Deploying
-        | S::WaitCallBack
-        | S::DeployHold
-        | S::DeployFailed
-        | S::Deleting
-        | S::Error
-        | S::Rescuing
-        | S::RescueWait
-        | S::Rescue
-        | S::RescueFailed
-        | S::Unrescuing
-        | S::UnrescueFailed
-        | S::Servicing
-        | S::ServiceWait
-        | S::ServiceHold
-        | S::ServiceFailed
-        | S::Unknown(_) => Some(state.to_string()),
+    match phase(state) {
+        Phase::New | Phase::Free => None,
+        Phase::Looked
+        | Phase::Waiting
+        | Phase::Starting
+        | Phase::Held
+        | Phase::Busy
+        | Phase::Cleaning
+        | Phase::Stuck => Some(state.to_string()),
     }
 }
 
@@ -46,6 +30,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::lifecycle::ProvisionState;
 
     #[test]
     fn what_is_free_or_new_is_not_in_use_and_all_else_is() {

@@ -20,6 +20,7 @@ pub mod in_use;
 pub mod news;
 pub mod outlook;
 pub mod permit;
+mod phase;
 pub mod placement;
 pub mod power;
 pub mod release;

@@ -1,42 +1,21 @@
 //! Decisions: whether Ironic can be asked to take an instance away from a node, and whether a node without one is clean.
 
-use super::state::{Node, ProvisionState};
+use super::{
+    phase::{Phase, phase},
+    state::{Node, ProvisionState},
+};
 
 /// States from which Ironic takes an instance away when it is asked; in every other one it first ends by itself what it does.
 pub fn may_be_ended(state: &ProvisionState) -> bool {
-    use ProvisionState as S;
-    match state {
-        S::Active
-        | S::Error
-        | S::DeployFailed
-        | S::WaitCallBack
-        | S::DeployHold
-        | S::Rescue
-        | S::RescueWait
-        | S::RescueFailed
-        | S::UnrescueFailed
-        | S::ServiceFailed => true,
-        S::Enroll
-        | S::Verifying
-        | S::Manageable
-        | S::Adopting
-        | S::AdoptFailed
-        | S::Inspecting
-        | S::InspectWait
-        | S::InspectFailed
-        | S::Cleaning
-        | S::CleanWait
-        | S::CleanHold
-        | S::CleanFailed
-        | S::Available
-        | S::Deploying
-        | S::Deleting
-        | S::Rescuing
-        | S::Unrescuing
-        | S::Servicing
-        | S::ServiceWait
-        | S::ServiceHold
-        | S::Unknown(_) => false,
+    match phase(state) {
+        Phase::Held | Phase::Waiting => true,
+        Phase::New
+        | Phase::Looked
+        | Phase::Free
+        | Phase::Starting
+        | Phase::Busy
+        | Phase::Cleaning
+        | Phase::Stuck => false,
     }
 }
 
@@ -53,34 +32,50 @@ pub enum Cleaned {
 
 /// Whether it has, by its state: Ironic reaches `available`, and a next instance, through a clean alone.
 pub fn cleaned(node: &Node) -> Cleaned {
-    use ProvisionState as S;
-    match &node.provision_state {
-        _ if node.instance_id.is_some() => Cleaned::Yes,
-        S::Available | S::Deploying | S::WaitCallBack | S::DeployHold => Cleaned::Yes,
-        S::Deleting | S::Cleaning | S::CleanWait => Cleaned::OnItsWay,
-        S::CleanHold
-        | S::CleanFailed
-        | S::Enroll
-        | S::Verifying
-        | S::Manageable
-        | S::Adopting
-        | S::AdoptFailed
-        | S::Inspecting
-        | S::InspectWait
-        | S::InspectFailed
-        | S::DeployFailed
-        | S::Active
-        | S::Error
-        | S::Rescue
-        | S::Rescuing
-        | S::RescueWait
-        | S::RescueFailed
-        | S::Unrescuing
-        | S::UnrescueFailed
-        | S::Servicing
-        | S::ServiceWait
-        | S::ServiceHold
-        | S::ServiceFailed
-        | S::Unknown(_) => Cleaned::No,
+    if node.instance_id.is_some() {
+        return Cleaned::Yes;
+    }
+    match phase(&node.provision_state) {
+        Phase::Free | Phase::Waiting | Phase::Starting => Cleaned::Yes,
+        Phase::Cleaning => Cleaned::OnItsWay,
+        Phase::New | Phase::Looked | Phase::Held | Phase::Busy | Phase::Stuck => Cleaned::No,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::id::ServerId;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn each_state_says_whether_it_may_be_ended_and_whether_it_is_clean() {
+        let ended = [
+            "active",
+            "error",
+            "deploy failed",
+            "wait call-back",
+            "deploy hold",
+            "rescue",
+            "rescue wait",
+            "rescue failed",
+            "unrescue failed",
+            "service failed",
+        ];
+        let clean = ["available", "deploying", "wait call-back", "deploy hold"];
+        let on_its_way = ["deleting", "cleaning", "clean wait"];
+        for state in ProvisionState::KNOWN {
+            let mut node = Node::in_state(ServerId(Uuid::nil()), state.clone());
+            assert_eq!(may_be_ended(state), ended.contains(&state.as_str()), "{state}");
+            let expected = match state.as_str() {
+                word if clean.contains(&word) => Cleaned::Yes,
+                word if on_its_way.contains(&word) => Cleaned::OnItsWay,
+                _ => Cleaned::No,
+            };
+            assert_eq!(cleaned(&node), expected, "{state}");
+            node.instance_id = Some(Uuid::from_u128(7));
+            assert_eq!(cleaned(&node), Cleaned::Yes, "{state}: a next instance comes through a clean");
+        }
     }
 }

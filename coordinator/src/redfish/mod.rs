@@ -127,6 +127,10 @@ impl RedfishFacade {
             return Err(Failed::not_found());
         }
         match (&method, resource) {
+            (&Method::GET | &Method::HEAD, resource @ Resource::System(_)) => {
+                let principal = self.settled(principal).await;
+                self.get(&resource, &principal).map(Answer::Found)
+            }
             (&Method::GET | &Method::HEAD, resource) => self.get(&resource, &principal).map(Answer::Found),
             (&Method::DELETE, Resource::Session(id)) => {
                 match lock(&self.sessions).close(&id, principal.server.id) {
@@ -199,6 +203,20 @@ impl RedfishFacade {
             }
             Resource::Chassis(_) => resource::chassis(server),
         })
+    }
+
+    /// A server whose power is not known once more, after its agent has had a moment to come back: in the second after a restart
+    /// of ours, Ironic would fail whatever it is about.
+    async fn settled(&self, principal: Principal) -> Principal {
+        let id = principal.server.id;
+        if !matches!(principal.server.power, Some(PowerReading::Unreachable { .. })) {
+            return principal;
+        }
+        self.hardware.await_agent(id).await;
+        match self.hardware.server(id).await {
+            Some(server) => Principal { server, ..principal },
+            None => principal,
+        }
     }
 
     async fn open_session(&self, request: Request) -> Result<Answer, Failed> {

@@ -267,6 +267,22 @@ mod tests {
     }
 
     #[test]
+    fn a_server_without_a_node_is_given_back_only_if_it_never_had_one() {
+        let check = |ironic, is_unplugged, ports_unmade, expected| {
+            let (nova, wanted_for) = (NovaSays::Nothing, Duration::ZERO);
+            let seen = Seen { nova, ironic, is_unplugged, ports_unmade, wanted_for };
+            assert_eq!(next(&seen), expected, "{ironic:?} {is_unplugged} {ports_unmade}");
+        };
+        for (ironic, at_last) in
+            [(IronicSays::NoNode, Next::GivenBack), (IronicSays::Lost, Next::Wait(Wait::Person))]
+        {
+            check(ironic, false, false, Next::Wait(Wait::Unplug));
+            check(ironic, true, false, Next::UnmakePorts);
+            check(ironic, true, true, at_last);
+        }
+    }
+
+    #[test]
     fn novas_words_are_told_apart() {
         let check =
             |status, task, expected| assert_eq!(NovaSays::of(status, task), expected, "{status} {task:?}");

@@ -1,9 +1,12 @@
 //! Values: commands and their results to and from the wire.
 
-use super::{InvalidMessage, known, parse, present, server, unspecified};
+use std::time::Duration;
+
+use super::{InvalidMessage, known, parse, present, server, unspecified, whole_ms};
 use crate::{
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     grpc as wire,
+    heartbeat::{StreamTime, Wanted},
     power::PowerOffHow,
     step::StepOutput,
 };
@@ -21,7 +24,13 @@ impl From<Command> for wire::Command {
                 Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
             }
         };
-        Self { id: command.id.to_string(), server: command.server.to_string(), action: Some(action) }
+        Self {
+            id: command.id.to_string(),
+            server: command.server.to_string(),
+            action: Some(action),
+            given_ms: command.wanted.map_or(0, |wanted| wanted.given.0),
+            wanted_ms: command.wanted.map_or(0, |wanted| whole_ms(wanted.within)),
+        }
     }
 }
 
@@ -46,6 +55,10 @@ impl TryFrom<wire::Command> for Command {
             id: parse("Command.id", &command.id)?,
             server: server("Command.server", &command.server)?,
             action,
+            wanted: (command.wanted_ms > 0).then(|| Wanted {
+                given: StreamTime(command.given_ms),
+                within: Duration::from_millis(command.wanted_ms),
+            }),
         })
     }
 }

@@ -1,10 +1,13 @@
 //! Values: the messages of the stream itself: who speaks, what is acknowledged, which servers to look after.
 
-use super::{InvalidMessage, parse, present, server};
+use std::time::Duration;
+
+use super::{InvalidMessage, parse, present, server, whole_ms};
 use crate::{
     command::Command,
     discovery::Order,
     grpc as wire,
+    heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime},
     id::{AgentBootId, RackId, ServerId},
     report::Report,
     spec::ServerSpec,
@@ -17,6 +20,8 @@ pub enum FromAgent {
     Hello(Hello),
     /// Something it saw.
     Report(Report),
+    /// That it is alive; sent only to who wants to know.
+    Heartbeat(Heartbeat),
 }
 
 /// Who the agent is.
@@ -41,6 +46,8 @@ pub enum ToAgent {
         coordinator: String,
         /// Every report up to this number is stored.
         acknowledged: u64,
+        /// Whether and how often it wants to hear that the agent is alive; an older one does not know heartbeats.
+        heartbeats: Option<HeartbeatsWanted>,
     },
     /// Servers to look after.
     Declare(Declaration),
@@ -53,6 +60,13 @@ pub enum ToAgent {
     },
     /// Find servers that nobody has enrolled.
     Discover(Order),
+    /// A heartbeat arrived.
+    Heard {
+        /// Its number.
+        number: u64,
+        /// When.
+        at: StreamTime,
+    },
 }
 
 /// Servers to look after.
@@ -77,6 +91,10 @@ impl From<FromAgent> for wire::AgentMessage {
                 oldest_unacknowledged: hello.oldest_unacknowledged,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
+            FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
+                let oldest_reading_ms = oldest_reading.map(whole_ms);
+                Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms })
+            }
         };
         Self { message: Some(message) }
     }
@@ -94,6 +112,10 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 oldest_unacknowledged: hello.oldest_unacknowledged,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
+            Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {
+                let oldest_reading = oldest_reading_ms.map(Duration::from_millis);
+                Ok(Self::Heartbeat(Heartbeat { number, oldest_reading }))
+            }
         }
     }
 }
@@ -102,9 +124,12 @@ impl From<ToAgent> for wire::CoordinatorMessage {
     fn from(message: ToAgent) -> Self {
         use wire::coordinator_message::Message;
         let message = match message {
-            ToAgent::Welcome { coordinator, acknowledged } => {
-                Message::Welcome(wire::Welcome { coordinator, acknowledged })
-            }
+            ToAgent::Welcome { coordinator, acknowledged, heartbeats } => Message::Welcome(wire::Welcome {
+                coordinator,
+                acknowledged,
+                heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
+                at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
+            }),
             ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
                 servers: declaration.servers.into_iter().map(Into::into).collect(),
                 forget: declaration.forget.iter().map(ToString::to_string).collect(),
@@ -113,6 +138,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             ToAgent::Command(command) => Message::Command(command.into()),
             ToAgent::Acknowledge { seq } => Message::Acknowledge(wire::Acknowledge { seq }),
             ToAgent::Discover(order) => Message::Discover(order.into()),
+            ToAgent::Heard { number, at } => Message::Heard(wire::Heard { number, at_ms: at.0 }),
         };
         Self { message: Some(message) }
     }
@@ -123,8 +149,12 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
     fn try_from(message: wire::CoordinatorMessage) -> Result<Self, InvalidMessage> {
         use wire::coordinator_message::Message;
         match present("CoordinatorMessage.message", message.message)? {
-            Message::Welcome(wire::Welcome { coordinator, acknowledged }) => {
-                Ok(Self::Welcome { coordinator, acknowledged })
+            Message::Welcome(wire::Welcome { coordinator, acknowledged, heartbeat_ms, at_ms }) => {
+                let heartbeats = (heartbeat_ms > 0).then(|| HeartbeatsWanted {
+                    every: Duration::from_millis(heartbeat_ms),
+                    at: StreamTime(at_ms),
+                });
+                Ok(Self::Welcome { coordinator, acknowledged, heartbeats })
             }
             Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {
                 servers: servers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
@@ -134,6 +164,9 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
             Message::Command(command) => Ok(Self::Command(command.try_into()?)),
             Message::Acknowledge(wire::Acknowledge { seq }) => Ok(Self::Acknowledge { seq }),
             Message::Discover(order) => Ok(Self::Discover(order.try_into()?)),
+            Message::Heard(wire::Heard { number, at_ms }) => {
+                Ok(Self::Heard { number, at: StreamTime(at_ms) })
+            }
         }
     }
 }

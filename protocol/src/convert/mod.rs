@@ -42,6 +42,11 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     text.parse().map_err(|why: T::Err| InvalidMessage::new(field, format!("is {text:?}: {why}")))
 }
 
+/// A duration as whole milliseconds; what is more than a number can say is said as the largest.
+fn whole_ms(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// A nested message or a choice that must be there. A choice that a newer peer added arrives as none.
 fn present<T>(field: &'static str, value: Option<T>) -> Result<T, InvalidMessage> {
     value.ok_or_else(|| InvalidMessage::new(field, "is missing or unknown to this version"))

@@ -3,6 +3,8 @@
 //! Ours ([`ipmi`], [`redfish`]) can be slow, silent or wrong on demand; [`ipmi_sim`] was written by nobody here.
 
 pub mod chassis;
+mod der;
+pub mod insider;
 pub mod ipmi;
 pub mod ipmi_sim;
 pub mod odd;

@@ -68,6 +68,48 @@ impl Drop for Front {
 
 /// Before an IPMI BMC: changes the first so many answers of this payload type.
 pub async fn before_ipmi(bmc: SocketAddr, payload: u8, twist: Twist, times: usize) -> anyhow::Result<Front> {
+    let mut left = times;
+    let change = move |direction, mut datagram: Vec<u8>| {
+        let is_meant = datagram.get(TYPE_AT) == Some(&payload) && datagram.len() >= PAYLOAD_AT + 8;
+        if direction == Direction::Out || left == 0 || !is_meant {
+            return Passed::on(datagram);
+        }
+        left -= 1;
+        let is_sent = twisted(&mut datagram, twist);
+        Passed { datagram: is_sent.then_some(datagram), is_changed: true }
+    };
+    relay(bmc, change).await
+}
+
+/// Which way a datagram goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Direction {
+    /// To the BMC.
+    Out,
+    /// Back to the console.
+    Back,
+}
+
+/// What becomes of a datagram.
+pub(super) struct Passed {
+    /// As it goes on; none: it does not.
+    pub datagram: Option<Vec<u8>>,
+    /// Whether that counts as a change.
+    pub is_changed: bool,
+}
+
+impl Passed {
+    /// It goes on as it is.
+    pub fn on(datagram: Vec<u8>) -> Self {
+        Self { datagram: Some(datagram), is_changed: false }
+    }
+}
+
+/// Passes datagrams between one console and a BMC, each as `change` says.
+pub(super) async fn relay(
+    bmc: SocketAddr,
+    mut change: impl FnMut(Direction, Vec<u8>) -> Passed + Send + 'static,
+) -> anyhow::Result<Front> {
     let outside = UdpSocket::bind("127.0.0.1:0").await?;
     let addr = outside.local_addr()?;
     let inside = UdpSocket::bind("127.0.0.1:0").await?;
@@ -75,28 +117,27 @@ pub async fn before_ipmi(bmc: SocketAddr, payload: u8, twist: Twist, times: usiz
     let changed = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&changed);
     let task = tokio::spawn(async move {
-        let (mut console, mut left) = (None, times);
+        let mut console = None;
         let (mut asked, mut answered) = (vec![0; HEAD_BYTES_MAX], vec![0; HEAD_BYTES_MAX]);
         loop {
-            tokio::select! {
+            let (direction, datagram) = tokio::select! {
                 Ok((length, from)) = outside.recv_from(&mut asked) => {
                     console = Some(from);
-                    let _ = inside.send(&asked[..length]).await;
+                    (Direction::Out, asked[..length].to_vec())
                 }
-                Ok(length) = inside.recv(&mut answered) => {
-                    let mut answer = answered[..length].to_vec();
-                    if left > 0 && answer.get(TYPE_AT) == Some(&payload) && answer.len() >= PAYLOAD_AT + 8 {
-                        left -= 1;
-                        count.fetch_add(1, Ordering::Relaxed);
-                        if !twisted(&mut answer, twist) {
-                            continue;
-                        }
-                    }
-                    if let Some(console) = console {
-                        let _ = outside.send_to(&answer, console).await;
-                    }
-                }
+                Ok(length) = inside.recv(&mut answered) => (Direction::Back, answered[..length].to_vec()),
                 else => return,
+            };
+            let passed = change(direction, datagram);
+            count.fetch_add(usize::from(passed.is_changed), Ordering::Relaxed);
+            match (direction, passed.datagram, console) {
+                (Direction::Out, Some(datagram), _) => {
+                    let _ = inside.send(&datagram).await;
+                }
+                (Direction::Back, Some(datagram), Some(console)) => {
+                    let _ = outside.send_to(&datagram, console).await;
+                }
+                (Direction::Out | Direction::Back, None, _) | (Direction::Back, _, None) => {}
             }
         }
     });
@@ -189,4 +230,81 @@ async fn serve(mut from: TcpStream, bmc: SocketAddr, head: &str, script: Arc<Scr
 fn closing(request: &[u8]) -> Vec<u8> {
     let line = request.windows(2).position(|end| end == b"\r\n").unwrap_or(0) + 2;
     [&request[..line], b"Connection: close\r\n", &request[line..]].concat()
+}
+
+/// Before a Redfish service by plain HTTP whose connections are good for one request each, though it does not say so: a second
+/// one is closed without an answer. `changed` counts those.
+pub async fn one_request_a_connection(bmc: SocketAddr, closes: Closes) -> anyhow::Result<Front> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let addr = listener.local_addr()?;
+    let changed = Arc::<AtomicUsize>::default();
+    let count = Arc::clone(&changed);
+    let task = tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        while let Ok((connection, _)) = listener.accept().await {
+            connections.spawn(serve_one(connection, bmc, closes, Arc::clone(&count)));
+        }
+    });
+    Ok(Front { addr, changed, task: task.abort_handle() })
+}
+
+/// How a connection is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closes {
+    /// By FIN.
+    Politely,
+    /// By RST.
+    Abruptly,
+}
+
+async fn serve_one(mut from: TcpStream, bmc: SocketAddr, closes: Closes, count: Arc<AtomicUsize>) {
+    let Some(request) = request(&mut from).await else { return };
+    let Ok(mut to) = TcpStream::connect(bmc).await else { return };
+    let mut answer = Vec::new();
+    if to.write_all(&closing(&request)).await.is_err() || to.read_to_end(&mut answer).await.is_err() {
+        return;
+    }
+    if from.write_all(&silent_about_closing(&answer)).await.is_err() || request_is_none(&mut from).await {
+        return;
+    }
+    count.fetch_add(1, Ordering::Relaxed);
+    if closes == Closes::Abruptly {
+        let _ = from.set_zero_linger();
+    }
+}
+
+async fn request_is_none(from: &mut TcpStream) -> bool {
+    request(from).await.is_none()
+}
+
+/// A request with its body; none: the connection is over.
+async fn request(from: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut request = Vec::new();
+    loop {
+        let head = request.windows(4).position(|end| end == b"\r\n\r\n").map(|at| at + 4);
+        if head.is_some_and(|head| request.len() >= head + body_bytes(&request[..head])) {
+            return Some(request);
+        }
+        let mut piece = [0; 1024];
+        match from.read(&mut piece).await {
+            Ok(length) if length > 0 && request.len() < HEAD_BYTES_MAX => {
+                request.extend_from_slice(&piece[..length]);
+            }
+            Ok(_) | Err(_) => return None,
+        }
+    }
+}
+
+/// What `Content-Length` says.
+fn body_bytes(head: &[u8]) -> usize {
+    let head = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
+    length.and_then(|length| length.trim().parse().ok()).unwrap_or(0)
+}
+
+/// The answer without the words that its connection is closed.
+fn silent_about_closing(answer: &[u8]) -> Vec<u8> {
+    let is_closing = |line: &[u8]| line.to_ascii_lowercase().starts_with(b"connection: close");
+    let lines = answer.split_inclusive(|byte| *byte == b'\n');
+    lines.filter(|line| !is_closing(line)).flatten().copied().collect()
 }

@@ -35,7 +35,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::{Credentials, FaultSwitch, chassis::Chassis, redfish_system as system};
+use super::{Credentials, FaultSwitch, chassis::Chassis, der, redfish_system as system};
 
 /// Sessions at a time.
 pub const SESSIONS_MAX: usize = 8;
@@ -49,6 +49,8 @@ pub struct Tls {
     pub certificate: CertificateDer<'static>,
     /// Key.
     pub key: PrivateKeyDer<'static>,
+    /// The versions of TLS that are spoken.
+    pub versions: &'static [&'static rustls::SupportedProtocolVersion],
 }
 
 impl Tls {
@@ -56,7 +58,15 @@ impl Tls {
     pub fn self_signed() -> anyhow::Result<Self> {
         let made = rcgen::generate_simple_self_signed(vec!["bmc.invalid".to_owned()])?;
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
-        Ok(Self { certificate: made.cert.der().clone(), key })
+        Ok(Self { certificate: made.cert.der().clone(), key, versions: rustls::ALL_VERSIONS })
+    }
+
+    /// The same with the certificate in version 1 of X.509, as firmware of some years makes it. Its own signature is of the other
+    /// version, which nobody looks at.
+    pub fn self_signed_version_1() -> anyhow::Result<Self> {
+        let made = Self::self_signed()?;
+        let certificate = der::version_1(&made.certificate).context("the certificate's DER")?;
+        Ok(Self { certificate: certificate.into(), ..made })
     }
 
     /// SHA-256 of the certificate, as the agent's pin wants it.
@@ -72,10 +82,24 @@ pub struct RedfishOptions {
     pub tls: Option<Tls>,
     /// No session service: basic authentication only.
     pub no_sessions: bool,
+    /// Where a new session's path is told.
+    pub session_path: SessionPath,
     /// Interfaces that the system shows.
     pub macs: Vec<MacAddr>,
     /// Hardware UUID that the system shows; none: some UUID of its own.
     pub uuid: Option<Uuid>,
+}
+
+/// Where the path of a new session is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SessionPath {
+    /// In `Location`, as DSP0266 (section 13.3.4.2) wants it.
+    #[default]
+    Location,
+    /// In `Location`, behind the name of a host that nobody else knows.
+    OtherHost,
+    /// In the body only.
+    Body,
 }
 
 /// What came in since the start.
@@ -215,10 +239,13 @@ pub fn serve_on(
         None => None,
         Some(tls) => {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
+            // The certificate is not read: BMCs do not look at theirs either.
+            let key = rustls::crypto::ring::sign::any_supported_type(&tls.key)?;
+            let shown = rustls::sign::CertifiedKey::new(vec![tls.certificate], key);
             let config = rustls::ServerConfig::builder_with_provider(provider)
-                .with_safe_default_protocol_versions()?
+                .with_protocol_versions(tls.versions)?
                 .with_no_client_auth()
-                .with_single_cert(vec![tls.certificate], tls.key)?;
+                .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
             Some(TlsAcceptor::from(Arc::new(config)))
         }
     };
@@ -340,7 +367,13 @@ fn log_in(service: &Service, body: &Value) -> Response {
     service.logins.fetch_add(1, Ordering::Relaxed);
     let path = format!("/redfish/v1/SessionService/Sessions/{id}");
     let body = system::session(&path, &id);
-    (StatusCode::CREATED, [("X-Auth-Token", token), ("Location", path)], axum::Json(body)).into_response()
+    let location = match service.options.session_path {
+        SessionPath::Location => Some(path),
+        SessionPath::OtherHost => Some(format!("https://bmc.example{path}")),
+        SessionPath::Body => None,
+    };
+    let location = location.map(|path| [("Location", path)]);
+    (StatusCode::CREATED, [("X-Auth-Token", token)], location, axum::Json(body)).into_response()
 }
 
 fn authorised(service: &Service, headers: &HeaderMap) -> bool {

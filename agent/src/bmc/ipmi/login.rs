@@ -55,6 +55,7 @@ impl IpmiBmc {
             password: self.endpoint.password.clone(),
             suites: self.suites.clone(),
             privilege: state.ladder.privilege(),
+            proof_role: state.ladder.proof_role(),
             retry: Retry { first: self.options.first_wait, tries: self.options.tries.max(1) },
             seed: rand::random(),
         };

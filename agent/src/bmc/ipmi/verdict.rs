@@ -1,8 +1,8 @@
-//! Decisions: what a log-in by IPMI that came to nothing says of our user and password, and which privilege to ask for next.
+//! Decisions: what a log-in by IPMI that came to nothing says of our user and password, and how the next one is made.
 
 use protocol::ipmi::{
     Privilege,
-    client::{EndReason, LoginStep},
+    client::{EndReason, LoginStep, ProofRole},
     message::CompletionCode,
     rakp::Status,
 };
@@ -44,16 +44,17 @@ fn by_status(status: Status, repeated: bool) -> Refusal {
     }
 }
 
-/// Which privilege is asked for, and how often in a row it was refused.
+/// Which privilege is asked for, how often in a row it was refused, and how our proof is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ladder {
     privilege: Privilege,
     refused: u32,
+    proof_role: ProofRole,
 }
 
 impl Default for Ladder {
     fn default() -> Self {
-        Self { privilege: Privilege::Administrator, refused: 0 }
+        Self { privilege: Privilege::Administrator, refused: 0, proof_role: ProofRole::AsProved }
     }
 }
 
@@ -63,14 +64,28 @@ impl Ladder {
         self.privilege
     }
 
+    /// How our proof is hashed.
+    pub(super) fn proof_role(self) -> ProofRole {
+        self.proof_role
+    }
+
     /// It was granted; it is asked for again next time.
     pub(super) fn granted(&mut self) {
         self.refused = 0;
     }
 
     /// Takes the other step when this one is not given: OPERATOR is enough for power and boot device. "Insufficient privilege"
-    /// is believed the second time: some BMCs say it once after a power command.
+    /// is believed the second time: some BMCs say it once after a power command. A proof that is refused by a BMC whose own proof
+    /// was right is hashed in the other way that is in use.
     pub(super) fn ended(&mut self, reason: &EndReason) {
+        if let EndReason::Refused { stage: LoginStep::Rakp3, status, .. } = reason
+            && *status == Status::INVALID_INTEGRITY_CHECK
+        {
+            self.proof_role = match self.proof_role {
+                ProofRole::AsProved => ProofRole::PrivilegeOnly,
+                ProofRole::PrivilegeOnly => ProofRole::AsProved,
+            };
+        }
         let gives_less = match reason {
             EndReason::Refused { status, .. } => status.is_about_the_role(),
             EndReason::Privilege { code, .. } => {
@@ -90,7 +105,7 @@ impl Ladder {
                 Privilege::Administrator => Privilege::Operator,
                 Privilege::Callback | Privilege::User | Privilege::Operator => Privilege::Administrator,
             };
-            *self = Self { privilege: other, refused: 0 };
+            *self = Self { privilege: other, refused: 0, ..*self };
         }
     }
 }
@@ -135,6 +150,22 @@ mod tests {
         let silent = |dropped| EndReason::NoAnswer { stage: "RAKP 1", tries: 4, dropped };
         check(silent(Dropped::default()), None);
         check(silent(Dropped { unreadable: 1, ..Dropped::default() }), Some(Refusal::Passes));
+    }
+
+    #[test]
+    fn a_refused_proof_is_hashed_in_the_other_way_next() {
+        let check = |ends: &[EndReason], expected: ProofRole| {
+            let mut ladder = Ladder::default();
+            ends.iter().for_each(|end| ladder.ended(end));
+            assert_eq!(ladder.proof_role(), expected, "{ends:?}");
+        };
+        let proof = |status| refused(LoginStep::Rakp3, status, false);
+        check(&[], ProofRole::AsProved);
+        check(&[proof(0x0f)], ProofRole::PrivilegeOnly);
+        check(&[proof(0x0f), proof(0x0f)], ProofRole::AsProved);
+        check(&[proof(0x0f), refused(LoginStep::Rakp1, 0x09, false)], ProofRole::PrivilegeOnly);
+        check(&[proof(0x02)], ProofRole::AsProved);
+        check(&[refused(LoginStep::Rakp1, 0x0f, false)], ProofRole::AsProved);
     }
 
     #[test]

@@ -308,7 +308,37 @@ fn unreachable(error: reqwest::Error) -> Fault {
     if error.is_decode() || error.is_body() || error.is_builder() {
         return Fault::NotUnderstood(chain(&error));
     }
+    if let Some(tls) = tls_error(&error) {
+        return Fault::NotUnderstood(format!("TLS fails: {tls}; {}", tls_remedy(tls)));
+    }
     Fault::Unreachable(chain(&error.without_url()))
+}
+
+/// What TLS had to say, if the connection ended by it: then somebody is there, and nobody need look at a cable.
+fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(tls_error_in)
+}
+
+/// The error itself, or the one that it is wrapped around and does not name as its cause.
+fn tls_error_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
+    if let Some(found) = error.downcast_ref() {
+        return Some(found);
+    }
+    tls_error_in(error.downcast_ref::<std::io::Error>()?.get_ref()?)
+}
+
+fn tls_remedy(error: &rustls::Error) -> &'static str {
+    match error {
+        rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure) => {
+            "its certificate is not the one whose SHA-256 is in the server's entry: compare them, and correct the entry"
+        }
+        rustls::Error::InvalidCertificate(_) => {
+            "its certificate is not trusted here: put the certificate's SHA-256 into the server's entry"
+        }
+        _ => {
+            "it may speak only versions or suites of TLS that are not safe any more: update its firmware, or use IPMI"
+        }
+    }
 }
 
 /// The error with its causes, which reqwest keeps to itself.

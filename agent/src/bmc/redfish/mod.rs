@@ -4,6 +4,7 @@ mod http;
 mod login;
 pub(crate) mod pin;
 mod roots;
+mod spki;
 
 use async_trait::async_trait;
 use protocol::{

@@ -22,6 +22,16 @@ impl Default for Retry {
     }
 }
 
+/// Which role byte our proof in RAKP 3 is hashed with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ProofRole {
+    /// The one that the BMC's own proof was hashed with (section 13.22).
+    #[default]
+    AsProved,
+    /// The privilege alone, without the bit that says that the user is found by name, as some firmware expects it.
+    PrivilegeOnly,
+}
+
 /// What a session needs to know.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
@@ -33,6 +43,8 @@ pub struct ClientConfig {
     pub suites: Vec<CipherSuite>,
     /// Privilege to raise the session to. A session starts as user and could not switch power, so it is always asked for.
     pub privilege: Privilege,
+    /// How RAKP 3 is hashed.
+    pub proof_role: ProofRole,
     /// Patience.
     pub retry: Retry,
     /// 32 random bytes, fresh for every session.

@@ -4,15 +4,15 @@ use std::time::Instant;
 
 use super::{
     super::{
-        Malformed, Privilege,
+        CipherSuite, Malformed, Privilege,
         command::{Request, Response},
         message::{CompletionCode, RequestMessage, ResponseMessage},
-        rakp::{self, OpenSessionResponse, Rakp1, Rakp2, Rakp3, Rakp4, Status},
+        rakp::{self, OpenSessionResponse, Rakp1, Rakp2, Rakp2Proof, Rakp3, Rakp4, Status},
         rmcp::{self, PayloadType},
         session::Sealed,
         suite::{Handshake, same_code},
     },
-    Client, ClientEvent, EndReason, Fault, LoginStep, Owner, RequestError, Stage,
+    Client, ClientEvent, EndReason, Fault, LoginStep, Owner, ProofRole, RequestError, Stage,
 };
 
 impl Client {
@@ -81,17 +81,17 @@ impl Client {
         let tag = self.tag.wrapping_add(1);
         let bmc_id = rakp1.bmc_id;
         let proved = roles_in_use(rakp1.role, *granted).into_iter().find_map(|role| {
-            let rakp1 = Rakp1 { role, ..rakp1.clone() };
-            let handshake = Handshake {
-                suite: *suite,
-                password: self.config.password.reveal().as_bytes(),
-                console_id: self.console_id,
-                rakp1: &rakp1,
-                bmc_random: &proof.random,
-                guid: &proof.guid,
+            let theirs = Rakp1 { role, ..rakp1.clone() };
+            let theirs = self.handshake(*suite, &theirs, &proof);
+            if !same_code(&theirs.rakp2_code(), &proof.auth_code) {
+                return None;
+            }
+            let in_ours = match self.config.proof_role {
+                ProofRole::AsProved => role,
+                ProofRole::PrivilegeOnly => role & !rakp::NAME_ONLY,
             };
-            same_code(&handshake.rakp2_code(), &proof.auth_code)
-                .then(|| (handshake.keys(), handshake.rakp3_code().to_vec()))
+            let ours = Rakp1 { role: in_ours, ..rakp1.clone() };
+            Some((theirs.keys(), self.handshake(*suite, &ours, &proof).rakp3_code().to_vec()))
         });
         let Some(((keys, check), code)) = proved else {
             // Told at once, the BMC frees the slot instead of waiting for a RAKP 3 that never comes.
@@ -103,6 +103,17 @@ impl Client {
         let rakp3 = Rakp3 { tag, bmc_id, outcome: Ok(code) };
         self.begin(Stage::Rakp3 { rakp3, keys, check }, now);
         Ok(())
+    }
+
+    fn handshake<'a>(&'a self, suite: CipherSuite, rakp1: &'a Rakp1, proof: &'a Rakp2Proof) -> Handshake<'a> {
+        Handshake {
+            suite,
+            password: self.config.password.reveal().as_bytes(),
+            console_id: self.console_id,
+            rakp1,
+            bmc_random: &proof.random,
+            guid: &proof.guid,
+        }
     }
 
     pub(super) fn rakp4(&mut self, payload: &[u8], now: Instant) -> Result<(), Fault> {

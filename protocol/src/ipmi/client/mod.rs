@@ -22,7 +22,8 @@ use super::{
 };
 
 pub use event::{
-    ClientConfig, ClientEvent, Dropped, EndReason, LoginStep, RequestError, RequestId, Retry, Unavailable,
+    ClientConfig, ClientEvent, Dropped, EndReason, LoginStep, ProofRole, RequestError, RequestId, Retry,
+    Unavailable,
 };
 
 /// Requests that may wait in one session.

@@ -1,0 +1,376 @@
+//! Values: the fixed messages whose bytes are kept: one of every kind.
+
+use std::{net::Ipv4Addr, time::Duration};
+
+use protocol::{
+    boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
+    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    convert::{Declaration, FromAgent, Hello, ToAgent},
+    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
+    heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
+    id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
+    identity::ExpectedIdentity,
+    mac::MacAddr,
+    network::BootNetwork,
+    power::{PowerCause, PowerOffHow, PowerReading},
+    report::{Report, ReportBody},
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+    step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    watch::{NotWatched, Watch},
+};
+use uuid::Uuid;
+
+const SERVER: ServerId = ServerId(Uuid::from_u128(0x1111_1111_2222_3333_4444_5555_5555_5555));
+const COMMAND: CommandId = CommandId(Uuid::from_u128(0xaaaa_aaaa_bbbb_cccc_dddd_eeee_eeee_eeee));
+const SESSION: RamdiskSessionId =
+    RamdiskSessionId(Uuid::from_u128(0x7777_7777_7777_7777_7777_7777_7777_7777));
+const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
+
+fn example_hardware() -> HardwareReport {
+    HardwareReport {
+        system: SystemIdentity {
+            manufacturer: "QEMU".into(),
+            product: "Q35".into(),
+            serial: "7".into(),
+            uuid: String::new(),
+        },
+        boot_mode: BootMode::Uefi,
+        cpu: Cpu { count: 2, architecture: "x86_64".into(), model: "TCG".into(), flags: vec!["sse2".into()] },
+        memory_mib: 1024,
+        disks: vec![Disk {
+            name: "/dev/vda".into(),
+            size_bytes: 4 << 30,
+            rotational: true,
+            model: "m".into(),
+            serial: "s".into(),
+            wwn: "w".into(),
+            ..Disk::default()
+        }],
+        nics: vec![Nic {
+            name: "eth0".into(),
+            mac: MAC,
+            ipv4: "198.18.1.50".into(),
+            carrier: true,
+            speed_mbps: 1000,
+            driver: "virtio_net".into(),
+            vendor: "0x1af4".into(),
+            product: "0x1000".into(),
+            booted: true,
+            neighbour: None,
+        }],
+    }
+}
+
+/// One report of every kind.
+pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
+    let report =
+        |body| FromAgent::Report(Report { seq: 300, at_us: 1_700_000_000_000_000, server: SERVER, body });
+    let found = |finding| report(ReportBody::Found { finding });
+    let ended = |outcome| report(ReportBody::Command(CommandResult { command: COMMAND, outcome }));
+    let hello = Hello {
+        rack: "rack-1".parse().unwrap(),
+        agent_boot_id: AgentBootId(Uuid::from_u128(9)),
+        version: "0.1.0".into(),
+        oldest_unacknowledged: 299,
+    };
+    vec![
+        ("up-hello", FromAgent::Hello(hello)),
+        (
+            "up-heartbeat",
+            FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
+        ),
+        ("up-heartbeat-of-nobody", FromAgent::Heartbeat(Heartbeat { number: 8, oldest_reading: None })),
+        (
+            "up-power-on",
+            report(ReportBody::Power { reading: PowerReading::On, cause: PowerCause::Commanded }),
+        ),
+        (
+            "up-power-off",
+            report(ReportBody::Power { reading: PowerReading::Off, cause: PowerCause::Unasked }),
+        ),
+        (
+            "up-power-unreachable",
+            report(ReportBody::Power {
+                reading: PowerReading::Unreachable { reason: "no answer".into() },
+                cause: PowerCause::First,
+            }),
+        ),
+        ("up-watched", report(ReportBody::Watch { watch: Watch::Watched })),
+        (
+            "up-not-watched",
+            report(ReportBody::Watch {
+                watch: Watch::NotWatched {
+                    why: NotWatched::CredentialsRefused,
+                    reason: "the BMC refuses".into(),
+                },
+            }),
+        ),
+        (
+            "up-other-machine",
+            report(ReportBody::Watch {
+                watch: Watch::NotWatched { why: NotWatched::OtherMachine, reason: "it is n2".into() },
+            }),
+        ),
+        (
+            "up-boot",
+            report(ReportBody::Boot(BootProgress {
+                stage: BootStage::Kernel,
+                network: BootNetwork::Cleaning,
+                mac: MAC,
+                detail: "vmlinuz".into(),
+            })),
+        ),
+        (
+            "up-boot-refused",
+            report(ReportBody::BootRefused {
+                network: BootNetwork::Provisioning,
+                mac: None,
+                planned: None,
+                reason: "no plan".into(),
+            }),
+        ),
+        (
+            "up-boot-wrong-network",
+            report(ReportBody::BootRefused {
+                network: BootNetwork::Provisioning,
+                mac: Some(MAC),
+                planned: Some(BootNetwork::Cleaning),
+                reason: "elsewhere".into(),
+            }),
+        ),
+        (
+            "up-ramdisk-ready",
+            report(ReportBody::RamdiskReady {
+                session: SESSION,
+                purpose: BootPurpose::Deploy,
+                network: BootNetwork::Provisioning,
+                hardware: Box::new(example_hardware()),
+            }),
+        ),
+        ("up-ramdisk-gone", report(ReportBody::RamdiskGone { session: SESSION, reason: "closed".into() })),
+        (
+            "up-step-progress",
+            report(ReportBody::StepProgress {
+                command: COMMAND,
+                progress: StepProgress { done_bytes: 1, total_bytes: 2 },
+            }),
+        ),
+        ("up-result-done", ended(Ok(Success::Done))),
+        (
+            "up-result-identity",
+            ended(Ok(Success::Identity(BmcIdentity {
+                manufacturer: "a".into(),
+                product: "b".into(),
+                firmware: "c".into(),
+                guid: "d".into(),
+                serial: String::new(),
+            }))),
+        ),
+        (
+            "up-identified",
+            report(ReportBody::Identified {
+                place: "ipmi://198.51.100.11:623".into(),
+                identity: BmcIdentity { guid: "d".into(), serial: "e".into(), ..BmcIdentity::default() },
+            }),
+        ),
+        ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
+        ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
+        (
+            "up-result-inventory",
+            ended(Ok(Success::Step(StepOutput::Inventory { hardware: Box::new(example_hardware()) }))),
+        ),
+        (
+            "up-result-image-written",
+            ended(Ok(Success::Step(StepOutput::ImageWritten {
+                disk: "/dev/vda".into(),
+                written_bytes: 5,
+                virtual_bytes: 6,
+            }))),
+        ),
+        (
+            "up-result-erased",
+            ended(Ok(Success::Step(StepOutput::Erased {
+                disks: vec![ErasedDisk {
+                    name: "/dev/vda".into(),
+                    method: "discard".into(),
+                    erased_bytes: 7,
+                    verified_bytes: 8,
+                    ..ErasedDisk::default()
+                }],
+            }))),
+        ),
+        (
+            "up-result-erased-or-not",
+            ended(Ok(Success::Step(StepOutput::Erased {
+                disks: vec![ErasedDisk {
+                    name: "/dev/sda".into(),
+                    method: "zeroes".into(),
+                    disk: Some(example_disk()),
+                    failure: "it is read-only".into(),
+                    ..ErasedDisk::default()
+                }],
+            }))),
+        ),
+        (
+            "up-result-failure",
+            ended(Err(Failure { kind: FailureKind::NotConfirmed, message: "still off".into() })),
+        ),
+        ("up-found-bmc", found(Finding::Bmc(Box::new(found_bmc())))),
+        ("up-found-machine", found(Finding::Machine { hardware: Box::new(example_machine()) })),
+        ("up-scan-progress", found(Finding::Progress { done: 3, total: 30 })),
+        ("up-scan-ended", found(Finding::ScanEnded { fault: "stopped".into() })),
+        ("up-window-ended", found(Finding::WindowEnded { reason: "its time is over".into() })),
+    ]
+}
+
+/// Hardware with all that discovery added to it.
+fn example_machine() -> HardwareReport {
+    let mut hardware = example_hardware();
+    hardware.system.uuid = "11111111-2222-3333-4444-555555555555".into();
+    hardware.nics[0].neighbour = Some(Neighbour {
+        switch: "leaf1".into(),
+        switch_id: "02:00:00:00:00:01".into(),
+        port: "xe-0/0/0".into(),
+        port_description: "rack 1".into(),
+    });
+    hardware
+}
+
+fn found_bmc() -> FoundBmc {
+    FoundBmc {
+        address: Ipv4Addr::new(198, 51, 100, 11),
+        port: 443,
+        protocol: BmcProtocol::Redfish {
+            system: None,
+            certificate_sha256: Some("cd".repeat(32)),
+            http: false,
+        },
+        credential: Some(0),
+        identity: Some(BmcIdentity { guid: "g".into(), ..BmcIdentity::default() }),
+        problem: "p".into(),
+    }
+}
+
+/// One message of every kind.
+pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
+    let command = |action| ToAgent::Command(Command { id: COMMAND, server: SERVER, action, wanted: None });
+    let discover = |task| ToAgent::Discover(Order { id: Uuid::from_u128(10), task });
+    let step = |step| command(Action::RunStep { session: SESSION, step });
+    let spec = |protocol| ServerSpec {
+        id: SERVER,
+        name: "node-1".into(),
+        bmc: BmcEndpoint {
+            protocol,
+            address: "198.51.100.11".into(),
+            port: 623,
+            username: "admin".into(),
+            password: Secret::new("hunter2"),
+        },
+        macs: vec![MAC],
+        boot_mode: BootMode::Bios,
+        expected: ExpectedIdentity::default(),
+    };
+    let image =
+        ImageRef { id: "img".into(), format: ImageFormat::Qcow2, size_bytes: 9, sha512: "ab".repeat(64) };
+    let plan = BootPlan { purpose: BootPurpose::Inspect, network: BootNetwork::Provisioning };
+    vec![
+        ("down-welcome", ToAgent::Welcome { coordinator: "c1".into(), acknowledged: 12, heartbeats: None }),
+        (
+            "down-welcome-heartbeats",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: Some(HeartbeatsWanted { every: Duration::from_secs(5), at: StreamTime(90_000) }),
+            },
+        ),
+        ("down-heard", ToAgent::Heard { number: 7, at: StreamTime(95_001) }),
+        (
+            "down-power-off-wanted",
+            ToAgent::Command(Command {
+                id: COMMAND,
+                server: SERVER,
+                action: Action::PowerOff { how: PowerOffHow::Hard },
+                wanted: Some(Wanted { given: StreamTime(96_000), within: Duration::from_millis(44_000) }),
+            }),
+        ),
+        (
+            "down-declare",
+            ToAgent::Declare(Declaration {
+                servers: vec![
+                    spec(BmcProtocol::Ipmi { cipher_suite: Some(17) }),
+                    spec(BmcProtocol::Redfish {
+                        system: Some("/redfish/v1/Systems/1".into()),
+                        certificate_sha256: Some("cd".repeat(32)),
+                        http: true,
+                    }),
+                ],
+                forget: vec![SERVER],
+                complete: true,
+            }),
+        ),
+        (
+            "down-declare-expected",
+            ToAgent::Declare(Declaration {
+                servers: vec![ServerSpec {
+                    expected: ExpectedIdentity {
+                        bmc: BmcIdentity { guid: "g".into(), serial: "s".into(), ..BmcIdentity::default() },
+                        uuids: vec!["u".into()],
+                        serials: vec!["t".into()],
+                    },
+                    ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        ("down-acknowledge", ToAgent::Acknowledge { seq: 300 }),
+        ("down-power-on-network", command(Action::PowerOn { boot: Boot::Network(plan) })),
+        ("down-power-on-disk", command(Action::PowerOn { boot: Boot::Disk })),
+        ("down-power-off", command(Action::PowerOff { how: PowerOffHow::Soft })),
+        ("down-reset", command(Action::Reset { boot: Boot::Disk })),
+        ("down-read-identity", command(Action::ReadIdentity)),
+        ("down-end-boot", command(Action::EndBoot)),
+        ("down-step-inventory", step(Step::Inventory)),
+        ("down-step-write-image", step(Step::WriteImage(image))),
+        ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),
+        ("down-step-boot-entry", step(Step::InstallBootEntry)),
+        ("down-step-erase-metadata", step(Step::EraseMetadata(EraseOrder::default()))),
+        ("down-step-erase-metadata-of", step(Step::EraseMetadata(example_order()))),
+        ("down-step-erase-disks", step(Step::EraseDisks(EraseOrder::default()))),
+        ("down-step-erase-disks-of", step(Step::EraseDisks(example_order()))),
+        ("down-step-sync", step(Step::Sync)),
+        ("down-step-power-off", step(Step::PowerOff)),
+        ("down-step-hand-over", step(Step::HandOver { password_hash: Secret::new("$5$salt$hunter2") })),
+        ("down-discover-scan", discover(OrderTask::Scan(example_scan()))),
+        ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
+        ("down-discover-close", discover(OrderTask::Close)),
+    ]
+}
+
+fn example_disk() -> Disk {
+    Disk {
+        name: "/dev/sda".into(),
+        size_bytes: 9,
+        rotational: true,
+        model: "a".into(),
+        serial: "b".into(),
+        wwn: "c".into(),
+        removable: true,
+        read_only: true,
+    }
+}
+
+fn example_order() -> EraseOrder {
+    EraseOrder { expected: vec![example_disk()], left_out: vec![example_disk()] }
+}
+
+fn example_scan() -> Scan {
+    Scan {
+        ranges: vec!["198.51.100.0/27".parse().unwrap()],
+        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
+        spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
+    }
+}
