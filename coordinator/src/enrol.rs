@@ -188,8 +188,8 @@ impl Enrol {
                 Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
             }
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(
-                "the BMC of {} at {} refused user {}: {failure}; correct user or password by an import if they \
-                     are wrong, or try again with `bmsctl node bmc retry {}`",
+                "the BMC of {} at {} refused user {}: {failure}; correct them by an import, or try now with \
+                     `bmsctl node bmc retry {}`",
                 server.name, server.bmc.address, server.bmc.username, server.name
             )),
             Err(error) => {

@@ -27,6 +27,7 @@ mod proofs;
 mod servers;
 mod survey;
 pub mod types;
+pub mod unwatched;
 
 use std::sync::Arc;
 

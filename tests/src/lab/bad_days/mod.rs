@@ -73,7 +73,8 @@ pub async fn play_only(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow
     steps
         .step("enroll one server, clean it, and make image, flavor and network", async {
             import_text(lab, &file_of(VICTIM)).await?;
-            for verb in ["manage", "inspect", "provide"] {
+            wait_state(lab, VICTIM.name, "manageable").await?;
+            for verb in ["inspect", "provide"] {
                 lab.admin.run(&format!("node {verb} {} --wait", VICTIM.name)).await?;
             }
             super::story::catalogue(lab).await
