@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use coordinator::{
     contrail::{Config as Site, Contrail, VlanRange},
-    port::{FabricError, NewTenantPort, TenantNetworks},
+    port::{Fabric, FabricError, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
 };
+use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::{Value, json};
-use tests::contrail::{Config, Fault, Standin, kind::Kind, request::Request};
+use tests::contrail::{Config, Fault, Standin, kind::Kind, request::Request, store::Object};
 use uuid::Uuid;
 
 const PROJECT: &str = "0123456789abcdef0123456789abcdef";
@@ -126,14 +127,25 @@ async fn what_others_have_bound_is_taken_and_what_they_use_elsewhere_is_not() {
         let world = World::start("100-101").await;
         let ((_, web), (_, db)) = (world.network("web").await, world.network("db").await);
         world.bind(&web, "xe-0/0/1", native, tag);
-        assert_eq!(world.vlan(&web).await, expected, "{native:?} {tag:?}");
         let other = world.vlan(&db).await;
+        assert_eq!(world.vlan(&web).await, expected, "{native:?} {tag:?}");
         assert!(other != expected && [100, 101].contains(&other), "{other} beside {expected}");
         world.standin.stop().await;
     };
     check(None, Some(100), 100).await;
     check(None, Some(101), 101).await;
     check(Some("777"), None, 777).await;
+    // What is another network's already is told, with both names.
+    let world = World::start("100-100").await;
+    let ((_, web), (_, db)) = (world.network("web").await, world.network("db").await);
+    assert_eq!(world.vlan(&db).await, 100);
+    world.bind(&web, "xe-0/0/1", Some("100"), None);
+    let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
+    assert!(
+        error.contains("acme:web") && error.contains("acme:db") && error.contains("bind theirs"),
+        "{error}"
+    );
+    world.standin.stop().await;
     // The one that everybody's untagged interfaces have unless somebody thinks of it.
     let world = World::start("100-100").await;
     let (_, web) = world.network("web").await;
@@ -162,6 +174,7 @@ async fn an_exhausted_range_is_a_sentence_and_what_is_given_back_is_given_again(
     }
     // Nothing is on the first one any more; then the second is deleted.
     world.contrail.delete_tenant_port(Uuid::from_u128(1)).await.unwrap();
+    world.contrail.ensure_tenant_port(&wanted).await.unwrap();
     assert_eq!(world.vlan(&late).await, first);
     let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
     assert!(error.contains("web"), "the other one has lost it: {error}");
@@ -229,4 +242,35 @@ async fn a_choice_may_be_cut_off_anywhere_and_repeated() {
             }
         }
     }
+}
+
+/// On each network a port's untagged frames have that network's id.
+#[tokio::test]
+async fn a_port_is_bound_with_the_id_of_the_network_that_it_is_on() {
+    let world = World::start("100-199").await;
+    let (id, web) = world.network("web").await;
+    let tenant = Uuid::from_u128(5);
+    world.contrail.ensure_tenant_port(&NewTenantPort::plain(tenant, id, "srv")).await.unwrap();
+    let port = ServerPort {
+        server: ServerId(Uuid::from_u128(42)),
+        name: "eth0".into(),
+        mac: "52:54:00:00:00:01".parse().unwrap(),
+        link: SwitchPort { switch: "qfx1".into(), port: "xe-0/0/0".into(), switch_id: None, fabric: None },
+    };
+    let of_web = world.vlan(&web).await;
+    for (to, expected) in [
+        (WantedNetwork::Boot(BootNetwork::Provisioning), 3900),
+        (WantedNetwork::Boot(BootNetwork::Cleaning), 3901),
+        (WantedNetwork::Tenant(tenant), of_web),
+    ] {
+        let seen = world.contrail.move_port(&port, &to).await.unwrap();
+        assert!(seen.is(&to), "{seen:?}");
+        let store = world.standin.shared.store();
+        let on_switch = |one: &&Object| one.refs.iter().any(|to| to.kind == "virtual-port-group");
+        let bound = store.of_kind("virtual-machine-interface").find(on_switch).unwrap();
+        let pairs = &bound.properties["virtual_machine_interface_bindings"]["key_value_pair"];
+        let native = pairs.as_array().unwrap().iter().find(|pair| pair["key"] == "tor_port_vlan_id").unwrap();
+        assert_eq!(native["value"], expected.to_string(), "{to:?}");
+    }
+    world.standin.stop().await;
 }

@@ -158,7 +158,12 @@ async fn a_changed_interface_is_a_changed_port() {
             expected.iter().map(|(name, mac)| ((*name).to_owned(), (*mac).to_owned())).collect();
         assert_eq!(registry.macs(), expected);
         assert_eq!(registry.linked(), expected.len());
-        registry.settle(&[]).await;
+        registry.standin.shared.take_calls();
+        assert!(registry.contrail.register(&[]).await.unwrap().is_empty());
+        let calls = registry.standin.shared.take_calls();
+        let count = |start: &str| calls.iter().filter(|call| call.starts_with(start)).count();
+        // With a switch port that refers to it a port is not deleted.
+        assert_eq!((count("POST /ref-update"), count("DELETE /port/")), (expected.len(), expected.len()));
         assert_eq!((registry.names("node"), registry.names("port")), Default::default());
         registry.standin.stop().await;
     }

@@ -100,28 +100,6 @@ impl<'a> Fields<'a> {
         Some(text.to_owned())
     }
 
-    /// A text that becomes a name in Contrail, which joins names with colons and so takes none in them.
-    pub fn name(&mut self, name: &'static str, faults: &mut Faults) -> Option<String> {
-        let text = self.text(name, faults)?;
-        if text.contains(':') {
-            let span = self.node(name).map_or(self.span(), Node::span);
-            let message =
-                format!("{text:?} has a colon, which Contrail takes in no name; write - or _ instead");
-            faults.add(span, self.path(name), message);
-            return None;
-        }
-        Some(text)
-    }
-
-    /// Such a name that must be there.
-    pub fn required_name(&mut self, name: &'static str, faults: &mut Faults) -> Option<String> {
-        if self.node(name).is_none() {
-            faults.add(self.span(), self.path(name), "is missing");
-            return None;
-        }
-        self.name(name, faults)
-    }
-
     /// A text that must be there.
     pub fn required_text(&mut self, name: &'static str, faults: &mut Faults) -> Option<String> {
         if self.node(name).is_none() {

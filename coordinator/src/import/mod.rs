@@ -18,6 +18,7 @@ mod bmcs;
 mod csv;
 mod export;
 mod fields;
+mod names;
 mod plan;
 mod running;
 
@@ -178,8 +179,8 @@ fn node(
     let before = faults.0.len();
     let mut fields = Fields::of(item, path, faults)?;
     let line = fields.span().start().map_or(0, |mark| mark.line());
-    let name = fields.name("name", faults);
-    let hostname = fields.name("hostname", faults);
+    let name = fields.text("name", faults);
+    let hostname = fields.text("hostname", faults);
     fields.text("display_name", faults);
     for field in ["type", "node_type"] {
         if let Some(kind) = fields.text(field, faults).filter(|kind| kind != "baremetal") {
@@ -351,15 +352,15 @@ fn boot_mode(properties: &Properties, fields: &Fields<'_>, faults: &mut Faults) 
 
 fn port(item: &marked_yaml::Node, path: &str, faults: &mut Faults) -> Option<NewPort> {
     let mut fields = Fields::of(item, path, faults)?;
-    let name = fields.required_name("name", faults);
+    let name = fields.required_text("name", faults);
     if fields.node("mac_address").is_none() {
         faults.add(fields.span(), fields.path("mac_address"), "is missing");
     }
     let mac = fields.parsed::<MacAddr>("mac_address", faults);
-    let switch = fields.required_name("switch_name", faults);
+    let switch = fields.required_text("switch_name", faults);
     let port = fields.required_text("port_name", faults);
     let switch_id = fields.text("switch_id", faults);
-    let fabric = fields.name("fabric", faults);
+    let fabric = fields.text("fabric", faults);
     let pxe_enabled = fields.boolean("pxe_enabled", faults).unwrap_or(false);
     fields.text("dvs_name", faults);
     fields.finish(faults);

@@ -15,6 +15,7 @@ use protocol::{
 use super::{
     Fault, ImportedNode, KEEP_PASSWORD, ServersInUse,
     bmcs::{changed_bmcs, refuse_in_use},
+    names,
 };
 use crate::{
     inventory::{NewServer, Server},
@@ -100,6 +101,9 @@ pub fn plan(
                     format!("{} is deployed; its ports cannot change until it is given back", server.name),
                 );
             }
+        }
+        for (field, message) in names::unfit(&node, server) {
+            fault(&field, message);
         }
         if node.bmc.password.reveal() == KEEP_PASSWORD
             && let Some(message) = why_no_password(server, &node.bmc)

@@ -44,9 +44,20 @@ fn a_good_file_is_taken() {
 
 /// A channelised port is called so by its switch; Contrail's name for it is our business.
 #[test]
-fn a_switchs_own_name_of_a_port_may_have_a_colon() {
-    let nodes = parse(&GOOD.replace("xe-0/0/1", "xe-0/0/1:2")).unwrap();
-    assert_eq!(nodes[1].ports[0].link.port, "xe-0/0/1:2");
+fn a_new_name_has_no_colon_but_for_the_switchs_own_name_of_a_port() {
+    let check = |from: &str, to: &str, path: &str| {
+        let read = parse(&GOOD.replacen(from, to, 1)).unwrap();
+        let faults = plan(read, &[], &defaults(), ServersInUse::KeepBmc).err().unwrap_or_default();
+        let found = |fault: &&Fault| fault.path == path && fault.message.contains("write - or _ instead");
+        assert_eq!(faults.iter().filter(found).count(), usize::from(!path.is_empty()), "{faults:?}");
+    };
+    check("", "", "");
+    check("xe-0/0/1", "xe-0/0/1:2", "");
+    check("name: srv1", "name: \"srv:1\"", "nodes[0].name");
+    check("- name: srv1", "- hostname: \"srv:1\"", "nodes[0].name");
+    check("name: eth0", "name: \"eth0:1\"", "nodes[0].ports[0].name");
+    check("switch_name: qfx1", "switch_name: \"00:11:22\"", "nodes[0].ports[0].switch_name");
+    check("fabric: rack1", "fabric: \"rack:1\"", "nodes[1].ports[0].fabric");
 }
 
 #[test]
@@ -84,16 +95,6 @@ fn every_fault_has_its_place() {
     check("pxe_enabled: true", "pxe_enabled: maybe", "nodes[0].ports[0].pxe_enabled", "true or false");
     check("pxe_enabled: true", "pxe_enabled: false", "nodes[0].ports", "at least one port");
     check("driver: redfish", "driver: telepathy", "nodes[1].driver", "not known");
-    check(
-        "name: srv1",
-        "name: \"srv:1\"",
-        "nodes[0].name",
-        "a colon, which Contrail takes in no name; write - or _",
-    );
-    check("- name: srv1", "- hostname: \"srv:1\"", "nodes[0].hostname", "a colon");
-    check("name: eth0", "name: \"eth0:1\"", "nodes[0].ports[0].name", "a colon");
-    check("switch_name: qfx1", "switch_name: \"00:11:22\"", "nodes[0].ports[0].switch_name", "a colon");
-    check("fabric: rack1", "fabric: \"rack:1\"", "nodes[1].ports[0].fabric", "a colon");
     check("nodes:", "servers:", "servers", "is not a field here");
     check("nodes:", "nodes: [", "", "is not YAML");
 }

@@ -100,7 +100,7 @@ fn port_info(server: &Server, port: &Port) -> Struct {
         Some(ObservedNetwork::Nothing | ObservedNetwork::Other { .. }) | None => None,
     };
     if let Some(interface) = interface {
-        fields.push(structure(7, "internal_info", "InternalInfo", vec![interface]));
+        fields.push(structure(7, "internal_info", "InternalPortInfo", vec![interface]));
     }
     Struct { name: "PortInfo".into(), fields }
 }
