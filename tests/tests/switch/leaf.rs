@@ -90,10 +90,14 @@ impl World {
     }
 }
 
-/// An IPv4 packet (RFC 791 section 3.1) with two ports.
+/// An IPv4 packet (RFC 791 section 3.1) with two ports. Bridges look whether its header is good.
 fn packet(mark: u8, protocol: u8, to: [u8; 4], ports: (u16, u16)) -> Vec<u8> {
     let mut header = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, protocol, 0, 0, 198, 18, 2, 11];
     header.extend(to);
+    let words = header.chunks(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let sum = words.sum::<u32>();
+    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
     header.extend([ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat());
     header.extend([0, 8, 0, 0]);
     frame(mark, &[0x0800], &header)
@@ -130,7 +134,9 @@ fn tries() -> Vec<(Vec<u8>, bool)> {
     let mut all: Vec<_> = packets
         .map(|((protocol, to, ports, passes), mark)| (packet(mark, protocol, to, ports), passes))
         .collect();
-    for (words, passes) in [(&[0x88b5][..], false), (&[0x86dd, 0x6000][..], false), (&[0x0806][..], true)] {
+    // An IPv6 packet with nothing in it (RFC 8200 sections 3 and 4.7).
+    let empty = [0x86dd, 0x6000, 0, 0, 0x3b40];
+    for (words, passes) in [(&[0x88b5][..], false), (&empty[..], false), (&[0x0806][..], true)] {
         let mark = u8::try_from(all.len() + 1).unwrap();
         all.push((frame(mark, words, &[]), passes));
     }
@@ -161,8 +167,9 @@ async fn filters(prefix: &'static str, style: Style) {
             "security_group_entries": rules }),
     );
     let interfaces = [1, 2].map(|server| world.plug(&format!("xe-0/0/{server}"), CLEANING, 3002));
-    for tap in ["tap-srv1", "tap-srv2"] {
+    for (tap, server) in ["tap-srv1", "tap-srv2"].into_iter().zip(&world.servers) {
         world.on(tap, Some("br-clean")).await;
+        world.meets(server, "198.18.2.1").await;
     }
     assert_eq!([arrived(&world, 0).await, arrived(&world, 1).await], [expected(false), expected(false)]);
 
@@ -208,6 +215,7 @@ async fn numbers(prefix: &'static str, style: Style) {
     world.plug("xe-0/0/2", CLEANING, 3002);
     world.on("tap-srv1", Some("br-prov")).await;
     world.on("tap-srv2", Some("br-clean")).await;
+    world.meets(&world.servers[0], "198.18.1.1").await;
     let before = world.committed(1).await.commits;
 
     let third = world.plug(EMPTY_PORT, "third", 3002);
