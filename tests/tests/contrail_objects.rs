@@ -55,10 +55,19 @@ async fn addresses_come_from_the_top_and_deletions_have_an_order() {
         api.bad("POST", "/instance-ips", ask("three", Some("198.51.100.9")), exhausted).await;
         let used = (409, "IP address already in use");
         api.bad("POST", "/instance-ips", ask("three", Some("192.0.2.20")), used).await;
-        for reserved in ["192.0.2.253", "192.0.2.0", "192.0.2.255"] {
+        for reserved in ["192.0.2.0", "192.0.2.255"] {
             api.bad("POST", "/instance-ips", ask("three", Some(reserved)), used).await;
         }
-        api.bad("POST", "/instance-ips", ask("three", Some("192.0.2.254")), (500, "KeyError: 'uuid'")).await;
+        // Where no pool says otherwise, service address and gateway are kept too. The gateway is for routers.
+        api.network("plain", json!({"subnet": {"ip_prefix": "192.0.2.0", "ip_prefix_len": 24}})).await;
+        let plain = |address: &str| {
+            let mut body = ask("plain", Some(address));
+            body["instance-ip"]["virtual_network_refs"] =
+                json!([{"to": ["default-domain", project(), "plain"]}]);
+            body
+        };
+        api.bad("POST", "/instance-ips", plain("192.0.2.253"), used).await;
+        api.bad("POST", "/instance-ips", plain("192.0.2.254"), (500, "KeyError: 'uuid'")).await;
         let mut by_id = ask("three", None);
         by_id["instance-ip"]["virtual_network_refs"] = json!([{"uuid": network_id}]);
         api.bad("POST", "/instance-ips", by_id, (500, "KeyError: 'to'")).await;
@@ -113,7 +122,9 @@ async fn general_conventions_hold() {
         assert!(api.read("node", &id).await.get("bms_info").is_none(), "null clears");
         let twice = json!({"node": {"fq_name": ["default-global-system-config", "another"], "uuid": id}});
         api.bad("POST", "/nodes", twice, (409, &format!("{id} already exists with fq_name: ["))).await;
-        api.bad("POST", "/nodes", json!({"node": {"node_type": "baremetal"}}), (500, "Internal Server Error")).await;
+        let nameless = (400, "Bad Request, no fq_name in POST body");
+        api.bad("POST", "/nodes", json!({"node": {"node_type": "baremetal"}}), nameless).await;
+        api.bad("POST", "/nodes", json!({"node": {}}), (500, "Internal Server Error")).await;
         let style = |enterprise: bool| json!({"fabric": {"fabric_enterprise_style": enterprise}});
         let fabric = api.id("fabric", &["default-global-system-config", "default-fabric"]).await;
         let text = "Cannot change from sp-style to enterprise-style or vice-versa";

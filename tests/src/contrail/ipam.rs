@@ -76,6 +76,11 @@ impl Subnet {
         address == self.first || address == self.last || [self.gateway, self.service].contains(&Some(address))
     }
 
+    /// Whether addresses like this one are given to who asks for none.
+    fn pools(&self, address: u128) -> bool {
+        self.pools.is_empty() || self.pools.iter().any(|(start, end)| (*start..=*end).contains(&address))
+    }
+
     fn free(&self, used: &HashSet<IpAddr>) -> Option<u128> {
         let used: HashSet<u128> =
             used.iter().filter(|it| self.contains(**it)).map(|it| number(*it)).collect();
@@ -180,18 +185,24 @@ fn asked<'a>(
 ) -> Result<Option<(String, &'a Subnet)>, Refusal> {
     let address: IpAddr = text.parse().map_err(|_| Refusal::new(500, "</pre>"))?;
     let subnet = subnets.iter().find(|subnet| subnet.contains(address));
-    // A gateway's address is given to whoever asks, but the server looks for the interface by its uuid alone.
-    if subnet.is_some_and(|subnet| subnet.gateway == Some(number(address))) {
-        let interface = request.get("virtual_machine_interface_refs").and_then(|refs| refs.get(0));
-        return match interface {
-            Some(interface) if interface.get("uuid").is_none() => Err(Refusal::new(500, "KeyError: 'uuid'")),
-            Some(_) | None => Ok(subnet.map(|subnet| (text.to_owned(), subnet))),
-        };
+    let wanted = number(address);
+    let found = subnet.map(|subnet| (text.to_owned(), subnet));
+    match subnet {
+        Some(subnet) if subnet.gateway == Some(wanted) => {
+            // It is given to whoever asks; in a pool, the server looks for the interface, by its uuid alone.
+            let interface = request.get("virtual_machine_interface_refs").and_then(|refs| refs.get(0));
+            let lost = interface.is_some_and(|interface| interface.get("uuid").is_none());
+            if lost && subnet.pools(wanted) { Err(Refusal::new(500, "KeyError: 'uuid'")) } else { Ok(found) }
+        }
+        Some(subnet) if subnet.service == Some(wanted) && !subnet.pools(wanted) => Ok(found),
+        Some(subnet) if subnet.reserves(wanted) => Err(in_use()),
+        Some(_) | None if used.contains(&address) => Err(in_use()),
+        Some(_) | None => Ok(found),
     }
-    if used.contains(&address) || subnet.is_some_and(|subnet| subnet.reserves(number(address))) {
-        return Err(Refusal::new(409, "IP address already in use"));
-    }
-    Ok(subnet.map(|subnet| (text.to_owned(), subnet)))
+}
+
+fn in_use() -> Refusal {
+    Refusal::new(409, "IP address already in use")
 }
 
 fn used(store: &Store, network: Uuid, except: Uuid) -> HashSet<IpAddr> {

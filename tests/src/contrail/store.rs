@@ -219,8 +219,12 @@ impl Store {
     /// Reads a creation's name, parent and uuid, refuses clashes and puts in the bare object with its properties and
     /// references.
     pub fn create(&mut self, kind: &'static Kind, body: &Map<String, Value>) -> Result<Uuid, Refusal> {
+        if body.is_empty() {
+            return Err(Refusal::tripped());
+        }
         let fq_name = body.get("fq_name").and_then(|name| serde_json::from_value(name.clone()).ok());
-        let fq_name: Vec<String> = fq_name.ok_or_else(Refusal::tripped)?;
+        let fq_name: Vec<String> =
+            fq_name.ok_or_else(|| Refusal::new(400, "Bad Request, no fq_name in POST body"))?;
         if fq_name.last().is_some_and(|name| name.contains(':')) {
             return Err(Refusal::new(400, "Bad Request, name has one of invalid chars {':'}"));
         }
