@@ -296,12 +296,15 @@ async fn a_group_made_by_a_person_outlives_its_interfaces() {
     .await;
 }
 
+/// Bindings, and with what status and words an interface with them is made or not.
+type Unlinked<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
+
 #[tokio::test]
 async fn an_interface_without_a_switch_port_says_nothing_of_one() {
     contract(async |api| {
         let none = "Unable to retrieve fabric name. No physical interfaces and no vpg refs";
         let baremetal = ("vnic_type", "baremetal");
-        let cases: [(&[(&str, &str)], u16, &str); 8] = [
+        let cases: [Unlinked; 8] = [
             (&[baremetal], 200, ""),
             (&[], 200, ""),
             (&[baremetal, ("profile", "")], 200, ""),
