@@ -3,7 +3,9 @@
 use std::{
     collections::BTreeMap,
     path::PathBuf,
+    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -11,7 +13,7 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Query, State},
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderMap, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -24,11 +26,13 @@ use uuid::Uuid;
 
 use super::{
     fault::{Fault, Treatment},
+    home,
     kind::Kind,
     refusal::Refusal,
     request::{Request, perform},
     store::{HREF_BASE, Store},
     switch::wanted,
+    token::{Denial, Tokens},
 };
 
 /// Calls that are remembered for tests.
@@ -38,6 +42,7 @@ const CALLS_MAX: usize = 10_000;
 pub struct Shared {
     store: Mutex<Store>,
     fault: Mutex<Fault>,
+    tokens: Mutex<Option<Tokens>>,
     calls: Mutex<Vec<String>>,
     changed: watch::Sender<u64>,
     snapshot: Option<PathBuf>,
@@ -53,6 +58,7 @@ impl Shared {
         Self {
             store: Mutex::new(store),
             fault: Mutex::default(),
+            tokens: Mutex::default(),
             calls: Mutex::default(),
             changed: watch::Sender::new(0),
             snapshot,
@@ -77,6 +83,16 @@ impl Shared {
     /// The fault that is on.
     pub fn fault(&self) -> Fault {
         *lock(&self.fault)
+    }
+
+    /// From now on lets in only who has one of these tokens; none: everybody.
+    pub fn set_tokens(&self, tokens: Option<Tokens>) {
+        *lock(&self.tokens) = tokens;
+    }
+
+    /// Tokens that are let in; none: everybody is.
+    pub fn tokens(&self) -> Option<Tokens> {
+        lock(&self.tokens).clone()
     }
 
     /// Calls so far, as `METHOD /path`; and forgets them.
@@ -163,13 +179,19 @@ pub fn admin(shared: Arc<Shared>) -> Router {
                 .collect::<Vec<_>>()
         ))
     });
-    Router::new().route("/fault", fault).route("/ports", ports).with_state(shared)
+    let set = |State(shared): State<Arc<Shared>>, Json(tokens): Json<Option<Tokens>>| async move {
+        shared.set_tokens(tokens);
+        Json(shared.tokens())
+    };
+    let tokens = get(|State(shared): State<Arc<Shared>>| async move { Json(shared.tokens()) }).put(set);
+    Router::new().route("/fault", fault).route("/tokens", tokens).route("/ports", ports).with_state(shared)
 }
 
 async fn answer(
     State(shared): State<Arc<Shared>>,
     method: Method,
     uri: Uri,
+    headers: HeaderMap,
     Query(query): Query<BTreeMap<String, String>>,
     body: Bytes,
 ) -> Response {
@@ -185,10 +207,19 @@ async fn answer(
             return ([(header::CONNECTION, "close")], gone).into_response();
         }
     }
-    if method == Method::GET && uri.path() == "/" {
-        return Json(json!({ "href": HREF_BASE, "links": [] })).into_response();
+    let request = parse(&method, uri.path(), query, &body);
+    if let Some(tokens) = shared.tokens() {
+        let token = headers.get("x-auth-token").and_then(|value| value.to_str().ok());
+        if let Err(denial) = tokens.judge(token, request.as_ref().ok()) {
+            return deny(&denial);
+        }
     }
-    let result = parse(&method, uri.path(), query, &body).and_then(|request| shared.perform(&request));
+    if method == Method::GET && uri.path() == "/" {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+        return Json(home::page(&host.map_or(HREF_BASE.to_owned(), |host| format!("http://{host}"))))
+            .into_response();
+    }
+    let result = request.and_then(|request| shared.perform(&request));
     if treatment == Treatment::DoAndFail {
         return refuse(&Refusal::new(504, "the stand-in did it and was told to fail"));
     }
@@ -203,12 +234,69 @@ async fn answer(
 fn refuse(refusal: &Refusal) -> Response {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let text = match refusal.status {
-        412 => {
-            format!("<html><head><title>Error</title></head><body><pre>{}</pre></body></html>", refusal.text)
-        }
+        412 => PAGE.replace("{text}", &refusal.text),
         _ => refusal.text.clone(),
     };
     (status, [(header::CONTENT_TYPE, "text/html; charset=UTF-8")], text).into_response()
+}
+
+/// A page as web frameworks make one, with its text somewhere inside.
+const PAGE: &str = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">
+<html>
+  <head>
+    <title>Error: 412 Precondition Failed</title>
+    <style type=\"text/css\">
+      html {background-color: #eee; font-family: sans-serif;}
+      body {background-color: #fff; border: 1px solid #ddd; padding: 15px; margin: 15px;}
+      pre {background-color: #eee; border: 1px solid #ddd; padding: 5px;}
+    </style>
+  </head>
+  <body>
+    <h1>Error: 412 Precondition Failed</h1>
+    <p>The requested URL caused an error:</p>
+    <pre>{text}</pre>
+  </body>
+</html>
+";
+
+/// What somebody without the right token hears.
+fn deny(denial: &Denial) -> Response {
+    match denial {
+        Denial::Unknown => {
+            let body = json!({ "error": { "code": 401, "title": "Unauthorized",
+                "message": "The request you have made requires authentication." } });
+            let ask = [(header::WWW_AUTHENTICATE, "Keystone uri=\"http://127.0.0.1:5000\"")];
+            (StatusCode::UNAUTHORIZED, ask, Json(body)).into_response()
+        }
+        Denial::Bodiless => {
+            let head = [(header::CONTENT_TYPE, "text/plain"), (header::CONTENT_LENGTH, "21")];
+            (StatusCode::FORBIDDEN, head, axum::body::Body::new(Nothing::default())).into_response()
+        }
+        Denial::Refused(refusal) => refuse(refusal),
+    }
+}
+
+/// A body that was promised and never comes: the head goes out, then the connection ends.
+#[derive(Default)]
+struct Nothing {
+    head_is_out: bool,
+}
+
+impl axum::body::HttpBody for Nothing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<hyper::body::Frame<Bytes>, Self::Error>>> {
+        if self.head_is_out {
+            return Poll::Ready(None);
+        }
+        self.head_is_out = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 /// Reads a request off its URL.
@@ -219,9 +307,7 @@ fn parse(
     body: &[u8],
 ) -> Result<Request, Refusal> {
     let unknown = || Refusal::new(404, format!("Not found: '{path}'"));
-    let json = || -> Result<Value, Refusal> {
-        serde_json::from_slice(body).map_err(|error| Refusal::new(500, format!("JSONDecodeError: {error}")))
-    };
+    let json = || -> Result<Value, Refusal> { serde_json::from_slice(body).map_err(|_| Refusal::tripped()) };
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     match (method.as_str(), parts.as_slice()) {
         ("POST", ["fqname-to-id"]) => json().map(Request::NameToId),
@@ -234,9 +320,10 @@ fn parse(
         ("GET", [plural]) => {
             Kind::of_plural(plural).map(|kind| Request::List(kind, query)).ok_or_else(unknown)
         }
+        (_, [plural]) if Kind::of_plural(plural).is_some() => Err(Refusal::new(405, "Method not allowed.")),
         (verb, [name, id]) => {
             let kind = Kind::of(name).ok_or_else(unknown)?;
-            let id = Uuid::parse_str(id).map_err(|_| Refusal::no_id(id))?;
+            let id = Uuid::parse_str(id).map_err(|_| Refusal::unknown(id))?;
             match verb {
                 "GET" => Ok(Request::Read(kind, id, query)),
                 "PUT" => json().map(|body| Request::Update(kind, id, body)),

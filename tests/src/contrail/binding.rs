@@ -116,9 +116,11 @@ fn value_in<'a>(bindings: &'a Value, key: &str) -> Option<&'a str> {
     pairs.iter().rev().find(|pair| pair["key"] == key)?["value"].as_str()
 }
 
+/// The tag, also one that is written as text. 0: none.
 fn tag(fields: &Map<String, Value>) -> u64 {
-    let properties = fields.get("virtual_machine_interface_properties");
-    properties.and_then(|it| it["sub_interface_vlan_tag"].as_u64()).unwrap_or(0)
+    let tag = fields.get("virtual_machine_interface_properties").map(|it| &it["sub_interface_vlan_tag"]);
+    let number = |tag: &Value| tag.as_u64().or_else(|| tag.as_str()?.parse().ok());
+    tag.and_then(number).unwrap_or(0)
 }
 
 /// Whether a request says anything in bindings.
@@ -156,8 +158,9 @@ pub fn check_other_type(interface: &Object) -> Result<(), Refusal> {
 /// Gives a new interface its routing instance, what its bindings leave open and, when nobody named one, its MAC address.
 pub fn complete(store: &mut Store, id: Uuid) -> Result<(), Refusal> {
     let Some(interface) = store.get(id) else { return Ok(()) };
-    if tag(&interface.properties) > TAG_MAX {
-        let tag = tag(&interface.properties);
+    let properties = interface.properties.get("virtual_machine_interface_properties");
+    let tag = properties.map_or(&Value::Null, |it| &it["sub_interface_vlan_tag"]);
+    if !tag.is_null() && tag.as_str().is_none() && tag.as_u64().is_none_or(|tag| tag > TAG_MAX) {
         return Err(Refusal::new(400, format!("Invalid sub-interface VLAN tag ID: {tag}")));
     }
     let instance = interface.refs_to("virtual-network").next().and_then(|network| {

@@ -49,7 +49,7 @@ pub fn reference(kind: &Kind, target: &str, item: &Value, verb: Verb) -> Result<
         return Ok(());
     }
     let (verb, field) = (verb.place(), target.replace('-', "_"));
-    let why = format!("Error validating reference {field}_refs value {item}'attr'");
+    let why = format!("Error validating reference {field}_refs value {item} 'attr'");
     Err(Refusal::new(400, format!("Bad reference in {verb}: {why}")))
 }
 

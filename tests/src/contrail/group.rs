@@ -238,7 +238,8 @@ fn new_group(store: &mut Store, fabric: &str) -> Result<Uuid, Refusal> {
     let full = [ROOT, fabric].map(str::to_owned);
     let parent = store.by_name("fabric", &full).map(|fabric| fabric.id).ok_or_else(|| {
         let full = quoted(&full);
-        Refusal::new(500, format!("Exception: Parent {full} type fabric does not exist"))
+        let text = format!("Parent {full} type fabric does not exist");
+        Refusal::new(500, format!("vnc_api.exceptions.HttpError: HTTP Status: 400 Content: {text}"))
     })?;
     let taken: std::collections::BTreeSet<u32> =
         store.of_kind(GROUP).filter_map(|group| group.name().strip_prefix(INTERNAL)?.parse().ok()).collect();

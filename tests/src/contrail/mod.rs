@@ -4,7 +4,8 @@
 //! moves taps between bridges as switches would move ports between networks, only because the objects say so:
 //!
 //! ```text
-//!   HTTP -> api -> request (kind, store, view, check; binding, group, claims, address)   objects, pure
+//!   HTTP -> api -> request (kind, store, view, check; binding, group, claims, ipam, page)   objects, pure
+//!        | token, if the server asks Keystone; home
 //!                     | changed
 //!                  switch, filter (pure: objects -> networks and filter of every port)
 //!                     | leaf (pure: commits, whole or nothing), commits -> mover  taps, bridges, tags, filters
@@ -13,7 +14,8 @@
 //!   Sandesh -> collector (sandesh, pure)   what generators told it
 //! ```
 //!
-//! Deliberately absent: Keystone, rights, policies, paging, IPv6.
+//! Deliberately absent: rights of single objects, policies, and what nobody has to do with bare metal. `docs/contrail.md` says
+//! what of the real server is done here.
 
 pub mod address;
 pub mod api;
@@ -28,10 +30,13 @@ pub mod fault;
 pub mod filter;
 pub mod gateway;
 pub mod group;
+pub mod home;
+pub mod ipam;
 pub mod kind;
 pub mod leaf;
 pub mod members;
 pub mod mover;
+pub mod page;
 pub mod refusal;
 pub mod request;
 pub mod sandesh;
@@ -39,6 +44,7 @@ pub mod scripted;
 pub mod standin;
 pub mod store;
 pub mod switch;
+pub mod token;
 pub mod view;
 pub mod vm;
 

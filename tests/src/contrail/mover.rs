@@ -413,5 +413,6 @@ pub fn tenant_networks<'a>(
     store: &'a Store,
     fixed: &'a [FixedNetwork],
 ) -> impl Iterator<Item = &'a Object> + 'a {
-    store.of_kind("virtual-network").filter(|network| !fixed.iter().any(|it| it.fq_name == network.fq_name))
+    let networks = store.of_kind("virtual-network").filter(|network| !network.is_built_in());
+    networks.filter(|network| !fixed.iter().any(|it| it.fq_name == network.fq_name))
 }

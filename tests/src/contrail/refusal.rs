@@ -22,6 +22,21 @@ impl Refusal {
         Self::new(404, format!("ID {id} does not exist"))
     }
 
+    /// An object of this uuid does not exist (read and changed).
+    pub fn unknown(id: impl std::fmt::Display) -> Self {
+        Self::new(404, format!("Unknown id: {id}"))
+    }
+
+    /// The object of this uuid is of another kind.
+    pub fn of_another_kind(kind: &str, id: Uuid) -> Self {
+        Self::new(404, format!("No {kind} object found for id {id}"))
+    }
+
+    /// There is no such kind.
+    pub fn no_type(name: &str) -> Self {
+        Self::new(404, format!("Resource type '{name}' not found"))
+    }
+
     /// An object of this name does not exist (name look-up).
     pub fn no_name(name: &[String]) -> Self {
         Self::new(404, format!("Name {} not found", quoted(name)))

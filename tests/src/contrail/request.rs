@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{
-    address, binding,
+    binding,
     check::Verb,
-    group,
+    group, ipam,
     kind::Kind,
     members,
     refusal::Refusal,
@@ -54,9 +54,7 @@ pub fn perform(store: &mut Store, request: &Request) -> Result<Option<Value>, Re
         Request::Create(kind, body) => create(&mut next, kind, inner(kind, body)?)?,
         Request::Update(kind, id, body) => update(&mut next, kind, *id, inner(kind, body)?)?,
         Request::Delete(kind, id) => delete(&mut next, kind, *id).map(|()| None)?,
-        Request::Read(kind, id, query) => {
-            Some(json!({ kind.name: view::object(&next, next.expect(kind.name, *id)?, query) }))
-        }
+        Request::Read(kind, id, query) => Some(read(&next, kind, *id, query)?),
         Request::List(kind, query) => Some(view::collection(&next, kind, query)?),
         Request::NameToId(body) => Some(name_to_id(&next, body)?),
         Request::IdToName(body) => Some(id_to_name(&next, body)?),
@@ -69,6 +67,14 @@ pub fn perform(store: &mut Store, request: &Request) -> Result<Option<Value>, Re
 fn inner<'a>(kind: &Kind, body: &'a Value) -> Result<&'a Map<String, Value>, Refusal> {
     let found = body.get(kind.name).and_then(Value::as_object);
     found.ok_or_else(Refusal::tripped)
+}
+
+fn read(store: &Store, kind: &'static Kind, id: Uuid, query: &Query) -> Result<Value, Refusal> {
+    let object = store.get(id).ok_or_else(|| Refusal::unknown(id))?;
+    if object.kind != kind.name {
+        return Err(Refusal::of_another_kind(kind.name, id));
+    }
+    Ok(json!({ kind.name: view::object(store, object, query) }))
 }
 
 fn create(
@@ -88,7 +94,7 @@ fn create(
             group::bind_new(store, id, body)?;
         }
         "virtual-port-group" => members::check_made_by_user(id, body)?,
-        "instance-ip" => address::allocate(store, id)?,
+        "instance-ip" => ipam::allocate(store, id, body)?,
         "port" => link_port(store, id),
         _ => {}
     }
@@ -102,7 +108,7 @@ fn update(
     id: Uuid,
     body: &Map<String, Value>,
 ) -> Result<Option<Value>, Refusal> {
-    let before = store.expect(kind.name, id)?.clone();
+    let before = store.get(id).filter(|it| it.kind == kind.name).ok_or_else(|| Refusal::unknown(id))?.clone();
     if body.is_empty() {
         return Ok(None);
     }
@@ -129,7 +135,10 @@ fn update(
 }
 
 fn delete(store: &mut Store, kind: &'static Kind, id: Uuid) -> Result<(), Refusal> {
-    let object = store.expect(kind.name, id)?.clone();
+    let object = store.get(id).ok_or_else(|| Refusal::no_id(id))?.clone();
+    if object.kind != kind.name {
+        return Err(Refusal::of_another_kind(kind.name, id));
+    }
     let instance = |child: &&Object| kind.name == "virtual-network" && child.kind == "routing-instance";
     let going_along: BTreeSet<Uuid> = store.children(id).filter(instance).map(|child| child.id).collect();
     store.check_delete(id, &going_along)?;
@@ -161,11 +170,9 @@ fn check_quota(store: &Store, network: Uuid) -> Result<(), Refusal> {
 
 fn complete_subnets(store: &mut Store, network: Uuid) -> Result<(), Refusal> {
     let done = store.change(network, |network| {
-        network
-            .refs
-            .iter_mut()
-            .filter(|it| it.kind == "network-ipam")
-            .try_for_each(|it| address::complete(&mut it.attr))
+        let name = network.fq_name.join(":");
+        let mut ipams = network.refs.iter_mut().filter(|it| it.kind == "network-ipam");
+        ipams.try_for_each(|it| ipam::complete(&name, &mut it.attr))
     });
     done.unwrap_or(Ok(()))
 }
@@ -200,29 +207,38 @@ fn link_port(store: &mut Store, id: Uuid) {
     }
 }
 
+/// The kind that a body names, with a dash or an underscore.
+fn resource_type(value: Option<&Value>) -> Result<String, Refusal> {
+    let text = value.and_then(Value::as_str);
+    let name = text.map(|text| text.replace('_', "-")).filter(|name| Kind::of(name).is_some());
+    name.ok_or_else(|| Refusal::no_type(text.unwrap_or("None")))
+}
+
 fn name_to_id(store: &Store, body: &Value) -> Result<Value, Refusal> {
-    let (kind, name) = (body["type"].as_str().unwrap_or(""), body["fq_name"].clone());
+    let (kind, name) = (resource_type(body.get("type"))?, body["fq_name"].clone());
     let name: Vec<String> = serde_json::from_value(name).unwrap_or_default();
-    let found = store.by_name(kind, &name).ok_or_else(|| Refusal::no_name(&name))?;
+    let found = store.by_name(&kind, &name).ok_or_else(|| Refusal::no_name(&name))?;
     Ok(json!({ "uuid": found.id }))
 }
 
 fn id_to_name(store: &Store, body: &Value) -> Result<Value, Refusal> {
     let text = body["uuid"].as_str().unwrap_or("");
-    let found =
-        Uuid::parse_str(text).ok().and_then(|id| store.get(id)).ok_or_else(|| Refusal::no_id(text))?;
+    let found = Uuid::parse_str(text)
+        .ok()
+        .and_then(|id| store.get(id))
+        .ok_or_else(|| Refusal::new(404, format!("UUID {text} not found")))?;
     Ok(json!({ "type": found.kind, "fq_name": found.fq_name }))
 }
 
 fn ref_update(store: &mut Store, body: &Value) -> Result<Value, Refusal> {
     let text = |key: &str| body[key].as_str();
-    let (Some(kind), Some(other_kind)) = (text("type"), text("ref-type")) else {
-        return Err(Refusal::tripped());
-    };
+    let kind = resource_type(body.get("type"))?;
+    // Without this key the server trips before it looks.
+    let other_kind = resource_type(Some(body.get("ref-type").ok_or_else(Refusal::tripped)?))?;
     let (Some(id), Some(operation)) = (text("uuid"), text("operation")) else {
         return Err(Refusal::new(400, "Bad Request: type/uuid/ref-type/operation is null: "));
     };
-    let kinds = (kind.replace('_', "-"), other_kind.replace('_', "-"));
+    let kinds = (kind, other_kind);
     let id = Uuid::parse_str(id).map_err(|_| Refusal::no_id(id))?;
     let before = store.expect(&kinds.0, id)?.clone();
     let other = match text("ref-uuid") {

@@ -22,6 +22,10 @@ use super::{
 /// Where generated URLs lead; the real server shows its own address.
 pub const HREF_BASE: &str = "http://127.0.0.1:8082";
 
+/// Networks that every installation has, in `default-project`; nothing of ours is ever on them.
+const BUILT_IN_NETWORKS: [&str; 4] =
+    ["__link_local__", "dci-network", "default-virtual-network", "ip-fabric"];
+
 /// A reference to another object.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Ref {
@@ -54,6 +58,11 @@ impl Object {
     /// Last part of the name.
     pub fn name(&self) -> &str {
         self.fq_name.last().map_or("", String::as_str)
+    }
+
+    /// Whether every installation has it, and nobody made it.
+    pub fn is_built_in(&self) -> bool {
+        self.fq_name.get(1).is_some_and(|project| project == "default-project")
     }
 
     /// References to objects of a kind.
@@ -128,8 +137,15 @@ impl Store {
         let domain = add("domain", &["default-domain"], None);
         let config = add("global-system-config", &["default-global-system-config"], None);
         let project = add("project", &["default-domain", "default-project"], Some(domain));
-        let ipam = ["default-domain", "default-project", "default-network-ipam"];
-        add("network-ipam", &ipam, Some(project));
+        let in_project = |name: &'static str| ["default-domain", "default-project", name];
+        for name in ["default-network-ipam", "service-chain-flat-ipam"] {
+            add("network-ipam", &in_project(name), Some(project));
+        }
+        add("security-group", &in_project("__no_rule__"), Some(project));
+        for name in BUILT_IN_NETWORKS {
+            let network = add("virtual-network", &in_project(name), Some(project));
+            add("routing-instance", &["default-domain", "default-project", name, name], Some(network));
+        }
         let fabric = add("fabric", &["default-global-system-config", "default-fabric"], Some(config));
         store.set_style(fabric, true);
         store
@@ -203,11 +219,12 @@ impl Store {
     /// Reads a creation's name, parent and uuid, refuses clashes and puts in the bare object with its properties and
     /// references.
     pub fn create(&mut self, kind: &'static Kind, body: &Map<String, Value>) -> Result<Uuid, Refusal> {
-        let fq_name: Vec<String> = match body.get("fq_name") {
-            Some(name) => serde_json::from_value(name.clone())
-                .map_err(|_| Refusal::new(400, "Bad Request, fq_name is not a list of strings"))?,
-            None => return Err(Refusal::new(400, "Bad Request, no fq_name in POST body")),
-        };
+        if body.is_empty() {
+            return Err(Refusal::tripped());
+        }
+        let fq_name = body.get("fq_name").and_then(|name| serde_json::from_value(name.clone()).ok());
+        let fq_name: Vec<String> =
+            fq_name.ok_or_else(|| Refusal::new(400, "Bad Request, no fq_name in POST body"))?;
         if fq_name.last().is_some_and(|name| name.contains(':')) {
             return Err(Refusal::new(400, "Bad Request, name has one of invalid chars {':'}"));
         }
@@ -216,8 +233,7 @@ impl Store {
             return Err(Refusal::exists(&fq_name, existing.id));
         }
         let id = match body.get("uuid").and_then(Value::as_str) {
-            Some(text) => Uuid::parse_str(text)
-                .map_err(|_| Refusal::new(400, format!("Invalid UUID {text}: badly formed")))?,
+            Some(text) => Uuid::parse_str(text).map_err(|_| Refusal::tripped())?,
             None => Uuid::new_v4(),
         };
         if let Some(existing) = self.get(id) {
@@ -331,8 +347,13 @@ impl Store {
             return Err(Refusal::children(&children));
         }
         let misses = |other: &&Object| !self.relaxed.contains(&(other.id, id));
-        let referring = urls(self.back_refs(id).filter(misses).collect());
-        if referring.is_empty() { Ok(()) } else { Err(Refusal::referred(&referring)) }
+        let mut referring: Vec<&Object> = self.back_refs(id).filter(misses).collect();
+        // The server looks at one kind after the other and names what it finds first.
+        if let Some(kind) = referring.first().map(|first| first.kind.clone()) {
+            referring.retain(|other| other.kind == kind);
+            return Err(Refusal::referred(&urls(referring)));
+        }
+        Ok(())
     }
 
     /// What a creation answers.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     kind::Kind,
+    page::{self, Page},
     refusal::Refusal,
     store::{Object, Ref, Store, href},
 };
@@ -90,11 +91,14 @@ pub fn collection(store: &Store, kind: &'static Kind, query: &Query) -> Result<V
                 .is_none_or(|name| object.fq_name.split_last().map(|(_, up)| up) == Some(name))
             && filters.iter().all(|(field, value)| object.properties.get(field) == Some(value))
     };
-    let found: Vec<&Object> = store.of_kind(kind.name).filter(fits).collect();
+    let page = Page::read(query)?;
+    let mut found: Vec<&Object> = store.of_kind(kind.name).filter(fits).collect();
     let plural = format!("{}s", kind.name);
     if flag(query, "count") {
         return Ok(json!({ plural: { "count": found.len() } }));
     }
+    found.sort_by_key(|object| page::place(object));
+    let marker = page.as_ref().map(|page| page.cut(&mut found));
     let rows: Vec<Value> = if flag(query, "detail") {
         found.iter().map(|one| json!({ kind.name: object(store, one, query) })).collect()
     } else {
@@ -111,7 +115,11 @@ pub fn collection(store: &Store, kind: &'static Kind, query: &Query) -> Result<V
             })
             .collect()
     };
-    Ok(json!({ plural: rows }))
+    let mut answer = json!({ plural: rows });
+    if let Some(marker) = marker {
+        answer["marker"] = json!(marker);
+    }
+    Ok(answer)
 }
 
 fn parse_ids(text: &str) -> Vec<Uuid> {

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 pub use config::PASSWORD;
 pub use interrupt::Interrupted;
 pub use process::ServiceStatus;
-pub use venv::ensure_venv;
+pub use venv::{ensure_packages, ensure_venv};
 
 use process::Processes;
 
