@@ -174,6 +174,17 @@ pub enum FabricError {
         /// How many addresses are in use.
         used: usize,
     },
+    /// Interfaces of others are on the switch port, or on the port group that it is in.
+    #[error(
+        "{port} carries what is not this server's: {neighbours}; detach it in Contrail, or correct the port's switch \
+         port; nothing of it was touched"
+    )]
+    Neighbours {
+        /// The switch port.
+        port: String,
+        /// The interfaces, with their projects, networks and port groups.
+        neighbours: String,
+    },
     /// It is not deleted while others use it.
     #[error("{what} is in use by {by}; delete them first")]
     InUse {
@@ -195,6 +206,7 @@ impl FabricError {
             | FabricError::AddressTaken { .. }
             | FabricError::UnfitAddress { .. }
             | FabricError::NoAddressLeft { .. }
+            | FabricError::Neighbours { .. }
             | FabricError::InUse { .. } => false,
         }
     }

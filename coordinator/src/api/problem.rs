@@ -110,6 +110,7 @@ impl From<FabricError> for Problem {
             FabricError::UnfitAddress { .. } => Self::bad(detail),
             FabricError::AddressTaken { .. } => Self::new(StatusCode::CONFLICT, "address-taken", detail),
             FabricError::NoAddressLeft { .. } => Self::new(StatusCode::CONFLICT, "no-address-left", detail),
+            FabricError::Neighbours { .. } => Self::new(StatusCode::CONFLICT, "neighbours", detail),
             FabricError::InUse { .. } => Self::new(StatusCode::CONFLICT, "in-use", detail),
         }
     }

@@ -5,56 +5,98 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::{
-    object::{Interface, KeyValues},
-    site::{Config, DEFAULT_FABRIC, boot_interface_id},
+    object::{Interface, KeyValues, PortGroup, Ref, is_internal_group},
+    site::{Config, DEFAULT_FABRIC, GLOBAL_SYSTEM_CONFIG, boot_interface_id, contrail_name},
 };
-use crate::port::ServerPort;
+use crate::port::{ServerPort, SwitchPort};
 
 /// Key of our note on an interface that is leaving port groups: their uuids. It makes an unbinding that was cut short
 /// something that can be finished, because an emptied group is otherwise not to be found again.
 pub const LEAVING_NOTE: &str = "bms-manager.leaving";
+/// Key of our note on a tenant's interface: the server and the port to which we bound it last.
+pub const PORT_NOTE: &str = "bms-manager.port";
 
 const VNIC_TYPE: &str = "vnic_type";
 const VIF_TYPE: &str = "vif_type";
 const PROFILE: &str = "profile";
 const NATIVE_VLAN_KEY: &str = "tor_port_vlan_id";
 const GROUP_KEY: &str = "vpg";
+const BAREMETAL: &str = "baremetal";
 
-/// The binding that puts an interface on a switch port, beside whatever others keep in the map: a PUT replaces it all.
-/// `group` names a user-made port group, which the API server does not find by itself. The native VLAN is named for an
-/// untagged interface only: beside it the API server would not heed the interface's own tag.
-pub fn bound(
-    existing: Option<&KeyValues>,
-    config: &Config,
-    port: &ServerPort,
-    group: Option<&str>,
-    tag: Option<u16>,
-) -> KeyValues {
-    let mut link = json!({
-        "switch_info": port.link.switch,
-        "port_id": port.link.port,
-        "fabric": port.link.fabric.as_deref().unwrap_or(DEFAULT_FABRIC),
-    });
-    if let Some(switch_id) = &port.link.switch_id {
-        link["switch_id"] = json!(switch_id);
-    }
+/// Where an interface is to be bound.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The server's port.
+    pub port: &'a ServerPort,
+    /// The port group that a person made of its switch port; the API server does not find it by itself.
+    pub group: Option<&'a PortGroup>,
+    /// VLAN id of untagged frames.
+    pub native_vlan: u16,
+}
+
+/// The binding that puts an interface on a switch port, beside whatever others keep in the map: a PUT replaces it all. The native VLAN
+/// is named for an untagged interface only: beside it the API server would not heed the interface's own tag.
+pub fn bound(existing: Option<&KeyValues>, place: Place<'_>, tag: Option<u16>) -> KeyValues {
     let mut map = existing.cloned().unwrap_or_default();
-    map.set(VNIC_TYPE, Some("baremetal".into()));
+    map.set(VNIC_TYPE, Some(BAREMETAL.into()));
     map.set(VIF_TYPE, Some("vrouter".into()));
-    map.set(NATIVE_VLAN_KEY, tag.is_none().then(|| config.native_vlan.to_string()));
-    map.set(GROUP_KEY, group.map(str::to_owned));
-    map.set(PROFILE, Some(json!({ "local_link_information": [link] }).to_string()));
+    map.set(NATIVE_VLAN_KEY, tag.is_none().then(|| place.native_vlan.to_string()));
+    map.set(GROUP_KEY, place.group.map(|group| group.name().to_owned()));
+    map.set(PROFILE, Some(json!({ "local_link_information": links(place) }).to_string()));
     map
 }
 
-/// The binding of an interface that is on no switch port.
-pub fn unbound(existing: Option<&KeyValues>) -> KeyValues {
+/// All links of the port group: the API server takes a switch port out of its group when the request does not list it. They name one
+/// fabric, the group's.
+fn links(place: Place<'_>) -> Vec<Value> {
+    let SwitchPort { switch, port, switch_id, fabric } = &place.port.link;
+    let of_group = place.group.and_then(|group| match group.fq_name.as_slice() {
+        [root, fabric, _] if root == GLOBAL_SYSTEM_CONFIG => Some(fabric.as_str()),
+        _ => None,
+    });
+    let fabric = of_group.or(fabric.as_deref()).unwrap_or(DEFAULT_FABRIC);
+    let own = (switch.as_str(), contrail_name(port));
+    let mut own_link = json!({ "switch_info": own.0, "port_id": own.1, "fabric": fabric });
+    if let Some(switch_id) = switch_id {
+        own_link["switch_id"] = json!(switch_id);
+    }
+    let members = place.group.map_or(&[][..], |group| &group.physical_interface_refs);
+    let others = members.iter().filter_map(|member| match member.to.as_slice() {
+        [root, switch, port] if root == GLOBAL_SYSTEM_CONFIG => Some((switch.as_str(), port.clone())),
+        _ => None,
+    });
+    let others = others
+        .filter(|link| *link != own)
+        .map(|(switch, port)| json!({ "switch_info": switch, "port_id": port, "fabric": fabric }));
+    std::iter::once(own_link).chain(others).collect()
+}
+
+/// The binding of a new interface that is on no switch port yet. A profile, even an empty one, would be refused: the API server looks
+/// in it for a fabric.
+pub fn never_bound() -> KeyValues {
+    let mut map = KeyValues::default();
+    map.set(VNIC_TYPE, Some(BAREMETAL.into()));
+    map.set(VIF_TYPE, Some("vrouter".into()));
+    map
+}
+
+/// The binding that takes an interface off its port group. Refused for one that is in no group.
+fn unbound(existing: Option<&KeyValues>) -> KeyValues {
     let mut map = existing.cloned().unwrap_or_default();
-    map.set(VNIC_TYPE, Some("baremetal".into()));
+    map.set(VNIC_TYPE, Some(BAREMETAL.into()));
     map.set(VIF_TYPE, Some("vrouter".into()));
     map.set(NATIVE_VLAN_KEY, None);
     map.set(GROUP_KEY, None);
     map.set(PROFILE, Some("{}".into()));
+    map
+}
+
+/// The binding of an interface that is made again and rests: what others put there, and nothing of a switch port.
+pub fn resting(existing: &KeyValues) -> KeyValues {
+    let mut map = existing.clone();
+    for key in [VNIC_TYPE, NATIVE_VLAN_KEY, GROUP_KEY, PROFILE] {
+        map.set(key, None);
+    }
     map
 }
 
@@ -69,7 +111,15 @@ pub fn groups_to_leave(interface: &Interface) -> Vec<Uuid> {
     groups
 }
 
-/// The interface's notes with ours set to these groups, or removed when there are none.
+/// Whether the interface would leave a claim behind if it were only unbound: its tag is claimed in the fabric, and an untagged one of
+/// a group that a person made is claimed in the group, until the interface is deleted while it is bound.
+pub fn leaves_a_claim(interface: &Interface) -> bool {
+    let mut referred =
+        interface.virtual_port_group_refs.iter().chain(&interface.virtual_port_group_back_refs);
+    interface.tag().is_some() || referred.any(|group: &Ref| !is_internal_group(&group.to))
+}
+
+/// The interface's notes with that of the groups being left set to these, or removed when there are none.
 pub fn notes(interface: &Interface, leaving: &[Uuid]) -> KeyValues {
     let mut notes = interface.annotations.clone().unwrap_or_default();
     let text = leaving.iter().map(Uuid::to_string).collect::<Vec<_>>().join(",");
@@ -77,8 +127,18 @@ pub fn notes(interface: &Interface, leaving: &[Uuid]) -> KeyValues {
     notes
 }
 
+fn port_note(port: &ServerPort) -> String {
+    format!("{}/{}", port.server, port.name)
+}
+
+/// Whether we noted on the interface that we bound it to this port.
+pub fn is_noted(interface: &Interface, port: &ServerPort) -> bool {
+    interface.annotations.as_ref().and_then(|notes| notes.get(PORT_NOTE)) == Some(port_note(port).as_str())
+}
+
 /// Our interface on an isolated network, bound to the port at once.
-pub fn boot_interface(config: &Config, port: &ServerPort, role: BootNetwork, group: Option<&str>) -> Value {
+pub fn boot_interface(config: &Config, place: Place<'_>, role: BootNetwork) -> Value {
+    let port = place.port;
     json!({
         "uuid": boot_interface_id(port.server, &port.name, role),
         "fq_name": config.boot_interface_name(port, role),
@@ -86,19 +146,21 @@ pub fn boot_interface(config: &Config, port: &ServerPort, role: BootNetwork, gro
         "virtual_network_refs": [{ "to": config.network(role) }],
         "virtual_machine_interface_device_owner": "baremetal:none",
         "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
-        "virtual_machine_interface_bindings": bound(None, config, port, group, None),
+        "virtual_machine_interface_bindings": bound(None, place, None),
         "security_group_refs": [{ "to": config.boot_group_name() }],
     })
 }
 
 /// Changes that bind a tenant's interface to the port. Its tag goes along: the API server looks for it in the request that binds,
 /// not in what it has stored, and would attach it untagged.
-pub fn bind(config: &Config, port: &ServerPort, interface: &Interface, group: Option<&str>) -> Value {
+pub fn bind(place: Place<'_>, interface: &Interface) -> Value {
+    let mut notes = notes(interface, &[]);
+    notes.set(PORT_NOTE, Some(port_note(place.port)));
     let mut changes = json!({
         "virtual_machine_interface_bindings":
-            bound(interface.virtual_machine_interface_bindings.as_ref(), config, port, group, interface.tag()),
-        "virtual_machine_interface_mac_addresses": { "mac_address": [port.mac.to_string()] },
-        "annotations": notes(interface, &[]),
+            bound(interface.virtual_machine_interface_bindings.as_ref(), place, interface.tag()),
+        "virtual_machine_interface_mac_addresses": { "mac_address": [place.port.mac.to_string()] },
+        "annotations": notes,
     });
     if interface.tag().is_some() {
         changes["virtual_machine_interface_properties"] =
@@ -107,66 +169,107 @@ pub fn bind(config: &Config, port: &ServerPort, interface: &Interface, group: Op
     changes
 }
 
-/// Changes that unbind a tenant's interface, with the note of the groups to clear up after it.
+/// Changes that unbind a tenant's interface, with the note of the groups to clear up after it. Bindings are sent only while a group
+/// refers to the interface: without one they are refused.
 pub fn unbind(interface: &Interface, leaving: &[Uuid]) -> Value {
-    json!({
-        "virtual_machine_interface_bindings":
-            unbound(interface.virtual_machine_interface_bindings.as_ref()),
-        "annotations": notes(interface, leaving),
-    })
+    let mut changes = json!({ "annotations": notes(interface, leaving) });
+    if !interface.virtual_port_group_back_refs.is_empty() {
+        changes["virtual_machine_interface_bindings"] =
+            json!(unbound(interface.virtual_machine_interface_bindings.as_ref()));
+    }
+    changes
+}
+
+/// Changes that end an unbinding: nothing is left to clear up.
+pub fn left(interface: &Interface) -> Value {
+    json!({ "annotations": notes(interface, &[]) })
 }
 
 #[cfg(test)]
 mod tests {
-    use protocol::id::ServerId;
-
     use super::*;
-    use crate::port::SwitchPort;
+    use crate::contrail::observed::tests::port as plain_port;
 
     fn port() -> ServerPort {
-        ServerPort {
-            server: ServerId(Uuid::from_u128(7)),
-            name: "eth0".into(),
-            mac: "52:54:00:00:00:01".parse().unwrap(),
-            link: SwitchPort {
-                switch: "qfx1".into(),
-                port: "xe-0/0/0".into(),
-                switch_id: Some("00:11:22:33:44:55".into()),
-                fabric: Some("rack1".into()),
-            },
+        let mut port = plain_port();
+        port.link.switch_id = Some("00:11:22:33:44:55".into());
+        port.link.fabric = Some("rack1".into());
+        port
+    }
+
+    fn place<'a>(port: &'a ServerPort, group: Option<&'a PortGroup>) -> Place<'a> {
+        Place { port, group, native_vlan: 4094 }
+    }
+
+    fn interface(more: Value) -> Interface {
+        let mut shown = json!({ "uuid": Uuid::from_u128(1), "fq_name": ["a"] });
+        for (field, value) in more.as_object().unwrap() {
+            shown[field] = value.clone();
         }
+        serde_json::from_value(shown).unwrap()
+    }
+
+    fn shown_links(map: &KeyValues) -> Value {
+        let profile: Value = serde_json::from_str(map.get("profile").unwrap()).unwrap();
+        profile["local_link_information"].clone()
     }
 
     #[test]
     fn bindings_are_texts_and_keep_what_others_put_there() {
-        let config = Config::with_default_names("http://127.0.0.1:1");
         let mut existing = KeyValues::default();
         existing.set("host_id", Some("compute1".into()));
-        let on = bound(Some(&existing), &config, &port(), None, None);
+        let port = port();
+        let on = bound(Some(&existing), place(&port, None), None);
         assert_eq!(on.get("host_id"), Some("compute1"));
         assert_eq!(on.get("tor_port_vlan_id"), Some("4094"));
-        let profile: Value = serde_json::from_str(on.get("profile").unwrap()).unwrap();
-        assert_eq!(
-            profile,
-            json!({"local_link_information": [{"switch_info": "qfx1", "port_id": "xe-0/0/0",
-                "switch_id": "00:11:22:33:44:55", "fabric": "rack1"}]})
-        );
-        let off = unbound(Some(&on));
-        assert_eq!(off.get("host_id"), Some("compute1"));
-        assert_eq!(off.get("profile"), Some("{}"));
-        assert_eq!(off.get("tor_port_vlan_id"), None);
-        assert_eq!(bound(Some(&off), &config, &port(), None, None).get("profile"), on.get("profile"));
-        assert_eq!(bound(Some(&on), &config, &port(), None, Some(100)).get("tor_port_vlan_id"), None);
+        let expected = json!([{"switch_info": "qfx1", "port_id": "xe-0/0/0",
+            "switch_id": "00:11:22:33:44:55", "fabric": "rack1"}]);
+        assert_eq!(shown_links(&on), expected);
+        for off in [unbound(Some(&on)), resting(&on)] {
+            assert_eq!(off.get("host_id"), Some("compute1"));
+            assert_eq!(off.get("tor_port_vlan_id"), None);
+            assert_eq!(bound(Some(&off), place(&port, None), None).get("profile"), on.get("profile"));
+        }
+        assert_eq!(unbound(Some(&on)).get("profile"), Some("{}"));
+        assert_eq!((resting(&on).get("profile"), resting(&on).get("vnic_type")), (None, None));
+        assert_eq!(never_bound().get("profile"), None, "the API server refuses an empty one");
+        assert_eq!(bound(Some(&on), place(&port, None), Some(100)).get("tor_port_vlan_id"), None);
+    }
+
+    #[test]
+    fn every_link_of_a_group_is_said_in_contrails_spelling_and_one_fabric() {
+        let mut port = plain_port();
+        port.link.port = "xe-0/0/2:0".into();
+        let members = |names: &[&str]| {
+            let refs = names
+                .iter()
+                .map(|name| json!({ "to": [GLOBAL_SYSTEM_CONFIG, "qfx1", name], "uuid": Uuid::nil() }));
+            let refs: Vec<Value> = refs.collect();
+            let name = [GLOBAL_SYSTEM_CONFIG, "rack7", "lag1"];
+            serde_json::from_value::<PortGroup>(
+                json!({ "uuid": Uuid::nil(), "fq_name": name, "physical_interface_refs": refs }),
+            )
+            .unwrap()
+        };
+        let check = |group: Option<&PortGroup>, fabric: &str, expected: &[&str]| {
+            let map = bound(None, place(&port, group), None);
+            assert_eq!(map.get("vpg"), group.map(|_| "lag1"));
+            let expected: Vec<Value> = expected
+                .iter()
+                .map(|port| json!({ "switch_info": "qfx1", "port_id": port, "fabric": fabric }))
+                .collect();
+            assert_eq!(shown_links(&map), json!(expected));
+        };
+        check(None, "default-fabric", &["xe-0/0/2_0"]);
+        check(Some(&members(&["xe-0/0/2_0"])), "rack7", &["xe-0/0/2_0"]);
+        check(Some(&members(&["xe-0/0/1", "xe-0/0/2_0"])), "rack7", &["xe-0/0/2_0", "xe-0/0/1"]);
     }
 
     #[test]
     fn a_tag_is_said_again_with_every_binding() {
-        let config = Config::with_default_names("http://127.0.0.1:1");
         let check = |properties: Value, expected: Value, native: bool| {
-            let shown = json!({ "uuid": Uuid::from_u128(1), "fq_name": ["a"],
-                "virtual_machine_interface_properties": properties });
-            let interface: Interface = serde_json::from_value(shown).unwrap();
-            let changes = bind(&config, &port(), &interface, None);
+            let interface = interface(json!({ "virtual_machine_interface_properties": properties }));
+            let changes = bind(place(&port(), None), &interface);
             assert_eq!(changes["virtual_machine_interface_properties"], expected);
             assert_eq!(changes.to_string().contains("tor_port_vlan_id"), native, "{changes}");
         };
@@ -178,12 +281,39 @@ mod tests {
 
     #[test]
     fn an_unbinding_that_was_cut_short_is_found_again() {
-        let mut interface: Interface =
-            serde_json::from_value(json!({ "uuid": Uuid::from_u128(1), "fq_name": ["a"] })).unwrap();
+        let mut interface = interface(json!({}));
         assert!(groups_to_leave(&interface).is_empty());
         let groups = [Uuid::from_u128(4), Uuid::from_u128(5)];
         interface.annotations = Some(notes(&interface, &groups));
         assert_eq!(groups_to_leave(&interface), groups);
         assert_eq!(notes(&interface, &[]), KeyValues::default());
+    }
+
+    #[test]
+    fn bindings_are_taken_back_only_where_a_group_refers_to_the_interface() {
+        let group = json!([{ "to": ["g", "f", "vpg-internal-0"], "uuid": Uuid::from_u128(5) }]);
+        let check = |more: Value, expected: bool| {
+            let changes = unbind(&interface(more), &[Uuid::from_u128(5)]);
+            assert_eq!(changes.get("virtual_machine_interface_bindings").is_some(), expected, "{changes}");
+        };
+        check(json!({}), false);
+        check(json!({ "virtual_port_group_refs": group }), false);
+        check(json!({ "virtual_port_group_back_refs": group }), true);
+    }
+
+    #[test]
+    fn tags_and_groups_of_people_leave_claims() {
+        let group = |name: &str| json!([{ "to": ["g", "f", name], "uuid": Uuid::from_u128(5) }]);
+        let tag = json!({ "sub_interface_vlan_tag": 100 });
+        let check = |more: Value, expected: bool| {
+            assert_eq!(leaves_a_claim(&interface(more.clone())), expected, "{more}")
+        };
+        check(json!({ "virtual_port_group_refs": group("vpg-internal-3") }), false);
+        check(json!({ "virtual_port_group_refs": group("lag1") }), true);
+        check(json!({ "virtual_port_group_back_refs": group("lag1") }), true);
+        check(
+            json!({ "virtual_port_group_refs": group("vpg-internal-3"), "virtual_machine_interface_properties": tag }),
+            true,
+        );
     }
 }

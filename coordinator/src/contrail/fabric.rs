@@ -1,7 +1,8 @@
 //! Edges: moves server ports by the VNC API: detach, attach, read back.
 //!
 //! Every method may be cut off between any two calls and repeated. What makes that safe: our own interfaces have derived
-//! uuids, and a tenant's interface carries a note of the port groups it is leaving until it is bound again.
+//! uuids, and a tenant's interface carries a note of the port groups it is leaving until it has left them, or is itself in a note
+//! until it was made again.
 
 use std::sync::Arc;
 
@@ -11,23 +12,22 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    binding,
-    object::{
-        Attached, INTERFACE_FIELDS, Interface, Owner, PhysicalInterface, PortGroup, Survey, describe,
-        observed, owner,
-    },
-    site::{Config, boot_interface_id, physical_interface_name},
+    neighbours::{self, Owner, owner, wanted_interface, wanted_tenant},
+    object::{Attached, INTERFACE_FIELDS, Interface, PhysicalInterface, PortGroup, Survey},
+    observed::{describe, observed},
+    site::{Config, physical_interface_name},
     turns::Turns,
-    vnc::{Created, RefChange, Tokens, Vnc},
+    vnc::{Tokens, Vnc},
 };
 use crate::port::{Fabric, FabricError, ObservedNetwork, ServerPort, SwitchPort, WantedNetwork};
 
 /// The kinds of object that a port move touches.
 pub(super) const INTERFACE: &str = "virtual-machine-interface";
 pub(super) const ADDRESS: &str = "instance-ip";
-const GROUP: &str = "virtual-port-group";
+pub(super) const GROUP: &str = "virtual-port-group";
 const SWITCH_PORT: &str = "physical-interface";
-const GROUP_FIELDS: &str = "physical_interface_refs,virtual_machine_interface_refs";
+pub(super) const GROUP_FIELDS: &str = "physical_interface_refs,virtual_machine_interface_refs,\
+    virtual_machine_interface_back_refs,security_group_refs";
 
 /// Contrail, as the coordinator uses it: implements `Fabric` and `TenantNetworks`.
 pub struct Contrail {
@@ -49,7 +49,7 @@ impl Contrail {
     }
 
     /// Everything that is on the switch port now.
-    async fn survey(&self, link: &SwitchPort) -> Result<Survey, FabricError> {
+    pub(super) async fn survey(&self, link: &SwitchPort) -> Result<Survey, FabricError> {
         let unknown = |reason: &str| FabricError::UnknownPort {
             switch: link.switch.clone(),
             port: link.port.clone(),
@@ -66,11 +66,9 @@ impl Contrail {
         };
         let mut survey = Survey::default();
         for group in &found.virtual_port_group_back_refs {
-            let Some(group) = self.vnc.get::<PortGroup>(GROUP, group.uuid, GROUP_FIELDS).await? else {
-                continue;
-            };
-            for member in &group.virtual_machine_interface_refs {
-                if let Some(interface) = self.interface(member.uuid).await? {
+            let Some(group) = self.port_group(group.uuid).await? else { continue };
+            for member in group.members() {
+                if let Some(interface) = self.interface(member).await? {
                     survey.attached.push(Attached { interface, group: group.clone() });
                 }
             }
@@ -83,105 +81,46 @@ impl Contrail {
         self.vnc.get(INTERFACE, id, INTERFACE_FIELDS).await
     }
 
-    async fn detach(&self, port: &ServerPort, attached: &Attached) -> Result<(), FabricError> {
+    async fn detach(
+        &self,
+        port: &ServerPort,
+        (owner, attached): (Owner, &Attached),
+    ) -> Result<(), FabricError> {
         let interface = &attached.interface;
-        match owner(&self.config, port, interface) {
+        info!(port = %port.link, server = %port.server, interface = describe(interface), "detaching");
+        match owner {
             Owner::Us => self.delete_interface(interface).await,
-            Owner::Tenant => self.unbind(interface).await,
+            Owner::Tenant => self.take_off(port, interface).await,
+            Owner::Neighbour => Ok(()),
         }
     }
 
-    /// Deletes an interface: addresses first, then itself; a floating address is set free, for it is not ours.
-    pub(super) async fn delete_interface(&self, interface: &Interface) -> Result<(), FabricError> {
-        for address in &interface.instance_ip_back_refs {
-            self.vnc.delete(ADDRESS, address.uuid).await?;
+    /// Frees the port of all that is ours or this server's. With somebody else on it, a tenant's interface does not come there, and ours
+    /// only goes; what that leaves is told.
+    async fn clear(&self, port: &ServerPort, to: &WantedNetwork, before: &Survey) -> Result<(), FabricError> {
+        let tenant = wanted_tenant(to);
+        let owned: Vec<(Owner, &Attached)> =
+            before.attached.iter().map(|one| (owner(&self.config, port, tenant, one), one)).collect();
+        let neighbours: Vec<&Attached> =
+            owned.iter().filter(|(owner, _)| *owner == Owner::Neighbour).map(|(_, one)| *one).collect();
+        if !neighbours.is_empty() && tenant.is_some() {
+            return Err(neighbours::refusal(port, &neighbours));
         }
-        for floating in &interface.floating_ip_back_refs {
-            let (from, to) = (("floating-ip", floating.uuid), (INTERFACE, interface.uuid));
-            self.vnc.change_ref(RefChange::Delete, from, to).await?;
+        let wanted = wanted_interface(port, to).filter(|_| !neighbours.is_empty());
+        for one in owned.iter().filter(|(_, one)| Some(one.interface.uuid) != wanted) {
+            self.detach(port, *one).await?;
         }
-        self.vnc.delete(INTERFACE, interface.uuid).await
-    }
-
-    async fn delete_boot_interface(&self, port: &ServerPort, role: BootNetwork) -> Result<(), FabricError> {
-        match self.interface(boot_interface_id(port.server, &port.name, role)).await? {
-            Some(interface) => self.delete_interface(&interface).await,
-            None => Ok(()),
+        if !neighbours.is_empty() && *to != WantedNetwork::Nothing {
+            return Err(neighbours::refusal(port, &neighbours));
         }
-    }
-
-    /// Takes a tenant's interface off its switch port; it keeps uuid, MAC, addresses and security groups.
-    pub(super) async fn unbind(&self, interface: &Interface) -> Result<(), FabricError> {
-        let leaving = binding::groups_to_leave(interface);
-        self.vnc.update(INTERFACE, interface.uuid, binding::unbind(interface, &leaving)).await?;
-        self.leave(interface, &leaving).await
-    }
-
-    /// Removes what an unbinding leaves behind: both references to each group, and the group when it was made by the
-    /// API server and is empty. Otherwise the next binding of this interface is refused.
-    async fn leave(&self, interface: &Interface, groups: &[Uuid]) -> Result<(), FabricError> {
-        let us = (INTERFACE, interface.uuid);
-        for id in groups {
-            let it = (GROUP, *id);
-            let Some(group) = self.vnc.get::<PortGroup>(GROUP, *id, GROUP_FIELDS).await? else { continue };
-            if group.virtual_machine_interface_refs.iter().any(|member| member.uuid == interface.uuid) {
-                self.vnc.change_ref(RefChange::Delete, it, us).await?;
-            }
-            if interface.virtual_port_group_refs.iter().any(|reference| reference.uuid == *id) {
-                self.vnc.change_ref(RefChange::Delete, us, it).await?;
-            }
-            let others =
-                group.virtual_machine_interface_refs.iter().any(|member| member.uuid != interface.uuid);
-            if !group.is_internal() || others {
-                continue;
-            }
-            let ports = self.vnc.get::<PortGroup>(GROUP, *id, GROUP_FIELDS).await?;
-            if ports.is_some_and(|group| group.physical_interface_refs.is_empty()) {
-                self.vnc.delete(GROUP, *id).await?;
-            }
+        // A group without an interface is what somebody's interrupted work left; it would be in the way.
+        let deserted = |group: &&PortGroup| {
+            group.is_internal() && group.virtual_machine_interface_refs.is_empty() && neighbours.is_empty()
+        };
+        for group in before.groups.iter().filter(deserted) {
+            self.vnc.delete(GROUP, group.uuid).await?;
         }
         Ok(())
-    }
-
-    async fn attach_boot(
-        &self,
-        port: &ServerPort,
-        role: BootNetwork,
-        group: Option<&str>,
-    ) -> Result<(), FabricError> {
-        let body = binding::boot_interface(&self.config, port, role, group);
-        if let Created::New(_) = self.vnc.create(INTERFACE, body.clone()).await? {
-            return Ok(());
-        }
-        // It exists but was not seen on this switch port: it is on the port where the server was plugged in before,
-        // or it was cut off half way. It is ours, so make it anew.
-        self.delete_boot_interface(port, role).await?;
-        match self.vnc.create(INTERFACE, body).await? {
-            Created::New(_) => Ok(()),
-            Created::Conflict(reason) => Err(FabricError::Refused {
-                operation: format!("put {} on the {} network", port.link, role.as_str()),
-                reason: format!("{reason}; delete the object that has our name"),
-            }),
-        }
-    }
-
-    async fn attach_tenant(
-        &self,
-        port: &ServerPort,
-        id: Uuid,
-        group: Option<&str>,
-    ) -> Result<(), FabricError> {
-        let missing = || FabricError::NotFound {
-            what: "tenant port (virtual-machine-interface)",
-            name: id.to_string(),
-        };
-        let mut interface = self.interface(id).await?.ok_or_else(missing)?;
-        let left_over = binding::groups_to_leave(&interface);
-        if !left_over.is_empty() {
-            self.unbind(&interface).await?;
-            interface = self.interface(id).await?.ok_or_else(missing)?;
-        }
-        self.vnc.update(INTERFACE, id, binding::bind(&self.config, port, &interface, group)).await
     }
 }
 
@@ -189,23 +128,15 @@ impl Contrail {
 impl Fabric for Contrail {
     async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError> {
         let _turn = self.turns.take(&port.link).await;
-        let before = self.survey(&port.link).await?;
-        let from = observed(&self.config, port, &before);
+        self.finish_at(port, to).await?;
+        let before = self.survey_filtered(port, to).await?;
+        let from = observed(&self.config, port, wanted_tenant(to), &before);
         if from.is(to) {
             return Ok(from);
         }
-        for attached in &before.attached {
-            info!(port = %port.link, server = %port.server, interface = describe(&attached.interface), "detaching");
-            self.detach(port, attached).await?;
-        }
-        // A group without an interface is what somebody's interrupted work left; it would be in the way.
-        let deserted =
-            |group: &&PortGroup| group.is_internal() && group.virtual_machine_interface_refs.is_empty();
-        for group in before.groups.iter().filter(deserted) {
-            self.vnc.delete(GROUP, group.uuid).await?;
-        }
+        self.clear(port, to, &before).await?;
         // A group that a person made stays, and must be named in the binding.
-        let group = before.groups.iter().find(|group| !group.is_internal()).map(PortGroup::name);
+        let group = before.groups.iter().find(|group| !group.is_internal());
         match to {
             WantedNetwork::Boot(role) => {
                 let other = match role {
@@ -225,7 +156,7 @@ impl Fabric for Contrail {
                 self.delete_boot_interface(port, BootNetwork::Cleaning).await?;
             }
         }
-        let after = observed(&self.config, port, &self.survey(&port.link).await?);
+        let after = observed(&self.config, port, wanted_tenant(to), &self.survey_filtered(port, to).await?);
         if after.is(to) {
             info!(port = %port.link, server = %port.server, network = ?to, "port moved");
         } else {
@@ -235,11 +166,22 @@ impl Fabric for Contrail {
     }
 
     async fn observe_port(&self, port: &ServerPort) -> Result<ObservedNetwork, FabricError> {
-        Ok(observed(&self.config, port, &self.survey(&port.link).await?))
+        let seen = observed(&self.config, port, None, &self.survey(&port.link).await?);
+        match seen {
+            // One of ours comes only after a tenant's interface was made again, so there is nothing to look for.
+            ObservedNetwork::Boot(_) | ObservedNetwork::Other { .. } => Ok(seen),
+            ObservedNetwork::Nothing | ObservedNetwork::Tenant(_) => match self.parked_at(port).await? {
+                Some(interface) => Ok(ObservedNetwork::Other {
+                    description: format!("interface {interface} is still to be made again; repeat the move"),
+                }),
+                None => Ok(seen),
+            },
+        }
     }
 
     async fn release_port(&self, port: &ServerPort) -> Result<(), FabricError> {
         let _turn = self.turns.take(&port.link).await;
+        self.finish_at(port, &WantedNetwork::Nothing).await?;
         self.delete_boot_interface(port, BootNetwork::Provisioning).await?;
         self.delete_boot_interface(port, BootNetwork::Cleaning).await
     }

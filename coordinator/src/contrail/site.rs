@@ -89,6 +89,13 @@ impl Config {
         name
     }
 
+    /// Fully qualified name of the note of an interface that is being made again, by the port that it was on.
+    pub fn parked_name(&self, port: &ServerPort) -> Vec<String> {
+        let mut name = self.project.clone();
+        name.push(contrail_name(&format!("bms-parked-{}-{}", port.server, port.name)));
+        name
+    }
+
     /// Fully qualified name of our interface for this port on this network.
     pub fn boot_interface_name(&self, port: &ServerPort, role: BootNetwork) -> Vec<String> {
         let mut name = self.project.clone();
@@ -109,9 +116,19 @@ pub fn address_id(tenant_port: Uuid) -> Uuid {
     Uuid::new_v5(&OUR_NAMESPACE, format!("address/{tenant_port}").as_bytes())
 }
 
-/// Fully qualified name of a switch port. Contrail forbids `:` in these names and writes `_` instead.
+/// How Contrail writes a name: it forbids `:`.
+pub fn contrail_name(name: &str) -> String {
+    name.replace(':', "_")
+}
+
+/// Fully qualified name of a switch port.
 pub fn physical_interface_name(link: &SwitchPort) -> Vec<String> {
-    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), link.switch.clone(), link.port.replace(':', "_")]
+    vec![GLOBAL_SYSTEM_CONFIG.to_owned(), link.switch.clone(), contrail_name(&link.port)]
+}
+
+/// uuid of the note of a tenant's interface that is being made again.
+pub fn parked_id(interface: Uuid) -> Uuid {
+    Uuid::new_v5(&OUR_NAMESPACE, format!("parked/{interface}").as_bytes())
 }
 
 /// Fully qualified name of a network's default routing instance, which is what a switch port is really on.

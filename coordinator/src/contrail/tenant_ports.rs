@@ -96,7 +96,7 @@ impl Contrail {
             "uuid": wanted.id, "fq_name": port_name, "display_name": wanted.name, "parent_type": "project",
             "virtual_network_refs": networks,
             "virtual_machine_interface_device_owner": "baremetal:none",
-            "virtual_machine_interface_bindings": binding::unbound(None),
+            "virtual_machine_interface_bindings": binding::never_bound(),
         });
         if !wanted.security_groups.is_empty() {
             body["security_group_refs"] = self.group_refs(&wanted.security_groups).await?;
@@ -228,15 +228,13 @@ impl Contrail {
         Ok(here.map(NamedInterface::name).collect())
     }
 
-    /// Deletes a port and frees its address.
+    /// Deletes a port and frees its address. It is deleted while it is bound, for only that frees what it claims.
     pub(super) async fn remove_tenant_port(&self, id: Uuid) -> Result<(), FabricError> {
-        let Some(interface) = self.interface(id).await? else {
-            return self.vnc.delete(ADDRESS, address_id(id)).await;
-        };
-        if !binding::groups_to_leave(&interface).is_empty() {
-            self.unbind(&interface).await?;
+        if let Some(interface) = self.interface(id).await? {
+            self.delete_interface(&interface).await?;
         }
-        self.delete_interface(&interface).await
+        self.vnc.delete(ADDRESS, address_id(id)).await?;
+        self.forget_parked(id).await
     }
 
     /// The security groups of a project.

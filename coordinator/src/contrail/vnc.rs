@@ -110,6 +110,17 @@ impl Vnc {
         }
     }
 
+    /// Reads all of one object but its children, as it is shown; none when it does not exist.
+    pub async fn get_whole(&self, kind: &str, id: Uuid) -> Result<Option<Value>, FabricError> {
+        let query = [("exclude_children", "true".to_owned())];
+        let answer = self.send(Method::GET, &format!("/{kind}/{id}"), &query, None).await?;
+        match answer.status {
+            200 => self.parse(kind, &answer, Some(kind)).map(Some),
+            404 => Ok(None),
+            _ => Err(refused(format!("read {kind} {id}"), &answer)),
+        }
+    }
+
     /// Reads a collection, with details. The API ignores filters it does not know, so the caller checks the rows.
     pub async fn list<T: DeserializeOwned>(
         &self,
@@ -175,12 +186,23 @@ impl Vnc {
         }
     }
 
-    /// Adds or removes one reference.
+    /// Adds or removes one reference that says nothing of its own.
     pub async fn change_ref(
+        &self,
+        change: RefChange,
+        from: (&str, Uuid),
+        to: (&str, Uuid),
+    ) -> Result<(), FabricError> {
+        self.change_ref_with(change, from, to, &Value::Null).await
+    }
+
+    /// Adds or removes one reference; an added one says `attr`.
+    pub async fn change_ref_with(
         &self,
         change: RefChange,
         (kind, id): (&str, Uuid),
         (to_kind, to_id): (&str, Uuid),
+        attr: &Value,
     ) -> Result<(), FabricError> {
         let operation = match change {
             RefChange::Add => "ADD",
@@ -188,7 +210,7 @@ impl Vnc {
         };
         let body = json!({
             "type": kind, "uuid": id, "ref-type": to_kind, "ref-uuid": to_id, "ref-fq-name": null,
-            "operation": operation, "attr": null,
+            "operation": operation, "attr": attr,
         });
         let answer = self.send(Method::POST, "/ref-update", &[], Some(&body)).await?;
         match answer.status {

@@ -25,6 +25,11 @@ pub struct Config {
     /// Fabrics beside `default-fabric`.
     #[serde(default)]
     pub fabrics: Vec<String>,
+    /// Whether the fabrics are of the enterprise style, as `default-fabric` is unless somebody made it otherwise; no:
+    /// of the service provider style. The style decides where filters come from and which VLANs clash, and a fabric
+    /// keeps it for life: what a snapshot holds is not changed.
+    #[serde(default = "yes")]
+    pub enterprise: bool,
     /// Address of the collector; none: there is no collector.
     #[serde(default)]
     pub collector: Option<SocketAddr>,
@@ -104,11 +109,16 @@ impl Config {
             admin: any,
             snapshot: None,
             fabrics: Vec::new(),
+            enterprise: true,
             collector: None,
             ports: ports.iter().map(port).collect(),
             switch: None,
         }
     }
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How names of tenants' bridges begin.

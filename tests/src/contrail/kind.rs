@@ -137,6 +137,7 @@ pub const KINDS: &[Kind] = &[
         &["project", "virtual-machine-interface"],
         &["floating_ip_address", "floating_ip_fixed_ip_address"],
     ),
+    kind("network-policy", &["project"], &[], &["network_policy_entries"]),
     kind("security-group", &["project"], &[], &["security_group_entries", "security_group_id"]),
     kind("virtual-machine", &[], &[], &["server_type"]),
     kind(

@@ -115,7 +115,7 @@ fn update(
         return Err(Refusal::new(400, "Instance IP Address can not be changed"));
     }
     if kind.name == "fabric" && changed("fabric_enterprise_style") {
-        return Err(Refusal::new(403, "Cannot change fabric_enterprise_style of an existing fabric"));
+        return Err(Refusal::new(403, "Cannot change from sp-style to enterprise-style or vice-versa"));
     }
     let mut after = before;
     store.apply(kind, &mut after, body, "update")?;

@@ -122,7 +122,12 @@ fn load(config: &Config) -> anyhow::Result<Store> {
             let bytes = std::fs::read(path).with_context(|| format!("reading {}", path.display()))?;
             serde_json::from_slice(&bytes).with_context(|| format!("understanding {}", path.display()))
         }
-        Some(_) | None => Ok(Store::fresh()),
+        Some(_) | None => {
+            let mut store = Store::fresh();
+            let fabrics: Vec<_> = store.of_kind("fabric").map(|fabric| fabric.id).collect();
+            fabrics.into_iter().for_each(|fabric| store.set_style(fabric, config.enterprise));
+            Ok(store)
+        }
     }
 }
 
@@ -141,7 +146,7 @@ fn seed(shared: &Shared, config: &Config) -> anyhow::Result<()> {
         made.map(|_| ()).map_err(|refusal| anyhow::anyhow!("{}", refusal.text))
     };
     for fabric in &config.fabrics {
-        ensure("fabric", &[root, fabric], json!({}))?;
+        ensure("fabric", &[root, fabric], json!({ "fabric_enterprise_style": config.enterprise }))?;
     }
     for port in &config.ports {
         let fabric = json!({ "fabric_refs": [{ "to": [root, "default-fabric"] }] });

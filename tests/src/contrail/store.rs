@@ -93,7 +93,7 @@ impl<'de> Deserialize<'de> for Store {
 }
 
 impl Store {
-    /// A store with what a fresh installation has.
+    /// A store with what a fresh installation has. Its default fabric is of the enterprise style.
     pub fn fresh() -> Self {
         let mut store = Self::default();
         let mut add = |kind: &str, name: &[&str], parent| {
@@ -112,8 +112,16 @@ impl Store {
         let project = add("project", &["default-domain", "default-project"], Some(domain));
         let ipam = ["default-domain", "default-project", "default-network-ipam"];
         add("network-ipam", &ipam, Some(project));
-        add("fabric", &["default-global-system-config", "default-fabric"], Some(config));
+        let fabric = add("fabric", &["default-global-system-config", "default-fabric"], Some(config));
+        store.set_style(fabric, true);
         store
+    }
+
+    /// Gives a fabric its style, which no request can change.
+    pub fn set_style(&mut self, fabric: Uuid, enterprise: bool) {
+        self.change(fabric, |fabric| {
+            fabric.properties.insert("fabric_enterprise_style".to_owned(), json!(enterprise))
+        });
     }
 
     /// Puts an object in, whatever was there.

@@ -135,6 +135,7 @@ async fn contrail(lab: &Lab) -> anyhow::Result<()> {
         listen: site.contrail(),
         admin: site.contrail_admin(),
         snapshot: Some(site.run().join("contrail.json")),
+        enterprise: true,
         fabrics: Vec::new(),
         collector: Some(site.collector()),
         ports: machines()
