@@ -2,7 +2,56 @@
 
 use serde_json::Value;
 
-use super::{kind::NODE_TYPES, refusal::Refusal};
+use super::{
+    kind::{Kind, NODE_TYPES},
+    refusal::Refusal,
+};
+
+/// What is done to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verb {
+    /// It is made.
+    Create,
+    /// It is changed.
+    Update,
+}
+
+impl Verb {
+    /// As the server calls it in texts about references.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verb::Create => "create",
+            Verb::Update => "update",
+        }
+    }
+
+    /// As the server calls it in texts about values.
+    fn place(self) -> &'static str {
+        match self {
+            Verb::Create => "create",
+            Verb::Update => "http_put",
+        }
+    }
+}
+
+/// References that say something; the server looks for that under `attr` whether it is there or not.
+const SAYING: &[(&str, &str)] = &[
+    ("virtual-port-group", "physical-interface"),
+    ("virtual-machine-interface", "virtual-port-group"),
+    ("virtual-machine-interface", "routing-instance"),
+    ("virtual-network", "network-ipam"),
+    ("virtual-network", "network-policy"),
+];
+
+/// Checks one reference of a creation or a change.
+pub fn reference(kind: &Kind, target: &str, item: &Value, verb: Verb) -> Result<(), Refusal> {
+    if !SAYING.contains(&(kind.name, target)) || item.get("attr").is_some() {
+        return Ok(());
+    }
+    let (verb, field) = (verb.place(), target.replace('-', "_"));
+    let why = format!("Error validating reference {field}_refs value {item}'attr'");
+    Err(Refusal::new(400, format!("Bad reference in {verb}: {why}")))
+}
 
 const BMS_INFO: &[&str] = &["name", "driver", "network_interface", "properties", "driver_info"];
 const BMS_PROPERTIES: &[&str] = &["memory_mb", "cpus", "local_gb", "cpu_arch", "capabilities"];
@@ -12,9 +61,9 @@ const PORT_INFO: &[&str] = &["pxe_enabled", "address", "node_uuid", "local_link_
 const LINK: &[&str] = &["switch_info", "port_id", "switch_id", "port_index"];
 
 /// Checks one property of a creation or a change.
-pub fn property(field: &str, value: &Value, verb: &str) -> Result<(), Refusal> {
+pub fn property(field: &str, value: &Value, verb: Verb) -> Result<(), Refusal> {
     let bad = |why: String| {
-        Err(Refusal::new(400, format!("Bad property in {verb}: Error validating property {why}")))
+        Err(Refusal::new(400, format!("Bad property in {}: Error validating property {why}", verb.place())))
     };
     match field {
         "node_type" if !value.as_str().is_some_and(|text| NODE_TYPES.contains(&text)) => {
@@ -46,11 +95,14 @@ pub fn property(field: &str, value: &Value, verb: &str) -> Result<(), Refusal> {
 }
 
 /// Nested fields that the schema does not list are refused, unlike top-level ones.
-fn known(name: &str, value: &Value, fields: &[&str], verb: &str) -> Result<(), Refusal> {
+fn known(name: &str, value: &Value, fields: &[&str], verb: Verb) -> Result<(), Refusal> {
     match value.as_object().and_then(|map| map.keys().find(|key| !fields.contains(&key.as_str()))) {
         Some(unknown) => Err(Refusal::new(
             400,
-            format!("Bad property in {verb}: Error validating property {name}: unknown field {unknown}"),
+            format!(
+                "Bad property in {}: Error validating property {name}: unknown field {unknown}",
+                verb.place()
+            ),
         )),
         None => Ok(()),
     }

@@ -4,7 +4,7 @@
 //! moves taps between bridges as switches would move ports between networks, only because the objects say so:
 //!
 //! ```text
-//!   HTTP -> api -> request (kind, store, view, check; binding, address)      objects, pure
+//!   HTTP -> api -> request (kind, store, view, check; binding, group, claims, address)   objects, pure
 //!                     | changed
 //!                  switch (pure: objects -> networks of every port) -> mover  taps, bridges, tags
 //!                     |                                             -> gateway, dhcp  a gateway and DHCP per tenant network
@@ -18,12 +18,15 @@ pub mod address;
 pub mod api;
 pub mod binding;
 pub mod check;
+pub mod claims;
 pub mod collector;
 pub mod config;
 pub mod dhcp;
 pub mod fault;
 pub mod gateway;
+pub mod group;
 pub mod kind;
+pub mod members;
 pub mod mover;
 pub mod refusal;
 pub mod request;

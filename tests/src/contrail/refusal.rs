@@ -32,7 +32,17 @@ impl Refusal {
         Self::new(404, format!("Name{} not found", quoted(name)))
     }
 
-    /// The name or the uuid is taken.
+    /// The uuid is taken.
+    pub fn uuid_exists(id: Uuid, name: &[String]) -> Self {
+        Self::new(409, format!("{id} already exists with fq_name: {}", quoted(name)))
+    }
+
+    /// The server tripped over what it did not expect, and says no more.
+    pub fn tripped() -> Self {
+        Self::new(500, "Internal Server Error")
+    }
+
+    /// The name is taken.
     pub fn exists(name: &[String], id: Uuid) -> Self {
         Self::new(409, format!("{} already exists with uuid: {id}", quoted(name)))
     }

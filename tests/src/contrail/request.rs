@@ -7,7 +7,10 @@ use uuid::Uuid;
 
 use super::{
     address, binding,
+    check::Verb,
+    group,
     kind::Kind,
+    members,
     refusal::Refusal,
     store::{Object, Store, href},
     view::{self, Query},
@@ -65,7 +68,7 @@ pub fn perform(store: &mut Store, request: &Request) -> Result<Option<Value>, Re
 
 fn inner<'a>(kind: &Kind, body: &'a Value) -> Result<&'a Map<String, Value>, Refusal> {
     let found = body.get(kind.name).and_then(Value::as_object);
-    found.ok_or_else(|| Refusal::new(500, format!("KeyError: '{}'", kind.name)))
+    found.ok_or_else(Refusal::tripped)
 }
 
 fn create(
@@ -73,13 +76,6 @@ fn create(
     kind: &'static Kind,
     body: &Map<String, Value>,
 ) -> Result<Option<Value>, Refusal> {
-    let last = body.get("fq_name").and_then(|name| name.as_array()?.last()?.as_str());
-    if kind.name == "physical-interface" && last.is_some_and(|name| name.contains(':')) {
-        return Err(Refusal::new(400, "Bad Request, name has one of invalid chars [':']"));
-    }
-    if kind.name == "virtual-port-group" {
-        binding::check_user_group(body)?;
-    }
     let id = store.create(kind, body)?;
     match kind.name {
         "virtual-network" => {
@@ -89,8 +85,9 @@ fn create(
         }
         "virtual-machine-interface" => {
             binding::complete(store, id)?;
-            binding::bind(store, id, body)?;
+            group::bind_new(store, id, body)?;
         }
+        "virtual-port-group" => members::check_made_by_user(id, body)?,
         "instance-ip" => address::allocate(store, id)?,
         "port" => link_port(store, id),
         _ => {}
@@ -117,15 +114,14 @@ fn update(
     if kind.name == "fabric" && changed("fabric_enterprise_style") {
         return Err(Refusal::new(403, "Cannot change from sp-style to enterprise-style or vice-versa"));
     }
-    let mut after = before;
-    store.apply(kind, &mut after, body, "update")?;
+    let mut after = before.clone();
+    store.apply(kind, &mut after, body, Verb::Update)?;
     let shown = json!({ kind.name: { "uuid": id, "href": href(&after) } });
     store.insert(after);
     match kind.name {
         "virtual-network" if body.contains_key("network_ipam_refs") => complete_subnets(store, id)?,
-        "virtual-machine-interface" if body.contains_key("virtual_machine_interface_bindings") => {
-            binding::bind(store, id, body)?;
-        }
+        "virtual-machine-interface" => group::bind_again(store, &before, body)?,
+        "virtual-port-group" => members::check_members(store, &before)?,
         "port" => link_port(store, id),
         _ => {}
     }
@@ -133,23 +129,19 @@ fn update(
 }
 
 fn delete(store: &mut Store, kind: &'static Kind, id: Uuid) -> Result<(), Refusal> {
-    let object = store.expect(kind.name, id)?;
-    let own_children = |kind: &str| store.children(id).filter(|it| it.kind == kind).map(|it| it.id).collect();
-    let going_along: BTreeSet<Uuid> = match object.kind.as_str() {
-        "virtual-machine-interface" => {
-            store.back_refs(id).filter(|it| it.kind == "virtual-port-group").map(|it| it.id).collect()
-        }
-        "virtual-network" => own_children("routing-instance"),
-        "port" => store.back_refs(id).filter(|it| it.kind == "physical-interface").map(|it| it.id).collect(),
-        _ => BTreeSet::new(),
-    };
+    let object = store.expect(kind.name, id)?.clone();
+    let instance = |child: &&Object| kind.name == "virtual-network" && child.kind == "routing-instance";
+    let going_along: BTreeSet<Uuid> = store.children(id).filter(instance).map(|child| child.id).collect();
     store.check_delete(id, &going_along)?;
-    match kind.name {
-        "virtual-machine-interface" => binding::forget(store, id),
-        "virtual-network" => going_along.iter().for_each(|instance| store.remove(*instance)),
-        _ => {}
+    if kind.name == "virtual-port-group" {
+        members::check_empty(&object)?;
     }
+    let groups = members::groups_of(store, id);
+    going_along.iter().for_each(|instance| store.remove(*instance));
     store.remove(id);
+    if kind.name == "virtual-machine-interface" {
+        group::forget(store, &object, &groups);
+    }
     Ok(())
 }
 
@@ -189,7 +181,8 @@ fn make_routing_instance(store: &mut Store, network: Uuid) -> Result<(), Refusal
     Ok(())
 }
 
-/// A node's port that names its switch port makes that one refer to it; an unknown one is no error.
+/// A node's port that names its switch port makes that one refer to it, and then cannot be deleted before that reference
+/// is; an unknown switch port is no error, and no link at all changes nothing.
 fn link_port(store: &mut Store, id: Uuid) {
     let Some(port) = store.get(id) else { return };
     let link = port.properties.get("bms_port_info").map(|info| &info["local_link_connection"]);
@@ -222,31 +215,46 @@ fn id_to_name(store: &Store, body: &Value) -> Result<Value, Refusal> {
 }
 
 fn ref_update(store: &mut Store, body: &Value) -> Result<Value, Refusal> {
-    for key in ["type", "uuid", "ref-type", "ref-uuid", "operation"] {
-        if body.get(key).is_none() {
-            return Err(Refusal::new(500, format!("KeyError: '{key}'")));
-        }
-    }
-    let text = |key: &str| body[key].as_str().unwrap_or("").to_owned();
-    let kinds = (text("type").replace('_', "-"), text("ref-type").replace('_', "-"));
-    let id = Uuid::parse_str(&text("uuid")).map_err(|_| Refusal::no_id(text("uuid")))?;
-    let own = store.expect(&kinds.0, id)?.id;
-    let other = match Uuid::parse_str(&text("ref-uuid")) {
-        Ok(other) => other,
-        Err(_) => {
+    let text = |key: &str| body[key].as_str();
+    let (Some(kind), Some(other_kind)) = (text("type"), text("ref-type")) else {
+        return Err(Refusal::tripped());
+    };
+    let (Some(id), Some(operation)) = (text("uuid"), text("operation")) else {
+        return Err(Refusal::new(400, "Bad Request: type/uuid/ref-type/operation is null: "));
+    };
+    let kinds = (kind.replace('_', "-"), other_kind.replace('_', "-"));
+    let id = Uuid::parse_str(id).map_err(|_| Refusal::no_id(id))?;
+    let before = store.expect(&kinds.0, id)?.clone();
+    let other = match text("ref-uuid") {
+        Some(other) => Uuid::parse_str(other).map_err(|_| Refusal::no_id(other))?,
+        None if body["ref-fq-name"].is_array() => {
             let name: Vec<String> = serde_json::from_value(body["ref-fq-name"].clone()).unwrap_or_default();
             store.by_name(&kinds.1, &name).ok_or_else(|| Refusal::no_name(&name))?.id
         }
+        None => {
+            return Err(Refusal::new(400, "Bad Request: ref-uuid or ref-fq-name must be specified"));
+        }
     };
-    match text("operation").as_str() {
+    match operation.to_uppercase().as_str() {
         "ADD" => {
             store.expect(&kinds.1, other)?;
-            store.change(own, |object| object.set_ref(&kinds.1, other, body["attr"].clone()));
+            store.change(id, |object| object.set_ref(&kinds.1, other, body["attr"].clone()));
+            if body["relax_ref_for_delete"] == true {
+                store.relax(id, other);
+            }
         }
         "DELETE" => {
-            store.change(own, |object| object.drop_ref(other));
+            store.change(id, |object| object.drop_ref(other));
         }
-        unknown => return Err(Refusal::new(400, format!("Bad operation in ref-update: {unknown}"))),
+        unknown => {
+            return Err(Refusal::new(
+                400,
+                format!("Bad Request: operation should be add or delete: {unknown}"),
+            ));
+        }
     }
-    Ok(json!({ "uuid": own }))
+    if kinds.0 == "virtual-port-group" {
+        members::check_members(store, &before)?;
+    }
+    Ok(json!({ "uuid": id }))
 }

@@ -12,7 +12,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::{kind::Kind, refusal::Refusal};
+use super::{
+    check::{self, Verb},
+    claims::Claims,
+    kind::Kind,
+    refusal::Refusal,
+};
 
 /// Where generated URLs lead; the real server shows its own address.
 pub const HREF_BASE: &str = "http://127.0.0.1:8082";
@@ -73,22 +78,35 @@ impl Object {
     }
 }
 
-/// All objects.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// All objects, and what the server keeps beside them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Store {
+    #[serde(with = "shared")]
     objects: BTreeMap<Uuid, Arc<Object>>,
+    /// Claims on VLANs.
+    pub(super) claims: Claims,
+    /// References, as who refers and to what, that do not keep the other from being deleted.
+    relaxed: BTreeSet<(Uuid, Uuid)>,
 }
 
-impl Serialize for Store {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.objects.values().map(Arc::as_ref))
+/// Objects in a file: a list.
+mod shared {
+    use serde::{Deserializer, Serializer};
+
+    use super::*;
+
+    pub fn serialize<S: Serializer>(
+        objects: &BTreeMap<Uuid, Arc<Object>>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(objects.values().map(Arc::as_ref))
     }
-}
 
-impl<'de> Deserialize<'de> for Store {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<BTreeMap<Uuid, Arc<Object>>, D::Error> {
         let objects = Vec::<Object>::deserialize(deserializer)?;
-        Ok(Self { objects: objects.into_iter().map(|object| (object.id, Arc::new(object))).collect() })
+        Ok(objects.into_iter().map(|object| (object.id, Arc::new(object))).collect())
     }
 }
 
@@ -131,9 +149,15 @@ impl Store {
         id
     }
 
+    /// Lets the other be deleted although it is referred to.
+    pub fn relax(&mut self, from: Uuid, to: Uuid) {
+        self.relaxed.insert((from, to));
+    }
+
     /// Takes an object out, with every reference to it.
     pub fn remove(&mut self, id: Uuid) {
         self.objects.remove(&id);
+        self.relaxed.retain(|(from, to)| *from != id && *to != id);
         let referring: Vec<Uuid> = self.back_refs(id).map(|object| object.id).collect();
         for other in referring {
             self.change(other, |object| object.drop_ref(id));
@@ -184,6 +208,9 @@ impl Store {
                 .map_err(|_| Refusal::new(400, "Bad Request, fq_name is not a list of strings"))?,
             None => return Err(Refusal::new(400, "Bad Request, no fq_name in POST body")),
         };
+        if fq_name.last().is_some_and(|name| name.contains(':')) {
+            return Err(Refusal::new(400, "Bad Request, name has one of invalid chars {':'}"));
+        }
         let parent = self.parent_of(kind, body, &fq_name)?;
         if let Some(existing) = self.by_name(kind.name, &fq_name) {
             return Err(Refusal::exists(&fq_name, existing.id));
@@ -194,7 +221,7 @@ impl Store {
             None => Uuid::new_v4(),
         };
         if let Some(existing) = self.get(id) {
-            return Err(Refusal::exists(&existing.fq_name, id));
+            return Err(Refusal::uuid_exists(id, &existing.fq_name));
         }
         let mut object = Object {
             kind: kind.name.to_owned(),
@@ -204,7 +231,10 @@ impl Store {
             properties: Map::new(),
             refs: Vec::new(),
         };
-        self.apply(kind, &mut object, body, "create")?;
+        self.apply(kind, &mut object, body, Verb::Create)?;
+        if !object.properties.contains_key("display_name") {
+            object.properties.insert("display_name".to_owned(), json!(object.name()));
+        }
         Ok(self.insert(object))
     }
 
@@ -238,13 +268,13 @@ impl Store {
         kind: &'static Kind,
         object: &mut Object,
         body: &Map<String, Value>,
-        verb: &str,
+        verb: Verb,
     ) -> Result<(), Refusal> {
         for (field, value) in body {
             if let Some(target) = field.strip_suffix("_refs").filter(|name| !name.ends_with("_back")) {
                 self.apply_refs(kind, object, &target.replace('_', "-"), value, verb)?;
             } else if kind.has_property(field) {
-                super::check::property(field, value, verb)?;
+                check::property(field, value, verb)?;
                 if value.is_null() {
                     object.properties.remove(field);
                 } else {
@@ -261,24 +291,27 @@ impl Store {
         object: &mut Object,
         target: &str,
         value: &Value,
-        verb: &str,
+        verb: Verb,
     ) -> Result<(), Refusal> {
+        let unknown = || Refusal::new(400, format!("Unknown reference in resource {} {target}", verb.name()));
         if !kind.refs.contains(&target) {
-            return Err(Refusal::new(400, format!("Unknown reference in resource {verb} {target}")));
+            return Err(unknown());
         }
         object.refs.retain(|reference| reference.kind != target);
         for item in value.as_array().into_iter().flatten() {
-            let id = match (item.get("uuid").and_then(Value::as_str), item.get("to")) {
-                (Some(text), _) => {
+            check::reference(kind, target, item, verb)?;
+            // A creation goes by the name, a change by the uuid if there is one.
+            let id = match (verb, item.get("to"), item.get("uuid").and_then(Value::as_str)) {
+                (Verb::Create, None, _) | (Verb::Update, None, None) => {
+                    return Err(Refusal::new(500, "KeyError: 'to'"));
+                }
+                (Verb::Create, Some(to), _) | (Verb::Update, Some(to), None) => {
+                    let name: Vec<String> = serde_json::from_value(to.clone()).unwrap_or_default();
+                    self.by_name(target, &name).ok_or_else(unknown)?.id
+                }
+                (Verb::Update, _, Some(text)) => {
                     let id = Uuid::parse_str(text).map_err(|_| Refusal::no_id(text))?;
                     self.expect(target, id)?.id
-                }
-                (None, Some(to)) => {
-                    let name: Vec<String> = serde_json::from_value(to.clone()).unwrap_or_default();
-                    self.by_name(target, &name).ok_or_else(|| Refusal::no_name(&name))?.id
-                }
-                (None, None) => {
-                    return Err(Refusal::new(400, format!("Bad reference in {verb}: no to, no uuid")));
                 }
             };
             object.set_ref(target, id, item.get("attr").cloned().unwrap_or(Value::Null));
@@ -286,20 +319,19 @@ impl Store {
         Ok(())
     }
 
-    /// Refuses a deletion while there are children or referring objects, apart from those named as going along.
+    /// Refuses a deletion while there are children, apart from those named as going along, or objects that refer to it and
+    /// would miss it.
     pub fn check_delete(&self, id: Uuid, going_along: &BTreeSet<Uuid>) -> Result<(), Refusal> {
         let urls = |objects: Vec<&Object>| -> Vec<String> {
-            objects
-                .iter()
-                .filter(|object| !going_along.contains(&object.id))
-                .map(|object| href(object))
-                .collect()
+            let left = objects.iter().filter(|object| !going_along.contains(&object.id));
+            left.map(|object| href(object)).collect()
         };
         let children = urls(self.children(id).collect());
         if !children.is_empty() {
             return Err(Refusal::children(&children));
         }
-        let referring = urls(self.back_refs(id).collect());
+        let misses = |other: &&Object| !self.relaxed.contains(&(other.id, id));
+        let referring = urls(self.back_refs(id).filter(misses).collect());
         if referring.is_empty() { Ok(()) } else { Err(Refusal::referred(&referring)) }
     }
 
