@@ -1,6 +1,7 @@
 //! Edges: takes interfaces off switch ports, and leaves nothing behind: no reference, no group of the API server's, no claim.
 //!
-//! An interface of ours is deleted. A tenant's is unbound where that frees all that it holds, and made again otherwise (see `park`).
+//! An interface of ours is deleted. A tenant's is unbound where that frees all that it
+//! holds and throws nobody off, and made again otherwise (see `park`).
 
 use protocol::network::BootNetwork;
 use uuid::Uuid;
@@ -51,7 +52,7 @@ impl Contrail {
     pub(super) async fn take_off(&self, port: &ServerPort, interface: &Interface) -> Result<(), FabricError> {
         let is_bound = !interface.virtual_port_group_refs.is_empty()
             || !interface.virtual_port_group_back_refs.is_empty();
-        if !is_bound || !binding::leaves_a_claim(interface) {
+        if !is_bound || (!binding::leaves_a_claim(interface) && self.is_alone(interface).await?) {
             return self.unbind(interface).await;
         }
         let groups = binding::groups_to_leave(interface);
@@ -60,6 +61,18 @@ impl Contrail {
             Some(interface) => self.leave(&interface, &groups).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether nobody else is in its groups: the API server takes the switch ports out of a group of its own with the first interface
+    /// that is unbound, whoever else is in it.
+    async fn is_alone(&self, interface: &Interface) -> Result<bool, FabricError> {
+        for id in binding::groups_to_leave(interface) {
+            let group = self.port_group(id).await?;
+            if group.is_some_and(|group| group.members().iter().any(|member| *member != interface.uuid)) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn unbind(&self, interface: &Interface) -> Result<(), FabricError> {
