@@ -1,5 +1,7 @@
 //! Decisions: what we ask of the VNC API when a port is put on a network or taken off it. Pure functions to JSON.
 
+use std::collections::BTreeSet;
+
 use protocol::network::BootNetwork;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -169,6 +171,24 @@ pub fn bind(place: Place<'_>, interface: &Interface) -> Value {
     changes
 }
 
+/// Changes that repeat a binding of which one half was lost, so that the API server writes both again; none when both are there, or when
+/// what is stored names no link. Without both halves a deletion would leave a group, and in a person's group a claim.
+pub fn mend(interface: &Interface) -> Option<Value> {
+    let ids = |refs: &[Ref]| refs.iter().map(|group| group.uuid).collect::<BTreeSet<_>>();
+    if ids(&interface.virtual_port_group_refs) == ids(&interface.virtual_port_group_back_refs) {
+        return None;
+    }
+    let bindings = interface.virtual_machine_interface_bindings.as_ref()?;
+    let profile: Value = serde_json::from_str(bindings.get(PROFILE)?).ok()?;
+    profile["local_link_information"].as_array().filter(|links| !links.is_empty())?;
+    let mut changes = json!({ "virtual_machine_interface_bindings": bindings });
+    if interface.tag().is_some() {
+        changes["virtual_machine_interface_properties"] =
+            json!(interface.virtual_machine_interface_properties);
+    }
+    Some(changes)
+}
+
 /// Changes that unbind a tenant's interface, with the note of the groups to clear up after it. Bindings are sent only while a group
 /// refers to the interface: without one they are refused.
 pub fn unbind(interface: &Interface, leaving: &[Uuid]) -> Value {
@@ -299,6 +319,25 @@ mod tests {
         check(json!({}), false);
         check(json!({ "virtual_port_group_refs": group }), false);
         check(json!({ "virtual_port_group_back_refs": group }), true);
+    }
+
+    #[test]
+    fn a_half_binding_is_repeated_whole() {
+        let group = json!([{ "to": ["g", "f", "lag1"], "uuid": Uuid::from_u128(5) }]);
+        let on = bound(None, place(&port(), None), None);
+        let off = unbound(Some(&on));
+        let check = |bindings: &KeyValues, sides: &[&str], expected: bool| {
+            let mut shown = json!({ "virtual_machine_interface_bindings": bindings });
+            for side in sides {
+                shown[*side] = group.clone();
+            }
+            assert_eq!(mend(&interface(shown)).is_some(), expected, "{sides:?}");
+        };
+        check(&on, &["virtual_port_group_refs"], true);
+        check(&on, &["virtual_port_group_back_refs"], true);
+        check(&on, &["virtual_port_group_refs", "virtual_port_group_back_refs"], false);
+        check(&on, &[], false);
+        check(&off, &["virtual_port_group_refs"], false);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! holds and throws nobody off, and made again otherwise (see `park`).
 
 use protocol::network::BootNetwork;
+use tracing::warn;
 use uuid::Uuid;
 
 use super::{
@@ -28,11 +29,12 @@ impl Contrail {
             let (from, to) = (("floating-ip", floating.uuid), (INTERFACE, interface.uuid));
             self.vnc.change_ref(RefChange::Delete, from, to).await?;
         }
-        self.drop_filters(interface).await?;
+        let Some(interface) = self.mended(interface).await? else { return Ok(()) };
+        self.drop_filters(&interface).await?;
         self.vnc.delete(INTERFACE, interface.uuid).await?;
         if interface.virtual_port_group_back_refs.is_empty() {
             // No group referred to it, so none went with it.
-            self.leave(interface, &binding::groups_to_leave(interface)).await?;
+            self.leave(&interface, &binding::groups_to_leave(&interface)).await?;
         }
         Ok(())
     }
@@ -50,6 +52,8 @@ impl Contrail {
 
     /// Takes a tenant's interface off every switch port; it keeps uuid, MAC, addresses, security groups and rights.
     pub(super) async fn take_off(&self, port: &ServerPort, interface: &Interface) -> Result<(), FabricError> {
+        let Some(interface) = self.mended(interface).await? else { return Ok(()) };
+        let interface = &interface;
         let is_bound = !interface.virtual_port_group_refs.is_empty()
             || !interface.virtual_port_group_back_refs.is_empty();
         if !is_bound || (!binding::leaves_a_claim(interface) && self.is_alone(interface).await?) {
@@ -61,6 +65,19 @@ impl Contrail {
             Some(interface) => self.leave(&interface, &groups).await,
             None => Ok(()),
         }
+    }
+
+    /// The interface with both halves of its binding, as far as the API server can write the lost one again; none when it is gone.
+    async fn mended(&self, interface: &Interface) -> Result<Option<Interface>, FabricError> {
+        let Some(changes) = binding::mend(interface) else { return Ok(Some(interface.clone())) };
+        match self.vnc.update(INTERFACE, interface.uuid, changes).await {
+            Ok(()) => {}
+            Err(error @ FabricError::Refused { .. }) => {
+                warn!(interface = %interface.uuid, %error, "half a binding is not mended");
+            }
+            Err(error) => return Err(error),
+        }
+        self.interface(interface.uuid).await
     }
 
     /// Whether nobody else is in its groups: the API server takes the switch ports out of a group of its own with the first interface
