@@ -1,6 +1,9 @@
 //! Edges: a 'virtual machine' on a tenant's network: a namespace with a veth, and an address from the API's IPAM.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    time::{Duration, Instant},
+};
 
 use anyhow::Context;
 use reqwest::Client;
@@ -13,6 +16,10 @@ use crate::netns::Netns;
 /// Longest wait for one answer of the API.
 const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 const INTERFACE: &str = "eth0";
+/// Longest wait for the switch to make a new network's bridge.
+const BRIDGE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// Pause between two looks for it.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A virtual machine that is plugged in.
 pub struct VirtualMachine {
@@ -72,6 +79,7 @@ impl VirtualMachine {
         );
         ns.ip_batch(&lines).await?;
         let bridge = tenant_bridge(network);
+        wait_for_bridge(fabric, &bridge).await?;
         fabric.ip_batch(&format!("link set {outer} master {bridge}\nlink set {outer} up\n")).await?;
         Ok(Self { ns, address, gateway, api, interface, instance_ip })
     }
@@ -82,6 +90,18 @@ impl VirtualMachine {
         self.api.delete("instance-ip", self.instance_ip).await?;
         self.api.delete("virtual-machine-interface", self.interface).await
     }
+}
+
+/// The switch follows the API, and a network that was made just now has no bridge yet.
+async fn wait_for_bridge(fabric: &Netns, bridge: &str) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while let Err(error) = fabric.run("ip", &["link", "show", bridge]).await {
+        if began.elapsed() > BRIDGE_WAIT_MAX {
+            return Err(error.context(format!("waiting for the switch to make {bridge}")));
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+    Ok(())
 }
 
 impl Api {
