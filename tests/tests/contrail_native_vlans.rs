@@ -135,17 +135,6 @@ async fn what_others_have_bound_is_taken_and_what_they_use_elsewhere_is_not() {
     check(None, Some(100), 100).await;
     check(None, Some(101), 101).await;
     check(Some("777"), None, 777).await;
-    // What is another network's already is told, with both names.
-    let world = World::start("100-100").await;
-    let ((_, web), (_, db)) = (world.network("web").await, world.network("db").await);
-    assert_eq!(world.vlan(&db).await, 100);
-    world.bind(&web, "xe-0/0/1", Some("100"), None);
-    let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
-    assert!(
-        error.contains("acme:web") && error.contains("acme:db") && error.contains("bind theirs"),
-        "{error}"
-    );
-    world.standin.stop().await;
     // The one that everybody's untagged interfaces have unless somebody thinks of it.
     let world = World::start("100-100").await;
     let (_, web) = world.network("web").await;

@@ -36,7 +36,6 @@ const USERS_FIELDS: &str = "virtual_machine_interface_back_refs,instance_ip_back
 #[derive(Clone, Debug, Deserialize)]
 struct Network {
     uuid: Uuid,
-    fq_name: Vec<String>,
     annotations: Option<KeyValues>,
 }
 
@@ -76,17 +75,6 @@ struct Users {
     virtual_machine_interface_back_refs: Vec<Ref>,
     #[serde(default)]
     instance_ip_back_refs: Vec<Ref>,
-}
-
-fn clash(network: &[String], vlan: u16, other: &[String]) -> FabricError {
-    let (network, other) = (network.join(":"), other.join(":"));
-    FabricError::Refused {
-        operation: format!("give network {network} a native VLAN"),
-        reason: format!(
-            "others have bound an interface of it with {vlan}, which is the VLAN of {other}; bind theirs with an id that \
-             the fabric has free"
-        ),
-    }
 }
 
 impl Contrail {
@@ -131,17 +119,14 @@ impl Contrail {
 
     async fn give_vlan(&self, name: &[String], mut network: Network) -> Result<u16, FabricError> {
         let in_use = self.vlans_in_use().await?;
-        let mut others = self.noted_by_others(network.uuid).await?;
         if let Some(vlan) = vlans::theirs(network.uuid, &in_use) {
-            if let Some(other) = others.iter().find(|other| other.note().map(Note::vlan) == Some(vlan)) {
-                return Err(clash(name, vlan, &other.fq_name));
-            }
             self.note_vlan(&mut network, Some(Note::Given(vlan))).await?;
             return Ok(vlan);
         }
         let mut taken: BTreeSet<u16> = in_use.iter().map(|one| one.vlan).collect();
         let ours = self.config.native_vlans;
         taken.extend([ours.provisioning, ours.cleaning]);
+        let mut others = self.noted_by_others(network.uuid).await?;
         for _ in 0..WISHES_MAX {
             taken.extend(others.iter().filter_map(Network::note).map(Note::vlan));
             let range = self.config.tenant_native_vlans;
