@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::User,
+    import::read_file,
     types::{Adopted, AdoptedNetwork, AdoptedNode, Adoption, Fault, List, Problem},
 };
 use crate::{
@@ -59,7 +60,7 @@ pub async fn adopt(
     text: String,
 ) -> Result<(StatusCode, Json<Adopted>), Problem> {
     let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
-    let read = import::parse_running(&text, true).map_err(Problem::faults)?;
+    let read = read_file(move || import::parse_running(&text, true)).await?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
     let nodes: Vec<ImportedNode> = read.iter().map(|(node, _)| node.clone()).collect();
@@ -122,7 +123,7 @@ pub async fn adopt(
     }
     let mut shown: Vec<AdoptedNode> = asked.iter().map(Asked::view).collect();
     if !query.dry_run {
-        let ids = api.take(&asked, &user.name()).await?;
+        let ids = api.take(&asked, user.name()).await?;
         for (node, id) in shown.iter_mut().zip(ids) {
             node.id = Some(id.0);
         }

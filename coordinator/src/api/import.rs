@@ -5,12 +5,12 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{Query, State},
-    http::header,
+    http::{StatusCode, header},
     response::IntoResponse,
 };
 use protocol::id::{RackId, ServerId};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Api,
@@ -62,7 +62,7 @@ pub async fn import(
     text: String,
 ) -> Result<Json<Imported>, Problem> {
     let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
-    let read = import::parse_as(&text, query.format).map_err(Problem::faults)?;
+    let read = read_file(move || import::parse_as(&text, query.format)).await?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
     let in_use = ServersInUse::meant(query.bmc_of_servers_in_use);
@@ -105,6 +105,23 @@ fn is_work(planned: &Planned, known: &[Server]) -> bool {
         is_unwatched || server.reason.is_some() || server.identity.is_none() || server.node.is_none()
     };
     planned.is_change() || server.is_some_and(is_wrong)
+}
+
+/// Files that are read at a time. One of the largest takes a processor for a second or more.
+const FILES_READ_MAX: usize = 2;
+
+static READING: Semaphore = Semaphore::const_new(FILES_READ_MAX);
+
+/// Reads a file where it keeps no other request waiting.
+pub(super) async fn read_file<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Vec<import::Fault>> + Send + 'static,
+) -> Result<T, Problem> {
+    let _turn = READING.acquire().await.expect("nobody closes it");
+    let done = tokio::task::spawn_blocking(read).await.map_err(|error| {
+        let detail = format!("the file could not be read: {error}; this is a fault of this program");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unread", detail)
+    })?;
+    done.map_err(Problem::faults)
 }
 
 /// How a file is written.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
+    import::read_file,
     types::{Fault, Finding, FindingKind, Problem, Severity, Survey},
 };
 use crate::{
@@ -27,7 +28,7 @@ pub async fn all(State(api): State<Arc<Api>>) -> Result<Json<Survey>, Problem> {
 #[utoipa::path(post, path = "/v1/survey", request_body(content = String, content_type = "application/yaml"),
     responses((status = 200, body = Survey), (status = 422, body = Problem)))]
 pub async fn of_file(State(api): State<Arc<Api>>, text: String) -> Result<Json<Survey>, Problem> {
-    let read = import::parse_running(&text, false).map_err(Problem::faults)?;
+    let read = read_file(move || import::parse_running(&text, false)).await?;
     let mut faults = Vec::new();
     let resolved = api.resolve(&read, &mut faults).await?;
     let (picture, not_seen) = api.survey.look().await?;
