@@ -29,7 +29,7 @@ use std::{
 use protocol::secret::Secret;
 use serde::Deserialize;
 
-use crate::contrail;
+use crate::{access::RoleNames, contrail};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
@@ -55,6 +55,9 @@ pub struct Config {
     pub openstack: OpenStack,
     /// Contrail.
     pub contrail: Contrail,
+    /// Who may do what by the REST API and the pages.
+    #[serde(default)]
+    pub api: Api,
     /// What a site may choose.
     #[serde(default)]
     pub site: Site,
@@ -127,6 +130,16 @@ pub struct OpenStack {
     pub interface: String,
     /// File with the certificates to trust; none: the system's.
     pub ca_file: Option<PathBuf>,
+}
+
+/// Who may do what by the REST API and the pages.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Api {
+    /// Id of the project whose admins are administrators here, beside those of the whole system; none: `openstack.project`.
+    pub admin_project: Option<String>,
+    /// What the site calls its roles.
+    pub roles: RoleNames,
 }
 
 /// Contrail.
@@ -216,6 +229,11 @@ impl Default for Site {
     fn default() -> Self {
         Self { poll_ironic_ms: 3000, full_erase: true }
     }
+}
+
+/// Keystone's ids of projects are 32 hex digits; names seldom are.
+fn is_project_id(text: &str) -> bool {
+    text.len() == 32 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
 }
 
 fn default_name() -> String {
@@ -329,6 +347,19 @@ impl Config {
             "openstack.interface: is none of public, internal, admin",
         );
         let contrail_urls = self.contrail.url.all();
+        check(
+            self.api.admin_project.as_deref().is_none_or(is_project_id),
+            "api.admin_project: is no project's id (another domain may have the same name), write what \
+             `openstack project show NAME -f value -c id` prints",
+        );
+        let roles = &self.api.roles;
+        for (names, fault) in [
+            (&roles.admin, "api.roles.admin: names no role, list at least one, as in [\"admin\"]"),
+            (&roles.member, "api.roles.member: names no role, list at least one, as in [\"member\"]"),
+            (&roles.reader, "api.roles.reader: names no role, list at least one, as in [\"reader\"]"),
+        ] {
+            check(!names.is_empty() && names.iter().all(|name| !name.trim().is_empty()), fault);
+        }
         check(
             !contrail_urls.is_empty() && contrail_urls.iter().all(|url| is_url(url)),
             "contrail.url: is no URL, write it as http://contrail.example:8082, or several in a list",
@@ -455,6 +486,15 @@ mod tests {
         check("[contrail]", "[contrail]\ntenant_native_vlans = \"300-200\"", "write it like 3000-3899");
         check("[contrail]", "[contrail]\nagents = [\"agent1\"]", "contrail.agents");
         check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
+        check(
+            "[contrail]",
+            "[api]\nadmin_project = \"admin\"\n[contrail]",
+            "api.admin_project: is no project's id",
+        );
+        let id = "0123456789abcdef0123456789abcdef";
+        check("[contrail]", &format!("[api]\nadmin_project = \"{id}\"\n[contrail]"), "");
+        check("[contrail]", "[api.roles]\nmember = []\n[contrail]", "api.roles.member: names no role");
+        check("[contrail]", "[api.roles]\nmember = [\"_member_\"]\n[contrail]", "");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
     }
 }

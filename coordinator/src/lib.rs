@@ -1,5 +1,6 @@
 //! The coordinator: everything that knows OpenStack or Contrail.
 
+pub mod access;
 pub mod adapter;
 pub mod adoption;
 pub mod agents;

@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use protocol::secret::Secret;
-use tokio::{net::TcpListener, signal::unix};
+use tokio::{net::TcpListener, signal::unix, sync::OnceCell};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
 use crate::{
+    access::{AdminProject, Door},
     adapter::{GlanceImages, IronicProvisioner, KeystoneTokens, StoredSessions},
     adoption::{Adopter, Adoptions, Interfaces},
     agents::{self, AgentHub, RamdiskSignal},
@@ -80,6 +81,16 @@ fn openstack(config: &Config) -> anyhow::Result<OpenStack> {
         system: Session::new(http.clone(), credentials(Scope::System)),
         project: Session::with_uploads(http, Some(uploads), credentials(project)),
     })
+}
+
+/// Who may use the REST API and the pages.
+fn door(config: &Config, openstack: &OpenStack) -> Door {
+    let admin_project = match &config.api.admin_project {
+        Some(id) => AdminProject::Given(id.clone()),
+        None => AdminProject::Ours { session: openstack.project.clone(), id: OnceCell::new() },
+    };
+    let keystone = Arc::new(Keystone::new(openstack.system.clone()));
+    Door { keystone, names: config.api.roles.clone(), admin_project }
 }
 
 /// Runs until told to stop.
@@ -181,10 +192,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let uploads = Arc::new(Uploads::new(core.inventory.clone(), glance.clone()));
     let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
     tasks.spawn(async move { swept.run(sweep_stop).await });
-    let keystone = Arc::new(Keystone::new(openstack.system.clone()));
+    let door = Arc::new(door(&core.config, &openstack));
     let api = Arc::new(Api {
         inventory: core.inventory.clone(),
-        keystone: Arc::clone(&keystone),
+        door: Arc::clone(&door),
         glance: glance.clone(),
         uploads,
         pool_changes: tokio::sync::Mutex::default(),
@@ -199,7 +210,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     });
     tasks.spawn(Arc::clone(&api).accept_by_rules(stop.clone()));
     let api = api::router(api);
-    let api = ui::router(api, keystone, core.inventory.clone(), sealer)
+    let api = ui::router(api, door, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
     let api_stop = stop.clone();
     tasks.spawn(async move {

@@ -50,8 +50,9 @@ async fn clients_agree_with_the_real_services() -> Result<()> {
         other: keystone::login(&http, &openstack.credentials(Who::Other)).await?.token,
         openstack,
     };
-    let first: [(&str, Check); 3] = [
+    let first: [(&str, Check); 4] = [
         ("keystone tells who somebody is", |c| Box::pin(contract::keystone::identities(c))),
+        ("a role counts where it was given", |c| Box::pin(contract::keystone::standings(c))),
         ("a refused password is said so", |c| Box::pin(contract::keystone::bad_credentials(c))),
         ("ironic ensures nodes and ports", |c| Box::pin(contract::ironic::nodes(c))),
     ];

@@ -13,7 +13,8 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::Admin,
+    auth::User,
+    import::read_file,
     types::{Adopted, AdoptedNetwork, AdoptedNode, Adoption, Fault, List, Problem},
 };
 use crate::{
@@ -54,12 +55,12 @@ fn default_class() -> String {
     responses((status = 202, body = Adopted), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn adopt(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Query(query): Query<AdoptQuery>,
     text: String,
 ) -> Result<(StatusCode, Json<Adopted>), Problem> {
     let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
-    let read = import::parse_running(&text, true).map_err(Problem::faults)?;
+    let read = read_file(move || import::parse_running(&text, true)).await?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
     let nodes: Vec<ImportedNode> = read.iter().map(|(node, _)| node.clone()).collect();
@@ -122,7 +123,7 @@ pub async fn adopt(
     }
     let mut shown: Vec<AdoptedNode> = asked.iter().map(Asked::view).collect();
     if !query.dry_run {
-        let ids = api.take(&asked, &user.identity.user_name).await?;
+        let ids = api.take(&asked, user.name()).await?;
         for (node, id) in shown.iter_mut().zip(ids) {
             node.id = Some(id.0);
         }
@@ -132,7 +133,7 @@ pub async fn adopt(
 
 /// Adoptions, done, on their way, and those that failed.
 #[utoipa::path(get, path = "/v1/adoptions", responses((status = 200, body = List<Adoption>)))]
-pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Adoption>>, Problem> {
+pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Adoption>>, Problem> {
     let servers = api.inventory.servers(None).await?;
     let names: HashMap<ServerId, String> =
         servers.into_iter().map(|server| (server.id, server.name)).collect();
@@ -147,11 +148,7 @@ pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Ado
 /// A server's adoption.
 #[utoipa::path(get, path = "/v1/adoptions/{node}", params(("node" = String, Path, description = "name or id")),
     responses((status = 200, body = Adoption), (status = 404, body = Problem)))]
-pub async fn show(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(name): Path<String>,
-) -> Result<Json<Adoption>, Problem> {
+pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Adoption>, Problem> {
     let server = api.find_node(&name).await?;
     let adoption = api.inventory.adoption(server.id).await?;
     let adoption = adoption.ok_or_else(|| Problem::not_found("adoption of", &name))?;
@@ -312,7 +309,7 @@ impl Api {
                 let path = format!("nodes[{number}].instance.{field}");
                 faults.push(Fault { line: running.line, path, message });
             };
-            let project = match self.keystone.find_project_of(&running.project).await {
+            let project = match self.door.keystone.find_project_of(&running.project).await {
                 Ok(project) => Some(project.id),
                 Err(OpenStackError::NotFound { .. }) => {
                     fault("project", format!("there is no project {:?} in Keystone", running.project));

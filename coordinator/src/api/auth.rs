@@ -1,29 +1,33 @@
-//! Edges: who asks: the Keystone token of a request.
+//! Edges: who asks: one layer in front of every route, and what it found, for the handlers.
+//!
+//! The layer looks the route up in [`crate::access::ROUTES`], asks whose token is shown, and lets through whose standing
+//! suffices. A handler that has a [`User`] knows that it may do what the route does; whose things it does it to is the
+//! handler's matter ([`User::sees`]).
 
 use std::sync::Arc;
 
 use axum::{
-    extract::FromRequestParts,
-    http::{StatusCode, request::Parts},
+    extract::{FromRequestParts, MatchedPath, Request, State},
+    http::{HeaderMap, StatusCode, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
 };
 use protocol::secret::Secret;
 
 use super::{Api, types::Problem};
-use crate::openstack::{error::Error as OpenStackError, keystone::Identity};
+use crate::{
+    access::{Door, Known, Least, ROUTES, Standing, least, no_project},
+    openstack::session::Caller,
+};
 
-/// Longest token that is looked at.
-const TOKEN_BYTES_MAX: usize = 8192;
-
-/// Whoever showed a valid token.
+/// Whoever showed a token that suffices.
+#[derive(Clone)]
 pub struct User {
-    /// Who it is.
-    pub identity: Identity,
+    /// Who it is, and what it may do.
+    pub known: Known,
     /// The token, for what is done in the user's name.
     pub token: Secret,
 }
-
-/// A user with the role admin.
-pub struct Admin(pub User);
 
 /// A user with a project.
 pub struct Tenant {
@@ -36,48 +40,76 @@ pub struct Tenant {
 }
 
 impl User {
-    /// The project whose things this user sees; none: everybody's, for administrators.
+    /// User's name.
+    pub fn name(&self) -> &str {
+        &self.known.identity.user_name
+    }
+
+    /// The project whose things this user sees; none: everybody's.
     pub fn sees(&self) -> Result<Option<&str>, Problem> {
-        match (&self.identity.project_id, self.identity.is_admin) {
-            (_, true) => Ok(None),
-            (Some(project), false) => Ok(Some(project)),
-            (None, false) => {
-                Err(Problem::bad("the token belongs to no project; ask Keystone for one with a project"))
-            }
+        self.known.sees()
+    }
+
+    /// Whether this user sees everybody's things and the hardware.
+    pub fn sees_all(&self) -> bool {
+        self.known.standing.sees_all()
+    }
+
+    /// Whether this user may change everybody's things.
+    pub fn is_administrator(&self) -> bool {
+        self.known.standing == Standing::Administrator
+    }
+
+    /// In whose name Nova and Glance are asked. To them a token of the system is in no project: what administrators and
+    /// auditors with such a one may do, we do.
+    pub fn caller(&self) -> Caller<'_> {
+        match self.known.identity.project_id() {
+            Some(_) => Caller::Tenant(&self.token),
+            None => Caller::Service,
         }
     }
+}
+
+/// Lets through who may; everything that is served passes here.
+pub async fn admit(
+    State(door): State<Arc<Door>>,
+    path: MatchedPath,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(least) = least(ROUTES, request.method(), path.as_str()) else {
+        let detail = format!("{} cannot be asked of this path; see /v1/openapi.json", request.method());
+        return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response();
+    };
+    if least != Least::Anybody {
+        match who(&door, request.headers(), least).await {
+            Ok(user) => request.extensions_mut().insert(user),
+            Err(problem) => return problem.into_response(),
+        };
+    }
+    next.run(request).await
+}
+
+async fn who(door: &Door, headers: &HeaderMap, least: Least) -> Result<User, Problem> {
+    let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+    let header =
+        headers.get("x-auth-token").ok_or_else(|| refuse("show a Keystone token in X-Auth-Token"))?;
+    let text = header.to_str().map_err(|_| refuse("the token has characters that no token has"))?;
+    let token = Secret::new(text);
+    let known = door.know(&token).await?;
+    door.check(&known, least)?;
+    Ok(User { known, token })
 }
 
 impl FromRequestParts<Arc<Api>> for User {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
-        let header = parts
-            .headers
-            .get("x-auth-token")
-            .ok_or_else(|| refuse("show a Keystone token in X-Auth-Token"))?;
-        let text = header.to_str().map_err(|_| refuse("the token has characters that no token has"))?;
-        if text.is_empty() || text.len() > TOKEN_BYTES_MAX {
-            return Err(refuse("the token is empty or too long"));
-        }
-        let token = Secret::new(text);
-        match api.keystone.validate_token(&token).await {
-            Ok(identity) => Ok(User { identity, token }),
-            Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => {
-                Err(refuse("Keystone does not accept the token (any more); log in again"))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-impl FromRequestParts<Arc<Api>> for Admin {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
-        let user = User::from_request_parts(parts, api).await?;
-        if user.identity.is_admin { Ok(Admin(user)) } else { Err(Problem::forbidden()) }
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
+        parts.extensions.get::<User>().cloned().ok_or_else(|| {
+            let detail =
+                "this route is for anybody, and its handler asks who it is; this is a fault of this program";
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "nobody", detail)
+        })
     }
 }
 
@@ -86,11 +118,11 @@ impl FromRequestParts<Arc<Api>> for Tenant {
 
     async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, Problem> {
         let user = User::from_request_parts(parts, api).await?;
-        let (Some(project_id), Some(project_name)) =
-            (user.identity.project_id.clone(), user.identity.project_name.clone())
-        else {
-            return Err(Problem::bad("the token belongs to no project; ask Keystone for one with a project"));
+        let identity = &user.known.identity;
+        let (Some(project_id), Some(project_name)) = (identity.project_id(), identity.project_name()) else {
+            return Err(no_project());
         };
+        let (project_id, project_name) = (project_id.to_owned(), project_name.to_owned());
         Ok(Tenant { user, project_id, project_name })
     }
 }

@@ -20,7 +20,7 @@ use serde::Deserialize;
 
 use super::{
     Api,
-    auth::Admin,
+    auth::User,
     time,
     types::{
         AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, ImportedNode, List, NewScan, NewWindow,
@@ -52,7 +52,6 @@ pub struct ListQuery {
 #[utoipa::path(get, path = "/v1/discoveries", operation_id = "list_discoveries", params(ListQuery), responses((status = 200, body = List<Discovery>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<List<Discovery>>, Problem> {
     let entries = api.discovery.entries().await?;
@@ -62,21 +61,13 @@ pub async fn list(
 
 /// One of them.
 #[utoipa::path(get, path = "/v1/discoveries/{id}", operation_id = "show_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Discovery)))]
-pub async fn show(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(id): Path<String>,
-) -> Result<Json<Discovery>, Problem> {
+pub async fn show(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Discovery>, Problem> {
     Ok(Json(view(&find(&api, &id).await?)))
 }
 
 /// Forgets one, with its credential; it is offered again when it is found again.
 #[utoipa::path(delete, path = "/v1/discoveries/{id}", operation_id = "forget_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 204)))]
-pub async fn forget(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn forget(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let entry = find(&api, &id).await?;
     api.inventory.put_discoveries(&[], &[entry.id]).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -84,11 +75,7 @@ pub async fn forget(
 
 /// Hears no more of one, however often it is found.
 #[utoipa::path(post, path = "/v1/discoveries/{id}/ignore", operation_id = "ignore_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Discovery)))]
-pub async fn ignore(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(id): Path<String>,
-) -> Result<Json<Discovery>, Problem> {
+pub async fn ignore(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Discovery>, Problem> {
     let mut entry = find(&api, &id).await?;
     entry.ignored = true;
     api.inventory.put_discoveries(std::slice::from_ref(&entry), &[]).await?;
@@ -100,13 +87,13 @@ pub async fn ignore(
     responses((status = 201, body = ImportedNode), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn accept(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Path(id): Path<String>,
     Json(wanted): Json<AcceptDiscovery>,
 ) -> Result<(StatusCode, Json<ImportedNode>), Problem> {
     let entry = find(&api, &id).await?;
     let class = wanted.resource_class.clone().unwrap_or_else(|| "baremetal".to_owned());
-    let imported = api.enroll_found(entry, wish(wanted)?, class, &user.identity.user_name).await?;
+    let imported = api.enroll_found(entry, wish(wanted)?, class, user.name()).await?;
     Ok((StatusCode::CREATED, Json(imported)))
 }
 
@@ -115,7 +102,7 @@ pub async fn accept(
     responses((status = 202, body = Scan), (status = 400, body = Problem), (status = 503, body = Problem)))]
 pub async fn scan(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Json(wanted): Json<NewScan>,
 ) -> Result<(StatusCode, Json<Scan>), Problem> {
     let rack = rack(&wanted.rack)?;
@@ -123,7 +110,7 @@ pub async fn scan(
     let ranges: Vec<_> = order.ranges.iter().map(ToString::to_string).collect();
     let text = format!(
         "{} asked for a scan of {} in rack {rack} with {} credentials",
-        user.identity.user_name,
+        user.name(),
         ranges.join(", "),
         order.credentials.len()
     );
@@ -136,17 +123,13 @@ pub async fn scan(
 
 /// The last scans.
 #[utoipa::path(get, path = "/v1/discovery-scans", operation_id = "list_scans", responses((status = 200, body = List<Scan>)))]
-pub async fn scans(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Scan>>, Problem> {
+pub async fn scans(State(api): State<Arc<Api>>) -> Result<Json<List<Scan>>, Problem> {
     Ok(Json(List { items: api.discovery.scans().into_iter().map(scan_view).collect() }))
 }
 
 /// One scan.
 #[utoipa::path(get, path = "/v1/discovery-scans/{id}", operation_id = "show_scan", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Scan)))]
-pub async fn show_scan(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(id): Path<String>,
-) -> Result<Json<Scan>, Problem> {
+pub async fn show_scan(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Scan>, Problem> {
     let found = api.discovery.scans().into_iter().find(|scan| scan.id.to_string() == id);
     found.map(|scan| Json(scan_view(scan))).ok_or_else(|| Problem::not_found("scan", &id))
 }
@@ -156,7 +139,7 @@ pub async fn show_scan(
     responses((status = 201, body = Window), (status = 400, body = Problem), (status = 503, body = Problem)))]
 pub async fn open(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Json(wanted): Json<NewWindow>,
 ) -> Result<(StatusCode, Json<Window>), Problem> {
     let rack = rack(&wanted.rack)?;
@@ -165,8 +148,7 @@ pub async fn open(
         return Err(Problem::bad(format!("seconds: is {seconds}; choose 1 to {WINDOW_SECONDS_MAX}")));
     }
     let id = api.discovery.open(&rack, seconds).await?;
-    let text =
-        format!("{} opened the discovery network of rack {rack} for {seconds} s", user.identity.user_name);
+    let text = format!("{} opened the discovery network of rack {rack} for {seconds} s", user.name());
     api.inventory.record_event(None, Some(rack.clone()), None, EventKind::Asked, text).await;
     let opened = api.discovery.windows().into_iter().find(|window| window.id == id);
     let opened = opened.ok_or_else(|| Problem::not_found("window", rack.as_str()))?;
@@ -175,17 +157,13 @@ pub async fn open(
 
 /// The discovery networks that were opened.
 #[utoipa::path(get, path = "/v1/discovery-windows", operation_id = "list_windows", responses((status = 200, body = List<Window>)))]
-pub async fn windows(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Window>>, Problem> {
+pub async fn windows(State(api): State<Arc<Api>>) -> Result<Json<List<Window>>, Problem> {
     Ok(Json(List { items: api.discovery.windows().into_iter().map(window_view).collect() }))
 }
 
 /// Closes a rack's discovery network.
 #[utoipa::path(delete, path = "/v1/discovery-windows/{rack}", operation_id = "close_discovery", params(("rack" = String, Path, description = "rack")), responses((status = 204)))]
-pub async fn close(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn close(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     api.discovery.close(&rack(&name)?).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use super::{
     Api,
-    auth::Admin,
+    auth::User,
     discovery::check_login,
     types::{DiscoveryRule, List, NewDiscoveryRule, Problem},
 };
@@ -28,7 +28,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 
 /// All rules, in the order in which they are asked.
 #[utoipa::path(get, path = "/v1/discovery-rules", operation_id = "list_discovery_rules", responses((status = 200, body = List<DiscoveryRule>)))]
-pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<DiscoveryRule>>, Problem> {
+pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<DiscoveryRule>>, Problem> {
     let rules = api.inventory.discovery_rules().await?;
     Ok(Json(List { items: rules.into_iter().map(view).collect() }))
 }
@@ -38,7 +38,7 @@ pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Dis
     responses((status = 201, body = DiscoveryRule), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Json(wanted): Json<NewDiscoveryRule>,
 ) -> Result<(StatusCode, Json<DiscoveryRule>), Problem> {
     let rule = rule(wanted)?;
@@ -53,7 +53,7 @@ pub async fn create(
         return Err(Problem::conflict(format!("there are {RULES_MAX} rules already; delete one first")));
     }
     api.inventory.add_discovery_rule(&rule).await?;
-    let text = format!("{} made the discovery rule {}", user.identity.user_name, rule.name);
+    let text = format!("{} made the discovery rule {}", user.name(), rule.name);
     api.inventory.record_event(None, rule.rack.clone(), None, EventKind::Asked, text).await;
     Ok((StatusCode::CREATED, Json(view(rule))))
 }
@@ -62,13 +62,13 @@ pub async fn create(
 #[utoipa::path(delete, path = "/v1/discovery-rules/{rule}", operation_id = "delete_discovery_rule", params(("rule" = String, Path, description = "name")), responses((status = 204)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     if !api.inventory.delete_discovery_rule(&name).await? {
         return Err(Problem::not_found("rule", &name));
     }
-    let text = format!("{} deleted the discovery rule {name}", user.identity.user_name);
+    let text = format!("{} deleted the discovery rule {name}", user.name());
     api.inventory.record_event(None, None, None, EventKind::Asked, text).await;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     Api,
-    auth::Admin,
+    auth::User,
     types::{DiskErasure, DiskException, List, NewDiskException, NodeDisk, Problem},
 };
 use crate::{
@@ -27,7 +27,6 @@ const REASON_BYTES_MAX: usize = 255;
     responses((status = 200, body = List<NodeDisk>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Path(name): Path<String>,
 ) -> Result<Json<List<NodeDisk>>, Problem> {
     let server = api.find_node(&name).await?;
@@ -43,7 +42,7 @@ pub async fn list(
     responses((status = 200, body = NodeDisk), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn except(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Path((name, number)): Path<(String, u32)>,
     Json(wanted): Json<NewDiskException>,
 ) -> Result<Json<NodeDisk>, Problem> {
@@ -54,7 +53,7 @@ pub async fn except(
             "reason: say in 1 to {REASON_BYTES_MAX} characters why, for whoever reads the record of a clean"
         )));
     }
-    let by = user.identity.user_name;
+    let by = user.name().to_owned();
     let word = Exception { at_us: api.inventory.clock().now_us(), by: by.clone(), reason: reason.clone() };
     let disk = api.set_exception(&server, number, Some(&word)).await?;
     let text = format!("{by} leaves {disk} out of every clean: {reason}");
@@ -68,12 +67,12 @@ pub async fn except(
     responses((status = 204), (status = 404, body = Problem)))]
 pub async fn include(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Path((name, number)): Path<(String, u32)>,
 ) -> Result<StatusCode, Problem> {
     let server = api.find_node(&name).await?;
     let disk = api.set_exception(&server, number, None).await?;
-    let text = format!("{} takes {disk} into every clean again", user.identity.user_name);
+    let text = format!("{} takes {disk} into every clean again", user.name());
     api.inventory.record(server.id, EventKind::Asked, text).await;
     Ok(StatusCode::NO_CONTENT)
 }

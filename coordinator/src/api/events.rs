@@ -64,7 +64,7 @@ pub async fn list(
 ) -> Result<Json<List<Event>>, Problem> {
     let filter = api.filter(&user, query).await?;
     let events = api.inventory.events(&filter).await?;
-    Ok(Json(List { items: events.into_iter().map(|event| view(event, user.identity.is_admin)).collect() }))
+    Ok(Json(List { items: events.into_iter().map(|event| view(event, user.sees_all())).collect() }))
 }
 
 /// The same, and then every further one as it happens. A client that comes back with `Last-Event-ID` (or `after`) gets
@@ -85,7 +85,7 @@ pub async fn follow(
         query.after =
             Some(id.ok_or_else(|| Problem::bad("Last-Event-ID: is no id of an event; leave it out"))?);
     }
-    let admin = user.identity.is_admin;
+    let admin = user.sees_all();
     let filter = api.filter(&user, query).await?;
     let followed = Follow::begin(api.inventory.clone(), filter).await?;
     let events = followed.events().map(move |event| {
@@ -205,7 +205,7 @@ fn view(event: events::Event, admin: bool) -> Event {
 impl Api {
     async fn filter(&self, user: &User, query: EventQuery) -> Result<EventFilter, Problem> {
         let server: Option<ServerId> = match query.node {
-            Some(_) if !user.identity.is_admin => return Err(Problem::forbidden()),
+            Some(_) if !user.sees_all() => return Err(Problem::forbidden()),
             Some(name) => Some(self.find_node(&name).await?.id),
             None => None,
         };

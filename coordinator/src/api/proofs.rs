@@ -9,7 +9,6 @@ use axum::{
 
 use super::{
     Api,
-    auth::Admin,
     types::{List, Problem, Proof, Sighting},
 };
 use crate::{
@@ -22,7 +21,6 @@ use crate::{
     responses((status = 200, body = List<Proof>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
-    _: Admin,
     Path(name): Path<String>,
 ) -> Result<Json<List<Proof>>, Problem> {
     let server = api.find_node(&name).await?;

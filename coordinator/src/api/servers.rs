@@ -22,7 +22,7 @@ use crate::{
         ProvisionState,
         outlook::{Outlook, tenant_outlook},
     },
-    openstack::{ironic::PowerTarget, session::Caller},
+    openstack::ironic::PowerTarget,
     tenancy::Request,
 };
 
@@ -89,7 +89,7 @@ pub async fn create(
         key_name: wanted.key_name,
         user_data: wanted.user_data.map(|data| base64::engine::general_purpose::STANDARD.encode(data)),
     };
-    let server = api.tenancy.create(Caller::Tenant(&user.token), request).await?;
+    let server = api.tenancy.create(user.caller(), request).await?;
     Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
 }
 
@@ -125,16 +125,16 @@ pub async fn act(
                 .ok_or_else(|| Problem::bad("image: is missing; name the image to be written"))?;
             let image = api.find_image(&user, &named).await?;
             image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
-            api.tenancy.rebuild(Caller::Tenant(&user.token), server.clone(), &image.id).await?;
+            api.tenancy.rebuild(user.caller(), server.clone(), &image.id).await?;
         }
         (ServerVerb::Rescue, _) => {
             let password = match wanted.password {
                 Some(password) => password::checked(password).map_err(Problem::bad)?,
                 None => rescue_password.insert(password::made()).clone(),
             };
-            api.tenancy.rescue(Caller::Tenant(&user.token), &server, password).await?;
+            api.tenancy.rescue(user.caller(), &server, password).await?;
         }
-        (ServerVerb::Unrescue, _) => api.tenancy.unrescue(Caller::Tenant(&user.token), &server).await?,
+        (ServerVerb::Unrescue, _) => api.tenancy.unrescue(user.caller(), &server).await?,
     }
     let server = api.find_server(&user, &server.id.to_string()).await?;
     let Json(server) = api.shown(server, &user).await?;
@@ -149,7 +149,7 @@ pub async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let server = api.find_server(&user, &name).await?;
-    api.tenancy.delete(Caller::Tenant(&user.token), server).await?;
+    api.tenancy.delete(user.caller(), server).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
@@ -169,7 +169,7 @@ fn left_out<T>(what: &str, error: &dyn std::error::Error) -> Vec<T> {
 impl Names {
     /// Names are for people: when a service is away, its things are shown by their ids.
     async fn read(api: &Api, user: &User) -> Result<Self, Problem> {
-        let caller = Caller::Tenant(&user.token);
+        let caller = user.caller();
         let (flavors, images, networks) = tokio::join!(
             api.nova.list_flavors(caller),
             api.glance.list_images(caller, None),
@@ -283,7 +283,7 @@ impl Api {
             security_groups,
             status: status.to_owned(),
             reason,
-            node: server.node.map(|node| node.0).filter(|_| user.identity.is_admin),
+            node: server.node.map(|node| node.0).filter(|_| user.sees_all()),
             rescue_password: None,
         })
     }

@@ -341,7 +341,7 @@ mod tests {
     #[test]
     fn a_half_binding_is_repeated_whole() {
         let group = json!([{ "to": ["g", "f", "lag1"], "uuid": Uuid::from_u128(5) }]);
-        let on = bound(None, place(&port(), None), None);
+        let on = bound(None, place(&port(), None));
         let off = unbound(Some(&on));
         let check = |bindings: &KeyValues, sides: &[&str], expected: bool| {
             let mut shown = json!({ "virtual_machine_interface_bindings": bindings });

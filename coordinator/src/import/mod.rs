@@ -12,9 +12,11 @@
 //! Beyond that format: `rack`, `resource_class`, a port's `fabric`, and Ironic's `redfish_*` fields in `driver_info`.
 //!
 //! What must stay true: a file is taken as a whole or not at all, and every fault in it is found in one reading. What the
-//! inventory exports is such a file, and importing it changes nothing.
+//! inventory exports is such a file, and importing it changes nothing. No file ends or stalls the program, however deep, wide
+//! or long it is.
 
 mod bmcs;
+mod bounds;
 mod csv;
 mod export;
 mod fields;
@@ -40,8 +42,8 @@ use fields::{Faults, Fields};
 pub use plan::{Defaults, FieldChange, Planned, plan};
 pub use running::{Running, RunningNetwork};
 
-/// Largest file.
-pub const FILE_BYTES_MAX: usize = 8 << 20;
+/// Largest file: two kilobytes for each of so many servers.
+pub const FILE_BYTES_MAX: usize = NODES_MAX << 11;
 /// Most servers in one file.
 pub const NODES_MAX: usize = 2000;
 /// Most ports of one server.
@@ -133,6 +135,7 @@ fn read(text: &str, format: Format, runs: Runs) -> Result<Vec<(ImportedNode, Opt
     let root = match format {
         // JSON is YAML too.
         Format::Yaml | Format::Json => {
+            bounds::check(text).map_err(|fault| vec![fault])?;
             let options = marked_yaml::LoaderOptions::default()
                 .error_on_duplicate_keys(true)
                 .prevent_coercion(true)

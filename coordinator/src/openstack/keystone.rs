@@ -30,14 +30,49 @@ pub struct Identity {
     pub user_id: String,
     /// User's name.
     pub user_name: String,
-    /// Project the token is good for; none for a system-scoped or unscoped token.
-    pub project_id: Option<String>,
-    /// That project's name.
-    pub project_name: Option<String>,
-    /// Names of the roles in that scope.
+    /// What the token is good for.
+    pub scope: TokenScope,
+    /// Names of the roles in that scope. They mean nothing outside it.
     pub roles: Vec<String>,
-    /// Whether the role `admin` is among them, in the system or in the project.
-    pub is_admin: bool,
+}
+
+impl Identity {
+    /// Id of the project that the token is good for.
+    pub fn project_id(&self) -> Option<&str> {
+        match &self.scope {
+            TokenScope::Project { id, .. } => Some(id),
+            TokenScope::System | TokenScope::Domain { .. } | TokenScope::Nothing => None,
+        }
+    }
+
+    /// That project's name.
+    pub fn project_name(&self) -> Option<&str> {
+        match &self.scope {
+            TokenScope::Project { name, .. } => Some(name),
+            TokenScope::System | TokenScope::Domain { .. } | TokenScope::Nothing => None,
+        }
+    }
+}
+
+/// What a token is good for (Keystone's API v3, "Authentication and token management").
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenScope {
+    /// The whole cloud.
+    System,
+    /// One project.
+    Project {
+        /// Its id, 32 hex digits.
+        id: String,
+        /// Its name, which other domains may use, too.
+        name: String,
+    },
+    /// A domain, that is, its users and projects.
+    Domain {
+        /// Its name.
+        name: String,
+    },
+    /// Nothing: an unscoped token.
+    Nothing,
 }
 
 /// A token as Keystone issued it.
@@ -131,16 +166,16 @@ fn login_request(credentials: &Credentials) -> Value {
     json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}})
 }
 
-/// Somebody who signs in with a password, for one project.
+/// Somebody who signs in with a password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignIn {
     /// User.
     pub user: String,
     /// Password.
     pub password: Secret,
-    /// Project.
-    pub project: String,
-    /// Domain of both.
+    /// Project; none: the whole system.
+    pub project: Option<String>,
+    /// Domain of user and project.
     pub domain: String,
 }
 
@@ -200,7 +235,10 @@ impl Keystone {
 
     /// Logs somebody else in, at the same Keystone. [`Error::Unauthorized`]: not with these.
     pub async fn sign_in(&self, wanted: &SignIn) -> Result<IssuedToken, Error> {
-        let scope = Scope::Project { name: wanted.project.clone(), domain: wanted.domain.clone() };
+        let scope = match &wanted.project {
+            Some(name) => Scope::Project { name: name.clone(), domain: wanted.domain.clone() },
+            None => Scope::System,
+        };
         self.session.login_as(&wanted.user, &wanted.domain, &wanted.password, scope).await
     }
 
@@ -287,6 +325,8 @@ struct WireToken {
     expires_at: Timestamp,
     user: WireNamed,
     project: Option<WireNamed>,
+    domain: Option<WireNamed>,
+    system: Option<WireSystem>,
     #[serde(default)]
     roles: Vec<WireNamed>,
     #[serde(default)]
@@ -297,6 +337,13 @@ struct WireToken {
 struct WireNamed {
     id: String,
     name: String,
+}
+
+#[derive(Deserialize)]
+struct WireSystem {
+    /// The only scope that there is in the system.
+    #[serde(default)]
+    all: bool,
 }
 
 #[derive(Deserialize)]
@@ -319,10 +366,44 @@ impl WireToken {
         Identity {
             user_id: self.user.id.clone(),
             user_name: self.user.name.clone(),
-            project_id: self.project.as_ref().map(|p| p.id.clone()),
-            project_name: self.project.as_ref().map(|p| p.name.clone()),
+            scope: self.scope(),
             roles: self.roles.iter().map(|r| r.name.clone()).collect(),
-            is_admin: self.roles.iter().any(|r| r.name == "admin"),
         }
+    }
+
+    /// Keystone gives one scope at most. Were there several, the narrowest would count.
+    fn scope(&self) -> TokenScope {
+        match (&self.project, &self.domain, &self.system) {
+            (Some(project), ..) => TokenScope::Project { id: project.id.clone(), name: project.name.clone() },
+            (None, Some(domain), _) => TokenScope::Domain { name: domain.name.clone() },
+            (None, None, Some(system)) if system.all => TokenScope::System,
+            (None, None, _) => TokenScope::Nothing,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_has_one_scope() {
+        let check = |scope: Value, expected: TokenScope| {
+            let mut token = json!({ "expires_at": "2026-11-29T00:00:00Z", "user": { "id": "u", "name": "eve" },
+                "roles": [{ "id": "r", "name": "admin" }] });
+            token.as_object_mut().unwrap().extend(scope.as_object().unwrap().clone());
+            let read: WireToken = serde_json::from_value(token).unwrap();
+            assert_eq!(read.identity().scope, expected, "{scope}");
+        };
+        let named = |id: &str| json!({ "id": id, "name": format!("named {id}") });
+        let project = TokenScope::Project { id: "p".into(), name: "named p".into() };
+        check(json!({ "project": named("p") }), project.clone());
+        check(json!({ "domain": named("d") }), TokenScope::Domain { name: "named d".into() });
+        check(json!({ "system": { "all": true } }), TokenScope::System);
+        check(json!({ "system": {} }), TokenScope::Nothing);
+        check(json!({}), TokenScope::Nothing);
+        check(json!({ "project": named("p"), "system": { "all": true } }), project);
+        let both = json!({ "domain": named("d"), "system": { "all": true } });
+        check(both, TokenScope::Domain { name: "named d".into() });
     }
 }

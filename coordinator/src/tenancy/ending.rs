@@ -269,8 +269,8 @@ mod tests {
     #[test]
     fn a_server_without_a_node_is_given_back_only_if_it_never_had_one() {
         let check = |ironic, is_unplugged, ports_unmade, expected| {
-            let (nova, wanted_for) = (NovaSays::Nothing, Duration::ZERO);
-            let seen = Seen { nova, ironic, is_unplugged, ports_unmade, wanted_for };
+            let (nova, nova_asked_for) = (NovaSays::Nothing, Duration::ZERO);
+            let seen = Seen { nova, ironic, is_unplugged, ports_unmade, nova_asked_for };
             assert_eq!(next(&seen), expected, "{ironic:?} {is_unplugged} {ports_unmade}");
         };
         for (ironic, at_last) in

@@ -10,7 +10,7 @@ use super::{
     Ui, nodes,
     page::{self, Frame},
     part::Part,
-    session::{AdminVisitor, Visitor},
+    session::Visitor,
     view::{self, EventRow, When},
 };
 use crate::api::types::{Agent, Event, Flavor, Image, List, Problem, TenantNetwork};
@@ -31,7 +31,7 @@ struct AgentsPage {
 }
 
 /// Rack agents.
-pub async fn agents(State(ui): State<Arc<Ui>>, AdminVisitor(visitor): AdminVisitor) -> Response {
+pub async fn agents(State(ui): State<Arc<Ui>>, visitor: Visitor) -> Response {
     let agents: List<Agent> = match ui.rest.get(&visitor, "/v1/agents").await {
         Ok(agents) => agents,
         Err(problem) => return page::failure(Some(&visitor), &problem),
@@ -53,7 +53,7 @@ struct EventsPage {
 }
 
 /// What happened.
-pub async fn events(State(ui): State<Arc<Ui>>, AdminVisitor(visitor): AdminVisitor) -> Response {
+pub async fn events(State(ui): State<Arc<Ui>>, visitor: Visitor) -> Response {
     let read = async {
         let events: List<Event> = ui.rest.get(&visitor, &format!("/v1/events?limit={EVENTS_SHOWN}")).await?;
         Ok::<_, Problem>((events.items, nodes::all(&ui, &visitor).await?))
@@ -87,7 +87,7 @@ impl Offer {
         )?;
         let mut offer = Offer { flavors, images, networks };
         // An administrator sees the networks of every project and can use those of its own.
-        let project = visitor.identity.project_id.as_deref();
+        let project = visitor.known.identity.project_id();
         offer.networks.items.retain(|network| Some(network.project_id.as_str()) == project);
         Ok(offer)
     }

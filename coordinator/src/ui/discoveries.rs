@@ -16,10 +16,10 @@ use super::{
     Ui,
     form::{Choice, Faults, Field, Typed},
     found::Found,
-    page::{self, AdminPosted, Frame, Posted},
+    page::{self, Frame, Posted},
     part::Part,
     rest::segment,
-    session::{AdminVisitor, Visitor},
+    session::Visitor,
     view::When,
 };
 use crate::api::types::{Agent, Discovery, ImportedNode, Problem, Scan, Window};
@@ -182,7 +182,7 @@ fn open_fields(typed: &Typed, agents: &[Agent]) -> Vec<Field> {
 /// The list.
 pub async fn list(
     State(ui): State<Arc<Ui>>,
-    AdminVisitor(visitor): AdminVisitor,
+    visitor: Visitor,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
     DiscoveriesPage::answer(&ui, &visitor, &query, &Typed::default(), None).await
@@ -194,7 +194,7 @@ pub async fn to_list() -> Redirect {
 }
 
 /// Lets an agent look for BMCs.
-pub async fn scan(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
+pub async fn scan(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let mut wanted = json!({ "rack": typed.get("rack"), "ranges": typed.words("ranges"), "redfish": typed.words("redfish") });
     if typed.filled("username").is_some() || typed.filled("password").is_some() {
@@ -212,7 +212,7 @@ pub async fn scan(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -
 }
 
 /// Opens or closes a rack's discovery network.
-pub async fn window(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
+pub async fn window(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let rack = typed.get("rack");
     let asked = if typed.get("do") == "close" {
@@ -321,20 +321,12 @@ impl DiscoveryPage {
 }
 
 /// One of them, with the form that accepts it.
-pub async fn show(
-    State(ui): State<Arc<Ui>>,
-    AdminVisitor(visitor): AdminVisitor,
-    Path(id): Path<String>,
-) -> Response {
+pub async fn show(State(ui): State<Arc<Ui>>, visitor: Visitor, Path(id): Path<String>) -> Response {
     DiscoveryPage::answer(&ui, &visitor, &id, &Typed::default(), None).await
 }
 
 /// Accepts it: it is a node from now on.
-pub async fn accept(
-    State(ui): State<Arc<Ui>>,
-    Path(id): Path<String>,
-    AdminPosted(posted): AdminPosted,
-) -> Response {
+pub async fn accept(State(ui): State<Arc<Ui>>, Path(id): Path<String>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let path = format!("/v1/discoveries/{}/accept", segment(&id));
     match ui.rest.post::<ImportedNode>(&visitor, &path, &wish(&typed)).await {
@@ -364,11 +356,7 @@ fn wish(typed: &Typed) -> Value {
 }
 
 /// Ignores or forgets it.
-pub async fn act(
-    State(ui): State<Arc<Ui>>,
-    Path(id): Path<String>,
-    AdminPosted(posted): AdminPosted,
-) -> Response {
+pub async fn act(State(ui): State<Arc<Ui>>, Path(id): Path<String>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let path = format!("/v1/discoveries/{}", segment(&id));
     let asked = if typed.get("do") == "forget" {

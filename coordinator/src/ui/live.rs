@@ -20,7 +20,7 @@ use tokio::{
     time::{Instant, timeout},
 };
 
-use super::{Ui, session::Visitor};
+use super::{Ui, page, session::Visitor};
 use crate::{events, inventory::EventFilter};
 
 /// Open pages that are told at the same time; further ones ask by themselves now and then.
@@ -94,9 +94,9 @@ impl Live {
                 self.checked = Instant::now();
                 let is_over = jiff::Timestamp::now() >= self.visitor.expires_at;
                 // Keystone that is away ends no session.
-                let refused = match self.ui.keystone.validate_token(&self.visitor.token).await {
-                    Ok(identity) => identity != self.visitor.identity,
-                    Err(error) => !error.is_worth_repeating(),
+                let refused = match self.ui.door.know(&self.visitor.token).await {
+                    Ok(known) => known != self.visitor.known,
+                    Err(problem) => page::status_of(&problem).is_client_error(),
                 };
                 if is_over || refused {
                     self.ended = true;
@@ -115,7 +115,7 @@ impl Live {
                     Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed)
                 ) {}
             }
-            if self.visitor.identity.is_admin {
+            if self.visitor.known.standing.sees_all() {
                 if heard {
                     return Some("changed");
                 }
@@ -131,8 +131,7 @@ impl Live {
 
     /// What a tenant sees of its servers, as far as the inventory knows it; none: it is not asked.
     async fn look(&self) -> Option<Vec<String>> {
-        let identity = &self.visitor.identity;
-        let project = identity.project_id.as_deref().filter(|_| !identity.is_admin)?;
+        let project = self.visitor.known.sees().ok()??;
         let servers = self.ui.inventory.tenant_servers(Some(project)).await.ok()?;
         let mut seen = Vec::new();
         for server in servers {

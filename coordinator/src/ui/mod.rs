@@ -5,7 +5,8 @@
 //!      ^-------- "changed" ---- live.rs <--- events
 //! ```
 //!
-//! What must stay true: the pages do nothing that the REST API would refuse; the token never reaches a script, another
+//! What must stay true: the pages do nothing that the REST API would refuse, and who may use which stands in
+//! [`crate::access::PAGES`]; the token never reaches a script, another
 //! site or a log; every form carries the session's secret; nothing is loaded from anywhere else; every page works
 //! without the script, which only reads live parts anew when something changed.
 
@@ -39,15 +40,14 @@ use axum::{
     Router,
     extract::DefaultBodyLimit,
     http::{StatusCode, header},
-    middleware::map_response,
+    middleware::{from_fn_with_state, map_response},
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use tokio::sync::Semaphore;
 
 use crate::{
-    api::types::Problem, import::FILE_BYTES_MAX, inventory::Inventory, openstack::keystone::Keystone,
-    secret::Sealer,
+    access::Door, api::types::Problem, import::FILE_BYTES_MAX, inventory::Inventory, secret::Sealer,
 };
 use page::fixed;
 use rest::Rest;
@@ -63,7 +63,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// What the pages need.
 pub struct Ui {
     rest: Rest,
-    keystone: Arc<Keystone>,
+    door: Arc<Door>,
     inventory: Inventory,
     sealer: Sealer,
     sign_ins: Semaphore,
@@ -71,16 +71,44 @@ pub struct Ui {
 }
 
 /// The pages in front of the API: its routes, with ours beside them.
-pub fn router(api: Router, keystone: Arc<Keystone>, inventory: Inventory, sealer: Sealer) -> Router {
+pub fn router(api: Router, door: Arc<Door>, inventory: Inventory, sealer: Sealer) -> Router {
     let ui = Arc::new(Ui {
         rest: Rest::new(api.clone()),
-        keystone,
+        door,
         inventory,
         sealer,
         sign_ins: Semaphore::new(signin::SIGN_INS_MAX),
         streams: Arc::new(Semaphore::new(live::STREAMS_MAX)),
     });
-    let pages = Router::new()
+    let pages = routes()
+        .0
+        .route_layer(from_fn_with_state(Arc::clone(&ui), session::admit))
+        // Around it, because a refusal is a page, too.
+        .layer(map_response(guard))
+        .with_state(ui);
+    api.merge(pages)
+}
+
+/// Routes with their paths, which a test compares with the table of pages.
+#[derive(Default)]
+pub(crate) struct Routes(pub Router<Arc<Ui>>, pub Vec<String>);
+
+impl Routes {
+    /// One more.
+    fn route(mut self, path: &str, methods: MethodRouter<Arc<Ui>>) -> Self {
+        self.1.push(path.to_owned());
+        Self(self.0.route(path, methods), self.1)
+    }
+
+    /// Something around all that there are so far.
+    fn map(self, around: impl FnOnce(Router<Arc<Ui>>) -> Router<Arc<Ui>>) -> Self {
+        Self(around(self.0), self.1)
+    }
+}
+
+/// Every page and form.
+pub(crate) fn routes() -> Routes {
+    let pages = Routes::default()
         .route("/ui", get(async || Redirect::permanent("/ui/")))
         .route("/ui/", get(home))
         .route("/ui/sign-in", get(signin::form).post(signin::sign_in))
@@ -109,22 +137,15 @@ pub fn router(api: Router, keystone: Arc<Keystone>, inventory: Inventory, sealer
     let pages = shelf::routes::<shelves::Flavors>(pages);
     let pages = shelf::routes::<pools::Pools>(pages);
     let pages = shelf::routes::<rules::Rules>(pages);
-    let pages = shelf::routes::<shelves::Networks>(pages)
-        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
+    shelf::routes::<shelves::Networks>(pages)
+        .map(|pages| pages.layer(DefaultBodyLimit::max(FORM_BYTES_MAX)))
         .route("/ui/import", get(onboard::import_form).post(onboard::import))
         // Everything around the file is small.
-        .layer(DefaultBodyLimit::max(FILE_BYTES_MAX + FORM_BYTES_MAX))
+        .map(|pages| pages.layer(DefaultBodyLimit::max(FILE_BYTES_MAX + FORM_BYTES_MAX)))
         .route("/ui/{*rest}", get(nothing))
-        .layer(map_response(async |mut response: Response| {
-            response.headers_mut().insert(header::CACHE_CONTROL, fixed("no-store"));
-            response
-        }))
         .route("/ui/style.css", get(asset::style))
         .route("/ui/live.js", get(asset::script))
         .route("/ui/icon.svg", get(asset::icon))
-        .layer(map_response(guard))
-        .with_state(ui);
-    api.merge(pages)
 }
 
 /// Headers by which a browser protects our pages.
@@ -134,12 +155,14 @@ async fn guard(mut response: Response) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, fixed("nosniff"));
     headers.insert(header::X_FRAME_OPTIONS, fixed("DENY"));
     headers.insert(header::REFERRER_POLICY, fixed("same-origin"));
+    // What is made for one visitor is kept by nobody; what is the same for all says itself how long.
+    headers.entry(header::CACHE_CONTROL).or_insert(fixed("no-store"));
     response
 }
 
 /// Where somebody begins.
 async fn home(visitor: Visitor) -> Redirect {
-    Redirect::to(if visitor.identity.is_admin { "/ui/nodes" } else { "/ui/servers" })
+    Redirect::to(if visitor.known.standing.sees_all() { "/ui/nodes" } else { "/ui/servers" })
 }
 
 /// A refused action's page has the action's address; whoever loads it again gets the server's page.

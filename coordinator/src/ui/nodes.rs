@@ -15,11 +15,11 @@ use super::{
     Ui,
     actions::{self, Action},
     disk::{self, DiskRow},
-    page::{self, AdminPosted, Frame, Posted},
+    page::{self, Frame, Posted},
     part::Part,
     proof::{self, ProofRow},
     rest::segment,
-    session::{AdminVisitor, Visitor},
+    session::Visitor,
     view::{self, EventRow, NodeRow, Pill},
 };
 use crate::api::types::{Event, Hardware, Node, NodeDisk, Problem};
@@ -65,7 +65,7 @@ struct NodesPage {
 /// The list.
 pub async fn list(
     State(ui): State<Arc<Ui>>,
-    AdminVisitor(visitor): AdminVisitor,
+    visitor: Visitor,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
     let nodes = match all(&ui, &visitor).await {
@@ -155,7 +155,7 @@ impl NodePage {
 /// One of them.
 pub async fn show(
     State(ui): State<Arc<Ui>>,
-    AdminVisitor(visitor): AdminVisitor,
+    visitor: Visitor,
     Path(name): Path<String>,
     Query(query): Query<BTreeMap<String, String>>,
 ) -> Response {
@@ -163,11 +163,7 @@ pub async fn show(
 }
 
 /// Asks something of it. A refusal shows on its page, in its own words.
-pub async fn act(
-    State(ui): State<Arc<Ui>>,
-    Path(name): Path<String>,
-    AdminPosted(posted): AdminPosted,
-) -> Response {
+pub async fn act(State(ui): State<Arc<Ui>>, Path(name): Path<String>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let path = segment(&name);
     let action = typed.get("action");
@@ -191,11 +187,7 @@ pub async fn act(
 }
 
 /// Forgets it.
-pub async fn delete(
-    State(ui): State<Arc<Ui>>,
-    Path(name): Path<String>,
-    AdminPosted(posted): AdminPosted,
-) -> Response {
+pub async fn delete(State(ui): State<Arc<Ui>>, Path(name): Path<String>, posted: Posted) -> Response {
     let Posted { visitor, .. } = posted;
     match ui.rest.delete(&visitor, &format!("/v1/nodes/{}", segment(&name))).await {
         Ok(()) => page::done("/ui/nodes", "deleted"),

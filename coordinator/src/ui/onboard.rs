@@ -15,9 +15,9 @@ use sha2::{Digest, Sha256};
 use super::{
     Ui,
     form::{Choice, Faults, Field, Typed, server_file},
-    page::{self, AdminPosted, Frame, Posted},
+    page::{self, Frame, Posted},
     rest::segment,
-    session::{self, AdminVisitor, Visitor},
+    session::{self, Visitor},
 };
 use crate::api::types::{Imported, ImportedNode, Problem};
 
@@ -83,12 +83,12 @@ impl AddPage {
 }
 
 /// The form for one server.
-pub async fn add_form(AdminVisitor(visitor): AdminVisitor) -> Response {
+pub async fn add_form(visitor: Visitor) -> Response {
     page::show(None, &AddPage::new(&visitor, &Typed::default(), &Faults::default()))
 }
 
 /// Adds one server.
-pub async fn add(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
+pub async fn add(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let (rack, class) = (typed.get("rack"), typed.get("resource_class"));
     let wanted = Wanted { rack, class, format: "yaml", dry_run: false, in_use: false };
@@ -191,14 +191,14 @@ impl ImportPage {
 }
 
 /// The form for a file.
-pub async fn import_form(AdminVisitor(visitor): AdminVisitor) -> Response {
+pub async fn import_form(visitor: Visitor) -> Response {
     page::show(None, &ImportPage::new(&visitor, &Typed::default(), None, None))
 }
 
 /// Shows what a file would change, or imports what was shown.
 pub async fn import(
     State(ui): State<Arc<Ui>>,
-    AdminVisitor(visitor): AdminVisitor,
+    visitor: Visitor,
     headers: HeaderMap,
     parts: Multipart,
 ) -> Response {

@@ -40,11 +40,13 @@ pub struct Frame {
 pub struct Who {
     /// User.
     pub user: String,
-    /// Project.
-    pub project: String,
-    /// Whether it is an administrator.
-    pub is_admin: bool,
-    /// Machines that wait to be accepted; none: not an administrator, or not known.
+    /// Project, or the whole system.
+    pub place: String,
+    /// Whether it sees the hardware and everybody's things.
+    pub sees_all: bool,
+    /// Whether it may change anything: whoever may not is shown no forms.
+    pub may_write: bool,
+    /// Machines that wait to be accepted; none: nothing that this visitor is told, or not known.
     pub pending: Option<usize>,
     /// The secret in forms.
     pub csrf: String,
@@ -57,9 +59,10 @@ impl Frame {
     pub fn new(visitor: Option<&Visitor>, nav: &'static str, url: impl Into<String>) -> Self {
         let now = Timestamp::now();
         let who = visitor.map(|visitor| Who {
-            user: visitor.identity.user_name.clone(),
-            project: visitor.identity.project_name.clone().unwrap_or_default(),
-            is_admin: visitor.identity.is_admin,
+            user: visitor.known.identity.user_name.clone(),
+            place: visitor.known.identity.project_name().unwrap_or("the whole system").to_owned(),
+            sees_all: visitor.known.standing.sees_all(),
+            may_write: visitor.may_write(),
             pending: visitor.pending,
             csrf: visitor.csrf.clone(),
             ends: When::at(visitor.expires_at, now),
@@ -84,6 +87,11 @@ impl Frame {
     /// Says what was refused.
     pub fn refused(self, problem: Option<Problem>) -> Self {
         Frame { refused: problem, ..self }
+    }
+
+    /// Whether forms are shown.
+    pub fn may_write(&self) -> bool {
+        self.who.as_ref().is_some_and(|who| who.may_write)
     }
 
     /// The secret in forms.
@@ -204,21 +212,6 @@ impl FromRequest<Arc<Ui>> for Posted {
         };
         visitor.check_csrf(typed.get("csrf")).map_err(|problem| failure(Some(&visitor), &problem))?;
         Ok(Posted { visitor, typed })
-    }
-}
-
-/// The form of an administrator.
-pub struct AdminPosted(pub Posted);
-
-impl FromRequest<Arc<Ui>> for AdminPosted {
-    type Rejection = Response;
-
-    async fn from_request(request: Request, ui: &Arc<Ui>) -> Result<Self, Response> {
-        let posted = Posted::from_request(request, ui).await?;
-        match posted.visitor.check_admin() {
-            Ok(()) => Ok(AdminPosted(posted)),
-            Err(problem) => Err(failure(Some(&posted.visitor), &problem)),
-        }
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::{
     Ui,
     form::{Choice, Field, Typed},
-    page::{self, AdminPosted, Frame, Posted},
+    page::{self, Frame, Posted},
     part::Part,
     session::Visitor,
     shelf::{self, Shelf, Shown},
@@ -53,7 +53,6 @@ impl Shelf for Pools {
     type Item = Pool;
     type Page = PoolsPage;
     const WORD: &'static str = "pools";
-    const FOR_ADMINS: bool = true;
     const FIELDS: &'static [&'static str] = &["name", "resource_class", "match", "before"];
 
     fn wanted(typed: &Typed) -> Result<Value, Problem> {
@@ -72,11 +71,8 @@ impl Shelf for Pools {
         frame: Frame,
         shown: Shown<Pool>,
     ) -> Result<PoolsPage, Problem> {
-        let wanted = json!({ "dry_run": true });
-        let (flavors, moves) = tokio::join!(
-            Part::<Flavor>::read(ui, visitor, "/v1/flavors"),
-            ui.rest.post::<List<PoolMove>>(visitor, "/v1/pool-moves", &wanted),
-        );
+        let (flavors, moves) =
+            tokio::join!(Part::<Flavor>::read(ui, visitor, "/v1/flavors"), moves(ui, visitor),);
         let (flavors, moves) = (flavors?, Part::of(moves)?);
         let Shown { list, typed, faults } = shown;
         let pools = list.items.iter().map(|pool| Choice::new(&pool.name, format!("before {}", pool.name)));
@@ -104,6 +100,14 @@ impl Shelf for Pools {
     }
 }
 
+/// What would be moved, for those who may move it.
+async fn moves(ui: &Ui, visitor: &Visitor) -> Result<List<PoolMove>, Problem> {
+    if !visitor.may_write() {
+        return Ok(List { items: Vec::new() });
+    }
+    ui.rest.post(visitor, "/v1/pool-moves", &json!({ "dry_run": true })).await
+}
+
 /// Puts each flavor beside the pools of its class; gives the rest, too.
 fn by_class(pools: Vec<Pool>, flavors: Vec<Flavor>) -> (Vec<Row>, Vec<Flavor>) {
     // Placement's spelling loses small letters and dashes.
@@ -120,7 +124,7 @@ fn by_class(pools: Vec<Pool>, flavors: Vec<Flavor>) -> (Vec<Row>, Vec<Flavor>) {
 }
 
 /// Puts the servers where they belong.
-pub async fn apply(State(ui): State<Arc<Ui>>, AdminPosted(posted): AdminPosted) -> Response {
+pub async fn apply(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
     let Posted { visitor, .. } = posted;
     let moved = ui.rest.post::<List<PoolMove>>(&visitor, "/v1/pool-moves", &json!({})).await;
     match moved {

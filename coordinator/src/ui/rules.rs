@@ -31,7 +31,6 @@ impl Shelf for Rules {
     type Item = DiscoveryRule;
     type Page = RulesPage;
     const WORD: &'static str = "discovery-rules";
-    const FOR_ADMINS: bool = true;
     const FIELDS: &'static [&'static str] =
         &["name", "rack", "ranges", "manufacturer", "product", "node_name", "resource_class", "bmc_username"];
 

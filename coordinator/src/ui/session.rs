@@ -8,8 +8,9 @@
 use std::sync::Arc;
 
 use axum::{
-    extract::{FromRequestParts, OptionalFromRequestParts},
+    extract::{FromRequestParts, MatchedPath, OptionalFromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
     response::{IntoResponse, Redirect, Response},
 };
 use jiff::Timestamp;
@@ -19,11 +20,9 @@ use subtle::ConstantTimeEq;
 
 use super::{Ui, page};
 use crate::{
+    access::{Known, Least, PAGES, Standing, least},
     api::types::{Discovery, List, Problem},
-    openstack::{
-        error::Error as OpenStackError,
-        keystone::{Identity, IssuedToken},
-    },
+    openstack::keystone::IssuedToken,
 };
 
 /// The cookie. Browsers accept a name that begins so only from HTTPS, for the whole origin and no other.
@@ -44,8 +43,8 @@ struct Stored {
 /// Somebody who is signed in.
 #[derive(Clone)]
 pub struct Visitor {
-    /// Who it is.
-    pub identity: Identity,
+    /// Who it is, and what it may do.
+    pub known: Known,
     /// The Keystone token, for what is done in the visitor's name.
     pub token: Secret,
     /// The secret in every form of this session.
@@ -54,12 +53,9 @@ pub struct Visitor {
     pub expires_at: Timestamp,
     /// Where the visitor is: the page, or the page whose form was sent.
     pub at: String,
-    /// Machines that wait to be accepted; none: not an administrator, or not known.
+    /// Machines that wait to be accepted; none: nothing that this visitor is told, or not known.
     pub pending: Option<usize>,
 }
-
-/// A visitor with the role admin.
-pub struct AdminVisitor(pub Visitor);
 
 impl Visitor {
     /// Refuses a form that does not come from one of our pages.
@@ -70,18 +66,12 @@ impl Visitor {
         Err(foreign("The form does not belong to this session: it is older than the last sign-in."))
     }
 
-    /// Refuses what is for administrators only.
-    pub fn check_admin(&self) -> Result<(), Problem> {
-        let Identity { is_admin, user_name, project_name, .. } = &self.identity;
-        if *is_admin {
-            return Ok(());
+    /// Whether this visitor may change anything: what every page that it may see has forms for.
+    pub fn may_write(&self) -> bool {
+        match self.known.standing {
+            Standing::Administrator | Standing::Member => true,
+            Standing::Auditor | Standing::Reader => false,
         }
-        let detail = format!(
-            "this page is for administrators; {user_name} has not the role admin in project {}. Sign in as an \
-             administrator, or go on to your servers",
-            project_name.as_deref().unwrap_or("(none)")
-        );
-        Err(Problem { detail, ..Problem::forbidden() })
     }
 }
 
@@ -138,13 +128,13 @@ fn stored(ui: &Ui, headers: &HeaderMap) -> Option<Stored> {
 /// Who asks; nobody when there is no good session.
 async fn visitor(ui: &Ui, parts: &Parts) -> Result<Option<Visitor>, Problem> {
     let Some(Stored { token, csrf, expires_at }) = stored(ui, &parts.headers) else { return Ok(None) };
-    let identity = match ui.keystone.validate_token(&token).await {
-        Ok(identity) => identity,
-        Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => return Ok(None),
-        Err(error) => return Err(error.into()),
+    let known = match ui.door.know(&token).await {
+        Ok(known) => known,
+        Err(problem) if problem.status == StatusCode::UNAUTHORIZED => return Ok(None),
+        Err(problem) => return Err(problem),
     };
-    let mut visitor = Visitor { identity, token, csrf, expires_at, at: place(parts), pending: None };
-    if visitor.identity.is_admin {
+    let mut visitor = Visitor { known, token, csrf, expires_at, at: place(parts), pending: None };
+    if visitor.known.standing.sees_all() {
         // What is not known is not counted; the page of discoveries says why.
         let found = ui.rest.get::<List<Discovery>>(&visitor, "/v1/discoveries").await;
         visitor.pending = found.ok().map(|found| found.items.len());
@@ -188,15 +178,35 @@ pub fn ended(at: &str, sent: bool) -> Response {
     response
 }
 
+/// Lets through who may see the page or send the form; everything under `/ui/` passes here.
+pub async fn admit(State(ui): State<Arc<Ui>>, path: MatchedPath, request: Request, next: Next) -> Response {
+    let Some(least) = least(PAGES, request.method(), path.as_str()) else {
+        let detail = format!("{} cannot be asked of this page", request.method());
+        let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
+        return page::failure(None, &problem);
+    };
+    if least == Least::Anybody {
+        return next.run(request).await;
+    }
+    let (mut parts, body) = request.into_parts();
+    let visitor = match visitor(&ui, &parts).await {
+        Ok(Some(visitor)) => visitor,
+        Ok(None) => return to_sign_in(&parts),
+        Err(problem) => return page::failure_at(None, &problem, &place(&parts)),
+    };
+    if let Err(problem) = ui.door.check(&visitor.known, least) {
+        return page::failure(Some(&visitor), &problem);
+    }
+    parts.extensions.insert(visitor);
+    next.run(Request::from_parts(parts, body)).await
+}
+
 impl FromRequestParts<Arc<Ui>> for Visitor {
     type Rejection = Response;
 
-    async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Self, Response> {
-        match visitor(ui, parts).await {
-            Ok(Some(visitor)) => Ok(visitor),
-            Ok(None) => Err(to_sign_in(parts)),
-            Err(problem) => Err(page::failure_at(None, &problem, &place(parts))),
-        }
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Ui>) -> Result<Self, Response> {
+        // Only a page for anybody has none, and such a page asks for an optional one.
+        parts.extensions.get::<Visitor>().cloned().ok_or_else(|| to_sign_in(parts))
     }
 }
 
@@ -206,17 +216,5 @@ impl OptionalFromRequestParts<Arc<Ui>> for Visitor {
     async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Option<Self>, Response> {
         // Without Keystone nobody is known; the pages that ask so are for anybody.
         Ok(visitor(ui, parts).await.unwrap_or(None))
-    }
-}
-
-impl FromRequestParts<Arc<Ui>> for AdminVisitor {
-    type Rejection = Response;
-
-    async fn from_request_parts(parts: &mut Parts, ui: &Arc<Ui>) -> Result<Self, Response> {
-        let visitor = <Visitor as FromRequestParts<Arc<Ui>>>::from_request_parts(parts, ui).await?;
-        match visitor.check_admin() {
-            Ok(()) => Ok(AdminVisitor(visitor)),
-            Err(problem) => Err(page::failure(Some(&visitor), &problem)),
-        }
     }
 }

@@ -4,7 +4,6 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use askama::Template;
 use axum::{
-    Router,
     extract::{Path, Query, State},
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
@@ -13,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::{
-    Ui,
+    Routes, Ui,
     form::{Faults, Typed},
     page::{self, Frame, Posted},
     part::Part,
@@ -30,8 +29,6 @@ pub trait Shelf: 'static {
     type Page: Template + Send;
     /// The last part of its address and of the list's, and its entry in the navigation.
     const WORD: &'static str;
-    /// Whether administrators only may see it.
-    const FOR_ADMINS: bool;
     /// The form's fields.
     const FIELDS: &'static [&'static str] = &[];
 
@@ -60,9 +57,9 @@ pub struct Shown<T> {
 }
 
 /// Adds the routes of one.
-pub fn routes<S: Shelf>(router: Router<Arc<Ui>>) -> Router<Arc<Ui>> {
+pub(super) fn routes<S: Shelf>(pages: Routes) -> Routes {
     let (all, one) = (url::<S>(), format!("{}/{{id}}/delete", url::<S>()));
-    router
+    pages
         .route(&all, get(list::<S>).post(create::<S>))
         // A refusal's page has the form's address; whoever loads it again gets the list.
         .route(&one, post(delete::<S>).get(async || Redirect::to(&url::<S>())))
@@ -83,7 +80,6 @@ async fn list<S: Shelf>(
 async fn create<S: Shelf>(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
     let Posted { visitor, typed } = posted;
     let made = async {
-        admit::<S>(&visitor)?;
         let wanted = S::wanted(&typed)?;
         ui.rest.post::<Value>(&visitor, &format!("/v1/{}", S::WORD), &wanted).await
     };
@@ -98,11 +94,7 @@ async fn create<S: Shelf>(State(ui): State<Arc<Ui>>, posted: Posted) -> Response
 
 async fn delete<S: Shelf>(State(ui): State<Arc<Ui>>, Path(id): Path<String>, posted: Posted) -> Response {
     let visitor = &posted.visitor;
-    let deleted = async {
-        admit::<S>(visitor)?;
-        ui.rest.delete(visitor, &format!("/v1/{}/{}", S::WORD, segment(&id))).await
-    };
-    match deleted.await {
+    match ui.rest.delete(visitor, &format!("/v1/{}/{}", S::WORD, segment(&id))).await {
         Ok(()) => page::done(&url::<S>(), "deleted"),
         Err(problem) => refused::<S>(&ui, visitor, problem).await,
     }
@@ -111,10 +103,6 @@ async fn delete<S: Shelf>(State(ui): State<Arc<Ui>>, Path(id): Path<String>, pos
 /// The page with a refusal of something else that can be done there.
 pub async fn refused<S: Shelf>(ui: &Ui, visitor: &Visitor, problem: Problem) -> Response {
     show::<S>(ui, visitor, &BTreeMap::new(), Typed::default(), Some((problem, Faults::default()))).await
-}
-
-fn admit<S: Shelf>(visitor: &Visitor) -> Result<(), Problem> {
-    if S::FOR_ADMINS { visitor.check_admin() } else { Ok(()) }
 }
 
 /// The page with what was refused just now. What stands at the form need not stand above the page too.
@@ -129,7 +117,6 @@ async fn show<S: Shelf>(
     let status = refused.as_ref().map(page::status_of);
     let refused = refused.filter(|_| faults.is_empty());
     let read = async {
-        admit::<S>(visitor)?;
         let list = Part::read(ui, visitor, &format!("/v1/{}", S::WORD)).await?;
         let frame = Frame::new(Some(visitor), S::WORD, url::<S>()).done(query).refused(refused);
         S::page(ui, visitor, frame, Shown { list, typed, faults }).await

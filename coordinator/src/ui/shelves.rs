@@ -12,6 +12,7 @@ use super::{
     view,
 };
 use crate::{
+    access::{Known, Standing},
     api::types::{Flavor, Image, Problem, TenantNetwork},
     tenancy::nics::NICS_MAX,
 };
@@ -24,14 +25,19 @@ pub struct Images;
 pub struct ImagesPage {
     frame: Frame,
     shown: Shown<Image>,
-    /// The visitor's project; none: an administrator, who may delete any.
-    project: Option<String>,
+    /// Who looks at it.
+    known: Known,
 }
 
 impl ImagesPage {
     /// Whether the API would delete it for the visitor, as far as is known here.
     fn may_delete(&self, image: &Image) -> bool {
-        self.project.is_none() || image.project_id.is_none() || image.project_id == self.project
+        let is_own = image.project_id.as_deref() == self.known.identity.project_id();
+        match self.known.standing {
+            Standing::Administrator => true,
+            Standing::Member => image.project_id.is_none() || is_own,
+            Standing::Auditor | Standing::Reader => false,
+        }
     }
 }
 
@@ -39,7 +45,6 @@ impl Shelf for Images {
     type Item = Image;
     type Page = ImagesPage;
     const WORD: &'static str = "images";
-    const FOR_ADMINS: bool = false;
 
     async fn page(
         _: &Ui,
@@ -47,8 +52,7 @@ impl Shelf for Images {
         frame: Frame,
         shown: Shown<Image>,
     ) -> Result<ImagesPage, Problem> {
-        let project = visitor.identity.project_id.clone().filter(|_| !visitor.identity.is_admin);
-        Ok(ImagesPage { frame, shown, project })
+        Ok(ImagesPage { frame, shown, known: visitor.known.clone() })
     }
 }
 
@@ -68,7 +72,6 @@ impl Shelf for Flavors {
     type Item = Flavor;
     type Page = FlavorsPage;
     const WORD: &'static str = "flavors";
-    const FOR_ADMINS: bool = true;
     const FIELDS: &'static [&'static str] =
         &["name", "resource_class", "cpus", "memory_mib", "disk_gb", "manufacturer", "nics", "projects"];
 
@@ -134,7 +137,6 @@ impl Shelf for Networks {
     type Item = TenantNetwork;
     type Page = NetworksPage;
     const WORD: &'static str = "networks";
-    const FOR_ADMINS: bool = false;
     const FIELDS: &'static [&'static str] = &["name", "subnet"];
 
     fn wanted(typed: &Typed) -> Result<Value, Problem> {

@@ -16,6 +16,7 @@ use super::{
     form::{Field, Typed},
     page::{self, Frame, Posted},
     session::{self, Visitor},
+    view::sentence,
 };
 use crate::openstack::{error::Error as OpenStackError, keystone::SignIn};
 
@@ -46,7 +47,9 @@ fn why_ended(word: &str) -> Option<&'static str> {
 impl SignInPage {
     fn new(typed: &Typed, to: &str, refused: Option<String>) -> Self {
         let user = Field { autocomplete: "username", ..Field::text("user", "User", typed) };
-        let project = Field::text("project", "Project", typed).hint("What you do is done in this project.");
+        let project = Field::text("project", "Project", typed).optional().hint(
+            "What you do is done in this project. Empty: the whole system, for those who have a role there.",
+        );
         let domain = Field::text("domain", "Domain", typed).default_value(typed, "Default");
         SignInPage {
             frame: Frame::new(None, "", ""),
@@ -101,42 +104,54 @@ pub async fn sign_in(
         user: typed.get("user").to_owned(),
         // A password may begin or end with a blank.
         password: Secret::new(typed.0.get("password").cloned().unwrap_or_default()),
-        project: typed.get("project").to_owned(),
+        project: typed.filled("project").map(str::to_owned),
         domain: typed.or("domain", "Default").to_owned(),
     };
-    if wanted.user.is_empty() || wanted.password.reveal().is_empty() || wanted.project.is_empty() {
-        return refuse(StatusCode::BAD_REQUEST, "Fill in user, password and project.".to_owned());
+    if wanted.user.is_empty() || wanted.password.reveal().is_empty() {
+        return refuse(StatusCode::BAD_REQUEST, "Fill in user and password.".to_owned());
     }
     let Ok(_place) = ui.sign_ins.try_acquire() else {
         let why = "Many people sign in just now. Try again in a moment.";
         return refuse(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
     };
-    let issued = match ui.keystone.sign_in(&wanted).await {
+    let issued = match ui.door.keystone.sign_in(&wanted).await {
         Ok(issued) => issued,
         Err(OpenStackError::Unauthorized { .. } | OpenStackError::NotFound { .. }) => {
-            info!(user = %wanted.user, project = %wanted.project, "sign-in refused by keystone");
-            let why = "Keystone does not accept this user and password for this project. Check all four fields; the \
-                       user needs a role in the project.";
+            info!(user = ?wanted.user, project = ?wanted.project, "sign-in refused by keystone");
+            let why = match &wanted.project {
+                Some(_) => {
+                    "Keystone does not accept this user and password for this project. Check all four fields; the user \
+                     needs a role in the project."
+                }
+                None => {
+                    "Keystone does not accept this user and password for the whole system. Most people sign in for a \
+                     project: fill in its name."
+                }
+            };
             return refuse(StatusCode::UNAUTHORIZED, why.to_owned());
         }
         Err(error) => {
-            warn!(user = %wanted.user, %error, "sign-in failed");
+            warn!(user = ?wanted.user, %error, "sign-in failed");
             let why = format!("Nobody can sign in now: {error}. Try again in a moment.");
             return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
         }
     };
+    if let Err(problem) = ui.door.know_issued(&issued).await {
+        let why = sentence(&problem.detail);
+        return refuse(page::status_of(&problem), why);
+    }
     let Some(cookie) = session::begin(&ui, &issued) else {
         let why = "Keystone's token is too large for a browser's cookie. An administrator must configure Keystone's \
                    Fernet tokens.";
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, why.to_owned());
     };
-    info!(user = %wanted.user, project = %wanted.project, "signed in");
+    info!(user = ?wanted.user, project = ?wanted.project, "signed in");
     ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
 }
 
 /// Signs out: the cookie goes, and the token is good for nothing any more.
 pub async fn sign_out(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
-    if let Err(error) = ui.keystone.revoke(&posted.visitor.token).await {
+    if let Err(error) = ui.door.keystone.revoke(&posted.visitor.token).await {
         warn!(%error, "token of a sign-out not revoked; it ends by itself");
     }
     let to = Redirect::to("/ui/sign-in?done=signed-out");

@@ -1,24 +1,36 @@
 //! Keystone tells who somebody is.
 
-use anyhow::{Result, ensure};
-use coordinator::openstack::{Error, keystone, session::http_client};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, ensure};
+use coordinator::{
+    access::{AdminProject, Door, RoleNames, Standing},
+    openstack::{
+        Error,
+        keystone::{self, Keystone},
+        session::http_client,
+    },
+};
 use protocol::secret::Secret;
-use tests::openstack::Who;
+use serde_json::{Value, json};
+use tests::openstack::{PASSWORD, Who};
+use tokio::sync::OnceCell;
 
 use super::{Cloud, refused};
 
 pub async fn identities(cloud: &Cloud) -> Result<()> {
     let demo = cloud.keystone.validate_token(&cloud.demo).await?;
-    ensure!(!demo.is_admin && demo.roles.contains(&"member".to_owned()), "{demo:?}");
-    ensure!(demo.user_name == "demo" && demo.project_name.as_deref() == Some("demo"), "{demo:?}");
+    ensure!(demo.roles.contains(&"member".to_owned()), "{demo:?}");
+    ensure!(demo.user_name == "demo" && demo.project_name() == Some("demo"), "{demo:?}");
     let project = cloud.keystone.find_project("demo").await?;
-    ensure!(demo.project_id.as_deref() == Some(&project.id), "{demo:?} {project:?}");
+    ensure!(demo.project_id() == Some(&project.id), "{demo:?} {project:?}");
     let other = cloud.keystone.validate_token(&cloud.other).await?;
-    ensure!(other.project_id != demo.project_id, "{other:?}");
+    ensure!(other.project_id() != demo.project_id(), "{other:?}");
     for (who, has_project) in [(Who::System, false), (Who::Admin, true)] {
         let token = cloud.openstack.session(who)?.issued().await?.token.clone();
         let admin = cloud.keystone.validate_token(&token).await?;
-        ensure!(admin.is_admin && admin.project_id.is_some() == has_project, "{admin:?}");
+        ensure!(admin.roles.contains(&"admin".to_owned()), "{admin:?}");
+        ensure!(admin.project_id().is_some() == has_project, "{admin:?}");
         ensure!(cloud.keystone.validate_token(&token).await? == admin, "the remembered answer differs");
     }
     let error = refused(cloud.keystone.find_project("nobody's").await)?;
@@ -44,5 +56,101 @@ pub async fn bad_credentials(cloud: &Cloud) -> Result<()> {
     credentials.auth_url = "http://127.0.0.1:1/v3".into();
     let error = refused(keystone::login(&http_client(None)?, &credentials).await)?;
     ensure!(matches!(error, Error::Unavailable { .. }), "{error:?}");
+    Ok(())
+}
+
+/// Keystone as an administrator of it uses it.
+struct Admin<'a> {
+    cloud: &'a Cloud,
+    http: reqwest::Client,
+    token: Secret,
+}
+
+impl Admin<'_> {
+    async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Result<Value> {
+        let url = format!("{}{path}", self.cloud.openstack.endpoints.keystone);
+        let request = self.http.request(method, url).header("X-Auth-Token", self.token.reveal());
+        let answer = request.json(&body).send().await?.error_for_status()?;
+        Ok(serde_json::from_slice(&answer.bytes().await?).unwrap_or_default())
+    }
+
+    /// Makes something; gives its id.
+    async fn make(&self, what: &str, mut body: Value) -> Result<String> {
+        body["name"] = json!(format!("door-{}", body["name"].as_str().unwrap_or_default()));
+        let made = self.call(reqwest::Method::POST, &format!("/{what}s"), json!({ what: body })).await?;
+        Ok(made[what]["id"].as_str().context("it has no id")?.to_owned())
+    }
+
+    /// A user with a role at a place, and its token with that scope.
+    async fn token_of(&self, name: &str, role: &str, place: &str, scope: Value) -> Result<Secret> {
+        let user =
+            self.make("user", json!({ "name": name, "password": PASSWORD, "domain_id": "default" })).await?;
+        if !place.is_empty() {
+            let roles = self.call(reqwest::Method::GET, &format!("/roles?name={role}"), Value::Null).await?;
+            let role = roles["roles"][0]["id"].as_str().context("no such role")?;
+            let path = format!("{place}/users/{user}/roles/{role}");
+            self.call(reqwest::Method::PUT, &path, Value::Null).await?;
+        }
+        let who =
+            json!({ "methods": ["password"], "password": { "user": { "id": user, "password": PASSWORD } } });
+        let mut auth = json!({ "identity": who });
+        if !scope.is_null() {
+            auth["scope"] = scope;
+        }
+        let url = format!("{}/auth/tokens", self.cloud.openstack.endpoints.keystone);
+        let answer = self.http.post(url).json(&json!({ "auth": auth })).send().await?.error_for_status()?;
+        let token = answer.headers().get("x-subject-token").context("no token")?.to_str()?;
+        Ok(Secret::new(token))
+    }
+}
+
+/// What each kind of token of the real Keystone gives: a role counts where it was given.
+pub async fn standings(cloud: &Cloud) -> Result<()> {
+    let session = cloud.openstack.session(Who::System)?;
+    let token = session.issued().await?.token.clone();
+    let admin = Admin { cloud, http: http_client(None)?, token };
+    let door = Door {
+        keystone: Arc::new(Keystone::new(session)),
+        names: RoleNames::default(),
+        admin_project: AdminProject::Ours {
+            session: cloud.openstack.session(Who::Admin)?,
+            id: OnceCell::new(),
+        },
+    };
+    let domain = admin.make("domain", json!({ "name": "domain" })).await?;
+    let own = admin.make("project", json!({ "name": "own", "domain_id": domain })).await?;
+    // Another domain may have a project called like the administrators'.
+    let body = json!({ "project": { "name": "admin", "domain_id": domain } });
+    let twin = admin.call(reqwest::Method::POST, "/projects", body).await?;
+    let twin = twin["project"]["id"].as_str().context("it has no id")?.to_owned();
+    let ours = cloud.keystone.find_project("demo").await?.id;
+    let at = |project: &str| (format!("/projects/{project}"), json!({ "project": { "id": project } }));
+    let system = || ("/system".to_owned(), json!({ "system": { "all": true } }));
+    let in_domain = (format!("/domains/{domain}"), json!({ "domain": { "id": domain } }));
+    let check =
+        async |name: &str, role: &str, (place, scope): (String, Value), expected: Result<Standing, &str>| {
+            let token = admin.token_of(name, role, &place, scope).await.with_context(|| name.to_owned())?;
+            match (door.know(&token).await, expected) {
+                (Ok(known), Ok(expected)) => ensure!(known.standing == expected, "{name}: {known:?}"),
+                (Err(problem), Err(words)) => ensure!(problem.detail.contains(words), "{name}: {problem:?}"),
+                (found, expected) => anyhow::bail!("{name}: {found:?}, expected {expected:?}"),
+            }
+            anyhow::Ok(())
+        };
+    check("own-admin", "admin", at(&own), Ok(Standing::Member)).await?;
+    check("twin-admin", "admin", at(&twin), Ok(Standing::Member)).await?;
+    check("member", "member", at(&ours), Ok(Standing::Member)).await?;
+    check("reader", "reader", at(&ours), Ok(Standing::Reader)).await?;
+    check("domain-admin", "admin", in_domain, Err("which gives no rights here")).await?;
+    check("unscoped", "", (String::new(), Value::Null), Err("good for no project")).await?;
+    check("system-reader", "reader", system(), Ok(Standing::Auditor)).await?;
+    check("system-admin", "admin", system(), Ok(Standing::Administrator)).await?;
+    for who in [Who::System, Who::Admin] {
+        let token = cloud.openstack.session(who)?.issued().await?.token.clone();
+        ensure!(
+            door.know(&token).await.is_ok_and(|known| known.standing == Standing::Administrator),
+            "{who:?}"
+        );
+    }
     Ok(())
 }

@@ -15,6 +15,7 @@ use axum::{
     routing::{get, post},
 };
 use coordinator::{
+    access::{AdminProject, Door, RoleNames},
     clock::SystemClock,
     events::EventKind,
     import,
@@ -97,10 +98,14 @@ pub async fn start() -> Fakes {
         region: None,
         interface: "public".into(),
     };
-    let keystone = Arc::new(Keystone::new(Session::new(http_client(None).unwrap(), credentials)));
+    let door = Arc::new(Door {
+        keystone: Arc::new(Keystone::new(Session::new(http_client(None).unwrap(), credentials))),
+        names: RoleNames::default(),
+        admin_project: AdminProject::Given("admin-id".to_owned()),
+    });
     let sealer = Sealer::new(&[7; 32]);
     let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
-    let router = coordinator::ui::router(rest(Arc::clone(&world)), keystone, inventory.clone(), sealer);
+    let router = coordinator::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
     Fakes { world, inventory, router }
 }
 

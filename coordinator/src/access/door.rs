@@ -1,0 +1,123 @@
+//! Edges: at the door: whose token it is, by Keystone's word, and what that makes of its bearer.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use protocol::secret::Secret;
+use tokio::sync::OnceCell;
+
+use super::standing::{Least, RoleNames, Standing, refusal, standing};
+use crate::{
+    api::types::Problem,
+    openstack::{
+        Session,
+        error::Error as OpenStackError,
+        keystone::{Identity, IssuedToken, Keystone},
+    },
+};
+
+/// Longest token that is looked at.
+const TOKEN_BYTES_MAX: usize = 8192;
+
+/// Which project's admins are administrators.
+#[derive(Debug)]
+pub enum AdminProject {
+    /// The one with this id.
+    Given(String),
+    /// The one that this session of ours is in, whose id Keystone tells when it is first asked.
+    Ours {
+        /// The session.
+        session: Session,
+        /// Its project's id, once known.
+        id: OnceCell<String>,
+    },
+}
+
+/// Somebody whose token is good and gives something here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Who it is.
+    pub identity: Identity,
+    /// What that makes of it.
+    pub standing: Standing,
+}
+
+impl Known {
+    /// The project whose things this one sees; none: everybody's. A refusal when there is neither.
+    pub fn sees(&self) -> Result<Option<&str>, Problem> {
+        match (self.identity.project_id(), self.standing.sees_all()) {
+            (_, true) => Ok(None),
+            (Some(project), false) => Ok(Some(project)),
+            (None, false) => Err(no_project()),
+        }
+    }
+}
+
+/// A refusal for who needs a project and has none.
+pub fn no_project() -> Problem {
+    Problem::bad("the token belongs to no project; ask Keystone for one with a project")
+}
+
+/// The door of REST API and pages.
+#[derive(Debug)]
+pub struct Door {
+    /// Knows the tokens.
+    pub keystone: Arc<Keystone>,
+    /// What the site calls its roles.
+    pub names: RoleNames,
+    /// Whose admins are administrators.
+    pub admin_project: AdminProject,
+}
+
+impl Door {
+    /// Whose token this is. [`StatusCode::UNAUTHORIZED`]: nobody's; [`StatusCode::FORBIDDEN`]: it gives nothing here.
+    pub async fn know(&self, token: &Secret) -> Result<Known, Problem> {
+        let unknown = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
+        if token.reveal().is_empty() || token.reveal().len() > TOKEN_BYTES_MAX {
+            return Err(unknown("the token is empty or too long"));
+        }
+        match self.keystone.validate_token(token).await {
+            Ok(identity) => self.stand(identity).await,
+            Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => {
+                Err(unknown("Keystone does not accept the token (any more); log in again"))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The same of a token that Keystone has just issued.
+    pub async fn know_issued(&self, issued: &IssuedToken) -> Result<Known, Problem> {
+        self.stand(issued.identity.clone()).await
+    }
+
+    /// Refuses somebody whose standing does not suffice, and says who may.
+    pub fn check(&self, known: &Known, least: Least) -> Result<(), Problem> {
+        if known.standing.may(least) {
+            return Ok(());
+        }
+        Err(forbidden(refusal(&known.identity, &self.names, least)))
+    }
+
+    async fn stand(&self, identity: Identity) -> Result<Known, Problem> {
+        let standing = standing(&identity, &self.names, self.admin_project().await?)
+            .map_err(|nothing| forbidden(nothing.to_string()))?;
+        Ok(Known { identity, standing })
+    }
+
+    async fn admin_project(&self) -> Result<&str, Problem> {
+        let (session, id) = match &self.admin_project {
+            AdminProject::Given(id) => return Ok(id),
+            AdminProject::Ours { session, id } => (session, id),
+        };
+        let known = id.get_or_try_init(async || {
+            let issued = session.issued().await?;
+            // A session in no project has no project's admins: no id is empty.
+            Ok::<_, OpenStackError>(issued.identity.project_id().unwrap_or_default().to_owned())
+        });
+        Ok(known.await?)
+    }
+}
+
+fn forbidden(detail: String) -> Problem {
+    Problem::new(StatusCode::FORBIDDEN, "forbidden", detail)
+}

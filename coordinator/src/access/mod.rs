@@ -1,0 +1,21 @@
+//! Decisions and edges: who may do what: the standing of whoever shows a token, and the one table of routes and forms with
+//! the least standing that each needs. This file gathers; each other says its ring.
+//!
+//! ```text
+//!   token --Keystone--> identity (scope, roles) --standing.rs--> standing --may--> least standing <--routes.rs, pages.rs-- route
+//! ```
+//!
+//! What must stay true: a role's name alone gives nothing, its scope counts; a route without a row is not served; the rows
+//! are enforced by one layer in front of the REST API and one in front of the pages, and by no handler.
+
+mod door;
+mod pages;
+mod routes;
+mod standing;
+#[cfg(test)]
+mod tests;
+
+pub use door::{AdminProject, Door, Known, no_project};
+pub use pages::PAGES;
+pub use routes::{ROUTES, Row, Verb, least};
+pub use standing::{Least, NoStanding, RoleNames, Standing, refusal, standing};
