@@ -14,8 +14,8 @@
 //!   Sandesh -> collector (sandesh, pure)   what generators told it
 //! ```
 //!
-//! Deliberately absent: rights of single objects, policies, and what nobody has to do with bare metal. `docs/contrail.md` says
-//! what of the real server is done here.
+//! Deliberately absent: rights of single objects, policies, and what nobody has to do with bare metal. What of
+//! the real server is done here is what `contrail_standin.rs`, `contrail_objects.rs` and `contrail_client.rs` ask of both.
 
 pub mod address;
 pub mod api;
@@ -28,6 +28,7 @@ pub mod config;
 pub mod dhcp;
 pub mod fault;
 pub mod filter;
+pub mod fresh;
 pub mod gateway;
 pub mod group;
 pub mod home;
