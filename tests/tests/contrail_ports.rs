@@ -20,7 +20,7 @@ const CLEANING: WantedNetwork = WantedNetwork::Boot(BootNetwork::Cleaning);
 struct World {
     standin: Standin,
     contrail: Contrail,
-    /// Hosts .3 to .6; .1 is the gateway's, .2 Contrail's own.
+    /// Hosts .2 to .6, of which one is Contrail's own; .1 is the gateway's.
     tiny: TenantNetwork,
 }
 
@@ -52,6 +52,15 @@ impl World {
         serde_json::from_value(made.unwrap()[kind.name]["uuid"].clone()).unwrap()
     }
 
+    /// The address of the tiny network where Contrail's own DHCP and DNS answer, and the four that are left.
+    fn addresses(&self) -> (String, Vec<String>) {
+        let store = self.standin.shared.store();
+        let ipam = &store.get(self.tiny.id).unwrap().refs_to("network-ipam").next().unwrap().attr;
+        let service = ipam["ipam_subnets"][0]["dns_server_address"].as_str().unwrap().to_owned();
+        let hosts = (2..7).map(|host| format!("192.0.2.{host}")).filter(|host| *host != service).collect();
+        (service, hosts)
+    }
+
     fn count(&self, kind: &str) -> usize {
         self.standin.shared.store().of_kind(kind).count()
     }
@@ -69,23 +78,25 @@ fn port() -> ServerPort {
 #[tokio::test]
 async fn a_server_and_a_virtual_machine_never_have_the_same_address() {
     let world = World::start().await;
+    let (service, hosts) = world.addresses();
     let network = ["default-domain", "acme", "tiny"];
     let vm = json!({"fq_name": ["default-domain", "acme", "vm-port"], "parent_type": "project", "display_name": "vm1",
         "virtual_network_refs": [{"to": network}]});
     world.create("virtual-machine-interface", vm);
-    let ip = json!({"fq_name": ["vm-ip"], "virtual_network_refs": [{"to": network}], "instance_ip_address": "192.0.2.4",
+    let ip = json!({"fq_name": ["vm-ip"], "virtual_network_refs": [{"to": network}], "instance_ip_address": hosts[1],
         "virtual_machine_interface_refs": [{"to": ["default-domain", "acme", "vm-port"]}]});
     world.create("instance-ip", ip);
 
-    let error = world.ask(1, Some("192.0.2.4")).await.unwrap_err();
+    let error = world.ask(1, Some(&hosts[1])).await.unwrap_err();
     assert!(
         matches!(&error, FabricError::AddressTaken { holder, network, .. } if holder == "vm1" && network == "tiny"),
         "{error}"
     );
     world.contrail.delete_tenant_port(Uuid::from_u128(1)).await.unwrap();
-    assert_eq!(world.ask(1, Some("192.0.2.5")).await.unwrap().to_string(), "192.0.2.5");
-    assert_eq!(world.ask(1, Some("192.0.2.5")).await.unwrap().to_string(), "192.0.2.5", "repeated");
-    for (unfit, word) in [("192.0.2.1", "gateway"), ("192.0.2.2", "Contrail's own"), ("192.0.2.8", "outside")]
+    assert_eq!(world.ask(1, Some(&hosts[2])).await.unwrap().to_string(), hosts[2]);
+    assert_eq!(world.ask(1, Some(&hosts[2])).await.unwrap().to_string(), hosts[2], "repeated");
+    for (unfit, word) in
+        [("192.0.2.1", "gateway"), (service.as_str(), "Contrail's own"), ("192.0.2.8", "outside")]
     {
         let error = world.ask(2, Some(unfit)).await.unwrap_err();
         assert!(
@@ -96,7 +107,7 @@ async fn a_server_and_a_virtual_machine_never_have_the_same_address() {
     assert_eq!(world.count("virtual-machine-interface"), 2, "an unfit address makes no port");
     let given =
         [world.ask(2, None).await.unwrap(), world.ask(3, None).await.unwrap()].map(|it| it.to_string());
-    assert_eq!(given, ["192.0.2.6", "192.0.2.3"], "from the top, around what is taken");
+    assert_eq!(given, [hosts[3].clone(), hosts[0].clone()], "from the top, around what is taken");
 
     let error = world.ask(4, None).await.unwrap_err();
     assert!(matches!(error, FabricError::NoAddressLeft { used: 4, .. }), "{error}");
@@ -112,7 +123,7 @@ async fn a_server_and_a_virtual_machine_never_have_the_same_address() {
     );
     world.contrail.delete_tenant_port(Uuid::from_u128(2)).await.unwrap();
     assert_eq!(world.contrail.network_addresses(world.tiny.id).await.unwrap().free, 1);
-    assert_eq!(world.ask(5, None).await.unwrap().to_string(), "192.0.2.6", "given back, given again");
+    assert_eq!(world.ask(5, None).await.unwrap().to_string(), hosts[3], "given back, given again");
     world.standin.stop().await;
 }
 
@@ -186,7 +197,8 @@ async fn a_site_is_set_up_once_and_corrected() {
     let expected = |group| kinds.clone().into_iter().zip([Found, group, Found, Found]).collect::<Vec<_>>();
     assert_eq!(states().await, expected(Found));
     let kind = Kind::of("security-group").unwrap();
-    let group = world.standin.shared.store().of_kind(kind.name).next().unwrap().id;
+    let store = world.standin.shared.store();
+    let group = store.of_kind(kind.name).find(|group| group.name() == "bms-boot").unwrap().id;
     let body = json!({kind.name: {"security_group_entries": {"policy_rule": []}}});
     world.standin.shared.perform(&Request::Update(kind, group, body)).unwrap();
     assert_eq!(states().await, expected(Corrected));

@@ -1,7 +1,5 @@
 //! Decisions: what we ask of the VNC API when a port is put on a network or taken off it. Pure functions to JSON.
 
-use std::collections::BTreeSet;
-
 use protocol::network::BootNetwork;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -115,10 +113,14 @@ pub fn resting(existing: &KeyValues) -> KeyValues {
     map
 }
 
+fn noted_groups(interface: &Interface) -> Vec<Uuid> {
+    let noted = interface.annotations.as_ref().and_then(|notes| notes.get(LEAVING_NOTE)).unwrap_or("");
+    noted.split(',').filter_map(|text| Uuid::parse_str(text).ok()).collect()
+}
+
 /// Port groups that the interface is in, or was leaving when we were cut off.
 pub fn groups_to_leave(interface: &Interface) -> Vec<Uuid> {
-    let noted = interface.annotations.as_ref().and_then(|notes| notes.get(LEAVING_NOTE)).unwrap_or("");
-    let mut groups: Vec<Uuid> = noted.split(',').filter_map(|text| Uuid::parse_str(text).ok()).collect();
+    let mut groups = noted_groups(interface);
     let referred = interface.virtual_port_group_refs.iter().chain(&interface.virtual_port_group_back_refs);
     groups.extend(referred.map(|group| group.uuid));
     groups.sort_unstable();
@@ -184,22 +186,14 @@ pub fn bind(place: Place<'_>, interface: &Interface) -> Value {
     changes
 }
 
-/// Changes that repeat a binding of which one half was lost, so that the API server writes both again; none when both are there, or when
-/// what is stored names no link. Without both halves a deletion would leave a group, and in a person's group a claim.
-pub fn mend(interface: &Interface) -> Option<Value> {
-    let ids = |refs: &[Ref]| refs.iter().map(|group| group.uuid).collect::<BTreeSet<_>>();
-    if ids(&interface.virtual_port_group_refs) == ids(&interface.virtual_port_group_back_refs) {
-        return None;
-    }
-    let bindings = interface.virtual_machine_interface_bindings.as_ref()?;
-    let profile: Value = serde_json::from_str(bindings.get(PROFILE)?).ok()?;
-    profile["local_link_information"].as_array().filter(|links| !links.is_empty())?;
-    let mut changes = json!({ "virtual_machine_interface_bindings": bindings });
-    if interface.tag().is_some() {
-        changes["virtual_machine_interface_properties"] =
-            json!(interface.virtual_machine_interface_properties);
-    }
-    Some(changes)
+/// Port groups that have forgotten the interface, which refers to them. Deleted in that state, it would leave the group with its switch
+/// ports, and in a person's group its claim. Those that it is leaving are meant to forget it.
+pub fn forgotten_by(interface: &Interface) -> Vec<Uuid> {
+    let leaving = noted_groups(interface);
+    let remembers =
+        |group: &Uuid| interface.virtual_port_group_back_refs.iter().any(|back| back.uuid == *group);
+    let referred = interface.virtual_port_group_refs.iter().map(|group| group.uuid);
+    referred.filter(|group| !remembers(group) && !leaving.contains(group)).collect()
 }
 
 /// Changes that unbind a tenant's interface, with the note of the groups to clear up after it. Bindings are sent only while a group
@@ -339,22 +333,21 @@ mod tests {
     }
 
     #[test]
-    fn a_half_binding_is_repeated_whole() {
-        let group = json!([{ "to": ["g", "f", "lag1"], "uuid": Uuid::from_u128(5) }]);
-        let on = bound(None, place(&port(), None));
-        let off = unbound(Some(&on));
-        let check = |bindings: &KeyValues, sides: &[&str], expected: bool| {
-            let mut shown = json!({ "virtual_machine_interface_bindings": bindings });
+    fn a_group_that_forgot_its_interface_is_told_from_one_that_is_left() {
+        let id = Uuid::from_u128(5);
+        let group = json!([{ "to": ["g", "f", "lag1"], "uuid": id }]);
+        let check = |sides: &[&str], leaving: &[Uuid], expected: &[Uuid]| {
+            let mut shown = json!({ "annotations": notes(&interface(json!({})), leaving) });
             for side in sides {
                 shown[*side] = group.clone();
             }
-            assert_eq!(mend(&interface(shown)).is_some(), expected, "{sides:?}");
+            assert_eq!(forgotten_by(&interface(shown)), expected, "{sides:?} {leaving:?}");
         };
-        check(&on, &["virtual_port_group_refs"], true);
-        check(&on, &["virtual_port_group_back_refs"], true);
-        check(&on, &["virtual_port_group_refs", "virtual_port_group_back_refs"], false);
-        check(&on, &[], false);
-        check(&off, &["virtual_port_group_refs"], false);
+        check(&["virtual_port_group_refs"], &[], &[id]);
+        check(&["virtual_port_group_refs"], &[id], &[]);
+        check(&["virtual_port_group_back_refs"], &[], &[]);
+        check(&["virtual_port_group_refs", "virtual_port_group_back_refs"], &[], &[]);
+        check(&[], &[], &[]);
     }
 
     #[test]

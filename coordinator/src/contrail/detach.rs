@@ -67,15 +67,20 @@ impl Contrail {
         }
     }
 
-    /// The interface with both halves of its binding, as far as the API server can write the lost one again; none when it is gone.
+    /// The interface, after its port groups were reminded of it; none when it is gone.
     async fn mended(&self, interface: &Interface) -> Result<Option<Interface>, FabricError> {
-        let Some(changes) = binding::mend(interface) else { return Ok(Some(interface.clone())) };
-        match self.vnc.update(INTERFACE, interface.uuid, changes).await {
-            Ok(()) => {}
-            Err(error @ FabricError::Refused { .. }) => {
-                warn!(interface = %interface.uuid, %error, "half a binding is not mended");
+        let forgotten = binding::forgotten_by(interface);
+        if forgotten.is_empty() {
+            return Ok(Some(interface.clone()));
+        }
+        for group in forgotten {
+            let (from, to) = ((GROUP, group), (INTERFACE, interface.uuid));
+            match self.vnc.change_ref(RefChange::Add, from, to).await {
+                Err(error @ FabricError::Refused { .. }) => {
+                    warn!(interface = %interface.uuid, %group, %error, "half a reference is not mended");
+                }
+                mended => mended?,
             }
-            Err(error) => return Err(error),
         }
         self.interface(interface.uuid).await
     }
