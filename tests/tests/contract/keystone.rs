@@ -70,7 +70,9 @@ impl Admin<'_> {
     async fn call(&self, method: reqwest::Method, path: &str, body: Value) -> Result<Value> {
         let url = format!("{}{path}", self.cloud.openstack.endpoints.keystone);
         let request = self.http.request(method, url).header("X-Auth-Token", self.token.reveal());
-        let answer = request.json(&body).send().await?.error_for_status()?;
+        // Keystone takes the body "null" for no object, also where it wants none.
+        let request = if body.is_null() { request } else { request.json(&body) };
+        let answer = request.send().await?.error_for_status()?;
         Ok(serde_json::from_slice(&answer.bytes().await?).unwrap_or_default())
     }
 
