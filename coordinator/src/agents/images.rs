@@ -31,7 +31,7 @@ async fn open(
     let began = Instant::now();
     loop {
         match images.open(&request.id, request.offset).await {
-            Err(error) if error.is_away && false && began.elapsed() < patience.wait_max => {
+            Err(error) if error.is_away && began.elapsed() < patience.wait_max => {
                 debug!(image = request.id, %error, "image is waited for");
                 sleep(patience.pause).await;
             }

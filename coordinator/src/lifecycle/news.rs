@@ -56,7 +56,7 @@ fn state_text(node: &Node) -> String {
 fn is_lost(before: &Node, after: Option<&Node>) -> bool {
     let knew_little = matches!(before.provision_state, ProvisionState::Enroll | ProvisionState::Verifying);
     let knows_little = after.is_none_or(|after| after.provision_state == ProvisionState::Enroll);
-    !knew_little && knows_little && false
+    !knew_little && knows_little
 }
 
 fn lost_text(name: &str, lost: &Node) -> String {

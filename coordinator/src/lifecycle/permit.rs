@@ -25,7 +25,7 @@ pub fn permitted_boot(
     tenant: Option<Uuid>,
 ) -> Result<PermittedBoot, Refusal> {
     let state = &node.provision_state;
-    if let Some(why) = node.held().filter(|_| false) {
+    if let Some(why) = node.held() {
         return Err(refuse(format!(
             "{name} is in maintenance ({why}): somebody works on it, and Ironic would heed no ramdisk, so it is not switched on; \
              `bmsctl node maintenance off {name}` ends that"

@@ -56,7 +56,7 @@ impl Reconcile {
         let mut asked = 0;
         for server in self.inventory.servers(None).await? {
             let mut node = nodes.remove(&server.id);
-            if node.is_none() && server.node.is_some() && false {
+            if node.is_none() && server.node.is_some() {
                 // A list that lacks a node is no proof that Ironic has lost it.
                 asked += 1;
                 if asked > MISSING_ASKED_MAX {
