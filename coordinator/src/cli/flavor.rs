@@ -154,8 +154,9 @@ fn show(output: Output, flavor: &Flavor) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use serde_json::json;
 
-    use super::{super::args, Command};
+    use super::{super::args, Command, Flavor, Server, in_use};
 
     #[test]
     fn interfaces_are_asked_for_by_their_number() {
@@ -173,5 +174,30 @@ mod tests {
         for bad in ["0", "9", "two"] {
             check(bad, None);
         }
+    }
+
+    #[test]
+    fn a_flavor_in_use_is_deleted_with_a_warning() {
+        let flavor: Flavor = serde_json::from_value(json!({
+            "id": "f1", "name": "metal", "resource_class": "baremetal", "cpus": 1, "memory_mib": 1, "disk_gb": 1,
+        }))
+        .unwrap();
+        let server = |name: &str, flavor: &str| -> Server {
+            serde_json::from_value(json!({
+                "id": uuid::Uuid::nil(), "instance": null, "name": name, "project_id": "p", "flavor": flavor, "image": "i",
+                "network": "n", "address": "", "status": "active", "reason": null, "node": null,
+            }))
+            .unwrap()
+        };
+        let check = |servers: &[Server], words: Option<&str>| {
+            let told = in_use(&flavor, servers);
+            assert_eq!(told.is_some(), words.is_some(), "{told:?}");
+            assert!(told.unwrap_or_default().contains(words.unwrap_or_default()));
+        };
+        check(&[server("web", "other")], None);
+        check(&[server("web", "metal"), server("db", "other")], Some("a server was made with it (web)"));
+        check(&[server("web", "metal"), server("db", "f1")], Some("2 servers were made with it (web, db)"));
+        let many: Vec<_> = (0..8).map(|number| server(&format!("s{number}"), "metal")).collect();
+        check(&many, Some("(s0, s1, s2, s3, s4 and 3 more)"));
     }
 }
