@@ -127,10 +127,10 @@ impl Contrail {
         let ours = self.config.native_vlans;
         taken.extend([ours.provisioning, ours.cleaning]);
         let mut others = self.noted_by_others(network.uuid).await?;
-        for _ in 0..WISHES_MAX {
+        for tries in 0..WISHES_MAX {
             taken.extend(others.iter().filter_map(Network::note).map(Note::vlan));
             let range = self.config.tenant_native_vlans;
-            let vlan = match vlans::choose(range, network.uuid, &taken) {
+            let vlan = match vlans::choose(range, network.uuid, tries, &taken) {
                 Some(vlan) => vlan,
                 None => self.take_back_vlan(name, &others, &in_use).await?,
             };

@@ -119,11 +119,13 @@ pub fn theirs(network: Uuid, in_use: &[InUse]) -> Option<u16> {
     found.filter(|vlan| VLANS.contains(vlan) && !RESERVED.contains(vlan)).min()
 }
 
-/// A free id of the range. Where the search begins depends on the network, so that two coordinators that choose at the same
-/// time seldom choose the same.
-pub fn choose(range: VlanRange, network: Uuid, taken: &BTreeSet<u16>) -> Option<u16> {
-    let size = u128::from(range.last - range.first) + 1;
-    let start = u16::try_from(network.as_u128() % size).expect("a remainder is smaller than the range");
+/// A free id of the range. Where the search begins depends on the network and on how often it was in vain, so that two coordinators
+/// that choose at the same time seldom choose the same, and do not go on choosing the same.
+pub fn choose(range: VlanRange, network: Uuid, tries: usize, taken: &BTreeSet<u16>) -> Option<u16> {
+    let size = u64::from(range.last - range.first) + 1;
+    let (first, step) = network.as_u64_pair();
+    let place = first.wrapping_add(step.wrapping_mul(tries as u64)) % size;
+    let start = u16::try_from(place).expect("a remainder is smaller than the range");
     let from_there = (range.first + start..=range.last).chain(range.first..range.first + start);
     from_there.into_iter().find(|vlan| !RESERVED.contains(vlan) && !taken.contains(vlan))
 }
@@ -160,14 +162,14 @@ mod tests {
         let range = VlanRange::new(1, 6);
         for network in 0..20 {
             let mut taken = BTreeSet::from([5]);
-            while let Some(vlan) = choose(range, Uuid::from_u128(network), &taken) {
+            while let Some(vlan) = choose(range, Uuid::from_u128(network), 0, &taken) {
                 assert!(taken.insert(vlan) && range.contains(vlan), "{vlan}");
             }
             assert_eq!(taken, BTreeSet::from([3, 4, 5, 6]), "network {network}");
         }
         let nothing = BTreeSet::new();
-        assert_eq!(choose(VlanRange::new(4094, 4094), Uuid::nil(), &nothing), None);
-        assert_eq!(choose(VlanRange::new(4093, 4093), Uuid::max(), &nothing), Some(4093));
+        assert_eq!(choose(VlanRange::new(4094, 4094), Uuid::nil(), 0, &nothing), None);
+        assert_eq!(choose(VlanRange::new(4093, 4093), Uuid::max(), 0, &nothing), Some(4093));
     }
 
     #[test]
@@ -183,5 +185,14 @@ mod tests {
         check(&[(db, 100), (web, 200)], Some(200));
         check(&[(web, 4094)], None);
         check(&[(web, 4094), (web, 300), (web, 200)], Some(200));
+    }
+
+    #[test]
+    fn networks_that_wished_for_the_same_part_ways() {
+        let range = VlanRange::new(100, 199);
+        let wish =
+            |network: u64, tries| choose(range, Uuid::from_u64_pair(7, network), tries, &BTreeSet::new());
+        assert_eq!(wish(1, 0), wish(2, 0));
+        assert!((1..8).all(|tries| wish(1, tries) != wish(2, tries)));
     }
 }

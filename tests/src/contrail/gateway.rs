@@ -90,8 +90,25 @@ impl Gateways {
         gateway.ns.delete().await
     }
 
+    /// Makes a network's gateway, whole or not at all.
     async fn bring_up(&self, id: Uuid, address: Ipv4Addr, length: u8) -> anyhow::Result<Gateway> {
         let ns = Netns::create(&format!("{}-gw-{}", self.prefix, short(id))).await?;
+        match self.furnish(&ns, id, address, length).await {
+            Ok(server) => Ok(Gateway { ns, server }),
+            Err(error) => {
+                ns.delete().await?;
+                Err(error)
+            }
+        }
+    }
+
+    async fn furnish(
+        &self,
+        ns: &Netns,
+        id: Uuid,
+        address: Ipv4Addr,
+        length: u8,
+    ) -> anyhow::Result<JoinHandle<()>> {
         let outer = format!("gw-{}", short(id));
         let lines = format!(
             "link add {INTERFACE} type veth peer name {outer} netns {fabric}\n\
@@ -101,10 +118,8 @@ impl Gateways {
         ns.ip_batch(&lines).await?;
         let bridge = tenant_bridge(id);
         self.fabric.ip_batch(&format!("link set {outer} master {bridge}\nlink set {outer} up\n")).await?;
-        let socket = ns.within(dhcp_socket)?;
-        let socket = UdpSocket::from_std(socket)?;
-        let server = tokio::spawn(serve(socket, id, self.shared.clone()));
-        Ok(Gateway { ns, server })
+        let socket = UdpSocket::from_std(ns.within(dhcp_socket)?)?;
+        Ok(tokio::spawn(serve(socket, id, self.shared.clone())))
     }
 }
 
