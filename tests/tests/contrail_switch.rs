@@ -79,7 +79,7 @@ fn ask_dhcp(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn frames_prove_where_a_port_is() {
-    let world = World::build("ctsw", Style::ServiceProvider).await;
+    let world = World::build("ctsw", Style::Enterprise).await;
     let [srv1, srv2] = world.servers.as_slice() else { panic!("two servers") };
     assert!(!world.reaches(srv1, "198.18.1.1").await, "a port on no network reaches nobody");
 
@@ -194,7 +194,8 @@ async fn transfer(from: &Netns, to: &Netns, address: &str) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tagged_port_passes_its_tag_and_no_other() {
     const TAG: u16 = 100;
-    let world = World::build("cttg", Style::ServiceProvider).await;
+    const SECOND_VLAN: &str = "500";
+    let world = World::build("cttg", Style::Enterprise).await;
     let [srv1, srv2] = world.servers.as_slice() else { panic!("two servers") };
     let project = "0123456789abcdef0123456789abcdef";
     let web = world.contrail.ensure_network(project, "acme", "web", "192.0.2.0/24").await.unwrap();
@@ -274,7 +275,7 @@ async fn a_tagged_port_passes_its_tag_and_no_other() {
         "fq_name": ["default-domain", "acme", "second"], "parent_type": "project",
         "virtual_network_refs": [{"to": ["default-domain", "acme", "db"]}],
         "virtual_machine_interface_bindings": {"key_value_pair": [
-            {"key": "vnic_type", "value": "baremetal"}, {"key": "tor_port_vlan_id", "value": "4094"},
+            {"key": "vnic_type", "value": "baremetal"}, {"key": "tor_port_vlan_id", "value": SECOND_VLAN},
             {"key": "vpg", "value": world.group_of("xe-0/0/1")},
             {"key": "profile", "value": json!({"local_link_information":
                 [{"switch_info": "qfx1", "port_id": "xe-0/0/1"}]}).to_string()},

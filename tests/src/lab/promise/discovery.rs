@@ -28,6 +28,8 @@ const RULE: &str = "lab-servers";
 const BOOT_WAIT_MAX: Duration = Duration::from_secs(180);
 /// How long anything else may take.
 const WAIT_MAX: Duration = Duration::from_secs(60);
+/// Native VLAN of the network on which machines are discovered.
+const DISCOVERY_VLAN: u16 = 3902;
 
 /// Plays it; afterwards the lab is as before.
 pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
@@ -152,6 +154,8 @@ async fn scan_with(lab: &Lab, wrong: &Path, right: &Path) -> anyhow::Result<()> 
 fn operator(lab: &Lab) -> anyhow::Result<(Contrail, ServerPort)> {
     let mut config = Config::with_default_names(lab.contrail_url());
     config.provisioning = ["default-domain", "bms", "discovery"].map(str::to_owned).to_vec();
+    // Of its own, outside of what the manager gives.
+    config.native_vlans.provisioning = DISCOVERY_VLAN;
     // The group of the ports is the manager's as well, and stays as it is.
     config.agents = agent_prefixes().to_vec();
     let link =
