@@ -187,13 +187,21 @@ async fn a_tag_is_none_that_is_kept_for_untagged_networks() {
     world.standin.stop().await;
 }
 
-/// Two coordinators that know nothing of each other, and each of them many at a time.
+/// Two coordinators that know nothing of each other, and each of them many at a time. The networks' uuids are such that all wish for
+/// the same id first.
 #[tokio::test]
 async fn coordinators_that_choose_at_the_same_time_never_give_one_id_twice() {
     let world = World::start("100-140").await;
+    let (_, first) = world.network("web").await;
+    let kind = Kind::of("virtual-network").unwrap();
     let mut networks = Vec::new();
-    for number in 0..16 {
-        networks.push(world.network(&format!("web{number}")).await.1);
+    for number in 1..=16 {
+        let mut name = first.clone();
+        name[2] = format!("web{number}");
+        let body =
+            json!({ "uuid": Uuid::from_u64_pair(7, number), "fq_name": name, "parent_type": "project" });
+        world.perform(Request::Create(kind, json!({ kind.name: body })));
+        networks.push(name);
     }
     let coordinators = [Arc::new(site(&world.standin, "100-140")), Arc::new(site(&world.standin, "100-140"))];
     let mut asked = Vec::new();

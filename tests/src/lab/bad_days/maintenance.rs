@@ -10,13 +10,17 @@ use super::{
     super::step::wait_for,
     Lab, Steps, VICTIM, boots,
     ending::{create, ended, ironic, told_of, victim},
-    node, said_of, wait_server,
+    node, said_of, said_on_console, wait_server,
 };
 
 /// How long a word may take to be shown: Ironic is polled.
 const SHOWN_WAIT_MAX: Duration = Duration::from_secs(30);
 /// For how long nothing may happen to a server that was given back.
 const QUIET: Duration = Duration::from_secs(6);
+/// How long the tenant's system may take to run.
+const UP_WAIT_MAX: Duration = Duration::from_secs(120);
+/// What it says on its console when it does.
+const UP: &str = "bms: instance ";
 /// Why, as the other tool says it.
 const WHY: &str = "replacing PSU, ticket 1";
 
@@ -24,8 +28,10 @@ const WHY: &str = "replacing PSU, ticket 1";
 pub(super) async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let server = steps
         .step("put a server in use into maintenance, in Ironic", async {
+            let before = said_on_console(lab, VICTIM, UP)?;
             let server = create(lab, "kept1").await?;
             let server = wait_server(lab, &server, "active").await?;
+            up(lab, before).await?;
             ironic(lab)?.set_maintenance(victim(lab).await?, Some(WHY)).await?;
             shown(lab, &server).await?;
             Ok(server)
@@ -43,6 +49,16 @@ pub(super) async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
             told_of(lab, "maintenance ended").await
         })
         .await
+}
+
+/// The tenant's system runs: before that it hears no request to switch off.
+async fn up(lab: &Lab, before: usize) -> anyhow::Result<()> {
+    wait_for("the tenant's system to run", UP_WAIT_MAX, async |seen| {
+        let said = said_on_console(lab, VICTIM, UP)? - before;
+        *seen = format!("{UP:?} said {said} times");
+        Ok((said > 0).then_some(()))
+    })
+    .await
 }
 
 async fn shown(lab: &Lab, server: &Server) -> anyhow::Result<()> {
