@@ -165,11 +165,22 @@ backports_were_here() {
 own_network() {
     unshare --net sleep infinity &
     holder=$!
+    tenths=0
+    # Before it has left this network, the tap would be made here.
+    until [ "$(readlink "/proc/$holder/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do
+        tenths=$((tenths + 1))
+        [ "$tenths" -le "$NETWORK_MAX" ] || { echo "fresh: no network namespace of its own" >&2; return 1; }
+        sleep 0.1
+    done
     slirp4netns --configure --mtu=65520 --disable-host-loopback "$holder" tap0 >"$root/root/slirp4netns.log" 2>&1 &
     tenths=0
     until nsenter "--net=/proc/$holder/ns/net" ip route show default 2>/dev/null | grep -q tap0; do
         tenths=$((tenths + 1))
-        [ "$tenths" -le "$NETWORK_MAX" ] || { cat "$root/root/slirp4netns.log" >&2; return 1; }
+        [ "$tenths" -le "$NETWORK_MAX" ] || {
+            cat "$root/root/slirp4netns.log" >&2
+            nsenter "--net=/proc/$holder/ns/net" ip address >&2
+            return 1
+        }
         sleep 0.1
     done
     network=/proc/$holder/ns/net
