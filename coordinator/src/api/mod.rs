@@ -25,6 +25,7 @@ mod pools;
 mod problem;
 mod proofs;
 mod servers;
+mod subnet;
 mod survey;
 pub mod types;
 pub mod unwatched;

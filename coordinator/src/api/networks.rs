@@ -13,9 +13,13 @@ use super::{
     Api,
     auth::{Tenant, User},
     pick::pick,
+    subnet::check_subnet,
     types::{List, NetworkDetail, NewNetwork, Problem, SecurityGroup, SiteSetup, TenantNetwork},
 };
 use crate::port::NetworkAddresses;
+
+/// Networks of one project; a site that wants fewer sets Contrail's own quota.
+const NETWORKS_PER_PROJECT_MAX: usize = 100;
 
 /// Networks of the caller's project.
 #[utoipa::path(get, path = "/v1/networks", responses((status = 200, body = List<TenantNetwork>)))]
@@ -36,6 +40,7 @@ pub async fn create(
     }
     check_subnet(&wanted.subnet)?;
     let Tenant { project_id, project_name, .. } = tenant;
+    check_room(&api.networks.list_networks(Some(&project_id)).await?, &wanted.name)?;
     let network =
         api.networks.ensure_network(&project_id, &project_name, &wanted.name, &wanted.subnet).await?;
     Ok((StatusCode::CREATED, Json(network)))
@@ -91,20 +96,15 @@ impl Api {
     }
 }
 
-fn check_subnet(text: &str) -> Result<(), Problem> {
-    let bad = |why: &str| Problem::bad(format!("subnet: {text:?} {why}; write one such as 192.0.2.0/24"));
-    let (address, length) = text.split_once('/').ok_or_else(|| bad("has no prefix length"))?;
-    let address: std::net::Ipv4Addr =
-        address.parse().map_err(|_| bad("does not begin with an IPv4 address"))?;
-    let length: u32 = length
-        .parse()
-        .ok()
-        .filter(|length| (8..=29).contains(length))
-        .ok_or_else(|| bad("needs a prefix length from 8 to 29"))?;
-    if u32::from(address) << length != 0 {
-        return Err(bad("has bits beyond its prefix"));
+/// Refuses a new network beyond the bound; one of that name is there already and only found.
+fn check_room(networks: &[TenantNetwork], name: &str) -> Result<(), Problem> {
+    if networks.len() < NETWORKS_PER_PROJECT_MAX || networks.iter().any(|network| network.name == name) {
+        return Ok(());
     }
-    Ok(())
+    Err(Problem::conflict(format!(
+        "the project has {} networks, and {NETWORKS_PER_PROJECT_MAX} is the most; delete one that nothing uses",
+        networks.len()
+    )))
 }
 
 #[cfg(test)]
@@ -112,15 +112,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn subnets_are_checked() {
-        let check = |text: &str, good: bool| assert_eq!(check_subnet(text).is_ok(), good, "{text}");
-        check("192.0.2.0/24", true);
-        check("198.18.0.0/15", true);
-        check("192.0.2.1/24", false);
-        check("192.0.2.0", false);
-        check("192.0.2.0/30", false);
-        check("2001:db8::/64", false);
-        check("192.0.2.0/0", false);
-        check("192.0.2.0/x", false);
+    fn a_project_has_a_bounded_number_of_networks() {
+        let network = |number: usize| TenantNetwork {
+            id: Uuid::from_u128(number as u128),
+            name: format!("web{number}"),
+            project_id: "acme".to_owned(),
+            subnet: "192.0.2.0/24".to_owned(),
+            gateway: "192.0.2.1".to_owned(),
+        };
+        let check = |have: usize, name: &str, good: bool| {
+            let networks: Vec<_> = (0..have).map(network).collect();
+            assert_eq!(check_room(&networks, name).is_ok(), good, "{name} beside {have}");
+        };
+        check(0, "new", true);
+        check(NETWORKS_PER_PROJECT_MAX - 1, "new", true);
+        check(NETWORKS_PER_PROJECT_MAX, "new", false);
+        check(NETWORKS_PER_PROJECT_MAX, "web7", true);
+        check(NETWORKS_PER_PROJECT_MAX + 7, "new", false);
     }
 }
