@@ -20,8 +20,12 @@ struct World {
 
 impl World {
     async fn start(range: &str) -> Self {
-        let standin =
-            Standin::start(Config::api_only(&[("qfx1", "xe-0/0/0"), ("qfx1", "xe-0/0/1")])).await.unwrap();
+        Self::start_in(range, true).await
+    }
+
+    async fn start_in(range: &str, enterprise: bool) -> Self {
+        let config = Config::api_only(&[("qfx1", "xe-0/0/0"), ("qfx1", "xe-0/0/1")]);
+        let standin = Standin::start(Config { enterprise, ..config }).await.unwrap();
         let contrail = site(&standin, range);
         contrail.ensure_site().await.unwrap();
         Self { standin, contrail }
@@ -135,6 +139,29 @@ async fn what_others_have_bound_is_taken_and_what_they_use_elsewhere_is_not() {
     check(None, Some(100), 100).await;
     check(None, Some(101), 101).await;
     check(Some("777"), None, 777).await;
+    // What is another network's already is told, with both names, whether we gave it or others did.
+    for theirs_too in [false, true] {
+        let world = World::start("100-100").await;
+        let ((_, web), (_, db)) = (world.network("web").await, world.network("db").await);
+        if theirs_too {
+            world.bind(&db, "xe-0/0/0", Some("100"), None);
+        } else {
+            assert_eq!(world.vlan(&db).await, 100);
+        }
+        world.bind(&web, "xe-0/0/1", Some("100"), None);
+        let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
+        for words in ["acme:web", "acme:db", "with 100", "bind theirs"] {
+            assert!(error.contains(words), "{words} is not in: {error}");
+        }
+        world.standin.stop().await;
+    }
+    let world = World::start("100-199").await;
+    let (id, web) = world.network("web").await;
+    world.bind(&web, "xe-0/0/1", Some("3900"), None);
+    let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
+    assert!(error.contains("contrail.native_vlans"), "{error}");
+    assert!(!world.notes(id).to_string().contains("native-vlan"), "nothing is noted");
+    world.standin.stop().await;
     // The one that everybody's untagged interfaces have unless somebody thinks of it.
     let world = World::start("100-100").await;
     let (_, web) = world.network("web").await;
@@ -185,6 +212,34 @@ async fn a_tag_is_none_that_is_kept_for_untagged_networks() {
         assert!(made.is_ok() == good && said != good, "tag {tag}: {made:?}");
     }
     world.standin.stop().await;
+}
+
+/// Where a network has one VLAN and a VLAN one network, another one is refused before anything is made; elsewhere it is good.
+#[tokio::test]
+async fn a_tag_is_its_networks_own_and_no_other_networks() {
+    let check = async |enterprise: bool, tag: u16, expected: &[&str]| {
+        let world = World::start_in("100-199", enterprise).await;
+        let ((web_id, web), (_, db)) = (world.network("web").await, world.network("db").await);
+        world.bind(&db, "xe-0/0/0", None, Some(300));
+        world.bind(&web, "xe-0/0/1", Some("400"), None);
+        assert_eq!(world.vlan(&web).await, 400);
+        let port = Uuid::from_u128(9);
+        let wanted = NewTenantPort { vlan: Some(tag), ..NewTenantPort::plain(port, web_id, "srv") };
+        let made = world.contrail.ensure_tenant_port(&wanted).await.map_err(|error| error.to_string());
+        match &made {
+            Ok(_) => assert!(expected.is_empty(), "tag {tag} is good"),
+            Err(error) => {
+                assert!(expected.iter().all(|words| error.contains(words)), "{expected:?} in: {error}");
+                assert!(!expected.is_empty() && world.standin.shared.store().get(port).is_none(), "{error}");
+            }
+        }
+        world.standin.stop().await;
+    };
+    check(true, 400, &[]).await;
+    check(true, 300, &["acme:web", "VLAN 300 is the one of", "acme:db"]).await;
+    check(true, 500, &["acme:web", "VLAN 400", "ask for tag 400 or for none"]).await;
+    check(false, 300, &[]).await;
+    check(false, 500, &[]).await;
 }
 
 /// Two coordinators that know nothing of each other, and each of them many at a time. The networks' uuids are such that all wish for

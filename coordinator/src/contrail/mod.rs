@@ -41,6 +41,7 @@ pub mod setup;
 pub mod site;
 mod tenant_ports;
 mod turns;
+mod vlan_clash;
 pub mod vlans;
 pub mod vnc;
 

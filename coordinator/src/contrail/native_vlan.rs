@@ -34,13 +34,14 @@ const INTERFACE_FIELDS: &str =
 const USERS_FIELDS: &str = "virtual_machine_interface_back_refs,instance_ip_back_refs";
 
 #[derive(Clone, Debug, Deserialize)]
-struct Network {
-    uuid: Uuid,
+pub(super) struct Network {
+    pub(super) uuid: Uuid,
+    pub(super) fq_name: Vec<String>,
     annotations: Option<KeyValues>,
 }
 
 impl Network {
-    fn note(&self) -> Option<Note> {
+    pub(super) fn note(&self) -> Option<Note> {
         self.annotations.as_ref()?.get(NOTE).and_then(Note::parse)
     }
 }
@@ -96,22 +97,7 @@ impl Contrail {
         }
     }
 
-    /// Refuses a tag that untagged frames of another network may have: on a leaf the two would be one VLAN.
-    pub(super) fn check_tag(&self, tag: u16) -> Result<(), FabricError> {
-        let (ours, range) = (self.config.native_vlans, self.config.tenant_native_vlans);
-        if !range.contains(tag) && ![ours.provisioning, ours.cleaning].contains(&tag) {
-            return Ok(());
-        }
-        Err(FabricError::Refused {
-            operation: format!("make a port with VLAN tag {tag}"),
-            reason: format!(
-                "this site keeps {range}, {} and {} for networks without a tag; choose another tag",
-                ours.provisioning, ours.cleaning
-            ),
-        })
-    }
-
-    async fn network_of(&self, name: &[String]) -> Result<Network, FabricError> {
+    pub(super) async fn network_of(&self, name: &[String]) -> Result<Network, FabricError> {
         let missing = || FabricError::NotFound { what: "network", name: name.join(":") };
         let id = self.vnc.id_of(NETWORK, name).await?.ok_or_else(missing)?;
         self.vnc.get(NETWORK, id, "annotations").await?.ok_or_else(missing)
@@ -120,6 +106,7 @@ impl Contrail {
     async fn give_vlan(&self, name: &[String], mut network: Network) -> Result<u16, FabricError> {
         let in_use = self.vlans_in_use().await?;
         if let Some(vlan) = vlans::theirs(network.uuid, &in_use) {
+            self.check_theirs(&network, vlan, &in_use).await?;
             self.note_vlan(&mut network, Some(Note::Given(vlan))).await?;
             return Ok(vlan);
         }
@@ -159,13 +146,13 @@ impl Contrail {
         Ok(())
     }
 
-    async fn noted_by_others(&self, network: Uuid) -> Result<Vec<Network>, FabricError> {
+    pub(super) async fn noted_by_others(&self, network: Uuid) -> Result<Vec<Network>, FabricError> {
         let all: Vec<Network> = self.vnc.list(NETWORK, &[("fields", "annotations".to_owned())]).await?;
         Ok(all.into_iter().filter(|other| other.uuid != network && other.note().is_some()).collect())
     }
 
     /// What interfaces on switch ports use, whoever put them there.
-    async fn vlans_in_use(&self) -> Result<Vec<InUse>, FabricError> {
+    pub(super) async fn vlans_in_use(&self) -> Result<Vec<InUse>, FabricError> {
         let fields = ("fields", "virtual_machine_interface_refs".to_owned());
         let groups: Vec<Group> = self.vnc.list(GROUP, &[fields]).await?;
         let ids: BTreeSet<String> = groups

@@ -223,4 +223,23 @@ pub(super) mod tests {
         check(&[], &filter, false);
         check(&both, &both, false);
     }
+
+    #[test]
+    fn a_tenants_port_whose_group_still_filters_by_ours_is_no_proof() {
+        let config = Config::with_default_names("http://127.0.0.1:1");
+        let tenant = vec!["default-domain".to_owned(), "acme".to_owned(), "web".to_owned()];
+        let theirs = Uuid::from_u128(99);
+        let check = |group: Vec<Ref>, expected: bool| {
+            let mut attached = attached(theirs, &tenant, &tenant, true);
+            attached.group.security_group_refs = group;
+            let survey = Survey { groups: vec![], attached: vec![attached] };
+            let seen = observed(&config, &port(), None, &survey);
+            assert_eq!(seen == ObservedNetwork::Tenant(theirs), expected, "{seen:?}");
+        };
+        let (ours, other) = (reference(&config.boot_group_name(), 70), reference(&["x".to_owned()], 71));
+        check(vec![], true);
+        check(vec![other.clone()], true);
+        check(vec![ours.clone()], false);
+        check(vec![other, ours], false);
+    }
 }

@@ -89,7 +89,7 @@ impl Contrail {
             }
         }
         match wanted.vlan {
-            Some(tag) => self.check_tag(tag)?,
+            Some(tag) => self.check_tag(&network.fq_name, tag).await?,
             // Chosen now, so that who asks for a server hears of a range that is used up.
             None => {
                 self.native_vlan(&network.fq_name).await?;

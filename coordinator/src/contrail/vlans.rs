@@ -119,6 +119,24 @@ pub fn theirs(network: Uuid, in_use: &[InUse]) -> Option<u16> {
     found.filter(|vlan| VLANS.contains(vlan) && !RESERVED.contains(vlan)).min()
 }
 
+/// Why a network cannot have an id on the leaves of a fabric where a network has one VLAN and a VLAN one network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clash {
+    /// The id is another network's.
+    Other(Uuid),
+    /// The network itself has another one.
+    Itself(u16),
+}
+
+/// What keeps a network from having this id, by every id that any network is known to have; an interface with an id that nobody has
+/// thought of says nothing about its network's.
+pub fn clash(network: Uuid, vlan: u16, known: &[InUse]) -> Option<Clash> {
+    let mut thought_of = known.iter().filter(|one| !RESERVED.contains(&one.vlan));
+    let other = thought_of.clone().find(|one| one.network != network && one.vlan == vlan);
+    let mut own = || thought_of.find(|one| one.network == network && one.vlan != vlan);
+    other.map(|one| Clash::Other(one.network)).or_else(|| own().map(|one| Clash::Itself(one.vlan)))
+}
+
 /// A free id of the range. Where the search begins depends on the network and on how often it was in vain, so that two coordinators
 /// that choose at the same time seldom choose the same, and do not go on choosing the same.
 pub fn choose(range: VlanRange, network: Uuid, tries: usize, taken: &BTreeSet<u16>) -> Option<u16> {
@@ -185,6 +203,22 @@ mod tests {
         check(&[(db, 100), (web, 200)], Some(200));
         check(&[(web, 4094)], None);
         check(&[(web, 4094), (web, 300), (web, 200)], Some(200));
+    }
+
+    #[test]
+    fn a_network_has_one_id_and_an_id_one_network() {
+        let (web, db) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        let check = |known: &[(Uuid, u16)], expected: Option<Clash>| {
+            let known: Vec<_> =
+                known.iter().map(|(network, vlan)| InUse { network: *network, vlan: *vlan }).collect();
+            assert_eq!(clash(web, 100, &known), expected, "{known:?}");
+        };
+        check(&[], None);
+        check(&[(web, 100), (db, 200)], None);
+        check(&[(web, 4094), (db, 4094)], None);
+        check(&[(web, 100), (db, 100)], Some(Clash::Other(db)));
+        check(&[(db, 200), (web, 200)], Some(Clash::Itself(200)));
+        check(&[(web, 200), (db, 100)], Some(Clash::Other(db)));
     }
 
     #[test]
