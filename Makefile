@@ -19,7 +19,7 @@ help:
 	@echo "make lab FABRIC=sp the same on a fabric of the service provider style; without it, of the enterprise style"
 	@echo "make lab-down    stop all of it and leave nothing behind"
 	@echo "make test        formatting, lints and every test, the whole story included"
-	@echo "make check       formatting, lints, documentation only"
+	@echo "make check       formatting, lints, documentation, and the licences and known faults of what we use"
 	@echo "make fuzz        every parser under a fuzzer for a minute (TARGET=name for one, SECONDS=600 for longer)"
 	@echo "make fresh       an empty Debian 12, twice, in namespaces of its own: install, build and start the lab there (ROOT=debian or ROOT=backports for one)"
 	@echo "make setup       install Debian's packages, look whether every program and file that is needed is there"
@@ -41,6 +41,7 @@ check: setup
 	cargo fmt --all --check
 	cargo clippy --quiet --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --quiet --workspace --no-deps
+	tests/deny.sh
 
 test: check build
 	tests/run.sh
