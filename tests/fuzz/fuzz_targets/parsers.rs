@@ -10,7 +10,8 @@ use tests::fuzz::{Target, by_name};
 
 static TARGET: LazyLock<&Target> = LazyLock::new(|| {
     let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
-    by_name(&name).unwrap_or_else(|| panic!("FUZZ_TARGET={name} is none of the names in tests/src/fuzz/mod.rs"))
+    by_name(&name)
+        .unwrap_or_else(|| panic!("FUZZ_TARGET={name} is none of the names in tests/src/fuzz/mod.rs"))
 });
 
 fuzz_target!(|data: &[u8]| (TARGET.run)(data));
