@@ -125,8 +125,8 @@ fn frame(record: &[u8]) -> Vec<u8> {
     framed
 }
 
-/// The whole records at the start, and how many bytes they take.
-fn scan(body: &[u8]) -> (Vec<Vec<u8>>, usize) {
+/// The whole records at the start of what stands behind the fixed bytes, and how many bytes they take.
+pub fn scan(body: &[u8]) -> (Vec<Vec<u8>>, usize) {
     let mut records = Vec::new();
     let mut used = 0;
     while let Some((header, rest)) = body[used..].split_first_chunk::<RECORD_HEADER_BYTES>() {

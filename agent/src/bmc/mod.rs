@@ -23,7 +23,10 @@ use protocol::{
 };
 
 use self::account::{Account, Pace};
-pub use self::error::{BmcError, Power, reading};
+pub use self::{
+    error::{BmcError, Power, reading},
+    redfish::key_info,
+};
 
 /// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
 #[async_trait]

@@ -30,7 +30,9 @@ impl CachedImage {
         let (sender, receiver) = mpsc::channel(EXTENTS_AHEAD);
         let image = Arc::clone(self);
         tokio::task::spawn_blocking(move || {
-            let sent = image.each_extent(|extent| sender.blocking_send(Ok(extent)).is_ok());
+            // A reader whose receiver is gone would otherwise learn of it at the next extent only.
+            let wanted = || !sender.is_closed();
+            let sent = image.each_extent(wanted, |extent| sender.blocking_send(Ok(extent)).is_ok());
             if let Err(error) = sent {
                 let _ = sender.blocking_send(Err(error));
             }
@@ -38,12 +40,19 @@ impl CachedImage {
         receiver
     }
 
-    /// Calls `each` with every extent until it returns false.
-    fn each_extent(&self, mut each: impl FnMut(Extent) -> bool) -> Result<(), ImageError> {
+    /// Calls `each` with every extent until it returns false, and `wanted` before every look at the file, until that does.
+    /// Extents rise, do not overlap, and have at most [`DATA_BYTES_MAX`] bytes.
+    pub fn each_extent(
+        &self,
+        mut wanted: impl FnMut() -> bool,
+        mut each: impl FnMut(Extent) -> bool,
+    ) -> Result<(), ImageError> {
         let mut scratch = Scratch::default();
         let mut window = vec![0; DATA_BYTES_MAX];
         let mut from = 0;
-        while let Some(data) = self.next_data(from) {
+        while wanted()
+            && let Some(data) = self.next_data(from, &mut scratch)?
+        {
             let start = data - data % DATA_BYTES_MAX as u64;
             let length = (self.virtual_bytes() - start).min(DATA_BYTES_MAX as u64) as usize;
             let window = &mut window[..length];

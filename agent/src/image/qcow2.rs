@@ -92,6 +92,13 @@ impl Qcow2 {
             return Err(damaged("its first table lies beyond the file's end"));
         }
         let l1 = read_table(file, l1_offset, needed as usize)?;
+        // A table takes a cluster, and no two entries share one: a file that says otherwise describes more than is in it.
+        let tables = l1.iter().filter(|entry| **entry & OFFSET_MASK != 0).count() as u64;
+        if tables > file_bytes >> cluster_bits {
+            return Err(damaged(format!(
+                "{tables} entries of its first table lead to tables, for which it is too short"
+            )));
+        }
         Ok(Self { version, cluster_bits, virtual_bytes, file_bytes, l1 })
     }
 
@@ -107,12 +114,55 @@ impl Qcow2 {
         self.cluster_bits - 3
     }
 
-    /// Passes over parts that have no second-level table at all.
-    pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
-        let bits = self.cluster_bits + self.l2_bits();
-        let index = (offset >> bits) as usize;
-        let found = index + self.l1.get(index..)?.iter().position(|entry| entry & OFFSET_MASK != 0)?;
-        Some(offset.max((found as u64) << bits))
+    /// An entry of the first table covers two to the power of so many bytes.
+    fn l1_bits(&self) -> u32 {
+        self.cluster_bits + self.l2_bits()
+    }
+
+    /// Which entry of its second table is for this place of the disk.
+    fn l2_index(&self, offset: u64) -> usize {
+        ((offset >> self.cluster_bits) & ((1 << self.l2_bits()) - 1)) as usize
+    }
+
+    /// The next place from `offset` on whose cluster is in the file. Every table is looked through once, so that the work
+    /// follows from the file's size, whatever the size of the disk.
+    pub(super) fn next_data(
+        &self,
+        file: &File,
+        offset: u64,
+        scratch: &mut Scratch,
+    ) -> Result<Option<u64>, ImageError> {
+        let first = (offset >> self.l1_bits()) as usize;
+        for (index, entry) in self.l1.iter().enumerate().skip(first) {
+            if entry & OFFSET_MASK == 0 {
+                continue;
+            }
+            let from = if index == first { self.l2_index(offset) } else { 0 };
+            let table = self.table(file, entry & OFFSET_MASK, scratch)?;
+            if let Some(found) = table.iter().skip(from).position(|entry| !self.is_zero(*entry)) {
+                let place = (index as u64) << self.l1_bits() | ((from + found) as u64) << self.cluster_bits;
+                return Ok(Some(offset.max(place)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the cluster of this entry of a second table reads as zeroes without being in the file.
+    fn is_zero(&self, entry: u64) -> bool {
+        let marked = self.version >= 3 && entry & READS_ZERO != 0;
+        entry & COMPRESSED == 0 && (entry & OFFSET_MASK == 0 || marked)
+    }
+
+    /// The second table at this place, kept for the next time.
+    fn table<'a>(&self, file: &File, place: u64, scratch: &'a mut Scratch) -> Result<&'a [u64], ImageError> {
+        if !matches!(&scratch.l2, Some((at, _)) if *at == place) {
+            if place.checked_add(self.cluster_bytes()).is_none_or(|end| end > self.file_bytes) {
+                return Err(damaged(format!("a second table at {place} lies beyond the file's end")));
+            }
+            scratch.l2 = Some((place, read_table(file, place, 1 << self.l2_bits())?));
+        }
+        let (_, table) = scratch.l2.as_ref().ok_or_else(|| damaged("no second table was read"))?;
+        Ok(table)
     }
 
     pub(super) fn read_at(
@@ -147,30 +197,20 @@ impl Qcow2 {
     }
 
     fn lookup(&self, file: &File, offset: u64, scratch: &mut Scratch) -> Result<Cluster, ImageError> {
-        let l1_index = (offset >> (self.cluster_bits + self.l2_bits())) as usize;
+        let l1_index = (offset >> self.l1_bits()) as usize;
         let l2_offset =
             self.l1.get(l1_index).ok_or_else(|| damaged("its first table is too short"))? & OFFSET_MASK;
         if l2_offset == 0 {
             return Ok(Cluster::Zero);
         }
-        let table = match &mut scratch.l2 {
-            Some((at, table)) if *at == l2_offset => table,
-            slot => {
-                if l2_offset.checked_add(self.cluster_bytes()).is_none_or(|end| end > self.file_bytes) {
-                    return Err(damaged(format!("a second table at {l2_offset} lies beyond the file's end")));
-                }
-                let table = read_table(file, l2_offset, 1 << self.l2_bits())?;
-                &mut slot.insert((l2_offset, table)).1
-            }
-        };
-        let entry = table[((offset >> self.cluster_bits) & ((1 << self.l2_bits()) - 1)) as usize];
+        let entry = self.table(file, l2_offset, scratch)?[self.l2_index(offset)];
         if entry & COMPRESSED != 0 {
             return Ok(Cluster::Compressed(entry));
         }
-        let at = entry & OFFSET_MASK;
-        if at == 0 || (self.version >= 3 && entry & READS_ZERO != 0) {
+        if self.is_zero(entry) {
             return Ok(Cluster::Zero);
         }
+        let at = entry & OFFSET_MASK;
         if at & (self.cluster_bytes() - 1) != 0 || at >= self.file_bytes {
             return Err(damaged(format!("the cluster for disk offset {offset} lies at {at}")));
         }

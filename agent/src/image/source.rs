@@ -68,18 +68,20 @@ impl CachedImage {
     }
 
     /// The next place from `offset` on at which there may be data; none: only zeroes follow.
-    pub(super) fn next_data(&self, offset: u64) -> Option<u64> {
+    pub(super) fn next_data(&self, offset: u64, scratch: &mut Scratch) -> Result<Option<u64>, ImageError> {
         if offset >= self.virtual_bytes {
-            return None;
+            return Ok(None);
         }
-        match &self.format {
+        let found = match &self.format {
             Format::Raw => match lseek(self.file.as_fd(), offset as i64, Whence::SeekData) {
                 Ok(found) => Some(found as u64),
                 Err(nix::errno::Errno::ENXIO) => None,
                 Err(_) => Some(offset), // a file system without holes: everything may be data
             },
-            Format::Qcow2(qcow2) => qcow2.next_data(offset),
-        }
+            Format::Qcow2(qcow2) => qcow2.next_data(&self.file, offset, scratch)?,
+        };
+        // The last table of a qcow2 file may speak of more than the disk has.
+        Ok(found.filter(|found| *found < self.virtual_bytes))
     }
 
     /// Fills `buffer` with the disk's bytes from `offset` on; all of them lie inside the disk.

@@ -208,6 +208,63 @@ async fn what_cannot_be_read_is_refused_with_the_reason() {
     check(&["convert", "-f", "raw", "-O", "vmdk", "raw", "image"], "begin like").await;
 }
 
+/// A file with a disk of 64 TiB, whose tables are all there is: so many of them, each with these entries first, and all of them
+/// led to by as many entries of the first table.
+fn wide(tables: usize, led_to: usize, entries: &[u64]) -> tempfile::NamedTempFile {
+    const CLUSTER: usize = 1 << 16;
+    const VIRTUAL_BYTES: u64 = 64 << 40;
+    let firsts = (VIRTUAL_BYTES >> (16 + 13)) as usize;
+    let second = CLUSTER + (firsts * 8).next_multiple_of(CLUSTER);
+    let mut bytes = vec![0; second + (tables + 1) * CLUSTER];
+    let mut put = |at: usize, value: &[u8]| bytes[at..at + value.len()].copy_from_slice(value);
+    put(0, b"QFI\xfb\0\0\0\x03");
+    put(20, &16u32.to_be_bytes());
+    put(24, &VIRTUAL_BYTES.to_be_bytes());
+    put(36, &(firsts as u32).to_be_bytes());
+    put(40, &(CLUSTER as u64).to_be_bytes());
+    put(100, &104u32.to_be_bytes());
+    for index in 0..led_to {
+        let table = second + index % tables * CLUSTER;
+        put(CLUSTER + (firsts - led_to + index) * 8, &(table as u64 | 1 << 63).to_be_bytes());
+    }
+    for table in 0..tables {
+        for (index, entry) in entries.iter().enumerate() {
+            put(second + table * CLUSTER + index * 8, &entry.to_be_bytes());
+        }
+    }
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), bytes).unwrap();
+    file
+}
+
+/// A small file may describe a disk of 64 TiB. What is done for it follows from what is in the file, not from that number.
+#[test]
+fn the_work_follows_from_the_file_and_not_from_the_disk_that_it_describes() {
+    const LOOKS_MAX: usize = 100;
+    let check = |file: tempfile::NamedTempFile, expected: Result<usize, &str>| {
+        let looks = std::cell::Cell::new(0);
+        let wanted = || {
+            looks.set(looks.get() + 1);
+            looks.get() < LOOKS_MAX
+        };
+        let read = CachedImage::open(file.path(), ImageFormat::Qcow2)
+            .and_then(|image| image.each_extent(wanted, |_| true));
+        match (read, expected) {
+            (Ok(()), Ok(expected)) => assert_eq!(looks.get(), expected),
+            (Err(error), Err(word)) => assert!(error.to_string().contains(word), "{error}"),
+            (read, _) => panic!("{read:?} after {} looks", looks.get()),
+        }
+    };
+    // Tables that lead nowhere, or to clusters that read as zeroes.
+    check(wide(10, 10, &[]), Ok(1));
+    check(wide(10, 10, &[1, 1, 1]), Ok(1));
+    // One cluster of data in each of ten tables, half a GiB apart.
+    check(wide(10, 10, &[0, 0, 1 << 16]), Ok(11));
+    // The same tables for the whole disk: no file that was written so shares them.
+    check(wide(1, 131_072, &[]), Err("lead to tables"));
+    check(wide(1, 131_072, &[1 << 16]), Err("lead to tables"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 

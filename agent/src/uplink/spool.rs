@@ -100,8 +100,12 @@ impl Spool {
     }
 }
 
-enum Record {
+/// What a record of the spool says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Record {
+    /// The number that the next report gets.
     NextSeq(u64),
+    /// A report that is not acknowledged.
     Report(Report),
 }
 
@@ -111,7 +115,8 @@ fn encode_report(report: &Report) -> Vec<u8> {
     record
 }
 
-fn decode(record: &[u8]) -> Option<Record> {
+/// Reads a record; none: this version knows no such one.
+pub fn decode(record: &[u8]) -> Option<Record> {
     match record.split_first()? {
         (&KIND_NEXT_SEQ, number) => Some(Record::NextSeq(u64::from_le_bytes(number.try_into().ok()?))),
         (&KIND_REPORT, bytes) => Some(Record::Report(wire::Report::decode(bytes).ok()?.try_into().ok()?)),

@@ -11,7 +11,8 @@ use protocol::{
 
 use super::{
     Format, ImportedNode, KEEP_PASSWORD, Properties,
-    csv::{self, COLUMNS, Column, Place},
+    cells::cell,
+    csv::{COLUMNS, Column, Place},
 };
 use crate::inventory::{NewPort, Server};
 use protocol::secret::Secret;
@@ -229,7 +230,7 @@ fn table(entries: &[Entry]) -> String {
                     Place::Properties => &entry.properties,
                 };
                 let found = fields.iter().find(|(name, _)| *name == column.field);
-                found.map(|(_, value)| csv::cell(&value.plain())).unwrap_or_default()
+                found.map(|(_, value)| cell(&value.plain())).unwrap_or_default()
             };
             out.push_str(&line(COLUMNS.iter().map(value).collect()));
         }

@@ -30,9 +30,14 @@ impl std::fmt::Display for Fault {
 pub struct Faults(pub Vec<Fault>);
 
 impl Faults {
+    /// Whether no further one is listed, so that none needs to be put into words.
+    pub fn is_full(&self) -> bool {
+        self.0.len() >= FAULTS_MAX
+    }
+
     /// Adds one.
     pub fn add(&mut self, span: &Span, path: impl Into<String>, message: impl Into<String>) {
-        if self.0.len() < FAULTS_MAX {
+        if !self.is_full() {
             let line = span.start().map_or(0, |mark| mark.line());
             self.0.push(Fault { line, path: path.into(), message: message.into() });
         }
@@ -165,6 +170,9 @@ impl<'a> Fields<'a> {
     /// Ends the reading: every field that was not asked for is a fault, named with its likely meaning.
     pub fn finish(self, faults: &mut Faults) {
         for (key, _) in self.map.iter() {
+            if faults.is_full() {
+                return;
+            }
             if !self.known.contains(&key.as_str()) {
                 let message = format!("is not a field here; known are {}", self.known.join(", "));
                 faults.add(key.span(), self.path(key.as_str()), message);

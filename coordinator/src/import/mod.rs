@@ -17,6 +17,7 @@
 
 mod bmcs;
 mod bounds;
+mod cells;
 mod csv;
 mod export;
 mod fields;

@@ -7,9 +7,10 @@
 const SECTOR: usize = 2048;
 /// Where the volume descriptors begin (ECMA-119 section 6.2.1).
 const DESCRIPTORS: usize = 16;
-/// Descriptors that are looked at, and directory records in all: a drive has a handful.
+/// Descriptors that are looked at, and places of directories in all, records and the gaps behind the last one of a sector: a
+/// drive has a handful.
 const DESCRIPTORS_MAX: usize = 16;
-const RECORDS_MAX: usize = 10_000;
+const LOOKS_MAX: usize = 10_000;
 /// Depth of directories that is looked into.
 const DEPTH_MAX: usize = 8;
 
@@ -54,7 +55,7 @@ pub fn replace(image: &[u8], name: &str, content: &[u8]) -> Result<Vec<u8>, NotR
             _ => {}
         }
     }
-    let mut search = Search { image, name, found: Vec::new(), records: 0 };
+    let mut search = Search { image, name, found: Vec::new(), looks: 0 };
     for volume in &volumes {
         search.directory(volume + ROOT_RECORD, 0).ok_or(NotReplaced::NotIso)?;
     }
@@ -84,7 +85,8 @@ struct Search<'a> {
     name: &'a str,
     /// Where the records of the file are.
     found: Vec<usize>,
-    records: usize,
+    /// Records and gaps that were looked at.
+    looks: usize,
 }
 
 impl Search<'_> {
@@ -94,15 +96,15 @@ impl Search<'_> {
         let end = start.checked_add(number(self.image, record + LENGTH)? as usize)?;
         let mut at = start;
         while at < end {
+            self.looks += 1;
+            if self.looks > LOOKS_MAX {
+                return None;
+            }
             let length = usize::from(*self.image.get(at)?);
             if length == 0 {
                 // Records do not cross sectors (ECMA-119 section 6.8.1.1).
                 at = (at / SECTOR + 1) * SECTOR;
                 continue;
-            }
-            self.records += 1;
-            if self.records > RECORDS_MAX {
-                return None;
             }
             let flags = *self.image.get(at + FLAGS)?;
             let name_length = usize::from(*self.image.get(at + NAME_LENGTH)?);
@@ -197,7 +199,7 @@ mod tests {
     }
 
     fn read(image: &[u8], name: &str) -> Vec<u8> {
-        let mut search = Search { image, name, found: vec![], records: 0 };
+        let mut search = Search { image, name, found: vec![], looks: 0 };
         search.directory(16 * SECTOR + ROOT_RECORD, 0).unwrap();
         let at = search.found[0];
         let start = number(image, at + EXTENT).unwrap() as usize * SECTOR;
@@ -219,6 +221,20 @@ mod tests {
             assert_eq!(replace(&before, "vendor_data.json", b""), Err(NotReplaced::NoSuchFile));
         }
         assert_eq!(replace(b"a vfat image", "network_data.json", b""), Err(NotReplaced::NotIso));
+    }
+
+    /// A directory may be as long as the image, and be named as often as there are records: what is between records counts, too.
+    #[test]
+    fn the_work_is_bounded_whatever_the_directories_say() {
+        const DIRECTORIES: u32 = 20;
+        const SECTORS: u32 = 1000;
+        let mut image = image(false);
+        image.resize((30 + SECTORS as usize) * SECTOR, 0);
+        let many: Vec<_> =
+            (0..DIRECTORIES).map(|_| record(b"d", 25, SECTORS * SECTOR as u32, IS_DIRECTORY)).collect();
+        let many = many.concat();
+        image[18 * SECTOR..18 * SECTOR + many.len()].copy_from_slice(&many);
+        assert_eq!(replace(&image, "network_data.json", b"{}"), Err(NotReplaced::NotIso));
     }
 
     proptest! {

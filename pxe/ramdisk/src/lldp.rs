@@ -31,7 +31,7 @@ const HEADER: usize = 14;
 /// Longest frame that is looked at.
 const FRAME_BYTES_MAX: usize = 1600;
 /// Longest text that is kept of one.
-const TEXT_CHARS_MAX: usize = 255;
+pub const TEXT_CHARS_MAX: usize = 255;
 /// How often the end of the wait is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 

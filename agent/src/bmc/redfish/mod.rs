@@ -17,6 +17,7 @@ use serde_json::json;
 use tokio::sync::{Mutex, MutexGuard};
 
 use self::http::{Fault, Http};
+pub use self::spki::key_info;
 use super::{
     Bmc, BmcError, BmcOptions, LogIns, Power,
     who::{Who, words},

@@ -45,8 +45,9 @@ impl<'a> Element<'a> {
     }
 }
 
-/// The certificate's `SubjectPublicKeyInfo`.
-fn key_info(certificate: &[u8]) -> Option<&[u8]> {
+/// The `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7) of a certificate in DER, as it stands there; none when it is not
+/// found.
+pub fn key_info(certificate: &[u8]) -> Option<&[u8]> {
     let certificate = Element::tagged(certificate, SEQUENCE)?.content;
     let mut rest = Element::tagged(certificate, SEQUENCE)?.content;
     // Version 1 does not say so.
