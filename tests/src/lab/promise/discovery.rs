@@ -161,7 +161,7 @@ fn operator(lab: &Lab) -> anyhow::Result<(Contrail, ServerPort)> {
     let link =
         SwitchPort { switch: SWITCH.to_owned(), port: STRANGER.switch_port(), switch_id: None, fabric: None };
     let server = ServerId(STRANGER.uuid());
-    let port = ServerPort { server, name: "operator".to_owned(), mac: STRANGER.mac(), link };
+    let port = ServerPort::alone(server, "operator", STRANGER.mac(), link);
     Ok((Contrail::new(config, None)?, port))
 }
 
