@@ -397,6 +397,7 @@ mod tests {
                 new.name = format!("n{number}");
                 new.bmc.address = format!("198.51.100.{number}");
                 new.ports[0].mac.0[5] = number;
+                new.ports[0].link.port = format!("xe-0/1/{number}");
                 new
             })
             .collect();

@@ -46,6 +46,9 @@ pub const TENANT: Uuid = Uuid::from_u128(0x7e);
 /// The tenant's Nova server.
 pub const INSTANCE: Uuid = Uuid::from_u128(0x15);
 
+/// Says of a call where every port is moved just before it is answered; none: nowhere.
+pub type Meddler = Box<dyn FnMut(&str) -> Option<ObservedNetwork> + Send>;
+
 /// What the fakes share.
 #[derive(Default)]
 pub struct World {
@@ -75,12 +78,18 @@ pub struct World {
     pub hang_after: Mutex<Option<usize>>,
     /// Told when a call hangs.
     pub hung: Notify,
+    /// Somebody else's hand: told of each call before it is answered, it may put every port elsewhere.
+    pub meddler: Mutex<Option<Meddler>>,
     /// Calls that begin with one of these hang for ever, as those to a service that is away.
     pub stuck: Mutex<Vec<&'static str>>,
 }
 
 impl World {
     async fn call(&self, text: String) {
+        let meddled = self.meddler.lock().unwrap().as_mut().and_then(|meddler| meddler(&text));
+        if let Some(to) = meddled {
+            self.ports.lock().unwrap().values_mut().for_each(|seen| *seen = to.clone());
+        }
         let is_stuck = self.stuck.lock().unwrap().iter().any(|start| text.starts_with(start));
         self.log.lock().unwrap().push(text);
         let hang = is_stuck || {
@@ -138,6 +147,25 @@ pub struct Fake(pub Arc<World>);
 
 #[async_trait]
 impl Fabric for Fake {
+    async fn check_port(&self, port: &ServerPort) -> Result<(), FabricError> {
+        self.0.call(format!("check {}", port.name)).await;
+        if let Some(error) = self.0.fabric_fault() {
+            return Err(error);
+        }
+        let there = self.0.ports.lock().unwrap().get(&port.mac.to_string()).cloned();
+        let stranger = match there {
+            None
+            | Some(ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Bond { .. }) => {
+                None
+            }
+            Some(ObservedNetwork::Tenant(id)) if port.tenant.contains(&id) => None,
+            Some(ObservedNetwork::Tenant(id)) => Some(format!("interface {id} of project acme")),
+            Some(ObservedNetwork::Other { description }) => Some(description),
+        };
+        let refuse = |neighbours| FabricError::Neighbours { port: port.link.to_string(), neighbours };
+        stranger.map_or(Ok(()), |stranger| Err(refuse(stranger)))
+    }
+
     async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError> {
         self.0.call(format!("move {} {}", port.name, word(to))).await;
         if let Some(error) = self.0.fabric_fault() {
@@ -355,6 +383,7 @@ impl Bench {
         new.name = format!("other{number}");
         new.bmc.address = format!("203.0.113.{number}");
         new.ports[0].mac.0[3..5].copy_from_slice(&[1, number]);
+        new.ports[0].link.port = format!("xe-0/1/{number}");
         let id = self.inventory.put_server(&new).await.unwrap().id;
         let node = Node::in_state(id, ProvisionState::from(state));
         self.inventory.set_node(id, Some(&node)).await.unwrap();

@@ -2,14 +2,16 @@
 //!
 //! ```text
 //!   read the node from Ironic, now -> permitted_boot -> store the intent -> move every port -> read every port back
-//!       -> only then the agent -> BMC -> confirmed reading -> done
+//!       -> store the boot -> read every port once more -> only then the agent -> BMC -> confirmed reading -> done
 //! ```
 //!
 //! No proof, no power: each arrow is passed only when the one before it succeeded; a refusal says which port, which
-//! network, and why. A permit that broke off on its way to the agent is not sent again: the way begins anew at the first
-//! arrow. Nothing here waits without end, and no
+//! network, and why. A permit that broke off on its way to the agent is not sent again, and one whose ports were moved since the
+//! proof is not sent at all: the way begins anew at the first arrow. Nothing here waits without end, and no
 //! command is given when the proof has used up its share of the minute (`protocol::power_budget`).
 
+mod last_look;
+mod off;
 #[cfg(test)]
 mod tests;
 
@@ -20,7 +22,7 @@ use protocol::{
     boot::Boot,
     command::Action,
     id::{RackId, ServerId},
-    power::{PowerOffHow, PowerReading},
+    power::PowerReading,
     power_budget,
 };
 use tokio::time::{Instant, sleep};
@@ -29,7 +31,7 @@ use tracing::warn;
 use crate::{
     events::EventKind,
     inventory::{AskedBy, Intent, Inventory, InventoryError, Server},
-    lifecycle::{Node, permitted_boot, permitted_off},
+    lifecycle::{Node, permitted_boot},
     mover::{MoveError, Mover, describe_wanted},
     port::{AgentError, Agents, PermittedBoot, PowerRequest, Provisioner, Refusal, RefusalKind},
     reconcile::{ServerLocks, Wake},
@@ -136,24 +138,6 @@ impl Gate {
         self.inventory.record(id, EventKind::Refused, refusal.message.clone()).await;
     }
 
-    /// Off needs no proof: a server without power is on nobody's network for long. It needs that the server was given to us.
-    async fn off(&self, id: ServerId, how: PowerOffHow, began: Instant) -> Result<(), Refusal> {
-        let server = self.server(id).await?;
-        if !server.ports_given {
-            let node = tokio::time::timeout(power_budget::LOOK_MAX, self.read_node(&server)).await;
-            let node = node.unwrap_or_else(|_| {
-                let message = format!(
-                    "{} is not switched: Ironic did not say within {} s whether it is ours; ask again",
-                    server.name,
-                    power_budget::LOOK_MAX.as_secs()
-                );
-                Err(refuse(RefusalKind::State, message))
-            });
-            permitted_off(&server.name, &node?, server.ports_given)?;
-        }
-        self.run(&server, Action::PowerOff { how }, began).await
-    }
-
     async fn on(&self, id: ServerId, start: Start, began: Instant) -> Result<(), Refusal> {
         let deadline = began + self.wait_max;
         let lock = tokio::time::timeout_at(deadline, self.locks.lock(id)).await;
@@ -174,10 +158,14 @@ impl Gate {
             given += 1;
             match self.try_on(&server, &permitted, start, deadline, began).await {
                 // What was seen then need not be true now: everything is asked, moved and read back anew.
-                Err(NotOn::NotTaken(_)) if given < GIVEN_MAX && Instant::now() < deadline => {
+                Err(NotOn::NotTaken(_) | NotOn::Moved(_))
+                    if given < GIVEN_MAX && Instant::now() < deadline =>
+                {
                     permitted = self.permit_by(&server, deadline).await?;
                 }
-                Err(NotOn::NotTaken(refusal) | NotOn::Refused(refusal)) => break Err(refusal),
+                Err(NotOn::NotTaken(refusal) | NotOn::Moved(refusal) | NotOn::Refused(refusal)) => {
+                    break Err(refusal);
+                }
                 Ok(()) => break Ok(()),
             }
         };
@@ -206,6 +194,10 @@ impl Gate {
         if let Err(refusal) = self.pass(server, permitted, deadline).await {
             self.clear_intent(id).await;
             return Err(NotOn::Refused(refusal));
+        }
+        if let Err(not_on) = self.look_again(server, permitted, deadline).await {
+            self.clear_intent(id).await;
+            return Err(not_on);
         }
         let action = match start {
             Start::PowerOn => Action::PowerOn { boot: permitted.boot.clone() },
@@ -244,9 +236,7 @@ impl Gate {
             Boot::Disk => None,
             Boot::Network(plan) => Some(plan),
         };
-        self.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))?;
-        // The agent needs its whole share: one that was given less would switch on after the refusal was told.
-        if Instant::now() > deadline { Err(self.too_late(server)) } else { Ok(()) }
+        self.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))
     }
 
     async fn permit_by(&self, server: &Server, deadline: Instant) -> Result<PermittedBoot, Refusal> {
@@ -367,6 +357,8 @@ impl Gate {
 enum NotOn {
     /// The permit broke off on its way to the agent; nothing was done.
     NotTaken(Refusal),
+    /// Its ports were elsewhere when they were looked at once more; nothing was sent.
+    Moved(Refusal),
     /// For any other reason.
     Refused(Refusal),
 }

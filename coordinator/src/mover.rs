@@ -8,7 +8,7 @@ use crate::{
     events::EventKind,
     inventory::{AskedBy, Inventory, InventoryError, Port, Proof, Server},
     lifecycle::placement::networks_of_ports,
-    port::{Fabric, FabricError, ObservedNetwork, WantedNetwork},
+    port::{Fabric, FabricError, ObservedNetwork, ServerPort, WantedNetwork},
 };
 
 /// Why ports are not where they belong.
@@ -22,6 +22,14 @@ pub enum MoveError {
         /// Where it belongs.
         network: String,
         /// Why.
+        source: Box<FabricError>,
+    },
+    /// The port is not ours to take over.
+    #[error("{port} was never given to BMS Manager and is not taken: {source}")]
+    NotOurs {
+        /// Which, with its server and its switch port.
+        port: String,
+        /// What is there, or why that is not known.
         source: Box<FabricError>,
     },
     /// It was done, and the port is elsewhere.
@@ -59,10 +67,25 @@ pub enum MoveError {
 }
 
 impl MoveError {
+    /// Whether something that is not this server's was seen on the port or in its group.
+    pub fn is_somebody_elses(&self) -> bool {
+        match self {
+            MoveError::Fabric { source, .. } | MoveError::NotOurs { source, .. } => {
+                matches!(**source, FabricError::Neighbours { .. } | FabricError::NotAlone { .. })
+            }
+            MoveError::Elsewhere { .. }
+            | MoveError::NoPorts { .. }
+            | MoveError::TooFewPorts { .. }
+            | MoveError::Inventory(_) => false,
+        }
+    }
+
     /// Whether trying again may help.
     pub fn is_worth_repeating(&self) -> bool {
         match self {
-            MoveError::Fabric { source, .. } => source.is_worth_repeating(),
+            MoveError::Fabric { source, .. } | MoveError::NotOurs { source, .. } => {
+                source.is_worth_repeating()
+            }
             MoveError::Elsewhere { .. } => true,
             MoveError::NoPorts { .. } | MoveError::TooFewPorts { .. } | MoveError::Inventory(_) => false,
         }
@@ -82,21 +105,52 @@ impl Mover {
         Self { inventory, fabric }
     }
 
+    /// Whether the server's ports may be taken over: each carries nothing but what is ours or this server's tenant's. Nothing is
+    /// changed.
+    pub async fn check(&self, server: &Server) -> Result<(), MoveError> {
+        let tenant = self.inventory.tenant_interfaces(server).await?;
+        for port in &server.ports {
+            let checked = self.fabric.check_port(&server.fabric_port(port, tenant.clone())).await;
+            checked.map_err(|source| MoveError::NotOurs {
+                port: describe_port(server, port),
+                source: Box::new(source),
+            })?;
+        }
+        Ok(())
+    }
+
     /// Puts every port of the server where it belongs when the server belongs on `network`. The caller holds the server's
-    /// lock. Every port is tried; the first failure is told.
+    /// lock. Ports that were never given to us are all looked at before the first one is moved. Every port is tried; the
+    /// first failure is told.
     pub async fn ensure(
         &self,
         server: &Server,
         network: WantedNetwork,
         asked_by: AskedBy,
     ) -> Result<(), MoveError> {
+        let places = self.places(server, network).await?;
+        let tenant = self.inventory.tenant_interfaces(server).await?;
+        if !server.ports_given {
+            self.take_over(server, asked_by).await?;
+        }
         let mut first_failure = None;
-        for (port, wanted) in self.places(server, network).await? {
-            if let Err(error) = self.ensure_port(server, port, wanted, asked_by).await {
+        for (port, wanted) in places {
+            let target = server.fabric_port(port, tenant.clone());
+            if let Err(error) = self.ensure_port(server, port, &target, wanted, asked_by).await {
                 first_failure.get_or_insert(error);
             }
         }
         first_failure.map_or(Ok(()), Err)
+    }
+
+    /// Stores that the ports are ours to move from now on, if they are. An isolation goes on without that: what is on record as the
+    /// server's tenant's goes off its network whatever else is there, and the fabric refuses the rest.
+    async fn take_over(&self, server: &Server, asked_by: AskedBy) -> Result<(), MoveError> {
+        match (self.check(server).await, asked_by) {
+            (Ok(()), _) => Ok(self.inventory.set_ports_given(server.id).await?),
+            (Err(_), AskedBy::Isolate) => Ok(()),
+            (Err(error), AskedBy::Gate | AskedBy::Park) => Err(error),
+        }
     }
 
     /// Where each port belongs when the server belongs on `network`.
@@ -134,6 +188,7 @@ impl Mover {
         &self,
         server: &Server,
         port: &Port,
+        target: &ServerPort,
         wanted: WantedNetwork,
         asked_by: AskedBy,
     ) -> Result<(), MoveError> {
@@ -141,7 +196,7 @@ impl Mover {
         self.inventory.set_wanted(server.id, &port.name, Some(wanted)).await?;
         self.inventory.set_observed(server.id, &port.name, None).await?;
         let at_us = self.inventory.clock().now_us();
-        let moved = self.fabric.move_port(&server.fabric_port(port), &wanted).await;
+        let moved = self.fabric.move_port(target, &wanted).await;
         let proof = Proof {
             id: Uuid::new_v4(),
             server: server.id,
@@ -170,8 +225,9 @@ impl Mover {
 
     /// Reads every port back: the proof that the gate asks for.
     pub async fn prove(&self, server: &Server, network: WantedNetwork) -> Result<(), MoveError> {
+        let tenant = self.inventory.tenant_interfaces(server).await?;
         for (port, wanted) in self.places(server, network).await? {
-            let observed = self.fabric.observe_port(&server.fabric_port(port)).await;
+            let observed = self.fabric.observe_port(&server.fabric_port(port, tenant.clone())).await;
             let observed =
                 observed.map_err(|source| fabric_failed(server, port, &describe_wanted(&wanted), source))?;
             self.inventory.set_observed(server.id, &port.name, Some(&observed)).await?;
@@ -183,8 +239,9 @@ impl Mover {
 
     /// Reads where the ports are, and moves nothing.
     pub async fn observe(&self, server: &Server) -> Result<(), MoveError> {
+        let tenant = self.inventory.tenant_interfaces(server).await?;
         for port in &server.ports {
-            let observed = self.fabric.observe_port(&server.fabric_port(port)).await;
+            let observed = self.fabric.observe_port(&server.fabric_port(port, tenant.clone())).await;
             let observed = observed.map_err(|e| fabric_failed(server, port, "(only looked at)", e))?;
             self.inventory.set_observed(server.id, &port.name, Some(&observed)).await?;
         }
@@ -195,7 +252,7 @@ impl Mover {
     pub async fn release(&self, server: &Server) -> Result<(), MoveError> {
         for port in &server.ports {
             self.inventory.set_observed(server.id, &port.name, None).await?;
-            let released = self.fabric.release_port(&server.fabric_port(port)).await;
+            let released = self.fabric.release_port(&server.fabric_port(port, Vec::new())).await;
             released.map_err(|source| fabric_failed(server, port, "no network", source))?;
         }
         Ok(())
@@ -242,6 +299,7 @@ pub fn describe_observed(observed: &ObservedNetwork) -> String {
         ObservedNetwork::Nothing => describe_wanted(&WantedNetwork::Nothing),
         ObservedNetwork::Boot(network) => describe_wanted(&WantedNetwork::Boot(*network)),
         ObservedNetwork::Tenant(port) => describe_wanted(&WantedNetwork::Tenant(*port)),
+        ObservedNetwork::Bond { with } => format!("whatever {with} is on, for both are in one bond"),
         ObservedNetwork::Other { description } => description.clone(),
     }
 }

@@ -44,7 +44,15 @@ impl std::fmt::Display for SwitchPort {
     }
 }
 
-/// One interface of a server, with its switch port.
+impl SwitchPort {
+    /// The name by which Contrail tells switch ports apart: letter by letter, with `_` for the `:` of a channelised port.
+    pub fn key(&self) -> String {
+        format!("{}:{}", self.switch, self.port.replace(':', "_"))
+    }
+}
+
+/// One interface of a server, with its switch port, and what the inventory knows of the server beside it: whatever else is found
+/// there is somebody else's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct ServerPort {
     /// Whose.
@@ -55,6 +63,28 @@ pub struct ServerPort {
     pub mac: MacAddr,
     /// Where it is plugged in.
     pub link: SwitchPort,
+    /// The server's other interfaces: they may be in a bond with this one.
+    pub siblings: Vec<Sibling>,
+    /// Interfaces (virtual-machine-interface) of the server's tenant: what may be taken off the port beside what we made.
+    pub tenant: Vec<Uuid>,
+}
+
+/// Another interface of the same server.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct Sibling {
+    /// Its name in the inventory.
+    pub name: String,
+    /// Where it is plugged in.
+    pub link: SwitchPort,
+    /// Whether it is this one that carries the networks when both are in one port group.
+    pub leads: bool,
+}
+
+impl ServerPort {
+    /// A port of a server of which nothing else is known.
+    pub fn alone(server: ServerId, name: impl Into<String>, mac: MacAddr, link: SwitchPort) -> Self {
+        Self { server, name: name.into(), mac, link, siblings: Vec::new(), tenant: Vec::new() }
+    }
 }
 
 /// The network on which a port *should* be.
@@ -79,6 +109,11 @@ pub enum ObservedNetwork {
     Boot(BootNetwork),
     /// On the network of this tenant port.
     Tenant(Uuid),
+    /// In a bond that another port of the server carries: it is where that one is.
+    Bond {
+        /// The other port's name.
+        with: String,
+    },
     /// On something we did not make.
     Other {
         /// What, for a person: name and uuid of the virtual-machine-interface and its network.
@@ -93,6 +128,9 @@ impl ObservedNetwork {
             (ObservedNetwork::Boot(seen), WantedNetwork::Boot(network)) => seen == network,
             (ObservedNetwork::Tenant(seen), WantedNetwork::Tenant(port)) => seen == port,
             (ObservedNetwork::Nothing, WantedNetwork::Nothing) => true,
+            // The port that carries the bond is proved by itself; a tenant's network of its own would not be there.
+            (ObservedNetwork::Bond { .. }, WantedNetwork::Boot(_) | WantedNetwork::Nothing) => true,
+            (ObservedNetwork::Bond { .. }, WantedNetwork::Tenant(_)) => false,
             (ObservedNetwork::Other { .. }, _) => false,
             (ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Tenant(_), _) => false,
         }
@@ -176,14 +214,22 @@ pub enum FabricError {
     },
     /// Interfaces of others are on the switch port, or on the port group that it is in.
     #[error(
-        "{port} carries what is not this server's: {neighbours}; detach it in Contrail, or correct the port's switch \
-         port; nothing of it was touched"
+        "{port} carries what is not this server's: {neighbours}; correct the port's switch port, or detach it in Contrail; if it \
+         is the server's own, adopt the server with it (bmsctl node adopt); nothing of it was touched"
     )]
     Neighbours {
         /// The switch port.
         port: String,
         /// The interfaces, with their projects, networks and port groups.
         neighbours: String,
+    },
+    /// The switch port is not the server's alone: its port group joins it with others, or its interface is on a second one.
+    #[error("{port} is not this server's alone: {why}; nothing was put there")]
+    NotAlone {
+        /// The switch port.
+        port: String,
+        /// The port group, what is in it, and what to do.
+        why: String,
     },
     /// It is not deleted while others use it.
     #[error("{what} is in use by {by}; delete them first")]
@@ -207,6 +253,7 @@ impl FabricError {
             | FabricError::UnfitAddress { .. }
             | FabricError::NoAddressLeft { .. }
             | FabricError::Neighbours { .. }
+            | FabricError::NotAlone { .. }
             | FabricError::InUse { .. } => false,
         }
     }
@@ -215,8 +262,10 @@ impl FabricError {
 /// The part of Contrail that moves server ports. Contrail owns what a port is on; we ask, and read back.
 #[async_trait]
 pub trait Fabric: Send + Sync {
+    /// Whether the port carries nothing but what is ours or this server's: the refusal that a move would meet. Changes nothing.
+    async fn check_port(&self, port: &ServerPort) -> Result<(), FabricError>;
     /// Puts the port onto the network (detach, then attach) and reads back where it is. A tenant's interface is unbound
-    /// and bound, never deleted.
+    /// and bound, never lost. What is not this server's is never touched: the move is refused with its name.
     async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError>;
     /// Reads where the port is.
     async fn observe_port(&self, port: &ServerPort) -> Result<ObservedNetwork, FabricError>;

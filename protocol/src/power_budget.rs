@@ -34,7 +34,7 @@ pub const AGENT_WAIT_MAX: Duration = Duration::from_secs(5);
 pub const ON_COMMAND_MAX: Duration = Duration::from_secs(26);
 /// The gate's time for its proof: what the command does not need.
 pub const PROOF_MAX: Duration = GATE_ANSWER_MAX.saturating_sub(WAY_MAX).saturating_sub(ON_COMMAND_MAX);
-/// The gate's time to read a node before a power-off.
+/// The gate's time to read a node, and the ports of one that was never given to us, before a power-off.
 pub const LOOK_MAX: Duration = Duration::from_secs(3);
 /// From a power-off's arrival at the agent to its end.
 pub const OFF_COMMAND_MAX: Duration =

@@ -5,7 +5,7 @@
 use coordinator::{
     contrail::{Config as Site, Contrail, site::boot_interface_id},
     port::{
-        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, SwitchPort, TenantNetworks,
+        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, Sibling, SwitchPort, TenantNetworks,
         WantedNetwork,
     },
 };
@@ -220,12 +220,16 @@ impl World {
     }
 }
 
+/// The server has both ports of the bond in the inventory; this one carries it.
 fn port() -> ServerPort {
+    let link =
+        |port: &str| SwitchPort { switch: "qfx1".into(), port: port.into(), switch_id: None, fabric: None };
+    let mac = "52:54:00:00:00:01".parse().unwrap();
+    let sibling = Sibling { name: "eth1".into(), link: link("xe-0/0/1"), leads: false };
     ServerPort {
-        server: ServerId(Uuid::from_u128(42)),
-        name: "eth0".into(),
-        mac: "52:54:00:00:00:01".parse().unwrap(),
-        link: SwitchPort { switch: "qfx1".into(), port: "xe-0/0/0".into(), switch_id: None, fabric: None },
+        siblings: vec![sibling],
+        tenant: vec![NIC],
+        ..ServerPort::alone(ServerId(Uuid::from_u128(42)), "eth0", mac, link("xe-0/0/0"))
     }
 }
 

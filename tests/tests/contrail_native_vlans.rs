@@ -303,12 +303,12 @@ async fn a_port_is_bound_with_the_id_of_the_network_that_it_is_on() {
     let (id, web) = world.network("web").await;
     let tenant = Uuid::from_u128(5);
     world.contrail.ensure_tenant_port(&NewTenantPort::plain(tenant, id, "srv")).await.unwrap();
-    let port = ServerPort {
-        server: ServerId(Uuid::from_u128(42)),
-        name: "eth0".into(),
-        mac: "52:54:00:00:00:01".parse().unwrap(),
-        link: SwitchPort { switch: "qfx1".into(), port: "xe-0/0/0".into(), switch_id: None, fabric: None },
-    };
+    let port = ServerPort::alone(
+        ServerId(Uuid::from_u128(42)),
+        "eth0",
+        "52:54:00:00:00:01".parse().unwrap(),
+        SwitchPort { switch: "qfx1".into(), port: "xe-0/0/0".into(), switch_id: None, fabric: None },
+    );
     let of_web = world.vlan(&web).await;
     for (to, expected) in [
         (WantedNetwork::Boot(BootNetwork::Provisioning), 3900),

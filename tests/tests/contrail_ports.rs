@@ -67,12 +67,12 @@ impl World {
 }
 
 fn port() -> ServerPort {
-    ServerPort {
-        server: ServerId(Uuid::from_u128(42)),
-        name: "eth0".into(),
-        mac: "52:54:00:00:00:01".parse().unwrap(),
-        link: SwitchPort { switch: "qfx1".into(), port: "xe-0/0/0".into(), switch_id: None, fabric: None },
-    }
+    ServerPort::alone(
+        ServerId(Uuid::from_u128(42)),
+        "eth0",
+        "52:54:00:00:00:01".parse().unwrap(),
+        SwitchPort { switch: "qfx1".into(), port: "xe-0/0/0".into(), switch_id: None, fabric: None },
+    )
 }
 
 #[tokio::test]

@@ -69,7 +69,11 @@ pub fn judge(question: Question<'_>) -> Result<Vec<Match>, Vec<Contradiction>> {
         }
     }
     for (index, cable) in cables.iter().enumerate().filter(|(index, _)| !places.contains(index)) {
-        for found in interfaces.iter().filter(|found| found.is_on(&cable.link)) {
+        // What a bond carries is found on each of its cables.
+        let is_matched =
+            |found: &&FoundInterface| matches.iter().any(|one: &Match| one.interface == Some(found.id));
+        let here = interfaces.iter().filter(|found| found.is_on(&cable.link));
+        for found in here.filter(|found| !is_matched(found)) {
             let message = format!(
                 "{} at {} is on {found}, which instance.networks does not name: after the adoption it would be on no \
                  network; name that network, or detach the interface in Contrail",

@@ -362,6 +362,7 @@ async fn a_wrong_bmc_password_is_tried_once_and_ends_it() {
     new.name = "n2".into();
     new.bmc.address = "198.51.100.99".into();
     new.ports[0].mac = "52:54:00:00:00:99".parse().unwrap();
+    new.ports[0].link.port = "xe-0/0/99".into();
     let first = scene.bench.inventory.adoption(scene.bench.id).await.unwrap().unwrap();
     scene.bench.inventory.delete_adoption(scene.bench.id).await.unwrap();
     let other = |ids: &[ServerId]| vec![Adoption { server: ids[0], tenant: Uuid::from_u128(0x33), ..first }];

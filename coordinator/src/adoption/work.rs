@@ -391,7 +391,9 @@ fn elsewhere(server: &Server, matches: &[Match]) -> Option<String> {
     server.ports.iter().find_map(|port| {
         let found = matches.iter().find(|found| found.port == port.name).and_then(|found| found.interface);
         let wanted = found.map_or(ObservedNetwork::Nothing, ObservedNetwork::Tenant);
-        let seen = port.observed.as_ref().filter(|seen| **seen != wanted)?;
+        let is_there =
+            |seen: &ObservedNetwork| *seen == wanted || matches!(seen, ObservedNetwork::Bond { .. });
+        let seen = port.observed.as_ref().filter(|seen| !is_there(seen))?;
         Some(format!(
             "{} at {} is seen on {}: correct that in Contrail; the port is not moved",
             port.name,

@@ -23,7 +23,7 @@ use crate::{
     enrol::Declarations,
     events::EventKind,
     identity::{self, Source},
-    inventory::{InventoryError, Port, Ramdisk, SeenPower, Server},
+    inventory::{InventoryError, Port, Ramdisk, SeenPower, Server, StoredCommand},
     lifecycle::placement::PortUse,
 };
 
@@ -183,6 +183,11 @@ impl AgentHub {
         at_us: u64,
     ) -> Result<(), InventoryError> {
         let stored = self.inventory.command(result.command).await?;
+        let is_its = |stored: &StoredCommand| stored.server == server.id && stored.rack == server.rack;
+        if stored.as_ref().is_some_and(|stored| !is_its(stored)) {
+            warn!(server = %server.id, rack = %server.rack, command = %result.command, "end of another server's command dropped");
+            return Ok(());
+        }
         self.inventory.end_command(result).await?;
         if let Some(stored) = &stored {
             // A power command that succeeded *is* a confirmed reading, in the order of the reports.

@@ -14,7 +14,7 @@ use protocol::{
     grpc::{self, agent_link_client::AgentLinkClient},
     hardware::{BmcIdentity, Disk, HardwareReport},
     heartbeat::HEARTBEAT_EVERY,
-    id::{AgentBootId, RackId, RamdiskSessionId},
+    id::{AgentBootId, CommandId, RackId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
@@ -37,7 +37,7 @@ use crate::{
     events::EventKind,
     fakes::new_server,
     gate::Presence,
-    inventory::{AskedBy, EventFilter, Inventory, Proof, Server},
+    inventory::{AskedBy, EventFilter, Inventory, Proof, Server, StoredCommand},
     lifecycle::{Confirmed, Node},
     pki::{Authority, Clients, tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
@@ -232,6 +232,35 @@ async fn reports_are_stored_once_and_then_acknowledged() {
     again.acknowledged(2).await;
     assert_eq!(reading().await, PowerReading::Off);
     assert!(agent.next().await.is_err(), "one stream per rack");
+}
+
+/// An agent that knows the id of another server's command, of its own rack or of another one, ends nothing by it.
+#[tokio::test]
+async fn a_command_is_ended_by_its_own_servers_agent_only() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let elsewhere = ServerId(uuid::Uuid::from_u128(99));
+    let cases =
+        [(site.server.id, "rack2", false), (elsewhere, "rack1", false), (site.server.id, "rack1", true)];
+    for (seq, (server, rack, counts)) in (1..).zip(cases) {
+        let command = StoredCommand {
+            id: CommandId::random(),
+            rack: rack.parse().unwrap(),
+            server,
+            kind: "power_off".to_owned(),
+            digest: format!("digest {seq}"),
+            created_us: 1,
+            outcome: None,
+            answered: false,
+        };
+        site.inventory.put_command(&command).await.unwrap();
+        let result = CommandResult { command: command.id, outcome: Ok(Success::Done) };
+        agent.report(&site, seq, ReportBody::Command(result)).await;
+        agent.acknowledged(seq).await;
+        let ended = site.inventory.command(command.id).await.unwrap().unwrap().outcome.is_some();
+        let heard = site.inventory.server(site.server.id).await.unwrap().unwrap().power.is_some();
+        assert_eq!((ended, heard), (counts, counts), "{server} {rack}");
+    }
 }
 
 /// The report itself says so: no look at the server comes before.

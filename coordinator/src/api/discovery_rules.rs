@@ -82,6 +82,7 @@ fn rule(wanted: NewDiscoveryRule) -> Result<Rule, Problem> {
         ranges: wanted.ranges,
         manufacturer: wanted.manufacturer,
         product: wanted.product,
+        switch_ports: wanted.switch_ports,
         node_name: wanted.node_name.unwrap_or_else(|| "{rack}-{serial}".to_owned()),
         resource_class: wanted.resource_class.unwrap_or_else(|| "baremetal".to_owned()),
         username: wanted.bmc_username,
@@ -102,6 +103,7 @@ fn view(rule: Rule) -> DiscoveryRule {
         ranges: rule.ranges,
         manufacturer: rule.manufacturer,
         product: rule.product,
+        switch_ports: rule.switch_ports,
         node_name: rule.node_name,
         resource_class: rule.resource_class,
         bmc_username: rule.username,
@@ -161,24 +163,24 @@ impl Api {
     }
 
     async fn accept_one(self: &Arc<Self>, rule: &Rule, entry: Entry) {
-        let (id, rack) = (entry.id, entry.rack.clone());
+        let id = entry.id;
         // What is not complete yet waits in silence: the rest of it may still be found.
         let Some(wish) = rule.wish(&entry) else { return };
-        if crate::discovery::accept::node(&entry, &wish).is_err() {
-            return;
+        let Ok(node) = crate::discovery::accept::node(&entry, &wish) else { return };
+        if let Some(doubt) = rule.doubt(&entry, &node.ports) {
+            return self.not_accepted(rule, &entry, &doubt).await;
         }
         let by = format!("rule {}", rule.name);
-        match self.enroll_found(entry, wish, rule.resource_class.clone(), &by).await {
+        match self.enroll_found(entry.clone(), wish, rule.resource_class.clone(), &by).await {
             Ok(node) => {
                 info!(machine = %id, name = %node.name, rule = %rule.name, "machine accepted by a rule")
             }
-            Err(problem) => {
-                let text = format!(
-                    "rule {} did not accept the machine found as {id}: {}",
-                    rule.name, problem.detail
-                );
-                self.inventory.record_event(None, Some(rack), None, EventKind::Alarm, text).await;
-            }
+            Err(problem) => self.not_accepted(rule, &entry, &problem.detail).await,
         }
+    }
+
+    async fn not_accepted(&self, rule: &Rule, entry: &Entry, why: &str) {
+        let text = format!("rule {} did not accept the machine found as {}: {why}", rule.name, entry.id);
+        self.inventory.record_event(None, Some(entry.rack.clone()), None, EventKind::Alarm, text).await;
     }
 }

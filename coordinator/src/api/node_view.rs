@@ -111,6 +111,7 @@ fn observed_text(network: &ObservedNetwork) -> String {
         ObservedNetwork::Nothing => "none".to_owned(),
         ObservedNetwork::Boot(network) => network.as_str().to_owned(),
         ObservedNetwork::Tenant(port) => format!("tenant {port}"),
+        ObservedNetwork::Bond { with } => format!("bond with {with}"),
         ObservedNetwork::Other { description } => format!("other: {description}"),
     }
 }

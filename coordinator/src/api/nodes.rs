@@ -204,15 +204,18 @@ impl Api {
             }
             NodeVerb::Inspect => {
                 admission::admit(name, &node, Wish::Ramdisk)?;
+                self.admit_take_over(server).await?;
                 provision(ProvisionTarget::Inspect).await
             }
             NodeVerb::Provide => {
                 admission::admit(name, &node, Wish::Ramdisk)?;
+                self.admit_take_over(server).await?;
                 provision(ProvisionTarget::Provide).await
             }
             NodeVerb::Abort => provision(ProvisionTarget::Abort).await,
             NodeVerb::Clean => {
                 admission::admit(name, &node, Wish::Clean)?;
+                self.admit_take_over(server).await?;
                 provision(ProvisionTarget::Clean { steps: steps.clone() }).await?;
                 Ok(format!("clean: {}", steps.join(", ")))
             }
@@ -274,6 +277,18 @@ impl Api {
                  import it again if it is not",
                 server.name, adoption.wanted.name
             ))),
+        }
+    }
+
+    /// The first boot of our ramdisk takes a server's ports over: whose they are is said at once. What Contrail cannot say now the gate asks
+    /// again.
+    async fn admit_take_over(&self, server: &Server) -> Result<(), Problem> {
+        if server.ports_given {
+            return Ok(());
+        }
+        match self.enrol.mover.check(server).await {
+            Err(error) if error.is_somebody_elses() => Err(Problem::conflict(error.to_string())),
+            Ok(()) | Err(_) => Ok(()),
         }
     }
 

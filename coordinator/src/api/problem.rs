@@ -111,6 +111,7 @@ impl From<FabricError> for Problem {
             FabricError::AddressTaken { .. } => Self::new(StatusCode::CONFLICT, "address-taken", detail),
             FabricError::NoAddressLeft { .. } => Self::new(StatusCode::CONFLICT, "no-address-left", detail),
             FabricError::Neighbours { .. } => Self::new(StatusCode::CONFLICT, "neighbours", detail),
+            FabricError::NotAlone { .. } => Self::new(StatusCode::CONFLICT, "port_not_alone", detail),
             FabricError::InUse { .. } => Self::new(StatusCode::CONFLICT, "in-use", detail),
         }
     }

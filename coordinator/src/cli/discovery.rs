@@ -76,7 +76,8 @@ pub enum Command {
     Windows,
     /// Enroll one as a server.
     #[command(after_help = "Example: bmsctl discovery accept 3f2a --name srv4\n\n\
-        BMC, credential and switch ports are those that were found; what was not found must be given.")]
+        BMC, credential and switch ports are those that were found; what was not found must be given. A switch port \
+        that was found is what the machine itself says (LLDP): compare it with the cable, or give the right one with --port.")]
     Accept {
         /// Its id; its beginning is enough.
         id: String,
@@ -255,7 +256,8 @@ fn windows(output: Output, windows: &[Window]) -> anyhow::Result<()> {
 
 fn list(output: Output, found: &[Discovery]) -> anyhow::Result<()> {
     let now = jiff::Timestamp::now();
-    let header = ["id", "rack", "found by", "manufacturer", "product", "bmc", "port", "seen", "missing"];
+    let header =
+        ["id", "rack", "found by", "manufacturer", "product", "bmc", "claims port", "seen", "missing"];
     output::list(output, found, &header, |one| {
         vec![
             one.id.to_string(),
@@ -278,6 +280,11 @@ fn plugged(nic: &crate::api::types::DiscoveredNic) -> String {
     }
 }
 
+/// Nobody but the machine itself has said so.
+fn claimed(text: &str) -> String {
+    if text.is_empty() { String::new() } else { format!("{text} (claimed by the machine)") }
+}
+
 fn show(output: Output, one: &Discovery) -> anyhow::Result<()> {
     let bmc = one.bmc.as_ref().map(|bmc| {
         let user = bmc.username.as_ref().map(|user| format!(", user {user} accepted")).unwrap_or_default();
@@ -288,7 +295,8 @@ fn show(output: Output, one: &Discovery) -> anyhow::Result<()> {
         .nics
         .iter()
         .map(|nic| {
-            format!("{} {} {}{}", nic.name, nic.mac, plugged(nic), if nic.booted { " (booted)" } else { "" })
+            let (plugged, booted) = (plugged(nic), if nic.booted { " (booted)" } else { "" });
+            format!("{} {} {}{booted}", nic.name, nic.mac, claimed(&plugged))
         })
         .collect();
     let fields = vec![
@@ -299,7 +307,7 @@ fn show(output: Output, one: &Discovery) -> anyhow::Result<()> {
         ("uuid", one.uuid.clone().unwrap_or_default()),
         ("manufacturer", one.manufacturer.clone()),
         ("product", one.product.clone()),
-        ("serial", one.serial.clone()),
+        ("serial", claimed(&one.serial)),
         ("boot mode", one.boot_mode.clone().unwrap_or_default()),
         ("bmc", bmc.unwrap_or_default()),
         ("certificate", certificate.unwrap_or_default()),

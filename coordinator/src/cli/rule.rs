@@ -9,10 +9,11 @@ use crate::api::types::{DiscoveryRule, List, NewDiscoveryRule};
 
 const CREATE_HELP: &str = "\
 Example: bmsctl discovery rule create r650 --rack rack1 --range 198.51.100.0/27 --manufacturer 'Dell*' --product '*R650' \\
-           --bmc-user root --password-file /root/bmc-password
+           --switch-port leaf1:xe-0/0/10-20 --bmc-user root --password-file /root/bmc-password
 
 A machine is accepted as soon as its BMC and its interfaces are known and all that the rule says of it holds. The first
-rule that takes it decides. A rule with a credential needs ranges: the password is shown to whatever answers there. Scans within
+rule that takes it decides. What a machine says of its own switch port is a claim: it is accepted only on the switch ports that
+the rule names, and elsewhere it waits for you. A rule with a credential needs ranges: the password is shown to whatever answers there. Scans within
 them try it too, because a BMC tells which machine it is only to whoever logs in.";
 
 /// Its commands.
@@ -37,6 +38,9 @@ pub enum Command {
         /// Only this product; * stands for any text.
         #[arg(long)]
         product: Option<String>,
+        /// Switch ports that it may give: leaf1, leaf1:xe-0/0/7 or leaf1:xe-0/0/10-20; may be given several times.
+        #[arg(long = "switch-port", value_name = "SWITCH[:PORT]")]
+        switch_ports: Vec<String>,
         /// What the servers are called: a text with {serial}, {rack}, {bmc} or {uuid}.
         #[arg(long, default_value = "{rack}-{serial}")]
         node_name: String,
@@ -70,6 +74,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             ranges,
             manufacturer,
             product,
+            switch_ports,
             node_name,
             resource_class,
             bmc_user,
@@ -81,6 +86,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
                 ranges,
                 manufacturer,
                 product,
+                switch_ports,
                 node_name: Some(node_name),
                 resource_class: Some(resource_class),
                 bmc_username: bmc_user,
@@ -97,7 +103,8 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
 }
 
 fn print(output: Output, rules: &[DiscoveryRule]) -> anyhow::Result<()> {
-    let header = ["name", "rack", "ranges", "manufacturer", "product", "node name", "class", "user"];
+    let header =
+        ["name", "rack", "ranges", "manufacturer", "product", "switch ports", "node name", "class", "user"];
     output::list(output, rules, &header, |rule| {
         let rule = rule.clone();
         let any = |text: Option<String>| text.unwrap_or_else(|| "any".to_owned());
@@ -107,6 +114,7 @@ fn print(output: Output, rules: &[DiscoveryRule]) -> anyhow::Result<()> {
             if rule.ranges.is_empty() { "any".to_owned() } else { rule.ranges.join(", ") },
             any(rule.manufacturer),
             any(rule.product),
+            rule.switch_ports.join(", "),
             rule.node_name,
             rule.resource_class,
             rule.bmc_username.unwrap_or_default(),

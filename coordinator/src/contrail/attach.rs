@@ -7,7 +7,7 @@ use super::{
     Contrail,
     binding::{self, Place, Vlan},
     fabric::{GROUP, INTERFACE},
-    filters,
+    filters, members,
     neighbours::wanted_interface,
     object::{Interface, PortGroup, Survey},
     observed::describe,
@@ -76,7 +76,8 @@ impl Contrail {
     ) -> Result<Survey, FabricError> {
         let survey = self.survey(&port.link).await?;
         let [attached] = survey.attached.as_slice() else { return Ok(survey) };
-        if wanted_interface(port, to) != Some(attached.interface.uuid) {
+        let is_shared = members::shared(port, &attached.group).is_some();
+        if is_shared || wanted_interface(port, to) != Some(attached.interface.uuid) {
             return Ok(survey);
         }
         let changes = filters::changes(attached);

@@ -118,11 +118,19 @@ fn noted_groups(interface: &Interface) -> Vec<Uuid> {
     noted.split(',').filter_map(|text| Uuid::parse_str(text).ok()).collect()
 }
 
+/// Port groups that the interface is in.
+pub fn groups_of(interface: &Interface) -> Vec<Uuid> {
+    let referred = interface.virtual_port_group_refs.iter().chain(&interface.virtual_port_group_back_refs);
+    let mut groups: Vec<Uuid> = referred.map(|group| group.uuid).collect();
+    groups.sort_unstable();
+    groups.dedup();
+    groups
+}
+
 /// Port groups that the interface is in, or was leaving when we were cut off.
 pub fn groups_to_leave(interface: &Interface) -> Vec<Uuid> {
     let mut groups = noted_groups(interface);
-    let referred = interface.virtual_port_group_refs.iter().chain(&interface.virtual_port_group_back_refs);
-    groups.extend(referred.map(|group| group.uuid));
+    groups.extend(groups_of(interface));
     groups.sort_unstable();
     groups.dedup();
     groups

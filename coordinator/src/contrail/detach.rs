@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     Contrail, binding,
     fabric::{ADDRESS, GROUP, GROUP_FIELDS, INTERFACE},
-    filters,
+    filters, members,
     object::{Interface, PortGroup, is_internal_group},
     setup::SECURITY_GROUP,
     site::boot_interface_id,
@@ -30,6 +30,7 @@ impl Contrail {
             self.vnc.change_ref(RefChange::Delete, from, to).await?;
         }
         let Some(interface) = self.mended(interface).await? else { return Ok(()) };
+        let Some(interface) = self.in_one_group(None, interface).await? else { return Ok(()) };
         self.drop_filters(&interface).await?;
         self.vnc.delete(INTERFACE, interface.uuid).await?;
         if interface.virtual_port_group_back_refs.is_empty() {
@@ -53,6 +54,7 @@ impl Contrail {
     /// Takes a tenant's interface off every switch port; it keeps uuid, MAC, addresses, security groups and rights.
     pub(super) async fn take_off(&self, port: &ServerPort, interface: &Interface) -> Result<(), FabricError> {
         let Some(interface) = self.mended(interface).await? else { return Ok(()) };
+        let Some(interface) = self.in_one_group(Some(port), interface).await? else { return Ok(()) };
         let interface = &interface;
         let is_bound = !interface.virtual_port_group_refs.is_empty()
             || !interface.virtual_port_group_back_refs.is_empty();
@@ -82,6 +84,29 @@ impl Contrail {
                 mended => mended?,
             }
         }
+        self.interface(interface.uuid).await
+    }
+
+    /// The interface, after it was taken out of every port group but this port's, or the first: it is not deleted while a second one
+    /// refers to it. None when it is gone.
+    async fn in_one_group(
+        &self,
+        port: Option<&ServerPort>,
+        interface: Interface,
+    ) -> Result<Option<Interface>, FabricError> {
+        let ids = binding::groups_of(&interface);
+        if ids.len() < 2 {
+            return Ok(Some(interface));
+        }
+        let mut groups = Vec::with_capacity(ids.len());
+        for id in ids {
+            groups.extend(self.port_group(id).await?);
+        }
+        let is_here = |group: &&PortGroup| port.is_some_and(|port| members::holds(group, &port.link.key()));
+        let stays = groups.iter().find(is_here).or(groups.first()).map(|group| group.uuid);
+        let others: Vec<Uuid> =
+            groups.iter().map(|group| group.uuid).filter(|id| Some(*id) != stays).collect();
+        self.leave(&interface, &others).await?;
         self.interface(interface.uuid).await
     }
 

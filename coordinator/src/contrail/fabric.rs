@@ -12,7 +12,8 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    neighbours::{self, Owner, owner, wanted_interface, wanted_tenant},
+    members,
+    neighbours::{Owner, owner, wanted_interface, wanted_tenant, why_refused},
     object::{Attached, INTERFACE_FIELDS, Interface, PhysicalInterface, PortGroup, Survey},
     observed::{describe, observed},
     site::{Config, physical_interface_name},
@@ -97,27 +98,29 @@ impl Contrail {
         }
     }
 
-    /// Frees the port of all that is ours or this server's. With somebody else on it, a tenant's interface does not come there, and ours
-    /// only goes; what that leaves is told.
+    /// Frees the port of all that is ours or this server's. Where something else is on it or in its group, a tenant's interface does not
+    /// come there, and ours only goes; what that leaves is told.
     async fn clear(&self, port: &ServerPort, to: &WantedNetwork, before: &Survey) -> Result<(), FabricError> {
         let tenant = wanted_tenant(to);
-        let owned: Vec<(Owner, &Attached)> =
-            before.attached.iter().map(|one| (owner(&self.config, port, tenant, one), one)).collect();
-        let neighbours: Vec<&Attached> =
-            owned.iter().filter(|(owner, _)| *owner == Owner::Neighbour).map(|(_, one)| *one).collect();
-        if !neighbours.is_empty() && tenant.is_some() {
-            return Err(neighbours::refusal(port, &neighbours));
+        let refusal = why_refused(&self.config, port, tenant, before);
+        if tenant.is_some()
+            && let Some(refusal) = refusal
+        {
+            return Err(refusal);
         }
-        let wanted = wanted_interface(port, to).filter(|_| !neighbours.is_empty());
-        for one in owned.iter().filter(|(_, one)| Some(one.interface.uuid) != wanted) {
-            self.detach(port, *one).await?;
+        let stays = wanted_interface(port, to).filter(|_| refusal.is_some());
+        let is_to_go = |one: &&Attached| Some(one.interface.uuid) != stays;
+        for one in before.attached.iter().filter(is_to_go) {
+            self.detach(port, (owner(&self.config, port, tenant, one), one)).await?;
         }
-        if !neighbours.is_empty() && *to != WantedNetwork::Nothing {
-            return Err(neighbours::refusal(port, &neighbours));
-        }
+        let is_free = match refusal {
+            Some(refusal) if *to != WantedNetwork::Nothing => return Err(refusal),
+            Some(_) => false,
+            None => true,
+        };
         // A group without an interface is what somebody's interrupted work left; it would be in the way.
         let deserted = |group: &&PortGroup| {
-            group.is_internal() && group.virtual_machine_interface_refs.is_empty() && neighbours.is_empty()
+            is_free && group.is_internal() && group.virtual_machine_interface_refs.is_empty()
         };
         for group in before.groups.iter().filter(deserted) {
             self.vnc.delete(GROUP, group.uuid).await?;
@@ -128,6 +131,14 @@ impl Contrail {
 
 #[async_trait]
 impl Fabric for Contrail {
+    async fn check_port(&self, port: &ServerPort) -> Result<(), FabricError> {
+        let survey = self.survey(&port.link).await?;
+        match members::leader(port, &survey) {
+            Some(_) => Ok(()),
+            None => why_refused(&self.config, port, None, &survey).map_or(Ok(()), Err),
+        }
+    }
+
     async fn move_port(&self, port: &ServerPort, to: &WantedNetwork) -> Result<ObservedNetwork, FabricError> {
         let _turn = self.turns.take(&port.link).await;
         self.finish_at(port, to).await?;
@@ -135,6 +146,12 @@ impl Fabric for Contrail {
         let from = observed(&self.config, port, wanted_tenant(to), &before);
         if from.is(to) {
             return Ok(from);
+        }
+        if let Some(leader) = members::leader(port, &before) {
+            return Err(FabricError::Refused {
+                operation: format!("put {} on a network of its own", port.link),
+                reason: format!("it is in a bond with {}; ask for one network less", leader.name),
+            });
         }
         self.clear(port, to, &before).await?;
         // A group that a person made stays, and must be named in the binding.
@@ -171,7 +188,9 @@ impl Fabric for Contrail {
         let seen = observed(&self.config, port, None, &self.survey(&port.link).await?);
         match seen {
             // One of ours comes only after a tenant's interface was made again, so there is nothing to look for.
-            ObservedNetwork::Boot(_) | ObservedNetwork::Other { .. } => Ok(seen),
+            ObservedNetwork::Boot(_) | ObservedNetwork::Bond { .. } | ObservedNetwork::Other { .. } => {
+                Ok(seen)
+            }
             ObservedNetwork::Nothing | ObservedNetwork::Tenant(_) => match self.parked_at(port).await? {
                 Some(interface) => Ok(ObservedNetwork::Other {
                     description: format!("interface {interface} is still to be made again; repeat the move"),

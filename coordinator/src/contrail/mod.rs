@@ -10,7 +10,7 @@
 //!                          setup     what a site needs of us before the first server
 //!                          native_vlan  a VLAN id of its own for each network that is untagged somewhere
 //!        all over          vnc       one HTTP call a method, bounded retries
-//!        in the words of   site, object, observed, neighbours, filters, binding, parked, addresses, security, vlans (pure)
+//!        in the words of   site, object, observed, neighbours, members, filters, binding, parked, addresses, security, vlans (pure)
 //! ```
 //!
 //! What must stay true: a port move is detach, then attach, then read back. Interfaces on the provisioning and cleaning
@@ -27,6 +27,7 @@ mod detach;
 pub mod fabric;
 pub mod filters;
 mod interfaces;
+pub mod members;
 mod native_vlan;
 pub mod neighbours;
 pub mod networks;

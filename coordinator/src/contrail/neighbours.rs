@@ -1,16 +1,17 @@
 //! Decisions: whose an interface on a server's switch port is, and the refusal where it is somebody else's.
 //!
 //! What must stay true: nothing is detached, changed or deleted that is not ours or this server's. A tenant's interface is this
-//! server's when it is the one that is wanted here, when it carries the port's MAC address, or when we noted on it that we bound
-//! it here (a replaced network card changes the MAC address). A port group of several switch ports may be another server's bond:
-//! there, what we made for another port is a neighbour too, and not a leftover.
+//! server's when it is the one that is wanted here, when the inventory has it as its tenant's, or when we noted on it that we bound
+//! it here. The MAC address alone shows whose machine is plugged in, and gives nobody the right to unplug it: a server in use that
+//! was imported and not adopted has it too. A port group of several switch ports may be another server's bond: there, what we made
+//! for another server's port is a neighbour too, and not a leftover.
 
 use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
 use uuid::Uuid;
 
 use super::{
-    binding,
-    object::{Attached, Interface},
+    binding, members,
+    object::{Attached, Interface, Survey},
     site::{Config, boot_interface_id},
 };
 use crate::port::{FabricError, ServerPort, WantedNetwork};
@@ -29,7 +30,7 @@ pub enum Owner {
 /// Whose the interface is that was found on the server's port. `wanted` is the tenant's interface that is to be there, if one is.
 pub fn owner(config: &Config, port: &ServerPort, wanted: Option<Uuid>, attached: &Attached) -> Owner {
     let interface = &attached.interface;
-    if boot_role(port.server, &port.name, interface.uuid).is_some() {
+    if is_made_for(port, interface.uuid) {
         return Owner::Us;
     }
     let in_our_project = interface.fq_name.split_last().is_some_and(|(_, parent)| parent == config.project);
@@ -39,9 +40,22 @@ pub fn owner(config: &Config, port: &ServerPort, wanted: Option<Uuid>, attached:
         let is_bond = attached.group.physical_interface_refs.len() > 1;
         return if is_bond { Owner::Neighbour } else { Owner::Us };
     }
-    let is_known =
-        wanted == Some(interface.uuid) || has_mac(interface, port.mac) || binding::is_noted(interface, port);
+    let is_known = wanted == Some(interface.uuid)
+        || port.tenant.contains(&interface.uuid)
+        || binding::is_noted(interface, port);
     if is_known { Owner::Tenant } else { Owner::Neighbour }
+}
+
+/// Whether the interface was made for this port, or for one that follows it in a bond.
+fn is_made_for(port: &ServerPort, interface: Uuid) -> bool {
+    let followers = port.siblings.iter().filter(|sibling| !sibling.leads).map(|sibling| &sibling.name);
+    std::iter::once(&port.name).chain(followers).any(|name| boot_role(port.server, name, interface).is_some())
+}
+
+/// Whether what was found on the port is this server's, as far as anybody can see. Enough to say where the port is, and too little
+/// to move it: see [`owner`].
+pub fn is_servers(config: &Config, port: &ServerPort, wanted: Option<Uuid>, attached: &Attached) -> bool {
+    has_mac(&attached.interface, port.mac) || owner(config, port, wanted, attached) != Owner::Neighbour
 }
 
 fn has_mac(interface: &Interface, mac: MacAddr) -> bool {
@@ -73,8 +87,31 @@ pub fn wanted_tenant(to: &WantedNetwork) -> Option<Uuid> {
     }
 }
 
+/// Why nothing is put on the port while this is on it: interfaces of others, a port group that it shares with others or, where a
+/// tenant's interface is to stay, that this one is on a second group.
+pub fn why_refused(
+    config: &Config,
+    port: &ServerPort,
+    wanted: Option<Uuid>,
+    survey: &Survey,
+) -> Option<FabricError> {
+    let is_neighbour = |one: &&Attached| owner(config, port, wanted, one) == Owner::Neighbour;
+    let neighbours: Vec<&Attached> = survey.attached.iter().filter(is_neighbour).collect();
+    if !neighbours.is_empty() {
+        return Some(refusal(port, &neighbours));
+    }
+    // What the API server made goes with the last interface, and what is bound then is in a group of its own.
+    let stays = survey.groups.iter().filter(|group| !group.is_internal() || wanted.is_some());
+    let mut shared = stays.filter_map(|group| members::shared(port, group));
+    let spread = || {
+        let of_tenant = survey.attached.iter().filter(|one| wanted == Some(one.interface.uuid));
+        of_tenant.filter_map(|one| members::spread(&one.interface, &one.group)).next()
+    };
+    shared.next().or_else(spread).map(|why| members::refusal(port, why))
+}
+
 /// The refusal to move a port while these are on it.
-pub fn refusal(port: &ServerPort, neighbours: &[&Attached]) -> FabricError {
+fn refusal(port: &ServerPort, neighbours: &[&Attached]) -> FabricError {
     let mut names: Vec<String> = neighbours.iter().map(|one| described(one)).collect();
     names.sort_unstable();
     FabricError::Neighbours { port: port.link.to_string(), neighbours: names.join("; ") }
@@ -101,7 +138,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::contrail::observed::tests::port;
+    use crate::contrail::observed::tests::{port, sibling};
 
     fn attached(uuid: Uuid, project: &[String], network: &[String], links: usize, more: Value) -> Attached {
         let mut name = project.to_vec();
@@ -143,7 +180,18 @@ mod tests {
         check(None, attached(theirs, &acme, &cleaning, 1, json!({})), Owner::Neighbour);
         check(None, attached(theirs, &acme, &web, 1, json!({})), Owner::Neighbour);
         check(Some(theirs), attached(theirs, &acme, &web, 1, json!({})), Owner::Tenant);
-        check(None, attached(theirs, &acme, &web, 1, mac("52:54:00:00:00:01")), Owner::Tenant);
+        // Its MAC address says that it is the server's, and not that the server was given to us.
+        let with_mac = attached(theirs, &acme, &web, 1, mac("52:54:00:00:00:01"));
+        assert!(is_servers(&config, &port(), None, &with_mac));
+        check(None, with_mac.clone(), Owner::Neighbour);
+        let recorded = ServerPort { tenant: vec![theirs], ..port() };
+        assert_eq!(owner(&config, &recorded, None, &with_mac), Owner::Tenant);
+        let of_eth1 = boot_interface_id(port().server, "eth1", BootNetwork::Provisioning);
+        for (leads, expected) in [(false, Owner::Us), (true, Owner::Neighbour)] {
+            let bonded = ServerPort { siblings: vec![sibling("eth1", "xe-0/0/1", leads)], ..port() };
+            let found = attached(of_eth1, &ours, &cleaning, 2, json!({}));
+            assert_eq!(owner(&config, &bonded, None, &found), expected, "{leads}");
+        }
         check(None, attached(theirs, &acme, &web, 1, mac("02:00:00:00:00:99")), Owner::Neighbour);
         check(
             None,
@@ -163,7 +211,9 @@ mod tests {
         let web = ["default-domain", "acme", "web"].map(str::to_owned);
         let found = attached(Uuid::from_u128(99), &acme, &web, 2, json!({}));
         let text = refusal(&port(), &[&found]).to_string();
-        for part in ["qfx1:xe-0/0/0", "nic", "default-domain:acme", "acme:web", "lag1", "detach"] {
+        for part in
+            ["qfx1:xe-0/0/0", "nic", "default-domain:acme", "acme:web", "lag1", "detach", "node adopt"]
+        {
             assert!(text.contains(part), "{part} is not in: {text}");
         }
     }

@@ -3,8 +3,8 @@
 use uuid::Uuid;
 
 use super::{
-    filters,
-    neighbours::{Owner, boot_role, owner},
+    filters, members,
+    neighbours::{boot_role, is_servers},
     object::{Attached, Interface, Ref, Survey},
     site::{Config, routing_instance_name},
 };
@@ -23,6 +23,9 @@ pub fn observed(
     wanted: Option<Uuid>,
     survey: &Survey,
 ) -> ObservedNetwork {
+    if let Some(leader) = members::leader(port, survey) {
+        return ObservedNetwork::Bond { with: leader.name.clone() };
+    }
     match survey.attached.as_slice() {
         [] => ObservedNetwork::Nothing,
         [one] => observed_one(config, port, wanted, one),
@@ -43,6 +46,10 @@ fn observed_one(
 ) -> ObservedNetwork {
     let interface = &attached.interface;
     let other = |why: &str| ObservedNetwork::Other { description: format!("{}: {why}", describe(interface)) };
+    let group = &attached.group;
+    if let Some(why) = members::shared(port, group).or_else(|| members::spread(interface, group)) {
+        return other(&why);
+    }
     let ([network], [instance]) =
         (interface.virtual_network_refs.as_slice(), interface.routing_instance_refs.as_slice())
     else {
@@ -69,9 +76,9 @@ fn observed_one(
         },
         (Some(_), _) => other("our interface is on a network it was not made for"),
         (None, Some(_)) => other("an interface of another server or person on an isolated network"),
-        (None, None) if owner(config, port, wanted, attached) == Owner::Neighbour => {
-            other("neither its MAC address nor a note of ours says that it is this server's")
-        }
+        (None, None) if !is_servers(config, port, wanted, attached) => other(
+            "neither its MAC address nor the inventory nor a note of ours says that it is this server's",
+        ),
         (None, None) => match filters::fault_of_tenant(config, attached) {
             Some(fault) => other(&fault),
             None => ObservedNetwork::Tenant(interface.uuid),
@@ -97,21 +104,20 @@ pub(super) mod tests {
             object::{InterfaceProperties, MacAddresses, PortGroup},
             site::boot_interface_id,
         },
-        port::SwitchPort,
+        port::{Sibling, SwitchPort},
     };
 
+    fn link(port: &str) -> SwitchPort {
+        SwitchPort { switch: "qfx1".into(), port: port.into(), switch_id: None, fabric: None }
+    }
+
     pub fn port() -> ServerPort {
-        ServerPort {
-            server: ServerId(Uuid::from_u128(7)),
-            name: "eth0".into(),
-            mac: "52:54:00:00:00:01".parse().unwrap(),
-            link: SwitchPort {
-                switch: "qfx1".into(),
-                port: "xe-0/0/0".into(),
-                switch_id: None,
-                fabric: None,
-            },
-        }
+        let mac = "52:54:00:00:00:01".parse().unwrap();
+        ServerPort::alone(ServerId(Uuid::from_u128(7)), "eth0", mac, link("xe-0/0/0"))
+    }
+
+    pub fn sibling(name: &str, port: &str, leads: bool) -> Sibling {
+        Sibling { name: name.into(), link: link(port), leads }
     }
 
     fn reference(to: &[String], id: u128) -> Ref {
@@ -169,6 +175,7 @@ pub(super) mod tests {
                 ObservedNetwork::Nothing => Seen::Nothing,
                 ObservedNetwork::Boot(role) => Seen::Boot(role),
                 ObservedNetwork::Tenant(id) => Seen::Tenant(id),
+                ObservedNetwork::Bond { .. } => panic!("it is in no bond"),
                 ObservedNetwork::Other { .. } => Seen::Other,
             };
             assert_eq!(seen, expected, "{survey:?}");
@@ -198,6 +205,17 @@ pub(super) mod tests {
         let mut forgotten = attached(ours, cleaning, cleaning, true);
         forgotten.group.virtual_machine_interface_refs.clear();
         check(vec![forgotten], Seen::Other);
+        // A group with a switch port of somebody else, and an interface that is in two groups.
+        for found in [attached(ours, cleaning, cleaning, true), attached(theirs, &tenant, &tenant, true)] {
+            let mut shared = found.clone();
+            let member = |name: &str| reference(&["g".to_owned(), "qfx1".to_owned(), name.to_owned()], 80);
+            shared.group.physical_interface_refs = vec![member("xe-0/0/0"), member("xe-0/0/1")];
+            check(vec![shared], Seen::Other);
+            let mut spread = found;
+            let second = reference(&["g".to_owned(), "f".to_owned(), "lag2".to_owned()], 51);
+            spread.interface.virtual_port_group_refs.push(second);
+            check(vec![spread], Seen::Other);
+        }
     }
 
     #[test]

@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(physical_interface_name(&link), [GLOBAL_SYSTEM_CONFIG, "qfx1", "xe-0/0/2_0"]);
         let config = Config::with_default_names("http://127.0.0.1:1");
         let mac = "52:54:00:00:00:01".parse().unwrap();
-        let port = ServerPort { server: ServerId(Uuid::nil()), name: "eth0:1".into(), mac, link };
+        let port = ServerPort::alone(ServerId(Uuid::nil()), "eth0:1", mac, link);
         let name = config.boot_interface_name(&port, BootNetwork::Cleaning);
         assert!(name.iter().all(|part| !part.contains(':')), "{name:?}");
         assert_eq!(

@@ -6,7 +6,8 @@
 //!   administrator or a rule --accept--> accept: a server as an import file describes it, or what is missing --> enrol
 //! ```
 //!
-//! What must stay true: nothing is enrolled that neither a person nor a person's rule accepted; no server's port is moved, and no server is switched on; an
+//! What must stay true: nothing is enrolled that neither a person nor a person's rule accepted; what a machine says of its own switch
+//! port is a claim, which a rule takes only for ports that a person has named in it; no server's port is moved, and no server is switched on; an
 //! accepted credential is sealed, and the others are forgotten with the scan; without a connected agent nothing is ordered.
 
 pub mod accept;
@@ -15,6 +16,7 @@ mod intake;
 pub mod merge;
 mod orders;
 mod rule;
+mod switch_ports;
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -30,6 +32,7 @@ pub use orders::{Orders, SCANS_KEPT, ScanRun, WindowRun};
 #[cfg(test)]
 pub use rule::tests::rule as rule_for_tests;
 pub use rule::{RULES_MAX, Rule, RuleError};
+pub use switch_ports::{NotSwitchPorts, SWITCH_PORTS_MAX, SwitchPorts};
 
 use crate::{
     agents::AgentHub,

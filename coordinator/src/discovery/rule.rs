@@ -1,7 +1,8 @@
 //! Decisions: rules that accept a machine without a person: which machines, and what they become.
 //!
 //! What must stay true: a rule accepts nothing that a person could not accept by a name alone or with the rule's credential; a
-//! rule with a credential is bound to addresses, because the password is shown to whatever answers there.
+//! rule with a credential is bound to addresses, because the password is shown to whatever answers there; a machine's own word for
+//! its switch port counts only where the rule names that port.
 
 use std::net::Ipv4Addr;
 
@@ -12,8 +13,8 @@ use protocol::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{accept::Wish, entry::Entry};
-use crate::pools::is_like;
+use super::{SWITCH_PORTS_MAX, SwitchPorts, accept::Wish, entry::Entry};
+use crate::{inventory::NewPort, pools::is_like};
 
 /// Rules of one coordinator.
 pub const RULES_MAX: usize = 200;
@@ -33,6 +34,10 @@ pub struct Rule {
     pub manufacturer: Option<String>,
     /// Only this product; `*` stands for any text.
     pub product: Option<String>,
+    /// The switch ports that it may give, as people write them; see [`SwitchPorts`]. None, as in a rule of an older version: it gives
+    /// none, and accepts nothing.
+    #[serde(default)]
+    pub switch_ports: Vec<String>,
     /// What they are called: a text with `{serial}`, `{rack}`, `{bmc}` or `{uuid}`.
     pub node_name: String,
     /// Their resource class.
@@ -106,6 +111,18 @@ impl Rule {
             let why = "the rule would accept every machine: give rack, ranges, manufacturer or product";
             return refuse("rack", why.to_owned());
         }
+        if self.switch_ports.is_empty() || self.switch_ports.len() > SWITCH_PORTS_MAX {
+            let why = format!(
+                "name 1 to {SWITCH_PORTS_MAX} places where new machines are plugged in, such as leaf1:xe-0/0/10-20: what a machine \
+                 says of its own switch port is only a claim"
+            );
+            return refuse("switch_ports", why);
+        }
+        for text in &self.switch_ports {
+            if let Err(error) = text.parse::<SwitchPorts>() {
+                return refuse("switch_ports", error.to_string());
+            }
+        }
         Ok(())
     }
 
@@ -127,6 +144,33 @@ impl Rule {
         address.is_some_and(|address| {
             ranges.into_iter().any(|range| (range.first()..=range.last()).contains(&address))
         })
+    }
+
+    /// Why a person must accept this machine although the rule takes it: it claims to be where the rule names no switch port, or to be
+    /// another one than its BMC says.
+    pub fn doubt(&self, entry: &Entry, ports: &[NewPort]) -> Option<String> {
+        let named: Vec<SwitchPorts> = self.switch_ports.iter().filter_map(|text| text.parse().ok()).collect();
+        let is_named = |port: &&NewPort| named.iter().any(|one| one.holds(&port.link));
+        let beyond: Vec<String> = ports
+            .iter()
+            .filter(|port| !is_named(port))
+            .map(|port| format!("{} at {}", port.name, port.link))
+            .collect();
+        if !beyond.is_empty() {
+            return Some(format!(
+                "it claims to be plugged in with {}, which switch_ports of the rule do not name: look at the cable, and accept it by \
+                 hand or name the port in the rule",
+                beyond.join(" and ")
+            ));
+        }
+        let told = entry.bmc.as_ref().and_then(|bmc| bmc.identity.as_ref()).map(|told| told.serial.trim());
+        let claimed = entry.machine.as_ref().map(|machine| machine.hardware.system.serial.trim());
+        match (told.filter(|told| !told.is_empty()), claimed) {
+            (Some(told), Some(claimed)) if told != claimed => Some(format!(
+                "it claims the serial number {claimed:?}, and its BMC says {told:?}: look which is right, and accept it by hand"
+            )),
+            (_, _) => None,
+        }
     }
 
     /// What it says of this machine; none: something that its name needs is not known.
@@ -185,11 +229,17 @@ fn identity(entry: &Entry) -> (String, String) {
 
 #[cfg(test)]
 pub mod tests {
-    use protocol::{hardware::HardwareReport, spec::BmcProtocol};
+    use protocol::{
+        hardware::{BmcIdentity, HardwareReport},
+        spec::BmcProtocol,
+    };
     use uuid::Uuid;
 
     use super::*;
-    use crate::discovery::entry::{BmcHalf, MachineHalf};
+    use crate::{
+        discovery::entry::{BmcHalf, MachineHalf},
+        port::SwitchPort,
+    };
 
     /// A rule for the lab's rack.
     pub fn rule() -> Rule {
@@ -199,6 +249,7 @@ pub mod tests {
             ranges: vec!["198.51.100.8/29".into()],
             manufacturer: Some("qemu*".into()),
             product: None,
+            switch_ports: vec!["leaf1:xe-0/0/3-5".into()],
             node_name: "{rack}-{serial}".into(),
             resource_class: "baremetal".into(),
             username: Some("admin".into()),
@@ -256,6 +307,34 @@ pub mod tests {
     }
 
     #[test]
+    fn what_a_machine_says_of_itself_is_a_claim() {
+        let check = |rule: Rule, entry: &Entry, port: &str, words: &[&str]| {
+            let link =
+                SwitchPort { switch: "leaf1".into(), port: port.into(), switch_id: None, fabric: None };
+            let mac = protocol::mac::MacAddr([2, 0, 0, 0, 2, 1]);
+            let ports = [NewPort { name: "eth0".into(), mac, link, pxe_enabled: true }];
+            let doubt = rule.doubt(entry, &ports);
+            assert_eq!(doubt.is_some(), !words.is_empty(), "{doubt:?}");
+            for word in words {
+                assert!(doubt.as_ref().unwrap().contains(word), "{word} is not in {doubt:?}");
+            }
+        };
+        check(rule(), &entry(), "xe-0/0/3", &[]);
+        check(rule(), &entry(), "xe-0/0/6", &["eth0 at leaf1:xe-0/0/6", "claims", "by hand"]);
+        let unbound = Rule { switch_ports: vec![], ..rule() };
+        check(unbound, &entry(), "xe-0/0/3", &["leaf1:xe-0/0/3", "switch_ports"]);
+        let with_serial = |serial: &str| {
+            let mut entry = entry();
+            let told = BmcIdentity { serial: serial.into(), ..BmcIdentity::default() };
+            entry.bmc.as_mut().unwrap().identity = Some(told);
+            entry
+        };
+        check(rule(), &with_serial(""), "xe-0/0/3", &[]);
+        check(rule(), &with_serial("A 7/x"), "xe-0/0/3", &[]);
+        check(rule(), &with_serial("B 8"), "xe-0/0/3", &["A 7/x", "B 8", "by hand"]);
+    }
+
+    #[test]
     fn a_machine_gets_a_name_of_its_own_and_the_credential_only_where_none_is_known() {
         let wish = rule().wish(&entry()).unwrap();
         assert_eq!(wish.name, "rack1-A-7-x");
@@ -303,6 +382,11 @@ pub mod tests {
         check(|rule| rule.password = None, "username: give both");
         check(|rule| rule.node_name = "{rack}-srv".into(), "node_name: must have {serial}");
         check(|rule| rule.manufacturer = Some(String::new()), "manufacturer: must have");
+        check(|rule| rule.switch_ports.clear(), "switch_ports: name 1 to");
+        check(
+            |rule| rule.switch_ports = vec!["leaf*".into()],
+            "switch_ports: \"leaf*\" names no switch ports",
+        );
         check(
             |rule| {
                 (rule.rack, rule.manufacturer) = (None, None);

@@ -3,7 +3,7 @@
 
 use protocol::{
     network::BootNetwork,
-    power::{PowerCause, PowerReading},
+    power::{PowerCause, PowerOffHow, PowerReading},
 };
 
 use super::*;
@@ -31,7 +31,14 @@ async fn each_step_comes_after_the_proof_of_the_one_before() {
     bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
     assert_eq!(
         bench.world.calls(),
-        ["get_node", "move eth0 provisioning", "observe eth0", "power_on network"]
+        [
+            "get_node",
+            "check eth0",
+            "move eth0 provisioning",
+            "observe eth0",
+            "observe eth0",
+            "power_on network"
+        ]
     );
     let server = bench.server().await;
     assert_eq!(server.boot_given.unwrap().network, BootNetwork::Provisioning);
@@ -39,7 +46,9 @@ async fn each_step_comes_after_the_proof_of_the_one_before() {
 
     let bench = Bench::new("deploying", Some("boot_instance")).await;
     bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
-    assert_eq!(bench.world.calls(), ["get_node", "move eth0 tenant", "observe eth0", "power_on disk"]);
+    let calls =
+        ["get_node", "check eth0", "move eth0 tenant", "observe eth0", "observe eth0", "power_on disk"];
+    assert_eq!(bench.world.calls(), calls);
     assert_eq!(bench.port(), ObservedNetwork::Tenant(TENANT));
     bench.assert_rule_3();
 }
@@ -62,7 +71,7 @@ async fn an_unknown_switch_port_is_named_at_once() {
         reason: "No such Physical Interface object".to_owned(),
     });
     refused(&bench, RefusalKind::Gate, &["xe-0/0/1", "leaf1", "No such Physical Interface"]).await;
-    assert_eq!(bench.world.count("move"), 1, "asking again cannot help");
+    assert_eq!(bench.world.count("check"), 1, "asking again cannot help");
 }
 
 #[tokio::test]
@@ -159,10 +168,11 @@ async fn an_agent_that_is_back_in_a_moment_is_waited_for() {
 #[tokio::test]
 async fn a_permit_that_broke_off_is_proved_anew() {
     let bench = Bench::new("deploying", Some("deploy")).await;
+    bench.inventory.set_ports_given(bench.id).await.unwrap();
     let rack = "rack1".parse().unwrap();
     *bench.world.agent_error.lock().unwrap() = Some(AgentError::NotTaken { rack });
     bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
-    let once = ["get_node", "move eth0 provisioning", "observe eth0", "power_on network"];
+    let once = ["get_node", "move eth0 provisioning", "observe eth0", "observe eth0", "power_on network"];
     let calls = bench.world.calls();
     let (first, second) = calls.split_at(once.len());
     assert_eq!(first, once);
@@ -188,8 +198,99 @@ async fn a_power_sync_before_ironic_was_told_is_refused() {
     bench.assert_rule_3();
 }
 
-/// Calls of one passage through the gate: get_node, move, observe, power_on.
-const CALLS: usize = 4;
+/// Calls of the first passage through the gate: get_node, check, move, observe, observe, power_on.
+const CALLS: usize = 6;
+
+/// A port that somebody moves, once or for ever, at any call of a passage; `request` is what was asked for.
+async fn meddled(request: PowerRequest, at: usize, always: bool) -> (Bench, Result<(), Refusal>) {
+    let bench = Bench::new("cleaning", None).await;
+    bench.put_port(CLEANING).await;
+    bench.inventory.set_ports_given(bench.id).await.unwrap();
+    let mut calls = 0;
+    *bench.world.meddler.lock().unwrap() = Some(Box::new(move |_| {
+        calls += 1;
+        let is_time = if always { calls > at } else { calls == at + 1 };
+        is_time.then_some(ObservedNetwork::Tenant(TENANT))
+    }));
+    let done = bench.gate.power(bench.id, request).await;
+    bench.assert_rule_3();
+    (bench, done)
+}
+
+#[tokio::test]
+async fn a_port_that_moves_between_proof_and_command_gets_no_power() {
+    for request in [PowerRequest::On, PowerRequest::Restart] {
+        // get_node, move, observe, observe; a move at the command itself nobody can see.
+        for at in 0..4 {
+            let (bench, done) = meddled(request, at, false).await;
+            done.unwrap_or_else(|refusal| panic!("call {at}: {refusal}"));
+            assert_eq!(bench.world.count("power_on") + bench.world.count("reset"), 1, "call {at}");
+            assert_eq!(bench.port(), CLEANING, "call {at}");
+        }
+        let (bench, done) = meddled(request, 3, false).await;
+        done.unwrap();
+        let events = bench.inventory.events(&Default::default()).await.unwrap();
+        let told = events.iter().any(|event| {
+            event.text.contains("moved between the proof and the power-on")
+                && event.text.contains("tenant's network")
+        });
+        assert!(told, "{events:?}");
+        for at in 0..4 {
+            let (bench, done) = meddled(request, at, true).await;
+            let refusal = done.unwrap_err();
+            assert!(
+                refusal.kind == RefusalKind::Gate && refusal.message.contains("tenant's network"),
+                "call {at}: {refusal}"
+            );
+            assert_eq!(bench.world.count("power_on") + bench.world.count("reset"), 0, "call {at}");
+            assert!(bench.server().await.intent.is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_only_seems_to_stay_is_seen_at_the_last_look() {
+    let bench = Bench::new("deploying", Some("deploy")).await;
+    let mut observed = 0;
+    // Whoever moves it does so each time between the proof and the last look.
+    *bench.world.meddler.lock().unwrap() = Some(Box::new(move |call| {
+        observed += usize::from(call.starts_with("observe"));
+        (call.starts_with("observe") && observed.is_multiple_of(2)).then_some(ObservedNetwork::Nothing)
+    }));
+    refused(&bench, RefusalKind::Gate, &["eth0", "provisioning network", "no network"]).await;
+    assert_eq!(bench.world.count("move"), GIVEN_MAX as usize, "begun anew, and not for ever");
+}
+
+#[tokio::test]
+async fn a_server_in_use_that_nobody_gave_us_is_neither_moved_nor_switched() {
+    let strangers = [
+        ObservedNetwork::Tenant(uuid::Uuid::from_u128(0x99)),
+        ObservedNetwork::Other { description: "interface nic of project acme".to_owned() },
+    ];
+    for stranger in strangers {
+        for state in ["inspecting", "cleaning", "deploying"] {
+            let bench = Bench::new(state, None).await;
+            bench.put_port(stranger.clone()).await;
+            refused(&bench, RefusalKind::Gate, &["n1", "leaf1:xe-0/0/1", "project acme", "node adopt"]).await;
+            let off = PowerRequest::Off(PowerOffHow::Hard);
+            let refusal = bench.gate.power(bench.id, off).await.unwrap_err();
+            assert!(refusal.message.contains("project acme"), "{refusal}");
+            bench.reconcile.visit(bench.id).await;
+            assert_eq!(bench.port(), stranger, "{state}");
+            for call in ["move", "release", "power_off"] {
+                assert_eq!(bench.world.count(call), 0, "{state}: {:?}", bench.world.calls());
+            }
+            assert!(!bench.server().await.ports_given, "{state}: it can still be adopted");
+        }
+    }
+    // Contrail that does not answer is no word that it is free.
+    let bench = Bench::new("inspecting", None).await;
+    *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
+    bench.world.fabric_fails.store(usize::MAX, std::sync::atomic::Ordering::SeqCst);
+    let refusal = bench.gate.power(bench.id, PowerRequest::Off(PowerOffHow::Hard)).await.unwrap_err();
+    assert!(refusal.message.contains("did not answer"), "{refusal}");
+    assert_eq!(bench.world.count("power_off"), 0);
+}
 
 #[tokio::test]
 async fn a_crash_between_any_two_steps_leaves_nothing_unsafe() {

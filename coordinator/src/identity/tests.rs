@@ -202,6 +202,7 @@ async fn a_replaced_board_is_accepted_by_a_person_and_one_machine_twice_is_told(
     let mut twice = neighbour("198.51.100.14");
     twice.name = "n3".to_owned();
     twice.ports[0].mac = "52:54:00:00:00:0d".parse().unwrap();
+    twice.ports[0].link.port = "xe-0/0/3".into();
     let twice = bench.inventory.put_server(&twice).await.unwrap();
     heard(&bench.inventory, &twice, Source::Asked, &said(THEIRS)).await.unwrap();
     let twice = bench.inventory.server(twice.id).await.unwrap().unwrap();

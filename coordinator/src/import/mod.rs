@@ -383,7 +383,7 @@ fn find_doubles(nodes: &[Read<'_>], faults: &mut Faults) {
         let mut things = vec![("name", "name", node.name.clone()), ("BMC", "driver_info", bmc)];
         for port in &node.ports {
             things.push(("MAC address", "ports", port.mac.to_string()));
-            things.push(("switch port", "ports", port.link.to_string()));
+            things.push(("switch port", "ports", port.link.key()));
         }
         for (what, field, value) in things {
             if let Some(other) = first.insert((what, value.clone()), path.clone()) {

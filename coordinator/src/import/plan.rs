@@ -138,15 +138,11 @@ struct Index<'a> {
     names: HashMap<&'a str, &'a Server>,
     macs: HashMap<MacAddr, &'a Server>,
     bmcs: HashMap<(String, u16), &'a Server>,
-    links: HashMap<(&'a str, &'a str), &'a Server>,
+    links: HashMap<String, &'a Server>,
 }
 
 fn bmc_of(bmc: &BmcEndpoint) -> (String, u16) {
     (bmc.address.to_ascii_lowercase(), bmc.port)
-}
-
-fn link_of(link: &SwitchPort) -> (&str, &str) {
-    (&link.switch, &link.port)
 }
 
 impl<'a> Index<'a> {
@@ -156,7 +152,7 @@ impl<'a> Index<'a> {
             names: known.iter().map(|server| (server.name.as_str(), server)).collect(),
             macs: ports().map(|(port, server)| (port.mac, server)).collect(),
             bmcs: known.iter().map(|server| (bmc_of(&server.bmc), server)).collect(),
-            links: ports().map(|(port, server)| (link_of(&port.link), server)).collect(),
+            links: ports().map(|(port, server)| (port.link.key(), server)).collect(),
         }
     }
 
@@ -193,7 +189,7 @@ impl<'a> Index<'a> {
                 conflicts
                     .push(("ports", format!("MAC address {} belongs to {} already", port.mac, server.name)));
             }
-            if let Some(server) = self.links.get(&link_of(&port.link)).filter(is_other) {
+            if let Some(server) = self.links.get(&port.link.key()).filter(is_other) {
                 conflicts
                     .push(("ports", format!("switch port {} belongs to {} already", port.link, server.name)));
             }

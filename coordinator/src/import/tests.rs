@@ -189,7 +189,7 @@ fn stored(number: u128, new: NewServer) -> Server {
         ramdisk: None,
         node: None,
         ports_given: false,
-        adopted_port: None,
+        adopted: None,
         isolated_us: None,
         intent: None,
         boot_given: None,

@@ -19,6 +19,7 @@ mod discoveries;
 mod discovery_rules;
 mod disks;
 mod events;
+mod links;
 mod nodes;
 mod pools;
 mod proofs;
@@ -95,7 +96,7 @@ pub enum InventoryError {
     /// A secret could not be sealed or opened.
     #[error(transparent)]
     Secret(#[from] SecretError),
-    /// Another row already has this name, BMC or MAC address.
+    /// Another row already has this name, BMC, MAC address or switch port.
     #[error("another server already has {what}")]
     Taken {
         /// What is taken.
@@ -153,6 +154,7 @@ impl Inventory {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, InventoryError> {
         migrator().run(&pool).await.map_err(InventoryError::Migrate)?;
+        links::fill_in(&pool).await?;
         let last = events::last_event(&pool).await?;
         let last_event = Arc::new(tokio::sync::Mutex::new(last));
         Ok(Self { pool, sealer, clock, broadcast: Broadcast::default(), last_event })
@@ -191,5 +193,11 @@ fn migrator() -> Migrator {
         one(10, "bmc identity", include_str!("../../migrations/0010_bmc_identity.sql")),
         one(11, "disks", include_str!("../../migrations/0011_disks.sql")),
         one(12, "contradictions", include_str!("../../migrations/0012_contradictions.sql")),
+        one(
+            23,
+            "one server per switch port",
+            include_str!("../../migrations/0023_one_server_per_switch_port.sql"),
+        ),
+        one(24, "adopted for", include_str!("../../migrations/0024_adopted_for.sql")),
     ])
 }

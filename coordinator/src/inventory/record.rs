@@ -23,7 +23,7 @@ use crate::{
         Confirmed, Facts, Node, PowerFacts,
         placement::{PortUse, port_uses},
     },
-    port::{ObservedNetwork, PermittedBoot, ServerPort, SwitchPort, WantedNetwork},
+    port::{ObservedNetwork, PermittedBoot, ServerPort, Sibling, SwitchPort, WantedNetwork},
 };
 
 /// A server to be enrolled: what an import file or the API gives, checked.
@@ -114,8 +114,8 @@ pub struct Server {
     pub node: Option<Node>,
     /// Whether its ports were ever given to us.
     pub ports_given: bool,
-    /// The tenant port on which it was found when it was adopted.
-    pub adopted_port: Option<Uuid>,
+    /// The tenant's interfaces on which it was found when Ironic adopted it.
+    pub adopted: Option<Adopted>,
     /// When its isolation was last seen complete.
     pub isolated_us: Option<u64>,
     /// The power-on that is on its way.
@@ -136,6 +136,41 @@ pub struct Server {
     pub pool_facts: Option<crate::pools::Facts>,
     /// Ironic was not told of its class yet.
     pub pool_untold: bool,
+}
+
+/// The tenant's interfaces on which a server was found when Ironic adopted it, and whose they are: no other instance is ever
+/// given one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Adopted {
+    /// The interfaces, at least one; the first is the tenant's port.
+    pub ports: Vec<Uuid>,
+    /// For whom; none: it was written down by a version that did not say.
+    pub holder: Option<Holder>,
+}
+
+/// Whom Ironic named when it adopted a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Holder {
+    /// Nobody.
+    Unnamed,
+    /// The node's `instance_uuid`.
+    Instance(Uuid),
+}
+
+impl Holder {
+    /// Whom a node with this `instance_uuid` names.
+    pub fn of(instance: Option<Uuid>) -> Self {
+        instance.map_or(Holder::Unnamed, Holder::Instance)
+    }
+}
+
+impl Adopted {
+    /// The port of the tenant whom a node with this `instance_uuid` names, if it was adopted for it.
+    pub fn port_of(&self, instance: Option<Uuid>) -> Option<Uuid> {
+        let is_its = self.holder.is_none_or(|holder| holder == Holder::of(instance));
+        self.ports.first().copied().filter(|_| is_its)
+    }
 }
 
 /// A power reading as it was stored.
@@ -224,9 +259,22 @@ impl Server {
         port_uses(&self.ports.iter().map(|port| port.pxe_enabled).collect::<Vec<_>>())
     }
 
-    /// A port as the fabric knows it.
-    pub fn fabric_port(&self, port: &Port) -> ServerPort {
-        ServerPort { server: self.id, name: port.name.clone(), mac: port.mac, link: port.link.clone() }
+    /// A port as the fabric knows it, with the interfaces of the server's tenant. The port that carries the tenant's address leads all
+    /// others, and of those the earlier one the later.
+    pub fn fabric_port(&self, port: &Port, tenant: Vec<Uuid>) -> ServerPort {
+        let uses = self.port_uses();
+        let rank = |(place, port_use): (usize, &PortUse)| (*port_use != PortUse::Primary, place);
+        let ranks: Vec<_> = uses.iter().enumerate().map(rank).collect();
+        let ranked = || self.ports.iter().zip(&ranks);
+        let own = ranked().find(|(other, _)| other.name == port.name).map(|(_, rank)| *rank);
+        let sibling = |(other, rank): (&Port, &(bool, usize))| Sibling {
+            name: other.name.clone(),
+            link: other.link.clone(),
+            leads: own.is_some_and(|own| *rank < own),
+        };
+        let siblings = ranked().filter(|(other, _)| other.name != port.name).map(sibling).collect();
+        let link = port.link.clone();
+        ServerPort { siblings, tenant, ..ServerPort::alone(self.id, port.name.clone(), port.mac, link) }
     }
 
     /// The user that Ironic shows at the facade.

@@ -14,7 +14,7 @@ use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Intent, Inventory, InventoryError, Port, SeenPower, Server, Unwatched, failed,
+    Adopted, Intent, Inventory, InventoryError, Port, SeenPower, Server, Unwatched, failed,
     row::{Reader, big, json},
 };
 use crate::{
@@ -179,10 +179,19 @@ impl Inventory {
         self.set_column(id, "UPDATE servers SET ports_given = 1 WHERE id = $1 AND $2 IS NULL", None).await
     }
 
-    /// Remembers the tenant port on which it was adopted.
-    pub async fn set_adopted_port(&self, id: ServerId, port: Option<Uuid>) -> Result<(), InventoryError> {
-        let port = port.map(|port| port.to_string());
-        self.set_column(id, "UPDATE servers SET adopted_port = $2 WHERE id = $1", port).await
+    /// Remembers the tenant's interfaces on which it was adopted, and for whom; none: the tenancy is over.
+    pub async fn set_adopted(&self, id: ServerId, adopted: Option<&Adopted>) -> Result<(), InventoryError> {
+        sqlx::query(
+            "UPDATE servers SET adopted_port = $2, adopted_others = $3, adopted_for = $4 WHERE id = $1",
+        )
+        .bind(id.to_string())
+        .bind(adopted.and_then(|adopted| adopted.ports.first()).map(Uuid::to_string))
+        .bind(adopted.map(|adopted| json(&adopted.ports.get(1..).unwrap_or_default())))
+        .bind(adopted.and_then(|adopted| adopted.holder.as_ref()).map(json))
+        .execute(&self.pool)
+        .await
+        .map_err(failed("store on which ports a server was adopted"))?;
+        Ok(())
     }
 
     /// Remembers when its isolation was seen complete.
@@ -348,7 +357,7 @@ impl Inventory {
             ramdisk: read.parsed_opt("ramdisk")?,
             node: read.json_opt("node")?,
             ports_given: read.flag("ports_given")?,
-            adopted_port: read.parsed_opt("adopted_port")?,
+            adopted: read_adopted(&read)?,
             isolated_us: read.number_opt("isolated_us")?,
             intent: read.json_opt("intent")?,
             boot_given: read.json_opt("boot_given")?,
@@ -371,6 +380,13 @@ impl Inventory {
         }
         Ok(server)
     }
+}
+
+fn read_adopted(read: &Reader<'_>) -> Result<Option<Adopted>, InventoryError> {
+    let Some(first) = read.parsed_opt("adopted_port")? else { return Ok(None) };
+    let others: Vec<Uuid> = read.json_opt("adopted_others")?.unwrap_or_default();
+    let ports = std::iter::once(first).chain(others).collect();
+    Ok(Some(Adopted { ports, holder: read.json_opt("adopted_for")? }))
 }
 
 fn read_port(row: &SqliteRow) -> Result<(ServerId, Port), InventoryError> {

@@ -56,24 +56,43 @@ impl Inventory {
             let place = new.bmc.place();
             doubts.push(before.and_then(|before| after_change(&before, &place, self.clock.now_us())));
         }
-        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
-        for id in wanted.iter().filter_map(|(id, _)| *id) {
-            free_unique(&mut transaction, id).await?;
+        if let Err(error) = self.write(&ids, wanted, &doubts, &adoptions(&ids)).await {
+            // Two changes at the same time can want the same thing: by now it can be said who has it.
+            if matches!(error, InventoryError::Taken { .. }) {
+                for (id, (_, new)) in ids.iter().zip(wanted) {
+                    self.refuse_taken(*id, &ids, new).await?;
+                }
+            }
+            return Err(error);
         }
-        for ((id, (known, new)), doubt) in ids.iter().zip(wanted).zip(&doubts) {
-            self.put_row(&mut transaction, *id, known.is_some(), new).await?;
-            put_doubt(&mut transaction, *id, doubt.as_ref()).await?;
-            put_ports(&mut transaction, *id, new).await?;
-        }
-        for adoption in adoptions(&ids) {
-            put_adoption(&mut transaction, &adoption).await?;
-        }
-        transaction.commit().await.map_err(failed("finish a change"))?;
         let mut stored = Vec::with_capacity(ids.len());
         for (id, (_, new)) in ids.iter().zip(wanted) {
             stored.push(self.server(*id).await?.ok_or_else(|| vanished(&new.name))?);
         }
         Ok(stored)
+    }
+
+    /// Writes all of it, or nothing.
+    async fn write(
+        &self,
+        ids: &[ServerId],
+        wanted: &[(Option<ServerId>, &NewServer)],
+        doubts: &[Option<Doubt>],
+        adoptions: &[Adoption],
+    ) -> Result<(), InventoryError> {
+        let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
+        for id in wanted.iter().filter_map(|(id, _)| *id) {
+            free_unique(&mut transaction, id).await?;
+        }
+        for ((id, (known, new)), doubt) in ids.iter().zip(wanted).zip(doubts) {
+            self.put_row(&mut transaction, *id, known.is_some(), new).await?;
+            put_doubt(&mut transaction, *id, doubt.as_ref()).await?;
+            put_ports(&mut transaction, *id, new).await?;
+        }
+        for adoption in adoptions {
+            put_adoption(&mut transaction, adoption).await?;
+        }
+        transaction.commit().await.map_err(failed("finish a change"))
     }
 
     async fn put_row(
@@ -109,7 +128,7 @@ impl Inventory {
         Ok(())
     }
 
-    /// Says which name, BMC or MAC address a server that is not among these already has.
+    /// Says which BMC, MAC address or switch port a server that is not among these already has.
     async fn refuse_taken(
         &self,
         id: ServerId,
@@ -138,6 +157,14 @@ impl Inventory {
             if let Some((_, name)) = taken.filter(|(found, _)| is_other(found)) {
                 return Err(InventoryError::Taken { what: format!("the MAC address {}: {name}", port.mac) });
             }
+            let taken = self.holder_of_link(&port.link).await?;
+            if let Some((_, name)) = taken.filter(|(found, _)| is_other(&found.to_string())) {
+                let what = format!(
+                    "the switch port {}: it is in {name}'s entry, and {} asks for it; correct one of the two",
+                    port.link, new.name
+                );
+                return Err(InventoryError::Taken { what });
+            }
         }
         Ok(())
     }
@@ -151,9 +178,9 @@ fn vanished(name: &str) -> InventoryError {
     }
 }
 
-/// Two changes at the same time can want the same thing; the database knows best.
+/// Two changes at the same time can want the same thing, and one server can be given it twice; the database knows best.
 fn stored_twice(name: &str) -> impl FnOnce(sqlx::Error) -> InventoryError {
-    let what = format!("the name, BMC or a MAC address of {name}");
+    let what = format!("the name, BMC, a MAC address or a switch port of {name}, or it names one twice");
     move |source| match source.as_database_error() {
         Some(error) if error.is_unique_violation() => InventoryError::Taken { what },
         Some(_) | None => InventoryError::Database { operation: "store a server", source },
@@ -164,7 +191,7 @@ fn stored_twice(name: &str) -> impl FnOnce(sqlx::Error) -> InventoryError {
 async fn free_unique(connection: &mut SqliteConnection, id: ServerId) -> Result<(), InventoryError> {
     for statement in [
         "UPDATE servers SET name = 'changing ' || id, bmc_key = 'changing ' || id WHERE id = $1",
-        "UPDATE ports SET mac = 'changing ' || server || ' ' || name WHERE server = $1",
+        "UPDATE ports SET mac = 'changing ' || server || ' ' || name, link_key = NULL WHERE server = $1",
     ] {
         sqlx::query(statement)
             .bind(id.to_string())
@@ -211,9 +238,10 @@ async fn put_ports(
     }
     for (position, port) in (0_i64..).zip(&new.ports) {
         sqlx::query(
-            "INSERT INTO ports (server, position, name, mac, link, pxe_enabled) VALUES ($1, $2, $3, $4, $5, $6) \
+            "INSERT INTO ports (server, position, name, mac, link, pxe_enabled, link_key) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7) \
              ON CONFLICT (server, name) DO UPDATE SET position = excluded.position, mac = excluded.mac, \
-             link = excluded.link, pxe_enabled = excluded.pxe_enabled",
+             link = excluded.link, link_key = excluded.link_key, pxe_enabled = excluded.pxe_enabled",
         )
         .bind(id.to_string())
         .bind(position)
@@ -221,6 +249,7 @@ async fn put_ports(
         .bind(port.mac.to_string())
         .bind(json(&port.link))
         .bind(i64::from(port.pxe_enabled))
+        .bind(port.link.key())
         .execute(&mut *connection)
         .await
         .map_err(stored_twice(&new.name))?;

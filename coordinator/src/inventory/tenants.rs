@@ -161,14 +161,42 @@ impl Inventory {
         }
     }
 
-    /// The port of the tenant that a server's node names, or the one on which it was adopted.
+    /// The port of the tenant that a server's node names, or the one on which it was adopted for that very tenant.
     pub async fn tenant_port(
         &self,
         server: &Server,
         instance: Option<Uuid>,
     ) -> Result<Option<Uuid>, InventoryError> {
         let tenant = self.tenant_of(instance, server.id).await?;
-        Ok(tenant.and_then(|tenant| tenant.port).or(server.adopted_port))
+        let adopted = || server.adopted.as_ref().and_then(|adopted| adopted.port_of(instance));
+        Ok(tenant.and_then(|tenant| tenant.port).or_else(adopted))
+    }
+
+    /// Every interface of a tenant that is on record for a server: those of the tenant's servers that are, or were last, on it, and those
+    /// on which it was adopted. Nothing else of a tenant's may be taken off its switch ports.
+    pub async fn tenant_interfaces(&self, server: &Server) -> Result<Vec<Uuid>, InventoryError> {
+        let instance = server.node.as_ref().and_then(|node| node.instance_id);
+        let rows: Vec<(String,)> = sqlx::query_as(
+            "SELECT p.id FROM tenant_ports p JOIN tenant_servers s ON s.id = p.server \
+               WHERE s.node = $1 OR s.instance = $2 OR s.id = $2 \
+             UNION SELECT port FROM tenant_servers \
+               WHERE port IS NOT NULL AND (node = $1 OR instance = $2 OR id = $2)",
+        )
+        .bind(server.id.to_string())
+        .bind(instance.map(|instance| instance.to_string()))
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("read the tenant's interfaces of a server"))?;
+        let parse = |(text,): &(String,)| {
+            Uuid::parse_str(text).map_err(|error| InventoryError::Corrupt {
+                column: "id",
+                row: format!("tenant's port {text}"),
+                reason: error.to_string(),
+            })
+        };
+        let mut interfaces = rows.iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+        interfaces.extend(server.adopted.iter().flat_map(|adopted| &adopted.ports));
+        Ok(interfaces)
     }
 }
 

@@ -106,6 +106,80 @@ async fn a_server_comes_back_and_keeps_what_was_reported() {
     assert_eq!(inventory.servers(None).await.unwrap(), vec![]);
 }
 
+fn on(name: &str, last: u8, port: &str) -> NewServer {
+    let mut new = new_server(name, last);
+    new.ports[0].link.port = port.to_owned();
+    new
+}
+
+#[tokio::test]
+async fn a_switch_port_is_one_servers_and_both_are_named() {
+    let inventory = inventory().await;
+    let first = inventory.put_server(&on("n1", 11, "xe-0/0/2:0")).await.unwrap();
+    let refused = |error: InventoryError, parts: &[&str]| {
+        assert!(matches!(error, InventoryError::Taken { .. }), "{error}");
+        for part in parts {
+            assert!(error.to_string().contains(part), "{part} is not in: {error}");
+        }
+    };
+    // Contrail has one object for both spellings, and tells large letters from small ones.
+    for port in ["xe-0/0/2:0", "xe-0/0/2_0"] {
+        let error = inventory.put_server(&on("n2", 12, port)).await.unwrap_err();
+        refused(error, &["leaf1", port, "n1", "n2"]);
+    }
+    let second = inventory.put_server(&on("n2", 12, "XE-0/0/2:0")).await.unwrap();
+    let twice = || {
+        let mut new = on("n3", 13, "xe-0/0/3");
+        let mut other = new.ports[0].clone();
+        (other.name, other.mac) = ("eth1".to_owned(), "52:54:00:00:01:0d".parse().unwrap());
+        new.ports.push(other);
+        new
+    };
+    refused(inventory.put_server(&twice()).await.unwrap_err(), &["n3", "twice"]);
+    // Those of one change may exchange theirs.
+    let (a, b) = (on("n1", 11, "XE-0/0/2:0"), on("n2", 12, "xe-0/0/2:0"));
+    inventory.put_servers(&[(Some(first.id), &a), (Some(second.id), &b)]).await.unwrap();
+    inventory.delete_server(first.id).await.unwrap();
+    inventory.put_server(&on("n4", 14, "XE-0/0/2:0")).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_imports_at_once_do_not_give_one_switch_port_to_two_servers() {
+    let dir = tempfile::tempdir().unwrap();
+    let open = async || {
+        let clock = Arc::new(TestClock::default());
+        Inventory::open(&dir.path().join("inventory.db"), Sealer::new(&[1; 32]), clock).await.unwrap()
+    };
+    let inventory = open().await;
+    for round in 0..20_u8 {
+        let port = format!("xe-0/1/{round}");
+        let (a, b) =
+            (on(&format!("a{round}"), 20 + round, &port), on(&format!("b{round}"), 120 + round, &port));
+        let (one, two) = tokio::join!(inventory.put_server(&a), inventory.put_server(&b));
+        let error = match (one, two) {
+            (Ok(_), Err(error)) | (Err(error), Ok(_)) => error.to_string(),
+            (one, two) => panic!("round {round}: {one:?} {two:?}"),
+        };
+        assert!(error.contains(&a.name) && error.contains(&b.name) && error.contains(&port), "{error}");
+    }
+    // Rows that an older version wrote get their names when the inventory is opened; of two alike one stays without.
+    let before = inventory.put_server(&on("n1", 11, "xe-0/2/1")).await.unwrap();
+    sqlx::query("UPDATE ports SET link_key = NULL").execute(&inventory.pool).await.unwrap();
+    let twin = inventory.put_server(&on("n2", 12, "xe-0/2/2")).await.unwrap();
+    sqlx::query("UPDATE ports SET link_key = NULL, link = (SELECT link FROM ports WHERE server = $1) WHERE server = $2")
+        .bind(before.id.to_string())
+        .bind(twin.id.to_string())
+        .execute(&inventory.pool)
+        .await
+        .unwrap();
+    inventory.close().await;
+    let inventory = open().await;
+    let error = inventory.put_server(&on("n5", 15, "xe-0/1/0")).await.unwrap_err().to_string();
+    assert!(error.contains("n5") && (error.contains("a0") || error.contains("b0")), "{error}");
+    let error = inventory.put_server(&on("n5", 15, "xe-0/2/1")).await.unwrap_err().to_string();
+    assert!(error.contains("n1") || error.contains("n2"), "{error}");
+}
+
 #[tokio::test]
 async fn two_servers_never_share_a_bmc_or_an_address() {
     let inventory = inventory().await;

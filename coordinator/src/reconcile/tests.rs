@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 use super::{Due, Lane, Reconcile};
 use crate::{
     events::EventKind,
-    fakes::{self, Bench, CLEANING, TENANT, World, new_server, vnc_down, wrong_password},
+    fakes::{self, Bench, CLEANING, INSTANCE, TENANT, World, new_server, vnc_down, wrong_password},
     lifecycle::{NodePower, ProvisionState},
-    port::{ObservedNetwork, RefusalKind},
+    port::{FabricError, ObservedNetwork, RefusalKind},
 };
 
 #[tokio::test]
@@ -104,8 +104,14 @@ async fn ports_that_were_not_given_are_only_looked_at() {
     bench.world.ports.lock().unwrap().insert("52:54:00:00:00:0b".to_owned(), found.clone());
     bench.reconcile.visit(bench.id).await;
     assert_eq!(bench.world.calls(), ["observe eth0"]);
-    assert_eq!(bench.server().await.ports[0].observed, Some(found));
+    assert_eq!(bench.server().await.ports[0].observed, Some(found.clone()));
+    // An inspection by mistake takes nothing from whoever is there, and says who it is.
     bench.set_node(|node| node.provision_state = ProvisionState::Inspecting).await;
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!((bench.port(), bench.world.count("move")), (found, 0));
+    let server = bench.server().await;
+    assert!(!server.ports_given && server.waiting.unwrap().contains("somebody's network"));
+    bench.world.ports.lock().unwrap().clear();
     bench.reconcile.visit(bench.id).await;
     bench.set_node(|node| node.provision_state = ProvisionState::Manageable).await;
     bench.reconcile.visit(bench.id).await;
@@ -118,7 +124,8 @@ async fn an_adopted_server_keeps_the_port_on_which_it_was_found() {
     bench.set_node(|node| node.instance_id = None).await;
     bench.put_port(ObservedNetwork::Tenant(TENANT)).await;
     bench.reconcile.visit(bench.id).await;
-    assert_eq!(bench.server().await.adopted_port, Some(TENANT));
+    let adopted = bench.server().await.adopted.unwrap();
+    assert_eq!((adopted.port_of(None), adopted.port_of(Some(INSTANCE))), (Some(TENANT), None));
     bench.set_node(|node| node.provision_state = ProvisionState::Active).await;
     bench.report(PowerReading::On, PowerCause::First).await;
     bench.reconcile.visit(bench.id).await;
@@ -126,6 +133,54 @@ async fn an_adopted_server_keeps_the_port_on_which_it_was_found() {
     bench.report(PowerReading::Off, PowerCause::Unasked).await;
     bench.reconcile.visit(bench.id).await;
     assert_eq!(bench.port(), CLEANING);
+}
+
+/// Somebody else's switch port in the group is a reason to give no power, and none to stay on a tenant's network.
+#[tokio::test]
+async fn an_adopted_server_is_isolated_whoever_else_is_in_its_port_group() {
+    let bench = Bench::new("active", None).await;
+    bench.set_node(|node| node.power_state = Some(NodePower::On)).await;
+    bench.put_port(ObservedNetwork::Tenant(TENANT)).await;
+    bench.report(PowerReading::Off, PowerCause::Unasked).await;
+    let why = "port group lag1 holds leaf1:xe-0/0/9 too".to_owned();
+    *bench.world.fabric_error.lock().unwrap() =
+        Some(FabricError::NotAlone { port: "leaf1:xe-0/0/1".to_owned(), why });
+    // The look before the first move.
+    bench.world.fabric_fails.store(1, Ordering::SeqCst);
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!(bench.world.count("check"), 1);
+    assert_eq!(bench.port(), CLEANING);
+}
+
+/// Nova alone has put another instance there, and nobody saw the server free in between.
+#[tokio::test]
+async fn the_port_of_an_adopted_server_is_never_given_to_another_instance() {
+    let bench = Bench::new("adopting", None).await;
+    let other = uuid::Uuid::from_u128(0x16);
+    bench.inventory.delete_tenant_server(uuid::Uuid::from_u128(0x11)).await.unwrap();
+    bench.put_port(ObservedNetwork::Tenant(TENANT)).await;
+    bench.reconcile.visit(bench.id).await;
+    let given = async |instance| {
+        let server = bench.server().await;
+        bench.inventory.tenant_port(&server, instance).await.unwrap()
+    };
+    assert_eq!((given(Some(INSTANCE)).await, given(None).await), (Some(TENANT), None));
+    bench
+        .set_node(|node| {
+            (node.provision_state, node.instance_id) = (ProvisionState::Active, Some(other));
+        })
+        .await;
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!((given(Some(INSTANCE)).await, given(Some(other)).await), (Some(TENANT), None));
+    let refusal = bench.gate.power(bench.id, crate::port::PowerRequest::On).await.unwrap_err();
+    assert!(refusal.message.contains("no tenant port is known"), "{refusal}");
+    // The interface is on record all the same: it may be taken off.
+    bench.report(PowerReading::Off, PowerCause::Unasked).await;
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!(bench.port(), CLEANING);
+    bench.set_node(|node| node.provision_state = ProvisionState::Available).await;
+    bench.reconcile.visit(bench.id).await;
+    assert_eq!(bench.server().await.adopted, None);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     events::EventKind,
-    inventory::{InventoryError, Server},
+    inventory::{Adopted, Holder, InventoryError, Port, Server},
     lifecycle::{Decision, NodePower, ProvisionState, decide},
     mover::MoveError,
     port::{AgentError, ObservedNetwork, ProvisionerError, WantedNetwork},
@@ -174,22 +174,36 @@ impl Reconcile {
         tenant: Option<uuid::Uuid>,
     ) -> Result<(), VisitError> {
         let state = server.node.as_ref().map(|node| &node.provision_state);
-        if state == Some(&ProvisionState::Available) && server.adopted_port.is_some() {
+        if state == Some(&ProvisionState::Available) && server.adopted.is_some() {
             // The next tenant has a port of its own.
-            return Ok(self.inventory.set_adopted_port(server.id, None).await?);
+            return Ok(self.inventory.set_adopted(server.id, None).await?);
         }
-        if tenant.is_some() || !matches!(state, Some(ProvisionState::Adopting | ProvisionState::Active)) {
+        let instance = server.node.as_ref().and_then(|node| node.instance_id);
+        if let Some(adopted) = server.adopted.as_ref().filter(|adopted| adopted.holder.is_none()) {
+            // An older version did not write down for whom.
+            let adopted = Adopted { holder: Some(Holder::of(instance)), ..adopted.clone() };
+            return Ok(self.inventory.set_adopted(server.id, Some(&adopted)).await?);
+        }
+        let is_adopted = matches!(state, Some(ProvisionState::Adopting | ProvisionState::Active));
+        if tenant.is_some() || server.adopted.is_some() || !is_adopted {
             return Ok(());
         }
-        let found = server.ports.iter().find_map(|port| match port.observed {
+        let found = |port: &Port| match port.observed {
             Some(ObservedNetwork::Tenant(found)) => Some(found),
-            Some(ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Other { .. })
+            Some(
+                ObservedNetwork::Nothing
+                | ObservedNetwork::Boot(_)
+                | ObservedNetwork::Bond { .. }
+                | ObservedNetwork::Other { .. },
+            )
             | None => None,
-        });
-        if let Some(found) = found {
-            self.inventory.set_adopted_port(server.id, Some(found)).await?;
+        };
+        let ports: Vec<_> = server.ports.iter().filter_map(found).collect();
+        if ports.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let adopted = Adopted { ports, holder: Some(Holder::of(instance)) };
+        Ok(self.inventory.set_adopted(server.id, Some(&adopted)).await?)
     }
 
     /// Tells Ironic that a server is off, unless it is seen to know: its power sync would switch it on again otherwise. Says whether

@@ -93,7 +93,6 @@ impl Reconcile {
         if server.forgetting || decision.urgency != Urgency::Isolate {
             return Ok(Found::nothing());
         }
-        self.note_given(&server, &decision).await?;
         if let Placement::On(network) = decision.placement {
             self.mover.ensure(&server, network, AskedBy::Isolate).await?;
         }
@@ -110,13 +109,14 @@ impl Reconcile {
         }
         self.expire_intent(&mut server).await?;
         let (decision, tenant) = self.decide(&server).await?;
-        self.note_given(&server, &decision).await?;
         if decision.urgency == Urgency::Isolate {
             return Ok(Found::Done(vec![self.isolation_of(&server)]));
         }
         if !self.is_placed(&server, &decision).await? {
             return Ok(Found::next(Lane::Move));
         }
+        // One that is not placed yet is given by its first move, which looks first whether it may be taken.
+        self.note_given(&server, &decision).await?;
         self.note_isolation(&server).await?;
         self.note_adoption(&server, tenant).await?;
         let mut due: Vec<Due> = self.follows(&server, &decision).into_iter().map(Due::now).collect();

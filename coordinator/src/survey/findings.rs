@@ -175,13 +175,16 @@ fn macs(picture: &Picture, interfaces: &[FoundInterface], found: &mut Vec<Findin
 }
 
 fn without_owner(picture: &Picture, interfaces: &[FoundInterface], found: &mut Vec<Finding>) {
-    let is_tenants = |id: Uuid| {
-        let of_records = picture
-            .tenants
-            .iter()
-            .any(|tenant| tenant.server.port == Some(id) || tenant.ports.iter().any(|port| port.id == id));
-        of_records || picture.known.iter().any(|known| known.server.adopted_port == Some(id))
-    };
+    let is_tenants =
+        |id: Uuid| {
+            let of_records = picture.tenants.iter().any(|tenant| {
+                tenant.server.port == Some(id) || tenant.ports.iter().any(|port| port.id == id)
+            });
+            of_records
+                || picture.known.iter().any(|known| {
+                    known.server.adopted.as_ref().is_some_and(|adopted| adopted.ports.contains(&id))
+                })
+        };
     let physical = |interface: &&FoundInterface| {
         interface.isolated.is_none() && (interface.bare_metal || !interface.switch_ports.is_empty())
     };

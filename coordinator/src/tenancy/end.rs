@@ -246,18 +246,22 @@ impl Tenancy {
         if self.inventory.clock().now_us().saturating_sub(record.created_us) < REQUEST_TIME_MAX_US {
             return Ok(false);
         }
-        if let Some(made) = self.made_of(record.id).await? {
+        if let Some(made) = self.made_of(record).await? {
             record.instance = Some(made.id);
             self.inventory.change_tenant_server(TenantServerState::Deleting, record).await?;
         }
         Ok(true)
     }
 
-    /// Nova's server that was made for a record.
-    pub(super) async fn made_of(&self, record: Uuid) -> Result<Option<nova::Server>, TenancyError> {
+    /// Nova's server that was made for a record. Anybody may write our record's id into the metadata of a server of its own, so the project
+    /// must be the record's too.
+    pub(super) async fn made_of(&self, record: &TenantServer) -> Result<Option<nova::Server>, TenancyError> {
         let all = self.nova.list_servers(Caller::Service, nova::ProjectsShown::All).await?;
-        let ours = record.to_string();
-        Ok(all.into_iter().find(|nova| nova.metadata.get(METADATA_KEY) == Some(&ours)))
+        let ours = record.id.to_string();
+        let is_made_for = |nova: &nova::Server| {
+            nova.metadata.get(METADATA_KEY) == Some(&ours) && nova.project_id == record.project_id
+        };
+        Ok(all.into_iter().find(is_made_for))
     }
 
     /// The node that carries a tenant's server, as Ironic was last read.

@@ -287,7 +287,7 @@ impl Tenancy {
         if self.inventory.clock().now_us().saturating_sub(server.created_us) < REQUEST_TIME_MAX_US {
             return Ok(());
         }
-        let (state, instance) = match self.made_of(server.id).await? {
+        let (state, instance) = match self.made_of(server).await? {
             Some(nova) => (TenantServerState::Building, Some(nova.id)),
             None => (TenantServerState::Deleting, None),
         };

@@ -94,7 +94,12 @@ impl Tenancy {
         let ids = self.port_ids(server).await?;
         Ok(physical.ports.iter().all(|port| match port.observed {
             Some(ObservedNetwork::Tenant(seen)) => !ids.contains(&seen),
-            Some(ObservedNetwork::Nothing | ObservedNetwork::Boot(_) | ObservedNetwork::Other { .. }) => true,
+            Some(
+                ObservedNetwork::Nothing
+                | ObservedNetwork::Boot(_)
+                | ObservedNetwork::Bond { .. }
+                | ObservedNetwork::Other { .. },
+            ) => true,
             None => false,
         }))
     }

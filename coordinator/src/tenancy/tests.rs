@@ -75,7 +75,10 @@ impl Tenants {
         let node = bench.id.0;
         let active = IronicNode { state: "active".into(), instance: Some(INSTANCE), maintenance: None };
         cloud.held().nodes.insert(node, active);
-        cloud.held().servers.insert(INSTANCE, NovaServer { status: "ACTIVE".into(), task: None, node });
+        cloud
+            .held()
+            .servers
+            .insert(INSTANCE, NovaServer { status: "ACTIVE".into(), node, ..NovaServer::default() });
         let networks = Arc::new(Networks::default());
         let tenancy = new_tenancy(&bench, &cloud, &networks);
         let record = bench.inventory.tenant_server(RECORD).await.unwrap().unwrap();
@@ -162,6 +165,29 @@ async fn what_nova_left_behind_is_ended_in_ironic() {
     tenants.cloud.held().deletes = NovaDeletes::WithoutIronic;
     tenants.give_back().await.unwrap();
     tenants.ends_well().await;
+}
+
+/// A request that a crash cut off finds Nova's server by what stands in its metadata, which anybody may write.
+#[tokio::test]
+async fn a_server_of_another_project_is_nobodys_request() {
+    for (project, expected) in [
+        ("p", (TenantServerState::Building, Some(INSTANCE))),
+        ("thief", (TenantServerState::Deleting, None)),
+        ("", (TenantServerState::Deleting, None)),
+    ] {
+        let tenants = Tenants::new().await;
+        let record = tenants.record().await.unwrap();
+        let requested =
+            TenantServer { state: TenantServerState::Requested, instance: None, created_us: 0, ..record };
+        tenants.bench.inventory.put_tenant_server(&requested).await.unwrap();
+        tenants.bench.clock.advance_us(REQUEST_TIME_MAX_US);
+        if let Some(nova) = tenants.cloud.held().servers.get_mut(&INSTANCE) {
+            (nova.project, nova.record) = (project.to_owned(), Some(RECORD));
+        }
+        tenants.tenancy.look_requested(&requested).await.unwrap();
+        let now = tenants.record().await.unwrap();
+        assert_eq!((now.state, now.instance), expected, "{project:?}");
+    }
 }
 
 #[tokio::test]
@@ -414,11 +440,10 @@ async fn what_is_asked_meanwhile_is_not_lost() {
     tenants.give_back().await.unwrap();
     assert_eq!(tenants.cloud.asked("nova delete"), 1, "twice is once");
     // A look that began before ends now.
-    tenants
-        .cloud
-        .held()
-        .servers
-        .insert(INSTANCE, NovaServer { status: "ACTIVE".into(), task: None, node: tenants.bench.id.0 });
+    tenants.cloud.held().servers.insert(
+        INSTANCE,
+        NovaServer { status: "ACTIVE".into(), node: tenants.bench.id.0, ..NovaServer::default() },
+    );
     tenants.tenancy.look(building).await;
     assert_eq!(tenants.record().await.unwrap().state, TenantServerState::Deleting);
 }

@@ -31,11 +31,21 @@ impl Shelf for Rules {
     type Item = DiscoveryRule;
     type Page = RulesPage;
     const WORD: &'static str = "discovery-rules";
-    const FIELDS: &'static [&'static str] =
-        &["name", "rack", "ranges", "manufacturer", "product", "node_name", "resource_class", "bmc_username"];
+    const FIELDS: &'static [&'static str] = &[
+        "name",
+        "rack",
+        "ranges",
+        "manufacturer",
+        "product",
+        "switch_ports",
+        "node_name",
+        "resource_class",
+        "bmc_username",
+    ];
 
     fn wanted(typed: &Typed) -> Result<Value, Problem> {
-        let mut wanted = json!({ "name": typed.get("name"), "ranges": typed.words("ranges") });
+        let mut wanted = json!({ "name": typed.get("name"), "ranges": typed.words("ranges"),
+            "switch_ports": typed.words("switch_ports") });
         for name in TEXTS {
             if let Some(text) = typed.filled(name) {
                 wanted[name] = json!(text);
@@ -66,6 +76,9 @@ impl Shelf for Rules {
             text("product", "Product").optional().example("*R650"),
         ];
         let what = vec![
+            text("switch_ports", "Switch ports")
+                .example("leaf1:xe-0/0/10-20")
+                .hint("Where new machines are plugged in, with blanks between; leaf1 for a whole switch. A machine that claims another one waits for somebody."),
             text("node_name", "Node's name")
                 .default_value(&shown.typed, "{rack}-{serial}")
                 .hint("With {serial}, {rack}, {bmc} or {uuid}."),

@@ -171,17 +171,12 @@ impl World {
 }
 
 pub fn port(server: u8) -> ServerPort {
-    ServerPort {
-        server: ServerId(Uuid::from_u128(server.into())),
-        name: "eth0".into(),
-        mac: mac(server),
-        link: SwitchPort {
-            switch: "qfx1".into(),
-            port: format!("xe-0/0/{server}"),
-            switch_id: None,
-            fabric: None,
-        },
-    }
+    ServerPort::alone(
+        ServerId(Uuid::from_u128(server.into())),
+        "eth0",
+        mac(server),
+        SwitchPort { switch: "qfx1".into(), port: format!("xe-0/0/{server}"), switch_id: None, fabric: None },
+    )
 }
 
 /// EtherType of frames that nobody but these tests sends (IEEE 802, for experiments).

@@ -22,7 +22,7 @@ pub struct Discovery {
     pub manufacturer: String,
     /// Product.
     pub product: String,
-    /// Serial number.
+    /// Serial number, as the machine itself says.
     pub serial: String,
     /// `bios` or `uefi`, once it has booted.
     pub boot_mode: Option<String>,
@@ -68,9 +68,9 @@ pub struct DiscoveredNic {
     pub name: String,
     /// Its MAC address.
     pub mac: String,
-    /// The switch that was heard on it (LLDP).
+    /// The switch that was heard on it (LLDP), as the machine itself says: a claim.
     pub switch: Option<String>,
-    /// The switch's port.
+    /// The switch's port, a claim as well.
     pub port: Option<String>,
     /// Whether it has a link.
     pub carrier: bool,
@@ -127,6 +127,8 @@ pub struct DiscoveryRule {
     pub manufacturer: Option<String>,
     /// Only this product; none: any.
     pub product: Option<String>,
+    /// The switch ports that it may give. A machine that claims another one waits for a person.
+    pub switch_ports: Vec<String>,
     /// What they are called.
     pub node_name: String,
     /// Their resource class.
@@ -154,6 +156,10 @@ pub struct NewDiscoveryRule {
     /// Only this product; `*` stands for any text.
     #[serde(default)]
     pub product: Option<String>,
+    /// The switch ports that it may give, 1 to 100: `leaf1`, `leaf1:xe-0/0/7` or `leaf1:xe-0/0/10-20`. What a machine says of its own
+    /// switch port is a claim; one that claims another port waits for a person.
+    #[serde(default)]
+    pub switch_ports: Vec<String>,
     /// What they are called: a text with `{serial}`, `{rack}`, `{bmc}` or `{uuid}`; none: `{rack}-{serial}`.
     #[serde(default)]
     pub node_name: Option<String>,

@@ -97,7 +97,8 @@ fn port_info(server: &Server, port: &Port) -> Struct {
             let id = boot_interface_id(server.id, &port.name, *network);
             Some(text(2, "provisioning_vif_port_id", id.to_string()))
         }
-        Some(ObservedNetwork::Nothing | ObservedNetwork::Other { .. }) | None => None,
+        Some(ObservedNetwork::Nothing | ObservedNetwork::Bond { .. } | ObservedNetwork::Other { .. })
+        | None => None,
     };
     if let Some(interface) = interface {
         fields.push(structure(7, "internal_info", "InternalPortInfo", vec![interface]));

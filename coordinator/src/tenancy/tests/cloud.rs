@@ -18,6 +18,7 @@ use protocol::secret::Secret;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use super::METADATA_KEY;
 use crate::openstack::{Credentials, Scope, Session, session::http_client};
 
 /// What Nova does when it is asked to delete.
@@ -35,7 +36,7 @@ pub enum NovaDeletes {
 }
 
 /// A server of Nova.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct NovaServer {
     /// `ACTIVE`, `ERROR`, ...
     pub status: String,
@@ -43,6 +44,10 @@ pub struct NovaServer {
     pub task: Option<String>,
     /// The node that it is on.
     pub node: Uuid,
+    /// The project that owns it.
+    pub project: String,
+    /// The record that its metadata names.
+    pub record: Option<Uuid>,
 }
 
 /// A node of Ironic.
@@ -169,8 +174,10 @@ fn fault((code, sentence): (u16, &str)) -> Response {
 }
 
 fn shown(id: Uuid, server: &NovaServer) -> Value {
+    let metadata = server.record.map_or(json!({}), |record| json!({ METADATA_KEY: record }));
     json!({ "id": id, "name": "web", "status": server.status, "OS-EXT-STS:task_state": server.task,
-        "OS-EXT-SRV-ATTR:hypervisor_hostname": server.node, "created": null, "image": "" })
+        "OS-EXT-SRV-ATTR:hypervisor_hostname": server.node, "created": null, "image": "",
+        "tenant_id": server.project, "metadata": metadata })
 }
 
 async fn list_servers(State(held): Shared, Query(query): Query<HashMap<String, String>>) -> Response {
@@ -179,7 +186,7 @@ async fn list_servers(State(held): Shared, Query(query): Query<HashMap<String, S
         return fault(fails);
     }
     let of_deleted = |id: &Uuid| {
-        let server = NovaServer { status: "DELETED".to_owned(), task: None, node: Uuid::nil() };
+        let server = NovaServer { status: "DELETED".to_owned(), ..NovaServer::default() };
         shown(*id, &server)
     };
     let servers: Vec<Value> = if query.get("deleted").is_some_and(|deleted| deleted == "true") {

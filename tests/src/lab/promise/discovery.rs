@@ -161,7 +161,7 @@ fn operator(lab: &Lab) -> anyhow::Result<(Contrail, ServerPort)> {
     let link =
         SwitchPort { switch: SWITCH.to_owned(), port: STRANGER.switch_port(), switch_id: None, fabric: None };
     let server = ServerId(STRANGER.uuid());
-    let port = ServerPort { server, name: "operator".to_owned(), mac: STRANGER.mac(), link };
+    let port = ServerPort::alone(server, "operator", STRANGER.mac(), link);
     Ok((Contrail::new(config, None)?, port))
 }
 
@@ -322,6 +322,8 @@ async fn bad_rules(lab: &Lab, right: &Path) -> anyhow::Result<()> {
         (format!("--rack {RACK} {login}"), "needs ranges"),
         (format!("--range {RANGE} --node-name srv {login}"), "node_name: must have {serial}"),
         ("--range 10.0.0.0/8".to_owned(), "more than 4096"),
+        (format!("--range {RANGE} {login}"), "switch_ports: name 1 to"),
+        (format!("--range {RANGE} --switch-port leaf* {login}"), "names no switch ports"),
     ] {
         let said = lab.admin.refused(&rule_line(&more)).await?;
         ensure!(said.contains(expected) && !said.contains(BMC_PASSWORD), "{more}: {said}");
@@ -337,7 +339,8 @@ async fn bad_rules(lab: &Lab, right: &Path) -> anyhow::Result<()> {
 async fn by_rule(lab: &Lab, right: &Path) -> anyhow::Result<()> {
     forget_node(lab).await?;
     let login = format!("--bmc-user {BMC_USER} --password-file {}", right.display());
-    let which = format!("--rack {RACK} --range {RANGE} --manufacturer bms-* --node-name {{serial}}");
+    let place = format!("--switch-port {SWITCH}:{}", STRANGER.switch_port());
+    let which = format!("--rack {RACK} --range {RANGE} --manufacturer bms-* {place} --node-name {{serial}}");
     let made = lab.admin.run(&format!("-o json {}", rule_line(&format!("{which} {login}")))).await?;
     ensure!(!made.contains(BMC_PASSWORD), "the rule's password is shown: {made}");
     lab.admin.run(&scan_line("")).await?;

@@ -127,7 +127,7 @@ async fn probe(lab: &Lab) -> anyhow::Result<()> {
         let link =
             SwitchPort { switch: SWITCH.into(), port: switch_port.into(), switch_id: None, fabric: None };
         let server = ServerId(Uuid::from_u128(0x9e0 + u128::from(number)));
-        probes.push((ns, ServerPort { server, name: "eth0".into(), mac, link }));
+        probes.push((ns, ServerPort::alone(server, "eth0", mac, link)));
     }
     let seen = async {
         for (_, port) in &probes {

@@ -135,7 +135,7 @@ async fn run_by_hand(lab: &Lab, network: &TenantNetwork) -> anyhow::Result<Uuid>
     };
     contrail.ensure_tenant_port(&wanted).await?;
     let link = SwitchPort { switch: SWITCH.into(), port: PLAN.switch_port(), switch_id: None, fabric: None };
-    let port = ServerPort { server: ServerId::random(), name: "eth0".into(), mac: PLAN.mac(), link };
+    let port = ServerPort::alone(ServerId::random(), "eth0", PLAN.mac(), link);
     contrail.move_port(&port, &WantedNetwork::Tenant(id)).await?;
 
     let (address, agent) = (PLAN.bmc_address().ip().to_string(), lab.site.rack().agent);
