@@ -38,5 +38,6 @@ pub mod state_dir;
 pub mod survey;
 pub mod tenancy;
 pub mod ui;
+pub mod url_text;
 
 pub use adapter::ironic_node;

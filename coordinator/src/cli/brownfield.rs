@@ -11,10 +11,11 @@ use super::{
     args::{Output, Wait},
     client::Client,
     output::{self, Look},
+    path::path,
 };
 use crate::{
     api::types::{Adopted, AdoptedNetwork, Adoption, Severity, Stage, Survey},
-    openstack::ironic::query,
+    url_text::query,
 };
 
 const ADOPT_HELP: &str = "\
@@ -107,7 +108,7 @@ fn network(network: &AdoptedNetwork) -> String {
 
 async fn follow(client: &Client, name: &str, wait: Wait) -> anyhow::Result<Adoption> {
     output::wait(name, wait.timeout, async || {
-        let now: Adoption = client.get(&format!("/v1/adoptions/{name}")).await?;
+        let now: Adoption = client.get(&path(&["adoptions", &name])?).await?;
         let reason = now.reason.clone();
         Ok(match now.stage {
             Stage::Done => Look::Done(now),

@@ -10,6 +10,7 @@ use super::{
     args::{Output, Wait},
     client::Client,
     output::{self, Look},
+    path::path,
     since::since,
 };
 use crate::api::types::{
@@ -149,7 +150,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             windows(output, &[window])
         }
         Command::Close { rack } => {
-            client.delete(&format!("/v1/discovery-windows/{rack}")).await?;
+            client.delete(&path(&["discovery-windows", &rack])?).await?;
             output::say(output, format_args!("the discovery network of rack {rack} is being closed"));
             Ok(())
         }
@@ -173,13 +174,14 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         }
         Command::Ignore { id } => {
             let id = find(client, &id).await?.id;
-            let ignored: Discovery =
-                client.post(&format!("/v1/discoveries/{id}/ignore"), &serde_json::json!({})).await?;
+            let ignored: Discovery = client
+                .post(&path(&["discoveries", &id.to_string(), "ignore"])?, &serde_json::json!({}))
+                .await?;
             show(output, &ignored)
         }
         Command::Forget { id } => {
             let id = find(client, &id).await?.id;
-            client.delete(&format!("/v1/discoveries/{id}")).await?;
+            client.delete(&path(&["discoveries", &id.to_string()])?).await?;
             output::say(output, format_args!("{id} is forgotten"));
             Ok(())
         }

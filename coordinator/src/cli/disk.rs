@@ -3,7 +3,7 @@
 use anyhow::bail;
 use clap::Subcommand;
 
-use super::{args::Output, client::Client, output};
+use super::{args::Output, client::Client, output, path::path};
 use crate::api::types::{List, NewDiskException, NodeDisk};
 
 /// What is done with the disks of a server.
@@ -58,14 +58,14 @@ pub async fn run(client: &Client, output: Output, command: Disk) -> anyhow::Resu
         }
         Disk::Except { node, disk, reason } => {
             let number = find(&read(client, &node).await?, &node, &disk)?;
-            let path = format!("/v1/nodes/{node}/disks/{number}/exception");
-            let _: NodeDisk = client.post(&path, &NewDiskException { reason }).await?;
+            let at = path(&["nodes", &node, "disks", &number.to_string(), "exception"])?;
+            let _: NodeDisk = client.post(&at, &NewDiskException { reason }).await?;
             output::say(output, format_args!("disk {number} of {node} is left out of every clean"));
             Ok(())
         }
         Disk::Include { node, disk } => {
             let number = find(&read(client, &node).await?, &node, &disk)?;
-            client.delete(&format!("/v1/nodes/{node}/disks/{number}/exception")).await?;
+            client.delete(&path(&["nodes", &node, "disks", &number.to_string(), "exception"])?).await?;
             output::say(output, format_args!("disk {number} of {node} is erased by every clean again"));
             Ok(())
         }
@@ -74,7 +74,7 @@ pub async fn run(client: &Client, output: Output, command: Disk) -> anyhow::Resu
 
 /// The disks of a server.
 pub async fn read(client: &Client, node: &str) -> anyhow::Result<Vec<NodeDisk>> {
-    let disks: List<NodeDisk> = client.get(&format!("/v1/nodes/{node}/disks")).await?;
+    let disks: List<NodeDisk> = client.get(&path(&["nodes", &node, "disks"])?).await?;
     Ok(disks.items)
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     api::types::{Event, List},
-    openstack::ironic::query,
+    url_text::query,
 };
 
 /// Pause before a broken stream is taken up again; doubled each time.

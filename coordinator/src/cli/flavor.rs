@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{args::Output, client::Client, output};
+use super::{args::Output, client::Client, output, path::path};
 use crate::api::types::{Flavor, List, NewFlavor, Server};
 
 /// Servers that a warning names; the rest is counted.
@@ -59,14 +59,14 @@ pub enum Command {
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List => print(output, &client.get::<List<Flavor>>("/v1/flavors").await?.items),
-        Command::Show { flavor } => show(output, &client.get(&format!("/v1/flavors/{flavor}")).await?),
+        Command::Show { flavor } => show(output, &client.get(&path(&["flavors", &flavor])?).await?),
         Command::Create { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, nics, projects } => {
             let wanted =
                 NewFlavor { name, resource_class, cpus, memory_mib, disk_gb, manufacturer, nics, projects };
             print(output, &[client.post("/v1/flavors", &wanted).await?])
         }
         Command::Delete { flavor } => {
-            let found: Flavor = client.get(&format!("/v1/flavors/{flavor}")).await?;
+            let found: Flavor = client.get(&path(&["flavors", &flavor])?).await?;
             let servers: List<Server> = client.get("/v1/servers").await?;
             client.delete(&format!("/v1/flavors/{}", found.id)).await?;
             output::say(output, format_args!("{flavor} is deleted"));

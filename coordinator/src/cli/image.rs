@@ -8,10 +8,10 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::io::ReaderStream;
 
-use super::{args::Output, client::Client, output};
+use super::{args::Output, client::Client, output, path::path};
 use crate::{
     api::types::{Image, List},
-    openstack::ironic::query,
+    url_text::query,
 };
 
 /// Bytes that are read from the file at once.
@@ -61,7 +61,7 @@ pub enum Command {
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
     match command {
         Command::List => print(output, &client.get::<List<Image>>("/v1/images").await?.items),
-        Command::Show { image } => show(output, &client.get(&format!("/v1/images/{image}")).await?),
+        Command::Show { image } => show(output, &client.get(&path(&["images", &image])?).await?),
         Command::Create { name, file, public, boot_mode, min_disk_gb, sha512 } => {
             let public = if public { "true" } else { "false" };
             let min_disk_gb = min_disk_gb.map(|gb| gb.to_string());
@@ -72,7 +72,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             print(output, &[image])
         }
         Command::Delete { image } => {
-            client.delete(&format!("/v1/images/{image}")).await?;
+            client.delete(&path(&["images", &image])?).await?;
             output::say(output, format_args!("{image} is deleted"));
             Ok(())
         }

@@ -16,6 +16,7 @@ mod image;
 mod network;
 mod node;
 mod output;
+mod path;
 mod pool;
 mod proof;
 mod rule;

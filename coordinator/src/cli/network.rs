@@ -4,6 +4,7 @@ use super::{
     args::{Network as Command, Output},
     client::Client,
     output,
+    path::path,
 };
 use crate::api::types::{List, NetworkDetail, NewNetwork, SiteObjectState, SiteSetup, TenantNetwork};
 
@@ -15,7 +16,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             vec![client.post("/v1/networks", &NewNetwork { name, subnet }).await?]
         }
         Command::Show { network } => {
-            return show(output, &client.get(&format!("/v1/networks/{network}")).await?);
+            return show(output, &client.get(&path(&["networks", &network])?).await?);
         }
         Command::Setup => {
             let nothing = serde_json::json!({});
@@ -31,7 +32,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             });
         }
         Command::Delete { network } => {
-            client.delete(&format!("/v1/networks/{network}")).await?;
+            client.delete(&path(&["networks", &network])?).await?;
             output::say(output, format_args!("{network} is deleted"));
             return Ok(());
         }

@@ -2,7 +2,7 @@
 
 use clap::Subcommand;
 
-use super::{args::Output, client::Client, output};
+use super::{args::Output, client::Client, output, path::path};
 use crate::api::types::{List, NewPool, Pool, PoolMove, PoolMoves};
 
 const CONDITIONS: &str = "\
@@ -59,7 +59,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
     match command {
         Command::List => print(output, &client.get::<List<Pool>>("/v1/pools").await?.items),
         Command::Show { pool } => {
-            let pool: Pool = client.get(&format!("/v1/pools/{pool}")).await?;
+            let pool: Pool = client.get(&path(&["pools", &pool])?).await?;
             print(output, &[pool])
         }
         Command::Create { name, resource_class, conditions, before, dry_run } => {
@@ -71,7 +71,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         }
         Command::Apply { dry_run } => moves(client, output, PoolMoves { dry_run, pool: None }).await,
         Command::Delete { pool } => {
-            client.delete(&format!("/v1/pools/{pool}")).await?;
+            client.delete(&path(&["pools", &pool])?).await?;
             output::say(output, format_args!("{pool} is deleted; `bmsctl pool apply` moves its servers"));
             Ok(())
         }

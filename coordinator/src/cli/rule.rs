@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::{args::Output, client::Client, discovery::password, output};
+use super::{args::Output, client::Client, discovery::password, output, path::path};
 use crate::api::types::{DiscoveryRule, List, NewDiscoveryRule};
 
 const CREATE_HELP: &str = "\
@@ -95,7 +95,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             print(output, &[client.post("/v1/discovery-rules", &wanted).await?])
         }
         Command::Delete { rule } => {
-            client.delete(&format!("/v1/discovery-rules/{rule}")).await?;
+            client.delete(&path(&["discovery-rules", &rule])?).await?;
             output::say(output, format_args!("{rule} is deleted"));
             Ok(())
         }

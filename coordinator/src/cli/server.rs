@@ -10,6 +10,7 @@ use super::{
     args::{OneServer, Output, Server as Command, Wait},
     client::{Client, Refused},
     output::{self, Look},
+    path::path,
     since::since,
 };
 use crate::api::types::{Attachment, List, NewServer, Server, ServerAction, ServerVerb};
@@ -32,7 +33,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
                 vec![name, status, since, address, network, image, flavor, said]
             })
         }
-        Command::Show { server } => show(output, &client.get(&format!("/v1/servers/{server}")).await?),
+        Command::Show { server } => show(output, &client.get(&path(&["servers", &server])?).await?),
         Command::Create { name, flavor, image, networks, security_groups, key_name, user_data, wait } => {
             let user_data = user_data
                 .map(|path| {
@@ -116,8 +117,8 @@ fn read_password(path: &Path) -> anyhow::Result<Secret> {
 }
 
 async fn act(client: &Client, output: Output, which: OneServer, action: ServerAction) -> anyhow::Result<()> {
-    let path = format!("/v1/servers/{}/actions", which.server);
-    let server: Server = client.post(&path, &action).await?;
+    let at = path(&["servers", &which.server, "actions"])?;
+    let server: Server = client.post(&at, &action).await?;
     let goal = match action.action {
         ServerVerb::Start | ServerVerb::Reboot | ServerVerb::Rebuild | ServerVerb::Unrescue => "active",
         ServerVerb::Rescue => "rescue",
@@ -148,7 +149,7 @@ async fn follow(client: &Client, server: &Server, wait: Wait, goal: &str) -> any
 }
 
 async fn delete(client: &Client, output: Output, name: &str, wait: Wait) -> anyhow::Result<()> {
-    let server: Server = client.get(&format!("/v1/servers/{name}")).await?;
+    let server: Server = client.get(&path(&["servers", &name])?).await?;
     client.delete(&format!("/v1/servers/{}", server.id)).await?;
     if !wait.wait {
         output::say(

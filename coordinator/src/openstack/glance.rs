@@ -15,9 +15,9 @@ use uuid::Uuid;
 
 use super::{
     error::Error,
-    ironic::query,
     session::{self, Body, Call, Caller, Service, Session},
 };
+use crate::url_text::query;
 
 /// Images in one page of a list.
 pub const PAGE_IMAGES: usize = 200;

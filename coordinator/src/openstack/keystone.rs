@@ -263,7 +263,7 @@ impl Keystone {
             projects: Vec<Project>,
         }
         let operation = format!("find project {name}");
-        let query = super::ironic::query(&[("name", name)]);
+        let query = crate::url_text::query(&[("name", name)]);
         let path = format!("/v3/projects?{query}");
         let call = Call::new(Service::Keystone, Method::GET, path, operation.clone());
         let answer: Answer = self.session.json(call).await?;

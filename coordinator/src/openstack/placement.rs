@@ -7,9 +7,9 @@ use serde::Deserialize;
 
 use super::{
     error::Error,
-    ironic::query,
     session::{Call, Caller, Service, Session},
 };
+use crate::url_text::query;
 
 /// API version that is asked for: forbidden traits came with 1.22.
 pub const MICROVERSION: &str = "placement 1.22";

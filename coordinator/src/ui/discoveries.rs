@@ -18,11 +18,11 @@ use super::{
     found::Found,
     page::{self, Frame, Posted},
     part::Part,
-    rest::segment,
     session::Visitor,
     view::When,
 };
 use crate::api::types::{Agent, Discovery, ImportedNode, Problem, Scan, Window};
+use crate::url_text::segment;
 
 /// Scans that are shown.
 const SCANS_SHOWN: usize = 5;

@@ -167,11 +167,11 @@ async fn home(visitor: Visitor) -> Redirect {
 
 /// A refused action's page has the action's address; whoever loads it again gets the server's page.
 async fn to_node(axum::extract::Path(name): axum::extract::Path<String>) -> Redirect {
-    Redirect::to(&format!("/ui/nodes/{}", rest::segment(&name)))
+    Redirect::to(&format!("/ui/nodes/{}", crate::url_text::segment(&name)))
 }
 
 async fn to_server(axum::extract::Path(name): axum::extract::Path<String>) -> Redirect {
-    Redirect::to(&format!("/ui/servers/{}", rest::segment(&name)))
+    Redirect::to(&format!("/ui/servers/{}", crate::url_text::segment(&name)))
 }
 
 async fn nothing(visitor: Option<Visitor>) -> Response {

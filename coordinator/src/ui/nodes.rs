@@ -18,11 +18,11 @@ use super::{
     page::{self, Frame, Posted},
     part::Part,
     proof::{self, ProofRow},
-    rest::segment,
     session::Visitor,
     view::{self, EventRow, NodeRow, Pill},
 };
 use crate::api::types::{Event, Hardware, Node, NodeDisk, Problem};
+use crate::url_text::segment;
 
 /// Events that a server's page shows.
 const EVENTS_SHOWN: u32 = 100;

@@ -16,10 +16,10 @@ use super::{
     Ui,
     form::{Choice, Faults, Field, Typed, server_file},
     page::{self, Frame, Posted},
-    rest::segment,
     session::{self, Visitor},
 };
 use crate::api::types::{Imported, ImportedNode, Problem};
+use crate::url_text::segment;
 
 #[derive(Template)]
 #[template(path = "add.html")]

@@ -102,28 +102,3 @@ impl Rest {
             .unwrap_or_else(|_| Problem::new(status, "refused", String::from_utf8_lossy(&bytes))))
     }
 }
-
-/// A text as one segment of a path, or one value of a query.
-pub fn segment(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            other => out.push_str(&format!("%{other:02X}")),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_segment_is_one_segment() {
-        let check = |text: &str, expected: &str| assert_eq!(segment(text), expected);
-        check("srv-1.a_b~c", "srv-1.a_b~c");
-        check("a/b?c=d&e#f g", "a%2Fb%3Fc%3Dd%26e%23f%20g");
-        check("ü%", "%C3%BC%25");
-    }
-}

@@ -17,11 +17,11 @@ use super::{
     new_server,
     page::{self, Frame, Posted},
     part::Part,
-    rest::segment,
     session::Visitor,
     view::{self, ServerRow},
 };
 use crate::api::types::{Image, List, Problem, Server};
+use crate::url_text::segment;
 
 #[derive(Template)]
 #[template(path = "servers.html")]

@@ -164,7 +164,7 @@ fn to_sign_in(parts: &Parts) -> Response {
     {
         return ended(&place(parts), sent);
     }
-    let to = super::rest::segment(&place(parts));
+    let to = crate::url_text::segment(&place(parts));
     let lost = if sent { "&why=lost" } else { "" };
     Redirect::to(&format!("/ui/sign-in?to={to}{lost}")).into_response()
 }
@@ -172,7 +172,7 @@ fn to_sign_in(parts: &Parts) -> Response {
 /// Ends a session that is over, and says so; `sent`: a form was sent, and nothing was done.
 pub fn ended(at: &str, sent: bool) -> Response {
     let why = if sent { "lost" } else { "ended" };
-    let to = super::rest::segment(at);
+    let to = crate::url_text::segment(at);
     let mut response = Redirect::to(&format!("/ui/sign-in?to={to}&why={why}")).into_response();
     response.headers_mut().insert(header::SET_COOKIE, end());
     response

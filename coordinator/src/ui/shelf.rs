@@ -16,10 +16,9 @@ use super::{
     form::{Faults, Typed},
     page::{self, Frame, Posted},
     part::Part,
-    rest::segment,
     session::Visitor,
 };
-use crate::api::types::Problem;
+use crate::{api::types::Problem, url_text::segment};
 
 /// One of these pages.
 pub trait Shelf: 'static {

@@ -249,7 +249,7 @@ impl Ironic {
             ports: Vec<Value>,
         }
         let operation = format!("find port {mac}");
-        let path = format!("/v1/ports/detail?{}", query(&[("address", &mac.to_string())]));
+        let path = format!("/v1/ports/detail?{}", crate::url_text::query(&[("address", &mac.to_string())]));
         let answer: Answer = self.get(path, operation.clone()).await?;
         let Some(current) = answer.ports.into_iter().next() else { return Ok(None) };
         let port = Port::deserialize(&current).map_err(|e| Error::Unintelligible {
@@ -284,23 +284,4 @@ impl Ironic {
         let answer: Answer = self.get("/v1/drivers".to_owned(), "list the drivers".to_owned()).await?;
         Ok(answer.drivers.into_iter().map(|d| d.name).collect())
     }
-}
-
-/// Joins query parameters, each percent-encoded but for what RFC 3986 section 2.3 leaves unreserved.
-pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
-    let encode = |text: &str| {
-        text.bytes().fold(String::new(), |mut out, byte| {
-            if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-                out.push(byte.into());
-            } else {
-                out.push_str(&format!("%{byte:02X}"));
-            }
-            out
-        })
-    };
-    pairs
-        .iter()
-        .map(|(key, value)| format!("{}={}", encode(key), encode(value)))
-        .collect::<Vec<_>>()
-        .join("&")
 }

@@ -8,11 +8,12 @@ use protocol::{id::ServerId, mac::MacAddr, secret::Secret};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::{Ironic, query};
+use super::Ironic;
 use crate::openstack::{
     error::Error,
     session::{Caller, Service},
 };
+use crate::url_text::query;
 
 /// What Ironic shows in place of a token that it has given already.
 const MASKED: &str = "******";

@@ -4,8 +4,9 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Nova, done, segment};
+use super::{Nova, done};
 use crate::openstack::{error::Error, session::Caller};
+use crate::url_text::segment;
 
 /// A public key that Nova keeps for a user.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]

@@ -8,7 +8,6 @@ use http::Method;
 
 use super::{
     error::Error,
-    ironic::query,
     session::{Call, Caller, Service, Session},
 };
 pub use flavor::{Flavor, FlavorSpec, custom_resource};
@@ -43,22 +42,5 @@ fn done(result: Result<bytes::Bytes, Error>) -> Result<(), Error> {
     match result {
         Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
         Err(error) => Err(error),
-    }
-}
-
-/// One segment of a path: what people named may hold anything.
-fn segment(text: &str) -> String {
-    query(&[("", text)]).split_off(1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_cannot_leave_their_place_in_a_path() {
-        let check = |text: &str, expected: &str| assert_eq!(segment(text), expected);
-        check("m1.small", "m1.small");
-        check("a/../b?c", "a%2F..%2Fb%3Fc");
     }
 }

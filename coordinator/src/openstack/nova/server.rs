@@ -9,7 +9,10 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Nova, done};
-use crate::openstack::{error::Error, ironic::query, session::Caller};
+use crate::{
+    openstack::{error::Error, session::Caller},
+    url_text::query,
+};
 
 /// Servers in one page of a list.
 pub const PAGE_SERVERS: usize = 500;
