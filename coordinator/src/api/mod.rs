@@ -21,6 +21,7 @@ mod node_view;
 mod nodes;
 mod password;
 mod pick;
+mod plain;
 mod pools;
 mod problem;
 mod proofs;

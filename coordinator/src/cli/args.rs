@@ -438,7 +438,7 @@ pub enum Agent {
 pub fn print_completion(shell: clap_complete::Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "bmsctl", &mut script);
-    super::output::line(String::from_utf8_lossy(&script).trim_end());
+    super::output::file(String::from_utf8_lossy(&script).trim_end());
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use protocol::text::{Shown, shown_json};
+
 use super::{
     args::{Connection, Output},
     client::{Client, Refused},
@@ -91,17 +93,17 @@ async fn go_on(
 #[allow(clippy::print_stderr)]
 fn tell(told: &mut bool, error: &anyhow::Error) {
     if !std::mem::replace(told, true) {
-        eprintln!("{error:#}; going on when it is back");
+        eprintln!("{}; going on when it is back", Shown(format_args!("{error:#}")));
     }
 }
 
-fn print(output: Output, data: &str) -> anyhow::Result<()> {
+fn print(format: Output, data: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let written = match output {
-        Output::Json => writeln!(out, "{data}"),
+    let written = match format {
+        Output::Json => writeln!(out, "{}", shown_json(data)),
         Output::Table => {
             let event: Event = serde_json::from_str(data)?;
-            writeln!(out, "{}  {:12} {:14} {}", event.at, whom(&event), event.kind, event.text)
+            writeln!(out, "{}", output::event_line(&event, &whom(&event)))
         }
     };
     match written.and_then(|()| out.flush()) {
