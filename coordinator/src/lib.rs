@@ -5,6 +5,7 @@ pub mod adapter;
 pub mod adoption;
 pub mod agents;
 pub mod api;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod config;

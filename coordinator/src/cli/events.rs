@@ -8,7 +8,7 @@ use std::{
 use protocol::text::{Shown, shown_json};
 
 use super::{
-    args::{Connection, Output},
+    args::{Connection, Events, Output},
     client::{Client, Refused},
     output,
 };
@@ -27,23 +27,25 @@ pub async fn run(
     client: Client,
     connection: &Connection,
     output: Output,
-    follow: bool,
-    node: Option<String>,
+    asked: Events,
 ) -> anyhow::Result<()> {
-    let filter = node.map(|node| format!("&{}", query(&[("node", &node)]))).unwrap_or_default();
-    if follow {
+    let given = [("node", &asked.node), ("server", &asked.server)];
+    let given = given.into_iter().filter_map(|(name, value)| Some(query(&[(name, value.as_deref()?)])));
+    let filter: String = given.map(|text| format!("&{text}")).collect();
+    if asked.follow {
         return go_on(client, connection, output, &format!("/v1/events/stream?limit=20{filter}")).await;
     }
     let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
-    output::list(output, &events.items, &["time", "node", "kind", "text"], |event| {
+    output::list(output, &events.items, &["time", "server", "kind", "text"], |event| {
         vec![event.at.clone(), whom(event), event.kind.clone(), event.text.clone()]
     })
 }
 
-/// The server's name, or its id once it is forgotten; nothing for what belongs to no server, or is told to a tenant.
+/// The server's name, or its id once it is forgotten, to a tenant its own server's name; nothing for what belongs to no server.
 fn whom(event: &Event) -> String {
     let id = || event.node.map(|id| id.to_string());
-    event.node_name.clone().or_else(id).unwrap_or_default()
+    let tenants = || event.server_name.clone();
+    event.node_name.clone().or_else(id).or_else(tenants).unwrap_or_default()
 }
 
 /// Whoever reads our output has gone: the end, and no fault.

@@ -13,6 +13,7 @@
 
 mod adoptions;
 mod agents;
+mod audit;
 mod bmc;
 mod contradictions;
 mod discoveries;
@@ -191,5 +192,7 @@ fn migrator() -> Migrator {
         one(10, "bmc identity", include_str!("../../migrations/0010_bmc_identity.sql")),
         one(11, "disks", include_str!("../../migrations/0011_disks.sql")),
         one(12, "contradictions", include_str!("../../migrations/0012_contradictions.sql")),
+        one(30, "tenants' events", include_str!("../../migrations/0030_tenants_events.sql")),
+        one(31, "audit", include_str!("../../migrations/0031_audit.sql")),
     ])
 }

@@ -1,7 +1,7 @@
 //! Decisions: what of a node's change people are told, whoever saw it first: its state, maintenance, and a node that Ironic has lost.
 
 use super::state::{Node, ProvisionState};
-use crate::events::EventKind;
+use crate::events::{EventKind, Told};
 
 /// So much of a maintenance reason is told; other tools write what they like.
 const REASON_CHARS_MAX: usize = 300;
@@ -15,19 +15,22 @@ pub struct News {
     pub kind: EventKind,
     /// In words.
     pub text: String,
+    /// What the server's tenant is told.
+    pub told: Option<Told>,
 }
 
 /// What has changed between two looks at the node of the server `name`. `forgetting`: an administrator has deleted the server.
 pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting: bool) -> Vec<News> {
-    let told = |kind, text: String| News { kind, text };
+    let news_of = |kind, text: String, told| News { kind, text, told };
     let mut news = Vec::new();
     let state = |node: Option<&Node>| node.map(|node| node.provision_state.clone());
     if state(before) != state(after) {
         let text = after.map_or("Ironic has no node of it".to_owned(), state_text);
-        news.push(told(EventKind::State, text));
+        let told = after.and_then(|after| Told::of_state(&after.provision_state));
+        news.push(news_of(EventKind::State, text, told));
     }
     if let Some(lost) = before.filter(|before| !forgetting && is_lost(before, after)) {
-        news.push(told(EventKind::Alarm, lost_text(name, lost)));
+        news.push(news_of(EventKind::Alarm, lost_text(name, lost), Told::of_kind(EventKind::Alarm)));
     }
     let text = match (before.and_then(reason), after.and_then(reason)) {
         (None, Some(reason)) => Some(format!("in maintenance: {reason}")),
@@ -37,7 +40,14 @@ pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting:
         (Some(_), None) if after.is_some() => Some("maintenance ended".to_owned()),
         (Some(_) | None, _) => None,
     };
-    news.extend(text.map(|text| told(EventKind::Maintenance, text)));
+    // A tenant hears of a person's maintenance only, and not why; of a fault that Ironic finds it hears by what follows.
+    let held = |node: Option<&Node>| node.is_some_and(|node| node.held().is_some());
+    let told = match (held(before), held(after)) {
+        (false, true) => Some(Told::OperatorWorks),
+        (true, false) => Some(Told::OperatorIsDone),
+        (false, false) | (true, true) => None,
+    };
+    news.extend(text.map(|text| news_of(EventKind::Maintenance, text, told)));
     news
 }
 
