@@ -28,6 +28,15 @@ async fn the_new_one(world: &World, before: usize, what: &str) -> NewEntry {
     all.pop().unwrap().what
 }
 
+#[test]
+fn what_posts_or_deletes_is_a_change() {
+    let idle = |rows: &[Row]| -> Vec<&str> {
+        rows.iter().filter(|row| row.0 != Verb::Get && !changes(row)).map(|row| row.1).collect()
+    };
+    assert_eq!(idle(ROUTES), ["/v1/survey"], "it compares a file, and changes nothing");
+    assert_eq!(idle(PAGES), [""; 0]);
+}
+
 #[tokio::test]
 async fn every_change_by_rest_leaves_a_row() {
     let world = World::start().await;
