@@ -113,14 +113,14 @@ impl Told {
             return Some(Told::Trouble(trouble));
         }
         match state {
-            S::Deploying => Some(Told::Installing),
+            S::Deploying | S::WaitCallBack | S::DeployHold => Some(Told::Installing),
             S::Active => Some(Told::InUse),
             S::Deleting => Some(Told::Releasing),
-            S::Cleaning => Some(Told::Erasing),
-            S::Rescuing => Some(Told::Rescuing),
+            S::Cleaning | S::CleanWait | S::CleanHold => Some(Told::Erasing),
+            S::Rescuing | S::RescueWait => Some(Told::Rescuing),
             S::Rescue => Some(Told::InRescue),
             S::Unrescuing => Some(Told::Unrescuing),
-            S::Servicing => Some(Told::OperatorWorks),
+            S::Servicing | S::ServiceWait | S::ServiceHold => Some(Told::OperatorWorks),
             S::Enroll
             | S::Verifying
             | S::Manageable
@@ -129,19 +129,12 @@ impl Told {
             | S::Inspecting
             | S::InspectWait
             | S::InspectFailed
-            | S::CleanWait
-            | S::CleanHold
             | S::CleanFailed
             | S::Available
-            | S::WaitCallBack
-            | S::DeployHold
             | S::DeployFailed
             | S::Error
-            | S::RescueWait
             | S::RescueFailed
             | S::UnrescueFailed
-            | S::ServiceWait
-            | S::ServiceHold
             | S::ServiceFailed
             | S::Unknown(_) => None,
         }

@@ -26,7 +26,9 @@ pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting:
     let state = |node: Option<&Node>| node.map(|node| node.provision_state.clone());
     if state(before) != state(after) {
         let text = after.map_or("Ironic has no node of it".to_owned(), state_text);
-        let told = after.and_then(|after| Told::of_state(&after.provision_state));
+        // Several states of Ironic are one to a tenant, and a look may miss any of them.
+        let told_of = |node: Option<&Node>| node.and_then(|node| Told::of_state(&node.provision_state));
+        let told = told_of(after).filter(|told| told_of(before) != Some(*told));
         news.push(news_of(EventKind::State, text, told));
     }
     if let Some(lost) = before.filter(|before| !forgetting && is_lost(before, after)) {
@@ -96,6 +98,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::lifecycle::trouble::Trouble;
 
     fn node(state: &str, maintenance: Option<&str>, instance: Option<u128>) -> Option<Node> {
         let mut node = Node::in_state(ServerId(Uuid::from_u128(1)), ProvisionState::from(state));
@@ -146,6 +149,32 @@ mod tests {
         // An administrator who deletes a server knows.
         let told = news("n1", plain("available").as_ref(), None, true);
         assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn a_tenant_is_told_each_thing_once() {
+        let check = |states: &[&str], expected: &[Told]| {
+            let nodes: Vec<_> = states.iter().map(|state| node(state, None, Some(7))).collect();
+            let told: Vec<_> = nodes
+                .windows(2)
+                .flat_map(|pair| news("n1", pair[0].as_ref(), pair[1].as_ref(), false))
+                .filter_map(|news| news.told)
+                .collect();
+            assert_eq!(told, expected, "{states:?}");
+        };
+        let deployed = ["available", "deploying", "wait call-back", "deploying", "active"];
+        check(&deployed, &[Told::Installing, Told::InUse]);
+        check(&["available", "wait call-back", "active"], &[Told::Installing, Told::InUse]);
+        let cleaned = ["active", "deleting", "cleaning", "clean wait", "cleaning", "available"];
+        check(&cleaned, &[Told::Releasing, Told::Erasing]);
+        check(
+            &["deleting", "clean wait", "clean failed"],
+            &[Told::Erasing, Told::Trouble(Trouble::NotErased)],
+        );
+        check(&["active", "rescue wait", "rescue"], &[Told::Rescuing, Told::InRescue]);
+        let held = node("active", Some("psu of n1"), Some(7));
+        let told = news("n1", node("active", None, Some(7)).as_ref(), held.as_ref(), false);
+        assert_eq!(told[0].told, Some(Told::OperatorWorks));
     }
 
     #[test]

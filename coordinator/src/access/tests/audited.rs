@@ -1,4 +1,4 @@
-//! Every change that is asked for, by everybody, at every door: a row says by whom, from where, and what came of it.
+//! Edges: every change that is asked for, by everybody, at every door: a row says by whom, from where, and what came of it.
 
 use std::{sync::Arc, time::Duration};
 

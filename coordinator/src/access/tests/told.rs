@@ -1,4 +1,4 @@
-//! What a tenant reads of its server when something is wrong below it: the kind of trouble, and nothing of what is below.
+//! Edges: what a tenant reads of its server when something is wrong below it: the kind of trouble, and nothing of what is below.
 
 use axum::{body::Body, http::Request};
 use protocol::id::ServerId;
