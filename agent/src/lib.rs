@@ -8,6 +8,7 @@ pub mod discovery;
 pub mod given;
 pub mod image;
 pub mod journal;
+pub mod log;
 pub mod metrics;
 pub mod poll;
 pub mod rack;

@@ -8,9 +8,9 @@ use agent::{
     uplink::client::chain,
 };
 use clap::{Parser, Subcommand};
+use protocol::text::Shown;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
 /// The agent of one rack of BMS Manager.
 #[derive(Parser)]
@@ -55,7 +55,10 @@ async fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(fault) => {
-            eprintln!("bms-agent: {}", chain(&fault));
+            // A fault of the configuration file has several lines.
+            for line in format!("bms-agent: {}", chain(&fault)).lines() {
+                eprintln!("{}", Shown(line));
+            }
             ExitCode::FAILURE
         }
     }
@@ -71,7 +74,7 @@ fn check(path: PathBuf) -> Result<(), Fault> {
 
 async fn run(path: PathBuf) -> Result<(), Fault> {
     let config = Config::read(&path)?;
-    start_log(config.log_json);
+    agent::log::start(config.log_json);
     // One provider of cryptography for the whole process; an earlier one is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = CancellationToken::new();
@@ -86,10 +89,4 @@ async fn run(path: PathBuf) -> Result<(), Fault> {
         told.cancel();
     });
     Ok(start::run(config, stop).await?)
-}
-
-fn start_log(json: bool) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if json { log.json().init() } else { log.with_ansi(false).init() }
 }

@@ -18,10 +18,10 @@ use crate::{
     config::Config,
     disks::{Account, Erasure, KnownDisk},
     enrol::Enrol,
-    events::EventKind,
+    events::{EventKind, Told},
     gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
     inventory::{Inventory, InventoryError, Server},
-    lifecycle::placement::networks_of_ports,
+    lifecycle::{placement::networks_of_ports, trouble::Trouble},
     mover::Mover,
     port::{
         AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Provisioner, Refusal,
@@ -147,8 +147,9 @@ impl Core {
             | FailureKind::StepFailed
             | FailureKind::Interrupted => false,
         };
+        let trouble = if is_the_images { Trouble::ImageNotWritten } else { Trouble::Machine };
         let noted = async {
-            self.inventory.set_reason(server.id, Some(&text)).await?;
+            self.inventory.set_trouble(server.id, &text, trouble).await?;
             match instance.filter(|_| is_the_images) {
                 Some(instance) => self.inventory.note_tenant_failure(instance, &text).await,
                 None => Ok(()),
@@ -157,23 +158,28 @@ impl Core {
         if let Err(error) = noted.await {
             warn!(server = %server.id, error = %error, "failed step not stored");
         }
-        self.inventory.record(server.id, EventKind::Step, text).await;
+        self.inventory.record_told(server.id, EventKind::Step, text, Some(Told::Trouble(trouble))).await;
     }
 
     async fn note_image_of(&self, server: &Server, news: ImageNews) {
-        let (reason, event) = match news {
-            ImageNews::Waits(text) => (Some(text.clone()), Some(text)),
-            ImageNews::Found => (None, None),
+        let awaited = match news {
+            ImageNews::Waits(text) => Some(text),
+            ImageNews::Found => None,
             ImageNews::Failed(message) => {
                 let failure = Failure { kind: FailureKind::ImageUnavailable, message };
                 return self.note_failed_step(server, "write image", &failure).await;
             }
         };
-        if let Err(error) = self.inventory.set_reason(server.id, reason.as_deref()).await {
+        let stored = match &awaited {
+            Some(text) => self.inventory.set_trouble(server.id, text, Trouble::ImageAwaited).await,
+            None => self.inventory.set_reason(server.id, None).await,
+        };
+        if let Err(error) = stored {
             warn!(server = %server.id, %error, "wait for an image not stored");
         }
-        if let Some(text) = event {
-            self.inventory.record(server.id, EventKind::Waiting, text).await;
+        if let Some(text) = awaited {
+            let told = Some(Told::Trouble(Trouble::ImageAwaited));
+            self.inventory.record_told(server.id, EventKind::Waiting, text, told).await;
         }
     }
 
@@ -314,7 +320,11 @@ impl Hardware for Core {
             None => id.to_string(),
         };
         let refusal = account.refusal(&name);
-        self.inventory.set_reason(id, refusal.as_deref()).await.map_err(not_stored)?;
+        let stored = match &refusal {
+            Some(refusal) => self.inventory.set_trouble(id, refusal, Trouble::NotErased).await,
+            None => self.inventory.set_reason(id, None).await,
+        };
+        stored.map_err(not_stored)?;
         let what = match depth {
             Erase::Metadata => "partition tables and signatures",
             Erase::Disks => "every byte",
@@ -322,7 +332,8 @@ impl Hardware for Core {
         let text = format!("erase of {what}: {}", account.evidence());
         self.inventory.record(id, EventKind::Step, text).await;
         if let Some(refusal) = refusal {
-            self.inventory.record(id, EventKind::Alarm, refusal).await;
+            let told = Some(Told::Trouble(Trouble::NotErased));
+            self.inventory.record_told(id, EventKind::Alarm, refusal, told).await;
         }
         Ok(())
     }

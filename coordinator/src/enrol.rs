@@ -286,7 +286,7 @@ impl Enrol {
         self.inventory.delete_server(server.id).await.map_err(|error| error.to_string())?;
         let text = format!("{} is forgotten", server.name);
         let rack = Some(server.rack.clone());
-        self.inventory.record_event(Some(server.id), rack, None, EventKind::Forgotten, text).await;
+        self.inventory.record_event(Some(server.id), rack, EventKind::Forgotten, text).await;
         Ok(())
     }
 }

@@ -1,9 +1,16 @@
-//! Edges: what happened, for people: stored, bounded, and told at once to whoever listens.
+//! Edges: what happened, for people: stored, bounded, and told at once to whoever listens. What of it a tenant is told: `told.rs`.
 
 use protocol::id::{RackId, ServerId};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
+use uuid::Uuid;
 
+mod told;
+
+pub use told::Told;
+
+/// So much of an event's text is kept, in characters: BMCs and other services say what they like.
+pub const TEXT_CHARS_MAX: usize = 2000;
 /// Listeners that fall further behind than this lose the oldest; they find them in the inventory.
 pub const LISTENER_BACKLOG_MAX: usize = 1024;
 
@@ -16,6 +23,9 @@ macro_rules! event_kinds {
         }
 
         impl EventKind {
+            /// All of them.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$name),*];
+
             /// The word used in the API, in logs and in the database.
             pub fn as_str(self) -> &'static str {
                 match self { $(EventKind::$name => $text,)* }
@@ -89,11 +99,17 @@ pub struct Event {
     pub server_name: Option<String>,
     /// In which rack.
     pub rack: Option<RackId>,
-    /// The tenant's project that may see it; none: administrators only.
+    /// The project whose server it was about when it happened; none: nobody's.
     pub project_id: Option<String>,
+    /// That server of a tenant, by our id.
+    pub tenant: Option<Uuid>,
+    /// Its name then.
+    pub tenant_name: Option<String>,
+    /// What its tenant is told, and that project's members may see; none: administrators only.
+    pub told: Option<String>,
     /// What kind.
     pub kind: EventKind,
-    /// In words.
+    /// In words, for administrators.
     pub text: String,
 }
 

@@ -2,7 +2,8 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{Router, extract::Request};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -11,9 +12,10 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::{ramdisk_api::RamdiskApi, redfish::RedfishFacade};
+use crate::{audit::Peer, ramdisk_api::RamdiskApi, redfish::RedfishFacade};
 
 /// Connections at once. Ironic opens one for each Redfish request and closes it again.
 pub const CONNECTIONS_MAX: usize = 2048;
@@ -44,9 +46,9 @@ pub async fn serve(
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => break,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most often: the next attempt may succeed when a connection has ended.
                     warn!(%error, "connection to the facades could not be accepted");
@@ -67,6 +69,11 @@ pub async fn serve(
                 Err(_) => return debug!("tls handshake on the facades took too long"),
             };
             let mut builder = Builder::new(TokioExecutor::new());
+            // Who asks is written down with what is asked.
+            let router = router.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(Peer(peer));
+                request
+            });
             builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
             let connection =
                 builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();

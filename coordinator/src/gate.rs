@@ -29,9 +29,9 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::{
-    events::EventKind,
+    events::{EventKind, Told},
     inventory::{AskedBy, Intent, Inventory, InventoryError, Server},
-    lifecycle::{Node, permitted_boot},
+    lifecycle::{Node, permitted_boot, trouble::Trouble},
     mover::{MoveError, Mover, describe_wanted},
     port::{AgentError, Agents, PermittedBoot, PowerRequest, Provisioner, Refusal, RefusalKind},
     reconcile::{ServerLocks, Wake},
@@ -110,7 +110,7 @@ impl Gate {
         let done = self.switch(id, request, began).await;
         if let Err(refusal) = &done {
             crate::metrics::gate_refused(refusal.kind, began.elapsed());
-            self.note_refusal(id, refusal).await;
+            self.note_refusal(id, request, refusal).await;
         }
         self.wake.wake(id);
         self.wake.poll_ironic();
@@ -128,14 +128,16 @@ impl Gate {
         }
     }
 
-    async fn note_refusal(&self, id: ServerId, refusal: &Refusal) {
+    async fn note_refusal(&self, id: ServerId, request: PowerRequest, refusal: &Refusal) {
         if refusal.kind == RefusalKind::UnknownServer {
             return;
         }
-        if let Err(error) = self.inventory.set_reason(id, Some(&refusal.message)).await {
+        let trouble = Trouble::of_power(request);
+        if let Err(error) = self.inventory.set_trouble(id, &refusal.message, trouble).await {
             warn!(server = %id, error = %error, "refusal not stored");
         }
-        self.inventory.record(id, EventKind::Refused, refusal.message.clone()).await;
+        let told = Some(Told::Trouble(trouble));
+        self.inventory.record_told(id, EventKind::Refused, refusal.message.clone(), told).await;
     }
 
     async fn on(&self, id: ServerId, start: Start, began: Instant) -> Result<(), Refusal> {

@@ -4,8 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use coordinator::{config::Config, pki::Authority, server};
-use protocol::id::RackId;
-use tracing_subscriber::EnvFilter;
+use protocol::{id::RackId, text::Shown};
 
 /// The coordinator of BMS Manager.
 #[derive(Parser)]
@@ -43,13 +42,7 @@ enum Command {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 fn main() -> ExitCode {
     let args = Args::parse();
-    let filter = EnvFilter::try_from_env("BMS_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if args.log_json {
-        log.json().init()
-    } else {
-        log.with_ansi(false).init()
-    }
+    coordinator::log::start(args.log_json);
     match run(args) {
         Ok(Some(text)) => {
             println!("{text}");
@@ -57,7 +50,10 @@ fn main() -> ExitCode {
         }
         Ok(None) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("bms-coordinator: {error:#}");
+            // A fault of the configuration file has several lines.
+            for line in format!("bms-coordinator: {error:#}").lines() {
+                eprintln!("{}", Shown(line));
+            }
             ExitCode::FAILURE
         }
     }

@@ -14,6 +14,7 @@ use crate::{
     adoption::{Adopter, Adoptions, Interfaces},
     agents::{self, AgentHub, RamdiskSignal},
     api::{self, Api},
+    audit::{Witness, witness_ironic},
     clock::SystemClock,
     config::Config,
     contrail::{
@@ -142,7 +143,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             full_erase: core.config.site.full_erase,
         },
     );
-    let routes = facade::router(&RedfishFacade::new(hardware), &ramdisks);
+    let witness = Witness::new(core.inventory.clone(), &[]);
+    let routes = facade::router(&RedfishFacade::new(hardware), &ramdisks)
+        .layer(axum::middleware::from_fn_with_state(witness, witness_ironic));
 
     let tasks = TaskTracker::new();
     tasks.spawn(registration::run(Arc::clone(&contrail), core.inventory.clone(), stop.clone()));

@@ -20,6 +20,7 @@ pub mod id;
 pub mod identity;
 #[cfg(feature = "ipmi")]
 pub mod ipmi;
+pub mod log_lines;
 pub mod mac;
 pub mod network;
 pub mod power;
@@ -31,6 +32,7 @@ pub mod report;
 pub mod secret;
 pub mod spec;
 pub mod step;
+pub mod text;
 pub mod watch;
 
 /// The generated gRPC messages, client and server.

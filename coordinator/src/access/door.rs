@@ -70,14 +70,21 @@ pub struct Door {
 }
 
 impl Door {
-    /// Whose token this is. [`StatusCode::UNAUTHORIZED`]: nobody's; [`StatusCode::FORBIDDEN`]: it gives nothing here.
+    /// Whose token this is, and what that gives. [`StatusCode::UNAUTHORIZED`]: nobody's; [`StatusCode::FORBIDDEN`]: it gives
+    /// nothing here.
     pub async fn know(&self, token: &Secret) -> Result<Known, Problem> {
+        let identity = self.identify(token).await?;
+        self.stand(identity).await
+    }
+
+    /// Whose token this is. [`StatusCode::UNAUTHORIZED`]: nobody's.
+    pub async fn identify(&self, token: &Secret) -> Result<Identity, Problem> {
         let unknown = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         if token.reveal().is_empty() || token.reveal().len() > TOKEN_BYTES_MAX {
             return Err(unknown("the token is empty or too long"));
         }
         match self.keystone.validate_token(token).await {
-            Ok(identity) => self.stand(identity).await,
+            Ok(identity) => Ok(identity),
             Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => {
                 Err(unknown("Keystone does not accept the token (any more); log in again"))
             }
@@ -98,7 +105,8 @@ impl Door {
         Err(forbidden(refusal(&known.identity, &self.names, least)))
     }
 
-    async fn stand(&self, identity: Identity) -> Result<Known, Problem> {
+    /// What somebody is here. [`StatusCode::FORBIDDEN`]: nothing.
+    pub async fn stand(&self, identity: Identity) -> Result<Known, Problem> {
         let standing = standing(&identity, &self.names, self.admin_project().await?)
             .map_err(|nothing| forbidden(nothing.to_string()))?;
         Ok(Known { identity, standing })

@@ -78,6 +78,7 @@ pub const ROUTES: &[Row] = &[
     (Post, "/v1/nodes/{node}/actions", WriteAll),
     (Post, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Delete, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
+    (Get, "/v1/audit", ReadAll),
     (Get, "/v1/agents", ReadAll),
     (Get, "/v1/adoptions", ReadAll),
     (Get, "/v1/adoptions/{node}", ReadAll),

@@ -36,6 +36,16 @@ pub enum Least {
 }
 
 impl Standing {
+    /// In a word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Standing::Administrator => "administrator",
+            Standing::Auditor => "auditor",
+            Standing::Member => "member",
+            Standing::Reader => "reader",
+        }
+    }
+
     /// Whether it suffices.
     pub fn may(self, least: Least) -> bool {
         match least {

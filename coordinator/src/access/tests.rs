@@ -1,7 +1,9 @@
 //! Every route and every form, asked for by everybody: the tables against what is served, and against what each must be
 //! able to do.
 
+mod audited;
 mod people;
+mod told;
 mod world;
 
 use std::collections::BTreeSet;

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     enrol::{ENROL_AT_ONCE, Enrol},
-    events::EventKind,
+    events::{EventKind, Told},
     inventory::{
         Inventory, InventoryError, NewPort, Server, TenantPortRecord, TenantServer, TenantServerState,
     },
@@ -347,15 +347,22 @@ impl Adoptions {
     async fn finish(&self, adoption: &Adoption, node: &Node) -> Result<(), WorkError> {
         let _lock = self.enrol.locks.lock(adoption.server).await;
         self.inventory.set_node(adoption.server, Some(node)).await?;
-        if let Some(record) = self.inventory.tenant_server(adoption.tenant).await? {
-            let record = TenantServer { state: TenantServerState::Active, reason: None, ..record };
-            self.inventory.put_tenant_server(&record).await?;
+        let record = self.inventory.tenant_server(adoption.tenant).await?;
+        let record =
+            record.map(|record| TenantServer { state: TenantServerState::Active, reason: None, ..record });
+        if let Some(record) = &record {
+            self.inventory.put_tenant_server(record).await?;
         }
         self.inventory.give_disks(adoption.server).await?;
         self.say(adoption, Stage::Done, None).await;
         info!(server = %adoption.server, name = %adoption.wanted.name, "server adopted");
         let text = format!("{}: adopted as it was found", adoption.wanted.name);
-        self.inventory.record(adoption.server, EventKind::TenantServer, text).await;
+        match &record {
+            Some(record) => {
+                self.inventory.record_of_tenant(record, EventKind::TenantServer, &text, Told::Adopted).await;
+            }
+            None => self.inventory.record(adoption.server, EventKind::TenantServer, text).await,
+        }
         self.enrol.wake.wake(adoption.server);
         Ok(())
     }

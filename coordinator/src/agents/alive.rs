@@ -76,7 +76,7 @@ impl AgentHub {
                     (EventKind::Agent, format!("the power readings of rack {rack} are fresh again"))
                 }
             };
-            self.inventory.record_event(None, Some(rack.clone()), None, kind, text).await;
+            self.inventory.record_event(None, Some(rack.clone()), kind, text).await;
         }
     }
 

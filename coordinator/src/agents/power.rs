@@ -3,7 +3,7 @@
 use protocol::power::{PowerCause, PowerReading};
 
 use crate::{
-    events::EventKind,
+    events::{EventKind, Told},
     identity::{Doubt, InDoubt, reading_in_doubt},
     inventory::{Inventory, InventoryError, PowerUpdate, SeenPower, Server},
     lifecycle::{
@@ -96,8 +96,8 @@ async fn store(
         inventory.set_boot_given(server.id, None).await?;
     }
     if changed {
-        let (kind, text) = describe(&seen.reading, seen.cause);
-        inventory.record(server.id, kind, text).await;
+        let (kind, text, told) = describe(&seen.reading, seen.cause);
+        inventory.record_told(server.id, kind, text, told).await;
     }
     Ok(())
 }
@@ -109,17 +109,18 @@ fn calls_for_isolation(server: &Server, confirmed: Option<Confirmed>) -> bool {
     confirmed == Some(Confirmed::Off) && isolation_is_due(&Facts { power, ..facts })
 }
 
-fn describe(reading: &PowerReading, cause: PowerCause) -> (EventKind, String) {
+fn describe(reading: &PowerReading, cause: PowerCause) -> (EventKind, String, Option<Told>) {
     let why = match cause {
         PowerCause::Commanded => "as asked",
         PowerCause::Unasked => "nobody asked",
         PowerCause::First => "first reading",
     };
     match reading {
-        PowerReading::On => (EventKind::Power, format!("power is on, {why}")),
-        PowerReading::Off => (EventKind::Power, format!("power is off, {why}")),
+        PowerReading::On => (EventKind::Power, format!("power is on, {why}"), Some(Told::PowerOn)),
+        PowerReading::Off => (EventKind::Power, format!("power is off, {why}"), Some(Told::PowerOff)),
         PowerReading::Unreachable { reason } => {
-            (EventKind::Alarm, format!("the power is not known: {reason}"))
+            let text = format!("the power is not known: {reason}");
+            (EventKind::Alarm, text, Told::of_kind(EventKind::Alarm))
         }
     }
 }

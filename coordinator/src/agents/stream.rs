@@ -95,7 +95,7 @@ pub(super) async fn begin(
     });
     let text =
         format!("the agent of rack {rack} is here (version {}, run {})", hello.version, hello.agent_boot_id);
-    hub.inventory.record_event(None, Some(rack.clone()), None, EventKind::Agent, text).await;
+    hub.inventory.record_event(None, Some(rack.clone()), EventKind::Agent, text).await;
     if started_anew {
         let running = hub.inventory.running_ramdisks().await?;
         let ours = |ramdisk: &Ramdisk| servers.iter().any(|server| server.id == ramdisk.server);
@@ -119,7 +119,7 @@ pub(super) async fn begin(
         };
         if hub.unlink(&rack, number) {
             let text = format!("the agent of rack {rack} went away: {why}");
-            hub.inventory.record_event(None, Some(rack.clone()), None, EventKind::Agent, text).await;
+            hub.inventory.record_event(None, Some(rack.clone()), EventKind::Agent, text).await;
             if let Ok(servers) = hub.inventory.servers(Some(&rack)).await {
                 hub.wake.wake_all(servers.into_iter().map(|server| server.id));
             }

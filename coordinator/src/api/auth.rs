@@ -14,9 +14,10 @@ use axum::{
 };
 use protocol::secret::Secret;
 
-use super::{Api, types::Problem};
+use super::{Api, problem::for_tenants, types::Problem};
 use crate::{
     access::{Door, Known, Least, ROUTES, Standing, least, no_project},
+    audit::Asked,
     openstack::session::Caller,
 };
 
@@ -81,22 +82,37 @@ pub async fn admit(
         let detail = format!("{} cannot be asked of this path; see /v1/openapi.json", request.method());
         return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response();
     };
-    if least != Least::Anybody {
-        match who(&door, request.headers(), least).await {
-            Ok(user) => request.extensions_mut().insert(user),
-            Err(problem) => return problem.into_response(),
-        };
+    if least == Least::Anybody {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let asked = request.extensions().get::<Asked>().cloned();
+    let user = match who(&door, request.headers(), least, asked.as_ref()).await {
+        Ok(user) => user,
+        Err(problem) => return problem.into_response(),
+    };
+    let sees_all = user.sees_all();
+    request.extensions_mut().insert(user);
+    let response = next.run(request).await;
+    if sees_all {
+        return response;
+    }
+    for_tenants(response, asked.as_ref().map_or("", Asked::request_id))
 }
 
-async fn who(door: &Door, headers: &HeaderMap, least: Least) -> Result<User, Problem> {
+async fn who(door: &Door, headers: &HeaderMap, least: Least, asked: Option<&Asked>) -> Result<User, Problem> {
     let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     let header =
         headers.get("x-auth-token").ok_or_else(|| refuse("show a Keystone token in X-Auth-Token"))?;
     let text = header.to_str().map_err(|_| refuse("the token has characters that no token has"))?;
     let token = Secret::new(text);
-    let known = door.know(&token).await?;
+    let identity = door.identify(&token).await?;
+    if let Some(asked) = asked {
+        asked.is_of(&identity);
+    }
+    let known = door.stand(identity).await?;
+    if let Some(asked) = asked {
+        asked.is_by(&known);
+    }
     door.check(&known, least)?;
     Ok(User { known, token })
 }

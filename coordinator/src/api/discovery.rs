@@ -115,7 +115,7 @@ pub async fn scan(
         order.credentials.len()
     );
     let id = api.discovery.scan(&rack, order).await?;
-    api.inventory.record_event(None, Some(rack.clone()), None, EventKind::Asked, text).await;
+    api.inventory.record_event(None, Some(rack.clone()), EventKind::Asked, text).await;
     let begun = api.discovery.scans().into_iter().find(|scan| scan.id == id);
     let begun = begun.ok_or_else(|| Problem::not_found("scan", &id.to_string()))?;
     Ok((StatusCode::ACCEPTED, Json(scan_view(begun))))
@@ -149,7 +149,7 @@ pub async fn open(
     }
     let id = api.discovery.open(&rack, seconds).await?;
     let text = format!("{} opened the discovery network of rack {rack} for {seconds} s", user.name());
-    api.inventory.record_event(None, Some(rack.clone()), None, EventKind::Asked, text).await;
+    api.inventory.record_event(None, Some(rack.clone()), EventKind::Asked, text).await;
     let opened = api.discovery.windows().into_iter().find(|window| window.id == id);
     let opened = opened.ok_or_else(|| Problem::not_found("window", rack.as_str()))?;
     Ok((StatusCode::CREATED, Json(window_view(opened))))

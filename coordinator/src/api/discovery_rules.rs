@@ -54,7 +54,7 @@ pub async fn create(
     }
     api.inventory.add_discovery_rule(&rule).await?;
     let text = format!("{} made the discovery rule {}", user.name(), rule.name);
-    api.inventory.record_event(None, rule.rack.clone(), None, EventKind::Asked, text).await;
+    api.inventory.record_event(None, rule.rack.clone(), EventKind::Asked, text).await;
     Ok((StatusCode::CREATED, Json(view(rule))))
 }
 
@@ -69,7 +69,7 @@ pub async fn delete(
         return Err(Problem::not_found("rule", &name));
     }
     let text = format!("{} deleted the discovery rule {name}", user.name());
-    api.inventory.record_event(None, None, None, EventKind::Asked, text).await;
+    api.inventory.record_event(None, None, EventKind::Asked, text).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -181,6 +181,6 @@ impl Api {
 
     async fn not_accepted(&self, rule: &Rule, entry: &Entry, why: &str) {
         let text = format!("rule {} did not accept the machine found as {}: {why}", rule.name, entry.id);
-        self.inventory.record_event(None, Some(entry.rack.clone()), None, EventKind::Alarm, text).await;
+        self.inventory.record_event(None, Some(entry.rack.clone()), EventKind::Alarm, text).await;
     }
 }

@@ -51,6 +51,8 @@ pub struct EventQuery {
     after: Option<u64>,
     /// Only of this physical server, by name or id (administrators).
     node: Option<String>,
+    /// Only of this tenant's server, by name or id; by its id also when it is given back.
+    server: Option<String>,
     /// At most so many of the newest, 1000 at most.
     limit: Option<u32>,
 }
@@ -170,6 +172,9 @@ async fn missing(inventory: &Inventory, after: u64) -> Result<Option<events::Eve
         server_name: None,
         rack: None,
         project_id: None,
+        tenant: None,
+        tenant_name: None,
+        told: Some(text.clone()),
         kind,
         text,
     };
@@ -187,7 +192,11 @@ fn lines(
 
 fn matches(filter: &EventFilter, event: &events::Event) -> bool {
     filter.server.is_none_or(|server| event.server == Some(server))
-        && filter.project_id.as_ref().is_none_or(|project| event.project_id.as_ref() == Some(project))
+        && filter.tenant.is_none_or(|tenant| event.tenant == Some(tenant))
+        && filter
+            .project_id
+            .as_ref()
+            .is_none_or(|project| event.told.is_some() && event.project_id.as_ref() == Some(project))
 }
 
 fn view(event: events::Event, admin: bool) -> Event {
@@ -197,8 +206,12 @@ fn view(event: events::Event, admin: bool) -> Event {
         node: event.server.map(|server| server.0).filter(|_| admin),
         node_name: event.server_name.filter(|_| admin),
         rack: event.rack.map(|rack| rack.to_string()).filter(|_| admin),
+        server: event.tenant,
+        server_name: event.tenant_name,
+        project_id: event.project_id.filter(|_| admin),
         kind: event.kind.as_str().to_owned(),
-        text: event.text,
+        // What a tenant is not told was not read for it.
+        text: if admin { event.text } else { event.told.unwrap_or_default() },
     }
 }
 
@@ -209,25 +222,36 @@ impl Api {
             Some(name) => Some(self.find_node(&name).await?.id),
             None => None,
         };
+        let tenant = match query.server {
+            Some(named) => match named.parse() {
+                Ok(id) => Some(id),
+                Err(_) => Some(self.find_server(user, &named).await?.id),
+            },
+            None => None,
+        };
         let project_id = user.sees()?.map(str::to_owned);
         let limit = Some(query.limit.unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX));
-        Ok(EventFilter { after: query.after, server, project_id, limit })
+        Ok(EventFilter { after: query.after, server, project_id, tenant, limit })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
-    use crate::{clock::SystemClock, secret::Sealer};
+    use crate::{clock::SystemClock, events::Told, inventory::TenantServer, secret::Sealer};
 
     async fn inventory() -> Inventory {
         Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(SystemClock)).await.unwrap()
     }
 
     async fn record(inventory: &Inventory, project: &str, numbers: std::ops::Range<u32>) {
+        let server =
+            TenantServer { project_id: project.to_owned(), ..TenantServer::blank(Uuid::from_u128(1)) };
         for number in numbers {
-            let (project, text) = (Some(project.to_owned()), number.to_string());
-            inventory.record_event(None, None, project, EventKind::TenantServer, text).await;
+            let (kind, text) = (EventKind::TenantServer, number.to_string());
+            inventory.record_of_tenant(&server, kind, &text, Told::Ready).await;
         }
     }
 

@@ -12,6 +12,7 @@ use super::{
     Api,
     auth::User,
     pick::pick,
+    plain::check_name,
     types::{Flavor, List, NewFlavor, OtherServers, Problem},
 };
 use crate::{
@@ -24,6 +25,8 @@ use crate::{
     tenancy::nics::{self, NICS_MAX},
 };
 
+/// Longest name, and longest resource class.
+const NAME_CHARS_MAX: usize = 80;
 /// Projects of one flavor that is not public.
 const PROJECTS_MAX: usize = 100;
 /// What a trait for a manufacturer begins with.
@@ -57,9 +60,7 @@ pub async fn create(
     Json(wanted): Json<NewFlavor>,
 ) -> Result<(StatusCode, Json<Flavor>), Problem> {
     for (field, text) in [("name", &wanted.name), ("resource_class", &wanted.resource_class)] {
-        if text.is_empty() || text.len() > 80 {
-            return Err(Problem::bad(format!("{field}: must have 1 to 80 characters")));
-        }
+        check_name(field, text, NAME_CHARS_MAX)?;
     }
     if wanted.cpus == 0 || wanted.memory_mib == 0 {
         return Err(Problem::bad("cpus, memory_mib: must be at least 1"));

@@ -16,6 +16,7 @@ use super::{
     Api,
     auth::User,
     pick::pick,
+    plain::check_name,
     types::{Image, List, Problem},
 };
 use crate::{
@@ -27,6 +28,8 @@ use crate::{
 
 /// Largest image that is taken.
 pub const IMAGE_BYTES_MAX: u64 = 1 << 40;
+/// Longest name, as Glance takes it.
+const NAME_CHARS_MAX: usize = 255;
 /// Largest minimum disk in GiB that can be asked for.
 const MIN_DISK_GB_MAX: u64 = 1 << 16;
 
@@ -84,9 +87,7 @@ pub async fn create(
 }
 
 fn check(query: ImageQuery, headers: &HeaderMap, user: User) -> Result<NewUpload, Problem> {
-    if query.name.is_empty() || query.name.len() > 255 {
-        return Err(Problem::bad("name: must have 1 to 255 characters"));
-    }
+    check_name("name", &query.name, NAME_CHARS_MAX)?;
     if query.public && !user.is_administrator() {
         return Err(Problem::forbidden());
     }

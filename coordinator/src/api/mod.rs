@@ -6,6 +6,7 @@
 
 mod adoption;
 mod attach;
+mod audit;
 pub(crate) mod auth;
 mod discovery;
 mod discovery_rules;
@@ -21,6 +22,7 @@ mod node_view;
 mod nodes;
 mod password;
 mod pick;
+mod plain;
 mod pools;
 mod problem;
 mod proofs;
@@ -44,8 +46,9 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    access::Door,
+    access::{Door, ROUTES},
     adoption::Adoptions,
+    audit::{Witness, witness},
     discovery::Discovery,
     enrol::Enrol,
     images::Uploads,
@@ -132,6 +135,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(discovery::close))
         .routes(routes!(discovery_rules::list, discovery_rules::create))
         .routes(routes!(discovery_rules::delete))
+        .routes(routes!(audit::list))
         .routes(routes!(events::list))
         .routes(routes!(events::follow));
     routes.split_for_parts()
@@ -149,6 +153,7 @@ pub fn router(api: Arc<Api>) -> Router {
         .route("/v1", get(version))
         .route("/", get(front))
         .route_layer(from_fn_with_state(Arc::clone(&api.door), auth::admit))
+        .route_layer(from_fn_with_state(Witness::new(api.inventory.clone(), ROUTES), witness))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such path; see /v1/openapi.json")
         })

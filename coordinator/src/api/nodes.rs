@@ -11,7 +11,7 @@ use protocol::id::ServerId;
 use serde::Deserialize;
 
 use super::{
-    Api,
+    Api, audit,
     auth::User,
     node_list::{self, Wanted},
     types::{Agent, List, Node, NodeAction, NodeVerb, Page, Problem},
@@ -19,6 +19,7 @@ use super::{
 use crate::{
     adapter::ironic_node,
     adoption::Stage,
+    audit::Asked,
     events::EventKind,
     inventory::{Server, TenantServer, TenantServerState},
     lifecycle::{
@@ -109,9 +110,11 @@ pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Resu
 pub async fn act(
     State(api): State<Arc<Api>>,
     user: User,
+    change: Asked,
     Path(name): Path<String>,
     Json(wanted): Json<NodeAction>,
 ) -> Result<(StatusCode, Json<Node>), Problem> {
+    change.does(&audit::word(&wanted.action));
     let server = api.find_node(&name).await?;
     let asked = api.do_action(&server, &wanted).await?;
     let text = format!("{} asked for: {asked}", user.name());

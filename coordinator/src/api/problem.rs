@@ -9,7 +9,7 @@ use super::types::{Fault, Problem};
 use crate::{
     images::UploadError,
     inventory::InventoryError,
-    openstack::error::Error as OpenStackError,
+    openstack::{error::Error as OpenStackError, session::Service},
     port::{AgentError, FabricError, Refusal, RefusalKind},
     tenancy::TenancyError,
 };
@@ -24,7 +24,26 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             faults: Vec::new(),
+            is_below: false,
         }
+    }
+
+    /// Marks what only those who see all are told word for word.
+    fn below(self) -> Self {
+        Problem { is_below: true, ..self }
+    }
+
+    /// What is told to somebody who does not see what is below a tenant's server. `request_id`: by it an operator finds all of it.
+    fn for_tenants(self, request_id: &str) -> Self {
+        let what = match self.status {
+            503 => "what this needs does not answer now; ask again in a moment",
+            409 => {
+                "the server's machine is busy, or its state does not allow this now; ask again in a moment"
+            }
+            _ => "what is below the server refused this",
+        };
+        let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
+        Problem { detail, is_below: false, ..self }
     }
 
     /// There is no such thing, or the caller may not know of it.
@@ -61,17 +80,33 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let below = self.is_below.then(|| self.clone());
         let mut response = (status, axum::Json(self)).into_response();
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+        if let Some(problem) = below {
+            response.extensions_mut().insert(problem);
+        }
         response
+    }
+}
+
+/// An answer for somebody who does not see what is below a tenant's server.
+pub(super) fn for_tenants(mut response: Response, request_id: &str) -> Response {
+    match response.extensions_mut().remove::<Problem>() {
+        Some(problem) => {
+            tracing::info!(kind = problem.kind, detail = problem.detail, "a tenant was told less");
+            problem.for_tenants(request_id).into_response()
+        }
+        None => response,
     }
 }
 
 impl From<OpenStackError> for Problem {
     fn from(error: OpenStackError) -> Self {
         let detail = error.to_string();
-        match error {
+        let is_below = error.service() == Service::Ironic;
+        let problem = match error {
             OpenStackError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             OpenStackError::Locked { .. } | OpenStackError::Conflict { .. } => Self::conflict(detail),
             OpenStackError::Unauthorized { .. } => {
@@ -92,7 +127,8 @@ impl From<OpenStackError> for Problem {
             OpenStackError::Unintelligible { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
             }
-        }
+        };
+        Problem { is_below, ..problem }
     }
 }
 
@@ -101,11 +137,12 @@ impl From<FabricError> for Problem {
         let detail = error.to_string();
         match error {
             FabricError::Unavailable { .. } => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "contrail-unavailable", detail)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "contrail-unavailable", detail).below()
             }
-            FabricError::UnknownPort { .. } | FabricError::Refused { .. } => {
-                Self::new(StatusCode::CONFLICT, "contrail-refused", detail)
+            FabricError::UnknownPort { .. } => {
+                Self::new(StatusCode::CONFLICT, "contrail-refused", detail).below()
             }
+            FabricError::Refused { .. } => Self::new(StatusCode::CONFLICT, "contrail-refused", detail),
             FabricError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             FabricError::UnfitAddress { .. } => Self::bad(detail),
             FabricError::AddressTaken { .. } => Self::new(StatusCode::CONFLICT, "address-taken", detail),
@@ -121,9 +158,10 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind {
             RefusalKind::UnknownServer => Self::new(StatusCode::NOT_FOUND, "not-found", refusal.message),
-            RefusalKind::State | RefusalKind::Gate => Self::conflict(refusal.message),
+            RefusalKind::State => Self::conflict(refusal.message),
+            RefusalKind::Gate => Self::conflict(refusal.message).below(),
             RefusalKind::AgentAway | RefusalKind::Hardware | RefusalKind::Interrupted => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "hardware", refusal.message)
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "hardware", refusal.message).below()
             }
         }
     }
@@ -158,7 +196,7 @@ impl From<UploadError> for Problem {
 
 impl From<AgentError> for Problem {
     fn from(error: AgentError) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "agent", error.to_string())
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "agent", error.to_string()).below()
     }
 }
 
@@ -188,5 +226,54 @@ impl std::fmt::Display for Chain<'_> {
             cause = error.source();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::to_bytes;
+
+    use super::*;
+
+    const BELOW: &str = "node 3f2a of leaf1 is locked by conductor-9 at http://192.0.2.1:8082";
+
+    async fn told(problem: Problem) -> String {
+        let status = problem.status;
+        let response = for_tenants(problem.into_response(), "req-1");
+        assert_eq!(response.status().as_u16(), status);
+        let body = to_bytes(response.into_body(), 1 << 16).await.unwrap();
+        String::from_utf8(body.to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_tenant_is_told_of_a_refusal_from_below_what_it_means_to_it() {
+        let (service, operation, message) = (Service::Ironic, "stop".to_owned(), BELOW.to_owned());
+        let of_ironic: [Problem; 4] = [
+            OpenStackError::Locked { service, operation: operation.clone(), message: message.clone() }.into(),
+            OpenStackError::Conflict { service, operation: operation.clone(), message: message.clone() }
+                .into(),
+            OpenStackError::Unavailable { service, operation: operation.clone(), message: message.clone() }
+                .into(),
+            OpenStackError::Refused { service, operation, code: 500, message }.into(),
+        ];
+        let refusal = |kind| Problem::from(Refusal { kind, message: BELOW.to_owned() });
+        let others = [
+            FabricError::Unavailable { url: BELOW.to_owned(), reason: BELOW.to_owned() }.into(),
+            FabricError::UnknownPort { switch: "leaf1".into(), port: BELOW.into(), reason: BELOW.into() }
+                .into(),
+            refusal(RefusalKind::Gate),
+            refusal(RefusalKind::AgentAway),
+            refusal(RefusalKind::Hardware),
+            refusal(RefusalKind::Interrupted),
+        ];
+        for problem in of_ironic.into_iter().chain(others) {
+            let said = told(problem).await;
+            for name in ["3f2a", "leaf1", "conductor", "192.0.2"] {
+                assert!(!said.contains(name), "{said}");
+            }
+            assert!(said.contains("req-1") && said.contains("operator"), "{said}");
+        }
+        let own = told(Problem::bad("name: must have 1 to 63 letters")).await;
+        assert!(own.contains("1 to 63 letters"), "what is the tenant's own is told: {own}");
     }
 }

@@ -11,19 +11,23 @@ use base64::Engine;
 use uuid::Uuid;
 
 use super::{
-    Api,
+    Api, audit,
     auth::{Tenant, User},
     password,
     types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerVerb},
 };
 use crate::{
-    inventory::{TenantServer, TenantServerState},
+    audit::Asked,
+    inventory::{InventoryError, TenantServer, TenantServerState},
     lifecycle::{
         ProvisionState,
         outlook::{Outlook, tenant_outlook},
     },
     openstack::ironic::PowerTarget,
-    tenancy::Request,
+    tenancy::{
+        Request,
+        reasons::{Reasons, tenants_reason},
+    },
 };
 
 /// Largest user data, as Nova takes it.
@@ -99,9 +103,11 @@ pub async fn create(
 pub async fn act(
     State(api): State<Arc<Api>>,
     user: User,
+    asked: Asked,
     Path(name): Path<String>,
     Json(wanted): Json<ServerAction>,
 ) -> Result<(StatusCode, Json<Server>), Problem> {
+    asked.does(&audit::word(&wanted.action));
     let server = api.find_server(&user, &name).await?;
     if wanted.image.is_some() && wanted.action != ServerVerb::Rebuild {
         return Err(Problem::bad("image: only the action rebuild takes one"));
@@ -204,7 +210,7 @@ fn name_of(names: &[(String, String)], id: &str) -> String {
 }
 
 impl Api {
-    async fn find_server(&self, user: &User, name: &str) -> Result<TenantServer, Problem> {
+    pub(super) async fn find_server(&self, user: &User, name: &str) -> Result<TenantServer, Problem> {
         let id = name.parse::<Uuid>().ok();
         let all = self.inventory.tenant_servers(user.sees()?).await?;
         let by_id = |server: &&TenantServer| id.is_some() && (Some(server.id) == id || server.instance == id);
@@ -225,6 +231,21 @@ impl Api {
         }
     }
 
+    /// Why a server is as it is, in its tenant's words: nothing of what its machine, Ironic, Nova or Contrail say of it.
+    async fn tenants_reason(
+        &self,
+        server: &TenantServer,
+        rescue_failed: bool,
+    ) -> Result<Option<&'static str>, InventoryError> {
+        let machine = match server.node {
+            Some(node) => self.inventory.trouble(node).await?,
+            None => None,
+        };
+        let image_failed = self.inventory.tenant_failure(server.id).await?.is_some();
+        let record = server.reason.as_deref();
+        Ok(tenants_reason(server.state, &Reasons { record, image_failed, rescue_failed, machine }))
+    }
+
     async fn shown(&self, server: TenantServer, user: &User) -> Result<Json<Server>, Problem> {
         let names = Names::read(self, user).await?;
         self.view(server, user, &names).await.map(Json)
@@ -238,7 +259,8 @@ impl Api {
         let off = physical.as_ref().is_some_and(|node| node.off_since_us.is_some());
         let ironic = physical.as_ref().and_then(|node| node.node.as_ref());
         let in_rescue = ironic.and_then(|node| rescue_status(&node.provision_state, off));
-        let failure = ironic.filter(|_| in_rescue == Some("error")).and_then(|node| node.last_error.clone());
+        let rescue_failed = in_rescue == Some("error");
+        let failure = ironic.filter(|_| rescue_failed).and_then(|node| node.last_error.clone());
         let status = match server.state {
             TenantServerState::Requested | TenantServerState::Building => "building",
             TenantServerState::Active => in_rescue.unwrap_or(if off { "off" } else { "active" }),
@@ -266,7 +288,11 @@ impl Api {
         let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == "off");
         let rescue_us =
             physical.and_then(|node| node.node.as_ref()?.since_us).filter(|_| in_rescue.is_some());
-        let reason = server.reason.or(failure).or_else(|| physical.and_then(|node| node.reason.clone()));
+        let reason = if user.sees_all() {
+            server.reason.clone().or(failure).or_else(|| physical.and_then(|node| node.reason.clone()))
+        } else {
+            self.tenants_reason(&server, rescue_failed).await?.map(str::to_owned)
+        };
         Ok(Server {
             state_since: super::time(off_us.or(rescue_us).unwrap_or(in_state_us)),
             waiting_for,

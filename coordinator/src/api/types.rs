@@ -1,5 +1,6 @@
 //! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
 
+mod audit;
 mod brownfield;
 mod catalogue;
 mod discovery;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use audit::*;
 pub use brownfield::*;
 pub use catalogue::*;
 pub use discovery::*;
@@ -37,6 +39,10 @@ pub struct Problem {
     /// Everything that is wrong with an import file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// Whether the detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks. Then it is for those who see
+    /// all, and others are told what it means to them.
+    #[serde(skip)]
+    pub is_below: bool,
 }
 
 /// A list of things.
@@ -442,7 +448,7 @@ pub struct Agent {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
     /// Rises with time; `?after=` goes on from here.
     pub id: u64,
@@ -453,10 +459,19 @@ pub struct Event {
     /// That server's name, while it is in the inventory; for administrators only.
     #[serde(default)]
     pub node_name: Option<String>,
-    /// In which rack.
+    /// In which rack; for administrators only.
     pub rack: Option<String>,
+    /// To which tenant's server.
+    #[serde(default)]
+    pub server: Option<Uuid>,
+    /// That server's name when it happened.
+    #[serde(default)]
+    pub server_name: Option<String>,
+    /// Whose server that was; for administrators only.
+    #[serde(default)]
+    pub project_id: Option<String>,
     /// What kind.
     pub kind: String,
-    /// In words.
+    /// In words: for administrators all that is known, for a tenant what it means to its server.
     pub text: String,
 }

@@ -97,21 +97,31 @@ pub enum Command {
     /// Rack agents (administrators).
     #[command(subcommand)]
     Agent(Agent),
-    /// What happened.
-    Events {
-        /// Go on printing what happens.
-        #[arg(short, long)]
-        follow: bool,
-        /// Only of this physical server, by name or id.
-        #[arg(long)]
-        node: Option<String>,
-    },
+    /// Who asked for which change (administrators).
+    #[command(subcommand)]
+    Audit(super::audit::Command),
+    /// What happened: to a project's own servers, for administrators to all.
+    Events(Events),
     /// Print a shell's completion script.
     #[command(after_help = "Example: bmsctl completion bash > /etc/bash_completion.d/bmsctl")]
     Completion {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Which events.
+#[derive(Debug, clap::Args)]
+pub struct Events {
+    /// Go on printing what happens.
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only of this physical server, by name or id (administrators).
+    #[arg(long)]
+    pub node: Option<String>,
+    /// Only of this tenant's server, by name or id.
+    #[arg(long)]
+    pub server: Option<String>,
 }
 
 /// Waiting for the end.
@@ -438,7 +448,7 @@ pub enum Agent {
 pub fn print_completion(shell: clap_complete::Shell) {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Args::command(), "bmsctl", &mut script);
-    super::output::line(String::from_utf8_lossy(&script).trim_end());
+    super::output::file(String::from_utf8_lossy(&script).trim_end());
 }
 
 #[cfg(test)]

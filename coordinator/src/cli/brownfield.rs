@@ -10,7 +10,7 @@ use anyhow::Context;
 use super::{
     args::{Output, Wait},
     client::Client,
-    output::{self, Look},
+    output::{self, Cell, Look},
     path::path,
 };
 use crate::{
@@ -152,12 +152,14 @@ pub async fn survey(client: &Client, output: Output, asked: SurveyOf) -> anyhow:
                 ("contrail", &finding.contrail),
                 ("seen", &finding.seen),
             ];
-            let said: Vec<_> = said
-                .into_iter()
-                .filter(|(_, text)| !text.is_empty())
-                .map(|(who, text)| format!("{who}: {text}"))
-                .collect();
-            vec![severity.to_owned(), finding.server.clone(), said.join("\n"), finding.remedy.clone()]
+            let said = said.into_iter().filter(|(_, text)| !text.is_empty());
+            let said = Cell::lines(said.map(|(who, text)| format!("{who}: {text}")));
+            vec![
+                severity.to_owned().into(),
+                finding.server.clone().into(),
+                said,
+                finding.remedy.clone().into(),
+            ]
         })?;
     }
     for missed in &found.not_seen {

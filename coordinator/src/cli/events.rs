@@ -5,8 +5,10 @@ use std::{
     time::Duration,
 };
 
+use protocol::text::{Shown, shown_json};
+
 use super::{
-    args::{Connection, Output},
+    args::{Connection, Events, Output},
     client::{Client, Refused},
     output,
 };
@@ -25,23 +27,25 @@ pub async fn run(
     client: Client,
     connection: &Connection,
     output: Output,
-    follow: bool,
-    node: Option<String>,
+    asked: Events,
 ) -> anyhow::Result<()> {
-    let filter = node.map(|node| format!("&{}", query(&[("node", &node)]))).unwrap_or_default();
-    if follow {
+    let given = [("node", &asked.node), ("server", &asked.server)];
+    let given = given.into_iter().filter_map(|(name, value)| Some(query(&[(name, value.as_deref()?)])));
+    let filter: String = given.map(|text| format!("&{text}")).collect();
+    if asked.follow {
         return go_on(client, connection, output, &format!("/v1/events/stream?limit=20{filter}")).await;
     }
     let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
-    output::list(output, &events.items, &["time", "node", "kind", "text"], |event| {
+    output::list(output, &events.items, &["time", "server", "kind", "text"], |event| {
         vec![event.at.clone(), whom(event), event.kind.clone(), event.text.clone()]
     })
 }
 
-/// The server's name, or its id once it is forgotten; nothing for what belongs to no server, or is told to a tenant.
+/// The server's name, or its id once it is forgotten, to a tenant its own server's name; nothing for what belongs to no server.
 fn whom(event: &Event) -> String {
     let id = || event.node.map(|id| id.to_string());
-    event.node_name.clone().or_else(id).unwrap_or_default()
+    let tenants = || event.server_name.clone();
+    event.node_name.clone().or_else(id).or_else(tenants).unwrap_or_default()
 }
 
 /// Whoever reads our output has gone: the end, and no fault.
@@ -91,17 +95,17 @@ async fn go_on(
 #[allow(clippy::print_stderr)]
 fn tell(told: &mut bool, error: &anyhow::Error) {
     if !std::mem::replace(told, true) {
-        eprintln!("{error:#}; going on when it is back");
+        eprintln!("{}; going on when it is back", Shown(format_args!("{error:#}")));
     }
 }
 
-fn print(output: Output, data: &str) -> anyhow::Result<()> {
+fn print(format: Output, data: &str) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
-    let written = match output {
-        Output::Json => writeln!(out, "{data}"),
+    let written = match format {
+        Output::Json => writeln!(out, "{}", shown_json(data)),
         Output::Table => {
             let event: Event = serde_json::from_str(data)?;
-            writeln!(out, "{}  {:12} {:14} {}", event.at, whom(&event), event.kind, event.text)
+            writeln!(out, "{}", output::event_line(&event, &whom(&event)))
         }
     };
     match written.and_then(|()| out.flush()) {

@@ -6,6 +6,7 @@
 mod agent;
 mod args;
 mod attachment;
+mod audit;
 mod brownfield;
 mod client;
 mod discovery;
@@ -57,7 +58,8 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Network(command) => network::run(&client, output, command).await,
         Command::Discovery(command) => discovery::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
-        Command::Events { follow, node } => events::run(client, &args.connection, output, follow, node).await,
+        Command::Audit(command) => audit::run(&client, output, command).await,
+        Command::Events(asked) => events::run(client, &args.connection, output, asked).await,
         Command::Completion { .. } => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use super::{
     brownfield,
     client::Client,
     disk,
-    output::{self, Look},
+    output::{self, Cell, Look},
     path::path,
     proof,
     since::since,
@@ -28,7 +28,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Export { format, rack } => {
             let rack = rack.map(|rack| format!("&{}", query(&[("rack", &rack)]))).unwrap_or_default();
             let text = client.text(&format!("/v1/nodes/export?format={}{rack}", word(format))).await?;
-            output::line(text.trim_end());
+            output::file(text.trim_end());
             Ok(())
         }
         Command::Show { node, proof: true } => proof::show(client, output, &node).await,
@@ -243,10 +243,10 @@ async fn import(client: &Client, output: Output, file: &Path, query: &str, wait:
         let changes = node
             .changes
             .iter()
-            .map(|change| format!("\n  {}: {} -> {}", change.field, shown(&change.old), shown(&change.new)));
-        let note = node.note.iter().map(|note| format!("\n  note: {note}"));
-        let what = [what.to_owned()].into_iter().chain(changes).chain(note).collect();
-        vec![node.name.clone(), node.id.map(|id| id.to_string()).unwrap_or_default(), what]
+            .map(|change| format!("  {}: {} -> {}", change.field, shown(&change.old), shown(&change.new)));
+        let note = node.note.iter().map(|note| format!("  note: {note}"));
+        let what = Cell::lines([what.to_owned()].into_iter().chain(changes).chain(note));
+        vec![node.name.clone().into(), node.id.map(|id| id.to_string()).unwrap_or_default().into(), what]
     })
 }
 

@@ -103,7 +103,7 @@ async fn settle(
                 let text = format!(
                     "{name} booted on the discovery network of rack {rack}; it is enrolled, look at its cabling"
                 );
-                inventory.record_event(None, Some(rack.clone()), None, EventKind::Alarm, text).await;
+                inventory.record_event(None, Some(rack.clone()), EventKind::Alarm, text).await;
             }
             Ok(Settled::Enrolled(name))
         }
@@ -111,7 +111,7 @@ async fn settle(
             let text = format!(
                 "{DISCOVERIES_MAX} machines are pending already, one that was found is dropped; accept or forget some"
             );
-            inventory.record_event(None, Some(rack.clone()), None, EventKind::Alarm, text).await;
+            inventory.record_event(None, Some(rack.clone()), EventKind::Alarm, text).await;
             Ok(Settled::Full)
         }
         Verdict::Pending { entry, is_new, robbed, gone } => {
@@ -128,7 +128,7 @@ async fn settle(
 }
 
 async fn tell(inventory: &Inventory, rack: &RackId, text: String) {
-    inventory.record_event(None, Some(rack.clone()), None, EventKind::Discovery, text).await;
+    inventory.record_event(None, Some(rack.clone()), EventKind::Discovery, text).await;
 }
 
 #[cfg(test)]

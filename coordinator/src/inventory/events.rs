@@ -1,14 +1,18 @@
 //! Edges: events in the inventory: stored first, then told to whoever listens.
 
-use protocol::id::{RackId, ServerId};
+use protocol::{
+    id::{RackId, ServerId},
+    text::{Shown, bounded},
+};
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::{
-    EVENTS_MAX, Inventory, InventoryError, ROWS_MAX, failed,
+    EVENTS_MAX, Inventory, InventoryError, ROWS_MAX, TenantServer, failed,
     row::{Reader, big},
 };
-use crate::events::{Event, EventKind};
+use crate::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
 
 /// Old events are deleted once in so many.
 const TRIM_EVERY: u64 = 1000;
@@ -20,8 +24,10 @@ pub struct EventFilter {
     pub after: Option<u64>,
     /// Of this server.
     pub server: Option<ServerId>,
-    /// Of this project.
+    /// What members of this project may see.
     pub project_id: Option<String>,
+    /// Of this tenant's server.
+    pub tenant: Option<Uuid>,
     /// At most so many of the newest; none: `ROWS_MAX`.
     pub limit: Option<u32>,
 }
@@ -35,27 +41,75 @@ pub(super) async fn last_event(pool: &SqlitePool) -> Result<u64, InventoryError>
 }
 
 impl Inventory {
-    /// Records what happened to a server. A database that does not take it is logged: an event never stops its cause.
+    /// Records what happened to a server; its tenant is told what the kind alone tells. A database that does not take it is
+    /// logged: an event never stops its cause.
     pub async fn record(&self, server: ServerId, kind: EventKind, text: impl Into<String>) {
-        let rack = self.rack_of(server).await;
-        self.record_event(Some(server), rack, None, kind, text.into()).await;
+        self.record_told(server, kind, text, Told::of_kind(kind)).await;
     }
 
-    /// Records what happened, for whom. `project_id`: the tenant that may see it.
+    /// Records what happened to a server, and what its tenant is told, if it has one now.
+    pub async fn record_told(
+        &self,
+        server: ServerId,
+        kind: EventKind,
+        text: impl Into<String>,
+        told: Option<Told>,
+    ) {
+        let rack = self.rack_of(server).await;
+        let tenant = self.tenant_now(server).await.unwrap_or_else(|error| {
+            warn!(%server, %error, "an event is told to administrators only: its tenant is not read");
+            None
+        });
+        self.store_and_tell(Some(server), rack, tenant.as_ref(), kind, &text.into(), told).await;
+    }
+
+    /// Records what happened to a tenant's server, wherever it is.
+    pub async fn record_of_tenant(&self, tenant: &TenantServer, kind: EventKind, text: &str, told: Told) {
+        let rack = match tenant.node {
+            Some(node) => self.rack_of(node).await,
+            None => None,
+        };
+        self.store_and_tell(tenant.node, rack, Some(tenant), kind, text, Some(told)).await;
+    }
+
+    /// Records what happened to no tenant's server.
     pub async fn record_event(
         &self,
         server: Option<ServerId>,
         rack: Option<RackId>,
-        project_id: Option<String>,
         kind: EventKind,
         text: String,
+    ) {
+        self.store_and_tell(server, rack, None, kind, &text, None).await;
+    }
+
+    async fn store_and_tell(
+        &self,
+        server: Option<ServerId>,
+        rack: Option<RackId>,
+        tenant: Option<&TenantServer>,
+        kind: EventKind,
+        text: &str,
+        told: Option<Told>,
     ) {
         let at_us = self.clock.now_us();
         let event = {
             let mut last = self.last_event.lock().await;
             // Ids rise with time and never repeat, without a sequence in the database.
             *last = at_us.max(last.saturating_add(1));
-            let event = Event { id: *last, at_us, server, server_name: None, rack, project_id, kind, text };
+            let event = Event {
+                id: *last,
+                at_us,
+                server,
+                server_name: None,
+                rack,
+                project_id: tenant.map(|tenant| tenant.project_id.clone()),
+                tenant: tenant.map(|tenant| tenant.id),
+                tenant_name: tenant.map(|tenant| tenant.name.clone()),
+                told: told.filter(|_| tenant.is_some()).map(|told| told.words().to_owned()),
+                kind,
+                text: Shown(bounded(text, TEXT_CHARS_MAX)).to_string(),
+            };
             if let Err(error) = self.store_event(&event).await {
                 warn!(error = %error, text = %event.text, "event not stored");
             }
@@ -68,8 +122,8 @@ impl Inventory {
 
     async fn store_event(&self, event: &Event) -> Result<(), InventoryError> {
         sqlx::query(
-            "INSERT INTO events (id, at_us, server, rack, project_id, kind, text) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            "INSERT INTO events (id, at_us, server, rack, project_id, kind, text, tenant, tenant_name, told) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
         )
         .bind(big(event.id))
         .bind(big(event.at_us))
@@ -78,6 +132,9 @@ impl Inventory {
         .bind(&event.project_id)
         .bind(event.kind.as_str())
         .bind(&event.text)
+        .bind(event.tenant.map(|id| id.to_string()))
+        .bind(&event.tenant_name)
+        .bind(&event.told)
         .execute(&self.pool)
         .await
         .map_err(failed("store an event"))?;
@@ -104,11 +161,13 @@ impl Inventory {
         let rows = sqlx::query(
             "SELECT events.*, servers.name AS server_name FROM events LEFT JOIN servers ON servers.id = events.server \
              WHERE ($1 IS NULL OR events.id > $1) AND ($2 IS NULL OR events.server = $2) \
-             AND ($3 IS NULL OR events.project_id = $3) ORDER BY events.id LIMIT $4",
+             AND ($3 IS NULL OR (events.project_id = $3 AND events.told IS NOT NULL)) \
+             AND ($4 IS NULL OR events.tenant = $4) ORDER BY events.id LIMIT $5",
         )
         .bind(filter.after.map(big))
         .bind(filter.server.map(|id| id.to_string()))
         .bind(filter.project_id.as_deref())
+        .bind(filter.tenant.map(|id| id.to_string()))
         .bind(i64::from(filter.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)))
         .fetch_all(&self.pool)
         .await
@@ -130,12 +189,14 @@ impl Inventory {
         let rows = sqlx::query(
             "SELECT newest.*, servers.name AS server_name FROM (SELECT * FROM events \
              WHERE ($1 IS NULL OR id > $1) AND ($2 IS NULL OR server = $2) \
-             AND ($3 IS NULL OR project_id = $3) ORDER BY id DESC LIMIT $4) AS newest \
+             AND ($3 IS NULL OR (project_id = $3 AND told IS NOT NULL)) \
+             AND ($4 IS NULL OR tenant = $4) ORDER BY id DESC LIMIT $5) AS newest \
              LEFT JOIN servers ON servers.id = newest.server ORDER BY newest.id",
         )
         .bind(filter.after.map(big))
         .bind(filter.server.map(|id| id.to_string()))
         .bind(filter.project_id.as_deref())
+        .bind(filter.tenant.map(|id| id.to_string()))
         .bind(i64::from(filter.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)))
         .fetch_all(&self.pool)
         .await
@@ -159,6 +220,9 @@ fn read_event(row: &SqliteRow) -> Result<Event, InventoryError> {
         server_name: read.text_opt("server_name")?,
         rack: read.parsed_opt("rack")?,
         project_id: read.text_opt("project_id")?,
+        tenant: read.parsed_opt("tenant")?,
+        tenant_name: read.text_opt("tenant_name")?,
+        told: read.text_opt("told")?,
         kind,
         text: read.text("text")?,
     })

@@ -13,6 +13,7 @@
 
 mod adoptions;
 mod agents;
+mod audit;
 mod bmc;
 mod contradictions;
 mod discoveries;
@@ -199,5 +200,7 @@ fn migrator() -> Migrator {
             include_str!("../../migrations/0023_one_server_per_switch_port.sql"),
         ),
         one(24, "adopted for", include_str!("../../migrations/0024_adopted_for.sql")),
+        one(30, "tenants' events", include_str!("../../migrations/0030_tenants_events.sql")),
+        one(31, "audit", include_str!("../../migrations/0031_audit.sql")),
     ])
 }

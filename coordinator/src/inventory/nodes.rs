@@ -25,9 +25,9 @@ impl Inventory {
         for _ in 0..TRIES_MAX {
             let Some(stored) = self.stored_node(id).await? else { return Ok(()) };
             if self.replace_node(id, stored.text.as_deref(), node).await? {
-                for News { kind, text } in news(&stored.server, stored.node.as_ref(), node, stored.forgetting)
-                {
-                    self.record(id, kind, text).await;
+                let news = news(&stored.server, stored.node.as_ref(), node, stored.forgetting);
+                for News { kind, text, told } in news {
+                    self.record_told(id, kind, text, told).await;
                 }
                 return Ok(());
             }

@@ -353,6 +353,26 @@ pub struct TenantServer {
 }
 
 impl TenantServer {
+    /// A server of nobody, for tests.
+    #[cfg(test)]
+    pub(crate) fn blank(id: Uuid) -> Self {
+        Self {
+            id,
+            instance: None,
+            project_id: "p1".to_owned(),
+            name: "web".to_owned(),
+            flavor: String::new(),
+            image: String::new(),
+            network: Uuid::nil(),
+            port: None,
+            address: None,
+            node: None,
+            state: TenantServerState::Active,
+            reason: None,
+            created_us: 1,
+        }
+    }
+
     /// Whether it was in use before Ironic knew of it: Nova has no server of it, and Ironic's `instance_uuid` is our id.
     pub fn is_adopted(&self) -> bool {
         self.instance.is_none() && self.node.is_some()

@@ -18,7 +18,7 @@ use super::{
     row::{Reader, big, json},
 };
 use crate::{
-    lifecycle::Confirmed,
+    lifecycle::{Confirmed, trouble::Trouble},
     port::{ObservedNetwork, WantedNetwork},
 };
 
@@ -261,10 +261,40 @@ impl Inventory {
         self.set_column(id, "UPDATE servers SET forgetting = 1 WHERE id = $1 AND $2 IS NULL", None).await
     }
 
-    /// Stores why something was refused; none: the last thing asked for was done.
+    /// Stores why something was refused; none: the last thing asked for was done. Its tenant is told that something is wrong with
+    /// its machine.
     pub async fn set_reason(&self, id: ServerId, reason: Option<&str>) -> Result<(), InventoryError> {
         let reason = reason.map(str::to_owned);
-        self.set_column(id, "UPDATE servers SET reason = $2 WHERE id = $1", reason).await
+        self.set_column(id, "UPDATE servers SET reason = $2, trouble = NULL WHERE id = $1", reason).await
+    }
+
+    /// Stores why something was refused, and which kind of trouble that is to its tenant.
+    pub async fn set_trouble(
+        &self,
+        id: ServerId,
+        reason: &str,
+        trouble: Trouble,
+    ) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE servers SET reason = $2, trouble = $3 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(reason)
+            .bind(json(&trouble))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("keep why something was refused"))?;
+        Ok(())
+    }
+
+    /// What kind of trouble a server's reason is; none: it has no reason.
+    pub async fn trouble(&self, id: ServerId) -> Result<Option<Trouble>, InventoryError> {
+        let row = sqlx::query("SELECT trouble FROM servers WHERE id = $1 AND reason IS NOT NULL")
+            .bind(id.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read what is wrong with a server"))?;
+        let Some(row) = row else { return Ok(None) };
+        let kind = Reader { row: &row, name: format!("server {id}") }.json_opt("trouble")?;
+        Ok(Some(kind.unwrap_or(Trouble::Machine)))
     }
 
     /// Stores where a port belongs.

@@ -10,6 +10,7 @@ use super::{
     Inventory, InventoryError, Server, TenantServer, TenantServerState, failed,
     row::{Reader, big, json},
 };
+use crate::lifecycle::Node;
 
 impl Inventory {
     /// Stores a tenant's server, whole.
@@ -159,6 +160,32 @@ impl Inventory {
                 row.as_ref().map(read_tenant_server).transpose()
             }
         }
+    }
+
+    /// The tenant's server on a machine now: the one that its node carries; where that carries none, the one that is on its way there
+    /// or from there. None when nobody can tell: a tenant is never told what happened to another one's machine.
+    pub async fn tenant_now(&self, server: ServerId) -> Result<Option<TenantServer>, InventoryError> {
+        let row = sqlx::query("SELECT node FROM servers WHERE id = $1")
+            .bind(server.to_string())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(failed("read the node of a server"))?;
+        let node: Option<Node> = match &row {
+            Some(row) => Reader { row, name: format!("server {server}") }.json_opt("node")?,
+            None => None,
+        };
+        if let Some(instance) = node.and_then(|node| node.instance_id) {
+            return self.tenant_server(instance).await;
+        }
+        let rows = sqlx::query("SELECT * FROM tenant_servers WHERE node = $1")
+            .bind(server.to_string())
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read the tenants' servers of a machine"))?;
+        let mut there = rows.iter().map(read_tenant_server).collect::<Result<Vec<_>, _>>()?;
+        // What has failed was taken off its machine, which is somebody else's next.
+        there.retain(|tenant| tenant.state != TenantServerState::Error);
+        Ok(there.pop().filter(|_| there.is_empty()))
     }
 
     /// The port of the tenant that a server's node names, or the one on which it was adopted for that very tenant.

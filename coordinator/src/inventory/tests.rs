@@ -16,9 +16,10 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    audit::{AGE_MAX_US, AuditFilter, NewEntry},
     clock::TestClock,
     disks::Exception,
-    events::EventKind,
+    events::{EventKind, TEXT_CHARS_MAX, Told},
     lifecycle::{Confirmed, Node, ProvisionState},
     port::{ObservedNetwork, SwitchPort, WantedNetwork},
 };
@@ -245,7 +246,8 @@ async fn events_are_told_stored_and_bounded() {
     let mut listener = inventory.broadcast().listen();
     for number in 0..10 {
         let text = format!("event {number}");
-        inventory.record_event(None, None, Some("p1".into()), EventKind::Power, text).await;
+        let server = TenantServer { project_id: "p1".to_owned(), ..TenantServer::blank(Uuid::from_u128(1)) };
+        inventory.record_of_tenant(&server, EventKind::Power, &text, Told::PowerOn).await;
     }
     assert_eq!(listener.recv().await.unwrap().text, "event 0");
     inventory.trim_events(4).await.unwrap();
@@ -288,4 +290,124 @@ async fn tenants_are_told_apart() {
     assert_eq!(inventory.tenant_of(Some(Uuid::from_u128(99)), ServerId::random()).await.unwrap(), None);
     inventory.delete_tenant_server(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(inventory.tenant_servers(None).await.unwrap().len(), 1);
+}
+
+/// What one project's members are shown of all events, and of whose server.
+async fn told(inventory: &Inventory, project: &str) -> Vec<(String, String)> {
+    let filter = EventFilter { project_id: Some(project.to_owned()), ..EventFilter::default() };
+    let events = inventory.events(&filter).await.unwrap();
+    assert_eq!(inventory.events_from(&filter).await.unwrap(), events, "page by page the same");
+    events.into_iter().map(|event| (event.tenant_name.unwrap(), event.told.unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_tenant_is_told_of_its_server_from_the_request_to_its_return_and_of_nobody_elses() {
+    let inventory = inventory().await;
+    let node = inventory.put_server(&new_server("n1", 11)).await.unwrap().id;
+    let carry = async |state: &str, instance: Option<u128>| {
+        let mut shown = Node::in_state(node, ProvisionState::from(state));
+        shown.instance_id = instance.map(Uuid::from_u128);
+        inventory.set_node(node, Some(&shown)).await.unwrap();
+    };
+    let tenancy = |id: u128, project: &str, state| TenantServer {
+        project_id: project.to_owned(),
+        name: format!("web-{project}"),
+        instance: Some(Uuid::from_u128(id + 10)),
+        node: Some(node),
+        state,
+        ..TenantServer::blank(Uuid::from_u128(id))
+    };
+    let power =
+        async |told| inventory.record_told(node, EventKind::Power, "n1 at 198.51.100.11", Some(told)).await;
+    use TenantServerState::{Active, Building, Deleting, Error};
+
+    power(Told::PowerOff).await;
+    carry("available", None).await;
+    let first = TenantServer { node: None, ..tenancy(1, "a", Building) };
+    inventory.put_tenant_server(&first).await.unwrap();
+    inventory.record_of_tenant(&first, EventKind::TenantServer, "web-a: asked for", Told::AskedFor).await;
+    power(Told::PowerOn).await;
+    carry("deploying", Some(11)).await;
+    carry("active", Some(11)).await;
+    inventory.put_tenant_server(&tenancy(1, "a", Active)).await.unwrap();
+    inventory.record(node, EventKind::Step, "write image: 40 %").await;
+    power(Told::PowerOff).await;
+    inventory.put_tenant_server(&tenancy(1, "a", Deleting)).await.unwrap();
+    carry("cleaning", None).await;
+    // The next one is on its way while the first one's record is still there: nobody can tell whose an event is.
+    inventory.put_tenant_server(&tenancy(2, "b", Building)).await.unwrap();
+    power(Told::PowerOn).await;
+    carry("deploying", Some(12)).await;
+    inventory.delete_tenant_server(Uuid::from_u128(1)).await.unwrap();
+    power(Told::PowerOn).await;
+    // A tenant's server that has failed is on its machine no more.
+    inventory.put_tenant_server(&tenancy(2, "b", Error)).await.unwrap();
+    carry("manageable", None).await;
+    power(Told::PowerOff).await;
+
+    let words = |project: &str, all: &[Told]| -> Vec<(String, String)> {
+        all.iter().map(|told| (format!("web-{project}"), told.words().to_owned())).collect()
+    };
+    let first = [Told::AskedFor, Told::Installing, Told::InUse, Told::PowerOff, Told::Erasing];
+    assert_eq!(told(&inventory, "a").await, words("a", &first));
+    assert_eq!(told(&inventory, "b").await, words("b", &[Told::Installing, Told::PowerOn]));
+    assert_eq!(told(&inventory, "c").await, []);
+    let all = inventory.events(&EventFilter::default()).await.unwrap();
+    let of = |project: &str| all.iter().filter(|event| event.project_id.as_deref() == Some(project)).count();
+    assert_eq!(
+        (of("a"), of("b")),
+        (6, 2),
+        "administrators see whose server it was, also of what tenants are not told"
+    );
+    let of_first = EventFilter { tenant: Some(Uuid::from_u128(1)), ..EventFilter::default() };
+    assert_eq!(inventory.events(&of_first).await.unwrap().len(), 6, "also when it is given back");
+}
+
+#[tokio::test]
+async fn what_an_event_says_is_bounded_and_one_line() {
+    let inventory = inventory().await;
+    let node = inventory.put_server(&new_server("n1", 11)).await.unwrap().id;
+    inventory.record(node, EventKind::Alarm, format!("\u{1b}[31m\n\u{202e}{}", "x".repeat(1 << 20))).await;
+    let event = inventory.events(&EventFilter::default()).await.unwrap().pop().unwrap();
+    assert!(protocol::text::is_plain(&event.text), "{:?}", &event.text[..40]);
+    assert!(event.text.chars().count() < TEXT_CHARS_MAX + 100, "{}", event.text.len());
+}
+
+#[tokio::test]
+async fn no_tenant_pushes_another_ones_changes_out() {
+    let clock = Arc::new(TestClock::default());
+    clock.advance_us(2 * AGE_MAX_US);
+    let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock.clone()).await.unwrap();
+    let by = async |project: Option<&str>, standing: Option<&str>, user: &str| {
+        let what = NewEntry {
+            user_name: Some(user.to_owned()),
+            project_id: project.map(str::to_owned),
+            standing: standing.map(str::to_owned),
+            ..NewEntry::default()
+        };
+        inventory.put_audit(&what).await.unwrap();
+        what.bucket().to_owned()
+    };
+    by(None, Some("administrator"), "root").await;
+    by(None, None, "stranger").await;
+    by(Some("a"), Some("member"), "ann").await;
+    let mut bucket = String::new();
+    for number in 0..10 {
+        bucket = by(Some("b"), Some("member"), &format!("bob{number}")).await;
+    }
+    inventory.trim_audit(&bucket, 3).await.unwrap();
+    let left = inventory.audit(&AuditFilter::default()).await.unwrap();
+    let names: Vec<_> = left.iter().filter_map(|entry| entry.what.user_name.as_deref()).collect();
+    assert_eq!(names, ["root", "stranger", "ann", "bob7", "bob8", "bob9"]);
+    let only = |filter: AuditFilter| {
+        let inventory = inventory.clone();
+        async move { inventory.audit(&filter).await.unwrap().len() }
+    };
+    assert_eq!(only(AuditFilter { user: Some("bob9".into()), ..AuditFilter::default() }).await, 1);
+    assert_eq!(only(AuditFilter { project_id: Some("b".into()), ..AuditFilter::default() }).await, 3);
+    assert_eq!(only(AuditFilter { limit: Some(2), ..AuditFilter::default() }).await, 2);
+    assert_eq!(only(AuditFilter { since_us: Some(3 * AGE_MAX_US), ..AuditFilter::default() }).await, 0);
+    clock.advance_us(2 * AGE_MAX_US);
+    inventory.trim_audit("nobody", 3).await.unwrap();
+    assert_eq!(only(AuditFilter::default()).await, 0, "they are kept for so long and no longer");
 }

@@ -27,6 +27,7 @@ pub mod release;
 pub mod role;
 pub mod safety;
 pub mod state;
+pub mod trouble;
 
 #[cfg(test)]
 mod tests;

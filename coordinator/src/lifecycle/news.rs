@@ -1,7 +1,7 @@
 //! Decisions: what of a node's change people are told, whoever saw it first: its state, maintenance, and a node that Ironic has lost.
 
 use super::state::{Node, ProvisionState};
-use crate::events::EventKind;
+use crate::events::{EventKind, Told};
 
 /// So much of a maintenance reason is told; other tools write what they like.
 const REASON_CHARS_MAX: usize = 300;
@@ -15,19 +15,24 @@ pub struct News {
     pub kind: EventKind,
     /// In words.
     pub text: String,
+    /// What the server's tenant is told.
+    pub told: Option<Told>,
 }
 
 /// What has changed between two looks at the node of the server `name`. `forgetting`: an administrator has deleted the server.
 pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting: bool) -> Vec<News> {
-    let told = |kind, text: String| News { kind, text };
+    let news_of = |kind, text: String, told| News { kind, text, told };
     let mut news = Vec::new();
     let state = |node: Option<&Node>| node.map(|node| node.provision_state.clone());
     if state(before) != state(after) {
         let text = after.map_or("Ironic has no node of it".to_owned(), state_text);
-        news.push(told(EventKind::State, text));
+        // Several states of Ironic are one to a tenant, and a look may miss any of them.
+        let told_of = |node: Option<&Node>| node.and_then(|node| Told::of_state(&node.provision_state));
+        let told = told_of(after).filter(|told| told_of(before) != Some(*told));
+        news.push(news_of(EventKind::State, text, told));
     }
     if let Some(lost) = before.filter(|before| !forgetting && is_lost(before, after)) {
-        news.push(told(EventKind::Alarm, lost_text(name, lost)));
+        news.push(news_of(EventKind::Alarm, lost_text(name, lost), Told::of_kind(EventKind::Alarm)));
     }
     let text = match (before.and_then(reason), after.and_then(reason)) {
         (None, Some(reason)) => Some(format!("in maintenance: {reason}")),
@@ -37,7 +42,14 @@ pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting:
         (Some(_), None) if after.is_some() => Some("maintenance ended".to_owned()),
         (Some(_) | None, _) => None,
     };
-    news.extend(text.map(|text| told(EventKind::Maintenance, text)));
+    // A tenant hears of a person's maintenance only, and not why; of a fault that Ironic finds it hears by what follows.
+    let held = |node: Option<&Node>| node.is_some_and(|node| node.held().is_some());
+    let told = match (held(before), held(after)) {
+        (false, true) => Some(Told::OperatorWorks),
+        (true, false) => Some(Told::OperatorIsDone),
+        (false, false) | (true, true) => None,
+    };
+    news.extend(text.map(|text| news_of(EventKind::Maintenance, text, told)));
     news
 }
 
@@ -86,6 +98,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
+    use crate::lifecycle::trouble::Trouble;
 
     fn node(state: &str, maintenance: Option<&str>, instance: Option<u128>) -> Option<Node> {
         let mut node = Node::in_state(ServerId(Uuid::from_u128(1)), ProvisionState::from(state));
@@ -136,6 +149,32 @@ mod tests {
         // An administrator who deletes a server knows.
         let told = news("n1", plain("available").as_ref(), None, true);
         assert_eq!(told.len(), 1, "{told:?}");
+    }
+
+    #[test]
+    fn a_tenant_is_told_each_thing_once() {
+        let check = |states: &[&str], expected: &[Told]| {
+            let nodes: Vec<_> = states.iter().map(|state| node(state, None, Some(7))).collect();
+            let told: Vec<_> = nodes
+                .windows(2)
+                .flat_map(|pair| news("n1", pair[0].as_ref(), pair[1].as_ref(), false))
+                .filter_map(|news| news.told)
+                .collect();
+            assert_eq!(told, expected, "{states:?}");
+        };
+        let deployed = ["available", "deploying", "wait call-back", "deploying", "active"];
+        check(&deployed, &[Told::Installing, Told::InUse]);
+        check(&["available", "wait call-back", "active"], &[Told::Installing, Told::InUse]);
+        let cleaned = ["active", "deleting", "cleaning", "clean wait", "cleaning", "available"];
+        check(&cleaned, &[Told::Releasing, Told::Erasing]);
+        check(
+            &["deleting", "clean wait", "clean failed"],
+            &[Told::Erasing, Told::Trouble(Trouble::NotErased)],
+        );
+        check(&["active", "rescue wait", "rescue"], &[Told::Rescuing, Told::InRescue]);
+        let held = node("active", Some("psu of n1"), Some(7));
+        let told = news("n1", node("active", None, Some(7)).as_ref(), held.as_ref(), false);
+        assert_eq!(told[0].told, Some(Told::OperatorWorks));
     }
 
     #[test]

@@ -85,6 +85,19 @@ pub enum Error {
 }
 
 impl Error {
+    /// Who was asked.
+    pub fn service(&self) -> Service {
+        match self {
+            Error::NotFound { service, .. }
+            | Error::Locked { service, .. }
+            | Error::Conflict { service, .. }
+            | Error::Unauthorized { service, .. }
+            | Error::Unavailable { service, .. }
+            | Error::Refused { service, .. }
+            | Error::Unintelligible { service, .. } => *service,
+        }
+    }
+
     /// Only the sentence that the service (or the network) gave, without our frame around it.
     pub fn message(&self) -> &str {
         match self {

@@ -47,7 +47,10 @@ use self::{
     path::Resource,
     session::{Holder, SESSION_IDLE_MAX, Sessions, fingerprint, same},
 };
-use crate::port::{FacadeServer, Hardware, PowerRequest};
+use crate::{
+    audit::Asked,
+    port::{FacadeServer, Hardware, PowerRequest},
+};
 
 /// Longest time that a Reset is waited for; the gate decides before.
 pub const RESET_WAIT_MAX: Duration = protocol::power_budget::FACADE_ANSWER_MAX;
@@ -122,6 +125,9 @@ impl RedfishFacade {
             _ => {}
         }
         let principal = self.principal(request.headers()).await?;
+        if let Some(asked) = request.extensions().get::<Asked>() {
+            asked.is_ironics();
+        }
         if resource.server().is_some_and(|id| id != principal.server.id) {
             // Not "forbidden": whose server exists is nobody else's business.
             return Err(Failed::not_found());
@@ -282,7 +288,11 @@ impl RedfishFacade {
     }
 
     async fn reset(&self, request: Request, id: ServerId) -> Result<Answer, Failed> {
+        let written = request.extensions().get::<Asked>().cloned();
         let asked: ResetRequest = read_body(request).await?;
+        if let Some(written) = written {
+            written.does(&asked.kind);
+        }
         let power = match asked.kind.as_str() {
             "On" | "ForceOn" => PowerRequest::On,
             "ForceOff" => PowerRequest::Off(PowerOffHow::Hard),

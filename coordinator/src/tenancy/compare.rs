@@ -7,14 +7,16 @@ use uuid::Uuid;
 
 use super::{Tenancy, TenancyError};
 use crate::{
+    events::Told,
     inventory::{TenantServer, TenantServerState},
+    lifecycle::trouble::Trouble,
     openstack::{error::Error as OpenStackError, nova, session::Caller},
 };
 
 /// How often they are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(15);
 /// What is said of a server in use that Nova has lost. Nothing is ended for it: its tenant did not ask.
-const FORGOTTEN: &str = "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left running: \
+pub(super) const FORGOTTEN: &str = "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left running: \
                          give it back (server delete), or have an administrator look at Nova";
 
 /// When they were last compared.
@@ -77,7 +79,7 @@ impl Tenancy {
                 let record =
                     TenantServer { state: TenantServerState::Building, reason: None, ..server.clone() };
                 if self.inventory.change_tenant_server(server.state, &record).await? {
-                    self.tell(&record, "being rebuilt").await;
+                    self.tell(&record, "being rebuilt", Told::Rebuilding).await;
                 }
                 Ok(())
             }
@@ -115,7 +117,7 @@ impl Tenancy {
         };
         let record = TenantServer { state, reason: Some(FORGOTTEN.to_owned()), ..server.clone() };
         if record != *server && self.inventory.change_tenant_server(server.state, &record).await? {
-            self.tell(&record, "Nova has forgotten it").await;
+            self.tell(&record, "Nova has forgotten it", Told::Trouble(Trouble::UnknownToNova)).await;
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     adapter::ironic_node,
+    events::Told,
     inventory::{Server, TenantServer, TenantServerState},
     lifecycle::{
         Node,
@@ -53,7 +54,7 @@ impl Tenancy {
         let record =
             TenantServer { state: TenantServerState::Deleting, reason: Some(reason), node, ..server };
         self.inventory.put_tenant_server(&record).await?;
-        self.tell(&record, "being given back").await;
+        self.tell(&record, "being given back", Told::BeingGivenBack).await;
         self.hurry(record.id);
         Ok(())
     }
@@ -187,7 +188,8 @@ impl Tenancy {
         match self.ironic.try_provision_state(node, &ProvisionTarget::Deleted).await {
             Ok(()) => {
                 if record.reason.as_deref() != Some(Wait::Release.reason()) {
-                    self.tell(record, "Nova has not ended it, so Ironic was asked to").await;
+                    let what = "Nova has not ended it, so Ironic was asked to";
+                    self.tell(record, what, Told::EndingGoesOn).await;
                 }
                 self.note_node(node).await;
                 Ok(Next::AskIronic)
@@ -219,7 +221,7 @@ impl Tenancy {
             self.inventory.delete_adoption(node).await?;
         }
         self.inventory.delete_tenant_server(record.id).await?;
-        self.tell(record, "given back").await;
+        self.tell(record, "given back", Told::GivenBack).await;
         Ok(())
     }
 
@@ -309,7 +311,7 @@ impl Tenancy {
         let record =
             TenantServer { state: TenantServerState::Deleting, reason: None, node, ..server.clone() };
         if self.inventory.change_tenant_server(server.state, &record).await? {
-            self.tell(&record, what).await;
+            self.tell(&record, what, Told::EndedElsewhere).await;
             self.hurry(record.id);
         } else {
             warn!(server = %server.id, what, "what was asked meanwhile is newer");

@@ -109,6 +109,10 @@ pub enum Wait {
 }
 
 impl Wait {
+    /// All of them.
+    pub const ALL: [Wait; 7] =
+        [Wait::Nova, Wait::Operator, Wait::Work, Wait::Release, Wait::Unplug, Wait::Clean, Wait::Person];
+
     /// In its tenant's words.
     pub fn reason(self) -> &'static str {
         match self {

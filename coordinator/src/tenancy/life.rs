@@ -5,6 +5,7 @@ use tracing::warn;
 use super::{Tenancy, TenancyError};
 use crate::{
     adapter::ironic_node,
+    events::Told,
     inventory::{TenantServer, TenantServerState},
     lifecycle::admission::Wish,
     openstack::{ironic::PowerTarget, session::Caller},
@@ -65,7 +66,7 @@ impl Tenancy {
         server.image = image_id.to_owned();
         server.reason = None;
         self.inventory.put_tenant_server(&server).await?;
-        self.tell(&server, "being rebuilt").await;
+        self.tell(&server, "being rebuilt", Told::Rebuilding).await;
         self.note_node(node).await;
         self.wake.notify_one();
         Ok(server)

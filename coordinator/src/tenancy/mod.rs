@@ -21,6 +21,7 @@ mod end;
 mod ending;
 mod life;
 mod pace;
+pub mod reasons;
 mod rescue;
 mod watch;
 
@@ -40,7 +41,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
-    events::EventKind,
+    events::{EventKind, Told},
     inventory::{Inventory, InventoryError, TenantServer, TenantServerState},
     openstack::{
         error::Error as OpenStackError,
@@ -166,7 +167,7 @@ impl Tenancy {
             server.state = TenantServerState::Deleting;
             self.inventory.change_tenant_server(TenantServerState::Deleting, &server).await?;
         }
-        self.tell(&server, "asked for").await;
+        self.tell(&server, "asked for", Told::AskedFor).await;
         self.wake.notify_one();
         Ok(server)
     }
@@ -299,6 +300,7 @@ impl Tenancy {
     async fn look_building(&self, server: &TenantServer) -> Result<(), TenancyError> {
         let Some(instance) = server.instance else { return self.look_adopting(server).await };
         let mut record = TenantServer { reason: None, ..server.clone() };
+        let mut image_failed = false;
         match self.nova.show_server(Caller::Service, instance).await {
             Ok(nova) => {
                 record.node = nova.node.map(protocol::id::ServerId).or(record.node);
@@ -313,6 +315,7 @@ impl Tenancy {
                         let fault = nova.fault.map(|fault| fault.message);
                         // Nova tries again elsewhere and may say no more in the end than that it gave up.
                         let seen = self.inventory.tenant_failure(server.id).await?;
+                        image_failed = seen.is_some();
                         record.reason =
                             Some(seen.or(fault).unwrap_or_else(|| "Nova gave no reason".to_owned()));
                     }
@@ -325,15 +328,20 @@ impl Tenancy {
         // What was asked of us meanwhile is newer than what Nova said.
         let changed = record != *server && self.inventory.change_tenant_server(server.state, &record).await?;
         if changed && record.state != server.state {
-            self.tell(&record, record.reason.as_deref().unwrap_or("active")).await;
+            let (what, told) = match record.reason.as_deref() {
+                None => ("active", Told::Ready),
+                Some(reason) => {
+                    (reason, Told::Trouble(reasons::of_record(record.state, reason, image_failed)))
+                }
+            };
+            self.tell(&record, what, told).await;
         }
         Ok(())
     }
 
-    async fn tell(&self, server: &TenantServer, what: &str) {
+    async fn tell(&self, server: &TenantServer, what: &str, told: Told) {
         info!(server = %server.id, name = %server.name, what, "tenant's server changed");
-        if let Some(node) = server.node {
-            self.inventory.record(node, EventKind::TenantServer, format!("{}: {what}", server.name)).await;
-        }
+        let text = format!("{}: {what}", server.name);
+        self.inventory.record_of_tenant(server, EventKind::TenantServer, &text, told).await;
     }
 }

@@ -5,6 +5,7 @@ use protocol::{id::ServerId, secret::Secret};
 use super::{Tenancy, TenancyError, life::in_use};
 use crate::{
     adapter::ironic_node,
+    events::Told,
     inventory::TenantServer,
     lifecycle::admission::{self, Wish},
     openstack::{error::Error as OpenStackError, ironic::ProvisionTarget, session::Caller},
@@ -32,7 +33,7 @@ impl Tenancy {
             Some(instance) => self.nova.rescue_server(caller, instance, &password).await?,
             None => self.ironic.set_provision_state(node, &ProvisionTarget::Rescue { password }).await?,
         }
-        self.tell(server, "to be rescued").await;
+        self.tell(server, "to be rescued", Told::ToBeRescued).await;
         self.note_node(node).await;
         Ok(())
     }
@@ -44,7 +45,7 @@ impl Tenancy {
         if !self.unrescued_by_nova(caller, server).await? {
             self.ironic.set_provision_state(node, &ProvisionTarget::Unrescue).await?;
         }
-        self.tell(server, "to boot its own disk again").await;
+        self.tell(server, "to boot its own disk again", Told::ToBootItsDisk).await;
         self.note_node(node).await;
         Ok(())
     }

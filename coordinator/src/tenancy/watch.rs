@@ -96,7 +96,7 @@ impl Tenancy {
             Some(server) => self.inventory.record(server.id, kind, text).await,
             None => {
                 let text = format!("{}: {text}", episode.server);
-                self.inventory.record_event(None, None, None, kind, text).await;
+                self.inventory.record_event(None, None, kind, text).await;
             }
         }
     }

@@ -47,7 +47,12 @@ use axum::{
 use tokio::sync::Semaphore;
 
 use crate::{
-    access::Door, api::types::Problem, import::FILE_BYTES_MAX, inventory::Inventory, secret::Sealer,
+    access::{Door, PAGES},
+    api::types::Problem,
+    audit::{Witness, witness},
+    import::FILE_BYTES_MAX,
+    inventory::Inventory,
+    secret::Sealer,
 };
 use page::fixed;
 use rest::Rest;
@@ -83,6 +88,7 @@ pub fn router(api: Router, door: Arc<Door>, inventory: Inventory, sealer: Sealer
     let pages = routes()
         .0
         .route_layer(from_fn_with_state(Arc::clone(&ui), session::admit))
+        .route_layer(from_fn_with_state(Witness::new(ui.inventory.clone(), PAGES), witness))
         // Around it, because a refusal is a page, too.
         .layer(map_response(guard))
         .with_state(ui);

@@ -90,7 +90,10 @@ impl Rest {
         if let Some(content_type) = content_type {
             request = request.header(header::CONTENT_TYPE, content_type);
         }
-        let request = request.body(body).map_err(|error| bad(&error))?;
+        let mut request = request.body(body).map_err(|error| bad(&error))?;
+        if let Some(asked) = &who.asked {
+            request.extensions_mut().insert(asked.clone());
+        }
         let answer = self.0.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
         let status = answer.status();
         let bytes = body::to_bytes(answer.into_body(), ANSWER_BYTES_MAX).await.map_err(|e| bad(&e))?;

@@ -18,10 +18,15 @@ use super::{
     page::{self, Frame, Posted},
     part::Part,
     session::Visitor,
-    view::{self, ServerRow},
+    view::{self, EventRow, ServerRow},
 };
-use crate::api::types::{Image, List, Problem, Server};
-use crate::url_text::segment;
+use crate::{
+    api::types::{Event, Image, List, Problem, Server},
+    url_text::segment,
+};
+
+/// Events that a server's page shows.
+const EVENTS_SHOWN: u32 = 50;
 
 #[derive(Template)]
 #[template(path = "servers.html")]
@@ -57,6 +62,8 @@ struct ServerPage {
     images: Option<Field>,
     /// Why they are not known.
     images_away: Option<String>,
+    /// What happened to it.
+    events: Part<EventRow>,
     /// Whether its own disk can be booted again.
     in_rescue: bool,
     /// The password of the rescue that was just asked for: shown on this page, and on no other.
@@ -85,7 +92,10 @@ impl ServerPage {
             images = Some(Field::select("image", "Image", &Typed::default(), choices));
         }
         let in_rescue = is_in_rescue(&server);
-        Ok(ServerPage { frame, server, row, images, images_away, in_rescue, rescue_password: None })
+        let path = format!("/v1/events?server={}&limit={EVENTS_SHOWN}", server.id);
+        let Part { items, away } = Part::<Event>::read(ui, visitor, &path).await?;
+        let events = Part { items: view::timeline(items, &[], Timestamp::now()), away };
+        Ok(ServerPage { frame, server, row, images, images_away, events, in_rescue, rescue_password: None })
     }
 
     async fn answer(

@@ -22,6 +22,7 @@ use super::{Ui, page};
 use crate::{
     access::{Known, Least, PAGES, Standing, least},
     api::types::{Discovery, List, Problem},
+    audit::Asked,
     openstack::keystone::IssuedToken,
 };
 
@@ -53,6 +54,8 @@ pub struct Visitor {
     pub expires_at: Timestamp,
     /// Where the visitor is: the page, or the page whose form was sent.
     pub at: String,
+    /// The request by which the visitor is here; what the pages ask the API for belongs to it.
+    pub asked: Option<Asked>,
     /// Machines that wait to be accepted; none: nothing that this visitor is told, or not known.
     pub pending: Option<usize>,
 }
@@ -133,7 +136,11 @@ async fn visitor(ui: &Ui, parts: &Parts) -> Result<Option<Visitor>, Problem> {
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => return Ok(None),
         Err(problem) => return Err(problem),
     };
-    let mut visitor = Visitor { known, token, csrf, expires_at, at: place(parts), pending: None };
+    let asked = parts.extensions.get::<Asked>().cloned();
+    if let Some(asked) = &asked {
+        asked.is_by(&known);
+    }
+    let mut visitor = Visitor { known, token, csrf, expires_at, at: place(parts), asked, pending: None };
     if visitor.known.standing.sees_all() {
         // What is not known is not counted; the page of discoveries says why.
         let found = ui.rest.get::<List<Discovery>>(&visitor, "/v1/discoveries").await;

@@ -18,7 +18,10 @@ use super::{
     session::{self, Visitor},
     view::sentence,
 };
-use crate::openstack::{error::Error as OpenStackError, keystone::SignIn};
+use crate::{
+    audit::Asked,
+    openstack::{error::Error as OpenStackError, keystone::SignIn},
+};
 
 /// Sign-ins that Keystone is asked for at the same time.
 pub const SIGN_INS_MAX: usize = 8;
@@ -88,6 +91,7 @@ pub async fn form(visitor: Option<Visitor>, Query(query): Query<BTreeMap<String,
 pub async fn sign_in(
     State(ui): State<Arc<Ui>>,
     headers: HeaderMap,
+    asked: Asked,
     form: Result<Form<BTreeMap<String, String>>, axum::extract::rejection::FormRejection>,
 ) -> Response {
     if let Err(problem) = session::check_origin(&headers) {
@@ -114,6 +118,7 @@ pub async fn sign_in(
         let why = "Many people sign in just now. Try again in a moment.";
         return refuse(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
     };
+    asked.is_claimed_by(&wanted.user);
     let issued = match ui.door.keystone.sign_in(&wanted).await {
         Ok(issued) => issued,
         Err(OpenStackError::Unauthorized { .. } | OpenStackError::NotFound { .. }) => {
@@ -136,9 +141,12 @@ pub async fn sign_in(
             return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
         }
     };
-    if let Err(problem) = ui.door.know_issued(&issued).await {
-        let why = sentence(&problem.detail);
-        return refuse(page::status_of(&problem), why);
+    match ui.door.know_issued(&issued).await {
+        Ok(known) => asked.is_by(&known),
+        Err(problem) => {
+            let why = sentence(&problem.detail);
+            return refuse(page::status_of(&problem), why);
+        }
     }
     let Some(cookie) = session::begin(&ui, &issued) else {
         let why = "Keystone's token is too large for a browser's cookie. An administrator must configure Keystone's \

@@ -2,9 +2,11 @@
 
 use std::{fmt::Arguments, io::Write};
 
+use protocol::text::Shown;
+
 /// Writes one line. Nobody may be listening, so a failure to write is no failure.
 pub fn say(line: Arguments<'_>) {
-    let _ = writeln!(std::io::stdout().lock(), "bms: {line}\r");
+    let _ = writeln!(std::io::stdout().lock(), "bms: {}\r", Shown(line));
 }
 
 /// `say!("text {}", value)`: one line on the console.

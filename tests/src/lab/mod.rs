@@ -21,6 +21,7 @@ pub mod server;
 pub mod site;
 pub mod step;
 pub mod story;
+pub mod told;
 pub mod up;
 
 use anyhow::Context;

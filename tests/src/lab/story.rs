@@ -19,6 +19,7 @@ use super::{
     Lab, filtered, frames, listen,
     site::{SERVERS, ServerPlan},
     step::{Steps, wait_for},
+    told,
 };
 use crate::{
     contrail::{VirtualMachine, config::tenant_bridge},
@@ -118,6 +119,8 @@ async fn tenancy(
             wait_state(lab, plan.name, "available").await
         })
         .await?;
+    let told = told::check(lab, &server, plan);
+    steps.step("read what was told of it, as its tenant, another one and an administrator", told).await?;
     steps
         .step("read its disk from outside", async {
             ensure!(!image::holds_secret(&disk)?, "{} still holds the tenant's bytes", disk.display());

@@ -118,7 +118,7 @@ impl Fakes {
                 world.nodes.iter_mut().find(|node| node["name"] == name).expect("there is such a node");
             node[field] = value;
         }
-        self.inventory.record_event(None, None, None, EventKind::State, format!("{name} changed")).await;
+        self.inventory.record_event(None, None, EventKind::State, format!("{name} changed")).await;
     }
 }
 

@@ -74,6 +74,10 @@ pub struct World {
     pub door: Arc<Door>,
     /// Our own session.
     pub session: Session,
+    /// What is stored.
+    pub inventory: Inventory,
+    /// The core under API and facades.
+    pub core: Arc<Core>,
     auth_url: String,
 }
 
@@ -92,9 +96,10 @@ impl World {
             names: RoleNames::default(),
             admin_project: AdminProject::Given(ADMIN_PROJECT.to_owned()),
         });
-        let api = api::router(Arc::new(api_of(&session, &inventory, &door)));
-        let router = ui::router(api, Arc::clone(&door), inventory, Sealer::new(&[1; 32]));
-        Self { router, door, session, auth_url }
+        let core = core_of(&inventory);
+        let api = api::router(Arc::new(api_of(&session, &inventory, &door, &core)));
+        let router = ui::router(api, Arc::clone(&door), inventory.clone(), Sealer::new(&[1; 32]));
+        Self { router, door, session, inventory, core, auth_url }
     }
 
     /// A session of somebody else at the same Keystone.
@@ -130,11 +135,14 @@ fn credentials(auth_url: String) -> Credentials {
     }
 }
 
-fn api_of(session: &Session, inventory: &Inventory, door: &Arc<Door>) -> Api {
+fn core_of(inventory: &Inventory) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: Arc::new(ProjectNetworks) };
     let config = Config::parse(FilePath::new("bms.toml"), CONFIG).unwrap();
-    let core = Core::new(config, inventory.clone(), outside);
+    Core::new(config, inventory.clone(), outside)
+}
+
+fn api_of(session: &Session, inventory: &Inventory, door: &Arc<Door>, core: &Arc<Core>) -> Api {
     let (ironic, nova) = (Ironic::new(session.clone()), Nova::new(session.clone()));
     let glance = Glance::new(session.clone());
     let adopter: Arc<dyn Adopter> = Arc::new(IronicProvisioner {

@@ -141,7 +141,7 @@ impl Keeper {
         if self.outage.is_none() {
             warn!(error, "nodes and ports in contrail not kept, tried again");
             let text = format!("servers are {REASON}{error}; it is tried again");
-            self.inventory.record_event(None, None, None, EventKind::Alarm, text).await;
+            self.inventory.record_event(None, None, EventKind::Alarm, text).await;
         }
         self.outage = Some(error);
     }

@@ -1,0 +1,79 @@
+//! Edges: changes that were asked for, in the API: for administrators and readers of the whole system.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Query, State},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Api,
+    types::{AuditEntry, List, PAGE_ITEMS_MAX, Problem},
+};
+use crate::audit::{AuditFilter, Entry};
+
+/// Which changes.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct AuditQuery {
+    /// By this user, by id or name.
+    user: Option<String>,
+    /// With a token of this project, by id.
+    project: Option<String>,
+    /// To the thing with this id, or of this name where it was asked for by name.
+    object: Option<String>,
+    /// Not before this time (RFC 3339).
+    since: Option<String>,
+    /// At most so many of the newest, 1000 at most.
+    limit: Option<u32>,
+}
+
+/// The newest changes that were asked for, oldest first: by whom, from where, and what was answered.
+#[utoipa::path(get, path = "/v1/audit", operation_id = "list_audit", params(AuditQuery), responses((status = 200, body = List<AuditEntry>)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<List<AuditEntry>>, Problem> {
+    let filter = AuditFilter {
+        user: query.user,
+        project_id: query.project,
+        object: query.object,
+        since_us: query.since.as_deref().map(since_us).transpose()?,
+        limit: Some(query.limit.unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX)),
+    };
+    let entries = api.inventory.audit(&filter).await?;
+    Ok(Json(List { items: entries.into_iter().map(view).collect() }))
+}
+
+/// The word by which a request names one of a route's actions.
+pub(super) fn word(verb: &impl Serialize) -> String {
+    serde_json::to_value(verb).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
+}
+
+fn since_us(text: &str) -> Result<u64, Problem> {
+    let time: Option<jiff::Timestamp> = text.parse().ok();
+    time.and_then(|time| u64::try_from(time.as_microsecond()).ok()).ok_or_else(|| {
+        Problem::bad(format!("since: {text:?} is no time; write one such as 2026-11-30T08:00:00Z"))
+    })
+}
+
+fn view(entry: Entry) -> AuditEntry {
+    let Entry { id, at_us, what } = entry;
+    AuditEntry {
+        id,
+        at: super::time(at_us).unwrap_or_default(),
+        request_id: what.request_id,
+        source: what.source.map(|source| source.to_string()),
+        user_id: what.user_id,
+        user: what.user_name,
+        project_id: what.project_id,
+        standing: what.standing,
+        method: what.method,
+        route: what.route,
+        via: what.via,
+        action: what.action,
+        object: what.object,
+        status: what.status,
+    }
+}

@@ -1,0 +1,98 @@
+//! Edges: `bmsctl audit`.
+
+use anyhow::Context;
+use clap::Subcommand;
+
+use super::{args::Output, client::Client, output};
+use crate::{
+    api::types::{AuditEntry, List},
+    url_text::query,
+};
+
+/// What can be asked of the record of changes.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List who asked for which change, from where, and what was answered; the newest last.
+    #[command(
+        after_help = "Examples:\n  bmsctl audit list --since 2h\n  bmsctl audit list --user eve --object web1 -o json"
+    )]
+    List(Filter),
+}
+
+/// Which changes.
+#[derive(Debug, clap::Args)]
+pub struct Filter {
+    /// By this user, by id or name.
+    #[arg(long)]
+    user: Option<String>,
+    /// With a token of this project, by id.
+    #[arg(long)]
+    project: Option<String>,
+    /// To the thing with this id, or of this name where it was asked for by name.
+    #[arg(long)]
+    object: Option<String>,
+    /// Not before this: a time such as 2026-11-30T08:00:00Z, or how long ago, such as 2h or 30m.
+    #[arg(long, value_parser = since)]
+    since: Option<String>,
+    /// At most so many, 1000 at most.
+    #[arg(long, default_value_t = 200)]
+    limit: u32,
+}
+
+/// Runs one of its commands.
+pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
+    let Command::List(filter) = command;
+    let limit = filter.limit.to_string();
+    let given = [
+        ("user", filter.user.as_deref()),
+        ("project", filter.project.as_deref()),
+        ("object", filter.object.as_deref()),
+        ("since", filter.since.as_deref()),
+        ("limit", Some(&*limit)),
+    ];
+    let given: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+    let found: List<AuditEntry> = client.get(&format!("/v1/audit?{}", query(&given))).await?;
+    let header = ["time", "user", "project", "from", "what", "object", "answer", "request"];
+    output::list(output, &found.items, &header, row)
+}
+
+fn row(entry: &AuditEntry) -> Vec<String> {
+    let text = |text: &Option<String>| text.clone().unwrap_or_default();
+    let action = entry.action.as_ref().map(|action| format!(" {action}")).unwrap_or_default();
+    let via = entry.via.as_ref().map(|page| format!(" (by the page {page})")).unwrap_or_default();
+    vec![
+        entry.at.clone(),
+        text(&entry.user),
+        text(&entry.project_id),
+        text(&entry.source),
+        format!("{} {}{action}{via}", entry.method, entry.route),
+        text(&entry.object),
+        entry.status.map_or("hung up".to_owned(), |status| status.to_string()),
+        entry.request_id.clone(),
+    ]
+}
+
+/// A time, or a span before now, as the API takes it.
+fn since(text: &str) -> anyhow::Result<String> {
+    if let Ok(time) = text.parse::<jiff::Timestamp>() {
+        return Ok(time.to_string());
+    }
+    let ago: jiff::SignedDuration = text
+        .parse()
+        .ok()
+        .with_context(|| format!("{text:?} is no time; write 2h, 30m or 2026-11-30T08:00:00Z"))?;
+    Ok((jiff::Timestamp::now() - ago).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_and_a_span_are_understood() {
+        assert_eq!(since("2026-11-30T08:00:00Z").unwrap(), "2026-11-30T08:00:00Z");
+        let ago: jiff::Timestamp = since("2h").unwrap().parse().unwrap();
+        assert!((7199..7300).contains(&(jiff::Timestamp::now().as_second() - ago.as_second())));
+        assert!(since("yesterday").unwrap_err().to_string().contains("write 2h"));
+    }
+}
