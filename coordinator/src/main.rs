@@ -3,7 +3,7 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
-use coordinator::{config::Config, pki::Authority, server};
+use coordinator::{config::Config, dumps, pki::Authority, server};
 use protocol::id::RackId;
 use tracing_subscriber::EnvFilter;
 
@@ -50,6 +50,7 @@ fn main() -> ExitCode {
     } else {
         log.with_ansi(false).init()
     }
+    dumps::forbid();
     match run(args) {
         Ok(Some(text)) => {
             println!("{text}");

@@ -54,6 +54,7 @@ use crate::{
     clock::Clock,
     events::Broadcast,
     secret::{Sealer, SecretError},
+    state_dir::private_file,
 };
 
 /// A writer waits this long for another one.
@@ -120,6 +121,8 @@ pub struct Inventory {
 impl Inventory {
     /// Opens the database file, making it and its tables when needed.
     pub async fn open(path: &Path, sealer: Sealer, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
+        // What the database makes beside its file gets the mode of the file.
+        private_file(path).map_err(|source| failed("make its database")(sqlx::Error::Io(source)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
