@@ -31,6 +31,7 @@ use crate::{
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
         images::CoordinatorImages,
+        papers::{Papers, RENEWED_FILE},
         spool::{Spool, SpoolError},
     },
 };
@@ -120,8 +121,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         coordinator: config.coordinator.address.clone(),
         server_name: config.coordinator.server_name.clone(),
         ca: config.coordinator.ca.clone(),
-        cert: config.coordinator.cert.clone(),
-        key: config.coordinator.key.clone(),
+        papers: Papers {
+            cert: config.coordinator.cert.clone(),
+            key: config.coordinator.key.clone(),
+            renewed: state.join(RENEWED_FILE),
+        },
         rack: config.rack.clone(),
     });
     let upstream = Arc::new(CoordinatorImages::new(Arc::clone(&uplink_config)));

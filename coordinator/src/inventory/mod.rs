@@ -3,7 +3,7 @@
 //! ```text
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
-//!           --- adoptions     --< disks       contradictions
+//!           --- adoptions     --< disks       contradictions   agent_certificates
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -14,6 +14,7 @@
 mod adoptions;
 mod agents;
 mod bmc;
+mod certificates;
 mod contradictions;
 mod discoveries;
 mod discovery_rules;
@@ -194,5 +195,6 @@ fn migrator() -> Migrator {
         one(10, "bmc identity", include_str!("../../migrations/0010_bmc_identity.sql")),
         one(11, "disks", include_str!("../../migrations/0011_disks.sql")),
         one(12, "contradictions", include_str!("../../migrations/0012_contradictions.sql")),
+        one(26, "agent certificates", include_str!("../../migrations/0026_agent_certificates.sql")),
     ])
 }
