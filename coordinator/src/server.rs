@@ -208,6 +208,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         enrol: Arc::clone(&core.enrol),
         tenancy,
         discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
+        agents: Arc::clone(&core.agents),
         adoptions,
         survey,
     });

@@ -79,6 +79,8 @@ pub const ROUTES: &[Row] = &[
     (Post, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Delete, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Get, "/v1/agents", ReadAll),
+    (Get, "/v1/agents/{rack}", ReadAll),
+    (Post, "/v1/agents/{rack}/revoke", WriteAll),
     (Get, "/v1/adoptions", ReadAll),
     (Get, "/v1/adoptions/{node}", ReadAll),
     (Get, "/v1/survey", ReadAll),

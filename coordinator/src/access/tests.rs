@@ -2,6 +2,7 @@
 //! able to do.
 
 mod people;
+mod revocation;
 mod world;
 
 use std::collections::BTreeSet;

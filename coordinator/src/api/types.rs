@@ -1,5 +1,6 @@
 //! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
 
+mod agent;
 mod brownfield;
 mod catalogue;
 mod discovery;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use agent::*;
 pub use brownfield::*;
 pub use catalogue::*;
 pub use discovery::*;
@@ -426,19 +428,6 @@ pub struct NewNetwork {
     pub name: String,
     /// Its IPv4 subnet, such as `192.0.2.0/24`.
     pub subnet: String,
-}
-
-/// A rack's agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Agent {
-    /// Its rack.
-    pub rack: String,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// Number of the last report that is stored.
-    pub acknowledged: u64,
-    /// When it was last heard of (RFC 3339).
-    pub last_seen: Option<String>,
 }
 
 /// Something that happened.

@@ -74,6 +74,8 @@ pub struct World {
     pub door: Arc<Door>,
     /// Our own session.
     pub session: Session,
+    /// What there is.
+    pub inventory: Inventory,
     auth_url: String,
 }
 
@@ -93,8 +95,8 @@ impl World {
             admin_project: AdminProject::Given(ADMIN_PROJECT.to_owned()),
         });
         let api = api::router(Arc::new(api_of(&session, &inventory, &door)));
-        let router = ui::router(api, Arc::clone(&door), inventory, Sealer::new(&[1; 32]));
-        Self { router, door, session, auth_url }
+        let router = ui::router(api, Arc::clone(&door), inventory.clone(), Sealer::new(&[1; 32]));
+        Self { router, door, session, inventory, auth_url }
     }
 
     /// A session of somebody else at the same Keystone.
@@ -173,6 +175,7 @@ fn api_of(session: &Session, inventory: &Inventory, door: &Arc<Door>) -> Api {
         enrol: Arc::clone(&core.enrol),
         tenancy: Arc::new(tenancy),
         discovery: Discovery::new(inventory.clone(), Arc::clone(&core.agents)),
+        agents: Arc::clone(&core.agents),
         adoptions: Arc::new(adoptions),
         survey,
     }
