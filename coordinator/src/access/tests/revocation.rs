@@ -1,4 +1,4 @@
-//! What revoking an agent's certificate does by REST.
+//! Edges: what revoking an agent's certificate does by REST.
 
 use super::{world::World, *};
 use crate::{

@@ -1,4 +1,4 @@
-//! Which certificates open a rack: stored ones, until they are replaced, revoked or over.
+//! Edges: which certificates open a rack: stored ones, until they are replaced, revoked or over.
 
 use std::collections::HashSet;
 
@@ -169,9 +169,15 @@ async fn a_revoked_certificate_ends_its_stream_at_once_and_opens_none() {
     let revoked = site.hub.revoke(&rack(), Some(&old.fingerprint())).await.unwrap();
     assert_eq!(revoked, [old.fingerprint()]);
     assert!(agent.next().await.is_err(), "its stream ends");
-    let mut client = AgentLinkClient::new(image_connection);
-    let request = grpc::FetchImageRequest { id: "cirros".to_owned(), offset: 0 };
-    client.fetch_image(request).await.unwrap_err();
+    // What was connected is cut off, and what connects anew is told why.
+    let fetch = async |channel: Channel| {
+        let request = grpc::FetchImageRequest { id: "cirros".to_owned(), offset: 0 };
+        AgentLinkClient::new(channel).fetch_image(request).await.err().expect("no image comes")
+    };
+    assert_ne!(fetch(image_connection).await.code(), Code::NotFound);
+    let refused = fetch(site.dial(&old, LOOPBACK).await.unwrap()).await;
+    assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
+    assert!(refused.message().contains("was revoked"), "{refused}");
     assert!(refusal(site.tried(&old).await).contains("was revoked at"));
     assert_eq!(site.hub.revoke(&rack(), Some(&old.fingerprint())).await.unwrap(), [], "it may be said twice");
     // The other one of the rack is as good as before.

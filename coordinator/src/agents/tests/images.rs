@@ -1,4 +1,4 @@
-//! Who is given which image's bytes.
+//! Edges: who is given which image's bytes.
 
 use protocol::step::{ImageFormat, ImageRef};
 

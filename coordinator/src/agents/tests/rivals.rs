@@ -1,4 +1,4 @@
-//! A second stream of a rack while the first one lives.
+//! Edges: a second stream of a rack while the first one lives.
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
