@@ -172,7 +172,7 @@ async fn a_revoked_certificate_ends_its_stream_at_once_and_opens_none() {
     // What was connected is cut off, and what connects anew is told why.
     let fetch = async |channel: Channel| {
         let request = grpc::FetchImageRequest { id: "cirros".to_owned(), offset: 0 };
-        AgentLinkClient::new(channel).fetch_image(request).await.err().expect("no image comes")
+        AgentLinkClient::new(channel).fetch_image(request).await.expect_err("no image comes")
     };
     assert_ne!(fetch(image_connection).await.code(), Code::NotFound);
     let refused = fetch(site.dial(&old, LOOPBACK).await.unwrap()).await;
