@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::{
     config::{Config, ConfigError},
+    dumps,
     start::{self, StartError},
     uplink::client::chain,
 };
@@ -75,6 +76,7 @@ fn check(path: PathBuf) -> Result<(), Fault> {
 async fn run(path: PathBuf) -> Result<(), Fault> {
     let config = Config::read(&path)?;
     agent::log::start(config.log_json);
+    dumps::forbid();
     // One provider of cryptography for the whole process; an earlier one is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let stop = CancellationToken::new();

@@ -5,12 +5,15 @@ use std::{
     fs::{self, File, OpenOptions},
     io,
     net::SocketAddr,
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
 };
 
-use nix::fcntl::{Flock, FlockArg};
+use nix::{
+    fcntl::{Flock, FlockArg},
+    unistd::geteuid,
+};
 use protocol::{discovery::Order, id::AgentBootId, ramdisk::RESUME_WAIT_MAX};
 use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
 use tokio::{net::TcpListener, sync::mpsc};
@@ -31,10 +34,13 @@ use crate::{
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
         images::CoordinatorImages,
+        papers::{Papers, RENEWED_FILE},
         spool::{Spool, SpoolError},
     },
 };
 
+/// Mode of a directory that its owner alone may enter.
+const DIRECTORY_MODE: u32 = 0o700;
 /// Reports that wait for the spool, and events that wait for the loop.
 const CHANNEL_MAX: usize = 1024;
 /// Orders of discovery that wait.
@@ -120,8 +126,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         coordinator: config.coordinator.address.clone(),
         server_name: config.coordinator.server_name.clone(),
         ca: config.coordinator.ca.clone(),
-        cert: config.coordinator.cert.clone(),
-        key: config.coordinator.key.clone(),
+        papers: Papers {
+            cert: config.coordinator.cert.clone(),
+            key: config.coordinator.key.clone(),
+            renewed: state.join(RENEWED_FILE),
+        },
         rack: config.rack.clone(),
     });
     let upstream = Arc::new(CoordinatorImages::new(Arc::clone(&uplink_config)));
@@ -244,7 +253,12 @@ fn lock(state: &Path) -> Result<Flock<File>, StartError> {
         let path = path.to_owned();
         move |source| StartError::State { operation, path, source }
     };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(state).map_err(fail("create", state))?;
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(state)
+        .map_err(fail("create", state))?;
+    close_to_others(state).map_err(fail("close to others", state))?;
     let path = state.join("lock");
     let file = OpenOptions::new()
         .write(true)
@@ -255,6 +269,17 @@ fn lock(state: &Path) -> Result<Flock<File>, StartError> {
         .map_err(fail("open", &path))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, _)| StartError::Running { path: state.to_owned() })
+}
+
+/// Takes from others what whoever made the directory gave them: keys and tenants' images are in it.
+fn close_to_others(state: &Path) -> io::Result<()> {
+    let meta = fs::metadata(state)?;
+    let mode = meta.permissions().mode() & 0o7777;
+    if mode & !DIRECTORY_MODE != 0 && meta.uid() == geteuid().as_raw() {
+        fs::set_permissions(state, fs::Permissions::from_mode(DIRECTORY_MODE))?;
+        tracing::warn!(path = %state.display(), mode = format!("{mode:o}"), "others could enter the state directory; now its owner alone can");
+    }
+    Ok(())
 }
 
 /// Passes what the coordinator asks on to whom it concerns, until either end is gone.
@@ -302,4 +327,23 @@ fn forward<T: Send + 'static>(
             }
         }
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_state_directory_is_its_owners_alone_also_one_that_was_open() {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, made_with) in [("new", None), ("old", Some(0o755)), ("odd", Some(0o1777))] {
+            let path = dir.path().join(name);
+            if let Some(mode) = made_with {
+                fs::create_dir(&path).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            }
+            let _held = lock(&path).unwrap();
+            assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, DIRECTORY_MODE, "{name}");
+        }
+    }
 }

@@ -3,10 +3,11 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     pin::Pin,
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use agent::{
@@ -14,11 +15,13 @@ use agent::{
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
         images::CoordinatorImages,
+        papers::{Papers, RENEWED_FILE},
         spool::Spool,
     },
 };
 use futures::{Stream, StreamExt};
 use protocol::{
+    certificate::PublicKey,
     command::{Action, Command},
     convert::{FromAgent, ToAgent},
     grpc::{self as wire, agent_link_server::AgentLinkServer},
@@ -27,7 +30,8 @@ use protocol::{
     power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData};
+use rustls_pki_types::{CertificateDer, pem::PemObject};
 use tokio::{net::TcpListener, sync::mpsc, time::timeout};
 use tokio_stream::wrappers::{ReceiverStream, TcpListenerStream};
 use tokio_util::sync::CancellationToken;
@@ -56,7 +60,15 @@ struct Book {
     heartbeats: Option<HeartbeatsWanted>,
     /// The heartbeats that came.
     beats: Vec<Heartbeat>,
+    /// How it answers who asks for a new certificate; none: it does not renew any.
+    renew: Option<Renew>,
+    /// The keys for which a certificate was asked.
+    asked: Vec<PublicKey>,
+    /// The certificate that each stream was opened with.
+    shown: Vec<Vec<u8>>,
 }
+
+type Renew = Box<dyn Fn(&PublicKey) -> Result<String, String> + Send>;
 
 #[derive(Clone, Default)]
 struct Coordinator {
@@ -74,6 +86,8 @@ impl wire::agent_link_server::AgentLink for Coordinator {
         &self,
         request: tonic::Request<Streaming<wire::AgentMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
+        let shown = request.peer_certs().expect("every connection shows a certificate");
+        self.book.lock().unwrap().shown.push(shown[0].to_vec());
         let mut messages = request.into_inner();
         let book = Arc::clone(&self.book);
         let (answers, answers_rx) = mpsc::channel(64);
@@ -125,6 +139,7 @@ impl Book {
                     coordinator: "fake".into(),
                     acknowledged: self.highest(),
                     heartbeats: self.heartbeats,
+                    certificate_days: self.renew.as_ref().and_then(|_| NonZeroU32::new(90)),
                 };
                 std::iter::once(welcome).chain(self.commands.iter().cloned().map(ToAgent::Command)).collect()
             }
@@ -132,6 +147,11 @@ impl Book {
                 self.beats.push(beat);
                 let at = self.heartbeats.expect("it sends none unasked").at;
                 vec![ToAgent::Heard { number: beat.number, at }]
+            }
+            FromAgent::Renew(key) => {
+                let answer = self.renew.as_ref().expect("it asks only who renews certificates")(&key);
+                self.asked.push(key);
+                vec![ToAgent::Renewed(answer)]
             }
             FromAgent::Report(report) => {
                 self.received.push(report.seq);
@@ -155,7 +175,7 @@ impl Book {
 /// An authority, and certificates of it as files.
 struct Authority {
     dir: tempfile::TempDir,
-    issuer: CertifiedIssuer<'static, KeyPair>,
+    issuer: Arc<CertifiedIssuer<'static, KeyPair>>,
 }
 
 impl Authority {
@@ -165,7 +185,7 @@ impl Authority {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         std::fs::write(dir.path().join("ca.pem"), issuer.pem()).unwrap();
-        Self { dir, issuer }
+        Self { dir, issuer: Arc::new(issuer) }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -175,7 +195,7 @@ impl Authority {
     fn sign(&self, name: &str) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        let cert = params.signed_by(&key, &self.issuer).unwrap();
+        let cert = params.signed_by(&key, &*self.issuer).unwrap();
         (cert.pem(), key.serialize_pem())
     }
 
@@ -187,8 +207,11 @@ impl Authority {
             coordinator: address.to_string(),
             server_name: "coordinator".into(),
             ca: self.path("ca.pem"),
-            cert: self.path("agent.pem"),
-            key: self.path("agent.key"),
+            papers: Papers {
+                cert: self.path("agent.pem"),
+                key: self.path("agent.key"),
+                renewed: self.path(RENEWED_FILE),
+            },
             rack: "rack-1".parse().unwrap(),
         }
     }
@@ -386,6 +409,92 @@ async fn images_are_fetched_from_any_offset() {
     assert_eq!(length, 1_500_000);
     let error = images.fetch("unknown", 0).await.err().expect("there is no such image");
     assert!(error.reason.contains("there is no such image"), "{error}");
+}
+
+/// A key that somebody asked a certificate for.
+struct Asked<'a>(&'a PublicKey);
+
+impl PublicKeyData for Asked<'_> {
+    fn der_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    fn algorithm(&self) -> &'static rcgen::SignatureAlgorithm {
+        &rcgen::PKCS_ECDSA_P256_SHA256
+    }
+}
+
+impl Authority {
+    /// Renews as a coordinator does: for 90 days from an hour ago.
+    fn renews(&self) -> Renew {
+        let issuer = Arc::clone(&self.issuer);
+        Box::new(move |key| {
+            let mut params = CertificateParams::new(vec!["rack-1".to_owned()]).unwrap();
+            let (hour, since) =
+                (Duration::from_secs(3600), SystemTime::now().duration_since(UNIX_EPOCH).unwrap());
+            params.not_before = rcgen::date_time_ymd(1970, 1, 1) + (since - hour);
+            params.not_after = params.not_before + 24 * 90 * hour;
+            Ok(params.signed_by(&Asked(key), &*issuer).unwrap().pem())
+        })
+    }
+}
+
+/// The certificates that issuing gives in these tests last for centuries, as those of earlier versions did for decades.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_renewed_certificate_is_used_from_the_next_connection_on() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    coordinator.book.lock().unwrap().renew = Some(authority.renews());
+    let address = authority.serve(&coordinator).await;
+    let config = authority.uplink_config(address);
+    let running = start(config, &authority.path("spool"));
+    let renewed = authority.path(RENEWED_FILE);
+    until(&coordinator, "a certificate on the disk", |_| renewed.exists()).await;
+    assert_eq!(coordinator.book.lock().unwrap().shown.len(), 1, "the stream goes on");
+    coordinator.book.lock().unwrap().break_after = Some(1);
+    see(&running, 1).await;
+    see(&running, 2).await;
+    until(&coordinator, "a second stream", |book| book.shown.len() == 2 && book.stored.len() == 2).await;
+    let book = coordinator.book.lock().unwrap();
+    let kept = CertificateDer::from_pem_file(&renewed).unwrap();
+    assert_ne!(book.shown[0], kept.to_vec());
+    assert_eq!(book.shown[1], kept.to_vec());
+    assert_eq!(book.asked.len(), 1, "a new one is not renewed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_no_certificate_for_the_key_is_not_kept_and_ends_nothing() {
+    let other = KeyPair::generate().unwrap();
+    let other = PublicKey::try_from(other.der_bytes()).unwrap();
+    for wrong in ["refused", "another key", "nonsense"] {
+        let authority = Authority::new();
+        let (good, other) = (authority.renews(), other.clone());
+        let coordinator = Coordinator::default();
+        coordinator.book.lock().unwrap().renew = Some(match wrong {
+            "refused" => Box::new(|_| Err("the certificate before it was revoked".to_owned())),
+            "another key" => Box::new(move |_| good(&other)),
+            _ => Box::new(|_| Ok("nonsense".to_owned())),
+        });
+        let address = authority.serve(&coordinator).await;
+        let running = start(authority.uplink_config(address), &authority.path("spool"));
+        until(&coordinator, "the question", |book| book.asked.len() == 1).await;
+        see(&running, 1).await;
+        until(&coordinator, "a report", |book| book.stored.len() == 1).await;
+        assert!(!authority.path(RENEWED_FILE).exists(), "{wrong}");
+        assert_eq!(coordinator.book.lock().unwrap().hellos, 1, "{wrong}");
+    }
+}
+
+/// An older coordinator says nothing of renewals, and would not understand the question.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_renews_no_certificates_is_not_asked() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    let address = authority.serve(&coordinator).await;
+    let running = start(authority.uplink_config(address), &authority.path("spool"));
+    see(&running, 1).await;
+    until(&coordinator, "a report", |book| book.stored.len() == 1).await;
+    assert_eq!(coordinator.book.lock().unwrap().asked, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

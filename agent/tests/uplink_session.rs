@@ -47,6 +47,7 @@ impl Coordinator {
                     coordinator: "c".into(),
                     acknowledged: self.highest(),
                     heartbeats: None,
+                    certificate_days: None,
                 })
             }
             FromAgent::Report(report) => {
@@ -56,7 +57,7 @@ impl Coordinator {
                 }
                 Some(ToAgent::Acknowledge { seq: self.highest() })
             }
-            FromAgent::Heartbeat(beat) => panic!("nobody asked for {beat:?}"),
+            FromAgent::Heartbeat(_) | FromAgent::Renew(_) => panic!("nobody asked for {message:?}"),
         }
     }
 }
@@ -175,7 +176,12 @@ fn no_more_than_the_window_is_in_flight() {
     assert_eq!(session.poll_transmit(&outbox), None, "nothing before the welcome");
     session
         .handle_message(
-            ToAgent::Welcome { coordinator: "c".into(), acknowledged: 0, heartbeats: None },
+            ToAgent::Welcome {
+                coordinator: "c".into(),
+                acknowledged: 0,
+                heartbeats: None,
+                certificate_days: None,
+            },
             &outbox,
         )
         .unwrap();
@@ -189,7 +195,12 @@ fn no_more_than_the_window_is_in_flight() {
 #[test]
 fn a_coordinator_that_breaks_the_rules_is_told() {
     let outbox = Outbox::new(1, usize::MAX);
-    let welcome = || ToAgent::Welcome { coordinator: "c".into(), acknowledged: 0, heartbeats: None };
+    let welcome = || ToAgent::Welcome {
+        coordinator: "c".into(),
+        acknowledged: 0,
+        heartbeats: None,
+        certificate_days: None,
+    };
     let check = |messages: Vec<ToAgent>, expected: Violation| {
         let mut session = session();
         session.handle_connected();
@@ -209,7 +220,12 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
     let mut session = session();
     session.handle_connected();
     session.poll_transmit(&outbox);
-    let welcome = ToAgent::Welcome { coordinator: "c".into(), acknowledged: 50, heartbeats: None };
+    let welcome = ToAgent::Welcome {
+        coordinator: "c".into(),
+        acknowledged: 50,
+        heartbeats: None,
+        certificate_days: None,
+    };
     let event = session.handle_message(welcome, &outbox).unwrap();
     assert!(matches!(event, Event::SpoolLost { acknowledged: 50, .. }), "{event:?}");
 }

@@ -23,6 +23,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
@@ -33,6 +34,11 @@ use crate::{access::RoleNames, contrail};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
+
+/// For how many days an agent's certificate is given, unless a site says otherwise.
+pub const CERTIFICATE_DAYS: NonZeroU32 = NonZeroU32::new(90).expect("ninety is not zero");
+/// For how many at most: what is stolen is good for that long.
+pub const CERTIFICATE_DAYS_MAX: u32 = 365;
 
 /// The configuration.
 #[derive(Clone, Debug, Deserialize)]
@@ -51,6 +57,9 @@ pub struct Config {
     /// How Ironic reaches the facades.
     #[serde(default)]
     pub facade: Facade,
+    /// The racks' agents.
+    #[serde(default)]
+    pub agents: Agents,
     /// OpenStack.
     pub openstack: OpenStack,
     /// Contrail.
@@ -100,6 +109,20 @@ pub struct Facade {
     /// File with our authority's certificate on the conductors' hosts; none: the one in our state directory, which is right
     /// when they run on this machine.
     pub ca_file: Option<String>,
+}
+
+/// The racks' agents.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Agents {
+    /// For how many days an agent's certificate is given: 1 to [`CERTIFICATE_DAYS_MAX`]. It is renewed when a third is left.
+    pub certificate_days: NonZeroU32,
+}
+
+impl Default for Agents {
+    fn default() -> Self {
+        Self { certificate_days: CERTIFICATE_DAYS }
+    }
 }
 
 /// OpenStack.
@@ -332,6 +355,10 @@ impl Config {
         check(
             self.facade.url.as_deref().is_none_or(|url| url.starts_with("https://") && !url.ends_with('/')),
             "facade.url: must begin with https:// and have no slash at the end, as in https://bms.example:22021",
+        );
+        check(
+            self.agents.certificate_days.get() <= CERTIFICATE_DAYS_MAX,
+            "agents.certificate_days: is more than 365, write 1 to 365 days; certificates are renewed by themselves",
         );
         check(
             is_url(&self.openstack.auth_url),

@@ -13,6 +13,7 @@ pub mod contrail;
 pub mod core;
 pub mod discovery;
 pub mod disks;
+pub mod dumps;
 pub mod enrol;
 pub mod events;
 pub mod facade;

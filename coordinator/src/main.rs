@@ -1,9 +1,22 @@
 //! Edges: the coordinator's program.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
 
 use clap::{Parser, Subcommand};
-use coordinator::{config::Config, pki::Authority, server};
+use coordinator::{
+    agents::{IssuedAgent, Issuer, Older, issue_agent},
+    clock::{Clock, SystemClock},
+    config::Config,
+    dumps,
+    inventory::Inventory,
+    pki::Authority,
+    secret::Sealer,
+    server,
+};
 use protocol::{id::RackId, text::Shown};
 
 /// The coordinator of BMS Manager.
@@ -34,6 +47,9 @@ enum Command {
         /// Directory to write to.
         #[arg(long)]
         out: PathBuf,
+        /// Revoke the certificates that the rack has already; without it they stay good until they are revoked.
+        #[arg(long)]
+        replace: bool,
     },
     /// Print the certificate of our authority, for clients of the REST API.
     Ca,
@@ -43,6 +59,7 @@ enum Command {
 fn main() -> ExitCode {
     let args = Args::parse();
     coordinator::log::start(args.log_json);
+    dumps::forbid();
     match run(args) {
         Ok(Some(text)) => {
             println!("{text}");
@@ -63,18 +80,34 @@ fn run(args: Args) -> anyhow::Result<Option<String>> {
     let config = Config::read(&args.config)?;
     match args.command {
         Command::CheckConfig => Ok(Some(format!("{} is good", args.config.display()))),
-        Command::IssueAgent { rack, out } => {
-            Authority::open_or_create(&config.pki_dir())?.write_agent(&rack, &out)?;
-            Ok(Some(format!("wrote agent.pem, agent.key and ca.pem for rack {rack} to {}", out.display())))
+        Command::IssueAgent { rack, out, replace } => {
+            let older = if replace { Older::Revoke } else { Older::Keep };
+            let issued = runtime()?.block_on(issue(&config, &rack, &out, older))?;
+            let files = format!("wrote agent.pem, agent.key and ca.pem for rack {rack} to {}", out.display());
+            Ok(Some(format!("{files}\n{issued}")))
         }
         Command::Ca => {
-            let authority = Authority::open_or_create(&config.pki_dir())?;
+            let authority = Authority::open_or_create(&config.pki_dir(), SystemClock.now_us())?;
             Ok(Some(authority.certificate_pem().trim_end().to_owned()))
         }
         Command::Run => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-            runtime.block_on(server::run(config))?;
+            runtime()?.block_on(server::run(config))?;
             Ok(None)
         }
     }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+async fn issue(config: &Config, rack: &RackId, out: &Path, older: Older) -> anyhow::Result<IssuedAgent> {
+    let authority = Authority::open_or_create(&config.pki_dir(), SystemClock.now_us())?;
+    let issuer = Issuer { authority: Arc::new(authority), days: config.agents.certificate_days };
+    // Certificates are not sealed: the key of what is sealed is not needed here, and is not made before the coordinator makes it.
+    let nothing_sealed = Sealer::new(&[0; 32]);
+    let inventory = Inventory::open(&config.database(), nothing_sealed, Arc::new(SystemClock)).await?;
+    let issued = issue_agent(&inventory, &issuer, rack, out, older).await?;
+    inventory.close().await;
+    Ok(issued)
 }

@@ -36,6 +36,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::{
+    agents::lasting,
     events::EventKind,
     gate::Presence,
     inventory::{Inventory, InventoryError, Server},
@@ -59,6 +60,7 @@ struct Metrics {
     gate_decisions: Family<Labels<2>, Counter>,
     gate_wait: Histogram,
     agents: Family<Labels<1>, Gauge>,
+    certificate_ends: Family<Labels<1>, Gauge>,
     oldest_reading: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     events: Family<Labels<1>, Counter>,
     requests: Family<Labels<3>, Counter>,
@@ -84,6 +86,7 @@ impl Metrics {
             gate_decisions: Family::default(),
             gate_wait: Histogram::new(exponential_buckets(0.02, 2.0, 12)),
             agents: Family::default(),
+            certificate_ends: Family::default(),
             oldest_reading: Family::default(),
             events: Family::default(),
             requests: Family::default(),
@@ -119,6 +122,9 @@ impl Metrics {
         let help = "From the request of a power-on to the gate's decision";
         registry.register_with_unit("gate_wait", help, Unit::Seconds, self.gate_wait.clone());
         registry.register("agent_connected", "Whether a rack's agent is connected", self.agents.clone());
+        let help = "When the certificate ends that opens a rack for longest, in seconds since 1970";
+        let ends = self.certificate_ends.clone();
+        registry.register_with_unit("agent_certificate_end_timestamp", help, Unit::Seconds, ends);
         let help = "Age of the oldest power reading that a rack's agent stands by, by its heartbeats";
         registry.register_with_unit("rack_oldest_reading", help, Unit::Seconds, self.oldest_reading.clone());
         registry.register("events", "Events by kind", self.events.clone());
@@ -288,10 +294,19 @@ impl Sources {
         }
         METRICS.agents.clear();
         METRICS.oldest_reading.clear();
+        METRICS.certificate_ends.clear();
+        let certificates = self.inventory.certificates(None).await?;
+        let now_us = self.inventory.clock().now_us();
         for agent in agents.iter().take(RACKS_MAX) {
             let here = i64::from(self.presence.away(&agent.rack).is_none());
             let labels = [("rack", agent.rack.to_string())];
             METRICS.agents.get_or_create(&labels).set(here);
+            // A rack without a good certificate has no figure: its agent is not let in.
+            let of_rack = certificates.iter().filter(|one| one.rack == agent.rack);
+            if let Some(best) = lasting(of_rack, now_us) {
+                let ends_s = i64::try_from(best.ends_us / 1_000_000).unwrap_or(i64::MAX);
+                METRICS.certificate_ends.get_or_create(&labels).set(ends_s);
+            }
             // While nobody says how old they are, there is no figure, rather than a good one.
             if let Some(age) = self.presence.oldest_reading(&agent.rack) {
                 METRICS.oldest_reading.get_or_create(&labels).set(age.as_secs_f64());
@@ -337,7 +352,10 @@ async fn page(State(sources): State<Arc<Sources>>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{fakes::Bench, inventory::Agent};
+    use crate::{
+        fakes::Bench,
+        inventory::{Agent, AgentCertificate, Origin},
+    };
 
     struct Away;
 
@@ -347,6 +365,21 @@ mod tests {
         }
         fn oldest_reading(&self, _: &protocol::id::RackId) -> Option<Duration> {
             Some(Duration::from_millis(2500))
+        }
+    }
+
+    fn certificate(rack: &protocol::id::RackId) -> AgentCertificate {
+        AgentCertificate {
+            fingerprint: "ab".repeat(32).parse().unwrap(),
+            rack: rack.clone(),
+            origin: Origin::Issued,
+            renewed_from: None,
+            given_us: 0,
+            begins_us: 0,
+            ends_us: 1_900_000_000_000_000,
+            used_us: None,
+            replaced_us: None,
+            revoked_us: None,
         }
     }
 
@@ -361,6 +394,7 @@ mod tests {
             seen_us: 0,
         };
         inventory.put_agent(&agent).await.unwrap();
+        inventory.put_certificate(&certificate(&agent.rack)).await.unwrap();
         gate_permitted(Duration::from_millis(30));
         gate_refused(RefusalKind::Gate, Duration::from_secs(41));
         isolated(Duration::from_millis(300));
@@ -376,6 +410,7 @@ mod tests {
             "bms_gate_decisions_total{decision=\"permitted\",reason=\"none\"} 1",
             "bms_gate_decisions_total{decision=\"refused\",reason=\"no_proof\"} 1",
             "bms_rack_oldest_reading_seconds{rack=\"rack1\"} 2.5",
+            "bms_agent_certificate_end_timestamp_seconds{rack=\"rack1\"} 1900000000",
             "bms_gate_wait_seconds_bucket{le=\"+Inf\"} 2",
             "bms_isolation_seconds_count 1",
             "bms_isolation_oldest_wait_seconds 1.5",

@@ -12,10 +12,10 @@ use crate::{
     access::{AdminProject, Door},
     adapter::{GlanceImages, IronicProvisioner, KeystoneTokens, StoredSessions},
     adoption::{Adopter, Adoptions, Interfaces},
-    agents::{self, AgentHub, RamdiskSignal},
+    agents::{self, AgentHub, Issuer, RamdiskSignal},
     api::{self, Api},
     audit::{Witness, witness_ironic},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::Config,
     contrail::{
         Contrail, Tokens, registration,
@@ -37,7 +37,7 @@ use crate::{
         placement::Placement,
         session::{http_client, upload_client},
     },
-    pki::{Authority, Clients, tls},
+    pki::{Authority, Clients, OwnCertificate, listener_tls},
     port::Hardware,
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
@@ -97,10 +97,11 @@ fn door(config: &Config, openstack: &OpenStack) -> Door {
 /// Runs until told to stop.
 pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()> {
     let _held = StateDir::hold(&config.state_dir)?;
-    let authority = Authority::open_or_create(&config.pki_dir())?;
-    let issued = authority.server_certificate(&config.tls.names)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let authority = Arc::new(Authority::open_or_create(&config.pki_dir(), clock.now_us())?);
+    let own = OwnCertificate::open(Arc::clone(&authority), &config.tls.names, clock.now_us())?;
     let sealer = Sealer::open_or_create(&config.key_file())?;
-    let inventory = Inventory::open(&config.database(), sealer.clone(), Arc::new(SystemClock)).await?;
+    let inventory = Inventory::open(&config.database(), sealer.clone(), Arc::clone(&clock)).await?;
     let openstack = openstack(&config)?;
     let ironic = Ironic::new(openstack.system.clone());
     let glance = Glance::new(openstack.project.clone());
@@ -128,8 +129,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         Some(address) => Some(bind(address).await?),
         None => None,
     };
-    let anonymous = tls(&authority, &issued, Clients::Anonymous)?;
-    let certified = tls(&authority, &issued, Clients::Certified)?;
+    let anonymous = listener_tls(&authority, own.clone(), Clients::Anonymous)?;
+    let certified = listener_tls(&authority, own.clone(), Clients::Certified)?;
 
     let hardware: Arc<dyn Hardware> = core.clone();
     let ramdisks = RamdiskApi::new(
@@ -151,6 +152,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     tasks.spawn(registration::run(Arc::clone(&contrail), core.inventory.clone(), stop.clone()));
     tasks.spawn(prepare_site(contrail, stop.clone()));
     tell_others(&core, metrics_listener, &tasks, &stop);
+    tasks.spawn(own.keep_renewed(clock, stop.clone()));
+    tasks.spawn(Arc::clone(&core.agents).watch_certificates(Arc::clone(&authority), stop.clone()));
     tasks.spawn(hand_ramdisks_over(
         Arc::clone(&core.agents),
         core.inventory.clone(),
@@ -208,6 +211,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         enrol: Arc::clone(&core.enrol),
         tenancy,
         discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
+        agents: Arc::clone(&core.agents),
         adoptions,
         survey,
     });
@@ -221,8 +225,14 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             warn!(error = %error, "REST API ended");
         }
     });
-    let images = Arc::new(GlanceImages(glance));
-    tasks.spawn(agents::serve(agents_listener, certified, Arc::clone(&core.agents), images, stop.clone()));
+    let days = core.config.agents.certificate_days;
+    let service = agents::Service {
+        hub: Arc::clone(&core.agents),
+        images: Arc::new(GlanceImages(glance)),
+        issuer: Arc::new(Issuer { authority, days }),
+        stop: stop.clone(),
+    };
+    tasks.spawn(agents::serve(agents_listener, certified, service));
     info!(api = %listen.api, facade = %listen.facade, agents = %listen.agents, "coordinator runs");
     stop.cancelled().await;
     info!("coordinator stops");

@@ -10,9 +10,11 @@
 //! and every byte that arrives from outside is checked before it becomes one of these values.
 
 pub mod boot;
+pub mod certificate;
 pub mod command;
 #[cfg(feature = "grpc")]
 pub mod convert;
+pub mod der;
 pub mod discovery;
 pub mod hardware;
 pub mod heartbeat;

@@ -7,6 +7,7 @@ mod ui_common;
 use std::{path::PathBuf, sync::Arc};
 
 use coordinator::{
+    clock::{Clock, SystemClock},
     facade,
     pki::{Authority, Clients, tls},
 };
@@ -19,8 +20,9 @@ use ui_common::{Fakes, PASSWORD};
 async fn serve(fakes: &Fakes) -> String {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let dir = tempfile::tempdir().unwrap();
-    let authority = Authority::open_or_create(dir.path()).unwrap();
-    let issued = authority.server_certificate(&["127.0.0.1".to_owned()]).unwrap();
+    let now_us = SystemClock.now_us();
+    let authority = Authority::open_or_create(dir.path(), now_us).unwrap();
+    let issued = authority.server_certificate(&["127.0.0.1".to_owned()], now_us).unwrap();
     let config = tls(&authority, &issued, Clients::Anonymous).unwrap();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("https://{}", listener.local_addr().unwrap());

@@ -133,6 +133,16 @@ async fn only_our_own_forms_are_taken() {
 }
 
 #[tokio::test]
+async fn the_page_of_agents_says_until_when_each_may_come() {
+    let fakes = start().await;
+    let (cookie, _) = sign_in(&fakes, "admin").await;
+    let page = text(get(&fakes, &cookie, "/ui/agents").await).await;
+    for shown in ["2027-02-28<", ">0123456789abcdef<", "no good one"] {
+        assert!(page.contains(shown), "{shown} is not in {page}");
+    }
+}
+
+#[tokio::test]
 async fn tenants_get_no_page_and_no_form_of_administrators() {
     let fakes = start().await;
     let (cookie, _) = sign_in(&fakes, "demo").await;

@@ -29,6 +29,8 @@ use tonic::{
 
 use super::{
     lag::Lag,
+    papers::{Paper, Papers, now_s},
+    renewal::Renewal,
     session::{Event, Session, Violation},
     spool::{Spool, SpoolError},
 };
@@ -60,10 +62,8 @@ pub struct UplinkConfig {
     pub server_name: String,
     /// The authority that signed its certificate, PEM.
     pub ca: PathBuf,
-    /// Our certificate, PEM; it names the rack.
-    pub cert: PathBuf,
-    /// Its key, PEM.
-    pub key: PathBuf,
+    /// Our certificate.
+    pub papers: Papers,
     /// Our rack.
     pub rack: RackId,
 }
@@ -98,6 +98,22 @@ pub enum UplinkError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// Our certificate has ended, which is why there is no connection.
+    #[error(
+        "our certificate {path} ended {} days ago; issue a new one on the coordinator's host (bms-coordinator issue-agent --rack {rack} \
+         --out DIR) and put the files in the place of the old ones",
+        .days
+    )]
+    Over {
+        /// Which file.
+        path: PathBuf,
+        /// Whole days since then.
+        days: u64,
+        /// Our rack.
+        rack: RackId,
+        /// What came of the attempt.
+        source: Box<UplinkError>,
     },
     /// The address or a certificate makes no sense.
     #[error("cannot use the coordinator's address {address} with the configured certificates")]
@@ -143,6 +159,7 @@ pub struct Uplink {
     config: Arc<UplinkConfig>,
     session: Session,
     lag: Lag,
+    renewal: Renewal,
     /// How often the coordinator wants a heartbeat, and when the next one is due.
     beat: Option<Beat>,
     spool: Spool,
@@ -171,7 +188,8 @@ impl Uplink {
         stop: CancellationToken,
     ) -> Self {
         let session = Session::new(config.rack.clone(), boot, env!("CARGO_PKG_VERSION"));
-        Self { config, session, lag: Lag::default(), beat: None, spool, seen, requests, stop }
+        let renewal = Renewal::new(Arc::clone(&config));
+        Self { config, session, lag: Lag::default(), renewal, beat: None, spool, seen, requests, stop }
     }
 
     /// Connects again and again until it is told to stop; then spools what is still in the channel.
@@ -179,7 +197,7 @@ impl Uplink {
         let mut pause = PAUSE_MIN;
         loop {
             let error = match self.connect_and_serve().await {
-                Err(error) => error,
+                Err(error) => self.explained(error).await,
                 Ok(Stopped) => break,
             };
             if self.session.is_open() {
@@ -200,10 +218,19 @@ impl Uplink {
         tracing::info!(pending = self.spool.outbox().pending().count(), "uplink stopped");
     }
 
+    /// The reason behind a failed attempt.
+    async fn explained(&self, error: UplinkError) -> UplinkError {
+        match self.config.papers.read().await {
+            Ok(paper) if !self.session.is_open() => explained(error, &paper, &self.config.rack, now_s()),
+            Ok(_) | Err(_) => error,
+        }
+    }
+
     async fn connect_and_serve(&mut self) -> Result<Stopped, UplinkError> {
         let (outgoing, outgoing_rx) = mpsc::channel(OUTGOING_MAX);
         self.session.handle_connected();
         self.lag = Lag::greets(Instant::now());
+        self.renewal.connected();
         self.beat = None;
         // The stream's answer may wait for our Hello, so it is put there before the call.
         self.transmit(&outgoing);
@@ -262,7 +289,14 @@ impl Uplink {
                 room = outgoing.reserve(), if more_to_send => if room.is_err() {
                     return Err(UplinkError::Ended("it takes no more reports".into()));
                 },
-                () = due(self.beat) => self.send_heartbeat(&outgoing),
+                () = due(self.beat.map(|beat| beat.due)) => self.send_heartbeat(&outgoing),
+                () = due(self.renewal.due()) => {
+                    if let Some(question) = self.renewal.question().await
+                        && outgoing.send(question.into()).await.is_err()
+                    {
+                        return Err(UplinkError::Ended("it takes no more messages".into()));
+                    }
+                }
                 () = &mut welcome_by, if !self.session.is_open() => {
                     return Err(UplinkError::Silent { address, after: WELCOME_WAIT });
                 }
@@ -271,19 +305,23 @@ impl Uplink {
     }
 
     fn handle(&mut self, message: ToAgent) -> Result<Option<Request>, UplinkError> {
-        let heartbeats = match &message {
-            ToAgent::Welcome { heartbeats, .. } => *heartbeats,
+        let (heartbeats, certificate_days) = match &message {
+            ToAgent::Welcome { heartbeats, certificate_days, .. } => (*heartbeats, *certificate_days),
             ToAgent::Declare(_)
             | ToAgent::Command(_)
             | ToAgent::Acknowledge { .. }
             | ToAgent::Discover(_)
-            | ToAgent::Heard { .. } => None,
+            | ToAgent::Heard { .. }
+            | ToAgent::Renewed(_) => (None, None),
         };
         let event = self.session.handle_message(message, self.spool.outbox())?;
         if let Some(wanted) = heartbeats {
             self.lag.welcomed(wanted.at);
             let every = wanted.every.max(HEARTBEAT_EVERY_MIN);
             self.beat = Some(Beat { every, due: tokio::time::Instant::now() });
+        }
+        if certificate_days.is_some() {
+            self.renewal.welcomed(certificate_days);
         }
         match event {
             Event::Welcomed { coordinator, acknowledged } => {
@@ -304,6 +342,7 @@ impl Uplink {
             Event::Declared(declaration) => return Ok(Some(Request::Declare(declaration))),
             Event::Command(command) => return Ok(Some(Request::Command(self.given(command)))),
             Event::Heard { number, at } => self.lag.heard(number, at),
+            Event::Renewed(answer) => self.renewal.answered(answer),
             Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)
@@ -371,11 +410,21 @@ impl Uplink {
     }
 }
 
-/// Waits until the next heartbeat is due; for ever where none is wanted.
-async fn due(beat: Option<Beat>) {
-    match beat {
-        Some(beat) => tokio::time::sleep_until(beat.due).await,
+/// Waits until then; for ever where nothing is due.
+async fn due(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,
+    }
+}
+
+/// A certificate that has ended is refused in the handshake, which shows as a broken connection. Whether ours has, we see ourselves.
+fn explained(error: UplinkError, paper: &Paper, rack: &RackId, now_s: u64) -> UplinkError {
+    match paper.ended_days_ago(now_s) {
+        None => error,
+        Some(days) => {
+            UplinkError::Over { path: paper.path.clone(), days, rack: rack.clone(), source: Box::new(error) }
+        }
     }
 }
 
@@ -385,14 +434,14 @@ fn ended(status: tonic::Status) -> UplinkError {
 
 /// A new connection. The certificate files are read each time, so that renewed ones are used.
 pub async fn dial(config: &UplinkConfig) -> Result<Channel, UplinkError> {
-    let read = async |path: &PathBuf| {
-        tokio::fs::read(path).await.map_err(|source| UplinkError::Pem { path: path.clone(), source })
-    };
+    let ca = tokio::fs::read(&config.ca).await;
+    let ca = ca.map_err(|source| UplinkError::Pem { path: config.ca.clone(), source })?;
+    let paper = config.papers.read().await?;
     let address = || config.coordinator.clone();
     let unusable = |source| UplinkError::Configuration { address: address(), source };
-    let identity = Identity::from_pem(read(&config.cert).await?, read(&config.key).await?);
+    let identity = Identity::from_pem(&paper.cert, paper.key.as_slice());
     let tls = ClientTlsConfig::new()
-        .ca_certificate(Certificate::from_pem(read(&config.ca).await?))
+        .ca_certificate(Certificate::from_pem(ca))
         .identity(identity)
         .domain_name(config.server_name.clone());
     let endpoint = Endpoint::from_shared(format!("https://{}", config.coordinator))
@@ -423,4 +472,28 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::certificate::Validity;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_whose_certificate_is_over_says_so_with_the_remedy() {
+        let validity = Some(Validity { begins_s: 0, ends_s: 1000 });
+        let paper =
+            Paper { cert: Vec::new(), key: Vec::new().into(), path: "/etc/bms/agent.pem".into(), validity };
+        let rack: RackId = "rack-1".parse().unwrap();
+        let said = |now_s| {
+            let error = UplinkError::Ended("the connection was reset".to_owned());
+            chain(&explained(error, &paper, &rack, now_s))
+        };
+        assert!(!said(1000).contains("certificate"));
+        let text = said(1001 + 3 * 86_400);
+        for word in ["/etc/bms/agent.pem", "ended 3 days ago", "issue-agent --rack rack-1", "was reset"] {
+            assert!(text.contains(word), "{word} is not in {text}");
+        }
+    }
 }

@@ -6,11 +6,13 @@
 //! ```
 //!
 //! What must stay true: a report is on the disk before it is sent, is sent in the order of its number, and is kept
-//! until the coordinator has acknowledged it. Deliberately absent: any opinion on what a report or a command means.
+//! until the coordinator has acknowledged it. A certificate and its key are on the disk together or not at all. Deliberately absent: any opinion on what a report or a command means.
 
 pub mod client;
 pub mod images;
 pub mod lag;
 pub mod outbox;
+pub mod papers;
+pub mod renewal;
 pub mod session;
 pub mod spool;

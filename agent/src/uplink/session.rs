@@ -64,6 +64,8 @@ pub enum Event {
     Command(Command),
     /// Something to find.
     Discover(Order),
+    /// The answer to who asked for a new certificate: it, as PEM, or why there is none.
+    Renewed(Result<String, String>),
     /// A heartbeat was heard.
     Heard {
         /// Which.
@@ -135,6 +137,7 @@ impl Session {
             (ToAgent::Command(command), State::Open { .. }) => Ok(Event::Command(command)),
             (ToAgent::Discover(order), State::Open { .. }) => Ok(Event::Discover(order)),
             (ToAgent::Heard { number, at }, State::Open { .. }) => Ok(Event::Heard { number, at }),
+            (ToAgent::Renewed(answer), State::Open { .. }) => Ok(Event::Renewed(answer)),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
     }

@@ -80,6 +80,8 @@ pub const ROUTES: &[Row] = &[
     (Delete, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Get, "/v1/audit", ReadAll),
     (Get, "/v1/agents", ReadAll),
+    (Get, "/v1/agents/{rack}", ReadAll),
+    (Post, "/v1/agents/{rack}/revoke", WriteAll),
     (Get, "/v1/adoptions", ReadAll),
     (Get, "/v1/adoptions/{node}", ReadAll),
     (Get, "/v1/survey", ReadAll),

@@ -3,6 +3,7 @@
 
 mod audited;
 mod people;
+mod revocation;
 mod told;
 mod world;
 

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, time::Duration};
 
-use protocol::{command::Action, power_budget};
+use protocol::{command::Action, power_budget, step::Step};
 use sha2::{Digest, Sha256};
 
 /// How an action behaves when whoever asked for it is gone.
@@ -56,6 +56,30 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
     }
 }
 
+/// The image that this action needs, by the image service's id.
+pub fn image_of(action: &Action) -> Option<&str> {
+    match action {
+        Action::RunStep { step: Step::WriteImage(image), .. } => Some(&image.id),
+        Action::RunStep {
+            step:
+                Step::Inventory
+                | Step::WriteConfigDrive { .. }
+                | Step::InstallBootEntry
+                | Step::EraseMetadata(_)
+                | Step::EraseDisks(_)
+                | Step::Sync
+                | Step::PowerOff
+                | Step::HandOver { .. },
+            ..
+        }
+        | Action::PowerOn { .. }
+        | Action::PowerOff { .. }
+        | Action::Reset { .. }
+        | Action::ReadIdentity
+        | Action::EndBoot => None,
+    }
+}
+
 /// The action in a word, as stored and logged.
 pub fn kind_of(action: &Action) -> &'static str {
     match action {
@@ -88,11 +112,7 @@ pub fn digest_of(action: &Action) -> String {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{
-        id::RamdiskSessionId,
-        power::PowerOffHow,
-        step::{EraseOrder, Step},
-    };
+    use protocol::{id::RamdiskSessionId, power::PowerOffHow, step::EraseOrder};
 
     use super::*;
 

@@ -15,18 +15,21 @@ use protocol::{
     ramdisk::RESUME_WAIT_MAX,
     step::StepProgress,
 };
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{Semaphore, broadcast, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::{
     alive::Readings,
-    command::{AfterBreak, Repeat, after_break, digest_of, kind_of, repeat_of, wanted_for},
+    arrival::{Arrival, Peer, arrival},
+    command::{AfterBreak, Repeat, after_break, digest_of, image_of, kind_of, repeat_of, wanted_for},
+    images::IMAGES_PER_RACK_MAX,
 };
 use crate::{
     enrol::Declarations,
     gate::Presence,
     inventory::{Inventory, InventoryError, Ramdisk, Server, StoredCommand},
+    pki::Fingerprint,
     port::{AgentError, Agents},
     reconcile::Wake,
 };
@@ -39,6 +42,12 @@ pub const STEP_WAIT_MAX: Duration = Duration::from_secs(48 * 3600);
 pub const RAMDISK_WAIT_MAX: Duration = RESUME_WAIT_MAX.saturating_add(Duration::from_secs(30));
 /// Messages to one agent that wait to be sent.
 pub const OUTBOX_MAX: usize = 1024;
+/// Others of one rack that are told of while its agent is connected; further ones are refused without a word.
+const RIVALS_TOLD_MAX: usize = 8;
+/// How long a request for an image waits for the step that names it: after our restart the step is about to be given again.
+pub const IMAGE_STEP_WAIT_MAX: Duration = Duration::from_secs(10);
+/// A silent connection is asked whether it lives this often, and cut off when it does not say so within the same time.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Listeners to ramdisk signals that fall further behind than this must read the inventory.
 const SIGNALS_MAX: usize = 1024;
 
@@ -71,6 +80,9 @@ pub struct Progress {
 pub(super) struct Link {
     pub number: u64,
     pub boot_id: AgentBootId,
+    pub peer: Peer,
+    /// Others who asked to be let in meanwhile and were told of.
+    pub rivals: Vec<Peer>,
     pub outbox: mpsc::Sender<ToAgent>,
     pub end: CancellationToken,
 }
@@ -93,6 +105,14 @@ enum Ending {
     NotTaken,
     /// The agent was started anew, and a repetition might do it twice.
     NotKnown,
+}
+
+/// Another agent of a rack that has one.
+pub(super) struct Rival {
+    /// The one that is connected.
+    pub present: Peer,
+    /// Whether nobody was told yet.
+    pub is_news: bool,
 }
 
 /// Commands that were given before a break.
@@ -118,10 +138,27 @@ pub(super) struct State {
     pending: HashMap<CommandId, Pending>,
     progress: HashMap<ServerId, Progress>,
     last_number: u64,
+    image_places: HashMap<RackId, Arc<Semaphore>>,
     /// What each rack's agent said of its readings last.
     pub(super) readings: HashMap<RackId, Readings>,
     /// Ramdisks that are to be heard of again, since their agent was started anew as this run.
     pub(super) expected: HashMap<RamdiskSessionId, (ServerId, AgentBootId)>,
+}
+
+impl State {
+    fn meet(&mut self, rack: &RackId, newcomer: &Peer, follows: Option<Fingerprint>) -> Result<(), Rival> {
+        let link = self.links.get_mut(rack);
+        match (arrival(link.as_ref().map(|link| &link.peer), newcomer, follows), link) {
+            (Arrival::First | Arrival::Again, _) | (Arrival::Rival, None) => Ok(()),
+            (Arrival::Rival, Some(link)) => {
+                let is_news = link.rivals.len() < RIVALS_TOLD_MAX && !link.rivals.contains(newcomer);
+                if is_news {
+                    link.rivals.push(newcomer.clone());
+                }
+                Err(Rival { present: link.peer.clone(), is_news })
+            }
+        }
+    }
 }
 
 /// The agents.
@@ -132,6 +169,12 @@ pub struct AgentHub {
     pub(super) name: String,
     /// How long an agent that was started anew has to tell of its ramdisks.
     pub(super) ramdisk_wait: Duration,
+    /// How long a request for an image waits for the step that names it.
+    pub(super) image_wait: Duration,
+    /// How often a connection is asked whether it lives.
+    pub(super) keep_alive: Duration,
+    /// Counts the changes of who may open what.
+    pub(super) certificates_changed: watch::Sender<u64>,
     started_us: u64,
     /// When the running clock began by which agents judge how late a message is.
     started: Instant,
@@ -155,6 +198,9 @@ impl AgentHub {
             wake,
             name,
             ramdisk_wait,
+            image_wait: IMAGE_STEP_WAIT_MAX,
+            keep_alive: KEEP_ALIVE,
+            certificates_changed: watch::Sender::new(0),
             started_us,
             started: Instant::now(),
             arrivals: watch::Sender::new(0),
@@ -198,11 +244,32 @@ impl AgentHub {
         self.state().links.get(rack).map(|link| link.boot_id)
     }
 
-    /// Takes a new stream in; an older one of the same rack ends. Gives the stream's number.
-    pub(super) fn link(&self, rack: &RackId, link: impl FnOnce(u64) -> Link) -> u64 {
+    /// Who is at the other end of a rack's stream.
+    pub fn peer(&self, rack: &RackId) -> Option<Peer> {
+        self.state().links.get(rack).map(|link| link.peer.clone())
+    }
+
+    /// Whether a newcomer would take a place that is not its own. `follows`: the certificate that its own was renewed from.
+    pub(super) fn meet(
+        &self,
+        rack: &RackId,
+        newcomer: &Peer,
+        follows: Option<Fingerprint>,
+    ) -> Result<(), Rival> {
+        self.state().meet(rack, newcomer, follows)
+    }
+
+    /// Takes a new stream in; the same agent's older one ends. Gives the stream's number.
+    pub(super) fn link(
+        &self,
+        rack: &RackId,
+        follows: Option<Fingerprint>,
+        link: impl FnOnce(u64) -> Link,
+    ) -> Result<u64, Rival> {
         let mut state = self.state();
+        let link = link(state.last_number + 1);
+        state.meet(rack, &link.peer, follows)?;
         state.last_number += 1;
-        let link = link(state.last_number);
         let number = link.number;
         state.away_since_us.remove(rack);
         if let Some(old) = state.links.insert(rack.clone(), link) {
@@ -210,7 +277,33 @@ impl AgentHub {
         }
         drop(state);
         self.arrivals.send_replace(number);
-        number
+        Ok(number)
+    }
+
+    /// Ends a rack's stream if it was opened by one of these certificates.
+    pub(super) fn end_streams_of(&self, rack: &RackId, revoked: &[Fingerprint]) {
+        if let Some(link) =
+            self.state().links.get(rack).filter(|link| revoked.contains(&link.peer.fingerprint))
+        {
+            link.end.cancel();
+        }
+    }
+
+    /// Whether a step that was given to this rack's agent, and has not ended, writes this image.
+    pub(super) fn is_image_wanted(&self, rack: &RackId, image: &str) -> bool {
+        self.state().pending.values().any(|pending| {
+            &pending.rack == rack
+                && image_of(&pending.command.action) == Some(image)
+                && pending.given.is_some()
+                && pending.ending.borrow().is_none()
+        })
+    }
+
+    /// The places of a rack for images on their way.
+    pub(super) fn image_places(&self, rack: &RackId) -> Arc<Semaphore> {
+        let mut state = self.state();
+        let places = state.image_places.entry(rack.clone());
+        Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(IMAGES_PER_RACK_MAX))))
     }
 
     /// A stream ended. Says whether it was the rack's present one.

@@ -3,21 +3,31 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
-use protocol::grpc;
-use tokio::time::{Instant, sleep};
+use protocol::{grpc, id::RackId};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep},
+};
 use tonic::Status;
-use tracing::debug;
+use tracing::{debug, warn};
 
+use super::hub::AgentHub;
 use crate::port::{ImageError, ImageSource, ImageStream};
 
 /// Largest piece of one message.
 const CHUNK_BYTES_MAX: usize = 256 << 10;
+
+/// Images on their way to one rack at once; a request beyond waits for its turn.
+pub const IMAGES_PER_RACK_MAX: usize = 16;
 
 /// How long an image service that is away is waited for, and how often it is asked meanwhile.
 struct Patience {
     wait_max: Duration,
     pause: Duration,
 }
+
+/// Pause before it is looked again whether a step names an image.
+const WANTED_PAUSE: Duration = Duration::from_millis(200);
 
 /// An agent asks a few times before its step fails, so that all in all it waits for some minutes.
 const PATIENCE: Patience = Patience { wait_max: Duration::from_secs(30), pause: Duration::from_secs(1) };
@@ -40,14 +50,47 @@ async fn open(
     }
 }
 
-/// The image's bytes from the offset on, in pieces.
+impl AgentHub {
+    /// Lets an agent have an image: only one that a step under way in its rack names, and only so many at once.
+    pub(super) async fn permit_image(
+        &self,
+        rack: &RackId,
+        image: &str,
+    ) -> Result<OwnedSemaphorePermit, Status> {
+        let began = Instant::now();
+        while !self.is_image_wanted(rack, image) {
+            if began.elapsed() >= self.image_wait {
+                warn!(%rack, image, "image refused: no step under way in the rack names it");
+                return Err(Status::not_found(format!(
+                    "no step under way in rack {rack} names image {image}"
+                )));
+            }
+            sleep(WANTED_PAUSE).await;
+        }
+        let places = self.image_places(rack).acquire_owned();
+        match tokio::time::timeout(PATIENCE.wait_max, places).await {
+            // Nobody closes the places.
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => {
+                warn!(%rack, image, "image refused: too many are on their way to the rack");
+                Err(Status::resource_exhausted(format!(
+                    "{IMAGES_PER_RACK_MAX} images are on their way to rack {rack}; ask again when one has arrived"
+                )))
+            }
+        }
+    }
+}
+
+/// The image's bytes from the offset on, in pieces. The place is kept until the last of them was taken.
 pub(super) async fn chunks(
     images: Arc<dyn ImageSource>,
     request: grpc::FetchImageRequest,
+    place: OwnedSemaphorePermit,
 ) -> Result<impl Stream<Item = Result<grpc::ImageChunk, Status>> + Send + 'static, Status> {
     let bytes = open(&*images, &request, PATIENCE).await;
     let bytes = bytes.map_err(|error| Status::unavailable(error.to_string()))?;
-    Ok(bytes.flat_map(|piece| {
+    Ok(bytes.flat_map(move |piece| {
+        let _held = &place;
         let pieces = match piece {
             Ok(mut piece) => {
                 let mut pieces = Vec::with_capacity(piece.len() / CHUNK_BYTES_MAX + 1);

@@ -1,7 +1,7 @@
 //! Edges: the agents: one gRPC stream each, reports up, commands and declarations down.
 //!
 //! ```text
-//!   agent --Hello--> [rack in the certificate?] --Welcome, Declare(all)--> agent
+//!   agent --Hello--> [rack in the certificate? known, not revoked? no other stream?] --Welcome, Declare(all)--> agent
 //!   agent --Report n--> stored (readings, ramdisks, results) --Acknowledge n--> agent, wake reconciliation
 //!   gate, ramdisk facade --run(action)--> Command --> agent --Report(CommandResult)--> whoever waits
 //! ```
@@ -9,16 +9,22 @@
 //! What must stay true: a report is acknowledged only after it is stored, and is never stored twice; a power command lives
 //! only as long as somebody waits for it, because it is a permit for this moment, and one that switches on is never given on
 //! a second stream: the gate's proof is older than that; a ramdisk step outlives this process under
-//! the same id; an agent speaks for the servers of its own rack only.
+//! the same id; an agent speaks for the servers of its own rack only, and reads only the images that a step under way there names;
+//! of two that say they are the same rack's, the first is kept.
 
 mod alive;
+mod arrival;
 mod boot;
 mod command;
+mod entry;
 mod hub;
 mod images;
+mod issue;
 mod orders;
+mod papers;
 mod power;
 mod ramdisks;
+mod renewal;
 mod report;
 mod server;
 mod stream;
@@ -27,6 +33,10 @@ mod watch;
 #[cfg(test)]
 mod tests;
 
+pub use arrival::Peer;
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
+pub use issue::{IssueError, IssuedAgent, Older, issue_agent};
+pub use papers::{Standing, lasting, standing};
 pub use power::take_power;
-pub use server::serve;
+pub use renewal::Issuer;
+pub use server::{Service, serve};

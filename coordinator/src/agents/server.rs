@@ -1,6 +1,6 @@
 //! Edges: the listener of the agents: TLS with certificates on both sides, then gRPC over HTTP/2.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
 
 use futures::{Stream, StreamExt};
 use hyper::{body::Incoming, service::service_fn};
@@ -8,11 +8,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto::Builder,
 };
-use protocol::{
-    grpc::{self, agent_link_server::AgentLinkServer},
-    id::RackId,
-};
-use rustls_pki_types::CertificateDer;
+use protocol::grpc::{self, agent_link_server::AgentLinkServer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,42 +17,33 @@ use tonic::{Request, Response, Status, Streaming};
 use tower::Service as _;
 use tracing::{debug, warn};
 
-use super::{hub::AgentHub, images, stream};
-use crate::{pki::certificate_is_of_rack, port::ImageSource};
+use super::{arrival::Peer, entry::Shown, hub::AgentHub, images, renewal::Issuer, stream};
+use crate::{pki::Fingerprint, port::ImageSource};
 
 /// A handshake may take this long.
 const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// A silent connection is probed this often.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-/// And is cut off when it does not answer within this time.
-const KEEPALIVE_WAIT: Duration = Duration::from_secs(10);
 /// Largest message from an agent: a report with a server's whole hardware is some ten kilobytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Connections at once: one or two per rack.
 const CONNECTIONS_MAX: usize = 4096;
 
-/// The certificate that the agent showed.
+/// What agents are served by.
 #[derive(Clone)]
-struct Shown(Option<CertificateDer<'static>>);
-
-struct Service {
-    hub: Arc<AgentHub>,
-    images: Arc<dyn ImageSource>,
-    stop: CancellationToken,
+pub struct Service {
+    /// Who is connected.
+    pub hub: Arc<AgentHub>,
+    /// Where images come from.
+    pub images: Arc<dyn ImageSource>,
+    /// Who signs their certificates.
+    pub issuer: Arc<Issuer>,
+    /// Ends their streams.
+    pub stop: CancellationToken,
 }
 
-impl Service {
-    /// An agent speaks for the rack that its certificate names, and for no other.
-    fn check_rack<T>(request: &Request<T>, rack: &RackId) -> Result<(), Status> {
-        let shown = request.extensions().get::<Shown>().and_then(|shown| shown.0.as_ref());
-        if shown.is_some_and(|certificate| certificate_is_of_rack(certificate, rack)) {
-            return Ok(());
-        }
-        warn!(%rack, "agent refused: its certificate is of another rack");
-        Err(Status::permission_denied(format!(
-            "the certificate is not of rack {rack}; issue one by bms-coordinator issue-agent --rack {rack}"
-        )))
-    }
+/// What the connection showed; every connection shows a certificate, or its handshake fails.
+fn shown<T>(request: &Request<T>) -> Result<Shown, Status> {
+    let shown = request.extensions().get::<Shown>();
+    shown.cloned().ok_or_else(|| Status::unauthenticated("the connection showed no certificate"))
 }
 
 #[tonic::async_trait]
@@ -68,15 +55,15 @@ impl grpc::agent_link_server::AgentLink for Service {
         &self,
         request: Request<Streaming<grpc::AgentMessage>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        let (metadata, extensions, inbound) = request.into_parts();
+        let shown = shown(&request)?;
+        let inbound = request.into_inner();
         // The answer's head must not wait for the hello: some clients send it only after.
-        let (hub, stop) = (Arc::clone(&self.hub), self.stop.clone());
-        let identity = Request::from_parts(metadata, extensions, ());
+        let service = self.clone();
         let outbound = async move {
             let greeted = stream::greet(inbound).await?;
-            Service::check_rack(&identity, &greeted.hello.rack)?;
-            let begun = stream::begin(hub, greeted, stop).await;
-            begun.map_err(|error| Status::unavailable(error.to_string()))
+            let certificate = service.hub.admit(&shown, &greeted.hello.rack).await?;
+            let admitted = stream::Admitted { peer: shown.peer, certificate, issuer: service.issuer };
+            stream::begin(service.hub, greeted, admitted, service.stop).await
         };
         let messages = futures::stream::once(outbound).flat_map(|outbound| match outbound {
             Ok(outbound) => ReceiverStream::new(outbound)
@@ -91,22 +78,19 @@ impl grpc::agent_link_server::AgentLink for Service {
         &self,
         request: Request<grpc::FetchImageRequest>,
     ) -> Result<Response<Self::FetchImageStream>, Status> {
-        let chunks = images::chunks(Arc::clone(&self.images), request.into_inner()).await?;
+        let rack = self.hub.rack_of(&shown(&request)?).await?;
+        let request = request.into_inner();
+        let place = self.hub.permit_image(&rack, &request.id).await?;
+        let chunks = images::chunks(Arc::clone(&self.images), request, place).await?;
         Ok(Response::new(Box::pin(chunks)))
     }
 }
 
 /// Serves agents until told to stop; streams that are open then end.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
-    hub: Arc<AgentHub>,
-    images: Arc<dyn ImageSource>,
-    stop: CancellationToken,
-) {
+pub async fn serve(listener: TcpListener, tls: Arc<rustls::ServerConfig>, service: Service) {
     let acceptor = TlsAcceptor::from(tls);
-    let service = AgentLinkServer::new(Service { hub, images, stop: stop.clone() })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let (stop, hub) = (service.stop.clone(), Arc::clone(&service.hub));
+    let service = AgentLinkServer::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -114,8 +98,9 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                let connection = connection(stream, acceptor.clone(), service.clone());
+            Ok((stream, from)) if connections.len() < CONNECTIONS_MAX => {
+                let connection =
+                    connection(stream, from.ip(), acceptor.clone(), service.clone(), Arc::clone(&hub));
                 let stop = stop.clone();
                 connections.spawn(async move {
                     tokio::select! {
@@ -140,14 +125,20 @@ pub async fn serve(
 
 async fn connection(
     stream: TcpStream,
+    from: IpAddr,
     acceptor: TlsAcceptor,
     service: AgentLinkServer<Service>,
+    hub: Arc<AgentHub>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     stream.set_nodelay(true)?;
     let stream = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
     let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let certificates = stream.get_ref().1.peer_certificates();
-    let shown = Shown(certificates.and_then(|all| all.first()).map(|first| first.clone().into_owned()));
+    let certificate =
+        certificates.and_then(|all| all.first()).ok_or("the handshake showed no certificate")?;
+    let certificate = certificate.clone().into_owned();
+    let fingerprint = Fingerprint::of(&certificate);
+    let shown = Shown { certificate, peer: Peer { address: from.to_canonical(), fingerprint } };
     let serve = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(shown.clone());
         service.clone().call(request)
@@ -156,7 +147,13 @@ async fn connection(
     builder
         .http2()
         .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WAIT);
-    builder.serve_connection(TokioIo::new(stream), serve).await
+        .keep_alive_interval(hub.keep_alive)
+        .keep_alive_timeout(hub.keep_alive);
+    tokio::select! {
+        served = builder.serve_connection(TokioIo::new(stream), serve) => served,
+        reason = hub.until_void(&fingerprint) => {
+            warn!(%from, reason, "connection of an agent cut off");
+            Ok(())
+        }
+    }
 }

@@ -14,10 +14,14 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Status, Streaming};
 use tracing::{info, warn};
 
-use super::hub::{AgentHub, Link, OUTBOX_MAX};
+use super::{
+    arrival::{self, Peer},
+    hub::{AgentHub, Link, OUTBOX_MAX, Rival},
+    renewal::Issuer,
+};
 use crate::{
     events::EventKind,
-    inventory::{Agent, InventoryError, Ramdisk},
+    inventory::{Agent, AgentCertificate, InventoryError, Ramdisk},
 };
 
 /// An agent that does not say hello within this time is cut off.
@@ -43,38 +47,46 @@ pub(super) async fn greet(mut inbound: Streaming<grpc::AgentMessage>) -> Result<
     let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
     match FromAgent::try_from(first).map_err(|error| Status::invalid_argument(error.to_string()))? {
         FromAgent::Hello(hello) => Ok(Greeted { hello, inbound }),
-        FromAgent::Report(_) | FromAgent::Heartbeat(_) => {
-            Err(Status::failed_precondition("a report or a heartbeat came before the hello"))
+        FromAgent::Report(_) | FromAgent::Heartbeat(_) | FromAgent::Renew(_) => {
+            Err(Status::failed_precondition("something else came before the hello"))
         }
     }
+}
+
+/// An agent whose certificate was looked up.
+pub(super) struct Admitted {
+    pub peer: Peer,
+    pub certificate: AgentCertificate,
+    pub issuer: Arc<Issuer>,
 }
 
 /// Takes a greeted agent in: from now on commands reach it, and a task takes in its reports.
 pub(super) async fn begin(
     hub: Arc<AgentHub>,
     greeted: Greeted,
+    admitted: Admitted,
     stop: CancellationToken,
-) -> Result<Outbound, InventoryError> {
+) -> Result<Outbound, Status> {
+    let rack = greeted.hello.rack.clone();
+    let follows = admitted.certificate.renewed_from;
+    // Before anything of the agent that is here is touched.
+    if let Err(rival) = hub.meet(&rack, &admitted.peer, follows) {
+        return Err(refuse(&hub, &rack, &admitted.peer, rival).await);
+    }
+    let away = |error: InventoryError| Status::unavailable(error.to_string());
+    let known = hub.inventory.agent(&rack).await.map_err(away)?;
+    let servers = hub.inventory.servers(Some(&rack)).await.map_err(away)?;
+    let running = hub.inventory.running_ramdisks().await.map_err(away)?;
     let Greeted { hello, inbound } = greeted;
-    let rack = hello.rack.clone();
-    let known = hub.inventory.agent(&rack).await?;
     let acknowledged = known.as_ref().map_or(0, |agent| agent.acknowledged);
     let started_anew = known.is_none_or(|agent| agent.boot_id != hello.agent_boot_id.0);
-    let agent = Agent {
-        rack: rack.clone(),
-        boot_id: hello.agent_boot_id.0,
-        version: hello.version.clone(),
-        acknowledged,
-        seen_us: hub.inventory.clock().now_us(),
-    };
-    hub.inventory.put_agent(&agent).await?;
-    let servers = hub.inventory.servers(Some(&rack)).await?;
     let (outbox, outbound) = mpsc::channel(OUTBOX_MAX);
     let first = [
         ToAgent::Welcome {
             coordinator: hub.name.clone(),
             acknowledged,
             heartbeats: Some(HeartbeatsWanted { every: HEARTBEAT_EVERY, at: hub.stream_time() }),
+            certificate_days: Some(admitted.issuer.days),
         },
         ToAgent::Declare(Declaration {
             servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),
@@ -85,19 +97,35 @@ pub(super) async fn begin(
     for message in first {
         outbox.try_send(message).expect("a new channel has room for two messages");
     }
+    let agent = Agent {
+        rack: rack.clone(),
+        boot_id: hello.agent_boot_id.0,
+        version: hello.version.clone(),
+        acknowledged,
+        seen_us: hub.now_us(),
+    };
+    hub.inventory.put_agent(&agent).await.map_err(away)?;
     let end = stop.child_token();
     let (link_outbox, link_end) = (outbox.clone(), end.clone());
-    let number = hub.link(&rack, |number| Link {
+    let linked = hub.link(&rack, follows, |number| Link {
         number,
         boot_id: hello.agent_boot_id,
+        peer: admitted.peer.clone(),
+        rivals: Vec::new(),
         outbox: link_outbox,
         end: link_end,
     });
-    let text =
-        format!("the agent of rack {rack} is here (version {}, run {})", hello.version, hello.agent_boot_id);
+    let number = match linked {
+        Ok(number) => number,
+        // Two came in the same moment.
+        Err(rival) => return Err(refuse(&hub, &rack, &admitted.peer, rival).await),
+    };
+    let text = format!(
+        "the agent of rack {rack} is here from {} (version {}, run {})",
+        admitted.peer, hello.version, hello.agent_boot_id
+    );
     hub.inventory.record_event(None, Some(rack.clone()), EventKind::Agent, text).await;
     if started_anew {
-        let running = hub.inventory.running_ramdisks().await?;
         let ours = |ramdisk: &Ramdisk| servers.iter().any(|server| server.id == ramdisk.server);
         let expected = running.into_iter().filter(ours).collect();
         hub.expect_ramdisks(&rack, hello.agent_boot_id, expected);
@@ -113,9 +141,11 @@ pub(super) async fn begin(
         }
         hub.wake.wake_all(servers.into_iter().map(|server| server.id));
         let why = tokio::select! {
-            () = end.cancelled() => "another stream of it began, or this coordinator stops".to_owned(),
+            () = end.cancelled() => {
+                "another stream of it began, its certificate was revoked, or this coordinator stops".to_owned()
+            }
             () = hub.watch_readings(&rack) => "its readings are not watched".to_owned(),
-            why = take_in_all(&hub, &rack, inbound, acknowledged, &outbox) => why,
+            why = take_in_all(&hub, &admitted, inbound, acknowledged, &outbox) => why,
         };
         if hub.unlink(&rack, number) {
             let text = format!("the agent of rack {rack} went away: {why}");
@@ -129,14 +159,26 @@ pub(super) async fn begin(
     Ok(outbound)
 }
 
+/// Tells of somebody who wants the place of an agent that is here.
+async fn refuse(hub: &AgentHub, rack: &RackId, newcomer: &Peer, rival: Rival) -> Status {
+    let Rival { present, is_news } = rival;
+    warn!(%rack, %present, %newcomer, "second agent of a rack refused");
+    if is_news {
+        let text = arrival::alarm(rack, &present, newcomer);
+        hub.inventory.record_event(None, Some(rack.clone()), EventKind::Alarm, text).await;
+    }
+    Status::already_exists(arrival::refusal(rack, &present))
+}
+
 /// Takes reports in until the stream ends, and says why it ended.
 async fn take_in_all(
     hub: &AgentHub,
-    rack: &RackId,
+    admitted: &Admitted,
     mut inbound: Streaming<grpc::AgentMessage>,
     mut acknowledged: u64,
     outbox: &mpsc::Sender<ToAgent>,
 ) -> String {
+    let rack = &admitted.certificate.rack;
     loop {
         let message = match inbound.message().await {
             Ok(Some(message)) => message,
@@ -149,6 +191,13 @@ async fn take_in_all(
                 hub.heard(rack, beat.oldest_reading);
                 let heard = ToAgent::Heard { number: beat.number, at: hub.stream_time() };
                 if outbox.send(heard).await.is_err() {
+                    return "its stream was closed".to_owned();
+                }
+                continue;
+            }
+            Ok(FromAgent::Renew(key)) => {
+                let renewed = hub.renew(&admitted.issuer, &admitted.certificate, &key).await;
+                if outbox.send(ToAgent::Renewed(renewed)).await.is_err() {
                     return "its stream was closed".to_owned();
                 }
                 continue;

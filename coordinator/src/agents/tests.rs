@@ -1,8 +1,16 @@
 //! The agents' listener as an agent meets it: TLS with certificates on both sides, reports stored once, commands done once.
 
 mod alive;
+mod certificates;
+mod images;
+mod rivals;
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -30,16 +38,20 @@ use tonic::{
     transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity},
 };
 
-use super::{hub::RAMDISK_WAIT_MAX, *};
+use super::{
+    hub::{IMAGE_STEP_WAIT_MAX, KEEP_ALIVE, RAMDISK_WAIT_MAX},
+    *,
+};
 use crate::{
-    clock::TestClock,
+    clock::{Clock, SystemClock, TestClock},
+    config::CERTIFICATE_DAYS,
     disks::Erasure,
     events::EventKind,
     fakes::new_server,
     gate::Presence,
     inventory::{AskedBy, EventFilter, Inventory, Proof, Server, StoredCommand},
     lifecycle::{Confirmed, Node},
-    pki::{Authority, Clients, tls},
+    pki::{Authority, Clients, OwnCertificate, listener_tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
     reconcile::{End, Lane, Wake},
     secret::Sealer,
@@ -61,9 +73,19 @@ impl ImageSource for Images {
     }
 }
 
+/// A certificate with its key, as PEM.
+#[derive(Clone)]
+struct Papers {
+    pem: String,
+    key: String,
+}
+
+const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
 struct Site {
     _dir: tempfile::TempDir,
-    pki: PathBuf,
+    issuer: Arc<Issuer>,
+    papers: Mutex<HashMap<RackId, Papers>>,
     clock: Arc<TestClock>,
     inventory: Inventory,
     hub: Arc<AgentHub>,
@@ -82,34 +104,72 @@ impl Site {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(TestClock::default());
+        // It stands still; but certificates are compared with the time of day in every handshake.
+        clock.advance_us(SystemClock.now_us());
         let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), clock.clone()).await.unwrap();
         let server = inventory.put_server(&new_server()).await.unwrap();
         let pki = dir.path().join("pki");
-        let (hub, address, stop) = serve_hub(&pki, &inventory, RAMDISK_WAIT_MAX).await;
-        Self { _dir: dir, pki, clock, inventory, hub, address, stop, server }
+        let issuer = issuer(&pki);
+        let (hub, address, stop) = serve_hub(&issuer, &inventory, Waits::default()).await;
+        Self { _dir: dir, issuer, papers: Mutex::default(), clock, inventory, hub, address, stop, server }
     }
 
     /// The same inventory under a new process.
     async fn restart(&mut self) {
         self.stop.cancel();
-        (self.hub, self.address, self.stop) = serve_hub(&self.pki, &self.inventory, RAMDISK_WAIT_MAX).await;
+        (self.hub, self.address, self.stop) =
+            serve_hub(&self.issuer, &self.inventory, Waits::default()).await;
     }
 
+    /// A connection of the agent that has the first certificate of this rack.
     async fn channel(&self, certificate_of: &str) -> Channel {
-        let authority = Authority::open_or_create(&self.pki).unwrap();
-        let issued = authority.agent_certificate(&certificate_of.parse().unwrap()).unwrap();
-        let tls = ClientTlsConfig::new()
-            .ca_certificate(Certificate::from_pem(authority.certificate_pem()))
-            .identity(Identity::from_pem(issued.certificate, issued.key.as_bytes()))
-            .domain_name("localhost");
-        let endpoint = Endpoint::from_shared(format!("https://{}", self.address)).unwrap();
-        endpoint.tls_config(tls).unwrap().connect().await.unwrap()
+        let rack: RackId = certificate_of.parse().unwrap();
+        let kept = self.papers.lock().unwrap().get(&rack).cloned();
+        let papers = match kept {
+            Some(papers) => papers,
+            None => self.issue(&rack).await,
+        };
+        self.papers.lock().unwrap().insert(rack, papers.clone());
+        self.dial(&papers, LOOPBACK).await.unwrap()
     }
 
-    async fn with_ramdisk_wait(wait: Duration) -> Self {
+    /// A certificate as `issue-agent` makes it.
+    async fn issue(&self, rack: &RackId) -> Papers {
+        let out = tempfile::tempdir().unwrap();
+        issue_agent(&self.inventory, &self.issuer, rack, out.path(), Older::Keep).await.unwrap();
+        let read = |name: &str| std::fs::read_to_string(out.path().join(name)).unwrap();
+        Papers { pem: read("agent.pem"), key: read("agent.key") }
+    }
+
+    /// A connection with these papers, from this address.
+    async fn dial(&self, papers: &Papers, from: IpAddr) -> Result<Channel, tonic::transport::Error> {
+        self.dial_at(self.address, papers, from).await
+    }
+
+    async fn dial_at(
+        &self,
+        address: SocketAddr,
+        papers: &Papers,
+        from: IpAddr,
+    ) -> Result<Channel, tonic::transport::Error> {
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(self.issuer.authority.certificate_pem()))
+            .identity(Identity::from_pem(&papers.pem, &papers.key))
+            .domain_name("localhost");
+        let endpoint = Endpoint::from_shared(format!("https://{address}")).unwrap();
+        endpoint.tls_config(tls).unwrap().local_address(Some(from)).connect().await
+    }
+
+    /// What was told, of this kind.
+    async fn told(&self, kind: EventKind) -> Vec<String> {
+        let events = self.inventory.events_from(&EventFilter::default()).await.unwrap();
+        events.into_iter().filter(|event| event.kind == kind).map(|event| event.text).collect()
+    }
+
+    async fn with(waits: Waits) -> Self {
         let mut site = Self::new().await;
         site.stop.cancel();
-        (site.hub, site.address, site.stop) = serve_hub(&site.pki, &site.inventory, wait).await;
+        (site.hub, site.address, site.stop) = serve_hub(&site.issuer, &site.inventory, waits).await;
         site
     }
 
@@ -123,11 +183,13 @@ impl Site {
         let mut agent = FakeAgent::connect(self.channel("rack1").await, run).await;
         let welcome = agent.next().await.unwrap();
         let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
-        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats } = welcome else {
+        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats, certificate_days } = welcome
+        else {
             panic!("{welcome:?}")
         };
         assert_eq!((coordinator.as_str(), stored), ("test", acknowledged));
         assert_eq!(heartbeats.map(|wanted| wanted.every), Some(HEARTBEAT_EVERY));
+        assert_eq!(certificate_days, Some(CERTIFICATE_DAYS));
         let declared = Declaration { servers: vec![self.server.spec()], forget: vec![], complete: true };
         assert_eq!(agent.next().await.unwrap(), ToAgent::Declare(declared));
         agent
@@ -138,21 +200,47 @@ impl Site {
     }
 }
 
+/// What the hub waits for, where a test is not to wait as long.
+struct Waits {
+    ramdisk: Duration,
+    image: Duration,
+    keep_alive: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { ramdisk: RAMDISK_WAIT_MAX, image: IMAGE_STEP_WAIT_MAX, keep_alive: KEEP_ALIVE }
+    }
+}
+
+fn issuer(pki: &std::path::Path) -> Arc<Issuer> {
+    let authority = Arc::new(Authority::open_or_create(pki, SystemClock.now_us()).unwrap());
+    Arc::new(Issuer { authority, days: CERTIFICATE_DAYS })
+}
+
 async fn serve_hub(
-    pki: &std::path::Path,
+    issuer: &Arc<Issuer>,
     inventory: &Inventory,
-    ramdisk_wait: Duration,
+    waits: Waits,
 ) -> (Arc<AgentHub>, SocketAddr, CancellationToken) {
-    let authority = Authority::open_or_create(pki).unwrap();
-    let issued = authority.server_certificate(&["localhost".to_owned()]).unwrap();
-    let config = tls(&authority, &issued, Clients::Certified).unwrap();
+    let own =
+        OwnCertificate::open(Arc::clone(&issuer.authority), &["localhost".to_owned()], SystemClock.now_us());
+    let config = listener_tls(&issuer.authority, own.unwrap(), Clients::Certified).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let mut hub = AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned());
-    hub.ramdisk_wait = ramdisk_wait;
+    hub.ramdisk_wait = waits.ramdisk;
+    hub.image_wait = waits.image;
+    hub.keep_alive = waits.keep_alive;
     let hub = Arc::new(hub);
     let stop = CancellationToken::new();
-    tokio::spawn(serve(listener, config, Arc::clone(&hub), Arc::new(Images), stop.clone()));
+    let service = Service {
+        hub: Arc::clone(&hub),
+        images: Arc::new(Images),
+        issuer: Arc::clone(issuer),
+        stop: stop.clone(),
+    };
+    tokio::spawn(serve(listener, config, service));
     (hub, address, stop)
 }
 
@@ -505,7 +593,7 @@ async fn only_an_inspection_says_which_disks_a_server_has() {
 
 #[tokio::test]
 async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
-    let site = Site::with_ramdisk_wait(Duration::from_millis(500)).await;
+    let site = Site::with(Waits { ramdisk: Duration::from_millis(500), ..Waits::default() }).await;
     let mut signals = site.hub.ramdisk_signals();
     let session = RamdiskSessionId::random();
     let running = async || site.inventory.server(site.server.id).await.unwrap().unwrap().ramdisk;
@@ -583,24 +671,6 @@ async fn a_hand_over_ends_the_boot_before_whoever_asked_hears_of_it() {
     agent.report(&site, 1, done(&command, Success::Step(StepOutput::HandedOver))).await;
     assert_eq!(asked.await.unwrap(), Ok(Success::Step(StepOutput::HandedOver)));
     assert!(site.inventory.server(id).await.unwrap().unwrap().boot_given.is_none());
-}
-
-#[tokio::test]
-async fn image_bytes_come_from_an_offset_in_bounded_pieces() {
-    let site = Site::new().await;
-    let mut client = AgentLinkClient::new(site.channel("rack1").await);
-    let request = grpc::FetchImageRequest { id: "cirros".to_owned(), offset: 100_000 };
-    let mut pieces = client.fetch_image(request).await.unwrap().into_inner();
-    let (mut total, mut count) = (0, 0);
-    while let Some(piece) = pieces.message().await.unwrap() {
-        total += piece.data.len();
-        count += 1;
-    }
-    assert_eq!(total, 500_000);
-    assert!(count >= 2, "{count}");
-    let request = grpc::FetchImageRequest { id: "nothing".to_owned(), offset: 0 };
-    let refused = client.fetch_image(request).await.unwrap_err();
-    assert!(refused.message().contains("no such image"), "{refused}");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 //! of it is at `/v1/openapi.json`.
 
 mod adoption;
+mod agents;
 mod attach;
 mod audit;
 pub(crate) mod auth;
@@ -48,6 +49,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{
     access::{Door, ROUTES},
     adoption::Adoptions,
+    agents::AgentHub,
     audit::{Witness, witness},
     discovery::Discovery,
     enrol::Enrol,
@@ -88,6 +90,8 @@ pub struct Api {
     pub tenancy: Arc<Tenancy>,
     /// Finds servers that nobody has enrolled.
     pub discovery: Discovery,
+    /// The racks' agents.
+    pub agents: Arc<AgentHub>,
     /// Adopts servers in use.
     pub adoptions: Arc<Adoptions>,
     /// Looks for contradictions.
@@ -107,7 +111,9 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::show, nodes::delete))
         .routes(routes!(nodes::act))
-        .routes(routes!(nodes::agents))
+        .routes(routes!(agents::list))
+        .routes(routes!(agents::show))
+        .routes(routes!(agents::revoke))
         .routes(routes!(servers::list, servers::create))
         .routes(routes!(servers::show, servers::delete))
         .routes(routes!(servers::act))

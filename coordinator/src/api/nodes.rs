@@ -14,7 +14,7 @@ use super::{
     Api, audit,
     auth::User,
     node_list::{self, Wanted},
-    types::{Agent, List, Node, NodeAction, NodeVerb, Page, Problem},
+    types::{Node, NodeAction, NodeVerb, Page, Problem},
 };
 use crate::{
     adapter::ironic_node,
@@ -132,19 +132,6 @@ pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Re
     let server = api.find_node(&name).await?;
     api.enrol.delete(server.id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Rack agents.
-#[utoipa::path(get, path = "/v1/agents", responses((status = 200, body = List<Agent>)))]
-pub async fn agents(State(api): State<Arc<Api>>) -> Result<Json<List<Agent>>, Problem> {
-    let agents = api.inventory.agents().await?;
-    let view = |agent: crate::inventory::Agent| Agent {
-        connected: api.enrol.presence.away(&agent.rack).is_none(),
-        rack: agent.rack.to_string(),
-        acknowledged: agent.acknowledged,
-        last_seen: super::time(agent.seen_us),
-    };
-    Ok(Json(List { items: agents.into_iter().map(view).collect() }))
 }
 
 impl Api {

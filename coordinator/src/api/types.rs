@@ -1,5 +1,6 @@
 //! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
 
+mod agent;
 mod audit;
 mod brownfield;
 mod catalogue;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+pub use agent::*;
 pub use audit::*;
 pub use brownfield::*;
 pub use catalogue::*;
@@ -432,19 +434,6 @@ pub struct NewNetwork {
     pub name: String,
     /// Its IPv4 subnet, such as `192.0.2.0/24`.
     pub subnet: String,
-}
-
-/// A rack's agent.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Agent {
-    /// Its rack.
-    pub rack: String,
-    /// Whether it is connected now.
-    pub connected: bool,
-    /// Number of the last report that is stored.
-    pub acknowledged: u64,
-    /// When it was last heard of (RFC 3339).
-    pub last_seen: Option<String>,
 }
 
 /// Something that happened.

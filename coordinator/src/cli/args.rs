@@ -442,6 +442,23 @@ pub enum Network {
 pub enum Agent {
     /// List them.
     List,
+    /// Show one, with the certificates that its rack was given.
+    Show {
+        /// Its rack.
+        rack: String,
+    },
+    /// Revoke the certificates of a rack: its agent's stream ends at once, and it is not let in again until it is issued a new one.
+    #[command(
+        after_help = "Can be repeated. To follow a key that may have been copied: bms-coordinator issue-agent --rack RACK --out DIR, \
+                            put the files on the rack's host, start the agent, then revoke the old certificate by its fingerprint."
+    )]
+    Revoke {
+        /// The rack.
+        rack: String,
+        /// Only the certificate with this fingerprint (SHA-256, 64 hexadecimal digits).
+        #[arg(long)]
+        fingerprint: Option<String>,
+    },
 }
 
 /// Prints the completion script.

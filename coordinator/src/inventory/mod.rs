@@ -3,7 +3,7 @@
 //! ```text
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
-//!           --- adoptions     --< disks       contradictions
+//!           --- adoptions     --< disks       contradictions   agent_certificates
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -15,6 +15,7 @@ mod adoptions;
 mod agents;
 mod audit;
 mod bmc;
+mod certificates;
 mod contradictions;
 mod discoveries;
 mod discovery_rules;
@@ -56,6 +57,7 @@ use crate::{
     clock::Clock,
     events::Broadcast,
     secret::{Sealer, SecretError},
+    state_dir::private_file,
 };
 
 /// A writer waits this long for another one.
@@ -122,6 +124,8 @@ pub struct Inventory {
 impl Inventory {
     /// Opens the database file, making it and its tables when needed.
     pub async fn open(path: &Path, sealer: Sealer, clock: Arc<dyn Clock>) -> Result<Self, InventoryError> {
+        // What the database makes beside its file gets the mode of the file.
+        private_file(path).map_err(|source| failed("make its database")(sqlx::Error::Io(source)))?;
         let options = SqliteConnectOptions::new()
             .filename(path)
             .create_if_missing(true)
@@ -200,6 +204,7 @@ fn migrator() -> Migrator {
             include_str!("../../migrations/0023_one_server_per_switch_port.sql"),
         ),
         one(24, "adopted for", include_str!("../../migrations/0024_adopted_for.sql")),
+        one(26, "agent certificates", include_str!("../../migrations/0026_agent_certificates.sql")),
         one(30, "tenants' events", include_str!("../../migrations/0030_tenants_events.sql")),
         one(31, "audit", include_str!("../../migrations/0031_audit.sql")),
     ])

@@ -1,6 +1,6 @@
 //! The inventory's contract: what is stored comes back, sealed secrets stay sealed, each writer changes its own columns.
 
-use std::sync::Arc;
+use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
 use protocol::{
     boot::BootMode,
@@ -204,6 +204,8 @@ async fn passwords_are_sealed_in_the_file_and_it_opens_again() {
     let inventory = open().await.unwrap();
     inventory.put_server(&new_server("n1", 11)).await.unwrap();
     inventory.close().await;
+    let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "and nobody else reads the rest");
     for entry in std::fs::read_dir(dir.path()).unwrap() {
         let bytes = std::fs::read(entry.unwrap().path()).unwrap();
         assert!(!bytes.windows(7).any(|window| window == b"hunter2"));

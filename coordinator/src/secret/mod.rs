@@ -17,6 +17,8 @@ use chacha20poly1305::{
 use protocol::secret::Secret;
 use zeroize::Zeroizing;
 
+use crate::state_dir::make_private_dir;
+
 /// Length of the key in bytes.
 const KEY_BYTES: usize = 32;
 /// Length of the nonce in bytes (XChaCha20: long enough to be random).
@@ -132,7 +134,7 @@ impl Sealer {
 /// Writes a file that only its owner can read, whole or not at all.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
+        make_private_dir(parent)?;
     }
     let temporary = path.with_extension("new");
     let mut file =

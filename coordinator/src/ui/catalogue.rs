@@ -18,9 +18,18 @@ use crate::api::types::{Agent, Event, Flavor, Image, List, Problem, TenantNetwor
 /// Events that the page of events shows.
 const EVENTS_SHOWN: u32 = 200;
 
+/// A date of RFC 3339, as in `2026-11-30`.
+const DATE_LETTERS: usize = 10;
+/// As much of a fingerprint as a table has room for.
+const FINGERPRINT_LETTERS: usize = 16;
+
 struct AgentRow {
     agent: Agent,
     seen: Option<When>,
+    /// Until when its best certificate lasts, as a date.
+    until: Option<String>,
+    /// Fingerprint of the one that is in use: its beginning, and all of it.
+    fingerprint: Option<(String, String)>,
 }
 
 #[derive(Template)]
@@ -39,6 +48,11 @@ pub async fn agents(State(ui): State<Arc<Ui>>, visitor: Visitor) -> Response {
     let now = Timestamp::now();
     let row = |agent: Agent| AgentRow {
         seen: agent.last_seen.as_deref().and_then(|text| When::read(text, now)),
+        until: agent.certificate_ends.as_deref().and_then(|text| text.get(..DATE_LETTERS)).map(str::to_owned),
+        fingerprint: agent.certificates.iter().find(|one| one.in_use).map(|one| {
+            let shown: String = one.fingerprint.chars().take(FINGERPRINT_LETTERS).collect();
+            (shown, one.fingerprint.clone())
+        }),
         agent,
     };
     let frame = Frame::new(Some(&visitor), "agents", "/ui/agents");

@@ -1,9 +1,10 @@
 //! Values: the messages of the stream itself: who speaks, what is acknowledged, which servers to look after.
 
-use std::time::Duration;
+use std::{num::NonZeroU32, time::Duration};
 
 use super::{InvalidMessage, parse, present, server, whole_ms};
 use crate::{
+    certificate::{InvalidPublicKey, PublicKey},
     command::Command,
     discovery::Order,
     grpc as wire,
@@ -22,6 +23,8 @@ pub enum FromAgent {
     Report(Report),
     /// That it is alive; sent only to who wants to know.
     Heartbeat(Heartbeat),
+    /// It wants a new certificate for this key; sent only to who renews certificates.
+    Renew(PublicKey),
 }
 
 /// Who the agent is.
@@ -48,6 +51,8 @@ pub enum ToAgent {
         acknowledged: u64,
         /// Whether and how often it wants to hear that the agent is alive; an older one does not know heartbeats.
         heartbeats: Option<HeartbeatsWanted>,
+        /// For how many days it gives certificates; none: it does not renew any.
+        certificate_days: Option<NonZeroU32>,
     },
     /// Servers to look after.
     Declare(Declaration),
@@ -67,6 +72,8 @@ pub enum ToAgent {
         /// When.
         at: StreamTime,
     },
+    /// The answer to who asked for a new certificate: it, as PEM, or why there is none.
+    Renewed(Result<String, String>),
 }
 
 /// Servers to look after.
@@ -95,6 +102,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 let oldest_reading_ms = oldest_reading.map(whole_ms);
                 Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms })
             }
+            FromAgent::Renew(key) => Message::Renew(wire::Renew { public_key: key.as_bytes().to_vec() }),
         };
         Self { message: Some(message) }
     }
@@ -116,6 +124,12 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 let oldest_reading = oldest_reading_ms.map(Duration::from_millis);
                 Ok(Self::Heartbeat(Heartbeat { number, oldest_reading }))
             }
+            Message::Renew(wire::Renew { public_key }) => {
+                let key = PublicKey::try_from(&public_key[..]);
+                let invalid =
+                    |why: InvalidPublicKey| InvalidMessage::new("Renew.public_key", why.to_string());
+                key.map(Self::Renew).map_err(invalid)
+            }
         }
     }
 }
@@ -124,12 +138,15 @@ impl From<ToAgent> for wire::CoordinatorMessage {
     fn from(message: ToAgent) -> Self {
         use wire::coordinator_message::Message;
         let message = match message {
-            ToAgent::Welcome { coordinator, acknowledged, heartbeats } => Message::Welcome(wire::Welcome {
-                coordinator,
-                acknowledged,
-                heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
-                at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
-            }),
+            ToAgent::Welcome { coordinator, acknowledged, heartbeats, certificate_days } => {
+                Message::Welcome(wire::Welcome {
+                    coordinator,
+                    acknowledged,
+                    heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
+                    at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
+                    certificate_days: certificate_days.map_or(0, NonZeroU32::get),
+                })
+            }
             ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
                 servers: declaration.servers.into_iter().map(Into::into).collect(),
                 forget: declaration.forget.iter().map(ToString::to_string).collect(),
@@ -139,6 +156,12 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             ToAgent::Acknowledge { seq } => Message::Acknowledge(wire::Acknowledge { seq }),
             ToAgent::Discover(order) => Message::Discover(order.into()),
             ToAgent::Heard { number, at } => Message::Heard(wire::Heard { number, at_ms: at.0 }),
+            ToAgent::Renewed(Ok(certificate)) => {
+                Message::Renewed(wire::Renewed { certificate, refused: String::new() })
+            }
+            ToAgent::Renewed(Err(refused)) => {
+                Message::Renewed(wire::Renewed { certificate: String::new(), refused })
+            }
         };
         Self { message: Some(message) }
     }
@@ -149,12 +172,17 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
     fn try_from(message: wire::CoordinatorMessage) -> Result<Self, InvalidMessage> {
         use wire::coordinator_message::Message;
         match present("CoordinatorMessage.message", message.message)? {
-            Message::Welcome(wire::Welcome { coordinator, acknowledged, heartbeat_ms, at_ms }) => {
-                let heartbeats = (heartbeat_ms > 0).then(|| HeartbeatsWanted {
-                    every: Duration::from_millis(heartbeat_ms),
-                    at: StreamTime(at_ms),
+            Message::Welcome(welcome) => {
+                let heartbeats = (welcome.heartbeat_ms > 0).then(|| HeartbeatsWanted {
+                    every: Duration::from_millis(welcome.heartbeat_ms),
+                    at: StreamTime(welcome.at_ms),
                 });
-                Ok(Self::Welcome { coordinator, acknowledged, heartbeats })
+                Ok(Self::Welcome {
+                    coordinator: welcome.coordinator,
+                    acknowledged: welcome.acknowledged,
+                    heartbeats,
+                    certificate_days: NonZeroU32::new(welcome.certificate_days),
+                })
             }
             Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {
                 servers: servers.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
@@ -166,6 +194,9 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
             Message::Discover(order) => Ok(Self::Discover(order.try_into()?)),
             Message::Heard(wire::Heard { number, at_ms }) => {
                 Ok(Self::Heard { number, at: StreamTime(at_ms) })
+            }
+            Message::Renewed(wire::Renewed { certificate, refused }) => {
+                Ok(Self::Renewed(if certificate.is_empty() { Err(refused) } else { Ok(certificate) }))
             }
         }
     }

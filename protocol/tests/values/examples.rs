@@ -1,6 +1,6 @@
 //! Values: the fixed messages whose bytes are kept: one of every kind.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use protocol::{
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
@@ -21,6 +21,8 @@ use protocol::{
     watch::{NotWatched, Watch},
 };
 use uuid::Uuid;
+
+use super::public_key;
 
 const SERVER: ServerId = ServerId(Uuid::from_u128(0x1111_1111_2222_3333_4444_5555_5555_5555));
 const COMMAND: CommandId = CommandId(Uuid::from_u128(0xaaaa_aaaa_bbbb_cccc_dddd_eeee_eeee_eeee));
@@ -81,6 +83,7 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
         ),
+        ("up-renew", FromAgent::Renew(public_key(&[7; 64]))),
         ("up-heartbeat-of-nobody", FromAgent::Heartbeat(Heartbeat { number: 8, oldest_reading: None })),
         (
             "up-power-on",
@@ -276,13 +279,33 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ImageRef { id: "img".into(), format: ImageFormat::Qcow2, size_bytes: 9, sha512: "ab".repeat(64) };
     let plan = BootPlan { purpose: BootPurpose::Inspect, network: BootNetwork::Provisioning };
     vec![
-        ("down-welcome", ToAgent::Welcome { coordinator: "c1".into(), acknowledged: 12, heartbeats: None }),
+        (
+            "down-welcome",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: None,
+                certificate_days: None,
+            },
+        ),
+        (
+            "down-welcome-renews",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: None,
+                certificate_days: NonZeroU32::new(90),
+            },
+        ),
+        ("down-renewed", ToAgent::Renewed(Ok("PEM".into()))),
+        ("down-not-renewed", ToAgent::Renewed(Err("because".into()))),
         (
             "down-welcome-heartbeats",
             ToAgent::Welcome {
                 coordinator: "c1".into(),
                 acknowledged: 12,
                 heartbeats: Some(HeartbeatsWanted { every: Duration::from_secs(5), at: StreamTime(90_000) }),
+                certificate_days: None,
             },
         ),
         ("down-heard", ToAgent::Heard { number: 7, at: StreamTime(95_001) }),

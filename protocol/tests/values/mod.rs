@@ -2,11 +2,12 @@
 
 pub mod examples;
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*};
 use protocol::{
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
+    certificate::PublicKey,
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
@@ -353,18 +354,27 @@ pub fn from_agent() -> impl Strategy<Value = FromAgent> {
         (any::<u64>(), option::of(milliseconds())).prop_map(|(number, oldest_reading)| {
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading })
         }),
+        vec(any::<u8>(), 64).prop_map(|rest| FromAgent::Renew(public_key(&rest))),
     ]
+}
+
+/// What stands behind the first byte of a point is not looked at.
+pub fn public_key(rest: &[u8]) -> PublicKey {
+    PublicKey::try_from(&[&[4], rest].concat()[..]).unwrap()
 }
 
 pub fn to_agent() -> impl Strategy<Value = ToAgent> {
     prop_oneof![
-        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>()))).prop_map(
-            |(coordinator, acknowledged, heartbeats)| ToAgent::Welcome {
+        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>()).prop_map(
+            |(coordinator, acknowledged, heartbeats, days)| ToAgent::Welcome {
                 coordinator,
                 acknowledged,
                 heartbeats: heartbeats.map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
+                certificate_days: NonZeroU32::new(days),
             }
         ),
+        "[a-zA-Z]{1,40}".prop_map(|pem| ToAgent::Renewed(Ok(pem))),
+        text().prop_map(|refused| ToAgent::Renewed(Err(refused))),
         (any::<u64>(), any::<u64>()).prop_map(|(number, at)| ToAgent::Heard { number, at: StreamTime(at) }),
         (vec(spec(), 0..3), vec(uuid().prop_map(ServerId), 0..3), any::<bool>()).prop_map(
             |(servers, forget, complete)| ToAgent::Declare(Declaration { servers, forget, complete })

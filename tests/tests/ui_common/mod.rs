@@ -476,8 +476,19 @@ fn networks() -> Value {
 }
 
 fn agents() -> Value {
+    let certificate = json!({
+        "fingerprint": "0123456789abcdef".repeat(4), "state": "good", "in_use": true, "origin": "renewed",
+        "given": "2026-11-30T00:00:00Z", "used": "2026-11-30T00:00:00Z", "ends": "2027-02-28T00:00:00Z",
+    });
     json!([
-        { "rack": "rack1", "connected": true, "acknowledged": 4711, "last_seen": jiff::Timestamp::now().to_string() },
-        { "rack": "rack2", "connected": false, "acknowledged": 12, "last_seen": "2026-01-02T03:04:05Z" },
+        {
+            "rack": "rack1", "connected": true, "address": "192.0.2.7", "acknowledged": 4711,
+            "last_seen": jiff::Timestamp::now().to_string(), "certificate_ends": "2027-02-28T00:00:00Z",
+            "certificates": [certificate],
+        },
+        {
+            "rack": "rack2", "connected": false, "acknowledged": 12, "last_seen": "2026-01-02T03:04:05Z",
+            "certificates": [],
+        },
     ])
 }

@@ -1,6 +1,7 @@
 //! Decisions: the public key in a certificate, whatever else stands there. BMCs of some years have certificates of X.509 version 1,
 //! which TLS libraries refuse to read; where one certificate is pinned, nothing but its key is wanted of it.
 
+use protocol::der::{BIT_STRING, Element, SEQUENCE, behind_version};
 use rustls::{
     CertificateError, DigitallySignedStruct, Error,
     client::danger::HandshakeSignatureValid,
@@ -8,52 +9,13 @@ use rustls::{
 };
 use rustls_pki_types::SubjectPublicKeyInfoDer;
 
-/// Tags of DER (X.690, section 8) that a certificate (RFC 5280, section 4.1) begins with.
-const SEQUENCE: u8 = 0x30;
-const BIT_STRING: u8 = 0x03;
-const VERSION: u8 = 0xa0;
 /// What stands between version and key: serial number, signature, issuer, validity, subject.
 const BEFORE_THE_KEY: usize = 5;
-
-/// One element of DER.
-struct Element<'a> {
-    tag: u8,
-    whole: &'a [u8],
-    content: &'a [u8],
-    rest: &'a [u8],
-}
-
-impl<'a> Element<'a> {
-    fn read(bytes: &'a [u8]) -> Option<Self> {
-        let (&tag, after_tag) = bytes.split_first()?;
-        let (&first, after_first) = after_tag.split_first()?;
-        let (length, body) = match first {
-            0..=0x7f => (usize::from(first), after_first),
-            // A certificate is shorter than 16 MiB.
-            0x81..=0x83 => {
-                let (digits, body) = after_first.split_at_checked(usize::from(first & 0x7f))?;
-                (digits.iter().fold(0, |length, digit| length << 8 | usize::from(*digit)), body)
-            }
-            _ => return None,
-        };
-        let (content, rest) = body.split_at_checked(length)?;
-        Some(Self { tag, whole: &bytes[..bytes.len() - rest.len()], content, rest })
-    }
-
-    fn tagged(bytes: &'a [u8], tag: u8) -> Option<Self> {
-        Self::read(bytes).filter(|element| element.tag == tag)
-    }
-}
 
 /// The `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7) of a certificate in DER, as it stands there; none when it is not
 /// found.
 pub fn key_info(certificate: &[u8]) -> Option<&[u8]> {
-    let certificate = Element::tagged(certificate, SEQUENCE)?.content;
-    let mut rest = Element::tagged(certificate, SEQUENCE)?.content;
-    // Version 1 does not say so.
-    if let Some(version) = Element::tagged(rest, VERSION) {
-        rest = version.rest;
-    }
+    let mut rest = behind_version(certificate)?;
     for _ in 0..BEFORE_THE_KEY {
         rest = Element::read(rest)?.rest;
     }

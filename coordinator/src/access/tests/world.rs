@@ -181,6 +181,7 @@ fn api_of(session: &Session, inventory: &Inventory, door: &Arc<Door>, core: &Arc
         enrol: Arc::clone(&core.enrol),
         tenancy: Arc::new(tenancy),
         discovery: Discovery::new(inventory.clone(), Arc::clone(&core.agents)),
+        agents: Arc::clone(&core.agents),
         adoptions: Arc::new(adoptions),
         survey,
     }
