@@ -18,6 +18,7 @@ them try it too, because a BMC tells which machine it is only to whoever logs in
 
 /// Its commands.
 #[derive(Debug, Subcommand)]
+#[allow(clippy::large_enum_variant, reason = "one is made in a run of the program")]
 pub enum Command {
     /// List them, in the order in which they are asked.
     List,
