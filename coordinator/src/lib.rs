@@ -23,6 +23,7 @@ pub mod images;
 pub mod import;
 pub mod inventory;
 pub mod lifecycle;
+pub mod listen;
 pub mod metrics;
 pub mod mover;
 pub mod openstack;

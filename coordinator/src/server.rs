@@ -26,6 +26,7 @@ use crate::{
     gate::Presence,
     images::Uploads,
     inventory::{Inventory, Ramdisk},
+    listen::{self, Terms, files, terms},
     metrics::{self, Sources},
     openstack::{
         Credentials, Scope, Session,
@@ -52,6 +53,7 @@ const SITE_RETRY: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    files::raise_limit(terms::FILES_NEEDED as u64)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     start(config, stop).await
@@ -155,12 +157,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         stop.clone(),
     ));
     tasks.spawn(Arc::clone(&core.reconcile).run(stop.clone()));
-    let (facade_tls, facade_stop) = (anonymous.clone(), stop.clone());
-    tasks.spawn(async move {
-        if let Err(error) = facade::serve(facades, facade_tls, routes, facade_stop).await {
-            warn!(error = %error, "facades ended");
-        }
-    });
+    tasks.spawn(listen::serve(facades, Some(anonymous.clone()), routes, Terms::facade(), stop.clone()));
     let nova = Nova::new(openstack.project.clone());
     let tenancy = Arc::new(Tenancy::new(
         core.inventory.clone(),
@@ -212,14 +209,11 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let api = api::router(api);
     let api = ui::router(api, door, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
-    let api_stop = stop.clone();
-    tasks.spawn(async move {
-        if let Err(error) = facade::serve(api_listener, anonymous, api, api_stop).await {
-            warn!(error = %error, "REST API ended");
-        }
-    });
+    let terms = Terms::api(core.config.api.connections_per_peer, core.config.api.proxies.clone());
+    tasks.spawn(listen::serve(api_listener, Some(anonymous), api, terms, stop.clone()));
     let images = Arc::new(GlanceImages(glance));
-    tasks.spawn(agents::serve(agents_listener, certified, Arc::clone(&core.agents), images, stop.clone()));
+    let links = agents::router(Arc::clone(&core.agents), images, stop.clone());
+    tasks.spawn(listen::serve(agents_listener, Some(certified), links, Terms::agents(), stop.clone()));
     info!(api = %listen.api, facade = %listen.facade, agents = %listen.agents, "coordinator runs");
     stop.cancelled().await;
     info!("coordinator stops");
@@ -244,7 +238,8 @@ fn tell_others(
             presence: Arc::clone(&presence),
             page: tokio::sync::Mutex::default(),
         };
-        tasks.spawn(metrics::serve(listener, sources, stop.clone()));
+        let page = metrics::router(sources);
+        tasks.spawn(listen::serve(listener, None, page, Terms::metrics(), stop.clone()));
     }
     let collectors = core.config.contrail.collectors.clone();
     if !collectors.is_empty() {

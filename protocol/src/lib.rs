@@ -22,6 +22,8 @@ pub mod identity;
 pub mod ipmi;
 pub mod mac;
 pub mod network;
+pub mod pace;
+pub mod places;
 pub mod power;
 pub mod power_budget;
 pub mod ramdisk;

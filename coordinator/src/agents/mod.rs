@@ -29,4 +29,4 @@ mod tests;
 
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
 pub use power::take_power;
-pub use server::serve;
+pub use server::router;

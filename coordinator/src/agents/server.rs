@@ -1,43 +1,23 @@
-//! Edges: the listener of the agents: TLS with certificates on both sides, then gRPC over HTTP/2.
+//! Edges: what the agents find on their listener: gRPC, for the rack that the certificate of the connection names.
 
-use std::{io, pin::Pin, sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc};
 
+use axum::Router;
 use futures::{Stream, StreamExt};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
 use protocol::{
     grpc::{self, agent_link_server::AgentLinkServer},
     id::RackId,
 };
-use rustls_pki_types::CertificateDer;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
-use tower::Service as _;
-use tracing::{debug, warn};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, server::NamedService};
+use tracing::warn;
 
 use super::{hub::AgentHub, images, stream};
-use crate::{pki::certificate_is_of_rack, port::ImageSource};
+use crate::{listen::Shown, pki::certificate_is_of_rack, port::ImageSource};
 
-/// A handshake may take this long.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-/// A silent connection is probed this often.
-const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-/// And is cut off when it does not answer within this time.
-const KEEPALIVE_WAIT: Duration = Duration::from_secs(10);
 /// Largest message from an agent: a report with a server's whole hardware is some ten kilobytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
-/// Connections at once: one or two per rack.
-const CONNECTIONS_MAX: usize = 4096;
-
-/// The certificate that the agent showed.
-#[derive(Clone)]
-struct Shown(Option<CertificateDer<'static>>);
 
 struct Service {
     hub: Arc<AgentHub>,
@@ -96,67 +76,10 @@ impl grpc::agent_link_server::AgentLink for Service {
     }
 }
 
-/// Serves agents until told to stop; streams that are open then end.
-pub async fn serve(
-    listener: TcpListener,
-    tls: Arc<rustls::ServerConfig>,
-    hub: Arc<AgentHub>,
-    images: Arc<dyn ImageSource>,
-    stop: CancellationToken,
-) {
-    let acceptor = TlsAcceptor::from(tls);
-    let service = AgentLinkServer::new(Service { hub, images, stop: stop.clone() })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, _)) if connections.len() < CONNECTIONS_MAX => {
-                let connection = connection(stream, acceptor.clone(), service.clone());
-                let stop = stop.clone();
-                connections.spawn(async move {
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        ended = connection => if let Err(error) = ended {
-                            debug!(error = %error, "connection of an agent ended with an error");
-                        }
-                    }
-                });
-            }
-            Ok((_, from)) => warn!(%from, "connection of an agent dropped: there are too many"),
-            Err(error) => {
-                // Out of file descriptors, most often: the next attempt may succeed when a connection has ended.
-                warn!(error = %error, "connection of an agent not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-    connections.close();
-    connections.wait().await;
-}
-
-async fn connection(
-    stream: TcpStream,
-    acceptor: TlsAcceptor,
-    service: AgentLinkServer<Service>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let stream = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
-    let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let certificates = stream.get_ref().1.peer_certificates();
-    let shown = Shown(certificates.and_then(|all| all.first()).map(|first| first.clone().into_owned()));
-    let serve = service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(shown.clone());
-        service.clone().call(request)
-    });
-    let mut builder = Builder::new(TokioExecutor::new()).http2_only();
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(KEEPALIVE_EVERY)
-        .keep_alive_timeout(KEEPALIVE_WAIT);
-    builder.serve_connection(TokioIo::new(stream), serve).await
+/// What agents find on their listener, which wants TLS with certificates on both sides. Streams that are open end with
+/// `stop`.
+pub fn router(hub: Arc<AgentHub>, images: Arc<dyn ImageSource>, stop: CancellationToken) -> Router {
+    let service =
+        AgentLinkServer::new(Service { hub, images, stop }).max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Router::new().route_service(&format!("/{}/{{method}}", AgentLinkServer::<Service>::NAME), service)
 }

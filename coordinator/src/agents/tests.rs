@@ -39,6 +39,7 @@ use crate::{
     gate::Presence,
     inventory::{AskedBy, EventFilter, Inventory, Proof, Server},
     lifecycle::{Confirmed, Node},
+    listen::{self, Terms},
     pki::{Authority, Clients, tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
     reconcile::{End, Lane, Wake},
@@ -152,7 +153,8 @@ async fn serve_hub(
     hub.ramdisk_wait = ramdisk_wait;
     let hub = Arc::new(hub);
     let stop = CancellationToken::new();
-    tokio::spawn(serve(listener, config, Arc::clone(&hub), Arc::new(Images), stop.clone()));
+    let links = router(Arc::clone(&hub), Arc::new(Images), stop.clone());
+    tokio::spawn(listen::serve(listener, Some(config), links, Terms::agents(), stop.clone()));
     (hub, address, stop)
 }
 
