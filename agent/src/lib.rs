@@ -5,6 +5,7 @@ pub mod bmc;
 pub mod boot;
 pub mod config;
 pub mod discovery;
+pub mod files;
 pub mod given;
 pub mod image;
 pub mod journal;

@@ -4,6 +4,7 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::{
     config::{Config, ConfigError},
+    files::{self, FilesError},
     start::{self, StartError},
     uplink::client::chain,
 };
@@ -42,6 +43,8 @@ enum Fault {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
     #[error("cannot take signals")]
     Signals(#[from] std::io::Error),
 }
@@ -85,6 +88,7 @@ async fn run(path: PathBuf) -> Result<(), Fault> {
         tracing::info!("stopping; commands under way get a moment to end");
         told.cancel();
     });
+    files::raise_limit(files::FILES_NEEDED as u64)?;
     Ok(start::run(config, stop).await?)
 }
 

@@ -3,7 +3,7 @@
 //! ```text
 //!   accept --> [a place?] --> TLS --> head --> body --> the router's work --> answer --> next head ...
 //!                 |            `-- first_head --'  `- BodyPace     `----- stall -----'    `- head, idle
-//!                 `-- no: whoever is silent or slow makes room; is nobody, the newcomer is dropped
+//!                 `-- no: whoever is silent or slow makes room; when nobody is, the newcomer is dropped
 //! ```
 //!
 //! What must stay true: silence and slowness shut nobody out. Whoever has a whole request that is worked on keeps its
