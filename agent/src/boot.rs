@@ -25,7 +25,7 @@ use pxe::{BootTicket, Booter, Plan, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::{journal::write_atomically, rack::Input};
+use crate::{journal::write_atomically, metrics, rack::Input};
 
 /// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
 pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
@@ -201,7 +201,11 @@ impl Booter for BootTable {
     }
 
     fn refused(&self, mac: MacAddr, network: BootNetwork, reason: Refusal) {
-        tracing::info!(%mac, network = network.as_str(), %reason, "network boot refused");
+        metrics::boot_refused(network.as_str());
+        // Of interfaces of nobody here there may be any number; pxe writes of them as often as is good for a log.
+        if !self.knows(mac) {
+            return;
+        }
         let planned = match &reason {
             Refusal::WrongNetwork { planned } => Some(*planned),
             Refusal::NoPlan
@@ -286,6 +290,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (told, mut hears) = mpsc::channel(4);
         let table = BootTable { refusals: told, ..open(&dir.path().join("boots.json")) };
+        table.know(&spec());
         let mut check = |reason: Refusal, expected: Option<BootNetwork>| {
             table.refused(MAC, CLEAN, reason);
             let Ok(Input::BootRefused { mac, network, planned, .. }) = hears.try_recv() else { panic!() };
@@ -293,6 +298,9 @@ mod tests {
         };
         check(Refusal::WrongNetwork { planned: PROV }, Some(PROV));
         check(Refusal::NoPlan, None);
+        // Interfaces that are nobody's here are invented as fast as somebody can send: nothing else waits for them.
+        table.refused(MacAddr([2, 0, 0, 0, 0, 2]), CLEAN, Refusal::NoPlan);
+        assert!(hears.try_recv().is_err(), "an unknown interface was reported");
     }
 
     #[test]

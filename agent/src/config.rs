@@ -48,13 +48,15 @@
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
     path::{Path, PathBuf},
     time::Duration,
 };
 
 use protocol::{id::RackId, network::BootNetwork};
 use serde::Deserialize;
+
+use crate::ramdisk::Listener;
 
 /// Shortest poll interval: below it BMCs have no time for anything else.
 pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(200);
@@ -135,6 +137,18 @@ pub struct Network {
     pub prefix: u8,
     /// First and last address that servers may get.
     pub range: (Ipv4Addr, Ipv4Addr),
+}
+
+impl Network {
+    /// Where ramdisks connect to on it.
+    pub fn ramdisks(&self, network: BootNetwork, port: u16) -> Listener {
+        Listener {
+            network,
+            interface: self.interface.clone(),
+            address: SocketAddrV4::new(self.address, port),
+            prefix_len: self.prefix,
+        }
+    }
 }
 
 /// What servers boot.

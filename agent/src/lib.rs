@@ -6,6 +6,7 @@ pub mod boot;
 pub mod config;
 pub mod discovery;
 pub mod dumps;
+pub mod files;
 pub mod given;
 pub mod image;
 pub mod journal;

@@ -5,6 +5,7 @@ use std::{path::PathBuf, process::ExitCode};
 use agent::{
     config::{Config, ConfigError},
     dumps,
+    files::{self, FilesError},
     start::{self, StartError},
     uplink::client::chain,
 };
@@ -43,6 +44,8 @@ enum Fault {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Start(#[from] StartError),
+    #[error(transparent)]
+    Files(#[from] FilesError),
     #[error("cannot take signals")]
     Signals(#[from] std::io::Error),
 }
@@ -90,5 +93,6 @@ async fn run(path: PathBuf) -> Result<(), Fault> {
         tracing::info!("stopping; commands under way get a moment to end");
         told.cancel();
     });
+    files::raise_limit(files::FILES_NEEDED as u64)?;
     Ok(start::run(config, stop).await?)
 }

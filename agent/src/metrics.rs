@@ -26,7 +26,8 @@ use prometheus_client::{
     },
     registry::{Registry, Unit},
 };
-use protocol::boot::BootStage;
+use protocol::{boot::BootStage, places::Bounds};
+use pxe::connections::{self, Newcomer, Terms};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,15 @@ use crate::poll::debounce::Sample;
 
 /// The text format that we write; Prometheus asks for it since 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Connections of those who read the figures.
+pub const PLACES: usize = 16;
+/// Connections of one of them.
+const PLACES_OF_PEER: usize = 8;
+/// For how long one may keep silent.
+const IDLE_MAX: Duration = Duration::from_secs(15);
+/// For how long one may last; the next is made in no time.
+const DURATION_MAX: Duration = Duration::from_secs(300);
 
 type Labels<const N: usize> = [(&'static str, &'static str); N];
 
@@ -210,10 +220,13 @@ pub fn page(images: &std::path::Path) -> String {
 /// Answers `GET /metrics` until told to stop. Plain HTTP: the page holds no secret.
 pub async fn serve(listener: TcpListener, images: PathBuf, stop: CancellationToken) {
     let router = Router::new().route("/metrics", get(answer)).with_state(images);
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = serving.await {
-        tracing::warn!(%error, "metrics ended");
-    }
+    let terms = Terms {
+        name: "metrics",
+        places: Bounds { total: PLACES, per_peer: PLACES_OF_PEER, trusted: Vec::new() },
+        idle: IDLE_MAX,
+        duration: DURATION_MAX,
+    };
+    connections::serve(listener, router, terms, |_| Newcomer::Anybody, stop).await;
 }
 
 async fn answer(State(images): State<PathBuf>) -> Response {

@@ -159,9 +159,6 @@ async fn at(moment: Option<tokio::time::Instant>) {
 
 impl Loop {
     async fn take(&mut self, input: Input) {
-        if let Input::BootRefused { network, .. } = &input {
-            metrics::boot_refused(network.as_str());
-        }
         self.rack.handle(input, Instant::now());
         metrics::oldest_reading(self.rack.oldest_reading().map(|oldest| oldest.read_at));
         while let Some(effect) = self.rack.poll_effect() {

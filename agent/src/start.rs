@@ -1,7 +1,6 @@
 //! Edges: puts the agent together from its configuration, runs it, and takes it apart in the right order.
 
 use std::{
-    collections::HashMap,
     fs::{self, File, OpenOptions},
     io,
     net::SocketAddr,
@@ -139,9 +138,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
 
     let (back, inputs) = mpsc::channel(INPUTS_MAX);
     let (ramdisk_events, ramdisk_events_rx) = mpsc::channel(CHANNEL_MAX);
-    let listeners = config
-        .each_network()
-        .map(|(network, settings)| (network, SocketAddr::from((settings.address, config.ramdisk_port))));
+    let listeners =
+        config.each_network().map(|(network, settings)| settings.ramdisks(network, config.ramdisk_port));
+    let addresses = listeners.iter().map(|place| (place.network, SocketAddr::from(place.address))).collect();
     let boots = state.join("boots.json");
     let control_config = ControlConfig {
         listeners: listeners.to_vec(),
@@ -149,11 +148,10 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boots: BootTable::under_way(&boots)?,
         resume_wait: RESUME_WAIT_MAX,
     };
-    let ramdisks = Control::start(control_config, Arc::clone(&images), ramdisk_events).await?;
+    let ramdisks = Control::start(control_config, Arc::clone(&images), ramdisk_events)?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
-    let entry =
-        RamdiskEntry { addresses: HashMap::from(listeners), fingerprint: ramdisks.fingerprint().to_owned() };
+    let entry = RamdiskEntry { addresses, fingerprint: ramdisks.fingerprint().to_owned() };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
 
@@ -189,7 +187,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boot_table: Arc::clone(&boot_table),
         state_dir: state,
     });
-    let discovery = Discovery::start(place, orders_rx, seen.clone()).await?;
+    let discovery = Discovery::start(place, orders_rx, seen.clone())?;
     distribute(requests_rx, back.clone(), orders);
     let boot_id = AgentBootId::random();
     // The uplink ends when the rack has said its last word.

@@ -2,14 +2,14 @@
 
 use std::{
     io::Write,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddrV4, TcpStream},
     sync::{Arc, Mutex},
     time::Duration,
 };
 
 use agent::{
     image::{Cache, ImageStream, Upstream, UpstreamError},
-    ramdisk::{Control, ControlConfig, Event},
+    ramdisk::{Control, ControlConfig, Event, Listener},
 };
 use async_trait::async_trait;
 use protocol::{
@@ -69,16 +69,16 @@ fn plan(network: BootNetwork) -> BootPlan {
     BootPlan { purpose: BootPurpose::Deploy, network }
 }
 
-async fn start(
+fn start(
     dir: &tempfile::TempDir,
-    listeners: Vec<(BootNetwork, SocketAddr)>,
+    listeners: Vec<Listener>,
     boots: Vec<(ServerId, BootPlan)>,
     resume_wait: Duration,
 ) -> (Control, mpsc::Receiver<Event>) {
     let cache = Cache::open(dir.path().join("images"), 1 << 30, Arc::new(Sevens)).unwrap();
     let (sender, events) = mpsc::channel(16);
     let config = ControlConfig { listeners, state_dir: dir.path().to_owned(), boots, resume_wait };
-    (Control::start(config, Arc::new(cache), sender).await.unwrap(), events)
+    (Control::start(config, Arc::new(cache), sender).unwrap(), events)
 }
 
 /// What the agent asks next.
@@ -90,6 +90,12 @@ async fn asked(mut link: Link) -> (Link, CommandId, Task) {
     timeout(WAIT_MAX, spawn_blocking(receive)).await.expect("nothing was asked").unwrap()
 }
 
+/// On loopback, whose prefix is as long as `prefix_len`.
+fn listener(network: BootNetwork, port: u16, prefix_len: u8) -> Listener {
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    Listener { network, interface: "lo".to_owned(), address, prefix_len }
+}
+
 struct Rack {
     control: Control,
     events: mpsc::Receiver<Event>,
@@ -98,20 +104,19 @@ struct Rack {
 }
 
 impl Rack {
-    async fn new() -> Self {
+    fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        let (control, events) =
-            start(&dir, vec![(PROVISIONING, any), (CLEANING, any)], vec![], WAIT_MAX).await;
+        let listeners = vec![listener(PROVISIONING, 0, 8), listener(CLEANING, 0, 8)];
+        let (control, events) = start(&dir, listeners, vec![], WAIT_MAX);
         Self { control, events, dir, resume_wait: WAIT_MAX }
     }
 
     /// The agent is killed and started again: what is on disk stays.
     async fn restart(&mut self, boots: Vec<(ServerId, BootPlan)>) {
-        let address = |network| (network, self.control.address(network).unwrap());
-        let listeners = vec![address(PROVISIONING), address(CLEANING)];
+        let same = |network| listener(network, self.control.address(network).unwrap().port(), 8);
+        let listeners = vec![same(PROVISIONING), same(CLEANING)];
         self.control.stop().await;
-        (self.control, self.events) = start(&self.dir, listeners, boots, self.resume_wait).await;
+        (self.control, self.events) = start(&self.dir, listeners, boots, self.resume_wait);
     }
 
     fn issue(&self, server: ServerId, network: BootNetwork) -> Secret {
@@ -187,7 +192,7 @@ fn image() -> Step {
 
 #[tokio::test]
 async fn a_token_opens_one_session_on_one_network() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let token = rack.issue(server, PROVISIONING);
     let hello = |token: &Secret| FromRamdisk::Hello { token: token.clone(), hardware: Box::default() };
@@ -202,7 +207,7 @@ async fn a_token_opens_one_session_on_one_network() {
 
 #[tokio::test]
 async fn another_certificate_is_not_taken() {
-    let rack = Rack::new().await;
+    let rack = Rack::new();
     let address = rack.control.address(PROVISIONING).unwrap();
     let hello = FromRamdisk::Hello { token: Secret::new("0".repeat(64)), hardware: Box::default() };
     let sent = spawn_blocking(move || {
@@ -215,7 +220,7 @@ async fn another_certificate_is_not_taken() {
 
 #[tokio::test]
 async fn a_new_hello_and_a_revocation_end_a_session() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let (_first_link, first) = rack.welcome(server).await;
     let token = rack.issue(server, PROVISIONING);
@@ -236,7 +241,7 @@ async fn a_new_hello_and_a_revocation_end_a_session() {
 
 #[tokio::test]
 async fn garbage_is_dropped_and_others_are_served() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let address = rack.control.address(PROVISIONING).unwrap();
     for bytes in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0x16, 3, 1, 0xff, 0xff], &[0; 4096]] {
         TcpStream::connect(address).unwrap().write_all(bytes).unwrap();
@@ -246,7 +251,7 @@ async fn garbage_is_dropped_and_others_are_served() {
 
 #[tokio::test]
 async fn a_step_streams_reports_and_fails_without_harming_the_next() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let (mut link, known) = rack.welcome(ServerId::random()).await;
     let session = known.session;
     // The first image is refused in the middle of its bytes, the second one taken.
@@ -314,7 +319,7 @@ async fn done(step: JoinHandle<Result<StepOutput, Failure>>) {
 
 #[tokio::test]
 async fn a_step_goes_on_over_a_lost_connection() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let (link, known) = rack.welcome(ServerId::random()).await;
     let command = CommandId::random();
     let step = rack.step(known.session, command, Step::EraseDisks(EraseOrder::default()));
@@ -328,7 +333,7 @@ async fn a_step_goes_on_over_a_lost_connection() {
 
 #[tokio::test]
 async fn a_killed_agent_takes_a_session_up_again_and_nothing_is_done_twice() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let (link, known) = rack.welcome(ServerId::random()).await;
     let [first, second] = [CommandId::random(), CommandId::random()];
     let step = rack.step(known.session, first, Step::EraseDisks(EraseOrder::default()));
@@ -360,7 +365,7 @@ async fn a_killed_agent_takes_a_session_up_again_and_nothing_is_done_twice() {
 
 #[tokio::test]
 async fn a_session_is_taken_up_by_its_own_secret_on_its_network_while_its_boot_lasts() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let (_link, known) = rack.welcome(ServerId::random()).await;
     let (_other_link, other) = rack.welcome(ServerId::random()).await;
     let unopened = ServerId::random();
@@ -395,7 +400,7 @@ async fn a_session_is_taken_up_by_its_own_secret_on_its_network_while_its_boot_l
 
 #[tokio::test]
 async fn a_token_outlives_a_killed_agent_and_still_opens_one_session() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let token = rack.issue(server, PROVISIONING);
     rack.restart(vec![(server, plan(PROVISIONING))]).await;
@@ -408,7 +413,7 @@ async fn a_token_outlives_a_killed_agent_and_still_opens_one_session() {
 
 #[tokio::test]
 async fn a_token_whose_welcome_was_not_read_opens_its_session_again() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let boots = vec![(server, plan(PROVISIONING))];
     let token = rack.issue(server, PROVISIONING);
@@ -439,7 +444,7 @@ async fn a_token_whose_welcome_was_not_read_opens_its_session_again() {
 
 #[tokio::test]
 async fn a_ramdisk_that_has_spoken_needs_its_secret() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let token = rack.issue(server, PROVISIONING);
     let (link, answer) = rack.hello(PROVISIONING, &token).await;
@@ -456,7 +461,7 @@ async fn a_ramdisk_that_has_spoken_needs_its_secret() {
 
 #[tokio::test]
 async fn a_ramdisk_that_does_not_come_back_is_gone() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     rack.resume_wait = Duration::from_millis(300);
     rack.restart(vec![]).await;
     let (link, known) = rack.welcome(ServerId::random()).await;
@@ -483,7 +488,7 @@ fn real(rack: &Rack, server: ServerId, resume_wait: Duration) -> JoinHandle<Sess
 
 #[tokio::test]
 async fn the_ramdisk_finds_its_agent_again() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let ramdisk = real(&rack, server, WAIT_MAX);
     let Event::Ready { session, .. } = rack.event().await else { panic!("no hello") };
@@ -507,7 +512,7 @@ async fn the_ramdisk_finds_its_agent_again() {
 /// between hears it from the session that is taken up again.
 #[tokio::test]
 async fn a_hand_over_ends_the_session_once_the_agent_has_heard_of_it() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let (link, known) = rack.welcome(ServerId::random()).await;
     let hand_over = Step::HandOver { password_hash: Secret::new("$5$salt$hash") };
     let id = CommandId::random();
@@ -532,7 +537,7 @@ async fn a_hand_over_ends_the_session_once_the_agent_has_heard_of_it() {
 /// Without its tools a ramdisk does not let go, and says why.
 #[tokio::test]
 async fn a_ramdisk_without_the_tools_of_a_rescue_stays_ours() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let ramdisk = real(&rack, server, WAIT_MAX);
     let Event::Ready { session, .. } = rack.event().await else { panic!("no hello") };
@@ -547,7 +552,7 @@ async fn a_ramdisk_without_the_tools_of_a_rescue_stays_ours() {
 
 #[tokio::test]
 async fn a_ramdisk_that_lost_its_agent_ends_within_its_bound() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let server = ServerId::random();
     let lost = real(&rack, server, Duration::from_millis(1500));
     rack.event().await;

@@ -6,6 +6,7 @@
 use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write},
+    net::{Ipv4Addr, SocketAddrV4},
     os::unix::{fs::FileExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -15,7 +16,7 @@ use std::{
 
 use agent::{
     image::{Cache, ImageStream, Upstream, UpstreamError},
-    ramdisk::{Control, ControlConfig, Event},
+    ramdisk::{Control, ControlConfig, Event, Listener},
 };
 use async_trait::async_trait;
 use protocol::{
@@ -200,29 +201,30 @@ fn plan() -> BootPlan {
 }
 
 /// The agent's control of ramdisks, which keeps its state beside the images.
-async fn control(
-    images: &Path,
-    port: u16,
-    boots: Vec<(ServerId, BootPlan)>,
-) -> (Control, mpsc::Receiver<Event>) {
+fn control(images: &Path, port: u16, boots: Vec<(ServerId, BootPlan)>) -> (Control, mpsc::Receiver<Event>) {
     let upstream = Arc::new(Directory(images.to_owned()));
     let cache = Cache::open(images.join("cache"), 1 << 30, upstream).unwrap();
     let (sender, events) = mpsc::channel(16);
     let config = ControlConfig {
-        listeners: vec![(NETWORK, ([127, 0, 0, 1], port).into())],
+        listeners: vec![Listener {
+            network: NETWORK,
+            interface: "lo".into(),
+            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
+            prefix_len: 8,
+        }],
         state_dir: images.to_owned(),
         boots,
         resume_wait: WAIT_MAX,
     };
-    (Control::start(config, Arc::new(cache), sender).await.unwrap(), events)
+    (Control::start(config, Arc::new(cache), sender).unwrap(), events)
 }
 
 impl Rack {
-    async fn new() -> Self {
+    fn new() -> Self {
         let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let boot = ramdisk::pack::pack(&workspace, &workspace.join(".lab/cache")).unwrap();
         let images = tempfile::tempdir().unwrap();
-        let (control, events) = control(images.path(), 0, vec![]).await;
+        let (control, events) = control(images.path(), 0, vec![]);
         Self { control, events, images, boot, id: ServerId::random() }
     }
 
@@ -230,7 +232,7 @@ impl Rack {
     async fn restart(&mut self, boots: Vec<(ServerId, BootPlan)>) {
         let port = self.control.address(NETWORK).unwrap().port();
         self.control.stop().await;
-        (self.control, self.events) = control(self.images.path(), port, boots).await;
+        (self.control, self.events) = control(self.images.path(), port, boots);
     }
 
     fn arguments(&self) -> BootArguments {
@@ -292,7 +294,7 @@ fn noise() -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_is_inspected_deployed_and_erased() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let image = noise();
     fs::write(rack.images.path().join("raw"), &image).unwrap();
     let convert = Command::new("qemu-img")
@@ -361,7 +363,7 @@ async fn a_server_is_inspected_deployed_and_erased() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_ramdisk_switches_itself_off() {
-    let rack = Rack::new().await;
+    let rack = Rack::new();
     let arguments = rack.arguments();
     rack.control.revoke(rack.id);
     let mut server = Server::new();
@@ -383,7 +385,7 @@ async fn said(server: &Server, words: &str, times: usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_again() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let image = noise();
     fs::write(rack.images.path().join("raw"), &image).unwrap();
     let mut server = Server::new();
@@ -430,7 +432,7 @@ async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_agai
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let mut server = Server::new();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     rack.ready(&mut server).await;
@@ -446,7 +448,7 @@ async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
 /// In one boot: a disk that refuses writes, one that cannot be read back, an NVMe disk with hidden paths, and a disk that appears after the erase began.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     let mut server = Server::new();
     server.add_drive("protected", ",readonly=on");
     server.add_drive("shared", "");
@@ -520,7 +522,7 @@ fn efi_image(path: &Path) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_disk_comes_first_in_the_boot_order_of_uefi() {
-    let mut rack = Rack::new().await;
+    let mut rack = Rack::new();
     efi_image(&rack.images.path().join("efi"));
     let mut server = Server::new();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Uefi);

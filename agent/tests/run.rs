@@ -17,7 +17,7 @@ use agent::{
     image::{Cache, ImageStream, Upstream, UpstreamError},
     journal::Journal,
     rack::{Input, Rack},
-    ramdisk::{Control, ControlConfig},
+    ramdisk::{Control, ControlConfig, Listener},
     results::{self, Results},
     run::Runner,
     uplink::client::Seen,
@@ -148,14 +148,15 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
     let (events, mut events_rx) = mpsc::channel(64);
     tokio::spawn(async move { while events_rx.recv().await.is_some() {} });
     let cache = Arc::new(Cache::open(dir.join("images"), 1 << 20, Arc::new(NoImages)).unwrap());
-    let listeners = vec![(NETWORK, "127.0.0.1:0".parse().unwrap())];
+    let address = "127.0.0.1:0".parse().unwrap();
+    let listeners = vec![Listener { network: NETWORK, interface: "lo".into(), address, prefix_len: 8 }];
     let config = ControlConfig {
         listeners,
         state_dir: dir.to_owned(),
         boots: BootTable::under_way(&dir.join("boots.json")).unwrap(),
         resume_wait: SOON,
     };
-    let ramdisks = Control::start(config, cache, events).await.unwrap();
+    let ramdisks = Control::start(config, cache, events).unwrap();
     let entry = RamdiskEntry {
         addresses: HashMap::from([(NETWORK, ramdisks.address(NETWORK).unwrap())]),
         fingerprint: ramdisks.fingerprint().to_owned(),

@@ -22,7 +22,7 @@
 //! ```
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
@@ -30,7 +30,7 @@ use std::{
 use protocol::secret::Secret;
 use serde::Deserialize;
 
-use crate::{access::RoleNames, contrail};
+use crate::{access::RoleNames, contrail, listen::terms};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
@@ -155,14 +155,29 @@ pub struct OpenStack {
     pub ca_file: Option<PathBuf>,
 }
 
-/// Who may do what by the REST API and the pages.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// Who may do what by the REST API and the pages, and how many connections one client may have.
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Api {
     /// Id of the project whose admins are administrators here, beside those of the whole system; none: `openstack.project`.
     pub admin_project: Option<String>,
     /// What the site calls its roles.
     pub roles: RoleNames,
+    /// Connections that one client, by its address, may have at once.
+    pub connections_per_peer: usize,
+    /// Addresses of proxies in front of the REST API: each stands for many clients and may have all connections.
+    pub proxies: Vec<IpAddr>,
+}
+
+impl Default for Api {
+    fn default() -> Self {
+        Self {
+            admin_project: None,
+            roles: RoleNames::default(),
+            connections_per_peer: terms::API_PLACES_OF_PEER,
+            proxies: Vec::new(),
+        }
+    }
 }
 
 /// Contrail.
@@ -379,6 +394,11 @@ impl Config {
             "api.admin_project: is no project's id (another domain may have the same name), write what \
              `openstack project show NAME -f value -c id` prints",
         );
+        check(
+            (1..=terms::API_PLACES).contains(&self.api.connections_per_peer),
+            "api.connections_per_peer: is not between 1 and 1024, which is as many as the REST API takes in all; name \
+             proxies in api.proxies instead",
+        );
         let roles = &self.api.roles;
         for (names, fault) in [
             (&roles.admin, "api.roles.admin: names no role, list at least one, as in [\"admin\"]"),
@@ -522,6 +542,17 @@ mod tests {
         check("[contrail]", &format!("[api]\nadmin_project = \"{id}\"\n[contrail]"), "");
         check("[contrail]", "[api.roles]\nmember = []\n[contrail]", "api.roles.member: names no role");
         check("[contrail]", "[api.roles]\nmember = [\"_member_\"]\n[contrail]", "");
+        check(
+            "[contrail]",
+            "[api]\nconnections_per_peer = 0\n[contrail]",
+            "api.connections_per_peer: is not",
+        );
+        check(
+            "[contrail]",
+            "[api]\nconnections_per_peer = 1025\n[contrail]",
+            "api.connections_per_peer: is not",
+        );
+        check("[contrail]", "[api]\nproxies = [\"192.0.2.1\", \"2001:db8::1\"]\n[contrail]", "");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
     }
 }

@@ -25,6 +25,7 @@ pub mod images;
 pub mod import;
 pub mod inventory;
 pub mod lifecycle;
+pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod mover;

@@ -11,6 +11,14 @@ use std::{
     time::Duration,
 };
 
+use crate::{
+    agents::lasting,
+    events::EventKind,
+    gate::Presence,
+    inventory::{Inventory, InventoryError, Server},
+    lifecycle::isolation_is_due,
+    port::RefusalKind,
+};
 use axum::{
     Router,
     extract::{MatchedPath, Request, State},
@@ -31,18 +39,6 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 use protocol::{power::PowerReading, watch::NotWatched};
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
-
-use crate::{
-    agents::lasting,
-    events::EventKind,
-    gate::Presence,
-    inventory::{Inventory, InventoryError, Server},
-    lifecycle::isolation_is_due,
-    port::RefusalKind,
-};
 
 /// Racks that are named; a site with more has larger worries than this page.
 const RACKS_MAX: usize = 1000;
@@ -333,13 +329,9 @@ impl Sources {
     }
 }
 
-/// Answers `GET /metrics` until told to stop. Plain HTTP: the page holds no secret and no name of a tenant.
-pub async fn serve(listener: TcpListener, sources: Sources, stop: CancellationToken) {
-    let router = Router::new().route("/metrics", get(page)).with_state(Arc::new(sources));
-    let serving = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-    if let Err(error) = serving.await {
-        warn!(error = %error, "metrics ended");
-    }
+/// Answers `GET /metrics`. It may be asked in the clear: the page holds no secret and no name of a tenant.
+pub fn router(sources: Sources) -> Router {
+    Router::new().route("/metrics", get(page)).with_state(Arc::new(sources))
 }
 
 async fn page(State(sources): State<Arc<Sources>>) -> Response {

@@ -27,6 +27,7 @@ use crate::{
     gate::Presence,
     images::Uploads,
     inventory::{Inventory, Ramdisk},
+    listen::{self, Terms, files, terms},
     metrics::{self, Sources},
     openstack::{
         Credentials, Scope, Session,
@@ -53,6 +54,7 @@ const SITE_RETRY: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    files::raise_limit(terms::FILES_NEEDED as u64)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     start(config, stop).await
@@ -161,12 +163,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         stop.clone(),
     ));
     tasks.spawn(Arc::clone(&core.reconcile).run(stop.clone()));
-    let (facade_tls, facade_stop) = (anonymous.clone(), stop.clone());
-    tasks.spawn(async move {
-        if let Err(error) = facade::serve(facades, facade_tls, routes, facade_stop).await {
-            warn!(error = %error, "facades ended");
-        }
-    });
+    tasks.spawn(listen::serve(facades, Some(anonymous.clone()), routes, Terms::facade(), stop.clone()));
     let nova = Nova::new(openstack.project.clone());
     let tenancy = Arc::new(Tenancy::new(
         core.inventory.clone(),
@@ -219,20 +216,24 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let api = api::router(api);
     let api = ui::router(api, door, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
-    let api_stop = stop.clone();
-    tasks.spawn(async move {
-        if let Err(error) = facade::serve(api_listener, anonymous, api, api_stop).await {
-            warn!(error = %error, "REST API ended");
-        }
-    });
+    let terms = Terms::api(core.config.api.connections_per_peer, core.config.api.proxies.clone());
+    tasks.spawn(listen::serve(api_listener, Some(anonymous), api, terms, stop.clone()));
     let days = core.config.agents.certificate_days;
-    let service = agents::Service {
+    let links = agents::router(agents::Service {
         hub: Arc::clone(&core.agents),
         images: Arc::new(GlanceImages(glance)),
         issuer: Arc::new(Issuer { authority, days }),
         stop: stop.clone(),
-    };
-    tasks.spawn(agents::serve(agents_listener, certified, service));
+    });
+    let until = Some(agents::until_void(Arc::clone(&core.agents)));
+    tasks.spawn(listen::serve_until(
+        agents_listener,
+        Some(certified),
+        links,
+        Terms::agents(),
+        until,
+        stop.clone(),
+    ));
     info!(api = %listen.api, facade = %listen.facade, agents = %listen.agents, "coordinator runs");
     stop.cancelled().await;
     info!("coordinator stops");
@@ -257,7 +258,8 @@ fn tell_others(
             presence: Arc::clone(&presence),
             page: tokio::sync::Mutex::default(),
         };
-        tasks.spawn(metrics::serve(listener, sources, stop.clone()));
+        let page = metrics::router(sources);
+        tasks.spawn(listen::serve(listener, None, page, Terms::metrics(), stop.clone()));
     }
     let collectors = core.config.contrail.collectors.clone();
     if !collectors.is_empty() {

@@ -25,6 +25,8 @@ pub mod ipmi;
 pub mod log_lines;
 pub mod mac;
 pub mod network;
+pub mod pace;
+pub mod places;
 pub mod power;
 pub mod power_budget;
 pub mod ramdisk;

@@ -15,11 +15,12 @@ use tokio::sync::mpsc;
 
 use crate::{
     booter::{BootEvent, BootTicket, Booter, Plan, Refusal},
+    connections::Newcomer,
     dhcp::{
-        lease::{LeaseRange, Leases},
-        responder::Subnet,
+        lease::{LeaseRange, Leases, is_neighbour},
+        responder::{Ignored, Subnet},
     },
-    event::News,
+    event::{News, Told},
     files::BootFiles,
     firmware::Origin,
     service::ServiceConfig,
@@ -100,6 +101,19 @@ impl Context {
         }
     }
 
+    /// What is thought of somebody who connects from this address: whoever has a lease is waited for.
+    pub(crate) fn newcomer(&self, peer: IpAddr) -> Newcomer {
+        let Subnet { network: _, prefix_len, origin } = self.subnet;
+        if !is_neighbour(peer, origin.address, prefix_len) {
+            return Newcomer::Foreign;
+        }
+        let IpAddr::V4(address) = peer.to_canonical() else { return Newcomer::Foreign };
+        match self.leases().holder(address, Instant::now()) {
+            Some(_) => Newcomer::Expected,
+            None => Newcomer::Anybody,
+        }
+    }
+
     /// The ticket with which this interface may fetch its files from this address.
     pub(crate) fn ticket(&self, mac: MacAddr, peer: IpAddr) -> Result<BootTicket, Refusal> {
         let ticket = self.plan(mac).ticket()?;
@@ -117,14 +131,21 @@ impl Context {
 
     pub(crate) fn refuse(&self, mac: MacAddr, reason: Refusal) {
         let network = self.network();
-        let new = self.news.lock().unwrap_or_else(PoisonError::into_inner).is_new_refusal(
-            mac,
-            &reason,
-            Instant::now(),
-        );
-        if new {
-            tracing::info!(%mac, network = self.name, %reason, "network boot not answered");
-            self.booter.refused(mac, network, reason);
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = news.refusal(mac, &reason, Instant::now());
+        drop(news);
+        let Some(told) = told else { return };
+        if let Told::InLog { passed_over } = told {
+            tracing::info!(%mac, network = self.name, %reason, passed_over, "network boot not answered");
+        }
+        self.booter.refused(mac, network, reason);
+    }
+
+    /// Tells that an address was declined, as often as is good for a log: anybody on the segment can say so in any name.
+    pub(crate) fn declined(&self, what: &Ignored) {
+        let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(passed_over) = news.line(Instant::now()) {
+            tracing::warn!(network = self.name, %what, passed_over, "dhcp address declined");
         }
     }
 

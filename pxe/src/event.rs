@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use protocol::{boot::BootStage, mac::MacAddr};
+use protocol::{boot::BootStage, mac::MacAddr, pace::Pace};
 
 use crate::booter::Refusal;
 
@@ -16,11 +16,36 @@ pub const QUIET: Duration = Duration::from_secs(10);
 /// Most interfaces remembered; a flood of invented ones makes us forget, never grow.
 pub const MAX_REMEMBERED: usize = 4096;
 
+/// Lines at once about interfaces that have no boot here, which anybody can invent without end.
+pub const LINES_BURST: u32 = 50;
+
+/// And from then on one in each so long, all interfaces together.
+pub const LINE_EVERY: Duration = Duration::from_millis(100);
+
 /// Remembers what has been reported.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct News {
     boots: HashMap<MacAddr, Boot>,
     refusals: HashMap<MacAddr, (Discriminant<Refusal>, Instant)>,
+    lines: Pace,
+}
+
+impl Default for News {
+    fn default() -> Self {
+        Self { boots: HashMap::new(), refusals: HashMap::new(), lines: Pace::new(LINES_BURST, LINE_EVERY) }
+    }
+}
+
+/// Where a refusal that is news is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// To whoever decides about boots, and in the log.
+    InLog {
+        /// Lines about interfaces without a boot that were not written since the last one.
+        passed_over: u64,
+    },
+    /// To whoever decides about boots alone: the log has had enough of such lines.
+    Quietly,
 }
 
 #[derive(Debug)]
@@ -53,8 +78,36 @@ impl News {
         }
     }
 
+    /// Where a refusal is told; none: it is no news.
+    pub fn refusal(&mut self, mac: MacAddr, reason: &Refusal, now: Instant) -> Option<Told> {
+        if !self.is_new_refusal(mac, reason, now) {
+            return None;
+        }
+        let anybody_can_cause_it = match reason {
+            Refusal::NoPlan => true,
+            // These are of interfaces that have a plan, of which there are few.
+            Refusal::WrongNetwork { .. }
+            | Refusal::NoAddress { .. }
+            | Refusal::UnsupportedFirmware { .. }
+            | Refusal::NotItsAddress { .. }
+            | Refusal::CommandLine { .. } => false,
+        };
+        Some(match anybody_can_cause_it {
+            false => Told::InLog { passed_over: 0 },
+            true => match self.lines.next(now) {
+                Some(passed_over) => Told::InLog { passed_over },
+                None => Told::Quietly,
+            },
+        })
+    }
+
+    /// Whether one more line may be written that anybody can cause; if so, how many were not since the last one.
+    pub fn line(&mut self, now: Instant) -> Option<u64> {
+        self.lines.next(now)
+    }
+
     /// Whether no refusal of this interface for such a reason was reported lately; if so, one now counts as reported.
-    pub fn is_new_refusal(&mut self, mac: MacAddr, reason: &Refusal, now: Instant) -> bool {
+    fn is_new_refusal(&mut self, mac: MacAddr, reason: &Refusal, now: Instant) -> bool {
         let kind = discriminant(reason);
         let told = |(last, at): &(_, Instant)| *last == kind && now.saturating_duration_since(*at) < QUIET;
         if self.refusals.get(&mac).is_some_and(told) {
@@ -89,6 +142,28 @@ mod tests {
         check(2, BootStage::Kernel, true);
         news.forget_stage(MAC, BootStage::Kernel);
         assert!(news.is_new_stage(MAC, 2, BootStage::Kernel));
+    }
+
+    #[test]
+    fn invented_interfaces_fill_no_log() {
+        let start = crate::test_clock::start();
+        let mut news = News::default();
+        let mut lines = 0;
+        for number in 0..90_000_u32 {
+            let [a, b, c, _] = number.to_le_bytes();
+            let now = start + Duration::from_secs(3) * number / 90_000;
+            let told = news.refusal(MacAddr([2, 1, 1, a, b, c]), &Refusal::NoPlan, now);
+            lines += u32::from(matches!(told, Some(Told::InLog { .. })));
+        }
+        let bound = LINES_BURST + 30;
+        assert!((LINES_BURST..=bound).contains(&lines), "{lines} lines in three seconds");
+        // A server with a plan is told in the midst of it.
+        let elsewhere = Refusal::WrongNetwork { planned: BootNetwork::Cleaning };
+        let now = start + Duration::from_secs(3);
+        assert_eq!(news.refusal(MAC, &elsewhere, now), Some(Told::InLog { passed_over: 0 }));
+        // And what was passed over is told with the next line.
+        let told = news.refusal(MAC, &Refusal::NoPlan, now + LINE_EVERY);
+        assert!(matches!(told, Some(Told::InLog { passed_over: 1.. })), "{told:?}");
     }
 
     #[test]

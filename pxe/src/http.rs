@@ -3,14 +3,7 @@
 //! A server gets only its own files, only from the address that it has leased, and only while its boot is permitted
 //! on the network on which it asks.
 
-use std::{
-    collections::HashMap,
-    convert::Infallible,
-    io,
-    net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -22,28 +15,21 @@ use axum::{
 };
 use bytes::Bytes;
 use futures::stream;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
 use protocol::{
     boot::{BootPurpose, BootStage},
     mac::MacAddr,
+    places::Bounds,
 };
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::Semaphore,
-    task::JoinSet,
-};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     booter::{BootTicket, Refusal},
+    connections::{self, Terms},
     context::Context,
     files::BootFiles,
     firmware::SNPONLY,
     ipxe::script::Script,
-    socket,
 };
 
 /// Most connections at a time.
@@ -61,84 +47,16 @@ pub const MAX_DURATION: Duration = Duration::from_secs(900);
 /// Bytes handed to a connection at a time.
 const CHUNK: usize = 256 * 1024;
 
-/// Longest request head.
-const MAX_HEAD: usize = 16 * 1024;
-
 /// Serves until it is told to stop; downloads in flight are then broken off.
 pub(crate) async fn run(listener: TcpListener, context: Arc<Context>, stop: CancellationToken) {
-    let router = router(context);
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let clients = Arc::new(Mutex::new(HashMap::new()));
-    let mut connections = JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            Some(_) = connections.join_next() => {}
-            accepted = accept(&listener, &places) => match accepted {
-                Ok((stream, peer, place)) => {
-                    let Some(seat) = Seat::take(&clients, peer.ip()) else { continue };
-                    let router = router.clone();
-                    connections.spawn(async move {
-                        serve(stream, peer, router).await;
-                        drop((seat, place));
-                    });
-                }
-                Err(error) => socket::pause_after(&error, "http").await,
-            },
-        }
-    }
-}
-
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> io::Result<(TcpStream, SocketAddr, tokio::sync::OwnedSemaphorePermit)> {
-    let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
-    let (stream, peer) = listener.accept().await?;
-    Ok((stream, peer, place))
-}
-
-type Clients = Arc<Mutex<HashMap<IpAddr, usize>>>;
-
-/// One of the connections that an address may have; given back when it is dropped.
-struct Seat(Clients, IpAddr);
-
-impl Seat {
-    fn take(clients: &Clients, client: IpAddr) -> Option<Self> {
-        let mut counts = clients.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(client).or_insert(0);
-        if *count >= MAX_CONNECTIONS_PER_CLIENT {
-            return None;
-        }
-        *count += 1;
-        Some(Self(Arc::clone(clients), client))
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.1) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                counts.remove(&self.1);
-            }
-        }
-    }
-}
-
-async fn serve(stream: TcpStream, peer: SocketAddr, router: Router) {
-    let service = TowerToHyperService::new(router.layer(Extension(peer)));
-    let connection = hyper::server::conn::http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(MAX_IDLE)
-        .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(stream), service);
-    match tokio::time::timeout(MAX_DURATION, connection).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::debug!(%peer, %error, "http connection failed"),
-        Err(_) => tracing::warn!(%peer, "http connection closed: it lasted too long"),
-    }
+    let terms = Terms {
+        name: "http",
+        places: Bounds { total: MAX_CONNECTIONS, per_peer: MAX_CONNECTIONS_PER_CLIENT, trusted: Vec::new() },
+        idle: MAX_IDLE,
+        duration: MAX_DURATION,
+    };
+    let router = router(Arc::clone(&context));
+    connections::serve(listener, router, terms, |peer| context.newcomer(peer), stop).await;
 }
 
 fn router(context: Arc<Context>) -> Router {

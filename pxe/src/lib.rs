@@ -27,6 +27,7 @@
 //! Deliberately absent: leases on disk (addresses follow from the MAC), DHCP relays, DHCPv6, TFTP writes, HTTPS.
 
 pub mod booter;
+pub mod connections;
 mod context;
 pub mod dhcp;
 pub mod event;
@@ -40,8 +41,10 @@ mod socket;
 pub mod tftp;
 
 pub use booter::{BootEvent, BootTicket, Booter, Plan, Refusal};
+pub use dhcp::lease::is_neighbour;
 pub use files::{BootFilePaths, BootFiles};
 pub use service::{DEFAULT_HTTP_PORT, Service, ServiceConfig, StartError};
+pub use socket::tcp as listen_on;
 
 /// Tests of pure modules take their first instant from here, for those modules read no clock.
 #[cfg(test)]

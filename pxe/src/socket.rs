@@ -56,8 +56,8 @@ pub(crate) fn udp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<U
     UdpSocket::from_std(socket.into())
 }
 
-/// A listening TCP socket at an address of the interface.
-pub(crate) fn tcp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
+/// A listening TCP socket at an address of the interface: what comes in elsewhere and is sent to this address finds nobody.
+pub fn tcp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
     let socket = bound(interface, Type::STREAM, Protocol::TCP)?;
     // Connections of an agent that was restarted must not keep the port.
     socket.set_reuse_address(true)?;

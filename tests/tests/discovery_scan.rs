@@ -36,7 +36,7 @@ async fn carry_out(task: OrderTask) -> Vec<Finding> {
     let (orders, orders_rx) = mpsc::channel(1);
     let (seen, mut seen_rx) = mpsc::channel::<Seen>(64);
     let stop = CancellationToken::new();
-    let running = tokio::spawn(Discovery::start(None, orders_rx, seen).await.unwrap().run(stop.clone()));
+    let running = tokio::spawn(Discovery::start(None, orders_rx, seen).unwrap().run(stop.clone()));
     let id = Uuid::from_u128(3);
     orders.send(Order { id, task }).await.unwrap();
     let mut findings = Vec::new();

@@ -15,6 +15,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use coordinator::{
     disks::{Account, KnownDisk},
     facade,
+    listen::{self, Terms},
     openstack::{
         Caller,
         glance::{Glance, NewImage},
@@ -193,7 +194,7 @@ fn pki() -> Result<Pki> {
 struct Front {
     api: RamdiskApi,
     stop: CancellationToken,
-    server: JoinHandle<std::io::Result<()>>,
+    server: JoinHandle<()>,
 }
 
 struct Rig {
@@ -259,7 +260,8 @@ impl Rig {
         let listener = TcpListener::bind(self.address).await?;
         let stop = CancellationToken::new();
         let router = facade::router(&redfish, &api);
-        let server = tokio::spawn(facade::serve(listener, self.pki.tls.clone(), router, stop.clone()));
+        let tls = Some(self.pki.tls.clone());
+        let server = tokio::spawn(listen::serve(listener, tls, router, Terms::facade(), stop.clone()));
         *self.core.front.lock().unwrap() = Some(api.clone());
         *self.front.lock().await = Some(Front { api, stop, server });
         Ok(())
@@ -270,7 +272,7 @@ impl Rig {
         *self.core.front.lock().unwrap() = None;
         front.stop.cancel();
         front.api.shutdown().await;
-        front.server.await??;
+        front.server.await?;
         Ok(())
     }
 

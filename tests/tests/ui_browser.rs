@@ -4,11 +4,11 @@
 
 mod ui_common;
 
-use std::{path::PathBuf, sync::Arc};
+use std::path::PathBuf;
 
 use coordinator::{
     clock::{Clock, SystemClock},
-    facade,
+    listen::{self, Terms, terms::API_PLACES_OF_PEER},
     pki::{Authority, Clients, tls},
 };
 use serde_json::json;
@@ -27,7 +27,8 @@ async fn serve(fakes: &Fakes) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let origin = format!("https://{}", listener.local_addr().unwrap());
     let router = fakes.router.clone();
-    tokio::spawn(facade::serve(listener, Arc::clone(&config), router, CancellationToken::new()));
+    let terms = Terms::api(API_PLACES_OF_PEER, Vec::new());
+    tokio::spawn(listen::serve(listener, Some(config), router, terms, CancellationToken::new()));
     origin
 }
 

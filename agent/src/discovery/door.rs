@@ -141,7 +141,7 @@ mod tests {
     use crate::{
         boot::RamdiskEntry,
         image::{Cache, ImageStream, Upstream, UpstreamError},
-        ramdisk::ControlConfig,
+        ramdisk::{ControlConfig, Listener},
     };
 
     struct NoImages;
@@ -162,12 +162,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let cache = Cache::open(dir.path().join("images"), 1 << 20, Arc::new(NoImages)).unwrap();
         let config = ControlConfig {
-            listeners: vec![(LABEL, "127.0.0.1:0".parse().unwrap())],
+            listeners: vec![Listener {
+                network: LABEL,
+                interface: "lo".into(),
+                address: "127.0.0.1:0".parse().unwrap(),
+                prefix_len: 8,
+            }],
             state_dir: dir.path().to_owned(),
             boots: Vec::new(),
             resume_wait: Duration::from_secs(1),
         };
-        let ramdisks = Control::start(config, Arc::new(cache), mpsc::channel(8).0).await.unwrap();
+        let ramdisks = Control::start(config, Arc::new(cache), mpsc::channel(8).0).unwrap();
         let entry = RamdiskEntry { addresses: HashMap::new(), fingerprint: "ab".repeat(32) };
         let issue = |_, _| Secret::new("cd".repeat(32));
         let boots = dir.path().join("boots.json");

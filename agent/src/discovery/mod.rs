@@ -108,14 +108,14 @@ pub struct Discovery {
 
 impl Discovery {
     /// Opens what is served on the discovery network, if there is one. Its window is closed.
-    pub async fn start(
+    pub fn start(
         place: Option<Place<'_>>,
         orders: mpsc::Receiver<Order>,
         seen: mpsc::Sender<Seen>,
     ) -> Result<Self, DiscoveryError> {
         let (events_in, events) = mpsc::channel(CHANNEL_MAX);
         let served = match place {
-            Some(place) => Some(serve(place, events_in).await?),
+            Some(place) => Some(serve(place, events_in)?),
             None => None,
         };
         let (tasks, scans_ended) = (JoinSet::new(), mpsc::channel(1));
@@ -252,18 +252,19 @@ async fn send(seen: &mpsc::Sender<Seen>, order: Uuid, finding: Finding) {
     }
 }
 
-async fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, DiscoveryError> {
+fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, DiscoveryError> {
     let state_dir = place.state_dir.join(STATE);
     std::fs::create_dir_all(&state_dir).map_err(DiscoveryError::State)?;
-    let address = SocketAddr::from((place.network.address, place.ramdisk_port));
+    let listener = place.network.ramdisks(LABEL, place.ramdisk_port);
+    let address = SocketAddr::from(listener.address);
     let control = ControlConfig {
-        listeners: vec![(LABEL, address)],
+        listeners: vec![listener],
         state_dir,
         // None of an earlier run goes on: the window has closed with it.
         boots: Vec::new(),
         resume_wait: RESUME_WAIT,
     };
-    let ramdisks = Control::start(control, place.images, events).await?;
+    let ramdisks = Control::start(control, place.images, events)?;
     let door = Arc::new(Door::new(place.boot_table, ramdisks.clone(), address));
     let config = ServiceConfig {
         network: LABEL,

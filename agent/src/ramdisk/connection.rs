@@ -6,6 +6,7 @@ use protocol::{
     command::{Failure, FailureKind},
     hardware::HardwareReport,
     id::{CommandId, RamdiskSessionId},
+    places::Place,
     ramdisk::{
         DATA_BYTES_MAX, Decoder, Frame, FromAgent, FromRamdisk, LastTask, Task, encode_control, encode_data,
     },
@@ -17,7 +18,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
-    sync::{OwnedSemaphorePermit, oneshot},
+    sync::oneshot,
     time::Instant,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
@@ -87,7 +88,7 @@ pub(super) type StepResult = Result<StepOutput, Failure>;
 pub(super) struct Connection {
     reader: Reader,
     writer: WriteHalf<TlsStream<TcpStream>>,
-    _place: OwnedSemaphorePermit,
+    place: Place,
 }
 
 struct Reader {
@@ -107,7 +108,7 @@ impl Connection {
     pub(super) async fn accept(
         stream: TcpStream,
         acceptor: TlsAcceptor,
-        place: OwnedSemaphorePermit,
+        place: Place,
     ) -> Result<Self, String> {
         let socket = SockRef::from(&stream);
         let keepalive =
@@ -120,7 +121,7 @@ impl Connection {
         let stream = acceptor.accept(stream).await.map_err(|error| format!("TLS: {error}"))?;
         let (stream, writer) = tokio::io::split(stream);
         let reader = Reader { stream, decoder: Decoder::default(), buffer: vec![0; READ_BYTES] };
-        Ok(Self { reader, writer, _place: place })
+        Ok(Self { reader, writer, place })
     }
 
     pub(super) async fn greeting(&mut self) -> Result<Greeting, String> {
@@ -133,6 +134,11 @@ impl Connection {
                 Err("spoke before its hello".into())
             }
         }
+    }
+
+    /// It is a ramdisk that we wait for: it makes no room for others any more.
+    pub(super) fn keep_place(&self) {
+        self.place.hold();
     }
 
     pub(super) async fn refuse(&mut self, reason: String) {

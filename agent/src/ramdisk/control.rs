@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{SocketAddr, SocketAddrV4},
     path::PathBuf,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -24,8 +24,7 @@ use protocol::{
 };
 use ring::rand::SecureRandom;
 use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, mpsc, oneshot},
+    sync::{mpsc, oneshot},
     time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -40,18 +39,29 @@ use super::{
 };
 use crate::image::{Cache, hex};
 
-/// Connections at once, all networks together; one rack has fewer servers.
-const CONNECTIONS_MAX: usize = 512;
 /// Steps that may wait for the one that is running.
 const STEPS_WAITING_MAX: usize = 4;
 /// Bytes of a token, and of a session's secret.
 const TOKEN_BYTES: usize = 32;
 
+/// Where the ramdisks of one boot network connect to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// Which network.
+    pub network: BootNetwork,
+    /// Our interface on it; who comes in by another one finds nobody.
+    pub interface: String,
+    /// Our address on it. Port 0 takes any free port.
+    pub address: SocketAddrV4,
+    /// Length of its prefix: whoever does not lie in it is not spoken to.
+    pub prefix_len: u8,
+}
+
 /// Where ramdisks connect to, and which of them are known from before.
 #[derive(Clone, Debug)]
 pub struct ControlConfig {
-    /// One address per boot network. Port 0 takes any free port.
-    pub listeners: Vec<(BootNetwork, SocketAddr)>,
+    /// One per boot network.
+    pub listeners: Vec<Listener>,
     /// Directory for what must survive a restart.
     pub state_dir: PathBuf,
     /// The boots that are under way: tokens and sessions of others are not taken up again.
@@ -64,10 +74,12 @@ pub struct ControlConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// An address cannot be listened on.
-    #[error("listen for ramdisks on {address}; is the boot network's interface up with this address?")]
+    #[error("listen for ramdisks on {address} of {interface}; is the interface up with this address?")]
     Listen {
         /// Which.
-        address: SocketAddr,
+        address: SocketAddrV4,
+        /// Of which interface.
+        interface: String,
         /// What the system said.
         source: io::Error,
     },
@@ -151,8 +163,9 @@ struct Entry {
 }
 
 impl Control {
-    /// Takes up what an earlier run of the agent left, opens the listeners and starts accepting.
-    pub async fn start(
+    /// Takes up what an earlier run of the agent left, opens the listeners and starts accepting. Must be called inside a Tokio
+    /// runtime.
+    pub fn start(
         config: ControlConfig,
         images: Arc<Cache>,
         events: mpsc::Sender<Event>,
@@ -162,11 +175,13 @@ impl Control {
         let kept = keep.load()?;
         let mut listeners = Vec::new();
         let mut addresses = Vec::new();
-        for (network, address) in config.listeners {
-            let failed = |source| ControlError::Listen { address, source };
-            let listener = TcpListener::bind(address).await.map_err(failed)?;
-            addresses.push((network, listener.local_addr().map_err(failed)?));
-            listeners.push((network, listener));
+        for place in config.listeners {
+            let Listener { network, interface, address, prefix_len: _ } = &place;
+            let failed =
+                |source| ControlError::Listen { address: *address, interface: interface.clone(), source };
+            let listener = pxe::listen_on(interface, *address.ip(), address.port()).map_err(failed)?;
+            addresses.push((*network, listener.local_addr().map_err(failed)?));
+            listeners.push((place, listener));
         }
         let shared = Arc::new(Shared {
             fingerprint,
@@ -180,11 +195,8 @@ impl Control {
             tasks: TaskTracker::new(),
         });
         shared.take_up(kept, &config.boots);
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        for (network, listener) in listeners {
-            let accepting =
-                listen::accept(Arc::clone(&shared), network, listener, acceptor.clone(), Arc::clone(&places));
-            shared.tasks.spawn(accepting);
+        for (place, listener) in listeners {
+            shared.tasks.spawn(listen::accept(Arc::clone(&shared), place, listener, acceptor.clone()));
         }
         shared.tasks.close();
         Ok(Self { shared })

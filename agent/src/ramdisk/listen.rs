@@ -1,33 +1,50 @@
 //! Edges: the listeners for ramdisks: connections from their first byte until they are handed to a session.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
-
-use protocol::network::BootNetwork;
-use tokio::{
-    net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
+
+use protocol::{
+    network::BootNetwork,
+    pace::Pace,
+    places::{Bounds, Place, Places},
+};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     connection::{Connection, Greeting},
-    control::Shared,
+    control::{Listener, Shared},
     session::Arrival,
 };
 
-/// Longest time from an accepted connection to a valid hello.
-const HELLO_WAIT: Duration = Duration::from_secs(30);
+/// Connections at once on one boot network; one rack has fewer servers. Each network has its own, so that what happens on
+/// one keeps no ramdisk of another out.
+pub const PLACES: usize = 256;
+/// Connections at once of one address: a ramdisk has one, and a lost one is noticed only after a while.
+const PLACES_OF_PEER: usize = 4;
+/// Longest time from an accepted connection to a valid hello. A ramdisk knows what it will say before it dials.
+const HELLO_WAIT: Duration = Duration::from_secs(5);
 /// Pause after a failed accept (usually: no more file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
+/// Lines at once about those who are no ramdisk, and one in each [`LINE_EVERY`] from then on.
+const LINES_BURST: u32 = 20;
+/// Anybody on the segment can cause such a line.
+const LINE_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes connections of one network until the agent stops.
 pub(super) async fn accept(
     shared: Arc<Shared>,
-    network: BootNetwork,
+    place: Listener,
     listener: TcpListener,
     acceptor: TlsAcceptor,
-    places: Arc<Semaphore>,
 ) {
+    let bounds = Bounds { total: PLACES, per_peer: PLACES_OF_PEER, trusted: Vec::new() };
+    let lines = Mutex::new(Pace::new(LINES_BURST, LINE_EVERY));
+    let door = Arc::new(Door { network: place.network, places: Places::new(bounds), acceptor, lines });
     loop {
         let accepted = tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -36,33 +53,56 @@ pub(super) async fn accept(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(%error, network = network.as_str(), "accepting a ramdisk failed");
+                door.tell(None, &format!("it could not be accepted: {error}"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
-        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
-            tracing::warn!(%peer, network = network.as_str(), "too many ramdisk connections, one was refused");
+        if !pxe::is_neighbour(peer.ip(), *place.address.ip(), place.prefix_len) {
+            door.tell(Some(peer), "it comes from another network");
             continue;
-        };
-        let (shared, acceptor) = (Arc::clone(&shared), acceptor.clone());
-        shared.tasks.clone().spawn(async move {
-            greet(&shared, network, stream, peer, acceptor, place).await;
-        });
+        }
+        let displaced = CancellationToken::new();
+        let make_room = displaced.clone();
+        match door.places.take(peer.ip(), Instant::now(), Box::new(move || make_room.cancel())) {
+            Ok(place) => {
+                let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
+                shared.tasks.clone().spawn(async move {
+                    tokio::select! {
+                        () = displaced.cancelled() => door.tell(Some(peer), "it made room for another one"),
+                        () = greet(&shared, &door, stream, peer, place) => {}
+                    }
+                });
+            }
+            Err(reason) => door.tell(Some(peer), &reason.to_string()),
+        }
+    }
+}
+
+/// Who comes in on one network, and what is told of those who do not.
+struct Door {
+    network: BootNetwork,
+    places: Places,
+    acceptor: TlsAcceptor,
+    lines: Mutex<Pace>,
+}
+
+impl Door {
+    /// Tells of a connection that was no ramdisk's, as often as is good for a log.
+    fn tell(&self, peer: Option<SocketAddr>, reason: &str) {
+        let said = self.lines.lock().unwrap_or_else(PoisonError::into_inner).next(Instant::now());
+        if let Some(passed_over) = said {
+            let (peer, network) = (peer.map(tracing::field::display), self.network.as_str());
+            tracing::warn!(peer, network, reason, passed_over, "connection was no ramdisk's");
+        }
     }
 }
 
 /// One connection until it is handed to its session.
-async fn greet(
-    shared: &Arc<Shared>,
-    network: BootNetwork,
-    stream: TcpStream,
-    peer: SocketAddr,
-    acceptor: TlsAcceptor,
-    place: OwnedSemaphorePermit,
-) {
+async fn greet(shared: &Arc<Shared>, door: &Door, stream: TcpStream, peer: SocketAddr, place: Place) {
+    let network = door.network;
     let greeting = async {
-        let mut connection = Connection::accept(stream, acceptor, place).await?;
+        let mut connection = Connection::accept(stream, door.acceptor.clone(), place).await?;
         let greeting = connection.greeting().await?;
         Ok::<_, String>((connection, greeting))
     };
@@ -74,10 +114,7 @@ async fn greet(
     };
     let (mut connection, greeting) = match greeting {
         Ok(greeting) => greeting,
-        Err(reason) => {
-            tracing::warn!(%peer, network = network.as_str(), reason, "connection was no ramdisk's");
-            return;
-        }
+        Err(reason) => return door.tell(Some(peer), &reason),
     };
     let (let_in, hardware, last) = match greeting {
         Greeting::Hello { token, hardware } => (shared.let_in(&token, network), hardware, None),
@@ -88,10 +125,11 @@ async fn greet(
     match let_in {
         // A session that has ended meanwhile lets the connection fall; the ramdisk hears why when it comes again.
         Ok((arrivals, answer)) => {
+            connection.keep_place();
             let _ = arrivals.send(Arrival { connection, answer, hardware, last }).await;
         }
         Err(reason) => {
-            tracing::warn!(%peer, network = network.as_str(), reason, "ramdisk refused");
+            door.tell(Some(peer), &reason);
             connection.refuse(reason).await;
         }
     }

@@ -18,4 +18,5 @@ mod session;
 mod tls;
 mod tokens;
 
-pub use control::{Control, ControlConfig, ControlError, Event};
+pub use control::{Control, ControlConfig, ControlError, Event, Listener};
+pub use listen::PLACES;

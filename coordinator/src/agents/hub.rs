@@ -46,8 +46,6 @@ pub const OUTBOX_MAX: usize = 1024;
 const RIVALS_TOLD_MAX: usize = 8;
 /// How long a request for an image waits for the step that names it: after our restart the step is about to be given again.
 pub const IMAGE_STEP_WAIT_MAX: Duration = Duration::from_secs(10);
-/// A silent connection is asked whether it lives this often, and cut off when it does not say so within the same time.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// Listeners to ramdisk signals that fall further behind than this must read the inventory.
 const SIGNALS_MAX: usize = 1024;
 
@@ -171,8 +169,6 @@ pub struct AgentHub {
     pub(super) ramdisk_wait: Duration,
     /// How long a request for an image waits for the step that names it.
     pub(super) image_wait: Duration,
-    /// How often a connection is asked whether it lives.
-    pub(super) keep_alive: Duration,
     /// Counts the changes of who may open what.
     pub(super) certificates_changed: watch::Sender<u64>,
     started_us: u64,
@@ -199,7 +195,6 @@ impl AgentHub {
             name,
             ramdisk_wait,
             image_wait: IMAGE_STEP_WAIT_MAX,
-            keep_alive: KEEP_ALIVE,
             certificates_changed: watch::Sender::new(0),
             started_us,
             started: Instant::now(),

@@ -39,4 +39,4 @@ pub use issue::{IssueError, IssuedAgent, Older, issue_agent};
 pub use papers::{Standing, lasting, standing};
 pub use power::take_power;
 pub use renewal::Issuer;
-pub use server::{Service, serve};
+pub use server::{Service, router, until_void};

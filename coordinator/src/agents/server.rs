@@ -1,31 +1,20 @@
-//! Edges: the listener of the agents: TLS with certificates on both sides, then gRPC over HTTP/2.
+//! Edges: what the agents find on their listener: gRPC, for the rack that the certificate of the connection names.
 
-use std::{io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc};
 
+use axum::{Router, extract::ConnectInfo};
 use futures::{Stream, StreamExt};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto::Builder,
-};
 use protocol::grpc::{self, agent_link_server::AgentLinkServer};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
+use rustls_pki_types::CertificateDer;
 use tokio_stream::wrappers::ReceiverStream;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{Request, Response, Status, Streaming};
-use tower::Service as _;
-use tracing::{debug, warn};
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status, Streaming, server::NamedService};
 
 use super::{arrival::Peer, entry::Shown, hub::AgentHub, images, renewal::Issuer, stream};
-use crate::{pki::Fingerprint, port::ImageSource};
+use crate::{listen, pki::Fingerprint, port::ImageSource};
 
-/// A handshake may take this long.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 /// Largest message from an agent: a report with a server's whole hardware is some ten kilobytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
-/// Connections at once: one or two per rack.
-const CONNECTIONS_MAX: usize = 4096;
 
 /// What agents are served by.
 #[derive(Clone)]
@@ -42,8 +31,14 @@ pub struct Service {
 
 /// What the connection showed; every connection shows a certificate, or its handshake fails.
 fn shown<T>(request: &Request<T>) -> Result<Shown, Status> {
-    let shown = request.extensions().get::<Shown>();
-    shown.cloned().ok_or_else(|| Status::unauthenticated("the connection showed no certificate"))
+    let extensions = request.extensions();
+    let certificate = extensions.get::<listen::Shown>().and_then(|shown| shown.0.clone());
+    let from = extensions.get::<ConnectInfo<SocketAddr>>().map(|from| from.0.ip().to_canonical());
+    let (Some(certificate), Some(address)) = (certificate, from) else {
+        return Err(Status::unauthenticated("the connection showed no certificate"));
+    };
+    let fingerprint = Fingerprint::of(&certificate);
+    Ok(Shown { certificate, peer: Peer { address, fingerprint } })
 }
 
 #[tonic::async_trait]
@@ -86,74 +81,17 @@ impl grpc::agent_link_server::AgentLink for Service {
     }
 }
 
-/// Serves agents until told to stop; streams that are open then end.
-pub async fn serve(listener: TcpListener, tls: Arc<rustls::ServerConfig>, service: Service) {
-    let acceptor = TlsAcceptor::from(tls);
-    let (stop, hub) = (service.stop.clone(), Arc::clone(&service.hub));
+/// What agents find on their listener, which wants TLS with certificates on both sides. Streams that are open end with the
+/// service's `stop`.
+pub fn router(service: Service) -> Router {
     let service = AgentLinkServer::new(service).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let connections = TaskTracker::new();
-    loop {
-        let accepted = tokio::select! {
-            () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
-        };
-        match accepted {
-            Ok((stream, from)) if connections.len() < CONNECTIONS_MAX => {
-                let connection =
-                    connection(stream, from.ip(), acceptor.clone(), service.clone(), Arc::clone(&hub));
-                let stop = stop.clone();
-                connections.spawn(async move {
-                    tokio::select! {
-                        () = stop.cancelled() => {}
-                        ended = connection => if let Err(error) = ended {
-                            debug!(error = %error, "connection of an agent ended with an error");
-                        }
-                    }
-                });
-            }
-            Ok((_, from)) => warn!(%from, "connection of an agent dropped: there are too many"),
-            Err(error) => {
-                // Out of file descriptors, most often: the next attempt may succeed when a connection has ended.
-                warn!(error = %error, "connection of an agent not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-    connections.close();
-    connections.wait().await;
+    Router::new().route_service(&format!("/{}/{{method}}", AgentLinkServer::<Service>::NAME), service)
 }
 
-async fn connection(
-    stream: TcpStream,
-    from: IpAddr,
-    acceptor: TlsAcceptor,
-    service: AgentLinkServer<Service>,
-    hub: Arc<AgentHub>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    stream.set_nodelay(true)?;
-    let stream = tokio::time::timeout(HANDSHAKE_MAX, acceptor.accept(stream)).await;
-    let stream = stream.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let certificates = stream.get_ref().1.peer_certificates();
-    let certificate =
-        certificates.and_then(|all| all.first()).ok_or("the handshake showed no certificate")?;
-    let certificate = certificate.clone().into_owned();
-    let fingerprint = Fingerprint::of(&certificate);
-    let shown = Shown { certificate, peer: Peer { address: from.to_canonical(), fingerprint } };
-    let serve = service_fn(move |mut request: http::Request<Incoming>| {
-        request.extensions_mut().insert(shown.clone());
-        service.clone().call(request)
-    });
-    let mut builder = Builder::new(TokioExecutor::new()).http2_only();
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .keep_alive_interval(hub.keep_alive)
-        .keep_alive_timeout(hub.keep_alive);
-    tokio::select! {
-        served = builder.serve_connection(TokioIo::new(stream), serve) => served,
-        reason = hub.until_void(&fingerprint) => {
-            warn!(%from, reason, "connection of an agent cut off");
-            Ok(())
-        }
-    }
+/// Ends a connection on that listener when the certificate that it showed opens nothing any more.
+pub fn until_void(hub: Arc<AgentHub>) -> listen::Until {
+    Arc::new(move |certificate: &CertificateDer<'static>| {
+        let (hub, fingerprint) = (Arc::clone(&hub), Fingerprint::of(certificate));
+        Box::pin(async move { hub.until_void(&fingerprint).await })
+    })
 }

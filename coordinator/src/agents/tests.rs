@@ -39,7 +39,7 @@ use tonic::{
 };
 
 use super::{
-    hub::{IMAGE_STEP_WAIT_MAX, KEEP_ALIVE, RAMDISK_WAIT_MAX},
+    hub::{IMAGE_STEP_WAIT_MAX, RAMDISK_WAIT_MAX},
     *,
 };
 use crate::{
@@ -51,6 +51,7 @@ use crate::{
     gate::Presence,
     inventory::{AskedBy, EventFilter, Inventory, Proof, Server, StoredCommand},
     lifecycle::{Confirmed, Node},
+    listen::{self, Terms, terms::Timers},
     pki::{Authority, Clients, OwnCertificate, listener_tls},
     port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
     reconcile::{End, Lane, Wake},
@@ -209,7 +210,11 @@ struct Waits {
 
 impl Default for Waits {
     fn default() -> Self {
-        Self { ramdisk: RAMDISK_WAIT_MAX, image: IMAGE_STEP_WAIT_MAX, keep_alive: KEEP_ALIVE }
+        Self {
+            ramdisk: RAMDISK_WAIT_MAX,
+            image: IMAGE_STEP_WAIT_MAX,
+            keep_alive: listen::terms::KEEP_ALIVE_EVERY,
+        }
     }
 }
 
@@ -231,7 +236,6 @@ async fn serve_hub(
     let mut hub = AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned());
     hub.ramdisk_wait = waits.ramdisk;
     hub.image_wait = waits.image;
-    hub.keep_alive = waits.keep_alive;
     let hub = Arc::new(hub);
     let stop = CancellationToken::new();
     let service = Service {
@@ -240,7 +244,11 @@ async fn serve_hub(
         issuer: Arc::clone(issuer),
         stop: stop.clone(),
     };
-    tokio::spawn(serve(listener, config, service));
+    let (links, until) = (router(service), until_void(Arc::clone(&hub)));
+    let (keep_alive_every, keep_alive_wait) = (waits.keep_alive, waits.keep_alive);
+    let agents = Terms::agents();
+    let terms = Terms { timers: Timers { keep_alive_every, keep_alive_wait, ..agents.timers }, ..agents };
+    tokio::spawn(listen::serve_until(listener, Some(config), links, terms, Some(until), stop.clone()));
     (hub, address, stop)
 }
 

@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use axum::extract::{FromRequestParts, Request};
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
 use http::{HeaderMap, request::Parts};
 use protocol::text::bounded;
 use uuid::Uuid;
@@ -25,10 +25,6 @@ pub const REQUEST_ID: &str = "x-request-id";
 const CLAIM_CHARS_MAX: usize = 255;
 /// So much is kept of an action's name.
 const ACTION_CHARS_MAX: usize = 64;
-
-/// The other end of the connection on which a request came; the listener puts it there.
-#[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr);
 
 /// A request under way. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -65,7 +61,8 @@ impl Asked {
     /// A request that arrives at a route; one that a page makes belongs to the page's own.
     pub fn of(request: &Request, route: &str) -> Self {
         let page = request.extensions().get::<Asked>().cloned();
-        let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_canonical());
+        let peer =
+            request.extensions().get::<ConnectInfo<SocketAddr>>().map(|peer| peer.0.ip().to_canonical());
         let (request_id, source) = match &page {
             Some(page) => (page.0.request_id.clone(), page.0.source),
             None => (request_id(request.headers()), peer),

@@ -18,7 +18,7 @@ mod ironic;
 mod pace;
 mod witness;
 
-pub use asked::{Asked, Peer};
+pub use asked::Asked;
 pub use entry::{AGE_MAX_US, AuditFilter, BUCKET_ROWS_MAX, Entry, NewEntry};
 pub use ironic::witness_ironic;
 pub use witness::{Witness, changes, witness};

@@ -5,7 +5,7 @@
 
 use std::{
     collections::HashMap,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,10 @@ pub const OFFER: Duration = Duration::from_secs(60);
 
 /// For how long an address that somebody else was seen to use is not given out.
 pub const QUARANTINE: Duration = Duration::from_secs(600);
+
+/// Addresses that one interface may have put into quarantine at a time. A server whose address is in use elsewhere needs one
+/// or two; who declines on and on, in whosever name, would use the range up.
+pub const DECLINES_MAX: usize = 3;
 
 /// Most addresses of a range, and so most leases and quarantined addresses remembered.
 pub const MAX_RANGE: u32 = 4096;
@@ -100,6 +104,15 @@ pub fn subnet_mask(prefix_len: u8) -> Ipv4Addr {
     Ipv4Addr::from(u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(prefix_len))).unwrap_or(0))
 }
 
+/// Whether somebody at `peer` is a neighbour of `own`: both lie in one network of this prefix length.
+pub fn is_neighbour(peer: IpAddr, own: Ipv4Addr, prefix_len: u8) -> bool {
+    let mask = u32::from(subnet_mask(prefix_len));
+    match peer.to_canonical() {
+        IpAddr::V4(peer) => u32::from(peer) & mask == u32::from(own) & mask,
+        IpAddr::V6(_) => false,
+    }
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Lease {
     address: Ipv4Addr,
@@ -114,7 +127,31 @@ pub struct Leases {
     range: LeaseRange,
     by_mac: HashMap<MacAddr, Lease>,
     by_address: HashMap<Ipv4Addr, MacAddr>,
-    quarantine: HashMap<Ipv4Addr, Instant>,
+    quarantine: HashMap<Ipv4Addr, Quarantine>,
+}
+
+/// An address that somebody else was seen to use.
+#[derive(Clone, Copy, Debug)]
+struct Quarantine {
+    until: Instant,
+    declined_by: MacAddr,
+}
+
+/// What becomes of an address that was declined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Declined {
+    /// It is not given out for a while.
+    #[error("it is not given out for {} s", QUARANTINE.as_secs())]
+    Quarantined,
+    /// It stays as it was: only who has taken an address can find somebody else at it (RFC 2131 section 3.1, step 5).
+    #[error("it was not lent to this interface, so nothing changes")]
+    NotLent,
+    /// It stays as it was.
+    #[error(
+        "this interface has declined {DECLINES_MAX} addresses already, so nothing changes; look for who else uses the \
+         range, or speaks in its name"
+    )]
+    TooOften,
 }
 
 impl Leases {
@@ -142,7 +179,7 @@ impl Leases {
             lease.until = lease.until.max(now + OFFER);
             return Some(lease.address);
         }
-        self.quarantine.retain(|_, until| *until > now);
+        self.quarantine.retain(|_, quarantine| quarantine.until > now);
         let candidates: Vec<Ipv4Addr> = wish
             .filter(|wish| self.range.contains(*wish))
             .into_iter()
@@ -172,13 +209,20 @@ impl Leases {
         }
     }
 
-    /// Somebody else uses the address: the interface needs another one.
-    pub fn decline(&mut self, mac: MacAddr, address: Ipv4Addr, now: Instant) {
-        if self.by_mac.get(&mac).is_some_and(|lease| lease.address == address) {
-            self.by_mac.remove(&mac);
-            self.by_address.remove(&address);
-            self.quarantine.insert(address, now + QUARANTINE);
+    /// Somebody else uses the address: the interface needs another one. Believed only of who has taken it, and a few times.
+    pub fn decline(&mut self, mac: MacAddr, address: Ipv4Addr, now: Instant) -> Declined {
+        if self.holder(address, now) != Some(mac) {
+            return Declined::NotLent;
         }
+        self.quarantine.retain(|_, quarantine| quarantine.until > now);
+        if self.quarantine.values().filter(|quarantine| quarantine.declined_by == mac).count() >= DECLINES_MAX
+        {
+            return Declined::TooOften;
+        }
+        self.by_mac.remove(&mac);
+        self.by_address.remove(&address);
+        self.quarantine.insert(address, Quarantine { until: now + QUARANTINE, declined_by: mac });
+        Declined::Quarantined
     }
 
     /// Whose address it is, if it is lent now.
@@ -276,10 +320,43 @@ mod tests {
         leases.take(mac(1), now);
         assert_eq!(leases.holder(address, now), Some(mac(1)));
         assert_eq!(leases.holder(address, now + LEASE), None, "run out");
-        leases.decline(mac(2), address, now);
+        assert_eq!(leases.decline(mac(2), address, now), Declined::NotLent);
         assert_eq!(leases.holder(address, now), Some(mac(1)), "declined by somebody else");
-        leases.decline(mac(1), address, now);
-        assert_ne!(leases.reserve(mac(1), Some(address), now, |_| true), Some(address), "in quarantine");
+        assert_eq!(leases.decline(mac(1), address, now), Declined::Quarantined);
+        let other = leases.reserve(mac(1), Some(address), now, |_| true).unwrap();
+        assert_ne!(other, address, "in quarantine");
+        assert_eq!(leases.decline(mac(1), other, now), Declined::NotLent, "only offered");
+        assert_eq!(leases.reserve(mac(1), None, now, |_| true), Some(other));
+    }
+
+    #[test]
+    fn who_declines_on_and_on_does_not_use_the_range_up() {
+        let mut now = crate::test_clock::start();
+        let mut leases = leases(10, 19);
+        let ask = |leases: &mut Leases, who, now| {
+            let address = leases.reserve(mac(who), None, now, |_| true).expect("there are free addresses");
+            leases.take(mac(who), now);
+            address
+        };
+        let declined = |leases: &mut Leases, now| {
+            let address = ask(leases, 1, now);
+            leases.decline(mac(1), address, now)
+        };
+        for _ in 0..DECLINES_MAX {
+            assert_eq!(declined(&mut leases, now), Declined::Quarantined);
+        }
+        for _ in 0..1000 {
+            assert_eq!(declined(&mut leases, now), Declined::TooOften);
+        }
+        assert_eq!(leases.quarantine.len(), DECLINES_MAX);
+        let own = leases.address_of(mac(1));
+        assert!(own.is_some_and(|own| leases.holder(own, now) == Some(mac(1))), "it keeps its last address");
+        for other in 2..8 {
+            ask(&mut leases, other, now);
+        }
+        // After the quarantine it is believed again.
+        now += QUARANTINE;
+        assert_eq!(declined(&mut leases, now), Declined::Quarantined);
     }
 
     proptest! {
@@ -293,7 +370,7 @@ mod tests {
                     0 => drop(leases.reserve(mac(who), Some(ip(address)), now, |holder| holder.0[5] % 2 == 0)),
                     1 => drop(leases.reserve(mac(who), None, now, |_| false)),
                     2 => leases.take(mac(who), now),
-                    _ => leases.decline(mac(who), ip(address), now),
+                    _ => drop(leases.decline(mac(who), ip(address), now)),
                 }
                 prop_assert_eq!(leases.by_mac.len(), leases.by_address.len());
                 for (mac, lease) in &leases.by_mac {

@@ -8,7 +8,7 @@ use std::{
 use protocol::{mac::MacAddr, network::BootNetwork};
 
 use super::{
-    lease::{LEASE, Leases, subnet_mask},
+    lease::{Declined, LEASE, Leases, subnet_mask},
     option::{self, Options},
     packet::{Op, Packet},
     request::{Ask, InvalidRequest, Request},
@@ -95,8 +95,15 @@ pub enum Ignored {
     #[error("it is meant for the server {0}")]
     OtherServer(Ipv4Addr),
     /// An address was declined; the client will ask again.
-    #[error("the address {0} was declined")]
-    Declined(Ipv4Addr),
+    #[error("the address {address} was declined by {mac}: {became}")]
+    Declined {
+        /// By whom.
+        mac: MacAddr,
+        /// Which.
+        address: Ipv4Addr,
+        /// What becomes of it.
+        became: Declined,
+    },
 }
 
 /// Decides about one message.
@@ -122,8 +129,8 @@ pub fn respond(
         }
         Ask::Request { server: _, address } => Some(address),
         Ask::Decline { address } => {
-            leases.decline(mac, address, now);
-            return Outcome::Ignored(Ignored::Declined(address));
+            let became = leases.decline(mac, address, now);
+            return Outcome::Ignored(Ignored::Declined { mac, address, became });
         }
     };
     let ticket = match plan(mac).ticket() {

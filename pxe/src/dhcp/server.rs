@@ -34,8 +34,12 @@ async fn handle(socket: &UdpSocket, context: &Context, bytes: &[u8]) {
         Outcome::Answer(answer) => send(socket, context, answer).await,
         Outcome::Refused { mac, reason } => context.refuse(mac, reason),
         Outcome::Ignored(ignored) => {
-            if let Ignored::Relayed(_) = ignored {
-                context.relayed.fetch_add(1, Ordering::Relaxed);
+            match &ignored {
+                Ignored::Relayed(_) => {
+                    context.relayed.fetch_add(1, Ordering::Relaxed);
+                }
+                Ignored::Declined { .. } => context.declined(&ignored),
+                Ignored::Invalid(_) | Ignored::OtherServer(_) => {}
             }
             tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
         }

@@ -1,8 +1,8 @@
 //! Edges: every change that is asked for, by everybody, at every door: a row says by whom, from where, and what came of it.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::{body::Body, http::Request, middleware::from_fn_with_state};
+use axum::{body::Body, extract::ConnectInfo, http::Request, middleware::from_fn_with_state};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use tower::ServiceExt;
 
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     access::{Least, Row},
-    audit::{AuditFilter, Entry, NewEntry, Peer, Witness, changes, witness_ironic},
+    audit::{AuditFilter, Entry, NewEntry, Witness, changes, witness_ironic},
     port::Hardware,
     redfish::RedfishFacade,
 };
@@ -45,7 +45,7 @@ async fn every_change_by_rest_leaves_a_row() {
         for row in ROUTES {
             let before = rows(&world).await.len();
             let mut request = rest_request(row, "demo", Some(&token));
-            request.extensions_mut().insert(Peer("203.0.113.9:4711".parse().unwrap()));
+            request.extensions_mut().insert(ConnectInfo("203.0.113.9:4711".parse::<SocketAddr>().unwrap()));
             let (status, ..) = world.send(request).await;
             let what = format!("{} {row:?}: {status}", person.name);
             if !changes(row) {
