@@ -2,7 +2,11 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use axum::Router;
+use axum::{
+    Router,
+    extract::{ConnectInfo, Request},
+};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::{conn::auto::Builder, graceful::GracefulShutdown},
@@ -11,6 +15,7 @@ use hyper_util::{
 use tokio::{net::TcpListener, sync::Semaphore, time::timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 
 use crate::{ramdisk_api::RamdiskApi, redfish::RedfishFacade};
@@ -44,9 +49,9 @@ pub async fn serve(
             place = places.clone().acquire_owned() => place.expect("the semaphore is never closed"),
             () = stop.cancelled() => break,
         };
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => stream,
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, most often: the next attempt may succeed when a connection has ended.
                     warn!(%error, "connection to the facades could not be accepted");
@@ -68,6 +73,11 @@ pub async fn serve(
             };
             let mut builder = Builder::new(TokioExecutor::new());
             builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_MAX);
+            // Who tries passwords is slowed where they come from.
+            let router = router.map_request(move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(ConnectInfo(peer));
+                request
+            });
             let connection =
                 builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).into_owned();
             if let Err(error) = watcher.watch(connection).await {

@@ -7,7 +7,8 @@ use axum::{
 
 use super::types::{Fault, Problem};
 use crate::{
-    images::UploadError,
+    access::Full,
+    images::{Cut, UploadError},
     inventory::InventoryError,
     openstack::error::Error as OpenStackError,
     port::{AgentError, FabricError, Refusal, RefusalKind},
@@ -24,7 +25,13 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             faults: Vec::new(),
+            retry_after_s: None,
         }
+    }
+
+    /// Says when the same may be tried again.
+    pub fn again_in(self, seconds: u32) -> Self {
+        Problem { retry_after_s: Some(seconds), ..self }
     }
 
     /// There is no such thing, or the caller may not know of it.
@@ -58,10 +65,29 @@ impl Problem {
     }
 }
 
+/// Seconds after which somebody who holds all that it may asks again: it has to let go of something first.
+const OWN_RETRY_S: u32 = 10;
+/// The same when everybody together holds everything.
+const ALL_RETRY_S: u32 = 5;
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        let (status, again) = match full {
+            Full::Own { .. } => (StatusCode::TOO_MANY_REQUESTS, OWN_RETRY_S),
+            Full::All { .. } => (StatusCode::SERVICE_UNAVAILABLE, ALL_RETRY_S),
+        };
+        Self::new(status, "too-many", full.to_string()).again_in(again)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let again = self.retry_after_s.map(HeaderValue::from);
         let mut response = (status, axum::Json(self)).into_response();
+        if let Some(again) = again {
+            response.headers_mut().insert(header::RETRY_AFTER, again);
+        }
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         response
@@ -147,7 +173,10 @@ impl From<UploadError> for Problem {
             UploadError::File(fault) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", fault.to_string())
             }
-            UploadError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
+            UploadError::Cut(Cut::Gone(why)) => why,
+            UploadError::Cut(cut @ (Cut::Slow { .. } | Cut::Long | Cut::Broken)) => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "image-cut-off", cut.to_string())
+            }
             UploadError::Stopped => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "stopped", error.to_string())
             }

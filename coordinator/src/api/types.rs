@@ -37,6 +37,9 @@ pub struct Problem {
     /// Everything that is wrong with an import file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// In how many seconds the same may be tried again; it stands in `Retry-After`, too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u32>,
 }
 
 /// A list of things.
