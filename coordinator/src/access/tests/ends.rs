@@ -1,4 +1,4 @@
-//! What a token has opened ends with it, with its role, and with its own time; Keystone's word has an age.
+//! Edges: what a token has opened ends with it, with its role, and with its own time; Keystone's word has an age.
 
 use std::{sync::atomic::Ordering, time::Duration};
 

@@ -1,4 +1,4 @@
-//! What one caller can take from all: tried by asking for it.
+//! Edges: what one caller can take from all: tried by asking for it.
 
 use std::{net::SocketAddr, sync::atomic::Ordering};
 
