@@ -93,7 +93,7 @@ fn door(config: &Config, openstack: &OpenStack) -> Door {
         None => AdminProject::Ours { session: openstack.project.clone(), id: OnceCell::new() },
     };
     let keystone = Arc::new(Keystone::new(openstack.system.clone()));
-    Door { keystone, names: config.api.roles.clone(), admin_project }
+    Door::new(keystone, config.api.roles.clone(), admin_project)
 }
 
 /// Runs until told to stop.

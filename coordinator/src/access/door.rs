@@ -1,18 +1,22 @@
 //! Edges: at the door: whose token it is, by Keystone's word, and what that makes of its bearer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::http::StatusCode;
 use protocol::secret::Secret;
 use tokio::sync::OnceCell;
 
-use super::standing::{Least, RoleNames, Standing, refusal, standing};
+use super::{
+    held::LOOK_AGAIN_EVERY,
+    places::Shares,
+    standing::{Least, RoleNames, Standing, refusal, standing},
+};
 use crate::{
     api::types::Problem,
     openstack::{
-        Session,
+        Bearer, Session, Use,
         error::Error as OpenStackError,
-        keystone::{Identity, IssuedToken, Keystone},
+        keystone::{Identity, IssuedToken, Keystone, us},
     },
 };
 
@@ -40,9 +44,16 @@ pub struct Known {
     pub identity: Identity,
     /// What that makes of it.
     pub standing: Standing,
+    /// When the token ends, in microseconds since 1970.
+    pub ends_us: u64,
 }
 
 impl Known {
+    /// Whether it is the same one with the same rights.
+    pub fn is_as(&self, other: &Known) -> bool {
+        (&self.identity, self.standing) == (&other.identity, other.standing)
+    }
+
     /// The project whose things this one sees; none: everybody's. A refusal when there is neither.
     pub fn sees(&self) -> Result<Option<&str>, Problem> {
         match (self.identity.project_id(), self.standing.sees_all()) {
@@ -67,24 +78,34 @@ pub struct Door {
     pub names: RoleNames,
     /// Whose admins are administrators.
     pub admin_project: AdminProject,
+    /// Everybody's places.
+    pub shares: Shares,
+    /// How often whoever keeps something open is asked for again.
+    pub look_again_every: Duration,
 }
 
 impl Door {
+    /// A door before which nobody holds anything.
+    pub fn new(keystone: Arc<Keystone>, names: RoleNames, admin_project: AdminProject) -> Self {
+        let (shares, look_again_every) = (Shares::default(), LOOK_AGAIN_EVERY);
+        Self { keystone, names, admin_project, shares, look_again_every }
+    }
+
     /// Whose token this is, and what that gives. [`StatusCode::UNAUTHORIZED`]: nobody's; [`StatusCode::FORBIDDEN`]: it gives
     /// nothing here.
-    pub async fn know(&self, token: &Secret) -> Result<Known, Problem> {
-        let identity = self.identify(token).await?;
-        self.stand(identity).await
+    pub async fn know(&self, token: &Secret, wanted: Use) -> Result<Known, Problem> {
+        let bearer = self.identify(token, wanted).await?;
+        self.stand(bearer).await
     }
 
     /// Whose token this is. [`StatusCode::UNAUTHORIZED`]: nobody's.
-    pub async fn identify(&self, token: &Secret) -> Result<Identity, Problem> {
+    pub async fn identify(&self, token: &Secret, wanted: Use) -> Result<Bearer, Problem> {
         let unknown = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
         if token.reveal().is_empty() || token.reveal().len() > TOKEN_BYTES_MAX {
             return Err(unknown("the token is empty or too long"));
         }
-        match self.keystone.validate_token(token).await {
-            Ok(identity) => Ok(identity),
+        match self.keystone.validate_token(token, wanted).await {
+            Ok(bearer) => Ok(bearer),
             Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => {
                 Err(unknown("Keystone does not accept the token (any more); log in again"))
             }
@@ -94,7 +115,7 @@ impl Door {
 
     /// The same of a token that Keystone has just issued.
     pub async fn know_issued(&self, issued: &IssuedToken) -> Result<Known, Problem> {
-        self.stand(issued.identity.clone()).await
+        self.stand(Bearer { identity: issued.identity.clone(), ends_us: us(issued.expires_at) }).await
     }
 
     /// Refuses somebody whose standing does not suffice, and says who may.
@@ -106,10 +127,10 @@ impl Door {
     }
 
     /// What somebody is here. [`StatusCode::FORBIDDEN`]: nothing.
-    pub async fn stand(&self, identity: Identity) -> Result<Known, Problem> {
+    pub async fn stand(&self, Bearer { identity, ends_us }: Bearer) -> Result<Known, Problem> {
         let standing = standing(&identity, &self.names, self.admin_project().await?)
             .map_err(|nothing| forbidden(nothing.to_string()))?;
-        Ok(Known { identity, standing })
+        Ok(Known { identity, standing, ends_us })
     }
 
     async fn admin_project(&self) -> Result<&str, Problem> {

@@ -2,8 +2,11 @@
 //! able to do.
 
 mod audited;
+mod ends;
 mod people;
 mod revocation;
+mod script;
+mod shares;
 mod told;
 mod world;
 
@@ -184,7 +187,7 @@ fn leads_on(row: &Row) -> bool {
 async fn every_page_and_form_is_for_those_whom_the_table_names() {
     for person in PEOPLE {
         let world = World::start().await;
-        let (cookie, csrf) = match signed_in(&world, person).await {
+        let (mut cookie, mut csrf) = match signed_in(&world, person).await {
             Ok(_) if person.is_refused() => panic!("{} is signed in", person.name),
             Ok(session) => session,
             Err((status, said)) => {
@@ -204,6 +207,9 @@ async fn every_page_and_form_is_for_those_whom_the_table_names() {
                 };
                 assert_eq!(seen(status, row), expected, "{what}");
                 let forms = said.matches("method=\"post\"").count();
+                if row.1 == "/ui/sign-out" {
+                    (cookie, csrf) = signed_in(&world, person).await.unwrap();
+                }
                 if row.0 == Verb::Get && !person.writes() {
                     assert!(forms <= 1 && !said.contains("/ui/new"), "a form is shown: {what}");
                 }
@@ -283,10 +289,9 @@ async fn every_row_has_a_handler_and_what_has_no_row_is_not_served() {
 #[tokio::test]
 async fn without_a_name_the_administrators_project_is_our_own() {
     let world = World::start().await;
-    let door = |session: Session| Door {
-        keystone: world.door.keystone.clone(),
-        names: RoleNames::default(),
-        admin_project: AdminProject::Ours { session, id: OnceCell::new() },
+    let door = |session: Session| {
+        let ours = AdminProject::Ours { session, id: OnceCell::new() };
+        Door::new(world.door.keystone.clone(), RoleNames::default(), ours)
     };
     let issued = |name: &str| {
         let (session, name) = (world.session.clone(), name.to_owned());

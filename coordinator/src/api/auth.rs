@@ -18,7 +18,7 @@ use super::{Api, problem::for_tenants, types::Problem};
 use crate::{
     access::{Door, Known, Least, ROUTES, Standing, least, no_project},
     audit::Asked,
-    openstack::session::Caller,
+    openstack::{Use, session::Caller},
 };
 
 /// Whoever showed a token that suffices.
@@ -90,6 +90,11 @@ pub async fn admit(
         Ok(user) => user,
         Err(problem) => return problem.into_response(),
     };
+    // What is answered bit by bit, a stream of events, holds a place of its own kind instead.
+    let _place = match door.shares.requests.take(&user.known) {
+        Ok(place) => place,
+        Err(full) => return Problem::from(full).into_response(),
+    };
     let sees_all = user.sees_all();
     request.extensions_mut().insert(user);
     let response = next.run(request).await;
@@ -99,17 +104,25 @@ pub async fn admit(
     for_tenants(response, asked.as_ref().map_or("", Asked::request_id))
 }
 
+/// What a route with this least standing does.
+fn use_of(least: Least) -> Use {
+    match least {
+        Least::Anybody | Least::ReadOwn | Least::ReadAll => Use::Look,
+        Least::WriteOwn | Least::WriteAll => Use::Change,
+    }
+}
+
 async fn who(door: &Door, headers: &HeaderMap, least: Least, asked: Option<&Asked>) -> Result<User, Problem> {
     let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     let header =
         headers.get("x-auth-token").ok_or_else(|| refuse("show a Keystone token in X-Auth-Token"))?;
     let text = header.to_str().map_err(|_| refuse("the token has characters that no token has"))?;
     let token = Secret::new(text);
-    let identity = door.identify(&token).await?;
+    let bearer = door.identify(&token, use_of(least)).await?;
     if let Some(asked) = asked {
-        asked.is_of(&identity);
+        asked.is_of(&bearer.identity);
     }
-    let known = door.stand(identity).await?;
+    let known = door.stand(bearer).await?;
     if let Some(asked) = asked {
         asked.is_by(&known);
     }

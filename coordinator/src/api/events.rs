@@ -1,11 +1,12 @@
-//! Edges: what happened, in the API: a page of it, or a stream (text/event-stream) that goes on.
+//! Edges: what happened, in the API: a page of it, or a stream (text/event-stream) that goes on for as long as its caller
+//! may see it.
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     Json,
     extract::{Query, State},
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
     response::{
         IntoResponse, Response,
         sse::{self, KeepAlive, Sse},
@@ -15,10 +16,7 @@ use futures::{Stream, StreamExt, stream};
 use protocol::id::ServerId;
 use serde::Deserialize;
 use tokio::{
-    sync::{
-        Semaphore,
-        broadcast::{self, error::RecvError},
-    },
+    sync::broadcast::{self, error::RecvError},
     time::{Instant, timeout_at},
 };
 use tracing::warn;
@@ -29,20 +27,17 @@ use super::{
     types::{Event, List, PAGE_ITEMS_MAX, Problem},
 };
 use crate::{
+    access::{Held, until_gone},
     events::{self, EventKind},
     inventory::{EVENTS_MAX, EventFilter, Inventory, InventoryError},
 };
 
 /// How often a stream without events shows that it lives.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
-/// A stream ends after so long: whoever may see it may have changed.
+/// A stream ends after so long, so that what a client forgot to close does not stay for ever.
 const FOLLOW_TIME_MAX: Duration = Duration::from_secs(3600);
 /// Events that are read for one client at a time.
 const FOLLOW_PAGE: u32 = 200;
-/// Streams at a time.
-const FOLLOWERS_MAX: usize = 256;
-
-static FOLLOWERS: Semaphore = Semaphore::const_new(FOLLOWERS_MAX);
 
 /// Which events.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -70,7 +65,8 @@ pub async fn list(
 }
 
 /// The same, and then every further one as it happens. A client that comes back with `Last-Event-ID` (or `after`) gets
-/// everything since, however much it is. A stream ends after an hour, because tokens do; the client comes back.
+/// everything since, however much it is. A stream ends after an hour; the client comes back. When the token or its role
+/// has gone, the last event is of the kind `ended`, without an id, and its data is a problem that says why.
 #[utoipa::path(get, path = "/v1/events/stream", params(EventQuery), responses((status = 200, content_type = "text/event-stream", body = Event)))]
 pub async fn follow(
     State(api): State<Arc<Api>>,
@@ -78,10 +74,7 @@ pub async fn follow(
     headers: HeaderMap,
     Query(mut query): Query<EventQuery>,
 ) -> Result<Response, Problem> {
-    let place = FOLLOWERS.try_acquire().map_err(|_| {
-        let detail = "too many streams of events are open; close some, or ask again in a moment";
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too-many-streams", detail)
-    })?;
+    let place = api.door.shares.event_streams.take(&user.known)?;
     if let Some(last) = headers.get("last-event-id") {
         let id = last.to_str().ok().and_then(|text| text.parse().ok());
         query.after =
@@ -92,9 +85,18 @@ pub async fn follow(
     let followed = Follow::begin(api.inventory.clone(), filter).await?;
     let events = followed.events().map(move |event| {
         let _ = &place;
-        view(event, admin)
+        Told::Event(view(event, admin))
     });
-    Ok(Sse::new(lines(events)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)).into_response())
+    let held = Held::new(&api.door, &user.token, &user.known);
+    let told = until_gone(events, held, |why| Told::Ended(why));
+    Ok(Sse::new(lines(told)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)).into_response())
+}
+
+/// What a client is told.
+enum Told {
+    Event(Event),
+    /// The last word.
+    Ended(Problem),
 }
 
 /// One client's stream. Events are read from the inventory, a page at a time and only when the client has taken the page
@@ -182,11 +184,19 @@ async fn missing(inventory: &Inventory, after: u64) -> Result<Option<events::Eve
 }
 
 fn lines(
-    events: impl Stream<Item = Event> + Send + 'static,
+    told: impl Stream<Item = Told> + Send + 'static,
 ) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send {
-    events.map(|event| {
-        let text = serde_json::to_string(&event).unwrap_or_default();
-        Ok(sse::Event::default().id(event.id.to_string()).event(event.kind).data(text))
+    told.map(|told| {
+        Ok(match told {
+            Told::Event(event) => {
+                let text = serde_json::to_string(&event).unwrap_or_default();
+                sse::Event::default().id(event.id.to_string()).event(event.kind).data(text)
+            }
+            Told::Ended(why) => {
+                let text = serde_json::to_string(&why).unwrap_or_default();
+                sse::Event::default().event("ended").data(text)
+            }
+        })
     })
 }
 

@@ -8,7 +8,6 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
 };
-use futures::{StreamExt, TryStreamExt};
 use protocol::boot::BootMode;
 use serde::Deserialize;
 
@@ -20,7 +19,8 @@ use super::{
     types::{Image, List, Problem},
 };
 use crate::{
-    images::{NewUpload, refuse_unfit},
+    access::Held,
+    images::{NewUpload, file_bytes, refuse_unfit},
     inventory::TenantServerState,
     openstack::{glance, nova},
     pools,
@@ -72,7 +72,7 @@ pub struct ImageQuery {
 
 /// Makes an image of the request's body. Its format is read from its bytes: a whole disk (raw) or qcow2.
 #[utoipa::path(post, path = "/v1/images", operation_id = "create_image", params(ImageQuery), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
-    responses((status = 201, body = Image), (status = 422, body = Problem), (status = 503, body = Problem)))]
+    responses((status = 201, body = Image), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
     user: User,
@@ -80,13 +80,14 @@ pub async fn create(
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Image>), Problem> {
-    let wanted = check(query, &headers, user)?;
-    let bytes = body.into_data_stream().map_err(std::io::Error::other).boxed();
-    let image = api.uploads.take(wanted, bytes).await?;
+    let wanted = check(query, &headers, &user)?;
+    let place = api.door.shares.uploads.take(&user.known)?;
+    let held = Held::new(&api.door, &user.token, &user.known);
+    let image = api.uploads.take(place, wanted, file_bytes(body.into_data_stream(), held)).await?;
     Ok((StatusCode::CREATED, Json(image_view(image))))
 }
 
-fn check(query: ImageQuery, headers: &HeaderMap, user: User) -> Result<NewUpload, Problem> {
+fn check(query: ImageQuery, headers: &HeaderMap, user: &User) -> Result<NewUpload, Problem> {
     check_name("name", &query.name, NAME_CHARS_MAX)?;
     if query.public && !user.is_administrator() {
         return Err(Problem::forbidden());
@@ -114,7 +115,7 @@ fn check(query: ImageQuery, headers: &HeaderMap, user: User) -> Result<NewUpload
         )));
     };
     let ImageQuery { name, public, min_disk_gb, sha512, .. } = query;
-    Ok(NewUpload { name, public, boot_mode, min_disk_gb, sha512, file_bytes, token: user.token })
+    Ok(NewUpload { name, public, boot_mode, min_disk_gb, sha512, file_bytes, token: user.token.clone() })
 }
 
 /// Deletes an image of the caller's project; administrators may delete any.

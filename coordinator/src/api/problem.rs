@@ -7,7 +7,8 @@ use axum::{
 
 use super::types::{Fault, Problem};
 use crate::{
-    images::UploadError,
+    access::Full,
+    images::{Cut, UploadError},
     inventory::InventoryError,
     openstack::{error::Error as OpenStackError, session::Service},
     port::{AgentError, FabricError, Refusal, RefusalKind},
@@ -25,6 +26,7 @@ impl Problem {
             detail: detail.into(),
             faults: Vec::new(),
             is_below: false,
+            retry_after_s: None,
         }
     }
 
@@ -44,6 +46,11 @@ impl Problem {
         };
         let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
         Problem { detail, is_below: false, ..self }
+    }
+
+    /// Says when the same may be tried again.
+    pub fn again_in(self, seconds: u32) -> Self {
+        Problem { retry_after_s: Some(seconds), ..self }
     }
 
     /// There is no such thing, or the caller may not know of it.
@@ -77,11 +84,30 @@ impl Problem {
     }
 }
 
+/// Seconds after which somebody who holds all that it may asks again: it has to let go of something first.
+const OWN_RETRY_S: u32 = 10;
+/// The same when everybody together holds everything.
+const ALL_RETRY_S: u32 = 5;
+
+impl From<Full> for Problem {
+    fn from(full: Full) -> Self {
+        let (status, again) = match full {
+            Full::Own { .. } => (StatusCode::TOO_MANY_REQUESTS, OWN_RETRY_S),
+            Full::All { .. } => (StatusCode::SERVICE_UNAVAILABLE, ALL_RETRY_S),
+        };
+        Self::new(status, "too-many", full.to_string()).again_in(again)
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let below = self.is_below.then(|| self.clone());
+        let again = self.retry_after_s.map(HeaderValue::from);
         let mut response = (status, axum::Json(self)).into_response();
+        if let Some(again) = again {
+            response.headers_mut().insert(header::RETRY_AFTER, again);
+        }
         let json = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
         if let Some(problem) = below {
@@ -186,7 +212,10 @@ impl From<UploadError> for Problem {
             UploadError::File(fault) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", fault.to_string())
             }
-            UploadError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
+            UploadError::Cut(Cut::Gone(why)) => why,
+            UploadError::Cut(cut @ (Cut::Slow { .. } | Cut::Long | Cut::Broken)) => {
+                Self::new(StatusCode::REQUEST_TIMEOUT, "image-cut-off", cut.to_string())
+            }
             UploadError::Stopped => {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "stopped", error.to_string())
             }

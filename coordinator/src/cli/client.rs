@@ -117,7 +117,7 @@ impl Client {
         }
         let answer = self.send(request).await?;
         let mut stream = answer.bytes_stream();
-        let (mut buffer, mut id) = (Vec::new(), String::new());
+        let (mut buffer, mut id, mut kind) = (Vec::new(), String::new(), String::new());
         while let Some(chunk) = stream.next().await {
             buffer.extend_from_slice(&chunk.context("the event stream broke")?);
             if buffer.len() > ANSWER_BYTES_MAX {
@@ -128,13 +128,23 @@ impl Client {
                 let line = String::from_utf8_lossy(&line);
                 match line.trim_end().split_once(':') {
                     Some(("id", value)) => id = value.trim().to_owned(),
+                    Some(("event", value)) => kind = value.trim().to_owned(),
+                    // The last word: why it goes no further.
+                    Some(("data", value)) if kind == "ended" => return Err(ended(value.trim_start())),
                     Some(("data", value)) => each(&id, value.trim_start())?,
-                    // Comments, which show that the stream lives, and the kind, which is in the data too.
+                    // Comments, which show that the stream lives.
                     _ => {}
                 }
             }
         }
         Ok(())
+    }
+}
+
+fn ended(why: &str) -> anyhow::Error {
+    match serde_json::from_str::<Problem>(why) {
+        Ok(problem) => Refused(problem).into(),
+        Err(_) => anyhow::anyhow!("the coordinator ended the event stream"),
     }
 }
 

@@ -9,15 +9,21 @@
 //! What must stay true: an image of ours is active in Glance only if every check of it passed. Its id is stored before
 //! Glance hears of it, so that what a crash leaves there is found and deleted.
 //!
+//! A file that comes too slowly, for too long, or from somebody who may not any more is cut off, and its place is free.
+//!
 //! Deliberately absent: reading an image again once it is in Glance. The rack's agent checks each file that it fetches.
 
 mod fit;
 mod head;
+mod incoming;
+mod pace;
 mod qcow2;
 mod sieve;
 mod upload;
 
 pub use fit::refuse_unfit;
 pub use head::{Fault, GIB, HEAD_BYTES};
+pub use incoming::{FileBytes, file_bytes};
+pub use pace::{Cut, LEAST_BYTES, LEAST_TIME, UPLOAD_TIME_MAX};
 pub use sieve::Sieve;
 pub use upload::{NewUpload, UploadError, Uploads};

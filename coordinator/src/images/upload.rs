@@ -16,15 +16,16 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, stream, stream::BoxStream};
+use futures::{Stream, StreamExt, stream};
 use protocol::{boot::BootMode, secret::Secret};
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Fault, HEAD_BYTES, Sieve};
+use super::{Cut, Fault, FileBytes, HEAD_BYTES, Sieve};
 use crate::{
+    access::Place,
     inventory::{Inventory, InventoryError},
     openstack::{
         Caller, Error as OpenStackError, Service,
@@ -32,10 +33,10 @@ use crate::{
     },
 };
 
-/// Uploads at the same time; each may hold some MiB of tables.
-const UPLOADS_MAX: usize = 16;
-/// Longest time without a byte that moves.
-const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Longest time without a byte that Glance takes: longer than the sender may be silent, so that who is at fault is named.
+const STALL_MAX: Duration = Duration::from_secs(90);
+/// How often it is looked whether one moves.
+const STALL_LOOK_EVERY: Duration = Duration::from_secs(6);
 /// Time for Glance to put away what has come.
 const STORE_TIME_MAX: Duration = Duration::from_secs(600);
 /// How often what broken uploads have left is looked for.
@@ -45,9 +46,6 @@ const SWEEP_EVERY: Duration = Duration::from_secs(20);
 const DRAIN_BYTES_MAX: u64 = 256 << 20;
 /// And for so long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
-
-/// A request's bytes.
-pub type FileBytes = BoxStream<'static, std::io::Result<Bytes>>;
 
 /// An image to be made of the bytes that follow.
 #[derive(Clone, Debug)]
@@ -80,9 +78,9 @@ pub enum UploadError {
     /// The inventory failed.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
-    /// Too many at once.
-    #[error("{UPLOADS_MAX} images are being uploaded already; try again when one of them is done")]
-    Busy,
+    /// It was not taken to its end.
+    #[error(transparent)]
+    Cut(#[from] Cut),
     /// Our own fault.
     #[error("the upload stopped unexpectedly; look at the coordinator's log")]
     Stopped,
@@ -93,20 +91,25 @@ pub struct Uploads {
     inventory: Inventory,
     glance: Glance,
     live: Mutex<HashSet<Uuid>>,
-    places: Semaphore,
 }
 
 impl Uploads {
     /// Joins the services.
     pub fn new(inventory: Inventory, glance: Glance) -> Self {
-        Self { inventory, glance, live: Mutex::default(), places: Semaphore::new(UPLOADS_MAX) }
+        Self { inventory, glance, live: Mutex::default() }
     }
 
-    /// Makes an image of a file. A caller that goes away does not stop the removal of what was made.
-    pub async fn take(self: &Arc<Self>, wanted: NewUpload, body: FileBytes) -> Result<Image, UploadError> {
+    /// Makes an image of a file, at a place that is held as long. A caller that goes away does not stop the removal of what
+    /// was made.
+    pub async fn take(
+        self: &Arc<Self>,
+        place: Place,
+        wanted: NewUpload,
+        body: FileBytes,
+    ) -> Result<Image, UploadError> {
         let this = Arc::clone(self);
         let done = tokio::spawn(async move {
-            let Ok(_place) = this.places.try_acquire() else { return Err(UploadError::Busy) };
+            let _place = place;
             this.make(wanted, body).await
         });
         done.await.unwrap_or(Err(UploadError::Stopped))
@@ -115,7 +118,7 @@ impl Uploads {
     async fn make(&self, wanted: NewUpload, mut body: FileBytes) -> Result<Image, UploadError> {
         let head = match read_head(&mut body, wanted.file_bytes).await {
             Ok(head) => head,
-            Err(fault) => return Err(refuse(fault, body)),
+            Err(cut) => return Err(cut),
         };
         let sieve = match Sieve::new(&head[..head.len().min(HEAD_BYTES)], wanted.file_bytes) {
             Ok(sieve) => sieve,
@@ -198,13 +201,13 @@ impl Uploads {
         let sent = loop {
             tokio::select! {
                 sent = &mut upload => break sent,
-                () = tokio::time::sleep(SILENCE_MAX / 10) => {}
+                () = tokio::time::sleep(STALL_LOOK_EVERY) => {}
             }
             let now = seen.pieces.load(Ordering::Relaxed);
             if now != moved {
                 (moved, since) = (now, Instant::now());
             }
-            let limit = if seen.verdict().is_some() { STORE_TIME_MAX } else { SILENCE_MAX };
+            let limit = if seen.verdict().is_some() { STORE_TIME_MAX } else { STALL_MAX };
             if since.elapsed() > limit {
                 break Err(OpenStackError::Unavailable {
                     service: Service::Glance,
@@ -215,7 +218,7 @@ impl Uploads {
         };
         // Why the bytes were cut off says more than that Glance did not get them all.
         match (seen.verdict(), sent) {
-            (Some(Err(fault)), _) => Err(fault.into()),
+            (Some(Err(why)), _) => Err(why.into()),
             (_, Err(error)) => Err(error.into()),
             (Some(Ok(hash)), Ok(())) => Ok(hash),
             (None, Ok(())) => Err(UploadError::OpenStack(OpenStackError::Unintelligible {
@@ -282,15 +285,16 @@ impl Drop for Live<'_> {
 }
 
 /// The file's beginning, in one piece.
-async fn read_head(body: &mut FileBytes, file_bytes: u64) -> Result<Bytes, Fault> {
+async fn read_head(body: &mut FileBytes, file_bytes: u64) -> Result<Bytes, UploadError> {
     let mut head = BytesMut::new();
     while head.len() < HEAD_BYTES {
-        match tokio::time::timeout(SILENCE_MAX, body.next()).await {
-            Ok(Some(Ok(piece))) => head.extend_from_slice(&piece),
-            Ok(None) => break,
-            Ok(Some(Err(_))) | Err(_) => {
-                return Err(Fault::Length { announced: file_bytes, came: head.len() as u64 });
+        match body.next().await {
+            Some(Ok(piece)) => head.extend_from_slice(&piece),
+            None => break,
+            Some(Err(Cut::Broken)) => {
+                return Err(Fault::Length { announced: file_bytes, came: head.len() as u64 }.into());
             }
+            Some(Err(cut @ (Cut::Slow { .. } | Cut::Long | Cut::Gone(_)))) => return Err(cut.into()),
         }
     }
     Ok(head.freeze())
@@ -320,15 +324,40 @@ async fn drain(mut body: FileBytes) {
 #[derive(Debug, Default)]
 struct Seen {
     pieces: AtomicU64,
-    verdict: Mutex<Option<Result<String, Fault>>>,
+    verdict: Mutex<Option<Verdict>>,
+}
+
+/// The file's SHA-512, or why it did not pass.
+type Verdict = Result<String, Refused>;
+
+/// Why a file did not pass.
+#[derive(Clone, Debug)]
+enum Refused {
+    File(Fault),
+    Cut(Cut),
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Refused::File(fault)
+    }
+}
+
+impl From<Refused> for UploadError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::File(fault) => fault.into(),
+            Refused::Cut(cut) => cut.into(),
+        }
+    }
 }
 
 impl Seen {
-    fn verdict(&self) -> Option<Result<String, Fault>> {
+    fn verdict(&self) -> Option<Verdict> {
         self.verdict.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, verdict: Result<String, Fault>) {
+    fn set(&self, verdict: Verdict) {
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = Some(verdict);
     }
 }
@@ -344,7 +373,7 @@ struct Passing {
 
 impl Passing {
     /// The next piece, checked; none after the last one of a good file.
-    async fn next(&mut self) -> Result<Option<Bytes>, Fault> {
+    async fn next(&mut self) -> Result<Option<Bytes>, Refused> {
         let piece = match (self.head.take(), &mut self.body) {
             (Some(head), _) => Some(Ok(head)),
             (None, Some(body)) => body.next().await,
@@ -356,8 +385,9 @@ impl Passing {
                 self.sieve.pass(&piece)?;
                 Ok(Some(piece))
             }
+            Some(Err(cut @ (Cut::Slow { .. } | Cut::Long | Cut::Gone(_)))) => Err(Refused::Cut(cut)),
             // Too little has come, or as much as was announced: both are the sieve's to say.
-            Some(Err(_)) | None => {
+            Some(Err(Cut::Broken)) | None => {
                 self.body = None;
                 let hash = self.sieve.finish(self.asked.as_deref())?;
                 self.seen.set(Ok(hash));
@@ -381,17 +411,17 @@ impl Drop for Passing {
 /// Ends a request's body so that nobody takes it for whole.
 #[derive(Debug, thiserror::Error)]
 #[error("the file was refused while it passed")]
-struct Cut;
+struct Unfinished;
 
-fn pieces(passing: Passing) -> impl Stream<Item = Result<Bytes, Cut>> + Send + 'static {
+fn pieces(passing: Passing) -> impl Stream<Item = Result<Bytes, Unfinished>> + Send + 'static {
     stream::unfold(Some(passing), |passing| async move {
         let mut passing = passing?;
         match passing.next().await {
             Ok(Some(piece)) => Some((Ok(piece), Some(passing))),
             Ok(None) => None,
-            Err(fault) => {
-                passing.seen.set(Err(fault));
-                Some((Err(Cut), None))
+            Err(refused) => {
+                passing.seen.set(Err(refused));
+                Some((Err(Unfinished), None))
             }
         }
     })

@@ -1,10 +1,6 @@
 //! Edges: Keystone's part of the conversation: logging in, and telling whose token somebody showed us.
 
-use std::{
-    collections::HashMap,
-    sync::Mutex,
-    time::{Duration, Instant},
-};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::Method;
 use jiff::Timestamp;
@@ -14,14 +10,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::{
+    belief::{Bearer, Beliefs, Key, Use, Word},
     error::{self, Error},
     session::{self, Call, Credentials, REQUEST_TIME_MAX, Scope, Service, Session},
 };
-
-/// How long a validated token is believed without asking again; a revoked token is good for that long at most.
-pub const VALIDATED_FOR: Duration = Duration::from_secs(30);
-/// How many validated tokens are remembered.
-pub const VALIDATED_MAX: usize = 1024;
+use crate::clock::{Clock, SystemClock};
 
 /// Who somebody is, according to Keystone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -189,48 +182,74 @@ pub struct Project {
 }
 
 /// The identity service.
-#[derive(Debug)]
 pub struct Keystone {
     session: Session,
-    validated: Mutex<HashMap<[u8; 32], Validated>>,
+    clock: Arc<dyn Clock>,
+    beliefs: Mutex<Beliefs>,
 }
 
-#[derive(Debug)]
-struct Validated {
-    identity: Identity,
-    until: Instant,
+impl std::fmt::Debug for Keystone {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Keystone").field("session", &self.session).finish_non_exhaustive()
+    }
+}
+
+/// A time in microseconds since 1970.
+pub(crate) fn us(time: Timestamp) -> u64 {
+    u64::try_from(time.as_microsecond()).unwrap_or(0)
 }
 
 impl Keystone {
     /// Asks with the given session, whose user needs the role `admin` or `service`.
     pub fn new(session: Session) -> Self {
-        Self { session, validated: Mutex::new(HashMap::new()) }
+        Self::with_clock(session, Arc::new(SystemClock))
+    }
+
+    /// The same, by another clock than the machine's.
+    pub fn with_clock(session: Session, clock: Arc<dyn Clock>) -> Self {
+        Self { session, clock, beliefs: Mutex::default() }
+    }
+
+    /// The time by which tokens end, in microseconds since 1970.
+    pub fn now_us(&self) -> u64 {
+        self.clock.now_us()
     }
 
     /// Tells whose token this is. [`Error::Unauthorized`]: nobody's, or not any more.
-    pub async fn validate_token(&self, subject: &Secret) -> Result<Identity, Error> {
-        let key: [u8; 32] = Sha256::digest(subject.reveal()).into();
-        if let Some(known) = self.validated().get(&key).filter(|known| Instant::now() < known.until) {
-            return Ok(known.identity.clone());
+    pub async fn validate_token(&self, subject: &Secret, wanted: Use) -> Result<Bearer, Error> {
+        let key = key(subject);
+        let asked_us = self.now_us();
+        let known = self.beliefs().word(&key, wanted, asked_us);
+        let word = match known {
+            Some(word) => word,
+            None => {
+                let said = self.ask_whose(subject).await?;
+                self.beliefs().learn(key, said, asked_us, self.now_us())
+            }
+        };
+        match word {
+            Word::Good(bearer) => Ok(bearer),
+            Word::Nobody => Err(Error::Unauthorized {
+                service: Service::Keystone,
+                operation: "validate a token".to_owned(),
+                message: "the token is unknown, expired or revoked; log in again".to_owned(),
+            }),
         }
+    }
+
+    async fn ask_whose(&self, subject: &Secret) -> Result<Word, Error> {
         let operation = "validate a token".to_owned();
         let header = session::sensitive(Service::Keystone, &operation, subject)?;
         let path = "/v3/auth/tokens?nocatalog".to_owned();
         let mut call = Call::new(Service::Keystone, Method::GET, path, operation);
         call.headers.insert("x-subject-token", header);
-        let answer: WireAnswer = self.session.json(call).await.map_err(|error| match error {
-            Error::NotFound { service, operation, .. } => Error::Unauthorized {
-                service,
-                operation,
-                message: "the token is unknown, expired or revoked; log in again".to_owned(),
-            },
-            other => other,
-        })?;
-        let left = Timestamp::now().duration_until(answer.token.expires_at);
-        let left = Duration::try_from(left).unwrap_or(Duration::ZERO);
-        let identity = answer.token.identity();
-        self.remember(key, identity.clone(), left.min(VALIDATED_FOR));
-        Ok(identity)
+        match self.session.json::<WireAnswer>(call).await {
+            Ok(WireAnswer { token }) => {
+                Ok(Word::Good(Bearer { identity: token.identity(), ends_us: us(token.expires_at) }))
+            }
+            Err(Error::NotFound { .. }) => Ok(Word::Nobody),
+            Err(error) => Err(error),
+        }
     }
 
     /// Logs somebody else in, at the same Keystone. [`Error::Unauthorized`]: not with these.
@@ -244,8 +263,7 @@ impl Keystone {
 
     /// Ends a token before its time. It is not believed here any more, whatever Keystone answers.
     pub async fn revoke(&self, subject: &Secret) -> Result<(), Error> {
-        let key: [u8; 32] = Sha256::digest(subject.reveal()).into();
-        self.validated().remove(&key);
+        self.beliefs().end(key(subject), self.now_us());
         let operation = "revoke a token".to_owned();
         let header = session::sensitive(Service::Keystone, &operation, subject)?;
         let mut call = Call::new(Service::Keystone, Method::DELETE, "/v3/auth/tokens".to_owned(), operation);
@@ -296,23 +314,13 @@ impl Keystone {
         }
     }
 
-    fn remember(&self, key: [u8; 32], identity: Identity, for_: Duration) {
-        let now = Instant::now();
-        let mut validated = self.validated();
-        if validated.len() >= VALIDATED_MAX {
-            validated.retain(|_, known| now < known.until);
-        }
-        if validated.len() >= VALIDATED_MAX
-            && let Some(oldest) = validated.iter().min_by_key(|(_, known)| known.until).map(|(key, _)| *key)
-        {
-            validated.remove(&oldest);
-        }
-        validated.insert(key, Validated { identity, until: now + for_ });
+    fn beliefs(&self) -> MutexGuard<'_, Beliefs> {
+        self.beliefs.lock().expect("no code that holds this lock can panic")
     }
+}
 
-    fn validated(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Validated>> {
-        self.validated.lock().expect("no code that holds this lock can panic")
-    }
+fn key(token: &Secret) -> Key {
+    Sha256::digest(token.reveal()).into()
 }
 
 #[derive(Deserialize)]

@@ -13,24 +13,22 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use futures::stream;
+use futures::{StreamExt, stream};
 use serde::Deserialize;
-use tokio::{
-    sync::{OwnedSemaphorePermit, broadcast},
-    time::{Instant, timeout},
+use tokio::{sync::broadcast, time::timeout};
+
+use super::{Ui, session::Visitor};
+use crate::{
+    access::{Held, Place, until_gone},
+    api::types::Problem,
+    events,
+    inventory::EventFilter,
 };
 
-use super::{Ui, page, session::Visitor};
-use crate::{events, inventory::EventFilter};
-
-/// Open pages that are told at the same time; further ones ask by themselves now and then.
-pub const STREAMS_MAX: usize = 512;
 /// Changes within this time are told once.
 const GATHER: Duration = Duration::from_millis(250);
 /// A tenant's view is compared at least so often: not everything that changes it is an event.
 const COMPARE_EVERY: Duration = Duration::from_secs(5);
-/// How often the session is checked.
-const CHECK_EVERY: Duration = Duration::from_secs(30);
 /// How often a silent stream shows that it lives.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
 
@@ -48,11 +46,9 @@ struct Live {
     events: broadcast::Receiver<events::Event>,
     /// What the tenant saw last.
     seen: Option<Vec<String>>,
-    checked: Instant,
     /// Tell at once, whatever was seen: something happened since the page was made.
     first: bool,
-    ended: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 /// The stream of one page.
@@ -62,47 +58,34 @@ pub async fn stream(
     Query(Since { since }): Query<Since>,
 ) -> Response {
     let Some(visitor) = visitor else { return StatusCode::UNAUTHORIZED.into_response() };
-    let Ok(place) = Arc::clone(&ui.streams).try_acquire_owned() else {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    let place = match ui.door.shares.open_pages.take(&visitor.known) {
+        Ok(place) => place,
+        Err(full) => return Problem::from(full).into_response(),
     };
+    let held = Held::new(&ui.door, &visitor.token, &visitor.known);
     // Listening begins before the past is read, so that nothing falls between.
     let events = ui.inventory.broadcast().listen();
     let filter = EventFilter { after: Some(since), limit: Some(1), ..EventFilter::default() };
     let first = ui.inventory.events(&filter).await.map_or(true, |events| !events.is_empty());
-    let mut live =
-        Live { ui, visitor, events, seen: None, checked: Instant::now(), first, ended: false, _place: place };
+    let mut live = Live { ui, visitor, events, seen: None, first, _place: place };
     live.seen = live.look().await;
     let words = stream::unfold(live, async |mut live| {
         let word = live.next().await?;
-        // Browsers do not deliver an event without data.
-        Some((Ok::<_, Infallible>(Event::default().event(word).data(word)), live))
+        Some((word, live))
     });
+    // Browsers do not deliver an event without data.
+    let words = until_gone(words, held, |_| "ended")
+        .map(|word| Ok::<_, Infallible>(Event::default().event(word).data(word)));
     Sse::new(words).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)).into_response()
 }
 
 impl Live {
-    /// Waits until there is something to tell; none: it was the last word.
+    /// Waits until there is something to tell; none: nothing more comes.
     async fn next(&mut self) -> Option<&'static str> {
-        if self.ended {
-            return None;
-        }
         if std::mem::take(&mut self.first) {
             return Some("changed");
         }
         loop {
-            if self.checked.elapsed() > CHECK_EVERY {
-                self.checked = Instant::now();
-                let is_over = jiff::Timestamp::now() >= self.visitor.expires_at;
-                // Keystone that is away ends no session.
-                let refused = match self.ui.door.know(&self.visitor.token).await {
-                    Ok(known) => known != self.visitor.known,
-                    Err(problem) => page::status_of(&problem).is_client_error(),
-                };
-                if is_over || refused {
-                    self.ended = true;
-                    return Some("ended");
-                }
-            }
             let heard = match timeout(COMPARE_EVERY, self.events.recv()).await {
                 Ok(Ok(_) | Err(broadcast::error::RecvError::Lagged(_))) => true,
                 Ok(Err(broadcast::error::RecvError::Closed)) => return None,

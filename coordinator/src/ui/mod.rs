@@ -12,6 +12,7 @@
 
 mod actions;
 mod asset;
+mod brake;
 mod catalogue;
 mod discoveries;
 mod disk;
@@ -34,7 +35,7 @@ mod shelves;
 mod signin;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use axum::{
     Router,
@@ -44,16 +45,17 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{MethodRouter, get, post},
 };
-use tokio::sync::Semaphore;
 
 use crate::{
     access::{Door, PAGES},
     api::types::Problem,
     audit::{Witness, witness},
+    clock::{Clock, SystemClock},
     import::FILE_BYTES_MAX,
     inventory::Inventory,
     secret::Sealer,
 };
+use brake::Brake;
 use page::fixed;
 use rest::Rest;
 use session::Visitor;
@@ -71,8 +73,8 @@ pub struct Ui {
     door: Arc<Door>,
     inventory: Inventory,
     sealer: Sealer,
-    sign_ins: Semaphore,
-    streams: Arc<Semaphore>,
+    clock: Arc<dyn Clock>,
+    brake: Mutex<Brake>,
 }
 
 /// The pages in front of the API: its routes, with ours beside them.
@@ -82,8 +84,8 @@ pub fn router(api: Router, door: Arc<Door>, inventory: Inventory, sealer: Sealer
         door,
         inventory,
         sealer,
-        sign_ins: Semaphore::new(signin::SIGN_INS_MAX),
-        streams: Arc::new(Semaphore::new(live::STREAMS_MAX)),
+        clock: Arc::new(SystemClock),
+        brake: Mutex::default(),
     });
     let pages = routes()
         .0

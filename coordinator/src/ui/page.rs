@@ -178,6 +178,7 @@ pub fn failure_at(visitor: Option<&Visitor>, problem: &Problem, at: &str) -> Res
     let next = match status {
         StatusCode::FORBIDDEN => "",
         StatusCode::NOT_FOUND => "It may be gone by now. Go back to the list.",
+        StatusCode::TOO_MANY_REQUESTS => "Nothing was changed by this page. Try again in a moment.",
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => {
             "Nothing was changed by this page. Try again in a moment; when it stays so, an administrator must look at the service that is named."
         }

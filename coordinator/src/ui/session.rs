@@ -23,7 +23,7 @@ use crate::{
     access::{Known, Least, PAGES, Standing, least},
     api::types::{Discovery, List, Problem},
     audit::Asked,
-    openstack::keystone::IssuedToken,
+    openstack::{Use, keystone::IssuedToken},
 };
 
 /// The cookie. Browsers accept a name that begins so only from HTTPS, for the whole origin and no other.
@@ -131,7 +131,8 @@ fn stored(ui: &Ui, headers: &HeaderMap) -> Option<Stored> {
 /// Who asks; nobody when there is no good session.
 async fn visitor(ui: &Ui, parts: &Parts) -> Result<Option<Visitor>, Problem> {
     let Some(Stored { token, csrf, expires_at }) = stored(ui, &parts.headers) else { return Ok(None) };
-    let known = match ui.door.know(&token).await {
+    let wanted = if parts.method == Method::GET { Use::Look } else { Use::Change };
+    let known = match ui.door.know(&token, wanted).await {
         Ok(known) => known,
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => return Ok(None),
         Err(problem) => return Err(problem),

@@ -1,11 +1,15 @@
 //! Edges: signing in by Keystone, and out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    sync::{Arc, MutexGuard, PoisonError},
+};
 
 use askama::Template;
 use axum::{
-    extract::{Form, Query, State},
-    http::{HeaderMap, StatusCode, header},
+    extract::{ConnectInfo, Extension, Form, Query, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
 };
 use protocol::secret::Secret;
@@ -13,18 +17,24 @@ use tracing::{info, warn};
 
 use super::{
     Ui,
+    brake::Brake,
     form::{Field, Typed},
     page::{self, Frame, Posted},
     session::{self, Visitor},
     view::sentence,
 };
 use crate::{
+    access::Holder,
+    api::types::Problem,
     audit::Asked,
-    openstack::{error::Error as OpenStackError, keystone::SignIn},
+    openstack::{
+        error::Error as OpenStackError,
+        keystone::{IssuedToken, SignIn},
+    },
 };
 
-/// Sign-ins that Keystone is asked for at the same time.
-pub const SIGN_INS_MAX: usize = 8;
+/// Longest name of a user, a project or a domain: Keystone's own bound.
+const NAME_CHARS_MAX: usize = 255;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
@@ -90,6 +100,7 @@ pub async fn form(visitor: Option<Visitor>, Query(query): Query<BTreeMap<String,
 /// Signs in.
 pub async fn sign_in(
     State(ui): State<Arc<Ui>>,
+    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     asked: Asked,
     form: Result<Form<BTreeMap<String, String>>, axum::extract::rejection::FormRejection>,
@@ -114,12 +125,25 @@ pub async fn sign_in(
     if wanted.user.is_empty() || wanted.password.reveal().is_empty() {
         return refuse(StatusCode::BAD_REQUEST, "Fill in user and password.".to_owned());
     }
-    let Ok(_place) = ui.sign_ins.try_acquire() else {
-        let why = "Many people sign in just now. Try again in a moment.";
-        return refuse(StatusCode::SERVICE_UNAVAILABLE, why.to_owned());
-    };
+    let names = [Some(&wanted.user), wanted.project.as_ref(), Some(&wanted.domain)];
+    if names.into_iter().flatten().any(|name| name.chars().count() > NAME_CHARS_MAX) {
+        let why = format!("No user, project or domain has a name of more than {NAME_CHARS_MAX} characters.");
+        return refuse(StatusCode::BAD_REQUEST, why);
+    }
+    // Without an address everybody is one.
+    let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(ConnectInfo(peer))| peer.ip());
     asked.is_claimed_by(&wanted.user);
-    let issued = match ui.door.keystone.sign_in(&wanted).await {
+    let issued = match ask(&ui, from, &wanted).await {
+        Ok(issued) => issued,
+        Err(problem) => {
+            let mut page = refuse(page::status_of(&problem), sentence(&problem.detail));
+            if let Some(again) = problem.retry_after_s {
+                page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(again));
+            }
+            return page;
+        }
+    };
+    let issued = match issued {
         Ok(issued) => issued,
         Err(OpenStackError::Unauthorized { .. } | OpenStackError::NotFound { .. }) => {
             info!(user = ?wanted.user, project = ?wanted.project, "sign-in refused by keystone");
@@ -155,6 +179,37 @@ pub async fn sign_in(
     };
     info!(user = ?wanted.user, project = ?wanted.project, "signed in");
     ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+}
+
+/// Asks Keystone, unless too much is asked from there. A refusal of ours says when to come again.
+async fn ask(ui: &Ui, from: IpAddr, wanted: &SignIn) -> Result<Result<IssuedToken, OpenStackError>, Problem> {
+    let _place = ui.door.shares.sign_ins.take(Holder::Address(from))?;
+    let begun = brake(ui).begin(from, &wanted.user, ui.clock.now_us());
+    begun.map_err(|slow| {
+        warn!(user = ?wanted.user, address = %from, "sign-in not tried, too many wrong passwords");
+        let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", slow.to_string());
+        problem.again_in(slow.wait_s())
+    })?;
+    let asked = ui.door.keystone.sign_in(wanted).await;
+    match &asked {
+        Ok(_) => brake(ui).was_right(from, &wanted.user, ui.clock.now_us()),
+        Err(
+            OpenStackError::Unauthorized { .. }
+            | OpenStackError::NotFound { .. }
+            | OpenStackError::Refused { .. },
+        ) => {}
+        Err(
+            OpenStackError::Unavailable { .. }
+            | OpenStackError::Unintelligible { .. }
+            | OpenStackError::Locked { .. }
+            | OpenStackError::Conflict { .. },
+        ) => brake(ui).was_undecided(from, &wanted.user),
+    }
+    Ok(asked)
+}
+
+fn brake(ui: &Ui) -> MutexGuard<'_, Brake> {
+    ui.brake.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Signs out: the cookie goes, and the token is good for nothing any more.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use coordinator::{
     access::{AdminProject, Door, RoleNames, Standing},
     openstack::{
-        Error,
+        Error, Use,
         keystone::{self, Keystone},
         session::http_client,
     },
@@ -19,19 +19,20 @@ use tokio::sync::OnceCell;
 use super::{Cloud, refused};
 
 pub async fn identities(cloud: &Cloud) -> Result<()> {
-    let demo = cloud.keystone.validate_token(&cloud.demo).await?;
+    let demo = cloud.keystone.validate_token(&cloud.demo, Use::Look).await?.identity;
     ensure!(demo.roles.contains(&"member".to_owned()), "{demo:?}");
     ensure!(demo.user_name == "demo" && demo.project_name() == Some("demo"), "{demo:?}");
     let project = cloud.keystone.find_project("demo").await?;
     ensure!(demo.project_id() == Some(&project.id), "{demo:?} {project:?}");
-    let other = cloud.keystone.validate_token(&cloud.other).await?;
+    let other = cloud.keystone.validate_token(&cloud.other, Use::Look).await?.identity;
     ensure!(other.project_id() != demo.project_id(), "{other:?}");
     for (who, has_project) in [(Who::System, false), (Who::Admin, true)] {
         let token = cloud.openstack.session(who)?.issued().await?.token.clone();
-        let admin = cloud.keystone.validate_token(&token).await?;
+        let admin = cloud.keystone.validate_token(&token, Use::Look).await?.identity;
         ensure!(admin.roles.contains(&"admin".to_owned()), "{admin:?}");
         ensure!(admin.project_id().is_some() == has_project, "{admin:?}");
-        ensure!(cloud.keystone.validate_token(&token).await? == admin, "the remembered answer differs");
+        let again = cloud.keystone.validate_token(&token, Use::Change).await?.identity;
+        ensure!(again == admin, "the remembered answer differs");
     }
     let error = refused(cloud.keystone.find_project("nobody's").await)?;
     ensure!(error.is_not_found(), "{error:?}");
@@ -40,7 +41,7 @@ pub async fn identities(cloud: &Cloud) -> Result<()> {
 
 pub async fn bad_credentials(cloud: &Cloud) -> Result<()> {
     for token in ["no such token", "gAAAAAB", "line\nfeed", ""] {
-        let error = refused(cloud.keystone.validate_token(&Secret::new(token)).await)?;
+        let error = refused(cloud.keystone.validate_token(&Secret::new(token), Use::Look).await)?;
         ensure!(
             matches!(error, Error::Unauthorized { .. } | Error::Refused { code: 400, .. }),
             "{token:?}: {error:?}"
@@ -111,14 +112,8 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     let session = cloud.openstack.session(Who::System)?;
     let token = session.issued().await?.token.clone();
     let admin = Admin { cloud, http: http_client(None)?, token };
-    let door = Door {
-        keystone: Arc::new(Keystone::new(session)),
-        names: RoleNames::default(),
-        admin_project: AdminProject::Ours {
-            session: cloud.openstack.session(Who::Admin)?,
-            id: OnceCell::new(),
-        },
-    };
+    let ours = AdminProject::Ours { session: cloud.openstack.session(Who::Admin)?, id: OnceCell::new() };
+    let door = Door::new(Arc::new(Keystone::new(session)), RoleNames::default(), ours);
     let domain = admin.make("domain", json!({ "name": "domain" })).await?;
     let own = admin.make("project", json!({ "name": "own", "domain_id": domain })).await?;
     // Another domain may have a project called like the administrators'.
@@ -132,7 +127,7 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     let check =
         async |name: &str, role: &str, (place, scope): (String, Value), expected: Result<Standing, &str>| {
             let token = admin.token_of(name, role, &place, scope).await.with_context(|| name.to_owned())?;
-            match (door.know(&token).await, expected) {
+            match (door.know(&token, Use::Change).await, expected) {
                 (Ok(known), Ok(expected)) => ensure!(known.standing == expected, "{name}: {known:?}"),
                 (Err(problem), Err(words)) => ensure!(problem.detail.contains(words), "{name}: {problem:?}"),
                 (found, expected) => anyhow::bail!("{name}: {found:?}, expected {expected:?}"),
@@ -150,7 +145,7 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     for who in [Who::System, Who::Admin] {
         let token = cloud.openstack.session(who)?.issued().await?.token.clone();
         ensure!(
-            door.know(&token).await.is_ok_and(|known| known.standing == Standing::Administrator),
+            door.know(&token, Use::Look).await.is_ok_and(|known| known.standing == Standing::Administrator),
             "{who:?}"
         );
     }

@@ -98,11 +98,9 @@ pub async fn start() -> Fakes {
         region: None,
         interface: "public".into(),
     };
-    let door = Arc::new(Door {
-        keystone: Arc::new(Keystone::new(Session::new(http_client(None).unwrap(), credentials))),
-        names: RoleNames::default(),
-        admin_project: AdminProject::Given("admin-id".to_owned()),
-    });
+    let keystone = Arc::new(Keystone::new(Session::new(http_client(None).unwrap(), credentials)));
+    let admins = AdminProject::Given("admin-id".to_owned());
+    let door = Arc::new(Door::new(keystone, RoleNames::default(), admins));
     let sealer = Sealer::new(&[7; 32]);
     let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
     let router = coordinator::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);

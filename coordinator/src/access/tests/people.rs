@@ -68,6 +68,8 @@ pub fn described(name: &str) -> Option<Value> {
         "member" => (project("demo", "demo"), &all[1..]),
         "other-member" => (project("other", "other"), &all[1..]),
         "other-admin" => (project("other", "admin"), &all),
+        // As many more members of a project as somebody likes to make.
+        _ if name.starts_with("member-") => (project("demo", "demo"), &all[1..]),
         "domain-admin" => (json!({ "domain": { "id": "d", "name": "d1" } }), &all),
         "unscoped-admin" => (json!({}), &all),
         "roleless" => (project("demo", "demo"), &["heat_stack_owner"]),

@@ -8,8 +8,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{Extension, Path, Request},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    http::StatusCode,
     routing::{any, delete, get, post},
 };
 use protocol::secret::Secret;
@@ -17,13 +16,16 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::people::{ADMIN_PROJECT, described};
+use super::{
+    people::ADMIN_PROJECT,
+    script::{self, Script},
+};
 use crate::{
     access::{AdminProject, Door, RoleNames},
     adapter::IronicProvisioner,
     adoption::{Adopter, Adoptions, FoundInterface, Interfaces},
     api::{self, Api},
-    clock::SystemClock,
+    clock::{SystemClock, TestClock},
     config::Config,
     core::{Core, Outside},
     discovery::Discovery,
@@ -58,6 +60,9 @@ const CONFIG: &str = r#"
     url = "http://127.0.0.1:5"
 "#;
 
+/// How often whoever keeps something open is asked for again: here all the time.
+const LOOK_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_millis(5);
+
 /// The projects with something in them.
 pub const PROJECTS: [&str; 2] = ["demo", "other"];
 
@@ -78,28 +83,34 @@ pub struct World {
     pub inventory: Inventory,
     /// The core under API and facades.
     pub core: Arc<Core>,
+    /// What the cloud was asked, and what it is to answer.
+    pub script: Arc<Script>,
+    /// The clock by which tokens are believed and end.
+    pub clock: Arc<TestClock>,
     auth_url: String,
 }
 
 impl World {
     /// Starts it.
     pub async fn start() -> Self {
-        let auth_url = cloud().await;
+        let script = Arc::new(Script::default());
+        let auth_url = cloud(Arc::clone(&script)).await;
         let session = Session::new(http_client(None).unwrap(), credentials(auth_url.clone()));
         let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(SystemClock)).await.unwrap();
         inventory.put_server(&new_server()).await.unwrap();
         for project in PROJECTS {
             inventory.put_tenant_server(&tenant_server(project)).await.unwrap();
         }
-        let door = Arc::new(Door {
-            keystone: Arc::new(Keystone::new(session.clone())),
-            names: RoleNames::default(),
-            admin_project: AdminProject::Given(ADMIN_PROJECT.to_owned()),
-        });
+        let clock = Arc::new(TestClock::default());
+        let keystone = Arc::new(Keystone::with_clock(session.clone(), clock.clone()));
+        let admins = AdminProject::Given(ADMIN_PROJECT.to_owned());
+        let mut door = Door::new(keystone, RoleNames::default(), admins);
+        door.look_again_every = LOOK_AGAIN_EVERY;
+        let door = Arc::new(door);
         let core = core_of(&inventory);
         let api = api::router(Arc::new(api_of(&session, &inventory, &door, &core)));
         let router = ui::router(api, Arc::clone(&door), inventory.clone(), Sealer::new(&[1; 32]));
-        Self { router, door, session, inventory, core, auth_url }
+        Self { router, door, session, inventory, core, script, clock, auth_url }
     }
 
     /// A session of somebody else at the same Keystone.
@@ -253,12 +264,12 @@ impl Interfaces for NoInterfaces {
 }
 
 /// The services on the loopback; gives Keystone's URL.
-async fn cloud() -> String {
+async fn cloud(script: Arc<Script>) -> String {
     let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let routes = Router::new()
-        .route("/v3/auth/tokens", post(issue).get(validate).delete(async || StatusCode::NO_CONTENT))
-        .route("/glance/v2/images", get(images))
+        .route("/v3/auth/tokens", post(script::issue).get(script::validate).delete(script::revoke))
+        .route("/glance/v2/images", get(script::images))
         .route("/glance/v2/images/{id}", delete(async || StatusCode::NO_CONTENT))
         .route("/nova/flavors/detail", get(flavors))
         .route("/nova/flavors/{id}", delete(async || StatusCode::NO_CONTENT))
@@ -266,6 +277,7 @@ async fn cloud() -> String {
         .route("/nova/servers/{id}", any(async |Path(_): Path<String>| StatusCode::CONFLICT))
         .route("/ironic/v1/nodes", get(async || Json(json!({ "nodes": [] }))))
         .fallback(async || StatusCode::CONFLICT)
+        .layer(Extension(script))
         .layer(Extension(url.clone()));
     let routes = hyper_util::service::TowerToHyperService::new(routes);
     tokio::spawn(async move {
@@ -276,56 +288,6 @@ async fn cloud() -> String {
         }
     });
     url
-}
-
-fn token(name: &str, url: &str) -> Option<Value> {
-    let mut token = described(name)?;
-    let service = |kind: &str, path: &str| {
-        json!({ "type": kind, "endpoints": [
-            { "interface": "public", "region_id": "RegionOne", "url": format!("{url}/{path}") },
-        ] })
-    };
-    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8);
-    token["expires_at"] = json!(ends.to_string());
-    token["catalog"] =
-        json!([service("compute", "nova"), service("baremetal", "ironic"), service("image", "glance")]);
-    Some(json!({ "token": token }))
-}
-
-async fn issue(Extension(url): Extension<String>, Json(asked): Json<Value>) -> Response {
-    let name = asked["auth"]["identity"]["password"]["user"]["name"].as_str().unwrap();
-    match token(name, &url) {
-        Some(token) => {
-            (StatusCode::CREATED, [("x-subject-token", format!("token-{name}"))], Json(token)).into_response()
-        }
-        None => StatusCode::UNAUTHORIZED.into_response(),
-    }
-}
-
-/// Whose token stands in a header.
-fn bearer<'a>(headers: &'a HeaderMap, header: &str) -> &'a str {
-    headers[header].to_str().unwrap().trim_start_matches("token-")
-}
-
-async fn validate(Extension(url): Extension<String>, headers: HeaderMap) -> Response {
-    match token(bearer(&headers, "x-subject-token"), &url) {
-        Some(token) => Json(token).into_response(),
-        None => {
-            (StatusCode::NOT_FOUND, Json(json!({ "error": { "message": "no such token" } }))).into_response()
-        }
-    }
-}
-
-/// Private ones: each project's own, and all for administrators.
-async fn images(headers: HeaderMap) -> Json<Value> {
-    let who = described(bearer(&headers, "x-auth-token")).unwrap();
-    let project = who["project"]["id"].as_str().unwrap_or(ADMIN_PROJECT);
-    let shown = PROJECTS.into_iter().filter(|owner| project == ADMIN_PROJECT || project == *owner);
-    let image = |owner: &str| {
-        json!({ "id": format!("image-{owner}"), "name": format!("image-{owner}"), "status": "active", "disk_format": "raw",
-            "visibility": "private", "owner": owner })
-    };
-    Json(json!({ "images": shown.map(image).collect::<Vec<_>>() }))
 }
 
 async fn flavors() -> Json<Value> {
