@@ -88,7 +88,7 @@ pub async fn follow(
         Told::Event(view(event, admin))
     });
     let held = Held::new(&api.door, &user.token, &user.known);
-    let told = until_gone(events, held, |why| Told::Ended(why));
+    let told = until_gone(events, held, Told::Ended);
     Ok(Sse::new(lines(told)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)).into_response())
 }
 

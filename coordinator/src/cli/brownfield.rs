@@ -108,7 +108,7 @@ fn network(network: &AdoptedNetwork) -> String {
 
 async fn follow(client: &Client, name: &str, wait: Wait) -> anyhow::Result<Adoption> {
     output::wait(name, wait.timeout, async || {
-        let now: Adoption = client.get(&path(&["adoptions", &name])?).await?;
+        let now: Adoption = client.get(&path(&["adoptions", name])?).await?;
         let reason = now.reason.clone();
         Ok(match now.stage {
             Stage::Done => Look::Done(now),

@@ -74,7 +74,7 @@ pub async fn run(client: &Client, output: Output, command: Disk) -> anyhow::Resu
 
 /// The disks of a server.
 pub async fn read(client: &Client, node: &str) -> anyhow::Result<Vec<NodeDisk>> {
-    let disks: List<NodeDisk> = client.get(&path(&["nodes", &node, "disks"])?).await?;
+    let disks: List<NodeDisk> = client.get(&path(&["nodes", node, "disks"])?).await?;
     Ok(disks.items)
 }
 

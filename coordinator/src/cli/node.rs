@@ -67,7 +67,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             for name in &nodes.nodes {
                 // Answered only when the BMC has; what it refused is the error.
                 let action = plain(NodeVerb::RetryBmc);
-                let _: Option<Node> = client.post(&path(&["nodes", &name, "actions"])?, &action).await?;
+                let _: Option<Node> = client.post(&path(&["nodes", name, "actions"])?, &action).await?;
                 output::say(output, format_args!("{name}: its BMC answered"));
             }
             Ok(())
@@ -75,7 +75,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Reclaim(nodes) => act(client, output, nodes, plain(NodeVerb::Reclaim)).await,
         Command::Delete(nodes) => {
             for name in &nodes.nodes {
-                client.delete(&path(&["nodes", &name])?).await?;
+                client.delete(&path(&["nodes", name])?).await?;
                 output::say(output, format_args!("{name} is forgotten"));
             }
             Ok(())
@@ -162,7 +162,7 @@ async fn history(client: &Client, output: Output, name: &str, limit: u32) -> any
 }
 
 async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()> {
-    let node: Node = client.get(&path(&["nodes", &name])?).await?;
+    let node: Node = client.get(&path(&["nodes", name])?).await?;
     let ports: Vec<_> = node.ports.iter().map(port_line).collect();
     let optional = |text: &Option<String>| text.clone().unwrap_or_default();
     let maintenance = match (node.maintenance, &node.maintenance_reason) {
@@ -252,7 +252,7 @@ async fn import(client: &Client, output: Output, file: &Path, query: &str, wait:
 
 async fn act(client: &Client, output: Output, nodes: Nodes, action: NodeAction) -> anyhow::Result<()> {
     for name in &nodes.nodes {
-        let _: Option<Node> = client.post(&path(&["nodes", &name, "actions"])?, &action).await?;
+        let _: Option<Node> = client.post(&path(&["nodes", name, "actions"])?, &action).await?;
     }
     for name in &nodes.nodes {
         if nodes.wait.wait {
@@ -267,7 +267,7 @@ async fn act(client: &Client, output: Output, nodes: Nodes, action: NodeAction) 
 
 async fn follow(client: &Client, name: &str, wait: Wait, verb: NodeVerb) -> anyhow::Result<Node> {
     output::wait(name, wait.timeout, async || {
-        let node: Node = client.get(&path(&["nodes", &name])?).await?;
+        let node: Node = client.get(&path(&["nodes", name])?).await?;
         Ok(settled(node, verb))
     })
     .await

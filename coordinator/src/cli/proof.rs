@@ -8,7 +8,7 @@ use crate::{
 
 /// Prints where a server's ports were put, and what proves it.
 pub async fn show(client: &Client, output: Output, node: &str) -> anyhow::Result<()> {
-    let proofs: List<Proof> = client.get(&path(&["nodes", &node, "proofs"])?).await?;
+    let proofs: List<Proof> = client.get(&path(&["nodes", node, "proofs"])?).await?;
     let header = ["time", "port", "asked by", "wanted", "read back", "ms", "confirmed", "heard"];
     output::list(output, &proofs.items, &header, |proof| {
         let asked_by = match proof.asked_by {

@@ -149,7 +149,7 @@ async fn follow(client: &Client, server: &Server, wait: Wait, goal: &str) -> any
 }
 
 async fn delete(client: &Client, output: Output, name: &str, wait: Wait) -> anyhow::Result<()> {
-    let server: Server = client.get(&path(&["servers", &name])?).await?;
+    let server: Server = client.get(&path(&["servers", name])?).await?;
     client.delete(&format!("/v1/servers/{}", server.id)).await?;
     if !wait.wait {
         output::say(

@@ -40,7 +40,7 @@ impl Contrail {
         }
         let mut known = self.vlans_in_use().await?;
         known.extend(noted(&self.noted_by_others(found.uuid).await?));
-        known.extend(noted(&[found.clone()]));
+        known.extend(noted(std::slice::from_ref(&found)));
         match vlans::clash(found.uuid, tag, &known) {
             None => Ok(()),
             Some(clash) => refused(self.told(tag, clash).await?),

@@ -122,7 +122,7 @@ impl Site {
         let facade = open(RedfishFacade::new(hardware).router(), anonymous, Terms::facade()).await;
         let agents = open(links, certified, Terms::agents()).await;
         let _stop = stop.drop_guard();
-        Self { api, facade, agents, issuer, server, token, _dir: dir, fakes: fakes, _stop }
+        Self { api, facade, agents, issuer, server, token, _dir: dir, fakes, _stop }
     }
 
     /// A client without connections, at this address.
