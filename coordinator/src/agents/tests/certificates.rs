@@ -5,7 +5,10 @@ use std::collections::HashSet;
 use protocol::certificate::PublicKey;
 use rcgen::{CertificateParams, KeyPair, PublicKeyData, date_time_ymd};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
-use tokio::{io::AsyncReadExt, net::TcpStream};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 use super::*;
 use crate::{inventory::Origin, pki::Fingerprint};
@@ -257,9 +260,13 @@ async fn agents_are_spoken_to_by_tls_1_3_only() {
         let stream = TcpStream::connect(site.address).await.unwrap();
         let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
         let name = ServerName::try_from("localhost").unwrap();
-        // The server's settings come first in HTTP/2.
         let answer = match connector.connect(name, stream).await {
-            Ok(mut stream) => tokio::time::timeout(WAIT_MAX, stream.read_u8()).await.unwrap().is_ok(),
+            Ok(mut stream) => {
+                // The preface and empty settings (RFC 9113, section 3.4); the server's own settings answer them.
+                let begin = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]];
+                stream.write_all(&begin.concat()).await.unwrap();
+                tokio::time::timeout(WAIT_MAX, stream.read_u8()).await.unwrap().is_ok()
+            }
             Err(_) => false,
         };
         answers.push(answer);
