@@ -30,7 +30,7 @@ use std::{
 use protocol::secret::Secret;
 use serde::Deserialize;
 
-use crate::{access::RoleNames, contrail, listen::terms};
+use crate::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX, contrail, listen::terms};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
@@ -167,6 +167,8 @@ pub struct Api {
     pub connections_per_peer: usize,
     /// Addresses of proxies in front of the REST API: each stands for many clients and may have all connections.
     pub proxies: Vec<IpAddr>,
+    /// For how many days browsers come by HTTPS only, to every port of our name; none: 30; 0: they forget it.
+    pub https_only_days: Option<u32>,
 }
 
 impl Default for Api {
@@ -176,6 +178,7 @@ impl Default for Api {
             roles: RoleNames::default(),
             connections_per_peer: terms::API_PLACES_OF_PEER,
             proxies: Vec::new(),
+            https_only_days: None,
         }
     }
 }
@@ -398,6 +401,10 @@ impl Config {
             (1..=terms::API_PLACES).contains(&self.api.connections_per_peer),
             "api.connections_per_peer: is not between 1 and 1024, which is as many as the REST API takes in all; name \
              proxies in api.proxies instead",
+        );
+        check(
+            self.api.https_only_days.is_none_or(|days| days <= HTTPS_ONLY_DAYS_MAX),
+            "api.https_only_days: is more than two years, write 0 to 730",
         );
         let roles = &self.api.roles;
         for (names, fault) in [

@@ -216,6 +216,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let api = api::router(api);
     let api = ui::router(api, door, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
+    let api = api::https_only(api, core.config.api.https_only_days.unwrap_or(api::HTTPS_ONLY_DAYS));
     let terms = Terms::api(core.config.api.connections_per_peer, core.config.api.proxies.clone());
     tasks.spawn(listen::serve(api_listener, Some(anonymous), api, terms, stop.clone()));
     let days = core.config.agents.certificate_days;

@@ -115,7 +115,7 @@ impl Follow {
         let listener = inventory.broadcast().listen();
         let mut page = VecDeque::new();
         match filter.after {
-            Some(after) => page.extend(missing(&inventory, after).await?),
+            Some(after) => page.extend(missing(&inventory, after, &filter).await?),
             None => page.extend(inventory.events(&filter).await?),
         }
         filter.after = page.back().map(|event: &events::Event| event.id).or(filter.after).or(Some(0));
@@ -163,9 +163,15 @@ impl Follow {
 }
 
 /// Says so when what came after this event may no longer be kept.
-async fn missing(inventory: &Inventory, after: u64) -> Result<Option<events::Event>, InventoryError> {
-    let oldest = inventory.oldest_event().await?;
-    let text = format!("some events before this may be missing: only the newest {EVENTS_MAX} are kept");
+async fn missing(
+    inventory: &Inventory,
+    after: u64,
+    filter: &EventFilter,
+) -> Result<Option<events::Event>, InventoryError> {
+    let oldest = inventory.oldest_event(filter).await?;
+    let text = format!(
+        "some events before this may be missing: only the newest {EVENTS_MAX} are kept, and of each project its share"
+    );
     let kind = EventKind::Alarm;
     let event = events::Event {
         id: after,

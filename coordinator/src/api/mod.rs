@@ -15,6 +15,7 @@ mod disks;
 mod document;
 mod events;
 mod flavors;
+mod https_only;
 mod images;
 mod import;
 mod networks;
@@ -61,6 +62,7 @@ use crate::{
     survey::Survey,
     tenancy::Tenancy,
 };
+pub use https_only::{HTTPS_ONLY_DAYS, HTTPS_ONLY_DAYS_MAX, https_only};
 use types::Problem;
 
 /// Largest request that is not an import file or an image.

@@ -1,5 +1,7 @@
 //! Edges: events in the inventory: stored first, then told to whoever listens.
 
+use std::collections::BTreeMap;
+
 use protocol::{
     id::{RackId, ServerId},
     text::{Shown, bounded},
@@ -9,8 +11,9 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
-    EVENTS_MAX, Inventory, InventoryError, ROWS_MAX, TenantServer, failed,
+    Inventory, InventoryError, ROWS_MAX, TenantServer, failed,
     row::{Reader, big},
+    share::{ROOM, Room, Shelf, too_full},
 };
 use crate::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
 
@@ -139,21 +142,52 @@ impl Inventory {
         .await
         .map_err(failed("store an event"))?;
         if event.id.is_multiple_of(TRIM_EVERY) {
-            self.trim_events(EVENTS_MAX).await?;
+            self.trim_events(ROOM).await?;
         }
         Ok(())
     }
 
-    /// Deletes the oldest events beyond so many.
-    pub(super) async fn trim_events(&self, keep: u64) -> Result<(), InventoryError> {
-        sqlx::query(
-            "DELETE FROM events WHERE id <= (SELECT id FROM events ORDER BY id DESC LIMIT 1 OFFSET $1)",
-        )
-        .bind(big(keep))
-        .execute(&self.pool)
-        .await
-        .map_err(failed("forget old events"))?;
+    /// Deletes the oldest events of every shelf that holds too much.
+    pub(super) async fn trim_events(&self, room: Room) -> Result<(), InventoryError> {
+        for (shelf, keep) in too_full(&self.held_events().await?, room) {
+            let (is_trail, project_id) = match shelf {
+                Shelf::Trail => (true, None),
+                Shelf::Site => (false, None),
+                Shelf::Project(id) => (false, Some(id)),
+            };
+            // A project's events are one shelf, whatever their kind.
+            sqlx::query(
+                "DELETE FROM events WHERE ((project_id = $1) OR ($1 IS NULL AND project_id IS NULL AND (kind = $2) = $3)) \
+                 AND id <= (SELECT id FROM events WHERE (project_id = $1) \
+                 OR ($1 IS NULL AND project_id IS NULL AND (kind = $2) = $3) ORDER BY id DESC LIMIT 1 OFFSET $4)",
+            )
+            .bind(project_id)
+            .bind(EventKind::Asked.as_str())
+            .bind(is_trail)
+            .bind(big(keep))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("forget old events"))?;
+        }
         Ok(())
+    }
+
+    async fn held_events(&self) -> Result<BTreeMap<Shelf, u64>, InventoryError> {
+        let rows: Vec<(Option<String>, bool, i64)> = sqlx::query_as(
+            "SELECT project_id, project_id IS NULL AND kind = $1 AS is_trail, COUNT(*) FROM events \
+             GROUP BY project_id, is_trail",
+        )
+        .bind(EventKind::Asked.as_str())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed("count events"))?;
+        let shelf = |project_id: Option<String>, is_trail: bool| match project_id {
+            Some(id) => Shelf::Project(id),
+            None if is_trail => Shelf::Trail,
+            None => Shelf::Site,
+        };
+        let count = |count: i64| u64::try_from(count).unwrap_or(0);
+        Ok(rows.into_iter().map(|(id, is_trail, held)| (shelf(id, is_trail), count(held))).collect())
     }
 
     /// The oldest events that fit: read with the last one's id as `after`, page by page, nothing is left out.
@@ -175,13 +209,10 @@ impl Inventory {
         rows.iter().map(read_event).collect()
     }
 
-    /// The oldest event that is still kept; 0 with none.
-    pub async fn oldest_event(&self) -> Result<u64, InventoryError> {
-        let (oldest,): (Option<i64>,) = sqlx::query_as("SELECT MIN(id) FROM events")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(failed("read the oldest event"))?;
-        Ok(u64::try_from(oldest.unwrap_or(0)).unwrap_or(0))
+    /// The oldest event that is still kept, of those that a filter lets through; 0 with none.
+    pub async fn oldest_event(&self, filter: &EventFilter) -> Result<u64, InventoryError> {
+        let oldest = EventFilter { after: None, limit: Some(1), ..filter.clone() };
+        Ok(self.events_from(&oldest).await?.first().map_or(0, |event| event.id))
     }
 
     /// The newest events that fit, oldest first.

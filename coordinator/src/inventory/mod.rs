@@ -29,6 +29,7 @@ mod ramdisks;
 mod record;
 mod row;
 mod servers;
+mod share;
 mod stored;
 mod tenant_ports;
 mod tenants;
@@ -50,6 +51,7 @@ pub use events::EventFilter;
 pub use proofs::{AskedBy, PROOFS_MAX, Proof, SIGHTINGS_MAX, Sighting};
 pub use record::*;
 pub use servers::PowerUpdate;
+pub use share::EVENTS_MAX;
 pub use tenant_ports::TenantPortRecord;
 pub use uploads::Upload;
 
@@ -64,8 +66,6 @@ use crate::{
 const BUSY_WAIT: Duration = Duration::from_secs(10);
 /// Connections to one file: one writes, the others read.
 const CONNECTIONS_MAX: u32 = 4;
-/// Events that are kept; the oldest beyond them are deleted.
-pub const EVENTS_MAX: u64 = 100_000;
 /// Rows that one answer holds at most.
 pub const ROWS_MAX: u32 = 10_000;
 

@@ -252,7 +252,8 @@ async fn events_are_told_stored_and_bounded() {
         inventory.record_of_tenant(&server, EventKind::Power, &text, Told::PowerOn).await;
     }
     assert_eq!(listener.recv().await.unwrap().text, "event 0");
-    inventory.trim_events(4).await.unwrap();
+    let room = share::Room { trail: 2, site: 2, projects: 4 };
+    inventory.trim_events(room).await.unwrap();
     let left = inventory.events(&EventFilter::default()).await.unwrap();
     assert_eq!(
         left.iter().map(|event| event.text.as_str()).collect::<Vec<_>>(),
@@ -262,6 +263,32 @@ async fn events_are_told_stored_and_bounded() {
     assert_eq!(inventory.events(&after).await.unwrap().len(), 1);
     let other = EventFilter { project_id: Some("p2".into()), ..EventFilter::default() };
     assert_eq!(inventory.events(&other).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn a_busy_tenant_pushes_nobody_elses_events_out() {
+    let inventory = inventory().await;
+    let record = async |project: Option<&str>, kind, text: &str| match project {
+        None => inventory.record_event(None, None, kind, text.to_owned()).await,
+        Some(project) => {
+            let server =
+                TenantServer { project_id: project.to_owned(), ..TenantServer::blank(Uuid::from_u128(1)) };
+            inventory.record_of_tenant(&server, kind, text, Told::PowerOn).await;
+        }
+    };
+    record(None, EventKind::Asked, "asked 1").await;
+    record(None, EventKind::Power, "site 1").await;
+    record(Some("quiet"), EventKind::Asked, "quiet 1").await;
+    record(Some("quiet"), EventKind::TenantServer, "quiet 2").await;
+    for number in 0..50 {
+        record(Some("busy"), EventKind::Asked, &format!("busy {number}")).await;
+        record(None, EventKind::Agent, &format!("site {number}")).await;
+    }
+    inventory.trim_events(share::Room { trail: 2, site: 3, projects: 6 }).await.unwrap();
+    let left = inventory.events(&EventFilter::default()).await.unwrap();
+    let left: Vec<_> = left.iter().map(|event| event.text.as_str()).collect();
+    let newest = ["busy 46", "busy 47", "site 47", "busy 48", "site 48", "busy 49", "site 49"];
+    assert_eq!(left, ["asked 1", "quiet 1", "quiet 2"].into_iter().chain(newest).collect::<Vec<_>>());
 }
 
 #[tokio::test]
