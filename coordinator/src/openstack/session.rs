@@ -328,7 +328,16 @@ impl Session {
                     request.header(http::header::CONTENT_TYPE, "application/octet-stream").body(stream)
                 }
             };
-            let response = request.send().await.map_err(|e| unavailable(service, &operation, &e))?;
+            let response = match request.send().await {
+                Ok(response) => response,
+                // A kept connection may be closed in the very moment in which it is used: what changes nothing is asked
+                // once more (RFC 9110, section 9.2.2).
+                Err(error) if attempt == 0 && method.is_safe() && broke_off(&error) => {
+                    body = again;
+                    continue;
+                }
+                Err(error) => return Err(unavailable(service, &operation, &error)),
+            };
             let status = response.status();
             if status.is_success() {
                 return Ok(response);
@@ -365,6 +374,11 @@ impl Session {
             message: e.to_string(),
         })
     }
+}
+
+/// Whether a connection ended before its answer came; one that could not be made, or was silent, will be so again.
+fn broke_off(error: &reqwest::Error) -> bool {
+    !error.is_connect() && !error.is_timeout() && !error.is_builder()
 }
 
 /// What a request carries.
@@ -471,6 +485,10 @@ fn trim_version<'a>(url: &'a str, version: &str) -> &'a str {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
     use super::*;
 
     #[test]
@@ -482,18 +500,50 @@ mod tests {
         check("http://h/compute/v2.1/", "", "http://h/compute/v2.1");
     }
 
-    #[test]
-    fn credentials_are_not_shown() {
-        let credentials = Credentials {
-            auth_url: "http://h".into(),
+    fn credentials(auth_url: &str) -> Credentials {
+        Credentials {
+            auth_url: auth_url.to_owned(),
             username: "u".into(),
             user_domain: "Default".into(),
             password: Secret::new("hunter2"),
             scope: Scope::System,
             region: None,
             interface: "public".into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_broke_off_is_no_silence_of_what_only_reads() {
+        let check = async |method: Method, breaks: usize, asked: usize, good: bool| {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}", listener.local_addr().unwrap());
+            let seen = Arc::new(AtomicUsize::new(0));
+            let count = Arc::clone(&seen);
+            tokio::spawn(async move {
+                loop {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    let mut head = [0; 4096];
+                    assert_ne!(stream.read(&mut head).await.unwrap(), 0);
+                    if count.fetch_add(1, Ordering::SeqCst) >= breaks {
+                        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+                    }
+                }
+            });
+            let session = Session::new(http_client(None).unwrap(), credentials(&url));
+            let mut call = Call::new(Service::Keystone, method.clone(), "/v3/x".to_owned(), "x".to_owned());
+            call.caller = Caller::Anyone;
+            assert_eq!(session.send(call).await.is_ok(), good, "{method} {breaks}");
+            assert_eq!(seen.load(Ordering::SeqCst), asked, "{method} {breaks}");
         };
-        let session = Session::new(http_client(None).unwrap(), credentials);
+        check(Method::GET, 0, 1, true).await;
+        check(Method::GET, 1, 2, true).await;
+        check(Method::GET, 2, 2, false).await;
+        check(Method::POST, 1, 1, false).await;
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let session = Session::new(http_client(None).unwrap(), credentials("http://h"));
         assert!(!format!("{session:?}").contains("hunter2"));
     }
 }
