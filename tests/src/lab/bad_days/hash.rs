@@ -73,7 +73,7 @@ async fn failed(lab: &Lab) -> anyhow::Result<Server> {
         .await?;
     let server = wait_server(lab, &server, "error").await?;
     let told = server.reason.as_deref().unwrap_or_default();
-    ensure!(told.contains(WORDS), "the tenant is not told of the hash: {told:?}");
+    ensure!(told.contains("it is damaged"), "the tenant is not told of the image: {told:?}");
     Ok(server)
 }
 
