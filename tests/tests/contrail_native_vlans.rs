@@ -155,8 +155,15 @@ async fn what_others_have_bound_is_taken_and_what_they_use_elsewhere_is_not() {
         }
         world.standin.stop().await;
     }
+    // Another project's network has no name for a tenant.
     let world = World::start("100-199").await;
     let (id, web) = world.network("web").await;
+    world.contrail.ensure_network(&"f".repeat(32), "rival", "secret", "192.0.2.0/24").await.unwrap();
+    let secret: Vec<String> = ["default-domain", "rival", "secret"].map(str::to_owned).into();
+    world.bind(&secret, "xe-0/0/0", None, Some(300));
+    let wanted = NewTenantPort { vlan: Some(300), ..NewTenantPort::plain(Uuid::new_v4(), id, "srv") };
+    let error = world.contrail.ensure_tenant_port(&wanted).await.unwrap_err().to_string();
+    assert!(error.contains("another project") && !error.contains("secret"), "{error}");
     world.bind(&web, "xe-0/0/1", Some("3900"), None);
     let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
     assert!(error.contains("contrail.native_vlans"), "{error}");

@@ -173,8 +173,8 @@ impl From<FabricError> for Problem {
             FabricError::UnfitAddress { .. } => Self::bad(detail),
             FabricError::AddressTaken { .. } => Self::new(StatusCode::CONFLICT, "address-taken", detail),
             FabricError::NoAddressLeft { .. } => Self::new(StatusCode::CONFLICT, "no-address-left", detail),
-            FabricError::Neighbours { .. } => Self::new(StatusCode::CONFLICT, "neighbours", detail),
-            FabricError::NotAlone { .. } => Self::new(StatusCode::CONFLICT, "port_not_alone", detail),
+            FabricError::Neighbours { .. } => Self::new(StatusCode::CONFLICT, "neighbours", detail).below(),
+            FabricError::NotAlone { .. } => Self::new(StatusCode::CONFLICT, "port_not_alone", detail).below(),
             FabricError::InUse { .. } => Self::new(StatusCode::CONFLICT, "in-use", detail),
         }
     }

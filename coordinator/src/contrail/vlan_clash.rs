@@ -3,6 +3,7 @@
 //! the server is being deployed already.
 
 use serde::Deserialize;
+use tracing::warn;
 
 use super::{
     Contrail,
@@ -43,7 +44,7 @@ impl Contrail {
         known.extend(noted(std::slice::from_ref(&found)));
         match vlans::clash(found.uuid, tag, &known) {
             None => Ok(()),
-            Some(clash) => refused(self.told(tag, clash).await?),
+            Some(clash) => refused(self.told(&found, tag, clash).await?),
         }
     }
 
@@ -63,7 +64,7 @@ impl Contrail {
             others.extend(in_use.iter().filter(|one| one.network != network.uuid));
             match vlans::clash(network.uuid, vlan, &others) {
                 None => return Ok(()),
-                Some(clash) => self.told(vlan, clash).await?,
+                Some(clash) => self.told(network, vlan, clash).await?,
             }
         };
         Err(FabricError::Refused {
@@ -81,16 +82,25 @@ impl Contrail {
         Ok(fabrics.iter().any(|fabric| fabric.fabric_enterprise_style != Some(false)))
     }
 
-    async fn told(&self, vlan: u16, clash: Clash) -> Result<String, FabricError> {
-        Ok(match clash {
-            Clash::Itself(own) => format!(
-                "it has VLAN {own} on switch ports already, and a leaf has one VLAN for a network; ask for tag {own} or for none"
-            ),
-            Clash::Other(other) => {
-                let found: Option<Network> = self.vnc.get(NETWORK, other, "annotations").await?;
-                let name = found.map_or_else(|| other.to_string(), |other| other.fq_name.join(":"));
-                format!("VLAN {vlan} is the one of network {name}")
+    /// Another project's network is named in the log only: a tenant is told that it is not one of its own.
+    async fn told(&self, network: &Network, vlan: u16, clash: Clash) -> Result<String, FabricError> {
+        let other = match clash {
+            Clash::Itself(own) => {
+                return Ok(format!(
+                    "it has VLAN {own} on switch ports already, and a leaf has one VLAN for a network; ask for tag {own} or for none"
+                ));
             }
+            Clash::Other(other) => other,
+        };
+        let found: Option<Network> = self.vnc.get(NETWORK, other, "annotations").await?;
+        let name = found.map(|other| other.fq_name).unwrap_or_default();
+        warn!(network = network.fq_name.join(":"), vlan, other = %other, name = name.join(":"), "vlan is another network's");
+        let is_own = name.split_last().map(|(_, project)| project)
+            == network.fq_name.split_last().map(|(_, project)| project);
+        Ok(if is_own {
+            format!("VLAN {vlan} is the one of network {}", name.join(":"))
+        } else {
+            format!("VLAN {vlan} is the one of a network of another project")
         })
     }
 }
