@@ -16,7 +16,7 @@ use uuid::Uuid;
 use crate::{
     agents::{AgentHub, Hub},
     config::Config,
-    disks::{Account, Erasure, KnownDisk},
+    disks::{Account, Erase, Erasure, KnownDisk},
     enrol::Enrol,
     events::{EventKind, Told},
     gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
@@ -27,7 +27,6 @@ use crate::{
         AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Provisioner, Refusal,
         RefusalKind, TenantNetworks, WantedNetwork,
     },
-    ramdisk_api::command::Erase,
     reconcile::{Reconcile, ServerLocks, Wake},
     tenancy::{
         TenancyError,

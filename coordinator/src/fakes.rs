@@ -12,24 +12,24 @@ use std::{
 
 use async_trait::async_trait;
 use protocol::{
-    boot::{Boot, BootMode},
+    boot::Boot,
     command::{Action, Failure, FailureKind, Success},
     hardware::BmcIdentity,
     id::{RackId, ServerId},
     network::BootNetwork,
     power::{PowerCause, PowerReading},
-    secret::Secret,
-    spec::{BmcEndpoint, BmcProtocol},
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
+
+pub use domain::samples::{INSTANCE, TENANT, new_server};
 
 use crate::{
     clock::TestClock,
     enrol::{Declarations, Enrol},
     gate::{Gate, Parts, Presence},
     inventory::{
-        Inventory, NewPort, NewServer, PowerUpdate, SeenPower, Server, TenantServer, TenantServerState,
+        Inventory, PowerUpdate, SeenPower, Server, TenantServer, TenantServerState,
     },
     lifecycle::{
         Confirmed, Node, NodePower, ProvisionState,
@@ -40,11 +40,6 @@ use crate::{
     reconcile::{Reconcile, ServerLocks, Wake},
     secret::Sealer,
 };
-
-/// The tenant's port in every test.
-pub const TENANT: Uuid = Uuid::from_u128(0x7e);
-/// The tenant's Nova server.
-pub const INSTANCE: Uuid = Uuid::from_u128(0x15);
 
 /// Says of a call where every port is moved just before it is answered; none: nowhere.
 pub type Meddler = Box<dyn FnMut(&str) -> Option<ObservedNetwork> + Send>;
@@ -303,35 +298,6 @@ impl Declarations for Fake {
 
     async fn forget(&self, _rack: &RackId, _server: ServerId) {
         self.0.call("forget".to_owned()).await;
-    }
-}
-
-/// A server for the tests, with one port.
-pub fn new_server() -> NewServer {
-    NewServer {
-        name: "n1".to_owned(),
-        rack: "rack1".parse().unwrap(),
-        bmc: BmcEndpoint {
-            protocol: BmcProtocol::Ipmi { cipher_suite: Some(3) },
-            address: "198.51.100.11".to_owned(),
-            port: 623,
-            username: "admin".to_owned(),
-            password: Secret::new("hunter2"),
-        },
-        ports: vec![NewPort {
-            name: "eth0".to_owned(),
-            mac: "52:54:00:00:00:0b".parse().unwrap(),
-            link: SwitchPort {
-                switch: "leaf1".into(),
-                port: "xe-0/0/1".into(),
-                switch_id: None,
-                fabric: None,
-            },
-            pxe_enabled: true,
-        }],
-        boot_mode: BootMode::Bios,
-        resource_class: "gold".to_owned(),
-        properties: Default::default(),
     }
 }
 

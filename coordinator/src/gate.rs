@@ -31,9 +31,9 @@ use tracing::warn;
 use crate::{
     events::{EventKind, Told},
     inventory::{AskedBy, Intent, Inventory, InventoryError, Server},
-    lifecycle::{Node, permitted_boot, trouble::Trouble},
-    mover::{MoveError, Mover, describe_wanted},
-    port::{AgentError, Agents, PermittedBoot, PowerRequest, Provisioner, Refusal, RefusalKind},
+    lifecycle::{Node, PermittedBoot, permitted_boot, trouble::Trouble},
+    mover::{MoveError, Mover},
+    port::{AgentError, Agents, PowerRequest, Provisioner, Refusal, RefusalKind, describe_wanted},
     reconcile::{ServerLocks, Wake},
 };
 

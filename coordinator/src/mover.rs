@@ -8,7 +8,9 @@ use crate::{
     events::EventKind,
     inventory::{AskedBy, Inventory, InventoryError, Port, Proof, Server},
     lifecycle::placement::networks_of_ports,
-    port::{Fabric, FabricError, ObservedNetwork, ServerPort, WantedNetwork},
+    port::{
+        Fabric, FabricError, ObservedNetwork, ServerPort, WantedNetwork, describe_observed, describe_wanted,
+    },
 };
 
 /// Why ports are not where they belong.
@@ -282,24 +284,4 @@ fn check(
         network: describe_wanted(wanted),
         observed: describe_observed(observed),
     })
-}
-
-/// A network in words.
-pub fn describe_wanted(wanted: &WantedNetwork) -> String {
-    match wanted {
-        WantedNetwork::Boot(network) => format!("the {} network", network.as_str()),
-        WantedNetwork::Tenant(port) => format!("the tenant's network (port {port})"),
-        WantedNetwork::Nothing => "no network".to_owned(),
-    }
-}
-
-/// Where a port was seen, in words.
-pub fn describe_observed(observed: &ObservedNetwork) -> String {
-    match observed {
-        ObservedNetwork::Nothing => describe_wanted(&WantedNetwork::Nothing),
-        ObservedNetwork::Boot(network) => describe_wanted(&WantedNetwork::Boot(*network)),
-        ObservedNetwork::Tenant(port) => describe_wanted(&WantedNetwork::Tenant(*port)),
-        ObservedNetwork::Bond { with } => format!("whatever {with} is on, for both are in one bond"),
-        ObservedNetwork::Other { description } => description.clone(),
-    }
 }

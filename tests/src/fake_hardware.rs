@@ -8,9 +8,9 @@ use std::{
 
 use async_trait::async_trait;
 use coordinator::{
-    disks::{Account, KnownDisk, inspected},
+    disks::{Account, Erase, KnownDisk, inspected},
     port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
-    ramdisk_api::{SessionStore, StoreError, command::Erase},
+    ramdisk_api::{SessionStore, StoreError},
 };
 use protocol::{
     hardware::HardwareReport,

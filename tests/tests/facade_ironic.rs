@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use coordinator::{
-    disks::{Account, KnownDisk},
+    disks::{Account, Erase, KnownDisk},
     facade,
     listen::{self, Terms},
     openstack::{
@@ -25,7 +25,7 @@ use coordinator::{
         },
     },
     port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
-    ramdisk_api::{RamdiskApi, RamdiskApiConfig, command::Erase},
+    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};

@@ -12,16 +12,12 @@
 //! cut off and is taken up again; a contradiction ends it with the reason, and leaves the server as it was found.
 //! Deliberately absent: a server in Nova, which cannot take in what it has not made.
 
-pub mod found;
-pub mod judge;
 pub mod rim;
-pub mod wanted;
 pub mod work;
 
 #[cfg(test)]
 mod tests;
 
-pub use found::FoundInterface;
+pub use domain::adoption::*;
 pub use rim::{Adopter, Interfaces};
-pub use wanted::{Adoption, Stage, WantedInstance, WantedNetworkOf};
 pub use work::Adoptions;

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use protocol::id::ServerId;
 use uuid::Uuid;
 
-use super::found::FoundInterface;
 use crate::port::{FabricError, ProvisionerError};
+use domain::adoption::FoundInterface;
 
 /// What runs on a node, for Ironic.
 #[derive(Clone, Debug, PartialEq, Eq)]

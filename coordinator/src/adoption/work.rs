@@ -21,8 +21,11 @@ use crate::{
         Inventory, InventoryError, NewPort, Server, TenantPortRecord, TenantServer, TenantServerState,
     },
     lifecycle::{Node, ProvisionState},
-    mover::{MoveError, describe_observed},
-    port::{FabricError, NewTenantPort, ObservedNetwork, Provisioner, ProvisionerError, TenantNetworks},
+    mover::MoveError,
+    port::{
+        FabricError, NewTenantPort, ObservedNetwork, Provisioner, ProvisionerError, TenantNetworks,
+        describe_observed,
+    },
 };
 
 /// How often open adoptions are looked at.

@@ -7,7 +7,7 @@ use super::hub::AgentHub;
 use crate::{
     events::EventKind,
     inventory::{InventoryError, Port, Server},
-    mover::describe_observed,
+    port::describe_observed,
 };
 
 /// How the reason of a boot on the wrong network begins; a boot that moves on takes it away.

@@ -263,8 +263,10 @@ mod tests {
     }
 
     async fn record(inventory: &Inventory, project: &str, numbers: std::ops::Range<u32>) {
-        let server =
-            TenantServer { project_id: project.to_owned(), ..TenantServer::blank(Uuid::from_u128(1)) };
+        let server = TenantServer {
+            project_id: project.to_owned(),
+            ..domain::samples::tenant_server(Uuid::from_u128(1))
+        };
         for number in numbers {
             let (kind, text) = (EventKind::TenantServer, number.to_string());
             inventory.record_of_tenant(&server, kind, &text, Told::Ready).await;

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     inventory,
-    mover::{describe_observed, describe_wanted},
+    port::{describe_observed, describe_wanted},
 };
 
 /// Where a server's ports were put, and the proof of it, newest first.

@@ -10,13 +10,8 @@
 //! port is a claim, which a rule takes only for ports that a person has named in it; no server's port is moved, and no server is switched on; an
 //! accepted credential is sealed, and the others are forgotten with the scan; without a connected agent nothing is ordered.
 
-pub mod accept;
-pub mod entry;
 mod intake;
-pub mod merge;
 mod orders;
-mod rule;
-mod switch_ports;
 
 use std::{net::Ipv4Addr, sync::Arc};
 
@@ -26,13 +21,9 @@ use protocol::{
 };
 use uuid::Uuid;
 
-pub use entry::Entry;
+pub use domain::discovery::*;
 pub use intake::take_in;
 pub use orders::{Orders, SCANS_KEPT, ScanRun, WindowRun};
-#[cfg(test)]
-pub use rule::tests::rule as rule_for_tests;
-pub use rule::{RULES_MAX, Rule, RuleError};
-pub use switch_ports::{NotSwitchPorts, SWITCH_PORTS_MAX, SwitchPorts};
 
 use crate::{
     agents::AgentHub,

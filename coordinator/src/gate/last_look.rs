@@ -4,10 +4,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Gate, NotOn, refuse};
 use crate::{
-    events::EventKind,
-    inventory::Server,
-    mover::MoveError,
-    port::{PermittedBoot, RefusalKind},
+    events::EventKind, inventory::Server, lifecycle::PermittedBoot, mover::MoveError, port::RefusalKind,
 };
 
 impl Gate {

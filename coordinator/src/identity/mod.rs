@@ -10,12 +10,9 @@
 //! power is shown as unknown), and no power command is sent, neither on nor off: it would reach somebody else's machine. The
 //! doubt is stored, so that a restart of either program keeps it; a restart alone makes none.
 
-mod doubt;
-mod judge;
 mod take_in;
 
-pub use doubt::Doubt;
-pub use judge::{Accepted, InDoubt, Judgement, accept, after_change, expected, judge, reading_in_doubt};
+pub use domain::identity::*;
 pub use take_in::{Heard, Source, heard};
 
 #[cfg(test)]

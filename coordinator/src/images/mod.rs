@@ -14,16 +14,12 @@
 //! Deliberately absent: reading an image again once it is in Glance. The rack's agent checks each file that it fetches.
 
 mod fit;
-mod head;
 mod incoming;
 mod pace;
-mod qcow2;
-mod sieve;
 mod upload;
 
+pub use domain::images::*;
 pub use fit::refuse_unfit;
-pub use head::{Fault, GIB, HEAD_BYTES};
 pub use incoming::{FileBytes, file_bytes};
 pub use pace::{Cut, LEAST_BYTES, LEAST_TIME, UPLOAD_TIME_MAX};
-pub use sieve::Sieve;
 pub use upload::{NewUpload, UploadError, Uploads};

@@ -64,7 +64,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::{clock::TestClock, discovery::rule_for_tests, secret::Sealer};
+    use domain::samples;
+
+    use crate::{clock::TestClock, secret::Sealer};
 
     #[tokio::test]
     async fn a_rule_is_kept_with_its_password_sealed() {
@@ -72,8 +74,8 @@ mod tests {
         let path = dir.path().join("inventory.db");
         let inventory =
             Inventory::open(&path, Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap();
-        let first = Rule { password: Some(Secret::new("plainly-readable")), ..rule_for_tests() };
-        let second = Rule { name: "a-later-one".into(), username: None, password: None, ..rule_for_tests() };
+        let first = Rule { password: Some(Secret::new("plainly-readable")), ..samples::rule() };
+        let second = Rule { name: "a-later-one".into(), username: None, password: None, ..samples::rule() };
         for rule in [&first, &second] {
             inventory.add_discovery_rule(rule).await.unwrap();
         }

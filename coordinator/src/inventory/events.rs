@@ -8,10 +8,9 @@ use protocol::{
 };
 use sqlx::{SqlitePool, sqlite::SqliteRow};
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use super::{
-    Inventory, InventoryError, ROWS_MAX, TenantServer, failed,
+    EventFilter, Inventory, InventoryError, ROWS_MAX, TenantServer, failed,
     row::{Reader, big},
     share::{ROOM, Room, Shelf, too_full},
 };
@@ -19,21 +18,6 @@ use crate::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
 
 /// Old events are deleted once in so many.
 const TRIM_EVERY: u64 = 1000;
-
-/// Which events to read.
-#[derive(Clone, Debug, Default)]
-pub struct EventFilter {
-    /// After this id.
-    pub after: Option<u64>,
-    /// Of this server.
-    pub server: Option<ServerId>,
-    /// What members of this project may see.
-    pub project_id: Option<String>,
-    /// Of this tenant's server.
-    pub tenant: Option<Uuid>,
-    /// At most so many of the newest; none: `ROWS_MAX`.
-    pub limit: Option<u32>,
-}
 
 pub(super) async fn last_event(pool: &SqlitePool) -> Result<u64, InventoryError> {
     let (last,): (Option<i64>,) = sqlx::query_as("SELECT MAX(id) FROM events")

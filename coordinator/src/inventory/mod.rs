@@ -26,7 +26,6 @@ mod nodes;
 mod pools;
 mod proofs;
 mod ramdisks;
-mod record;
 mod row;
 mod servers;
 mod share;
@@ -47,13 +46,9 @@ use sqlx::{
 };
 
 pub use discoveries::DISCOVERIES_MAX;
-pub use events::EventFilter;
-pub use proofs::{AskedBy, PROOFS_MAX, Proof, SIGHTINGS_MAX, Sighting};
-pub use record::*;
-pub use servers::PowerUpdate;
+pub use domain::{events::EventFilter, records::*};
+pub use proofs::PROOFS_MAX;
 pub use share::EVENTS_MAX;
-pub use tenant_ports::TenantPortRecord;
-pub use uploads::Upload;
 
 use crate::{
     clock::Clock,

@@ -14,11 +14,11 @@ use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Adopted, Intent, Inventory, InventoryError, Port, SeenPower, Server, Unwatched, failed,
+    Adopted, Intent, Inventory, InventoryError, Port, PowerUpdate, SeenPower, Server, Unwatched, failed,
     row::{Reader, big, json},
 };
 use crate::{
-    lifecycle::{Confirmed, trouble::Trouble},
+    lifecycle::trouble::Trouble,
     port::{ObservedNetwork, WantedNetwork},
 };
 
@@ -48,21 +48,6 @@ pub(super) fn bmc_place(id: ServerId) -> String {
 
 pub(super) fn facade_place(id: ServerId) -> String {
     format!("servers.facade_password/{id}")
-}
-
-/// Everything that a power report changes, decided by the caller, written at once.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PowerUpdate {
-    /// The reading.
-    pub seen: SeenPower,
-    /// The newest reading that was an answer.
-    pub confirmed: Option<Confirmed>,
-    /// Since when it is off.
-    pub off_since_us: Option<u64>,
-    /// It went off unasked, and Ironic was not told yet.
-    pub untold_off: bool,
-    /// When its isolation was last complete.
-    pub isolated_us: Option<u64>,
 }
 
 impl Inventory {

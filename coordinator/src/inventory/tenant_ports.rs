@@ -1,31 +1,12 @@
 //! Edges: the ports of tenants' servers in the inventory.
 
-use std::net::IpAddr;
-
 use sqlx::sqlite::SqliteRow;
 use uuid::Uuid;
 
 use super::{
-    Inventory, InventoryError, failed,
+    Inventory, InventoryError, TenantPortRecord, failed,
     row::{Reader, json},
 };
-
-/// A port of a tenant's server, made or about to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TenantPortRecord {
-    /// uuid of the virtual-machine-interface.
-    pub id: Uuid,
-    /// Contrail's virtual-network.
-    pub network: Uuid,
-    /// The address that was asked for; none: Contrail chooses.
-    pub asked_address: Option<IpAddr>,
-    /// The address that Contrail gave; none until it has.
-    pub address: Option<IpAddr>,
-    /// VLAN tag of its frames; none: untagged.
-    pub vlan: Option<u16>,
-    /// Its security groups.
-    pub security_groups: Vec<Uuid>,
-}
 
 impl Inventory {
     /// Stores the ports of a tenant's server, whole, in their order.

@@ -248,7 +248,10 @@ async fn events_are_told_stored_and_bounded() {
     let mut listener = inventory.broadcast().listen();
     for number in 0..10 {
         let text = format!("event {number}");
-        let server = TenantServer { project_id: "p1".to_owned(), ..TenantServer::blank(Uuid::from_u128(1)) };
+        let server = TenantServer {
+            project_id: "p1".to_owned(),
+            ..domain::samples::tenant_server(Uuid::from_u128(1))
+        };
         inventory.record_of_tenant(&server, EventKind::Power, &text, Told::PowerOn).await;
     }
     assert_eq!(listener.recv().await.unwrap().text, "event 0");
@@ -271,8 +274,10 @@ async fn a_busy_tenant_pushes_nobody_elses_events_out() {
     let record = async |project: Option<&str>, kind, text: &str| match project {
         None => inventory.record_event(None, None, kind, text.to_owned()).await,
         Some(project) => {
-            let server =
-                TenantServer { project_id: project.to_owned(), ..TenantServer::blank(Uuid::from_u128(1)) };
+            let server = TenantServer {
+                project_id: project.to_owned(),
+                ..domain::samples::tenant_server(Uuid::from_u128(1))
+            };
             inventory.record_of_tenant(&server, kind, text, Told::PowerOn).await;
         }
     };
@@ -344,7 +349,7 @@ async fn a_tenant_is_told_of_its_server_from_the_request_to_its_return_and_of_no
         instance: Some(Uuid::from_u128(id + 10)),
         node: Some(node),
         state,
-        ..TenantServer::blank(Uuid::from_u128(id))
+        ..domain::samples::tenant_server(Uuid::from_u128(id))
     };
     let power =
         async |told| inventory.record_told(node, EventKind::Power, "n1 at 198.51.100.11", Some(told)).await;

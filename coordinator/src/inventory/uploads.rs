@@ -3,18 +3,9 @@
 use uuid::Uuid;
 
 use super::{
-    Inventory, InventoryError, failed,
+    Inventory, InventoryError, Upload, failed,
     row::{Reader, big},
 };
-
-/// An image that is or was being uploaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Upload {
-    /// Glance's id of it.
-    pub image: Uuid,
-    /// Length of the whole file.
-    pub file_bytes: u64,
-}
 
 impl Inventory {
     /// Stores that an image is about to be made.

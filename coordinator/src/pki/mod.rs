@@ -9,7 +9,6 @@
 //! An agent's certificate names its rack, and an agent speaks for that rack only. It lasts some months and is renewed on the agent's
 //! stream; which ones are good is in the inventory (`agents/papers.rs`), because a signature cannot be taken back.
 
-mod fingerprint;
 mod own;
 
 use std::{
@@ -36,7 +35,7 @@ use rustls::{
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject};
 use sha2::{Digest, Sha256};
 
-pub use fingerprint::{Fingerprint, InvalidFingerprint};
+pub use domain::certificate::{Certificate, Fingerprint, InvalidFingerprint};
 pub use own::OwnCertificate;
 
 use crate::secret::write_private;
@@ -109,25 +108,13 @@ pub struct Term {
     pub lasts: Duration,
 }
 
-/// A certificate, and what is to be known of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Certificate {
-    /// The certificate as PEM.
-    pub pem: String,
-    /// Its fingerprint.
-    pub fingerprint: Fingerprint,
-    /// From when until when it is good.
-    pub validity: Validity,
-}
-
-impl Certificate {
-    fn read(path: &Path, pem: String) -> Result<Self, PkiError> {
-        let der = first_certificate(path, &pem)?;
-        let unreadable =
-            || PkiError::Read { path: path.to_owned(), reason: "its validity cannot be read".to_owned() };
-        let validity = Validity::of(&der).ok_or_else(unreadable)?;
-        Ok(Self { fingerprint: Fingerprint::of(&der), pem, validity })
-    }
+/// The certificate of a file.
+fn read_certificate(path: &Path, pem: String) -> Result<Certificate, PkiError> {
+    let der = first_certificate(path, &pem)?;
+    let unreadable =
+        || PkiError::Read { path: path.to_owned(), reason: "its validity cannot be read".to_owned() };
+    let validity = Validity::of(&der).ok_or_else(unreadable)?;
+    Ok(Certificate { fingerprint: Fingerprint::of(&der), pem, validity })
 }
 
 /// A certificate with its key, as PEM.
@@ -157,7 +144,7 @@ impl Authority {
             move |source: rcgen::Error| PkiError::Read { path, reason: source.to_string() }
         };
         let key = KeyPair::from_pem(&read(&key_path)?).map_err(bad(&key_path))?;
-        let Certificate { pem, validity, .. } = Certificate::read(&certificate_path, pem)?;
+        let Certificate { pem, validity, .. } = read_certificate(&certificate_path, pem)?;
         // What issuing needs of the authority's own parameters is constant but for the key, so they need not be read back.
         let (_, params) = authority_params()?;
         Ok(Self { dir: dir.to_owned(), pem, validity, issuer: Issuer::new(params, key) })
@@ -188,7 +175,7 @@ impl Authority {
         let (certificate, key, list) = (file("server.pem"), file("server.key"), file("server.names"));
         let wanted = format!("{}\n{:x?}", names.join("\n"), Sha256::digest(self.pem.as_bytes()));
         if fs::read_to_string(&list).is_ok_and(|known| known == wanted) {
-            let kept = Certificate::read(&certificate, read(&certificate)?)?;
+            let kept = read_certificate(&certificate, read(&certificate)?)?;
             if !kept.validity.is_to_be_renewed(SERVER_LASTS, now_us / 1_000_000) {
                 return Ok(Issued { certificate: kept.pem, key: read(&key)?.into() });
             }
@@ -236,7 +223,7 @@ impl Authority {
     ) -> Result<Certificate, PkiError> {
         let name = format!("agent of rack {rack}");
         let pem = self.sign(key, &name, &[rack_name(rack)], ExtendedKeyUsagePurpose::ClientAuth, term)?;
-        Certificate::read(Path::new(&name), pem)
+        read_certificate(Path::new(&name), pem)
     }
 
     /// Writes certificate, key and our own certificate for the agent of a rack: `agent.pem`, `agent.key`, `ca.pem`.

@@ -6,7 +6,7 @@ use crate::{
     openstack::nova::{Flavor, custom_resource},
 };
 
-use super::facts::traits;
+use domain::pools::traits;
 
 /// How many of a flavor's servers stand how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -11,15 +11,9 @@
 //! which it was put there last; a rule that is made or deleted later changes nothing until somebody says `bmsctl pool
 //! apply`. A server in use keeps its class: Nova counts by it.
 
-mod condition;
 mod count;
-mod facts;
-mod rule;
 mod settle;
 
-pub(crate) use condition::is_like;
-pub use condition::{Condition, ConditionError};
 pub use count::{Counts, count, takes};
-pub use facts::{Facts, manufacturer_trait, traits};
-pub use rule::{CONDITIONS_MAX, Decision, POOLS_MAX, Pool, PoolError, decide, may_change};
+pub use domain::pools::*;
 pub use settle::{Move, PoolingError, apply, is_due, settle};

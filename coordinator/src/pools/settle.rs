@@ -2,10 +2,7 @@
 
 use tracing::info;
 
-use super::{
-    facts::{Facts, traits},
-    rule::{Decision, Pool, decide, may_change},
-};
+use super::{Decision, Facts, Pool, decide, may_change, traits};
 use crate::{
     events::EventKind,
     inventory::{Inventory, InventoryError, Server},

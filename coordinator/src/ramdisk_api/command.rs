@@ -9,6 +9,7 @@
 //! | `standby.sync`, `standby.power_off` | `Sync`, `PowerOff` |
 //! | `rescue.finalize_rescue` | `HandOver` |
 
+use domain::disks::Erase;
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -55,16 +56,6 @@ pub enum Job {
         /// Hash of the tenant's password.
         password_hash: Secret,
     },
-}
-
-/// How much is erased.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Erase {
-    /// Partition tables and signatures.
-    Metadata,
-    /// Every byte.
-    Disks,
 }
 
 impl Job {

@@ -13,14 +13,14 @@ use tracing::{info, warn};
 
 use super::{
     Inner, Session,
-    command::{Erase, Job},
+    command::Job,
     config_drive,
     image::{IMAGE_PAUSE, Next},
     iso9660, lock,
     table::CommandError,
 };
 use crate::{
-    disks::{self, Account, Fault},
+    disks::{self, Account, Erase, Fault},
     port::{ImageNews, PowerRequest, Refusal, RefusalKind},
 };
 

@@ -13,12 +13,7 @@
 //!
 //! A service that does not answer is said to be not looked at; what the others say is compared all the same.
 
-pub mod episode;
-pub mod finding;
-pub mod findings;
 pub mod look;
-pub mod picture;
-pub mod tenancies;
 
-pub use finding::{Finding, FindingKind, NotSeen, Severity};
+pub use domain::survey::*;
 pub use look::Survey;

@@ -5,6 +5,8 @@ use tokio::time::{Duration, Instant};
 use tracing::warn;
 use uuid::Uuid;
 
+use domain::tenancy::reasons::FORGOTTEN;
+
 use super::{Tenancy, TenancyError};
 use crate::{
     events::Told,
@@ -15,10 +17,6 @@ use crate::{
 
 /// How often they are compared.
 const COMPARE_EVERY: Duration = Duration::from_secs(15);
-/// What is said of a server in use that Nova has lost. Nothing is ended for it: its tenant did not ask.
-pub(super) const FORGOTTEN: &str = "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left running: \
-                         give it back (server delete), or have an administrator look at Nova";
-
 /// When they were last compared.
 #[derive(Debug, Default)]
 pub(super) struct LookOver {

@@ -12,19 +12,6 @@ use crate::{
 };
 use protocol::id::ServerId;
 
-impl TenantServerState {
-    /// The state in a word.
-    pub fn word(self) -> &'static str {
-        match self {
-            TenantServerState::Requested => "requested",
-            TenantServerState::Building => "building",
-            TenantServerState::Active => "active",
-            TenantServerState::Deleting => "being given back",
-            TenantServerState::Error => "in error",
-        }
-    }
-}
-
 impl Tenancy {
     /// Switches the server's power by way of Ironic, and so through the gate.
     pub async fn power(

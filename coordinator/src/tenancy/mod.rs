@@ -10,18 +10,13 @@
 //! record's, so that a crash anywhere is taken up by the next look; a tenant's port is deleted only when no server is
 //! on it any more; a record outlives every trace of its tenant on the machine.
 
-pub mod network_data;
-pub mod nics;
 mod ports;
 pub mod schedulable;
 
 mod adopted;
 mod compare;
 mod end;
-mod ending;
 mod life;
-mod pace;
-pub mod reasons;
 mod rescue;
 mod watch;
 
@@ -53,7 +48,7 @@ use crate::{
     port::{FabricError, TenantNetworks},
 };
 
-pub(crate) use ports::port_of;
+pub use domain::tenancy::*;
 pub use ports::{Attachment, NETWORKS_MAX};
 
 /// How often servers on their way are looked at.

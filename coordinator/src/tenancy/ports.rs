@@ -1,5 +1,6 @@
 //! Edges: the ports of a tenant's server: stored, then made in Contrail; unmade, then forgotten.
 
+use domain::tenancy::port_of;
 use std::net::IpAddr;
 
 use uuid::Uuid;
@@ -22,14 +23,6 @@ pub struct Attachment {
     pub address: Option<IpAddr>,
     /// VLAN tag of its frames; none: untagged.
     pub vlan: Option<u16>,
-}
-
-/// uuids of a tenant server's ports: they follow from the server's, so that a repeat finds them.
-pub(crate) fn port_of(server: Uuid, position: usize) -> Uuid {
-    match position {
-        0 => Uuid::new_v5(&server, b"tenant-port"),
-        further => Uuid::new_v5(&server, format!("tenant-port-{further}").as_bytes()),
-    }
 }
 
 /// The rows of a new server's ports, before anything is made.

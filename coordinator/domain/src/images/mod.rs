@@ -1,0 +1,8 @@
+//! Decisions: the first bytes of an image file, and what they say of it.
+
+mod head;
+mod qcow2;
+mod sieve;
+
+pub use head::{Fault, GIB, HEAD_BYTES};
+pub use sieve::Sieve;

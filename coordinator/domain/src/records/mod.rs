@@ -1,0 +1,17 @@
+//! Values: what the inventory keeps: servers and their interfaces, tenants' servers, agents, ramdisks, proofs.
+
+mod agent;
+mod new_server;
+mod proof;
+mod ramdisk;
+mod server;
+mod tenant_server;
+mod upload;
+
+pub use agent::{Agent, AgentCertificate, Origin, StoredCommand};
+pub use new_server::{NewPort, NewServer};
+pub use proof::{AskedBy, Proof, SIGHTINGS_MAX, Sighting};
+pub use ramdisk::Ramdisk;
+pub use server::{Adopted, Holder, Intent, Port, PowerUpdate, SeenPower, Server, Unwatched};
+pub use tenant_server::{TenantPortRecord, TenantServer, TenantServerState};
+pub use upload::Upload;
