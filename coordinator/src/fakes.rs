@@ -28,9 +28,7 @@ use crate::{
     clock::TestClock,
     enrol::{Declarations, Enrol},
     gate::{Gate, Parts, Presence},
-    inventory::{
-        Inventory, PowerUpdate, SeenPower, Server, TenantServer, TenantServerState,
-    },
+    inventory::{Inventory, PowerUpdate, SeenPower, Server, TenantServer, TenantServerState},
     lifecycle::{
         Confirmed, Node, NodePower, ProvisionState,
         power::{PowerRecord, after_reading},

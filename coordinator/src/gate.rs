@@ -109,7 +109,7 @@ impl Gate {
         let began = Instant::now();
         let done = self.switch(id, request, began).await;
         if let Err(refusal) = &done {
-            crate::metrics::gate_refused(refusal.kind, began.elapsed());
+            counters::gate_refused(refusal.kind, began.elapsed());
             self.note_refusal(id, request, refusal).await;
         }
         self.wake.wake(id);
@@ -206,7 +206,7 @@ impl Gate {
             Start::Restart => Action::Reset { boot: permitted.boot.clone() },
         };
         let text = format!("{} for {}", describe_boot(&permitted.boot), describe_wanted(&permitted.network));
-        crate::metrics::gate_permitted(began.elapsed());
+        counters::gate_permitted(began.elapsed());
         self.inventory.record(id, EventKind::Permitted, text).await;
         let done = self.ask(server, action, began).await;
         match &done {

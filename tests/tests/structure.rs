@@ -30,12 +30,14 @@ const CLOUDS: [&str; 9] =
     ["openstack", "ironic", "contrail", "tungsten", "opensdn", "nova", "glance", "keystone", "neutron"];
 
 /// Which of our crates each may use; dependencies of its tests in the second list.
-const ARROWS: [(&str, &[&str], &[&str]); 8] = [
+const ARROWS: [(&str, &[&str], &[&str]); 10] = [
     ("protocol", &[], &[]),
     ("pxe", &["protocol"], &[]),
     ("pxe/ramdisk", &["protocol"], &[]),
     ("agent", &["protocol", "pxe"], &["ramdisk"]),
-    ("coordinator", &["domain", "protocol"], &[]),
+    ("coordinator", &["counters", "domain", "protocol", "store"], &[]),
+    ("coordinator/store", &["counters", "domain", "protocol"], &[]),
+    ("coordinator/counters", &["domain"], &[]),
     ("coordinator/domain", &["protocol"], &[]),
     ("tests", &["agent", "coordinator", "protocol", "pxe", "ramdisk"], &[]),
     ("tests/tenant-init", &["ramdisk"], &[]),

@@ -4,6 +4,7 @@
 //! facts; [`rim`] is what the outside can be asked, as traits.
 
 pub mod adoption;
+pub mod audit;
 pub mod certificate;
 pub mod discovery;
 pub mod disks;

@@ -299,7 +299,7 @@ mod tests {
         assert_eq!(seen, texts(0..5));
         drop(follow);
         // More than a page, and more than listeners are kept for.
-        let backlog = u32::try_from(events::LISTENER_BACKLOG_MAX).unwrap() + 2 * FOLLOW_PAGE;
+        let backlog = u32::try_from(crate::inventory::LISTENER_BACKLOG_MAX).unwrap() + 2 * FOLLOW_PAGE;
         record(&inventory, "p1", 5..300).await;
         let mut follow = Follow::begin(inventory.clone(), project(Some(last))).await.unwrap();
         assert_eq!(take(&mut follow, 10).await.0, texts(5..15));

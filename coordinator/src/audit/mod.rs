@@ -13,12 +13,11 @@
 //! the administrators' ones.
 
 mod asked;
-mod entry;
 mod ironic;
 mod pace;
 mod witness;
 
 pub use asked::Asked;
-pub use entry::{AGE_MAX_US, AuditFilter, BUCKET_ROWS_MAX, Entry, NewEntry};
+pub use domain::audit::*;
 pub use ironic::witness_ironic;
 pub use witness::{Witness, changes, witness};

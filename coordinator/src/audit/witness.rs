@@ -14,8 +14,8 @@ use serde::Deserialize;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::{
+    NewEntry,
     asked::{Asked, REQUEST_ID, Said},
-    entry::NewEntry,
     pace::Pace,
 };
 use crate::{

@@ -13,7 +13,7 @@ use super::{
     error::{self, Error},
     keystone::{self, IssuedToken},
 };
-use crate::metrics::{self, Asked};
+use counters::Asked;
 
 /// Time to connect to a service.
 pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
@@ -287,7 +287,7 @@ impl Session {
                 | Error::Refused { .. },
             ) => Asked::Refused,
         };
-        metrics::asked(service.word(), how);
+        counters::asked(service.word(), how);
         opened
     }
 

@@ -161,7 +161,7 @@ impl Reconcile {
         let now_us = self.inventory.clock().now_us();
         self.inventory.set_isolated(server.id, now_us).await?;
         let took_ms = now_us.saturating_sub(off_since_us) / 1000;
-        crate::metrics::isolated(Duration::from_millis(took_ms));
+        counters::isolated(Duration::from_millis(took_ms));
         let text = format!("isolated on the cleaning network {took_ms} ms after it was reported off");
         self.inventory.record(server.id, EventKind::Isolated, text).await;
         Ok(())

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::{Reconcile, lane::Lane, queue::Overdue};
-use crate::{events::EventKind, metrics};
+use crate::events::EventKind;
 
 /// How often the waits are looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(1);
@@ -30,10 +30,10 @@ impl Reconcile {
     /// Tells the figures, and whatever has waited for too long, once until it is done.
     pub(super) async fn watch(&self) {
         let waited = |lane| self.wake.oldest(lane).unwrap_or_default();
-        metrics::oldest_waits(waited(Lane::Isolate), waited(Lane::Look));
+        counters::oldest_waits(waited(Lane::Isolate), waited(Lane::Look));
         for lane in Lane::ALL {
             let (asked, visited) = self.wake.count(lane);
-            metrics::visits(lane.as_str(), asked, visited);
+            counters::visits(lane.as_str(), asked, visited);
         }
         self.alarm(self.wake.overdue(Lane::Isolate, ISOLATION_WAIT_MAX), |name, one| {
             format!(

@@ -12,7 +12,6 @@ use crate::{
     contrail::{Contrail, describe},
     events::{Event, EventKind},
     inventory::{Inventory, InventoryError, Server},
-    metrics,
 };
 
 /// Changed servers are looked for this often; events shorten the wait.
@@ -103,14 +102,14 @@ impl Keeper {
                 if self.outage.take().is_some() {
                     info!("nodes and ports in contrail are kept again");
                 }
-                metrics::unregistered(failures.len());
+                counters::unregistered(failures.len());
                 self.show(&servers, &failures).await?;
                 let good = failures.is_empty();
                 self.done = good.then(|| (wanted, Instant::now()));
                 Ok(good)
             }
             Err(error) => {
-                metrics::unregistered(servers.len());
+                counters::unregistered(servers.len());
                 self.note_outage(error.to_string()).await;
                 Ok(false)
             }

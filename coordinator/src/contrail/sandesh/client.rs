@@ -23,10 +23,9 @@ use super::{
     session::{Event, Identity, Session},
 };
 use crate::{
-    events::{self, Broadcast},
+    events,
     gate::Presence,
-    inventory::{Inventory, InventoryError, Server},
-    metrics,
+    inventory::{Broadcast, Inventory, InventoryError, Server},
 };
 
 /// Every server is read again at least this often: a signal may be lost.
@@ -196,7 +195,7 @@ async fn tell(config: SandeshConfig, mut states: mpsc::Receiver<State>, stop: Ca
         let Some(collector) = config.collectors.get(number) else { continue };
         let ended = converse(&mut session, collector, &mut states, &stop).await;
         let was_good = session.is_telling();
-        metrics::sandesh_connected(false);
+        counters::sandesh_connected(false);
         session.handle_disconnected(Instant::now());
         while session.poll_event().is_some() {}
         match ended {
@@ -267,7 +266,7 @@ async fn carry(
             match event {
                 Event::Greeted => {
                     info!(collector, peer = ?peer, "the collector knows us");
-                    metrics::sandesh_connected(true);
+                    counters::sandesh_connected(true);
                 }
                 Event::Disconnect(reason) => return Ended::GivenUp(reason),
                 Event::Connect(_) => {}
@@ -293,7 +292,7 @@ async fn carry(
                 Ok(length) => {
                     outgoing.drain(..length);
                     if outgoing.is_empty() {
-                        metrics::sandesh_sent();
+                        counters::sandesh_sent();
                     }
                     write_by = tokio::time::Instant::now() + WRITE_WAIT_MAX;
                 }

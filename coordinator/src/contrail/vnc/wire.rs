@@ -19,10 +19,9 @@ use super::{
     answer::{Answer, Known, Trouble, judge},
     trust::{self, ClientError},
 };
-use crate::{
-    metrics::{self, Asked},
-    port::FabricError,
-};
+use counters::Asked;
+
+use crate::port::FabricError;
 
 /// Tries of one call before it is reported as unavailable, or as refused if the server fails at it.
 pub const TRIES: u32 = 4;
@@ -102,7 +101,7 @@ impl Wire {
             Ok(_) => Asked::Refused,
             Err(_) => Asked::Unavailable,
         };
-        metrics::asked("contrail", how);
+        counters::asked("contrail", how);
         answer
     }
 

@@ -6,7 +6,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, json},
 };
-use crate::lifecycle::{News, Node, news};
+use domain::lifecycle::{News, Node, news};
 
 /// How often a node is compared anew because somebody else has stored one meanwhile.
 const TRIES_MAX: usize = 8;

@@ -10,11 +10,12 @@ use super::{
     row::{big, json},
     servers::{StoredBmc, bmc_place, facade_place},
 };
-use crate::{
+use domain::{
     adoption::Adoption,
     identity::{Doubt, after_change},
-    secret::random_password,
 };
+
+use crate::secret::random_password;
 
 fn bmc_key(bmc: &BmcEndpoint) -> String {
     format!("{}:{}", bmc.address.to_ascii_lowercase(), bmc.port)

@@ -6,7 +6,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, big, json},
 };
-use crate::survey::episode::Episode;
+use domain::survey::episode::Episode;
 
 impl Inventory {
     /// All that are seen now.

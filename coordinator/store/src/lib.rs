@@ -1,4 +1,4 @@
-//! Edges: the inventory: every fact that this coordinator owns, and the last word of every other owner, in SQLite.
+//! The inventory: every fact that this coordinator owns, and the last word of every other owner, in SQLite.
 //!
 //! ```text
 //!   servers --< ports        tenant_servers --< tenant_ports
@@ -15,7 +15,9 @@ mod adoptions;
 mod agents;
 mod audit;
 mod bmc;
+mod broadcast;
 mod certificates;
+pub mod clock;
 mod contradictions;
 mod discoveries;
 mod discovery_rules;
@@ -27,8 +29,10 @@ mod pools;
 mod proofs;
 mod ramdisks;
 mod row;
+pub mod secret;
 mod servers;
 mod share;
+pub mod state_dir;
 mod stored;
 mod tenant_ports;
 mod tenants;
@@ -45,6 +49,7 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 
+pub use broadcast::{Broadcast, LISTENER_BACKLOG_MAX};
 pub use discoveries::DISCOVERIES_MAX;
 pub use domain::{events::EventFilter, records::*};
 pub use proofs::PROOFS_MAX;
@@ -52,7 +57,6 @@ pub use share::EVENTS_MAX;
 
 use crate::{
     clock::Clock,
-    events::Broadcast,
     secret::{Sealer, SecretError},
     state_dir::private_file,
 };
@@ -181,26 +185,26 @@ fn migrator() -> Migrator {
         Migration::new(number, name.into(), MigrationType::Simple, sqlx::SqlSafeStr::into_sql_str(sql), false)
     };
     Migrator::with_migrations(vec![
-        one(1, "inventory", include_str!("../../migrations/0001_inventory.sql")),
-        one(2, "pools", include_str!("../../migrations/0002_pools.sql")),
-        one(3, "since", include_str!("../../migrations/0003_inventory.sql")),
-        one(4, "tenant ports and proofs", include_str!("../../migrations/0004_tenant_ports_and_proofs.sql")),
-        one(5, "tenant failures", include_str!("../../migrations/0005_tenant_failures.sql")),
-        one(6, "discovery", include_str!("../../migrations/0006_discovery.sql")),
-        one(7, "adoptions", include_str!("../../migrations/0007_adoptions.sql")),
-        one(8, "discovery rules", include_str!("../../migrations/0008_discovery_rules.sql")),
-        one(9, "not watched", include_str!("../../migrations/0009_not_watched.sql")),
-        one(10, "bmc identity", include_str!("../../migrations/0010_bmc_identity.sql")),
-        one(11, "disks", include_str!("../../migrations/0011_disks.sql")),
-        one(12, "contradictions", include_str!("../../migrations/0012_contradictions.sql")),
+        one(1, "inventory", include_str!("../migrations/0001_inventory.sql")),
+        one(2, "pools", include_str!("../migrations/0002_pools.sql")),
+        one(3, "since", include_str!("../migrations/0003_inventory.sql")),
+        one(4, "tenant ports and proofs", include_str!("../migrations/0004_tenant_ports_and_proofs.sql")),
+        one(5, "tenant failures", include_str!("../migrations/0005_tenant_failures.sql")),
+        one(6, "discovery", include_str!("../migrations/0006_discovery.sql")),
+        one(7, "adoptions", include_str!("../migrations/0007_adoptions.sql")),
+        one(8, "discovery rules", include_str!("../migrations/0008_discovery_rules.sql")),
+        one(9, "not watched", include_str!("../migrations/0009_not_watched.sql")),
+        one(10, "bmc identity", include_str!("../migrations/0010_bmc_identity.sql")),
+        one(11, "disks", include_str!("../migrations/0011_disks.sql")),
+        one(12, "contradictions", include_str!("../migrations/0012_contradictions.sql")),
         one(
             23,
             "one server per switch port",
-            include_str!("../../migrations/0023_one_server_per_switch_port.sql"),
+            include_str!("../migrations/0023_one_server_per_switch_port.sql"),
         ),
-        one(24, "adopted for", include_str!("../../migrations/0024_adopted_for.sql")),
-        one(26, "agent certificates", include_str!("../../migrations/0026_agent_certificates.sql")),
-        one(30, "tenants' events", include_str!("../../migrations/0030_tenants_events.sql")),
-        one(31, "audit", include_str!("../../migrations/0031_audit.sql")),
+        one(24, "adopted for", include_str!("../migrations/0024_adopted_for.sql")),
+        one(26, "agent certificates", include_str!("../migrations/0026_agent_certificates.sql")),
+        one(30, "tenants' events", include_str!("../migrations/0030_tenants_events.sql")),
+        one(31, "audit", include_str!("../migrations/0031_audit.sql")),
     ])
 }

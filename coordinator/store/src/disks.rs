@@ -7,7 +7,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, big, json},
 };
-use crate::disks::{Erasure, Exception, Inspected, KnownDisk, inspected};
+use domain::disks::{Erasure, Exception, Inspected, KnownDisk, inspected};
 
 impl Inventory {
     /// The disks that a clean of this server accounts for, by number.

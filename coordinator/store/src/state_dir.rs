@@ -67,12 +67,12 @@ impl StateDir {
 }
 
 /// Makes a directory, with those above it, that its owner alone may enter; one that is there stays as it is.
-pub(crate) fn make_private_dir(path: &Path) -> io::Result<()> {
+pub fn make_private_dir(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path)
 }
 
 /// Opens a file for writing, and makes it for its owner alone when it is missing.
-pub(crate) fn private_file(path: &Path) -> io::Result<File> {
+pub fn private_file(path: &Path) -> io::Result<File> {
     OpenOptions::new().write(true).create(true).truncate(false).mode(FILE_MODE).open(path)
 }
 

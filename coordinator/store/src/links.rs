@@ -5,7 +5,7 @@ use sqlx::{Row, SqlitePool};
 use tracing::warn;
 
 use super::{Inventory, InventoryError, failed, row::Reader};
-use crate::port::SwitchPort;
+use domain::rim::SwitchPort;
 
 /// Names the switch ports of rows that an older version wrote. Where two servers have one, the later row stays without: neither can
 /// be stored again before one of them is corrected.

@@ -10,7 +10,7 @@ use super::{
     Inventory, InventoryError, Server, TenantServer, TenantServerState, failed,
     row::{Reader, big, json},
 };
-use crate::lifecycle::Node;
+use domain::lifecycle::Node;
 
 impl Inventory {
     /// Stores a tenant's server, whole.

@@ -8,7 +8,7 @@ use super::{
     Inventory, InventoryError, Proof, SIGHTINGS_MAX, Sighting, failed,
     row::{Reader, big, json},
 };
-use crate::port::WantedNetwork;
+use domain::rim::WantedNetwork;
 
 /// Proofs that are kept of one server; the oldest beyond them are deleted.
 pub const PROOFS_MAX: u32 = 100;
@@ -158,7 +158,9 @@ mod tests {
     use super::*;
     use domain::{records::AskedBy, rim::ObservedNetwork};
 
-    use crate::{clock::TestClock, fakes::new_server, secret::Sealer};
+    use domain::samples::new_server;
+
+    use crate::{clock::TestClock, secret::Sealer};
 
     const CLEANING: WantedNetwork = WantedNetwork::Boot(BootNetwork::Cleaning);
 

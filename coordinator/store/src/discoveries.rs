@@ -7,7 +7,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, big, json},
 };
-use crate::discovery::{Entry, entry::BmcHalf};
+use domain::discovery::{Entry, entry::BmcHalf};
 
 /// Most machines that wait to be accepted.
 pub const DISCOVERIES_MAX: usize = 4096;

@@ -15,14 +15,15 @@ use protocol::{
 use uuid::Uuid;
 
 use super::*;
-use crate::{
+use domain::{
     audit::{AGE_MAX_US, AuditFilter, NewEntry},
-    clock::TestClock,
     disks::Exception,
     events::{EventKind, TEXT_CHARS_MAX, Told},
     lifecycle::{Confirmed, Node, ProvisionState},
-    port::{ObservedNetwork, SwitchPort, WantedNetwork},
+    rim::{ObservedNetwork, SwitchPort, WantedNetwork},
 };
+
+use crate::clock::TestClock;
 
 fn new_server(name: &str, last: u8) -> NewServer {
     let link =

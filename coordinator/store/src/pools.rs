@@ -6,7 +6,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, json},
 };
-use crate::pools::{Decision, Facts, Pool};
+use domain::pools::{Decision, Facts, Pool};
 
 impl Inventory {
     /// All pools, in the order in which they are asked.

@@ -1,8 +1,7 @@
 //! Edges: events on their way to whoever listens.
 
+use domain::events::Event;
 use tokio::sync::broadcast;
-
-pub use domain::events::{Event, EventFilter, EventKind, TEXT_CHARS_MAX, Told};
 
 /// Listeners that fall further behind than this lose the oldest; they find them in the inventory.
 pub const LISTENER_BACKLOG_MAX: usize = 1024;
@@ -20,7 +19,7 @@ impl Default for Broadcast {
 impl Broadcast {
     /// Tells everybody who listens.
     pub fn tell(&self, event: Event) {
-        crate::metrics::happened(event.kind);
+        counters::happened(event.kind);
         // Nobody listening is no fault.
         let _ = self.0.send(event);
     }

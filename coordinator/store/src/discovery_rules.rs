@@ -6,7 +6,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, json},
 };
-use crate::discovery::Rule;
+use domain::discovery::Rule;
 
 fn place(name: &str) -> String {
     format!("discovery_rules.password/{name}")

@@ -17,9 +17,9 @@ use super::{
     Adopted, Intent, Inventory, InventoryError, Port, PowerUpdate, SeenPower, Server, Unwatched, failed,
     row::{Reader, big, json},
 };
-use crate::{
+use domain::{
     lifecycle::trouble::Trouble,
-    port::{ObservedNetwork, WantedNetwork},
+    rim::{ObservedNetwork, WantedNetwork},
 };
 
 /// A BMC's address as stored: everything but the password.

@@ -6,7 +6,7 @@ use super::{
     Inventory, InventoryError, ROWS_MAX, failed,
     row::{Reader, big},
 };
-use crate::audit::{AGE_MAX_US, AuditFilter, BUCKET_ROWS_MAX, Entry, NewEntry};
+use domain::audit::{AGE_MAX_US, AuditFilter, BUCKET_ROWS_MAX, Entry, NewEntry};
 
 /// Old rows are deleted once in so many.
 const TRIM_EVERY: u64 = 100;

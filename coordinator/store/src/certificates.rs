@@ -7,7 +7,7 @@ use super::{
     AgentCertificate, Inventory, InventoryError, failed,
     row::{Reader, big},
 };
-use crate::pki::Fingerprint;
+use domain::certificate::Fingerprint;
 
 /// Renewed certificates of a rack that nobody has used yet; an older one is forgotten. An agent that was killed between the answer and
 /// its disk asks again.
@@ -169,17 +169,15 @@ fn read_certificate(row: &SqliteRow) -> Result<AgentCertificate, InventoryError>
 mod tests {
     use std::sync::Arc;
 
-    use rustls_pki_types::CertificateDer;
-
     use super::*;
-    use crate::{clock::TestClock, inventory::Origin, secret::Sealer};
+    use crate::{Origin, clock::TestClock, secret::Sealer};
 
     fn rack() -> RackId {
         "rack1".parse().unwrap()
     }
 
     fn given(number: u8, from: Option<u8>) -> AgentCertificate {
-        let fingerprint = |number: u8| Fingerprint::of(&CertificateDer::from(vec![number]));
+        let fingerprint = |number: u8| Fingerprint::of(&[number]);
         AgentCertificate {
             fingerprint: fingerprint(number),
             rack: rack(),

@@ -7,7 +7,7 @@ use super::{
     Inventory, InventoryError, failed,
     row::{Reader, big, json},
 };
-use crate::adoption::{Adoption, Stage};
+use domain::adoption::{Adoption, Stage};
 
 impl Inventory {
     /// Stores how far an adoption has come, and why not further.

@@ -14,7 +14,7 @@ use super::{
     row::{Reader, big},
     share::{ROOM, Room, Shelf, too_full},
 };
-use crate::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
+use domain::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
 
 /// Old events are deleted once in so many.
 const TRIM_EVERY: u64 = 1000;

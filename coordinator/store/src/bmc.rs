@@ -7,7 +7,7 @@ use super::{
     row::{big, json},
     servers::StoredBmc,
 };
-use crate::identity::Doubt;
+use domain::identity::Doubt;
 
 impl Inventory {
     /// Stores why it is in doubt whose BMC answers; unless the BMC is another one by now, of which nothing was said.
