@@ -33,8 +33,7 @@ pub mod server;
 pub mod survey;
 pub mod tenancy;
 pub mod ui;
-pub mod url_text;
 
 pub use adapter::ironic_node;
-pub use domain::{disks, events, import, lifecycle, rim as port};
+pub use domain::{disks, events, import, lifecycle, rim as port, url_text};
 pub use store::{self as inventory, clock, secret, state_dir};

@@ -30,12 +30,13 @@ const CLOUDS: [&str; 9] =
     ["openstack", "ironic", "contrail", "tungsten", "opensdn", "nova", "glance", "keystone", "neutron"];
 
 /// Which of our crates each may use; dependencies of its tests in the second list.
-const ARROWS: [(&str, &[&str], &[&str]); 10] = [
+const ARROWS: [(&str, &[&str], &[&str]); 11] = [
     ("protocol", &[], &[]),
     ("pxe", &["protocol"], &[]),
     ("pxe/ramdisk", &["protocol"], &[]),
     ("agent", &["protocol", "pxe"], &["ramdisk"]),
-    ("coordinator", &["counters", "domain", "protocol", "store"], &[]),
+    ("coordinator", &["api-types", "counters", "domain", "protocol", "store"], &[]),
+    ("coordinator/api-types", &["domain", "protocol"], &[]),
     ("coordinator/store", &["counters", "domain", "protocol"], &[]),
     ("coordinator/counters", &["domain"], &[]),
     ("coordinator/domain", &["protocol"], &[]),
@@ -44,7 +45,10 @@ const ARROWS: [(&str, &[&str], &[&str]); 10] = [
 ];
 
 /// What a crate's manifest must not have, so that the compiler keeps its walls: whoever has no runtime cannot wait.
-const WALLS: [(&str, &[&str]); 1] = [("coordinator/domain", &WAITS_OR_TELLS_THE_TIME)];
+const WALLS: [(&str, &[&str]); 2] = [
+    ("coordinator/api-types", &WAITS_OR_TELLS_THE_TIME),
+    ("coordinator/domain", &WAITS_OR_TELLS_THE_TIME),
+];
 const WAITS_OR_TELLS_THE_TIME: [&str; 13] = [
     "async-io",
     "axum",

@@ -20,3 +20,4 @@ pub mod rim;
 pub mod samples;
 pub mod survey;
 pub mod tenancy;
+pub mod url_text;

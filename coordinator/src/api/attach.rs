@@ -80,7 +80,7 @@ fn resolve_groups(names: &[String], groups: &[SecurityGroup]) -> Result<Vec<Uuid
         found.map(|group| group.id).ok_or_else(|| {
             let known: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
             let mut problem = Problem::not_found("security group", name);
-            problem.detail.push_str(&match known.as_slice() {
+            problem.said.detail.push_str(&match known.as_slice() {
                 [] => "; the project has none".to_owned(),
                 known => format!("; the project has {}", known.join(", ")),
             });

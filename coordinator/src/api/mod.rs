@@ -31,8 +31,12 @@ mod proofs;
 mod servers;
 mod subnet;
 mod survey;
-pub mod types;
-pub mod unwatched;
+/// What the API says and takes.
+pub mod types {
+    pub use api_types::*;
+
+    pub use super::problem::Problem;
+}
 
 use std::sync::Arc;
 

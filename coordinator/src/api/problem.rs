@@ -1,11 +1,20 @@
-//! Values: what the API answers when it does not do what it was asked (RFC 9457).
+//! Edges: what the API answers when it does not do what it was asked (RFC 9457), and who is told how much of it.
 
+use std::{borrow::Cow, ops::Deref};
+
+use api_types as types;
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 
-use super::types::{Fault, Problem};
+use serde::{Deserialize, Serialize};
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{RefOr, Schema},
+};
+
+use super::types::Fault;
 use crate::{
     access::Full,
     images::{Cut, UploadError},
@@ -15,19 +24,53 @@ use crate::{
     tenancy::TenancyError,
 };
 
+/// A problem on its way out: what is said of it, and for whom.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// What the client reads.
+    #[serde(flatten)]
+    pub said: types::Problem,
+    /// Whether its detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks. Then it is for those who see
+    /// all, and others are told what it means to them.
+    #[serde(skip)]
+    is_below: bool,
+}
+
+impl Deref for Problem {
+    type Target = types::Problem;
+    fn deref(&self) -> &types::Problem {
+        &self.said
+    }
+}
+
+impl PartialSchema for Problem {
+    fn schema() -> RefOr<Schema> {
+        types::Problem::schema()
+    }
+}
+
+impl ToSchema for Problem {
+    fn name() -> Cow<'static, str> {
+        types::Problem::name()
+    }
+    fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+        types::Problem::schemas(schemas);
+    }
+}
+
 impl Problem {
     /// A problem of a kind, with what to do about it.
     pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem").to_owned();
-        Problem {
+        let said = types::Problem {
             kind: kind.to_owned(),
             title,
             status: status.as_u16(),
             detail: detail.into(),
             faults: Vec::new(),
-            is_below: false,
             retry_after_s: None,
-        }
+        };
+        Problem { said, is_below: false }
     }
 
     /// Marks what only those who see all are told word for word.
@@ -45,12 +88,12 @@ impl Problem {
             _ => "what is below the server refused this",
         };
         let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
-        Problem { detail, is_below: false, ..self }
+        Problem { said: types::Problem { detail, ..self.said }, is_below: false }
     }
 
     /// Says when the same may be tried again.
     pub fn again_in(self, seconds: u32) -> Self {
-        Problem { retry_after_s: Some(seconds), ..self }
+        Problem { said: types::Problem { retry_after_s: Some(seconds), ..self.said }, ..self }
     }
 
     /// There is no such thing, or the caller may not know of it.
@@ -80,7 +123,8 @@ impl Problem {
     /// An import file with its faults.
     pub fn faults(faults: Vec<Fault>) -> Self {
         let detail = format!("the file has {} faults; nothing was changed", faults.len());
-        Problem { faults, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import-refused", detail) }
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import-refused", detail);
+        Problem { said: types::Problem { faults, ..problem.said }, ..problem }
     }
 }
 
@@ -104,7 +148,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let below = self.is_below.then(|| self.clone());
         let again = self.retry_after_s.map(HeaderValue::from);
-        let mut response = (status, axum::Json(self)).into_response();
+        let mut response = (status, axum::Json(self.said)).into_response();
         if let Some(again) = again {
             response.headers_mut().insert(header::RETRY_AFTER, again);
         }

@@ -5,7 +5,7 @@ use super::{
     client::Client,
     output,
 };
-use crate::api::types::{Agent, AgentCertificate, List, Revocation};
+use api_types::{Agent, AgentCertificate, List, Revocation};
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {

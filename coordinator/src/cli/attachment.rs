@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, str::FromStr};
 
-use crate::api::types::NewAttachment;
+use api_types::NewAttachment;
 
 /// `NETWORK[=ADDRESS][:vlan=TAG]`.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,10 +4,8 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use super::{args::Output, client::Client, output};
-use crate::{
-    api::types::{AuditEntry, List},
-    url_text::query,
-};
+use api_types::{AuditEntry, List};
+use domain::url_text::query;
 
 /// What can be asked of the record of changes.
 #[derive(Debug, Subcommand)]

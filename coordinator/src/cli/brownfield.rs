@@ -13,10 +13,8 @@ use super::{
     output::{self, Cell, Look},
     path::path,
 };
-use crate::{
-    api::types::{Adopted, AdoptedNetwork, Adoption, Severity, Stage, Survey},
-    url_text::query,
-};
+use api_types::{Adopted, AdoptedNetwork, Adoption, Severity, Stage, Survey};
+use domain::url_text::query;
 
 const ADOPT_HELP: &str = "\
 Example: bmsctl node adopt running.yaml --rack rack1 --dry-run

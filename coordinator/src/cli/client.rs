@@ -9,10 +9,8 @@ use protocol::secret::Secret;
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::args::Connection;
-use crate::{
-    api::types::Problem,
-    openstack::session::{self, Credentials, Scope, Session},
-};
+use crate::openstack::session::{self, Credentials, Scope, Session};
+use api_types::Problem;
 
 /// How long the coordinator may take for an answer that is not a stream.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);

@@ -13,7 +13,7 @@ use super::{
     path::path,
     since::since,
 };
-use crate::api::types::{
+use api_types::{
     AcceptDiscovery, AcceptPort, Discovery, ImportedNode, List, NewScan, NewWindow, Scan, ScanCredential,
     Window,
 };
@@ -275,7 +275,7 @@ fn list(output: Output, found: &[Discovery]) -> anyhow::Result<()> {
     })
 }
 
-fn plugged(nic: &crate::api::types::DiscoveredNic) -> String {
+fn plugged(nic: &api_types::DiscoveredNic) -> String {
     match (&nic.switch, &nic.port) {
         (Some(switch), Some(port)) => format!("{switch}:{port}"),
         _ => String::new(),

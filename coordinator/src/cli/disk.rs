@@ -4,7 +4,7 @@ use anyhow::bail;
 use clap::Subcommand;
 
 use super::{args::Output, client::Client, output, path::path};
-use crate::api::types::{List, NewDiskException, NodeDisk};
+use api_types::{List, NewDiskException, NodeDisk};
 
 /// What is done with the disks of a server.
 #[derive(Debug, Subcommand)]

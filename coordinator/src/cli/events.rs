@@ -12,10 +12,8 @@ use super::{
     client::{Client, Refused},
     output,
 };
-use crate::{
-    api::types::{Event, List},
-    url_text::query,
-};
+use api_types::{Event, List};
+use domain::url_text::query;
 
 /// Pause before a broken stream is taken up again; doubled each time.
 const PAUSE_FIRST: Duration = Duration::from_millis(500);

@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{args::Output, client::Client, output, path::path};
-use crate::api::types::{Flavor, List, NewFlavor, Server};
+use api_types::{Flavor, List, NewFlavor, Server};
 
 /// Servers that a warning names; the rest is counted.
 const NAMED_MAX: usize = 5;

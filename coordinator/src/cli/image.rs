@@ -9,10 +9,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::io::ReaderStream;
 
 use super::{args::Output, client::Client, output, path::path};
-use crate::{
-    api::types::{Image, List},
-    url_text::query,
-};
+use api_types::{Image, List};
+use domain::url_text::query;
 
 /// Bytes that are read from the file at once.
 const PIECE_BYTES: usize = 256 << 10;

@@ -6,7 +6,7 @@ use super::{
     output,
     path::path,
 };
-use crate::api::types::{List, NetworkDetail, NewNetwork, SiteObjectState, SiteSetup, TenantNetwork};
+use api_types::{List, NetworkDetail, NewNetwork, SiteObjectState, SiteSetup, TenantNetwork};
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {

@@ -14,11 +14,8 @@ use super::{
     proof,
     since::since,
 };
-use crate::{
-    api::types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page},
-    api::unwatched,
-    url_text::query,
-};
+use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, unwatched};
+use domain::url_text::query;
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {

@@ -15,7 +15,7 @@ use protocol::text::{Shown, shown_json};
 use serde::Serialize;
 
 use super::{args::Output, client::Refused};
-use crate::api::types::Event;
+use api_types::Event;
 
 /// Prints rows as a table, or the things themselves as JSON.
 pub fn list<T: Serialize, C: Into<Cell>>(

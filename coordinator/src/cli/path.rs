@@ -2,7 +2,7 @@
 
 use anyhow::ensure;
 
-use crate::url_text::segment;
+use domain::url_text::segment;
 
 /// The path below `/v1` of these segments, each of them one whatever characters it has.
 ///

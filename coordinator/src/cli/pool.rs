@@ -3,7 +3,7 @@
 use clap::Subcommand;
 
 use super::{args::Output, client::Client, output, path::path};
-use crate::api::types::{List, NewPool, Pool, PoolMove, PoolMoves};
+use api_types::{List, NewPool, Pool, PoolMove, PoolMoves};
 
 const CONDITIONS: &str = "\
 Conditions compare a fact that inspection found: cpus, memory_mib, disks, disk_mib (the largest), nics, nic_mbps (the

@@ -1,10 +1,8 @@
 //! Edges: `bmsctl node show --proof`.
 
 use super::{args::Output, client::Client, output, path::path};
-use crate::{
-    api::types::{List, Proof},
-    inventory::AskedBy,
-};
+use api_types::{List, Proof};
+use domain::records::AskedBy;
 
 /// Prints where a server's ports were put, and what proves it.
 pub async fn show(client: &Client, output: Output, node: &str) -> anyhow::Result<()> {

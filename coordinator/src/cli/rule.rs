@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Subcommand;
 
 use super::{args::Output, client::Client, discovery::password, output, path::path};
-use crate::api::types::{DiscoveryRule, List, NewDiscoveryRule};
+use api_types::{DiscoveryRule, List, NewDiscoveryRule};
 
 const CREATE_HELP: &str = "\
 Example: bmsctl discovery rule create r650 --rack rack1 --range 198.51.100.0/27 --manufacturer 'Dell*' --product '*R650' \\

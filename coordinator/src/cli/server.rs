@@ -13,7 +13,7 @@ use super::{
     path::path,
     since::since,
 };
-use crate::api::types::{Attachment, List, NewServer, Server, ServerAction, ServerVerb};
+use api_types::{Attachment, List, NewServer, Server, ServerAction, ServerVerb};
 
 /// Most bytes of standard input that are looked at for a password.
 const PASSWORD_BYTES_MAX: u64 = 4096;

@@ -3,9 +3,10 @@
 use askama::Template;
 use jiff::Timestamp;
 
+use api_types::unwatched;
+
 use crate::{
     api::types::{Event, Node, Server},
-    api::unwatched,
     lifecycle::ProvisionState,
 };
 

@@ -1,6 +1,6 @@
 //! Decisions: how a server that nobody watches is shown: what is so once, and the verb that ends it.
 
-use super::types::Node;
+use crate::Node;
 
 /// Why in a few words, and what to do, for a line of a list; none: it is watched.
 pub fn in_list(node: &Node) -> Option<String> {

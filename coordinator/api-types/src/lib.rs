@@ -1,4 +1,4 @@
-//! Values: what the REST API says and takes, shared by the server and by `bmsctl`.
+//! What the REST API under `/v1` says and takes, shared by the server, its pages and `bmsctl`.
 
 mod agent;
 mod audit;
@@ -7,6 +7,8 @@ mod catalogue;
 mod discovery;
 mod disk;
 mod network;
+mod problem;
+pub mod unwatched;
 
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -20,35 +22,12 @@ pub use catalogue::*;
 pub use discovery::*;
 pub use disk::*;
 pub use network::*;
+pub use problem::Problem;
 
-pub use crate::import::{Fault, FieldChange};
+pub use domain::import::{Fault, FieldChange};
 
 /// Most items of one page of a list.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
-
-/// A problem, in the form of RFC 9457 (`application/problem+json`).
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct Problem {
-    /// A short word for the kind of problem, such as `not-found`.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// The same in words.
-    pub title: String,
-    /// HTTP status.
-    pub status: u16,
-    /// What is wrong here, and what to do.
-    pub detail: String,
-    /// Everything that is wrong with an import file.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub faults: Vec<Fault>,
-    /// Whether the detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks. Then it is for those who see
-    /// all, and others are told what it means to them.
-    #[serde(skip)]
-    pub is_below: bool,
-    /// In how many seconds the same may be tried again; it stands in `Retry-After`, too.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_s: Option<u32>,
-}
 
 /// A list of things.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

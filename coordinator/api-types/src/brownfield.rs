@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use super::FieldChange;
-pub use crate::{
+pub use domain::{
     adoption::Stage,
     survey::{Finding, FindingKind, NotSeen, Severity},
 };
+
+use crate::FieldChange;
 
 /// The answer to an adoption file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

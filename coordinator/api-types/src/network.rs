@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-pub use crate::{
-    inventory::AskedBy,
-    port::{SecurityGroup, SiteObject, SiteObjectState, TenantNetwork, UsedAddress},
+pub use domain::{
+    records::AskedBy,
+    rim::{SecurityGroup, SiteObject, SiteObjectState, TenantNetwork, UsedAddress},
 };
 
 /// A network that a server is to be on.
