@@ -19,11 +19,11 @@ use tokio::sync::{Semaphore, broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    alive::Readings,
     arrival::Peer,
     dispatch::{Dispatch, Ending, LeftOver, Wait},
     expected::Expected,
     images::IMAGES_PER_RACK_MAX,
+    readings::Readings,
     roster::{Newcomer, Rival, Roster},
 };
 use crate::{

@@ -30,6 +30,7 @@ mod orders;
 mod papers;
 mod power;
 mod ramdisks;
+mod readings;
 mod renewal;
 mod report;
 mod roster;
