@@ -1,43 +1,29 @@
-//! Edges: the boot table: which server may boot over which network now, and with which token. It answers the packet
-//! path, and it is kept on disk, so that a boot goes on after a restart of the agent.
+//! Edges: the boot table: it answers the packet path by its permits, and keeps them on disk, so that a boot goes on after a restart
+//! of the agent.
 //!
 //! What must stay true: a server is in here from the start of its power-on until its power is off or its ramdisk has handed
 //! itself over, never else; the file holds no token.
 
+mod permits;
+
 use std::{
-    collections::HashMap,
     io,
-    net::SocketAddr,
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use protocol::{
-    boot::{BootMode, BootPlan},
-    id::ServerId,
-    mac::MacAddr,
-    network::BootNetwork,
-    ramdisk::BootArguments,
-    secret::Secret,
-    spec::ServerSpec,
+    boot::BootPlan, id::ServerId, mac::MacAddr, network::BootNetwork, secret::Secret, spec::ServerSpec,
 };
-use pxe::{BootTicket, Booter, Plan, Refusal};
-use serde::{Deserialize, Serialize};
+use pxe::{Booter, Plan, Refusal};
 use tokio::sync::mpsc;
 
+pub use self::permits::RamdiskEntry;
+use self::permits::{Interfaces, Kept, Permit, Permits};
 use crate::{journal::write_atomically, metrics, rack::Input};
 
 /// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
 pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
-
-/// How a booted ramdisk finds us.
-#[derive(Clone, Debug)]
-pub struct RamdiskEntry {
-    /// Where it connects to, for each network.
-    pub addresses: HashMap<BootNetwork, SocketAddr>,
-    /// SHA-256 of the certificate that it must see there.
-    pub fingerprint: String,
-}
 
 /// The boot table.
 #[derive(Debug)]
@@ -45,34 +31,7 @@ pub struct BootTable {
     entry: RamdiskEntry,
     path: PathBuf,
     refusals: mpsc::Sender<Input>,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    known: HashMap<ServerId, Interfaces>,
-    permits: HashMap<ServerId, Permit>,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Interfaces {
-    macs: Vec<MacAddr>,
-    boot_mode: BootMode,
-}
-
-#[derive(Debug)]
-struct Permit {
-    plan: BootPlan,
-    token: Secret,
-    boot_id: u64,
-}
-
-/// A permit as it is kept on disk.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    server: ServerId,
-    plan: BootPlan,
-    interfaces: Interfaces,
+    permits: Mutex<Permits>,
 }
 
 /// The boot table's file cannot be used.
@@ -101,58 +60,52 @@ impl BootTable {
         issue: impl Fn(ServerId, BootPlan) -> Secret,
     ) -> Result<Self, BootTableError> {
         let kept = read(path)?;
-        let mut inner = Inner::default();
+        let mut permits = Permits::default();
         for Kept { server, plan, interfaces } in kept {
             let token = issue(server, plan.clone());
-            inner.permits.insert(server, Permit { plan, token, boot_id: rand::random() });
-            inner.known.insert(server, interfaces);
+            permits.permit(server, Permit { plan, token, boot_id: rand::random() });
+            permits.know(server, interfaces);
         }
-        Ok(Self { entry, path: path.to_owned(), refusals, inner: Mutex::new(inner) })
+        Ok(Self { entry, path: path.to_owned(), refusals, permits: Mutex::new(permits) })
     }
 
     /// A new or changed server.
     pub fn know(&self, spec: &ServerSpec) {
         let interfaces = Interfaces { macs: spec.macs.clone(), boot_mode: spec.boot_mode };
-        self.lock().known.insert(spec.id, interfaces);
+        self.lock().know(spec.id, interfaces);
     }
 
     /// A server that is nobody's business any more.
     pub fn forget(&self, server: ServerId) {
-        self.forbid(server);
-        self.lock().known.remove(&server);
+        let mut permits = self.lock();
+        if permits.forget(server) {
+            self.keep(&permits);
+        }
     }
 
     /// Whether this is an interface of a server that we look after.
     pub fn knows(&self, mac: MacAddr) -> bool {
-        self.lock().known.values().any(|known| known.macs.contains(&mac))
+        self.lock().knows(mac)
     }
 
     /// From now on this server may boot so.
     pub fn permit(&self, server: ServerId, plan: BootPlan, token: Secret) {
-        let mut inner = self.lock();
-        inner.permits.insert(server, Permit { plan, token, boot_id: rand::random() });
-        self.keep(&inner);
+        let mut permits = self.lock();
+        permits.permit(server, Permit { plan, token, boot_id: rand::random() });
+        self.keep(&permits);
     }
 
     /// No more.
     pub fn forbid(&self, server: ServerId) {
-        let mut inner = self.lock();
-        if inner.permits.remove(&server).is_some() {
-            self.keep(&inner);
+        let mut permits = self.lock();
+        if permits.forbid(server) {
+            self.keep(&permits);
         }
     }
 
     /// Without the file a restart loses the boots under way, and nothing else; that is no reason to refuse them.
-    fn keep(&self, inner: &Inner) {
-        let kept: Vec<_> = inner
-            .permits
-            .iter()
-            .filter_map(|(server, permit)| {
-                let interfaces = inner.known.get(server)?.clone();
-                Some(Kept { server: *server, plan: permit.plan.clone(), interfaces })
-            })
-            .collect();
-        let written = serde_json::to_vec(&kept)
+    fn keep(&self, permits: &Permits) {
+        let written = serde_json::to_vec(&permits.kept())
             .map_err(io::Error::from)
             .and_then(|bytes| write_atomically(&self.path, &bytes));
         if let Err(error) = written {
@@ -160,8 +113,8 @@ impl BootTable {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Permits> {
+        self.permits.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,28 +129,7 @@ fn read(path: &Path) -> Result<Vec<Kept>, BootTableError> {
 
 impl Booter for BootTable {
     fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
-        let inner = self.lock();
-        let owner = inner.known.iter().find(|(_, known)| known.macs.contains(&mac));
-        let permitted = owner.and_then(|(server, known)| Some((inner.permits.get(server)?, known)));
-        let Some((permit, interfaces)) = permitted else { return Plan::Nowhere };
-        if permit.plan.network != network {
-            return Plan::Elsewhere(permit.plan.network);
-        }
-        let Some(agent) = self.entry.addresses.get(&network) else { return Plan::Nowhere };
-        let arguments = BootArguments {
-            agent: *agent,
-            fingerprint: self.entry.fingerprint.clone(),
-            token: permit.token.clone(),
-            mac: Some(mac),
-            address: None,
-            lldp_seconds: None,
-        };
-        Plan::Here(BootTicket {
-            boot_id: permit.boot_id,
-            command_line: format!("{KERNEL_WORDS} {arguments}"),
-            boot_mode: interfaces.boot_mode,
-            plan: permit.plan.clone(),
-        })
+        self.lock().plan(mac, network, &self.entry)
     }
 
     fn refused(&self, mac: MacAddr, network: BootNetwork, reason: Refusal) {
@@ -223,8 +155,11 @@ impl Booter for BootTable {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
     use protocol::{
-        boot::BootPurpose,
+        boot::{BootMode, BootPurpose},
+        ramdisk::BootArguments,
         spec::{BmcEndpoint, BmcProtocol},
     };
 

@@ -22,7 +22,10 @@ use protocol::{
 use ring::digest;
 use tokio::io::AsyncWriteExt;
 
-use super::source::CachedImage;
+use super::{
+    eviction::{Held, victims},
+    source::CachedImage,
+};
 use crate::metrics::{self, ImageAnswer};
 
 /// How often a broken download is taken up again before the step fails.
@@ -157,19 +160,12 @@ impl Cache {
         for entry in fs::read_dir(&self.dir)? {
             let entry = entry?;
             let meta = entry.metadata()?;
-            files.push((meta.accessed().unwrap_or(SystemTime::UNIX_EPOCH), meta.len(), entry.path()));
+            let used = meta.accessed().unwrap_or(SystemTime::UNIX_EPOCH);
+            files.push(Held { used, bytes: meta.len(), path: entry.path() });
         }
-        files.sort();
-        let mut held: u64 = files.iter().map(|(_, len, _)| len).sum();
-        for (_, len, path) in files {
-            if held.saturating_add(bytes) <= self.max_bytes {
-                break;
-            }
-            if path.extension().is_none() && !path.ends_with(keep) {
-                fs::remove_file(&path)?;
-                held -= len;
-                tracing::info!(path = %path.display(), bytes = len, "image removed from the cache to make room");
-            }
+        for Held { bytes, path, .. } in victims(files, bytes, self.max_bytes, keep) {
+            fs::remove_file(&path)?;
+            tracing::info!(path = %path.display(), bytes, "image removed from the cache to make room");
         }
         Ok(())
     }

@@ -8,6 +8,7 @@
 //! promised, and no number inside an image file is believed before it is checked against the file's size.
 
 mod cache;
+mod eviction;
 mod extents;
 mod qcow2;
 mod source;

@@ -1,29 +1,20 @@
-//! Edges: one connection of a ramdisk: frames in and out, one step at a time.
+//! Edges: one connection of a ramdisk: TLS, frames in and out.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use protocol::{
-    command::{Failure, FailureKind},
-    hardware::HardwareReport,
-    id::{CommandId, RamdiskSessionId},
     places::Place,
-    ramdisk::{
-        DATA_BYTES_MAX, Decoder, Frame, FromAgent, FromRamdisk, LastTask, Task, encode_control, encode_data,
-    },
-    secret::Secret,
-    step::{StepOutput, StepProgress},
+    ramdisk::{Decoder, FromAgent, FromRamdisk, encode_control, encode_data},
 };
-use ring::digest;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, ReadHalf, WriteHalf},
     net::TcpStream,
-    sync::oneshot,
-    time::Instant,
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::image::{CachedImage, Extent, Extents, ImageError, hex};
+use super::words::{Greeting, greeting, next_message};
+use crate::image::Extent;
 
 /// A silent peer is probed after this time, and again at this interval.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -31,59 +22,7 @@ const KEEPALIVE: Duration = Duration::from_secs(5);
 const KEEPALIVE_TRIES: u32 = 3;
 /// Longest time for bytes to be acknowledged before the connection is given up.
 const SEND_SILENCE_MAX: Duration = Duration::from_secs(20);
-/// Longest time that a ramdisk may work on a step without a word: flushing a slow disk's cache is one of its steps.
-const STEP_SILENCE_MAX: Duration = Duration::from_secs(300);
 const READ_BYTES: usize = 64 << 10;
-
-/// Bytes that follow a task; they can be sent again from the first one.
-pub(super) enum Payload {
-    None,
-    Image(Arc<CachedImage>),
-    Bytes(Arc<[u8]>),
-}
-
-/// A step on its way to the ramdisk.
-pub(super) struct StepRequest {
-    pub command: CommandId,
-    pub task: Task,
-    pub payload: Payload,
-    pub on_progress: Box<dyn Fn(StepProgress) + Send + Sync>,
-    pub reply: oneshot::Sender<Result<StepOutput, Failure>>,
-    /// When something was last sent or heard of it.
-    pub heard: Instant,
-}
-
-/// What a ramdisk says first.
-pub(super) enum Greeting {
-    Hello {
-        token: Secret,
-        hardware: Box<HardwareReport>,
-    },
-    Resume {
-        session: RamdiskSessionId,
-        secret: Secret,
-        hardware: Box<HardwareReport>,
-        last: Option<LastTask>,
-    },
-}
-
-/// Why a connection is of no more use.
-#[derive(Debug)]
-pub(super) enum Broken {
-    /// It is gone, or makes no sense; the ramdisk may come again.
-    Lost(String),
-    /// The ramdisk itself is of no more use.
-    Ended(String),
-}
-
-impl From<String> for Broken {
-    fn from(reason: String) -> Self {
-        Broken::Lost(reason)
-    }
-}
-
-/// How a step ended.
-pub(super) type StepResult = Result<StepOutput, Failure>;
 
 pub(super) struct Connection {
     reader: Reader,
@@ -95,13 +34,6 @@ struct Reader {
     stream: ReadHalf<TlsStream<TcpStream>>,
     decoder: Decoder,
     buffer: Vec<u8>,
-}
-
-/// What remains to be sent of a payload.
-pub(super) enum Outgoing {
-    Nothing,
-    Extents(Extents),
-    Bytes { content: Arc<[u8]>, sent: usize },
 }
 
 impl Connection {
@@ -125,15 +57,7 @@ impl Connection {
     }
 
     pub(super) async fn greeting(&mut self) -> Result<Greeting, String> {
-        match self.message().await? {
-            FromRamdisk::Hello { token, hardware } => Ok(Greeting::Hello { token, hardware }),
-            FromRamdisk::Resume { session, secret, hardware, last } => {
-                Ok(Greeting::Resume { session, secret, hardware, last })
-            }
-            FromRamdisk::Progress { .. } | FromRamdisk::Finished { .. } => {
-                Err("spoke before its hello".into())
-            }
-        }
+        greeting(self.message().await?)
     }
 
     /// It is a ramdisk that we wait for: it makes no room for others any more.
@@ -157,82 +81,11 @@ impl Connection {
         self.reader.message().await
     }
 
-    /// Gives a step to the ramdisk, and follows it.
-    pub(super) async fn run(&mut self, request: &mut StepRequest) -> Result<StepResult, Broken> {
-        self.say(&FromAgent::Run { command: request.command, task: request.task.clone() }).await?;
-        let outgoing = Outgoing::from(&request.payload);
-        self.follow(request, outgoing).await
+    /// Sends a piece of a disk.
+    pub(super) async fn send(&mut self, piece: &Extent) -> Result<(), String> {
+        let frame = encode_data(piece.offset, &piece.bytes).map_err(|error| error.to_string())?;
+        send(&mut self.writer, &frame).await
     }
-
-    /// Sends what a step needs and waits for its end.
-    pub(super) async fn follow(
-        &mut self,
-        request: &mut StepRequest,
-        mut outgoing: Outgoing,
-    ) -> Result<StepResult, Broken> {
-        let mut hash = digest::Context::new(&digest::SHA256);
-        let mut image_error = None;
-        loop {
-            let message = tokio::select! {
-                message = self.reader.message() => message?,
-                extent = outgoing.next() => {
-                    match extent {
-                        Some(Ok(extent)) => {
-                            hash.update(&extent.bytes);
-                            let frame = encode_data(extent.offset, &extent.bytes).map_err(|e| e.to_string())?;
-                            send(&mut self.writer, &frame).await?;
-                        }
-                        ended => {
-                            outgoing = Outgoing::Nothing;
-                            let sha256 = match ended {
-                                Some(Err(error)) => { image_error = Some(error); String::new() }
-                                _ => hex(hash.clone().finish().as_ref()),
-                            };
-                            self.say(&FromAgent::DataEnd { sha256 }).await?;
-                        }
-                    }
-                    request.heard = Instant::now();
-                    continue;
-                }
-                () = tokio::time::sleep_until(request.heard + STEP_SILENCE_MAX) => {
-                    let reason = format!("no word from it for {} s", STEP_SILENCE_MAX.as_secs());
-                    return Err(Broken::Ended(reason));
-                }
-            };
-            request.heard = Instant::now();
-            match message {
-                FromRamdisk::Progress { command, progress } if command == request.command => {
-                    (request.on_progress)(progress);
-                }
-                FromRamdisk::Finished { command, outcome } if command == request.command => {
-                    // It gave up before it had all bytes: it now waits for their end.
-                    if !matches!(outgoing, Outgoing::Nothing) {
-                        self.say(&FromAgent::DataEnd { sha256: String::new() }).await?;
-                    }
-                    return Ok(match image_error {
-                        Some(error) => Err(image_failed(&error)),
-                        None => step_result(outcome),
-                    });
-                }
-                FromRamdisk::Hello { .. }
-                | FromRamdisk::Resume { .. }
-                | FromRamdisk::Progress { .. }
-                | FromRamdisk::Finished { .. } => {
-                    let reason = "it answered another step than the one it was given";
-                    return Err(Broken::Ended(reason.into()));
-                }
-            }
-        }
-    }
-}
-
-/// How a step ended, in the coordinator's words.
-pub(super) fn step_result(outcome: Result<StepOutput, String>) -> StepResult {
-    outcome.map_err(|message| Failure { kind: FailureKind::StepFailed, message })
-}
-
-fn image_failed(error: &ImageError) -> Failure {
-    Failure { kind: FailureKind::ImageCorrupt, message: format!("the image cannot be written: {error}") }
 }
 
 async fn send(writer: &mut WriteHalf<TlsStream<TcpStream>>, frame: &[u8]) -> Result<(), String> {
@@ -247,44 +100,13 @@ impl Reader {
     /// The next message. Safe to be dropped and called again: what was received is kept in the decoder.
     async fn message(&mut self) -> Result<FromRamdisk, String> {
         loop {
-            match self.decoder.next_frame().map_err(|error| error.to_string())? {
-                Some(Frame::Control(text)) => {
-                    return Frame::parse(&text).map_err(|error| error.to_string());
-                }
-                Some(Frame::Data { .. }) => return Err("it sent data".into()),
-                None => {}
+            if let Some(message) = next_message(&mut self.decoder)? {
+                return Ok(message);
             }
             match self.stream.read(&mut self.buffer).await {
                 Ok(0) => return Err("it closed the connection".into()),
                 Ok(length) => self.decoder.push(&self.buffer[..length]),
                 Err(error) => return Err(format!("receiving failed: {error}")),
-            }
-        }
-    }
-}
-
-impl From<&Payload> for Outgoing {
-    fn from(payload: &Payload) -> Self {
-        match payload {
-            Payload::None => Outgoing::Nothing,
-            Payload::Image(image) => Outgoing::Extents(image.extents()),
-            Payload::Bytes(content) => Outgoing::Bytes { content: Arc::clone(content), sent: 0 },
-        }
-    }
-}
-
-impl Outgoing {
-    /// The next extent; none at the end; never returns when there is nothing to send.
-    async fn next(&mut self) -> Option<Result<Extent, ImageError>> {
-        match self {
-            Outgoing::Nothing => std::future::pending().await,
-            Outgoing::Extents(extents) => extents.recv().await,
-            Outgoing::Bytes { content, sent } => {
-                let rest = &content[*sent..];
-                let bytes = rest[..rest.len().min(DATA_BYTES_MAX)].to_vec();
-                let offset = *sent as u64;
-                *sent += bytes.len();
-                (!bytes.is_empty()).then_some(Ok(Extent { offset, bytes }))
             }
         }
     }

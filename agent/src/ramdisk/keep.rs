@@ -6,14 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol::{
-    boot::BootPlan,
-    id::{RamdiskSessionId, ServerId},
-};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
-use serde::{Deserialize, Serialize};
 
-use super::{control::ControlError, tokens::SecretHash};
+use super::{config::ControlError, register::Kept};
 use crate::journal::write_atomically;
 
 /// Certificate and key in one file, so that they cannot be of different pairs.
@@ -24,31 +19,6 @@ const SESSIONS_FILE: &str = "ramdisks.json";
 #[derive(Clone, Debug)]
 pub(super) struct Keep {
     dir: PathBuf,
-}
-
-/// Tokens and sessions as they are on disk.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub(super) struct Kept {
-    pub tokens: Vec<KeptToken>,
-    pub sessions: Vec<KeptSession>,
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct KeptToken {
-    pub token: SecretHash,
-    pub server: ServerId,
-    pub plan: BootPlan,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct KeptSession {
-    pub session: RamdiskSessionId,
-    pub server: ServerId,
-    pub plan: BootPlan,
-    pub secret: SecretHash,
-    /// The token that opened it, while nothing shows that its ramdisk has read the welcome.
-    #[serde(default)]
-    pub unread: Option<SecretHash>,
 }
 
 impl Keep {

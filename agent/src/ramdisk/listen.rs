@@ -15,11 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    connection::{Connection, Greeting},
-    control::{Listener, Shared},
-    session::Arrival,
-};
+use super::{config::Listener, connection::Connection, control::Shared, session::Arrival, words::Greeting};
 
 /// Connections at once on one boot network; one rack has fewer servers. Each network has its own, so that what happens on
 /// one keeps no ramdisk of another out.

@@ -9,14 +9,24 @@
 //! What must stay true: a token opens one session, on the network it was issued for, and a server has one session at
 //! most; a session is taken up again by its own secret only, on its network, and not after its boot was called off or its
 //! server went off; a step is never given to another boot than the one it was meant for; steps of one session run one by one.
+//!
+//! What is decided stands in machines without sockets or clocks: `register.rs` (who is let in, and by what), `conversation.rs` (what is
+//! said to one ramdisk, what its words mean, when it is given up). `control.rs`, `listen.rs` and `session.rs` turn their cranks.
 
+mod config;
 mod connection;
 mod control;
+mod conversation;
 mod keep;
 mod listen;
+mod payload;
+mod register;
 mod session;
+mod steps;
 mod tls;
 mod tokens;
+mod words;
 
-pub use control::{Control, ControlConfig, ControlError, Event, Listener};
+pub use config::{ControlConfig, ControlError, Event, Listener};
+pub use control::Control;
 pub use listen::PLACES;

@@ -1,31 +1,28 @@
-//! Edges: one ramdisk's session over all its connections. A step that was given is followed to its end, on whichever
-//! connection: one that the ramdisk still works on is not given again, one that was cut off is.
+//! Edges: one ramdisk's session: turns the crank of its [`Conversation`] with its connections, the steps asked of it, and the clock.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use protocol::{
     boot::BootPlan,
+    command::{Failure, FailureKind},
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
-    ramdisk::{FromAgent, FromRamdisk, LastTask, Task},
-    step::StepOutput,
+    ramdisk::{FromAgent, FromRamdisk, LastTask},
 };
-use tokio::sync::mpsc;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    connection::{Broken, Connection, Outgoing, StepRequest, step_result},
-    control::Event,
+    config,
+    connection::Connection,
+    control::Shared,
+    conversation::{Conversation, Event, Transmit},
+    payload::{Outgoing, Piece, StepRequest},
 };
-
-const REVOKED: &str = "its power went off, its boot was called off, or it said hello anew";
-const HANDED_OVER: &str = "it has handed itself over to its tenant";
+use crate::image::ImageError;
 
 /// A ramdisk that was let in, by its token or by its session's secret.
 pub(super) struct Arrival {
@@ -43,153 +40,153 @@ pub(super) struct Session {
     pub plan: BootPlan,
     pub arrivals: mpsc::Receiver<Arrival>,
     pub requests: mpsc::Receiver<StepRequest>,
-    pub events: mpsc::Sender<Event>,
+    pub events: mpsc::Sender<config::Event>,
     pub end: CancellationToken,
-    /// Whether a ramdisk is connected, for whoever decides who is let in.
-    pub is_linked: Arc<AtomicBool>,
+    /// Is told whether a ramdisk is connected.
+    pub shared: Arc<Shared>,
     pub resume_wait: Duration,
+}
+
+/// What happened next.
+enum Input {
+    Revoked,
+    Arrived(Arrival),
+    Lost(String),
+    Message(FromRamdisk),
+    Asked(StepRequest),
+    Sent,
+    PayloadEnded(Result<String, Failure>),
+    Timeout,
+}
+
+/// A connection, and what remains to be sent on it.
+struct Line {
+    connection: Connection,
+    outgoing: Outgoing,
 }
 
 impl Session {
     /// Carries steps until the session ends; returns why it ended.
     pub(super) async fn run(&mut self) -> String {
-        let mut serving = Serving { request: None, farewell: false, handed_over: false };
-        let mut newer = None;
+        let mut conversation = Conversation::new(self.resume_wait, now());
+        let mut line = None;
+        let mut request: Option<StepRequest> = None;
         loop {
-            let arrival = match newer.take() {
-                Some(arrival) => arrival,
-                None => tokio::select! {
-                    () = self.end.cancelled() => return serving.revoked().into(),
-                    arrived = tokio::time::timeout(self.resume_wait, self.arrivals.recv()) => match arrived {
-                        Ok(Some(arrival)) => arrival,
-                        Ok(None) => return serving.revoked().into(),
-                        Err(_) => return format!(
-                            "it lost its agent and did not come back within {} s",
-                            self.resume_wait.as_secs()
-                        ),
-                    },
-                },
-            };
-            let Arrival { mut connection, answer, hardware, last } = arrival;
-            self.is_linked.store(true, Ordering::Relaxed);
-            let (server, session, plan) = (self.server, self.id, self.plan.clone());
-            if self.events.send(Event::Ready { server, session, plan, hardware }).await.is_err() {
-                return "the agent is stopping".into();
-            }
-            let broken = tokio::select! {
-                () = self.end.cancelled() => return serving.revoked().into(),
-                arrived = self.arrivals.recv() => match arrived {
-                    Some(arrival) => {
-                        newer = Some(arrival);
-                        continue;
+            while let Some(event) = conversation.poll_event() {
+                match event {
+                    Event::Progress(progress) => {
+                        if let Some(request) = &request {
+                            (request.on_progress)(progress);
+                        }
                     }
-                    None => return serving.revoked().into(),
-                },
-                broken = serving.serve(&mut connection, &answer, last, &mut self.requests) => broken,
+                    Event::StepEnded(outcome) => {
+                        if let Some(request) = request.take() {
+                            let _ = request.reply.send(outcome);
+                        }
+                    }
+                    Event::Ended(reason) => return reason,
+                }
+            }
+            let input = tokio::select! {
+                () = self.end.cancelled() => Input::Revoked,
+                arrived = self.arrivals.recv() => arrived.map_or(Input::Revoked, Input::Arrived),
+                // What is being sent when one of these comes first goes down with its connection.
+                input = turn(line.as_mut(), &mut conversation, request.as_ref(), &mut self.requests) => input,
             };
-            self.is_linked.store(false, Ordering::Relaxed);
-            match broken {
-                Broken::Ended(reason) => return reason,
-                Broken::Lost(reason) if serving.farewell => {
-                    tracing::debug!(server = %self.server, session = %self.id, reason, "ramdisk said farewell and closed its connection");
-                    return "it switched itself off".into();
+            match input {
+                Input::Revoked => conversation.handle_revoked(),
+                Input::Arrived(Arrival { connection, answer, hardware, last }) => {
+                    self.shared.linked(self.id, true);
+                    let (server, session, plan) = (self.server, self.id, self.plan.clone());
+                    let ready = config::Event::Ready { server, session, plan, hardware };
+                    if self.events.send(ready).await.is_err() {
+                        return "the agent is stopping".into();
+                    }
+                    line = Some(Line { connection, outgoing: Outgoing::nothing() });
+                    conversation.handle_arrival(answer, last, now());
                 }
-                Broken::Lost(reason) => {
-                    tracing::warn!(server = %self.server, session = %self.id, reason, "ramdisk's connection is lost, waiting for it to come back");
+                Input::Lost(reason) => {
+                    line = None;
+                    self.shared.linked(self.id, false);
+                    conversation.handle_lost(now());
+                    self.tell_lost(&reason, conversation.is_lost());
                 }
+                Input::Message(message) => conversation.handle_message(message, now()),
+                Input::Asked(asked) => {
+                    let (command, task) = (asked.command, asked.task.clone());
+                    conversation.handle_step(command, task, asked.payload.bytes(), now());
+                    request = Some(asked);
+                }
+                Input::Sent => conversation.handle_sent(now()),
+                Input::PayloadEnded(end) => conversation.handle_payload_end(end, now()),
+                Input::Timeout => conversation.handle_timeout(now()),
             }
         }
     }
-}
 
-/// What outlives a connection.
-struct Serving {
-    /// The step that was taken from the queue and not answered.
-    request: Option<StepRequest>,
-    /// The ramdisk has said that it switches off.
-    farewell: bool,
-    /// The ramdisk has let go of its server, and waits for its session to end.
-    handed_over: bool,
-}
-
-impl Serving {
-    /// Why the session was ended from outside.
-    fn revoked(&self) -> &'static str {
-        if self.handed_over { HANDED_OVER } else { REVOKED }
-    }
-
-    async fn serve(
-        &mut self,
-        connection: &mut Connection,
-        answer: &FromAgent,
-        last: Option<LastTask>,
-        requests: &mut mpsc::Receiver<StepRequest>,
-    ) -> Broken {
-        match self.try_serve(connection, answer, last, requests).await {
-            Ok(never) => match never {},
-            Err(broken) => broken,
+    fn tell_lost(&self, reason: &str, is_waited_for: bool) {
+        let (server, session) = (self.server, self.id);
+        if is_waited_for {
+            tracing::warn!(%server, %session, reason, "ramdisk's connection is lost, waiting for it to come back");
+        } else {
+            tracing::debug!(%server, %session, reason, "ramdisk said farewell and closed its connection");
         }
     }
+}
 
-    async fn try_serve(
-        &mut self,
-        connection: &mut Connection,
-        answer: &FromAgent,
-        mut last: Option<LastTask>,
-        requests: &mut mpsc::Receiver<StepRequest>,
-    ) -> Result<std::convert::Infallible, Broken> {
-        connection.say(answer).await?;
-        loop {
-            let Some(request) = &mut self.request else {
-                tokio::select! {
-                    request = requests.recv() => match request {
-                        Some(request) => self.request = Some(request),
-                        None => return Err(Broken::Ended(self.revoked().into())),
-                    },
-                    message = connection.message() => last = overheard(last, message?)?,
-                }
-                continue;
-            };
-            let outcome = match last.take() {
-                Some(LastTask::Ended { command, outcome }) if command == request.command => {
-                    step_result(outcome)
-                }
-                Some(LastTask::Running { command }) if command == request.command => {
-                    connection.follow(request, Outgoing::Nothing).await?
-                }
-                // Something whose asker is gone; the ramdisk does one thing at a time.
-                Some(running @ LastTask::Running { .. }) => {
-                    last = overheard(Some(running), connection.message().await?)?;
-                    continue;
-                }
-                Some(LastTask::Ended { .. }) | None => connection.run(request).await?,
-            };
-            if let Some(request) = self.request.take() {
-                self.farewell |= outcome.is_ok() && matches!(request.task, Task::PowerOff);
-                self.handed_over |= outcome == Ok(StepOutput::HandedOver);
-                let _ = request.reply.send(outcome);
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
+}
+
+/// Sends what is to be sent, and waits for what comes next.
+async fn turn(
+    line: Option<&mut Line>,
+    conversation: &mut Conversation,
+    request: Option<&StepRequest>,
+    requests: &mut mpsc::Receiver<StepRequest>,
+) -> Input {
+    let timeout = conversation.poll_timeout();
+    let until = async {
+        match timeout {
+            Some(at) => sleep_until(at.into()).await,
+            None => std::future::pending().await,
+        }
+    };
+    let Some(line) = line else {
+        until.await;
+        return Input::Timeout;
+    };
+    while let Some(transmit) = conversation.poll_transmit() {
+        let sent = match transmit {
+            Transmit::Say(message) => line.connection.say(&message).await,
+            Transmit::Payload => {
+                line.outgoing =
+                    request.map_or_else(Outgoing::nothing, |request| Outgoing::of(&request.payload));
+                Ok(())
             }
+        };
+        if let Err(reason) = sent {
+            return Input::Lost(reason);
         }
+    }
+    if !conversation.is_sending() {
+        line.outgoing = Outgoing::nothing();
+    }
+    tokio::select! {
+        message = line.connection.message() => message.map_or_else(Input::Lost, Input::Message),
+        piece = line.outgoing.next() => match piece {
+            Piece::Extent(extent) => match line.connection.send(&extent).await {
+                Ok(()) => Input::Sent,
+                Err(reason) => Input::Lost(reason),
+            },
+            Piece::Broken(error) => Input::PayloadEnded(Err(image_failed(&error))),
+            Piece::End { sha256 } => Input::PayloadEnded(Ok(sha256)),
+        },
+        asked = requests.recv(), if conversation.takes_step() => asked.map_or(Input::Revoked, Input::Asked),
+        () = until => Input::Timeout,
     }
 }
 
-/// A message while nothing is asked: only a task from before the connection may speak.
-fn overheard(last: Option<LastTask>, message: FromRamdisk) -> Result<Option<LastTask>, Broken> {
-    match (last, message) {
-        (Some(LastTask::Running { command }), FromRamdisk::Progress { command: of, .. }) if of == command => {
-            Ok(Some(LastTask::Running { command }))
-        }
-        (Some(LastTask::Running { command }), FromRamdisk::Finished { command: of, outcome })
-            if of == command =>
-        {
-            Ok(Some(LastTask::Ended { command, outcome }))
-        }
-        (
-            _,
-            FromRamdisk::Hello { .. }
-            | FromRamdisk::Resume { .. }
-            | FromRamdisk::Progress { .. }
-            | FromRamdisk::Finished { .. },
-        ) => Err(Broken::Ended("it spoke without being asked".into())),
-    }
+fn image_failed(error: &ImageError) -> Failure {
+    Failure { kind: FailureKind::ImageCorrupt, message: format!("the image cannot be written: {error}") }
 }

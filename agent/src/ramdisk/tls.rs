@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio_rustls::TlsAcceptor;
 
-use super::{control::ControlError, keep::Keep};
+use super::{config::ControlError, keep::Keep};
 use crate::image::hex;
 
 /// The acceptor and the certificate's SHA-256 in hex.

@@ -6,62 +6,32 @@ use async_trait::async_trait;
 use protocol::{heartbeat::HEARTBEAT_EVERY, id::RackId, power_budget::AGENT_WAIT_MAX};
 use tokio::time::Instant;
 
-use super::hub::AgentHub;
+use super::{
+    hub::AgentHub,
+    readings::{News, Readings},
+};
 use crate::{events::EventKind, gate::Presence};
 
-/// A rack whose oldest power reading is older than this is an alarm: its agent has more to do than it can, or hangs. Each server of
-/// it is told one by one when the agent stands by its reading no more, which is later.
-pub const OLDEST_READING_MAX: Duration = Duration::from_secs(60);
 /// An agent that is away is waited for only when it has been here within this time, or has not yet had it to come since we began.
 pub const AGENT_EXPECTED_FOR: Duration = Duration::from_secs(30);
 
-/// What a rack's agent said of its readings last, and when.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Readings {
-    oldest: Option<Duration>,
-    heard: Instant,
-    is_told: bool,
-}
-
-impl Readings {
-    /// How old the oldest one is by now, were it not read again since: should the agent hang, it grows on.
-    fn age(&self, now: Instant) -> Option<Duration> {
-        self.oldest.map(|oldest| oldest + now.saturating_duration_since(self.heard))
-    }
-
-    /// What is to be told now, once a turn.
-    fn news(&mut self, now: Instant) -> Option<News> {
-        let age = self.age(now).filter(|age| *age > OLDEST_READING_MAX);
-        let was_told = std::mem::replace(&mut self.is_told, age.is_some());
-        match age {
-            Some(age) if !was_told => Some(News::Old(age)),
-            None if was_told => Some(News::Fresh),
-            Some(_) | None => None,
-        }
-    }
-}
-
-/// What changed about the age of a rack's readings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
-    Old(Duration),
-    Fresh,
+fn now() -> std::time::Instant {
+    Instant::now().into_std()
 }
 
 impl AgentHub {
     /// A heartbeat arrived on a rack's stream.
     pub(super) fn heard(&self, rack: &RackId, oldest: Option<Duration>) {
-        let heard = Instant::now();
         let mut state = self.state();
-        let is_told = state.readings.get(rack).is_some_and(|before| before.is_told);
-        state.readings.insert(rack.clone(), Readings { oldest, heard, is_told });
+        let readings = Readings::heard(state.readings.get(rack), oldest, now());
+        state.readings.insert(rack.clone(), readings);
     }
 
     /// Tells of a rack's readings when they grow old and when they are fresh again, for as long as it is waited on.
     pub(super) async fn watch_readings(&self, rack: &RackId) {
         loop {
             tokio::time::sleep(HEARTBEAT_EVERY).await;
-            let news = self.state().readings.get_mut(rack).and_then(|readings| readings.news(Instant::now()));
+            let news = self.state().readings.get_mut(rack).and_then(|readings| readings.news(now()));
             let (kind, text) = match news {
                 None => continue,
                 Some(News::Old(age)) => (
@@ -95,7 +65,7 @@ impl AgentHub {
 #[async_trait]
 impl Presence for AgentHub {
     fn oldest_reading(&self, rack: &RackId) -> Option<Duration> {
-        self.state().readings.get(rack).and_then(|readings| readings.age(Instant::now()))
+        self.state().readings.get(rack).and_then(|readings| readings.age(now()))
     }
 
     async fn await_back(&self, rack: &RackId) {
@@ -118,27 +88,5 @@ impl Presence for AgentHub {
         Some(format!(
             "the agent of rack {rack} is away since {since}; look at its host, its service and its log"
         ))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn old_readings_are_told_once_and_a_silent_agent_makes_them_older() {
-        let began = Instant::now();
-        let seconds = Duration::from_secs;
-        let mut readings = Readings { oldest: Some(seconds(2)), heard: began, is_told: false };
-        assert_eq!(readings.news(began + seconds(58)), None);
-        assert_eq!(readings.age(began + seconds(58)), Some(seconds(60)));
-        assert_eq!(readings.news(began + seconds(59)), Some(News::Old(seconds(61))));
-        assert_eq!(readings.news(began + seconds(90)), None, "it is told once");
-        readings = Readings { oldest: Some(seconds(1)), heard: began + seconds(91), ..readings };
-        assert_eq!(readings.news(began + seconds(92)), Some(News::Fresh));
-        assert_eq!(readings.news(began + seconds(93)), None);
-        // Who stands by no reading has none that is old.
-        let mut none = Readings { oldest: None, heard: began, is_told: false };
-        assert_eq!(none.news(began + seconds(600)), None);
     }
 }

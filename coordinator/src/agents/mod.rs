@@ -11,12 +11,18 @@
 //! a second stream: the gate's proof is older than that; a ramdisk step outlives this process under
 //! the same id; an agent speaks for the servers of its own rack only, and reads only the images that a step under way there names;
 //! of two that say they are the same rack's, the first is kept.
+//!
+//! What is decided stands in machines without channels or clocks: `roster.rs` (who serves a rack), `dispatch.rs` (where a command is
+//! given, and how each wait for it ends), `expected.rs` (the ramdisks of an agent that was started anew). `hub.rs` holds them under one
+//! lock, `run.rs` and `stream.rs` turn their cranks.
 
 mod alive;
 mod arrival;
 mod boot;
 mod command;
+mod dispatch;
 mod entry;
+mod expected;
 mod hub;
 mod images;
 mod issue;
@@ -24,8 +30,11 @@ mod orders;
 mod papers;
 mod power;
 mod ramdisks;
+mod readings;
 mod renewal;
 mod report;
+mod roster;
+mod run;
 mod server;
 mod stream;
 mod watch;

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use protocol::id::{AgentBootId, RackId, RamdiskSessionId, ServerId};
 use tracing::{info, warn};
 
-use super::hub::{AgentHub, RamdiskSignal};
+use super::{
+    expected::Verdict,
+    hub::{AgentHub, RamdiskSignal},
+};
 use crate::{
     events::EventKind,
     inventory::{InventoryError, Ramdisk},
@@ -20,20 +23,21 @@ impl AgentHub {
             return;
         }
         info!(%rack, ramdisks = running.len(), "agent was started anew, its ramdisks are expected back");
-        self.state().expected.extend(running.iter().map(|ramdisk| (ramdisk.session, (ramdisk.server, run))));
+        let sessions = running.iter().map(|ramdisk| (ramdisk.session, ramdisk.server));
+        self.state().expected.expect(run, sessions);
         let (hub, rack) = (Arc::clone(self), rack.clone());
         tokio::spawn(async move {
-            loop {
+            let gone = loop {
                 tokio::time::sleep(hub.ramdisk_wait).await;
-                match hub.connected(&rack) {
-                    Some(now) if now == run => break,
-                    // A later run has its own wait.
-                    Some(_) => return,
-                    // Its reports may be on their way.
-                    None => {}
+                let connected = hub.connected(&rack);
+                let verdict = hub.state().expected.handle_timeout(run, connected);
+                match verdict {
+                    Verdict::Gone(gone) => break gone,
+                    Verdict::Superseded => return,
+                    Verdict::WaitOn => {}
                 }
-            }
-            for (session, server) in hub.still_expected(run) {
+            };
+            for (session, server) in gone {
                 if let Err(error) = hub.give_up(&rack, server, session).await {
                     warn!(%server, %session, error = %error, "end of a ramdisk not stored");
                 }
@@ -43,13 +47,7 @@ impl AgentHub {
 
     /// A ramdisk was heard of.
     pub(super) fn heard_of(&self, session: RamdiskSessionId) {
-        self.state().expected.remove(&session);
-    }
-
-    fn still_expected(&self, run: AgentBootId) -> Vec<(RamdiskSessionId, ServerId)> {
-        let state = self.state();
-        let of_run = state.expected.iter().filter(|(_, (_, expected))| *expected == run);
-        of_run.map(|(session, (server, _))| (*session, *server)).collect()
+        self.state().expected.heard_of(session);
     }
 
     async fn give_up(

@@ -16,8 +16,9 @@ use tracing::{info, warn};
 
 use super::{
     arrival::{self, Peer},
-    hub::{AgentHub, Link, OUTBOX_MAX, Rival},
+    hub::{AgentHub, OUTBOX_MAX, Wire},
     renewal::Issuer,
+    roster::{Newcomer, Rival},
 };
 use crate::{
     events::EventKind,
@@ -68,9 +69,13 @@ pub(super) async fn begin(
     stop: CancellationToken,
 ) -> Result<Outbound, Status> {
     let rack = greeted.hello.rack.clone();
-    let follows = admitted.certificate.renewed_from;
+    let newcomer = Newcomer {
+        run: greeted.hello.agent_boot_id,
+        peer: admitted.peer.clone(),
+        follows: admitted.certificate.renewed_from,
+    };
     // Before anything of the agent that is here is touched.
-    if let Err(rival) = hub.meet(&rack, &admitted.peer, follows) {
+    if let Err(rival) = hub.meet(&rack, &newcomer) {
         return Err(refuse(&hub, &rack, &admitted.peer, rival).await);
     }
     let away = |error: InventoryError| Status::unavailable(error.to_string());
@@ -106,15 +111,7 @@ pub(super) async fn begin(
     };
     hub.inventory.put_agent(&agent).await.map_err(away)?;
     let end = stop.child_token();
-    let (link_outbox, link_end) = (outbox.clone(), end.clone());
-    let linked = hub.link(&rack, follows, |number| Link {
-        number,
-        boot_id: hello.agent_boot_id,
-        peer: admitted.peer.clone(),
-        rivals: Vec::new(),
-        outbox: link_outbox,
-        end: link_end,
-    });
+    let linked = hub.link(&rack, newcomer, Wire { outbox: outbox.clone(), end: end.clone() });
     let number = match linked {
         Ok(number) => number,
         // Two came in the same moment.
@@ -135,9 +132,9 @@ pub(super) async fn begin(
         for command in left.again {
             let _ = outbox.send(ToAgent::Command(command)).await;
         }
-        for asked in left.asked {
+        for (command, server) in left.ask_after {
             // It waits for reports, which are taken in below.
-            tokio::spawn(Arc::clone(&hub).find_out(rack.clone(), asked));
+            tokio::spawn(Arc::clone(&hub).ask_after(rack.clone(), command, server));
         }
         hub.wake.wake_all(servers.into_iter().map(|server| server.id));
         let why = tokio::select! {

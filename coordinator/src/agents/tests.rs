@@ -2,7 +2,9 @@
 
 mod alive;
 mod certificates;
+mod commands;
 mod images;
+mod ramdisks;
 mod rivals;
 
 use std::{
@@ -330,35 +332,6 @@ async fn reports_are_stored_once_and_then_acknowledged() {
     assert!(agent.next().await.is_err(), "one stream per rack");
 }
 
-/// An agent that knows the id of another server's command, of its own rack or of another one, ends nothing by it.
-#[tokio::test]
-async fn a_command_is_ended_by_its_own_servers_agent_only() {
-    let site = Site::new().await;
-    let mut agent = site.agent().await;
-    let elsewhere = ServerId(uuid::Uuid::from_u128(99));
-    let cases =
-        [(site.server.id, "rack2", false), (elsewhere, "rack1", false), (site.server.id, "rack1", true)];
-    for (seq, (server, rack, counts)) in (1..).zip(cases) {
-        let command = StoredCommand {
-            id: CommandId::random(),
-            rack: rack.parse().unwrap(),
-            server,
-            kind: "power_off".to_owned(),
-            digest: format!("digest {seq}"),
-            created_us: 1,
-            outcome: None,
-            answered: false,
-        };
-        site.inventory.put_command(&command).await.unwrap();
-        let result = CommandResult { command: command.id, outcome: Ok(Success::Done) };
-        agent.report(&site, seq, ReportBody::Command(result)).await;
-        agent.acknowledged(seq).await;
-        let ended = site.inventory.command(command.id).await.unwrap().unwrap().outcome.is_some();
-        let heard = site.inventory.server(site.server.id).await.unwrap().unwrap().power.is_some();
-        assert_eq!((ended, heard), (counts, counts), "{server} {rack}");
-    }
-}
-
 /// The report itself says so: no look at the server comes before.
 #[tokio::test]
 async fn a_report_of_off_asks_for_the_isolation() {
@@ -496,189 +469,6 @@ async fn a_boot_on_the_wrong_network_is_an_alarm_that_names_its_switch_port() {
     // An agent of before says less, and so do we.
     hear(refused(None, Some(BootNetwork::Provisioning))).await;
     assert_eq!(alarms().await.len(), 2);
-}
-
-#[tokio::test]
-async fn a_power_command_is_a_permit_for_this_moment_only() {
-    let site = Site::new().await;
-    let turn_on = || Action::PowerOn { boot: Boot::Disk };
-    let away = site.agents().run(&rack(), site.server.id, turn_on()).await.unwrap_err();
-    assert!(matches!(away, AgentError::Away { .. }), "{away}");
-    let mut agent = site.agent().await;
-    let agents = site.agents();
-    let id = site.server.id;
-    let run = tokio::spawn(async move { agents.run(&rack(), id, turn_on()).await });
-    let command = agent.command().await;
-    assert_eq!(command.action, turn_on());
-    // The agent reconnects before it has answered: it is asked whether it has the command, and has.
-    let mut agent = site.agent_of(agent.run).await;
-    let question = agent.command().await;
-    assert_eq!(question.action, Action::ReadIdentity, "the proof was for that moment");
-    agent.report(&site, 1, done(&command, Success::Done)).await;
-    assert_eq!(run.await.unwrap(), Ok(Success::Done));
-    let server = site.inventory.server(id).await.unwrap().unwrap();
-    assert_eq!(server.power.unwrap().reading, PowerReading::On, "a success is a confirmed reading");
-    let mut agent = site.agent().await;
-    agent.report(&site, 2, power(PowerReading::On)).await;
-    assert_eq!(agent.next().await.unwrap(), ToAgent::Acknowledge { seq: 2 }, "it is not given a second time");
-}
-
-#[tokio::test]
-async fn a_permit_is_never_given_on_a_second_stream() {
-    let site = Site::new().await;
-    let id = site.server.id;
-    let on = Action::PowerOn { boot: Boot::Disk };
-    let reset = Action::Reset { boot: Boot::Disk };
-    let mut agent = site.agent().await;
-    // The permit, whether the agent is started anew, and whether it is known that nothing was done.
-    for (action, anew, nothing_done) in
-        [(&on, false, true), (&on, true, true), (&reset, false, true), (&reset, true, false)]
-    {
-        let (agents, asked) = (site.agents(), action.clone());
-        let run = tokio::spawn(async move { agents.run(&rack(), id, asked).await });
-        assert_eq!(&agent.command().await.action, action);
-        let boot_id = if anew { AgentBootId::random() } else { agent.run };
-        agent = site.agent_of(boot_id).await;
-        let question = agent.command().await;
-        assert_eq!(question.action, Action::ReadIdentity, "after {action:?}");
-        let seq = site.inventory.agent(&rack()).await.unwrap().unwrap().acknowledged + 1;
-        agent.report(&site, seq, done(&question, Success::Identity(BmcIdentity::default()))).await;
-        let error = run.await.unwrap().unwrap_err();
-        let not_taken = matches!(error, AgentError::NotTaken { .. });
-        assert_eq!(not_taken, nothing_done, "{action:?}, started anew: {anew}: {error}");
-    }
-    // A power-off needs no proof: it is given again under its id.
-    let agents = site.agents();
-    let off = Action::PowerOff { how: PowerOffHow::Hard };
-    let _run = tokio::spawn(async move { agents.run(&rack(), id, off).await });
-    let command = agent.command().await;
-    let mut agent = site.agent_of(agent.run).await;
-    assert_eq!(agent.command().await, command);
-}
-
-fn ready(session: RamdiskSessionId) -> ReportBody {
-    let (purpose, network) = (BootPurpose::Clean, BootNetwork::Cleaning);
-    ReportBody::RamdiskReady { session, purpose, network, hardware: Box::default() }
-}
-
-#[tokio::test]
-async fn only_an_inspection_says_which_disks_a_server_has() {
-    let site = Site::new().await;
-    let mut agent = site.agent().await;
-    let disk = |serial: &str| Disk { serial: serial.into(), size_bytes: 8, ..Disk::default() };
-    let mut seq = 0;
-    let mut report = async |purpose: BootPurpose, serials: &[&str]| {
-        seq += 1;
-        let disks = serials.iter().map(|serial| disk(serial)).collect();
-        let hardware = Box::new(HardwareReport { disks, ..HardwareReport::default() });
-        let (session, network) = (RamdiskSessionId::random(), BootNetwork::Cleaning);
-        let ready = ReportBody::RamdiskReady { session, purpose, network, hardware };
-        agent.report(&site, seq, ready).await;
-        agent.acknowledged(seq).await;
-        let disks = site.inventory.disks(site.server.id).await.unwrap();
-        disks.into_iter().map(|known| (known.disk.serial, known.present)).collect::<Vec<_>>()
-    };
-    let seen = |serial: &str, present| (serial.to_owned(), present);
-    assert_eq!(report(BootPurpose::Clean, &["a"]).await, []);
-    let both = [seen("a", true), seen("b", true)];
-    assert_eq!(report(BootPurpose::Inspect, &["a", "b"]).await, both);
-    for purpose in [BootPurpose::Clean, BootPurpose::Deploy, BootPurpose::Rescue] {
-        assert_eq!(report(purpose, &["c"]).await, both, "{purpose:?}");
-    }
-    // Nobody has erased b: it stays, and somebody is called.
-    assert_eq!(report(BootPurpose::Inspect, &["a"]).await, [seen("a", true), seen("b", false)]);
-    let events = site.inventory.events_from(&EventFilter::default()).await.unwrap();
-    let alarm = events.iter().find(|event| event.kind == EventKind::Alarm).expect("an alarm");
-    assert!(alarm.text.contains("did not see disk 2 (serial b"), "{}", alarm.text);
-    // Erased, it may go; given to a tenant since, it may not.
-    let erasure = Erasure { at_us: 1, method: "zeroes".into(), erased_bytes: 8, verified_bytes: 8 };
-    site.inventory.note_erasure(site.server.id, 1, &erasure, true).await.unwrap();
-    site.inventory.give_disks(site.server.id).await.unwrap();
-    site.inventory.note_erasure(site.server.id, 2, &erasure, true).await.unwrap();
-    site.inventory.note_erasure(site.server.id, 2, &erasure, false).await.unwrap();
-    assert_eq!(report(BootPurpose::Inspect, &[]).await, [seen("a", false)]);
-}
-
-#[tokio::test]
-async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
-    let site = Site::with(Waits { ramdisk: Duration::from_millis(500), ..Waits::default() }).await;
-    let mut signals = site.hub.ramdisk_signals();
-    let session = RamdiskSessionId::random();
-    let running = async || site.inventory.server(site.server.id).await.unwrap().unwrap().ramdisk;
-    let mut agent = site.agent().await;
-    agent.report(&site, 1, ready(session)).await;
-    agent.acknowledged(1).await;
-    assert!(matches!(signals.recv().await.unwrap(), RamdiskSignal::Ready(_)));
-    // A broken stream says nothing of ramdisks, and one that is back is not gone.
-    let agent = site.agent_of(agent.run).await;
-    drop(agent);
-    let mut agent = site.agent().await;
-    agent.report(&site, 2, ready(session)).await;
-    agent.acknowledged(2).await;
-    assert!(matches!(signals.recv().await.unwrap(), RamdiskSignal::Ready(_)));
-    tokio::time::sleep(Duration::from_millis(1200)).await;
-    assert_eq!(running().await, Some(session), "it is back");
-    let _agent = site.agent().await;
-    let gone = tokio::time::timeout(WAIT_MAX, signals.recv()).await.expect("it is given up").unwrap();
-    let RamdiskSignal::Gone { session: of, reason, .. } = gone else { panic!("{gone:?}") };
-    assert_eq!(of, session);
-    assert!(reason.contains("started anew") && reason.contains("rack1"), "{reason}");
-    assert_eq!(running().await, None);
-}
-
-#[tokio::test]
-async fn a_ramdisk_step_outlives_the_coordinator_under_its_id() {
-    let mut site = Site::new().await;
-    let step = Action::RunStep {
-        session: RamdiskSessionId::random(),
-        step: Step::EraseDisks(EraseOrder::default()),
-    };
-    let id = site.server.id;
-    let begin = |site: &Site| {
-        let (agents, step) = (site.agents(), step.clone());
-        tokio::spawn(async move { agents.run(&rack(), id, step).await })
-    };
-    let first = begin(&site);
-    let mut agent = site.agent().await;
-    let command = agent.command().await;
-    first.abort();
-    site.restart().await;
-    // Asked again while it runs: the same command, so that the agent answers from memory.
-    let second = begin(&site);
-    let mut agent = site.agent().await;
-    assert_eq!(agent.command().await, command);
-    second.abort();
-    let _ = second.await;
-    site.restart().await;
-    // It ends while nobody waits: whoever asks next has the outcome.
-    let mut agent = site.agent().await;
-    let output = StepOutput::Erased { disks: vec![] };
-    agent.report(&site, 1, done(&command, Success::Step(output.clone()))).await;
-    agent.acknowledged(1).await;
-    assert_eq!(begin(&site).await.unwrap(), Ok(Success::Step(output)));
-    // Asked once more it is another command.
-    let _third = begin(&site);
-    assert_ne!(agent.command().await.id, command.id);
-}
-
-/// From its own answer on, what runs there is the tenant's: nobody may still take it for the ramdisk when Ironic says so.
-#[tokio::test]
-async fn a_hand_over_ends_the_boot_before_whoever_asked_hears_of_it() {
-    let site = Site::new().await;
-    let id = site.server.id;
-    let plan = BootPlan { purpose: BootPurpose::Rescue, network: BootNetwork::Provisioning };
-    site.inventory.set_boot_given(id, Some(&plan)).await.unwrap();
-    let step = Step::HandOver { password_hash: Secret::new("$5$salt$hash") };
-    let agents = site.agents();
-    let asked = tokio::spawn(async move {
-        let session = RamdiskSessionId::random();
-        agents.run(&rack(), id, Action::RunStep { session, step }).await
-    });
-    let mut agent = site.agent().await;
-    let command = agent.command().await;
-    agent.report(&site, 1, done(&command, Success::Step(StepOutput::HandedOver))).await;
-    assert_eq!(asked.await.unwrap(), Ok(Success::Step(StepOutput::HandedOver)));
-    assert!(site.inventory.server(id).await.unwrap().unwrap().boot_given.is_none());
 }
 
 #[tokio::test]
