@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+use dhcproto::v4::Architecture;
 use protocol::{boot::BootMode, mac::MacAddr};
 
 /// iPXE for UEFI firmware, as it is called in TFTP and HTTP requests.
@@ -31,7 +32,7 @@ pub enum Firmware {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Description<'a> {
     /// Option 93: client architecture.
-    pub architecture: Option<u16>,
+    pub architecture: Option<Architecture>,
     /// Option 60: vendor class.
     pub vendor_class: &'a [u8],
     /// Option 77: user class.
@@ -55,10 +56,10 @@ impl Firmware {
         }
         match description.architecture {
             // Boot ROMs older than RFC 4578 do not say; they are for BIOS.
-            None | Some(0) if is_pxe => Firmware::BiosPxe,
-            Some(7 | 9) if is_pxe => Firmware::UefiPxe,
-            Some(16) if is_http => Firmware::UefiHttp,
-            Some(other) => Firmware::Unsupported(other),
+            None | Some(Architecture::X86_Bios) if is_pxe => Firmware::BiosPxe,
+            Some(Architecture::X64 | Architecture::BC) if is_pxe => Firmware::UefiPxe,
+            Some(Architecture::X64_Http) if is_http => Firmware::UefiHttp,
+            Some(Architecture(other)) => Firmware::Unsupported(other),
             None => Firmware::Unsupported(u16::MAX),
         }
     }
@@ -133,21 +134,22 @@ mod tests {
 
     #[test]
     fn every_firmware_gets_its_file() {
-        let check = |architecture, vendor: &str, user: &str, has_ipxe_option, expected: Option<&str>| {
-            let firmware = Firmware::recognise(Description {
-                architecture,
-                vendor_class: vendor.as_bytes(),
-                user_class: user.as_bytes(),
-                has_ipxe_option,
-            });
-            let origin = Origin { address: Ipv4Addr::new(198, 18, 1, 1), http_port: 80 };
-            let file = boot_file(firmware, MacAddr([2, 0, 0, 0, 0, 1]), &origin).map(|file| match file {
-                BootFile::None => String::new(),
-                BootFile::Tftp(name) => name.to_owned(),
-                BootFile::Http(url) => url,
-            });
-            assert_eq!(file.as_deref(), expected, "{vendor} {architecture:?} {user}");
-        };
+        let check =
+            |architecture: Option<u16>, vendor: &str, user: &str, has_ipxe_option, expected: Option<&str>| {
+                let firmware = Firmware::recognise(Description {
+                    architecture: architecture.map(Architecture),
+                    vendor_class: vendor.as_bytes(),
+                    user_class: user.as_bytes(),
+                    has_ipxe_option,
+                });
+                let origin = Origin { address: Ipv4Addr::new(198, 18, 1, 1), http_port: 80 };
+                let file = boot_file(firmware, MacAddr([2, 0, 0, 0, 0, 1]), &origin).map(|file| match file {
+                    BootFile::None => String::new(),
+                    BootFile::Tftp(name) => name.to_owned(),
+                    BootFile::Http(url) => url,
+                });
+                assert_eq!(file.as_deref(), expected, "{vendor} {architecture:?} {user}");
+            };
         let script = "http://198.18.1.1/boot/02:00:00:00:00:01/script";
         check(Some(0), "PXEClient:Arch:00000:UNDI:002001", "iPXE", true, Some(script));
         check(Some(7), "PXEClient:Arch:00007:UNDI:003000", "\u{4}iPXE", false, Some(script));

@@ -4,16 +4,14 @@
 mod switch;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     time::{Duration, Instant},
 };
 
 use coordinator::port::{Fabric, NewTenantPort, TenantNetworks, WantedNetwork};
+use dhcproto::v4::{self, Decodable, DhcpOption, Encodable, MessageType, OptionCode};
 use protocol::mac::MacAddr;
-use pxe::dhcp::{
-    option::{MESSAGE_TYPE, Options, REQUESTED_ADDRESS},
-    packet::{MAX_LEN, Op, Packet},
-};
+use pxe::dhcp::packet::MAX_LEN;
 use serde_json::json;
 use switch::{CLEANING, FOLLOW_MAX, PROVISIONING, World, mac, marked, marks, port};
 use tests::{
@@ -35,28 +33,17 @@ fn ask_dhcp(
     ns: &Netns,
     interface: &'static str,
     mac: MacAddr,
-    kind: u8,
+    kind: MessageType,
     asked: Option<Ipv4Addr>,
-) -> Option<Packet> {
-    let mut options = Options::default();
-    options.append(MESSAGE_TYPE, &[kind]);
-    if let Some(asked) = asked {
-        options.append(REQUESTED_ADDRESS, &asked.octets());
-    }
+) -> Option<v4::Message> {
     let none = Ipv4Addr::UNSPECIFIED;
-    let request = Packet {
-        op: Op::Request,
-        xid: 7,
-        secs: 0,
-        flags: 0x8000,
-        ciaddr: none,
-        yiaddr: none,
-        siaddr: none,
-        giaddr: none,
-        mac,
-        file: vec![],
-        options,
-    };
+    let mut request = v4::Message::new_with_id(7, none, none, none, none, &mac.0);
+    request.set_flags(v4::Flags::default().set_broadcast());
+    request.opts_mut().insert(DhcpOption::MessageType(kind));
+    if let Some(asked) = asked {
+        request.opts_mut().insert(DhcpOption::RequestedIpAddress(asked));
+    }
+    let request = request.to_vec().unwrap();
     let made = ns.within(move || {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None)?;
         socket.set_broadcast(true)?;
@@ -68,10 +55,10 @@ fn ask_dhcp(
     });
     let socket = made.unwrap();
     for _ in 0..4 {
-        socket.send_to(&request.build(), (Ipv4Addr::BROADCAST, 67)).unwrap();
+        socket.send_to(&request, (Ipv4Addr::BROADCAST, 67)).unwrap();
         let mut bytes = [0; MAX_LEN];
         if let Ok((length, _)) = socket.recv_from(&mut bytes) {
-            return Packet::parse(&bytes[..length]).ok();
+            return v4::Message::from_bytes(&bytes[..length]).ok();
         }
     }
     None
@@ -104,19 +91,20 @@ async fn frames_prove_where_a_port_is() {
         .unwrap()
         .address;
     world.go(1, WantedNetwork::Tenant(tenant), &tenant_bridge(network.id)).await;
-    let offer = ask_dhcp(srv1, "eth0", mac(1), 1, None).expect("an offer");
-    assert_eq!(
-        (offer.options.get(MESSAGE_TYPE), offer.yiaddr.to_string()),
-        (Some(&[2][..]), address.to_string())
-    );
-    let ack = ask_dhcp(srv1, "eth0", mac(1), 3, Some(offer.yiaddr)).expect("an acknowledgement");
-    assert_eq!((ack.options.get(MESSAGE_TYPE), ack.yiaddr), (Some(&[5][..]), offer.yiaddr));
-    assert_eq!(ack.options.get(1), Some(&[255, 255, 255, 0][..]), "netmask");
-    assert_eq!(ack.options.get(3), Some(&[192, 0, 2, 1][..]), "gateway");
-    let nak = ask_dhcp(srv1, "eth0", mac(1), 3, Some(Ipv4Addr::new(192, 0, 2, 9))).expect("a refusal");
-    assert_eq!(nak.options.get(MESSAGE_TYPE), Some(&[6][..]));
+    let IpAddr::V4(address) = address else { panic!("{address} is no IPv4 address") };
+    let offer = ask_dhcp(srv1, "eth0", mac(1), MessageType::Discover, None).expect("an offer");
+    assert_eq!((offer.opts().msg_type(), offer.yiaddr()), (Some(MessageType::Offer), address));
+    let request = |asked| ask_dhcp(srv1, "eth0", mac(1), MessageType::Request, Some(asked));
+    let ack = request(address).expect("an acknowledgement");
+    assert_eq!((ack.opts().msg_type(), ack.yiaddr()), (Some(MessageType::Ack), address));
+    let mask = DhcpOption::SubnetMask(Ipv4Addr::new(255, 255, 255, 0));
+    assert_eq!(ack.opts().get(OptionCode::SubnetMask), Some(&mask));
+    let gateway = DhcpOption::Router(vec![Ipv4Addr::new(192, 0, 2, 1)]);
+    assert_eq!(ack.opts().get(OptionCode::Router), Some(&gateway));
+    let nak = request(Ipv4Addr::new(192, 0, 2, 9)).expect("a refusal");
+    assert_eq!(nak.opts().msg_type(), Some(MessageType::Nak));
     assert!(
-        ask_dhcp(srv1, "eth0", mac(9), 1, None).is_none(),
+        ask_dhcp(srv1, "eth0", mac(9), MessageType::Discover, None).is_none(),
         "no answer to a MAC address without an address"
     );
 
@@ -216,9 +204,11 @@ async fn a_tagged_port_passes_its_tag_and_no_other() {
         mac(1)
     );
     srv1.ip_batch(&lines).await.unwrap();
-    let offer = ask_dhcp(srv1, "eth0.100", mac(1), 1, None).expect("an offer over the tag");
-    assert_eq!(offer.yiaddr.to_string(), address);
-    assert!(ask_dhcp(srv1, "eth0", mac(1), 1, None).is_none(), "an answer without the tag");
+    let offer =
+        ask_dhcp(srv1, "eth0.100", mac(1), MessageType::Discover, None).expect("an offer over the tag");
+    assert_eq!(offer.yiaddr().to_string(), address);
+    let untagged = ask_dhcp(srv1, "eth0", mac(1), MessageType::Discover, None);
+    assert!(untagged.is_none(), "an answer without the tag");
     world.meets(&vm.ns, &address).await;
     vm.ns.run("ping", &["-c1", "-W1", "-Mdo", "-s1472", &address]).await.expect("the longest frames pass");
     transfer(&vm.ns, srv1, &address).await;

@@ -5,18 +5,13 @@ mod pxe_common;
 use std::net::{Ipv4Addr, UdpSocket};
 
 use anyhow::{Context, ensure};
+use dhcproto::v4::{DhcpOption, Encodable, Message};
 use protocol::{
     boot::{BootPurpose, BootStage},
     mac::MacAddr,
     network::BootNetwork,
 };
-use pxe::{
-    Refusal, Service, StartError,
-    dhcp::{
-        option::Options,
-        packet::{Op, Packet},
-    },
-};
+use pxe::{Refusal, Service, StartError};
 use pxe_common::{CLIENT, Plans, WAIT, World, content, plain_files};
 use tests::netns::Netns;
 
@@ -209,27 +204,16 @@ async fn floods_of_nonsense_change_nothing() -> anyhow::Result<()> {
     client.within(|| {
         let socket = UdpSocket::bind(("0.0.0.0", 0))?;
         let noise = content(1400);
-        let dhcp = Packet {
-            op: Op::Request,
-            xid: 1,
-            secs: 0,
-            flags: 0,
-            ciaddr: Ipv4Addr::UNSPECIFIED,
-            yiaddr: Ipv4Addr::UNSPECIFIED,
-            siaddr: Ipv4Addr::UNSPECIFIED,
-            giaddr: Ipv4Addr::UNSPECIFIED,
-            mac: CLIENT,
-            file: Vec::new(),
-            options: Options::default(),
-        };
+        let none = Ipv4Addr::UNSPECIFIED;
+        let dhcp = Message::new_with_id(1, none, none, none, none, &CLIENT.0);
         for round in 0..3000_usize {
             let mut packet = dhcp.clone();
             // Invented interfaces, and the server's own with broken options.
-            packet.mac = MacAddr([2, 9, 9, 9, (round >> 8) as u8, round as u8]);
-            packet.options.append(53, &[(round % 9) as u8]);
-            let _ = socket.send_to(&packet.build(), ("198.18.1.1", 67));
-            let mut broken = dhcp.build();
-            broken.truncate(240);
+            packet.set_chaddr(&[2, 9, 9, 9, (round >> 8) as u8, round as u8]);
+            packet.opts_mut().insert(DhcpOption::MessageType(((round % 9) as u8).into()));
+            let _ = socket.send_to(&packet.to_vec()?, ("198.18.1.1", 67));
+            // Without options of its own it ends where they begin.
+            let mut broken = dhcp.to_vec()?;
             broken.extend_from_slice(&noise[round % 1000..][..round % 300]);
             let _ = socket.send_to(&broken, ("198.18.1.1", 67));
             let mut tftp = vec![0, (round % 8) as u8];

@@ -1,40 +1,15 @@
-//! Values: DHCP options (RFC 2132), as a list of codes and bytes.
+//! Values: the options of a message that has arrived (RFC 2132), each code once, as bytes.
+//!
+//! dhcproto finds them; what it lets pass and we do not is checked first. It takes an option that is cut off for the end of
+//! the message, so that whatever comes after it would be missing without a word, and it joins parts of an option only where
+//! they are neighbours.
 
-/// Subnet mask.
-pub const SUBNET_MASK: u8 = 1;
-/// Vendor-specific information; for PXE, what the boot ROM shall do (PXE 2.1, table 2-1).
-pub const VENDOR_SPECIFIC: u8 = 43;
-/// The address a client would like.
-pub const REQUESTED_ADDRESS: u8 = 50;
-/// Seconds for which an address is lent.
-pub const LEASE_TIME: u8 = 51;
-/// What kind of message it is.
-pub const MESSAGE_TYPE: u8 = 53;
-/// Which server speaks, or is meant.
-pub const SERVER_IDENTIFIER: u8 = 54;
-/// Codes of the options that a client would like to have.
-pub const PARAMETER_LIST: u8 = 55;
-/// What the client's firmware calls itself.
-pub const VENDOR_CLASS: u8 = 60;
-/// What the client calls itself.
-pub const CLIENT_IDENTIFIER: u8 = 61;
-/// The TFTP server, as text.
-pub const TFTP_SERVER_NAME: u8 = 66;
-/// The boot file.
-pub const BOOT_FILE_NAME: u8 = 67;
-/// What the software in the client calls itself (RFC 3004).
-pub const USER_CLASS: u8 = 77;
-/// Processor and firmware (RFC 4578).
-pub const CLIENT_ARCHITECTURE: u8 = 93;
-/// The client's UUID (RFC 4578); its firmware expects to see it again.
-pub const CLIENT_UUID: u8 = 97;
-/// iPXE's own options, encapsulated.
-pub const IPXE: u8 = 175;
+use dhcproto::v4::{Decoder, OptionCode, borrowed::DhcpOptionIterator};
+
+/// iPXE's own options, encapsulated; dhcproto has no name for them.
+pub const IPXE: OptionCode = OptionCode::Unknown(175);
 /// Within [`IPXE`]: 1 means "wait for no ProxyDHCP answer", which saves 3 s.
 pub const IPXE_NO_PROXY_DHCP: u8 = 176;
-
-const PAD: u8 = 0;
-const END: u8 = 255;
 
 /// The bytes end inside an option.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,64 +21,52 @@ pub struct Truncated {
 
 /// Options in the order in which they stand in the packet, every code once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options(Vec<(u8, Vec<u8>)>);
+pub struct Options(Vec<(OptionCode, Vec<u8>)>);
 
 impl Options {
     /// Reads options up to the end mark or, as some clients leave it out, the last byte. Parts of one option are
-    /// joined as RFC 3396 says.
-    pub fn parse(mut bytes: &[u8]) -> Result<Self, Truncated> {
+    /// joined, wherever they stand (RFC 3396).
+    pub fn parse(bytes: &[u8]) -> Result<Self, Truncated> {
+        check_lengths(bytes)?;
         let mut options = Self::default();
-        while let Some((&code, rest)) = bytes.split_first() {
-            bytes = rest;
-            match code {
-                PAD => {}
-                END => break,
-                code => {
-                    let (&len, rest) = bytes.split_first().ok_or(Truncated { code })?;
-                    let (value, rest) = rest.split_at_checked(usize::from(len)).ok_or(Truncated { code })?;
-                    options.append(code, value);
-                    bytes = rest;
-                }
-            }
+        for option in DhcpOptionIterator::new(bytes) {
+            options.append(option.code(), option.data());
         }
         Ok(options)
     }
 
-    /// Writes the options and the end mark; a value of more than 255 bytes becomes several parts.
-    pub fn build(&self, out: &mut Vec<u8>) {
-        for (code, value) in &self.0 {
-            let mut rest = value.as_slice();
-            loop {
-                let (part, after) = rest.split_at(rest.len().min(usize::from(u8::MAX)));
-                out.push(*code);
-                out.push(u8::try_from(part.len()).expect("at most 255 by the line above"));
-                out.extend_from_slice(part);
-                rest = after;
-                if rest.is_empty() {
-                    break;
-                }
-            }
-        }
-        out.push(END);
-    }
-
     /// The value of an option.
-    pub fn get(&self, code: u8) -> Option<&[u8]> {
+    pub fn get(&self, code: OptionCode) -> Option<&[u8]> {
         self.0.iter().find(|(has, _)| *has == code).map(|(_, value)| value.as_slice())
     }
 
     /// The value of an option that has exactly this many bytes.
-    pub fn get_array<const N: usize>(&self, code: u8) -> Option<[u8; N]> {
+    pub fn get_array<const N: usize>(&self, code: OptionCode) -> Option<[u8; N]> {
         self.get(code)?.try_into().ok()
     }
 
-    /// Adds a value, behind what the option has already.
-    pub fn append(&mut self, code: u8, value: &[u8]) {
+    fn append(&mut self, code: OptionCode, value: &[u8]) {
         match self.0.iter_mut().find(|(has, _)| *has == code) {
             Some((_, has)) => has.extend_from_slice(value),
             None => self.0.push((code, value.to_vec())),
         }
     }
+}
+
+/// Whether every option up to the end mark is there whole.
+fn check_lengths(bytes: &[u8]) -> Result<(), Truncated> {
+    let mut rest = Decoder::new(bytes);
+    while let Ok(code) = rest.read_u8() {
+        match OptionCode::from(code) {
+            OptionCode::Pad => {}
+            OptionCode::End => break,
+            _ => {
+                let value = rest.read_u8().and_then(|len| rest.read_slice(len.into()));
+                value.map_err(|_| Truncated { code })?;
+            }
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -115,7 +78,9 @@ mod tests {
         let check = |bytes: &[u8], expected: Result<&[(u8, &[u8])], u8>| {
             let found = Options::parse(bytes);
             let expected = expected
-                .map(|list| Options(list.iter().map(|(code, value)| (*code, value.to_vec())).collect()))
+                .map(|list| {
+                    Options(list.iter().map(|(code, value)| ((*code).into(), value.to_vec())).collect())
+                })
                 .map_err(|code| Truncated { code });
             assert_eq!(found, expected, "{bytes:?}");
         };
@@ -123,8 +88,12 @@ mod tests {
         check(&[0, 0, 53, 1, 1, 255, 9, 9], Ok(&[(53, &[1])]));
         check(&[53, 1, 1], Ok(&[(53, &[1])]));
         check(&[60, 2, 65, 66, 53, 1, 1, 60, 1, 67, 255], Ok(&[(60, b"ABC"), (53, &[1])]));
+        check(&[60, 2, 65, 66, 60, 1, 67, 0, 60, 1, 68, 53, 1, 1], Ok(&[(60, b"ABCD"), (53, &[1])]));
         check(&[53], Err(53));
         check(&[53, 2, 1], Err(53));
+        check(&[53, 1, 1, 60], Err(60));
+        check(&[60, 1, 65, 60, 2, 66], Err(60));
+        check(&[60, 9, 65, 53, 1, 1], Err(60));
         check(&[77, 0, 255], Ok(&[(77, &[])]));
     }
 }

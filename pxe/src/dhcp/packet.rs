@@ -1,7 +1,18 @@
-//! Values: a BOOTP/DHCP message (RFC 2131 section 2) and its bytes.
+//! Values: a BOOTP/DHCP message (RFC 2131 section 2) as it arrives, and a reply as it leaves.
+//!
+//! dhcproto reads and writes the bytes. Reading is by its borrowed view, which decodes no option that nobody has asked for;
+//! its decoding one stops at the first value that it does not like, and a debug build panics on some (decision 4). Ours are
+//! the refusals, the order of a reply's options, and its least length.
+//!
+//! The field `sname` is left out: nobody uses it, and overloaded options (RFC 2131 section 4.1) come from no boot ROM that we
+//! know of.
 
 use std::net::Ipv4Addr;
 
+use dhcproto::v4::{
+    DhcpOption, Encodable, EncodeResult, Encoder, Flags, HType, MAGIC, MIN_PACKET_SIZE, Message, Opcode,
+    borrowed,
+};
 use protocol::mac::MacAddr;
 
 use super::option::{Options, Truncated};
@@ -9,48 +20,19 @@ use super::option::{Options, Truncated};
 /// Largest message that is read; Ethernet carries no larger one without fragments.
 pub const MAX_LEN: usize = 1500;
 
-/// Shortest message that is sent: some boot ROMs drop what is shorter than BOOTP's 300 bytes (RFC 1542 section 2.1).
-const MIN_LEN: usize = 300;
-
-const MAGIC_COOKIE: [u8; 4] = [99, 130, 83, 99];
-const ETHERNET: u8 = 1;
 const ETHERNET_LEN: u8 = 6;
-const SERVER_NAME_LEN: usize = 64;
-const FILE_LEN: usize = 128;
+/// Where the magic cookie stands, behind the fixed fields.
+const COOKIE_AT: usize = 236;
+/// Longest name of a boot file. The field has one byte more, which stays zero: it is a C string.
+const FILE_LEN_MAX: usize = 127;
 
-/// Who speaks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Op {
-    /// A client (BOOTREQUEST).
-    Request,
-    /// A server (BOOTREPLY).
-    Reply,
-}
-
-/// A message of an Ethernet client. The field `sname` is left out: nobody uses it, and overloaded options (RFC 2131
-/// section 4.1) come from no boot ROM that we know of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
-    /// Who speaks.
-    pub op: Op,
-    /// Number that joins request and reply.
-    pub xid: u32,
-    /// Seconds since the client began.
-    pub secs: u16,
-    /// The highest bit asks for a broadcast reply.
-    pub flags: u16,
-    /// The address that the client has and uses.
-    pub ciaddr: Ipv4Addr,
-    /// The address that it is given.
-    pub yiaddr: Ipv4Addr,
-    /// The server to fetch the boot file from.
-    pub siaddr: Ipv4Addr,
-    /// The relay, if there is one.
-    pub giaddr: Ipv4Addr,
+/// A message of, or to, an Ethernet client, every option of which is whole.
+#[derive(Debug)]
+pub struct Packet<'a> {
+    /// The fixed fields: a request or a reply.
+    pub fixed: borrowed::Message<'a>,
     /// The client's Ethernet address.
     pub mac: MacAddr,
-    /// The boot file, up to its first zero byte.
-    pub file: Vec<u8>,
     /// All options.
     pub options: Options,
 }
@@ -80,130 +62,151 @@ pub enum InvalidPacket {
     Options(#[from] Truncated),
 }
 
-/// Takes fields from the front of a message.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Fields<'a> {
-    fn slice(&mut self, len: usize) -> Result<&'a [u8], InvalidPacket> {
-        let (value, rest) = self.0.split_at_checked(len).ok_or(InvalidPacket::TooShort)?;
-        self.0 = rest;
-        Ok(value)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], InvalidPacket> {
-        self.slice(N)?.try_into().map_err(|_| InvalidPacket::TooShort)
-    }
-
-    fn address(&mut self) -> Result<Ipv4Addr, InvalidPacket> {
-        Ok(Ipv4Addr::from(self.array::<4>()?))
+impl<'a> Packet<'a> {
+    /// Reads a message.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, InvalidPacket> {
+        let fixed = borrowed::Message::new(bytes).map_err(|_| InvalidPacket::TooShort)?;
+        match fixed.opcode() {
+            Opcode::BootRequest | Opcode::BootReply => {}
+            Opcode::Unknown(other) => return Err(InvalidPacket::Op(other)),
+        }
+        let not_ethernet = InvalidPacket::Hardware { kind: fixed.htype().into(), len: fixed.hlen() };
+        // Before `chaddr`, which takes `hlen` at its word.
+        if fixed.htype() != HType::Eth || fixed.hlen() != ETHERNET_LEN {
+            return Err(not_ethernet);
+        }
+        let mac = MacAddr(fixed.chaddr().try_into().map_err(|_| not_ethernet)?);
+        let rest = bytes.get(COOKIE_AT..).and_then(|rest| rest.strip_prefix(&MAGIC));
+        let options = Options::parse(rest.ok_or(InvalidPacket::Cookie)?)?;
+        Ok(Self { fixed, mac, options })
     }
 }
 
-impl Packet {
-    /// Reads a message.
-    pub fn parse(bytes: &[u8]) -> Result<Self, InvalidPacket> {
-        let mut fields = Fields(bytes);
-        let [op, kind, len, _hops] = fields.array()?;
-        let op = match op {
-            1 => Op::Request,
-            2 => Op::Reply,
-            other => return Err(InvalidPacket::Op(other)),
-        };
-        if kind != ETHERNET || len != ETHERNET_LEN {
-            return Err(InvalidPacket::Hardware { kind, len });
-        }
-        let xid = u32::from_be_bytes(fields.array()?);
-        let secs = u16::from_be_bytes(fields.array()?);
-        let flags = u16::from_be_bytes(fields.array()?);
-        let ciaddr = fields.address()?;
-        let yiaddr = fields.address()?;
-        let siaddr = fields.address()?;
-        let giaddr = fields.address()?;
-        let mac = MacAddr(fields.array()?);
-        fields.slice(10)?; // the rest of chaddr
-        fields.slice(SERVER_NAME_LEN)?;
-        let file = fields.slice(FILE_LEN)?.split(|byte| *byte == 0).next().unwrap_or_default().to_vec();
-        if fields.array::<4>()? != MAGIC_COOKIE {
-            return Err(InvalidPacket::Cookie);
-        }
-        let options = Options::parse(fields.0)?;
-        Ok(Self { op, xid, secs, flags, ciaddr, yiaddr, siaddr, giaddr, mac, file, options })
+/// A reply to an Ethernet client.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    /// Number that joins request and reply.
+    pub xid: u32,
+    /// The request's flags.
+    pub flags: Flags,
+    /// The address that the client has and uses.
+    pub ciaddr: Ipv4Addr,
+    /// The address that it is given.
+    pub yiaddr: Ipv4Addr,
+    /// The server to fetch the boot file from.
+    pub siaddr: Ipv4Addr,
+    /// The relay, if there is one.
+    pub giaddr: Ipv4Addr,
+    /// The client's Ethernet address.
+    pub mac: MacAddr,
+    /// The boot file. What does not fit into its field is cut off there; put it into option 67 too.
+    pub file: String,
+    /// All options, in the order in which they are sent. Not the end mark, which is added.
+    pub options: Vec<DhcpOption>,
+}
+
+impl Reply {
+    /// Writes the message. Some boot ROMs drop what is shorter than BOOTP's 300 bytes (RFC 1542 section 2.1), and some look
+    /// for the message type first: neither is dhcproto's, which sorts options by their codes.
+    pub fn build(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(MIN_PACKET_SIZE);
+        self.encode(&mut Encoder::new(&mut out)).expect(
+            "a vector takes whatever fits its field, and no option of ours is a list of domain names",
+        );
+        out.resize(out.len().max(MIN_PACKET_SIZE), 0);
+        out
     }
 
-    /// Writes the message. A boot file that does not fit into its field is cut off there; put it into option 67 too.
-    pub fn build(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(MIN_LEN);
-        let op = match self.op {
-            Op::Request => 1,
-            Op::Reply => 2,
-        };
-        out.extend_from_slice(&[op, ETHERNET, ETHERNET_LEN, 0]);
-        out.extend_from_slice(&self.xid.to_be_bytes());
-        out.extend_from_slice(&self.secs.to_be_bytes());
-        out.extend_from_slice(&self.flags.to_be_bytes());
-        for address in [self.ciaddr, self.yiaddr, self.siaddr, self.giaddr] {
-            out.extend_from_slice(&address.octets());
+    fn encode(&self, encoder: &mut Encoder<'_>) -> EncodeResult<()> {
+        let file = self.file.as_bytes();
+        // Without options of its own the message ends behind the cookie.
+        let mut fixed =
+            Message::new_with_id(self.xid, self.ciaddr, self.yiaddr, self.siaddr, self.giaddr, &self.mac.0);
+        fixed
+            .set_opcode(Opcode::BootReply)
+            .set_flags(self.flags)
+            .set_fname(&file[..file.len().min(FILE_LEN_MAX)])
+            .encode(encoder)?;
+        for option in self.options.iter().chain([&DhcpOption::End]) {
+            option.encode(encoder)?;
         }
-        out.extend_from_slice(&self.mac.0);
-        out.extend_from_slice(&[0; 10 + SERVER_NAME_LEN]);
-        let mut file = [0; FILE_LEN];
-        // The last byte stays zero: the field is a C string.
-        for (to, from) in file[..FILE_LEN - 1].iter_mut().zip(&self.file) {
-            *to = *from;
-        }
-        out.extend_from_slice(&file);
-        out.extend_from_slice(&MAGIC_COOKIE);
-        self.options.build(&mut out);
-        out.resize(out.len().max(MIN_LEN), 0);
-        out
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use dhcproto::v4::{OptionCode, UnknownOption};
     use proptest::prelude::*;
 
     use super::*;
 
-    fn packet() -> impl Strategy<Value = Packet> {
+    /// A reply with options of all codes and lengths that can be sent: an empty value is not.
+    fn reply() -> impl Strategy<Value = Reply> {
         let options =
-            proptest::collection::btree_map(1u8..255, proptest::collection::vec(any::<u8>(), 0..600), 0..6);
-        let numbers = (
-            any::<bool>(),
-            any::<u32>(),
-            any::<u16>(),
-            any::<u16>(),
-            any::<[[u8; 4]; 4]>(),
-            any::<[u8; 6]>(),
-        );
-        (numbers, proptest::collection::vec(1u8.., 0..FILE_LEN), options).prop_map(
-            |(numbers, file, values)| {
-                let (request, xid, secs, flags, [ciaddr, yiaddr, siaddr, giaddr], mac) = numbers;
-                let mut options = Options::default();
-                for (code, value) in values {
-                    options.append(code, &value);
-                }
-                Packet {
-                    op: if request { Op::Request } else { Op::Reply },
-                    xid,
-                    secs,
-                    flags,
-                    ciaddr: ciaddr.into(),
-                    yiaddr: yiaddr.into(),
-                    siaddr: siaddr.into(),
-                    giaddr: giaddr.into(),
-                    mac: MacAddr(mac),
-                    file,
-                    options,
-                }
-            },
-        )
+            proptest::collection::btree_map(1u8..255, proptest::collection::vec(any::<u8>(), 1..600), 0..6);
+        let numbers = (any::<u32>(), any::<u16>(), any::<[[u8; 4]; 4]>(), any::<[u8; 6]>());
+        (numbers, "[a-z/:.]{0,200}", options).prop_map(|((xid, flags, addresses, mac), file, options)| {
+            let [ciaddr, yiaddr, siaddr, giaddr] = addresses.map(Ipv4Addr::from);
+            let option = |(code, value): (u8, _)| DhcpOption::Unknown(UnknownOption::new(code.into(), value));
+            Reply {
+                xid,
+                flags: flags.into(),
+                ciaddr,
+                yiaddr,
+                siaddr,
+                giaddr,
+                mac: MacAddr(mac),
+                file,
+                // Not in the order of their codes, which is dhcproto's own.
+                options: options.into_iter().rev().map(option).collect(),
+            }
+        })
+    }
+
+    #[test]
+    fn only_ethernet_clients_dhcp_is_read() {
+        let check = |change: &dyn Fn(&mut Vec<u8>), expected: Result<(), InvalidPacket>| {
+            let mut bytes = vec![0; COOKIE_AT];
+            bytes[..3].copy_from_slice(&[1, 1, 6]);
+            bytes.extend(MAGIC);
+            bytes.extend([53, 1, 1]);
+            change(&mut bytes);
+            assert_eq!(Packet::parse(&bytes).map(drop), expected);
+        };
+        check(&|_| {}, Ok(()));
+        check(&|bytes| bytes.truncate(COOKIE_AT + MAGIC.len()), Ok(()));
+        check(&|bytes| bytes.truncate(COOKIE_AT + 3), Err(InvalidPacket::TooShort));
+        check(&|bytes| bytes.clear(), Err(InvalidPacket::TooShort));
+        check(&|bytes| bytes[0] = 2, Ok(()));
+        check(&|bytes| bytes[0] = 3, Err(InvalidPacket::Op(3)));
+        check(&|bytes| bytes[1] = 6, Err(InvalidPacket::Hardware { kind: 6, len: 6 }));
+        // As long as whatever stands behind it, and longer.
+        for len in [0, 5, 7, 16, 211, 255] {
+            check(&|bytes| bytes[2] = len, Err(InvalidPacket::Hardware { kind: 1, len }));
+        }
+        check(&|bytes| bytes[COOKIE_AT] = 0, Err(InvalidPacket::Cookie));
+        check(&|bytes| bytes.truncate(COOKIE_AT + 6), Err(Truncated { code: 53 }.into()));
     }
 
     proptest! {
         #[test]
-        fn what_is_built_is_read_back(packet in packet()) {
-            prop_assert_eq!(Packet::parse(&packet.build()), Ok(packet));
+        fn what_is_built_is_read_back(reply in reply()) {
+            let bytes = reply.build();
+            prop_assert!(bytes.len() >= MIN_PACKET_SIZE);
+            let packet = Packet::parse(&bytes).unwrap();
+            let fixed = &packet.fixed;
+            prop_assert_eq!((fixed.opcode(), fixed.xid(), fixed.flags()), (Opcode::BootReply, reply.xid, reply.flags));
+            prop_assert_eq!([fixed.ciaddr(), fixed.yiaddr(), fixed.siaddr(), fixed.giaddr()],
+                [reply.ciaddr, reply.yiaddr, reply.siaddr, reply.giaddr]);
+            prop_assert_eq!((packet.mac, fixed.sname()), (reply.mac, &b""[..]));
+            prop_assert_eq!(fixed.fname(), &reply.file.as_bytes()[..reply.file.len().min(FILE_LEN_MAX)]);
+            for option in &reply.options {
+                let DhcpOption::Unknown(option) = option else { unreachable!("see above") };
+                prop_assert_eq!(packet.options.get(option.code()), Some(option.data()));
+            }
+            let first = reply.options.first().map(OptionCode::from);
+            prop_assert!(first.is_none_or(|first| bytes[COOKIE_AT + MAGIC.len()] == u8::from(first)), "the order");
         }
 
         #[test]
@@ -212,8 +215,8 @@ mod tests {
         }
 
         #[test]
-        fn damaged_packets_are_survived(packet in packet(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
-            let mut bytes = packet.build();
+        fn damaged_packets_are_survived(reply in reply(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+            let mut bytes = reply.build();
             let at = at.index(bytes.len());
             bytes[at] = byte;
             let _ = Packet::parse(&bytes);

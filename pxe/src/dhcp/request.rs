@@ -2,11 +2,12 @@
 
 use std::net::Ipv4Addr;
 
+use dhcproto::v4::{Architecture, DhcpOption, Flags, MessageType, Opcode, OptionCode};
 use protocol::mac::MacAddr;
 
 use super::{
     option::{self, Options},
-    packet::{InvalidPacket, Op, Packet},
+    packet::{InvalidPacket, Packet},
 };
 use crate::firmware::{Description, Firmware};
 
@@ -39,7 +40,7 @@ pub struct Request {
     /// Number that joins request and reply.
     pub xid: u32,
     /// Flags, to be repeated.
-    pub flags: u16,
+    pub flags: Flags,
     /// The address that the client uses already; unspecified if none.
     pub ciaddr: Ipv4Addr,
     /// The relay; unspecified if none.
@@ -47,7 +48,7 @@ pub struct Request {
     /// Which firmware asks.
     pub firmware: Firmware,
     /// Options 61 and 97, which the client wants to see again (RFC 6842, RFC 4578 section 2.3).
-    pub echo: Options,
+    pub echo: Vec<DhcpOption>,
     /// Whether it listed option 67, the boot file's name, or 66, the server's.
     pub wants_names: bool,
 }
@@ -72,116 +73,105 @@ pub enum InvalidRequest {
     NoAddress,
 }
 
-const DISCOVER: u8 = 1;
-const REQUEST: u8 = 3;
-const DECLINE: u8 = 4;
+/// Longest value that is repeated to a client. A reply has to fit into the 576 bytes that every client takes; the longest
+/// sensible value has 32.
+const ECHO_LEN_MAX: usize = 64;
 
 impl Request {
     /// Reads and checks a message.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidRequest> {
-        let packet = Packet::parse(bytes)?;
-        if packet.op == Op::Reply {
+        let Packet { fixed, mac, options } = Packet::parse(bytes)?;
+        if fixed.opcode() == Opcode::BootReply {
             return Err(InvalidRequest::Reply);
         }
-        let mac = packet.mac;
         if mac.0[0] & 1 == 1 || mac.0 == [0; 6] {
             return Err(InvalidRequest::Hardware);
         }
-        let options = &packet.options;
-        let requested = options.get_array::<4>(option::REQUESTED_ADDRESS).map(Ipv4Addr::from);
-        let ask = match options.get_array::<1>(option::MESSAGE_TYPE) {
-            Some([DISCOVER]) => Ask::Discover,
-            Some([REQUEST]) => Ask::Request {
-                server: options.get_array::<4>(option::SERVER_IDENTIFIER).map(Ipv4Addr::from),
-                address: requested
-                    .or_else(|| Some(packet.ciaddr).filter(|address| !address.is_unspecified()))
-                    .ok_or(InvalidRequest::NoAddress)?,
-            },
-            Some([DECLINE]) => Ask::Decline { address: requested.ok_or(InvalidRequest::NoAddress)? },
-            Some([other]) => return Err(InvalidRequest::Type(Some(other))),
-            None => return Err(InvalidRequest::Type(None)),
-        };
-        let firmware = Firmware::recognise(Description {
-            // Some firmware lists several architectures; the first is its own.
-            architecture: options
-                .get(option::CLIENT_ARCHITECTURE)
-                .and_then(<[u8]>::first_chunk::<2>)
-                .map(|bytes| u16::from_be_bytes(*bytes)),
-            vendor_class: options.get(option::VENDOR_CLASS).unwrap_or_default(),
-            user_class: options.get(option::USER_CLASS).unwrap_or_default(),
-            has_ipxe_option: options.get(option::IPXE).is_some(),
-        });
-        let mut echo = Options::default();
-        for code in [option::CLIENT_IDENTIFIER, option::CLIENT_UUID] {
-            // A reply has to fit into the 576 bytes that every client takes; the longest sensible value has 32.
-            if let Some(value) = options.get(code).filter(|value| value.len() <= 64) {
-                echo.append(code, value);
-            }
-        }
-        let list = options.get(option::PARAMETER_LIST).unwrap_or_default();
-        let wants_names = list.contains(&option::BOOT_FILE_NAME) || list.contains(&option::TFTP_SERVER_NAME);
+        let list = options.get(OptionCode::ParameterRequestList).unwrap_or_default();
+        let names = [OptionCode::BootfileName, OptionCode::TFTPServerName];
         Ok(Self {
-            ask,
+            ask: ask(&options, fixed.ciaddr())?,
             mac,
-            xid: packet.xid,
-            flags: packet.flags,
-            ciaddr: packet.ciaddr,
-            giaddr: packet.giaddr,
-            firmware,
-            echo,
-            wants_names,
+            xid: fixed.xid(),
+            flags: fixed.flags(),
+            ciaddr: fixed.ciaddr(),
+            giaddr: fixed.giaddr(),
+            firmware: firmware(&options),
+            echo: echo(&options),
+            wants_names: names.into_iter().any(|name| list.contains(&name.into())),
         })
     }
 }
 
+fn ask(options: &Options, ciaddr: Ipv4Addr) -> Result<Ask, InvalidRequest> {
+    let address = |code| options.get_array::<4>(code).map(Ipv4Addr::from);
+    let requested = address(OptionCode::RequestedIpAddress);
+    let [kind] = options.get_array(OptionCode::MessageType).ok_or(InvalidRequest::Type(None))?;
+    match MessageType::from(kind) {
+        MessageType::Discover => Ok(Ask::Discover),
+        MessageType::Request => Ok(Ask::Request {
+            server: address(OptionCode::ServerIdentifier),
+            address: requested
+                .or_else(|| Some(ciaddr).filter(|address| !address.is_unspecified()))
+                .ok_or(InvalidRequest::NoAddress)?,
+        }),
+        MessageType::Decline => Ok(Ask::Decline { address: requested.ok_or(InvalidRequest::NoAddress)? }),
+        _ => Err(InvalidRequest::Type(Some(kind))),
+    }
+}
+
+fn firmware(options: &Options) -> Firmware {
+    Firmware::recognise(Description {
+        // Some firmware lists several architectures; the first is its own.
+        architecture: options
+            .get(OptionCode::ClientSystemArchitecture)
+            .and_then(<[u8]>::first_chunk::<2>)
+            .map(|bytes| Architecture(u16::from_be_bytes(*bytes))),
+        vendor_class: options.get(OptionCode::ClassIdentifier).unwrap_or_default(),
+        user_class: options.get(OptionCode::UserClass).unwrap_or_default(),
+        has_ipxe_option: options.get(option::IPXE).is_some(),
+    })
+}
+
+fn echo(options: &Options) -> Vec<DhcpOption> {
+    let value = |code| options.get(code).filter(|value| value.len() <= ECHO_LEN_MAX).map(<[u8]>::to_vec);
+    let client = value(OptionCode::ClientIdentifier).map(DhcpOption::ClientIdentifier);
+    let machine = value(OptionCode::ClientMachineIdentifier).map(DhcpOption::ClientMachineIdentifier);
+    client.into_iter().chain(machine).collect()
+}
+
 #[cfg(test)]
 mod tests {
+    use dhcproto::v4::Message;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::dhcp::test_request::{bytes, request};
 
     #[test]
     fn only_sensible_requests_pass() {
-        let check = |change: &dyn Fn(&mut Packet), expected: Result<Ask, InvalidRequest>| {
-            let mut packet = Packet {
-                op: Op::Request,
-                xid: 7,
-                secs: 0,
-                flags: 0,
-                ciaddr: Ipv4Addr::UNSPECIFIED,
-                yiaddr: Ipv4Addr::UNSPECIFIED,
-                siaddr: Ipv4Addr::UNSPECIFIED,
-                giaddr: Ipv4Addr::UNSPECIFIED,
-                mac: MacAddr([2, 0, 0, 0, 0, 1]),
-                file: Vec::new(),
-                options: Options::default(),
-            };
-            change(&mut packet);
-            assert_eq!(Request::parse(&packet.build()).map(|request| request.ask), expected);
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let check = |message: &Message, expected: Result<Ask, InvalidRequest>| {
+            assert_eq!(Request::parse(&bytes(message)).map(|request| request.ask), expected);
         };
         let address = Ipv4Addr::new(198, 18, 1, 10);
-        check(&|packet| packet.options.append(53, &[1]), Ok(Ask::Discover));
+        check(&request(mac, &[(53, &[1])]), Ok(Ask::Discover));
         check(
-            &|packet| {
-                packet.options.append(53, &[3]);
-                packet.options.append(50, &address.octets());
-            },
+            &request(mac, &[(53, &[3]), (50, &address.octets())]),
             Ok(Ask::Request { server: None, address }),
         );
-        check(
-            &|packet| {
-                packet.options.append(53, &[3]);
-                packet.ciaddr = address;
-            },
-            Ok(Ask::Request { server: None, address }),
-        );
-        check(&|packet| packet.options.append(53, &[3]), Err(InvalidRequest::NoAddress));
-        check(&|packet| packet.options.append(53, &[8]), Err(InvalidRequest::Type(Some(8))));
-        check(&|packet| packet.options.append(53, &[1, 1]), Err(InvalidRequest::Type(None)));
-        check(&|_| {}, Err(InvalidRequest::Type(None)));
-        check(&|packet| packet.op = Op::Reply, Err(InvalidRequest::Reply));
-        check(&|packet| packet.mac = MacAddr([255; 6]), Err(InvalidRequest::Hardware));
-        check(&|packet| packet.mac = MacAddr([0; 6]), Err(InvalidRequest::Hardware));
+        check(request(mac, &[(53, &[3])]).set_ciaddr(address), Ok(Ask::Request { server: None, address }));
+        check(&request(mac, &[(53, &[4]), (50, &address.octets())]), Ok(Ask::Decline { address }));
+        check(request(mac, &[(53, &[4])]).set_ciaddr(address), Err(InvalidRequest::NoAddress));
+        check(&request(mac, &[(53, &[3])]), Err(InvalidRequest::NoAddress));
+        check(&request(mac, &[(53, &[3]), (50, &[198, 18, 1])]), Err(InvalidRequest::NoAddress));
+        check(&request(mac, &[(53, &[8])]), Err(InvalidRequest::Type(Some(8))));
+        check(&request(mac, &[(53, &[77])]), Err(InvalidRequest::Type(Some(77))));
+        check(&request(mac, &[(53, &[1, 1])]), Err(InvalidRequest::Type(None)));
+        check(&request(mac, &[(12, b"name")]), Err(InvalidRequest::Type(None)));
+        check(request(mac, &[(53, &[1])]).set_opcode(Opcode::BootReply), Err(InvalidRequest::Reply));
+        check(&request(MacAddr([255; 6]), &[(53, &[1])]), Err(InvalidRequest::Hardware));
+        check(&request(MacAddr([0; 6]), &[(53, &[1])]), Err(InvalidRequest::Hardware));
     }
 
     proptest! {

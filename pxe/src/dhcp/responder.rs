@@ -5,12 +5,13 @@ use std::{
     time::Instant,
 };
 
+use dhcproto::v4::{DhcpOption, MessageType, UnknownOption};
 use protocol::{mac::MacAddr, network::BootNetwork};
 
 use super::{
     lease::{Declined, LEASE, Leases, subnet_mask},
-    option::{self, Options},
-    packet::{Op, Packet},
+    option::{IPXE, IPXE_NO_PROXY_DHCP},
+    packet::Reply,
     request::{Ask, InvalidRequest, Request},
 };
 use crate::{
@@ -20,10 +21,6 @@ use crate::{
 
 /// Clients listen here.
 pub const CLIENT_PORT: u16 = 68;
-
-const OFFER: u8 = 2;
-const ACK: u8 = 5;
-const NAK: u8 = 6;
 
 /// The network on which messages arrive.
 #[derive(Clone, Copy, Debug)]
@@ -171,11 +168,10 @@ fn destination(request: &Request, address: Ipv4Addr) -> SocketAddrV4 {
 }
 
 fn lend(subnet: &Subnet, request: &Request, kind: AnswerKind, address: Ipv4Addr, file: &BootFile) -> Vec<u8> {
-    let mut options = head(subnet, if kind == AnswerKind::Offer { OFFER } else { ACK });
-    let seconds = u32::try_from(LEASE.as_secs()).unwrap_or(u32::MAX);
-    options.append(option::LEASE_TIME, &seconds.to_be_bytes());
+    let mut options = head(subnet, kind);
+    options.push(DhcpOption::AddressLeaseTime(u32::try_from(LEASE.as_secs()).unwrap_or(u32::MAX)));
     // No router and no name server: a server here can talk to the agent, and to nobody else.
-    options.append(option::SUBNET_MASK, &subnet_mask(subnet.prefix_len).octets());
+    options.push(DhcpOption::SubnetMask(subnet_mask(subnet.prefix_len)));
     let own = subnet.origin.address;
     let file = match file {
         BootFile::None => "",
@@ -183,68 +179,74 @@ fn lend(subnet: &Subnet, request: &Request, kind: AnswerKind, address: Ipv4Addr,
         BootFile::Http(url) => url.as_str(),
     };
     match request.firmware {
-        Firmware::Ipxe => options.append(option::IPXE, &[option::IPXE_NO_PROXY_DHCP, 1, 1]),
+        Firmware::Ipxe => {
+            let no_proxy = UnknownOption::new(IPXE, vec![IPXE_NO_PROXY_DHCP, 1, 1]);
+            options.push(DhcpOption::Unknown(no_proxy));
+        }
         Firmware::BiosPxe | Firmware::UefiPxe => {
             // Boot ROMs take an offer for a network boot only if it says so. Discovery control 8: take the file named
-            // here, ask no boot server and show no menu.
-            options.append(option::VENDOR_CLASS, b"PXEClient");
-            options.append(option::VENDOR_SPECIFIC, &[6, 1, 8, 255]);
+            // here, ask no boot server and show no menu (PXE 2.1, table 2-1).
+            options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
+            options.push(DhcpOption::VendorExtensions(vec![6, 1, 8, 255]));
         }
-        Firmware::UefiHttp => options.append(option::VENDOR_CLASS, b"HTTPClient"),
+        Firmware::UefiHttp => options.push(DhcpOption::ClassIdentifier(b"HTTPClient".to_vec())),
         Firmware::System | Firmware::Unsupported(_) => {}
     }
     if !file.is_empty() && request.wants_names {
-        options.append(option::TFTP_SERVER_NAME, own.to_string().as_bytes());
-        options.append(option::BOOT_FILE_NAME, file.as_bytes());
+        options.push(DhcpOption::TFTPServerName(own.to_string().into_bytes()));
+        options.push(DhcpOption::BootfileName(file.as_bytes().to_vec()));
     }
-    echo(request, &mut options);
-    reply(request, address, own, file, options).build()
+    reply(request, address, own, file, options)
 }
 
 fn deny(subnet: &Subnet, request: &Request) -> Vec<u8> {
-    let mut options = head(subnet, NAK);
-    echo(request, &mut options);
-    reply(request, Ipv4Addr::UNSPECIFIED, Ipv4Addr::UNSPECIFIED, "", options).build()
+    let none = Ipv4Addr::UNSPECIFIED;
+    reply(request, none, none, "", head(subnet, AnswerKind::Nak))
 }
 
-fn head(subnet: &Subnet, kind: u8) -> Options {
-    let mut options = Options::default();
-    options.append(option::MESSAGE_TYPE, &[kind]);
-    options.append(option::SERVER_IDENTIFIER, &subnet.origin.address.octets());
-    options
+fn head(subnet: &Subnet, kind: AnswerKind) -> Vec<DhcpOption> {
+    let kind = match kind {
+        AnswerKind::Offer => MessageType::Offer,
+        AnswerKind::Ack => MessageType::Ack,
+        AnswerKind::Nak => MessageType::Nak,
+    };
+    vec![DhcpOption::MessageType(kind), DhcpOption::ServerIdentifier(subnet.origin.address)]
 }
 
-fn echo(request: &Request, options: &mut Options) {
-    for code in [option::CLIENT_IDENTIFIER, option::CLIENT_UUID] {
-        if let Some(value) = request.echo.get(code) {
-            options.append(code, value);
-        }
-    }
-}
-
-fn reply(request: &Request, yiaddr: Ipv4Addr, siaddr: Ipv4Addr, file: &str, options: Options) -> Packet {
-    Packet {
-        op: Op::Reply,
+fn reply(
+    request: &Request,
+    yiaddr: Ipv4Addr,
+    siaddr: Ipv4Addr,
+    file: &str,
+    mut options: Vec<DhcpOption>,
+) -> Vec<u8> {
+    options.extend_from_slice(&request.echo);
+    let reply = Reply {
         xid: request.xid,
-        secs: 0,
         flags: request.flags,
         ciaddr: if yiaddr.is_unspecified() { yiaddr } else { request.ciaddr },
         yiaddr,
         siaddr,
         giaddr: Ipv4Addr::UNSPECIFIED,
         mac: request.mac,
-        file: file.as_bytes().to_vec(),
+        file: file.to_owned(),
         options,
-    }
+    };
+    reply.build()
 }
 
 #[cfg(test)]
 mod tests {
+    use dhcproto::v4::{Message, OptionCode};
     use proptest::prelude::*;
     use protocol::boot::{BootMode, BootPlan, BootPurpose};
 
     use super::*;
-    use crate::dhcp::lease::LeaseRange;
+    use crate::dhcp::{
+        lease::LeaseRange,
+        packet::Packet,
+        test_request::{bytes, request},
+    };
 
     const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
     const KNOWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
@@ -274,32 +276,11 @@ mod tests {
         Leases::new(range.unwrap())
     }
 
-    fn request(mac: MacAddr, options: &[(u8, &[u8])]) -> Packet {
-        let none = Ipv4Addr::UNSPECIFIED;
-        let mut packet = Packet {
-            op: Op::Request,
-            xid: 0x1234_5678,
-            secs: 4,
-            flags: 0,
-            ciaddr: none,
-            yiaddr: none,
-            siaddr: none,
-            giaddr: none,
-            mac,
-            file: Vec::new(),
-            options: Options::default(),
-        };
-        for (code, value) in options {
-            packet.options.append(*code, value);
-        }
-        packet
-    }
-
     /// The answer's kind, or why there is none.
-    fn ask(leases: &mut Leases, packet: &Packet) -> Result<(AnswerKind, Packet, SocketAddrV4), String> {
-        let outcome = respond(&subnet(), leases, &packet.build(), crate::test_clock::start(), &plan);
+    fn ask(leases: &mut Leases, request: &Message) -> Result<(AnswerKind, Vec<u8>, SocketAddrV4), String> {
+        let outcome = respond(&subnet(), leases, &bytes(request), crate::test_clock::start(), &plan);
         match outcome {
-            Outcome::Answer(answer) => Ok((answer.kind, Packet::parse(&answer.bytes).unwrap(), answer.to)),
+            Outcome::Answer(answer) => Ok((answer.kind, answer.bytes, answer.to)),
             Outcome::Refused { mac: _, reason } => Err(reason.to_string()),
             Outcome::Ignored(ignored) => Err(ignored.to_string()),
         }
@@ -307,8 +288,8 @@ mod tests {
 
     #[test]
     fn only_a_permitted_boot_is_answered() {
-        let check = |packet: Packet, expected: Result<AnswerKind, &str>| {
-            let found = ask(&mut leases(), &packet).map(|(kind, ..)| kind);
+        let check = |request: Message, expected: Result<AnswerKind, &str>| {
+            let found = ask(&mut leases(), &request).map(|(kind, ..)| kind);
             match (found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),
                 (Err(found), Err(expected)) => {
@@ -346,7 +327,7 @@ mod tests {
             Err("client architecture 11"),
         );
         let mut relayed = request(KNOWN, &[(53, &[1])]);
-        relayed.giaddr = Ipv4Addr::new(203, 0, 113, 1);
+        relayed.set_giaddr(Ipv4Addr::new(203, 0, 113, 1));
         check(relayed, Err("relay 203.0.113.1"));
     }
 
@@ -365,13 +346,15 @@ mod tests {
             ],
         );
         let (kind, offer, to) = ask(&mut leases(), &discover).unwrap();
+        let offer = Packet::parse(&offer).unwrap();
         assert_eq!((kind, to.to_string().as_str()), (AnswerKind::Offer, "255.255.255.255:68"));
         assert_eq!(
-            (offer.xid, offer.siaddr, offer.file.as_slice()),
+            (offer.fixed.xid(), offer.fixed.siaddr(), offer.fixed.fname()),
             (0x1234_5678, OWN, b"snponly.efi".as_slice())
         );
-        let check =
-            |code, expected: Option<&[u8]>| assert_eq!(offer.options.get(code), expected, "option {code}");
+        let check = |code: u8, expected: Option<&[u8]>| {
+            assert_eq!(offer.options.get(code.into()), expected, "option {code}");
+        };
         check(1, Some(&[255, 255, 255, 0]));
         check(3, None);
         check(6, None);
@@ -391,39 +374,42 @@ mod tests {
         let discover =
             request(KNOWN, &[(53, &[1]), (60, b"PXEClient:Arch:00000"), (77, b"iPXE"), (93, &[0, 0])]);
         let (_, offer, _) = ask(&mut leases(), &discover).unwrap();
-        assert_eq!(offer.file, b"http://198.18.1.1/boot/02:00:00:00:00:01/script");
-        assert_eq!(offer.options.get(175), Some([176, 1, 1].as_slice()));
-        assert_eq!(offer.options.get(43), None);
+        let offer = Packet::parse(&offer).unwrap();
+        assert_eq!(offer.fixed.fname(), b"http://198.18.1.1/boot/02:00:00:00:00:01/script");
+        assert_eq!(offer.options.get(IPXE), Some([176, 1, 1].as_slice()));
+        assert_eq!(offer.options.get(OptionCode::VendorExtensions), None);
     }
 
     #[test]
     fn a_renewal_is_answered_where_the_client_is() {
         let mut leases = leases();
         let (_, offer, _) = ask(&mut leases, &request(KNOWN, &[(53, &[1])])).unwrap();
+        let address = Packet::parse(&offer).unwrap().fixed.yiaddr();
         let mut renewal = request(KNOWN, &[(53, &[3])]);
-        renewal.ciaddr = offer.yiaddr;
+        renewal.set_ciaddr(address);
         let (kind, ack, to) = ask(&mut leases, &renewal).unwrap();
-        assert_eq!((kind, ack.yiaddr, *to.ip()), (AnswerKind::Ack, offer.yiaddr, offer.yiaddr));
-        assert!(ack.file.is_empty());
+        let ack = Packet::parse(&ack).unwrap();
+        assert_eq!((kind, ack.fixed.yiaddr(), *to.ip()), (AnswerKind::Ack, address, address));
+        assert!(ack.fixed.fname().is_empty());
     }
 
     proptest! {
         #[test]
-        fn no_packet_of_a_stranger_is_answered(mac in any::<[u8; 6]>(), bytes in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..9) {
+        fn no_packet_of_a_stranger_is_answered(mac in any::<[u8; 6]>(), noise in proptest::collection::vec(any::<u8>(), 0..300), kind in 0u8..9) {
             let mac = MacAddr(mac);
             prop_assume!(!plan(mac).is_here());
-            let mut packet = request(mac, &[(53, &[kind])]).build();
+            let mut packet = bytes(&request(mac, &[(53, &[kind])]));
             packet.truncate(243);
-            packet.extend_from_slice(&bytes);
+            packet.extend_from_slice(&noise);
             let outcome = respond(&subnet(), &mut leases(), &packet, crate::test_clock::start(), &plan);
             prop_assert!(!matches!(outcome, Outcome::Answer(_)));
         }
 
         #[test]
-        fn every_answer_fits_every_client(bytes in proptest::collection::vec(any::<u8>(), 0..900), port in any::<u16>()) {
-            let mut packet = request(KNOWN, &[(53, &[1]), (61, &[7; 64]), (97, &[8; 64])]).build();
+        fn every_answer_fits_every_client(noise in proptest::collection::vec(any::<u8>(), 0..900), port in any::<u16>()) {
+            let mut packet = bytes(&request(KNOWN, &[(53, &[1]), (61, &[7; 64]), (97, &[8; 64])]));
             packet.pop();
-            packet.extend_from_slice(&bytes);
+            packet.extend_from_slice(&noise);
             let mut subnet = subnet();
             subnet.origin.http_port = port;
             let outcome = respond(&subnet, &mut leases(), &packet, crate::test_clock::start(), &plan);

@@ -3,11 +3,9 @@
 
 use std::net::Ipv4Addr;
 
+use dhcproto::v4::{DhcpOption, MessageType, OptionCode};
 use protocol::mac::MacAddr;
-use pxe::dhcp::{
-    option::{self, Options},
-    packet::{Op, Packet},
-};
+use pxe::dhcp::packet::{Packet, Reply};
 use uuid::Uuid;
 
 use super::{
@@ -18,18 +16,6 @@ use super::{
 
 /// Lease time in seconds, as Contrail gives it: for good.
 pub const LEASE_SECONDS: u32 = u32::MAX;
-
-/// RFC 2132 section 3.5.
-const ROUTERS: u8 = 3;
-/// RFC 2132 section 3.8.
-const NAME_SERVERS: u8 = 6;
-
-/// RFC 2132 section 9.6.
-const DISCOVER: u8 = 1;
-const OFFER: u8 = 2;
-const REQUEST: u8 = 3;
-const ACK: u8 = 5;
-const NAK: u8 = 6;
 
 /// The address that Contrail's IPAM holds for a MAC address on a network.
 pub fn address_of(store: &Store, network: Uuid, mac: MacAddr) -> Option<(Ipv4Addr, Subnet)> {
@@ -51,41 +37,37 @@ fn has_mac(interface: &Object, mac: MacAddr) -> bool {
 }
 
 /// What to answer to a request heard on this network; none: silence.
-pub fn answer(store: &Store, network: Uuid, request: &Packet) -> Option<Packet> {
-    let (address, subnet) = address_of(store, network, request.mac)?;
+pub fn answer(store: &Store, network: Uuid, request: &Packet<'_>) -> Option<Reply> {
+    let Packet { fixed, mac, options } = request;
+    let (address, subnet) = address_of(store, network, *mac)?;
     let gateway = subnet.gateway?;
-    let asked = request.options.get_array::<4>(option::REQUESTED_ADDRESS).map(Ipv4Addr::from);
-    let asked = asked.or((!request.ciaddr.is_unspecified()).then_some(request.ciaddr));
-    let kind = match request.options.get_array::<1>(option::MESSAGE_TYPE)? {
-        [DISCOVER] => OFFER,
-        [REQUEST] if asked.is_none_or(|asked| asked == address) => ACK,
-        [REQUEST] => NAK,
+    let asked = options.get_array::<4>(OptionCode::RequestedIpAddress).map(Ipv4Addr::from);
+    let asked = asked.or((!fixed.ciaddr().is_unspecified()).then_some(fixed.ciaddr()));
+    let [kind] = options.get_array(OptionCode::MessageType)?;
+    let kind = match MessageType::from(kind) {
+        MessageType::Discover => MessageType::Offer,
+        MessageType::Request if asked.is_none_or(|asked| asked == address) => MessageType::Ack,
+        MessageType::Request => MessageType::Nak,
         _ => return None,
     };
-    let mut options = Options::default();
-    options.append(option::MESSAGE_TYPE, &[kind]);
-    options.append(option::SERVER_IDENTIFIER, &gateway.octets());
-    if kind != NAK {
-        options.append(option::LEASE_TIME, &LEASE_SECONDS.to_be_bytes());
-        options.append(option::SUBNET_MASK, &subnet.netmask().octets());
-        options.append(ROUTERS, &gateway.octets());
-        let servers: Vec<u8> = subnet.name_servers.iter().flat_map(|it| it.octets()).collect();
-        if !servers.is_empty() {
-            options.append(NAME_SERVERS, &servers);
+    let mut options = vec![DhcpOption::MessageType(kind), DhcpOption::ServerIdentifier(gateway)];
+    if kind != MessageType::Nak {
+        options.push(DhcpOption::AddressLeaseTime(LEASE_SECONDS));
+        options.push(DhcpOption::SubnetMask(subnet.netmask()));
+        options.push(DhcpOption::Router(vec![gateway]));
+        if !subnet.name_servers.is_empty() {
+            options.push(DhcpOption::DomainNameServer(subnet.name_servers));
         }
     }
-    let given = if kind == NAK { Ipv4Addr::UNSPECIFIED } else { address };
-    Some(Packet {
-        op: Op::Reply,
-        xid: request.xid,
-        secs: 0,
-        flags: request.flags,
+    Some(Reply {
+        xid: fixed.xid(),
+        flags: fixed.flags(),
         ciaddr: Ipv4Addr::UNSPECIFIED,
-        yiaddr: given,
+        yiaddr: if kind == MessageType::Nak { Ipv4Addr::UNSPECIFIED } else { address },
         siaddr: Ipv4Addr::UNSPECIFIED,
-        giaddr: request.giaddr,
-        mac: request.mac,
-        file: Vec::new(),
+        giaddr: fixed.giaddr(),
+        mac: *mac,
+        file: String::new(),
         options,
     })
 }

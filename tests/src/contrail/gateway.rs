@@ -7,7 +7,8 @@ use std::{
 };
 
 use anyhow::Context;
-use pxe::dhcp::packet::{MAX_LEN, Op, Packet};
+use dhcproto::v4::Opcode;
+use pxe::dhcp::packet::{MAX_LEN, Packet};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{net::UdpSocket, task::JoinHandle};
 use uuid::Uuid;
@@ -137,7 +138,7 @@ async fn serve(socket: UdpSocket, network: Uuid, shared: Arc<Shared>) {
     // The socket fails only when its interface is gone, and then the gateway is too.
     while let Ok((length, _)) = socket.recv_from(&mut bytes).await {
         let Some(Ok(request)) = bytes.get(..length).map(Packet::parse) else { continue };
-        if request.op != Op::Request {
+        if request.fixed.opcode() != Opcode::BootRequest {
             continue;
         }
         let Some(reply) = dhcp::answer(&shared.store(), network, &request) else { continue };

@@ -1,21 +1,62 @@
-//! Decisions: what arrives at the DHCP server and at the port of router solicitations.
+//! Edges: what arrives at the DHCP server and at the port of router solicitations. (A lease takes a time; any will do.)
 
+use std::{net::Ipv4Addr, time::Instant};
+
+use dhcproto::v4::{Opcode, OptionCode};
+use protocol::{
+    boot::{BootMode, BootPlan, BootPurpose},
+    network::BootNetwork,
+};
 use pxe::{
-    dhcp::{packet::Packet, request::Request},
+    BootTicket, Plan,
+    dhcp::{
+        lease::{LeaseRange, Leases},
+        packet::Packet,
+        request::Request,
+        responder::{Answer, Outcome, Subnet, respond},
+    },
+    firmware::Origin,
     ra::message::is_solicitation,
 };
 
-/// A packet that is written is read as the same, and what is echoed of a request is short.
+const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
+/// RFC 2131 section 2: 576 bytes of datagram, 28 of them IP and UDP, are what every client takes.
+const ANSWER_BYTES_MAX: usize = 548;
+
+/// Whatever is answered is a reply to its request that every client can take, and repeats what the client wants to see again.
 pub fn run(data: &[u8]) {
     let _ = is_solicitation(data);
-    if let Ok(packet) = Packet::parse(data) {
-        let again = Packet::parse(&packet.build()).expect("our own bytes are a packet");
-        assert_eq!((again.mac, again.xid, &again.options), (packet.mac, packet.xid, &packet.options));
+    if let Outcome::Answer(answer) = answer(data) {
+        judge(data, &answer);
     }
-    if let Ok(request) = Request::parse(data) {
-        let mut echo = Vec::new();
-        request.echo.build(&mut echo);
-        assert!(echo.len() <= 2 * 66 + 1, "the answer would not fit");
-        assert!(request.mac.0[0] & 1 == 0);
+}
+
+/// What an agent says to whom nobody refuses a boot.
+fn answer(data: &[u8]) -> Outcome {
+    let range = LeaseRange::new(Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99), OWN, 24);
+    let origin = Origin { address: OWN, http_port: 80 };
+    let subnet = Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin };
+    let plan = |_| {
+        Plan::Here(BootTicket {
+            boot_id: 1,
+            command_line: String::new(),
+            boot_mode: BootMode::Uefi,
+            plan: BootPlan { purpose: BootPurpose::Deploy, network: BootNetwork::Provisioning },
+        })
+    };
+    let mut leases = Leases::new(range.expect("the range lies in the network"));
+    respond(&subnet, &mut leases, data, Instant::now(), &plan)
+}
+
+fn judge(data: &[u8], answer: &Answer) {
+    assert!((300..=ANSWER_BYTES_MAX).contains(&answer.bytes.len()), "{} bytes", answer.bytes.len());
+    let request = Packet::parse(data).expect("it was answered");
+    let reply = Packet::parse(&answer.bytes).expect("our own bytes are a packet");
+    assert_eq!(reply.fixed.opcode(), Opcode::BootReply);
+    assert_eq!((reply.mac, reply.fixed.xid()), (request.mac, request.fixed.xid()));
+    assert!(reply.mac.0[0] & 1 == 0);
+    for option in &Request::parse(data).expect("it was answered").echo {
+        let code = OptionCode::from(option);
+        assert_eq!(reply.options.get(code), request.options.get(code).filter(|value| !value.is_empty()));
     }
 }
