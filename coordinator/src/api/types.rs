@@ -45,6 +45,9 @@ pub struct Problem {
     /// all, and others are told what it means to them.
     #[serde(skip)]
     pub is_below: bool,
+    /// What these others are told instead; none: what its status means to them.
+    #[serde(skip)]
+    pub tenants_words: Option<String>,
     /// In how many seconds the same may be tried again; it stands in `Retry-After`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
