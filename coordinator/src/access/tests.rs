@@ -4,8 +4,10 @@
 mod audited;
 mod ends;
 mod people;
+mod lists;
 mod revocation;
 mod script;
+mod proxied;
 mod shares;
 mod told;
 mod world;

@@ -34,6 +34,9 @@ pub struct Problem {
     /// all, and others are told what it means to them.
     #[serde(skip)]
     is_below: bool,
+    /// What these others are told instead; none: what its status means to them.
+    #[serde(skip)]
+    tenants_words: Option<String>,
 }
 
 impl Deref for Problem {
@@ -70,7 +73,7 @@ impl Problem {
             faults: Vec::new(),
             retry_after_s: None,
         };
-        Problem { said, is_below: false }
+        Problem { said, is_below: false, tenants_words: None }
     }
 
     /// Marks what only those who see all are told word for word.
@@ -79,16 +82,20 @@ impl Problem {
     }
 
     /// What is told to somebody who does not see what is below a tenant's server. `request_id`: by it an operator finds all of it.
-    fn for_tenants(self, request_id: &str) -> Self {
-        let what = match self.status {
+    pub(crate) fn for_tenants(self, request_id: &str) -> Self {
+        if !self.is_below {
+            return self;
+        }
+        let by_status = match self.status {
             503 => "what this needs does not answer now; ask again in a moment",
             409 => {
                 "the server's machine is busy, or its state does not allow this now; ask again in a moment"
             }
             _ => "what is below the server refused this",
         };
+        let what = self.tenants_words.as_deref().unwrap_or(by_status);
         let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
-        Problem { said: types::Problem { detail, ..self.said }, is_below: false }
+        Problem { said: types::Problem { detail, ..self.said }, is_below: false, tenants_words: None }
     }
 
     /// Says when the same may be tried again.
@@ -172,10 +179,48 @@ pub(super) fn for_tenants(mut response: Response, request_id: &str) -> Response 
     }
 }
 
+/// Whether an answer tells of what only operators know. What Nova, Glance and Keystone refuse in the caller's own name is the
+/// caller's; what they say of their own failures names what they work with: Nova's is Ironic's word, an address is the site's.
+fn tells_of_inside(error: &OpenStackError) -> bool {
+    match error.service() {
+        Service::Ironic | Service::Placement => true,
+        Service::Nova | Service::Glance | Service::Keystone => match error {
+            OpenStackError::Refused { code, .. } => *code >= 500,
+            OpenStackError::Unavailable { .. } | OpenStackError::Unintelligible { .. } => true,
+            OpenStackError::NotFound { .. }
+            | OpenStackError::Locked { .. }
+            | OpenStackError::Conflict { .. }
+            | OpenStackError::Unauthorized { .. } => false,
+        },
+    }
+}
+
+/// What a tenant is told when a service that it knows itself fails: which one.
+fn tenants_words(error: &OpenStackError) -> Option<String> {
+    let service = error.service();
+    match (service, error) {
+        (Service::Ironic | Service::Placement, _) => None,
+        (_, OpenStackError::Unavailable { operation, .. }) => {
+            Some(format!("cannot {operation} now: {service} did not answer; try again in a moment"))
+        }
+        (_, OpenStackError::Refused { operation, .. } | OpenStackError::Unintelligible { operation, .. }) => {
+            Some(format!("cannot {operation}: {service} failed at it"))
+        }
+        (
+            _,
+            OpenStackError::NotFound { .. }
+            | OpenStackError::Locked { .. }
+            | OpenStackError::Conflict { .. }
+            | OpenStackError::Unauthorized { .. },
+        ) => None,
+    }
+}
+
 impl From<OpenStackError> for Problem {
     fn from(error: OpenStackError) -> Self {
         let detail = error.to_string();
-        let is_below = error.service() == Service::Ironic;
+        let is_below = tells_of_inside(&error);
+        let tenants_words = tenants_words(&error);
         let problem = match error {
             OpenStackError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             OpenStackError::Locked { .. } | OpenStackError::Conflict { .. } => Self::conflict(detail),
@@ -198,7 +243,7 @@ impl From<OpenStackError> for Problem {
                 Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
             }
         };
-        Problem { is_below, ..problem }
+        Problem { is_below, tenants_words, ..problem }
     }
 }
 
@@ -346,6 +391,41 @@ mod tests {
             }
             assert!(said.contains("req-1") && said.contains("operator"), "{said}");
         }
+        let of_nova = |code| OpenStackError::Refused {
+            service: Service::Nova,
+            operation: "rescue web".to_owned(),
+            code,
+            message: BELOW.to_owned(),
+        };
+        for service in [Service::Nova, Service::Glance, Service::Keystone] {
+            let (operation, message) = ("rescue web".to_owned(), BELOW.to_owned());
+            let away = OpenStackError::Unavailable {
+                service,
+                operation: operation.clone(),
+                message: message.clone(),
+            };
+            let strange = OpenStackError::Unintelligible { service, operation, message };
+            for (problem, words) in [
+                (away, "did not answer; try again"),
+                (strange, "failed at it"),
+                (of_nova(500), "failed at it"),
+            ] {
+                let said = told(problem.into()).await;
+                assert!(!said.contains("3f2a") && !said.contains("192.0.2"), "{said}");
+                assert!(
+                    said.contains("cannot rescue web") && said.contains(words) && said.contains("req-1"),
+                    "{said}"
+                );
+            }
+        }
+        let of_placement = OpenStackError::Conflict {
+            service: Service::Placement,
+            operation: "free it".to_owned(),
+            message: BELOW.to_owned(),
+        };
+        assert!(!told(of_placement.into()).await.contains("3f2a"));
+        let refused = told(of_nova(403).into()).await;
+        assert!(refused.contains("3f2a"), "what is refused to the tenant itself is told in full: {refused}");
         let own = told(Problem::bad("name: must have 1 to 63 letters")).await;
         assert!(own.contains("1 to 63 letters"), "what is the tenant's own is told: {own}");
     }
