@@ -36,6 +36,7 @@ pub mod port;
 pub mod ramdisk_api;
 pub mod reconcile;
 pub mod redfish;
+pub mod rim;
 pub mod secret;
 pub mod server;
 pub mod state_dir;
