@@ -29,6 +29,7 @@ pub mod pools;
 pub mod ramdisk_api;
 pub mod reconcile;
 pub mod redfish;
+pub mod rim;
 pub mod server;
 pub mod survey;
 pub mod tenancy;

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
 use protocol::secret::Secret;
-use tokio::{net::TcpListener, signal::unix, sync::OnceCell};
+use tokio::{net::TcpListener, signal::unix};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
@@ -88,12 +88,9 @@ fn openstack(config: &Config) -> anyhow::Result<OpenStack> {
 
 /// Who may use the REST API and the pages.
 fn door(config: &Config, openstack: &OpenStack) -> Door {
-    let admin_project = match &config.api.admin_project {
-        Some(id) => AdminProject::Given(id.clone()),
-        None => AdminProject::Ours { session: openstack.project.clone(), id: OnceCell::new() },
-    };
-    let keystone = Arc::new(Keystone::new(openstack.system.clone()));
-    Door::new(keystone, config.api.roles.clone(), admin_project)
+    let admin_project = config.api.admin_project.clone().map_or(AdminProject::Ours, AdminProject::Given);
+    let keystone = Arc::new(Keystone::new(openstack.system.clone(), openstack.project.clone()));
+    Door::new(keystone, Arc::new(SystemClock), config.api.roles.clone(), admin_project)
 }
 
 /// Runs until told to stop.

@@ -41,7 +41,7 @@ async fn clients_agree_with_the_real_services() -> Result<()> {
     eprintln!("{:6.1} s cloud is up", begin.elapsed().as_secs_f32());
     let http = http_client(None)?;
     let cloud = Cloud {
-        keystone: Keystone::new(openstack.session(Who::System)?),
+        keystone: Keystone::new(openstack.session(Who::System)?, openstack.session(Who::Admin)?),
         ironic: Ironic::new(openstack.session(Who::System)?),
         glance: Glance::new(openstack.session(Who::Admin)?),
         nova: Nova::new(openstack.session(Who::Admin)?),

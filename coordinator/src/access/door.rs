@@ -1,40 +1,37 @@
 //! Edges: at the door: whose token it is, by Keystone's word, and what that makes of its bearer.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use axum::http::StatusCode;
 use protocol::secret::Secret;
+use sha2::{Digest, Sha256};
 use tokio::sync::OnceCell;
 
 use super::{
+    belief::{Beliefs, Key, Use, Word},
     held::LOOK_AGAIN_EVERY,
     places::Shares,
     standing::{Least, RoleNames, Standing, refusal, standing},
 };
 use crate::{
     api::types::Problem,
-    openstack::{
-        Bearer, Session, Use,
-        error::Error as OpenStackError,
-        keystone::{Identity, IssuedToken, Keystone, us},
-    },
+    clock::Clock,
+    rim::{Bearer, Identity, IdentityService, ServiceError, SignedIn},
 };
 
 /// Longest token that is looked at.
 const TOKEN_BYTES_MAX: usize = 8192;
 
 /// Which project's admins are administrators.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminProject {
     /// The one with this id.
     Given(String),
-    /// The one that this session of ours is in, whose id Keystone tells when it is first asked.
-    Ours {
-        /// The session.
-        session: Session,
-        /// Its project's id, once known.
-        id: OnceCell<String>,
-    },
+    /// The one in which our own user works, whose id Keystone tells when it is first asked.
+    Ours,
 }
 
 /// Somebody whose token is good and gives something here.
@@ -70,10 +67,11 @@ pub fn no_project() -> Problem {
 }
 
 /// The door of REST API and pages.
-#[derive(Debug)]
 pub struct Door {
     /// Knows the tokens.
-    pub keystone: Arc<Keystone>,
+    pub identity: Arc<dyn IdentityService>,
+    /// By which tokens end and are believed.
+    pub clock: Arc<dyn Clock>,
     /// What the site calls its roles.
     pub names: RoleNames,
     /// Whose admins are administrators.
@@ -82,13 +80,28 @@ pub struct Door {
     pub shares: Shares,
     /// How often whoever keeps something open is asked for again.
     pub look_again_every: Duration,
+    beliefs: Mutex<Beliefs>,
+    own_project: OnceCell<String>,
 }
 
 impl Door {
     /// A door before which nobody holds anything.
-    pub fn new(keystone: Arc<Keystone>, names: RoleNames, admin_project: AdminProject) -> Self {
-        let (shares, look_again_every) = (Shares::default(), LOOK_AGAIN_EVERY);
-        Self { keystone, names, admin_project, shares, look_again_every }
+    pub fn new(
+        identity: Arc<dyn IdentityService>,
+        clock: Arc<dyn Clock>,
+        names: RoleNames,
+        admin_project: AdminProject,
+    ) -> Self {
+        Self {
+            identity,
+            clock,
+            names,
+            admin_project,
+            shares: Shares::default(),
+            look_again_every: LOOK_AGAIN_EVERY,
+            beliefs: Mutex::default(),
+            own_project: OnceCell::new(),
+        }
     }
 
     /// Whose token this is, and what that gives. [`StatusCode::UNAUTHORIZED`]: nobody's; [`StatusCode::FORBIDDEN`]: it gives
@@ -104,18 +117,39 @@ impl Door {
         if token.reveal().is_empty() || token.reveal().len() > TOKEN_BYTES_MAX {
             return Err(unknown("the token is empty or too long"));
         }
-        match self.keystone.validate_token(token, wanted).await {
-            Ok(bearer) => Ok(bearer),
-            Err(OpenStackError::NotFound { .. } | OpenStackError::Unauthorized { .. }) => {
+        match self.word(token, wanted).await {
+            Ok(Word::Good(bearer)) => Ok(bearer),
+            Ok(Word::Nobody) | Err(ServiceError::NotFound { .. } | ServiceError::Unauthorized { .. }) => {
                 Err(unknown("Keystone does not accept the token (any more); log in again"))
             }
             Err(error) => Err(error.into()),
         }
     }
 
+    /// Keystone's word on a token: the one that is still believed, or a new one.
+    async fn word(&self, token: &Secret, wanted: Use) -> Result<Word, ServiceError> {
+        let (key, asked_us) = (key(token), self.clock.now_us());
+        let known = self.beliefs().word(&key, wanted, asked_us);
+        if let Some(word) = known {
+            return Ok(word);
+        }
+        let said = self.identity.whose(token).await?.map_or(Word::Nobody, Word::Good);
+        Ok(self.beliefs().learn(key, said, asked_us, self.clock.now_us()))
+    }
+
+    /// Ends a token before its time. It is not believed here any more, whatever Keystone answers.
+    pub async fn sign_out(&self, token: &Secret) -> Result<(), ServiceError> {
+        self.beliefs().end(key(token), self.clock.now_us());
+        self.identity.revoke(token).await
+    }
+
+    fn beliefs(&self) -> MutexGuard<'_, Beliefs> {
+        self.beliefs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The same of a token that Keystone has just issued.
-    pub async fn know_issued(&self, issued: &IssuedToken) -> Result<Known, Problem> {
-        self.stand(Bearer { identity: issued.identity.clone(), ends_us: us(issued.expires_at) }).await
+    pub async fn know_signed_in(&self, signed_in: &SignedIn) -> Result<Known, Problem> {
+        self.stand(signed_in.bearer.clone()).await
     }
 
     /// Refuses somebody whose standing does not suffice, and says who may.
@@ -134,17 +168,21 @@ impl Door {
     }
 
     async fn admin_project(&self) -> Result<&str, Problem> {
-        let (session, id) = match &self.admin_project {
-            AdminProject::Given(id) => return Ok(id),
-            AdminProject::Ours { session, id } => (session, id),
-        };
-        let known = id.get_or_try_init(async || {
-            let issued = session.issued().await?;
-            // A session in no project has no project's admins: no id is empty.
-            Ok::<_, OpenStackError>(issued.identity.project_id().unwrap_or_default().to_owned())
-        });
-        Ok(known.await?)
+        match &self.admin_project {
+            AdminProject::Given(id) => Ok(id),
+            // Who works in no project has no project's admins: no id is empty.
+            AdminProject::Ours => {
+                let ours =
+                    async || Ok::<_, ServiceError>(self.identity.own_project().await?.unwrap_or_default());
+                Ok(self.own_project.get_or_try_init(ours).await?)
+            }
+        }
     }
+}
+
+/// No token is kept to recognise it by.
+fn key(token: &Secret) -> Key {
+    Sha256::digest(token.reveal()).into()
 }
 
 fn forbidden(detail: String) -> Problem {

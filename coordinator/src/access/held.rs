@@ -7,8 +7,11 @@ use axum::http::StatusCode;
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use protocol::secret::Secret;
 
-use super::door::{Door, Known};
-use crate::{api::types::Problem, openstack::Use};
+use super::{
+    belief::Use,
+    door::{Door, Known},
+};
+use crate::api::types::Problem;
 
 /// How often Keystone is asked whether the token is still good. Its own end is heeded to the moment.
 pub const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(30);
@@ -30,7 +33,7 @@ impl Held {
     pub fn gone(self) -> BoxFuture<'static, Problem> {
         async move {
             loop {
-                let now_us = self.door.keystone.now_us();
+                let now_us = self.door.clock.now_us();
                 let left = Duration::from_micros(self.known.ends_us.saturating_sub(now_us));
                 tokio::time::sleep(left.min(self.door.look_again_every)).await;
                 if let Some(why) = self.look().await {
@@ -43,7 +46,7 @@ impl Held {
 
     /// Why it may not go on; none: it may. Keystone that is away ends nothing before the token's own end.
     async fn look(&self) -> Option<Problem> {
-        if self.door.keystone.now_us() >= self.known.ends_us {
+        if self.door.clock.now_us() >= self.known.ends_us {
             return Some(over("the token has ended; log in again, and begin anew"));
         }
         match self.door.know(&self.token, Use::Change).await {

@@ -9,6 +9,7 @@
 //! What must stay true: a role's name alone gives nothing, its scope counts; a route without a row is not served; the rows
 //! are enforced by one layer in front of the REST API and one in front of the pages, and by no handler.
 
+pub mod belief;
 mod door;
 mod held;
 mod pages;
@@ -18,6 +19,7 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use belief::Use;
 pub use door::{AdminProject, Door, Known, no_project};
 pub use held::{Held, LOOK_AGAIN_EVERY, until_gone};
 pub use pages::PAGES;

@@ -5,7 +5,7 @@
 
 use serde::Deserialize;
 
-use crate::openstack::keystone::{Identity, TokenScope};
+use crate::rim::{Identity, TokenScope};
 
 /// What somebody may do, everything considered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

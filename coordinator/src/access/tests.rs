@@ -12,7 +12,7 @@ mod shares;
 mod told;
 mod world;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use axum::{
     Router,
@@ -21,7 +21,7 @@ use axum::{
     middleware::from_fn_with_state,
     routing::get,
 };
-use tokio::sync::OnceCell;
+use protocol::secret::Secret;
 use tower::ServiceExt;
 
 use self::{
@@ -29,7 +29,10 @@ use self::{
     world::{PROJECTS, World, id_of},
 };
 use super::*;
-use crate::openstack::Session;
+use crate::{
+    openstack::{Session, keystone::Keystone},
+    rim::SignIn,
+};
 
 /// A route's address for what this project has.
 fn address(path: &str, project: &str) -> String {
@@ -291,19 +294,17 @@ async fn every_row_has_a_handler_and_what_has_no_row_is_not_served() {
 #[tokio::test]
 async fn without_a_name_the_administrators_project_is_our_own() {
     let world = World::start().await;
-    let door = |session: Session| {
-        let ours = AdminProject::Ours { session, id: OnceCell::new() };
-        Door::new(world.door.keystone.clone(), RoleNames::default(), ours)
-    };
-    let issued = |name: &str| {
-        let (session, name) = (world.session.clone(), name.to_owned());
-        async move {
-            let scope = crate::openstack::Scope::System;
-            session.login_as(&name, "Default", &protocol::secret::Secret::new("x"), scope).await.unwrap()
-        }
-    };
     let check = async |ours: Session, who: &str, expected: Standing| {
-        let known = door(ours).know_issued(&issued(who).await).await.unwrap();
+        let keystone = Arc::new(Keystone::new(world.session.clone(), ours));
+        let door = Door::new(keystone, world.clock.clone(), RoleNames::default(), AdminProject::Ours);
+        let wanted = SignIn {
+            user: who.to_owned(),
+            password: Secret::new("x"),
+            project: None,
+            domain: "Default".to_owned(),
+        };
+        let signed_in = door.identity.sign_in(&wanted).await.unwrap();
+        let known = door.know_signed_in(&signed_in).await.unwrap();
         assert_eq!(known.standing, expected, "{who}");
     };
     // Our session is in the whole system: no project is the administrators'.

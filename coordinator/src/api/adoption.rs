@@ -309,7 +309,7 @@ impl Api {
                 let path = format!("nodes[{number}].instance.{field}");
                 faults.push(Fault { line: running.line, path, message });
             };
-            let project = match self.door.keystone.find_project_of(&running.project).await {
+            let project = match self.door.identity.find_project(&running.project).await {
                 Ok(project) => Some(project.id),
                 Err(OpenStackError::NotFound { .. }) => {
                     fault("project", format!("there is no project {:?} in Keystone", running.project));

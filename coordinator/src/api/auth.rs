@@ -16,9 +16,9 @@ use protocol::secret::Secret;
 
 use super::{Api, problem::for_tenants, types::Problem};
 use crate::{
-    access::{Door, Known, Least, ROUTES, Standing, least, no_project},
+    access::{Door, Known, Least, ROUTES, Standing, Use, least, no_project},
     audit::Asked,
-    openstack::{Use, session::Caller},
+    rim::Caller,
 };
 
 /// Whoever showed a token that suffices.

@@ -71,7 +71,7 @@ pub async fn create(
     let traits = traits(&wanted)?;
     let mut projects = Vec::new();
     for name in &wanted.projects {
-        let found = api.door.keystone.find_project_of(name).await.map_err(|error| {
+        let found = api.door.identity.find_project(name).await.map_err(|error| {
             if error.is_not_found() {
                 Problem::bad(format!("projects: Keystone knows no project {name:?}"))
             } else {

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use crate::{
     access::{Known, Standing},
-    openstack::keystone::Identity,
+    rim::Identity,
 };
 
 /// The header by which OpenStack's services hand a request's id on.

@@ -1,72 +1,17 @@
 //! Edges: Keystone's part of the conversation: logging in, and telling whose token somebody showed us.
 
-use std::sync::{Arc, Mutex, MutexGuard};
-
+use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
 use protocol::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
-    belief::{Bearer, Beliefs, Key, Use, Word},
     error::{self, Error},
     session::{self, Call, Credentials, REQUEST_TIME_MAX, Scope, Service, Session},
 };
-use crate::clock::{Clock, SystemClock};
-
-/// Who somebody is, according to Keystone.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// User's id.
-    pub user_id: String,
-    /// User's name.
-    pub user_name: String,
-    /// What the token is good for.
-    pub scope: TokenScope,
-    /// Names of the roles in that scope. They mean nothing outside it.
-    pub roles: Vec<String>,
-}
-
-impl Identity {
-    /// Id of the project that the token is good for.
-    pub fn project_id(&self) -> Option<&str> {
-        match &self.scope {
-            TokenScope::Project { id, .. } => Some(id),
-            TokenScope::System | TokenScope::Domain { .. } | TokenScope::Nothing => None,
-        }
-    }
-
-    /// That project's name.
-    pub fn project_name(&self) -> Option<&str> {
-        match &self.scope {
-            TokenScope::Project { name, .. } => Some(name),
-            TokenScope::System | TokenScope::Domain { .. } | TokenScope::Nothing => None,
-        }
-    }
-}
-
-/// What a token is good for (Keystone's API v3, "Authentication and token management").
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TokenScope {
-    /// The whole cloud.
-    System,
-    /// One project.
-    Project {
-        /// Its id, 32 hex digits.
-        id: String,
-        /// Its name, which other domains may use, too.
-        name: String,
-    },
-    /// A domain, that is, its users and projects.
-    Domain {
-        /// Its name.
-        name: String,
-    },
-    /// Nothing: an unscoped token.
-    Nothing,
-}
+use crate::rim::{Bearer, Identity, IdentityService, Project, SignIn, SignedIn, TokenScope};
 
 /// A token as Keystone issued it.
 #[derive(Clone, Debug)]
@@ -159,113 +104,73 @@ fn login_request(credentials: &Credentials) -> Value {
     json!({"auth": {"identity": {"methods": ["password"], "password": {"user": user}}, "scope": scope}})
 }
 
-/// Somebody who signs in with a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SignIn {
-    /// User.
-    pub user: String,
-    /// Password.
-    pub password: Secret,
-    /// Project; none: the whole system.
-    pub project: Option<String>,
-    /// Domain of user and project.
-    pub domain: String,
-}
-
-/// A project.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Project {
-    /// Its id, 32 hex digits.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-}
-
 /// The identity service.
+#[derive(Clone, Debug)]
 pub struct Keystone {
     session: Session,
-    clock: Arc<dyn Clock>,
-    beliefs: Mutex<Beliefs>,
-}
-
-impl std::fmt::Debug for Keystone {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Keystone").field("session", &self.session).finish_non_exhaustive()
-    }
+    own: Session,
 }
 
 /// A time in microseconds since 1970.
-pub(crate) fn us(time: Timestamp) -> u64 {
+fn us(time: Timestamp) -> u64 {
     u64::try_from(time.as_microsecond()).unwrap_or(0)
 }
 
 impl Keystone {
-    /// Asks with the given session, whose user needs the role `admin` or `service`.
-    pub fn new(session: Session) -> Self {
-        Self::with_clock(session, Arc::new(SystemClock))
+    /// Asks with the given session, whose user needs the role `admin` or `service`. `own` is the one in which we work.
+    pub fn new(session: Session, own: Session) -> Self {
+        Self { session, own }
     }
 
-    /// The same, by another clock than the machine's.
-    pub fn with_clock(session: Session, clock: Arc<dyn Clock>) -> Self {
-        Self { session, clock, beliefs: Mutex::default() }
-    }
-
-    /// The time by which tokens end, in microseconds since 1970.
-    pub fn now_us(&self) -> u64 {
-        self.clock.now_us()
-    }
-
-    /// Tells whose token this is. [`Error::Unauthorized`]: nobody's, or not any more.
-    pub async fn validate_token(&self, subject: &Secret, wanted: Use) -> Result<Bearer, Error> {
-        let key = key(subject);
-        let asked_us = self.now_us();
-        let known = self.beliefs().word(&key, wanted, asked_us);
-        let word = match known {
-            Some(word) => word,
-            None => {
-                let said = self.ask_whose(subject).await?;
-                self.beliefs().learn(key, said, asked_us, self.now_us())
-            }
-        };
-        match word {
-            Word::Good(bearer) => Ok(bearer),
-            Word::Nobody => Err(Error::Unauthorized {
-                service: Service::Keystone,
-                operation: "validate a token".to_owned(),
-                message: "the token is unknown, expired or revoked; log in again".to_owned(),
-            }),
+    async fn project_by_name(&self, name: &str) -> Result<Option<Project>, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            projects: Vec<WireNamed>,
         }
+        let query = crate::url_text::query(&[("name", name)]);
+        let call = get(format!("/v3/projects?{query}"), format!("find project {name}"));
+        let answer: Answer = self.session.json(call).await?;
+        Ok(answer.projects.into_iter().next().map(WireNamed::project))
     }
 
-    async fn ask_whose(&self, subject: &Secret) -> Result<Word, Error> {
+    async fn project_by_id(&self, id: &str) -> Result<Project, Error> {
+        #[derive(Deserialize)]
+        struct Answer {
+            project: WireNamed,
+        }
+        let call = get(format!("/v3/projects/{id}"), format!("find project {id}"));
+        Ok(self.session.json::<Answer>(call).await?.project.project())
+    }
+}
+
+#[async_trait]
+impl IdentityService for Keystone {
+    async fn whose(&self, token: &Secret) -> Result<Option<Bearer>, Error> {
         let operation = "validate a token".to_owned();
-        let header = session::sensitive(Service::Keystone, &operation, subject)?;
-        let path = "/v3/auth/tokens?nocatalog".to_owned();
-        let mut call = Call::new(Service::Keystone, Method::GET, path, operation);
+        let header = session::sensitive(Service::Keystone, &operation, token)?;
+        let mut call = get("/v3/auth/tokens?nocatalog".to_owned(), operation);
         call.headers.insert("x-subject-token", header);
         match self.session.json::<WireAnswer>(call).await {
-            Ok(WireAnswer { token }) => {
-                Ok(Word::Good(Bearer { identity: token.identity(), ends_us: us(token.expires_at) }))
-            }
-            Err(Error::NotFound { .. }) => Ok(Word::Nobody),
+            Ok(WireAnswer { token }) => Ok(Some(token.bearer())),
+            Err(Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// Logs somebody else in, at the same Keystone. [`Error::Unauthorized`]: not with these.
-    pub async fn sign_in(&self, wanted: &SignIn) -> Result<IssuedToken, Error> {
+    /// At the same Keystone as our own user.
+    async fn sign_in(&self, wanted: &SignIn) -> Result<SignedIn, Error> {
         let scope = match &wanted.project {
             Some(name) => Scope::Project { name: name.clone(), domain: wanted.domain.clone() },
             None => Scope::System,
         };
-        self.session.login_as(&wanted.user, &wanted.domain, &wanted.password, scope).await
+        let issued = self.session.login_as(&wanted.user, &wanted.domain, &wanted.password, scope).await?;
+        let bearer = Bearer { identity: issued.identity, ends_us: us(issued.expires_at) };
+        Ok(SignedIn { token: issued.token, bearer })
     }
 
-    /// Ends a token before its time. It is not believed here any more, whatever Keystone answers.
-    pub async fn revoke(&self, subject: &Secret) -> Result<(), Error> {
-        self.beliefs().end(key(subject), self.now_us());
+    async fn revoke(&self, token: &Secret) -> Result<(), Error> {
         let operation = "revoke a token".to_owned();
-        let header = session::sensitive(Service::Keystone, &operation, subject)?;
+        let header = session::sensitive(Service::Keystone, &operation, token)?;
         let mut call = Call::new(Service::Keystone, Method::DELETE, "/v3/auth/tokens".to_owned(), operation);
         call.headers.insert("x-subject-token", header);
         match self.session.send(call).await {
@@ -274,53 +179,27 @@ impl Keystone {
         }
     }
 
-    /// Finds a project by its name.
-    pub async fn find_project(&self, name: &str) -> Result<Project, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            projects: Vec<Project>,
+    async fn find_project(&self, name_or_id: &str) -> Result<Project, Error> {
+        if let Some(project) = self.project_by_name(name_or_id).await? {
+            return Ok(project);
         }
-        let operation = format!("find project {name}");
-        let query = crate::url_text::query(&[("name", name)]);
-        let path = format!("/v3/projects?{query}");
-        let call = Call::new(Service::Keystone, Method::GET, path, operation.clone());
-        let answer: Answer = self.session.json(call).await?;
-        answer.projects.into_iter().next().ok_or_else(|| Error::NotFound {
+        if name_or_id.len() == 32 && name_or_id.chars().all(|c| c.is_ascii_hexdigit()) {
+            return self.project_by_id(name_or_id).await;
+        }
+        Err(Error::NotFound {
             service: Service::Keystone,
-            operation,
+            operation: format!("find project {name_or_id}"),
             message: "no project has that name".to_owned(),
         })
     }
 
-    /// Finds a project by its name or its id.
-    pub async fn find_project_of(&self, name: &str) -> Result<Project, Error> {
-        #[derive(Deserialize)]
-        struct Answer {
-            project: Project,
-        }
-        match self.find_project(name).await {
-            Err(Error::NotFound { .. })
-                if name.len() == 32 && name.chars().all(|c| c.is_ascii_hexdigit()) =>
-            {
-                let call = Call::new(
-                    Service::Keystone,
-                    Method::GET,
-                    format!("/v3/projects/{name}"),
-                    format!("find project {name}"),
-                );
-                Ok(self.session.json::<Answer>(call).await?.project)
-            }
-            found => found,
-        }
-    }
-
-    fn beliefs(&self) -> MutexGuard<'_, Beliefs> {
-        self.beliefs.lock().expect("no code that holds this lock can panic")
+    async fn own_project(&self) -> Result<Option<String>, Error> {
+        Ok(self.own.issued().await?.identity.project_id().map(str::to_owned))
     }
 }
 
-fn key(token: &Secret) -> Key {
-    Sha256::digest(token.reveal()).into()
+fn get(path: String, operation: String) -> Call<'static> {
+    Call::new(Service::Keystone, Method::GET, path, operation)
 }
 
 #[derive(Deserialize)]
@@ -369,7 +248,17 @@ struct WireEndpoint {
     url: String,
 }
 
+impl WireNamed {
+    fn project(self) -> Project {
+        Project { id: self.id, name: self.name }
+    }
+}
+
 impl WireToken {
+    fn bearer(&self) -> Bearer {
+        Bearer { identity: self.identity(), ends_us: us(self.expires_at) }
+    }
+
     fn identity(&self) -> Identity {
         Identity {
             user_id: self.user.id.clone(),

@@ -13,7 +13,6 @@
 //! ownership and policy stay OpenStack's business; every answer is bounded in bytes and in time; every error carries
 //! the sentence that the service meant for people. Waiting and repeating are the caller's: nothing here loops.
 
-pub mod belief;
 pub mod error;
 pub mod glance;
 pub mod ironic;
@@ -22,6 +21,5 @@ pub mod nova;
 pub mod placement;
 pub mod session;
 
-pub use belief::{Bearer, Use};
 pub use error::Error;
 pub use session::{Caller, Credentials, Scope, Service, Session};

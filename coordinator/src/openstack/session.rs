@@ -13,6 +13,7 @@ use super::{
     error::{self, Error},
     keystone::{self, IssuedToken},
 };
+pub use crate::rim::{Caller, Service};
 use counters::Asked;
 
 /// Time to connect to a service.
@@ -26,64 +27,35 @@ pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// A token is renewed this long before it expires.
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(300);
 
-/// An OpenStack service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Service {
-    /// Identity.
-    Keystone,
-    /// Bare metal.
-    Ironic,
-    /// Images.
-    Glance,
-    /// Compute.
-    Nova,
-    /// What Nova's scheduler counts.
-    Placement,
-}
-
-impl Service {
-    /// Its type in the catalogue.
-    pub fn catalogue_type(self) -> &'static str {
-        match self {
-            Service::Keystone => "identity",
-            Service::Ironic => "baremetal",
-            Service::Glance => "image",
-            Service::Nova => "compute",
-            Service::Placement => "placement",
-        }
-    }
-
-    /// Its name as a label.
-    fn word(self) -> &'static str {
-        match self {
-            Service::Keystone => "keystone",
-            Service::Ironic => "ironic",
-            Service::Glance => "glance",
-            Service::Nova => "nova",
-            Service::Placement => "placement",
-        }
-    }
-
-    /// The version at the end of an endpoint, which we add ourselves because sites differ in giving it.
-    fn version_path(self) -> &'static str {
-        match self {
-            Service::Keystone => "/v3",
-            Service::Ironic => "/v1",
-            Service::Glance => "/v2",
-            Service::Nova | Service::Placement => "",
-        }
+/// Its type in the catalogue.
+fn catalogue_type(service: Service) -> &'static str {
+    match service {
+        Service::Keystone => "identity",
+        Service::Ironic => "baremetal",
+        Service::Glance => "image",
+        Service::Nova => "compute",
+        Service::Placement => "placement",
     }
 }
 
-impl std::fmt::Display for Service {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Service::Keystone => "Keystone",
-            Service::Ironic => "Ironic",
-            Service::Glance => "Glance",
-            Service::Nova => "Nova",
-            Service::Placement => "Placement",
-        })
+/// Its name as a label.
+fn word(service: Service) -> &'static str {
+    match service {
+        Service::Keystone => "keystone",
+        Service::Ironic => "ironic",
+        Service::Glance => "glance",
+        Service::Nova => "nova",
+        Service::Placement => "placement",
+    }
+}
+
+/// The version at the end of an endpoint, which we add ourselves because sites differ in giving it.
+fn version_path(service: Service) -> &'static str {
+    match service {
+        Service::Keystone => "/v3",
+        Service::Ironic => "/v1",
+        Service::Glance => "/v2",
+        Service::Nova | Service::Placement => "",
     }
 }
 
@@ -118,17 +90,6 @@ pub struct Credentials {
     pub region: Option<String>,
     /// Which endpoints are used: `public`, `internal` or `admin`.
     pub interface: String,
-}
-
-/// Whose rights a request uses.
-#[derive(Clone, Copy, Debug)]
-pub enum Caller<'a> {
-    /// The session's own user.
-    Service,
-    /// The tenant (or administrator) whose token this is.
-    Tenant(&'a Secret),
-    /// Nobody: the few requests that a ramdisk makes before it has any secret.
-    Anyone,
 }
 
 /// Makes the HTTP client that sessions share. `ca_file` holds the certificates (PEM) to trust instead of the system's.
@@ -257,19 +218,19 @@ impl Session {
         } else {
             let issued = self.issued().await?;
             let wanted = &self.0.credentials;
-            issued
-                .endpoint(service.catalogue_type(), &wanted.interface, wanted.region.as_deref())
-                .ok_or_else(|| Error::Unavailable {
+            issued.endpoint(catalogue_type(service), &wanted.interface, wanted.region.as_deref()).ok_or_else(
+                || Error::Unavailable {
                     service,
                     operation: format!("find {service}"),
                     message: format!(
                         "the catalogue has no {} endpoint of type {}; create one or name another region",
                         wanted.interface,
-                        service.catalogue_type()
+                        catalogue_type(service)
                     ),
-                })?
+                },
+            )?
         };
-        Ok(trim_version(&url, service.version_path()).to_owned())
+        Ok(trim_version(&url, version_path(service)).to_owned())
     }
 
     /// Sends one request and gives its answer with the body unread. A token that is refused is renewed once, but only
@@ -287,7 +248,7 @@ impl Session {
                 | Error::Refused { .. },
             ) => Asked::Refused,
         };
-        counters::asked(service.word(), how);
+        counters::asked(word(service), how);
         opened
     }
 
@@ -306,9 +267,9 @@ impl Session {
             }
             let mut own = None;
             let token = match caller {
-                Caller::Service => Some(own.insert(self.issued().await?).token.clone()),
-                Caller::Tenant(token) => Some(token.clone()),
-                Caller::Anyone => None,
+                Some(Caller::Service) => Some(own.insert(self.issued().await?).token.clone()),
+                Some(Caller::Tenant(token)) => Some(token.clone()),
+                None => None,
             };
             if let Some(token) = &token {
                 request = request.header("X-Auth-Token", sensitive(service, &operation, token)?);
@@ -391,7 +352,8 @@ pub(crate) enum Body {
 /// One request.
 pub(crate) struct Call<'a> {
     pub service: Service,
-    pub caller: Caller<'a>,
+    /// In whose name; none: without a token.
+    pub caller: Option<Caller<'a>>,
     pub method: Method,
     /// Path with its version and query.
     pub path: String,
@@ -408,7 +370,7 @@ impl Call<'_> {
     pub fn new(service: Service, method: Method, path: String, operation: String) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-        let caller = Caller::Service;
+        let caller = Some(Caller::Service);
         Call { service, caller, method, path, operation, headers, body: Body::None, streaming: false }
     }
 
@@ -431,7 +393,12 @@ impl<'a> Call<'a> {
     where
         'a: 'b,
     {
-        Call { caller, ..self }
+        Call { caller: Some(caller), ..self }
+    }
+
+    /// Shows no token: the service lets anyone ask this.
+    pub fn without_token(self) -> Self {
+        Call { caller: None, ..self }
     }
 }
 
@@ -531,7 +498,7 @@ mod tests {
             });
             let session = Session::new(http_client(None).unwrap(), credentials(&url));
             let mut call = Call::new(Service::Keystone, method.clone(), "/v3/x".to_owned(), "x".to_owned());
-            call.caller = Caller::Anyone;
+            call.caller = None;
             assert_eq!(session.send(call).await.is_ok(), good, "{method} {breaks}");
             assert_eq!(seen.load(Ordering::SeqCst), asked, "{method} {breaks}");
         };

@@ -20,10 +20,10 @@ use subtle::ConstantTimeEq;
 
 use super::{Ui, page};
 use crate::{
-    access::{Known, Least, PAGES, Standing, least},
+    access::{Known, Least, PAGES, Standing, Use, least},
     api::types::{Discovery, List, Problem},
     audit::Asked,
-    openstack::{Use, keystone::IssuedToken},
+    rim::SignedIn,
 };
 
 /// The cookie. Browsers accept a name that begins so only from HTTPS, for the whole origin and no other.
@@ -84,15 +84,16 @@ fn foreign(why: &str) -> Problem {
 }
 
 /// Makes the cookie of a new session; none when the token is larger than a cookie may be.
-pub fn begin(ui: &Ui, issued: &IssuedToken) -> Option<HeaderValue> {
+pub fn begin(ui: &Ui, signed_in: &SignedIn) -> Option<HeaderValue> {
+    let expires_at = Timestamp::from_microsecond(i64::try_from(signed_in.bearer.ends_us).ok()?).ok()?;
     let stored = Stored {
-        token: issued.token.clone(),
+        token: signed_in.token.clone(),
         csrf: format!("{:032x}", rand::random::<u128>()),
-        expires_at: issued.expires_at,
+        expires_at,
     };
     let text = Secret::new(serde_json::to_string(&stored).ok()?);
     let sealed = ui.sealer.seal(PLACE, &text).ok()?;
-    let left = issued.expires_at.as_second().saturating_sub(Timestamp::now().as_second());
+    let left = expires_at.as_second().saturating_sub(Timestamp::now().as_second());
     let cookie = format!("{COOKIE}={sealed}; Path=/; Max-Age={left}; Secure; HttpOnly; SameSite=Strict");
     let mut value = HeaderValue::from_str(&cookie).ok().filter(|_| cookie.len() <= COOKIE_BYTES_MAX)?;
     value.set_sensitive(true);

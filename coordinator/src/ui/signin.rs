@@ -27,10 +27,7 @@ use crate::{
     access::Holder,
     api::types::Problem,
     audit::Asked,
-    openstack::{
-        error::Error as OpenStackError,
-        keystone::{IssuedToken, SignIn},
-    },
+    rim::{ServiceError, SignIn, SignedIn},
 };
 
 /// Longest name of a user, a project or a domain: Keystone's own bound.
@@ -133,8 +130,8 @@ pub async fn sign_in(
     // Without an address everybody is one.
     let from = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |Extension(ConnectInfo(peer))| peer.ip());
     asked.is_claimed_by(&wanted.user);
-    let issued = match ask(&ui, from, &wanted).await {
-        Ok(issued) => issued,
+    let asked_keystone = match ask(&ui, from, &wanted).await {
+        Ok(answer) => answer,
         Err(problem) => {
             let mut page = refuse(page::status_of(&problem), sentence(&problem.detail));
             if let Some(again) = problem.retry_after_s {
@@ -143,9 +140,9 @@ pub async fn sign_in(
             return page;
         }
     };
-    let issued = match issued {
-        Ok(issued) => issued,
-        Err(OpenStackError::Unauthorized { .. } | OpenStackError::NotFound { .. }) => {
+    let signed_in = match asked_keystone {
+        Ok(signed_in) => signed_in,
+        Err(ServiceError::Unauthorized { .. } | ServiceError::NotFound { .. }) => {
             info!(user = ?wanted.user, project = ?wanted.project, "sign-in refused by keystone");
             let why = match &wanted.project {
                 Some(_) => {
@@ -166,14 +163,14 @@ pub async fn sign_in(
             return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
         }
     };
-    match ui.door.know_issued(&issued).await {
+    match ui.door.know_signed_in(&signed_in).await {
         Ok(known) => asked.is_by(&known),
         Err(problem) => {
             let problem = problem.for_tenants(asked.request_id());
             return refuse(page::status_of(&problem), sentence(&problem.detail));
         }
     }
-    let Some(cookie) = session::begin(&ui, &issued) else {
+    let Some(cookie) = session::begin(&ui, &signed_in) else {
         let why = "Keystone's token is too large for a browser's cookie. An administrator must configure Keystone's \
                    Fernet tokens.";
         return refuse(StatusCode::INTERNAL_SERVER_ERROR, why.to_owned());
@@ -183,7 +180,7 @@ pub async fn sign_in(
 }
 
 /// Asks Keystone, unless too much is asked from there. A refusal of ours says when to come again.
-async fn ask(ui: &Ui, from: IpAddr, wanted: &SignIn) -> Result<Result<IssuedToken, OpenStackError>, Problem> {
+async fn ask(ui: &Ui, from: IpAddr, wanted: &SignIn) -> Result<Result<SignedIn, ServiceError>, Problem> {
     let _place = ui.door.shares.sign_ins.take(Holder::Address(from))?;
     let begun = brake(ui).begin(from, &wanted.user, ui.clock.now_us());
     begun.map_err(|slow| {
@@ -191,19 +188,17 @@ async fn ask(ui: &Ui, from: IpAddr, wanted: &SignIn) -> Result<Result<IssuedToke
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", slow.to_string());
         problem.again_in(slow.wait_s())
     })?;
-    let asked = ui.door.keystone.sign_in(wanted).await;
+    let asked = ui.door.identity.sign_in(wanted).await;
     match &asked {
         Ok(_) => brake(ui).was_right(from, &wanted.user, ui.clock.now_us()),
         Err(
-            OpenStackError::Unauthorized { .. }
-            | OpenStackError::NotFound { .. }
-            | OpenStackError::Refused { .. },
+            ServiceError::Unauthorized { .. } | ServiceError::NotFound { .. } | ServiceError::Refused { .. },
         ) => {}
         Err(
-            OpenStackError::Unavailable { .. }
-            | OpenStackError::Unintelligible { .. }
-            | OpenStackError::Locked { .. }
-            | OpenStackError::Conflict { .. },
+            ServiceError::Unavailable { .. }
+            | ServiceError::Unintelligible { .. }
+            | ServiceError::Locked { .. }
+            | ServiceError::Conflict { .. },
         ) => brake(ui).was_undecided(from, &wanted.user),
     }
     Ok(asked)
@@ -215,7 +210,7 @@ fn brake(ui: &Ui) -> MutexGuard<'_, Brake> {
 
 /// Signs out: the cookie goes, and the token is good for nothing any more.
 pub async fn sign_out(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
-    if let Err(error) = ui.door.keystone.revoke(&posted.visitor.token).await {
+    if let Err(error) = ui.door.sign_out(&posted.visitor.token).await {
         warn!(%error, "token of a sign-out not revoked; it ends by itself");
     }
     let to = Redirect::to("/ui/sign-in?done=signed-out");

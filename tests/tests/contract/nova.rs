@@ -7,12 +7,15 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use coordinator::openstack::{
-    Caller, Error,
-    glance::NewImage,
-    ironic::{PowerTarget, ProvisionTarget},
-    nova::{Flavor, FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
-    session::http_client,
+use coordinator::{
+    openstack::{
+        Caller, Error,
+        glance::NewImage,
+        ironic::{PowerTarget, ProvisionTarget},
+        nova::{Flavor, FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
+        session::http_client,
+    },
+    rim::IdentityService,
 };
 use protocol::{id::ServerId, step::ImageFormat};
 use serde_json::json;
@@ -48,8 +51,8 @@ pub async fn flavors(cloud: &Cloud) -> Result<()> {
     ensure!(seen[0].extra_specs["resources:CUSTOM_CONTRACT"] == "1", "{seen:?}");
     ensure!(nova.list_flavors(demo).await?.len() == 1);
     // A flavor of one project: the service sees it, and of the tenants only that one.
-    let project = cloud.keystone.find_project_of("demo").await?;
-    ensure!(cloud.keystone.find_project_of(&project.id).await? == project);
+    let project = cloud.keystone.find_project("demo").await?;
+    ensure!(cloud.keystone.find_project(&project.id).await? == project);
     let spec = FlavorSpec {
         projects: vec![project.id.clone()],
         traits: vec!["CUSTOM_MANUFACTURER_QEMU".into()],

@@ -3,10 +3,10 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
+use async_trait::async_trait;
 use axum::{
     Json, Router,
     extract::{Path, Query, State},
@@ -16,11 +16,11 @@ use axum::{
 };
 use coordinator::{
     access::{AdminProject, Door, RoleNames},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     events::EventKind,
     import,
     inventory::Inventory,
-    openstack::{Credentials, Scope, Session, keystone::Keystone, session::http_client},
+    rim::{Bearer, Identity, IdentityService, Project, Service, ServiceError, SignIn, SignedIn, TokenScope},
     secret::Sealer,
 };
 use protocol::secret::Secret;
@@ -73,34 +73,9 @@ pub async fn start() -> Fakes {
         discoveries: shown::discoveries(),
         ..World::default()
     }));
-    let keystone = Router::new()
-        .route("/v3/auth/tokens", post(issue).get(validate).delete(revoke))
-        .with_state(Arc::clone(&world));
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let auth_url = format!("http://{}", listener.local_addr().unwrap());
-    let routes = hyper_util::service::TowerToHyperService::new(keystone);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let routes = routes.clone();
-            tokio::spawn(async move {
-                let stream = hyper_util::rt::TokioIo::new(stream);
-                let _ = hyper::server::conn::http1::Builder::new().serve_connection(stream, routes).await;
-            });
-        }
-    });
-    let credentials = Credentials {
-        auth_url,
-        username: "bms".into(),
-        user_domain: "Default".into(),
-        password: Secret::new(PASSWORD),
-        scope: Scope::System,
-        region: None,
-        interface: "public".into(),
-    };
-    let keystone = Arc::new(Keystone::new(Session::new(http_client(None).unwrap(), credentials)));
+    let people = Arc::new(People(Arc::clone(&world)));
     let admins = AdminProject::Given("admin-id".to_owned());
-    let door = Arc::new(Door::new(keystone, RoleNames::default(), admins));
+    let door = Arc::new(Door::new(people, Arc::new(SystemClock), RoleNames::default(), admins));
     let sealer = Sealer::new(&[7; 32]);
     let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
     let router = coordinator::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
@@ -120,46 +95,71 @@ impl Fakes {
     }
 }
 
-async fn issue(State(world): Held, Json(asked): Json<Value>) -> Response {
-    let user = &asked["auth"]["identity"]["password"]["user"];
-    let (name, scope) = (user["name"].as_str().unwrap_or_default(), &asked["auth"]["scope"]);
-    let known = ["bms", "admin", "demo", "other"].contains(&name);
-    let in_project = scope["project"]["name"] == name || scope["system"].is_object();
-    if !known || !in_project || user["password"] != PASSWORD {
-        let why = json!({ "error": { "message": "The request you have made requires authentication.", "code": 401 } });
-        return (StatusCode::UNAUTHORIZED, Json(why)).into_response();
+/// How long a token lives, in microseconds.
+const TOKEN_LIFE_US: u64 = 8 * 3600 * 1_000_000;
+
+/// A Keystone that knows three people, each by a project of the same name.
+struct People(Arc<Mutex<World>>);
+
+impl People {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.0.lock().unwrap()
     }
-    let token = format!("token-{name}-{}", uuid::Uuid::new_v4());
-    world.lock().unwrap().tokens.insert(token.clone(), name.to_owned());
-    (StatusCode::CREATED, [("x-subject-token", token)], Json(described(name))).into_response()
 }
 
-fn described(name: &str) -> Value {
+fn bearer(name: &str) -> Bearer {
     let role = if name == "demo" || name == "other" { "member" } else { "admin" };
-    let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8);
-    json!({ "token": {
-        "expires_at": ends.to_string(), "user": { "id": name, "name": name },
-        "project": { "id": format!("{name}-id"), "name": name },
-        "roles": [{ "id": role, "name": role }], "catalog": [],
-    } })
+    let scope = TokenScope::Project { id: format!("{name}-id"), name: name.to_owned() };
+    let identity = Identity {
+        user_id: name.to_owned(),
+        user_name: name.to_owned(),
+        scope,
+        roles: vec![role.to_owned()],
+    };
+    Bearer { identity, ends_us: SystemClock.now_us() + TOKEN_LIFE_US }
 }
 
-async fn validate(State(world): Held, headers: HeaderMap) -> Response {
-    if world.lock().unwrap().keystone_is_away {
-        return StatusCode::SERVICE_UNAVAILABLE.into_response();
-    }
-    match subject(&world, &headers, "x-subject-token") {
-        Some(name) => Json(described(&name)).into_response(),
-        None => {
-            (StatusCode::NOT_FOUND, Json(json!({ "error": { "message": "no such token" } }))).into_response()
+#[async_trait]
+impl IdentityService for People {
+    async fn whose(&self, token: &Secret) -> Result<Option<Bearer>, ServiceError> {
+        if self.world().keystone_is_away {
+            return Err(ServiceError::Unavailable {
+                service: Service::Keystone,
+                operation: "validate a token".to_owned(),
+                message: "HTTP status 503 without a reason".to_owned(),
+            });
         }
+        Ok(self.world().tokens.get(token.reveal()).map(|name| bearer(name)))
     }
-}
 
-async fn revoke(State(world): Held, headers: HeaderMap) -> StatusCode {
-    let token = headers["x-subject-token"].to_str().unwrap().to_owned();
-    world.lock().unwrap().tokens.remove(&token);
-    StatusCode::NO_CONTENT
+    async fn sign_in(&self, wanted: &SignIn) -> Result<SignedIn, ServiceError> {
+        let name = wanted.user.as_str();
+        let is_known = ["admin", "demo", "other"].contains(&name);
+        let in_project = wanted.project.as_deref().is_none_or(|project| project == name);
+        if !is_known || !in_project || wanted.password.reveal() != PASSWORD {
+            return Err(ServiceError::Unauthorized {
+                service: Service::Keystone,
+                operation: format!("log {name} in"),
+                message: "The request you have made requires authentication.".to_owned(),
+            });
+        }
+        let token = format!("token-{name}-{}", uuid::Uuid::new_v4());
+        self.world().tokens.insert(token.clone(), name.to_owned());
+        Ok(SignedIn { token: Secret::new(token), bearer: bearer(name) })
+    }
+
+    async fn revoke(&self, token: &Secret) -> Result<(), ServiceError> {
+        self.world().tokens.remove(token.reveal());
+        Ok(())
+    }
+
+    async fn find_project(&self, name: &str) -> Result<Project, ServiceError> {
+        Ok(Project { id: format!("{name}-id"), name: name.to_owned() })
+    }
+
+    async fn own_project(&self) -> Result<Option<String>, ServiceError> {
+        Ok(Some("admin-id".to_owned()))
+    }
 }
 
 fn subject(world: &Mutex<World>, headers: &HeaderMap, header: &str) -> Option<String> {

@@ -11,8 +11,8 @@ use tower::ServiceExt;
 
 use super::{people::PEOPLE, signed_in, world::World};
 use crate::{
+    access::belief::{CHANGE_BELIEF_US, LOOK_BELIEF_US},
     clock::{Clock, SystemClock},
-    openstack::belief::{CHANGE_BELIEF_US, LOOK_BELIEF_US},
 };
 
 /// Longest time that a test waits for what must come.

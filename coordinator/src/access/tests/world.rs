@@ -106,9 +106,9 @@ impl World {
             inventory.put_tenant_server(&tenant_server(project)).await.unwrap();
         }
         let clock = Arc::new(TestClock::default());
-        let keystone = Arc::new(Keystone::with_clock(session.clone(), clock.clone()));
+        let keystone = Arc::new(Keystone::new(session.clone(), session.clone()));
         let admins = AdminProject::Given(ADMIN_PROJECT.to_owned());
-        let mut door = Door::new(keystone, RoleNames::default(), admins);
+        let mut door = Door::new(keystone, clock.clone(), RoleNames::default(), admins);
         door.look_again_every = LOOK_AGAIN_EVERY;
         let door = Arc::new(door);
         let core = core_of(&inventory, &script);

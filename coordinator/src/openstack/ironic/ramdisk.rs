@@ -9,10 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::Ironic;
-use crate::openstack::{
-    error::Error,
-    session::{Caller, Service},
-};
+use crate::openstack::{error::Error, session::Service};
 use crate::url_text::query;
 
 /// What Ironic shows in place of a token that it has given already.
@@ -95,7 +92,7 @@ impl Ironic {
         }
         let path = format!("/v1/lookup?{}", query(&pairs));
         let operation = format!("look up the node with {addresses}");
-        let call = self.call(Method::GET, path, operation).caller(Caller::Anyone);
+        let call = self.call(Method::GET, path, operation).without_token();
         let wire: WireLookup = self.session.json(call).await?;
         Ok(wire.into())
     }
@@ -112,7 +109,7 @@ impl Ironic {
         }
         let path = format!("/v1/heartbeat/{node}");
         let operation = format!("send a heartbeat of node {node}");
-        let call = self.call(Method::POST, path, operation).caller(Caller::Anyone).body(body);
+        let call = self.call(Method::POST, path, operation).without_token().body(body);
         self.session.send(call).await.map(drop)
     }
 
@@ -129,7 +126,7 @@ impl Ironic {
             message: e.to_string(),
         })?;
         let path = format!("/v1/continue_inspection?node_uuid={node}");
-        let call = self.call(Method::POST, path, operation).caller(Caller::Anyone).body(body);
+        let call = self.call(Method::POST, path, operation).without_token().body(body);
         let wire: WireLookup = self.session.json(call).await?;
         Ok(wire.into())
     }

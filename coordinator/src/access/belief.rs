@@ -12,7 +12,7 @@
 
 use std::collections::HashMap;
 
-use super::keystone::Identity;
+use crate::rim::Bearer;
 
 /// How long a good token is believed by who only looks, in microseconds.
 pub const LOOK_BELIEF_US: u64 = 30_000_000;
@@ -44,15 +44,6 @@ impl Use {
             Use::Change => CHANGE_BELIEF_US,
         }
     }
-}
-
-/// Whose a token is, by Keystone's word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bearer {
-    /// Who it is.
-    pub identity: Identity,
-    /// When the token ends, in microseconds since 1970.
-    pub ends_us: u64,
 }
 
 /// What is known without asking.
@@ -150,7 +141,7 @@ impl<T> Kept<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::openstack::keystone::TokenScope;
+    use crate::rim::{Identity, TokenScope};
 
     const S: u64 = 1_000_000;
     const T0: u64 = 1_000 * S;
