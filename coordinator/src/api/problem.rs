@@ -10,8 +10,8 @@ use crate::{
     access::Full,
     images::{Cut, UploadError},
     inventory::InventoryError,
-    openstack::{error::Error as OpenStackError, session::Service},
     port::{AgentError, FabricError, Refusal, RefusalKind},
+    rim::{Service, ServiceError},
     tenancy::TenancyError,
 };
 
@@ -128,21 +128,19 @@ pub(super) fn for_tenants(mut response: Response, request_id: &str) -> Response 
     }
 }
 
-impl From<OpenStackError> for Problem {
-    fn from(error: OpenStackError) -> Self {
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
         let detail = error.to_string();
         let is_below = error.service() == Service::Ironic;
         let problem = match error {
-            OpenStackError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
-            OpenStackError::Locked { .. } | OpenStackError::Conflict { .. } => Self::conflict(detail),
-            OpenStackError::Unauthorized { .. } => {
-                Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-            }
-            OpenStackError::Unavailable { service, .. } => {
+            ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
+            ServiceError::Locked { .. } | ServiceError::Conflict { .. } => Self::conflict(detail),
+            ServiceError::Unauthorized { .. } => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
+            ServiceError::Unavailable { service, .. } => {
                 let detail = format!("{detail}; see why {service} is away, and try again");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "openstack-unavailable", detail)
             }
-            OpenStackError::Refused { code, .. } => {
+            ServiceError::Refused { code, .. } => {
                 let status = match code {
                     403 => StatusCode::FORBIDDEN,
                     400..=499 => StatusCode::BAD_REQUEST,
@@ -150,7 +148,7 @@ impl From<OpenStackError> for Problem {
                 };
                 Self::new(status, "openstack-refused", detail)
             }
-            OpenStackError::Unintelligible { .. } => {
+            ServiceError::Unintelligible { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
             }
         };
@@ -278,12 +276,11 @@ mod tests {
     async fn a_tenant_is_told_of_a_refusal_from_below_what_it_means_to_it() {
         let (service, operation, message) = (Service::Ironic, "stop".to_owned(), BELOW.to_owned());
         let of_ironic: [Problem; 4] = [
-            OpenStackError::Locked { service, operation: operation.clone(), message: message.clone() }.into(),
-            OpenStackError::Conflict { service, operation: operation.clone(), message: message.clone() }
+            ServiceError::Locked { service, operation: operation.clone(), message: message.clone() }.into(),
+            ServiceError::Conflict { service, operation: operation.clone(), message: message.clone() }.into(),
+            ServiceError::Unavailable { service, operation: operation.clone(), message: message.clone() }
                 .into(),
-            OpenStackError::Unavailable { service, operation: operation.clone(), message: message.clone() }
-                .into(),
-            OpenStackError::Refused { service, operation, code: 500, message }.into(),
+            ServiceError::Refused { service, operation, code: 500, message }.into(),
         ];
         let refusal = |kind| Problem::from(Refusal { kind, message: BELOW.to_owned() });
         let others = [

@@ -23,7 +23,7 @@ use crate::{
         ProvisionState,
         outlook::{Outlook, tenant_outlook},
     },
-    openstack::ironic::PowerTarget,
+    rim::PowerTarget,
     tenancy::{
         Request,
         reasons::{Reasons, tenants_reason},
@@ -178,7 +178,7 @@ impl Names {
         let caller = user.caller();
         let (flavors, images, networks) = tokio::join!(
             api.nova.list_flavors(caller),
-            api.glance.list_images(caller, None),
+            api.glance.list_images(caller),
             api.networks.list_networks(user.sees()?),
         );
         let flavors = flavors.unwrap_or_else(|error| left_out("flavors", &error));
