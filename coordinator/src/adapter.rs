@@ -1,5 +1,8 @@
 //! Edges: the thin clients of OpenStack and the database, as the traits by which the core and the facades know them.
 
+mod ramdisk;
+mod services;
+
 use std::collections::BTreeSet;
 
 use async_trait::async_trait;

@@ -102,8 +102,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let sealer = Sealer::open_or_create(&config.key_file())?;
     let inventory = Inventory::open(&config.database(), sealer.clone(), Arc::clone(&clock)).await?;
     let openstack = openstack(&config)?;
-    let ironic = Ironic::new(openstack.system.clone());
-    let glance = Glance::new(openstack.project.clone());
+    let ironic = Arc::new(Ironic::new(openstack.system.clone()));
+    let glance = Arc::new(Glance::new(openstack.project.clone()));
     let tokens: Option<Arc<dyn Tokens>> = config
         .contrail
         .keystone
@@ -111,8 +111,11 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let contrail = Arc::new(Contrail::new(config.contrail.client(), tokens)?);
     let ca_file = config.facade.ca_file.clone();
     let ca_file = ca_file.unwrap_or_else(|| authority.certificate_path().display().to_string());
-    let provisioner =
-        Arc::new(IronicProvisioner { ironic: ironic.clone(), facade_url: config.facade_url(), ca_file });
+    let provisioner = Arc::new(IronicProvisioner {
+        ironic: Ironic::clone(&ironic),
+        facade_url: config.facade_url(),
+        ca_file,
+    });
     let adopter: Arc<dyn Adopter> = provisioner.clone();
     let interfaces: Arc<dyn Interfaces> = contrail.clone();
     let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
@@ -134,8 +137,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let hardware: Arc<dyn Hardware> = core.clone();
     let ramdisks = RamdiskApi::new(
         Arc::clone(&hardware),
-        Arc::new(ironic.clone()),
-        Arc::new(glance.clone()),
+        ironic.clone(),
+        glance.clone(),
         Arc::new(StoredSessions(core.inventory.clone())),
         RamdiskApiConfig {
             url: core.config.facade_url(),
@@ -161,11 +164,11 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     ));
     tasks.spawn(Arc::clone(&core.reconcile).run(stop.clone()));
     tasks.spawn(listen::serve(facades, Some(anonymous.clone()), routes, Terms::facade(), stop.clone()));
-    let nova = Nova::new(openstack.project.clone());
+    let nova = Arc::new(Nova::new(openstack.project.clone()));
     let tenancy = Arc::new(Tenancy::new(
         core.inventory.clone(),
         nova.clone(),
-        Placement::new(openstack.project.clone()),
+        Arc::new(Placement::new(openstack.project.clone())),
         ironic.clone(),
         Arc::clone(&core.networks),
     ));
@@ -221,7 +224,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let days = core.config.agents.certificate_days;
     let links = agents::router(agents::Service {
         hub: Arc::clone(&core.agents),
-        images: Arc::new(GlanceImages(glance)),
+        images: Arc::new(GlanceImages(Glance::clone(&glance))),
         issuer: Arc::new(Issuer { authority, days }),
         stop: stop.clone(),
     });

@@ -27,8 +27,8 @@ use crate::{
     import::{self, Defaults, ImportedNode, Planned, Running, ServersInUse},
     inventory::Server,
     lifecycle::ProvisionState,
-    openstack::{error::Error as OpenStackError, glance::Image, nova::Flavor, session::Caller},
     port::TenantNetwork,
+    rim::{Caller, Flavor, Image, ServiceError},
 };
 
 /// How a file is adopted.
@@ -295,7 +295,7 @@ impl Api {
             return Ok(vec![None; read.len()]);
         }
         let catalogue = Catalogue {
-            images: self.glance.list_images(Caller::Service, None).await?,
+            images: self.glance.list_images(Caller::Service).await?,
             flavors: self.nova.list_flavors(Caller::Service).await?,
         };
         let mut networks: HashMap<String, Vec<TenantNetwork>> = HashMap::new();
@@ -311,7 +311,7 @@ impl Api {
             };
             let project = match self.door.identity.find_project(&running.project).await {
                 Ok(project) => Some(project.id),
-                Err(OpenStackError::NotFound { .. }) => {
+                Err(ServiceError::NotFound { .. }) => {
                     fault("project", format!("there is no project {:?} in Keystone", running.project));
                     None
                 }

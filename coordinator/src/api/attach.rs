@@ -9,11 +9,8 @@ use super::{
     types::{NewAttachment, NewServer, Problem},
 };
 use crate::{
-    openstack::{
-        nova::{self, custom_resource},
-        session::Caller,
-    },
     port::{SecurityGroup, TenantNetwork},
+    rim::{Caller, Flavor, custom_resource},
     tenancy::{Attachment, NETWORKS_MAX, nics},
 };
 
@@ -95,7 +92,7 @@ impl Api {
         &self,
         project_id: &str,
         request: &NewServer,
-        flavor: &nova::Flavor,
+        flavor: &Flavor,
     ) -> Result<(Vec<Attachment>, Vec<Uuid>), Problem> {
         let list = wanted(request)?;
         if request.security_groups.len() > GROUPS_MAX {
@@ -113,7 +110,7 @@ impl Api {
         Ok((attachments, groups))
     }
 
-    async fn check_nics(&self, flavor: &nova::Flavor, networks: usize) -> Result<(), Problem> {
+    async fn check_nics(&self, flavor: &Flavor, networks: usize) -> Result<(), Problem> {
         // Only administrators are shown what a flavor asks for.
         let all = self.nova.list_flavors(Caller::Service).await?;
         let specs = all.into_iter().find(|one| one.id == flavor.id).map(|one| one.extra_specs);

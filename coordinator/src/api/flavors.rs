@@ -17,11 +17,8 @@ use super::{
 };
 use crate::{
     inventory::Server,
-    openstack::{
-        nova::{self, FlavorSpec, custom_resource},
-        session::Caller,
-    },
     pools::{self, Counts, manufacturer_trait},
+    rim::{self, Caller, FlavorSpec, custom_resource},
     tenancy::nics::{self, NICS_MAX},
 };
 
@@ -109,14 +106,14 @@ pub async fn delete(
 
 impl Api {
     /// A flavor that the user may use, by id or name.
-    pub(super) async fn find_flavor(&self, user: &User, name: &str) -> Result<nova::Flavor, Problem> {
+    pub(super) async fn find_flavor(&self, user: &User, name: &str) -> Result<rim::Flavor, Problem> {
         let flavors = self.flavors_of(user).await?;
         pick("flavor", name, flavors, |flavor| flavor.id == name, |flavor| flavor.name == name)
     }
 
     /// Flavors that the user may use; administrators see those of other projects, too. Some sites hide from tenants what
     /// the scheduler reads: we read it for them.
-    async fn flavors_of(&self, user: &User) -> Result<Vec<nova::Flavor>, Problem> {
+    async fn flavors_of(&self, user: &User) -> Result<Vec<rim::Flavor>, Problem> {
         if user.sees_all() {
             return Ok(self.nova.list_flavors(Caller::Service).await?);
         }
@@ -131,7 +128,7 @@ impl Api {
         Ok(flavors)
     }
 
-    async fn shown_flavor(&self, flavor: nova::Flavor, admin: bool) -> Result<Flavor, Problem> {
+    async fn shown_flavor(&self, flavor: rim::Flavor, admin: bool) -> Result<Flavor, Problem> {
         let name = flavor.name.clone();
         let projects = match (admin, flavor.is_public) {
             (true, false) => self.nova.flavor_projects(&flavor.id).await?,
@@ -162,7 +159,7 @@ fn traits(wanted: &NewFlavor) -> Result<Vec<String>, Problem> {
 }
 
 /// Only flavors that ask for a resource class are ours to show.
-fn view(flavor: nova::Flavor, servers: &[Server], admin: bool) -> Option<Flavor> {
+fn view(flavor: rim::Flavor, servers: &[Server], admin: bool) -> Option<Flavor> {
     let resource = flavor.resource()?.to_owned();
     let Counts { free, used, cleaning, broken, preparing } = pools::count(&flavor, servers);
     // Placement's spelling loses small letters and dashes: a server of the class still has them.

@@ -22,8 +22,7 @@ use crate::{
     access::Held,
     images::{NewUpload, file_bytes, refuse_unfit},
     inventory::TenantServerState,
-    openstack::{glance, nova},
-    pools,
+    pools, rim,
 };
 
 /// Largest image that is taken.
@@ -36,7 +35,7 @@ const MIN_DISK_GB_MAX: u64 = 1 << 16;
 /// Images that the caller may boot; for administrators all of Glance's.
 #[utoipa::path(get, path = "/v1/images", operation_id = "list_images", responses((status = 200, body = List<Image>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Image>>, Problem> {
-    let images = api.glance.list_images(user.caller(), None).await?;
+    let images = api.glance.list_images(user.caller()).await?;
     let shown = images.into_iter().filter(|image| user.sees_all() || image.to_ref().is_ok());
     Ok(Json(List { items: shown.map(image_view).collect() }))
 }
@@ -145,17 +144,13 @@ pub async fn delete(
 
 impl Api {
     /// An image that the user may boot, by id or name.
-    pub(super) async fn find_image(&self, user: &User, name: &str) -> Result<glance::Image, Problem> {
-        let images = self.glance.list_images(user.caller(), None).await?;
+    pub(super) async fn find_image(&self, user: &User, name: &str) -> Result<rim::Image, Problem> {
+        let images = self.glance.list_images(user.caller()).await?;
         pick("image", name, images, |image| image.id == name, |image| image.name.as_deref() == Some(name))
     }
 
     /// Refuses an image that the flavor's servers cannot start or hold.
-    pub(super) async fn refuse_unfit(
-        &self,
-        image: &glance::Image,
-        flavor: &nova::Flavor,
-    ) -> Result<(), Problem> {
+    pub(super) async fn refuse_unfit(&self, image: &rim::Image, flavor: &rim::Flavor) -> Result<(), Problem> {
         let servers = self.inventory.servers(None).await?;
         let modes: Vec<_> = servers
             .iter()
@@ -166,7 +161,7 @@ impl Api {
     }
 }
 
-fn image_view(image: glance::Image) -> Image {
+fn image_view(image: rim::Image) -> Image {
     Image {
         sha512: image.os_hash_value.clone().filter(|_| image.os_hash_algo.as_deref() == Some("sha512")),
         boot_mode: match image.boot_mode() {
@@ -183,6 +178,6 @@ fn image_view(image: glance::Image) -> Image {
         status: image.status,
         visibility: image.visibility,
         project_id: image.owner,
-        created: image.created_at.map(|at| format!("{at:.0}")),
+        created: image.created_at.and_then(|at| Some(format!("{:.0}", at.parse::<jiff::Timestamp>().ok()?))),
     }
 }

@@ -22,7 +22,8 @@ use crate::{
     events::EventKind,
     import::{self, Defaults, Format, Planned, ServersInUse},
     inventory::Server,
-    openstack::{error::Error as OpenStackError, ironic::ProvisionTarget},
+    lifecycle::ProvisionState,
+    rim::{ProvisionTarget, ServiceError},
 };
 
 /// How long the answer to an import waits for Ironic and the BMCs. What is not done by then goes on by itself.
@@ -176,10 +177,10 @@ impl Api {
     async fn manage_new(&self, id: ServerId) {
         let outcome = async {
             let node = self.ironic.get_node(id).await?;
-            if node.provision_state == "enroll" {
+            if node.provision_state == ProvisionState::Enroll {
                 self.ironic.set_provision_state(id, &ProvisionTarget::Manage).await?;
             }
-            Ok::<_, OpenStackError>(())
+            Ok::<_, ServiceError>(())
         };
         if let Err(error) = outcome.await {
             tracing::warn!(server = %id, %error, "a new server stays in enroll");

@@ -61,8 +61,8 @@ use crate::{
     images::Uploads,
     import::FILE_BYTES_MAX,
     inventory::Inventory,
-    openstack::{glance::Glance, ironic::Ironic, nova::Nova},
     port::TenantNetworks,
+    rim::{FlavorService, ImageService, NodeService},
     survey::Survey,
     tenancy::Tenancy,
 };
@@ -79,13 +79,13 @@ pub struct Api {
     /// Knows who asks, and what they may do.
     pub door: Arc<Door>,
     /// Images.
-    pub glance: Glance,
+    pub glance: Arc<dyn ImageService>,
     /// Images on their way into Glance.
     pub uploads: Arc<Uploads>,
     /// Flavors.
-    pub nova: Nova,
+    pub nova: Arc<dyn FlavorService>,
     /// Provision states.
-    pub ironic: Ironic,
+    pub ironic: Arc<dyn NodeService>,
     /// One change of the pools after the other.
     pub pool_changes: tokio::sync::Mutex<()>,
     /// Tenants' networks.

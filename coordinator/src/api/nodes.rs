@@ -17,7 +17,6 @@ use super::{
     types::{Node, NodeAction, NodeVerb, Page, Problem},
 };
 use crate::{
-    adapter::ironic_node,
     adoption::Stage,
     audit::Asked,
     events::EventKind,
@@ -27,11 +26,7 @@ use crate::{
         admission::{self, Wish},
         permitted_boot,
     },
-    openstack::{
-        error::Error as OpenStackError,
-        ironic::{PowerTarget, ProvisionTarget},
-        nova::custom_resource,
-    },
+    rim::{PowerTarget, ProvisionTarget, ServiceError, custom_resource},
 };
 
 /// Longest reason for maintenance.
@@ -292,14 +287,13 @@ impl Api {
     }
 
     async fn fresh_node(&self, server: &Server) -> Result<lifecycle::Node, Problem> {
-        let node = self.ironic.get_node(server.id).await.map_err(|error| match error {
-            OpenStackError::NotFound { .. } => Problem::conflict(format!(
+        self.ironic.get_node(server.id).await.map_err(|error| match error {
+            ServiceError::NotFound { .. } => Problem::conflict(format!(
                 "Ironic has no node of {} yet; its reason says why (bmsctl node show)",
                 server.name
             )),
             other => other.into(),
-        })?;
-        Ok(ironic_node(&node))
+        })
     }
 
     /// Stores what Ironic says of a node now.

@@ -19,8 +19,8 @@ use crate::{
     access::Full,
     images::{Cut, UploadError},
     inventory::InventoryError,
-    openstack::{error::Error as OpenStackError, session::Service},
     port::{AgentError, FabricError, Refusal, RefusalKind},
+    rim::{Service, ServiceError},
     tenancy::TenancyError,
 };
 
@@ -181,57 +181,55 @@ pub(super) fn for_tenants(mut response: Response, request_id: &str) -> Response 
 
 /// Whether an answer tells of what only operators know. What Nova, Glance and Keystone refuse in the caller's own name is the
 /// caller's; what they say of their own failures names what they work with: Nova's is Ironic's word, an address is the site's.
-fn tells_of_inside(error: &OpenStackError) -> bool {
+fn tells_of_inside(error: &ServiceError) -> bool {
     match error.service() {
         Service::Ironic | Service::Placement => true,
         Service::Nova | Service::Glance | Service::Keystone => match error {
-            OpenStackError::Refused { code, .. } => *code >= 500,
-            OpenStackError::Unavailable { .. } | OpenStackError::Unintelligible { .. } => true,
-            OpenStackError::NotFound { .. }
-            | OpenStackError::Locked { .. }
-            | OpenStackError::Conflict { .. }
-            | OpenStackError::Unauthorized { .. } => false,
+            ServiceError::Refused { code, .. } => *code >= 500,
+            ServiceError::Unavailable { .. } | ServiceError::Unintelligible { .. } => true,
+            ServiceError::NotFound { .. }
+            | ServiceError::Locked { .. }
+            | ServiceError::Conflict { .. }
+            | ServiceError::Unauthorized { .. } => false,
         },
     }
 }
 
 /// What a tenant is told when a service that it knows itself fails: which one.
-fn tenants_words(error: &OpenStackError) -> Option<String> {
+fn tenants_words(error: &ServiceError) -> Option<String> {
     let service = error.service();
     match (service, error) {
         (Service::Ironic | Service::Placement, _) => None,
-        (_, OpenStackError::Unavailable { operation, .. }) => {
+        (_, ServiceError::Unavailable { operation, .. }) => {
             Some(format!("cannot {operation} now: {service} did not answer; try again in a moment"))
         }
-        (_, OpenStackError::Refused { operation, .. } | OpenStackError::Unintelligible { operation, .. }) => {
+        (_, ServiceError::Refused { operation, .. } | ServiceError::Unintelligible { operation, .. }) => {
             Some(format!("cannot {operation}: {service} failed at it"))
         }
         (
             _,
-            OpenStackError::NotFound { .. }
-            | OpenStackError::Locked { .. }
-            | OpenStackError::Conflict { .. }
-            | OpenStackError::Unauthorized { .. },
+            ServiceError::NotFound { .. }
+            | ServiceError::Locked { .. }
+            | ServiceError::Conflict { .. }
+            | ServiceError::Unauthorized { .. },
         ) => None,
     }
 }
 
-impl From<OpenStackError> for Problem {
-    fn from(error: OpenStackError) -> Self {
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
         let detail = error.to_string();
         let is_below = tells_of_inside(&error);
         let tenants_words = tenants_words(&error);
         let problem = match error {
-            OpenStackError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
-            OpenStackError::Locked { .. } | OpenStackError::Conflict { .. } => Self::conflict(detail),
-            OpenStackError::Unauthorized { .. } => {
-                Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
-            }
-            OpenStackError::Unavailable { service, .. } => {
+            ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
+            ServiceError::Locked { .. } | ServiceError::Conflict { .. } => Self::conflict(detail),
+            ServiceError::Unauthorized { .. } => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
+            ServiceError::Unavailable { service, .. } => {
                 let detail = format!("{detail}; see why {service} is away, and try again");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "openstack-unavailable", detail)
             }
-            OpenStackError::Refused { code, .. } => {
+            ServiceError::Refused { code, .. } => {
                 let status = match code {
                     403 => StatusCode::FORBIDDEN,
                     400..=499 => StatusCode::BAD_REQUEST,
@@ -239,7 +237,7 @@ impl From<OpenStackError> for Problem {
                 };
                 Self::new(status, "openstack-refused", detail)
             }
-            OpenStackError::Unintelligible { .. } => {
+            ServiceError::Unintelligible { .. } => {
                 Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
             }
         };
@@ -367,12 +365,11 @@ mod tests {
     async fn a_tenant_is_told_of_a_refusal_from_below_what_it_means_to_it() {
         let (service, operation, message) = (Service::Ironic, "stop".to_owned(), BELOW.to_owned());
         let of_ironic: [Problem; 4] = [
-            OpenStackError::Locked { service, operation: operation.clone(), message: message.clone() }.into(),
-            OpenStackError::Conflict { service, operation: operation.clone(), message: message.clone() }
+            ServiceError::Locked { service, operation: operation.clone(), message: message.clone() }.into(),
+            ServiceError::Conflict { service, operation: operation.clone(), message: message.clone() }.into(),
+            ServiceError::Unavailable { service, operation: operation.clone(), message: message.clone() }
                 .into(),
-            OpenStackError::Unavailable { service, operation: operation.clone(), message: message.clone() }
-                .into(),
-            OpenStackError::Refused { service, operation, code: 500, message }.into(),
+            ServiceError::Refused { service, operation, code: 500, message }.into(),
         ];
         let refusal = |kind| Problem::from(Refusal { kind, message: BELOW.to_owned() });
         let others = [
@@ -391,7 +388,7 @@ mod tests {
             }
             assert!(said.contains("req-1") && said.contains("operator"), "{said}");
         }
-        let of_nova = |code| OpenStackError::Refused {
+        let of_nova = |code| ServiceError::Refused {
             service: Service::Nova,
             operation: "rescue web".to_owned(),
             code,
@@ -399,12 +396,9 @@ mod tests {
         };
         for service in [Service::Nova, Service::Glance, Service::Keystone] {
             let (operation, message) = ("rescue web".to_owned(), BELOW.to_owned());
-            let away = OpenStackError::Unavailable {
-                service,
-                operation: operation.clone(),
-                message: message.clone(),
-            };
-            let strange = OpenStackError::Unintelligible { service, operation, message };
+            let away =
+                ServiceError::Unavailable { service, operation: operation.clone(), message: message.clone() };
+            let strange = ServiceError::Unintelligible { service, operation, message };
             for (problem, words) in [
                 (away, "did not answer; try again"),
                 (strange, "failed at it"),
@@ -418,7 +412,7 @@ mod tests {
                 );
             }
         }
-        let of_placement = OpenStackError::Conflict {
+        let of_placement = ServiceError::Conflict {
             service: Service::Placement,
             operation: "free it".to_owned(),
             message: BELOW.to_owned(),

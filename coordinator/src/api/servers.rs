@@ -26,7 +26,7 @@ use crate::{
         ProvisionState,
         outlook::{Outlook, tenant_outlook},
     },
-    openstack::ironic::PowerTarget,
+    rim::PowerTarget,
     tenancy::{
         Request,
         reasons::{Reasons, tenants_reason},
@@ -182,7 +182,7 @@ impl Names {
             async { if has_groups { api.networks.security_groups(seen).await } else { Ok(Vec::new()) } };
         let (flavors, images, networks, groups) = tokio::join!(
             api.nova.list_flavors(caller),
-            api.glance.list_images(caller, None),
+            api.glance.list_images(caller),
             api.networks.list_networks(seen),
             groups,
         );

@@ -3,7 +3,7 @@
 
 use protocol::boot::BootMode;
 
-use crate::openstack::{glance::Image, nova::Flavor};
+use crate::rim::{Flavor, Image};
 
 /// Refuses, with the reason, an image that some of the flavor's servers cannot start: which of them it would be is not
 /// known before. `modes` are those of the flavor's servers, one for each.

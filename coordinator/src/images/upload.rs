@@ -16,7 +16,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{Stream, StreamExt, stream};
+use futures::{StreamExt, stream};
 use protocol::{boot::BootMode, secret::Secret};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -27,10 +27,7 @@ use super::{Cut, Fault, FileBytes, HEAD_BYTES, Sieve};
 use crate::{
     access::Place,
     inventory::{Inventory, InventoryError},
-    openstack::{
-        Caller, Error as OpenStackError, Service,
-        glance::{Glance, Image, NewImage},
-    },
+    rim::{Caller, Image, ImageBytes, ImageService, NewImage, Service, ServiceError, Unfinished},
 };
 
 /// Longest time without a byte that Glance takes: longer than the sender may be silent, so that who is at fault is named.
@@ -74,7 +71,7 @@ pub enum UploadError {
     File(#[from] Fault),
     /// Glance refused, or is away.
     #[error(transparent)]
-    OpenStack(#[from] OpenStackError),
+    OpenStack(#[from] ServiceError),
     /// The inventory failed.
     #[error(transparent)]
     Inventory(#[from] InventoryError),
@@ -89,13 +86,13 @@ pub enum UploadError {
 /// Images on their way into Glance.
 pub struct Uploads {
     inventory: Inventory,
-    glance: Glance,
+    glance: Arc<dyn ImageService>,
     live: Mutex<HashSet<Uuid>>,
 }
 
 impl Uploads {
     /// Joins the services.
-    pub fn new(inventory: Inventory, glance: Glance) -> Self {
+    pub fn new(inventory: Inventory, glance: Arc<dyn ImageService>) -> Self {
         Self { inventory, glance, live: Mutex::default() }
     }
 
@@ -167,7 +164,7 @@ impl Uploads {
                 (_, _) => shown.size == Some(wanted.file_bytes),
             };
             if !good || shown.status != "active" {
-                return Err(UploadError::OpenStack(OpenStackError::Unintelligible {
+                return Err(UploadError::OpenStack(ServiceError::Unintelligible {
                     service: Service::Glance,
                     operation: format!("upload image {}", wanted.name),
                     message: format!("it is {} with another hash or size than the file's", shown.status),
@@ -209,7 +206,7 @@ impl Uploads {
             }
             let limit = if seen.verdict().is_some() { STORE_TIME_MAX } else { STALL_MAX };
             if since.elapsed() > limit {
-                break Err(OpenStackError::Unavailable {
+                break Err(ServiceError::Unavailable {
                     service: Service::Glance,
                     operation: format!("upload image {id}"),
                     message: format!("nothing moved for {} s", limit.as_secs()),
@@ -221,7 +218,7 @@ impl Uploads {
             (Some(Err(why)), _) => Err(why.into()),
             (_, Err(error)) => Err(error.into()),
             (Some(Ok(hash)), Ok(())) => Ok(hash),
-            (None, Ok(())) => Err(UploadError::OpenStack(OpenStackError::Unintelligible {
+            (None, Ok(())) => Err(UploadError::OpenStack(ServiceError::Unintelligible {
                 service: Service::Glance,
                 operation: format!("upload image {id}"),
                 message: "it was said to be stored before all of it was sent".to_owned(),
@@ -255,7 +252,7 @@ impl Uploads {
                     self.glance.delete_image(Caller::Service, &id).await?;
                     info!(image = %id, status = %image.status, "image of a broken upload deleted");
                 }
-                Err(OpenStackError::NotFound { .. }) => {}
+                Err(ServiceError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
             self.inventory.delete_upload(upload.image).await?;
@@ -408,13 +405,8 @@ impl Drop for Passing {
     }
 }
 
-/// Ends a request's body so that nobody takes it for whole.
-#[derive(Debug, thiserror::Error)]
-#[error("the file was refused while it passed")]
-struct Unfinished;
-
-fn pieces(passing: Passing) -> impl Stream<Item = Result<Bytes, Unfinished>> + Send + 'static {
-    stream::unfold(Some(passing), |passing| async move {
+fn pieces(passing: Passing) -> ImageBytes {
+    let pieces = stream::unfold(Some(passing), |passing| async move {
         let mut passing = passing?;
         match passing.next().await {
             Ok(Some(piece)) => Some((Ok(piece), Some(passing))),
@@ -424,5 +416,6 @@ fn pieces(passing: Passing) -> impl Stream<Item = Result<Bytes, Unfinished>> + S
                 Some((Err(Unfinished), None))
             }
         }
-    })
+    });
+    pieces.boxed()
 }

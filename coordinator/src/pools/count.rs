@@ -3,7 +3,7 @@
 use crate::{
     inventory::Server,
     lifecycle::ProvisionState,
-    openstack::nova::{Flavor, custom_resource},
+    rim::{Flavor, custom_resource},
 };
 
 use domain::pools::traits;
@@ -114,8 +114,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        clock::TestClock, fakes::new_server, inventory::Inventory, lifecycle::Node,
-        openstack::nova::FlavorSpec, secret::Sealer,
+        clock::TestClock, fakes::new_server, inventory::Inventory, lifecycle::Node, rim::FlavorSpec,
+        secret::Sealer,
     };
 
     fn flavor(class: &str, traits: &[&str]) -> Flavor {

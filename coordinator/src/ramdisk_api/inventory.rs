@@ -3,7 +3,7 @@
 use protocol::{boot::BootMode, hardware::HardwareReport};
 use serde_json::{Value, json};
 
-use crate::openstack::ironic::ramdisk::InspectionReport;
+use crate::rim::InspectionReport;
 
 /// ironic-python-agent takes no smaller disk for the root disk.
 const ROOT_DISK_BYTES_MIN: u64 = 4 << 30;

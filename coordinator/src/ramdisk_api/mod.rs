@@ -25,7 +25,6 @@ pub mod table;
 
 mod driver;
 mod job;
-mod openstack;
 mod routes;
 
 use std::{

@@ -8,7 +8,7 @@ use protocol::{
     step::ImageRef,
 };
 
-use crate::openstack::ironic::ramdisk::InspectionReport;
+use crate::rim::InspectionReport;
 
 /// The three requests that a ramdisk sends to Ironic.
 #[async_trait]

@@ -7,17 +7,12 @@ use super::{
     picture::{IronicNode, Known, NovaServer, Picture, Tenant},
 };
 use crate::{
-    adapter::ironic_node,
     adoption::Interfaces,
     gate::Presence,
     inventory::{Inventory, InventoryError, Server},
     lifecycle::{Placement, decide, placement::networks_of_ports},
-    openstack::{
-        ironic::{self, Ironic},
-        nova::{Nova, ProjectsShown},
-        session::Caller,
-    },
     port::WantedNetwork,
+    rim::{ComputeServer, ListedNode, NodeService, ServerService},
 };
 
 /// Looks at everything.
@@ -25,9 +20,9 @@ pub struct Survey {
     /// The inventory.
     pub inventory: Inventory,
     /// Ironic.
-    pub ironic: Ironic,
+    pub ironic: Arc<dyn NodeService>,
     /// Nova.
-    pub nova: Nova,
+    pub nova: Arc<dyn ServerService>,
     /// Contrail.
     pub interfaces: Arc<dyn Interfaces>,
     /// Which agents are here.
@@ -39,7 +34,7 @@ impl Survey {
     pub async fn look(&self) -> Result<(Picture, Vec<NotSeen>), InventoryError> {
         let (nodes, servers, interfaces) = tokio::join!(
             self.ironic.list_nodes(),
-            self.nova.list_servers(Caller::Service, ProjectsShown::All),
+            self.nova.list_servers(),
             self.interfaces.all_interfaces(),
         );
         let mut not_seen = Vec::new();
@@ -52,8 +47,8 @@ impl Survey {
         let mut known = Vec::new();
         for mut server in self.inventory.servers(None).await? {
             // Ironic's newest word, as far as there is one.
-            if let Some(node) = nodes.iter().flatten().find(|node| node.id == server.id) {
-                server.node = Some(ironic_node(node));
+            if let Some(listed) = nodes.iter().flatten().find(|listed| listed.node.id == server.id) {
+                server.node = Some(listed.node.clone());
             }
             known.push(self.known(server).await?);
         }
@@ -63,7 +58,7 @@ impl Survey {
             tenants.push(Tenant { server, ports });
         }
         let nova = servers.map(|servers| {
-            let one = |server: crate::openstack::nova::Server| NovaServer {
+            let one = |server: ComputeServer| NovaServer {
                 id: server.id,
                 name: server.name,
                 status: server.status,
@@ -94,12 +89,12 @@ impl Survey {
     }
 }
 
-fn said_of(node: ironic::Node) -> IronicNode {
+fn said_of(ListedNode { node, name, power }: ListedNode) -> IronicNode {
     IronicNode {
         id: node.id,
-        name: node.name.unwrap_or_else(|| node.id.to_string()),
-        state: node.provision_state,
-        power: node.power_state,
-        instance: node.instance_uuid,
+        name: name.unwrap_or_else(|| node.id.to_string()),
+        state: node.provision_state.to_string(),
+        power,
+        instance: node.instance_id,
     }
 }

@@ -1,7 +1,7 @@
 //! Edges: a server that was adopted: Nova has no server of it, so Ironic alone tells whether its tenancy has ended.
 
 use super::{Tenancy, TenancyError};
-use crate::{inventory::TenantServer, openstack::error::Error as OpenStackError};
+use crate::{inventory::TenantServer, rim::ServiceError};
 
 impl Tenancy {
     /// Whether the node of an adopted server that is in use was taken back by Ironic's own API. Ironic itself is asked before
@@ -13,8 +13,8 @@ impl Tenancy {
             return Ok(false);
         }
         match self.ironic.get_node(node).await {
-            Ok(found) => Ok(found.instance_uuid != Some(server.id)),
-            Err(OpenStackError::NotFound { .. }) => Ok(false),
+            Ok(found) => Ok(found.instance_id != Some(server.id)),
+            Err(ServiceError::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

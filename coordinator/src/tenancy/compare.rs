@@ -12,7 +12,7 @@ use crate::{
     events::Told,
     inventory::{TenantServer, TenantServerState},
     lifecycle::trouble::Trouble,
-    openstack::{error::Error as OpenStackError, nova, session::Caller},
+    rim::{Caller, ComputeServer, ServiceError},
 };
 
 /// How often they are compared.
@@ -50,7 +50,7 @@ impl Tenancy {
         if servers.is_empty() && !physical.iter().any(carries) {
             return self.watch(&[], &[], &[]).await;
         }
-        let all = match self.nova.list_servers(Caller::Service, nova::ProjectsShown::All).await {
+        let all = match self.nova.list_servers().await {
             Ok(all) => all,
             Err(error) => return warn!(%error, "servers in use cannot be compared with Nova"),
         };
@@ -71,7 +71,11 @@ impl Tenancy {
         }
     }
 
-    async fn compare(&self, server: &TenantServer, found: Option<&nova::Server>) -> Result<(), TenancyError> {
+    async fn compare(
+        &self,
+        server: &TenantServer,
+        found: Option<&ComputeServer>,
+    ) -> Result<(), TenancyError> {
         match (found, server.instance) {
             (Some(nova), _) if nova.status == "REBUILD" && server.state == TenantServerState::Active => {
                 let record =
@@ -88,7 +92,7 @@ impl Tenancy {
             }
             (Some(_), _) | (None, None) => Ok(()),
             (None, Some(instance)) => match self.nova.show_server(Caller::Service, instance).await {
-                Err(OpenStackError::NotFound { .. }) => self.gone_in_nova(server, instance).await,
+                Err(ServiceError::NotFound { .. }) => self.gone_in_nova(server, instance).await,
                 Ok(_) => Ok(()),
                 Err(error) => Err(error.into()),
             },

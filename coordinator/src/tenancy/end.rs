@@ -11,7 +11,6 @@ use super::{
     ending::{self, IronicSays, Next, NovaSays, Seen, Wait},
 };
 use crate::{
-    adapter::ironic_node,
     events::Told,
     inventory::{Server, TenantServer, TenantServerState},
     lifecycle::{
@@ -19,7 +18,7 @@ use crate::{
         admission::{self, Wish},
         release::may_be_ended,
     },
-    openstack::{error::Error as OpenStackError, ironic::ProvisionTarget, nova, session::Caller},
+    rim::{Caller, ComputeServer, ProvisionTarget, ServiceError},
 };
 
 /// Steps of one look that follow each other without a wait.
@@ -44,8 +43,8 @@ impl Tenancy {
             reason = Wait::Operator.reason().to_owned();
         } else if let Some(instance) = server.instance {
             match self.nova.delete_server(caller, instance).await {
-                Ok(()) | Err(OpenStackError::NotFound { .. }) => self.note_nova_asked(server.id),
-                Err(error @ OpenStackError::Unavailable { .. }) => reason = error.to_string(),
+                Ok(()) | Err(ServiceError::NotFound { .. }) => self.note_nova_asked(server.id),
+                Err(error @ ServiceError::Unavailable { .. }) => reason = error.to_string(),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -93,7 +92,7 @@ impl Tenancy {
                     return Ok("reclaim, by Nova".to_owned());
                 }
                 // Nova knows nothing of it: Ironic ends it.
-                Err(OpenStackError::NotFound { .. }) => {}
+                Err(ServiceError::NotFound { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -128,7 +127,7 @@ impl Tenancy {
     async fn step(&self, record: &mut TenantServer) -> Result<Option<Next>, TenancyError> {
         let nova = self.nova_says(record).await?;
         let carrier = match record.held_as() {
-            Some(id) => self.ironic.node_of_instance(id).await?.map(|node| ironic_node(&node)),
+            Some(id) => self.ironic.node_of_instance(id).await?,
             None => None,
         };
         if let Some(carrier) = &carrier {
@@ -194,7 +193,7 @@ impl Tenancy {
                 self.note_node(node).await;
                 Ok(Next::AskIronic)
             }
-            Err(OpenStackError::Locked { .. }) => Ok(Next::Wait(Wait::Work)),
+            Err(ServiceError::Locked { .. }) => Ok(Next::Wait(Wait::Work)),
             Err(error) => Err(error.into()),
         }
     }
@@ -203,7 +202,7 @@ impl Tenancy {
     async fn is_held(&self, server: &TenantServer) -> Result<bool, TenancyError> {
         let Some(held_as) = server.held_as() else { return Ok(false) };
         match self.ironic.node_of_instance(held_as).await {
-            Ok(node) => Ok(node.is_some_and(|node| ironic_node(&node).held().is_some())),
+            Ok(node) => Ok(node.is_some_and(|node| node.held().is_some())),
             // Nobody's delete depends on an Ironic that answers.
             Err(error) => {
                 warn!(server = %server.id, %error, "maintenance of a server that is given back is not read anew");
@@ -229,15 +228,15 @@ impl Tenancy {
         let Some(instance) = record.instance else { return Ok(NovaSays::Nothing) };
         match self.nova.show_server(Caller::Service, instance).await {
             Ok(nova) => Ok(NovaSays::of(&nova.status, nova.task_state.as_deref())),
-            Err(OpenStackError::NotFound { .. }) => Ok(NovaSays::Nothing),
+            Err(ServiceError::NotFound { .. }) => Ok(NovaSays::Nothing),
             Err(error) => Err(error.into()),
         }
     }
 
     async fn read_node(&self, id: ServerId) -> Result<Option<Node>, TenancyError> {
         match self.ironic.get_node(id).await {
-            Ok(node) => Ok(Some(ironic_node(&node))),
-            Err(OpenStackError::NotFound { .. }) => Ok(None),
+            Ok(node) => Ok(Some(node)),
+            Err(ServiceError::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -257,10 +256,10 @@ impl Tenancy {
 
     /// Nova's server that was made for a record. Anybody may write our record's id into the metadata of a server of its own, so the project
     /// must be the record's too.
-    pub(super) async fn made_of(&self, record: &TenantServer) -> Result<Option<nova::Server>, TenancyError> {
-        let all = self.nova.list_servers(Caller::Service, nova::ProjectsShown::All).await?;
+    pub(super) async fn made_of(&self, record: &TenantServer) -> Result<Option<ComputeServer>, TenancyError> {
+        let all = self.nova.list_servers().await?;
         let ours = record.id.to_string();
-        let is_made_for = |nova: &nova::Server| {
+        let is_made_for = |nova: &ComputeServer| {
             nova.metadata.get(METADATA_KEY) == Some(&ours) && nova.project_id == record.project_id
         };
         Ok(all.into_iter().find(is_made_for))

@@ -4,11 +4,10 @@ use tracing::warn;
 
 use super::{Tenancy, TenancyError};
 use crate::{
-    adapter::ironic_node,
     events::Told,
     inventory::{TenantServer, TenantServerState},
     lifecycle::admission::Wish,
-    openstack::{ironic::PowerTarget, session::Caller},
+    rim::{Caller, PowerTarget},
 };
 use protocol::id::ServerId;
 
@@ -63,7 +62,7 @@ impl Tenancy {
     pub(super) async fn note_node(&self, id: ServerId) {
         match self.ironic.get_node(id).await {
             Ok(node) => {
-                if let Err(error) = self.inventory.set_node(id, Some(&ironic_node(&node))).await {
+                if let Err(error) = self.inventory.set_node(id, Some(&node)).await {
                     warn!(server = %id, %error, "new state of a node not stored");
                 }
             }

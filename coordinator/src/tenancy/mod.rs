@@ -38,14 +38,11 @@ use uuid::Uuid;
 use crate::{
     events::{EventKind, Told},
     inventory::{Inventory, InventoryError, TenantServer, TenantServerState},
-    openstack::{
-        error::Error as OpenStackError,
-        ironic::Ironic,
-        nova::{self, Flavor, Nova, ServerNetworks},
-        placement::Placement,
-        session::Caller,
-    },
     port::{FabricError, TenantNetworks},
+    rim::{
+        Caller, Flavor, NewComputeServer, NodeService, PlacementService, ServerNetworks, ServerService,
+        ServiceError,
+    },
 };
 
 pub use domain::tenancy::*;
@@ -89,7 +86,7 @@ pub enum TenancyError {
     Inventory(#[from] InventoryError),
     /// Nova or Ironic refused, or is away.
     #[error(transparent)]
-    OpenStack(#[from] OpenStackError),
+    OpenStack(#[from] ServiceError),
     /// Contrail refused, or is away.
     #[error(transparent)]
     Fabric(#[from] FabricError),
@@ -111,9 +108,9 @@ pub enum TenancyError {
 /// Tenants' servers.
 pub struct Tenancy {
     inventory: Inventory,
-    nova: Nova,
-    placement: Placement,
-    ironic: Ironic,
+    nova: Arc<dyn ServerService>,
+    placement: Arc<dyn PlacementService>,
+    ironic: Arc<dyn NodeService>,
     networks: Arc<dyn TenantNetworks>,
     wake: Notify,
     paces: Mutex<pace::Paces>,
@@ -123,9 +120,9 @@ impl Tenancy {
     /// Joins the services.
     pub fn new(
         inventory: Inventory,
-        nova: Nova,
-        placement: Placement,
-        ironic: Ironic,
+        nova: Arc<dyn ServerService>,
+        placement: Arc<dyn PlacementService>,
+        ironic: Arc<dyn NodeService>,
         networks: Arc<dyn TenantNetworks>,
     ) -> Self {
         Self { inventory, nova, placement, ironic, networks, wake: Notify::new(), paces: Mutex::default() }
@@ -176,8 +173,8 @@ impl Tenancy {
         user_data: Option<String>,
     ) -> Result<(), TenancyError> {
         self.make_ports(server).await?;
-        schedulable::wait(&self.placement, &self.inventory, flavor).await?;
-        let wanted = nova::NewServer {
+        schedulable::wait(&*self.placement, &self.inventory, flavor).await?;
+        let wanted = NewComputeServer {
             name: server.name.clone(),
             flavor_id: server.flavor.clone(),
             image_id: server.image.clone(),
@@ -194,7 +191,7 @@ impl Tenancy {
     /// What was made is unmade, and the record forgotten. Where a service gave no answer, it may have done what was asked: the
     /// record stays then, and the looks find out.
     async fn take_back(&self, server: &TenantServer, error: &TenancyError) {
-        let no_answer = matches!(error, TenancyError::OpenStack(OpenStackError::Unavailable { .. }));
+        let no_answer = matches!(error, TenancyError::OpenStack(ServiceError::Unavailable { .. }));
         let unmade = self.delete_ports(server).await;
         if no_answer || unmade.is_err() {
             if let Err(error) = unmade {
@@ -317,7 +314,7 @@ impl Tenancy {
                     _ => {}
                 }
             }
-            Err(OpenStackError::NotFound { .. }) => return self.gone_in_nova(server, instance).await,
+            Err(ServiceError::NotFound { .. }) => return self.gone_in_nova(server, instance).await,
             Err(error) => return Err(error.into()),
         }
         // What was asked of us meanwhile is newer than what Nova said.

@@ -4,11 +4,10 @@ use protocol::{id::ServerId, secret::Secret};
 
 use super::{Tenancy, TenancyError, life::in_use};
 use crate::{
-    adapter::ironic_node,
     events::Told,
     inventory::TenantServer,
     lifecycle::admission::{self, Wish},
-    openstack::{error::Error as OpenStackError, ironic::ProvisionTarget, session::Caller},
+    rim::{Caller, ProvisionTarget, ServiceError},
 };
 
 impl Tenancy {
@@ -60,7 +59,7 @@ impl Tenancy {
         let Some(instance) = server.instance else { return Ok(false) };
         let nova = match self.nova.show_server(Caller::Service, instance).await {
             Ok(nova) => nova,
-            Err(OpenStackError::NotFound { .. }) => return Ok(false),
+            Err(ServiceError::NotFound { .. }) => return Ok(false),
             Err(error) => return Err(error.into()),
         };
         match nova.status.as_str() {
@@ -69,7 +68,7 @@ impl Tenancy {
                 Ok(true)
             }
             "ERROR" => {
-                self.nova.reset_server(Caller::Service, instance).await?;
+                self.nova.reset_server(instance).await?;
                 Ok(false)
             }
             _ => Ok(false),
@@ -83,7 +82,7 @@ impl Tenancy {
         node: ServerId,
         wish: Wish,
     ) -> Result<(), TenancyError> {
-        let node = ironic_node(&self.ironic.get_node(node).await?);
+        let node = self.ironic.get_node(node).await?;
         let allowed = admission::admit(&server.name, &node, wish);
         allowed.map_err(|refusal| TenancyError::Refused(refusal.message))
     }

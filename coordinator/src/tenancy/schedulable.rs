@@ -10,8 +10,8 @@ use tracing::{info, warn};
 
 use crate::{
     inventory::{Inventory, InventoryError},
-    openstack::{nova::Flavor, placement::Placement},
     pools,
+    rim::{Flavor, PlacementService},
 };
 
 /// Longest wait. Nova's own default is to count every 60 s; a request should not hang that long.
@@ -23,7 +23,7 @@ const ASK_EVERY: Duration = Duration::from_millis(500);
 /// which Placement is silent included. When none is free, or Placement does not say, the request goes on at once: what Nova
 /// answers is the answer.
 pub async fn wait(
-    placement: &Placement,
+    placement: &dyn PlacementService,
     inventory: &Inventory,
     flavor: &Flavor,
 ) -> Result<(), InventoryError> {
@@ -37,7 +37,7 @@ pub async fn wait(
 }
 
 async fn until_known(
-    placement: &Placement,
+    placement: &dyn PlacementService,
     inventory: &Inventory,
     flavor: &Flavor,
 ) -> Result<(), InventoryError> {

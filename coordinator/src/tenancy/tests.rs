@@ -1,66 +1,32 @@
-//! How a tenancy ends whatever Nova, Ironic and this program do meanwhile: the real clients before services that fail on demand.
+//! How a tenancy ends whatever Nova, Ironic and this program do meanwhile, before services that fail on demand.
 
-mod cloud;
+use std::sync::Arc;
 
-use std::sync::{Arc, Mutex};
-
-use async_trait::async_trait;
 use protocol::secret::Secret;
 use uuid::Uuid;
 
-use self::cloud::{Cloud, IronicNode, LOCKED, NO_CONDUCTOR, NovaDeletes, NovaServer};
 use super::*;
 use crate::{
-    adapter::ironic_node,
-    fakes::{Bench, CLEANING, INSTANCE, TENANT, vnc_down},
+    fakes::{Bench, CLEANING, INSTANCE, TENANT},
     inventory::EventFilter,
-    openstack::ironic::PowerTarget,
-    port::{
-        NetworkAddresses, NewTenantPort, ObservedNetwork, SecurityGroup, SiteObject, TenantNetwork,
-        TenantPort,
+    lifecycle::{Node, ProvisionState},
+    port::ObservedNetwork,
+    rim::{
+        PowerTarget,
+        fakes::{Cloud, Fails, NovaDeletes, compute_server},
     },
 };
 
-/// Contrail's ports: which of them were unmade.
-#[derive(Default)]
-struct Networks {
-    unmade: Mutex<Vec<Uuid>>,
-}
-
-#[async_trait]
-impl TenantNetworks for Networks {
-    async fn list_networks(&self, _: Option<&str>) -> Result<Vec<TenantNetwork>, FabricError> {
-        Ok(Vec::new())
-    }
-    async fn ensure_network(&self, _: &str, _: &str, _: &str, _: &str) -> Result<TenantNetwork, FabricError> {
-        Err(vnc_down())
-    }
-    async fn delete_network(&self, _: Uuid) -> Result<(), FabricError> {
-        Ok(())
-    }
-    async fn network_addresses(&self, _: Uuid) -> Result<NetworkAddresses, FabricError> {
-        Err(vnc_down())
-    }
-    async fn security_groups(&self, _: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError> {
-        Ok(Vec::new())
-    }
-    async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {
-        Ok(Vec::new())
-    }
-    async fn ensure_tenant_port(&self, _: &NewTenantPort) -> Result<TenantPort, FabricError> {
-        Err(vnc_down())
-    }
-    async fn delete_tenant_port(&self, id: Uuid) -> Result<(), FabricError> {
-        self.unmade.lock().unwrap().push(id);
-        Ok(())
-    }
-}
+/// How Ironic refuses what meets a node's lock.
+const LOCKED: Fails =
+    Fails::Locked("Node 1 is locked by host lab, please retry after the current operation is completed.");
+/// How an API without its conductor does.
+const NO_CONDUCTOR: Fails = Fails::Away("No valid host was found. Reason: No conductor service registered.");
 
 /// One deployed server with its tenant's record, in front of a cloud.
 struct Tenants {
     bench: Bench,
-    cloud: Cloud,
-    networks: Arc<Networks>,
+    cloud: Arc<Cloud>,
     tenancy: Tenancy,
 }
 
@@ -71,24 +37,20 @@ impl Tenants {
     /// A server that is active for everybody.
     async fn new() -> Self {
         let bench = Bench::deployed().await;
-        let cloud = Cloud::start().await;
-        let node = bench.id.0;
-        let active = IronicNode { state: "active".into(), instance: Some(INSTANCE), maintenance: None };
-        cloud.held().nodes.insert(node, active);
-        cloud
-            .held()
-            .servers
-            .insert(INSTANCE, NovaServer { status: "ACTIVE".into(), node, ..NovaServer::default() });
-        let networks = Arc::new(Networks::default());
-        let tenancy = new_tenancy(&bench, &cloud, &networks);
+        let cloud = Arc::new(Cloud::default());
+        let mut active = Node::in_state(bench.id, ProvisionState::Active);
+        active.instance_id = Some(INSTANCE);
+        cloud.held().nodes.insert(bench.id, active);
+        cloud.held().servers.insert(INSTANCE, compute_server(INSTANCE, "ACTIVE", Some(bench.id)));
+        let tenancy = new_tenancy(&bench, &cloud);
         let record = bench.inventory.tenant_server(RECORD).await.unwrap().unwrap();
         bench.inventory.put_tenant_server(&TenantServer { node: Some(bench.id), ..record }).await.unwrap();
-        Self { bench, cloud, networks, tenancy }
+        Self { bench, cloud, tenancy }
     }
 
     /// A new process: nothing but the inventory is left of the old one.
     fn restarted(self) -> Self {
-        let tenancy = new_tenancy(&self.bench, &self.cloud, &self.networks);
+        let tenancy = new_tenancy(&self.bench, &self.cloud);
         Self { tenancy, ..self }
     }
 
@@ -105,9 +67,9 @@ impl Tenants {
 
     /// What the poll of Ironic and reconciliation do between two looks: the stored node is Ironic's, the port where it belongs.
     async fn settle(&self) {
-        let node = self.tenancy.ironic.get_node(self.bench.id).await.unwrap();
-        self.bench.inventory.set_node(self.bench.id, Some(&ironic_node(&node))).await.unwrap();
-        if node.provision_state != "active" {
+        let node = self.cloud.held().nodes[&self.bench.id].clone();
+        self.bench.inventory.set_node(self.bench.id, Some(&node)).await.unwrap();
+        if node.provision_state != ProvisionState::Active {
             self.bench.put_port(CLEANING).await;
         }
     }
@@ -123,8 +85,15 @@ impl Tenants {
     /// Ironic's node is in this state now.
     fn node_is(&self, state: &str, instance: Option<Uuid>) {
         let mut held = self.cloud.held();
-        let node = held.nodes.get_mut(&self.bench.id.0).unwrap();
-        (node.state, node.instance) = (state.to_owned(), instance);
+        let node = held.nodes.get_mut(&self.bench.id).unwrap();
+        (node.provision_state, node.instance_id) = (ProvisionState::from(state), instance);
+    }
+
+    /// Somebody keeps the node in maintenance, and why; none: nobody does.
+    fn set_maintenance(&self, why: Option<&str>) {
+        let mut held = self.cloud.held();
+        let node = held.nodes.get_mut(&self.bench.id).unwrap();
+        (node.maintenance, node.maintenance_reason) = (why.is_some(), why.map(str::to_owned));
     }
 
     /// The texts of all events.
@@ -136,8 +105,8 @@ impl Tenants {
     /// The node goes on to its end by itself, and the record with it.
     async fn ends_well(&self) {
         self.look().await;
-        let state = self.cloud.held().nodes[&self.bench.id.0].state.clone();
-        assert_eq!(state, "deleting", "{:?}", self.record().await);
+        let state = self.cloud.held().nodes[&self.bench.id].provision_state.clone();
+        assert_eq!(state, ProvisionState::Deleting, "{:?}", self.record().await);
         self.node_is("cleaning", None);
         self.look().await;
         assert!(self.record().await.is_some(), "its disks are not clean yet");
@@ -149,14 +118,8 @@ impl Tenants {
     }
 }
 
-fn new_tenancy(bench: &Bench, cloud: &Cloud, networks: &Arc<Networks>) -> Tenancy {
-    Tenancy::new(
-        bench.inventory.clone(),
-        Nova::new(cloud.session.clone()),
-        Placement::new(cloud.session.clone()),
-        Ironic::new(cloud.session.clone()),
-        networks.clone(),
-    )
+fn new_tenancy(bench: &Bench, cloud: &Arc<Cloud>) -> Tenancy {
+    Tenancy::new(bench.inventory.clone(), cloud.clone(), cloud.clone(), cloud.clone(), cloud.clone())
 }
 
 #[tokio::test]
@@ -182,7 +145,8 @@ async fn a_server_of_another_project_is_nobodys_request() {
         tenants.bench.inventory.put_tenant_server(&requested).await.unwrap();
         tenants.bench.clock.advance_us(REQUEST_TIME_MAX_US);
         if let Some(nova) = tenants.cloud.held().servers.get_mut(&INSTANCE) {
-            (nova.project, nova.record) = (project.to_owned(), Some(RECORD));
+            nova.project_id = project.to_owned();
+            nova.metadata.insert(METADATA_KEY.to_owned(), RECORD.to_string());
         }
         tenants.tenancy.look_requested(&requested).await.unwrap();
         let now = tenants.record().await.unwrap();
@@ -204,11 +168,7 @@ async fn what_refuses_is_asked_again_and_the_record_says_so() {
             let reason = record.reason.unwrap();
             assert!(reason.contains(words), "{reason}");
             assert_eq!(tenants.bench.port(), ObservedNetwork::Tenant(TENANT), "its machine still runs");
-            assert_eq!(
-                *tenants.networks.unmade.lock().unwrap(),
-                Vec::<Uuid>::new(),
-                "so its address is not given away"
-            );
+            assert_eq!(tenants.cloud.held().unmade, Vec::<Uuid>::new(), "so its address is not given away");
         }
         assert_eq!(tenants.cloud.asked("ironic deleted"), 3);
         tenants.cloud.held().ironic_fails = None;
@@ -216,7 +176,7 @@ async fn what_refuses_is_asked_again_and_the_record_says_so() {
     };
     check(LOCKED, "comes to its end first").await;
     check(NO_CONDUCTOR, "did not answer").await;
-    check((500, "something broke"), "something broke").await;
+    check(Fails::Refuses(500, "something broke"), "something broke").await;
 }
 
 #[tokio::test]
@@ -268,8 +228,7 @@ async fn a_machine_on_which_the_operator_works_is_taken_back_when_that_is_done()
     for deletes in [NovaDeletes::Well, NovaDeletes::Never, NovaDeletes::WithoutIronic] {
         let tenants = Tenants::new().await;
         let works = |why: Option<&str>| {
-            tenants.cloud.held().nodes.get_mut(&tenants.bench.id.0).unwrap().maintenance =
-                why.map(str::to_owned);
+            tenants.set_maintenance(why);
         };
         tenants.cloud.held().deletes = deletes;
         // Set by another tool a moment ago: nothing here has seen it yet.
@@ -280,7 +239,7 @@ async fn a_machine_on_which_the_operator_works_is_taken_back_when_that_is_done()
             let record = tenants.record().await.unwrap();
             let reason = record.reason.unwrap();
             assert!(reason.contains("the operator is working") && !reason.contains("PSU"), "{reason}");
-            assert_eq!(*tenants.cloud.held().asked, Vec::<String>::new(), "nothing that ends in a clean");
+            assert_eq!(tenants.cloud.held().asked, Vec::<String>::new(), "nothing that ends in a clean");
             tenants.bench.clock.advance_us(60_000_000);
         }
         works(None);
@@ -305,7 +264,7 @@ async fn a_machine_on_which_the_operator_works_is_taken_back_when_that_is_done()
 #[tokio::test]
 async fn what_needs_a_power_on_is_refused_to_a_tenant_while_the_operator_works() {
     let tenants = Tenants::new().await;
-    tenants.cloud.held().nodes.get_mut(&tenants.bench.id.0).unwrap().maintenance = Some("PSU".into());
+    tenants.set_maintenance(Some("PSU"));
     let token = Secret::new("tenant");
     let server = tenants.record().await.unwrap();
     let caller = Caller::Tenant(&token);
@@ -318,13 +277,13 @@ async fn what_needs_a_power_on_is_refused_to_a_tenant_while_the_operator_works()
         let words = refused.unwrap_err().to_string();
         assert!(words.contains("the operator is working on web") && !words.contains("PSU"), "{words}");
     }
-    assert_eq!(*tenants.cloud.held().asked, Vec::<String>::new());
+    assert_eq!(tenants.cloud.held().asked, Vec::<String>::new());
 }
 
 #[tokio::test]
 async fn a_nova_that_is_away_is_asked_later() {
     let tenants = Tenants::new().await;
-    tenants.cloud.held().nova_fails = Some((503, "nova is being upgraded"));
+    tenants.cloud.held().nova_fails = Some(Fails::Away("nova is being upgraded"));
     tenants.give_back().await.unwrap();
     tenants.look().await;
     assert!(tenants.record().await.unwrap().reason.unwrap().contains("nova is being upgraded"));
@@ -338,7 +297,7 @@ async fn a_nova_that_is_away_is_asked_later() {
     assert_eq!(tenants.record().await, None);
     // One that refuses is heeded: what its policy says is not gone around.
     let tenants = Tenants::new().await;
-    tenants.cloud.held().nova_fails = Some((403, "Policy doesn't allow it to be performed."));
+    tenants.cloud.held().nova_fails = Some(Fails::Refuses(403, "Policy doesn't allow it to be performed."));
     assert!(tenants.give_back().await.unwrap_err().to_string().contains("Policy"));
     assert_eq!(tenants.record().await.unwrap().state, TenantServerState::Active);
 }
@@ -348,16 +307,12 @@ async fn an_address_is_free_when_the_machine_is_off_the_network_and_the_record_s
     let tenants = Tenants::new().await;
     tenants.give_back().await.unwrap();
     let node = tenants.tenancy.ironic.get_node(tenants.bench.id).await.unwrap();
-    tenants.bench.inventory.set_node(tenants.bench.id, Some(&ironic_node(&node))).await.unwrap();
+    tenants.bench.inventory.set_node(tenants.bench.id, Some(&node)).await.unwrap();
     tenants.tenancy.look(tenants.record().await.unwrap()).await;
-    assert_eq!(
-        *tenants.networks.unmade.lock().unwrap(),
-        Vec::<Uuid>::new(),
-        "it is still seen on the tenant's network"
-    );
+    assert_eq!(tenants.cloud.held().unmade, Vec::<Uuid>::new(), "it is still seen on the tenant's network");
     assert!(tenants.record().await.unwrap().reason.unwrap().contains("taken off its network"));
     tenants.look().await;
-    assert_eq!(*tenants.networks.unmade.lock().unwrap(), [port_of(RECORD, 0), TENANT]);
+    assert_eq!(tenants.cloud.held().unmade, [port_of(RECORD, 0), TENANT]);
     assert!(tenants.record().await.unwrap().reason.unwrap().contains("disks are being erased"));
     for state in ["clean failed", "manageable"] {
         tenants.node_is(state, None);
@@ -367,7 +322,7 @@ async fn an_address_is_free_when_the_machine_is_off_the_network_and_the_record_s
     tenants.node_is("available", None);
     tenants.look().await;
     assert_eq!(tenants.record().await, None);
-    assert_eq!(tenants.networks.unmade.lock().unwrap().len(), 2, "unmade once");
+    assert_eq!(tenants.cloud.held().unmade.len(), 2, "unmade once");
 }
 
 #[tokio::test]
@@ -411,7 +366,7 @@ async fn reclaim_ends_what_nova_does_not_know_and_says_what_it_waits_for() {
     let tenants = Tenants::new().await;
     tenants.cloud.forget_server(INSTANCE, false);
     tenants.cloud.held().ironic_fails = Some(LOCKED);
-    let node = async || ironic_node(&tenants.tenancy.ironic.get_node(tenants.bench.id).await.unwrap());
+    let node = async || tenants.tenancy.ironic.get_node(tenants.bench.id).await.unwrap();
     assert_eq!(tenants.tenancy.reclaim("n1", &node().await).await.unwrap(), "reclaim");
     for _ in 0..2 {
         let said = tenants.tenancy.reclaim("n1", &node().await).await.unwrap();
@@ -427,7 +382,7 @@ async fn reclaim_ends_what_nova_does_not_know_and_says_what_it_waits_for() {
     let tenants = Tenants::new().await;
     tenants.bench.inventory.delete_tenant_server(RECORD).await.unwrap();
     tenants.cloud.forget_server(INSTANCE, false);
-    let node = ironic_node(&tenants.tenancy.ironic.get_node(tenants.bench.id).await.unwrap());
+    let node = tenants.tenancy.ironic.get_node(tenants.bench.id).await.unwrap();
     assert_eq!(tenants.tenancy.reclaim("n1", &node).await.unwrap(), "reclaim, by Ironic");
 }
 
@@ -440,10 +395,7 @@ async fn what_is_asked_meanwhile_is_not_lost() {
     tenants.give_back().await.unwrap();
     assert_eq!(tenants.cloud.asked("nova delete"), 1, "twice is once");
     // A look that began before ends now.
-    tenants.cloud.held().servers.insert(
-        INSTANCE,
-        NovaServer { status: "ACTIVE".into(), node: tenants.bench.id.0, ..NovaServer::default() },
-    );
+    tenants.cloud.held().servers.insert(INSTANCE, compute_server(INSTANCE, "ACTIVE", Some(tenants.bench.id)));
     tenants.tenancy.look(building).await;
     assert_eq!(tenants.record().await.unwrap().state, TenantServerState::Deleting);
 }

@@ -6,7 +6,7 @@ use super::{Tenancy, TenancyError};
 use crate::{
     events::EventKind,
     inventory::{Server, TenantServer},
-    openstack::{nova, session::Caller},
+    rim::{Caller, ComputeServer},
     survey::{
         Finding, FindingKind,
         episode::{Change, Episode, changes},
@@ -20,7 +20,7 @@ const CONFIRMED_MAX: usize = 32;
 
 impl Tenancy {
     /// Compares what is stored of Ironic's nodes and of tenants with Nova's list.
-    pub(super) async fn watch(&self, servers: &[TenantServer], physical: &[Server], nova: &[nova::Server]) {
+    pub(super) async fn watch(&self, servers: &[TenantServer], physical: &[Server], nova: &[ComputeServer]) {
         let picture = picture(servers, physical, nova);
         let (nodes, listed) =
             (picture.ironic.as_deref().unwrap_or_default(), picture.nova.as_deref().unwrap_or_default());
@@ -113,7 +113,7 @@ fn alarm(finding: &Finding) -> String {
     format!("what is said of {} contradicts: {}. {}", finding.server, said.join("; "), finding.remedy)
 }
 
-fn picture(servers: &[TenantServer], physical: &[Server], nova: &[nova::Server]) -> Picture {
+fn picture(servers: &[TenantServer], physical: &[Server], nova: &[ComputeServer]) -> Picture {
     let said_of = |server: &Server| {
         server.node.as_ref().map(|node| IronicNode {
             id: node.id,
@@ -123,7 +123,7 @@ fn picture(servers: &[TenantServer], physical: &[Server], nova: &[nova::Server])
             instance: node.instance_id,
         })
     };
-    let of_nova = |server: &nova::Server| NovaServer {
+    let of_nova = |server: &ComputeServer| NovaServer {
         id: server.id,
         name: server.name.clone(),
         status: server.status.clone(),

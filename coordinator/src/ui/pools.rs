@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::types::{Flavor, List, OtherServers, Pool, PoolMove, Problem},
-    openstack::nova::custom_resource,
+    rim::custom_resource,
 };
 
 /// Pools.

@@ -1,6 +1,6 @@
 //! Edges: what a token has opened ends with it, with its role, and with its own time; Keystone's word has an age.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::time::Duration;
 
 use axum::{
     body::{Body, Bytes},
@@ -13,6 +13,7 @@ use super::{people::PEOPLE, signed_in, world::World};
 use crate::{
     access::belief::{CHANGE_BELIEF_US, LOOK_BELIEF_US},
     clock::{Clock, SystemClock},
+    rim::{Service, fakes::Party},
 };
 
 /// Longest time that a test waits for what must come.
@@ -45,17 +46,16 @@ const LIFE_US: u64 = 3_600_000_000;
 async fn world() -> World {
     let world = World::start().await;
     world.clock.advance_us(SystemClock.now_us());
-    let ends = i64::try_from(world.clock.now_us() + LIFE_US).unwrap();
-    *world.script.ends.lock().unwrap() = Some(jiff::Timestamp::from_microsecond(ends).unwrap());
+    world.cloud.held().ends_us = Some(world.clock.now_us() + LIFE_US);
     world
 }
 
 fn lose(world: &World, who: &str, loss: Loss) {
     match loss {
-        Loss::Revoked => drop(world.script.gone.lock().unwrap().insert(who.to_owned())),
-        Loss::Roleless => drop(world.script.roleless.lock().unwrap().insert(who.to_owned())),
+        Loss::Revoked => drop(world.cloud.held().gone.insert(who.to_owned())),
+        Loss::Roleless => drop(world.cloud.held().roleless.insert(who.to_owned())),
         Loss::Over => {
-            *world.script.is_away.lock().unwrap() = true;
+            world.cloud.set_away(&[Party::OpenStack(Service::Keystone)]);
             return world.clock.advance_us(LIFE_US);
         }
     }
@@ -114,12 +114,12 @@ async fn a_keystone_that_is_away_ends_nothing() {
     let world = world().await;
     let request = Request::get("/v1/events/stream").header("x-auth-token", "token-member");
     let events = world.router.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
-    *world.script.is_away.lock().unwrap() = true;
+    world.cloud.set_away(&[Party::OpenStack(Service::Keystone)]);
     world.clock.advance_us(CHANGE_BELIEF_US);
-    let asked = world.script.validations.load(Ordering::SeqCst);
+    let asked = world.cloud.count("whose");
     let mut stream = events.into_body().into_data_stream();
     let asked_again = async {
-        while world.script.validations.load(Ordering::SeqCst) < asked + 3 {
+        while world.cloud.count("whose") < asked + 3 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -139,7 +139,7 @@ async fn a_revoked_token_changes_nothing_after_five_seconds_and_sees_nothing_aft
             world.send(request).await.0
         };
         assert_eq!(ask("GET", "/v1/servers").await, StatusCode::OK);
-        world.script.gone.lock().unwrap().insert("member".to_owned());
+        world.cloud.held().gone.insert("member".to_owned());
         world.clock.advance_us(age_us);
         assert_eq!(ask("GET", "/v1/servers").await, look, "looking after {age_us} us");
         assert_eq!(ask("POST", "/v1/servers").await, change, "changing after {age_us} us");

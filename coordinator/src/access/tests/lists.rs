@@ -1,7 +1,5 @@
 //! Edges: what a list costs those who are asked for it: so many calls, however long the list is.
 
-use std::sync::atomic::Ordering;
-
 use axum::{body::Body, http::Request};
 use uuid::Uuid;
 
@@ -30,10 +28,10 @@ async fn more_servers(world: &World, project: &str, count: u64) {
 
 /// Calls that a list of servers costs, at Nova, Glance and Contrail; and what it says.
 async fn calls(world: &World, who: &str) -> ([usize; 3], String) {
-    let script = &world.script;
     let so_far = || {
-        let contrail = script.contrail_lists.load(Ordering::SeqCst);
-        [script.flavor_lists.load(Ordering::SeqCst), *script.lists.borrow(), contrail]
+        let count = |what| world.cloud.count(what);
+        let contrail = count("list the networks") + count("list security groups");
+        [count("list the flavors"), count("list the images"), contrail]
     };
     let before = so_far();
     let request = Request::get("/v1/servers").header("x-auth-token", format!("token-{who}"));

@@ -1,11 +1,9 @@
 //! Values: who comes to the door in the tests, and what each must be able to do, written down by hand.
 
-use serde_json::{Value, json};
-
-use crate::access::Least::{self, Anybody, ReadAll, ReadOwn, WriteAll, WriteOwn};
-
-/// Id of the project that the site names.
-pub const ADMIN_PROJECT: &str = "0123456789abcdef0123456789abcdef";
+use crate::{
+    access::Least::{self, Anybody, ReadAll, ReadOwn, WriteAll, WriteOwn},
+    rim::fakes::ADMIN_PROJECT,
+};
 
 /// Somebody, and what must come of it.
 #[derive(Clone, Copy, Debug)]
@@ -56,31 +54,4 @@ impl Person {
     pub fn is_refused(self) -> bool {
         self.may == [Anybody]
     }
-}
-
-/// A token's answer of Keystone.
-pub fn described(name: &str) -> Option<Value> {
-    let all = ["admin", "member", "reader"];
-    let project = |id: &str, name: &str| json!({ "project": { "id": id, "name": name } });
-    let system = json!({ "system": { "all": true } });
-    let (scope, roles): (Value, &[&str]) = match name {
-        "reader" => (project("demo", "demo"), &all[2..]),
-        "member" => (project("demo", "demo"), &all[1..]),
-        "other-member" => (project("other", "other"), &all[1..]),
-        "other-admin" => (project("other", "admin"), &all),
-        // As many more members of a project as somebody likes to make.
-        _ if name.starts_with("member-") => (project("demo", "demo"), &all[1..]),
-        "domain-admin" => (json!({ "domain": { "id": "d", "name": "d1" } }), &all),
-        "unscoped-admin" => (json!({}), &all),
-        "roleless" => (project("demo", "demo"), &["heat_stack_owner"]),
-        "system-reader" => (system, &all[2..]),
-        "system-member" => (system, &all[1..]),
-        "administrator" => (project(ADMIN_PROJECT, "admin"), &all),
-        "system-admin" | "bms" => (system, &all),
-        _ => return None,
-    };
-    let roles: Vec<Value> = roles.iter().map(|role| json!({ "id": role, "name": role })).collect();
-    let mut token = json!({ "user": { "id": name, "name": name }, "roles": roles });
-    token.as_object_mut()?.extend(scope.as_object()?.clone());
-    Some(token)
 }

@@ -8,13 +8,14 @@ use axum::{
     http::{Request, StatusCode},
 };
 
-use super::{script::WRONG_PASSWORD, world::World};
+use super::world::World;
 use crate::{
     audit::AuditFilter,
     listen::{
         self,
         hops::{ForwardedBy, Proxies, network},
     },
+    rim::fakes::WRONG_PASSWORD,
 };
 
 /// The pages behind a proxy.

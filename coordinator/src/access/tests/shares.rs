@@ -1,16 +1,18 @@
 //! Edges: what one caller can take from all: tried by asking for it.
 
-use std::{net::SocketAddr, sync::atomic::Ordering};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     body::{Body, Bytes},
     extract::ConnectInfo,
     http::{Request, Response, StatusCode},
 };
-use futures::{StreamExt, stream};
+use futures::{FutureExt, StreamExt, stream};
+use tokio::sync::watch;
 use tower::ServiceExt;
 
-use super::{people::PEOPLE, script::WRONG_PASSWORD, signed_in, world::World};
+use super::{people::PEOPLE, signed_in, world::World};
+use crate::rim::fakes::{Party, WRONG_PASSWORD};
 
 /// What is answered, and what a person reads.
 struct Answer {
@@ -141,14 +143,25 @@ async fn answer_of(answer: Response<Body>) -> (StatusCode, String) {
 #[tokio::test]
 async fn nobody_takes_the_requests_of_others() {
     let world = World::start().await;
-    world.script.glance_waits.send_replace(true);
+    let (may_go, lists) = (watch::Sender::new(false), watch::Sender::new(0));
+    let (gate, counter) = (may_go.clone(), lists.clone());
+    world.cloud.set_hook(Arc::new(move |_: Party, what: &str| {
+        let (mut gate, counter, is_list) = (gate.subscribe(), counter.clone(), what == "list the images");
+        async move {
+            if is_list {
+                counter.send_modify(|lists| *lists += 1);
+                gate.wait_for(|may_go| *may_go).await.unwrap();
+            }
+        }
+        .boxed()
+    }));
     let ask = |who: &str| {
         let request = Request::get("/v1/images").header("x-auth-token", format!("token-{who}"));
         let sent = world.router.clone().oneshot(request.body(Body::empty()).unwrap());
         tokio::spawn(async move { answer_of(sent.await.unwrap()).await })
     };
     let waiting: Vec<_> = (0..32).map(|_| ask("member")).collect();
-    let mut lists = world.script.lists.subscribe();
+    let mut lists = lists.subscribe();
     lists.wait_for(|lists| *lists == 32).await.unwrap();
     let refused = tokio::time::timeout(std::time::Duration::from_secs(20), ask("member")).await;
     let (status, said) = refused.expect("it is refused at once").unwrap();
@@ -156,7 +169,7 @@ async fn nobody_takes_the_requests_of_others() {
     assert!(said.contains("user member holds 32 of 32 requests under way"), "{said}");
     let theirs = ask("other-member");
     lists.wait_for(|lists| *lists == 33).await.unwrap();
-    world.script.glance_waits.send_replace(false);
+    may_go.send_replace(true);
     for asked in waiting.into_iter().chain([theirs]) {
         assert_eq!(asked.await.unwrap().0, StatusCode::OK);
     }
@@ -169,7 +182,7 @@ async fn an_unknown_token_is_asked_about_once() {
     for _ in 0..20 {
         assert_eq!(rest(&world, "garbage", "/v1/servers").await.status, StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(world.script.validations.load(Ordering::SeqCst), 1);
+    assert_eq!(world.cloud.count("whose"), 1);
 }
 
 async fn try_in(world: &World, from: &str, user: &str, password: &str) -> Answer {
@@ -194,7 +207,7 @@ async fn wrong_passwords_are_slowed_where_they_come_from() {
     assert_eq!(asked, 10);
     let words = "Too many wrong passwords for user member from 192.0.2.1";
     refused_for_now(&refused, StatusCode::TOO_MANY_REQUESTS, words);
-    assert_eq!(world.script.logins.load(Ordering::SeqCst), 10, "Keystone is not asked meanwhile");
+    assert_eq!(world.cloud.count("sign in"), 10, "Keystone is not asked meanwhile");
     // The right person elsewhere, and another one at the same place.
     assert_eq!(try_in(&world, "198.51.100.1", "member", "x").await.status, StatusCode::SEE_OTHER);
     assert_eq!(try_in(&world, "192.0.2.1", "member-1", "x").await.status, StatusCode::SEE_OTHER);

@@ -1,49 +1,27 @@
-//! Edges: the real REST API and the real pages before a Keystone, a Glance, a Nova and an Ironic that know two projects, each
-//! with a server, an image and a network.
+//! Edges: the real REST API and the real pages before a cloud in memory that knows two projects, each with a server, an image and
+//! a network.
 
-use std::{
-    net::SocketAddr,
-    path::Path as FilePath,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
-use axum::{
-    Json, Router,
-    body::Body,
-    extract::{Extension, Path, Request},
-    http::StatusCode,
-    routing::{any, delete, get, post},
-};
-use protocol::secret::Secret;
-use serde_json::{Value, json};
+use axum::{Router, body::Body, extract::Request, http::StatusCode};
+use protocol::id::ServerId;
 use tower::ServiceExt;
 use uuid::Uuid;
 
-use super::{
-    people::ADMIN_PROJECT,
-    script::{self, Script},
-};
 use crate::{
     access::{AdminProject, Door, RoleNames},
-    adapter::IronicProvisioner,
-    adoption::{Adopter, Adoptions, FoundInterface, Interfaces},
+    adoption::{Adopter, Adoptions, rim::Instance},
     api::{self, Api},
     clock::{SystemClock, TestClock},
     config::Config,
     core::{Core, Outside},
     discovery::Discovery,
-    fakes::{Fake, World as Rim, new_server, vnc_down},
+    fakes::{Fake, World as Rim, new_server},
     images::Uploads,
     inventory::{Inventory, TenantServer, TenantServerState},
-    openstack::{
-        Credentials, Scope, Session, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova,
-        placement::Placement, session::http_client,
-    },
-    port::{
-        FabricError, NetworkAddresses, NewTenantPort, SecurityGroup, SiteObject, TenantNetwork,
-        TenantNetworks, TenantPort,
-    },
+    port::{ProvisionerError, SecurityGroup},
+    rim::fakes::{ADMIN_PROJECT, Cloud, flavor, image, network},
     secret::Sealer,
     survey::Survey,
     tenancy::Tenancy,
@@ -81,46 +59,34 @@ pub struct World {
     pub router: Router,
     /// The door of both.
     pub door: Arc<Door>,
-    /// Our own session.
-    pub session: Session,
     /// What is stored.
     pub inventory: Inventory,
     /// The core under API and facades.
     pub core: Arc<Core>,
-    /// What the cloud was asked, and what it is to answer.
-    pub script: Arc<Script>,
+    /// The cloud behind it.
+    pub cloud: Arc<Cloud>,
     /// The clock by which tokens are believed and end.
     pub clock: Arc<TestClock>,
-    auth_url: String,
 }
 
 impl World {
     /// Starts it.
     pub async fn start() -> Self {
-        let script = Arc::new(Script::default());
-        let auth_url = cloud(Arc::clone(&script)).await;
-        let session = Session::new(http_client(None).unwrap(), credentials(auth_url.clone()));
+        let cloud = Arc::new(cloud());
         let inventory = Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(SystemClock)).await.unwrap();
         inventory.put_server(&new_server()).await.unwrap();
         for project in PROJECTS {
             inventory.put_tenant_server(&tenant_server(project)).await.unwrap();
         }
         let clock = Arc::new(TestClock::default());
-        let keystone = Arc::new(Keystone::new(session.clone(), session.clone()));
         let admins = AdminProject::Given(ADMIN_PROJECT.to_owned());
-        let mut door = Door::new(keystone, clock.clone(), RoleNames::default(), admins);
+        let mut door = Door::new(cloud.clone(), clock.clone(), RoleNames::default(), admins);
         door.look_again_every = LOOK_AGAIN_EVERY;
         let door = Arc::new(door);
-        let core = core_of(&inventory, &script);
-        let api = api::router(Arc::new(api_of(&session, &inventory, &door, &core)));
+        let core = core_of(&inventory, &cloud);
+        let api = api::router(Arc::new(api_of(&cloud, &inventory, &door, &core)));
         let router = ui::router(api, Arc::clone(&door), inventory.clone(), Sealer::new(&[1; 32]));
-        Self { router, door, session, inventory, core, script, clock, auth_url }
-    }
-
-    /// A session of somebody else at the same Keystone.
-    pub fn session_of(&self, name: &str) -> Session {
-        let credentials = Credentials { username: name.to_owned(), ..credentials(self.auth_url.clone()) };
-        Session::new(http_client(None).unwrap(), credentials)
+        Self { router, door, inventory, core, cloud, clock }
     }
 
     /// One request; gives status, where it leads, what it says.
@@ -138,63 +104,55 @@ impl World {
     }
 }
 
-fn credentials(auth_url: String) -> Credentials {
-    Credentials {
-        auth_url,
-        username: "bms".into(),
-        user_domain: "Default".into(),
-        password: Secret::new("pass word"),
-        scope: Scope::System,
-        region: None,
-        interface: "public".into(),
+/// What the two projects have.
+fn cloud() -> Cloud {
+    let cloud = Cloud::default();
+    let mut held = cloud.held();
+    held.flavors.push(flavor("f1", "CUSTOM_GOLD"));
+    for project in PROJECTS {
+        let id = format!("image-{project}");
+        held.images.insert(id.clone(), image(&id, project));
+        held.networks.push(network(id_of(project), project));
+        let group = SecurityGroup { id: id_of(project), name: format!("group-{project}") };
+        held.groups.push((project.to_owned(), group));
     }
+    drop(held);
+    cloud
 }
 
-fn core_of(inventory: &Inventory, script: &Arc<Script>) -> Arc<Core> {
+fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
-    let outside = Outside {
-        provisioner: rim.clone(),
-        fabric: rim,
-        networks: Arc::new(ProjectNetworks(Arc::clone(script))),
-    };
-    let config = Config::parse(FilePath::new("bms.toml"), CONFIG).unwrap();
+    let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
+    let config = Config::parse(Path::new("bms.toml"), CONFIG).unwrap();
     Core::new(config, inventory.clone(), outside)
 }
 
-fn api_of(session: &Session, inventory: &Inventory, door: &Arc<Door>, core: &Arc<Core>) -> Api {
-    let (ironic, nova) = (Ironic::new(session.clone()), Nova::new(session.clone()));
-    let glance = Glance::new(session.clone());
-    let adopter: Arc<dyn Adopter> = Arc::new(IronicProvisioner {
-        ironic: ironic.clone(),
-        facade_url: "https://127.0.0.1:2".into(),
-        ca_file: String::new(),
-    });
-    let placement = Placement::new(session.clone());
+fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Arc<Core>) -> Api {
     let networks = Arc::clone(&core.networks);
-    let tenancy = Tenancy::new(inventory.clone(), nova.clone(), placement, ironic.clone(), networks);
+    let tenancy = Tenancy::new(inventory.clone(), cloud.clone(), cloud.clone(), cloud.clone(), networks);
     let adoptions = Adoptions {
         inventory: inventory.clone(),
         provisioner: Arc::clone(&core.provisioner),
-        adopter,
-        interfaces: Arc::new(NoInterfaces),
+        adopter: Arc::new(NoAdopter),
+        interfaces: cloud.clone(),
         networks: Arc::clone(&core.networks),
         enrol: Arc::clone(&core.enrol),
         asked: tokio::sync::Notify::new(),
     };
     let survey = Survey {
         inventory: inventory.clone(),
-        ironic: ironic.clone(),
-        nova: nova.clone(),
-        interfaces: Arc::new(NoInterfaces),
+        ironic: cloud.clone(),
+        nova: cloud.clone(),
+        interfaces: cloud.clone(),
         presence: core.agents.clone(),
     };
     Api {
         inventory: inventory.clone(),
         door: Arc::clone(door),
-        uploads: Arc::new(Uploads::new(inventory.clone(), glance.clone())),
-        glance,
-        nova,
-        ironic,
+        uploads: Arc::new(Uploads::new(inventory.clone(), cloud.clone())),
+        glance: cloud.clone(),
+        nova: cloud.clone(),
+        ironic: cloud.clone(),
         pool_changes: tokio::sync::Mutex::default(),
         networks: Arc::clone(&core.networks),
         enrol: Arc::clone(&core.enrol),
@@ -224,85 +182,21 @@ fn tenant_server(project: &str) -> TenantServer {
     }
 }
 
-/// Each project has one network and one security group.
-struct ProjectNetworks(Arc<Script>);
+/// Nobody adopts anything here.
+struct NoAdopter;
 
 #[async_trait]
-impl TenantNetworks for ProjectNetworks {
-    async fn list_networks(&self, of: Option<&str>) -> Result<Vec<TenantNetwork>, FabricError> {
-        self.0.contrail_lists.fetch_add(1, Ordering::SeqCst);
-        let network = |project: &str| TenantNetwork {
-            id: id_of(project),
-            name: format!("net-{project}"),
-            project_id: project.to_owned(),
-            subnet: "192.0.2.0/24".into(),
-            gateway: "192.0.2.1".into(),
-        };
-        Ok(PROJECTS.into_iter().filter(|project| of.is_none_or(|of| of == *project)).map(network).collect())
-    }
-    async fn ensure_network(&self, _: &str, _: &str, _: &str, _: &str) -> Result<TenantNetwork, FabricError> {
-        Err(vnc_down())
-    }
-    async fn delete_network(&self, _: Uuid) -> Result<(), FabricError> {
+impl Adopter for NoAdopter {
+    async fn manage(&self, _: ServerId) -> Result<(), ProvisionerError> {
         Ok(())
     }
-    async fn network_addresses(&self, _: Uuid) -> Result<NetworkAddresses, FabricError> {
-        Err(vnc_down())
-    }
-    async fn security_groups(&self, of: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError> {
-        self.0.contrail_lists.fetch_add(1, Ordering::SeqCst);
-        let group = |project: &str| SecurityGroup { id: id_of(project), name: format!("group-{project}") };
-        Ok(PROJECTS.into_iter().filter(|project| of.is_none_or(|of| of == *project)).map(group).collect())
-    }
-    async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {
-        Ok(Vec::new())
-    }
-    async fn ensure_tenant_port(&self, _: &NewTenantPort) -> Result<TenantPort, FabricError> {
-        Err(vnc_down())
-    }
-    async fn delete_tenant_port(&self, _: Uuid) -> Result<(), FabricError> {
+    async fn set_instance(&self, _: ServerId, _: &Instance) -> Result<(), ProvisionerError> {
         Ok(())
     }
-}
-
-struct NoInterfaces;
-
-#[async_trait]
-impl Interfaces for NoInterfaces {
-    async fn all_interfaces(&self) -> Result<Vec<FoundInterface>, FabricError> {
-        Err(vnc_down())
+    async fn clear_instance(&self, _: ServerId) -> Result<(), ProvisionerError> {
+        Ok(())
     }
-}
-
-/// The services on the loopback; gives Keystone's URL.
-async fn cloud(script: Arc<Script>) -> String {
-    let listener = tokio::net::TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    let routes = Router::new()
-        .route("/v3/auth/tokens", post(script::issue).get(script::validate).delete(script::revoke))
-        .route("/glance/v2/images", get(script::images))
-        .route("/glance/v2/images/{id}", delete(async || StatusCode::NO_CONTENT))
-        .route("/nova/flavors/detail", get(flavors))
-        .route("/nova/flavors/{id}", delete(async || StatusCode::NO_CONTENT))
-        .route("/nova/servers/detail", get(async || Json(json!({ "servers": [] }))))
-        .route("/nova/servers/{id}", any(async |Path(_): Path<String>| StatusCode::CONFLICT))
-        .route("/ironic/v1/nodes", get(async || Json(json!({ "nodes": [] }))))
-        .fallback(async || StatusCode::CONFLICT)
-        .layer(Extension(script))
-        .layer(Extension(url.clone()));
-    let routes = hyper_util::service::TowerToHyperService::new(routes);
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            let stream = hyper_util::rt::TokioIo::new(stream);
-            tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(stream, routes.clone()));
-        }
-    });
-    url
-}
-
-async fn flavors(Extension(script): Extension<Arc<Script>>) -> Json<Value> {
-    script.flavor_lists.fetch_add(1, Ordering::SeqCst);
-    Json(json!({ "flavors": [{ "id": "f1", "name": "metal", "vcpus": 1, "ram": 1, "disk": 1,
-        "os-flavor-access:is_public": true, "extra_specs": { "resources:CUSTOM_GOLD": "1" } }] }))
+    async fn adopt(&self, _: ServerId) -> Result<(), ProvisionerError> {
+        Ok(())
+    }
 }

@@ -192,7 +192,7 @@ impl Ironic {
     pub async fn try_provision_state(&self, id: ServerId, target: &ProvisionTarget) -> Result<(), Error> {
         let path = format!("/v1/nodes/{id}/states/provision");
         let operation = format!("{} node {id}", target.verb());
-        let call = self.call(Method::PUT, path, operation).body(target.body());
+        let call = self.call(Method::PUT, path, operation).body(node::provision_body(target));
         self.session.send(call).await.map(drop)
     }
 

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{id::ServerId, mac::MacAddr, secret::Secret};
+use protocol::{id::ServerId, mac::MacAddr};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+pub use crate::rim::{PowerTarget, ProvisionTarget};
 
 /// A node. States are Ironic's own words; what they mean for us is decided in `lifecycle`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -137,111 +139,29 @@ pub struct Port {
     pub pxe_enabled: bool,
 }
 
-/// What can be asked of a node's provision state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProvisionTarget {
-    /// Check the credentials and manage it; also back from `available` and from failures.
-    Manage,
-    /// Look at its hardware.
-    Inspect,
-    /// Clean it and make it available.
-    Provide,
-    /// Do these steps of the ramdisk to a manageable node.
-    Clean {
-        /// Their names, in order.
-        steps: Vec<String>,
-    },
-    /// Deploy what its instance information says.
-    Active {
-        /// Configuration drive: base64 of a gzipped ISO, or none.
-        config_drive: Option<String>,
-    },
-    /// Deploy the same again.
-    Rebuild,
-    /// Take the instance away, clean, make available.
-    Deleted,
-    /// Stop what is waiting for the ramdisk.
-    Abort,
-    /// Take a server in use as it is.
-    Adopt,
-    /// Boot the rescue ramdisk.
-    Rescue {
-        /// Password for it.
-        password: Secret,
-    },
-    /// Boot the instance again.
-    Unrescue,
-}
-
-impl ProvisionTarget {
-    /// Ironic's word for it.
-    pub fn verb(&self) -> &'static str {
-        match self {
-            ProvisionTarget::Manage => "manage",
-            ProvisionTarget::Inspect => "inspect",
-            ProvisionTarget::Provide => "provide",
-            ProvisionTarget::Clean { .. } => "clean",
-            ProvisionTarget::Active { .. } => "active",
-            ProvisionTarget::Rebuild => "rebuild",
-            ProvisionTarget::Deleted => "deleted",
-            ProvisionTarget::Abort => "abort",
-            ProvisionTarget::Adopt => "adopt",
-            ProvisionTarget::Rescue { .. } => "rescue",
-            ProvisionTarget::Unrescue => "unrescue",
+/// The request for a provision state.
+pub(super) fn provision_body(wanted: &ProvisionTarget) -> Value {
+    let target = wanted.verb();
+    match wanted {
+        ProvisionTarget::Active { config_drive: Some(drive) } => {
+            json!({"target": target, "configdrive": drive})
         }
-    }
-
-    pub(super) fn body(&self) -> Value {
-        let target = self.verb();
-        match self {
-            ProvisionTarget::Active { config_drive: Some(drive) } => {
-                json!({"target": target, "configdrive": drive})
-            }
-            ProvisionTarget::Clean { steps } => {
-                let step = |step: &String| json!({"interface": "deploy", "step": step});
-                json!({"target": target, "clean_steps": steps.iter().map(step).collect::<Vec<_>>()})
-            }
-            ProvisionTarget::Rescue { password } => {
-                json!({"target": target, "rescue_password": password.reveal()})
-            }
-            ProvisionTarget::Manage
-            | ProvisionTarget::Inspect
-            | ProvisionTarget::Provide
-            | ProvisionTarget::Active { config_drive: None }
-            | ProvisionTarget::Rebuild
-            | ProvisionTarget::Deleted
-            | ProvisionTarget::Abort
-            | ProvisionTarget::Adopt
-            | ProvisionTarget::Unrescue => json!({"target": target}),
+        ProvisionTarget::Clean { steps } => {
+            let step = |step: &String| json!({"interface": "deploy", "step": step});
+            json!({"target": target, "clean_steps": steps.iter().map(step).collect::<Vec<_>>()})
         }
-    }
-}
-
-/// What can be asked of a node's power.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PowerTarget {
-    /// On.
-    On,
-    /// Off at once.
-    Off,
-    /// Off by the operating system.
-    SoftOff,
-    /// Off and on.
-    Reboot,
-    /// Restart by the operating system.
-    SoftReboot,
-}
-
-impl PowerTarget {
-    /// Ironic's word for it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            PowerTarget::On => "power on",
-            PowerTarget::Off => "power off",
-            PowerTarget::SoftOff => "soft power off",
-            PowerTarget::Reboot => "rebooting",
-            PowerTarget::SoftReboot => "soft rebooting",
+        ProvisionTarget::Rescue { password } => {
+            json!({"target": target, "rescue_password": password.reveal()})
         }
+        ProvisionTarget::Manage
+        | ProvisionTarget::Inspect
+        | ProvisionTarget::Provide
+        | ProvisionTarget::Active { config_drive: None }
+        | ProvisionTarget::Rebuild
+        | ProvisionTarget::Deleted
+        | ProvisionTarget::Abort
+        | ProvisionTarget::Adopt
+        | ProvisionTarget::Unrescue => json!({"target": target}),
     }
 }
 
@@ -298,11 +218,5 @@ mod tests {
         assert_eq!((node.properties.cpus, node.properties.memory_mb), (Some(4), Some(4096)));
         assert_eq!(write_capabilities(&node.properties.capabilities), "boot_mode:uefi,x:1");
         assert!(node.provision_updated_at.is_some());
-    }
-
-    #[test]
-    fn a_rescue_password_is_not_shown() {
-        let target = ProvisionTarget::Rescue { password: Secret::new("hunter2") };
-        assert!(!format!("{target:?}").contains("hunter2"));
     }
 }

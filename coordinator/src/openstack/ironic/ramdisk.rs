@@ -5,11 +5,12 @@
 
 use http::Method;
 use protocol::{id::ServerId, mac::MacAddr, secret::Secret};
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Deserialize;
+use serde_json::json;
 
 use super::Ironic;
 use crate::openstack::{error::Error, session::Service};
+pub use crate::rim::InspectionReport;
 use crate::url_text::query;
 
 /// What Ironic shows in place of a token that it has given already.
@@ -67,19 +68,6 @@ pub struct Heartbeat {
     pub agent_verify_ca: Option<String>,
 }
 
-/// What an inspection found, in the shapes of ironic-python-agent.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct InspectionReport {
-    /// Its hardware inventory.
-    pub inventory: Value,
-    /// Why the inspection failed in the ramdisk; none: it did not.
-    pub error: Option<String>,
-    /// The disk that an image would be written to: `{"name", "size", ...}`.
-    pub root_disk: Option<Value>,
-    /// MAC address of the interface it booted over.
-    pub boot_interface: Option<MacAddr>,
-}
-
 impl Ironic {
     /// Which node has these interfaces, or this id. [`Error::Locked`] is normal for 2 to 4 s after a power-on;
     /// [`Error::NotFound`] also means that the node is in no state in which a ramdisk is expected.
@@ -134,6 +122,8 @@ impl Ironic {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]

@@ -1,99 +1,15 @@
 //! Edges: Nova's flavors.
 
-use std::collections::BTreeMap;
-
 use http::Method;
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{Nova, done};
-use crate::openstack::{error::Error, session::Caller};
-use crate::url_text::segment;
-
-/// A flavor.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Flavor {
-    /// Its id.
-    pub id: String,
-    /// Its name.
-    pub name: String,
-    /// Virtual processors, as shown to people.
-    pub vcpus: u64,
-    /// Memory in MiB, as shown to people.
-    pub ram: u64,
-    /// Disk in GiB, as shown to people.
-    pub disk: u64,
-    /// Whether every project sees it.
-    #[serde(rename = "os-flavor-access:is_public", default)]
-    pub is_public: bool,
-    /// What the scheduler reads. Only administrators see it.
-    #[serde(default)]
-    pub extra_specs: BTreeMap<String, String>,
-}
-
-impl Flavor {
-    /// The resource of which it takes one: a class of nodes as Placement spells it. None: it is not for physical servers.
-    pub fn resource(&self) -> Option<&str> {
-        self.extra_specs.iter().find_map(|(key, amount)| {
-            let resource = key.strip_prefix("resources:").filter(|name| name.starts_with("CUSTOM_"))?;
-            (amount == "1").then_some(resource)
-        })
-    }
-
-    /// Traits that a node must have.
-    pub fn traits(&self) -> Vec<&str> {
-        let required = self.extra_specs.iter().filter(|(_, value)| *value == "required");
-        required.filter_map(|(key, _)| key.strip_prefix("trait:")).collect()
-    }
-}
-
-/// A flavor to be made for bare metal.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FlavorSpec {
-    /// Its name, also its id unless another is given.
-    pub name: String,
-    /// Its id; none: Nova makes one.
-    pub id: Option<String>,
-    /// Virtual processors, as shown to people.
-    pub vcpus: u64,
-    /// Memory in MiB, as shown to people.
-    pub ram_mb: u64,
-    /// Disk in GiB, as shown to people; Ironic takes it as the size of the root disk.
-    pub disk_gb: u64,
-    /// Resource class of the nodes that it takes, as on the node.
-    pub resource_class: String,
-    /// Traits that such a node must have.
-    pub traits: Vec<String>,
-    /// Capabilities that such a node must have, such as `boot_mode` = `uefi`.
-    pub capabilities: BTreeMap<String, String>,
-    /// Projects that may use it, by id; none: every project.
-    pub projects: Vec<String>,
-}
-
-impl FlavorSpec {
-    /// The extra specs: exactly one unit of the class, and none of what virtual machines are counted in.
-    pub fn extra_specs(&self) -> BTreeMap<String, String> {
-        let mut specs: BTreeMap<String, String> = ["VCPU", "MEMORY_MB", "DISK_GB"]
-            .map(|resource| (format!("resources:{resource}"), "0".to_owned()))
-            .into_iter()
-            .collect();
-        specs.insert(format!("resources:{}", custom_resource(&self.resource_class)), "1".to_owned());
-        for name in &self.traits {
-            specs.insert(format!("trait:{name}"), "required".to_owned());
-        }
-        for (key, value) in &self.capabilities {
-            specs.insert(format!("capabilities:{key}"), value.clone());
-        }
-        specs
-    }
-}
-
-/// A node's resource class as Placement spells it: `gold-1` becomes `CUSTOM_GOLD_1`.
-pub fn custom_resource(class: &str) -> String {
-    let upper = class.to_ascii_uppercase();
-    let name: String = upper.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    format!("CUSTOM_{name}")
-}
+use crate::{
+    openstack::{error::Error, session::Caller},
+    rim::{Flavor, FlavorSpec},
+    url_text::segment,
+};
 
 impl Nova {
     /// Lists the flavors that the caller may see.
@@ -182,36 +98,5 @@ impl Nova {
                 .send(self.call(Caller::Service, Method::DELETE, path, format!("delete flavor {id}")))
                 .await,
         )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_flavor_takes_one_whole_server() {
-        let spec = FlavorSpec {
-            name: "gold".into(),
-            id: None,
-            vcpus: 1,
-            ram_mb: 1024,
-            disk_gb: 4,
-            resource_class: "gold-1".into(),
-            traits: vec!["CUSTOM_A".into()],
-            capabilities: BTreeMap::new(),
-            projects: Vec::new(),
-        };
-        let specs: Vec<String> = spec.extra_specs().iter().map(|(k, v)| format!("{k}={v}")).collect();
-        assert_eq!(
-            specs,
-            [
-                "resources:CUSTOM_GOLD_1=1",
-                "resources:DISK_GB=0",
-                "resources:MEMORY_MB=0",
-                "resources:VCPU=0",
-                "trait:CUSTOM_A=required",
-            ]
-        );
     }
 }

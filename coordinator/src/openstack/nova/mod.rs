@@ -10,11 +10,11 @@ use super::{
     error::Error,
     session::{Call, Caller, Service, Session},
 };
-pub use flavor::{Flavor, FlavorSpec, custom_resource};
-pub use key_pair::KeyPair;
-pub use server::{
-    Fault, NewServer, PAGE_SERVERS, PAGES_MAX, ProjectsShown, RebootHow, Server, ServerNetworks,
+pub use crate::rim::{
+    ComputeServer as Server, Flavor, FlavorSpec, NewComputeServer as NewServer, ProjectsShown, ServerNetworks,
 };
+pub use key_pair::KeyPair;
+pub use server::{PAGE_SERVERS, PAGES_MAX, RebootHow};
 
 /// API version that is asked for: 2.90 is OpenStack Xena; flavors carry their extra specs since 2.61.
 pub const MICROVERSION: &str = "2.90";

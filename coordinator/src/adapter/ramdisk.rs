@@ -3,14 +3,16 @@
 use async_trait::async_trait;
 use protocol::{id::ServerId, secret::Secret, step::ImageRef};
 
-use super::port::{AGENT_VERSION, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, Token};
-use crate::openstack::{
-    Caller, Error,
-    glance::Glance,
-    ironic::{
-        Ironic,
-        ramdisk::{Heartbeat, InspectionReport},
+use crate::{
+    openstack::{
+        Error,
+        glance::Glance,
+        ironic::{Ironic, ramdisk::Heartbeat},
     },
+    ramdisk_api::port::{
+        AGENT_VERSION, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, Token,
+    },
+    rim::{Caller, InspectionReport},
 };
 
 #[async_trait]
