@@ -48,6 +48,8 @@ pub struct World {
     pub away: Vec<(&'static str, &'static str)>,
     /// Whether Keystone knows no answer.
     pub keystone_is_away: bool,
+    /// What stands behind every text that the fakes tell.
+    pub foreign: Option<foreign::Foreign>,
 }
 
 /// The fakes.
@@ -61,7 +63,8 @@ pub struct Fakes {
     pub router: Router,
 }
 
-mod shown;
+pub mod foreign;
+pub mod shown;
 
 type Held = State<Arc<Mutex<World>>>;
 
@@ -107,12 +110,13 @@ impl People {
     }
 }
 
-fn bearer(name: &str) -> Bearer {
+fn bearer(name: &str, foreign: Option<&foreign::Foreign>) -> Bearer {
+    let shown = format!("{name}{}", foreign.map_or("", |foreign| foreign.of_people));
     let role = if name == "demo" || name == "other" { "member" } else { "admin" };
-    let scope = TokenScope::Project { id: format!("{name}-id"), name: name.to_owned() };
+    let scope = TokenScope::Project { id: format!("{name}-id"), name: shown.clone() };
     let identity = Identity {
         user_id: name.to_owned(),
-        user_name: name.to_owned(),
+        user_name: shown,
         scope,
         roles: vec![role.to_owned()],
     };
@@ -129,7 +133,8 @@ impl IdentityService for People {
                 message: "HTTP status 503 without a reason".to_owned(),
             });
         }
-        Ok(self.world().tokens.get(token.reveal()).map(|name| bearer(name)))
+        let world = self.world();
+        Ok(world.tokens.get(token.reveal()).map(|name| bearer(name, world.foreign.as_ref())))
     }
 
     async fn sign_in(&self, wanted: &SignIn) -> Result<SignedIn, ServiceError> {
@@ -144,8 +149,9 @@ impl IdentityService for People {
             });
         }
         let token = format!("token-{name}-{}", uuid::Uuid::new_v4());
-        self.world().tokens.insert(token.clone(), name.to_owned());
-        Ok(SignedIn { token: Secret::new(token), bearer: bearer(name) })
+        let mut world = self.world();
+        world.tokens.insert(token.clone(), name.to_owned());
+        Ok(SignedIn { token: Secret::new(token), bearer: bearer(name, world.foreign.as_ref()) })
     }
 
     async fn revoke(&self, token: &Secret) -> Result<(), ServiceError> {
@@ -196,9 +202,12 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/discoveries/{id}/accept", post(accept))
         .route("/v1/discoveries/{id}/ignore", post(ignore))
         .route("/v1/discovery-rules", get(items(shown::rules())).post(note))
-        .route("/v1/discovery-scans", get(items(shown::scans())).post(note))
+        .route("/v1/discovery-scans", get(items(shown::scans())).post(scan))
         .route("/v1/discovery-windows", get(items(shown::windows())).post(note))
+        .route("/v1/nodes/{node}/disks", get(items(shown::disks())))
+        .route("/v1/audit", get(items(shown::audit())))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), foreign::speak))
         .with_state(world)
 }
 
@@ -221,6 +230,12 @@ async fn away(State(world): Held, request: axum::extract::Request, next: axum::m
 async fn note(State(world): Held, uri: axum::http::Uri, Json(asked): Json<Value>) -> Response {
     world.lock().unwrap().asked.push((uri.path().to_owned(), asked));
     (StatusCode::CREATED, Json(json!({}))).into_response()
+}
+
+/// A scan begins.
+async fn scan(State(world): Held, Json(asked): Json<Value>) -> Response {
+    world.lock().unwrap().asked.push(("/v1/discovery-scans".to_owned(), asked));
+    (StatusCode::CREATED, Json(shown::scans()[0].clone())).into_response()
 }
 
 async fn discoveries(State(world): Held, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
