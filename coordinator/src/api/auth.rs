@@ -88,7 +88,10 @@ pub async fn admit(
     let asked = request.extensions().get::<Asked>().cloned();
     let user = match who(&door, request.headers(), least, asked.as_ref()).await {
         Ok(user) => user,
-        Err(problem) => return problem.into_response(),
+        Err(problem) => {
+            // Who has shown no good token is told no more than a tenant.
+            return for_tenants(problem.into_response(), asked.as_ref().map_or("", Asked::request_id));
+        }
     };
     // What is answered bit by bit, a stream of events, holds a place of its own kind instead.
     let _place = match door.shares.requests.take(&user.known) {

@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-use super::types::{Fault, Problem};
+use super::types::{Below, Fault, Problem};
 use crate::{
     access::Full,
     images::{Cut, UploadError},
@@ -25,27 +25,29 @@ impl Problem {
             status: status.as_u16(),
             detail: detail.into(),
             faults: Vec::new(),
-            is_below: false,
+            below: None,
             retry_after_s: None,
         }
     }
 
     /// Marks what only those who see all are told word for word.
     fn below(self) -> Self {
-        Problem { is_below: true, ..self }
+        Problem { below: Some(Box::default()), ..self }
     }
 
     /// What is told to somebody who does not see what is below a tenant's server. `request_id`: by it an operator finds all of it.
-    fn for_tenants(self, request_id: &str) -> Self {
-        let what = match self.status {
+    pub(crate) fn for_tenants(self, request_id: &str) -> Self {
+        let Some(below) = &self.below else { return self };
+        let by_status = match self.status {
             503 => "what this needs does not answer now; ask again in a moment",
             409 => {
                 "the server's machine is busy, or its state does not allow this now; ask again in a moment"
             }
             _ => "what is below the server refused this",
         };
+        let what = below.words.as_deref().unwrap_or(by_status);
         let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
-        Problem { detail, is_below: false, ..self }
+        Problem { detail, below: None, ..self }
     }
 
     /// Says when the same may be tried again.
@@ -102,7 +104,7 @@ impl From<Full> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let below = self.is_below.then(|| self.clone());
+        let below = self.below.is_some().then(|| self.clone());
         let again = self.retry_after_s.map(HeaderValue::from);
         let mut response = (status, axum::Json(self)).into_response();
         if let Some(again) = again {
@@ -128,10 +130,47 @@ pub(super) fn for_tenants(mut response: Response, request_id: &str) -> Response 
     }
 }
 
+/// Whether an answer tells of what only operators know. What Nova, Glance and Keystone refuse in the caller's own name is the
+/// caller's; what they say of their own failures names what they work with: Nova's is Ironic's word, an address is the site's.
+fn tells_of_inside(error: &OpenStackError) -> bool {
+    match error.service() {
+        Service::Ironic | Service::Placement => true,
+        Service::Nova | Service::Glance | Service::Keystone => match error {
+            OpenStackError::Refused { code, .. } => *code >= 500,
+            OpenStackError::Unavailable { .. } | OpenStackError::Unintelligible { .. } => true,
+            OpenStackError::NotFound { .. }
+            | OpenStackError::Locked { .. }
+            | OpenStackError::Conflict { .. }
+            | OpenStackError::Unauthorized { .. } => false,
+        },
+    }
+}
+
+/// What a tenant is told when a service that it knows itself fails: which one.
+fn tenants_words(error: &OpenStackError) -> Option<String> {
+    let service = error.service();
+    match (service, error) {
+        (Service::Ironic | Service::Placement, _) => None,
+        (_, OpenStackError::Unavailable { operation, .. }) => {
+            Some(format!("cannot {operation} now: {service} did not answer; try again in a moment"))
+        }
+        (_, OpenStackError::Refused { operation, .. } | OpenStackError::Unintelligible { operation, .. }) => {
+            Some(format!("cannot {operation}: {service} failed at it"))
+        }
+        (
+            _,
+            OpenStackError::NotFound { .. }
+            | OpenStackError::Locked { .. }
+            | OpenStackError::Conflict { .. }
+            | OpenStackError::Unauthorized { .. },
+        ) => None,
+    }
+}
+
 impl From<OpenStackError> for Problem {
     fn from(error: OpenStackError) -> Self {
         let detail = error.to_string();
-        let is_below = error.service() == Service::Ironic;
+        let below = tells_of_inside(&error).then(|| Box::new(Below { words: tenants_words(&error) }));
         let problem = match error {
             OpenStackError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             OpenStackError::Locked { .. } | OpenStackError::Conflict { .. } => Self::conflict(detail),
@@ -154,7 +193,7 @@ impl From<OpenStackError> for Problem {
                 Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
             }
         };
-        Problem { is_below, ..problem }
+        Problem { below, ..problem }
     }
 }
 
@@ -302,6 +341,41 @@ mod tests {
             }
             assert!(said.contains("req-1") && said.contains("operator"), "{said}");
         }
+        let of_nova = |code| OpenStackError::Refused {
+            service: Service::Nova,
+            operation: "rescue web".to_owned(),
+            code,
+            message: BELOW.to_owned(),
+        };
+        for service in [Service::Nova, Service::Glance, Service::Keystone] {
+            let (operation, message) = ("rescue web".to_owned(), BELOW.to_owned());
+            let away = OpenStackError::Unavailable {
+                service,
+                operation: operation.clone(),
+                message: message.clone(),
+            };
+            let strange = OpenStackError::Unintelligible { service, operation, message };
+            for (problem, words) in [
+                (away, "did not answer; try again"),
+                (strange, "failed at it"),
+                (of_nova(500), "failed at it"),
+            ] {
+                let said = told(problem.into()).await;
+                assert!(!said.contains("3f2a") && !said.contains("192.0.2"), "{said}");
+                assert!(
+                    said.contains("cannot rescue web") && said.contains(words) && said.contains("req-1"),
+                    "{said}"
+                );
+            }
+        }
+        let of_placement = OpenStackError::Conflict {
+            service: Service::Placement,
+            operation: "free it".to_owned(),
+            message: BELOW.to_owned(),
+        };
+        assert!(!told(of_placement.into()).await.contains("3f2a"));
+        let refused = told(of_nova(403).into()).await;
+        assert!(refused.contains("3f2a"), "what is refused to the tenant itself is told in full: {refused}");
         let own = told(Problem::bad("name: must have 1 to 63 letters")).await;
         assert!(own.contains("1 to 63 letters"), "what is the tenant's own is told: {own}");
     }

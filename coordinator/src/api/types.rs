@@ -41,13 +41,20 @@ pub struct Problem {
     /// Everything that is wrong with an import file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
-    /// Whether the detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks. Then it is for those who see
-    /// all, and others are told what it means to them.
+    /// Set when the detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks, a service's inside. Then
+    /// it is for those who see all, and others are told what it means to them. Boxed, because problems go through every function.
     #[serde(skip)]
-    pub is_below: bool,
+    pub below: Option<Box<Below>>,
     /// In how many seconds the same may be tried again; it stands in `Retry-After`, too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after_s: Option<u32>,
+}
+
+/// What is told instead of a detail that is not for tenants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Below {
+    /// In words; none: what the problem's status means to a tenant.
+    pub words: Option<String>,
 }
 
 /// A list of things.

@@ -200,7 +200,12 @@ pub async fn admit(State(ui): State<Arc<Ui>>, path: MatchedPath, request: Reques
     let visitor = match visitor(&ui, &parts).await {
         Ok(Some(visitor)) => visitor,
         Ok(None) => return to_sign_in(&parts),
-        Err(problem) => return page::failure_at(None, &problem, &place(&parts)),
+        Err(problem) => {
+            // It is not known whose session this is, so no more is told than a tenant would be.
+            let asked = parts.extensions.get::<Asked>();
+            let problem = problem.for_tenants(asked.map_or("", Asked::request_id));
+            return page::failure_at(None, &problem, &place(&parts));
+        }
     };
     if let Err(problem) = ui.door.check(&visitor.known, least) {
         return page::failure(Some(&visitor), &problem);

@@ -161,15 +161,16 @@ pub async fn sign_in(
         }
         Err(error) => {
             warn!(user = ?wanted.user, %error, "sign-in failed");
-            let why = format!("Nobody can sign in now: {error}. Try again in a moment.");
+            let problem = Problem::from(error).for_tenants(asked.request_id());
+            let why = format!("Nobody can sign in now: {}", sentence(&problem.detail));
             return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
         }
     };
     match ui.door.know_issued(&issued).await {
         Ok(known) => asked.is_by(&known),
         Err(problem) => {
-            let why = sentence(&problem.detail);
-            return refuse(page::status_of(&problem), why);
+            let problem = problem.for_tenants(asked.request_id());
+            return refuse(page::status_of(&problem), sentence(&problem.detail));
         }
     }
     let Some(cookie) = session::begin(&ui, &issued) else {
