@@ -27,10 +27,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use ipnet::IpNet;
 use protocol::secret::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX, contrail, listen::terms};
+use crate::{
+    access::RoleNames,
+    api::HTTPS_ONLY_DAYS_MAX,
+    contrail,
+    listen::{
+        hops::{self, ForwardedBy},
+        terms,
+    },
+};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
@@ -167,6 +176,11 @@ pub struct Api {
     pub connections_per_peer: usize,
     /// Addresses of proxies in front of the REST API: each stands for many clients and may have all connections.
     pub proxies: Vec<IpAddr>,
+    /// Proxies whose word is believed on whom a request is from, by address or network; each may have all connections, too.
+    #[serde(deserialize_with = "trusted_proxies")]
+    pub trusted_proxies: Vec<IpNet>,
+    /// The header in which they say it. No other one is read.
+    pub forwarded_by: ForwardedBy,
     /// For how many days browsers come by HTTPS only, to every port of our name; none: 30; 0: they forget it.
     pub https_only_days: Option<u32>,
 }
@@ -178,9 +192,28 @@ impl Default for Api {
             roles: RoleNames::default(),
             connections_per_peer: terms::API_PLACES_OF_PEER,
             proxies: Vec::new(),
+            trusted_proxies: Vec::new(),
+            forwarded_by: ForwardedBy::default(),
             https_only_days: None,
         }
     }
+}
+
+impl Api {
+    /// Everybody who stands for many clients.
+    pub fn all_proxies(&self) -> Vec<IpNet> {
+        let addresses = self.proxies.iter().map(|address| IpNet::from(address.to_canonical()));
+        addresses.chain(self.trusted_proxies.iter().copied()).collect()
+    }
+}
+
+/// Addresses and networks; what is none, or is everybody, is refused.
+fn trusted_proxies<'de, D: Deserializer<'de>>(given: D) -> Result<Vec<IpNet>, D::Error> {
+    let texts = Vec::<String>::deserialize(given)?;
+    let all = texts.iter().map(|text| {
+        hops::network(text).map_err(|why| D::Error::custom(format!("api.trusted_proxies: {text:?} {why}")))
+    });
+    all.collect()
 }
 
 /// Contrail.
@@ -560,6 +593,14 @@ mod tests {
             "api.connections_per_peer: is not",
         );
         check("[contrail]", "[api]\nproxies = [\"192.0.2.1\", \"2001:db8::1\"]\n[contrail]", "");
+        let trusted = |text: &str| {
+            format!("[api]\ntrusted_proxies = [{text}]\nforwarded_by = \"forwarded\"\n[contrail]")
+        };
+        check("[contrail]", &trusted("\"192.0.2.0/24\", \"2001:db8::1\""), "");
+        for bad in ["192.0.2.1/24", "192.0.2.0/33", "proxy.example", "0.0.0.0/0", "::/0", ""] {
+            check("[contrail]", &trusted(&format!("{bad:?}")), "api.trusted_proxies: ");
+        }
+        check("[contrail]", "[api]\nforwarded_by = \"x-real-ip\"\n[contrail]", "x-forwarded-for");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
     }
 }

@@ -27,7 +27,7 @@ use crate::{
     gate::Presence,
     images::Uploads,
     inventory::{Inventory, Ramdisk},
-    listen::{self, Terms, files, terms},
+    listen::{self, Terms, files, hops::Proxies, terms},
     metrics::{self, Sources},
     openstack::{
         Credentials, Scope, Session,
@@ -217,7 +217,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let api = ui::router(api, door, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
     let api = api::https_only(api, core.config.api.https_only_days.unwrap_or(api::HTTPS_ONLY_DAYS));
-    let terms = Terms::api(core.config.api.connections_per_peer, core.config.api.proxies.clone());
+    let proxies = Proxies::new(core.config.api.trusted_proxies.clone(), core.config.api.forwarded_by);
+    let api = listen::behind(api, proxies);
+    let terms = Terms::api(core.config.api.connections_per_peer, core.config.api.all_proxies());
     tasks.spawn(listen::serve(api_listener, Some(anonymous), api, terms, stop.clone()));
     let days = core.config.agents.certificate_days;
     let links = agents::router(agents::Service {

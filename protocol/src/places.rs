@@ -25,6 +25,8 @@ use std::{
     time::Instant,
 };
 
+use ipnet::{IpNet, Ipv6Net};
+
 /// How many may be connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
@@ -32,8 +34,8 @@ pub struct Bounds {
     pub total: usize,
     /// Connections at once of one peer: an IPv4 address, or an IPv6 network of 64 bits.
     pub per_peer: usize,
-    /// Peers that stand for many, such as proxies: only `total` bounds them.
-    pub trusted: Vec<IpAddr>,
+    /// Peers that stand for many, such as proxies: only `total` bounds them. Of IPv6 whole networks of 64 bits, as peers are.
+    pub trusted: Vec<IpNet>,
 }
 
 /// Why a newcomer is not let in.
@@ -83,6 +85,9 @@ impl fmt::Debug for Guest {
     }
 }
 
+/// Bits of an IPv6 address by which a peer is told apart.
+const PEER_BITS: u8 = 64;
+
 /// Whom an address is counted as: an IPv4 address is itself, in whatever form it comes; of IPv6 the first 64 bits, because a
 /// single host has all the rest.
 pub fn peer_of(address: IpAddr) -> IpAddr {
@@ -92,10 +97,21 @@ pub fn peer_of(address: IpAddr) -> IpAddr {
     }
 }
 
+/// The peers of a network: no part of one.
+fn peers_of(network: IpNet) -> IpNet {
+    match network {
+        IpNet::V6(network) if network.prefix_len() > PEER_BITS => {
+            let peer = Ipv6Net::new(network.addr(), PEER_BITS).expect("64 bits are not too many");
+            IpNet::V6(peer.trunc())
+        }
+        IpNet::V4(_) | IpNet::V6(_) => network,
+    }
+}
+
 impl Places {
     /// Nobody is in.
     pub fn new(mut bounds: Bounds) -> Self {
-        bounds.trusted.iter_mut().for_each(|trusted| *trusted = peer_of(*trusted));
+        bounds.trusted.iter_mut().for_each(|trusted| *trusted = peers_of(*trusted));
         let room = Room { bounds, next: 0, guests: BTreeMap::new(), of_peer: HashMap::new() };
         Self(Arc::new(Mutex::new(room)))
     }
@@ -155,8 +171,8 @@ impl Drop for Place {
 impl Room {
     /// Who must leave before one more of this peer comes in; none: nobody.
     fn leaving_for(&self, peer: IpAddr) -> Result<Option<u64>, NoPlace> {
-        let Bounds { total, per_peer, trusted } = &self.bounds;
-        if self.count(peer) >= *per_peer && !trusted.contains(&peer) {
+        let Bounds { total, per_peer, trusted: _ } = &self.bounds;
+        if self.count(peer) >= *per_peer && !self.is_trusted(peer) {
             let own = self.loosest(|guest| guest.peer == peer);
             return own.map(Some).ok_or(NoPlace::OfPeer(*per_peer));
         }
@@ -179,7 +195,11 @@ impl Room {
 
     /// A proxy's many connections are many people's, and weigh no more than one.
     fn weight(&self, peer: IpAddr) -> usize {
-        if self.bounds.trusted.contains(&peer) { 1 } else { self.count(peer) }
+        if self.is_trusted(peer) { 1 } else { self.count(peer) }
+    }
+
+    fn is_trusted(&self, peer: IpAddr) -> bool {
+        self.bounds.trusted.iter().any(|network| network.contains(&peer))
     }
 
     fn enter(&mut self, guest: Guest) -> u64 {
@@ -227,7 +247,7 @@ mod tests {
     }
 
     impl Inn {
-        fn new(total: usize, per_peer: usize, trusted: &[IpAddr]) -> Self {
+        fn new(total: usize, per_peer: usize, trusted: &[IpNet]) -> Self {
             let (told, gone) = mpsc::channel();
             let bounds = Bounds { total, per_peer, trusted: trusted.to_vec() };
             Self { places: Places::new(bounds), start: test_start(), told, gone }
@@ -304,7 +324,7 @@ mod tests {
 
     #[test]
     fn a_trusted_peer_has_all_places_and_weighs_no_more_than_one() {
-        let inn = Inn::new(4, 1, &[ip(9)]);
+        let inn = Inn::new(4, 1, &[ip(9).into()]);
         let proxied = [1, 2, 3, 4].map(|second| inn.come("proxied", ip(9), second).unwrap());
         inn.check_gone(&[]);
         proxied.iter().for_each(Place::hold);
@@ -312,6 +332,18 @@ mod tests {
         proxied[0].loosen(inn.at(6));
         let _direct = inn.come("direct", ip(1), 7).unwrap();
         inn.check_gone(&["proxied"]);
+    }
+
+    #[test]
+    fn a_trusted_network_is_all_its_peers_and_of_ipv6_no_part_of_one() {
+        let inn = Inn::new(9, 1, &["192.0.2.8/30".parse().unwrap(), "2001:db8:1:2::7/128".parse().unwrap()]);
+        let come = |peer: &str| inn.come("one", peer.parse().unwrap(), 0).unwrap();
+        let _in =
+            ["192.0.2.8", "192.0.2.8", "192.0.2.11", "192.0.2.11", "2001:db8:1:2::7", "2001:db8:1:2::7"]
+                .map(come);
+        inn.check_gone(&[]);
+        let _others = ["192.0.2.12", "192.0.2.12"].map(come);
+        inn.check_gone(&["one"]);
     }
 
     #[test]
@@ -326,7 +358,7 @@ mod tests {
     proptest! {
         #[test]
         fn bounds_hold_and_every_place_is_given_back(steps in proptest::collection::vec((0u8..6, 0u8..4), 0..300)) {
-            let inn = Inn::new(6, 3, &[ip(5)]);
+            let inn = Inn::new(6, 3, &[ip(5).into()]);
             let mut places: Vec<Place> = Vec::new();
             for (second, (who, what)) in steps.into_iter().enumerate() {
                 let now = inn.at(second as u64);

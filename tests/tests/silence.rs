@@ -88,8 +88,8 @@ async fn every_manner_of_silence_ends_by_a_timer() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_proxy_may_have_more_connections_than_one_client() {
-    let proxy = Flood::address(7).into();
-    let terms = Terms::api(API_PLACES_OF_PEER, vec![proxy]);
+    let proxy = std::net::IpAddr::from(Flood::address(7));
+    let terms = Terms::api(API_PLACES_OF_PEER, vec![proxy.into()]);
     let site = Site::start(|given| if given.name == "api" { terms.clone() } else { given }).await;
     for (nth, kept) in [(7, 2 * API_PLACES_OF_PEER), (8, API_PLACES_OF_PEER)] {
         let flood = Flood::default();

@@ -6,6 +6,7 @@ mod ends;
 mod people;
 mod revocation;
 mod script;
+mod proxied;
 mod shares;
 mod told;
 mod world;

@@ -14,7 +14,9 @@ mod body;
 mod connection;
 mod conversation;
 pub mod files;
+pub mod hops;
 mod line;
+mod proxied;
 pub mod terms;
 
 use std::{
@@ -30,6 +32,7 @@ use protocol::{
     pace::Pace,
     places::{Place, Places},
 };
+pub use proxied::behind;
 pub use terms::Terms;
 use tokio::{
     net::{TcpListener, TcpStream},

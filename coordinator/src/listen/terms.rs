@@ -3,8 +3,9 @@
 //! Every listener has places of its own: those of the REST API and the pages, which anybody may reach, are never taken from
 //! Ironic's or from the agents'.
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
+use ipnet::IpNet;
 use protocol::places::Bounds;
 
 /// Connections of the REST API and the pages. A browser and `bmsctl` have one or two.
@@ -114,7 +115,7 @@ pub struct Terms {
 
 impl Terms {
     /// REST API and pages. `proxies` stand for many clients and may have all places.
-    pub fn api(per_peer: usize, proxies: Vec<IpAddr>) -> Self {
+    pub fn api(per_peer: usize, proxies: Vec<IpNet>) -> Self {
         Self::of("api", API_PLACES, per_peer, proxies)
     }
 
@@ -134,7 +135,7 @@ impl Terms {
         Self::of("metrics", METRICS_PLACES, METRICS_PLACES_OF_PEER, Vec::new())
     }
 
-    fn of(name: &'static str, total: usize, per_peer: usize, trusted: Vec<IpAddr>) -> Self {
+    fn of(name: &'static str, total: usize, per_peer: usize, trusted: Vec<IpNet>) -> Self {
         Self { name, places: Bounds { total, per_peer, trusted }, timers: Timers::default() }
     }
 }
