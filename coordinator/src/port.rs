@@ -398,8 +398,8 @@ pub trait TenantNetworks: Send + Sync {
     async fn delete_network(&self, id: Uuid) -> Result<(), FabricError>;
     /// A network's addresses: who has which, and how many are left.
     async fn network_addresses(&self, id: Uuid) -> Result<NetworkAddresses, FabricError>;
-    /// Security groups of a project.
-    async fn security_groups(&self, project_id: &str) -> Result<Vec<SecurityGroup>, FabricError>;
+    /// Security groups of a project; of all projects with none.
+    async fn security_groups(&self, project_id: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError>;
     /// Makes what a site needs before its first server: our project, the isolated networks, the security group of their
     /// ports; says what was made and what was there.
     async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError>;

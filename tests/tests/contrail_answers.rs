@@ -26,7 +26,7 @@ fn contrail(url: &str, tokens: Option<Arc<dyn Tokens>>) -> Contrail {
 
 /// One call that only reads: the security groups of a project.
 async fn read(contrail: &Contrail) -> Result<(), FabricError> {
-    contrail.security_groups(PROJECT).await.map(|_| ())
+    contrail.security_groups(Some(PROJECT)).await.map(|_| ())
 }
 
 fn groups() -> Reply {

@@ -135,7 +135,7 @@ async fn a_tenants_security_group_stays_on_its_port_through_every_isolation() {
         "security-group",
         json!({"fq_name": name, "parent_type": "project", "security_group_entries": {"policy_rule": []}}),
     );
-    let groups = world.contrail.security_groups(PROJECT).await.unwrap();
+    let groups = world.contrail.security_groups(Some(PROJECT)).await.unwrap();
     assert_eq!(
         groups.iter().map(|group| (group.id, group.name.as_str())).collect::<Vec<_>>(),
         [(group, "web")]

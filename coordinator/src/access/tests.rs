@@ -4,6 +4,7 @@
 mod audited;
 mod ends;
 mod people;
+mod lists;
 mod revocation;
 mod script;
 mod proxied;

@@ -106,7 +106,7 @@ impl TenantNetworks for Outside {
     async fn network_addresses(&self, _: Uuid) -> Result<NetworkAddresses, FabricError> {
         Err(vnc_down())
     }
-    async fn security_groups(&self, _: &str) -> Result<Vec<SecurityGroup>, FabricError> {
+    async fn security_groups(&self, _: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError> {
         Ok(Vec::new())
     }
     async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {

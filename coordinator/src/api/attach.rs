@@ -9,7 +9,6 @@ use super::{
     types::{NewAttachment, NewServer, Problem},
 };
 use crate::{
-    inventory::TenantPortRecord,
     openstack::{
         nova::{self, custom_resource},
         session::Caller,
@@ -106,30 +105,12 @@ impl Api {
         let attachments = resolve(&list, &networks)?;
         let groups = match request.security_groups.as_slice() {
             [] => Vec::new(),
-            names => resolve_groups(names, &self.networks.security_groups(project_id).await?)?,
+            names => resolve_groups(names, &self.networks.security_groups(Some(project_id)).await?)?,
         };
         if attachments.len() > 1 {
             self.check_nics(flavor, attachments.len()).await?;
         }
         Ok((attachments, groups))
-    }
-
-    /// Names of the security groups that a server's ports have; Contrail is asked only when there are any. While it is away
-    /// they are shown by their ids.
-    pub(super) async fn group_names(&self, project_id: &str, ports: &[TenantPortRecord]) -> Vec<String> {
-        let ids: BTreeSet<Uuid> = ports.iter().flat_map(|port| port.security_groups.clone()).collect();
-        if ids.is_empty() {
-            return Vec::new();
-        }
-        let groups = self.networks.security_groups(project_id).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "names of security groups not read");
-            Vec::new()
-        });
-        let name = |id: &Uuid| {
-            let group = groups.iter().find(|group| group.id == *id);
-            group.map_or_else(|| id.to_string(), |group| group.name.clone())
-        };
-        ids.iter().map(name).collect()
     }
 
     async fn check_nics(&self, flavor: &nova::Flavor, networks: usize) -> Result<(), Problem> {

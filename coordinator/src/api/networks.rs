@@ -84,7 +84,7 @@ pub async fn security_groups(
     State(api): State<Arc<Api>>,
     tenant: Tenant,
 ) -> Result<Json<List<SecurityGroup>>, Problem> {
-    Ok(Json(List { items: api.networks.security_groups(&tenant.project_id).await? }))
+    Ok(Json(List { items: api.networks.security_groups(Some(&tenant.project_id)).await? }))
 }
 
 impl Api {

@@ -1,6 +1,9 @@
 //! Edges: tenants' servers in the API.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use axum::{
     Json,
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::{
     audit::Asked,
-    inventory::{InventoryError, TenantServer, TenantServerState},
+    inventory::{InventoryError, TenantPortRecord, TenantServer, TenantServerState},
     lifecycle::{
         ProvisionState,
         outlook::{Outlook, tenant_outlook},
@@ -36,12 +39,8 @@ const USER_DATA_BYTES_MAX: usize = 48 << 10;
 /// Servers of the caller's project; of all projects for administrators.
 #[utoipa::path(get, path = "/v1/servers", responses((status = 200, body = List<Server>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Server>>, Problem> {
-    let names = Names::read(&api, &user).await?;
-    let mut items = Vec::new();
-    for server in api.inventory.tenant_servers(user.sees()?).await? {
-        items.push(api.view(server, &user, &names).await?);
-    }
-    Ok(Json(List { items }))
+    let servers = api.inventory.tenant_servers(user.sees()?).await?;
+    Ok(Json(List { items: api.all_shown(servers, &user).await? }))
 }
 
 /// One server.
@@ -164,6 +163,7 @@ struct Names {
     flavors: Vec<(String, String)>,
     images: Vec<(String, String)>,
     networks: Vec<(String, String)>,
+    groups: Vec<(String, String)>,
     since: HashMap<Uuid, u64>,
 }
 
@@ -173,14 +173,20 @@ fn left_out<T>(what: &str, error: &dyn std::error::Error) -> Vec<T> {
 }
 
 impl Names {
-    /// Names are for people: when a service is away, its things are shown by their ids.
-    async fn read(api: &Api, user: &User) -> Result<Self, Problem> {
+    /// Names are for people: when a service is away, its things are shown by their ids. Each service is asked once, however
+    /// many servers there are, and Contrail for groups only when a server has any.
+    async fn read(api: &Api, user: &User, has_groups: bool) -> Result<Self, Problem> {
         let caller = user.caller();
-        let (flavors, images, networks) = tokio::join!(
+        let seen = user.sees()?;
+        let groups =
+            async { if has_groups { api.networks.security_groups(seen).await } else { Ok(Vec::new()) } };
+        let (flavors, images, networks, groups) = tokio::join!(
             api.nova.list_flavors(caller),
             api.glance.list_images(caller, None),
-            api.networks.list_networks(user.sees()?),
+            api.networks.list_networks(seen),
+            groups,
         );
+        let groups = groups.unwrap_or_else(|error| left_out("security groups", &error));
         let flavors = flavors.unwrap_or_else(|error| left_out("flavors", &error));
         let images = images.unwrap_or_else(|error| left_out("images", &error));
         let networks = networks.unwrap_or_else(|error| left_out("networks", &error));
@@ -189,8 +195,13 @@ impl Names {
             flavors: flavors.into_iter().map(|f| (f.id, f.name)).collect(),
             images: images.into_iter().filter_map(|i| Some((i.id, i.name?))).collect(),
             networks: networks.into_iter().map(|n| (n.id.to_string(), n.name)).collect(),
+            groups: groups.into_iter().map(|group| (group.id.to_string(), group.name)).collect(),
         })
     }
+}
+
+fn has_groups(ports: &[TenantPortRecord]) -> bool {
+    ports.iter().any(|port| !port.security_groups.is_empty())
 }
 
 /// The status of a server in use that is in rescue, on its way there or back; none: it is not.
@@ -247,11 +258,35 @@ impl Api {
     }
 
     async fn shown(&self, server: TenantServer, user: &User) -> Result<Json<Server>, Problem> {
-        let names = Names::read(self, user).await?;
-        self.view(server, user, &names).await.map(Json)
+        let ports = self.inventory.tenant_ports(server.id).await?;
+        let names = Names::read(self, user, has_groups(&ports)).await?;
+        self.view(server, ports, user, &names).await.map(Json)
     }
 
-    async fn view(&self, server: TenantServer, user: &User, names: &Names) -> Result<Server, Problem> {
+    async fn all_shown(&self, servers: Vec<TenantServer>, user: &User) -> Result<Vec<Server>, Problem> {
+        if servers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut with_ports = Vec::new();
+        for server in servers {
+            let ports = self.inventory.tenant_ports(server.id).await?;
+            with_ports.push((server, ports));
+        }
+        let names = Names::read(self, user, with_ports.iter().any(|(_, ports)| has_groups(ports))).await?;
+        let mut shown = Vec::new();
+        for (server, ports) in with_ports {
+            shown.push(self.view(server, ports, user, &names).await?);
+        }
+        Ok(shown)
+    }
+
+    async fn view(
+        &self,
+        server: TenantServer,
+        ports: Vec<TenantPortRecord>,
+        user: &User,
+        names: &Names,
+    ) -> Result<Server, Problem> {
         let physical = match server.node {
             Some(node) => self.inventory.server(node).await?,
             None => None,
@@ -267,8 +302,8 @@ impl Api {
             TenantServerState::Deleting => "deleting",
             TenantServerState::Error => "error",
         };
-        let ports = self.inventory.tenant_ports(server.id).await?;
-        let security_groups = self.group_names(&server.project_id, &ports).await;
+        let groups: BTreeSet<Uuid> = ports.iter().flat_map(|port| port.security_groups.clone()).collect();
+        let security_groups = groups.iter().map(|id| name_of(&names.groups, &id.to_string())).collect();
         let networks = ports
             .into_iter()
             .map(|port| Attachment {

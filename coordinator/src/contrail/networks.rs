@@ -203,8 +203,8 @@ impl TenantNetworks for Contrail {
         self.addresses_of(id).await
     }
 
-    async fn security_groups(&self, project_id: &str) -> Result<Vec<SecurityGroup>, FabricError> {
-        self.groups_of(project_uuid(project_id)?).await
+    async fn security_groups(&self, project_id: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError> {
+        self.groups_of(project_id.map(project_uuid).transpose()?).await
     }
 
     async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {

@@ -244,11 +244,12 @@ impl Contrail {
         self.forget_parked(id).await
     }
 
-    /// The security groups of a project.
-    pub(super) async fn groups_of(&self, project: Uuid) -> Result<Vec<SecurityGroup>, FabricError> {
-        let query = [("parent_id", project.to_string()), ("fields", "display_name".to_owned())];
+    /// The security groups of a project; of all projects with none.
+    pub(super) async fn groups_of(&self, project: Option<Uuid>) -> Result<Vec<SecurityGroup>, FabricError> {
+        let mut query = vec![("fields", "display_name".to_owned())];
+        query.extend(project.map(|project| ("parent_id", project.to_string())));
         let found: Vec<NamedGroup> = self.vnc.list(SECURITY_GROUP, &query).await?;
-        let own = found.into_iter().filter(|group| group.parent_uuid == Some(project));
+        let own = found.into_iter().filter(|group| project.is_none() || group.parent_uuid == project);
         Ok(own.map(|group| SecurityGroup { id: group.uuid, name: last(&group.fq_name) }).collect())
     }
 

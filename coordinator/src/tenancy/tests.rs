@@ -41,7 +41,7 @@ impl TenantNetworks for Networks {
     async fn network_addresses(&self, _: Uuid) -> Result<NetworkAddresses, FabricError> {
         Err(vnc_down())
     }
-    async fn security_groups(&self, _: &str) -> Result<Vec<SecurityGroup>, FabricError> {
+    async fn security_groups(&self, _: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError> {
         Ok(Vec::new())
     }
     async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {

@@ -44,6 +44,10 @@ pub struct Script {
     pub glance_waits: watch::Sender<bool>,
     /// Lists that Glance has been asked for.
     pub lists: watch::Sender<usize>,
+    /// Lists of flavors that Nova has been asked for.
+    pub flavor_lists: AtomicUsize,
+    /// Lists of networks and of security groups that Contrail has been asked for.
+    pub contrail_lists: AtomicUsize,
 }
 
 impl Script {

@@ -1,7 +1,11 @@
 //! Edges: the real REST API and the real pages before a Keystone, a Glance, a Nova and an Ironic that know two projects, each
 //! with a server, an image and a network.
 
-use std::{net::SocketAddr, path::Path as FilePath, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::Path as FilePath,
+    sync::{Arc, atomic::Ordering},
+};
 
 use async_trait::async_trait;
 use axum::{
@@ -107,7 +111,7 @@ impl World {
         let mut door = Door::new(keystone, RoleNames::default(), admins);
         door.look_again_every = LOOK_AGAIN_EVERY;
         let door = Arc::new(door);
-        let core = core_of(&inventory);
+        let core = core_of(&inventory, &script);
         let api = api::router(Arc::new(api_of(&session, &inventory, &door, &core)));
         let router = ui::router(api, Arc::clone(&door), inventory.clone(), Sealer::new(&[1; 32]));
         Self { router, door, session, inventory, core, script, clock, auth_url }
@@ -146,9 +150,13 @@ fn credentials(auth_url: String) -> Credentials {
     }
 }
 
-fn core_of(inventory: &Inventory) -> Arc<Core> {
+fn core_of(inventory: &Inventory, script: &Arc<Script>) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
-    let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: Arc::new(ProjectNetworks) };
+    let outside = Outside {
+        provisioner: rim.clone(),
+        fabric: rim,
+        networks: Arc::new(ProjectNetworks(Arc::clone(script))),
+    };
     let config = Config::parse(FilePath::new("bms.toml"), CONFIG).unwrap();
     Core::new(config, inventory.clone(), outside)
 }
@@ -216,12 +224,13 @@ fn tenant_server(project: &str) -> TenantServer {
     }
 }
 
-/// Each project has one network.
-struct ProjectNetworks;
+/// Each project has one network and one security group.
+struct ProjectNetworks(Arc<Script>);
 
 #[async_trait]
 impl TenantNetworks for ProjectNetworks {
     async fn list_networks(&self, of: Option<&str>) -> Result<Vec<TenantNetwork>, FabricError> {
+        self.0.contrail_lists.fetch_add(1, Ordering::SeqCst);
         let network = |project: &str| TenantNetwork {
             id: id_of(project),
             name: format!("net-{project}"),
@@ -240,8 +249,10 @@ impl TenantNetworks for ProjectNetworks {
     async fn network_addresses(&self, _: Uuid) -> Result<NetworkAddresses, FabricError> {
         Err(vnc_down())
     }
-    async fn security_groups(&self, _: &str) -> Result<Vec<SecurityGroup>, FabricError> {
-        Ok(Vec::new())
+    async fn security_groups(&self, of: Option<&str>) -> Result<Vec<SecurityGroup>, FabricError> {
+        self.0.contrail_lists.fetch_add(1, Ordering::SeqCst);
+        let group = |project: &str| SecurityGroup { id: id_of(project), name: format!("group-{project}") };
+        Ok(PROJECTS.into_iter().filter(|project| of.is_none_or(|of| of == *project)).map(group).collect())
     }
     async fn set_site_up(&self) -> Result<Vec<SiteObject>, FabricError> {
         Ok(Vec::new())
@@ -290,7 +301,8 @@ async fn cloud(script: Arc<Script>) -> String {
     url
 }
 
-async fn flavors() -> Json<Value> {
+async fn flavors(Extension(script): Extension<Arc<Script>>) -> Json<Value> {
+    script.flavor_lists.fetch_add(1, Ordering::SeqCst);
     Json(json!({ "flavors": [{ "id": "f1", "name": "metal", "vcpus": 1, "ram": 1, "disk": 1,
         "os-flavor-access:is_public": true, "extra_specs": { "resources:CUSTOM_GOLD": "1" } }] }))
 }
