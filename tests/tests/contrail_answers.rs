@@ -276,6 +276,19 @@ async fn a_servers_authority_is_known_by_a_file() {
     check(file(dir.path(), "empty.pem", "no certificate here"), "no certificate");
 }
 
+#[tokio::test]
+async fn our_token_goes_nowhere_else_than_to_the_named_server() {
+    let elsewhere = Scripted::start(|_| groups()).await;
+    for status in [301, 302, 303, 307, 308] {
+        let to = format!("{}/security-groups", elsewhere.url());
+        let server = Scripted::start(move |_| Reply::text(status, "").header("Location", &to)).await;
+        let error = read(&contrail(&server.url(), None)).await.unwrap_err().to_string();
+        assert!(error.contains(&status.to_string()) && error.contains("contrail.url"), "{error}");
+        assert_eq!(server.calls().len(), 1, "asked again: {:?}", server.calls());
+    }
+    assert_eq!(elsewhere.calls(), [""; 0]);
+}
+
 /// What was asked is kept with the names of the fields, never with a token.
 #[tokio::test]
 async fn a_call_says_what_it_wants_of_whom() {

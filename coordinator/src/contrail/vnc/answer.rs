@@ -59,6 +59,10 @@ pub fn refused(operation: String, answer: &Answer, known: Known) -> FabricError 
             "{said}: permission denied; give our user (openstack.username) the role admin, which Contrail calls \
              cloud_admin_role, in openstack.project, or allow it by an RBAC rule (api-access-list)"
         ),
+        (300..=399, Known::Nameless | Known::ByToken) => format!(
+            "{said}: it leads elsewhere, and our token goes to no other server than the one that is named; write the URL \
+             at which the API itself answers into contrail.url"
+        ),
         _ => said,
     };
     FabricError::Refused { operation, reason }

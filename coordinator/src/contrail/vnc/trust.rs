@@ -50,7 +50,13 @@ pub enum ClientError {
 /// A client that trusts the certificates of this file; none: the system's.
 pub fn client(ca_file: Option<&Path>) -> Result<reqwest::Client, ClientError> {
     let _ = rustls::crypto::ring::default_provider().install_default(); // an error means: there is one already
-    let mut builder = reqwest::Client::builder().timeout(CALL_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+    // The token goes to the server that the site named and to no other: neither where an answer leads, nor through a proxy that
+    // a variable of the environment names.
+    let mut builder = reqwest::Client::builder()
+        .timeout(CALL_TIMEOUT)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
     if let Some(path) = ca_file {
         builder = builder.tls_certs_only(certificates(path)?);
     }
