@@ -14,7 +14,7 @@ use coordinator::{
 use serde_json::json;
 use tests::browser::{Browser, Look, Tab};
 use tokio_util::sync::CancellationToken;
-use ui_common::{Fakes, PASSWORD};
+use ui_common::{Fakes, PASSWORD, foreign::Foreign};
 
 /// Serves the pages as the coordinator does; gives their origin.
 async fn serve(fakes: &Fakes) -> String {
@@ -108,6 +108,57 @@ async fn every_page_fits_light_dark_and_narrow() {
 
 /// Takes its pictures, and finds what does not fit or has no name.
 async fn look_at(tab: &Tab, name: &str) {
+/// What would be markup and a program, and a long word.
+const LONG: &str = " <script>window.zebra = 1</script><img src=x onerror=\"window.zebra = 1\">\u{202e}\
+                    WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_page_runs_what_others_wrote() {
+    let fakes = ui_common::start().await;
+    for project in ["admin-id", "demo-id"] {
+        let server = ui_common::shown::server(project, 1, "active");
+        fakes.world.lock().unwrap().servers.push(server);
+    }
+    let origin = serve(&fakes).await;
+    let browser = Browser::start().await.unwrap();
+    let (admin, tenant) = (browser.person().await.unwrap(), browser.person().await.unwrap());
+    sign_in(&admin, &origin, "admin").await.unwrap();
+    sign_in(&tenant, &origin, "demo").await.unwrap();
+    let foreign = Foreign { of_things: LONG, of_people: LONG, everywhere: false };
+    fakes.world.lock().unwrap().foreign = Some(foreign);
+    let pages = [
+        (&admin, "nodes"),
+        (&admin, "nodes/srv1"),
+        (&admin, "nodes/srv4"),
+        (&admin, "events"),
+        (&admin, "audit"),
+        (&admin, "agents"),
+        (&admin, "flavors"),
+        (&admin, "pools"),
+        (&admin, "discoveries"),
+        (&admin, "discovery-rules"),
+        (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000001"),
+        (&tenant, "catalogue"),
+        (&tenant, "new"),
+        (&tenant, "servers"),
+        (&tenant, "servers/5e400000-0000-4000-8000-000000000001"),
+        (&tenant, "networks"),
+        (&tenant, "images"),
+    ];
+    for (tab, page) in pages {
+        tab.go(&format!("{origin}/ui/{page}")).await.unwrap();
+        tab.picture(&pictures().join(format!("foreign-{}.png", page.replace('/', "-")))).await.unwrap();
+        assert!(
+            tab.value::<bool>("window.zebra === undefined").await.unwrap(),
+            "{page} runs what others wrote"
+        );
+    }
+    for tab in [&admin, &tenant] {
+        tab.check(&origin).unwrap();
+    }
+    browser.stop().await.unwrap();
+}
+
     for (look, width, kind) in
         [(Look::Dark, 1280, "dark"), (Look::Light, 390, "narrow"), (Look::Light, 1280, "light")]
     {

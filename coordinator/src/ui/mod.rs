@@ -29,6 +29,7 @@ mod proof;
 mod rest;
 mod rules;
 mod servers;
+mod seen;
 mod session;
 mod shelf;
 mod shelves;

@@ -48,6 +48,8 @@ pub struct World {
     pub away: Vec<(&'static str, &'static str)>,
     /// Whether Keystone knows no answer.
     pub keystone_is_away: bool,
+    /// What stands behind every text that the fakes tell.
+    pub foreign: Option<foreign::Foreign>,
 }
 
 /// The fakes.
@@ -61,7 +63,8 @@ pub struct Fakes {
     pub router: Router,
 }
 
-mod shown;
+pub mod foreign;
+pub mod shown;
 
 type Held = State<Arc<Mutex<World>>>;
 
@@ -131,15 +134,17 @@ async fn issue(State(world): Held, Json(asked): Json<Value>) -> Response {
     }
     let token = format!("token-{name}-{}", uuid::Uuid::new_v4());
     world.lock().unwrap().tokens.insert(token.clone(), name.to_owned());
-    (StatusCode::CREATED, [("x-subject-token", token)], Json(described(name))).into_response()
+    let told = described(name, world.lock().unwrap().foreign.as_ref());
+    (StatusCode::CREATED, [("x-subject-token", token)], Json(told)).into_response()
 }
 
-fn described(name: &str) -> Value {
+fn described(name: &str, foreign: Option<&foreign::Foreign>) -> Value {
+    let shown = format!("{name}{}", foreign.map_or("", |foreign| foreign.of_people));
     let role = if name == "demo" || name == "other" { "member" } else { "admin" };
     let ends = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(8);
     json!({ "token": {
-        "expires_at": ends.to_string(), "user": { "id": name, "name": name },
-        "project": { "id": format!("{name}-id"), "name": name },
+        "expires_at": ends.to_string(), "user": { "id": name, "name": shown },
+        "project": { "id": format!("{name}-id"), "name": shown },
         "roles": [{ "id": role, "name": role }], "catalog": [],
     } })
 }
@@ -149,7 +154,7 @@ async fn validate(State(world): Held, headers: HeaderMap) -> Response {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
     match subject(&world, &headers, "x-subject-token") {
-        Some(name) => Json(described(&name)).into_response(),
+        Some(name) => Json(described(&name, world.lock().unwrap().foreign.as_ref())).into_response(),
         None => {
             (StatusCode::NOT_FOUND, Json(json!({ "error": { "message": "no such token" } }))).into_response()
         }
@@ -196,9 +201,12 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/discoveries/{id}/accept", post(accept))
         .route("/v1/discoveries/{id}/ignore", post(ignore))
         .route("/v1/discovery-rules", get(items(shown::rules())).post(note))
-        .route("/v1/discovery-scans", get(items(shown::scans())).post(note))
+        .route("/v1/discovery-scans", get(items(shown::scans())).post(scan))
         .route("/v1/discovery-windows", get(items(shown::windows())).post(note))
+        .route("/v1/nodes/{node}/disks", get(items(shown::disks())))
+        .route("/v1/audit", get(items(shown::audit())))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
+        .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), foreign::speak))
         .with_state(world)
 }
 
@@ -221,6 +229,12 @@ async fn away(State(world): Held, request: axum::extract::Request, next: axum::m
 async fn note(State(world): Held, uri: axum::http::Uri, Json(asked): Json<Value>) -> Response {
     world.lock().unwrap().asked.push((uri.path().to_owned(), asked));
     (StatusCode::CREATED, Json(json!({}))).into_response()
+}
+
+/// A scan begins.
+async fn scan(State(world): Held, Json(asked): Json<Value>) -> Response {
+    world.lock().unwrap().asked.push(("/v1/discovery-scans".to_owned(), asked));
+    (StatusCode::CREATED, Json(shown::scans()[0].clone())).into_response()
 }
 
 async fn discoveries(State(world): Held, Query(query): Query<HashMap<String, String>>) -> Json<Value> {

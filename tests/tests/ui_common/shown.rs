@@ -50,8 +50,8 @@ pub fn scans() -> Value {
 
 pub fn rules() -> Value {
     json!([
-        { "name": "r650", "rack": "rack1", "ranges": ["198.51.100.0/27", "198.51.100.64/27"], "manufacturer": "Dell*", "product": "*R650", "node_name": "{rack}-{serial}", "resource_class": "baremetal", "bmc_username": "root" },
-        { "name": "rest", "rack": null, "ranges": ["198.51.100.0/24"], "manufacturer": null, "product": null, "node_name": "{bmc}", "resource_class": "small", "bmc_username": null },
+        { "name": "r650", "rack": "rack1", "ranges": ["198.51.100.0/27", "198.51.100.64/27"], "manufacturer": "Dell*", "product": "*R650", "switch_ports": ["leaf1:xe-0/0/10-20", "leaf2"], "node_name": "{rack}-{serial}", "resource_class": "baremetal", "bmc_username": "root" },
+        { "name": "rest", "rack": null, "ranges": ["198.51.100.0/24"], "manufacturer": null, "product": null, "switch_ports": [], "node_name": "{bmc}", "resource_class": "small", "bmc_username": null },
     ])
 }
 
@@ -109,4 +109,59 @@ pub fn proofs() -> Value {
         (0..12).map(|day| proof(86_400 * (day + 1), "gate", "provisioning", Some("provisioning"), None)),
     );
     json!(proofs)
+}
+
+/// What was asked for: by a member through a page, by Ironic, by nobody known, and by somebody who hung up.
+pub fn audit() -> Value {
+    let entry = |seconds: i64, user: &str, standing: Option<&str>, status: Option<u16>| {
+        json!({
+            "id": 1_000_000 - seconds, "at": ago(seconds), "request_id": "req-6ae0a1b2-c3d4-45e6-8f70-0123456789ab", "source": "192.0.2.77",
+            "user_id": standing.map(|_| "5c0ffee0000000000000000000000001"), "user": user, "standing": standing,
+            "project_id": standing.map(|_| "0123456789abcdef0123456789abcdef"), "project": standing.map(|_| "web-shop"),
+            "method": "POST", "route": "/v1/servers/{server}/actions", "action": "stop", "via": null,
+            "object": "3f2a0000-0000-4000-8000-000000000001", "status": status,
+        })
+    };
+    let mut entries = vec![
+        entry(90_000, "carol", Some("member"), None),
+        entry(7300, "root", None, Some(401)),
+        entry(300, "ironic", Some("ironic"), Some(204)),
+        entry(200, "demo", Some("reader"), Some(403)),
+        entry(20, "demo", Some("member"), Some(202)),
+    ];
+    for field in ["user_id", "project_id", "project", "via"] {
+        entries[2][field] = Value::Null;
+    }
+    entries[2]["route"] = json!("/redfish/v1/Systems/{server}/Actions/ComputerSystem.Reset");
+    entries[1]["route"] = json!("/ui/sign-in");
+    (entries[1]["action"], entries[1]["object"]) = (Value::Null, Value::Null);
+    entries[4]["via"] = json!("/ui/servers/{server}/act");
+    json!(entries)
+}
+
+/// Disks of a server: one as it should be, one that is owed an erase, one that is left out.
+pub fn disks() -> Value {
+    let disk = |number: u32, standing: &str| {
+        json!({
+            "number": number, "name": format!("/dev/sd{number}"), "size_bytes": 480_103_981_056_u64, "model": "SAMSUNG MZQL21T9HCJR",
+            "serial": format!("S64GNE0R{number}"), "wwn": "eui.36344730", "removable": false, "read_only": false,
+            "standing": standing, "first_seen": ago(900_000), "last_seen": ago(7200), "erased": null, "exception": null,
+        })
+    };
+    let mut disks = vec![disk(1, "erased"), disk(2, "to be erased"), disk(3, "left out")];
+    disks[0]["erased"] = json!({ "at": ago(7100), "method": "discard", "erased_bytes": 480_103_981_056_u64, "verified_bytes": 1_048_576 });
+    disks[2]["exception"] =
+        json!({ "at": ago(7000), "by": "admin", "reason": "it holds the site's own files" });
+    json!(disks)
+}
+
+/// A server of this project; in use or failed.
+pub fn server(project: &str, last: u8, status: &str) -> Value {
+    json!({
+        "id": format!("5e400000-0000-4000-8000-00000000000{last}"), "instance": uuid::Uuid::nil(), "name": "web", "project_id": project,
+        "flavor": "metal", "image": "demo", "network": "blue", "address": "192.0.2.7", "status": status,
+        "state_since": ago(700), "reason": "the image could not be written", "waiting_for": null, "next": "nothing; it is yours", "node": null,
+        "networks": [{ "network": "blue", "address": "192.0.2.7", "vlan": null, "port": uuid::Uuid::nil() }, { "network": "green", "address": "198.18.7.9", "vlan": 100, "port": uuid::Uuid::nil() }],
+        "security_groups": ["default", "web"],
+    })
 }
