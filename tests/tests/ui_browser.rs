@@ -72,6 +72,8 @@ async fn every_page_fits_light_dark_and_narrow() {
         (&admin, "add"),
         (&admin, "import"),
         (&admin, "events"),
+        (&admin, "audit"),
+        (&admin, "audit?user=nobody"),
         (&admin, "agents"),
         (&admin, "flavors"),
         (&admin, "pools"),
@@ -106,8 +108,6 @@ async fn every_page_fits_light_dark_and_narrow() {
     browser.stop().await.unwrap();
 }
 
-/// Takes its pictures, and finds what does not fit or has no name.
-async fn look_at(tab: &Tab, name: &str) {
 /// What would be markup and a program, and a long word.
 const LONG: &str = " <script>window.zebra = 1</script><img src=x onerror=\"window.zebra = 1\">\u{202e}\
                     WWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWWW";
@@ -159,6 +159,8 @@ async fn no_page_runs_what_others_wrote() {
     browser.stop().await.unwrap();
 }
 
+/// Takes its pictures, and finds what does not fit or has no name.
+async fn look_at(tab: &Tab, name: &str) {
     for (look, width, kind) in
         [(Look::Dark, 1280, "dark"), (Look::Light, 390, "narrow"), (Look::Light, 1280, "light")]
     {

@@ -154,6 +154,7 @@ async fn tenants_get_no_page_and_no_form_of_administrators() {
         "/ui/add",
         "/ui/import",
         "/ui/events",
+        "/ui/audit",
         "/ui/agents",
         "/ui/flavors",
         "/ui/pools",

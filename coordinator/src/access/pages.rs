@@ -53,6 +53,7 @@ pub const PAGES: &[Row] = &[
     (Post, "/ui/import", WriteAll),
     (Get, "/ui/agents", ReadAll),
     (Get, "/ui/events", ReadAll),
+    (Get, "/ui/audit", ReadAll),
     (Get, "/ui/flavors", ReadAll),
     (Post, "/ui/flavors", WriteAll),
     (Get, "/ui/flavors/{id}/delete", ReadAll),

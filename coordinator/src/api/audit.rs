@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
-    types::{AuditEntry, List, PAGE_ITEMS_MAX, Problem},
+    types::{AuditEntry, PAGE_ITEMS_MAX, Page, Problem},
 };
 use crate::audit::{AuditFilter, Entry};
 
@@ -19,7 +19,7 @@ use crate::audit::{AuditFilter, Entry};
 pub struct AuditQuery {
     /// By this user, by id or name.
     user: Option<String>,
-    /// With a token of this project, by id.
+    /// With a token of this project, by id or name.
     project: Option<String>,
     /// To the thing with this id, or of this name where it was asked for by name.
     object: Option<String>,
@@ -27,23 +27,31 @@ pub struct AuditQuery {
     since: Option<String>,
     /// At most so many of the newest, 1000 at most.
     limit: Option<u32>,
+    /// Where the page with older ones begins: `next` of the page before.
+    marker: Option<String>,
 }
 
-/// The newest changes that were asked for, oldest first: by whom, from where, and what was answered.
-#[utoipa::path(get, path = "/v1/audit", operation_id = "list_audit", params(AuditQuery), responses((status = 200, body = List<AuditEntry>)))]
+/// The newest changes that were asked for, oldest first, page by page into the past: by whom, from where, and what was answered.
+#[utoipa::path(get, path = "/v1/audit", operation_id = "list_audit", params(AuditQuery), responses((status = 200, body = Page<AuditEntry>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
     Query(query): Query<AuditQuery>,
-) -> Result<Json<List<AuditEntry>>, Problem> {
+) -> Result<Json<Page<AuditEntry>>, Problem> {
+    let limit = query.limit.unwrap_or(PAGE_ITEMS_MAX).clamp(1, PAGE_ITEMS_MAX);
     let filter = AuditFilter {
         user: query.user,
-        project_id: query.project,
+        project: query.project,
         object: query.object,
         since_us: query.since.as_deref().map(since_us).transpose()?,
-        limit: Some(query.limit.unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX)),
+        before: query.marker.as_deref().map(before).transpose()?,
+        // One more than is shown tells whether there are older ones.
+        limit: Some(limit + 1),
     };
-    let entries = api.inventory.audit(&filter).await?;
-    Ok(Json(List { items: entries.into_iter().map(view).collect() }))
+    let mut entries = api.inventory.audit(&filter).await?;
+    let surplus = entries.len().saturating_sub(limit as usize);
+    entries.drain(..surplus);
+    let next = entries.first().filter(|_| surplus > 0).map(|oldest| oldest.id.to_string());
+    Ok(Json(Page { items: entries.into_iter().map(view).collect(), next }))
 }
 
 /// The word by which a request names one of a route's actions.
@@ -58,6 +66,10 @@ fn since_us(text: &str) -> Result<u64, Problem> {
     })
 }
 
+fn before(text: &str) -> Result<u64, Problem> {
+    text.parse().map_err(|_| Problem::bad("marker: take it from `next` of the page before, as it is"))
+}
+
 fn view(entry: Entry) -> AuditEntry {
     let Entry { id, at_us, what } = entry;
     AuditEntry {
@@ -68,6 +80,7 @@ fn view(entry: Entry) -> AuditEntry {
         user_id: what.user_id,
         user: what.user_name,
         project_id: what.project_id,
+        project: what.project_name,
         standing: what.standing,
         method: what.method,
         route: what.route,

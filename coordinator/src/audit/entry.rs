@@ -20,6 +20,8 @@ pub struct NewEntry {
     pub user_name: Option<String>,
     /// The project of the token.
     pub project_id: Option<String>,
+    /// That project's name as the token had it; none in rows of before names were kept.
+    pub project_name: Option<String>,
     /// What the user may do, in a word.
     pub standing: Option<String>,
     /// What was done: POST, DELETE, PATCH.
@@ -69,12 +71,14 @@ pub struct Entry {
 pub struct AuditFilter {
     /// By this user, by id or name.
     pub user: Option<String>,
-    /// With a token of this project.
-    pub project_id: Option<String>,
+    /// With a token of this project, by id or name.
+    pub project: Option<String>,
     /// To this object.
     pub object: Option<String>,
     /// Not before, in microseconds since 1970.
     pub since_us: Option<u64>,
+    /// Before the one with this id.
+    pub before: Option<u64>,
     /// At most so many of the newest; none: as many as an answer holds.
     pub limit: Option<u32>,
 }

@@ -66,6 +66,7 @@ fn log(entry: &NewEntry) {
         user = entry.user_name,
         user_id = entry.user_id,
         project = entry.project_id,
+        project_name = entry.project_name,
         standing = entry.standing,
         source = entry.source.map(tracing::field::display),
         method = entry.method,
@@ -166,8 +167,10 @@ impl Open {
         }
         let ironic = is_ironic.then_some(IRONIC);
         let name = identity.as_ref().map(|identity| identity.user_name.clone());
+        let project_name = identity.as_ref().and_then(|identity| identity.project_name());
         Some(NewEntry {
             user_id: identity.as_ref().map(|identity| identity.user_id.clone()),
+            project_name: project_name.map(str::to_owned),
             user_name: name.or(ironic.map(str::to_owned)).or(claimed),
             project_id: identity.and_then(|identity| identity.project_id().map(str::to_owned)),
             standing: standing.map(Standing::word).or(ironic).map(str::to_owned),

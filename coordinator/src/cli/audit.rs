@@ -5,9 +5,12 @@ use clap::Subcommand;
 
 use super::{args::Output, client::Client, output};
 use crate::{
-    api::types::{AuditEntry, List},
+    api::types::{AuditEntry, PAGE_ITEMS_MAX, Page},
     url_text::query,
 };
+
+/// Most entries that are listed at once.
+const ENTRIES_MAX: i64 = 100_000;
 
 /// What can be asked of the record of changes.
 #[derive(Debug, Subcommand)]
@@ -25,7 +28,7 @@ pub struct Filter {
     /// By this user, by id or name.
     #[arg(long)]
     user: Option<String>,
-    /// With a token of this project, by id.
+    /// With a token of this project, by id or name.
     #[arg(long)]
     project: Option<String>,
     /// To the thing with this id, or of this name where it was asked for by name.
@@ -34,26 +37,57 @@ pub struct Filter {
     /// Not before this: a time such as 2026-11-30T08:00:00Z, or how long ago, such as 2h or 30m.
     #[arg(long, value_parser = since)]
     since: Option<String>,
-    /// At most so many, 1000 at most.
-    #[arg(long, default_value_t = 200)]
+    /// At most so many of the newest.
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=ENTRIES_MAX))]
     limit: u32,
 }
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
     let Command::List(filter) = command;
-    let limit = filter.limit.to_string();
+    let found = read(client, &filter).await?;
+    let header = ["time", "user", "project", "from", "what", "object", "answer", "request"];
+    output::list(output, &found, &header, row)
+}
+
+/// Page by page into the past until there are as many as are wanted; the newest last.
+async fn read(client: &Client, filter: &Filter) -> anyhow::Result<Vec<AuditEntry>> {
+    let mut found = Vec::new();
+    let mut marker = None;
+    loop {
+        let left = filter.limit.saturating_sub(u32::try_from(found.len())?);
+        let path = path(filter, left.min(PAGE_ITEMS_MAX), marker.as_deref());
+        let Page { mut items, next } = client.get::<Page<AuditEntry>>(&path).await?;
+        items.append(&mut found);
+        found = items;
+        marker = next;
+        if marker.is_none() || found.len() >= filter.limit as usize {
+            return Ok(found);
+        }
+    }
+}
+
+fn path(filter: &Filter, limit: u32, marker: Option<&str>) -> String {
+    let limit = limit.to_string();
     let given = [
         ("user", filter.user.as_deref()),
         ("project", filter.project.as_deref()),
         ("object", filter.object.as_deref()),
         ("since", filter.since.as_deref()),
         ("limit", Some(&*limit)),
+        ("marker", marker),
     ];
     let given: Vec<_> = given.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
-    let found: List<AuditEntry> = client.get(&format!("/v1/audit?{}", query(&given))).await?;
-    let header = ["time", "user", "project", "from", "what", "object", "answer", "request"];
-    output::list(output, &found.items, &header, row)
+    format!("/v1/audit?{}", query(&given))
+}
+
+/// A project's name with its id; rows of before names were kept have the id alone.
+fn project(entry: &AuditEntry) -> String {
+    match (&entry.project, &entry.project_id) {
+        (Some(name), Some(id)) => format!("{name} ({id})"),
+        (Some(one), None) | (None, Some(one)) => one.clone(),
+        (None, None) => String::new(),
+    }
 }
 
 fn row(entry: &AuditEntry) -> Vec<String> {
@@ -63,7 +97,7 @@ fn row(entry: &AuditEntry) -> Vec<String> {
     vec![
         entry.at.clone(),
         text(&entry.user),
-        text(&entry.project_id),
+        project(entry),
         text(&entry.source),
         format!("{} {}{action}{via}", entry.method, entry.route),
         text(&entry.object),

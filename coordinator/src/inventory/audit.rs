@@ -18,9 +18,9 @@ impl Inventory {
         // Ids rise with time and never repeat, without a sequence in the database.
         sqlx::query(
             "INSERT INTO audit (id, at_us, bucket, request_id, source, user_id, user_name, project_id, standing, method, route, \
-             via, action, object, status) \
+             via, action, object, status, project_name) \
              SELECT CASE WHEN COALESCE(MAX(id), 0) >= $1 THEN MAX(id) + 1 ELSE $1 END, \
-             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14 FROM audit",
+             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM audit",
         )
         .bind(big(at_us))
         .bind(entry.bucket())
@@ -36,6 +36,7 @@ impl Inventory {
         .bind(&entry.action)
         .bind(&entry.object)
         .bind(entry.status.map(i64::from))
+        .bind(&entry.project_name)
         .execute(&self.pool)
         .await
         .map_err(failed("store a change that was asked for"))?;
@@ -64,13 +65,14 @@ impl Inventory {
     pub async fn audit(&self, filter: &AuditFilter) -> Result<Vec<Entry>, InventoryError> {
         let rows = sqlx::query(
             "SELECT * FROM (SELECT * FROM audit WHERE ($1 IS NULL OR user_id = $1 OR user_name = $1) \
-             AND ($2 IS NULL OR project_id = $2) AND ($3 IS NULL OR object = $3) AND ($4 IS NULL OR at_us >= $4) \
-             ORDER BY id DESC LIMIT $5) AS newest ORDER BY id",
+             AND ($2 IS NULL OR project_id = $2 OR project_name = $2) AND ($3 IS NULL OR object = $3) \
+             AND ($4 IS NULL OR at_us >= $4) AND ($5 IS NULL OR id < $5) ORDER BY id DESC LIMIT $6) AS newest ORDER BY id",
         )
         .bind(&filter.user)
-        .bind(&filter.project_id)
+        .bind(&filter.project)
         .bind(&filter.object)
         .bind(filter.since_us.map(big))
+        .bind(filter.before.map(big))
         .bind(i64::from(filter.limit.unwrap_or(ROWS_MAX).min(ROWS_MAX)))
         .fetch_all(&self.pool)
         .await
@@ -91,6 +93,7 @@ fn read_entry(row: &SqliteRow) -> Result<Entry, InventoryError> {
             user_id: read.text_opt("user_id")?,
             user_name: read.text_opt("user_name")?,
             project_id: read.text_opt("project_id")?,
+            project_name: read.text_opt("project_name")?,
             standing: read.text_opt("standing")?,
             method: read.text("method")?,
             route: read.text("route")?,

@@ -207,5 +207,6 @@ fn migrator() -> Migrator {
         one(26, "agent certificates", include_str!("../../migrations/0026_agent_certificates.sql")),
         one(30, "tenants' events", include_str!("../../migrations/0030_tenants_events.sql")),
         one(31, "audit", include_str!("../../migrations/0031_audit.sql")),
+        one(32, "projects' names", include_str!("../../migrations/0032_audit_project_names.sql")),
     ])
 }

@@ -433,7 +433,7 @@ async fn no_tenant_pushes_another_ones_changes_out() {
         async move { inventory.audit(&filter).await.unwrap().len() }
     };
     assert_eq!(only(AuditFilter { user: Some("bob9".into()), ..AuditFilter::default() }).await, 1);
-    assert_eq!(only(AuditFilter { project_id: Some("b".into()), ..AuditFilter::default() }).await, 3);
+    assert_eq!(only(AuditFilter { project: Some("b".into()), ..AuditFilter::default() }).await, 3);
     assert_eq!(only(AuditFilter { limit: Some(2), ..AuditFilter::default() }).await, 2);
     assert_eq!(only(AuditFilter { since_us: Some(3 * AGE_MAX_US), ..AuditFilter::default() }).await, 0);
     clock.advance_us(2 * AGE_MAX_US);

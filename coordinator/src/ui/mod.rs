@@ -12,6 +12,7 @@
 
 mod actions;
 mod asset;
+mod audit;
 mod brake;
 mod catalogue;
 mod discoveries;
@@ -28,8 +29,8 @@ mod pools;
 mod proof;
 mod rest;
 mod rules;
-mod servers;
 mod seen;
+mod servers;
 mod session;
 mod shelf;
 mod shelves;
@@ -135,6 +136,7 @@ pub(crate) fn routes() -> Routes {
         .route("/ui/pools/apply", post(pools::apply).get(async || Redirect::to("/ui/pools")))
         .route("/ui/agents", get(catalogue::agents))
         .route("/ui/events", get(catalogue::events))
+        .route("/ui/audit", get(audit::list))
         .route("/ui/catalogue", get(catalogue::catalogue))
         .route("/ui/servers", get(servers::list))
         .route("/ui/new", get(new_server::form).post(new_server::create))

@@ -69,6 +69,10 @@ async fn every_change_by_rest_leaves_a_row() {
     };
     assert_eq!(of("system-admin").standing.as_deref(), Some("administrator"));
     assert_eq!(of("other-member").project_id.as_deref(), Some("other"));
+    let administrator = of("administrator");
+    assert_eq!(administrator.project_id.as_deref(), Some(super::ADMIN_PROJECT));
+    assert_eq!(administrator.project_name.as_deref(), Some("admin"), "the token had the name");
+    assert_eq!(of("system-admin").project_name, None);
     let refused = all.iter().filter(|entry| matches!(entry.what.status, Some(401 | 403))).count();
     assert!(refused > 50, "who was refused is written down: {refused}");
     let started = |entry: &&Entry| entry.what.route == "/v1/servers/{server}/actions";

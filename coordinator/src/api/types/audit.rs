@@ -20,6 +20,9 @@ pub struct AuditEntry {
     pub user: Option<String>,
     /// The project of the token.
     pub project_id: Option<String>,
+    /// That project's name as the token had it; none in entries of before names were kept.
+    #[serde(default)]
+    pub project: Option<String>,
     /// What the user may do: `administrator`, `auditor`, `member`, `reader`; `ironic` for Ironic.
     pub standing: Option<String>,
     /// POST, DELETE or PATCH.
