@@ -27,7 +27,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use protocol::secret::Secret;
+use protocol::{hex, secret::Secret};
 use serde::Deserialize;
 
 use crate::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX, contrail, listen::terms};
@@ -274,7 +274,7 @@ impl Default for Site {
 
 /// Keystone's ids of projects are 32 hex digits; names seldom are.
 fn is_project_id(text: &str) -> bool {
-    text.len() == 32 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+    hex::is_lower_digits(text, 32)
 }
 
 fn default_name() -> String {

@@ -20,6 +20,7 @@ pub mod hardware;
 pub mod heartbeat;
 pub mod id;
 pub mod identity;
+pub mod hex;
 #[cfg(feature = "ipmi")]
 pub mod ipmi;
 pub mod log_lines;

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use protocol::{
     command::{Failure, FailureKind},
     hardware::HardwareReport,
+    hex,
     id::{CommandId, RamdiskSessionId},
     places::Place,
     ramdisk::{
@@ -23,7 +24,7 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::image::{CachedImage, Extent, Extents, ImageError, hex};
+use crate::image::{CachedImage, Extent, Extents, ImageError};
 
 /// A silent peer is probed after this time, and again at this interval.
 const KEEPALIVE: Duration = Duration::from_secs(5);
@@ -186,7 +187,7 @@ impl Connection {
                             outgoing = Outgoing::Nothing;
                             let sha256 = match ended {
                                 Some(Err(error)) => { image_error = Some(error); String::new() }
-                                _ => hex(hash.clone().finish().as_ref()),
+                                _ => hex::encode(hash.clone().finish()),
                             };
                             self.say(&FromAgent::DataEnd { sha256 }).await?;
                         }

@@ -16,6 +16,7 @@ use protocol::{
     boot::BootPlan,
     command::{Failure, FailureKind},
     hardware::HardwareReport,
+    hex,
     id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     ramdisk::{FromAgent, Task},
@@ -37,7 +38,7 @@ use super::{
     tls,
     tokens::{SecretHash, Tokens},
 };
-use crate::image::{Cache, hex};
+use crate::image::Cache;
 
 /// Steps that may wait for the one that is running.
 const STEPS_WAITING_MAX: usize = 4;
@@ -317,7 +318,7 @@ impl Control {
 fn random() -> Secret {
     let mut bytes = [0; TOKEN_BYTES];
     ring::rand::SystemRandom::new().fill(&mut bytes).expect("the kernel has random numbers once it is up");
-    Secret::new(hex(&bytes))
+    Secret::new(hex::encode(bytes))
 }
 
 impl Shared {

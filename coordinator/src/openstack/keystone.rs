@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use http::Method;
 use jiff::Timestamp;
-use protocol::secret::Secret;
+use protocol::{hex, secret::Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -299,9 +299,7 @@ impl Keystone {
             project: Project,
         }
         match self.find_project(name).await {
-            Err(Error::NotFound { .. })
-                if name.len() == 32 && name.chars().all(|c| c.is_ascii_hexdigit()) =>
-            {
+            Err(Error::NotFound { .. }) if hex::is_digits(name, 32) => {
                 let call = Call::new(
                     Service::Keystone,
                     Method::GET,

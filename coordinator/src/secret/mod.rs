@@ -14,7 +14,7 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use protocol::secret::Secret;
+use protocol::{hex, secret::Secret};
 use zeroize::Zeroizing;
 
 use crate::state_dir::make_private_dir;
@@ -146,12 +146,7 @@ pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
 
 /// A password that nobody has to type: 32 random bytes in hexadecimal.
 pub fn random_password() -> Secret {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(64);
-    for byte in rand::random::<[u8; 32]>() {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-    }
-    Secret::new(text)
+    Secret::new(hex::encode(rand::random::<[u8; 32]>()))
 }
 
 #[cfg(test)]
