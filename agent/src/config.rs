@@ -370,7 +370,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let seen = match Config::read(&path) {
             Ok(_) => "good".to_owned(),
-            Err(error) => crate::uplink::client::chain(&error),
+            Err(error) => protocol::error_chain::chain(&error),
         };
         assert!(seen.contains(expected), "{seen:?} lacks {expected:?}");
     }

@@ -7,10 +7,9 @@ use agent::{
     dumps,
     files::{self, FilesError},
     start::{self, StartError},
-    uplink::client::chain,
 };
 use clap::{Parser, Subcommand};
-use protocol::text::Shown;
+use protocol::{error_chain::chain, text::Shown};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
