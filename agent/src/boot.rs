@@ -12,6 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use host::whole_file;
 use protocol::{
     boot::{BootMode, BootPlan},
     id::ServerId,
@@ -25,7 +26,7 @@ use pxe::{BootTicket, Booter, Plan, Refusal};
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::{journal::write_atomically, metrics, rack::Input};
+use crate::{metrics, rack::Input};
 
 /// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
 pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
@@ -154,7 +155,7 @@ impl BootTable {
             .collect();
         let written = serde_json::to_vec(&kept)
             .map_err(io::Error::from)
-            .and_then(|bytes| write_atomically(&self.path, &bytes));
+            .and_then(|bytes| whole_file::write(&self.path, &bytes));
         if let Err(error) = written {
             tracing::error!(path = %self.path.display(), %error, "the boot table could not be kept on disk");
         }

@@ -25,13 +25,14 @@ const CLOUDS: [&str; 9] =
     ["openstack", "ironic", "contrail", "tungsten", "opensdn", "nova", "glance", "keystone", "neutron"];
 
 /// Which of our crates each may use; dependencies of its tests in the second list.
-const ARROWS: [(&str, &[&str], &[&str]); 7] = [
+const ARROWS: [(&str, &[&str], &[&str]); 8] = [
     ("protocol", &[], &[]),
+    ("protocol/host", &["protocol"], &[]),
     ("pxe", &["protocol"], &[]),
     ("pxe/ramdisk", &["protocol"], &[]),
-    ("agent", &["protocol", "pxe"], &["ramdisk"]),
-    ("coordinator", &["protocol"], &[]),
-    ("tests", &["agent", "coordinator", "protocol", "pxe", "ramdisk"], &[]),
+    ("agent", &["host", "protocol", "pxe"], &["ramdisk"]),
+    ("coordinator", &["host", "protocol"], &[]),
+    ("tests", &["agent", "coordinator", "host", "protocol", "pxe", "ramdisk"], &[]),
     ("tests/tenant-init", &["ramdisk"], &[]),
 ];
 

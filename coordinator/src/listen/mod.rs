@@ -13,7 +13,6 @@
 mod body;
 mod connection;
 mod conversation;
-pub mod files;
 mod line;
 pub mod terms;
 
