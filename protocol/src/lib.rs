@@ -20,9 +20,9 @@ pub mod discovery;
 pub mod error_chain;
 pub mod hardware;
 pub mod heartbeat;
+pub mod hex;
 pub mod id;
 pub mod identity;
-pub mod hex;
 #[cfg(feature = "ipmi")]
 pub mod ipmi;
 pub mod log_lines;
@@ -32,6 +32,7 @@ pub mod pace;
 pub mod places;
 pub mod power;
 pub mod power_budget;
+pub mod qcow2;
 pub mod ramdisk;
 mod ramdisk_boot;
 pub mod redfish;
