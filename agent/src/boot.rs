@@ -12,6 +12,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use host::whole_file;
 use protocol::{
     boot::BootPlan, id::ServerId, mac::MacAddr, network::BootNetwork, secret::Secret, spec::ServerSpec,
 };
@@ -20,7 +21,7 @@ use tokio::sync::mpsc;
 
 pub use self::permits::RamdiskEntry;
 use self::permits::{Interfaces, Kept, Permit, Permits};
-use crate::{journal::write_atomically, metrics, rack::Input};
+use crate::{metrics, rack::Input};
 
 /// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
 pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
@@ -107,7 +108,7 @@ impl BootTable {
     fn keep(&self, permits: &Permits) {
         let written = serde_json::to_vec(&permits.kept())
             .map_err(io::Error::from)
-            .and_then(|bytes| write_atomically(&self.path, &bytes));
+            .and_then(|bytes| whole_file::write(&self.path, &bytes));
         if let Err(error) = written {
             tracing::error!(path = %self.path.display(), %error, "the boot table could not be kept on disk");
         }

@@ -320,10 +320,7 @@ impl Config {
                 &format_args!("is {interface:?}; an interface's name has 1 to 15 characters"),
             );
             check((8..=30).contains(prefix), field("prefix"), &format_args!("is {prefix}; choose 8 to 30"));
-            let in_network = |other: &Ipv4Addr| {
-                let mask = u32::MAX.checked_shl(32_u32.saturating_sub(u32::from(*prefix))).unwrap_or(0);
-                other.to_bits() & mask == address.to_bits() & mask
-            };
+            let in_network = |other: &Ipv4Addr| pxe::is_neighbour((*other).into(), *address, *prefix);
             check(
                 first <= last && in_network(first) && in_network(last),
                 field("range"),
@@ -370,7 +367,7 @@ mod tests {
         std::fs::write(&path, text).unwrap();
         let seen = match Config::read(&path) {
             Ok(_) => "good".to_owned(),
-            Err(error) => crate::uplink::client::chain(&error),
+            Err(error) => protocol::error_chain::chain(&error),
         };
         assert!(seen.contains(expected), "{seen:?} lacks {expected:?}");
     }

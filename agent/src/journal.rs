@@ -11,6 +11,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use host::whole_file;
+
 const MAGIC: &[u8; 8] = b"BMSJRNL1";
 const RECORD_HEADER_BYTES: usize = 8;
 
@@ -147,23 +149,8 @@ pub fn scan(body: &[u8]) -> (Vec<Vec<u8>>, usize) {
 fn replace<'a>(path: &Path, records: impl Iterator<Item = &'a [u8]>) -> io::Result<u64> {
     let mut bytes = MAGIC.to_vec();
     records.for_each(|record| bytes.extend_from_slice(&frame(record)));
-    write_atomically(path, &bytes)?;
+    whole_file::write(path, &bytes)?;
     Ok(bytes.len() as u64)
-}
-
-/// Writes a small file so that a crash leaves the old one or the new one, readable by its owner only.
-pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::OpenOptionsExt;
-    let new = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&new, path)?;
-    // The rename itself must reach the disk too.
-    match path.parent() {
-        Some(dir) if !dir.as_os_str().is_empty() => File::open(dir)?.sync_all(),
-        _ => Ok(()),
-    }
 }
 
 #[cfg(test)]

@@ -4,15 +4,21 @@ use std::{path::PathBuf, process::ExitCode};
 
 use agent::{
     config::{Config, ConfigError},
-    dumps,
-    files::{self, FilesError},
+    files::FILES_NEEDED,
     start::{self, StartError},
-    uplink::client::chain,
 };
 use clap::{Parser, Subcommand};
-use protocol::text::Shown;
+use host::{
+    dumps,
+    log::{self, Filter},
+    open_files::{self, OpenFilesError},
+};
+use protocol::{error_chain::chain, text::Shown};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+
+/// What is logged.
+const LOG: Filter = Filter { variable: "RUST_LOG", otherwise: "info" };
 
 /// The agent of one rack of BMS Manager.
 #[derive(Parser)]
@@ -45,7 +51,7 @@ enum Fault {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
-    Files(#[from] FilesError),
+    Files(#[from] OpenFilesError),
     #[error("cannot take signals")]
     Signals(#[from] std::io::Error),
 }
@@ -78,7 +84,7 @@ fn check(path: PathBuf) -> Result<(), Fault> {
 
 async fn run(path: PathBuf) -> Result<(), Fault> {
     let config = Config::read(&path)?;
-    agent::log::start(config.log_json);
+    log::start(LOG, config.log_json);
     dumps::forbid();
     // One provider of cryptography for the whole process; an earlier one is the same.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -93,6 +99,6 @@ async fn run(path: PathBuf) -> Result<(), Fault> {
         tracing::info!("stopping; commands under way get a moment to end");
         told.cancel();
     });
-    files::raise_limit(files::FILES_NEEDED as u64)?;
+    open_files::raise_limit(FILES_NEEDED as u64)?;
     Ok(start::run(config, stop).await?)
 }

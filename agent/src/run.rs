@@ -12,6 +12,7 @@ use std::{
 use protocol::{
     boot::BootMode,
     command::{Action, Command, Failure, FailureKind, Success},
+    error_chain::chain,
     id::{CommandId, ServerId},
     identity::ExpectedIdentity,
     spec::{BmcEndpoint, ServerSpec},
@@ -32,7 +33,7 @@ use crate::{
     rack::{Effect, Input, Rack},
     ramdisk::Control,
     results::{self, RESULTS_MAX},
-    uplink::client::{Seen, chain},
+    uplink::client::Seen,
     work,
 };
 

@@ -186,7 +186,7 @@ fn image() -> Step {
         id: "sevens".into(),
         format: ImageFormat::Raw,
         size_bytes: content.len() as u64,
-        sha512: hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect(),
+        sha512: protocol::hex::encode(hash),
     })
 }
 

@@ -268,8 +268,7 @@ impl Rack {
 
     fn image(&self, name: &str, format: ImageFormat) -> ImageRef {
         let bytes = fs::read(self.images.path().join(name)).unwrap();
-        let sha512 =
-            digest::digest(&digest::SHA512, &bytes).as_ref().iter().map(|b| format!("{b:02x}")).collect();
+        let sha512 = protocol::hex::encode(digest::digest(&digest::SHA512, &bytes));
         ImageRef { id: name.into(), format, size_bytes: bytes.len() as u64, sha512 }
     }
 }

@@ -28,7 +28,7 @@ use std::{
 };
 
 use ipnet::IpNet;
-use protocol::secret::Secret;
+use protocol::{hex, secret::Secret};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
@@ -307,7 +307,7 @@ impl Default for Site {
 
 /// Keystone's ids of projects are 32 hex digits; names seldom are.
 fn is_project_id(text: &str) -> bool {
-    text.len() == 32 && text.chars().all(|c| matches!(c, '0'..='9' | 'a'..='f'))
+    hex::is_lower_digits(text, 32)
 }
 
 fn default_name() -> String {

@@ -19,6 +19,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use protocol::{
+    backoff::Backoff,
     boot::Boot,
     command::Action,
     id::{RackId, ServerId},
@@ -43,10 +44,8 @@ pub const GATE_WAIT_MAX: Duration = power_budget::PROOF_MAX;
 pub const ANSWER_WAIT_MAX: Duration = power_budget::GATE_ANSWER_MAX;
 /// How often a power-on may break off on its way to the agent before it is refused.
 const GIVEN_MAX: u32 = 3;
-/// First pause after a port that could not be moved; it doubles.
-const RETRY_FIRST: Duration = Duration::from_millis(250);
-/// Longest pause.
-const RETRY_MAX: Duration = Duration::from_secs(4);
+/// Pauses after a port that could not be moved.
+const RETRIES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
 
 /// Whether a rack's agent is connected.
 #[async_trait]
@@ -288,7 +287,7 @@ impl Gate {
         permitted: &PermittedBoot,
         deadline: Instant,
     ) -> Result<bool, Refusal> {
-        let mut pause = RETRY_FIRST;
+        let mut pauses = RETRIES.pauses();
         let mut waited = false;
         loop {
             let attempt = async {
@@ -306,15 +305,14 @@ impl Gate {
                 Err(_) => (format!("Contrail did not answer within {} s", self.wait_max.as_secs()), false),
             };
             let (reason, may_repeat) = error;
-            if !may_repeat || Instant::now() + pause >= deadline {
+            if !may_repeat || Instant::now() + pauses.peek() >= deadline {
                 self.set_waiting(server.id, None).await;
                 let message = format!("{} is not switched on: {reason}", server.name);
                 return Err(refuse(RefusalKind::Gate, message));
             }
             waited = true;
             self.set_waiting(server.id, Some(&format!("power-on waits: {reason}"))).await;
-            sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
+            sleep(pauses.take()).await;
         }
     }
 

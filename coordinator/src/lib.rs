@@ -11,7 +11,6 @@ pub mod config;
 pub mod contrail;
 pub mod core;
 pub mod discovery;
-pub mod dumps;
 pub mod enrol;
 pub mod facade;
 #[cfg(test)]
@@ -20,7 +19,6 @@ pub mod gate;
 pub mod identity;
 pub mod images;
 pub mod listen;
-pub mod log;
 pub mod metrics;
 pub mod mover;
 pub mod openstack;

@@ -11,13 +11,19 @@ use coordinator::{
     agents::{IssuedAgent, Issuer, Older, issue_agent},
     clock::{Clock, SystemClock},
     config::Config,
-    dumps,
     inventory::Inventory,
     pki::Authority,
     secret::Sealer,
     server,
 };
+use host::{
+    dumps,
+    log::{self, Filter},
+};
 use protocol::{id::RackId, text::Shown};
+
+/// What is logged.
+const LOG: Filter = Filter { variable: "BMS_LOG", otherwise: "info,sqlx=warn" };
 
 /// The coordinator of BMS Manager.
 #[derive(Parser)]
@@ -58,7 +64,7 @@ enum Command {
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks to its user")]
 fn main() -> ExitCode {
     let args = Args::parse();
-    coordinator::log::start(args.log_json);
+    log::start(LOG, args.log_json);
     dumps::forbid();
     match run(args) {
         Ok(Some(text)) => {

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use host::open_files;
 use protocol::secret::Secret;
 use tokio::{net::TcpListener, signal::unix};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -27,7 +28,7 @@ use crate::{
     gate::Presence,
     images::Uploads,
     inventory::{Inventory, Ramdisk},
-    listen::{self, Terms, files, hops::Proxies, terms},
+    listen::{self, Terms, hops::Proxies, terms},
     metrics::{self, Sources},
     openstack::{
         Credentials, Scope, Session,
@@ -54,7 +55,7 @@ const SITE_RETRY: Duration = Duration::from_secs(2);
 
 /// Runs until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> anyhow::Result<()> {
-    files::raise_limit(terms::FILES_NEEDED as u64)?;
+    open_files::raise_limit(terms::FILES_NEEDED as u64)?;
     let stop = CancellationToken::new();
     stop_on_signal(stop.clone())?;
     start(config, stop).await

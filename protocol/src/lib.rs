@@ -9,6 +9,7 @@
 //! What must stay true: nothing here opens a socket or reads a clock, nothing here names a cloud or a vendor,
 //! and every byte that arrives from outside is checked before it becomes one of these values.
 
+pub mod backoff;
 pub mod boot;
 pub mod certificate;
 pub mod command;
@@ -16,8 +17,10 @@ pub mod command;
 pub mod convert;
 pub mod der;
 pub mod discovery;
+pub mod error_chain;
 pub mod hardware;
 pub mod heartbeat;
+pub mod hex;
 pub mod id;
 pub mod identity;
 #[cfg(feature = "ipmi")]
@@ -29,6 +32,7 @@ pub mod pace;
 pub mod places;
 pub mod power;
 pub mod power_budget;
+pub mod qcow2;
 pub mod ramdisk;
 mod ramdisk_boot;
 pub mod redfish;

@@ -4,6 +4,8 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::hex;
+
 /// Six bytes, written `52:54:00:00:00:01` in lower case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -24,11 +26,7 @@ impl FromStr for MacAddr {
         let mut bytes = [0; 6];
         let mut parts = text.split(separator);
         for byte in &mut bytes {
-            let part = parts.next().ok_or_else(invalid)?;
-            if part.len() != 2 || !part.bytes().all(|b| b.is_ascii_hexdigit()) {
-                return Err(invalid());
-            }
-            *byte = u8::from_str_radix(part, 16).map_err(|_| invalid())?;
+            [*byte] = parts.next().and_then(hex::decode_array).ok_or_else(invalid)?;
         }
         if parts.next().is_some() { Err(invalid()) } else { Ok(Self(bytes)) }
     }

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use crate::{mac::MacAddr, secret::Secret};
+use crate::{hex, mac::MacAddr, secret::Secret};
 
 /// What the boot script hands to the ramdisk.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,14 +38,13 @@ impl BootArguments {
             |word: &str| line.split_ascii_whitespace().find_map(|w| w.strip_prefix(word)?.strip_prefix('='));
         let missing = |word| InvalidBootArguments { word, why: "is missing" };
         let bad = |word, why| InvalidBootArguments { word, why };
-        let hex = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         let agent = value("bms.agent").ok_or_else(|| missing("bms.agent"))?;
         let fingerprint = value("bms.fingerprint").ok_or_else(|| missing("bms.fingerprint"))?;
         let token = value("bms.token").ok_or_else(|| missing("bms.token"))?;
-        if !hex(fingerprint) {
+        if !hex::is_digits(fingerprint, 64) {
             return Err(bad("bms.fingerprint", "is not 64 hex digits"));
         }
-        if !hex(token) {
+        if !hex::is_digits(token, 64) {
             return Err(bad("bms.token", "is not 64 hex digits"));
         }
         // PXELINUX's BOOTIF puts the hardware type (01, Ethernet) before the address.

@@ -144,23 +144,15 @@ pub struct StepProgress {
 mod as_bytes {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
+    use crate::hex;
+
     pub fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::with_capacity(bytes.len() * 2);
-        for byte in bytes {
-            text.push(char::from_digit((byte >> 4).into(), 16).expect("a nibble is a hex digit"));
-            text.push(char::from_digit((byte & 15).into(), 16).expect("a nibble is a hex digit"));
-        }
-        serializer.serialize_str(&text)
+        serializer.serialize_str(&hex::encode(bytes))
     }
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let digits = text.as_bytes();
-        if digits.len() % 2 != 0 {
-            return Err(D::Error::custom("odd number of hex digits"));
-        }
-        let digit = |d: u8| (d as char).to_digit(16).ok_or_else(|| D::Error::custom("not a hex digit"));
-        digits.chunks_exact(2).map(|pair| Ok((digit(pair[0])? << 4 | digit(pair[1])?) as u8)).collect()
+        hex::decode(&text).ok_or_else(|| D::Error::custom("bytes must be pairs of hexadecimal digits"))
     }
 }
 

@@ -62,7 +62,7 @@ fn check_golden(name: &str, bytes: &[u8]) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(format!("{name}.hex"));
     let mut text = String::new();
     for line in bytes.chunks(32) {
-        line.iter().for_each(|byte| text.push_str(&format!("{byte:02x}")));
+        text.push_str(&protocol::hex::encode(line));
         text.push('\n');
     }
     if std::env::var_os("GOLDEN").is_some_and(|how| how == "write") && !path.exists() {

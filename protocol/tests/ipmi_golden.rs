@@ -21,8 +21,7 @@ fn datagrams(record: &str) -> Vec<(bool, Vec<u8>)> {
         .filter(|line| !line.starts_with('#'))
         .map(|line| {
             let (mark, hex) = line.split_once(' ').expect("a mark and bytes");
-            let bytes = (0..hex.len()).step_by(2).map(|i| u8::from_str_radix(&hex[i..i + 2], 16).unwrap());
-            (mark == ">", bytes.collect())
+            (mark == ">", protocol::hex::decode(hex).expect("bytes"))
         })
         .collect()
 }

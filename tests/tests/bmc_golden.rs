@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use protocol::hex;
 use tests::bmc::{
     Credentials,
     chassis::FakeChassis,
@@ -29,11 +30,7 @@ async fn relay(socket: UdpSocket, bmc: SocketAddr, record: Arc<Mutex<String>>) {
         if from != bmc {
             console = Some(from);
         }
-        let hex = bytes.iter().fold(String::new(), |mut text, byte| {
-            write!(text, "{byte:02x}").unwrap();
-            text
-        });
-        writeln!(record.lock().unwrap(), "{mark} {hex}").unwrap();
+        writeln!(record.lock().unwrap(), "{mark} {}", hex::encode(bytes)).unwrap();
         socket.send_to(bytes, to.expect("a BMC only answers")).await.unwrap();
     }
 }

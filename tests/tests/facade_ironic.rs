@@ -32,6 +32,7 @@ use flate2::{Compression, write::GzEncoder};
 use protocol::{
     boot::{BootMode, BootPurpose},
     hardware::{Cpu, Disk, HardwareReport, Nic},
+    hex,
     id::{RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
@@ -355,7 +356,7 @@ impl Rig {
             properties: Default::default(),
         };
         let image = self.glance.create_image(Caller::Service, &new).await?;
-        let sha512 = Sha512::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+        let sha512 = hex::encode(Sha512::digest(&content));
         let size_bytes = content.len() as u64;
         let chunk = futures::stream::iter([Ok::<_, std::io::Error>(bytes::Bytes::from(content))]);
         self.glance.upload(Caller::Service, &image.id, chunk).await?;

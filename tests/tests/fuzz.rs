@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use protocol::hex;
 use tests::fuzz::{TARGETS, Target, by_name, mutate::Mutator};
 
 /// Small enough that a parser that calls itself for every level of its input is found out.
@@ -33,15 +34,11 @@ fn corpus(name: &str) -> Vec<Vec<u8>> {
     paths.iter().map(|path| fs::read(path).unwrap()).collect()
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 /// Runs one input, which stands in the file meanwhile.
 fn run(target: &Target, input: &[u8], under_way: &File) {
     under_way.set_len(0).and_then(|()| under_way.write_all_at(input, 0)).unwrap();
     let outcome = std::panic::catch_unwind(|| (target.run)(input));
-    assert!(outcome.is_ok(), "{} fails on {}", target.name, hex(input));
+    assert!(outcome.is_ok(), "{} fails on {}", target.name, hex::encode(input));
 }
 
 #[track_caller]
@@ -63,7 +60,7 @@ fn survives(name: &'static str) {
     };
     let thread = thread::Builder::new().stack_size(STACK_BYTES).spawn(runs).unwrap();
     if end.recv_timeout(STALLED_AFTER) == Err(mpsc::RecvTimeoutError::Timeout) {
-        panic!("{name} stalls on {}", hex(&fs::read(&under_way).unwrap_or_default()));
+        panic!("{name} stalls on {}", hex::encode(fs::read(&under_way).unwrap_or_default()));
     }
     assert!(thread.join().is_ok(), "{name} failed: see above");
     let _ = fs::remove_file(under_way);

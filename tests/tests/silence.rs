@@ -7,9 +7,10 @@ mod ui_common;
 use std::time::Duration;
 
 use coordinator::listen::{
-    Terms, files,
+    Terms,
     terms::{API_PLACES_OF_PEER, BodyPace, Timers},
 };
+use host::open_files;
 use silence_common::{
     Site, Timed,
     flood::{Flood, Manner},
@@ -40,7 +41,7 @@ fn timers(of: Duration) -> Timers {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ironic_agents_and_tenants_are_answered_whoever_is_silent() {
-    files::raise_limit(FILES).unwrap();
+    open_files::raise_limit(FILES).unwrap();
     let site = Site::start(|terms| Terms { timers: timers(SILENT_FOR), ..terms }).await;
     let mut agent = site.agent().await;
     let flood = Flood::default();

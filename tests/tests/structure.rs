@@ -40,17 +40,18 @@ const CLOUDS: [&str; 9] =
     ["openstack", "ironic", "contrail", "tungsten", "opensdn", "nova", "glance", "keystone", "neutron"];
 
 /// Which of our crates each may use; dependencies of its tests in the second list.
-const ARROWS: [(&str, &[&str], &[&str]); 11] = [
+const ARROWS: [(&str, &[&str], &[&str]); 12] = [
     ("protocol", &[], &[]),
+    ("protocol/host", &["protocol"], &[]),
     ("pxe", &["protocol"], &[]),
     ("pxe/ramdisk", &["protocol"], &[]),
-    ("agent", &["protocol", "pxe"], &["ramdisk"]),
-    ("coordinator", &["api-types", "counters", "domain", "protocol", "store"], &[]),
+    ("agent", &["host", "protocol", "pxe"], &["ramdisk"]),
+    ("coordinator", &["api-types", "counters", "domain", "host", "protocol", "store"], &[]),
     ("coordinator/api-types", &["domain", "protocol"], &[]),
-    ("coordinator/store", &["counters", "domain", "protocol"], &[]),
+    ("coordinator/store", &["counters", "domain", "host", "protocol"], &[]),
     ("coordinator/counters", &["domain"], &[]),
     ("coordinator/domain", &["protocol"], &[]),
-    ("tests", &["agent", "coordinator", "protocol", "pxe", "ramdisk"], &[]),
+    ("tests", &["agent", "coordinator", "host", "protocol", "pxe", "ramdisk"], &[]),
     ("tests/tenant-init", &["ramdisk"], &[]),
 ];
 

@@ -13,6 +13,8 @@
 
 use std::time::{Duration, Instant};
 
+use protocol::backoff::Backoff;
+
 /// Refused log-ins that a BMC may count, within [`WINDOW`]; then the account is tried seldom.
 pub const BUDGET: usize = 3;
 /// Refusals further apart than so many units are not of one budget.
@@ -166,9 +168,8 @@ impl Account {
     }
 
     fn passed(&mut self) -> Duration {
-        let units = 1_u32.checked_shl(self.passing).unwrap_or(PASSING_MAX).min(PASSING_MAX);
-        self.passing = (self.passing + 1).min(PASSING_MAX);
-        self.pace.units(units)
+        self.passing = self.passing.saturating_add(1);
+        Backoff::new(self.pace.units(1), self.pace.units(PASSING_MAX)).after(self.passing)
     }
 
     fn counted(&mut self, refusal: Refusal, now: Instant) -> Duration {

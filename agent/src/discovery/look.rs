@@ -8,15 +8,13 @@ use std::{
 
 use protocol::{
     discovery::RedfishDoor,
+    hex,
     ipmi::presence::{parse_pong, ping},
     redfish::{BODY_BYTES_MAX, ROOT, ServiceRoot},
 };
 use tokio::net::UdpSocket;
 
-use crate::{
-    bmc::redfish::pin::{Fingerprint, tls_config_to_look},
-    image::hex,
-};
+use crate::bmc::redfish::pin::{Fingerprint, tls_config_to_look};
 
 /// UDP port of IPMI.
 pub(super) const IPMI_PORT: u16 = 623;
@@ -72,7 +70,7 @@ pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Serv
     }
     let root: ServiceRoot = serde_json::from_slice(&body).ok()?;
     (root.redfish_version.is_some() || root.systems.is_some()).then_some(())?;
-    Some(Service { certificate_sha256: shown.get().map(|fingerprint| hex(fingerprint)) })
+    Some(Service { certificate_sha256: shown.get().map(hex::encode) })
 }
 
 type Shown = Arc<OnceLock<Fingerprint>>;

@@ -17,6 +17,7 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use protocol::{
     command::{Failure, FailureKind},
+    hex,
     step::ImageRef,
 };
 use ring::digest;
@@ -87,7 +88,7 @@ impl Cache {
             fs::create_dir_all(&dir)?;
             for entry in fs::read_dir(&dir)? {
                 let entry = entry?;
-                if !entry.file_name().to_str().is_some_and(is_sha512) {
+                if !entry.file_name().to_str().is_some_and(is_whole) {
                     fs::remove_file(entry.path())?;
                 }
             }
@@ -110,7 +111,7 @@ impl Cache {
         image: &ImageRef,
         answer: &mut ImageAnswer,
     ) -> Result<Arc<CachedImage>, Failure> {
-        if !is_sha512(&image.sha512) {
+        if !is_whole(&image.sha512) {
             return Err(unavailable(image, "its hash is not a SHA-512 in lower-case hex"));
         }
         if image.size_bytes > self.max_bytes {
@@ -194,7 +195,7 @@ impl Cache {
             tokio::time::sleep(FETCH_PAUSE).await;
         }
         file.sync_all().await.map_err(io_failed)?;
-        let found = hex(hash.finish().as_ref());
+        let found = hex::encode(hash.finish());
         if received == image.size_bytes && found == image.sha512 {
             return Ok(());
         }
@@ -241,18 +242,14 @@ enum Broken {
     Disk(io::Error),
 }
 
+/// The name of a file that is whole: its SHA-512 in lower-case hexadecimal.
+fn is_whole(name: &str) -> bool {
+    hex::is_lower_digits(name, 128)
+}
+
 fn unavailable(image: &ImageRef, why: impl std::fmt::Display) -> Failure {
     Failure {
         kind: FailureKind::ImageUnavailable,
         message: format!("image {} cannot be fetched: {why}", image.id),
     }
-}
-
-fn is_sha512(text: &str) -> bool {
-    text.len() == 128 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,7 +13,6 @@ mod extents;
 mod qcow2;
 mod source;
 
-pub(crate) use cache::hex;
 pub use cache::{Cache, CacheError, ImageStream, Upstream, UpstreamError};
 pub use extents::{Extent, Extents};
 pub use source::{CachedImage, ImageError};

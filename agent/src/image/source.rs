@@ -8,12 +8,9 @@ use std::{
 };
 
 use nix::unistd::{Whence, lseek};
-use protocol::step::ImageFormat;
+use protocol::{qcow2::VIRTUAL_BYTES_MAX, step::ImageFormat};
 
 use super::qcow2::Qcow2;
-
-/// Largest disk that an image may describe: beyond it a number is more likely damaged than meant.
-pub(super) const VIRTUAL_BYTES_MAX: u64 = 64 << 40;
 
 /// Why an image file cannot be read as a disk.
 #[derive(Debug, thiserror::Error)]
@@ -105,6 +102,6 @@ pub(super) struct Scratch {
     pub l2: Option<(u64, Vec<u64>)>,
     /// A compressed cluster as it stands in the file.
     pub packed: Vec<u8>,
-    /// The last cluster that was unpacked, by its entry.
+    /// The last cluster that was unpacked, by its place in the file.
     pub unpacked: Option<(u64, Vec<u8>)>,
 }

@@ -49,7 +49,7 @@ fn reference(content: &[u8]) -> ImageRef {
         id: "image-1".into(),
         format: ImageFormat::Raw,
         size_bytes: content.len() as u64,
-        sha512: super::hex(digest::digest(&digest::SHA512, content).as_ref()),
+        sha512: protocol::hex::encode(digest::digest(&digest::SHA512, content)),
     }
 }
 

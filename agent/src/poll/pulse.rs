@@ -6,6 +6,8 @@
 
 use std::time::Duration;
 
+use protocol::backoff::Backoff;
+
 /// Longest wait for one reading, whatever the BMC's own patience.
 pub const READING_WAIT_MAX: Duration = protocol::power_budget::READING_MAX;
 /// Wait for a BMC that was silent, unless its readings are known to take longer.
@@ -16,6 +18,8 @@ pub const PATIENT_EVERY: u32 = 4;
 pub const PROBE_PAUSE_MIN: Duration = Duration::from_secs(1);
 /// Longest pause between two probes of a silent BMC.
 pub const PROBE_PAUSE_MAX: Duration = Duration::from_secs(16);
+
+const PROBES: Backoff = Backoff::new(PROBE_PAUSE_MIN, PROBE_PAUSE_MAX);
 
 /// How one BMC answers.
 #[derive(Clone, Debug, Default)]
@@ -53,8 +57,7 @@ impl Pulse {
 
     /// Pause before a silent one is asked again.
     pub fn pause(&self) -> Duration {
-        let doublings = self.silences.saturating_sub(1).min(u32::BITS - 1);
-        PROBE_PAUSE_MIN.saturating_mul(1 << doublings).min(PROBE_PAUSE_MAX)
+        PROBES.after(self.silences)
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 
 use protocol::{
     boot::BootPlan,
+    hex,
     id::{RamdiskSessionId, ServerId},
     network::BootNetwork,
     ramdisk::FromAgent,
@@ -28,7 +29,7 @@ use super::{
     tls,
     tokens::SecretHash,
 };
-use crate::image::{Cache, hex};
+use crate::image::Cache;
 
 /// Steps that may wait for the one that is running.
 pub(super) const STEPS_WAITING_MAX: usize = 4;
@@ -163,7 +164,7 @@ impl Control {
 fn random() -> Secret {
     let mut bytes = [0; TOKEN_BYTES];
     ring::rand::SystemRandom::new().fill(&mut bytes).expect("the kernel has random numbers once it is up");
-    Secret::new(hex(&bytes))
+    Secret::new(hex::encode(bytes))
 }
 
 impl Shared {

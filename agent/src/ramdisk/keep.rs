@@ -6,10 +6,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use host::whole_file;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::{config::ControlError, register::Kept};
-use crate::journal::write_atomically;
 
 /// Certificate and key in one file, so that they cannot be of different pairs.
 const CERTIFICATE_FILE: &str = "ramdisk.pem";
@@ -40,7 +40,7 @@ impl Keep {
                 let certificate =
                     rcgen::CertificateParams::new(vec!["bms-agent".to_owned()])?.self_signed(&key)?;
                 let pem = format!("{}{}", certificate.pem(), key.serialize_pem());
-                write_atomically(&path, pem.as_bytes()).map_err(fail)?;
+                whole_file::write(&path, pem.as_bytes()).map_err(fail)?;
                 pem.into_bytes()
             }
             Err(error) => return Err(fail(error)),
@@ -69,7 +69,7 @@ impl Keep {
         let path = self.dir.join(SESSIONS_FILE);
         let written = serde_json::to_vec(kept)
             .map_err(io::Error::from)
-            .and_then(|bytes| write_atomically(&path, &bytes));
+            .and_then(|bytes| whole_file::write(&path, &bytes));
         if let Err(error) = written {
             let removed = fs::remove_file(&path).is_ok();
             tracing::error!(path = %path.display(), %error, removed, "ramdisks' sessions could not be kept on disk");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use protocol::{
+    hex,
     id::CommandId,
     ramdisk::{DATA_BYTES_MAX, Task},
     step::StepProgress,
@@ -11,7 +12,7 @@ use ring::digest;
 use tokio::sync::oneshot;
 
 use super::conversation::{Bytes, StepResult};
-use crate::image::{CachedImage, Extent, Extents, ImageError, hex};
+use crate::image::{CachedImage, Extent, Extents, ImageError};
 
 /// A step that somebody waits for.
 pub(super) struct StepRequest {
@@ -89,7 +90,7 @@ impl Outgoing {
                 Piece::Extent(extent)
             }
             Some(Err(error)) => Piece::Broken(error),
-            None => Piece::End { sha256: hex(self.hash.clone().finish().as_ref()) },
+            None => Piece::End { sha256: hex::encode(self.hash.clone().finish()) },
         }
     }
 }

@@ -4,15 +4,15 @@
 
 use std::sync::Arc;
 
+use protocol::hex;
 use tokio_rustls::TlsAcceptor;
 
 use super::{config::ControlError, keep::Keep};
-use crate::image::hex;
 
 /// The acceptor and the certificate's SHA-256 in hex.
 pub(super) fn acceptor(keep: &Keep) -> Result<(TlsAcceptor, String), ControlError> {
     let (certificate, key) = keep.certificate()?;
-    let fingerprint = hex(ring::digest::digest(&ring::digest::SHA256, &certificate).as_ref());
+    let fingerprint = hex::encode(ring::digest::digest(&ring::digest::SHA256, &certificate));
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?

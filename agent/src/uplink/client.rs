@@ -10,9 +10,11 @@ use std::{
 
 use futures::StreamExt;
 use protocol::{
+    backoff::{self, Backoff},
     command::Command,
     convert::{Declaration, FromAgent, InvalidMessage, ToAgent},
     discovery::Order,
+    error_chain::chain,
     grpc as wire,
     heartbeat::{HEARTBEAT_EVERY_MIN, Heartbeat},
     id::{AgentBootId, RackId, ServerId},
@@ -194,23 +196,22 @@ impl Uplink {
 
     /// Connects again and again until it is told to stop; then spools what is still in the channel.
     pub async fn run(mut self) {
-        let mut pause = PAUSE_MIN;
+        let mut pauses = Backoff::new(PAUSE_MIN, PAUSE_MAX).pauses();
         loop {
             let error = match self.connect_and_serve().await {
                 Err(error) => self.explained(error).await,
                 Ok(Stopped) => break,
             };
             if self.session.is_open() {
-                pause = PAUSE_MIN;
+                pauses.reset();
             }
             self.session.handle_disconnected();
             metrics::connected(false);
-            let wait = pause.mul_f64(1.0 - rand::random::<f64>() / 2.0);
+            let wait = backoff::spread(pauses.take(), rand::random());
             tracing::warn!(error = %chain(&error), wait_ms = wait.as_millis() as u64, "no connection to the coordinator");
             if self.spooling_until(tokio::time::sleep(wait)).await.is_err() {
                 break;
             }
-            pause = (pause * 2).min(PAUSE_MAX);
         }
         while let Ok(seen) = self.seen.try_recv() {
             self.take(seen);
@@ -458,20 +459,6 @@ pub async fn dial(config: &UplinkConfig) -> Result<Channel, UplinkError> {
         Ok(connected) => connected.map_err(|source| UplinkError::Connect { address: address(), source }),
         Err(_) => Err(UplinkError::Silent { address: address(), after: CONNECT_WAIT }),
     }
-}
-
-/// An error and its causes in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.ends_with(&next) {
-            text = format!("{text}: {next}");
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

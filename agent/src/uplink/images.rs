@@ -6,9 +6,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use protocol::grpc as wire;
+use protocol::{error_chain::chain, grpc as wire};
 
-use super::client::{CHUNK_BYTES_MAX, UplinkConfig, chain, dial};
+use super::client::{CHUNK_BYTES_MAX, UplinkConfig, dial};
 use crate::image::{ImageStream, Upstream, UpstreamError};
 
 /// The coordinator as the place where image files come from.

@@ -15,12 +15,12 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use host::whole_file;
 use protocol::certificate::Validity;
 use rustls::sign::CertifiedKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 
 use super::client::UplinkError;
-use crate::journal::write_atomically;
 
 /// Name of the renewed certificate's file in the state directory.
 pub const RENEWED_FILE: &str = "certificate.pem";
@@ -100,7 +100,7 @@ impl Papers {
         check(&both).map_err(NotKept::Wrong)?;
         let kept = paper(&self.renewed, both.clone(), both.clone().into());
         let kept = kept.ok_or_else(|| NotKept::Wrong("it does not say how long it is good".to_owned()))?;
-        write_atomically(&self.renewed, &both)
+        whole_file::write(&self.renewed, &both)
             .map_err(|source| NotKept::Write { path: self.renewed.clone(), source })?;
         Ok(kept)
     }
@@ -204,7 +204,7 @@ mod tests {
         let other = made(2027);
         let whole = format!("{key}{cert}");
         for length in (0..whole.len()).step_by(97) {
-            fs::write(papers.renewed.with_extension("new"), &whole[..length]).unwrap();
+            fs::write(dir.path().join(format!(".{RENEWED_FILE}.Ab12Cd")), &whole[..length]).unwrap();
             assert_eq!(papers.read().await.unwrap().path, papers.cert, "cut short in the new file");
             fs::write(&papers.renewed, &whole[..length]).unwrap();
             assert_eq!(papers.read().await.unwrap().path, papers.cert, "damaged at {length}");

@@ -3,14 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use protocol::{certificate::PublicKey, convert::FromAgent};
+use protocol::{certificate::PublicKey, convert::FromAgent, error_chain::chain};
 use rcgen::{KeyPair, PublicKeyData};
 use tokio::time::Instant;
 
-use super::{
-    client::{UplinkConfig, chain},
-    papers::now_s,
-};
+use super::{client::UplinkConfig, papers::now_s};
 
 /// How often it is looked whether our certificate is to be renewed; also the pause after a refusal.
 pub const LOOK_EVERY: Duration = Duration::from_secs(3600);

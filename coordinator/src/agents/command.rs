@@ -1,8 +1,8 @@
 //! Decisions: which commands may be given again, and how a repeat is recognised.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
-use protocol::{command::Action, power_budget, step::Step};
+use protocol::{command::Action, hex, power_budget, step::Step};
 use sha2::{Digest, Sha256};
 
 /// How an action behaves when whoever asked for it is gone.
@@ -103,11 +103,7 @@ pub fn digest_of(action: &Action) -> String {
         Action::RunStep { session, step } => serde_json::to_vec(&(session, step)),
     };
     hash.update(json.expect("our own values have text keys only, so they are JSON"));
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-    }
-    text
+    hex::encode(hash.finalize())
 }
 
 #[cfg(test)]

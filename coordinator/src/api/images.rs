@@ -8,7 +8,7 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode, header},
 };
-use protocol::boot::BootMode;
+use protocol::{boot::BootMode, hex};
 use serde::Deserialize;
 
 use super::{
@@ -100,11 +100,7 @@ fn check(query: ImageQuery, headers: &HeaderMap, user: &User) -> Result<NewUploa
     if query.min_disk_gb.is_some_and(|gb| !(1..=MIN_DISK_GB_MAX).contains(&gb)) {
         return Err(Problem::bad(format!("min_disk_gb: must be 1 to {MIN_DISK_GB_MAX}")));
     }
-    if query
-        .sha512
-        .as_ref()
-        .is_some_and(|hash| hash.len() != 128 || !hash.chars().all(|c| c.is_ascii_hexdigit()))
-    {
+    if query.sha512.as_ref().is_some_and(|hash| !hex::is_digits(hash, 128)) {
         return Err(Problem::bad("sha512: must have 128 hexadecimal digits, as `sha512sum` prints them"));
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());

@@ -7,6 +7,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
+use protocol::error_chain::chain;
 
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -321,27 +322,12 @@ impl From<InventoryError> for Problem {
         if let InventoryError::Taken { .. } = error {
             return Self::conflict(error.to_string());
         }
-        tracing::error!(error = %Chain(&error), "inventory failed");
+        tracing::error!(error = chain(&error), "inventory failed");
         Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "inventory",
             "the inventory failed; the coordinator's log says why",
         )
-    }
-}
-
-/// An error with all its causes.
-struct Chain<'a>(&'a dyn std::error::Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = self.0.source();
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
     }
 }
 

@@ -2,42 +2,41 @@
 
 use std::net::Ipv4Addr;
 
+use ipnet::Ipv4Net;
+
 use super::types::Problem;
 
 /// Prefix lengths that leave a server an address and a network its gateway, and no network more than a /8.
-const LENGTHS: std::ops::RangeInclusive<u32> = 8..=29;
+const LENGTHS: std::ops::RangeInclusive<u8> = 8..=29;
 /// What no server can have for its own (RFC 6890, section 2.2.2; multicast: RFC 5771), with what it is.
-const NOBODYS: [(Ipv4Addr, u32, &str); 5] = [
-    (Ipv4Addr::new(0, 0, 0, 0), 8, "\"this network\""),
-    (Ipv4Addr::new(127, 0, 0, 0), 8, "each host's own loopback"),
-    (Ipv4Addr::new(169, 254, 0, 0), 16, "link-local, where metadata services answer"),
-    (Ipv4Addr::new(224, 0, 0, 0), 4, "for multicast"),
-    (Ipv4Addr::new(240, 0, 0, 0), 4, "reserved, and the broadcast address lies in it"),
+const NOBODYS: [(Ipv4Net, &str); 5] = [
+    (net([0, 0, 0, 0], 8), "\"this network\""),
+    (net([127, 0, 0, 0], 8), "each host's own loopback"),
+    (net([169, 254, 0, 0], 16), "link-local, where metadata services answer"),
+    (net([224, 0, 0, 0], 4), "for multicast"),
+    (net([240, 0, 0, 0], 4), "reserved, and the broadcast address lies in it"),
 ];
+
+const fn net([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
+    Ipv4Net::new_assert(Ipv4Addr::new(a, b, c, d), length)
+}
 
 /// Refuses a text that is no subnet in which servers can have addresses.
 pub fn check_subnet(text: &str) -> Result<(), Problem> {
     let bad = |why: &str| Problem::bad(format!("subnet: {text:?} {why}; write one such as 192.0.2.0/24"));
     let (address, length) = text.split_once('/').ok_or_else(|| bad("has no prefix length"))?;
     let address: Ipv4Addr = address.parse().map_err(|_| bad("does not begin with an IPv4 address"))?;
-    let length: u32 = length
-        .parse()
-        .ok()
-        .filter(|length| LENGTHS.contains(length))
-        .ok_or_else(|| bad("needs a prefix length from 8 to 29"))?;
-    if u32::from(address) << length != 0 {
+    let length = length.parse().ok().filter(|length| LENGTHS.contains(length));
+    let subnet = length.and_then(|length| Ipv4Net::new(address, length).ok());
+    let subnet = subnet.ok_or_else(|| bad("needs a prefix length from 8 to 29"))?;
+    if subnet.network() != address {
         return Err(bad("has bits beyond its prefix"));
     }
-    match NOBODYS.iter().find(|(theirs, size, _)| overlap((address, length), (*theirs, *size))) {
+    // Of two prefixes that share an address one lies in the other.
+    match NOBODYS.iter().find(|(theirs, _)| theirs.contains(&subnet) || subnet.contains(theirs)) {
         None => Ok(()),
-        Some((theirs, size, what)) => Err(bad(&format!("lies in {theirs}/{size}, which is {what}"))),
+        Some((theirs, what)) => Err(bad(&format!("lies in {theirs}, which is {what}"))),
     }
-}
-
-/// Two prefixes overlap when they are equal as far as the shorter one goes.
-fn overlap(one: (Ipv4Addr, u32), other: (Ipv4Addr, u32)) -> bool {
-    let bits_beyond = 32 - one.1.min(other.1);
-    u32::from(one.0) >> bits_beyond == u32::from(other.0) >> bits_beyond
 }
 
 #[cfg(test)]

@@ -5,7 +5,10 @@ use std::{
     time::Duration,
 };
 
-use protocol::text::{Shown, shown_json};
+use protocol::{
+    backoff::Backoff,
+    text::{Shown, shown_json},
+};
 
 use super::{
     args::{Connection, Events, Output},
@@ -15,10 +18,8 @@ use super::{
 use api_types::{Event, List};
 use domain::url_text::query;
 
-/// Pause before a broken stream is taken up again; doubled each time.
-const PAUSE_FIRST: Duration = Duration::from_millis(500);
-/// Longest pause.
-const PAUSE_MAX: Duration = Duration::from_secs(10);
+/// Pauses before a broken stream is taken up again.
+const PAUSES: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
 
 /// Prints them, and with `follow` those that come.
 pub async fn run(
@@ -58,11 +59,12 @@ async fn go_on(
     output: Output,
     path: &str,
 ) -> anyhow::Result<()> {
-    let (mut last, mut began, mut told, mut pause) = (None, false, false, PAUSE_FIRST);
+    let (mut last, mut began, mut told, mut pauses) = (None, false, false, PAUSES.pauses());
     loop {
         let from = last.clone();
         let followed = client.follow(path, from.as_deref(), |id, data| {
-            (began, told, pause) = (true, false, PAUSE_FIRST);
+            (began, told) = (true, false);
+            pauses.reset();
             last = Some(id.to_owned());
             print(output, data)
         });
@@ -84,8 +86,7 @@ async fn go_on(
                 }
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE_MAX);
+        tokio::time::sleep(pauses.take()).await;
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::{collections::HashSet, net::Ipv4Addr};
 
+use ipnet::Ipv4Net;
 use serde_json::Value;
 
 use super::object::Ref;
@@ -13,10 +14,8 @@ use super::object::Ref;
 /// One subnet of a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Subnet {
-    /// Its first address.
-    pub prefix: Ipv4Addr,
-    /// Prefix length.
-    pub length: u8,
+    /// Its addresses.
+    pub net: Ipv4Net,
     /// Gateway.
     pub gateway: Option<Ipv4Addr>,
     /// Where Contrail's own DHCP and DNS answer.
@@ -49,10 +48,10 @@ impl Subnet {
         let address = |value: &Value| value.as_str().and_then(|text| text.parse::<Ipv4Addr>().ok());
         let length = u8::try_from(entry["subnet"]["ip_prefix_len"].as_u64()?).ok()?;
         let list = |name: &str| entry[name].as_array().into_iter().flatten();
+        // Longer prefixes have no addresses for hosts.
+        let length = Some(length).filter(|length| (1..=30).contains(length))?;
         Some(Self {
-            prefix: address(&entry["subnet"]["ip_prefix"])?,
-            // Longer prefixes have no addresses for hosts.
-            length: Some(length).filter(|length| (1..=30).contains(length))?,
+            net: Ipv4Net::new(address(&entry["subnet"]["ip_prefix"])?, length).ok()?,
             gateway: address(&entry["default_gateway"]),
             service: address(&entry["dns_server_address"]),
             name_servers: list("dns_nameservers").filter_map(address).collect(),
@@ -62,30 +61,9 @@ impl Subnet {
         })
     }
 
-    fn mask(&self) -> u32 {
-        u32::MAX << (32 - u32::from(self.length))
-    }
-
-    /// The netmask, as an address.
-    pub fn netmask(&self) -> Ipv4Addr {
-        Ipv4Addr::from(self.mask())
-    }
-
-    /// First and last address, neither of them a host's.
-    fn ends(&self) -> (u32, u32) {
-        let first = u32::from(self.prefix) & self.mask();
-        (first, first | !self.mask())
-    }
-
-    fn contains(&self, address: Ipv4Addr) -> bool {
-        let (first, last) = self.ends();
-        (first..=last).contains(&u32::from(address))
-    }
-
     /// Why this address of the subnet is nobody's to have.
     fn unfit(&self, address: Ipv4Addr) -> Option<Unfit> {
-        let (first, last) = self.ends();
-        if [first, last].contains(&u32::from(address)) {
+        if [self.net.network(), self.net.broadcast()].contains(&address) {
             Some(Unfit::NoHost)
         } else if self.gateway == Some(address) {
             Some(Unfit::Gateway)
@@ -98,7 +76,7 @@ impl Subnet {
 
     /// How many addresses are still given by themselves.
     fn free(&self, used: &HashSet<Ipv4Addr>) -> u64 {
-        let (first, last) = self.ends();
+        let (first, last) = (u32::from(self.net.network()), u32::from(self.net.broadcast()));
         let whole = [(first.saturating_add(1), last.saturating_sub(1))];
         let pools: Vec<(u32, u32)> = self
             .pools
@@ -118,7 +96,7 @@ impl Subnet {
 
 impl std::fmt::Display for Subnet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.prefix, self.length)
+        self.net.fmt(f)
     }
 }
 
@@ -130,7 +108,7 @@ pub fn subnets(ipam_refs: &[Ref]) -> Vec<Subnet> {
 
 /// Why a port on these subnets may not have this address; none: it may be asked for.
 pub fn unfit(subnets: &[Subnet], address: Ipv4Addr) -> Option<Unfit> {
-    match subnets.iter().find(|subnet| subnet.contains(address)) {
+    match subnets.iter().find(|subnet| subnet.net.contains(&address)) {
         Some(subnet) => subnet.unfit(address),
         None => Some(Unfit::Outside),
     }

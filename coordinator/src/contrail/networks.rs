@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
+use ipnet::Ipv4Net;
 use serde::Deserialize;
 use serde_json::json;
 use uuid::Uuid;
@@ -67,11 +68,9 @@ fn parse_subnet(text: &str) -> Result<(Ipv4Addr, u8, Ipv4Addr), FabricError> {
     let (address, length) = text.split_once('/').ok_or_else(|| refuse("it has no prefix length"))?;
     let address: Ipv4Addr = address.parse().map_err(|_| refuse("it does not begin with an IPv4 address"))?;
     let length: u8 = length.parse().map_err(|_| refuse("its prefix length is not a number"))?;
-    if !(8..=29).contains(&length) {
-        return Err(refuse("its prefix length must be 8 to 29"));
-    }
-    let mask = u32::MAX << (32 - u32::from(length));
-    if u32::from(address) & !mask != 0 {
+    let subnet = Ipv4Net::new(address, length).ok().filter(|_| (8..=29).contains(&length));
+    let subnet = subnet.ok_or_else(|| refuse("its prefix length must be 8 to 29"))?;
+    if subnet.network() != address {
         return Err(refuse("its address has bits beyond the prefix"));
     }
     Ok((address, length, Ipv4Addr::from(u32::from(address) + 1)))

@@ -13,7 +13,6 @@
 mod body;
 mod connection;
 mod conversation;
-pub mod files;
 pub mod hops;
 mod line;
 mod proxied;

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use http::Method;
 use jiff::Timestamp;
-use protocol::secret::Secret;
+use protocol::{hex, secret::Secret};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -183,7 +183,7 @@ impl IdentityService for Keystone {
         if let Some(project) = self.project_by_name(name_or_id).await? {
             return Ok(project);
         }
-        if name_or_id.len() == 32 && name_or_id.chars().all(|c| c.is_ascii_hexdigit()) {
+        if hex::is_digits(name_or_id, 32) {
             return self.project_by_id(name_or_id).await;
         }
         Err(Error::NotFound {

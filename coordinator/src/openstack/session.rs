@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
-use protocol::secret::Secret;
+use protocol::{error_chain::chain, secret::Secret};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -435,14 +435,7 @@ pub(crate) async fn read_body(
 
 /// The error for a request that got no answer.
 pub(crate) fn unavailable(service: Service, operation: &str, error: &reqwest::Error) -> Error {
-    let mut message = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        message.push_str(": ");
-        message.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Error::Unavailable { service, operation: operation.to_owned(), message }
+    Error::Unavailable { service, operation: operation.to_owned(), message: chain(error) }
 }
 
 fn trim_version<'a>(url: &'a str, version: &str) -> &'a str {

@@ -20,6 +20,7 @@ use std::{
 
 use protocol::{
     certificate::{PublicKey, Validity},
+    hex,
     id::RackId,
 };
 use rcgen::{
@@ -336,8 +337,7 @@ fn first_certificate(path: &Path, pem: &str) -> Result<CertificateDer<'static>, 
 /// The name in an agent's certificate. A rack's own name need not be a host name, so its digest stands for it.
 fn rack_name(rack: &RackId) -> String {
     let digest = Sha256::digest(rack.as_str().as_bytes());
-    let hex: String = digest.iter().take(20).map(|byte| format!("{byte:02x}")).collect();
-    format!("{hex}.rack.bms.internal")
+    format!("{}.rack.bms.internal", hex::encode(&digest[..20]))
 }
 
 /// Whether an agent's certificate is of this rack. That it is of our authority was checked by the handshake.

@@ -34,6 +34,7 @@ use axum::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION};
 use protocol::{
+    hex,
     id::ServerId,
     power::{PowerOffHow, PowerReading},
     secret::Secret,
@@ -228,8 +229,8 @@ impl RedfishFacade {
     async fn open_session(&self, request: Request) -> Result<Answer, Failed> {
         let asked: SessionRequest = read_body(request).await?;
         let holder = self.check_password(&asked.user, asked.password.reveal()).await?;
-        let token = Secret::new(hex(&rand::random::<[u8; 32]>()));
-        let id = hex(&rand::random::<[u8; 8]>());
+        let token = Secret::new(hex::encode(rand::random::<[u8; 32]>()));
+        let id = hex::encode(rand::random::<[u8; 8]>());
         lock(&self.sessions).open(id.clone(), &token, holder, Instant::now());
         let body = resource::session(&id, &asked.user);
         Ok(Answer::Opened { body, location: resource::session_path(&id), token })
@@ -395,10 +396,6 @@ fn basic(headers: &HeaderMap) -> Option<(String, Secret)> {
     let decoded = String::from_utf8(STANDARD.decode(text.trim()).ok()?).ok()?;
     let (user, password) = decoded.split_once(':')?;
     Some((user.to_owned(), Secret::new(password)))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The tables hold no invariant across a panic, so a poisoned lock is as good as another.

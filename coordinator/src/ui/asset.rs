@@ -6,6 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
+use protocol::hex;
 use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("../../ui/style.css");
@@ -16,7 +17,7 @@ const ICON: &str = include_str!("../../ui/icon.svg");
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).finalize();
-        digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest[..6])
     });
     &VERSION
 }

@@ -10,7 +10,9 @@
 //! of one's own one gets in at once. A try is forgotten after [`FORGET_EVERY_US`], so a pause ends and tries come back.
 //! Tries are counted when they begin, so that many at once are no way around it.
 
-use std::{collections::HashMap, hash::Hash, net::IpAddr};
+use std::{collections::HashMap, hash::Hash, net::IpAddr, time::Duration};
+
+use protocol::backoff::Backoff;
 
 use crate::access::one_address;
 
@@ -24,6 +26,7 @@ pub const ADDRESS_TRIES: u32 = 30;
 pub const USER_TRIES: u32 = 50;
 /// Longest pause, in seconds.
 pub const PAUSE_MAX_S: u32 = 60;
+const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(PAUSE_MAX_S as u64));
 /// One try is forgotten in so many microseconds.
 pub const FORGET_EVERY_US: u64 = 60_000_000;
 /// An address from which somebody signed in is known as that user's for so many microseconds.
@@ -87,8 +90,8 @@ impl Tries {
     /// Seconds until the next try; none: now.
     fn wait_s(&self, free: u32, now_us: u64) -> Option<u32> {
         let over = self.count.checked_sub(free)?;
-        let pause_s = 1_u32.checked_shl(over).unwrap_or(PAUSE_MAX_S).min(PAUSE_MAX_S);
-        let until_us = self.last_us + u64::from(pause_s) * 1_000_000;
+        let pause = PAUSES.after(over.saturating_add(1));
+        let until_us = self.last_us + pause.as_secs() * 1_000_000;
         let left_s = until_us.checked_sub(now_us).filter(|left| *left > 0)?.div_ceil(1_000_000);
         Some(u32::try_from(left_s).unwrap_or(PAUSE_MAX_S))
     }

@@ -10,6 +10,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
+use protocol::hex;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -141,7 +142,7 @@ impl Diff {
             hash.update([0]);
         }
         hash.update(serde_json::to_vec(&checked).unwrap_or_default());
-        let seal = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let seal = hex::encode(hash.finalize());
         let (added, known): (Vec<_>, Vec<_>) = checked.nodes.into_iter().partition(|node| node.created);
         let (unchanged, changed) = known.into_iter().partition(|node| node.changes.is_empty());
         Diff { added, changed, unchanged, seal }

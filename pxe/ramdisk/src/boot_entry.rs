@@ -3,7 +3,7 @@
 use std::{fs, io, path::PathBuf};
 
 use nix::mount::{MsFlags, mount};
-use protocol::boot::BootMode;
+use protocol::{boot::BootMode, hex};
 
 use crate::{
     disk::{
@@ -80,10 +80,7 @@ fn entry_number() -> io::Result<u16> {
     for entry in fs::read_dir(EFIVARS)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let number = name.strip_prefix("Boot").and_then(|rest| rest.strip_suffix(GLOBAL)?.strip_suffix('-'));
-        let Some(number) = number.filter(|n| n.len() == 4).and_then(|n| u16::from_str_radix(n, 16).ok())
-        else {
-            continue;
-        };
+        let Some(number) = number.and_then(hex::decode_array).map(u16::from_be_bytes) else { continue };
         let value = read_variable(&format!("Boot{number:04X}")).unwrap_or_default();
         if value.get(6..).is_some_and(|rest| rest.starts_with(&utf16(DESCRIPTION))) {
             return Ok(number);

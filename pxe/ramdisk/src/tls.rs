@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use protocol::hex;
 use ring::{
     digest,
     rand::{SecureRandom as _, SystemRandom},
@@ -23,8 +24,6 @@ use rustls::{
     },
     sign::SigningKey,
 };
-
-use crate::write_image::hex;
 
 static ALGORITHMS: WebPkiSupportedAlgorithms =
     WebPkiSupportedAlgorithms { all: &[&Ed25519], mapping: &[(SignatureScheme::ED25519, &[&Ed25519])] };
@@ -60,7 +59,7 @@ impl ServerCertVerifier for Pinned {
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let found = hex(digest::digest(&digest::SHA256, end_entity).as_ref());
+        let found = hex::encode(digest::digest(&digest::SHA256, end_entity));
         if found == self.fingerprint {
             Ok(ServerCertVerified::assertion())
         } else {

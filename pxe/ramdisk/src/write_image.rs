@@ -2,7 +2,10 @@
 
 use std::time::Instant;
 
-use protocol::step::{StepOutput, StepProgress};
+use protocol::{
+    hex,
+    step::{StepOutput, StepProgress},
+};
 use ring::digest;
 
 use crate::{
@@ -83,7 +86,7 @@ impl ImageWriter {
                 Ok(())
             })?;
         }
-        let found = hex(hash.finish().as_ref());
+        let found = hex::encode(hash.finish());
         if found != sha256 {
             return Err(DiskError::ReadBack {
                 disk: self.disk.name().to_owned(),
@@ -111,12 +114,6 @@ impl ImageWriter {
     }
 }
 
-/// Lower-case hexadecimal.
-pub fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).expect("a nibble is a hex digit");
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::FileExt;
@@ -133,7 +130,7 @@ mod tests {
     }
 
     fn sha256(bytes: &[u8]) -> String {
-        hex(digest::digest(&digest::SHA256, bytes).as_ref())
+        hex::encode(digest::digest(&digest::SHA256, bytes))
     }
 
     #[test]

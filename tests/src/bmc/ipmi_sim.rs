@@ -19,7 +19,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use axum::{Router, extract::State, http::StatusCode, routing::post};
-use protocol::boot::{BootDevice, BootMode, Persistence};
+use protocol::{
+    boot::{BootDevice, BootMode, Persistence},
+    hex,
+};
 use tokio::{
     net::UnixListener,
     process::{Child, Command},
@@ -109,7 +112,7 @@ fn spawn(
     credentials: &Credentials,
     uuid: Uuid,
 ) -> anyhow::Result<(Child, PathBuf)> {
-    let guid: String = uuid.to_bytes_le().iter().map(|byte| format!("{byte:02x}")).collect();
+    let guid = hex::encode(uuid.to_bytes_le());
     let (conf, emulation, script, log) =
         (dir.join("lan.conf"), dir.join("sim.emu"), dir.join("power.sh"), dir.join("ipmi_sim.log"));
     let sock = dir.join("power.sock");

@@ -23,7 +23,7 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use protocol::mac::MacAddr;
+use protocol::{hex, mac::MacAddr};
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -71,7 +71,7 @@ impl Tls {
 
     /// SHA-256 of the certificate, as the agent's pin wants it.
     pub fn fingerprint(&self) -> String {
-        Sha256::digest(&self.certificate).iter().map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(Sha256::digest(&self.certificate))
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, anyhow};
+use protocol::hex;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -59,7 +60,7 @@ fn key() -> String {
             hash.update(text);
         }
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&hash.finalize()[..8])
 }
 
 fn build(options: &Options, dir: &Path) -> Result<()> {

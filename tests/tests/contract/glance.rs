@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Result, ensure};
 use bytes::Bytes;
 use coordinator::openstack::{Caller, Error, glance::NewImage};
-use protocol::{boot::BootMode, step::ImageFormat};
+use protocol::{boot::BootMode, hex, step::ImageFormat};
 use sha2::{Digest, Sha512};
 use uuid::Uuid;
 
@@ -14,7 +14,7 @@ use super::{Cloud, refused};
 pub async fn images(cloud: &Cloud) -> Result<()> {
     let (glance, demo) = (&cloud.glance, Caller::Tenant(&cloud.demo));
     let content: Vec<u8> = (0..3_000_000u32).map(|n| (n * 7 + n / 251) as u8).collect();
-    let hash: String = Sha512::digest(&content).iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = hex::encode(Sha512::digest(&content));
     let new = |name: &str, public| NewImage {
         name: name.into(),
         format: ImageFormat::Raw,

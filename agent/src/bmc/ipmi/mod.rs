@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    error_chain::chain,
     hardware::BmcIdentity,
     ipmi::{
         CipherSuite,
@@ -255,17 +256,6 @@ fn identity_of(device: Option<DeviceId>, guid: Option<[u8; 16]>) -> BmcIdentity 
         guid: guid.map_or_else(String::new, |bytes| uuid::Uuid::from_bytes_le(bytes).to_string()),
         serial: String::new(),
     }
-}
-
-/// The error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }
 
 #[async_trait]

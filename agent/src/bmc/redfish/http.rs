@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::{
+    error_chain::{self, chain},
     redfish::{BODY_BYTES_MAX, ErrorBody, ROOT},
     secret::Secret,
     spec::BmcEndpoint,
@@ -308,23 +309,11 @@ fn unreachable(error: reqwest::Error) -> Fault {
     if error.is_decode() || error.is_body() || error.is_builder() {
         return Fault::NotUnderstood(chain(&error));
     }
-    if let Some(tls) = tls_error(&error) {
+    // The connection ended by TLS: then somebody is there, and nobody need look at a cable.
+    if let Some(tls) = error_chain::find(&error) {
         return Fault::NotUnderstood(format!("TLS fails: {tls}; {}", tls_remedy(tls)));
     }
     Fault::Unreachable(chain(&error.without_url()))
-}
-
-/// What TLS had to say, if the connection ended by it: then somebody is there, and nobody need look at a cable.
-fn tls_error<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    std::iter::successors(Some(error), |error| error.source()).find_map(tls_error_in)
-}
-
-/// The error itself, or the one that it is wrapped around and does not name as its cause.
-fn tls_error_in<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a rustls::Error> {
-    if let Some(found) = error.downcast_ref() {
-        return Some(found);
-    }
-    tls_error_in(error.downcast_ref::<std::io::Error>()?.get_ref()?)
 }
 
 fn tls_remedy(error: &rustls::Error) -> &'static str {
@@ -339,15 +328,4 @@ fn tls_remedy(error: &rustls::Error) -> &'static str {
             "it may speak only versions or suites of TLS that are not safe any more: update its firmware, or use IPMI"
         }
     }
-}
-
-/// The error with its causes, which reqwest keeps to itself.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

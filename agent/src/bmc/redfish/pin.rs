@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use protocol::hex;
 use ring::digest::{SHA256, digest};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
@@ -33,15 +34,7 @@ pub(crate) fn tls_config_to_look() -> Result<(ClientConfig, Arc<OnceLock<Fingerp
 }
 
 fn parse(fingerprint: &str) -> Option<[u8; 32]> {
-    let digits: String = fingerprint.chars().filter(|c| *c != ':').collect();
-    let mut bytes = [0; 32];
-    if digits.len() != 64 || !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
-        return None;
-    }
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(&digits[2 * index..2 * index + 2], 16).ok()?;
-    }
-    Some(bytes)
+    hex::decode_array(&fingerprint.replace(':', ""))
 }
 
 #[derive(Debug)]

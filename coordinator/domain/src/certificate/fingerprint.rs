@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use protocol::hex;
 use sha2::{Digest, Sha256};
 
 /// Digits that are enough for a person to tell two of them apart.
@@ -27,7 +28,7 @@ impl Fingerprint {
 
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(&hex::encode(self.0))
     }
 }
 
@@ -45,21 +46,8 @@ pub struct InvalidFingerprint(String);
 impl std::str::FromStr for Fingerprint {
     type Err = InvalidFingerprint;
     fn from_str(text: &str) -> Result<Self, InvalidFingerprint> {
-        let invalid = || InvalidFingerprint(text.to_owned());
-        let digits: Vec<u32> = text
-            .chars()
-            .filter(|digit| *digit != ':')
-            .map(|digit| digit.to_digit(16))
-            .collect::<Option<_>>()
-            .ok_or_else(invalid)?;
-        let mut bytes = [0; 32];
-        if digits.len() != 2 * bytes.len() {
-            return Err(invalid());
-        }
-        for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            *byte = u8::try_from(pair[0] << 4 | pair[1]).map_err(|_| invalid())?;
-        }
-        Ok(Self(bytes))
+        let bytes = hex::decode_array(&text.replace(':', ""));
+        bytes.map(Self).ok_or_else(|| InvalidFingerprint(text.to_owned()))
     }
 }
 

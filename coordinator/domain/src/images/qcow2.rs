@@ -1,35 +1,19 @@
-//! Decisions: QEMU copy-on-write files that are seen once, front to back: their header, and their tables as they pass.
+//! Decisions: QEMU copy-on-write files that are seen once, front to back: their tables as they pass.
 //!
-//! After QEMU's `docs/interop/qcow2.txt`. Every table entry must lie inside the file, so a file that was cut off is
-//! found out although its header is whole. A table that lies before the one that leads to it has passed already and is
-//! left to the rack's agent, which refuses what the reader here refuses; `qemu-img convert` writes no such file.
+//! Every table entry must lie inside the file, so a file that was cut off is found out although its header is whole. What header
+//! and entries may say is in [`protocol::qcow2`], by which the rack's agent reads the file too. A table that lies before the one
+//! that leads to it has passed already and is left to the agent; `qemu-img convert` writes no such file.
 
 use std::collections::BTreeMap;
 
+use protocol::qcow2::{self, Header, entries};
+
 use super::head::Fault;
-
-const HEADER_BYTES_V2: usize = 72;
-const HEADER_BYTES_V3: usize = 104;
-/// Largest first-level table that is held while it passes: a disk of 256 TiB with clusters of 64 KiB.
-const L1_BYTES_MAX: u64 = 4 << 20;
-/// Largest disk that an image may describe: beyond it a number is more likely damaged than meant.
-const VIRTUAL_BYTES_MAX: u64 = 64 << 40;
-/// Bits 9 to 55 of a table entry hold a place in the file.
-const OFFSET_MASK: u64 = 0x00ff_ffff_ffff_fe00;
-const COMPRESSED: u64 = 1 << 62;
-
-const INCOMPATIBLE_DIRTY: u64 = 1; // reference counts only
-const INCOMPATIBLE_CORRUPT: u64 = 1 << 1;
-const INCOMPATIBLE_EXTERNAL_DATA: u64 = 1 << 2;
-const INCOMPATIBLE_COMPRESSION: u64 = 1 << 3;
-const INCOMPATIBLE_EXTENDED_L2: u64 = 1 << 4;
 
 /// The tables of one file.
 #[derive(Debug)]
 pub(super) struct Tables {
-    cluster_bits: u32,
-    virtual_bytes: u64,
-    file_bytes: u64,
+    header: Header,
     /// Tables that are still to pass, by their place in the file.
     ahead: BTreeMap<u64, Table>,
     /// The beginning of the first of them.
@@ -48,84 +32,27 @@ enum Level {
     Second,
 }
 
-fn damaged(why: impl Into<String>) -> Fault {
-    Fault::Damaged { why: why.into() }
-}
-
-fn unsupported(what: impl Into<String>) -> Fault {
-    Fault::Unsupported { what: what.into() }
+impl From<qcow2::Fault> for Fault {
+    fn from(fault: qcow2::Fault) -> Self {
+        match fault {
+            qcow2::Fault::Damaged(why) => Self::Damaged { why },
+            qcow2::Fault::Unsupported(what) => Self::Unsupported { what },
+        }
+    }
 }
 
 impl Tables {
     /// Checks a header.
     pub fn read(head: &[u8], file_bytes: u64) -> Result<Self, Fault> {
-        let short = || damaged("it is shorter than a qcow2 header");
-        let u32_at = |at: usize| -> Result<u32, Fault> {
-            let bytes = head.get(at..at + 4).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok());
-            Ok(u32::from_be_bytes(bytes.ok_or_else(short)?))
-        };
-        let u64_at = |at: usize| -> Result<u64, Fault> {
-            Ok(u64::from(u32_at(at)?) << 32 | u64::from(u32_at(at + 4)?))
-        };
-        if head.len() < HEADER_BYTES_V2 {
-            return Err(short());
-        }
-        let version = u32_at(4)?;
-        if !matches!(version, 2 | 3) {
-            return Err(unsupported(format!("is of version {version}")));
-        }
-        if u64_at(8)? != 0 {
-            return Err(unsupported("needs a backing file, so it is not the whole image"));
-        }
-        if u32_at(32)? != 0 {
-            return Err(unsupported("is encrypted"));
-        }
-        if version == 3 {
-            let length = u32_at(100)? as usize;
-            let zstd = length > HEADER_BYTES_V3 && *head.get(HEADER_BYTES_V3).ok_or_else(short)? != 0;
-            check_features(u64_at(72)?, zstd)?;
-        }
-        let cluster_bits = u32_at(20)?;
-        if !(9..=21).contains(&cluster_bits) {
-            return Err(damaged(format!("its clusters are 2^{cluster_bits} bytes")));
-        }
-        let virtual_bytes = u64_at(24)?;
-        if !(1..=VIRTUAL_BYTES_MAX).contains(&virtual_bytes) {
-            return Err(damaged(format!("it describes a disk of {virtual_bytes} bytes")));
-        }
-        // One first-level entry covers a cluster of second-level entries of eight bytes each.
-        let needed = virtual_bytes.div_ceil(1 << (cluster_bits + cluster_bits - 3));
-        let (entries, offset) = (u64::from(u32_at(36)?), u64_at(40)?);
-        if entries < needed {
-            return Err(damaged(format!("its first table has {entries} entries where {needed} are needed")));
-        }
-        let bytes = needed * 8;
-        if bytes > L1_BYTES_MAX {
-            return Err(unsupported(format!("has a first table of {bytes} bytes, more than {L1_BYTES_MAX}")));
-        }
-        if offset.checked_add(bytes).is_none_or(|end| end > file_bytes) {
-            return Err(damaged(format!(
-                "its first table ends at {} of {file_bytes}",
-                offset.saturating_add(bytes)
-            )));
-        }
-        let first = Table { level: Level::First, bytes: bytes as usize };
-        Ok(Self {
-            cluster_bits,
-            virtual_bytes,
-            file_bytes,
-            ahead: BTreeMap::from([(offset, first)]),
-            held: Vec::new(),
-        })
+        let header = Header::read(head, file_bytes)?;
+        let (place, bytes) = header.first_table();
+        let first = Table { level: Level::First, bytes };
+        Ok(Self { header, ahead: BTreeMap::from([(place, first)]), held: Vec::new() })
     }
 
     /// Size of the disk inside.
     pub fn virtual_bytes(&self) -> u64 {
-        self.virtual_bytes
-    }
-
-    fn cluster_bytes(&self) -> u64 {
-        1 << self.cluster_bits
+        self.header.virtual_bytes()
     }
 
     /// Takes the next piece of the file, which begins at `position`.
@@ -146,69 +73,22 @@ impl Tables {
             if self.held.len() == table.bytes {
                 self.ahead.remove(&offset);
                 let whole = std::mem::take(&mut self.held);
-                let (words, _) = whole.as_chunks::<8>();
-                let mut entries = words.iter().map(|word| u64::from_be_bytes(*word));
                 match table.level {
-                    Level::First => entries.try_for_each(|entry| self.second(entry))?,
-                    Level::Second => entries.try_for_each(|entry| self.cluster(entry))?,
+                    Level::First => self.look_for(self.header.second_tables(&whole)?),
+                    Level::Second => {
+                        entries(&whole).try_for_each(|entry| self.header.cluster(entry).map(drop))?;
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// An entry of the first table leads to a second one.
-    fn second(&mut self, entry: u64) -> Result<(), Fault> {
-        let offset = entry & OFFSET_MASK;
-        if offset == 0 {
-            return Ok(());
-        }
-        let bytes = self.cluster_bytes();
-        if offset & (bytes - 1) != 0 || offset + bytes > self.file_bytes {
-            return Err(damaged(format!("a second table lies at {offset} of {}", self.file_bytes)));
-        }
-        self.ahead.insert(offset, Table { level: Level::Second, bytes: bytes as usize });
-        Ok(())
+    /// Second tables are still to pass at these places; 0 is none.
+    fn look_for(&mut self, places: Vec<u64>) {
+        let second = Table { level: Level::Second, bytes: self.header.cluster_bytes() as usize };
+        self.ahead.extend(places.into_iter().filter(|place| *place != 0).map(|place| (place, second)));
     }
-
-    /// An entry of a second table leads to a cluster. The last one of a file may be cut off where only zeroes would follow.
-    fn cluster(&self, entry: u64) -> Result<(), Fault> {
-        let last = if entry & COMPRESSED == 0 {
-            let offset = entry & OFFSET_MASK;
-            if offset & (self.cluster_bytes() - 1) != 0 {
-                return Err(damaged(format!("a cluster lies askew at {offset}")));
-            }
-            offset
-        } else {
-            // The entry's low bits are the place, the rest the number of further 512-byte sectors it reaches into.
-            let place_bits = 62 - (self.cluster_bits - 8);
-            let place = entry & ((1 << place_bits) - 1);
-            (place & !511) + ((entry & !(3 << 62)) >> place_bits) * 512
-        };
-        if last >= self.file_bytes {
-            return Err(damaged(format!("a cluster lies at {last} of {}", self.file_bytes)));
-        }
-        Ok(())
-    }
-}
-
-fn check_features(incompatible: u64, zstd: bool) -> Result<(), Fault> {
-    if incompatible & INCOMPATIBLE_CORRUPT != 0 {
-        return Err(damaged("it is marked corrupt"));
-    }
-    if incompatible & INCOMPATIBLE_EXTERNAL_DATA != 0 {
-        return Err(unsupported("keeps its data in another file"));
-    }
-    if incompatible & INCOMPATIBLE_EXTENDED_L2 != 0 {
-        return Err(unsupported("has extended second-level entries"));
-    }
-    if incompatible & !(INCOMPATIBLE_DIRTY | INCOMPATIBLE_COMPRESSION) != 0 {
-        return Err(unsupported(format!("has features {incompatible:#x} that are not known here")));
-    }
-    if incompatible & INCOMPATIBLE_COMPRESSION != 0 && zstd {
-        return Err(unsupported("has clusters compressed with zstd"));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -262,16 +142,7 @@ pub(super) mod tests {
             }
         };
         check(|_| {}, None);
-        check(|f| f[7] = 4, Some("version 4"));
         check(|f| f[15] = 1, Some("backing file"));
-        check(|f| f[35] = 2, Some("encrypted"));
-        check(|f| f[79] = 2, Some("corrupt"));
-        check(|f| f[79] = 4, Some("another file"));
-        check(|f| f[79] = 16, Some("extended"));
-        check(|f| f[23] = 40, Some("2^40"));
-        check(|f| f[39] = 0, Some("has 0 entries where 1"));
-        check(|f| f[24..32].fill(0), Some("a disk of 0 bytes"));
-        check(|f| f[24..32].fill(0x7f), Some("describes a disk"));
         // Cut off in the data, in the second table, in the first one, in the header.
         check(|f| f.truncate(6 * 65536), Some("a cluster lies at 393216 of 393216"));
         check(|f| f.truncate(2 * 65536 + 512), Some("a second table lies at 131072"));
@@ -316,7 +187,7 @@ pub(super) mod tests {
                 if tables.pass(position, piece).is_err() {
                     break;
                 }
-                assert!(tables.held.len() as u64 <= L1_BYTES_MAX);
+                assert!(tables.held.len() as u64 <= qcow2::FIRST_TABLE_BYTES_MAX);
                 position += piece.len() as u64;
             }
         }

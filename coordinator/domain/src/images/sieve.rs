@@ -1,6 +1,6 @@
 //! Decisions: an image file as it passes: every byte is counted, hashed and looked at once.
 
-use protocol::step::ImageFormat;
+use protocol::{hex, step::ImageFormat};
 use sha2::{Digest, Sha512};
 
 use super::head::{Fault, GIB, Kind};
@@ -64,7 +64,7 @@ impl Sieve {
         if self.passed != self.announced {
             return Err(Fault::Length { announced: self.announced, came: self.passed });
         }
-        let found: String = self.hash.finalize_reset().iter().map(|byte| format!("{byte:02x}")).collect();
+        let found = hex::encode(self.hash.finalize_reset());
         match asked {
             Some(asked) if !asked.eq_ignore_ascii_case(&found) => {
                 Err(Fault::Hash { asked: asked.to_owned(), found })
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn only_the_whole_file_that_was_meant_passes() {
         let file = disk(70_000);
-        let hash: String = Sha512::digest(&file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = hex::encode(Sha512::digest(&file));
         let upper = hash.to_uppercase();
         assert_eq!(sieve(&file, 70_000, None), Ok(hash.clone()));
         assert_eq!(sieve(&file, 70_000, Some(&upper)), Ok(hash.clone()));

@@ -52,59 +52,95 @@ pub(super) fn fault(line: usize, message: impl Into<String>) -> Fault {
     Fault { line, path: String::new(), message: message.into() }
 }
 
-/// Splits a table into rows. Inside of quotes everything counts, and two quotes are one.
+/// Splits a table into rows.
 pub(super) fn rows(text: &str) -> Result<Vec<Row>, Fault> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let (mut rows, mut cell) = (Rows::default(), String::new());
-    let (mut line, mut began, mut quoted, mut was_quoted) = (1, 1, false, false);
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '"' if quoted && letters.peek() == Some(&'"') => {
-                letters.next();
-                cell.push('"');
-            }
-            '"' if quoted => quoted = false,
-            '"' if cell.is_empty() && !was_quoted => (quoted, was_quoted) = (true, true),
-            '"' => {
-                return Err(fault(
-                    line,
-                    "has a quote inside of a value: put the whole value into quotes and double those inside",
-                ));
-            }
-            _ if quoted => {
-                line += usize::from(letter == '\n');
-                cell.push(letter);
-            }
-            ',' => {
-                rows.cell(began, value(&mut cell, was_quoted))?;
-                was_quoted = false;
-            }
-            '\r' if letters.peek() == Some(&'\n') => {}
-            '\n' => {
-                rows.cell(began, value(&mut cell, was_quoted))?;
-                rows.end(began);
-                line += 1;
-                (began, was_quoted) = (line, false);
-            }
-            _ if was_quoted => return Err(fault(line, "goes on after a closing quote: put a comma there")),
-            other => cell.push(other),
+    // The last line ends as all others do.
+    let text = format!("{}\n", text.strip_prefix('\u{feff}').unwrap_or(text));
+    let (mut values, mut rows) = (Values::new(&text), Rows::default());
+    let mut began = None;
+    while let Some(value) = values.next()? {
+        let line = *began.get_or_insert(value.line);
+        rows.cell(line, value.text)?;
+        if value.ends_row {
+            rows.end(line);
+            began = None;
         }
-    }
-    if quoted {
-        return Err(fault(began, "begins a quoted value that never ends"));
-    }
-    if !cell.is_empty() || !rows.cells.is_empty() || was_quoted {
-        rows.cell(began, value(&mut cell, was_quoted))?;
-        rows.end(began);
     }
     Ok(rows.rows)
 }
 
-/// Spaces around a value are nobody's, unless they are in quotes.
-fn value(cell: &mut String, was_quoted: bool) -> String {
-    let value = std::mem::take(cell);
-    if was_quoted { value } else { value.trim().to_owned() }
+/// A value, and the line where it begins.
+struct Value {
+    line: usize,
+    text: String,
+    ends_row: bool,
+}
+
+/// The values of a table one after the other. The crate finds where each ends and what it means. It takes every text whatever, so
+/// what each value means is compared with how it is written, and what a person cannot have meant is refused.
+struct Values<'a> {
+    reader: csv_core::Reader,
+    rest: &'a [u8],
+    meant: Vec<u8>,
+    line: usize,
+    begins_row: bool,
+}
+
+impl<'a> Values<'a> {
+    fn new(text: &'a str) -> Self {
+        let reader = csv_core::ReaderBuilder::new().terminator(csv_core::Terminator::Any(b'\n')).build();
+        // No value is longer than the text.
+        let meant = vec![0; text.len() + 1];
+        Self { reader, rest: text.as_bytes(), meant, line: 1, begins_row: true }
+    }
+
+    fn next(&mut self) -> Result<Option<Value>, Fault> {
+        let (result, taken, length) = self.reader.read_field(self.rest, &mut self.meant);
+        let (mut written, rest) = self.rest.split_at(taken);
+        self.rest = rest;
+        if self.begins_row {
+            // Lines in which there is nothing were passed over.
+            let empty = written.iter().take_while(|byte| **byte == b'\n').count();
+            (self.line, written) = (self.line + empty, &written[empty..]);
+        }
+        let line = self.line;
+        self.line += lines(written);
+        let csv_core::ReadFieldResult::Field { record_end: ends_row } = result else {
+            let never_ends = "begins a quoted value that never ends";
+            return if written.is_empty() { Ok(None) } else { Err(fault(line, never_ends)) };
+        };
+        self.begins_row = ends_row;
+        // What ends a value is a comma, or the end of its line, which may be of two bytes.
+        let (mut written, mut meant) = (&written[..written.len() - 1], &self.meant[..length]);
+        if ends_row && let Some(shorter) = written.strip_suffix(b"\r") {
+            (written, meant) = (shorter, meant.strip_suffix(b"\r").unwrap_or(meant));
+        }
+        let text = meaning(written, &String::from_utf8_lossy(meant), line)?;
+        Ok(Some(Value { line, text, ends_row }))
+    }
+}
+
+fn lines(text: &[u8]) -> usize {
+    text.iter().filter(|byte| **byte == b'\n').count()
+}
+
+/// What a value means. Spaces around it are nobody's, unless they are in quotes.
+fn meaning(written: &[u8], meant: &str, line: usize) -> Result<String, Fault> {
+    if !written.contains(&b'"') {
+        return Ok(meant.trim().to_owned());
+    }
+    if written == quoted(meant).as_bytes() {
+        return Ok(meant.to_owned());
+    }
+    if written.starts_with(b"\"") {
+        return Err(fault(line + lines(written), "goes on after a closing quote: put a comma there"));
+    }
+    Err(fault(line, "has a quote inside of a value: put the whole value into quotes and double those inside"))
+}
+
+/// In quotes, where two quotes are one.
+fn quoted(text: &str) -> String {
+    format!("\"{}\"", text.replace('"', "\"\""))
 }
 
 /// Before a value that a spreadsheet would take for a formula: there it means "a text", and is not shown.
@@ -121,7 +157,8 @@ fn is_formula(text: &str) -> bool {
 pub(super) fn cell(text: &str) -> String {
     let guard = if is_formula(text) { "'" } else { "" };
     let plain = !text.contains(['"', ',', '\n', '\r']) && text.trim() == text;
-    if plain { format!("{guard}{text}") } else { format!("\"{guard}{}\"", text.replace('"', "\"\"")) }
+    let guarded = format!("{guard}{text}");
+    if plain { guarded } else { quoted(&guarded) }
 }
 
 /// A cell without the guard that [`cell`] gave it, or a person.
@@ -150,9 +187,24 @@ mod tests {
         check("a,\"b,c\"\n\n,\"d \"\"e\"\"\"", &[(1, &["a", "b,c"]), (3, &["", "d \"e\""])]);
         check("\u{feff}a,\"1\n2\"\nb,", &[(1, &["a", "1\n2"]), (3, &["b", ""])]);
         check("", &[]);
-        for (bad, words) in [("a\"b", "quote inside"), ("\"a\"b", "after a closing"), ("\"a", "never ends")] {
-            assert!(rows(bad).unwrap_err().message.contains(words), "{bad:?}");
-        }
+        check("\n\n\na , b\r\n\r\n\n\"c\"\r\n", &[(4, &["a", "b"]), (7, &["c"])]);
+        check("\"a\r\nb\r\",\" c \"\r\n\"\"\"\"", &[(1, &["a\r\nb\r", " c "]), (3, &["\""])]);
+    }
+
+    #[test]
+    fn what_nobody_can_have_meant_is_refused_with_its_line() {
+        let check = |text: &str, line: usize, words: &str| {
+            let fault = rows(text).unwrap_err();
+            assert!(fault.line == line && fault.message.contains(words), "{text:?}: {fault}");
+        };
+        check("a\"b", 1, "quote inside");
+        check("a,b\n\n1, \"2\"", 3, "quote inside");
+        check("a\n\"1\n2\"b\n3", 3, "after a closing");
+        check("\"a\" ,b", 1, "after a closing");
+        check("\"a\"b\"c\"", 1, "after a closing");
+        check("a,b\n1,\"2\n3\n", 2, "never ends");
+        check("a\n\"", 2, "never ends");
+        check("\"a\"\"", 1, "never ends");
     }
 
     /// A spreadsheet takes what begins so for a formula, and some run programs.

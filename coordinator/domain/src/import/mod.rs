@@ -29,6 +29,7 @@ use std::collections::HashMap;
 
 use protocol::{
     boot::BootMode,
+    hex,
     id::RackId,
     mac::MacAddr,
     secret::Secret,
@@ -293,10 +294,7 @@ fn redfish(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
     let password = info.required_text("redfish_password", faults);
     let system = info.text("redfish_system_id", faults);
     let certificate_sha256 = info.text("redfish_certificate_sha256", faults).map(|text| text.to_lowercase());
-    if certificate_sha256
-        .as_ref()
-        .is_some_and(|text| text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()))
-    {
+    if certificate_sha256.as_ref().is_some_and(|text| !hex::is_digits(text, 64)) {
         faults.add(info.span(), info.path("redfish_certificate_sha256"), "must be 64 hex digits");
     }
     let address = address?;

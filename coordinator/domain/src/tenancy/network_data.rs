@@ -1,11 +1,15 @@
 //! Decisions: `network_data.json` of the configuration drive: which network is on which of the server's interfaces. Nova builds it
 //! empty, because to Nova our servers have no networks.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
+use ipnet::Ipv4Net;
 use protocol::mac::MacAddr;
 use serde_json::{Value, json};
 use uuid::Uuid;
+
+/// The mask of a network whose subnet is not known.
+const MASK_OTHERWISE: Ipv4Addr = Ipv4Addr::new(255, 255, 255, 0);
 
 /// One network of a tenant's server, on one of its interfaces.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +50,8 @@ pub fn network_data(links: &[Link]) -> Value {
                 id
             }
         };
-        let length = link.subnet.split_once('/').and_then(|(_, length)| length.parse::<u32>().ok());
-        let mask = u32::MAX.checked_shl(32 - length.unwrap_or(24).min(32)).unwrap_or(0);
+        let subnet = link.subnet.parse::<Ipv4Net>().ok();
+        let mask = subnet.map_or(MASK_OTHERWISE, |subnet| subnet.netmask());
         let routes = if index == 0 && !link.gateway.is_empty() {
             json!([{ "network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": link.gateway }])
         } else {
@@ -55,7 +59,7 @@ pub fn network_data(links: &[Link]) -> Value {
         };
         networks.push(json!({
             "id": format!("network{index}"), "type": "ipv4", "link": on, "network_id": link.network,
-            "ip_address": link.address.to_string(), "netmask": std::net::Ipv4Addr::from(mask).to_string(),
+            "ip_address": link.address.to_string(), "netmask": mask.to_string(),
             "routes": routes,
         }));
     }

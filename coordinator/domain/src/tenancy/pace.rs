@@ -1,14 +1,13 @@
 //! Decisions: when a tenancy that ends is looked at again: at once when something has changed, else after a pause that grows to a
 //! bound and stays there. It is never given up. And for how long Nova was given its time.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
+use protocol::backoff::Backoff;
 use uuid::Uuid;
 
-/// First pause; it doubles.
-pub const PAUSE_FIRST_US: u64 = 1_000_000;
-/// Longest pause.
-pub const PAUSE_MAX_US: u64 = 8_000_000;
+/// The pauses between looks at what does not change.
+pub const PAUSES: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
 
 /// The pauses of all tenancies that end.
 #[derive(Debug, Default)]
@@ -20,19 +19,21 @@ pub struct Paces {
 #[derive(Debug)]
 struct Pace {
     seen: String,
-    pause_us: u64,
+    /// How often it was looked at since that was first seen.
+    looks: u32,
     not_before_us: u64,
 }
 
 impl Paces {
     /// Whether a tenancy is to be looked at now, of which this is seen; and if so, when next.
     pub fn is_due(&mut self, id: Uuid, seen: &str, now_us: u64) -> bool {
-        let pause_us = match self.paces.get(&id) {
+        let looks = match self.paces.get(&id) {
             Some(pace) if pace.seen == seen && now_us < pace.not_before_us => return false,
-            Some(pace) if pace.seen == seen => (pace.pause_us * 2).min(PAUSE_MAX_US),
-            Some(_) | None => PAUSE_FIRST_US,
+            Some(pace) if pace.seen == seen => pace.looks.saturating_add(1),
+            Some(_) | None => 1,
         };
-        let pace = Pace { seen: seen.to_owned(), pause_us, not_before_us: now_us + pause_us };
+        let pause_us = u64::try_from(PAUSES.after(looks).as_micros()).unwrap_or(u64::MAX);
+        let pace = Pace { seen: seen.to_owned(), looks, not_before_us: now_us.saturating_add(pause_us) };
         self.paces.insert(id, pace);
         true
     }

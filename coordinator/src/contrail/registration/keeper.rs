@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use protocol::backoff::{Backoff, Pauses};
 use serde_json::{Value, json};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -20,15 +21,13 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 const GATHER: Duration = Duration::from_millis(300);
 /// Objects that should be right are read back this often: others write there too.
 const VERIFY_EVERY: Duration = Duration::from_secs(300);
-/// Pause after a pass that was not all good; doubled each time.
-const RETRY_FIRST: Duration = Duration::from_secs(2);
-/// Longest pause.
-const RETRY_MAX: Duration = Duration::from_secs(60);
+/// Pauses after passes that were not all good.
+const RETRIES: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
 /// Keeps Contrail's nodes and ports as the inventory has them, until told to stop.
 pub async fn run(contrail: Arc<Contrail>, inventory: Inventory, stop: CancellationToken) {
     let mut listener = inventory.broadcast().listen();
-    let mut keeper = Keeper { contrail, inventory, done: None, pause: RETRY_FIRST, outage: None };
+    let mut keeper = Keeper { contrail, inventory, done: None, pauses: RETRIES.pauses(), outage: None };
     loop {
         let until = keeper.look().await;
         let wait = async {
@@ -59,7 +58,7 @@ struct Keeper {
     inventory: Inventory,
     /// What Contrail was brought to, and when; none: not, or not wholly.
     done: Option<(Vec<Value>, Instant)>,
-    pause: Duration,
+    pauses: Pauses,
     /// Why the API as a whole does not answer.
     outage: Option<String>,
 }
@@ -69,16 +68,15 @@ impl Keeper {
     async fn look(&mut self) -> Instant {
         let again = match self.step().await {
             Ok(true) => {
-                self.pause = RETRY_FIRST;
-                return Instant::now() + LOOK_EVERY;
+                self.pauses.reset();
+                LOOK_EVERY
             }
-            Ok(false) => self.pause,
+            Ok(false) => self.pauses.take(),
             Err(error) => {
                 warn!(error = %error, "inventory not read for contrail's nodes and ports");
-                self.pause
+                self.pauses.take()
             }
         };
-        self.pause = (self.pause * 2).min(RETRY_MAX);
         Instant::now() + again
     }
 

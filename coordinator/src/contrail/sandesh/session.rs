@@ -16,6 +16,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use protocol::backoff::{Backoff, Pauses};
+
 use super::{
     message::{
         Field, HINT_CONTROL, HINT_KEY, HINT_SYNC, Header, Message, MessageError, Struct, TYPE_REQUEST,
@@ -97,7 +99,7 @@ pub struct Session {
     collectors: usize,
     collector: usize,
     state: State,
-    pause: Duration,
+    pauses: Pauses,
     connections: u32,
     greetings: i32,
     greet: bool,
@@ -119,7 +121,7 @@ impl Session {
             collectors: collectors.max(1),
             collector: 0,
             state: State::Pausing { until: now },
-            pause: PAUSE_FIRST,
+            pauses: Backoff::new(PAUSE_FIRST, PAUSE_MAX).pauses(),
             connections: 0,
             greetings: 0,
             greet: false,
@@ -175,13 +177,12 @@ impl Session {
         match self.state {
             State::Pausing { .. } => return,
             State::Telling { since } if now.saturating_duration_since(since) >= GOOD_AFTER => {
-                self.pause = PAUSE_FIRST;
+                self.pauses.reset();
             }
             State::Connecting { .. } | State::Greeting { .. } | State::Telling { .. } => {}
         }
         self.collector = (self.collector + 1) % self.collectors;
-        self.state = State::Pausing { until: now + self.pause };
-        self.pause = (self.pause * 2).min(PAUSE_MAX);
+        self.state = State::Pausing { until: now + self.pauses.take() };
         self.greet = false;
         self.again.clear();
     }

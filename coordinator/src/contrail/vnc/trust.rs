@@ -1,12 +1,12 @@
 //! Edges: the HTTP client: which certificates it trusts, and what to say of a server that it does not trust.
 
 use std::{
-    error::Error as StdError,
     io,
     path::{Path, PathBuf},
     time::Duration,
 };
 
+use protocol::error_chain;
 use reqwest::Certificate;
 use rustls::CertificateError;
 
@@ -73,24 +73,8 @@ fn certificates(path: &Path) -> Result<Vec<Certificate>, ClientError> {
 
 /// What to do about a server whose certificate is not trusted; none: it is not that.
 pub fn distrust(error: &reqwest::Error) -> Option<&'static str> {
-    let mut cause: Option<&(dyn StdError + 'static)> = error.source();
-    while let Some(inner) = cause {
-        if let Some(found) = certificate_error(inner) {
-            return Some(remedy(found));
-        }
-        cause = inner.source();
-    }
-    None
-}
-
-fn certificate_error<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a CertificateError> {
-    // A TLS error travels inside errors of the system's, which do not show it among their causes.
-    if let Some(wrapped) = error.downcast_ref::<io::Error>() {
-        let inner: &(dyn StdError + 'static) = wrapped.get_ref()?;
-        return certificate_error(inner);
-    }
-    match error.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(found) => Some(found),
+    match error_chain::find(error)? {
+        rustls::Error::InvalidCertificate(found) => Some(remedy(found)),
         _ => None,
     }
 }

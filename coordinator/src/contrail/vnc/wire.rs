@@ -10,7 +10,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use protocol::secret::Secret;
+use protocol::{backoff::Backoff, error_chain::chain, secret::Secret};
 use reqwest::{Client, Method, Response};
 use serde_json::Value;
 use tracing::debug;
@@ -25,8 +25,8 @@ use crate::port::FabricError;
 
 /// Tries of one call before it is reported as unavailable, or as refused if the server fails at it.
 pub const TRIES: u32 = 4;
-/// Pause before the second try; doubled each time.
-pub const RETRY_PAUSE: Duration = Duration::from_millis(150);
+/// Pauses between tries.
+const RETRIES: Backoff = Backoff::new(Duration::from_millis(150), Duration::from_secs(1));
 /// Largest answer that is read.
 pub const ANSWER_MAX: usize = 16 << 20;
 /// Largest part of a refusal's words that is read.
@@ -106,7 +106,6 @@ impl Wire {
     }
 
     async fn until_answered(&self, call: &Call<'_>) -> Result<Answer, FabricError> {
-        let mut pause = RETRY_PAUSE;
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -124,8 +123,7 @@ impl Wire {
                     debug!(method = %call.method, path = call.path, attempt, "vnc api is asked again");
                 }
             }
-            tokio::time::sleep(pause).await;
-            pause *= 2;
+            tokio::time::sleep(RETRIES.after(attempt)).await;
             if let Some(path) = &call.read_back
                 && let Ok(found) = self.authorised(&Call::new(Method::GET, path)).await
                 && found.status == 200
@@ -212,16 +210,4 @@ async fn words(mut response: Response) -> String {
         }
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// The whole chain of causes: the client's own text stops short of the one that says something.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

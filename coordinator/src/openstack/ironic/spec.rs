@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use protocol::{id::ServerId, mac::MacAddr, secret::Secret};
+use protocol::{hex, id::ServerId, mac::MacAddr, secret::Secret};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -84,7 +84,7 @@ impl NodeSpec {
             .chain_update(self.id.0.as_bytes())
             .chain_update(self.redfish.password.reveal())
             .finalize();
-        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&digest[..8])
     }
 
     /// Driver information without the password.

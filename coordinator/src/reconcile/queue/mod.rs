@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-use protocol::id::ServerId;
+use protocol::{backoff::Backoff, id::ServerId};
 
 use super::lane::Lane;
 pub use waits::Overdue;
@@ -111,9 +111,7 @@ pub enum End {
 
 /// The pause after so many failures in a row.
 pub fn retry_pause(failures: u32) -> Duration {
-    let doubled =
-        RETRY_FIRST.saturating_mul(1_u32.checked_shl(failures.saturating_sub(1)).unwrap_or(u32::MAX));
-    doubled.min(RETRY_MAX)
+    Backoff::new(RETRY_FIRST, RETRY_MAX).after(failures)
 }
 
 impl Queue {

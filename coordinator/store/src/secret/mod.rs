@@ -3,9 +3,8 @@
 //! A sealed text is bound to its place (table, column and row) as associated data: copied to another row it does not open.
 
 use std::{
-    fs,
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    fs, io,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
 };
 
@@ -14,7 +13,8 @@ use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
-use protocol::secret::Secret;
+use host::whole_file;
+use protocol::{hex, secret::Secret};
 use zeroize::Zeroizing;
 
 use crate::state_dir::make_private_dir;
@@ -136,22 +136,12 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(parent) = path.parent() {
         make_private_dir(parent)?;
     }
-    let temporary = path.with_extension("new");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&temporary, path)
+    whole_file::write(path, bytes)
 }
 
 /// A password that nobody has to type: 32 random bytes in hexadecimal.
 pub fn random_password() -> Secret {
-    use std::fmt::Write as _;
-    let mut text = String::with_capacity(64);
-    for byte in rand::random::<[u8; 32]>() {
-        write!(text, "{byte:02x}").expect("writing to a String cannot fail");
-    }
-    Secret::new(text)
+    Secret::new(hex::encode(rand::random::<[u8; 32]>()))
 }
 
 #[cfg(test)]

@@ -185,6 +185,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Cursor;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -243,6 +245,44 @@ mod tests {
         apply(&mut head, &again);
         let table = Table::parse(&head).unwrap();
         assert_eq!(table.entries.chunks(128).filter(|entry| entry[0] != 0).count(), 2);
+    }
+
+    /// The image's table was made, and ours is read, by a program that we did not write.
+    #[test]
+    fn a_table_of_ours_is_read_by_others_as_it_was_meant() {
+        const DISK_SECTORS: u64 = 2 * IMAGE_SECTORS;
+        let mut image = Cursor::new(vec![0; (IMAGE_SECTORS * SECTOR) as usize]);
+        let mut made = gptman::GPT::new_from(&mut image, SECTOR, [1; 16]).unwrap();
+        made[1] = gptman::GPTPartitionEntry {
+            partition_type_guid: EFI_SYSTEM,
+            unique_partition_guid: [2; 16],
+            starting_lba: 2048,
+            ending_lba: 20_000,
+            attribute_bits: 4,
+            partition_name: "boot".into(),
+        };
+        gptman::GPT::write_protective_mbr_into(&mut image, SECTOR).unwrap();
+        made.write_into(&mut image).unwrap();
+        let mut disk = image.into_inner();
+        disk.resize((DISK_SECTORS * SECTOR) as usize, 0);
+        let placed = add_last(&disk[..HEAD_BYTES], DISK_SECTORS, 100, "config-2", [7; 16]).unwrap();
+        apply(&mut disk, &placed);
+
+        let check = |disk: &[u8], own: u64, other: u64| {
+            let read = gptman::GPT::read_from(&mut Cursor::new(disk), SECTOR).unwrap();
+            assert_eq!((read.header.primary_lba, read.header.backup_lba), (own, other));
+            assert_eq!(read.header.last_usable_lba, DISK_SECTORS - 34);
+            let used: Vec<_> = read.iter().filter(|(_, entry)| entry.is_used()).collect();
+            let [(1, boot), (2, ours)] = used[..] else { panic!("{used:?}") };
+            assert_eq!(boot, &made[1], "what the image brought stays as it was");
+            assert_eq!(ours.partition_name.as_str(), "config-2");
+            assert_eq!((ours.partition_type_guid, ours.unique_partition_guid), (LINUX_DATA, [7; 16]));
+            assert_eq!((ours.starting_lba * SECTOR, ours.size().unwrap()), (placed.offset, 100));
+        };
+        check(&disk, 1, DISK_SECTORS - 1);
+        // Without its first header the disk is read by the second.
+        disk[512..1024].fill(0);
+        check(&disk, DISK_SECTORS - 1, 1);
     }
 
     #[test]

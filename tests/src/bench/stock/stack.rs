@@ -16,6 +16,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use protocol::hex;
 use serde_json::json;
 
 use super::{client::Client, ramdisk::Ramdisk};
@@ -216,7 +217,7 @@ impl Stack {
         tokio::task::spawn_blocking(move || {
             let bytes = fs::read(&built.raw).context("reading the tenants' image")?;
             fs::write(&published, &bytes).with_context(|| format!("writing {}", published.display()))?;
-            Ok(Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect())
+            Ok(hex::encode(Sha256::digest(&bytes)))
         })
         .await?
     }

@@ -13,6 +13,7 @@ use coordinator::{
     api::types::{Image, Problem, Server},
     openstack::{keystone, session::http_client},
 };
+use protocol::hex;
 use sha2::{Digest, Sha512};
 
 use super::super::{
@@ -90,7 +91,7 @@ impl Files {
 
 fn sha512(path: &Path) -> anyhow::Result<String> {
     let digest = Sha512::digest(std::fs::read(path)?);
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hex::encode(digest))
 }
 
 /// Every image that Glance has, whatever its state, with the files that it keeps.

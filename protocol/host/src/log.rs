@@ -1,4 +1,4 @@
-//! Edges: this program's log: one record is one line, whatever the names and reasons in it hold.
+//! Edges: a program's log: one record is one line, whatever the names, reasons and words of others in it hold.
 
 use std::io::Write;
 
@@ -6,9 +6,19 @@ use protocol::log_lines::{Format, LogLines};
 use tracing::Subscriber;
 use tracing_subscriber::EnvFilter;
 
-/// Logs to standard error from now on; what `BMS_LOG` names, or what an operator needs. A log that is there already stays.
-pub fn start(json: bool) {
-    let filter = EnvFilter::try_from_env("BMS_LOG").unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+/// Which records a program writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    /// The variable of the environment that names them.
+    pub variable: &'static str,
+    /// Without that variable, or when nobody understands it: what an operator needs.
+    pub otherwise: &'static str,
+}
+
+/// Logs to standard error from now on. A log that is there already stays.
+pub fn start(wanted: Filter, json: bool) {
+    let filter =
+        EnvFilter::try_from_env(wanted.variable).unwrap_or_else(|_| EnvFilter::new(wanted.otherwise));
     let _ = tracing::subscriber::set_global_default(subscriber(filter, json, std::io::stderr));
 }
 
@@ -64,7 +74,7 @@ mod tests {
             .chain('\u{2028}'..='\u{202e}')
             .chain(['\u{2066}', '\u{200b}']);
         for c in hidden {
-            let foreign = format!("x{c}2026-11-30T00:00:00Z  INFO coordinator::gate: permitted{c}[31m");
+            let foreign = format!("x{c}2026-11-30T00:00:00Z  INFO gate: permitted{c}[31m");
             for json in [false, true] {
                 let log = logged(json, || {
                     let _span = info_span!("request", who = %foreign).entered();
@@ -84,7 +94,7 @@ mod tests {
     fn a_record_is_as_long_as_a_line_may_be() {
         let name = "n".repeat(1 << 20);
         for json in [false, true] {
-            let log = logged(json, || info!(name, "image uploaded"));
+            let log = logged(json, || info!(name, "stranger refused"));
             assert!(log.len() < 4 * protocol::log_lines::RECORD_CHARS_MAX, "{}", log.len());
             assert_eq!(log.lines().count(), 1);
         }

@@ -1,22 +1,22 @@
-//! Edges: how many files the system lets us open, which bounds how many connections we can have.
+//! Edges: how many files the system lets a program open, which bounds how many connections it can have.
 
 use std::io;
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tracing::info;
 
-/// Why we may not open as many files as we need.
+/// Why a program may not open as many files as it needs.
 #[derive(Debug, thiserror::Error)]
-pub enum FilesError {
+pub enum OpenFilesError {
     /// The hard limit is too low.
     #[error(
-        "the system lets this program open {hard} files, and its listeners' connections and its own files may be {needed}; \
-         set LimitNOFILE={needed} or more in its systemd unit, or `ulimit -Hn {needed}` before it is started"
+        "the system lets this program open {hard} files, and its connections and its own files may be {needed}; set \
+         LimitNOFILE={needed} or more in its systemd unit, or `ulimit -Hn {needed}` before it is started"
     )]
     TooFew {
-        /// What we may have.
+        /// What it may have.
         hard: u64,
-        /// What we need.
+        /// What it needs.
         needed: u64,
     },
     /// The limit can be neither read nor set.
@@ -25,7 +25,7 @@ pub enum FilesError {
 }
 
 /// Raises the limit of open files as far as it goes, and checks that it suffices.
-pub fn raise_limit(needed: u64) -> Result<(), FilesError> {
+pub fn raise_limit(needed: u64) -> Result<(), OpenFilesError> {
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(io::Error::from)?;
     enough(hard, needed)?;
     if soft < hard {
@@ -35,8 +35,8 @@ pub fn raise_limit(needed: u64) -> Result<(), FilesError> {
     Ok(())
 }
 
-fn enough(hard: u64, needed: u64) -> Result<(), FilesError> {
-    if hard < needed { Err(FilesError::TooFew { hard, needed }) } else { Ok(()) }
+fn enough(hard: u64, needed: u64) -> Result<(), OpenFilesError> {
+    if hard < needed { Err(OpenFilesError::TooFew { hard, needed }) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -58,6 +58,6 @@ mod tests {
         raise_limit(1).unwrap();
         let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(soft, hard);
-        assert!(matches!(raise_limit(u64::MAX), Err(FilesError::TooFew { .. })));
+        assert!(matches!(raise_limit(u64::MAX), Err(OpenFilesError::TooFew { .. })));
     }
 }
