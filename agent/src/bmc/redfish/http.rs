@@ -1,4 +1,4 @@
-//! Edges: requests to one Redfish service: ETags, bounded bodies, what is sent again, errors with reasons.
+//! Edges: requests to one Redfish service: ETags, bounded bodies, errors with reasons. What is sent again is decided in `again.rs`.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use protocol::{
     spec::BmcEndpoint,
 };
 use reqwest::{
-    Method, RequestBuilder, Response, StatusCode,
+    Method, RequestBuilder, Response,
     header::{CONNECTION, ETAG, IF_MATCH, RETRY_AFTER},
 };
 use serde::de::DeserializeOwned;
@@ -18,18 +18,13 @@ use tracing::debug;
 
 use super::{
     super::{Account, BmcOptions, LogIns, account::Pause},
-    login::{Login, TOKEN, is_overloaded},
+    again::{AfterAnswer, Shown, after_answer, may_repeat_after_break},
+    login::{Login, TOKEN},
     pin, roots,
 };
 
 /// Whole time for one request; Redfish services are slow.
 const REQUEST_MAX: Duration = Duration::from_secs(20);
-/// A request is sent so often again to a service that asks us to come back soon.
-const REPEATS_MAX: u32 = 2;
-/// The longest `Retry-After` that a call waits for.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(10);
-/// The pause before a request that was answered 503 without `Retry-After` is sent again.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// So many broken connections make a service one that wants a new connection for each request.
 const BROKEN_MAX: u32 = 2;
 
@@ -147,24 +142,31 @@ impl Http {
         let mut repeats = 0;
         loop {
             // User and password with every request: each is a log-in of its own.
-            let is_fresh = !matches!(self.login, Login::Token { .. });
+            let shown = match &self.login {
+                Login::Token { .. } => Shown::Session,
+                Login::Basic { .. } | Login::No => Shown::Credentials,
+            };
             self.ensure_login().await?;
             let response = self.send_once(method.clone(), path, body, etag).await?;
             let status = response.status();
-            if status == StatusCode::UNAUTHORIZED && is_fresh {
-                self.refused_by_request(&method, path);
-            } else if status == StatusCode::UNAUTHORIZED {
-                debug!(service = self.base, "Redfish session lost, logging in again");
-                self.login = Login::No;
-            } else if let Some(pause) = pause_asked(&response).filter(|_| repeats < REPEATS_MAX) {
-                repeats += 1;
-                tokio::time::sleep(pause).await;
-            } else {
-                // Anybody may read the root: that it was answered says nothing of us.
-                if matches!(self.login, Login::Basic { .. }) && status.is_success() && path != ROOT {
-                    self.account.accepted();
+            let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+            match after_answer(status, retry_after, shown, repeats) {
+                AfterAnswer::LogInRefused => self.refused_by_request(&method, path),
+                AfterAnswer::LogInAgain => {
+                    debug!(service = self.base, "Redfish session lost, logging in again");
+                    self.login = Login::No;
                 }
-                return good(method, path, response).await;
+                AfterAnswer::Repeat(pause) => {
+                    repeats += 1;
+                    tokio::time::sleep(pause).await;
+                }
+                AfterAnswer::Take => {
+                    // Anybody may read the root: that it was answered says nothing of us.
+                    if matches!(self.login, Login::Basic { .. }) && status.is_success() && path != ROOT {
+                        self.account.accepted();
+                    }
+                    return good(method, path, response).await;
+                }
             }
         }
     }
@@ -213,7 +215,8 @@ impl Http {
             return Err(unreachable(error));
         }
         self.broken = self.broken.saturating_add(1);
-        if method == Method::POST && matches!(self.login, Login::Token { .. } | Login::Basic { .. }) {
+        let is_logged_in = matches!(self.login, Login::Token { .. } | Login::Basic { .. });
+        if !may_repeat_after_break(&method, is_logged_in) {
             return Err(Fault::Lost(chain(&error.without_url())));
         }
         debug!(service = self.base, "Redfish connection broken, asking again");
@@ -253,16 +256,6 @@ impl Drop for Http {
 /// Whom to trust where no certificate is pinned.
 fn authorities(base: &str) -> Result<rustls::ClientConfig, rustls::Error> {
     if base.starts_with("https:") { roots::system().map(|shared| (*shared).clone()) } else { roots::none() }
-}
-
-/// How long the service asks us to wait before we send the same again; none: it does not, or for too long.
-fn pause_asked(response: &Response) -> Option<Duration> {
-    if response.status() == StatusCode::INTERNAL_SERVER_ERROR || !is_overloaded(response.status()) {
-        return None;
-    }
-    let header = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-    let seconds = header.and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-    Some(seconds.unwrap_or(RETRY_PAUSE)).filter(|pause| *pause <= RETRY_AFTER_MAX)
 }
 
 /// Whether the connection was there, and broke before an answer came.

@@ -1,5 +1,6 @@
 //! Edges: a BMC by Redfish. What to ask is here, how to ask in `http.rs`.
 
+mod again;
 mod http;
 mod login;
 pub(crate) mod pin;
