@@ -31,13 +31,17 @@ pub struct Problem {
     /// What the client reads.
     #[serde(flatten)]
     pub said: types::Problem,
-    /// Whether its detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks. Then it is for those who see
-    /// all, and others are told what it means to them.
+    /// Set when its detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks, a service's inside. Then it
+    /// is for those who see all, and others are told what it means to them. Boxed, because problems go through every function.
     #[serde(skip)]
-    is_below: bool,
-    /// What these others are told instead; none: what its status means to them.
-    #[serde(skip)]
-    tenants_words: Option<String>,
+    below: Option<Box<Below>>,
+}
+
+/// What is told instead of a detail that is not for tenants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Below {
+    /// In words; none: what the problem's status means to a tenant.
+    words: Option<String>,
 }
 
 impl Deref for Problem {
@@ -74,19 +78,17 @@ impl Problem {
             faults: Vec::new(),
             retry_after_s: None,
         };
-        Problem { said, is_below: false, tenants_words: None }
+        Problem { said, below: None }
     }
 
     /// Marks what only those who see all are told word for word.
     fn below(self) -> Self {
-        Problem { is_below: true, ..self }
+        Problem { below: Some(Box::default()), ..self }
     }
 
     /// What is told to somebody who does not see what is below a tenant's server. `request_id`: by it an operator finds all of it.
     pub(crate) fn for_tenants(self, request_id: &str) -> Self {
-        if !self.is_below {
-            return self;
-        }
+        let Some(below) = self.below else { return self };
         let by_status = match self.status {
             503 => "what this needs does not answer now; ask again in a moment",
             409 => {
@@ -94,9 +96,9 @@ impl Problem {
             }
             _ => "what is below the server refused this",
         };
-        let what = self.tenants_words.as_deref().unwrap_or(by_status);
+        let what = below.words.as_deref().unwrap_or(by_status);
         let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
-        Problem { said: types::Problem { detail, ..self.said }, is_below: false, tenants_words: None }
+        Problem { said: types::Problem { detail, ..self.said }, below: None }
     }
 
     /// Says when the same may be tried again.
@@ -154,7 +156,7 @@ impl From<Full> for Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let below = self.is_below.then(|| self.clone());
+        let below = self.below.is_some().then(|| self.clone());
         let again = self.retry_after_s.map(HeaderValue::from);
         let mut response = (status, axum::Json(self.said)).into_response();
         if let Some(again) = again {
@@ -220,8 +222,7 @@ fn tenants_words(error: &ServiceError) -> Option<String> {
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let detail = error.to_string();
-        let is_below = tells_of_inside(&error);
-        let tenants_words = tenants_words(&error);
+        let below = tells_of_inside(&error).then(|| Box::new(Below { words: tenants_words(&error) }));
         let problem = match error {
             ServiceError::NotFound { .. } => Self::new(StatusCode::NOT_FOUND, "not-found", detail),
             ServiceError::Locked { .. } | ServiceError::Conflict { .. } => Self::conflict(detail),
@@ -242,7 +243,7 @@ impl From<ServiceError> for Problem {
                 Self::new(StatusCode::BAD_GATEWAY, "openstack-unintelligible", detail)
             }
         };
-        Problem { is_below, tenants_words, ..problem }
+        Problem { below, ..problem }
     }
 }
 

@@ -114,12 +114,8 @@ fn bearer(name: &str, foreign: Option<&foreign::Foreign>) -> Bearer {
     let shown = format!("{name}{}", foreign.map_or("", |foreign| foreign.of_people));
     let role = if name == "demo" || name == "other" { "member" } else { "admin" };
     let scope = TokenScope::Project { id: format!("{name}-id"), name: shown.clone() };
-    let identity = Identity {
-        user_id: name.to_owned(),
-        user_name: shown,
-        scope,
-        roles: vec![role.to_owned()],
-    };
+    let identity =
+        Identity { user_id: name.to_owned(), user_name: shown, scope, roles: vec![role.to_owned()] };
     Bearer { identity, ends_us: SystemClock.now_us() + TOKEN_LIFE_US }
 }
 
