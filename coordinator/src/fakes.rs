@@ -78,7 +78,8 @@ pub struct World {
 }
 
 impl World {
-    async fn call(&self, text: String) {
+    /// One call: written down, meddled with, and hung at when it is the one.
+    pub async fn call(&self, text: String) {
         let meddled = self.meddler.lock().unwrap().as_mut().and_then(|meddler| meddler(&text));
         if let Some(to) = meddled {
             self.ports.lock().unwrap().values_mut().for_each(|seen| *seen = to.clone());

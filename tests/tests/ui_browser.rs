@@ -117,7 +117,7 @@ async fn no_page_runs_what_others_wrote() {
     let fakes = ui_common::start().await;
     for project in ["admin-id", "demo-id"] {
         let server = ui_common::shown::server(project, 1, "active");
-        fakes.world.lock().unwrap().servers.push(server);
+        fakes.world.lock().unwrap().servers.push(serde_json::to_value(server).unwrap());
     }
     let origin = serve(&fakes).await;
     let browser = Browser::start().await.unwrap();

@@ -35,8 +35,8 @@ async fn world(everywhere: bool) -> Fakes {
     let mut world = fakes.world.lock().unwrap();
     world.foreign = Some(Foreign { of_things: TEXT, of_people: PEOPLES, everywhere });
     for project in ["admin-id", "demo-id"] {
-        world.servers.push(shown::server(project, 1, "active"));
-        world.servers.push(shown::server(project, 2, "error"));
+        world.servers.push(serde_json::to_value(shown::server(project, 1, "active")).unwrap());
+        world.servers.push(serde_json::to_value(shown::server(project, 2, "error")).unwrap());
     }
     drop(world);
     fakes

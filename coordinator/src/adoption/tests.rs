@@ -1,5 +1,7 @@
 //! What adoption leaves as it was found, what it refuses, and what it takes up again.
 
+mod crashes;
+
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, atomic::Ordering},
@@ -43,15 +45,15 @@ struct Outside {
 #[async_trait]
 impl Adopter for Outside {
     async fn manage(&self, id: ServerId) -> Result<(), ProvisionerError> {
-        self.change(id, |node| node.provision_state = ProvisionState::Manageable, "manage")
+        self.change(id, |node| node.provision_state = ProvisionState::Manageable, "manage").await
     }
 
     async fn set_instance(&self, id: ServerId, instance: &Instance) -> Result<(), ProvisionerError> {
-        self.change(id, |node| node.instance_id = Some(instance.id), "set_instance")
+        self.change(id, |node| node.instance_id = Some(instance.id), "set_instance").await
     }
 
     async fn clear_instance(&self, id: ServerId) -> Result<(), ProvisionerError> {
-        self.change(id, |node| node.instance_id = None, "clear_instance")
+        self.change(id, |node| node.instance_id = None, "clear_instance").await
     }
 
     async fn adopt(&self, id: ServerId) -> Result<(), ProvisionerError> {
@@ -60,18 +62,18 @@ impl Adopter for Outside {
             node.provision_state = if fails { ProvisionState::AdoptFailed } else { ProvisionState::Active };
             node.last_error = fails.then(|| "no such image".to_owned());
         };
-        self.change(id, adopt, "adopt")
+        self.change(id, adopt, "adopt").await
     }
 }
 
 impl Outside {
-    fn change(
+    async fn change(
         &self,
         id: ServerId,
-        change: impl FnOnce(&mut Node),
+        change: impl FnOnce(&mut Node) + Send,
         what: &str,
     ) -> Result<(), ProvisionerError> {
-        self.world.log.lock().unwrap().push(what.to_owned());
+        self.world.call(what.to_owned()).await;
         change(self.world.nodes.lock().unwrap().get_mut(&id).unwrap());
         Ok(())
     }
@@ -80,6 +82,7 @@ impl Outside {
 #[async_trait]
 impl Interfaces for Outside {
     async fn all_interfaces(&self) -> Result<Vec<FoundInterface>, FabricError> {
+        self.world.call("all_interfaces".to_owned()).await;
         let error = self.world.fabric_error.lock().unwrap().clone();
         let failing = self.world.fabric_fails.load(Ordering::SeqCst) > 0;
         match error.filter(|_| failing) {
@@ -113,7 +116,7 @@ impl TenantNetworks for Outside {
         Ok(Vec::new())
     }
     async fn ensure_tenant_port(&self, wanted: &NewTenantPort) -> Result<TenantPort, FabricError> {
-        self.world.log.lock().unwrap().push("make_port".to_owned());
+        self.world.call("make_port".to_owned()).await;
         let address = wanted.address.unwrap();
         let made = FoundInterface { id: wanted.id, addresses: vec![address], ..found() };
         let mut interfaces = self.interfaces.lock().unwrap();
@@ -122,6 +125,7 @@ impl TenantNetworks for Outside {
         Ok(TenantPort { id: wanted.id, network: wanted.network, address })
     }
     async fn delete_tenant_port(&self, id: Uuid) -> Result<(), FabricError> {
+        self.world.call("delete_port".to_owned()).await;
         self.interfaces.lock().unwrap().retain(|interface| interface.id != id);
         Ok(())
     }

@@ -88,7 +88,7 @@ impl Problem {
 
     /// What is told to somebody who does not see what is below a tenant's server. `request_id`: by it an operator finds all of it.
     pub(crate) fn for_tenants(self, request_id: &str) -> Self {
-        let Some(below) = self.below else { return self };
+        let Some(below) = &self.below else { return self };
         let by_status = match self.status {
             503 => "what this needs does not answer now; ask again in a moment",
             409 => {

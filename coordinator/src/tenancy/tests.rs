@@ -1,5 +1,7 @@
 //! How a tenancy ends whatever Nova, Ironic and this program do meanwhile, before services that fail on demand.
 
+mod crashes;
+
 use std::sync::Arc;
 
 use protocol::secret::Secret;
@@ -10,7 +12,7 @@ use crate::{
     fakes::{Bench, CLEANING, INSTANCE, TENANT},
     inventory::EventFilter,
     lifecycle::{Node, ProvisionState},
-    port::ObservedNetwork,
+    port::{ObservedNetwork, TenantPort},
     rim::{
         PowerTarget,
         fakes::{Cloud, Fails, NovaDeletes, compute_server},

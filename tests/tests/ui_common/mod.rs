@@ -12,10 +12,11 @@ use axum::{
     extract::{Path, Query, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use coordinator::{
     access::{AdminProject, Door, RoleNames},
+    api::types::{Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server},
     clock::{Clock, SystemClock},
     events::EventKind,
     import,
@@ -24,7 +25,9 @@ use coordinator::{
     secret::Sealer,
 };
 use protocol::secret::Secret;
+use serde::Serialize;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 /// Everybody's password.
 pub const PASSWORD: &str = "pass word";
@@ -63,6 +66,7 @@ pub struct Fakes {
     pub router: Router,
 }
 
+mod catalogue;
 pub mod foreign;
 pub mod shown;
 
@@ -73,7 +77,7 @@ pub async fn start() -> Fakes {
     let world = Arc::new(Mutex::new(World {
         nodes: nodes(),
         events: events(),
-        discoveries: shown::discoveries(),
+        discoveries: values(shown::discoveries()),
         ..World::default()
     }));
     let people = Arc::new(People(Arc::clone(&world)));
@@ -144,7 +148,7 @@ impl IdentityService for People {
                 message: "The request you have made requires authentication.".to_owned(),
             });
         }
-        let token = format!("token-{name}-{}", uuid::Uuid::new_v4());
+        let token = format!("token-{name}-{}", Uuid::new_v4());
         let mut world = self.world();
         world.tokens.insert(token.clone(), name.to_owned());
         Ok(SignedIn { token: Secret::new(token), bearer: bearer(name, world.foreign.as_ref()) })
@@ -170,7 +174,6 @@ fn subject(world: &Mutex<World>, headers: &HeaderMap, header: &str) -> Option<St
 }
 
 fn rest(world: Arc<Mutex<World>>) -> Router {
-    let items = |items: Value| async move || Json(json!({ "items": items }));
     Router::new()
         .route(
             "/v1/nodes",
@@ -186,25 +189,36 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/servers", get(servers).post(create))
         .route("/v1/servers/{server}", get(server))
         .route("/v1/servers/{server}/actions", post(act_on_server))
-        .route("/v1/images", get(items(images())))
-        .route("/v1/flavors", get(items(flavors())))
-        .route("/v1/networks", get(items(networks())))
-        .route("/v1/agents", get(items(agents())))
-        .route("/v1/nodes/{node}/proofs", get(items(shown::proofs())))
-        .route("/v1/security-groups", get(items(shown::security_groups())))
-        .route("/v1/pools", get(items(shown::pools())).post(note))
+        .route("/v1/images", list(catalogue::images()))
+        .route("/v1/flavors", list(catalogue::flavors()))
+        .route("/v1/networks", list(catalogue::networks()))
+        .route("/v1/agents", list(catalogue::agents()))
+        .route("/v1/nodes/{node}/proofs", list(shown::proofs()))
+        .route("/v1/security-groups", list(shown::security_groups()))
+        .route("/v1/pools", list(shown::pools()).post(note))
         .route("/v1/pool-moves", post(async || Json(json!({ "items": shown::moves() }))))
         .route("/v1/discoveries", get(discoveries))
         .route("/v1/discoveries/{id}/accept", post(accept))
         .route("/v1/discoveries/{id}/ignore", post(ignore))
-        .route("/v1/discovery-rules", get(items(shown::rules())).post(note))
-        .route("/v1/discovery-scans", get(items(shown::scans())).post(scan))
-        .route("/v1/discovery-windows", get(items(shown::windows())).post(note))
-        .route("/v1/nodes/{node}/disks", get(items(shown::disks())))
-        .route("/v1/audit", get(items(shown::audit())))
+        .route("/v1/discovery-rules", list(shown::rules()).post(note))
+        .route("/v1/discovery-scans", list(shown::scans()).post(scan))
+        .route("/v1/discovery-windows", list(shown::windows()).post(note))
+        .route("/v1/nodes/{node}/disks", list(shown::disks()))
+        .route("/v1/audit", list(shown::audit()))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), foreign::speak))
         .with_state(world)
+}
+
+/// Always the same list.
+fn list<T: Serialize>(items: Vec<T>) -> MethodRouter<Arc<Mutex<World>>> {
+    let shown = json!({ "items": items });
+    get(async move || Json(shown))
+}
+
+/// As the API writes them: the tests change single fields.
+fn values<T: Serialize>(items: Vec<T>) -> Vec<Value> {
+    items.into_iter().map(|item| json!(item)).collect()
 }
 
 /// A service that is away is away for all that needs it.
@@ -251,7 +265,7 @@ async fn accept(State(world): Held, Path(id): Path<String>, Json(asked): Json<Va
     world.discoveries.retain(|one| one["id"] != id.as_str());
     world.nodes.push(node_of(name.as_str().unwrap(), "enroll", "unknown", "52:54:00:00:00:0f"));
     world.asked.push((format!("/v1/discoveries/{id}/accept"), asked));
-    let node = json!({ "id": uuid::Uuid::new_v4(), "name": name, "created": true });
+    let node = json!({ "id": Uuid::new_v4(), "name": name, "created": true });
     (StatusCode::CREATED, Json(node)).into_response()
 }
 
@@ -392,12 +406,30 @@ async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value
         return problem(StatusCode::BAD_REQUEST, why);
     }
     world.lock().unwrap().asked.push(("/v1/servers".to_owned(), wanted.clone()));
-    let made = json!({
-        "id": uuid::Uuid::new_v4(), "instance": uuid::Uuid::new_v4(), "name": name, "project_id": format!("{who}-id"),
-        "flavor": wanted["flavor"], "image": "demo", "network": "blue", "address": "192.0.2.7",
-        "status": if name.starts_with("up") { "active" } else { "building" }, "reason": "the ramdisk to write the image", "node": null,
-        "networks": [{ "network": "blue", "address": "192.0.2.7", "vlan": null, "port": uuid::Uuid::nil() }, { "network": "green", "address": "198.18.7.9", "vlan": 100, "port": uuid::Uuid::nil() }],
-        "security_groups": ["default", "web"],
+    let attached = |network: &str, address: &str, vlan| Attachment {
+        network: network.to_owned(),
+        address: address.to_owned(),
+        vlan,
+        port: Uuid::nil(),
+    };
+    let made = json!(Server {
+        id: Uuid::new_v4(),
+        instance: Some(Uuid::new_v4()),
+        name: name.to_owned(),
+        project_id: format!("{who}-id"),
+        flavor: wanted["flavor"].as_str().unwrap_or_default().to_owned(),
+        image: "demo".to_owned(),
+        network: "blue".to_owned(),
+        address: "192.0.2.7".to_owned(),
+        networks: vec![attached("blue", "192.0.2.7", None), attached("green", "198.18.7.9", Some(100))],
+        security_groups: vec!["default".to_owned(), "web".to_owned()],
+        status: if name.starts_with("up") { "active" } else { "building" }.to_owned(),
+        reason: Some("the ramdisk to write the image".to_owned()),
+        state_since: None,
+        waiting_for: None,
+        next: String::new(),
+        node: None,
+        rescue_password: None,
     });
     world.lock().unwrap().servers.push(made.clone());
     (StatusCode::ACCEPTED, Json(made)).into_response()
@@ -405,13 +437,80 @@ async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value
 
 /// A node as the API shows it.
 pub fn node_of(name: &str, state: &str, power: &str, mac: &str) -> Value {
-    json!({
-        "id": uuid::Uuid::new_v4(), "name": name, "rack": "rack1", "resource_class": "baremetal", "boot_mode": "uefi",
-        "provision_state": state, "power": power, "maintenance": false, "instance": null,
-        "state_since": (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(200)).to_string(), "next": "a tenant's server, when one asks for its flavor",
-        "bmc": { "protocol": "redfish", "address": "198.51.100.11", "port": 443, "username": "admin" },
-        "ports": [{ "name": "eth0", "mac": mac, "switch": "leaf1", "port": "xe-0/0/1", "network_wanted": "cleaning", "network_observed": "cleaning", "carrier": true }],
-    })
+    json!(node_shown(name, state, power, mac))
+}
+
+fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
+    let since = jiff::Timestamp::now() - jiff::SignedDuration::from_secs(200);
+    let port = NodePort {
+        name: "eth0".to_owned(),
+        mac: mac.to_owned(),
+        switch: "leaf1".to_owned(),
+        port: "xe-0/0/1".to_owned(),
+        pxe_enabled: false,
+        network_wanted: Some("cleaning".to_owned()),
+        network_observed: Some("cleaning".to_owned()),
+        observed_at: None,
+        carrier: Some(true),
+        speed_mbps: None,
+    };
+    let bmc = Bmc {
+        protocol: "redfish".to_owned(),
+        address: "198.51.100.11".to_owned(),
+        port: 443,
+        username: "admin".to_owned(),
+        identity: None,
+    };
+    Node {
+        id: Uuid::new_v4(),
+        name: name.to_owned(),
+        rack: "rack1".to_owned(),
+        resource_class: "baremetal".to_owned(),
+        pool: None,
+        boot_mode: "uefi".to_owned(),
+        provision_state: state.to_owned(),
+        state_since: Some(since.to_string()),
+        waiting_for: None,
+        next: "a tenant's server, when one asks for its flavor".to_owned(),
+        power: power.to_owned(),
+        power_reason: None,
+        not_watched: None,
+        network_wanted: None,
+        network_observed: None,
+        reason: None,
+        last_error: None,
+        maintenance: false,
+        maintenance_reason: None,
+        deployed: false,
+        instance: None,
+        bmc,
+        ports: vec![port],
+        hardware: None,
+    }
+}
+
+fn hardware() -> Hardware {
+    let disk = HardwareDisk {
+        name: "/dev/nvme0n1".to_owned(),
+        size_bytes: 1_920_383_410_176,
+        model: "SAMSUNG MZQL21T9HCJR".to_owned(),
+        serial: "S64GNE0R".to_owned(),
+    };
+    let nic = |name: &str, mac: &str, speed_mbps| HardwareNic {
+        name: name.to_owned(),
+        mac: mac.to_owned(),
+        carrier: speed_mbps > 0,
+        speed_mbps,
+    };
+    Hardware {
+        system: "QEMU Standard PC (Q35 + ICH9, 2009)".to_owned(),
+        serial: "srv1".to_owned(),
+        cpus: 32,
+        cpu_model: "AMD EPYC 7343 16-Core Processor".to_owned(),
+        memory_mib: 262_144,
+        disks: vec![disk],
+        nics: vec![nic("eth0", "52:54:00:00:00:01", 25_000), nic("eth1", "52:54:00:00:00:aa", 0)],
+    }
 }
 
 fn nodes() -> Vec<Value> {
@@ -433,16 +532,8 @@ fn nodes() -> Vec<Value> {
         json!("Failed to tear down from cleaning for node: the BMC does not answer: no route to host");
     nodes[3]["power_reason"] = json!("no answer from 198.51.100.14 for 40 s");
     nodes[3]["maintenance"] = json!(true);
-    nodes[2]["instance"] = json!(uuid::Uuid::new_v4());
-    nodes[0]["hardware"] = json!({
-        "system": "QEMU Standard PC (Q35 + ICH9, 2009)", "serial": "srv1", "cpus": 32, "cpu_model": "AMD EPYC 7343 16-Core Processor",
-        "memory_mib": 262_144,
-        "disks": [{ "name": "/dev/nvme0n1", "size_bytes": 1_920_383_410_176_u64, "model": "SAMSUNG MZQL21T9HCJR", "serial": "S64GNE0R" }],
-        "nics": [
-            { "name": "eth0", "mac": "52:54:00:00:00:01", "carrier": true, "speed_mbps": 25_000 },
-            { "name": "eth1", "mac": "52:54:00:00:00:aa", "carrier": false, "speed_mbps": 0 },
-        ],
-    });
+    nodes[2]["instance"] = json!(Uuid::new_v4());
+    nodes[0]["hardware"] = json!(hardware());
     nodes
 }
 
@@ -458,46 +549,18 @@ fn events() -> Vec<Value> {
     ];
     let line = |(ago, kind, text): &(i64, &str, &str)| {
         let at = now - jiff::SignedDuration::from_secs(*ago);
-        json!({ "id": at.as_microsecond(), "at": at.to_string(), "node": null, "rack": "rack1", "kind": kind, "text": text })
+        json!(Event {
+            id: u64::try_from(at.as_microsecond()).unwrap(),
+            at: at.to_string(),
+            node: None,
+            node_name: None,
+            rack: Some("rack1".to_owned()),
+            server: None,
+            server_name: None,
+            project_id: None,
+            kind: (*kind).to_owned(),
+            text: (*text).to_owned(),
+        })
     };
     lines.iter().map(line).collect()
-}
-
-fn images() -> Value {
-    json!([
-        { "id": "7c0d6f0e-1111-4222-8333-444455556666", "name": "demo", "format": "qcow2", "size_bytes": 13_212_876, "status": "active", "visibility": "public", "project_id": "admin-id", "boot_mode": "both", "min_disk_gb": 1, "sha512": null },
-        { "id": "7c0d6f0e-1111-4222-8333-444455556667", "name": "debian-12", "format": "raw", "size_bytes": 2_147_483_648_u64, "status": "active", "visibility": "private", "project_id": "demo-id", "boot_mode": "uefi", "min_disk_gb": 0, "sha512": null },
-    ])
-}
-
-fn flavors() -> Value {
-    json!([
-        { "id": "f1", "name": "metal", "resource_class": "baremetal", "cpus": 32, "memory_mib": 262_144, "disk_gb": 1788, "public": true, "free": 3, "others": { "used": 12, "cleaning": 1, "broken": 1, "preparing": 0 } },
-        { "id": "f2", "name": "metal-uefi", "resource_class": "baremetal-uefi", "cpus": 8, "memory_mib": 65_536, "disk_gb": 480, "public": false, "manufacturer": "CUSTOM_QEMU", "free": 0, "others": { "used": 2, "cleaning": 0, "broken": 0, "preparing": 1 } },
-    ])
-}
-
-fn networks() -> Value {
-    json!([
-        { "id": "3f0e6f0e-1111-4222-8333-444455556666", "name": "blue", "project_id": "demo-id", "subnet": "192.0.2.0/24", "gateway": "192.0.2.1" },
-        { "id": "3f0e6f0e-1111-4222-8333-444455556667", "name": "green", "project_id": "demo-id", "subnet": "198.18.7.0/24", "gateway": "198.18.7.1" },
-    ])
-}
-
-fn agents() -> Value {
-    let certificate = json!({
-        "fingerprint": "0123456789abcdef".repeat(4), "state": "good", "in_use": true, "origin": "renewed",
-        "given": "2026-11-30T00:00:00Z", "used": "2026-11-30T00:00:00Z", "ends": "2027-02-28T00:00:00Z",
-    });
-    json!([
-        {
-            "rack": "rack1", "connected": true, "address": "192.0.2.7", "acknowledged": 4711,
-            "last_seen": jiff::Timestamp::now().to_string(), "certificate_ends": "2027-02-28T00:00:00Z",
-            "certificates": [certificate],
-        },
-        {
-            "rack": "rack2", "connected": false, "acknowledged": 12, "last_seen": "2026-01-02T03:04:05Z",
-            "certificates": [],
-        },
-    ])
 }

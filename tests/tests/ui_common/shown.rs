@@ -1,118 +1,241 @@
-//! What the fake REST API shows beside nodes and servers.
+//! What the fake REST API shows beside nodes and servers, in the API's own types.
 
+use coordinator::api::types::{
+    AskedBy, AuditEntry, DiscoveredBmc, DiscoveredNic, Discovery, DiscoveryRule, NodeDisk, Pool, PoolMove,
+    Proof, Scan, SecurityGroup, Server, Sighting, Window,
+};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 fn ago(seconds: i64) -> String {
     (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(seconds)).to_string()
 }
 
+fn some(text: &str) -> Option<String> {
+    Some(text.to_owned())
+}
+
+fn all(texts: &[&str]) -> Vec<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn machine(last: u8, serial: &str) -> Discovery {
+    let nic = |name: &str, middle: char, carrier| DiscoveredNic {
+        name: name.to_owned(),
+        mac: format!("52:54:00:00:0{middle}:0{last}"),
+        switch: None,
+        port: None,
+        carrier,
+        booted: carrier,
+    };
+    let first = DiscoveredNic { switch: some("leaf1"), port: some("xe-0/0/14"), ..nic("eth0", 'a', true) };
+    Discovery {
+        id: Uuid::from_u128(0x3f2a_0000_0000_4000_8000_0000_0000_0000 + u128::from(last)),
+        rack: "rack1".to_owned(),
+        ignored: false,
+        found_by: all(&["boot"]),
+        uuid: None,
+        manufacturer: "Dell Inc.".to_owned(),
+        product: "PowerEdge R650".to_owned(),
+        serial: serial.to_owned(),
+        boot_mode: some("uefi"),
+        cpus: 32,
+        memory_mib: 262_144,
+        disks: vec![480_103_981_056; 2],
+        bmc: None,
+        nics: vec![first, nic("eth1", 'b', false)],
+        missing: Vec::new(),
+        first_seen: Some(ago(7200)),
+        last_seen: Some(ago(120)),
+    }
+}
+
 /// Machines that were found: one that can be accepted, one of which little is known, one that may be the first again, and one
 /// that is ignored.
-pub fn discoveries() -> Vec<Value> {
-    let machine = |last: u8, serial: &str| {
-        json!({
-            "id": format!("3f2a0000-0000-4000-8000-00000000000{last}"), "rack": "rack1", "ignored": false, "found_by": ["boot"],
-            "uuid": null, "manufacturer": "Dell Inc.", "product": "PowerEdge R650", "serial": serial, "boot_mode": "uefi",
-            "cpus": 32, "memory_mib": 262_144, "disks": [480_103_981_056_u64, 480_103_981_056_u64], "bmc": null,
-            "nics": [
-                { "name": "eth0", "mac": format!("52:54:00:00:0a:0{last}"), "switch": "leaf1", "port": "xe-0/0/14", "carrier": true, "booted": true },
-                { "name": "eth1", "mac": format!("52:54:00:00:0b:0{last}"), "switch": null, "port": null, "carrier": false, "booted": false },
-            ],
-            "missing": [], "first_seen": ago(7200), "last_seen": ago(120),
-        })
+pub fn discoveries() -> Vec<Discovery> {
+    let bmc = |address: &str, username: Option<&str>, problem: &str| DiscoveredBmc {
+        protocol: "redfish".to_owned(),
+        address: address.to_owned(),
+        port: 443,
+        certificate_sha256: some("b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c"),
+        username: username.map(str::to_owned),
+        problem: problem.to_owned(),
     };
-    let bmc = |user: Option<&str>, problem: &str| json!({ "protocol": "redfish", "address": "198.51.100.14", "port": 443, "certificate_sha256": "b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c", "username": user, "problem": problem });
-    let (mut whole, mut boot, mut scan, mut ignored) =
-        (machine(1, "7XK2P93"), machine(2, "7xk2p93"), machine(3, ""), machine(4, "8AA0001"));
-    whole["found_by"] = json!(["bmc", "boot"]);
-    whole["uuid"] = json!("4c4c4544-0058-4b10-8032-b7c04f503933");
-    whole["bmc"] = bmc(Some("root"), "");
-    boot["nics"][0]["switch"] = Value::Null;
-    boot["nics"][0]["port"] = Value::Null;
-    scan["found_by"] = json!(["bmc"]);
-    for field in ["manufacturer", "product"] {
-        scan[field] = json!("");
+    let whole = Discovery {
+        found_by: all(&["bmc", "boot"]),
+        uuid: some("4c4c4544-0058-4b10-8032-b7c04f503933"),
+        bmc: Some(bmc("198.51.100.14", Some("root"), "")),
+        ..machine(1, "7XK2P93")
+    };
+    let mut boot = machine(2, "7xk2p93");
+    (boot.nics[0].switch, boot.nics[0].port) = (None, None);
+    let scan = Discovery {
+        found_by: all(&["bmc"]),
+        manufacturer: String::new(),
+        product: String::new(),
+        bmc: Some(bmc("198.51.100.17", None, "the BMC refused all 2 credentials")),
+        nics: Vec::new(),
+        disks: Vec::new(),
+        cpus: 0,
+        memory_mib: 0,
+        ..machine(3, "")
+    };
+    vec![whole, boot, scan, Discovery { ignored: true, ..machine(4, "8AA0001") }]
+}
+
+pub fn scans() -> Vec<Scan> {
+    let id = |last: u128| Uuid::from_u128(0x5ca0_0000_0000_4000_8000_0000_0000_0000 + last);
+    let running = Scan {
+        id: id(1),
+        rack: "rack1".to_owned(),
+        began: Some(ago(30)),
+        running: true,
+        done: 12,
+        total: 32,
+        enrolled: all(&["srv1", "srv2"]),
+        pending: 2,
+        fault: None,
+    };
+    let broken = Scan {
+        id: id(2),
+        began: Some(ago(90_000)),
+        running: false,
+        done: 7,
+        enrolled: Vec::new(),
+        pending: 0,
+        fault: some("the agent was started anew; scan again"),
+        ..running.clone()
+    };
+    vec![running, broken]
+}
+
+pub fn rules() -> Vec<DiscoveryRule> {
+    let r650 = DiscoveryRule {
+        name: "r650".to_owned(),
+        rack: some("rack1"),
+        ranges: all(&["198.51.100.0/27", "198.51.100.64/27"]),
+        manufacturer: some("Dell*"),
+        product: some("*R650"),
+        switch_ports: all(&["leaf1:xe-0/0/10-20", "leaf2"]),
+        node_name: "{rack}-{serial}".to_owned(),
+        resource_class: "baremetal".to_owned(),
+        bmc_username: some("root"),
+    };
+    let rest = DiscoveryRule {
+        name: "rest".to_owned(),
+        rack: None,
+        ranges: all(&["198.51.100.0/24"]),
+        manufacturer: None,
+        product: None,
+        switch_ports: Vec::new(),
+        node_name: "{bmc}".to_owned(),
+        resource_class: "small".to_owned(),
+        bmc_username: None,
+    };
+    vec![r650, rest]
+}
+
+pub fn windows() -> Vec<Window> {
+    let window = |rack: &str, open, until, machines, reason: Option<&str>| Window {
+        rack: rack.to_owned(),
+        open,
+        until: Some(ago(until)),
+        machines,
+        reason: reason.map(str::to_owned),
+    };
+    vec![window("rack1", true, -900, 1, None), window("rack2", false, 900, 0, Some("its time is over"))]
+}
+
+pub fn pools() -> Vec<Pool> {
+    let pool = |position, name: &str, class: &str, conditions: &[&str], servers: &[&str]| Pool {
+        name: name.to_owned(),
+        position,
+        resource_class: class.to_owned(),
+        conditions: all(conditions),
+        servers: all(servers),
+    };
+    let large = ["cpus>=32", "manufacturer=Dell*"];
+    vec![
+        pool(1, "large", "baremetal", &large, &["srv1", "srv2", "srv3"]),
+        pool(2, "rest", "small", &["name=*"], &[]),
+    ]
+}
+
+pub fn moves() -> Vec<PoolMove> {
+    let first = PoolMove {
+        node: "srv1".to_owned(),
+        from: some("large"),
+        from_class: "baremetal".to_owned(),
+        to: some("rest"),
+        to_class: "small".to_owned(),
+        held: None,
+    };
+    let held = PoolMove {
+        node: "srv3".to_owned(),
+        from: None,
+        from_class: "old".to_owned(),
+        to: some("large"),
+        to_class: "baremetal".to_owned(),
+        held: some("a tenant's server is on it"),
+    };
+    vec![first, held]
+}
+
+pub fn security_groups() -> Vec<SecurityGroup> {
+    let group = |last: u128, name: &str| SecurityGroup {
+        id: Uuid::from_u128(0x5ec0_0000_0000_4000_8000_0000_0000_0000 + last),
+        name: name.to_owned(),
+    };
+    vec![group(1, "default"), group(2, "web")]
+}
+
+fn sighting(seconds: i64, network: &str, agrees: bool) -> Sighting {
+    Sighting { at: ago(seconds), network: network.to_owned(), what: "DHCP request".to_owned(), agrees }
+}
+
+fn proof(
+    seconds: i64,
+    asked_by: AskedBy,
+    wanted: &str,
+    observed: Option<&str>,
+    error: Option<&str>,
+) -> Proof {
+    let is_cleaning = wanted == "cleaning";
+    Proof {
+        at: ago(seconds),
+        port: "eth0".to_owned(),
+        mac: "52:54:00:00:00:01".to_owned(),
+        asked_by,
+        wanted: wanted.to_owned(),
+        observed: observed.map(str::to_owned),
+        holds: observed == Some(wanted),
+        error: error.map(str::to_owned),
+        took_ms: 41,
+        tries: if error.is_some() { 7 } else { 1 },
+        confirmed: (asked_by == AskedBy::Gate).then(|| ago(seconds - 1)),
+        seen: is_cleaning.then(|| sighting(seconds - 5, "cleaning", true)).into_iter().collect(),
     }
-    scan["bmc"] = bmc(None, "the BMC refused all 2 credentials");
-    scan["bmc"]["address"] = json!("198.51.100.17");
-    (scan["nics"], scan["disks"], scan["cpus"], scan["memory_mib"]) =
-        (json!([]), json!([]), json!(0), json!(0));
-    ignored["ignored"] = json!(true);
-    vec![whole, boot, scan, ignored]
 }
 
-pub fn scans() -> Value {
-    json!([
-        { "id": "5ca00000-0000-4000-8000-000000000001", "rack": "rack1", "began": ago(30), "running": true, "done": 12, "total": 32, "enrolled": ["srv1", "srv2"], "pending": 2, "fault": null },
-        { "id": "5ca00000-0000-4000-8000-000000000002", "rack": "rack1", "began": ago(90_000), "running": false, "done": 7, "total": 32, "enrolled": [], "pending": 0, "fault": "the agent was started anew; scan again" },
-    ])
-}
-
-pub fn rules() -> Value {
-    json!([
-        { "name": "r650", "rack": "rack1", "ranges": ["198.51.100.0/27", "198.51.100.64/27"], "manufacturer": "Dell*", "product": "*R650", "switch_ports": ["leaf1:xe-0/0/10-20", "leaf2"], "node_name": "{rack}-{serial}", "resource_class": "baremetal", "bmc_username": "root" },
-        { "name": "rest", "rack": null, "ranges": ["198.51.100.0/24"], "manufacturer": null, "product": null, "switch_ports": [], "node_name": "{bmc}", "resource_class": "small", "bmc_username": null },
-    ])
-}
-
-pub fn windows() -> Value {
-    json!([
-        { "rack": "rack1", "open": true, "until": ago(-900), "machines": 1, "reason": null },
-        { "rack": "rack2", "open": false, "until": ago(900), "machines": 0, "reason": "its time is over" },
-    ])
-}
-
-pub fn pools() -> Value {
-    json!([
-        { "name": "large", "position": 1, "resource_class": "baremetal", "match": ["cpus>=32", "manufacturer=Dell*"], "servers": ["srv1", "srv2", "srv3"] },
-        { "name": "rest", "position": 2, "resource_class": "small", "match": ["name=*"], "servers": [] },
-    ])
-}
-
-pub fn moves() -> Value {
-    json!([
-        { "node": "srv1", "from": "large", "from_class": "baremetal", "to": "rest", "to_class": "small", "held": null },
-        { "node": "srv3", "from": null, "from_class": "old", "to": "large", "to_class": "baremetal", "held": "a tenant's server is on it" },
-    ])
-}
-
-pub fn security_groups() -> Value {
-    json!([
-        { "id": "5ec00000-0000-4000-8000-000000000001", "name": "default" },
-        { "id": "5ec00000-0000-4000-8000-000000000002", "name": "web" },
-    ])
-}
-
-pub fn proofs() -> Value {
-    let proof = |seconds: i64, asked_by: &str, wanted: &str, observed: Option<&str>, error: Option<&str>| {
-        json!({
-            "at": ago(seconds), "port": "eth0", "mac": "52:54:00:00:00:01", "asked_by": asked_by, "wanted": wanted, "observed": observed,
-            "holds": observed == Some(wanted), "error": error, "took_ms": 41, "tries": if error.is_some() { 7 } else { 1 },
-            "confirmed": (asked_by == "gate").then(|| ago(seconds - 1)),
-            "seen": if wanted == "cleaning" { json!([{ "at": ago(seconds - 5), "network": "cleaning", "what": "DHCP request", "agrees": true }]) } else { json!([]) },
-        })
+pub fn proofs() -> Vec<Proof> {
+    let away = "the Contrail API at http://127.0.0.1:22030 did not answer: connection refused";
+    let contradicted = Proof {
+        seen: vec![sighting(190, "provisioning", false)],
+        ..proof(200, AskedBy::Isolate, "cleaning", Some("tenant 3f0e6f0e"), None)
     };
     let mut proofs = vec![
-        proof(60, "gate", "cleaning", Some("cleaning"), None),
-        proof(200, "isolate", "cleaning", Some("tenant 3f0e6f0e"), None),
-        proof(
-            260,
-            "isolate",
-            "cleaning",
-            None,
-            Some("the Contrail API at http://127.0.0.1:22030 did not answer: connection refused"),
-        ),
+        proof(60, AskedBy::Gate, "cleaning", Some("cleaning"), None),
+        contradicted,
+        proof(260, AskedBy::Isolate, "cleaning", None, Some(away)),
     ];
-    proofs[1]["seen"] =
-        json!([{ "at": ago(190), "network": "provisioning", "what": "DHCP request", "agrees": false }]);
-    proofs.extend(
-        (0..12).map(|day| proof(86_400 * (day + 1), "gate", "provisioning", Some("provisioning"), None)),
-    );
-    json!(proofs)
+    let of_day =
+        |day: i64| proof(86_400 * (day + 1), AskedBy::Gate, "provisioning", Some("provisioning"), None);
+    proofs.extend((0_i64..12).map(of_day));
+    proofs
 }
 
 /// What was asked for: by a member through a page, by Ironic, by nobody known, and by somebody who hung up.
-pub fn audit() -> Value {
+pub fn audit() -> Vec<AuditEntry> {
     let entry = |seconds: i64, user: &str, standing: Option<&str>, status: Option<u16>| {
         json!({
             "id": 1_000_000 - seconds, "at": ago(seconds), "request_id": "req-6ae0a1b2-c3d4-45e6-8f70-0123456789ab", "source": "192.0.2.77",
@@ -136,11 +259,11 @@ pub fn audit() -> Value {
     entries[1]["route"] = json!("/ui/sign-in");
     (entries[1]["action"], entries[1]["object"]) = (Value::Null, Value::Null);
     entries[4]["via"] = json!("/ui/servers/{server}/act");
-    json!(entries)
+    serde_json::from_value(json!(entries)).unwrap()
 }
 
 /// Disks of a server: one as it should be, one that is owed an erase, one that is left out.
-pub fn disks() -> Value {
+pub fn disks() -> Vec<NodeDisk> {
     let disk = |number: u32, standing: &str| {
         json!({
             "number": number, "name": format!("/dev/sd{number}"), "size_bytes": 480_103_981_056_u64, "model": "SAMSUNG MZQL21T9HCJR",
@@ -152,16 +275,20 @@ pub fn disks() -> Value {
     disks[0]["erased"] = json!({ "at": ago(7100), "method": "discard", "erased_bytes": 480_103_981_056_u64, "verified_bytes": 1_048_576 });
     disks[2]["exception"] =
         json!({ "at": ago(7000), "by": "admin", "reason": "it holds the site's own files" });
-    json!(disks)
+    serde_json::from_value(json!(disks)).unwrap()
 }
 
 /// A server of this project; in use or failed.
-pub fn server(project: &str, last: u8, status: &str) -> Value {
-    json!({
-        "id": format!("5e400000-0000-4000-8000-00000000000{last}"), "instance": uuid::Uuid::nil(), "name": "web", "project_id": project,
-        "flavor": "metal", "image": "demo", "network": "blue", "address": "192.0.2.7", "status": status,
-        "state_since": ago(700), "reason": "the image could not be written", "waiting_for": null, "next": "nothing; it is yours", "node": null,
-        "networks": [{ "network": "blue", "address": "192.0.2.7", "vlan": null, "port": uuid::Uuid::nil() }, { "network": "green", "address": "198.18.7.9", "vlan": 100, "port": uuid::Uuid::nil() }],
-        "security_groups": ["default", "web"],
-    })
+pub fn server(project: &str, last: u128, status: &str) -> Server {
+    let networks = json!([
+        { "network": "blue", "address": "192.0.2.7", "vlan": null, "port": Uuid::nil() },
+        { "network": "green", "address": "198.18.7.9", "vlan": 100, "port": Uuid::nil() },
+    ]);
+    let server = json!({
+        "id": Uuid::from_u128(0x5e40_0000_0000_4000_8000_0000_0000_0000 + last), "instance": Uuid::nil(), "name": "web",
+        "project_id": project, "flavor": "metal", "image": "demo", "network": "blue", "address": "192.0.2.7", "status": status,
+        "state_since": ago(700), "reason": "the image could not be written", "waiting_for": null, "next": "nothing; it is yours",
+        "node": null, "networks": networks, "security_groups": ["default", "web"],
+    });
+    serde_json::from_value(server).unwrap()
 }

@@ -1,0 +1,106 @@
+//! What the fake REST API shows to choose from, in the API's own types: images, flavors, networks; and agents.
+
+use coordinator::api::types::{Agent, AgentCertificate, Flavor, Image, OtherServers, TenantNetwork};
+use uuid::Uuid;
+
+pub fn images() -> Vec<Image> {
+    let demo = Image {
+        id: "7c0d6f0e-1111-4222-8333-444455556666".to_owned(),
+        name: "demo".to_owned(),
+        format: "qcow2".to_owned(),
+        size_bytes: 13_212_876,
+        status: "active".to_owned(),
+        visibility: "public".to_owned(),
+        project_id: Some("admin-id".to_owned()),
+        boot_mode: "both".to_owned(),
+        min_disk_gb: 1,
+        sha512: None,
+        created: None,
+    };
+    let debian = Image {
+        id: "7c0d6f0e-1111-4222-8333-444455556667".to_owned(),
+        name: "debian-12".to_owned(),
+        format: "raw".to_owned(),
+        size_bytes: 2_147_483_648,
+        visibility: "private".to_owned(),
+        project_id: Some("demo-id".to_owned()),
+        boot_mode: "uefi".to_owned(),
+        min_disk_gb: 0,
+        ..demo.clone()
+    };
+    vec![demo, debian]
+}
+
+pub fn flavors() -> Vec<Flavor> {
+    let metal = Flavor {
+        id: "f1".to_owned(),
+        name: "metal".to_owned(),
+        resource_class: "baremetal".to_owned(),
+        cpus: 32,
+        memory_mib: 262_144,
+        disk_gb: 1788,
+        manufacturer: None,
+        nics: 1,
+        public: true,
+        projects: Vec::new(),
+        free: 3,
+        others: Some(OtherServers { used: 12, cleaning: 1, broken: 1, preparing: 0 }),
+    };
+    let uefi = Flavor {
+        id: "f2".to_owned(),
+        name: "metal-uefi".to_owned(),
+        resource_class: "baremetal-uefi".to_owned(),
+        cpus: 8,
+        memory_mib: 65_536,
+        disk_gb: 480,
+        manufacturer: Some("CUSTOM_QEMU".to_owned()),
+        public: false,
+        free: 0,
+        others: Some(OtherServers { used: 2, cleaning: 0, broken: 0, preparing: 1 }),
+        ..metal.clone()
+    };
+    vec![metal, uefi]
+}
+
+pub fn networks() -> Vec<TenantNetwork> {
+    let network = |last: u128, name: &str, subnet: &str, gateway: &str| TenantNetwork {
+        id: Uuid::from_u128(0x3f0e_6f0e_1111_4222_8333_4444_5555_6660 + last),
+        name: name.to_owned(),
+        project_id: "demo-id".to_owned(),
+        subnet: subnet.to_owned(),
+        gateway: gateway.to_owned(),
+    };
+    vec![network(6, "blue", "192.0.2.0/24", "192.0.2.1"), network(7, "green", "198.18.7.0/24", "198.18.7.1")]
+}
+
+pub fn agents() -> Vec<Agent> {
+    let text = |text: &str| Some(text.to_owned());
+    let certificate = AgentCertificate {
+        fingerprint: "0123456789abcdef".repeat(4),
+        state: "good".to_owned(),
+        in_use: true,
+        origin: "renewed".to_owned(),
+        given: text("2026-11-30T00:00:00Z"),
+        used: text("2026-11-30T00:00:00Z"),
+        ends: text("2027-02-28T00:00:00Z"),
+    };
+    let here = Agent {
+        rack: "rack1".to_owned(),
+        connected: true,
+        address: text("192.0.2.7"),
+        acknowledged: 4711,
+        last_seen: Some(jiff::Timestamp::now().to_string()),
+        certificate_ends: text("2027-02-28T00:00:00Z"),
+        certificates: vec![certificate],
+    };
+    let gone = Agent {
+        rack: "rack2".to_owned(),
+        connected: false,
+        address: None,
+        acknowledged: 12,
+        last_seen: text("2026-01-02T03:04:05Z"),
+        certificate_ends: None,
+        certificates: Vec::new(),
+    };
+    vec![here, gone]
+}
