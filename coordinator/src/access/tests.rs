@@ -2,6 +2,7 @@
 //! able to do.
 
 mod audited;
+mod away;
 mod ends;
 mod people;
 mod revocation;
