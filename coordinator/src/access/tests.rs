@@ -3,6 +3,7 @@
 
 mod audit_page;
 mod audited;
+mod away;
 mod ends;
 mod lists;
 mod people;

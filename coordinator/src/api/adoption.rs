@@ -354,9 +354,10 @@ impl Catalogue {
                 || project.is_none()
                 || image.owner.as_deref() == project
         };
-        let named = |image: &&Image| image.id == *name || image.name.as_ref() == Some(name);
-        let mut found = self.images.iter().filter(named);
-        match (found.clone().find(|image| image.id == *name).or_else(|| found.next()), found.next()) {
+        let by_id = self.images.iter().find(|image| image.id == *name);
+        let mut named = self.images.iter().filter(|image| image.name.as_ref() == Some(name));
+        // An id means one, whatever others are called.
+        match (by_id.or_else(|| named.next()), named.next().filter(|_| by_id.is_none())) {
             (None, _) => Err(format!("there is no image {name:?} in Glance")),
             (Some(_), Some(_)) => Err(format!("several images are named {name:?}; name one by its id")),
             (Some(image), None) if !sees(&image) => {
