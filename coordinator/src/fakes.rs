@@ -1,6 +1,8 @@
 //! Edges: a world of fakes for the core's tests: a fabric, Ironic, agents, all in memory, that can fail, lie and hang on
 //! demand, and that write down in which order they were called.
 
+pub mod cloud;
+
 use std::{
     collections::HashMap,
     sync::{

@@ -17,14 +17,8 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use async_trait::async_trait;
 use protocol::{
-    backoff::Backoff,
-    boot::Boot,
-    command::Action,
-    id::{RackId, ServerId},
-    power::PowerReading,
-    power_budget,
+    backoff::Backoff, boot::Boot, command::Action, id::ServerId, power::PowerReading, power_budget,
 };
 use tokio::time::{Instant, sleep};
 use tracing::warn;
@@ -47,22 +41,7 @@ const GIVEN_MAX: u32 = 3;
 /// Pauses after a port that could not be moved.
 const RETRIES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
 
-/// Whether a rack's agent is connected.
-#[async_trait]
-pub trait Presence: Send + Sync {
-    /// None: it is here; else since when and why not, for a person.
-    fn away(&self, rack: &RackId) -> Option<String>;
-    /// Waits for an agent that is away and will be back in a moment, as all are after a restart of the coordinator: no longer than
-    /// [`power_budget::AGENT_WAIT_MAX`]. It may be away all the same when this returns.
-    async fn await_back(&self, rack: &RackId) {
-        let _ = rack;
-    }
-    /// Age of the oldest power reading that the rack's agent stands by; none: nobody knows.
-    fn oldest_reading(&self, rack: &RackId) -> Option<Duration> {
-        let _ = rack;
-        None
-    }
-}
+pub use domain::rim::Presence;
 
 /// The gate.
 pub struct Gate {

@@ -11,7 +11,6 @@ use tracing::{info, warn};
 
 use crate::{
     access::{AdminProject, Door},
-    adapter::{GlanceImages, IronicProvisioner, KeystoneTokens, StoredSessions},
     adoption::{Adopter, Adoptions, Interfaces},
     agents::{self, AgentHub, Issuer, RamdiskSignal},
     api::{self, Api},
@@ -27,6 +26,7 @@ use crate::{
     facade,
     gate::Presence,
     images::Uploads,
+    inventory::StoredSessions,
     inventory::{Inventory, Ramdisk},
     listen::{self, Terms, hops::Proxies, terms},
     metrics::{self, Sources},
@@ -39,6 +39,7 @@ use crate::{
         placement::Placement,
         session::{http_client, upload_client},
     },
+    openstack::{GlanceImages, IronicProvisioner},
     pki::{Authority, Clients, OwnCertificate, listener_tls},
     port::Hardware,
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
@@ -47,6 +48,7 @@ use crate::{
     state_dir::StateDir,
     survey::Survey,
     tenancy::Tenancy,
+    tokens::KeystoneTokens,
     ui,
 };
 

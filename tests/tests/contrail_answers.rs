@@ -8,10 +8,10 @@ use std::{
 };
 
 use coordinator::{
-    adapter::KeystoneTokens,
     contrail::{Config, Contrail, Tokens, vnc},
     openstack::{Credentials, Scope, Session, session::http_client},
     port::{FabricError, TenantNetworks},
+    tokens::KeystoneTokens,
 };
 use protocol::secret::Secret;
 use serde_json::{Value, json};

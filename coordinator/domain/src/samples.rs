@@ -95,6 +95,13 @@ pub fn server() -> Server {
     }
 }
 
+/// That server, in this state of Ironic's.
+pub fn server_in(state: &str) -> Server {
+    let mut server = server();
+    server.node = Some(Node::in_state(server.id, ProvisionState::from(state)));
+    server
+}
+
 /// That server, deployed and on, on its tenant's network.
 pub fn deployed_server() -> Server {
     let mut server = server();

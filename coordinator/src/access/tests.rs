@@ -30,7 +30,7 @@ use self::{
     world::{PROJECTS, World, id_of},
 };
 use super::*;
-use crate::rim::{SignIn, fakes::ADMIN_PROJECT};
+use crate::{fakes::cloud::ADMIN_PROJECT, rim::SignIn};
 
 /// A route's address for what this project has.
 fn address(path: &str, project: &str) -> String {

@@ -12,12 +12,11 @@
 //! cut off and is taken up again; a contradiction ends it with the reason, and leaves the server as it was found.
 //! Deliberately absent: a server in Nova, which cannot take in what it has not made.
 
-pub mod rim;
 pub mod work;
 
 #[cfg(test)]
 mod tests;
 
 pub use domain::adoption::*;
-pub use rim::{Adopter, Interfaces};
+pub use domain::rim::{Adopter, Instance, Interfaces};
 pub use work::Adoptions;

@@ -16,8 +16,8 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::{
+    Instance,
     judge::{Question, judge},
-    rim::Instance,
     *,
 };
 use crate::{

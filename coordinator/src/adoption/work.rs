@@ -10,8 +10,8 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::{
+    Adopter, Instance, Interfaces,
     judge::{Contradiction, Match, Question, judge},
-    rim::{Adopter, Instance, Interfaces},
     wanted::{Adoption, Stage},
 };
 use crate::{

@@ -6,12 +6,13 @@ use protocol::{boot::BootPurpose, hardware::HardwareReport, secret::Secret};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
+use domain::rim::{IronicRamdiskError, Token};
+
 use super::{
     Inner, Session,
     inventory::inspection_report,
     job,
     pace::{TRIES_MAX, heartbeat_after, retry_after},
-    port::{IronicRamdiskError, Token},
     table::Table,
 };
 

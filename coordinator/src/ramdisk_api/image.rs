@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 
 use protocol::step::ImageRef;
 
-use super::port::ImageLookupError;
 use crate::port::ImageNews;
+use domain::rim::ImageLookupError;
 
 /// How long a deployment waits for an image service that is away.
 pub const IMAGE_WAIT_MAX: Duration = Duration::from_secs(120);

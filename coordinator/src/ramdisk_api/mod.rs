@@ -20,7 +20,6 @@ pub mod image;
 pub mod inventory;
 pub mod iso9660;
 pub mod pace;
-pub mod port;
 pub mod table;
 
 mod driver;
@@ -45,11 +44,12 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-pub use self::port::{
-    ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore, StoreError, Token,
-};
 use self::table::Table;
 use crate::port::Hardware;
+pub use domain::rim::{
+    AGENT_VERSION, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore,
+    StoreError, Token,
+};
 
 /// Ramdisks that are driven at once.
 pub const SESSIONS_MAX: usize = 20_000;

@@ -9,14 +9,12 @@ use uuid::Uuid;
 
 use super::*;
 use crate::{
+    fakes::cloud::{Cloud, Fails, NovaDeletes, compute_server},
     fakes::{Bench, CLEANING, INSTANCE, TENANT},
     inventory::EventFilter,
     lifecycle::{Node, ProvisionState},
     port::{ObservedNetwork, TenantPort},
-    rim::{
-        PowerTarget,
-        fakes::{Cloud, Fails, NovaDeletes, compute_server},
-    },
+    rim::PowerTarget,
 };
 
 /// How Ironic refuses what meets a node's lock.

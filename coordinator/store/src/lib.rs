@@ -31,6 +31,7 @@ mod ramdisks;
 mod row;
 pub mod secret;
 mod servers;
+mod sessions;
 mod share;
 pub mod state_dir;
 mod stored;
@@ -53,6 +54,7 @@ pub use broadcast::{Broadcast, LISTENER_BACKLOG_MAX};
 pub use discoveries::DISCOVERIES_MAX;
 pub use domain::{events::EventFilter, records::*};
 pub use proofs::PROOFS_MAX;
+pub use sessions::StoredSessions;
 pub use share::EVENTS_MAX;
 
 use crate::{

@@ -6,9 +6,10 @@ use serde_json::Value;
 use super::{world::World, *};
 use crate::{
     access::belief::LOOK_BELIEF_US,
+    fakes::cloud::Party,
     inventory::TenantServer,
     lifecycle::{Node, ProvisionState},
-    rim::{Service, fakes::Party},
+    rim::Service,
 };
 
 const GLANCE: Party = Party::OpenStack(Service::Glance);

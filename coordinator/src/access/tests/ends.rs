@@ -13,7 +13,8 @@ use super::{people::PEOPLE, signed_in, world::World};
 use crate::{
     access::belief::{CHANGE_BELIEF_US, LOOK_BELIEF_US},
     clock::{Clock, SystemClock},
-    rim::{Service, fakes::Party},
+    fakes::cloud::Party,
+    rim::Service,
 };
 
 /// Longest time that a test waits for what must come.

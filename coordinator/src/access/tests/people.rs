@@ -2,7 +2,7 @@
 
 use crate::{
     access::Least::{self, Anybody, ReadAll, ReadOwn, WriteAll, WriteOwn},
-    rim::fakes::ADMIN_PROJECT,
+    fakes::cloud::ADMIN_PROJECT,
 };
 
 /// Somebody, and what must come of it.

@@ -11,11 +11,11 @@ use axum::{
 use super::world::World;
 use crate::{
     audit::AuditFilter,
+    fakes::cloud::WRONG_PASSWORD,
     listen::{
         self,
         hops::{ForwardedBy, Proxies, network},
     },
-    rim::fakes::WRONG_PASSWORD,
 };
 
 /// The pages behind a proxy.

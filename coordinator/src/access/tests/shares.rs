@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 
 use super::{people::PEOPLE, signed_in, world::World};
-use crate::rim::fakes::{Party, WRONG_PASSWORD};
+use crate::fakes::cloud::{Party, WRONG_PASSWORD};
 
 /// What is answered, and what a person reads.
 struct Answer {

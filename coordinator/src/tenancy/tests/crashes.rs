@@ -2,7 +2,7 @@
 //! answers. However it goes, the end is that of the straight run.
 
 use super::*;
-use crate::rim::fakes::{Mishap, flavor};
+use crate::fakes::cloud::{Mishap, flavor};
 
 /// Looks after which everything must have come to its end. A request that was cut off is left alone for two minutes first, and a
 /// machine that was taken for it in vain is cleaned once more.
