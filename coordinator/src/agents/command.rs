@@ -5,6 +5,8 @@ use std::time::Duration;
 use protocol::{command::Action, hex, power_budget, step::Step};
 use sha2::{Digest, Sha256};
 
+use crate::inventory::CommandKind;
+
 /// How an action behaves when whoever asked for it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repeat {
@@ -80,22 +82,10 @@ pub fn image_of(action: &Action) -> Option<&str> {
     }
 }
 
-/// The action in a word, as stored and logged.
-pub fn kind_of(action: &Action) -> &'static str {
-    match action {
-        Action::PowerOn { .. } => "power_on",
-        Action::PowerOff { .. } => "power_off",
-        Action::Reset { .. } => "reset",
-        Action::ReadIdentity => "read_identity",
-        Action::EndBoot => "end_boot",
-        Action::RunStep { .. } => "run_step",
-    }
-}
-
 /// A digest of the action: two equal actions have the same one, and it gives nothing of a configuration drive away.
 pub fn digest_of(action: &Action) -> String {
     let mut hash = Sha256::new();
-    hash.update(kind_of(action));
+    hash.update(CommandKind::of(action).as_str());
     let json = match action {
         Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
         Action::PowerOff { how } => serde_json::to_vec(how),

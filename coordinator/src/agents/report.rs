@@ -191,12 +191,7 @@ impl AgentHub {
         self.inventory.end_command(result).await?;
         if let Some(stored) = &stored {
             // A power command that succeeded *is* a confirmed reading, in the order of the reports.
-            let reading = match stored.kind.as_str() {
-                "power_on" | "reset" => Some(PowerReading::On),
-                "power_off" => Some(PowerReading::Off),
-                _ => None,
-            };
-            match (&result.outcome, reading) {
+            match (&result.outcome, stored.kind.proves()) {
                 (Ok(Success::Done), Some(reading)) => {
                     self.power(server, reading.clone(), PowerCause::Commanded, at_us).await?;
                     if reading == PowerReading::On {

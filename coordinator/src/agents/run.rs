@@ -15,13 +15,13 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    command::{Repeat, digest_of, kind_of, repeat_of, wanted_for},
+    command::{Repeat, digest_of, repeat_of, wanted_for},
     dispatch::{Asker, Begun, Ending, NotBegun, Wait, wait_max},
     hub::AgentHub,
 };
 use crate::{
     gate::Presence,
-    inventory::{InventoryError, StoredCommand},
+    inventory::{CommandKind, InventoryError, StoredCommand},
     port::AgentError,
 };
 
@@ -94,7 +94,7 @@ impl AgentHub {
             id: CommandId::random(),
             rack: rack.clone(),
             server,
-            kind: kind_of(action).to_owned(),
+            kind: CommandKind::of(action),
             digest,
             created_us: self.inventory.clock().now_us(),
             outcome: None,

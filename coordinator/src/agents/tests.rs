@@ -51,7 +51,7 @@ use crate::{
     events::EventKind,
     fakes::new_server,
     gate::Presence,
-    inventory::{AskedBy, EventFilter, Inventory, Proof, Server, StoredCommand},
+    inventory::{AskedBy, CommandKind, EventFilter, Inventory, Proof, Server, StoredCommand},
     lifecycle::{Confirmed, Node},
     listen::{self, Terms, terms::Timers},
     pki::{Authority, Clients, OwnCertificate, listener_tls},

@@ -33,3 +33,25 @@ impl Modify for Token {
         components.add_security_scheme("keystone", SecurityScheme::ApiKey(ApiKey::Header(key)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// `docs/openapi.json`, from which clients are written: run with `BMS_WRITE_DOCS=1` to write it anew.
+    #[test]
+    fn the_document_that_is_checked_in_is_the_one_that_is_served() {
+        let (_, document) = crate::api::described();
+        let served = document.to_pretty_json().unwrap() + "\n";
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/openapi.json");
+        if std::env::var_os("BMS_WRITE_DOCS").is_some() {
+            std::fs::write(path, &served).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+        let line = served.lines().zip(checked_in.lines()).position(|(new, old)| new != old);
+        assert!(
+            served == checked_in,
+            "docs/openapi.json is old, first at line {:?}: see whether clients can live with what changed, then write it \
+             with BMS_WRITE_DOCS=1",
+            line.map(|line| line + 1)
+        );
+    }
+}

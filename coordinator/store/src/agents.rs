@@ -80,7 +80,7 @@ impl Inventory {
         .bind(command.id.to_string())
         .bind(command.rack.as_str())
         .bind(command.server.to_string())
-        .bind(&command.kind)
+        .bind(command.kind.as_str())
         .bind(&command.digest)
         .bind(big(command.created_us))
         .execute(&self.pool)
@@ -156,7 +156,7 @@ fn read_command(row: &SqliteRow) -> Result<StoredCommand, InventoryError> {
         id: read.parsed("id")?,
         rack: read.parsed("rack")?,
         server: read.parsed("server")?,
-        kind: read.text("kind")?,
+        kind: read.parsed("kind")?,
         digest: read.text("digest")?,
         created_us: read.number("created_us")?,
         outcome: read.json_opt("outcome")?,

@@ -226,7 +226,7 @@ async fn a_repeated_command_is_found_until_it_was_answered() {
         id: CommandId::random(),
         rack: "rack1".parse().unwrap(),
         server,
-        kind: "power_on".to_owned(),
+        kind: CommandKind::PowerOn,
         digest: "d".to_owned(),
         created_us: 1,
         outcome: None,

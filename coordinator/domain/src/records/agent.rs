@@ -1,9 +1,6 @@
-//! Values: what is kept of a rack's agent, of its certificates, and of the commands that it was given.
+//! Values: what is kept of a rack's agent and of its certificates.
 
-use protocol::{
-    command::CommandResult,
-    id::{CommandId, RackId, ServerId},
-};
+use protocol::id::RackId;
 use uuid::Uuid;
 
 use crate::certificate::{Certificate, Fingerprint};
@@ -101,25 +98,4 @@ impl AgentCertificate {
             revoked_us: None,
         }
     }
-}
-
-/// A command that was given to an agent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StoredCommand {
-    /// Its id.
-    pub id: CommandId,
-    /// To which rack.
-    pub rack: RackId,
-    /// For which server.
-    pub server: ServerId,
-    /// What it asks, in a word.
-    pub kind: String,
-    /// Digest of the action.
-    pub digest: String,
-    /// When it was given.
-    pub created_us: u64,
-    /// How it ended; none: not yet.
-    pub outcome: Option<CommandResult>,
-    /// Whether whoever asked has had the outcome.
-    pub answered: bool,
 }

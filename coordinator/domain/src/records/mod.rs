@@ -1,6 +1,7 @@
 //! Values: what the inventory keeps: servers and their interfaces, tenants' servers, agents, ramdisks, proofs.
 
 mod agent;
+mod command;
 mod new_server;
 mod proof;
 mod ramdisk;
@@ -8,7 +9,8 @@ mod server;
 mod tenant_server;
 mod upload;
 
-pub use agent::{Agent, AgentCertificate, Origin, StoredCommand};
+pub use agent::{Agent, AgentCertificate, Origin};
+pub use command::{CommandKind, StoredCommand};
 pub use new_server::{NewPort, NewServer};
 pub use proof::{AskedBy, Proof, SIGHTINGS_MAX, Sighting};
 pub use ramdisk::Ramdisk;

@@ -15,7 +15,7 @@ async fn a_command_is_ended_by_its_own_servers_agent_only() {
             id: CommandId::random(),
             rack: rack.parse().unwrap(),
             server,
-            kind: "power_off".to_owned(),
+            kind: CommandKind::PowerOff,
             digest: format!("digest {seq}"),
             created_us: 1,
             outcome: None,
