@@ -5,6 +5,7 @@ use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use coordinator::{
@@ -287,6 +288,36 @@ async fn our_token_goes_nowhere_else_than_to_the_named_server() {
         assert_eq!(server.calls().len(), 1, "asked again: {:?}", server.calls());
     }
     assert_eq!(elsewhere.calls(), [""; 0]);
+}
+
+/// The address of the server, for the run of the next test that has a proxy in its environment.
+const SERVER_OF_CHILD: &str = "BMS_TEST_SERVER_BESIDE_A_PROXY";
+/// Longest time of that run.
+const CHILD_WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// What a whole process has in its environment no test may set, so the test runs itself once more as a process of its own.
+#[tokio::test]
+async fn no_proxy_of_the_environment_sees_our_token() {
+    if let Ok(url) = std::env::var(SERVER_OF_CHILD) {
+        read(&contrail(&url, None)).await.unwrap();
+        http_client(None).unwrap().get(format!("{url}/openstack")).send().await.unwrap();
+        return;
+    }
+    let (proxy, server) = (Scripted::start(|_| groups()).await, Scripted::start(|_| groups()).await);
+    let mut child = tokio::process::Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "no_proxy_of_the_environment_sees_our_token"]).kill_on_drop(true);
+    child.env(SERVER_OF_CHILD, server.url());
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        child.env(name, proxy.url());
+    }
+    // These would take our server out of what goes through a proxy, and the proxy out of a program that a web server has started.
+    for name in ["no_proxy", "NO_PROXY", "REQUEST_METHOD"] {
+        child.env_remove(name);
+    }
+    let ended = tokio::time::timeout(CHILD_WAIT_MAX, child.output()).await.unwrap().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stdout));
+    assert_eq!(proxy.calls(), [""; 0]);
+    assert_eq!(server.calls(), ["GET /security-groups", "GET /openstack"]);
 }
 
 /// What was asked is kept with the names of the fields, never with a token.

@@ -147,7 +147,12 @@ async fn no_page_runs_what_others_wrote() {
     ];
     for (tab, page) in pages {
         tab.go(&format!("{origin}/ui/{page}")).await.unwrap();
-        tab.picture(&pictures().join(format!("foreign-{}.png", page.replace('/', "-")))).await.unwrap();
+        for (width, kind) in [(390, "narrow"), (1280, "light")] {
+            tab.look(Look::Light, width).await.unwrap();
+            assert_eq!(tab.overflow().await.unwrap(), "", "{page} is too wide at {width} px");
+            let name = format!("foreign-{}-{kind}.png", page.replace('/', "-"));
+            tab.picture(&pictures().join(name)).await.unwrap();
+        }
         assert!(
             tab.value::<bool>("window.zebra === undefined").await.unwrap(),
             "{page} runs what others wrote"

@@ -251,6 +251,7 @@ mod tests {
     #[test]
     fn a_table_of_ours_is_read_by_others_as_it_was_meant() {
         const DISK_SECTORS: u64 = 2 * IMAGE_SECTORS;
+        const FIRST_USABLE: usize = 34;
         let mut image = Cursor::new(vec![0; (IMAGE_SECTORS * SECTOR) as usize]);
         let mut made = gptman::GPT::new_from(&mut image, SECTOR, [1; 16]).unwrap();
         made[1] = gptman::GPTPartitionEntry {
@@ -280,8 +281,8 @@ mod tests {
             assert_eq!((ours.starting_lba * SECTOR, ours.size().unwrap()), (placed.offset, 100));
         };
         check(&disk, 1, DISK_SECTORS - 1);
-        // Without its first header the disk is read by the second.
-        disk[512..1024].fill(0);
+        // Without its first header and entries the disk is read by the second ones.
+        disk[512..FIRST_USABLE * SECTOR as usize].fill(0);
         check(&disk, DISK_SECTORS - 1, 1);
     }
 
