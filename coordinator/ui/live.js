@@ -95,7 +95,7 @@
     light.hidden = false;
     light.className = isLive ? "live on" : "live";
     light.textContent = isLive ? "live" : "not live";
-    light.title = isLive ? "This page changes by itself." : "The coordinator does not answer; the page tries again.";
+    light.title = isLive ? "This page updates automatically." : "The coordinator does not answer; retrying.";
   }
 
   setInterval(tick, 1000);

@@ -213,7 +213,7 @@ async fn pages_change_by_themselves_and_forms_say_what_is_wrong() {
         tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
         assert!(tab.value::<bool>("document.getElementById('more').open").await?);
         tab.follow("#act-delete").await?;
-        tab.says("it is not deleted").await?;
+        tab.says("it was not deleted").await?;
         assert!(tab.words().await?.contains("carries <b>a tenant's server</b>"), "a refusal is not escaped");
         tab.says("off").await?;
 
@@ -277,7 +277,7 @@ async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() 
         sign_in(&tab, &origin, "admin").await?;
         assert_eq!(tab.text("#pending b").await?.replace('\n', " "), "3 pending");
         tab.follow("a[href='/ui/discoveries']").await?;
-        tab.says("known already: srv1, srv2").await?;
+        tab.says("already known: srv1, srv2").await?;
         tab.says("May be the same machine as").await?;
         // The search forms open by the keyboard alone.
         tab.click("#scan > summary").await?;
@@ -324,7 +324,7 @@ async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() 
         std::fs::write(&file, format!("nodes:\n{}{}", node("srv1", 1), node("srv8", 8)))?;
         tab.choose_file("#file", &file).await?;
         tab.follow("button[value=check]").await?;
-        tab.says("The file is good").await?;
+        tab.says("The file is valid").await?;
         let diff = tab.text("#diff").await?;
         assert!(diff.contains("srv8") && diff.contains("198.51.100.11") && diff.contains("192.0.2.1"), "{diff}");
         tab.picture(&pictures().join("import-diff-light.png")).await?;
@@ -335,7 +335,7 @@ async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() 
         // What is imported is what was shown; something else is shown anew.
         tab.value::<()>("{ text.value = text.value.replace('srv8', 'srv9'); null }").await?;
         tab.follow("button[value=import]").await?;
-        tab.says("is not what you were shown").await?;
+        tab.says("have changed since the preview").await?;
         assert!(!fakes.world.lock().unwrap().nodes.iter().any(|node| node["name"] == "srv9"));
         tab.follow("button[value=import]").await?;
         tab.says("Imported.").await?;
@@ -377,7 +377,7 @@ async fn a_server_on_two_networks_is_asked_for_without_a_script() {
         assert_eq!(tab.unnamed().await?, Vec::<String>::new());
         tab.fill("#address_1", "192.0.2.50").await?;
         tab.follow("button.main").await?;
-        tab.says("It is being made").await?;
+        tab.says("The server is being created").await?;
         let asked = fakes.world.lock().unwrap().asked.pop().unwrap().1;
         let (blue, green) = ("3f0e6f0e-1111-4222-8333-444455556666", "3f0e6f0e-1111-4222-8333-444455556667");
         assert_eq!(

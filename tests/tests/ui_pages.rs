@@ -137,7 +137,7 @@ async fn the_page_of_agents_says_until_when_each_may_come() {
     let fakes = start().await;
     let (cookie, _) = sign_in(&fakes, "admin").await;
     let page = text(get(&fakes, &cookie, "/ui/agents").await).await;
-    for shown in ["2027-02-28<", ">0123456789abcdef<", "no good one"] {
+    for shown in ["2027-02-28<", ">0123456789abcdef<", "no valid one"] {
         assert!(page.contains(shown), "{shown} is not in {page}");
     }
 }
@@ -203,7 +203,7 @@ async fn a_service_that_is_away_takes_its_part_of_a_page_and_no_more() {
             }
         };
     let nova = ("/v1/flavors", "Nova");
-    check(nova, &admin, "/ui/flavors", "The flavors cannot be shown now", "Make a flavor").await;
+    check(nova, &admin, "/ui/flavors", "The flavors cannot be shown now", "Create a flavor").await;
     check(nova, &admin, "/ui/pools", "Flavors and their counts cannot be shown now", "manufacturer=Dell*")
         .await;
     check(nova, &tenant, "/ui/catalogue", "The flavors cannot be shown now", "debian-12").await;
@@ -213,7 +213,7 @@ async fn a_service_that_is_away_takes_its_part_of_a_page_and_no_more() {
     check(glance, &tenant, "/ui/catalogue", "The images cannot be shown now", "metal-uefi").await;
     let contrail = ("/v1/networks", "Contrail");
     check(contrail, &tenant, "/ui/networks", "The networks cannot be shown now", "Make a network").await;
-    check(contrail, &tenant, "/ui/new", "Until then no server can be asked for", "disabled").await;
+    check(contrail, &tenant, "/ui/new", "Until then no server can be created", "disabled").await;
     let groups = ("/v1/security-groups", "Contrail");
     check(groups, &tenant, "/ui/new", "The security groups cannot be shown now", "name=\"network_1\"").await;
 

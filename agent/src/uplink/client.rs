@@ -103,8 +103,8 @@ pub enum UplinkError {
     },
     /// Our certificate has ended, which is why there is no connection.
     #[error(
-        "our certificate {path} ended {} days ago; issue a new one on the coordinator's host (bms-coordinator issue-agent --rack {rack} \
-         --out DIR) and put the files in the place of the old ones",
+        "our certificate {path} expired {} days ago; issue a new one on the coordinator's host (bms-coordinator \
+         issue-agent --rack {rack} --out DIR) and replace the old files",
         .days
     )]
     Over {

@@ -16,7 +16,7 @@ pub struct Agent {
     pub acknowledged: u64,
     /// When it was last heard of (RFC 3339); none: it never came.
     pub last_seen: Option<String>,
-    /// Until when its best certificate opens the rack (RFC 3339); none: it has no good one.
+    /// Until when its best certificate opens the rack (RFC 3339); none: it has no valid one.
     pub certificate_ends: Option<String>,
     /// The certificates that are known of the rack, newest first.
     pub certificates: Vec<AgentCertificate>,

@@ -19,7 +19,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
                     yes(agent.connected),
                     agent.last_seen.clone().unwrap_or_default(),
                     agent.acknowledged.to_string(),
-                    agent.certificate_ends.clone().unwrap_or_else(|| "no good one".to_owned()),
+                    agent.certificate_ends.clone().unwrap_or_else(|| "no valid one".to_owned()),
                 ]
             })
         }
@@ -32,7 +32,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
                 output::say(
                     output,
                     format_args!(
-                        "the rack has no good certificate: bms-coordinator issue-agent --rack {rack} --out DIR"
+                        "the rack has no valid certificate; issue one: bms-coordinator issue-agent --rack {rack} --out DIR"
                     ),
                 );
             }
@@ -52,7 +52,7 @@ fn show(output: Output, agent: &Agent) -> anyhow::Result<()> {
         ("address", agent.address.clone().unwrap_or_default()),
         ("last seen", agent.last_seen.clone().unwrap_or_default()),
         ("reports", agent.acknowledged.to_string()),
-        ("certificate until", agent.certificate_ends.clone().unwrap_or_else(|| "no good one".to_owned())),
+        ("certificate until", agent.certificate_ends.clone().unwrap_or_else(|| "no valid one".to_owned())),
     ];
     fields.extend(agent.certificates.iter().map(|one| ("certificate", certificate(one))));
     output::one(output, agent, fields)

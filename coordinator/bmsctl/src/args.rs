@@ -21,88 +21,88 @@ from OS_TOKEN; the coordinator's address from BMS_URL and its authority's certif
 #[derive(Debug, Parser)]
 #[command(name = "bmsctl", version, after_help = EXAMPLES)]
 pub struct Args {
-    /// Where to go and who we are.
+    /// The coordinator's address and the login.
     #[command(flatten, next_help_heading = "Connection")]
     pub connection: Connection,
-    /// How to print.
+    /// Output format.
     #[arg(short, long, global = true, value_enum, default_value = "table")]
     pub output: Output,
-    /// What to do.
+    /// The command.
     #[command(subcommand)]
     pub command: Command,
 }
 
-/// How to print.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
+    /// A table for people.
     Table,
-    /// What the API said.
+    /// The API's answer as JSON.
     Json,
 }
 
-/// Where to go and who we are.
+/// The coordinator's address and the login.
 #[derive(Debug, clap::Args)]
 pub struct Connection {
-    /// The coordinator.
+    /// URL of the coordinator.
     #[arg(long, env = "BMS_URL", default_value = "https://127.0.0.1:22020", global = true)]
     pub url: String,
-    /// Certificate of the coordinator's authority (PEM); without it the system's authorities are trusted.
+    /// CA certificate (PEM) of the coordinator; without it the system's CAs are trusted.
     #[arg(long, env = "BMS_CACERT", global = true)]
     pub cacert: Option<PathBuf>,
-    /// Keystone.
+    /// URL of Keystone.
     #[arg(long, env = "OS_AUTH_URL", global = true)]
     pub os_auth_url: Option<String>,
-    /// User.
+    /// User name.
     #[arg(long, env = "OS_USERNAME", global = true)]
     pub os_username: Option<String>,
-    /// Domain of the user.
+    /// The user's domain.
     #[arg(long, env = "OS_USER_DOMAIN_NAME", default_value = "Default", global = true)]
     pub os_user_domain_name: String,
-    /// Project.
+    /// Project name.
     #[arg(long, env = "OS_PROJECT_NAME", global = true)]
     pub os_project_name: Option<String>,
-    /// Domain of the project.
+    /// The project's domain.
     #[arg(long, env = "OS_PROJECT_DOMAIN_NAME", default_value = "Default", global = true)]
     pub os_project_domain_name: String,
-    /// `all` for a token of the whole cloud instead of a project's.
+    /// `all` for a system-scoped token instead of a project-scoped one.
     #[arg(long, env = "OS_SYSTEM_SCOPE", global = true)]
     pub os_system_scope: Option<String>,
 }
 
-/// What to do.
+/// The command.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Physical servers (administrators).
+    /// Enroll, inspect, clean and control physical servers (administrators).
     #[command(subcommand)]
     Node(Node),
-    /// Tenants' servers.
+    /// Create and control a project's servers.
     #[command(subcommand)]
     Server(Server),
-    /// Images.
+    /// List, upload and delete images.
     #[command(subcommand)]
     Image(super::image::Command),
-    /// Flavors, with the servers they take.
+    /// List, create and delete flavors.
     #[command(subcommand)]
     Flavor(super::flavor::Command),
-    /// Pools: rules that give inspected servers their resource class (administrators).
+    /// Manage pools: rules that give inspected servers their resource class (administrators).
     #[command(subcommand)]
     Pool(super::pool::Command),
-    /// Tenants' networks.
+    /// List, create and delete networks.
     #[command(subcommand)]
     Network(Network),
-    /// Servers that nobody has enrolled yet (administrators).
+    /// Find machines that are not enrolled yet, and enroll them (administrators).
     #[command(subcommand)]
     Discovery(super::discovery::Command),
-    /// Rack agents (administrators).
+    /// Show rack agents and revoke their certificates (administrators).
     #[command(subcommand)]
     Agent(Agent),
-    /// Who asked for which change (administrators).
+    /// Show who requested which change (administrators).
     #[command(subcommand)]
     Audit(super::audit::Command),
-    /// What happened: to a project's own servers, for administrators to all.
+    /// Show events: a project sees those of its own servers, administrators see all.
     Events(Events),
-    /// Print a shell's completion script.
+    /// Print a completion script for a shell.
     #[command(after_help = "Example: bmsctl completion bash > /etc/bash_completion.d/bmsctl")]
     Completion {
         /// The shell.
@@ -113,21 +113,21 @@ pub enum Command {
 /// Which events.
 #[derive(Debug, clap::Args)]
 pub struct Events {
-    /// Go on printing what happens.
+    /// Keep running and print new events as they happen.
     #[arg(short, long)]
     pub follow: bool,
-    /// Only of this physical server, by name or id (administrators).
+    /// Only events of this physical server, by name or id (administrators).
     #[arg(long)]
     pub node: Option<String>,
-    /// Only of this tenant's server, by name or id.
+    /// Only events of this project's server, by name or id.
     #[arg(long)]
     pub server: Option<String>,
 }
 
-/// Waiting for the end.
+/// Waiting for completion.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub struct Wait {
-    /// Wait for the end and show the progress.
+    /// Wait until it is done and show the progress.
     #[arg(short, long)]
     pub wait: bool,
     /// Give up waiting after this many seconds.
@@ -144,44 +144,45 @@ fn seconds(text: &str) -> Result<Duration, String> {
 
 #[derive(Debug, Subcommand)]
 pub enum Node {
-    /// List them, deployed and available.
+    /// List nodes.
     #[command(after_help = "Example: bmsctl node list --state clean-failed,error --rack rack1 --sort -since")]
     List(NodeFilter),
-    /// Show one with its ports and hardware.
+    /// Show a node with its ports and hardware.
     Show {
         /// Name or id.
         node: String,
-        /// Show where its ports were put, what was read back, and what was heard of them.
+        /// Show each port move: the expected network, the network read back, and where the port was heard.
         #[arg(long)]
         proof: bool,
     },
-    /// Show what happened to one, with times.
+    /// Show the history of a node.
     History {
         /// Name or id.
         node: String,
-        /// Most events, the newest ones.
+        /// Show at most this many events, the newest ones.
         #[arg(long, default_value_t = 200)]
         limit: u32,
     },
-    /// Write all servers as a file that `node import` takes, without passwords.
+    /// Write all nodes to a file that `node import` accepts, without passwords.
     #[command(after_help = "Example: bmsctl node export --format csv > servers.csv")]
     Export {
-        /// How to write it.
+        /// File format.
         #[arg(long, value_enum, default_value = "yaml")]
         format: FileFormat,
-        /// Only of this rack.
+        /// Only nodes in this rack.
         #[arg(long)]
         rack: Option<String>,
     },
-    /// Enroll the servers of a file (Contrail's server import format), or bring them to what it says.
+    /// Enroll the servers in a file (Contrail's server import format), or update those already enrolled.
     #[command(
-        after_help = "Example: bmsctl node import rack1.yaml --rack rack1 --dry-run\n\nThe file is taken as a whole or not at all. \
-        Servers are recognised by name, and else by MAC address. The password <keep> is the stored one."
+        after_help = "Example: bmsctl node import rack1.yaml --rack rack1 --dry-run\n\nThe file is imported as a whole or \
+            not at all. \
+        Enrolled servers are recognised by name, or else by MAC address. The password <keep> keeps the stored one."
     )]
     Import {
         /// The file, or - for standard input.
         file: PathBuf,
-        /// The rack of servers for which the file names none.
+        /// Rack of the servers for which the file names none.
         #[arg(long, default_value = "rack1")]
         rack: String,
         /// Resource class of servers for which the file names none.
@@ -190,89 +191,90 @@ pub enum Node {
         /// Check the file and show what would change; change nothing.
         #[arg(long)]
         dry_run: bool,
-        /// The BMC of a server in use may change: it is meant. Such a file is refused otherwise.
+        /// Allow the file to change the BMC of a server in use. Otherwise such a file is refused.
         #[arg(long)]
         bmc_of_servers_in_use: bool,
-        /// How the file is written; by its name (.yaml, .json, .csv) when not given.
+        /// File format; by default taken from the file name (.yaml, .json, .csv).
         #[arg(long, value_enum)]
         format: Option<FileFormat>,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Adopt the running servers of a file without touching their power, disks or ports.
+    /// Adopt the running servers in a file without changing their power, disks or ports.
     Adopt(super::brownfield::Adopt),
-    /// List contradictions between Ironic, Nova, Contrail and what was seen; change nothing.
+    /// List contradictions between Ironic, Nova, Contrail and the observed state; changes nothing.
     Survey(super::brownfield::SurveyOf),
     /// Verify the BMC: enroll -> manageable.
     Manage(Nodes),
-    /// Look at the hardware.
+    /// Inspect the hardware: manageable -> manageable.
     Inspect(Nodes),
-    /// Clean, then make available.
+    /// Clean nodes and make them available: manageable -> available.
     Provide(Nodes),
-    /// Stop what waits for a ramdisk.
+    /// Abort a step that waits for the ramdisk.
     Abort(Nodes),
-    /// Clean by hand: manageable -> manageable.
+    /// Run clean steps manually: manageable -> manageable.
     #[command(after_help = "Example: bmsctl node clean srv1 --step erase_devices_metadata --wait")]
     Clean {
         #[command(flatten)]
         nodes: Nodes,
-        /// A step of the ramdisk, erase_devices_metadata or erase_devices; may be given several times, done in order.
+        /// Clean step: erase_devices_metadata or erase_devices. Can be repeated; the steps run in the given order.
         #[arg(long = "step", required = true)]
         steps: Vec<String>,
     },
-    /// The disks that a clean accounts for.
+    /// Show the disks that a clean must erase, and exclude or include them.
     #[command(subcommand)]
     Disk(super::disk::Disk),
-    /// Let Ironic keep its hands off servers, with a reason.
+    /// Put nodes into or out of maintenance (a reason is required).
     #[command(subcommand)]
     Maintenance(Maintenance),
-    /// Switch servers on and off, as their states allow.
+    /// Power nodes on or off, or reboot them, if their provision state allows it.
     #[command(subcommand)]
     Power(Power),
-    /// Ask the servers' BMCs now, or say whose they are.
+    /// Accept a changed BMC, or retry a refused BMC login now.
     #[command(subcommand)]
     Bmc(Bmc),
-    /// Take servers away from their tenants; they are cleaned and become available.
+    /// Take servers back from their projects; they are cleaned and become available.
     Reclaim(Nodes),
-    /// Forget servers; a deployed one is refused.
+    /// Delete nodes from the inventory and from Ironic; a deployed node is refused.
     Delete(Nodes),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Maintenance {
-    /// Begin it.
+    /// Put nodes into maintenance.
     On {
         #[command(flatten)]
         nodes: Nodes,
-        /// Why, for whoever finds them so.
+        /// Why the nodes are in maintenance; shown to everyone who looks at them.
         #[arg(long)]
         reason: String,
     },
-    /// End it.
+    /// Take nodes out of maintenance.
     Off(Nodes),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Bmc {
-    /// What answers as the BMC of these servers is their own: board or BMC was replaced, or nothing else can prove it.
+    /// Accept the BMCs that now answer for these nodes: their board or BMC was replaced, or their identity cannot be proved
+    /// otherwise.
     #[command(after_help = "Example: bmsctl node bmc accept srv1")]
     Accept(Nodes),
-    /// Ask the BMCs of these servers now: the agent tries a refused log-in once more, whatever pause it is in.
+    /// Retry a refused BMC login of these nodes now instead of after the pause.
     #[command(after_help = "Example: bmsctl node bmc retry srv1")]
     Retry(Nodes),
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Power {
-    /// Switch on.
+    /// Power on.
     On(Nodes),
-    /// Switch off.
+    /// Power off immediately.
     Off(Nodes),
-    /// Off, and on again.
+    /// Power off, then on again.
     Reboot(Nodes),
 }
 
-/// How a file of servers is written.
+/// The format of a file of servers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FileFormat {
     Yaml,
@@ -280,7 +282,7 @@ pub enum FileFormat {
     Csv,
 }
 
-/// Which servers, and in which order.
+/// Which nodes to list, and in which order.
 #[derive(Debug, clap::Args)]
 pub struct NodeFilter {
     /// Provision states, separated by commas, such as available or clean-failed.
@@ -292,19 +294,19 @@ pub struct NodeFilter {
     /// Power: on, off, unreachable or unknown.
     #[arg(long)]
     pub power: Option<String>,
-    /// The servers that this flavor asks for.
+    /// Only nodes that this flavor selects.
     #[arg(long)]
     pub flavor: Option<String>,
     /// Resource class.
     #[arg(long)]
     pub resource_class: Option<String>,
-    /// With a tenant's server on it; `--deployed=false`: without.
+    /// Only deployed nodes; `--deployed=false`: only nodes that are not deployed.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub deployed: Option<bool>,
-    /// In maintenance; `--maintenance=false`: not.
+    /// Only nodes in maintenance; `--maintenance=false`: only nodes that are not.
     #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub maintenance: Option<bool>,
-    /// By name, state, rack, power, class or since; with - before it the other way round.
+    /// Sort by name, state, rack, power, class or since; a leading - reverses the order.
     #[arg(long, allow_hyphen_values = true)]
     pub sort: Option<String>,
 }
@@ -321,19 +323,19 @@ pub struct Nodes {
 
 #[derive(Debug, Subcommand)]
 pub enum Server {
-    /// List them.
+    /// List servers.
     List,
-    /// Show one.
+    /// Show a server.
     Show {
         /// Name or id.
         server: String,
     },
-    /// Get a physical server: a flavor, an image, one or more networks.
+    /// Create a server on a physical machine from a flavor, an image and one or more networks.
     #[command(
         after_help = "Examples:\n  bmsctl server create web1 --flavor metal --image demo --network blue --wait\n  bmsctl server create db1 --flavor metal-2 --image demo --network blue=192.0.2.50 --network green:vlan=100 --security-group db"
     )]
     Create {
-        /// Its name.
+        /// Name.
         name: String,
         /// Flavor, by name or id.
         #[arg(long)]
@@ -341,11 +343,11 @@ pub enum Server {
         /// Image, by name or id.
         #[arg(long)]
         image: String,
-        /// Network, by name or id, with the address to have there and a VLAN tag if wanted. Once for each network interface;
-        /// the first is for the one that boots from the network.
+        /// Network, by name or id, optionally with a fixed address and a VLAN tag. Give it once for each network interface;
+        /// the first is attached to the interface that boots from the network.
         #[arg(long = "network", required = true, value_name = "NETWORK[=ADDRESS][:vlan=TAG]")]
         networks: Vec<Attachment>,
-        /// Security group, by name or id; may be given several times.
+        /// Security group, by name or id; can be repeated.
         #[arg(long = "security-group", value_name = "GROUP")]
         security_groups: Vec<String>,
         /// Nova key pair.
@@ -357,25 +359,25 @@ pub enum Server {
         #[command(flatten)]
         wait: Wait,
     },
-    /// Switch on, on the tenant's network.
+    /// Start a stopped server on its own networks.
     Start(OneServer),
-    /// Let its system shut down; the server leaves the network.
+    /// Shut a server down; its ports leave the network until it is started.
     Stop {
         #[command(flatten)]
         server: OneServer,
-        /// Switch off without asking its system.
+        /// Power off without shutting down the operating system.
         #[arg(long)]
         hard: bool,
     },
-    /// Restart it by its reset line.
+    /// Reboot a server by a hardware reset.
     Reboot {
         #[command(flatten)]
         server: OneServer,
-        /// Off, and on again.
+        /// Power off, then on again.
         #[arg(long)]
         hard: bool,
     },
-    /// Write an image onto it anew; its disk is lost, its id and its address stay.
+    /// Rebuild a server from an image; its disk is overwritten, its id and addresses are kept.
     #[command(after_help = "Example: bmsctl server rebuild web1 --image debian-13 --wait")]
     Rebuild {
         #[command(flatten)]
@@ -384,20 +386,22 @@ pub enum Server {
         #[arg(long)]
         image: String,
     },
-    /// Boot a rescue system on the server's own networks, to log in as `rescue` and repair its disks.
+    /// Boot a rescue system on the server's own networks; log in as `rescue` to repair its disks.
     #[command(
-        after_help = "Example: bmsctl server rescue web1 --wait, then ssh rescue@ADDRESS with the password that was printed.\nNothing of the disks is changed or mounted. `bmsctl server unrescue web1 --wait` boots its own disk again."
+        after_help = "Example: bmsctl server rescue web1 --wait, then ssh rescue@ADDRESS with the password that was \
+            printed.\nThe disks are neither changed nor mounted. `bmsctl server unrescue web1 --wait` boots from the \
+            server's disk again."
     )]
     Rescue {
         #[command(flatten)]
         server: OneServer,
-        /// File whose first line is the password; `-` for standard input. Without it one is made and printed once.
+        /// File whose first line is the password; `-` for standard input. By default a password is generated and printed once.
         #[arg(long, value_name = "FILE")]
         password_file: Option<PathBuf>,
     },
-    /// Boot its own disk again.
+    /// End the rescue: boot from the server's disk again.
     Unrescue(OneServer),
-    /// Give it back; it is cleaned before anybody else gets it.
+    /// Delete a server; its machine is cleaned before anyone else gets it.
     Delete(OneServer),
 }
 
@@ -412,45 +416,47 @@ pub struct OneServer {
 
 #[derive(Debug, Subcommand)]
 pub enum Network {
-    /// List them.
+    /// List networks.
     List,
-    /// Make one with a subnet.
+    /// Create a network with a subnet.
     #[command(after_help = "Example: bmsctl network create blue --subnet 192.0.2.0/24")]
     Create {
-        /// Its name.
+        /// Name.
         name: String,
         /// Its IPv4 subnet.
         #[arg(long)]
         subnet: String,
     },
-    /// Show one with its addresses: which are in use, by whom, and how many are left.
+    /// Show a network with its addresses: which are in use, by whom, and how many are free.
     Show {
         /// Name or id.
         network: String,
     },
-    /// Delete one that nothing uses.
+    /// Delete an unused network.
     Delete {
         /// Name or id.
         network: String,
     },
-    /// Make the provisioning and the cleaning network with the security group of their ports (administrators).
-    #[command(after_help = "Can be repeated: what is there is found, what differs is corrected.")]
+    /// Create the provisioning and cleaning networks and the security group of their ports (administrators).
+    #[command(after_help = "Can be run again: existing objects are kept, and differences are corrected.")]
     Setup,
 }
 
 #[derive(Debug, Subcommand)]
 pub enum Agent {
-    /// List them.
+    /// List agents.
     List,
-    /// Show one, with the certificates that its rack was given.
+    /// Show an agent and all certificates issued to its rack.
     Show {
         /// Its rack.
         rack: String,
     },
-    /// Revoke the certificates of a rack: its agent's stream ends at once, and it is not let in again until it is issued a new one.
+    /// Revoke the certificates of a rack: its agent is disconnected at once and cannot connect again until it has a new
+    /// certificate.
     #[command(
-        after_help = "Can be repeated. To follow a key that may have been copied: bms-coordinator issue-agent --rack RACK --out DIR, \
-                            put the files on the rack's host, start the agent, then revoke the old certificate by its fingerprint."
+        after_help = "Can be run again. If a key may have been copied: run bms-coordinator issue-agent --rack RACK --out \
+                      DIR, put the files on the rack's host, restart the agent, then revoke the old certificate by its \
+                      fingerprint."
     )]
     Revoke {
         /// The rack.

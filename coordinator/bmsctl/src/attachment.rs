@@ -22,7 +22,7 @@ impl FromStr for Attachment {
             return Err("must begin with a network's name or id".to_owned());
         }
         if let Some(address) = address {
-            address.parse::<IpAddr>().map_err(|_| format!("{address:?} is no address"))?;
+            address.parse::<IpAddr>().map_err(|_| format!("{address:?} is not an address"))?;
         }
         let mut vlan = None;
         for option in parts {

@@ -13,7 +13,7 @@ const ENTRIES_MAX: i64 = 100_000;
 /// What can be asked of the record of changes.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List who asked for which change, from where, and what was answered; the newest last.
+    /// List who requested which change, from where, and with which result; the newest last.
     #[command(
         after_help = "Examples:\n  bmsctl audit list --since 2h\n  bmsctl audit list --user eve --object web1 -o json"
     )]
@@ -23,19 +23,19 @@ pub enum Command {
 /// Which changes.
 #[derive(Debug, clap::Args)]
 pub struct Filter {
-    /// By this user, by id or name.
+    /// Only changes by this user, by id or name.
     #[arg(long)]
     user: Option<String>,
-    /// With a token of this project, by id or name.
+    /// Only changes made with a token of this project, by id or name.
     #[arg(long)]
     project: Option<String>,
-    /// To the thing with this id, or of this name where it was asked for by name.
+    /// Only changes to the object with this id, or with this name if the request used the name.
     #[arg(long)]
     object: Option<String>,
-    /// Not before this: a time such as 2026-11-30T08:00:00Z, or how long ago, such as 2h or 30m.
+    /// Only changes since then: a time such as 2026-11-30T08:00:00Z, or how long ago, such as 2h or 30m.
     #[arg(long, value_parser = since)]
     since: Option<String>,
-    /// At most so many of the newest.
+    /// Show at most this many, the newest ones.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=ENTRIES_MAX))]
     limit: u32,
 }
@@ -112,7 +112,7 @@ fn since(text: &str) -> anyhow::Result<String> {
     let ago: jiff::SignedDuration = text
         .parse()
         .ok()
-        .with_context(|| format!("{text:?} is no time; write 2h, 30m or 2026-11-30T08:00:00Z"))?;
+        .with_context(|| format!("{text:?} is not a time; write 2h, 30m or 2026-11-30T08:00:00Z"))?;
     Ok((jiff::Timestamp::now() - ago).to_string())
 }
 

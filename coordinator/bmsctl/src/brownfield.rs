@@ -19,7 +19,7 @@ use domain::url_text::query;
 const ADOPT_HELP: &str = "\
 Example: bmsctl node adopt running.yaml --rack rack1 --dry-run
 
-The file is an import file whose entries say what runs on them:
+The file is an import file whose entries also describe the server that runs on each machine:
   instance:
     name: web1
     project: demo
@@ -28,7 +28,7 @@ The file is an import file whose entries say what runs on them:
     networks: [{network: blue, address: 192.0.2.10}]
     make_ports: false
 
-Power, disks and switch ports are left as they are found. The file is taken as a whole or not at all.";
+Power, disks and switch ports are not changed. The file is imported as a whole or not at all.";
 
 /// Adopts servers in use.
 #[derive(Debug, clap::Args)]
@@ -36,7 +36,7 @@ Power, disks and switch ports are left as they are found. The file is taken as a
 pub struct Adopt {
     /// The file, or - for standard input.
     pub file: PathBuf,
-    /// The rack of servers for which the file names none.
+    /// Rack of the servers for which the file names none.
     #[arg(long, default_value = "rack1")]
     pub rack: String,
     /// Resource class of servers for which the file names none.
@@ -51,9 +51,9 @@ pub struct Adopt {
 
 /// Lists contradictions.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example: bmsctl node survey running.yaml\n\nReads, and changes nothing.")]
+#[command(after_help = "Example: bmsctl node survey running.yaml\n\nThe survey changes nothing.")]
 pub struct SurveyOf {
-    /// A file as for `node adopt`: only its servers, and what in it does not agree; - for standard input.
+    /// File as for `node adopt`: survey only its servers, and compare them with it; - for standard input.
     pub file: Option<PathBuf>,
 }
 
@@ -83,7 +83,7 @@ pub async fn adopt(client: &Client, output: Output, asked: Adopt) -> anyhow::Res
             (_, true, _) => "as the file says already",
             (true, false, _) => "would be adopted",
             (false, false, true) => "adopted",
-            (false, false, false) => "being adopted; `bmsctl node show` tells how it stands",
+            (false, false, false) => "being adopted; `bmsctl node show` shows the progress",
         };
         vec![
             node.name.clone(),
@@ -99,7 +99,7 @@ fn network(network: &AdoptedNetwork) -> String {
     let how = match (&network.port, network.interface) {
         (port, _) if port.is_empty() => String::new(),
         (port, Some(_)) => format!(" on {port}"),
-        (port, None) => format!(" on {port}, its port to be made"),
+        (port, None) => format!(" on {port}, its port will be created"),
     };
     format!("{} {}{how}", network.network, network.address)
 }
@@ -111,7 +111,7 @@ async fn follow(client: &Client, name: &str, wait: Wait) -> anyhow::Result<Adopt
         Ok(match now.stage {
             Stage::Done => Look::Done(now),
             Stage::Failed => Look::Failed(format!(
-                "not adopted, and left as it was found: {}; next: {}",
+                "not adopted and left unchanged: {}; next: {}",
                 reason.unwrap_or_else(|| "no reason was given".to_owned()),
                 now.next
             )),
@@ -137,7 +137,10 @@ pub async fn survey(client: &Client, output: Output, asked: SurveyOf) -> anyhow:
         return output::json(&found);
     }
     if found.findings.is_empty() {
-        output::say(output, format_args!("{} servers were looked at; nothing contradicts", found.servers));
+        output::say(
+            output,
+            format_args!("{} servers were surveyed; no contradictions were found", found.servers),
+        );
     } else {
         output::list(output, &found.findings, &["", "server", "who says what", "remedy"], |finding| {
             let severity = match finding.severity {
@@ -161,7 +164,7 @@ pub async fn survey(client: &Client, output: Output, asked: SurveyOf) -> anyhow:
         })?;
     }
     for missed in &found.not_seen {
-        output::say(output, format_args!("not looked at: {}: {}", missed.service, missed.reason));
+        output::say(output, format_args!("not surveyed: {}: {}", missed.service, missed.reason));
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ impl Client {
         let mut stream = answer.bytes_stream();
         let (mut buffer, mut id, mut kind) = (Vec::new(), String::new(), String::new());
         while let Some(chunk) = stream.next().await {
-            buffer.extend_from_slice(&chunk.context("the event stream broke")?);
+            buffer.extend_from_slice(&chunk.context("the event stream was interrupted")?);
             if buffer.len() > ANSWER_BYTES_MAX {
                 bail!("the coordinator sent a line that never ends");
             }
@@ -147,7 +147,8 @@ fn ended(why: &str) -> anyhow::Error {
 }
 
 async fn login(connection: &Connection) -> anyhow::Result<Secret> {
-    let missing = |name| format!("no login: set {name} (or OS_TOKEN); `bmsctl --help` lists the variables");
+    let missing =
+        |name| format!("no credentials: set {name} (or OS_TOKEN); `bmsctl --help` lists the variables");
     let scope = match (&connection.os_system_scope, &connection.os_project_name) {
         (Some(_), _) => Scope::System,
         (None, Some(name)) => {
@@ -173,7 +174,7 @@ async fn read(answer: reqwest::Response) -> anyhow::Result<Vec<u8>> {
     let mut body = Vec::new();
     let mut stream = answer.bytes_stream();
     while let Some(chunk) = stream.next().await {
-        body.extend_from_slice(&chunk.context("the coordinator's answer broke off")?);
+        body.extend_from_slice(&chunk.context("the coordinator's answer was cut off")?);
         if body.len() > ANSWER_BYTES_MAX {
             bail!("the coordinator's answer is larger than {ANSWER_BYTES_MAX} bytes");
         }
@@ -184,6 +185,7 @@ async fn read(answer: reqwest::Response) -> anyhow::Result<Vec<u8>> {
 async fn decode<T: DeserializeOwned>(answer: reqwest::Response) -> anyhow::Result<T> {
     let body = read(answer).await?;
     let body: &[u8] = if body.is_empty() { b"null" } else { &body };
-    serde_json::from_slice(body)
-        .context("the coordinator's answer is not what this bmsctl expects; are both of one version?")
+    serde_json::from_slice(body).context(
+        "the coordinator's answer is not what this bmsctl expects; check that both have the same version",
+    )
 }

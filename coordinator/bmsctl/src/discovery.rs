@@ -21,103 +21,103 @@ use api_types::{
 const SCAN_HELP: &str = "\
 Example: bmsctl discovery scan --rack rack1 --range 198.51.100.0/27 --credential admin:/root/bmc-password --wait
 
-Each credential is tried once at each BMC that is no enrolled server's, in the order given, and at most three are. A
-password is shown to whatever answers like a BMC: scan management networks only.";
+Each credential is tried once at each BMC that does not belong to an enrolled server, in the order given; at most three
+can be given. The password is sent to anything that answers like a BMC: scan management networks only.";
 
 /// Its commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List machines that were found and that nobody has enrolled.
+    /// List discovered machines that are not enrolled.
     List {
-        /// Also those that are ignored.
+        /// Also list ignored machines.
         #[arg(long)]
         all: bool,
     },
-    /// Show one.
+    /// Show a discovered machine.
     Show {
-        /// Its id; its beginning is enough.
+        /// Its id, or the beginning of it.
         id: String,
     },
-    /// Let a rack's agent look for BMCs.
+    /// Scan address ranges for BMCs from a rack's agent.
     #[command(after_help = SCAN_HELP)]
     Scan {
-        /// Whose agent.
+        /// Rack whose agent scans.
         #[arg(long)]
         rack: String,
-        /// Addresses, such as 198.51.100.0/27 or 198.51.100.10-198.51.100.20; may be given several times.
+        /// Addresses, such as 198.51.100.0/27 or 198.51.100.10-198.51.100.20; can be repeated.
         #[arg(long = "range", required = true)]
         ranges: Vec<String>,
-        /// User, and the file that holds the password; may be given several times.
+        /// User name and the file with its password; can be repeated.
         #[arg(long = "credential", value_name = "USER:FILE")]
         credentials: Vec<String>,
-        /// Where to look for Redfish, such as https:443 (which it is when nothing is said) or http:8000.
+        /// Scheme and port of Redfish, such as https:443 (the default) or http:8000.
         #[arg(long, value_name = "SCHEME:PORT")]
         redfish: Vec<String>,
         #[command(flatten)]
         wait: Wait,
     },
-    /// Let machines that nobody knows boot on a rack's discovery network, for a while.
+    /// Open a rack's discovery network for a while, so that unknown machines can boot there and be inspected.
     #[command(after_help = "Example: bmsctl discovery open --rack rack1 --for 30m\n\n\
-        Each machine is looked at, reported and switched off. Interfaces of enrolled servers are never answered.")]
+        Each machine is inspected, listed and powered off. Interfaces of enrolled servers are never answered.")]
     Open {
-        /// Which rack.
+        /// Rack.
         #[arg(long)]
         rack: String,
-        /// For how long: 45s, 30m or 2h, at most 4h.
+        /// How long it stays open: 45s, 30m or 2h, at most 4h.
         #[arg(long = "for", value_name = "TIME", value_parser = time)]
         time: Duration,
     },
-    /// Close it before its time.
+    /// Close a discovery network now.
     Close {
-        /// Which rack.
+        /// Rack.
         #[arg(long)]
         rack: String,
     },
-    /// Show the racks' discovery networks: open or closed.
+    /// Show which racks' discovery networks are open.
     Windows,
-    /// Enroll one as a server.
+    /// Enroll a discovered machine.
     #[command(after_help = "Example: bmsctl discovery accept 3f2a --name srv4\n\n\
-        BMC, credential and switch ports are those that were found; what was not found must be given. A switch port \
-        that was found is what the machine itself says (LLDP): compare it with the cable, or give the right one with --port.")]
+        BMC, credential and switch ports are taken from what was found; anything missing must be given. A switch port that \
+        was found is what the machine itself reports (LLDP): compare it with the cabling, or give the right one with --port.")]
     Accept {
-        /// Its id; its beginning is enough.
+        /// Its id, or the beginning of it.
         id: String,
-        /// The server's name.
+        /// Name of the new node.
         #[arg(long)]
         name: String,
-        /// Where its BMC is, if it was not found: ipmi://198.51.100.11, https://198.51.100.11, ...
+        /// Address of its BMC, if it was not found: ipmi://198.51.100.11, https://198.51.100.11, ...
         #[arg(long)]
         bmc: Option<String>,
-        /// User of its BMC, if none was accepted.
+        /// BMC user name, if no credential was accepted by the BMC.
         #[arg(long, requires = "password_file")]
         bmc_user: Option<String>,
         /// File with the password of that user.
         #[arg(long, requires = "bmc_user")]
         password_file: Option<PathBuf>,
-        /// Switch port of an interface, if no switch was heard there; may be given several times.
+        /// Switch port of an interface, if no LLDP was received there; can be repeated.
         #[arg(long = "port", value_name = "NIC=SWITCH:PORT")]
         ports: Vec<String>,
         /// Resource class.
         #[arg(long, default_value = "baremetal")]
         resource_class: String,
     },
-    /// Rules that accept machines without a person.
+    /// Manage rules that accept machines automatically.
     #[command(subcommand)]
     Rule(super::rule::Command),
-    /// Hear no more of one, however often it is found.
+    /// Ignore a machine, even if it is found again.
     Ignore {
-        /// Its id; its beginning is enough.
+        /// Its id, or the beginning of it.
         id: String,
     },
-    /// Forget one; it is offered again when it is found again.
+    /// Forget a machine; it is listed again if it is found again.
     Forget {
-        /// Its id; its beginning is enough.
+        /// Its id, or the beginning of it.
         id: String,
     },
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("{text:?} is no time; write 45s, 30m or 2h");
+    let wrong = || format!("{text:?} is not a time; write 45s, 30m or 2h");
     let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
     let number: u32 = number.parse().map_err(|_| wrong())?;
     let seconds = match unit {
@@ -182,7 +182,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Forget { id } => {
             let id = find(client, &id).await?.id;
             client.delete(&path(&["discoveries", &id.to_string()])?).await?;
-            output::say(output, format_args!("{id} is forgotten"));
+            output::say(output, format_args!("{id} was forgotten"));
             Ok(())
         }
     }
@@ -194,8 +194,10 @@ async fn find(client: &Client, id: &str) -> anyhow::Result<Discovery> {
     let mut fitting = found.items.into_iter().filter(|one| one.id.to_string().starts_with(id));
     match (fitting.next(), fitting.next()) {
         (Some(one), None) => Ok(one),
-        (Some(_), Some(_)) => bail!("several machines have an id that begins with {id}; write more of it"),
-        (None, _) => bail!("there is no machine found with an id that begins with {id}"),
+        (Some(_), Some(_)) => {
+            bail!("several discovered machines have an id that begins with {id}; give more of it")
+        }
+        (None, _) => bail!("no discovered machine has an id that begins with {id}"),
     }
 }
 

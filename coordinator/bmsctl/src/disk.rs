@@ -9,26 +9,27 @@ use api_types::{List, NewDiskException, NodeDisk};
 /// What is done with the disks of a server.
 #[derive(Debug, Subcommand)]
 pub enum Disk {
-    /// List the disks that inspections have seen, and how each stands.
+    /// List the disks that inspections have found, and whether each is erased.
     List {
         /// Name or id of the server.
         node: String,
     },
-    /// Leave a disk out of every clean: it was replaced or pulled, or is to stay as it is.
+    /// Exclude a disk from every clean: it was replaced or removed, or must not be erased.
     #[command(
-        after_help = "Example: bmsctl node disk except srv1 2 --reason 'replaced, the old one is in the safe'\n\nA clean fails as long \
-        as a disk that an inspection saw is not erased. This word takes it out; every clean names it, and whose word it was."
+        after_help = "Example: bmsctl node disk except srv1 2 --reason 'replaced, the old one is in the safe'\n\nA clean \
+            fails while a disk that an inspection found is not erased. This command excludes the disk; every clean records \
+            the exclusion, its reason and who made it."
     )]
     Except {
         /// Name or id of the server.
         node: String,
         /// The disk's number, serial number or world-wide name.
         disk: String,
-        /// Why, for whoever reads the record of a clean.
+        /// Why the disk is excluded; shown in the record of every clean.
         #[arg(long)]
         reason: String,
     },
-    /// Take that word back: cleans erase the disk again.
+    /// Include the disk again: cleans erase it.
     Include {
         /// Name or id of the server.
         node: String,
@@ -60,7 +61,7 @@ pub async fn run(client: &Client, output: Output, command: Disk) -> anyhow::Resu
             let number = find(&read(client, &node).await?, &node, &disk)?;
             let at = path(&["nodes", &node, "disks", &number.to_string(), "exception"])?;
             let _: NodeDisk = client.post(&at, &NewDiskException { reason }).await?;
-            output::say(output, format_args!("disk {number} of {node} is left out of every clean"));
+            output::say(output, format_args!("disk {number} of {node} is excluded from every clean"));
             Ok(())
         }
         Disk::Include { node, disk } => {

@@ -94,7 +94,7 @@ async fn go_on(
 #[allow(clippy::print_stderr)]
 fn tell(told: &mut bool, error: &anyhow::Error) {
     if !std::mem::replace(told, true) {
-        eprintln!("{}; going on when it is back", Shown(format_args!("{error:#}")));
+        eprintln!("{}; continuing when it answers again", Shown(format_args!("{error:#}")));
     }
 }
 

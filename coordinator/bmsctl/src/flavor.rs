@@ -11,44 +11,44 @@ const NAMED_MAX: usize = 5;
 /// Its commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List them with their free servers; for administrators with the others, too.
+    /// List flavors with the number of free servers; administrators also see the other counts.
     List,
-    /// Show one.
+    /// Show a flavor.
     Show {
         /// Name or id.
         flavor: String,
     },
-    /// Make one for servers of a resource class (administrators).
+    /// Create a flavor for servers of a resource class (administrators).
     #[command(
         after_help = "Example: bmsctl flavor create metal --resource-class baremetal --cpus 1 --memory-mib 512 --disk-gb 1"
     )]
     Create {
-        /// Its name.
+        /// Name.
         name: String,
-        /// Ironic's resource class: that of a pool, or of an import file.
+        /// Ironic resource class that the flavor selects, as set by a pool or an import file.
         #[arg(long, default_value = "baremetal")]
         resource_class: String,
-        /// Processors, for people.
+        /// Number of processors to show; it selects nothing.
         #[arg(long, default_value_t = 1)]
         cpus: u32,
-        /// Memory in MiB, for people.
+        /// Memory in MiB to show; it selects nothing.
         #[arg(long, default_value_t = 1024)]
         memory_mib: u64,
-        /// Disk in GB: images that need more are refused.
+        /// Disk size in GB; images that need a larger disk are refused.
         #[arg(long, default_value_t = 1)]
         disk_gb: u64,
-        /// Take servers of this manufacturer only, as inspection found it.
+        /// Select only servers of this manufacturer, as inspection reported it.
         #[arg(long)]
         manufacturer: Option<String>,
-        /// Take servers with at least so many network interfaces only: servers that are to be on several networks need it.
-        /// The flavor asks for the trait CUSTOM_BMS_NICS_n, which each server has by its enrolled ports.
+        /// Select only servers with at least this many network interfaces; needed for servers on several networks. The
+        /// flavor requires the trait CUSTOM_BMS_NICS_n, which each server gets from its enrolled ports.
         #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..=8))]
         nics: Option<u32>,
-        /// A project that may use it, by name or id; may be given several times. Without it every project may.
+        /// Project that can use the flavor, by name or id; can be repeated. By default every project can.
         #[arg(long = "project", value_name = "PROJECT")]
         projects: Vec<String>,
     },
-    /// Delete one (administrators).
+    /// Delete a flavor (administrators).
     Delete {
         /// Name or id.
         flavor: String,
@@ -69,7 +69,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let found: Flavor = client.get(&path(&["flavors", &flavor])?).await?;
             let servers: List<Server> = client.get("/v1/servers").await?;
             client.delete(&format!("/v1/flavors/{}", found.id)).await?;
-            output::say(output, format_args!("{flavor} is deleted"));
+            output::say(output, format_args!("{flavor} was deleted"));
             if let Some(warning) = in_use(&found, &servers.items) {
                 output::say(output, warning);
             }
@@ -89,11 +89,13 @@ fn in_use(flavor: &Flavor, servers: &[Server]) -> Option<String> {
     };
     let who = match names.len() {
         0 => return None,
-        1 => format!("warning: a server was made with it ({named}): it goes on, is shown"),
-        count => format!("warning: {count} servers were made with it ({named}{more}): they go on, are shown"),
+        1 => format!("warning: a server was created with it ({named}): it keeps running, is shown"),
+        count => format!(
+            "warning: {count} servers were created with it ({named}{more}): they keep running, are shown"
+        ),
     };
     Some(format!(
-        "{who} with its id ({}) from now on, and can be rebuilt; no further server can be made with it",
+        "{who} with the flavor's id ({}) from now on, and can be rebuilt; no more servers can be created with it",
         flavor.id
     ))
 }
@@ -196,7 +198,10 @@ mod tests {
         };
         check(&[server("web", "other")], None);
         check(&[server("web", "metal"), server("db", "other")], Some("a server was made with it (web)"));
-        check(&[server("web", "metal"), server("db", "f1")], Some("2 servers were made with it (web, db)"));
+        check(
+            &[server("web", "metal"), server("db", "f1")],
+            Some("2 servers were created with it (web, db)"),
+        );
         let many: Vec<_> = (0..8).map(|number| server(&format!("s{number}"), "metal")).collect();
         check(&many, Some("(s0, s1, s2, s3, s4 and 3 more)"));
     }

@@ -18,37 +18,37 @@ const PIECE_BYTES: usize = 256 << 10;
 /// Its commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List those that may be booted.
+    /// List the images that servers can boot.
     List,
-    /// Show one.
+    /// Show an image.
     Show {
         /// Name or id.
         image: String,
     },
-    /// Upload an image file: raw or qcow2, which is read from its bytes.
+    /// Upload a raw or qcow2 image file; the format is detected.
     #[command(
         after_help = "Example: bmsctl image create demo --file demo.qcow2 --public --boot-mode uefi --min-disk-gb 10"
     )]
     Create {
-        /// Its name.
+        /// Name.
         name: String,
-        /// The file: a whole disk, raw or qcow2.
+        /// Image file of a whole disk, raw or qcow2.
         #[arg(long)]
         file: PathBuf,
-        /// Let every project use it (administrators).
+        /// Make the image public: every project can use it (administrators).
         #[arg(long)]
         public: bool,
-        /// By which firmware it starts.
+        /// Firmware with which the image boots.
         #[arg(long, value_parser = ["bios", "uefi", "both"], default_value = "both")]
         boot_mode: String,
-        /// Smallest disk in GB that it is to be written to; what it needs when it is not given.
+        /// Minimum disk size in GB; by default the size of the image's disk.
         #[arg(long, value_name = "GB")]
         min_disk_gb: Option<u64>,
-        /// The file's SHA-512: another file is refused.
+        /// Expected SHA-512 of the file; a file with another one is refused.
         #[arg(long, value_name = "HEX")]
         sha512: Option<String>,
     },
-    /// Delete one.
+    /// Delete an image.
     Delete {
         /// Name or id.
         image: String,
@@ -71,7 +71,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         }
         Command::Delete { image } => {
             client.delete(&path(&["images", &image])?).await?;
-            output::say(output, format_args!("{image} is deleted"));
+            output::say(output, format_args!("{image} was deleted"));
             Ok(())
         }
     }
@@ -111,7 +111,7 @@ fn show(output: Output, image: &Image) -> anyhow::Result<()> {
 async fn upload(client: &Client, path: &Path, query: &str) -> anyhow::Result<Image> {
     let file = tokio::fs::File::open(path).await.with_context(|| format!("opening {}", path.display()))?;
     let about = file.metadata().await?;
-    anyhow::ensure!(about.is_file(), "{} is no file", path.display());
+    anyhow::ensure!(about.is_file(), "{} is not a file", path.display());
     let bar = ProgressBar::new(about.len());
     bar.set_style(ProgressStyle::with_template(
         "{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left {msg}",

@@ -33,7 +33,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         }
         Command::Delete { network } => {
             client.delete(&path(&["networks", &network])?).await?;
-            output::say(output, format_args!("{network} is deleted"));
+            output::say(output, format_args!("{network} was deleted"));
             return Ok(());
         }
     };

@@ -73,7 +73,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Delete(nodes) => {
             for name in &nodes.nodes {
                 client.delete(&path(&["nodes", name])?).await?;
-                output::say(output, format_args!("{name} is forgotten"));
+                output::say(output, format_args!("{name} was deleted"));
             }
             Ok(())
         }
@@ -256,7 +256,10 @@ async fn act(client: &Client, output: Output, nodes: Nodes, action: NodeAction) 
             let node = follow(client, name, nodes.wait, action.action).await?;
             output::say(output, format_args!("{name} is {}, power {}", node.provision_state, node.power));
         } else {
-            output::say(output, format_args!("{name}: asked; `bmsctl node show {name}` tells how it stands"));
+            output::say(
+                output,
+                format_args!("{name}: requested; `bmsctl node show {name}` shows the progress"),
+            );
         }
     }
     Ok(())

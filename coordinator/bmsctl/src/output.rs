@@ -167,7 +167,7 @@ pub async fn wait<T>(
             }
         }
         if began.elapsed() > limit {
-            bail!("{what}: gave up after {} s; last seen: {shown}", limit.as_secs());
+            bail!("{what}: not done after {} s; last state: {shown}", limit.as_secs());
         }
         tokio::time::sleep(ASK_EVERY).await;
     }

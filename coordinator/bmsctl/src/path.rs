@@ -11,10 +11,7 @@ use domain::url_text::segment;
 pub fn path(segments: &[&str]) -> anyhow::Result<String> {
     let mut path = "/v1".to_owned();
     for text in segments {
-        ensure!(
-            !["", ".", ".."].contains(text),
-            "{text:?} is no name or id; write the one that the list shows"
-        );
+        ensure!(!["", ".", ".."].contains(text), "{text:?} is not a name or id; use one that the list shows");
         path.push('/');
         path.push_str(&segment(text));
     }

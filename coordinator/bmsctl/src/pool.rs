@@ -8,48 +8,48 @@ use api_types::{List, NewPool, Pool, PoolMove, PoolMoves};
 const CONDITIONS: &str = "\
 Conditions compare a fact that inspection found: cpus, memory_mib, disks, disk_mib (the largest), nics, nic_mbps (the
 fastest) by = != >= <= > <; name, rack, manufacturer, product, cpu_model, architecture by = and != with * for any text;
-boot_mode by = and !=. A server goes into the first pool of which all conditions hold. New servers go there by themselves
-once they are inspected; `bmsctl pool apply` goes through the others.
+boot_mode by = and !=. A server goes into the first pool whose conditions all hold. New servers are assigned
+automatically when they are inspected; `bmsctl pool apply` assigns the others.
 
 Example: bmsctl pool create small --resource-class bm-small --match 'cpus<=8' --match 'manufacturer=Dell*'";
 
 /// Its commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// List them, in the order in which they are asked.
+    /// List pools in the order in which they are evaluated.
     List,
-    /// Show one.
+    /// Show a pool.
     Show {
-        /// Its name.
+        /// Name.
         pool: String,
     },
-    /// Make one: servers that fulfil all its conditions get its resource class.
+    /// Create a pool: servers that meet all its conditions get its resource class.
     #[command(after_help = CONDITIONS)]
     Create {
-        /// Its name.
+        /// Name.
         name: String,
-        /// What flavors ask for.
+        /// Resource class, which flavors select.
         #[arg(long)]
         resource_class: String,
-        /// A condition such as 'cpus>=2'; give as many as must hold.
+        /// Condition such as 'cpus>=2'; can be repeated, and all of them must hold.
         #[arg(long = "match", value_name = "CONDITION", required = true)]
         conditions: Vec<String>,
-        /// Ask it before this pool; without it, after all others.
+        /// Evaluate it before this pool; by default it comes last.
         #[arg(long, value_name = "POOL")]
         before: Option<String>,
-        /// Make nothing; show which servers would go where.
+        /// Create nothing; show which servers would move to which pool.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Put all inspected servers that nobody uses into their pools.
+    /// Move all inspected servers that are not in use to their pools.
     Apply {
-        /// Change nothing; show which servers would go where.
+        /// Change nothing; show which servers would move to which pool.
         #[arg(long)]
         dry_run: bool,
     },
-    /// Delete one. Its servers keep their class until they are inspected again, or until `bmsctl pool apply`.
+    /// Delete a pool. Its servers keep their resource class until they are inspected again or `bmsctl pool apply` runs.
     Delete {
-        /// Its name.
+        /// Name.
         pool: String,
     },
 }
@@ -72,7 +72,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Apply { dry_run } => moves(client, output, PoolMoves { dry_run, pool: None }).await,
         Command::Delete { pool } => {
             client.delete(&path(&["pools", &pool])?).await?;
-            output::say(output, format_args!("{pool} is deleted; `bmsctl pool apply` moves its servers"));
+            output::say(output, format_args!("{pool} was deleted; `bmsctl pool apply` moves its servers"));
             Ok(())
         }
     }
@@ -93,7 +93,7 @@ fn print(output: Output, pools: &[Pool]) -> anyhow::Result<()> {
 async fn moves(client: &Client, output: Output, wanted: PoolMoves) -> anyhow::Result<()> {
     let moves: List<PoolMove> = client.post("/v1/pool-moves", &wanted).await?;
     if moves.items.is_empty() {
-        output::say(output, "every inspected server is where it belongs");
+        output::say(output, "every inspected server is in the right pool");
     }
     output::list(output, &moves.items, &["node", "from", "class", "to", "class", "stays because"], |one| {
         let pool = |pool: &Option<String>| pool.clone().unwrap_or_else(|| "-".to_owned());

@@ -7,7 +7,7 @@ use domain::records::AskedBy;
 /// Prints where a server's ports were put, and what proves it.
 pub async fn show(client: &Client, output: Output, node: &str) -> anyhow::Result<()> {
     let proofs: List<Proof> = client.get(&path(&["nodes", node, "proofs"])?).await?;
-    let header = ["time", "port", "asked by", "wanted", "read back", "ms", "confirmed", "heard"];
+    let header = ["time", "port", "requested by", "expected", "read back", "ms", "confirmed", "heard on"];
     output::list(output, &proofs.items, &header, |proof| {
         let asked_by = match proof.asked_by {
             AskedBy::Gate => "gate",
@@ -16,13 +16,13 @@ pub async fn show(client: &Client, output: Output, node: &str) -> anyhow::Result
         };
         let read_back = match (&proof.observed, &proof.error) {
             (Some(observed), _) if proof.holds => observed.clone(),
-            (Some(observed), _) => format!("{observed} (NOT AS WANTED)"),
+            (Some(observed), _) => format!("{observed} (NOT AS EXPECTED)"),
             (None, Some(error)) if proof.tries > 1 => format!("{error} ({} times)", proof.tries),
             (None, Some(error)) => error.clone(),
             (None, None) => "nothing".to_owned(),
         };
         let heard = proof.seen.iter().map(|one| {
-            let stray = if one.agrees { "" } else { " (WHERE IT WAS NOT PUT)" };
+            let stray = if one.agrees { "" } else { " (ON AN UNEXPECTED NETWORK)" };
             format!("{} on {}{stray}", one.what, one.network)
         });
         vec![

@@ -11,53 +11,54 @@ const CREATE_HELP: &str = "\
 Example: bmsctl discovery rule create r650 --rack rack1 --range 198.51.100.0/27 --manufacturer 'Dell*' --product '*R650' \\
            --switch-port leaf1:xe-0/0/10-20 --bmc-user root --password-file /root/bmc-password
 
-A machine is accepted as soon as its BMC and its interfaces are known and all that the rule says of it holds. The first
-rule that takes it decides. What a machine says of its own switch port is a claim: it is accepted only on the switch ports that
-the rule names, and elsewhere it waits for you. A rule with a credential needs ranges: the password is shown to whatever answers there. Scans within
-them try it too, because a BMC tells which machine it is only to whoever logs in.";
+A machine is accepted as soon as its BMC and its interfaces are known and it meets all conditions of the rule. The first
+rule that it meets is used. The switch port that a machine reports is only a claim: it is accepted only on the switch ports
+that the rule names; on others it waits for an administrator. A rule with a credential needs ranges, because the password is
+sent to anything that answers there. Scans within the ranges try the credential too, because a BMC identifies its machine
+only after a login.";
 
 /// Its commands.
 #[derive(Debug, Subcommand)]
 #[allow(clippy::large_enum_variant, reason = "one is made in a run of the program")]
 pub enum Command {
-    /// List them, in the order in which they are asked.
+    /// List rules in the order in which they are evaluated.
     List,
-    /// Make one, to be asked after all others.
+    /// Create a rule; it is evaluated after all others.
     #[command(after_help = CREATE_HELP)]
     Create {
-        /// Its name; it stands in the event when a machine is accepted.
+        /// Name; shown in the event when a machine is accepted.
         name: String,
         /// Only machines of this rack.
         #[arg(long)]
         rack: Option<String>,
-        /// Only machines whose BMC is there, such as 198.51.100.0/27; may be given several times.
+        /// Only machines whose BMC is in this range, such as 198.51.100.0/27; can be repeated.
         #[arg(long = "range")]
         ranges: Vec<String>,
-        /// Only machines of this manufacturer; * stands for any text.
+        /// Only machines of this manufacturer; * matches any text.
         #[arg(long)]
         manufacturer: Option<String>,
-        /// Only this product; * stands for any text.
+        /// Only this product; * matches any text.
         #[arg(long)]
         product: Option<String>,
-        /// Switch ports that it may give: leaf1, leaf1:xe-0/0/7 or leaf1:xe-0/0/10-20; may be given several times.
+        /// Switch ports on which machines are accepted: leaf1, leaf1:xe-0/0/7 or leaf1:xe-0/0/10-20; can be repeated.
         #[arg(long = "switch-port", value_name = "SWITCH[:PORT]")]
         switch_ports: Vec<String>,
-        /// What the servers are called: a text with {serial}, {rack}, {bmc} or {uuid}.
+        /// Name of the new nodes, containing {serial}, {rack}, {bmc} or {uuid}.
         #[arg(long, default_value = "{rack}-{serial}")]
         node_name: String,
-        /// Their resource class.
+        /// Resource class of the new nodes.
         #[arg(long, default_value = "baremetal")]
         resource_class: String,
-        /// User of BMCs that have accepted no credential yet.
+        /// User name for BMCs that have accepted no credential yet.
         #[arg(long, requires = "password_file")]
         bmc_user: Option<String>,
         /// File with the password of that user.
         #[arg(long, requires = "bmc_user")]
         password_file: Option<PathBuf>,
     },
-    /// Delete one. What it accepted stays.
+    /// Delete a rule. Machines that it accepted stay enrolled.
     Delete {
-        /// Its name.
+        /// Name.
         rule: String,
     },
 }
@@ -97,7 +98,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         }
         Command::Delete { rule } => {
             client.delete(&path(&["discovery-rules", &rule])?).await?;
-            output::say(output, format_args!("{rule} is deleted"));
+            output::say(output, format_args!("{rule} was deleted"));
             Ok(())
         }
     }

@@ -155,7 +155,7 @@ async fn delete(client: &Client, output: Output, name: &str, wait: Wait) -> anyh
         output::say(
             output,
             format_args!(
-                "{name} is being given back; `bmsctl server show {}` tells what it waits for",
+                "{name} is being deleted; `bmsctl server show {}` shows what it waits for",
                 server.id
             ),
         );
@@ -174,6 +174,6 @@ async fn delete(client: &Client, output: Output, name: &str, wait: Wait) -> anyh
         }
     })
     .await?;
-    output::say(output, format_args!("{name} is given back"));
+    output::say(output, format_args!("{name} was deleted"));
     Ok(())
 }

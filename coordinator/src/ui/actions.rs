@@ -29,45 +29,48 @@ const fn harmless(word: &'static str, label: &'static str, does: &'static str) -
     Action { word, label, does, loses: "" }
 }
 
-const MANAGE: Action =
-    harmless("manage", "Manage", "Verify the BMC and take it in hand; after a failure, begin anew.");
-const INSPECT: Action = harmless("inspect", "Inspect", "Boot the ramdisk and look at the hardware.");
+const MANAGE: Action = harmless(
+    "manage",
+    "Manage",
+    "Verify the BMC and make the node manageable; after a failure, start again.",
+);
+const INSPECT: Action = harmless("inspect", "Inspect", "Boot the ramdisk and inspect the hardware.");
 const PROVIDE: Action = Action {
     word: "provide",
     label: "Provide",
-    does: "Clean it, then make it available to tenants.",
+    does: "Clean the node, then make it available to tenants.",
     loses: "Everything on its disks is erased first.",
 };
 const CLEAN: Action = Action {
     word: "clean",
     label: "Clean",
-    does: "Erase its disks now; it stays manageable.",
+    does: "Erase its disks now; the node stays manageable.",
     loses: "Everything on its disks is erased.",
 };
-const ABORT: Action = harmless("abort", "Abort", "Stop what waits for a ramdisk.");
+const ABORT: Action = harmless("abort", "Abort", "Abort the step that waits for the ramdisk.");
 const RECLAIM: Action = Action {
     word: "reclaim",
     label: "Reclaim",
-    does: "Take it away from its tenant; then it is cleaned and available.",
+    does: "Take the server back from its tenant; then the node is cleaned and available.",
     loses: "The tenant's server ends, and everything on its disks is erased.",
 };
 const ACCEPT_BMC: Action = Action {
     word: "accept_bmc",
     label: "Accept the BMC",
-    does: "Take what answers as its BMC for its own.",
-    loses: "If another machine answers there, its power is switched instead.",
+    does: "Accept the BMC that answers at this address as this node's.",
+    loses: "If another machine answers there, that machine is powered on and off instead.",
 };
 const RETRY_BMC: Action = harmless(
     "retry_bmc",
     "Ask the BMC now",
-    "Try the refused log-in once more, without waiting for its pause.",
+    "Retry the refused login now, without waiting for the pause to end.",
 );
-const POWER_ON: Action = harmless("power_on", "Power on", "Switch on, as its state allows.");
+const POWER_ON: Action = harmless("power_on", "Power on", "Power on, if its state allows it.");
 const POWER_OFF: Action =
-    harmless("power_off", "Power off", "Switch off at once; a tenant's system is not asked.");
+    harmless("power_off", "Power off", "Power off at once, without shutting down a tenant's system.");
 const REBOOT: Action = harmless("reboot", "Reboot", "Off, and on again.");
 const MAINTENANCE_OFF: Action =
-    harmless("maintenance_off", "End maintenance", "Let Ironic work with it again.");
+    harmless("maintenance_off", "End maintenance", "Take the node out of maintenance.");
 
 /// What is done next usually, and what else can be done.
 pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {

@@ -152,7 +152,7 @@ fn rack_field(id: &'static str, typed: &Typed, agents: &[Agent]) -> Field {
         return Field::text("rack", "Rack", typed).default_value(typed, "rack1").id(id);
     }
     let choice = |agent: &Agent| {
-        let away = if agent.connected { "" } else { " (its agent is away)" };
+        let away = if agent.connected { "" } else { " (its agent is disconnected)" };
         Choice::new(&agent.rack, format!("{}{away}", agent.rack))
     };
     Field::select("rack", "Rack", typed, agents.iter().map(choice).collect()).id(id)
@@ -163,11 +163,13 @@ fn scan_fields(typed: &Typed, agents: &[Agent]) -> Vec<Field> {
         rack_field("scan-rack", typed, agents),
         Field::text("ranges", "Addresses", typed)
             .example("198.51.100.0/27")
-            .hint("Ranges of BMCs, with blanks between. Nothing but management networks: whatever answers like a BMC is shown the password."),
+            .hint("Address ranges of BMCs, separated by spaces. Management networks only: the password is sent to anything \
+                   that answers like a BMC."),
         Field::text("redfish", "Redfish at", typed)
             .default_value(typed, "https:443")
-            .hint("Where Redfish is looked for. IPMI is asked in any case."),
-        Field::text("username", "User", typed).optional().hint("Tried once at each BMC that is nobody's; empty: no log-in is tried."),
+            .hint("Where Redfish is tried. IPMI is always tried."),
+        Field::text("username", "User", typed).optional().hint("Tried once at each BMC of no enrolled node; leave empty to \
+                                                                try no login."),
         Field::password("password", "Password", "off").optional(),
     ]
 }
@@ -175,7 +177,7 @@ fn scan_fields(typed: &Typed, agents: &[Agent]) -> Vec<Field> {
 fn open_fields(typed: &Typed, agents: &[Agent]) -> Vec<Field> {
     vec![
         rack_field("open-rack", typed, agents),
-        Field::number("minutes", "Minutes", typed, OPEN_MINUTES).hint("It closes by itself."),
+        Field::number("minutes", "Minutes", typed, OPEN_MINUTES).hint("It closes automatically."),
     ]
 }
 
@@ -284,16 +286,16 @@ impl DiscoveryPage {
         ];
         if bmc.is_none() {
             fields.push(
-                Field::text("bmc", "BMC", typed).example("ipmi://198.51.100.14").hint(
-                    "ipmi://HOST, or https://HOST for Redfish; :PORT when it is another one than usual.",
-                ),
+                Field::text("bmc", "BMC", typed)
+                    .example("ipmi://198.51.100.14")
+                    .hint("ipmi://HOST, or https://HOST for Redfish; add :PORT if it is not the default."),
             );
         }
         if !has_login {
             fields.push(Field::text("bmc_username", "BMC user", typed));
             fields.push(
                 Field::password("bmc_password", "BMC password", "new-password")
-                    .hint("Kept sealed, never shown again."),
+                    .hint("Stored encrypted, never shown again."),
             );
         }
         let port = |name: &str, booted: bool| {
@@ -302,7 +304,7 @@ impl DiscoveryPage {
                 if booted { field } else { field.optional() }
             };
             [
-                field("switch", "Switch").hint("The physical router's name in Contrail."),
+                field("switch", "Switch").hint("Name of the physical router in Contrail."),
                 field("port", "Switch port").example("xe-0/0/3"),
             ]
         };

@@ -33,7 +33,7 @@ impl Typed {
         if self.get("sure") == "yes" {
             return Ok(());
         }
-        Err(Problem::bad("something would be lost by it: tick the box that says so, then ask again"))
+        Err(Problem::bad("this destroys data: tick the box to confirm, then try again"))
     }
 
     /// What was typed, or this.

@@ -61,9 +61,9 @@ impl Found {
             title: title(&machine),
             size,
             how: match (has("bmc"), has("boot")) {
-                (true, true) => "its BMC by a scan, and it booted: one machine by its hardware UUID",
-                (true, false) => "its BMC by a scan",
-                (false, _) => "it booted on the discovery network",
+                (true, true) => "by a scan of its BMC and by its boot, matched by hardware UUID",
+                (true, false) => "by a scan of its BMC",
+                (false, _) => "by its boot on the discovery network",
             },
             bmc: machine.bmc.as_ref().map_or_else(String::new, |bmc| format!("{}:{}", bmc.address, bmc.port)),
             missing: missing(&machine),
@@ -105,7 +105,7 @@ fn title(machine: &Discovery) -> String {
 fn missing(machine: &Discovery) -> Vec<String> {
     let mut missing = Vec::new();
     match &machine.bmc {
-        None => missing.push("Its BMC is not known: scan its range, or say where it is.".to_owned()),
+        None => missing.push("Its BMC is not known: scan its range, or give its address.".to_owned()),
         Some(bmc) if bmc.username.is_none() => missing.push(match bmc.problem.as_str() {
             "" => "No credential of its BMC is known: scan with one, or give one.".to_owned(),
             why => format!("No credential of its BMC is known ({why}): scan with one, or give one."),
@@ -119,7 +119,7 @@ fn missing(machine: &Discovery) -> Vec<String> {
         );
     }
     for nic in machine.nics.iter().filter(|nic| nic.booted && !is_heard(nic)) {
-        missing.push(format!("No switch was heard at {}: say where it is plugged in.", nic.name));
+        missing.push(format!("No switch was heard at {}: give its switch port.", nic.name));
     }
     if missing.is_empty() { machine.missing.clone() } else { missing }
 }

@@ -1,6 +1,6 @@
 //! Edges: the page on which somebody asks for a server: flavor, image, one network for each interface, security groups.
 //!
-//! One more network is one more row, which the form asks for by a button of its own: no script is needed.
+//! Add a network is one more row, which the form asks for by a button of its own: no script is needed.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -66,12 +66,10 @@ impl NewServerPage {
     ) -> Self {
         let text = |name, label| Field::text(name, label, typed).with(faults);
         let more = vec![
-            text("key_name", "Key pair")
-                .optional()
-                .hint("The name of a Nova key pair; the image puts it in place."),
+            text("key_name", "Key pair").optional().hint("Name of a Nova key pair; the image installs it."),
             Field::lines("user_data", "User data", typed)
                 .optional()
-                .hint("Given to the image as it is, such as #cloud-config.")
+                .hint("Passed to the image unchanged, such as #cloud-config.")
                 .with(faults),
         ];
         let ticks = groups
@@ -145,10 +143,10 @@ fn row(number: usize, of: usize, offer: &Offer, typed: &Typed, faults: &Faults) 
     let network = if number > 1 { network.optional() } else { network };
     let address = Field::text(format!("address_{number}"), "Address", typed)
         .optional()
-        .hint("Empty: a free one of the network.");
+        .hint("Leave empty for any free address of the network.");
     let vlan = Field { kind: "number", ..Field::text(format!("vlan_{number}"), "VLAN tag", typed) }
         .optional()
-        .hint("Empty: untagged frames.");
+        .hint("Leave empty for untagged frames.");
     let title = match (number, of) {
         (1, 1) => "Network".to_owned(),
         (1, _) => "Network 1, of the interface that boots".to_owned(),
@@ -162,7 +160,7 @@ fn missing(offer: &Offer) -> Vec<String> {
     let mut missing = Vec::new();
     let mut look = |is_none: bool, away: &Option<String>, what: &str, none: &str| match away {
         Some(why) => {
-            missing.push(format!("{what} cannot be shown now. {why} Until then no server can be asked for."))
+            missing.push(format!("{what} cannot be shown now. {why} Until then no server can be created."))
         }
         None if is_none => missing.push(none.to_owned()),
         None => {}
@@ -171,7 +169,7 @@ fn missing(offer: &Offer) -> Vec<String> {
         flavors(offer).is_empty(),
         &offer.flavors.away,
         "The flavors",
-        "There is no flavor: an administrator makes one for the servers' resource class.",
+        "There is no flavor: ask an administrator to create one for the servers' resource class.",
     );
     look(
         images(&offer.images.items).is_empty(),
@@ -183,7 +181,7 @@ fn missing(offer: &Offer) -> Vec<String> {
         offer.networks.items.is_empty(),
         &offer.networks.away,
         "The networks",
-        "The project has no network: make one under Networks first.",
+        "The project has no network: create one under Networks first.",
     );
     missing
 }
@@ -214,7 +212,7 @@ fn wanted(typed: &Typed) -> Result<Value, Problem> {
         let Some(network) = typed.filled(&field("network")) else {
             if let Some(lost) = typed.filled(&address).or(typed.filled(&vlan)) {
                 return Err(Problem::bad(format!(
-                    "networks: {lost} is said of network {number}, which is none"
+                    "networks: {lost} is given for network {number}, which does not exist"
                 )));
             }
             continue;
@@ -315,7 +313,7 @@ mod tests {
             assert_eq!(at, expected, "{detail}");
         };
         check(
-            "address 192.0.2.50 cannot be had on network red: it is taken by x; ask for another one",
+            "address 192.0.2.50 cannot be used on network red: it is taken by x; choose another one",
             "address_2",
         );
         check("address 192.0.2.5 is taken.", "address_1");

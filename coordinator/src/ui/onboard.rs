@@ -59,17 +59,17 @@ impl AddPage {
                     .default_value(typed, "redfish")
                     .with(faults),
                 text("bmc_address", "Address")
-                    .hint("Redfish: host or host:port, https:// unless http:// is written. IPMI: host."),
+                    .hint("Redfish: host or host:port, by HTTPS unless it begins with http://. IPMI: host."),
                 text("bmc_port", "IPMI port").optional().example("623"),
                 text("bmc_user", "User"),
                 Field::password("bmc_password", "Password", "new-password")
-                    .hint("Kept sealed, never shown again.")
+                    .hint("Stored encrypted, never shown again.")
                     .with(faults),
             ],
             port: vec![
                 text("port_name", "Name").default_value(typed, "eth0"),
                 text("mac", "MAC address").example("52:54:00:12:34:56"),
-                text("switch", "Switch").hint("The physical router's name in Contrail."),
+                text("switch", "Switch").hint("Name of the physical router in Contrail."),
                 text("switch_port", "Switch port").example("xe-0/0/0"),
             ],
             second: vec![
@@ -171,14 +171,14 @@ impl ImportPage {
             fields: vec![
                 text("rack", "Rack")
                     .default_value(typed, "rack1")
-                    .hint("Of servers for which the file names none."),
+                    .hint("For servers for which the file names none."),
                 text("resource_class", "Resource class")
                     .default_value(typed, "baremetal")
-                    .hint("Of servers for which the file names none."),
+                    .hint("For servers for which the file names none."),
                 Field::select("format", "Format", typed, formats),
                 Field::tick(
                     "in_use".to_owned(),
-                    "The BMC of servers in use may change: it is meant.".to_owned(),
+                    "Allow changes to the BMC of servers in use.".to_owned(),
                     typed,
                 ),
             ],

@@ -103,21 +103,19 @@ impl Frame {
 /// What a word in an address says: only these sentences, so that nobody can put words into our pages by a link.
 fn done_words(word: &str) -> Option<&'static str> {
     Some(match word {
-        "asked" => "Asked. What follows shows below as it happens.",
-        "created" => "It is being made. What follows shows below as it happens.",
+        "asked" => "Requested. Progress is shown below.",
+        "created" => "The server is being created. Progress is shown below.",
         "made" => "Made.",
         "deleted" => "Deleted.",
-        "given-back" => "It is being given back. Its disks are cleaned before anybody else gets it.",
+        "given-back" => "The server is being given back. Its disks are cleaned before anyone else gets it.",
         "enrolled" => "Enrolled. Its BMC is being checked.",
         "imported" => "Imported. The BMCs are being checked.",
-        "rebuilding" => {
-            "The image is being written. Its address stays. What follows shows below as it happens."
-        }
-        "accepted" => "Accepted. Its BMC is being checked; then it goes on to manageable by itself.",
-        "ignored" => "Ignored. You hear no more of it; the ignored ones can be shown below.",
-        "forgotten" => "Forgotten. It is offered again when it is found again.",
-        "scanning" => "The scan has begun. What it finds shows below as it comes.",
-        "opened" => "The discovery network is open. It closes by itself.",
+        "rebuilding" => "The image is being written. The address is kept. Progress is shown below.",
+        "accepted" => "Accepted. Its BMC is being checked; then the node becomes manageable automatically.",
+        "ignored" => "Ignored. Ignored machines can be shown below.",
+        "forgotten" => "Forgotten. It is listed again if it is found again.",
+        "scanning" => "The scan has started. Results are shown below.",
+        "opened" => "The discovery network is open. It closes automatically.",
         "closed" => "The discovery network is being closed.",
         "moved" => "Done. What could not be moved now is listed below with the reason.",
         "signed-out" => "You are signed out. The token is revoked.",
@@ -131,7 +129,7 @@ pub fn answer(status: StatusCode, page: &impl Template) -> Response {
         Ok(text) => (status, Html(text)).into_response(),
         Err(error) => {
             tracing::error!(%error, "page not rendered");
-            (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be shown; the coordinator's log says why")
+            (StatusCode::INTERNAL_SERVER_ERROR, "the page cannot be shown; check the coordinator's log")
                 .into_response()
         }
     }
@@ -177,10 +175,11 @@ pub fn failure_at(visitor: Option<&Visitor>, problem: &Problem, at: &str) -> Res
     }
     let next = match status {
         StatusCode::FORBIDDEN => "",
-        StatusCode::NOT_FOUND => "It may be gone by now. Go back to the list.",
+        StatusCode::NOT_FOUND => "It may have been deleted. Go back to the list.",
         StatusCode::TOO_MANY_REQUESTS => "Nothing was changed by this page. Try again in a moment.",
         StatusCode::SERVICE_UNAVAILABLE | StatusCode::BAD_GATEWAY => {
-            "Nothing was changed by this page. Try again in a moment; when it stays so, an administrator must look at the service that is named."
+            "Nothing was changed by this page. Try again in a moment; if this persists, an administrator must check the \
+             service that is named."
         }
         _ => "Go back, correct what is named, and try again.",
     };

@@ -81,11 +81,12 @@ impl Shelf for Pools {
             Field::text("name", "Name", &typed).example("large"),
             Field::text("resource_class", "Resource class", &typed)
                 .example("large")
-                .hint("What servers in it get, and what a flavor asks for."),
+                .hint("The resource class that its servers get and that a flavor selects."),
             Field::select("before", "Asked", &typed, places).optional(),
             Field::lines("match", "Conditions", &typed)
                 .example("cpus>=32\nmanufacturer=Dell*")
-                .hint("One a line, all must hold: cpus, memory_mib, disks, disk_mib, nics, nic_mbps, name, rack, manufacturer, product, cpu_model, architecture, boot_mode with = != >= <= > <; * stands for any text."),
+                .hint("One per line, all must hold: cpus, memory_mib, disks, disk_mib, nics, nic_mbps, name, rack, \
+                       manufacturer, product, cpu_model, architecture, boot_mode with = != >= <= > <; * matches any text."),
         ];
         let (rows, others) = by_class(list.items, flavors.items);
         Ok(PoolsPage {

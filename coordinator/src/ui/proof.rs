@@ -19,7 +19,7 @@ pub struct ProofRow {
     pub port: String,
     /// Why it was asked for.
     pub why: &'static str,
-    /// Where the port was to be.
+    /// The network that was expected.
     pub wanted: String,
     /// What was read back.
     pub read_back: String,
@@ -43,7 +43,7 @@ pub fn rows(proofs: Vec<Proof>, now: Timestamp) -> (Vec<ProofRow>, Vec<ProofRow>
 fn row(proof: Proof, now: Timestamp) -> ProofRow {
     let (read_back, tone) = match (proof.observed, proof.error) {
         (Some(observed), _) if proof.holds => (observed, Tone::Good),
-        (Some(observed), _) => (format!("{observed}, not where it was to be"), Tone::Bad),
+        (Some(observed), _) => (format!("{observed}, not the expected network"), Tone::Bad),
         (None, Some(error)) => (error, Tone::Bad),
         (None, None) => ("nothing yet".to_owned(), Tone::Warn),
     };
@@ -80,7 +80,7 @@ fn heard(seen: Vec<Sighting>) -> Vec<(String, bool)> {
         }
     }
     let line = |(network, agrees, run): (String, bool, Vec<String>)| {
-        let stray = if agrees { "" } else { ", where it was not put" };
+        let stray = if agrees { "" } else { ", an unexpected network" };
         (format!("{} on {network}{stray}", run.join(", ")), agrees)
     };
     runs.into_iter().map(line).collect()
@@ -117,8 +117,8 @@ mod tests {
             assert_eq!(row.heard[0].0, heard);
         };
         check(proof(Some("cleaning"), true, None), "cleaning", Tone::Good, "7 ms", "DHCP on cleaning");
-        let stray = "DHCP on cleaning, where it was not put";
-        check(proof(Some("none"), false, None), "none, not where it was to be", Tone::Bad, "7 ms", stray);
+        let stray = "DHCP on cleaning, an unexpected network";
+        check(proof(Some("none"), false, None), "none, not the expected network", Tone::Bad, "7 ms", stray);
         check(proof(None, false, Some("no answer")), "no answer", Tone::Bad, "7 ms, tried 3 times", stray);
         let (shown, older) = rows(vec![proof(None, false, None); SHOWN + 2], Timestamp::UNIX_EPOCH);
         assert_eq!((shown.len(), older.len()), (SHOWN, 2));
@@ -138,7 +138,7 @@ mod tests {
         ];
         let lines = heard(seen);
         assert_eq!(lines[0], ("Kernel, the ramdisk's hello on cleaning".to_owned(), true));
-        assert_eq!(lines[1], ("DhcpDiscover on provisioning, where it was not put".to_owned(), false));
+        assert_eq!(lines[1], ("DhcpDiscover on provisioning, an unexpected network".to_owned(), false));
         assert_eq!(lines.len(), 2);
     }
 }

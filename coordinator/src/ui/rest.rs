@@ -71,7 +71,7 @@ impl Rest {
         let answer = if answer.is_empty() { b"null" } else { &answer[..] };
         serde_json::from_slice(answer).map_err(|error| {
             let detail =
-                format!("the answer of {path} cannot be read: {error}; this is a fault of this program");
+                format!("the answer of {path} cannot be read: {error}; this is a bug in this program");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
         })
     }

@@ -66,29 +66,31 @@ impl Shelf for Rules {
     ) -> Result<RulesPage, Problem> {
         let text = |name, label| Field::text(name, label, &shown.typed).with(&shown.faults);
         let which = vec![
-            text("name", "Name").example("r650").hint("It stands in the event when a machine is accepted."),
+            text("name", "Name").example("r650").hint("Shown in the event when a machine is accepted."),
             text("rack", "Rack").optional().example("rack1"),
-            text("ranges", "BMC's address in")
+            text("ranges", "BMC address in")
                 .optional()
                 .example("198.51.100.0/27")
-                .hint("Ranges with blanks between."),
-            text("manufacturer", "Manufacturer").optional().example("Dell*").hint("* stands for any text."),
+                .hint("Ranges, separated by spaces."),
+            text("manufacturer", "Manufacturer").optional().example("Dell*").hint("* matches any text."),
             text("product", "Product").optional().example("*R650"),
         ];
         let what = vec![
             text("switch_ports", "Switch ports")
                 .example("leaf1:xe-0/0/10-20")
-                .hint("Where new machines are plugged in, with blanks between; leaf1 for a whole switch. A machine that claims another one waits for somebody."),
+                .hint("Where new machines are connected, separated by spaces; leaf1 for a whole switch. A machine that \
+                       claims another port waits for an administrator."),
             text("node_name", "Node's name")
                 .default_value(&shown.typed, "{rack}-{serial}")
                 .hint("With {serial}, {rack}, {bmc} or {uuid}."),
             text("resource_class", "Resource class").default_value(&shown.typed, "baremetal"),
             text("bmc_username", "BMC user")
                 .optional()
-                .hint("For BMCs that have accepted no credential yet, and for scans within the ranges; only with a range, because the password is shown to whatever answers there."),
+                .hint("For BMCs that have accepted no credential yet, and for scans within the ranges; only with a range, \
+                       because the password is sent to anything that answers there."),
             Field::password("bmc_password", "BMC password", "new-password")
                 .optional()
-                .hint("Kept sealed, never shown again."),
+                .hint("Stored encrypted, never shown again."),
         ];
         Ok(RulesPage { frame, shown, which, what })
     }

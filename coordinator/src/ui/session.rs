@@ -66,7 +66,7 @@ impl Visitor {
         if bool::from(shown.as_bytes().ct_eq(self.csrf.as_bytes())) {
             return Ok(());
         }
-        Err(foreign("The form does not belong to this session: it is older than the last sign-in."))
+        Err(foreign("The form does not belong to this session: it is older than your last sign-in."))
     }
 
     /// Whether this visitor may change anything: what every page that it may see has forms for.
@@ -79,7 +79,7 @@ impl Visitor {
 }
 
 fn foreign(why: &str) -> Problem {
-    let detail = format!("{why} Nothing was done; open the page again and repeat what you wanted.");
+    let detail = format!("{why} Nothing was done; open the page again and repeat the action.");
     Problem::new(StatusCode::FORBIDDEN, "foreign-form", detail)
 }
 
@@ -190,7 +190,7 @@ pub fn ended(at: &str, sent: bool) -> Response {
 /// Lets through who may see the page or send the form; everything under `/ui/` passes here.
 pub async fn admit(State(ui): State<Arc<Ui>>, path: MatchedPath, request: Request, next: Next) -> Response {
     let Some(least) = least(PAGES, request.method(), path.as_str()) else {
-        let detail = format!("{} cannot be asked of this page", request.method());
+        let detail = format!("{} is not allowed on this page", request.method());
         let problem = Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail);
         return page::failure(None, &problem);
     };

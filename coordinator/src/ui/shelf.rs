@@ -33,7 +33,7 @@ pub trait Shelf: 'static {
 
     /// What the form asks for; there may be no form.
     fn wanted(_typed: &Typed) -> Result<Value, Problem> {
-        Err(Problem::bad("nothing can be made by this page"))
+        Err(Problem::bad("nothing can be created on this page"))
     }
 
     /// The page.

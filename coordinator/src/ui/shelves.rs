@@ -99,22 +99,23 @@ impl Shelf for Flavors {
         });
         let fields = vec![
             Field::text("name", "Name", typed).example("metal"),
-            Field::text("resource_class", "Resource class", typed).hint("It selects servers of this class."),
+            Field::text("resource_class", "Resource class", typed)
+                .hint("The flavor selects servers of this class."),
             Field::number("cpus", "Processors", typed, "1"),
             Field::number("memory_mib", "Memory in MiB", typed, "1024"),
             Field::number("disk_gb", "Disk in GiB", typed, "1"),
         ];
         let more = vec![
             Field::select("nics", "Network interfaces", typed, nics.collect())
-                .hint("Servers on several networks need as many."),
+                .hint("A server needs one for each of its networks."),
             Field::text("manufacturer", "Manufacturer", typed)
                 .optional()
                 .example("QEMU")
-                .hint("As inspection found it; empty: any."),
+                .hint("As inspection reported it; leave empty for any."),
             Field::text("projects", "Projects", typed)
                 .optional()
                 .example("demo other")
-                .hint("Who may use it; empty: everybody."),
+                .hint("Projects that can use it; leave empty for all."),
         ];
         let with = |fields: Vec<Field>| fields.into_iter().map(|field| field.with(faults)).collect();
         let (fields, more) = (with(fields), with(more));

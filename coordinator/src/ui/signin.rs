@@ -57,9 +57,9 @@ fn why_ended(word: &str) -> Option<&'static str> {
 impl SignInPage {
     fn new(typed: &Typed, to: &str, refused: Option<String>) -> Self {
         let user = Field { autocomplete: "username", ..Field::text("user", "User", typed) };
-        let project = Field::text("project", "Project", typed).optional().hint(
-            "What you do is done in this project. Empty: the whole system, for those who have a role there.",
-        );
+        let project = Field::text("project", "Project", typed)
+            .optional()
+            .hint("The project you work in. Leave empty for the whole system, if you have a role there.");
         let domain = Field::text("domain", "Domain", typed).default_value(typed, "Default");
         SignInPage {
             frame: Frame::new(None, "", ""),
@@ -67,7 +67,7 @@ impl SignInPage {
                 user,
                 Field::password("password", "Password", "current-password"),
                 project,
-                domain.hint("Keystone's domain of the user and the project."),
+                domain.hint("Keystone domain of the user and the project."),
             ],
             to: to.to_owned(),
             ended: None,
@@ -120,7 +120,7 @@ pub async fn sign_in(
         domain: typed.or("domain", "Default").to_owned(),
     };
     if wanted.user.is_empty() || wanted.password.reveal().is_empty() {
-        return refuse(StatusCode::BAD_REQUEST, "Fill in user and password.".to_owned());
+        return refuse(StatusCode::BAD_REQUEST, "Enter user and password.".to_owned());
     }
     let names = [Some(&wanted.user), wanted.project.as_ref(), Some(&wanted.domain)];
     if names.into_iter().flatten().any(|name| name.chars().count() > NAME_CHARS_MAX) {
@@ -150,8 +150,8 @@ pub async fn sign_in(
                      needs a role in the project."
                 }
                 None => {
-                    "Keystone does not accept this user and password for the whole system. Most people sign in for a \
-                     project: fill in its name."
+                    "Keystone does not accept this user and password for the whole system. Most people sign in to a \
+                     project: enter its name."
                 }
             };
             return refuse(StatusCode::UNAUTHORIZED, why.to_owned());

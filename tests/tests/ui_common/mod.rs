@@ -229,7 +229,7 @@ async fn away(State(world): Held, request: axum::extract::Request, next: axum::m
         Some((_, service)) => problem(
             StatusCode::SERVICE_UNAVAILABLE,
             &format!(
-                "cannot list now: {service} did not answer: connection refused; see why {service} is away, and try again"
+                "cannot list now: {service} did not answer: connection refused; check {service}, and try again"
             ),
         ),
         None => next.run(request).await,
@@ -276,7 +276,7 @@ async fn ignore(State(world): Held, Path(id): Path<String>) -> Response {
             one["ignored"] = json!(true);
             Json(one.clone()).into_response()
         }
-        None => problem(StatusCode::NOT_FOUND, "there is no machine found"),
+        None => problem(StatusCode::NOT_FOUND, "there is no discovered machine"),
     }
 }
 
@@ -296,7 +296,7 @@ async fn node(State(world): Held, Path(name): Path<String>) -> Response {
 async fn refuse_delete(Path(name): Path<String>) -> Response {
     problem(
         StatusCode::CONFLICT,
-        &format!("{name} is active and carries <b>a tenant's server</b>: it is not deleted"),
+        &format!("{name} is active and carries <b>a tenant's server</b>: it was not deleted"),
     )
 }
 
@@ -306,7 +306,7 @@ async fn act(State(world): Held, Path(name): Path<String>, Json(asked): Json<Val
         world.lock().unwrap().asked.push(("act".to_owned(), asked));
         return Json(json!({})).into_response();
     }
-    problem(StatusCode::CONFLICT, &format!("cannot {word} {name}: its agent is away; look at rack1"))
+    problem(StatusCode::CONFLICT, &format!("cannot {word} {name}: its agent is disconnected; check rack1"))
 }
 
 async fn import_nodes(
@@ -402,7 +402,7 @@ async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value
         return problem(StatusCode::BAD_REQUEST, "name: must have 1 to 63 letters, digits or -");
     }
     if wanted["networks"].as_array().unwrap().iter().any(|network| network["address"] == "192.0.2.1") {
-        let why = "address 192.0.2.1 cannot be had on network blue (192.0.2.0/24): it is the gateway's; ask for another one";
+        let why = "address 192.0.2.1 cannot be used on network blue (192.0.2.0/24): it is the gateway's; choose another one";
         return problem(StatusCode::BAD_REQUEST, why);
     }
     world.lock().unwrap().asked.push(("/v1/servers".to_owned(), wanted.clone()));

@@ -103,7 +103,7 @@ pub fn scans() -> Vec<Scan> {
         done: 7,
         enrolled: Vec::new(),
         pending: 0,
-        fault: some("the agent was started anew; scan again"),
+        fault: some("the agent was restarted; scan again"),
         ..running.clone()
     };
     vec![running, broken]

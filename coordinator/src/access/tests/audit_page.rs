@@ -117,9 +117,9 @@ async fn the_page_names_projects_and_leads_to_older_changes() {
         "{older}"
     );
     let unnamed = page(&world, "/ui/audit?user=bob", &cookie).await.1;
-    assert!(unnamed.contains("no name kept") && unnamed.contains(ADMIN_PROJECT), "{unnamed}");
+    assert!(unnamed.contains("no name recorded") && unnamed.contains(ADMIN_PROJECT), "{unnamed}");
     let none = page(&world, "/ui/audit?user=%3Cb%3E", &cookie).await.1;
-    assert!(none.contains("No change that is kept fits") && !none.contains("<b>\""), "{none}");
+    assert!(none.contains("No recorded change matches") && !none.contains("<b>\""), "{none}");
     let (tenant, _) = signed_in(&world, PEOPLE[1]).await.unwrap();
     assert!(!page(&world, "/ui/servers", &tenant).await.1.contains("/ui/audit"), "tenants are not led there");
 }

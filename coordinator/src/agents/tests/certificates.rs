@@ -141,7 +141,7 @@ async fn a_certificate_is_renewed_on_the_stream_and_the_old_one_ends_with_the_us
     again.report(&site, 2, power(PowerReading::On)).await;
     again.acknowledged(2).await;
     drop(again);
-    assert!(refusal(site.tried(&old).await).contains("is replaced since"));
+    assert!(refusal(site.tried(&old).await).contains("was replaced at"));
     site.tried(&new).await.unwrap();
     assert_ne!(lost.fingerprint(), new.fingerprint());
     let told = site.told(EventKind::Agent).await;
@@ -203,7 +203,7 @@ async fn issuing_again_says_what_is_good_still_or_revokes_it() {
     let (said, first) = issue(Older::Keep).await;
     assert!(!said.contains("older"), "{said}");
     let (said, second) = issue(Older::Keep).await;
-    assert!(said.contains(&first.fingerprint().short()) && said.contains("good until"), "{said}");
+    assert!(said.contains(&first.fingerprint().short()) && said.contains("remains valid until"), "{said}");
     site.tried(&first).await.unwrap();
     let (said, third) = issue(Older::Revoke).await;
     assert!(said.contains(&second.fingerprint().short()) && said.contains("are revoked"), "{said}");
@@ -234,7 +234,7 @@ async fn a_certificate_that_nobody_renews_is_an_alarm_once() {
     assert_eq!(alarms(ends_us - 12 * day_us).await.len(), 1, "once");
     // By our clock it is over now, whatever the handshake says.
     assert_eq!(alarms(ends_us + 1).await.len(), 1);
-    assert!(refusal(site.tried(&papers).await).contains("ended at"));
+    assert!(refusal(site.tried(&papers).await).contains("expired at"));
 }
 
 /// Both ends of this listener are ours, so nothing before TLS 1.3 is spoken.

@@ -30,7 +30,7 @@ async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
     let gone = tokio::time::timeout(WAIT_MAX, signals.recv()).await.expect("it is given up").unwrap();
     let RamdiskSignal::Gone { session: of, reason, .. } = gone else { panic!("{gone:?}") };
     assert_eq!(of, session);
-    assert!(reason.contains("started anew") && reason.contains("rack1"), "{reason}");
+    assert!(reason.contains("restarted") && reason.contains("rack1"), "{reason}");
     assert_eq!(running().await, None);
 }
 

@@ -82,7 +82,7 @@ async fn refusals(lab: &Lab, password: &Path) -> anyhow::Result<()> {
         (format!("discovery scan --rack {RACK} --range {RANGE} {four}"), "at most 3 are tried"),
         (format!("discovery scan --rack {RACK} --range {RANGE} --redfish ftp:21"), "not a place for Redfish"),
         (format!("discovery open --rack {RACK} --for 5h"), "choose 1 to 14400"),
-        ("discovery accept 00000000 --name x".to_owned(), "no machine found"),
+        ("discovery accept 00000000 --name x".to_owned(), "no discovered machine"),
     ] {
         let said = lab.admin.refused(&line).await?;
         ensure!(said.contains(expected), "{line}: {said} lacks {expected:?}");
@@ -370,7 +370,7 @@ async fn restart(lab: &Lab) -> anyhow::Result<()> {
     lab.processes.stop("agent").await?;
     wait_for("a refusal that says that the agent is away", WAIT_MAX, async |seen| {
         *seen = lab.admin.refused(&scan_line("")).await?;
-        Ok(seen.contains("is away since").then_some(()))
+        Ok(seen.contains("has been disconnected since").then_some(()))
     })
     .await?;
     up::agent(lab).await?;

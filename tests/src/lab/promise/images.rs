@@ -175,7 +175,7 @@ async fn unfit(lab: &Lab, files: &Files) -> anyhow::Result<()> {
     let large = files.qemu_img("large", &[], "5G")?;
     create(&lab.tenant, &format!("by-uefi --file {} --boot-mode uefi", files.raw.display())).await?;
     create(&lab.tenant, &format!("large --file {}", large.display())).await?;
-    for (image, expected) in [("by-uefi", "starts by UEFI only"), ("large", "needs a disk of 5 GB")] {
+    for (image, expected) in [("by-uefi", "boots only with UEFI"), ("large", "needs a disk of 5 GB")] {
         let line = format!("server create unfit --flavor {FLAVOR} --image {image} --network {NETWORK}");
         let words = lab.tenant.refused(&line).await?;
         ensure!(words.contains(expected), "{line}: {words}");

@@ -176,19 +176,19 @@ async fn import(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
     tokio::fs::write(&file, import_file().replace("xe-0/0/1", "xe-0/0/0")).await?;
     tab.choose_file("#file", &file).await?;
     tab.follow("button[value=check]").await?;
-    tab.says("switch port leaf1:xe-0/0/0 stands in nodes[0] too").await?;
+    tab.says("switch port leaf1:xe-0/0/0 is also used in nodes[0]").await?;
     tokio::fs::write(&file, import_file()).await?;
     tab.choose_file("#file", &file).await?;
     tab.follow("button[value=check]").await?;
-    tab.says("The file is good").await?;
-    tab.says(&format!("{} as they are", SERVERS.len())).await?;
+    tab.says("The file is valid").await?;
+    tab.says(&format!("{} unchanged", SERVERS.len())).await?;
     let after = lab.admin.run("-o json node list").await?;
     let names = |text: &str| text.matches("\"name\": \"srv").count();
     ensure!(names(&before) == names(&after), "a check changed the nodes from {before} to {after}");
     // Something that is not as it was shown is shown anew.
     tab.value::<()>("{ text.value = text.value.replace('srv1', 'srv7'); null }").await?;
     tab.follow("button[value=import]").await?;
-    tab.says("is not what you were shown").await?;
+    tab.says("have changed since the preview").await?;
     ensure!(tab.text("#diff").await?.contains("srv7"), "the diff does not show the other name");
     tab.choose_file("#file", &file).await?;
     tab.follow("button[value=check]").await?;
@@ -201,7 +201,7 @@ async fn import(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
 
 async fn discoveries(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
     tab.go(&format!("{origin}/ui/discoveries")).await?;
-    tab.says("Nothing waits to be accepted").await?;
+    tab.says("No machine is waiting to be accepted").await?;
     tab.click("#scan > summary").await?;
     fill_in(tab, &[("ranges", "198.51.100.8/29"), ("redfish", "ftp:21")]).await?;
     tab.follow("#scan button.main").await?;
@@ -209,10 +209,10 @@ async fn discoveries(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
     ensure!(said.contains("not a place for Redfish"), "at Redfish stands {said:?}");
     fill_in(tab, &[("redfish", "http:8000")]).await?;
     tab.follow("#scan button.main").await?;
-    tab.says("The scan has begun").await?;
+    tab.says("The scan has started").await?;
     // The page fills by itself while the agent scans.
     tab.says(&format!("Machine with a BMC at {}", STRANGER.bmc_address().ip())).await?;
-    tab.says("known already").await?;
+    tab.says("already known").await?;
     tab.until("(document.querySelector('#pending b')?.textContent ?? '').startsWith('1')").await?;
     tab.says("done").await?;
     tab.follow("td.do a.button").await?;
@@ -226,7 +226,7 @@ async fn discoveries(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
         tab.click("td.do details > summary").await?;
         tab.follow(button).await?;
         tab.says(said).await?;
-        tab.says("Nothing waits to be accepted").await?;
+        tab.says("No machine is waiting to be accepted").await?;
     }
     let left: Vec<Discovery> = lab.admin.json("discovery list --all").await?;
     ensure!(left.is_empty(), "{left:?}");
@@ -243,7 +243,7 @@ async fn pools(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
     ensure!(said.contains("needs a whole number"), "at the conditions stands {said:?}");
     fill_in(tab, &[("match", "cpus>=1\nrack=rack1")]).await?;
     tab.follow("form.sheet button.main").await?;
-    tab.says("Servers that belong elsewhere").await?;
+    tab.says("Servers in the wrong pool").await?;
     ensure!(tab.words().await?.contains(SERVERS[0].name), "the page does not say what the pool would move");
     tab.click("td.do details > summary").await?;
     tab.follow("td.do button.danger").await?;
@@ -264,7 +264,7 @@ async fn glance_away(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()> {
         tab.says("Glance did not answer").await?;
         ensure!(tab.words().await?.contains(story::FLAVOR), "the rest of the page is gone");
         tab.go(&format!("{origin}/ui/new")).await?;
-        tab.says("Until then no server can be asked for").await?;
+        tab.says("Until then no server can be created").await?;
         ensure!(
             tab.value::<bool>("document.querySelector('button.main').disabled").await?,
             "the form can be sent"
@@ -316,10 +316,10 @@ async fn create(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<String> {
     fill_in(tab, &[("name", NAME), ("address_1", "203.0.113.9")]).await?;
     tab.follow("button.main").await?;
     let said = tab.text("#address_1-help").await?;
-    ensure!(said.contains("cannot be had"), "at the address stands {said:?}");
+    ensure!(said.contains("cannot be used"), "at the address stands {said:?}");
     fill_in(tab, &[("address_1", "")]).await?;
     tab.follow("button.main").await?;
-    tab.says("It is being made").await?;
+    tab.says("The server is being created").await?;
     tab.value::<bool>("window.same = true").await?;
     let servers: Vec<Server> = lab.tenant.json("server list").await?;
     let made = servers.iter().find(|server| server.name == NAME).context("no server was made")?;
@@ -342,7 +342,7 @@ async fn refuse_delete(lab: &Lab, tab: &Tab, origin: &str) -> anyhow::Result<()>
     tab.click("#more > summary").await?;
     tab.follow("#act-delete").await?;
     tab.says("carries the tenant's server").await?;
-    tab.says("it is not deleted").await
+    tab.says("it was not deleted").await
 }
 
 /// The node that carries a tenant's server.
@@ -356,7 +356,7 @@ async fn give_back(lab: &Lab, tab: &Tab) -> anyhow::Result<()> {
     let name = physical(lab).await?;
     tab.click("#more > summary").await?;
     tab.follow("#act-delete").await?;
-    tab.says("It is being given back").await?;
+    tab.says("The server is being given back").await?;
     tab.says_within("No servers yet", DEPLOY_WAIT_MAX).await?;
     wait_state(lab, &name, "available").await
 }

@@ -68,7 +68,7 @@ pub(super) async fn in_use(lab: &Lab, file: &str) -> anyhow::Result<()> {
     let words = lab.admin.refused(&format!("node delete {}", PLAN.name)).await?;
     ensure!(words.contains("carries the tenant's server"), "{words}");
     let words = lab.tenant.refused(&format!("server rebuild {NAME} --image {IMAGE}")).await?;
-    ensure!(words.contains("Nova has no server of it"), "{words}");
+    ensure!(words.contains("Nova has no server for it"), "{words}");
     let words = lab.other.refused(&format!("server delete {NAME}")).await?;
     ensure!(words.contains("there is no server"), "{words}");
     let text = tokio::fs::read_to_string(file).await?.replace(&format!("name: {NAME}"), "name: other1");
