@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_refusal_says_how_many_are_in_use() {
         for (refusal, word) in
-            [(NoPlace::OfPeer(64), "peer has 64"), (NoPlace::AtAll(1024), "1024 connections")]
+            [(NoPlace::OfPeer(64), "peer already has 64"), (NoPlace::AtAll(1024), "1024 connections")]
         {
             assert!(refusal.to_string().contains(word), "{refusal}");
         }

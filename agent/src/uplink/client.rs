@@ -479,7 +479,7 @@ mod tests {
         };
         assert!(!said(1000).contains("certificate"));
         let text = said(1001 + 3 * 86_400);
-        for word in ["/etc/bms/agent.pem", "ended 3 days ago", "issue-agent --rack rack-1", "was reset"] {
+        for word in ["/etc/bms/agent.pem", "expired 3 days ago", "issue-agent --rack rack-1", "was reset"] {
             assert!(text.contains(word), "{word} is not in {text}");
         }
     }

@@ -400,7 +400,7 @@ async fn what_is_away_is_waited_for_and_a_crash_is_taken_up_again() {
     scene.bench.world.away.store(true, Ordering::SeqCst);
     scene.look(1).await;
     let (at, reason) = scene.stage().await;
-    assert!(at == Stage::Verifying && reason.contains("away since noon"), "{at:?} {reason}");
+    assert!(at == Stage::Verifying && reason.contains("disconnected since noon"), "{at:?} {reason}");
     scene.bench.world.away.store(false, Ordering::SeqCst);
     scene.look(3).await;
     assert_eq!(scene.stage().await, (Stage::Done, String::new()));

@@ -265,7 +265,7 @@ mod tests {
         check("192.0.2.0/24", "192.0.2.0/24");
         check("2001:db8::/64", "2001:db8::/64");
         check("192.0.2.10/24", "the network as 192.0.2.0/24");
-        check("0.0.0.0/0", "everybody");
+        check("0.0.0.0/0", "every address");
         check("192.0.2.0/33", "write one as");
         check("proxy.example", "write one as");
     }

@@ -364,7 +364,7 @@ mod tests {
         check(|rule| rule.ranges = vec!["10.0.0.0/8".into()], "ranges: \"10.0.0.0/8\" is not a range");
         check(|rule| rule.ranges.clear(), "ranges: a rule with a credential needs ranges");
         check(|rule| rule.password = None, "username: give both");
-        check(|rule| rule.node_name = "{rack}-srv".into(), "node_name: must have {serial}");
+        check(|rule| rule.node_name = "{rack}-srv".into(), "node_name: must contain {serial}");
         check(|rule| rule.manufacturer = Some(String::new()), "manufacturer: must have");
         check(|rule| rule.switch_ports.clear(), "switch_ports: name 1 to");
         check(

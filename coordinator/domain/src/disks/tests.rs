@@ -127,7 +127,7 @@ fn every_way_in_which_a_disk_can_be_missed_fails_the_clean_with_its_name() {
     check(
         &both,
         &[done(a), old],
-        &["does not say which disk /dev/sdb is; update the agent", "disk 2 (serial B2"],
+        &["did not identify the disk /dev/sdb; update the agent", "disk 2 (serial B2"],
     );
 }
 
@@ -144,12 +144,12 @@ fn disks_that_cannot_be_told_apart_are_counted() {
     check(
         &three,
         &[done(alike("vda")), done(alike("vdb")), done(disk("vdc", "", 5))],
-        &["disk 3 (4.2 GB)", "/dev/vdc (5.3 GB) is there"],
+        &["disk 3 (4.2 GB)", "/dev/vdc (5.3 GB) is present"],
     );
     // A controller that gives all its disks one name, and a disk that is seen by two paths.
     let shared = register(&[disk("sda", "S", 4), disk("sdb", "S", 8)]);
     check(&shared, &[done(disk("sda", "S", 8)), done(disk("sdb", "S", 4))], &[]);
-    check(&shared, &[done(disk("sda", "S", 8))], &["disk 1 (serial S, 4.2 GB) was inspected"]);
+    check(&shared, &[done(disk("sda", "S", 8))], &["disk 1 (serial S, 4.2 GB) was found by an inspection"]);
     // One of them is left out: an erased one is that which is owed.
     let one_less = excepted(three, 1);
     check(

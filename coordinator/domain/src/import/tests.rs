@@ -145,8 +145,8 @@ fn a_table_is_taken_too() {
         let found = faults.iter().any(|fault| fault.line == line && fault.to_string().contains(words));
         assert!(found, "{to:?}: {faults:?} has nothing in line {line} about {words:?}");
     };
-    check("interface", "colour", 1, "colour: is not a column here");
-    check("rack,", "name,", 1, "name: stands twice");
+    check("interface", "colour", 1, "colour: is not a known column");
+    check("rack,", "name,", 1, "name: appears twice");
     check("xe-0/0/1,false", "xe-0/0/1,maybe", 3, "nodes[0].ports[1].pxe_enabled: must be true or false");
     check("xe-0/0/1,false", "xe-0/0/1,false,more", 3, "has 13 values for 12 columns");
     check(",,,,,,,eth1", "srv1,rack9,,,,,,eth1", 3, "nodes[0].rack: differs");
@@ -364,7 +364,7 @@ fn the_bmc_of_a_server_in_use_changes_only_when_it_is_meant() {
         // Moved elsewhere, by another port, in another language: each is another BMC.
         let elsewhere = |text: String| text.replace("192.0.2.6", "192.0.2.66");
         let faults = plan(read(&used, &elsewhere), &used, &defaults(), ServersInUse::KeepBmc).unwrap_err();
-        assert!(faults[0].message.contains("to ipmi://192.0.2.66:623; but srv2 is active"), "{faults:?}");
+        assert!(faults[0].message.contains("to ipmi://192.0.2.66:623, but srv2 is active"), "{faults:?}");
         // Another user and password are the same BMC's.
         let user = |text: String| text.replace("admin", "operator");
         let planned = plan(read(&used, &user), &used, &defaults(), ServersInUse::KeepBmc).unwrap();

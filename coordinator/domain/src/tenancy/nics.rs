@@ -71,7 +71,7 @@ mod tests {
         check(2, 1, &[1, 2], Some("have 1 to 2; use a flavor whose servers all have 2"));
         check(2, 1, &[1, 2], Some("CUSTOM_BMS_NICS_2"));
         check(2, 2, &[1, 2], None);
-        check(3, 2, &[1, 2], Some("have 2; ask for fewer networks"));
+        check(3, 2, &[1, 2], Some("have 2; use fewer networks"));
         check(2, 1, &[], None);
     }
 

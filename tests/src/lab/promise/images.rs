@@ -155,7 +155,7 @@ async fn refused_files(lab: &Lab, files: &Files) -> anyhow::Result<()> {
         (files.write("short", &good[..good.len() / 3 * 2])?, "", "damaged or cut off"),
         (files.write("shorter", &good[..100])?, "", "damaged or cut off"),
         (files.qemu_img("backed", &backed, "1M")?, "", "needs a backing file"),
-        (files.qemu_img("large", &[], "5G")?, "--min-disk-gb 4", "ask for 5 GB or more"),
+        (files.qemu_img("large", &[], "5G")?, "--min-disk-gb 4", "request 5 GB or more"),
         (files.good.clone(), other_hash.as_str(), "SHA-512"),
         (files.good.clone(), "--sha512 abc", "128 hexadecimal digits"),
         (files.good.clone(), "--min-disk-gb 0", "min_disk_gb: must be"),

@@ -220,7 +220,7 @@ async fn refused(lab: &Lab, vm: &VirtualMachine, tiny: &TenantNetwork) -> anyhow
     }
     refuse("blue:vlan=70000", "", &["--network", "vlan=70000"]).await?;
     refuse("blue:vlan=100:vlan=200", "", &["--network", "twice"]).await?;
-    refuse("blue:vlan=100", " --network green:vlan=100", &["networks", "VLAN tag 100 is given to two"])
+    refuse("blue:vlan=100", " --network green:vlan=100", &["networks", "VLAN tag 100 is given for two"])
         .await?;
     refuse("blue", " --network green", &["2 networks need 2 network interfaces", TWO_NICS_TRAIT]).await?;
     // Virtual machines take all that the tiny network has.

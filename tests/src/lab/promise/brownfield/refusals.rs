@@ -74,6 +74,6 @@ pub(super) async fn in_use(lab: &Lab, file: &str) -> anyhow::Result<()> {
     let text = tokio::fs::read_to_string(file).await?.replace(&format!("name: {NAME}"), "name: other1");
     let other = write(lab, "other.yaml", &text).await?;
     let words = lab.admin.refused(&format!("node adopt {other}")).await?;
-    ensure!(words.contains("is adopted already"), "{words}");
+    ensure!(words.contains("is already adopted"), "{words}");
     Ok(())
 }
