@@ -317,7 +317,7 @@ impl Config {
             check(
                 (1..=15).contains(&interface.len()),
                 field("interface"),
-                &format_args!("is {interface:?}; an interface's name has 1 to 15 characters"),
+                &format_args!("is {interface:?}; an interface name has 1 to 15 characters"),
             );
             check((8..=30).contains(prefix), field("prefix"), &format_args!("is {prefix}; choose 8 to 30"));
             let in_network = |other: &Ipv4Addr| pxe::is_neighbour((*other).into(), *address, *prefix);

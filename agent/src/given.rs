@@ -47,7 +47,7 @@ pub fn time_for(action: &Action) -> Duration {
 
 /// Why a command that is late was not begun.
 pub fn too_late() -> Failure {
-    let message = "nothing was done: when this command could be begun, nobody waited for it any more; look at the connection \
-                   between coordinator and agent, and at what else the server's BMC was busy with, and ask again";
+    let message = "nothing was done: this command could not start before its request had timed out; check the connection \
+                   between coordinator and agent, and what else the server's BMC was busy with, and try again";
     Failure { kind: FailureKind::Interrupted, message: message.to_owned() }
 }

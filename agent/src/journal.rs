@@ -41,7 +41,7 @@ pub enum JournalError {
         source: io::Error,
     },
     /// The file is something else.
-    #[error("{path} is no journal of this program; move it away")]
+    #[error("{path} is not a journal of this program; move it away")]
     NotAJournal {
         /// Which file.
         path: PathBuf,

@@ -78,7 +78,7 @@ async fn main() -> ExitCode {
 fn check(path: PathBuf) -> Result<(), Fault> {
     let config = Config::read(&path)?;
     start::check(&config)?;
-    println!("{} is good", path.display());
+    println!("{} is valid", path.display());
     Ok(())
 }
 

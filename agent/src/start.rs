@@ -59,7 +59,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// Two agents would give one number twice.
-    #[error("another agent runs with the state directory {path}; stop it first")]
+    #[error("another agent uses the state directory {path}; stop it first")]
     Running {
         /// Which directory.
         path: PathBuf,

@@ -37,7 +37,7 @@ pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: In
         Ok(Some(ended)) => ended,
         Ok(None) | Err(_) => {
             let message = format!(
-                "the BMC was not done with it within {} s; look whether it is slow or overloaded, and at the server's power",
+                "the BMC did not finish within {} s; check whether it is slow or overloaded, and check the server's power",
                 time_for(action).as_secs()
             );
             (Err(Failure { kind: FailureKind::NotConfirmed, message }), None)
@@ -110,7 +110,7 @@ fn switch(last: Result<Power, BmcError>, wanted: Power, waited: Duration) -> End
         Ok(power) => Err(Failure {
             kind: FailureKind::NotConfirmed,
             message: format!(
-                "the BMC accepted, but after {} s it still says that the power is {}; look at the server's console",
+                "the BMC accepted the command, but after {} s it still reports that the power is {}; check the server's console",
                 waited.as_secs(),
                 match power {
                     Power::On => "on",

@@ -241,7 +241,7 @@ impl World {
         let result = self.remembered.get(command.id).unwrap_or_else(|| panic!("{command:?} has no result"));
         let failure = result.outcome.clone().expect_err("it is late");
         assert_eq!(failure.kind, FailureKind::Interrupted);
-        assert!(failure.message.contains("nobody waited"), "{failure}");
+        assert!(failure.message.contains("timed out"), "{failure}");
     }
 
     /// The agent is killed and started again: what is on disk stays, what was under way is repeated by the coordinator.

@@ -347,7 +347,7 @@ pub enum ConfigError {
         reason: String,
     },
     /// Fields that are wrong: each as `field: what is wrong, remedy`.
-    #[error("{path} is not good:\n{}", faults.join("\n"))]
+    #[error("{path} is not valid:\n{}", faults.join("\n"))]
     Fields {
         /// Which file.
         path: PathBuf,
@@ -393,7 +393,7 @@ impl Config {
         check(!self.name.trim().is_empty(), "name: is empty, give this coordinator a name");
         check(
             self.state_dir.is_absolute(),
-            "state_dir: is not absolute, write the whole path: it must not depend on where the program is started",
+            "state_dir: is not absolute, write the whole path: it must not depend on the working directory",
         );
         let mut addresses = vec![self.listen.api, self.listen.facade, self.listen.agents];
         addresses.extend(self.listen.metrics);
@@ -405,7 +405,7 @@ impl Config {
         check(!self.tls.names.is_empty(), "tls.names: is empty, list the names and addresses of this host");
         check(
             self.facade.url.as_deref().is_none_or(|url| url.starts_with("https://") && !url.ends_with('/')),
-            "facade.url: must begin with https:// and have no slash at the end, as in https://bms.example:22021",
+            "facade.url: must begin with https:// and must not end in a slash, as in https://bms.example:22021",
         );
         check(
             self.agents.certificate_days.get() <= CERTIFICATE_DAYS_MAX,
@@ -413,26 +413,26 @@ impl Config {
         );
         check(
             is_url(&self.openstack.auth_url),
-            "openstack.auth_url: is no URL, write it as https://keystone.example:5000/v3",
+            "openstack.auth_url: is not a URL, write it as https://keystone.example:5000/v3",
         );
         check(!self.openstack.username.is_empty(), "openstack.username: is empty, name our Keystone user");
         check(
             self.openstack.password.is_some() != self.openstack.password_file.is_some(),
-            "openstack.password_file: give either it or openstack.password, not both and not none",
+            "openstack.password_file: give either it or openstack.password, but not both",
         );
         check(
             ["public", "internal", "admin"].contains(&self.openstack.interface.as_str()),
-            "openstack.interface: is none of public, internal, admin",
+            "openstack.interface: is not public, internal or admin",
         );
         let contrail_urls = self.contrail.url.all();
         check(
             self.api.admin_project.as_deref().is_none_or(is_project_id),
-            "api.admin_project: is no project's id (another domain may have the same name), write what \
-             `openstack project show NAME -f value -c id` prints",
+            "api.admin_project: is not the id of a project (names are ambiguous across domains), write what `openstack \
+             project show NAME -f value -c id` prints",
         );
         check(
             (1..=terms::API_PLACES).contains(&self.api.connections_per_peer),
-            "api.connections_per_peer: is not between 1 and 1024, which is as many as the REST API takes in all; name \
+            "api.connections_per_peer: is not between 1 and 1024, which is the total that the REST API accepts; list \
              proxies in api.proxies instead",
         );
         check(
@@ -441,21 +441,21 @@ impl Config {
         );
         let roles = &self.api.roles;
         for (names, fault) in [
-            (&roles.admin, "api.roles.admin: names no role, list at least one, as in [\"admin\"]"),
-            (&roles.member, "api.roles.member: names no role, list at least one, as in [\"member\"]"),
-            (&roles.reader, "api.roles.reader: names no role, list at least one, as in [\"reader\"]"),
+            (&roles.admin, "api.roles.admin: has no role, list at least one, as in [\"admin\"]"),
+            (&roles.member, "api.roles.member: has no role, list at least one, as in [\"member\"]"),
+            (&roles.reader, "api.roles.reader: has no role, list at least one, as in [\"reader\"]"),
         ] {
             check(!names.is_empty() && names.iter().all(|name| !name.trim().is_empty()), fault);
         }
         check(
             !contrail_urls.is_empty() && contrail_urls.iter().all(|url| is_url(url)),
-            "contrail.url: is no URL, write it as http://contrail.example:8082, or several in a list",
+            "contrail.url: is not a URL, write it as http://contrail.example:8082, or several in a list",
         );
         check(
             self.contrail.native_vlan.is_none(),
-            "contrail.native_vlan: one id for all networks is what switches refuse; write contrail.native_vlans = { \
-             provisioning = 3900, cleaning = 3901 } and contrail.tenant_native_vlans = \"3000-3899\", in ids that the \
-             fabric has free",
+            "contrail.native_vlan: switches refuse one id for all networks; write contrail.native_vlans = { provisioning = \
+             3900, cleaning = 3901 } and contrail.tenant_native_vlans = \"3000-3899\", with ids that are free in the \
+             fabric",
         );
         let client = self.contrail.client();
         let (ours, range) = (client.native_vlans, client.tenant_native_vlans);
@@ -464,7 +464,7 @@ impl Config {
         };
         check(
             good(ours.provisioning) && good(ours.cleaning) && ours.provisioning != ours.cleaning,
-            "contrail.native_vlans: takes two different VLAN ids of 3 to 4093 outside of contrail.tenant_native_vlans",
+            "contrail.native_vlans: must be two different VLAN ids from 3 to 4093 outside contrail.tenant_native_vlans",
         );
         let is_prefix = |text: &String| {
             let (address, length) = text.split_once('/').unwrap_or((text, "32"));
@@ -473,7 +473,7 @@ impl Config {
         };
         check(
             self.contrail.agents.iter().all(is_prefix),
-            "contrail.agents: is no list of IPv4 prefixes, write each agent as 198.18.1.1/32",
+            "contrail.agents: is not a list of IPv4 prefixes, write each agent as 198.18.1.1/32",
         );
         let is_collector = |text: &String| {
             let parts = text.rsplit_once(':');
@@ -483,11 +483,11 @@ impl Config {
         };
         check(
             self.contrail.collectors.iter().all(is_collector),
-            "contrail.collectors: is no list of collectors, write each as contrail.example:8086",
+            "contrail.collectors: is not a list of collectors, write each as contrail.example:8086",
         );
         check(
             self.site.poll_ironic_ms >= POLL_MS_MIN,
-            "site.poll_ironic_ms: is too small, Ironic must not be asked more often than every 200 ms",
+            "site.poll_ironic_ms: is too small, Ironic must not be polled more often than every 200 ms",
         );
         faults
     }
@@ -550,24 +550,20 @@ mod tests {
         check("[openstack]", "metrics = \"127.0.0.1:22020\"\n[openstack]", "listen: two listeners");
         check("[contrail]", "[contrail]\ncollectors = [\"10.0.0.1\"]", "contrail.collectors");
         check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"https://b:1\"]", "");
-        check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"b:1\"]", "contrail.url: is no URL");
-        check("\"http://127.0.0.1:22030\"", "[]", "contrail.url: is no URL");
+        check("\"http://127.0.0.1:22030\"", "[\"http://a:1\", \"b:1\"]", "contrail.url: is not a URL");
+        check("\"http://127.0.0.1:22030\"", "[]", "contrail.url: is not a URL");
         check("\"http://127.0.0.1:22030\"", "7", "must be a URL, or a list of URLs");
         check("[contrail]", "[contrail]\nca_file = \"/etc/bms/contrail-ca.pem\"", "");
         check("password = \"secret\"", "", "openstack.password_file: give either");
-        check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is no URL");
+        check("http://127.0.0.1:22000", "127.0.0.1", "openstack.auth_url: is not a URL");
         check("username", "user_name", "unknown field `user_name`");
         check("127.0.0.1:22022", "nowhere", "invalid socket address");
-        check(
-            "[contrail]",
-            "[contrail]\nnative_vlan = 4094",
-            "contrail.native_vlan: one id for all networks",
-        );
+        check("[contrail]", "[contrail]\nnative_vlan = 4094", "contrail.native_vlan: switches refuse one id");
         let range = "tenant_native_vlans = \"200-300\"";
         let ours = |ids: &str| format!("[contrail]\n{range}\nnative_vlans = {{ {ids} }}");
         check("[contrail]", &ours("provisioning = 5, cleaning = 4000"), "");
         for bad in ["cleaning = 3900", "cleaning = 250", "provisioning = 4094", "cleaning = 0"] {
-            check("[contrail]", &ours(bad), "contrail.native_vlans: takes two different");
+            check("[contrail]", &ours(bad), "contrail.native_vlans: must be two different");
         }
         check("[contrail]", &ours("parking = 5"), "unknown field `parking`");
         check("[contrail]", "[contrail]\ntenant_native_vlans = \"300-200\"", "write it like 3000-3899");
@@ -576,11 +572,11 @@ mod tests {
         check(
             "[contrail]",
             "[api]\nadmin_project = \"admin\"\n[contrail]",
-            "api.admin_project: is no project's id",
+            "api.admin_project: is not the id of a project",
         );
         let id = "0123456789abcdef0123456789abcdef";
         check("[contrail]", &format!("[api]\nadmin_project = \"{id}\"\n[contrail]"), "");
-        check("[contrail]", "[api.roles]\nmember = []\n[contrail]", "api.roles.member: names no role");
+        check("[contrail]", "[api.roles]\nmember = []\n[contrail]", "api.roles.member: has no role");
         check("[contrail]", "[api.roles]\nmember = [\"_member_\"]\n[contrail]", "");
         check(
             "[contrail]",

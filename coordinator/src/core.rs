@@ -261,7 +261,7 @@ impl Hardware for Core {
         let gate = Arc::clone(&self.gate);
         let done = tokio::spawn(async move { gate.power(id, request).await }).await;
         done.unwrap_or_else(|error| {
-            let message = format!("the gate stopped unexpectedly: {error}; look at the coordinator's log");
+            let message = format!("the gate stopped unexpectedly: {error}; check the coordinator's log");
             Err(Refusal { kind: RefusalKind::Gate, message })
         })
     }

@@ -137,7 +137,7 @@ impl Enrol {
                 match enrol.bring_up(&server).await {
                     // Nobody who listens any more is no fault.
                     Ok(enrolled) => drop(done.send(enrolled)),
-                    Err(error) => warn!(server = %server.id, %error, "enrolment not stored"),
+                    Err(error) => warn!(server = %server.id, %error, "enrollment not stored"),
                 }
             });
         }
@@ -174,7 +174,7 @@ impl Enrol {
     /// Asks the BMC who it is, now: the agent tries a refused account once more. Says what is wrong.
     pub async fn check_bmc(&self, server: &Server) -> Option<String> {
         if let Some(away) = self.presence.away(&server.rack) {
-            return Some(format!("the BMC of {} was not asked: {away}", server.name));
+            return Some(format!("the BMC of {} could not be asked: {away}", server.name));
         }
         match self.agents.run(&server.rack, server.id, Action::ReadIdentity).await {
             Ok(Success::Identity(said)) => {
@@ -243,10 +243,7 @@ impl Enrol {
         self.declarations.declare(&now).await;
         self.wake.wake(id);
         let (was, is) = (server.identity.unwrap_or_default(), now.identity.unwrap_or_default());
-        Ok(format!(
-            "what answers at {} to be accepted as its BMC: it was {was}, and is {is}",
-            now.bmc.place()
-        ))
+        Ok(format!("the machine at {} to be accepted as its BMC: it was {was}, and is {is}", now.bmc.place()))
     }
 
     /// A reading that was held back in a doubt counts from now on, as a first one.
@@ -272,7 +269,7 @@ impl Enrol {
         let server = self.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
         let done = self.finish_forgetting(&server.ok_or_else(unknown)?).await;
         self.wake.wake(id);
-        done.map_err(|reason| failed(format!("the deletion goes on by itself: {reason}")))
+        done.map_err(|reason| failed(format!("the deletion continues by itself: {reason}")))
     }
 
     /// What is left to do for a server that was deleted; safe to repeat.
@@ -284,7 +281,7 @@ impl Enrol {
         self.provisioner.delete_node(server.id).await.map_err(|error| error.to_string())?;
         self.declarations.forget(&server.rack, server.id).await;
         self.inventory.delete_server(server.id).await.map_err(|error| error.to_string())?;
-        let text = format!("{} is forgotten", server.name);
+        let text = format!("{} was removed from the inventory", server.name);
         let rack = Some(server.rack.clone());
         self.inventory.record_event(Some(server.id), rack, EventKind::Forgotten, text).await;
         Ok(())
@@ -297,7 +294,7 @@ fn may_be_deleted(name: &str, node: Option<&Node>) -> Result<(), Refusal> {
     let refuse = |message| Err(Refusal { kind: RefusalKind::State, message });
     if let Some(instance) = node.instance_id {
         return refuse(format!(
-            "{name} is {} and carries the tenant's server {instance}: it is not deleted; delete the tenant's server \
+            "{name} is {} and carries the tenant's server {instance}: it was not deleted; delete the tenant's server \
              first, and wait until {name} is cleaned and available",
             node.provision_state
         ));
@@ -305,7 +302,7 @@ fn may_be_deleted(name: &str, node: Option<&Node>) -> Result<(), Refusal> {
     match &node.provision_state {
         ProvisionState::Enroll | ProvisionState::Manageable | ProvisionState::Available => Ok(()),
         state => refuse(format!(
-            "{name} is {state}: it is not deleted; it must be available, manageable or enroll first"
+            "{name} is {state}: it was not deleted; it must be available, manageable or enroll first"
         )),
     }
 }

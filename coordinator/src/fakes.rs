@@ -285,7 +285,10 @@ impl Presence for Fake {
     }
 
     fn away(&self, rack: &RackId) -> Option<String> {
-        self.0.away.load(Ordering::SeqCst).then(|| format!("the agent of rack {rack} is away since noon"))
+        self.0
+            .away
+            .load(Ordering::SeqCst)
+            .then(|| format!("the agent of rack {rack} has been disconnected since noon"))
     }
 }
 

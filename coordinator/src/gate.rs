@@ -150,7 +150,7 @@ impl Gate {
         })?;
         let server = self.server(id).await?;
         if let Some(away) = self.presence.away(&server.rack) {
-            let message = format!("{} is not switched on: {away}", server.name);
+            let message = format!("{} was not powered on: {away}", server.name);
             return Err(refuse(RefusalKind::AgentAway, message));
         }
         let mut permitted = self.permit_by(&server, deadline).await?;
@@ -230,7 +230,7 @@ impl Gate {
         // Time went by: what was called for may be called off.
         if waited && self.permit_by(server, deadline).await? != *permitted {
             let message =
-                format!("{} is not switched on: its state changed while its ports were moved", server.name);
+                format!("{} was not powered on: its state changed while its ports were moved", server.name);
             return Err(refuse(RefusalKind::State, message));
         }
         let boot = match &permitted.boot {
@@ -247,8 +247,8 @@ impl Gate {
 
     fn too_late(&self, server: &Server) -> Refusal {
         let message = format!(
-            "{} is not switched on: Ironic and Contrail needed longer than {} s for the proof; look which of them is slow, and ask \
-             again",
+            "{} was not powered on: Ironic and Contrail took longer than {} s to prove where its ports are; check which of \
+             them is slow, and try again",
             server.name,
             self.wait_max.as_secs()
         );
@@ -272,11 +272,17 @@ impl Gate {
         let node = self.provisioner.get_node(server.id).await.map_err(|error| {
             refuse(
                 RefusalKind::State,
-                format!("{} is not switched: its state is not known: {error}", server.name),
+                format!(
+                    "cannot change the power of {}: its state could not be read from Ironic: {error}",
+                    server.name
+                ),
             )
         })?;
         node.ok_or_else(|| {
-            refuse(RefusalKind::State, format!("{} is not switched: Ironic has no node of it", server.name))
+            refuse(
+                RefusalKind::State,
+                format!("cannot change the power of {}: Ironic has no node for it", server.name),
+            )
         })
     }
 
@@ -307,7 +313,7 @@ impl Gate {
             let (reason, may_repeat) = error;
             if !may_repeat || Instant::now() + pauses.peek() >= deadline {
                 self.set_waiting(server.id, None).await;
-                let message = format!("{} is not switched on: {reason}", server.name);
+                let message = format!("{} was not powered on: {reason}", server.name);
                 return Err(refuse(RefusalKind::Gate, message));
             }
             waited = true;
@@ -397,7 +403,7 @@ fn refusal_of(server: &Server, error: AgentError) -> Refusal {
 }
 
 fn inventory_failed(error: &InventoryError) -> Refusal {
-    refuse(RefusalKind::State, format!("nothing is switched on while the inventory does not answer: {error}"))
+    refuse(RefusalKind::State, format!("power-ons are refused while the inventory does not answer: {error}"))
 }
 
 fn describe_boot(boot: &Boot) -> String {

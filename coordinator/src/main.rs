@@ -85,7 +85,7 @@ fn main() -> ExitCode {
 fn run(args: Args) -> anyhow::Result<Option<String>> {
     let config = Config::read(&args.config)?;
     match args.command {
-        Command::CheckConfig => Ok(Some(format!("{} is good", args.config.display()))),
+        Command::CheckConfig => Ok(Some(format!("{} is valid", args.config.display()))),
         Command::IssueAgent { rack, out, replace } => {
             let older = if replace { Older::Revoke } else { Older::Keep };
             let issued = runtime()?.block_on(issue(&config, &rack, &out, older))?;

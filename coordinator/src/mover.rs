@@ -27,7 +27,7 @@ pub enum MoveError {
         source: Box<FabricError>,
     },
     /// The port is not ours to take over.
-    #[error("{port} was never given to BMS Manager and is not taken: {source}")]
+    #[error("{port} was never handed over to BMS Manager and was left unchanged: {source}")]
     NotOurs {
         /// Which, with its server and its switch port.
         port: String,
@@ -52,8 +52,8 @@ pub enum MoveError {
     },
     /// The tenant has more ports than the server.
     #[error(
-        "{server} has {ports} network interfaces, but its tenant asked for {networks} networks; give it back and ask for a flavor \
-         whose servers have enough"
+        "{server} has {ports} network interfaces, but its tenant requested {networks} networks; give it back and use a \
+         flavor whose servers have enough"
     )]
     TooFewPorts {
         /// Which server.

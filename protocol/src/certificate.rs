@@ -112,7 +112,7 @@ impl std::fmt::Debug for PublicKey {
 
 /// Why bytes are no public key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no point of P-256, written out as {POINT_BYTES} bytes that begin with {POINT_UNCOMPRESSED}")]
+#[error("is not a point of P-256, written out as {POINT_BYTES} bytes that begin with {POINT_UNCOMPRESSED}")]
 pub struct InvalidPublicKey;
 
 impl TryFrom<&[u8]> for PublicKey {

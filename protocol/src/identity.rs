@@ -175,7 +175,7 @@ impl fmt::Display for BmcIdentity {
         parts.extend(Some(format!("UUID {}", self.guid)).filter(|_| !self.guid.is_empty()));
         parts.extend(Some(format!("serial number {}", self.serial)).filter(|_| !self.serial.is_empty()));
         if parts.is_empty() {
-            return f.write_str("a BMC that says nothing of itself");
+            return f.write_str("a BMC that does not identify itself");
         }
         f.write_str(&parts.join(", "))
     }

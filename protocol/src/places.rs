@@ -42,10 +42,10 @@ pub struct Bounds {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoPlace {
     /// Its peer has as many connections as one may have, and all of them are in use.
-    #[error("this peer has {0} connections in use already, and no more are given to one peer")]
+    #[error("this peer already has {0} connections, the maximum for one peer")]
     OfPeer(usize),
     /// The listener has as many connections as it takes, and all of them are in use.
-    #[error("{0} connections are in use already, and this listener takes no more")]
+    #[error("{0} connections are in use, the maximum for this listener")]
     AtAll(usize),
 }
 
@@ -349,7 +349,7 @@ mod tests {
     #[test]
     fn a_refusal_says_how_many_are_in_use() {
         for (refusal, word) in
-            [(NoPlace::OfPeer(64), "peer has 64"), (NoPlace::AtAll(1024), "1024 connections")]
+            [(NoPlace::OfPeer(64), "peer already has 64"), (NoPlace::AtAll(1024), "1024 connections")]
         {
             assert!(refusal.to_string().contains(word), "{refusal}");
         }

@@ -93,7 +93,7 @@ pub enum Refusal {
         architecture: u16,
     },
     /// A file was asked for from an address that is not leased to the interface.
-    #[error("{address} asked for its files, but that address is not leased to it")]
+    #[error("{address} requested its files, but that address is not leased to it")]
     NotItsAddress {
         /// Who asked.
         address: std::net::Ipv4Addr,

@@ -119,7 +119,7 @@ async fn an_odd_ipmi_bmc_does_what_comes_first() {
 async fn what_an_ipmi_bmc_does_otherwise_is_told_by_its_cause() {
     for (what, oddity, cause) in [
         ("answers that are encrypted only", Oddity::NotAuthenticated, "not authenticated"),
-        ("a key K_g of its own", Oddity::OwnKey, "K_g"),
+        ("its own key K_g", Oddity::OwnKey, "K_g"),
     ] {
         let (server, _) = virtual_ipmi();
         let front = insider::before_ipmi(server.addr, PASSWORD, oddity).await.unwrap();

@@ -200,7 +200,7 @@ async fn a_token_that_is_no_longer_good_is_replaced_once() {
 
     let server = keystone(|_, _| false).await;
     let error = read(&contrail(&server.url(), Some(tokens(&server.url())))).await.unwrap_err();
-    assert!(error.to_string().contains("a fresh Keystone token was refused too"), "{error}");
+    assert!(error.to_string().contains("a new Keystone token was refused too"), "{error}");
     assert!(matches!(error, FabricError::Refused { .. }), "{error}");
     assert_eq!(logins(&server), 2, "{:?}", server.calls());
 }

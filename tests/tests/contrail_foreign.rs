@@ -145,7 +145,7 @@ fn bonded() -> ServerPort {
     ServerPort { siblings: vec![sibling], ..port() }
 }
 
-const SHARED: [&str; 4] = ["qfx1:xe-0/0/0", "lag1", "qfx1:xe-0/0/1", "take it out"];
+const SHARED: [&str; 4] = ["qfx1:xe-0/0/0", "lag1", "qfx1:xe-0/0/1", "remove it from"];
 
 #[tokio::test]
 async fn nothing_is_bound_into_a_group_with_a_switch_port_of_somebody_else() {
@@ -200,7 +200,7 @@ async fn an_interface_in_a_second_group_is_no_proof_and_gets_no_power() {
         for (from, to) in [((INTERFACE, NIC), (GROUP, second)), ((GROUP, second), (INTERFACE, NIC))] {
             world.add_ref(from, to);
         }
-        world.proves_nothing(&port(), &[&NIC.to_string(), "lag2", "leave it in one"]).await;
+        world.proves_nothing(&port(), &[&NIC.to_string(), "lag2", "leave it in only one"]).await;
         world.refused(&port(), TENANT, &["qfx1:xe-0/0/0", &NIC.to_string(), "lag2"]).await;
         // A server that is off leaves its tenant's network all the same.
         world.must_move(&port(), CLEANING).await;

@@ -150,7 +150,7 @@ async fn what_others_have_bound_is_taken_and_what_they_use_elsewhere_is_not() {
         }
         world.bind(&web, "xe-0/0/1", Some("100"), None);
         let error = world.contrail.native_vlan(&web).await.unwrap_err().to_string();
-        for words in ["acme:web", "acme:db", "with 100", "bind theirs"] {
+        for words in ["acme:web", "acme:db", "with 100", "bind it with another one"] {
             assert!(error.contains(words), "{words} is not in: {error}");
         }
         world.standin.stop().await;
@@ -244,7 +244,7 @@ async fn a_tag_is_its_networks_own_and_no_other_networks() {
     };
     check(true, 400, &[]).await;
     check(true, 300, &["acme:web", "VLAN 300 is the one of", "acme:db"]).await;
-    check(true, 500, &["acme:web", "VLAN 400", "ask for tag 400 or for none"]).await;
+    check(true, 500, &["acme:web", "VLAN 400", "use tag 400 or none"]).await;
     check(false, 300, &[]).await;
     check(false, 500, &[]).await;
 }

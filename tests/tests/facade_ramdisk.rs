@@ -285,7 +285,7 @@ async fn a_clean_that_misses_a_disk_fails_with_the_disks_name() {
             .await;
         check(step, &both, Some(vec![done(&here), failing.clone()]), &["/dev/sdb (serial B2", "read-only"])
             .await;
-        check(step, &both[..1], Some(vec![done(&here), done(&other)]), &["no inspection has seen it"]).await;
+        check(step, &both[..1], Some(vec![done(&here), done(&other)]), &["was never inspected"]).await;
         check(step, &both[..1], Some(vec![old.clone()]), &["update the agent"]).await;
     }
     bench.hardware.take_steps(bench.id);
@@ -311,7 +311,7 @@ async fn a_clean_names_what_was_left_out_and_by_whose_word() {
     assert_eq!((&left_out["by"], &left_out["disk"]["serial"]), (&json!("alice"), &json!("B2")), "{ended}");
     let order = EraseOrder { expected: vec![bench.disk()], left_out: vec![pulled] };
     assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::EraseDisks(order)]);
-    assert!(bench.hardware.take_accounts()[0].evidence().contains("left out by alice: replaced"));
+    assert!(bench.hardware.take_accounts()[0].evidence().contains("excluded by alice: replaced"));
 }
 
 #[tokio::test]

@@ -190,7 +190,7 @@ async fn a_reset_is_answered_when_the_gate_has_decided() {
     assert_eq!(bench.reset("On").await.status, 503, "a gate that does not decide");
     let busy = bench.reset("On").await;
     assert_eq!(busy.status, 503);
-    assert!(busy.body["error"]["message"].as_str().unwrap().contains("under way"), "{}", busy.body);
+    assert!(busy.body["error"]["message"].as_str().unwrap().contains("in progress"), "{}", busy.body);
     assert_eq!(bench.reset("ForceOff").await.status, 204, "off is always possible");
     bench.hardware.hold(false);
     let second = async {

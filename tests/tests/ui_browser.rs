@@ -306,7 +306,7 @@ async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() 
         tab.picture(&pictures().join("provide-light.png")).await?;
         tab.click("#sure-provide").await?;
         tab.follow("#act-provide").await?;
-        tab.says("Asked.").await?;
+        tab.says("Requested.").await?;
 
         tab.go(&format!("{origin}/ui/import")).await?;
         let file = pictures().join("two.yaml");

@@ -32,7 +32,7 @@ pub enum BmcError {
     #[error(
         "the BMC at {address} does not accept user {username:?}: {reason}; {}; it is tried again in {}",
         if *is_proved { "the user or password of this server is wrong: correct it" }
-        else { "if it stays so, correct the user or password of this server" },
+        else { "if this persists, correct the user or password of this server" },
         words(*again_in)
     )]
     Credentials {
@@ -50,7 +50,7 @@ pub enum BmcError {
         is_proved: bool,
     },
     /// It answered with an error.
-    #[error("the BMC at {address} refuses: {reason}")]
+    #[error("the BMC at {address} refused the request: {reason}")]
     Refused {
         /// Where.
         address: String,
@@ -59,7 +59,7 @@ pub enum BmcError {
     },
     /// It answered, but not what the protocol asks for.
     #[error(
-        "the BMC at {address} answers what cannot be understood: {reason}; check protocol, port and firmware"
+        "the BMC at {address} sent an answer that cannot be understood: {reason}; check protocol, port and firmware"
     )]
     NotUnderstood {
         /// Where.
@@ -69,9 +69,9 @@ pub enum BmcError {
     },
     /// Somebody else answers there: nothing that it says is of this server, and nothing is asked of it.
     #[error(
-        "the BMC at {address} is another machine's: it says that it is {seen}, and this server's is {expected} (the {field} differs); \
-         correct the server's BMC address by an import, or, if its board or BMC was replaced, accept the new one (bmsctl node bmc \
-         accept)"
+        "the BMC at {address} belongs to another machine: it identifies itself as {seen}, but this server's is {expected} \
+         (the {field} differs); correct the server's BMC address by an import, or, if its board or BMC was replaced, \
+         accept the new one (bmsctl node bmc accept)"
     )]
     OtherMachine {
         /// Where.

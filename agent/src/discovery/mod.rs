@@ -169,7 +169,7 @@ impl Discovery {
                 let time = Duration::from_secs(seconds.min(WINDOW_SECONDS_MAX).into());
                 tracing::info!(order = %id, seconds, "the discovery network is open");
                 if let Some(before) = served.door.open(id, time, never) {
-                    let reason = "it was opened anew".to_owned();
+                    let reason = "it was opened again".to_owned();
                     self.report(before.order, Finding::WindowEnded { reason }).await;
                 }
             }

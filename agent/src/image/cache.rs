@@ -191,7 +191,7 @@ impl Cache {
                 let why = format!("{received} of {size} bytes after {tries} tries: {broken}");
                 return Err(unavailable(image, why));
             }
-            tracing::warn!(image = %image.id, received, error = broken, "image download broke off");
+            tracing::warn!(image = %image.id, received, error = broken, "image download was interrupted");
             tokio::time::sleep(FETCH_PAUSE).await;
         }
         file.sync_all().await.map_err(io_failed)?;

@@ -29,7 +29,7 @@ impl Rack {
             // Not remembered: once the server is declared, the same command is good.
             let failure = Failure {
                 kind: FailureKind::UnknownServer,
-                message: format!("the agent has not been told of server {server_id}"),
+                message: format!("the agent does not know the server {server_id}"),
             };
             let result = CommandResult { command: id, outcome: Err(failure) };
             return self.report(server_id, ReportBody::Command(result));
@@ -60,7 +60,7 @@ impl Rack {
             | Action::ReadIdentity => &mut server.waiting,
         };
         if lane.len() >= COMMANDS_WAITING_MAX {
-            let why = format!("{COMMANDS_WAITING_MAX} commands of this server wait already");
+            let why = format!("{COMMANDS_WAITING_MAX} commands for this server are already waiting");
             return self.finish(id, server_id, Err(interrupted(&why)));
         }
         lane.push_back(given);

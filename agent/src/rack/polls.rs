@@ -191,15 +191,15 @@ fn why_outdated(server: &Server, now: Instant) -> String {
     let age = now.saturating_duration_since(server.read_at).as_secs();
     let why = match &server.lane {
         BmcLane::Idle => {
-            "its turn has not come: the agent has too much to do; look at its processor and its log, or give some of its \
-             servers to an agent of their own"
+            "it was not its turn yet: the agent is overloaded; check its CPU load and its log, or move some of its servers \
+             to another agent"
         }
         BmcLane::Polling(_) => {
-            "the question to its BMC has not ended: look at the agent's log, and restart the agent if it goes on"
+            "the request to its BMC has not ended: check the agent's log, and restart the agent if this persists"
         }
         BmcLane::Working(_) => {
-            "a command for its BMC waits or has not ended: look at the agent's log for what it is busy with"
+            "a command for its BMC is waiting or has not ended: check the agent's log for what it is busy with"
         }
     };
-    format!("its power was read {age} s ago, and not since, because {why}")
+    format!("its power has not been read for {age} s, because {why}")
 }

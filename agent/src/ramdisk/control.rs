@@ -138,7 +138,7 @@ impl Control {
         token
     }
 
-    /// Ends the server's token and its session; for when its power went off, its boot was called off, or its ramdisk has handed
+    /// Ends the server's token and its session; for when its power went off, its boot was cancelled, or its ramdisk has handed
     /// itself over.
     pub fn revoke(&self, server: ServerId) {
         let mut state = self.shared.lock();
@@ -194,7 +194,7 @@ impl Shared {
         let events = self.events.clone();
         self.tasks.spawn(async move {
             for Running { session, server, .. } in taken.called_off {
-                let reason = "its boot was called off".to_owned();
+                let reason = "its boot was cancelled".to_owned();
                 let _ = events.send(Event::Gone { server, session, reason }).await;
             }
         });

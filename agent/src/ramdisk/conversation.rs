@@ -26,7 +26,7 @@ use protocol::{
 /// Longest time that a ramdisk may work on a step without a word: flushing a slow disk's cache is one of its steps.
 pub(super) const STEP_SILENCE_MAX: Duration = Duration::from_secs(300);
 
-const REVOKED: &str = "its power went off, its boot was called off, or it said hello anew";
+const REVOKED: &str = "its power went off, its boot was cancelled, or it said hello again";
 const HANDED_OVER: &str = "it has handed itself over to its tenant";
 
 /// How a step ended.
@@ -192,7 +192,7 @@ impl Conversation {
                 let seconds = self.resume_wait.as_secs();
                 self.end(format!("it lost its agent and did not come back within {seconds} s"));
             }
-            Link::Up => self.end(format!("no word from it for {} s", STEP_SILENCE_MAX.as_secs())),
+            Link::Up => self.end(format!("it has been silent for {} s", STEP_SILENCE_MAX.as_secs())),
             Link::Ended => {}
         }
     }
@@ -278,7 +278,7 @@ impl Conversation {
             | FromRamdisk::Resume { .. }
             | FromRamdisk::Progress { .. }
             | FromRamdisk::Finished { .. } => {
-                self.end("it answered another step than the one it was given".to_owned());
+                self.end("it answered a different step from the one it was given".to_owned());
             }
         }
     }

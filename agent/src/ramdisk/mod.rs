@@ -7,7 +7,7 @@
 //! ```
 //!
 //! What must stay true: a token opens one session, on the network it was issued for, and a server has one session at
-//! most; a session is taken up again by its own secret only, on its network, and not after its boot was called off or its
+//! most; a session is taken up again by its own secret only, on its network, and not after its boot was cancelled or its
 //! server went off; a step is never given to another boot than the one it was meant for; steps of one session run one by one.
 //!
 //! What is decided stands in machines without sockets or clocks: `register.rs` (who is let in, and by what), `conversation.rs` (what is

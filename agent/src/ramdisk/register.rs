@@ -93,8 +93,8 @@ pub(super) struct LetInAgain {
 /// A secret that opens no session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the session cannot be taken up again: its power went off, its boot was called off, it was away for too long, or the agent's state \
-     was lost"
+    "the session cannot be taken up again: its power went off, its boot was cancelled, it was disconnected for too long, \
+     or the agent's state was lost"
 )]
 pub(super) struct NotTakenUp;
 

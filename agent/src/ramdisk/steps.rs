@@ -28,7 +28,7 @@ impl Control {
     ) -> Result<StepOutput, Failure> {
         let gone = || Failure {
             kind: FailureKind::NoRamdisk,
-            message: format!("ramdisk {session} is not connected any more"),
+            message: format!("ramdisk {session} is no longer connected"),
         };
         let steps = self.shared.steps_of(session).ok_or_else(gone)?;
         let (task, payload) = self.prepare(step).await?;

@@ -103,8 +103,8 @@ pub enum UplinkError {
     },
     /// Our certificate has ended, which is why there is no connection.
     #[error(
-        "our certificate {path} ended {} days ago; issue a new one on the coordinator's host (bms-coordinator issue-agent --rack {rack} \
-         --out DIR) and put the files in the place of the old ones",
+        "our certificate {path} expired {} days ago; issue a new one on the coordinator's host (bms-coordinator \
+         issue-agent --rack {rack} --out DIR) and replace the old files",
         .days
     )]
     Over {
@@ -479,7 +479,7 @@ mod tests {
         };
         assert!(!said(1000).contains("certificate"));
         let text = said(1001 + 3 * 86_400);
-        for word in ["/etc/bms/agent.pem", "ended 3 days ago", "issue-agent --rack rack-1", "was reset"] {
+        for word in ["/etc/bms/agent.pem", "expired 3 days ago", "issue-agent --rack rack-1", "was reset"] {
             assert!(text.contains(word), "{word} is not in {text}");
         }
     }

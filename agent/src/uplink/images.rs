@@ -36,7 +36,7 @@ impl Upstream for CoordinatorImages {
             client.fetch_image(request).await.map_err(|status| failed(status.message().to_owned()))?;
         let bytes = chunks.into_inner().map(|chunk| {
             chunk.map(|chunk| Bytes::from(chunk.data)).map_err(|status| UpstreamError {
-                reason: format!("the download broke off: {}", status.message()),
+                reason: format!("the download was interrupted: {}", status.message()),
             })
         });
         Ok(Box::pin(bytes))

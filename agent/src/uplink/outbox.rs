@@ -31,7 +31,9 @@ struct Entry {
 
 /// There is no room for a report that must not be lost, and nothing left to give up for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{pending} reports wait for the coordinator and {bytes_max} bytes are full; reconnect it")]
+#[error(
+    "{pending} reports wait for the coordinator and all {bytes_max} bytes for them are used; restore the connection to it"
+)]
 pub struct Full {
     /// How many wait.
     pub pending: usize,

@@ -54,7 +54,7 @@ pub struct Paper {
 #[derive(Debug, thiserror::Error)]
 pub enum NotKept {
     /// What came is not a certificate for our key.
-    #[error("the coordinator's answer is no certificate for the key that was sent: {0}")]
+    #[error("the coordinator's answer is not a certificate for the key that was sent: {0}")]
     Wrong(String),
     /// The disk.
     #[error("cannot write {path}; check the state directory's owner, mode and free space")]
@@ -99,7 +99,7 @@ impl Papers {
         let both = format!("{key}{certificate}").into_bytes();
         check(&both).map_err(NotKept::Wrong)?;
         let kept = paper(&self.renewed, both.clone(), both.clone().into());
-        let kept = kept.ok_or_else(|| NotKept::Wrong("it does not say how long it is good".to_owned()))?;
+        let kept = kept.ok_or_else(|| NotKept::Wrong("it does not say how long it is valid".to_owned()))?;
         whole_file::write(&self.renewed, &both)
             .map_err(|source| NotKept::Write { path: self.renewed.clone(), source })?;
         Ok(kept)

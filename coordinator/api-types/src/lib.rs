@@ -270,7 +270,7 @@ pub enum NodeVerb {
     MaintenanceOn,
     /// The end of that.
     MaintenanceOff,
-    /// Switch on, as its state allows.
+    /// Power on, if its state allows it.
     PowerOn,
     /// Switch off.
     PowerOff,

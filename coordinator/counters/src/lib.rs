@@ -106,7 +106,7 @@ impl Figures {
         );
         let help = "Deployed servers that are off and not yet seen on the isolated network";
         registry.register("servers_off_not_isolated", help, self.not_isolated.clone());
-        let help = "Servers whose power nobody watches, by what keeps the agent from it";
+        let help = "Servers whose power is not watched, by the cause";
         registry.register("servers_not_watched", help, self.not_watched.clone());
         let help = "From the report that a deployed server is off to its ports seen on the isolated network";
         registry.register_with_unit("isolation", help, Unit::Seconds, self.isolation.clone());

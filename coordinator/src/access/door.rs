@@ -63,7 +63,7 @@ impl Known {
 
 /// A refusal for who needs a project and has none.
 pub fn no_project() -> Problem {
-    Problem::bad("the token belongs to no project; ask Keystone for one with a project")
+    Problem::bad("the token is not scoped to a project; request a project-scoped one from Keystone")
 }
 
 /// The door of REST API and pages.
@@ -120,7 +120,7 @@ impl Door {
         match self.word(token, wanted).await {
             Ok(Word::Good(bearer)) => Ok(bearer),
             Ok(Word::Nobody) | Err(ServiceError::NotFound { .. } | ServiceError::Unauthorized { .. }) => {
-                Err(unknown("Keystone does not accept the token (any more); log in again"))
+                Err(unknown("Keystone does not accept the token, or no longer does; log in again"))
             }
             Err(error) => Err(error.into()),
         }

@@ -47,11 +47,11 @@ impl Held {
     /// Why it may not go on; none: it may. Keystone that is away ends nothing before the token's own end.
     async fn look(&self) -> Option<Problem> {
         if self.door.clock.now_us() >= self.known.ends_us {
-            return Some(over("the token has ended; log in again, and begin anew"));
+            return Some(over("the token has expired; log in again and start again"));
         }
         match self.door.know(&self.token, Use::Change).await {
             Ok(known) if known.is_as(&self.known) => None,
-            Ok(_) => Some(over("the roles of the token have changed; begin anew with those that it has now")),
+            Ok(_) => Some(over("the roles of the token have changed; start again with the new ones")),
             Err(problem) => (problem.status < 500).then_some(problem),
         }
     }

@@ -138,7 +138,7 @@ pub fn one_address(address: IpAddr) -> IpAddr {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
     /// The caller, or its project, holds all that it may.
-    #[error("{who} holds {most} of {most} {what}; {remedy}, or ask again later")]
+    #[error("{who} has {most} of {most} {what}; {remedy}, or try again later")]
     Own {
         /// Who holds them.
         who: String,
@@ -150,7 +150,7 @@ pub enum Full {
         remedy: &'static str,
     },
     /// Everybody together.
-    #[error("all {most} {what} are taken; ask again in a moment")]
+    #[error("all {most} {what} are in use; try again in a moment")]
     All {
         /// How many there are.
         most: usize,
@@ -288,17 +288,17 @@ mod tests {
         for _ in 0..3 {
             check("a", "p", Ok(()));
         }
-        check("a", "p", Err("user a holds 3 of 3 things; drop one, or ask again later"));
+        check("a", "p", Err("user a has 3 of 3 things; drop one, or try again later"));
         // A user is one person in all its projects.
-        check("a", "q", Err("user a holds 3 of 3 things; drop one, or ask again later"));
+        check("a", "q", Err("user a has 3 of 3 things; drop one, or try again later"));
         check("b", "p", Ok(()));
-        check("b", "p", Err("project named p holds 4 of 4 things; drop one, or ask again later"));
+        check("b", "p", Err("project named p has 4 of 4 things; drop one, or try again later"));
         check("c", "q", Ok(()));
         check("c", "q", Ok(()));
-        check("d", "r", Err("all 6 things are taken; ask again in a moment"));
+        check("d", "r", Err("all 6 things are in use; try again in a moment"));
         check("root", "", Ok(()));
         check("root", "", Ok(()));
-        check("root", "", Err("all 8 things are taken; ask again in a moment"));
+        check("root", "", Err("all 8 things are in use; try again in a moment"));
         held.clear();
         let taken = places.0.taken();
         assert!(taken.all == 0 && taken.by.is_empty(), "what was given back is forgotten: {taken:?}");

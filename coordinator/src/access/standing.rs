@@ -86,7 +86,7 @@ impl Default for RoleNames {
 pub enum NoStanding {
     /// It is for nothing.
     #[error(
-        "the token of {user} is good for no project; ask Keystone for one with a project, or with the system, as its scope"
+        "the token of {user} is unscoped; request one scoped to a project or to the system from Keystone"
     )]
     Unscoped {
         /// User's name.
@@ -94,8 +94,8 @@ pub enum NoStanding {
     },
     /// It is for a domain, which owns no server.
     #[error(
-        "the token of {user} is good for the domain {domain}, which gives no rights here; ask Keystone for one with a \
-         project, or with the system, as its scope"
+        "the token of {user} is scoped to the domain {domain}, which gives no rights here; request one scoped to a project \
+         or to the system from Keystone"
     )]
     Domain {
         /// User's name.
@@ -104,9 +104,7 @@ pub enum NoStanding {
         domain: String,
     },
     /// Its roles mean nothing here.
-    #[error(
-        "{user} has none of the roles {wanted} in {place}; whoever gives roles there must give one of them"
-    )]
+    #[error("{user} has none of the roles {wanted} in {place}; ask for one of them to be assigned there")]
     NoRole {
         /// User's name.
         user: String,
@@ -148,16 +146,16 @@ pub fn refusal(identity: &Identity, names: &RoleNames, least: Least) -> String {
         // Nobody with a standing is refused these.
         Least::Anybody | Least::ReadOwn => format!("{user} has no role in {place}"),
         Least::WriteOwn => format!(
-            "{user} may read in {place} and change nothing; this needs the role {} in a project",
+            "{user} can only read in {place}; this needs the role {} in a project",
             names.member.join(" or ")
         ),
         Least::ReadAll | Least::WriteAll if identity.scope == TokenScope::System => format!(
-            "{user} may read in {place} and change nothing; this is for administrators, whose role there is {}",
+            "{user} can only read in {place}; this is for administrators, whose role there is {}",
             names.admin.join(" or ")
         ),
         Least::ReadAll | Least::WriteAll => format!(
-            "this is for administrators, and {user} is none in {place}: they have the role {} in the whole system, or in the \
-             project that the coordinator's api.admin_project names",
+            "this is for administrators, and {user} is not one in {place}: they have the role {} in the whole system, or \
+             in the project that the coordinator's api.admin_project names",
             names.admin.join(" or ")
         ),
     }
@@ -215,7 +213,7 @@ mod tests {
         let named_so = TokenScope::Project { id: "b".into(), name: "a".into() };
         check(named_so, &["admin"], Ok(Standing::Member));
         check(domain(), &["admin", "member", "reader"], Err("the domain d, which gives no rights"));
-        check(TokenScope::Nothing, &["admin"], Err("good for no project"));
+        check(TokenScope::Nothing, &["admin"], Err("is unscoped"));
     }
 
     #[test]

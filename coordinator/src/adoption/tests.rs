@@ -229,7 +229,7 @@ fn what_contradicts_is_refused_with_its_field() {
     let strange = FoundInterface { macs: vec!["52:54:00:00:00:ff".parse().unwrap()], ..found() };
     check(&one(), &plain, &[strange], Err(&[(net, "another machine")]));
     let twin = FoundInterface { id: other, switch_ports: Vec::new(), addresses: Vec::new(), ..found() };
-    check(&one(), &plain, &[found(), twin], Err(&[(net, "too: delete")]));
+    check(&one(), &plain, &[found(), twin], Err(&[(net, "delete the wrong one")]));
     let moved = FoundInterface { addresses: vec!["192.0.2.5".parse().unwrap()], ..found() };
     check(&one(), &plain, std::slice::from_ref(&moved), Err(&[(address, "has 192.0.2.5, not 192.0.2.77")]));
     let taker = FoundInterface { id: other, switch_ports: Vec::new(), macs: Vec::new(), ..found() };
@@ -237,7 +237,7 @@ fn what_contradicts_is_refused_with_its_field() {
     let owned = FoundInterface { id: Uuid::from_u128(0xee), ..found() };
     check(&one(), &plain, &[owned], Err(&[(net, "the tenant's server web1 already")]));
     let ours = FoundInterface { isolated: Some(protocol::network::BootNetwork::Cleaning), ..found() };
-    check(&one(), &plain, &[ours], Err(&[(net, "no server in use")]));
+    check(&one(), &plain, &[ours], Err(&[(net, "not a server in use")]));
     let both = [found(), FoundInterface { id: other, macs: Vec::new(), ..found() }];
     check(&one(), &plain, &both, Err(&[(net, "several interfaces")]));
     let more = WantedInstance { networks: vec![plain.networks[0].clone(); 2], ..wanted() };
@@ -400,7 +400,7 @@ async fn what_is_away_is_waited_for_and_a_crash_is_taken_up_again() {
     scene.bench.world.away.store(true, Ordering::SeqCst);
     scene.look(1).await;
     let (at, reason) = scene.stage().await;
-    assert!(at == Stage::Verifying && reason.contains("away since noon"), "{at:?} {reason}");
+    assert!(at == Stage::Verifying && reason.contains("disconnected since noon"), "{at:?} {reason}");
     scene.bench.world.away.store(false, Ordering::SeqCst);
     scene.look(3).await;
     assert_eq!(scene.stage().await, (Stage::Done, String::new()));

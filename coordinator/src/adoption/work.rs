@@ -242,7 +242,7 @@ impl Adoptions {
         };
         if server.ports_given {
             let message =
-                format!("{} was inspected or cleaned by BMS Manager: it is no server in use", server.name);
+                format!("{} was inspected or cleaned by BMS Manager: it is not a server in use", server.name);
             return Ok(Next::Fail(message));
         }
         let away = self.enrol.presence.away(&server.rack);

@@ -37,13 +37,13 @@ impl AgentHub {
                 Some(News::Old(age)) => (
                     EventKind::Alarm,
                     format!(
-                        "the oldest power reading of rack {rack} is {} s old: a server that goes off is seen that late; look at the \
-                         processor and the log of the rack's agent, or give some of its servers to an agent of their own",
+                        "the oldest power reading of rack {rack} is {} s old: a server that goes off is noticed that late; \
+                         check the CPU load and the log of the rack's agent, or move some of its servers to another agent",
                         age.as_secs()
                     ),
                 ),
                 Some(News::Fresh) => {
-                    (EventKind::Agent, format!("the power readings of rack {rack} are fresh again"))
+                    (EventKind::Agent, format!("the power readings of rack {rack} are up to date again"))
                 }
             };
             self.inventory.record_event(None, Some(rack.clone()), kind, text).await;
@@ -86,7 +86,7 @@ impl Presence for AgentHub {
         let since = jiff::Timestamp::from_microsecond(i64::try_from(since_us).unwrap_or(i64::MAX));
         let since = since.map_or_else(|_| "the beginning".to_owned(), |time| format!("{time:.0}"));
         Some(format!(
-            "the agent of rack {rack} is away since {since}; look at its host, its service and its log"
+            "the agent of rack {rack} has been disconnected since {since}; check its host, its service and its log"
         ))
     }
 }

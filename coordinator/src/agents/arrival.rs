@@ -1,6 +1,6 @@
 //! Decisions: what becomes of a stream that begins while the rack has one already.
 //!
-//! An agent that was started anew, or whose connection hangs half open, comes back from where it was with the certificate that it
+//! An agent that was restarted, or whose connection hangs half open, comes back from where it was with the certificate that it
 //! had, or with the one by which it was renewed: it takes the place of its own old stream at once. Anybody else might have a copy of
 //! the rack's key. Whoever was first is kept, the other one is refused and told of, until the first one's connection is found dead
 //! (HTTP/2 asks it all the time) or its certificate is revoked.
@@ -47,18 +47,18 @@ pub fn arrival(present: Option<&Peer>, newcomer: &Peer, follows: Option<Fingerpr
 /// What the newcomer is told.
 pub fn refusal(rack: &RackId, present: &Peer) -> String {
     format!(
-        "an agent of rack {rack} is connected from {present}; this one is let in when that connection ends, or is found dead, which takes \
-         less than a minute; stop the other agent, or have its certificate revoked (bmsctl agent revoke {rack})"
+        "another agent of rack {rack} is connected from {present}; this one is admitted when that connection ends or is \
+         found dead, within a minute; stop the other agent, or have its certificate revoked (bmsctl agent revoke {rack})"
     )
 }
 
 /// What administrators are told.
 pub fn alarm(rack: &RackId, present: &Peer, newcomer: &Peer) -> String {
     format!(
-        "a second agent of rack {rack} asks to be let in from {newcomer} while the first one is connected from {present}; it is refused as \
-         long as the first one answers. If the agent was moved, or its certificate was issued anew, it is let in within a minute; if it \
-         was not, somebody has a copy of a key: look at both hosts, revoke the copied certificate (bmsctl agent revoke {rack} \
-         --fingerprint ...) and issue a new one"
+        "a second agent of rack {rack} tries to connect from {newcomer} while the first one is connected from {present}; \
+         it is refused as long as the first one answers. If the agent was moved, or its certificate was issued anew, it is \
+         admitted within a minute; if not, somebody has a copy of the key: check both hosts, revoke the copied certificate \
+         (bmsctl agent revoke {rack} --fingerprint ...) and issue a new one"
     )
 }
 

@@ -45,7 +45,7 @@ impl AgentHub {
     ) -> Result<(), InventoryError> {
         let port = server.ports.iter().find(|port| Some(port.mac) == heard.mac);
         if let Some(port) = port {
-            let what = format!("asked for its boot, which is permitted on {} only", heard.planned.as_str());
+            let what = format!("requested its boot, which is permitted only on {}", heard.planned.as_str());
             self.inventory.note_sighting(server.id, &port.name, at_us, heard.network, &what).await?;
         }
         let text = describe_wrong_network(server, port, &heard);
@@ -84,9 +84,9 @@ fn describe_wrong_network(server: &Server, port: Option<&Port>, heard: &WrongNet
         (None, None) => ("one of its ports".to_owned(), "the agent does not say which".to_owned()),
     };
     format!(
-        "{WRONG_NETWORK}{place} is heard on the {} network, its boot is permitted on the {} network only, and {contrail}; look at \
-         that switch port (its VLAN, its cable, whether it is the one in the inventory) and at \
-         `bmsctl node show {} --proof`, then power the server off and on again",
+        "{WRONG_NETWORK}{place} is heard on the {} network, its boot is permitted only on the {} network, and {contrail}; \
+         check that switch port (its VLAN, its cable, whether it is the one in the inventory) and `bmsctl node show {} \
+         --proof`, then power the server off and on again",
         network.as_str(),
         planned.as_str(),
         server.name

@@ -85,7 +85,7 @@ pub(super) enum Ending {
     Result(CommandResult),
     /// A break came between: the agent has not got it, or has it no more.
     NotTaken,
-    /// The agent was started anew, and a repetition might do it twice.
+    /// The agent was restarted, and a repetition might do it twice.
     NotKnown,
     /// Nothing was heard of it by the deadline.
     TimedOut,

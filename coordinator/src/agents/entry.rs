@@ -74,7 +74,7 @@ impl AgentHub {
         }
         if self.inventory.use_certificate(&known).await? && known.renewed_from.is_some() {
             let text = format!(
-                "the agent of rack {rack} uses its renewed certificate {}, which lasts until {}; the one before it is good no more",
+                "the agent of rack {rack} uses its renewed certificate {}, valid until {}; the previous one is no longer valid",
                 known.fingerprint.short(),
                 time_text(known.ends_us)
             );
@@ -86,7 +86,7 @@ impl AgentHub {
     /// The rack of whoever shows this certificate; it must have been let in before.
     pub(super) async fn rack_of(&self, shown: &Shown) -> Result<RackId, Refused> {
         let Some(known) = self.inventory.certificate(&shown.peer.fingerprint).await? else {
-            return Err(self.refused(shown, "the certificate is of no rack that is known here".to_owned()));
+            return Err(self.refused(shown, "the certificate belongs to no known rack".to_owned()));
         };
         match standing(&known, self.now_us()).fault(&known.fingerprint) {
             None => Ok(known.rack),
@@ -115,8 +115,9 @@ impl AgentHub {
             return Ok(None);
         }
         let text = format!(
-            "certificate {} of rack {rack} is of before certificates were kept, and was taken up from {}; the rack's agent renews it when \
-             it is of this version; others of the rack that are as old open nothing any more",
+            "certificate {} of rack {rack} was issued before certificates were recorded, and was recorded when it was used \
+             from {}; the rack's agent renews it once it runs this version; other certificates of the rack that are as old \
+             are no longer accepted",
             certificate.fingerprint.short(),
             shown.peer.address
         );

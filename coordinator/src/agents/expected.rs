@@ -1,4 +1,4 @@
-//! Decisions: the ramdisks that are to be heard of again since their agent was started anew.
+//! Decisions: the ramdisks that are to be heard of again since their agent was restarted.
 
 use std::collections::HashMap;
 

@@ -34,7 +34,7 @@ use crate::{
     reconcile::Wake,
 };
 
-/// Longest wait, after an agent was started anew, for news of the ramdisks that it had. It waits for them less.
+/// Longest wait, after an agent was restarted, for news of the ramdisks that it had. It waits for them less.
 pub const RAMDISK_WAIT_MAX: Duration = RESUME_WAIT_MAX.saturating_add(Duration::from_secs(30));
 /// Messages to one agent that wait to be sent.
 pub const OUTBOX_MAX: usize = 1024;
@@ -130,7 +130,7 @@ pub struct AgentHub {
     pub(super) wake: Wake,
     /// Our name, for their logs.
     pub(super) name: String,
-    /// How long an agent that was started anew has to tell of its ramdisks.
+    /// How long an agent that was restarted has to tell of its ramdisks.
     pub(super) ramdisk_wait: Duration,
     /// How long a request for an image waits for the step that names it.
     pub(super) image_wait: Duration,

@@ -74,7 +74,7 @@ impl AgentHub {
             Ok(Err(_)) | Err(_) => {
                 warn!(%rack, image, "image refused: too many are on their way to the rack");
                 Err(Status::resource_exhausted(format!(
-                    "{IMAGES_PER_RACK_MAX} images are on their way to rack {rack}; ask again when one has arrived"
+                    "{IMAGES_PER_RACK_MAX} images are on their way to rack {rack}; try again when one has arrived"
                 )))
             }
         }

@@ -74,7 +74,7 @@ impl fmt::Display for IssuedAgent {
         let AgentCertificate { fingerprint, rack, ends_us, .. } = &self.given;
         write!(
             f,
-            "certificate {} for rack {rack} was issued, until {}",
+            "certificate {} for rack {rack} was issued, valid until {}",
             fingerprint.short(),
             time_text(*ends_us)
         )?;
@@ -86,8 +86,8 @@ impl fmt::Display for IssuedAgent {
         match self.what {
             Older::Keep => write!(
                 f,
-                "; the rack's older ones ({names}) are good until they are revoked: bmsctl agent revoke {rack} --fingerprint ..., or \
-                 issue with --replace"
+                "; the rack's older ones ({names}) remain valid until they are revoked: bmsctl agent revoke {rack} \
+                 --fingerprint ..., or issue with --replace"
             ),
             Older::Revoke => write!(f, "; the rack's older ones ({names}) are revoked"),
         }

@@ -13,7 +13,8 @@
 //! of two that say they are the same rack's, the first is kept.
 //!
 //! What is decided stands in machines without channels or clocks: `roster.rs` (who serves a rack), `dispatch.rs` (where a command is
-//! given, and how each wait for it ends), `expected.rs` (the ramdisks of an agent that was started anew). `hub.rs` holds them under one
+//! given, and how each wait for it ends), `expected.rs` (the ramdisks of an agent that was restarted). `hub.rs` holds them
+//! under one
 //! lock, `run.rs` and `stream.rs` turn their cranks.
 
 mod alive;

@@ -21,8 +21,9 @@ impl AgentHub {
         outbox.send(ToAgent::Discover(order)).await.map_err(|_| self.is_away(rack))
     }
 
-    fn is_away(&self, rack: &RackId) -> AgentError {
-        let reason = self.away(rack).unwrap_or_else(|| "went away just now".to_owned());
+    /// The agent of a rack is not connected: since when, and what to do.
+    pub(super) fn is_away(&self, rack: &RackId) -> AgentError {
+        let reason = self.away(rack).unwrap_or_else(|| "has just disconnected".to_owned());
         // The error names the rack itself.
         let reason = reason.trim_start_matches(&format!("the agent of rack {rack} ")).to_owned();
         AgentError::Away { rack: rack.clone(), reason }

@@ -55,13 +55,13 @@ impl Standing {
         match self {
             Standing::Good => None,
             Standing::Replaced(at_us) => Some(format!(
-                "certificate {name} is replaced since {}, when the one that follows it was used first",
+                "certificate {name} was replaced at {}, when its successor was first used",
                 time_text(at_us)
             )),
             Standing::Revoked(at_us) => {
                 Some(format!("certificate {name} was revoked at {}", time_text(at_us)))
             }
-            Standing::Ended(at_us) => Some(format!("certificate {name} ended at {}", time_text(at_us))),
+            Standing::Ended(at_us) => Some(format!("certificate {name} expired at {}", time_text(at_us))),
         }
     }
 }
@@ -69,8 +69,8 @@ impl Standing {
 /// What is to be done about a certificate that opens nothing.
 pub fn remedy(rack: &RackId) -> String {
     format!(
-        "if this is the rack's agent, issue it a new one by `bms-coordinator issue-agent --rack {rack} --out DIR` and put the files in \
-         the place of its own"
+        "if this is the rack's agent, issue a new one with `bms-coordinator issue-agent --rack {rack} --out DIR` and \
+         replace its files"
     )
 }
 

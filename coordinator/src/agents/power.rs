@@ -31,7 +31,7 @@ pub async fn take_power(
         InDoubt::Ends(identity) => {
             inventory.end_bmc_doubt(server, Some(&identity)).await?;
             let text = format!(
-                "the BMC at {} is taken for {}'s: it says nothing to the contrary, and its reading is what it was before",
+                "the BMC at {} is assumed to belong to {}: nothing contradicts it, and its reading has not changed",
                 server.bmc.place(),
                 server.name
             );

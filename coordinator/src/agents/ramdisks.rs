@@ -1,4 +1,4 @@
-//! Edges: the ramdisks of an agent that was started anew: it takes them up again, or they are gone.
+//! Edges: the ramdisks of an agent that was restarted: it takes them up again, or they are gone.
 
 use std::sync::Arc;
 
@@ -15,14 +15,14 @@ use crate::{
 };
 
 impl AgentHub {
-    /// An agent was started anew. Of each ramdisk that it had it reports again, that it is back or that it is gone; one of
+    /// An agent was restarted. Of each ramdisk that it had it reports again, that it is back or that it is gone; one of
     /// which nothing is heard within [`RAMDISK_WAIT_MAX`](super::hub::RAMDISK_WAIT_MAX) is gone: whoever waits for it must not
     /// wait until Ironic's own time-outs.
     pub(super) fn expect_ramdisks(self: &Arc<Self>, rack: &RackId, run: AgentBootId, running: Vec<Ramdisk>) {
         if running.is_empty() {
             return;
         }
-        info!(%rack, ramdisks = running.len(), "agent was started anew, its ramdisks are expected back");
+        info!(%rack, ramdisks = running.len(), "agent was restarted, its ramdisks are expected back");
         let sessions = running.iter().map(|ramdisk| (ramdisk.session, ramdisk.server));
         self.state().expected.expect(run, sessions);
         let (hub, rack) = (Arc::clone(self), rack.clone());
@@ -58,7 +58,7 @@ impl AgentHub {
     ) -> Result<(), InventoryError> {
         self.heard_of(session);
         let reason = format!(
-            "the agent of rack {rack} was started anew, and the ramdisk did not come back within {} s",
+            "the agent of rack {rack} was restarted, and the ramdisk did not come back within {} s",
             self.ramdisk_wait.as_secs()
         );
         self.ramdisk_ended(server, session, reason).await

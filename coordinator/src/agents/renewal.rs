@@ -49,7 +49,7 @@ impl AgentHub {
         let tried = async {
             let known =
                 self.inventory.certificate(&old.fingerprint).await.map_err(|error| error.to_string())?;
-            let known = known.ok_or("the certificate before it is not known any more")?;
+            let known = known.ok_or("the previous certificate is no longer known")?;
             if let Some(fault) = standing(&known, self.now_us()).fault(&known.fingerprint) {
                 return Err(fault);
             }
@@ -63,7 +63,8 @@ impl AgentHub {
         let (pem, given) =
             tried.await.inspect_err(|reason: &String| warn!(%rack, reason, "certificate not renewed"))?;
         let text = format!(
-            "a new certificate {} until {} was given to the agent of rack {rack}; {} is good until it is used",
+            "a new certificate {}, valid until {}, was issued to the agent of rack {rack}; {} remains valid until the new \
+             one is used",
             given.fingerprint.short(),
             time_text(given.ends_us),
             old.fingerprint.short()
@@ -101,9 +102,10 @@ impl AgentHub {
             }
             let rack = &last.rack;
             let text = format!(
-                "the certificate of rack {rack} ends at {}, and nobody has renewed it: its agent is away, of an earlier version, or cannot \
-                 write its state directory; start it, look at its log, or issue a new one (bms-coordinator issue-agent --rack {rack}); if \
-                 the rack is no more, revoke it (bmsctl agent revoke {rack})",
+                "the certificate of rack {rack} expires at {} and has not been renewed: its agent is disconnected, runs an \
+                 earlier version, or cannot write its state directory; start it, check its log, or issue a new one \
+                 (bms-coordinator issue-agent --rack {rack}); if the rack no longer exists, revoke it (bmsctl agent revoke \
+                 {rack})",
                 time_text(last.ends_us)
             );
             self.inventory.record_event(None, Some(rack.clone()), EventKind::Alarm, text).await;
@@ -116,8 +118,9 @@ impl AgentHub {
         let left = Duration::from_secs(ends_s.saturating_sub(self.now_us() / 1_000_000));
         if left < AUTHORITY_LEFT_MIN {
             let text = format!(
-                "our certificate authority ends at {}: before that, move pki/ca.pem and pki/ca.key away, start this coordinator anew, issue \
-                 every agent a new certificate, and give the new pki/ca.pem to whoever has the old one",
+                "our certificate authority expires at {}: before that, move pki/ca.pem and pki/ca.key away, restart this \
+                 coordinator, issue every agent a new certificate, and replace the old pki/ca.pem everywhere by the new \
+                 one",
                 time_text(ends_s.saturating_mul(1_000_000))
             );
             self.inventory.record_event(None, None, EventKind::Alarm, text).await;

@@ -101,12 +101,13 @@ impl AgentHub {
         let after = self.inventory.inspect_disks(server.id, &hardware.disks).await?;
         for disk in &after.forgotten {
             let why = if disk.exception.is_some() { "it was left out" } else { "it is erased" };
-            let text = format!("{disk} is not there any more and is forgotten: {why}");
+            let text = format!("{disk} is no longer present and was removed from the list: {why}");
             self.inventory.record(server.id, EventKind::Step, text).await;
         }
         for disk in after.missing() {
             let text = format!(
-                "the inspection did not see {disk}, which may hold a tenant's data: no clean succeeds until it is back, or                  `bmsctl node disk except {} {} --reason ...` says what became of it",
+                "the inspection did not find {disk}, which may hold a tenant's data: no clean succeeds until it is back, \
+                 or `bmsctl node disk except {} {} --reason ...` excludes it",
                 server.name, disk.number
             );
             self.inventory.record(server.id, EventKind::Alarm, text).await;
@@ -126,8 +127,8 @@ impl AgentHub {
     ) -> Result<(), InventoryError> {
         if self.inventory.note_sighting(server.id, port, at_us, network, what).await? {
             let text = format!(
-                "{port} was heard on the {} network ({what}), where it was not put; compare the switch with \
-                 `bmsctl node show {} --proof`",
+                "{port} was heard on the {} network ({what}), on which it should not be; compare the switch with `bmsctl \
+                 node show {} --proof`",
                 network.as_str(),
                 server.name
             );

@@ -20,7 +20,6 @@ use super::{
     hub::AgentHub,
 };
 use crate::{
-    gate::Presence,
     inventory::{InventoryError, StoredCommand},
     port::AgentError,
 };
@@ -63,7 +62,7 @@ impl AgentHub {
             Err(NotBegun::Answered) => Ending::NoMoreAsked,
             Err(NotBegun::NoAgent) => {
                 self.answered(stored.id).await;
-                return Err(away(self.away(rack).unwrap_or_else(|| "went away just now".to_owned())));
+                return Err(self.is_away(rack));
             }
         };
         self.answered(stored.id).await;
@@ -71,7 +70,7 @@ impl AgentHub {
             Ending::Result(result) => Ok(result.outcome?),
             Ending::NotTaken | Ending::NoMoreAsked => Err(AgentError::NotTaken { rack: rack.clone() }),
             Ending::NotKnown => Err(away(
-                "was started anew before it had answered; it is not known whether the command was carried out"
+                "was restarted before it had answered; it is not known whether the command was carried out"
                     .to_owned(),
             )),
             Ending::TimedOut => Err(away(format!("has not finished within {} s", longest.as_secs()))),

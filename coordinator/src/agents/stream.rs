@@ -118,7 +118,7 @@ pub(super) async fn begin(
         Err(rival) => return Err(refuse(&hub, &rack, &admitted.peer, rival).await),
     };
     let text = format!(
-        "the agent of rack {rack} is here from {} (version {}, run {})",
+        "the agent of rack {rack} connected from {} (version {}, run {})",
         admitted.peer, hello.version, hello.agent_boot_id
     );
     hub.inventory.record_event(None, Some(rack.clone()), EventKind::Agent, text).await;
@@ -139,13 +139,13 @@ pub(super) async fn begin(
         hub.wake.wake_all(servers.into_iter().map(|server| server.id));
         let why = tokio::select! {
             () = end.cancelled() => {
-                "another stream of it began, its certificate was revoked, or this coordinator stops".to_owned()
+                "it opened another stream, its certificate was revoked, or this coordinator is stopping".to_owned()
             }
             () = hub.watch_readings(&rack) => "its readings are not watched".to_owned(),
             why = take_in_all(&hub, &admitted, inbound, acknowledged, &outbox) => why,
         };
         if hub.unlink(&rack, number) {
-            let text = format!("the agent of rack {rack} went away: {why}");
+            let text = format!("the agent of rack {rack} disconnected: {why}");
             hub.inventory.record_event(None, Some(rack.clone()), EventKind::Agent, text).await;
             if let Ok(servers) = hub.inventory.servers(Some(&rack)).await {
                 hub.wake.wake_all(servers.into_iter().map(|server| server.id));
@@ -200,7 +200,7 @@ async fn take_in_all(
                 continue;
             }
             Ok(FromAgent::Hello(_)) => return "it said hello twice".to_owned(),
-            Err(error) => return format!("it sent a message that makes no sense: {error}"),
+            Err(error) => return format!("it sent an invalid message: {error}"),
         };
         let seq = report.seq;
         if seq > acknowledged {

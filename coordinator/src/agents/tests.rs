@@ -448,8 +448,8 @@ async fn a_boot_on_the_wrong_network_is_an_alarm_that_names_its_switch_port() {
         "port eth0",
         "leaf1:xe-0/0/1",
         "the cleaning network",
-        "provisioning network only",
-        "look at",
+        "only on the provisioning network",
+        "check that switch port",
         "power",
     ] {
         assert!(told[0].contains(word), "{word} is not in {}", told[0]);

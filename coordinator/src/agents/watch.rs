@@ -19,7 +19,7 @@ impl AgentHub {
         let same = before.filter(|before| before.why == why);
         let since_us = same.map_or(self.inventory.clock().now_us(), |before| before.since_us);
         let is_news = same.is_none();
-        let text = format!("not watched, so nobody would see it go off: {reason}{}", remedy(server, why));
+        let text = format!("not watched, so a power-off would go unnoticed: {reason}{}", remedy(server, why));
         self.inventory.set_unwatched(server.id, Some(&Unwatched { why, reason, since_us })).await?;
         if is_news {
             self.inventory.record(server.id, EventKind::Alarm, text).await;
@@ -53,9 +53,9 @@ impl AgentHub {
 fn remedy(server: &Server, why: NotWatched) -> String {
     match why {
         NotWatched::CredentialsRefused => format!(
-            "; correct user or password by an import if they are wrong, or try now with `bmsctl node bmc retry {}`",
+            "; correct the user or password by an import if they are wrong, or try now with `bmsctl node bmc retry {}`",
             server.name
         ),
-        NotWatched::OtherMachine => "; correct the BMC's address in the import file".to_owned(),
+        NotWatched::OtherMachine => "; correct the BMC address in the import file".to_owned(),
     }
 }

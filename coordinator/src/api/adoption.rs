@@ -90,7 +90,7 @@ pub async fn adopt(
             } else {
                 let word = if before.stage.is_open() { "being adopted" } else { "adopted" };
                 let message = format!(
-                    "{} is {word} already, as {} of another description; give that back first",
+                    "{} is already {word}, as {} with another description; give that back first",
                     planned.server.name, before.wanted.name
                 );
                 fault("instance", message);
@@ -161,7 +161,7 @@ fn view(adoption: adoption::Adoption, name: String) -> Adoption {
         Stage::Verifying => "compared with Contrail once more, and taken by Ironic",
         Stage::Adopting => "active",
         Stage::Done => "in use until it is given back (server delete, node reclaim)",
-        Stage::Failed => "correct what the reason says and adopt it again, or forget it (node delete)",
+        Stage::Failed => "fix what the reason says and adopt it again, or delete it (node delete)",
     };
     Adoption {
         node: adoption.server.0,
@@ -217,7 +217,8 @@ fn why_not(server: &Server) -> Option<String> {
     let state = server.node.as_ref().map(|node| &node.provision_state);
     match state {
         _ if server.ports_given => Some(format!(
-            "{} was inspected, cleaned or deployed by BMS Manager{}: it is no server in use that is unknown to it",
+            "{} was inspected, cleaned or deployed by BMS Manager{}: only a server that BMS Manager does not manage yet \
+             can be adopted",
             server.name,
             state.map(|state| format!(" and is {state}")).unwrap_or_default()
         )),
@@ -246,7 +247,7 @@ impl Names {
     fn taken(&self, wanted: &WantedInstance) -> Option<String> {
         let is_same =
             |(project, name): &(String, String)| (project, name) == (&wanted.project_id, &wanted.name);
-        self.0.iter().any(is_same).then(|| format!("the project has a server {:?} already", wanted.name))
+        self.0.iter().any(is_same).then(|| format!("the project already has a server {:?}", wanted.name))
     }
 }
 

@@ -67,7 +67,8 @@ pub async fn revoke(
     if !revoked.is_empty() {
         let names: Vec<_> = revoked.iter().map(Fingerprint::short).collect();
         let text = format!(
-            "{} revoked certificate {} of rack {rack}; its agent is let in again with a new one (bms-coordinator issue-agent --rack {rack})",
+            "{} revoked certificate {} of rack {rack}; its agent can connect again with a new one (bms-coordinator \
+             issue-agent --rack {rack})",
             user.name(),
             names.join(", ")
         );

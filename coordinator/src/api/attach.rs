@@ -22,11 +22,11 @@ const GROUPS_MAX: usize = 16;
 /// The networks that a request names, in order: `network` is short for a list of one.
 fn wanted(request: &NewServer) -> Result<Vec<NewAttachment>, Problem> {
     let list = match (&request.network, request.networks.as_slice()) {
-        (Some(_), [_, ..]) => return Err(Problem::bad("network, networks: give one of them, not both")),
+        (Some(_), [_, ..]) => return Err(Problem::bad("network, networks: give only one of them")),
         (Some(network), []) => {
             vec![NewAttachment { network: network.clone(), address: None, vlan: None }]
         }
-        (None, []) => return Err(Problem::bad("networks: is empty, name at least one network")),
+        (None, []) => return Err(Problem::bad("networks: is empty, give at least one network")),
         (None, list) => list.to_vec(),
     };
     if list.len() > NETWORKS_MAX {
@@ -39,7 +39,7 @@ fn wanted(request: &NewServer) -> Result<Vec<NewAttachment>, Problem> {
     // A fabric of enterprise style has one network for a tag, and a person means two different ones.
     if let Some(tag) = list.iter().filter_map(|one| one.vlan).find(|tag| !tags.insert(*tag)) {
         return Err(Problem::bad(format!(
-            "networks: VLAN tag {tag} is given to two networks; give each one of its own"
+            "networks: VLAN tag {tag} is given for two networks; give each network its own"
         )));
     }
     Ok(list)
@@ -61,7 +61,7 @@ fn resolve(list: &[NewAttachment], networks: &[TenantNetwork]) -> Result<Vec<Att
         let address = one.address.as_ref().map(|text| text.parse::<IpAddr>()).transpose();
         let address = address.map_err(|_| {
             let text = one.address.as_deref().unwrap_or_default();
-            Problem::bad(format!("networks: {text:?} is no address; write one such as 192.0.2.50"))
+            Problem::bad(format!("networks: {text:?} is not an address; write one such as 192.0.2.50"))
         })?;
         attachments.push(Attachment { network: network.id, address, vlan: one.vlan });
     }
@@ -174,10 +174,10 @@ mod tests {
         check(request(None, &[("blue", Some("192.0.2.50"), None), ("green", None, Some(100))]), Ok(2));
         check(request(None, &[(&blue.to_string(), None, None)]), Ok(1));
         check(request(None, &[]), Err((400, "at least one")));
-        check(request(Some("blue"), &[("green", None, None)]), Err((400, "not both")));
+        check(request(Some("blue"), &[("green", None, None)]), Err((400, "only one of them")));
         check(request(None, &[("blue", None, None), ("blue", None, None)]), Err((400, "named twice")));
         check(request(Some("provisioning"), &[]), Err((404, "provisioning")));
-        check(request(None, &[("blue", Some("192.0.2"), None)]), Err((400, "no address")));
+        check(request(None, &[("blue", Some("192.0.2"), None)]), Err((400, "not an address")));
         check(request(None, &[("blue", None, Some(4095))]), Err((400, "VLAN tag 4095")));
         check(request(None, &[("blue", None, Some(4094))]), Err((400, "VLAN tag 4094")));
         check(request(None, &[("blue", None, Some(0))]), Err((400, "VLAN tag 0")));

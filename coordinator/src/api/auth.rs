@@ -79,7 +79,7 @@ pub async fn admit(
     next: Next,
 ) -> Response {
     let Some(least) = least(ROUTES, request.method(), path.as_str()) else {
-        let detail = format!("{} cannot be asked of this path; see /v1/openapi.json", request.method());
+        let detail = format!("{} is not allowed on this path; see /v1/openapi.json", request.method());
         return Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", detail).into_response();
     };
     if least == Least::Anybody {
@@ -118,8 +118,10 @@ fn use_of(least: Least) -> Use {
 async fn who(door: &Door, headers: &HeaderMap, least: Least, asked: Option<&Asked>) -> Result<User, Problem> {
     let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     let header =
-        headers.get("x-auth-token").ok_or_else(|| refuse("show a Keystone token in X-Auth-Token"))?;
-    let text = header.to_str().map_err(|_| refuse("the token has characters that no token has"))?;
+        headers.get("x-auth-token").ok_or_else(|| refuse("send a Keystone token in X-Auth-Token"))?;
+    let text = header
+        .to_str()
+        .map_err(|_| refuse("the token contains characters that are not allowed in tokens"))?;
     let token = Secret::new(text);
     let bearer = door.identify(&token, use_of(least)).await?;
     if let Some(asked) = asked {
@@ -139,7 +141,7 @@ impl FromRequestParts<Arc<Api>> for User {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Api>) -> Result<Self, Problem> {
         parts.extensions.get::<User>().cloned().ok_or_else(|| {
             let detail =
-                "this route is for anybody, and its handler asks who it is; this is a fault of this program";
+                "this route is for anybody, and its handler asks who it is; this is a bug in this program";
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "nobody", detail)
         })
     }

@@ -48,7 +48,7 @@ pub struct ListQuery {
     all: bool,
 }
 
-/// Machines that were found and that nobody has enrolled.
+/// Discovered machines that are not enrolled.
 #[utoipa::path(get, path = "/v1/discoveries", operation_id = "list_discoveries", params(ListQuery), responses((status = 200, body = List<Discovery>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -369,7 +369,7 @@ impl Api {
         };
         if planned.id.is_some() {
             return Err(Problem::conflict(format!(
-                "there is a server {name:?} already; choose another name"
+                "there is already a server {name:?}; choose another name"
             )));
         }
         let stored = self.enrol.store(&[(None, &planned.server)]).await?;

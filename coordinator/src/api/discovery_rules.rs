@@ -45,7 +45,7 @@ pub async fn create(
     let rules = api.inventory.discovery_rules().await?;
     if rules.iter().any(|known| known.name == rule.name) {
         return Err(Problem::conflict(format!(
-            "name: there is a rule {:?} already; delete it first",
+            "name: there is already a rule {:?}; delete it first",
             rule.name
         )));
     }

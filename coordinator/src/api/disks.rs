@@ -50,13 +50,13 @@ pub async fn except(
     let reason = wanted.reason.trim().to_owned();
     if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
         return Err(Problem::bad(format!(
-            "reason: say in 1 to {REASON_BYTES_MAX} characters why, for whoever reads the record of a clean"
+            "reason: must have 1 to {REASON_BYTES_MAX} characters; it is shown in the record of every clean"
         )));
     }
     let by = user.name().to_owned();
     let word = Exception { at_us: api.inventory.clock().now_us(), by: by.clone(), reason: reason.clone() };
     let disk = api.set_exception(&server, number, Some(&word)).await?;
-    let text = format!("{by} leaves {disk} out of every clean: {reason}");
+    let text = format!("{by} excludes {disk} from every clean: {reason}");
     api.inventory.record(server.id, EventKind::Asked, text).await;
     Ok(Json(view(disk)))
 }
@@ -72,7 +72,7 @@ pub async fn include(
 ) -> Result<StatusCode, Problem> {
     let server = api.find_node(&name).await?;
     let disk = api.set_exception(&server, number, None).await?;
-    let text = format!("{} takes {disk} into every clean again", user.name());
+    let text = format!("{} includes {disk} in every clean again", user.name());
     api.inventory.record(server.id, EventKind::Asked, text).await;
     Ok(StatusCode::NO_CONTENT)
 }

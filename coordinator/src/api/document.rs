@@ -13,9 +13,9 @@ use utoipa::{
 #[openapi(
     info(
         title = "BMS Manager",
-        description = "Bare-metal servers for OpenStack clouds with Contrail networking. Whoever asks shows a Keystone token: \
-                       of a project for its servers, of an administrator for everything. Errors are application/problem+json \
-                       (RFC 9457).",
+        description = "Bare-metal servers for OpenStack clouds with Contrail networking. Every request carries a Keystone \
+                       token: a project's token gives access to its own servers, an administrator's token to everything. \
+                       Errors are application/problem+json (RFC 9457).",
         license(name = "Apache-2.0")
     ),
     security(("keystone" = [])),

@@ -78,7 +78,7 @@ pub async fn follow(
     if let Some(last) = headers.get("last-event-id") {
         let id = last.to_str().ok().and_then(|text| text.parse().ok());
         query.after =
-            Some(id.ok_or_else(|| Problem::bad("Last-Event-ID: is no id of an event; leave it out"))?);
+            Some(id.ok_or_else(|| Problem::bad("Last-Event-ID: is not the id of an event; leave it out"))?);
     }
     let admin = user.sees_all();
     let filter = api.filter(&user, query).await?;
@@ -170,7 +170,7 @@ async fn missing(
 ) -> Result<Option<events::Event>, InventoryError> {
     let oldest = inventory.oldest_event(filter).await?;
     let text = format!(
-        "some events before this may be missing: only the newest {EVENTS_MAX} are kept, and of each project its share"
+        "some events before this may be missing: only the newest {EVENTS_MAX} are kept, of which each project has a share"
     );
     let kind = EventKind::Alarm;
     let event = events::Event {

@@ -136,7 +136,7 @@ impl Api {
         };
         let servers = self.inventory.servers(None).await?;
         let view = view(flavor, &servers, admin).ok_or_else(|| {
-            Problem::conflict(format!("flavor {name} is not for physical servers; see Nova for it"))
+            Problem::conflict(format!("flavor {name} is not for physical servers; use Nova for it"))
         })?;
         Ok(Flavor { projects, ..view })
     }

@@ -119,7 +119,7 @@ pub(super) async fn read_file<T: Send + 'static>(
 ) -> Result<T, Problem> {
     let _turn = READING.acquire().await.expect("nobody closes it");
     let done = tokio::task::spawn_blocking(read).await.map_err(|error| {
-        let detail = format!("the file could not be read: {error}; this is a fault of this program");
+        let detail = format!("the file could not be read: {error}; this is a bug in this program");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "unread", detail)
     })?;
     done.map_err(Problem::faults)

@@ -102,7 +102,7 @@ fn check_room(networks: &[TenantNetwork], name: &str) -> Result<(), Problem> {
         return Ok(());
     }
     Err(Problem::conflict(format!(
-        "the project has {} networks, and {NETWORKS_PER_PROJECT_MAX} is the most; delete one that nothing uses",
+        "the project has {} networks, and {NETWORKS_PER_PROJECT_MAX} is the maximum; delete an unused one",
         networks.len()
     )))
 }

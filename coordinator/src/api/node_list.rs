@@ -59,8 +59,8 @@ pub fn sort(text: &str) -> Result<(Sort, bool), Problem> {
         "since" => Sort::Since,
         _ => {
             return Err(Problem::bad(format!(
-                "sort: {word:?} is not known; write name, state, rack, power, class or since, with a - before it for the \
-                 other way round"
+                "sort: {word:?} is not known; write name, state, rack, power, class or since, with a leading - to reverse \
+                 the order"
             )));
         }
     };
@@ -93,7 +93,7 @@ pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
 pub fn marker(text: &str) -> Result<(String, String), Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    read.ok_or_else(|| Problem::bad("marker: take it from `next` of the page before, as it is"))
+    read.ok_or_else(|| Problem::bad("marker: use the value of `next` from the previous page unchanged"))
 }
 
 /// Chooses, sorts and cuts. Pages go on where the one before ended, even when servers came or went between them.

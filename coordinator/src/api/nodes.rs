@@ -155,7 +155,7 @@ impl Api {
         if wanted.action == NodeVerb::Clean {
             admission::admit_steps(steps).map_err(|why| Problem::bad(format!("steps: {why}")))?;
         } else if !steps.is_empty() {
-            return Err(Problem::bad("steps: only the action clean takes some"));
+            return Err(Problem::bad("steps: only the action clean takes steps"));
         }
         // Nothing that Ironic says bears on these two, and nothing waits for Ironic.
         if wanted.action == NodeVerb::AcceptBmc {
@@ -208,7 +208,7 @@ impl Api {
                 let reason = wanted.reason.as_deref().map(str::trim).unwrap_or_default();
                 if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
                     return Err(Problem::bad(format!(
-                        "reason: say in 1 to {REASON_BYTES_MAX} characters why, for whoever finds the server so"
+                        "reason: must have 1 to {REASON_BYTES_MAX} characters; it is shown to everyone who looks at the server"
                     )));
                 }
                 self.ironic.set_maintenance(id, Some(reason)).await?;

@@ -18,7 +18,7 @@ pub(super) fn checked(password: Secret) -> Result<Secret, String> {
     }
     let (least, most) = LENGTH.into_inner();
     Err(format!(
-        "password: must have {least} to {most} printable ASCII characters, the first and the last no blanks"
+        "password: must have {least} to {most} printable ASCII characters, neither beginning nor ending with a space"
     ))
 }
 

@@ -67,7 +67,7 @@ pub async fn moves(
     let mut pools = api.inventory.pools().await?;
     match wanted.pool {
         Some(_) if !wanted.dry_run => {
-            return Err(Problem::bad("pool: is for a dry run only; make the pool first"));
+            return Err(Problem::bad("pool: is only for a dry run; create the pool first"));
         }
         Some(pool) => pools = with(pools, pool)?,
         None => {}
@@ -79,7 +79,7 @@ pub async fn moves(
         PoolingError::Provisioner(error) => Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
             "ironic",
-            format!("{error}; what is stored already is told to Ironic as soon as it answers"),
+            format!("{error}; what is already stored is sent to Ironic as soon as it answers"),
         ),
     })?;
     let view = |one: pools::Move| {
@@ -100,7 +100,7 @@ fn with(mut pools: Vec<pools::Pool>, wanted: NewPool) -> Result<Vec<pools::Pool>
     pool.check().map_err(|error| Problem::bad(error.to_string()))?;
     if pools.iter().any(|known| known.name == pool.name) {
         return Err(Problem::conflict(format!(
-            "name: there is a pool {:?} already; delete it first, or choose another name",
+            "name: there is already a pool {:?}; delete it first, or choose another name",
             pool.name
         )));
     }

@@ -90,14 +90,14 @@ impl Problem {
     pub(crate) fn for_tenants(self, request_id: &str) -> Self {
         let Some(below) = &self.below else { return self };
         let by_status = match self.status {
-            503 => "what this needs does not answer now; ask again in a moment",
+            503 => "a service that this needs does not answer; try again in a moment",
             409 => {
-                "the server's machine is busy, or its state does not allow this now; ask again in a moment"
+                "the server's machine is busy, or its state does not allow this now; try again in a moment"
             }
-            _ => "what is below the server refused this",
+            _ => "the infrastructure below the server refused this",
         };
         let what = below.words.as_deref().unwrap_or(by_status);
-        let detail = format!("{what}; if it stays so, tell the operator the request {request_id}");
+        let detail = format!("{what}; if this persists, give the operator the request id {request_id}");
         Problem { said: types::Problem { detail, ..self.said }, below: None }
     }
 
@@ -126,7 +126,7 @@ impl Problem {
         Self::new(
             StatusCode::FORBIDDEN,
             "forbidden",
-            "only an administrator may do this; ask one, or leave out what only administrators may ask for",
+            "only an administrator can do this; ask one, or leave out the fields that only administrators can set",
         )
     }
 
@@ -207,7 +207,7 @@ fn tenants_words(error: &ServiceError) -> Option<String> {
             Some(format!("cannot {operation} now: {service} did not answer; try again in a moment"))
         }
         (_, ServiceError::Refused { operation, .. } | ServiceError::Unintelligible { operation, .. }) => {
-            Some(format!("cannot {operation}: {service} failed at it"))
+            Some(format!("cannot {operation}: {service} failed"))
         }
         (
             _,
@@ -228,7 +228,7 @@ impl From<ServiceError> for Problem {
             ServiceError::Locked { .. } | ServiceError::Conflict { .. } => Self::conflict(detail),
             ServiceError::Unauthorized { .. } => Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail),
             ServiceError::Unavailable { service, .. } => {
-                let detail = format!("{detail}; see why {service} is away, and try again");
+                let detail = format!("{detail}; check {service}, and try again");
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "openstack-unavailable", detail)
             }
             ServiceError::Refused { code, .. } => {
@@ -386,11 +386,9 @@ mod tests {
             let away =
                 ServiceError::Unavailable { service, operation: operation.clone(), message: message.clone() };
             let strange = ServiceError::Unintelligible { service, operation, message };
-            for (problem, words) in [
-                (away, "did not answer; try again"),
-                (strange, "failed at it"),
-                (of_nova(500), "failed at it"),
-            ] {
+            for (problem, words) in
+                [(away, "did not answer; try again"), (strange, "failed"), (of_nova(500), "failed")]
+            {
                 let said = told(problem.into()).await;
                 assert!(!said.contains("3f2a") && !said.contains("192.0.2"), "{said}");
                 assert!(

@@ -75,7 +75,7 @@ pub async fn create(
     let has_the_name =
         |server: &TenantServer| server.name == wanted.name && server.state != TenantServerState::Deleting;
     if api.inventory.tenant_servers(Some(&project_id)).await?.iter().any(has_the_name) {
-        return Err(Problem::conflict(format!("name: the project has a server {:?} already", wanted.name)));
+        return Err(Problem::conflict(format!("name: the project already has a server {:?}", wanted.name)));
     }
     let flavor = api.find_flavor(&user, &wanted.flavor).await?;
     let image = api.find_image(&user, &wanted.image).await?;
@@ -109,13 +109,13 @@ pub async fn act(
     asked.does(&audit::word(&wanted.action));
     let server = api.find_server(&user, &name).await?;
     if wanted.image.is_some() && wanted.action != ServerVerb::Rebuild {
-        return Err(Problem::bad("image: only the action rebuild takes one"));
+        return Err(Problem::bad("image: only the action rebuild takes an image"));
     }
     if wanted.hard && !matches!(wanted.action, ServerVerb::Stop | ServerVerb::Reboot) {
-        return Err(Problem::bad("hard: only the actions stop and reboot can be hard"));
+        return Err(Problem::bad("hard: only the actions stop and reboot take it"));
     }
     if wanted.password.is_some() && wanted.action != ServerVerb::Rescue {
-        return Err(Problem::bad("password: only the action rescue takes one"));
+        return Err(Problem::bad("password: only the action rescue takes a password"));
     }
     let mut rescue_password = None;
     match (wanted.action, wanted.hard) {
@@ -125,9 +125,8 @@ pub async fn act(
         (ServerVerb::Reboot, false) => api.tenancy.power(&server, PowerTarget::SoftReboot, "reboot").await?,
         (ServerVerb::Reboot, true) => api.tenancy.power(&server, PowerTarget::Reboot, "reboot").await?,
         (ServerVerb::Rebuild, _) => {
-            let named = wanted
-                .image
-                .ok_or_else(|| Problem::bad("image: is missing; name the image to be written"))?;
+            let named =
+                wanted.image.ok_or_else(|| Problem::bad("image: is missing; give the image to write"))?;
             let image = api.find_image(&user, &named).await?;
             image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
             api.tenancy.rebuild(user.caller(), server.clone(), &image.id).await?;

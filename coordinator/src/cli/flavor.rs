@@ -197,7 +197,7 @@ mod tests {
             assert!(told.unwrap_or_default().contains(words.unwrap_or_default()));
         };
         check(&[server("web", "other")], None);
-        check(&[server("web", "metal"), server("db", "other")], Some("a server was made with it (web)"));
+        check(&[server("web", "metal"), server("db", "other")], Some("a server was created with it (web)"));
         check(
             &[server("web", "metal"), server("db", "f1")],
             Some("2 servers were created with it (web, db)"),

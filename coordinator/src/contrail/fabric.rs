@@ -150,7 +150,7 @@ impl Fabric for Contrail {
         if let Some(leader) = members::leader(port, &before) {
             return Err(FabricError::Refused {
                 operation: format!("put {} on a network of its own", port.link),
-                reason: format!("it is in a bond with {}; ask for one network less", leader.name),
+                reason: format!("it is in a bond with {}; use one network less", leader.name),
             });
         }
         self.clear(port, to, &before).await?;

@@ -56,7 +56,7 @@ pub fn shared(port: &ServerPort, group: &PortGroup) -> Option<String> {
     let foreign = foreign(port, group);
     (!foreign.is_empty()).then(|| {
         format!(
-            "port group {} holds {} too, which the inventory does not know as this server's: take it out of the group in \
+            "port group {} holds {} too, which is not a port of this server in the inventory: remove it from the group in \
              Contrail or, if it is the other half of the server's bond, import the server with both ports",
             group.name(),
             foreign.join(" and ")
@@ -70,7 +70,7 @@ pub fn spread(interface: &Interface, group: &PortGroup) -> Option<String> {
     (!others.is_empty()).then(|| {
         let name = interface.fq_name.last().map_or("", String::as_str);
         format!(
-            "interface {name} ({}) is in port group {} and in {} as well: leave it in one of them in Contrail",
+            "interface {name} ({}) is in port group {} and also in {}: leave it in only one of them in Contrail",
             interface.uuid,
             group.name(),
             others.join(" and ")
@@ -110,7 +110,7 @@ mod tests {
             let why = shared(&port, &group);
             assert_eq!(why.is_some(), !expected.is_empty());
             for part in
-                expected.iter().chain(["lag1", "take it out", "import"].iter().filter(|_| why.is_some()))
+                expected.iter().chain(["lag1", "remove it from", "import"].iter().filter(|_| why.is_some()))
             {
                 assert!(why.as_ref().unwrap().contains(part), "{part} is not in {why:?}");
             }

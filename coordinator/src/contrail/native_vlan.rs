@@ -195,8 +195,7 @@ impl Contrail {
         Err(FabricError::Refused {
             operation: format!("give network {} a native VLAN", name.join(":")),
             reason: format!(
-                "every id of contrail.tenant_native_vlans ({range}) is in use; widen it, or delete networks on which \
-                 servers are untagged"
+                "every id of contrail.tenant_native_vlans ({range}) is in use; widen it, or delete networks with untagged servers"
             ),
         })
     }

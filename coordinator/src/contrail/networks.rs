@@ -119,8 +119,8 @@ impl Contrail {
         Err(FabricError::Refused {
             operation: format!("make project {project_name}"),
             reason: format!(
-                "{refusal}; projects of that name are there under other uuids: delete or rename them in Contrail, so \
-                 that it can have the project under Keystone's id {id}"
+                "{refusal}; projects of that name exist there with other UUIDs: delete or rename them in Contrail, so that \
+                 the project can have Keystone's id {id}"
             ),
         })
     }
@@ -180,7 +180,7 @@ impl TenantNetworks for Contrail {
         }
         Err(FabricError::Refused {
             operation: format!("make network {name} with subnet {subnet}"),
-            reason: format!("one of that name has subnet {:?}; choose another name", network.subnet),
+            reason: format!("a network of that name has subnet {:?}; choose another name", network.subnet),
         })
     }
 

@@ -53,7 +53,7 @@ fn observed_one(
     let ([network], [instance]) =
         (interface.virtual_network_refs.as_slice(), interface.routing_instance_refs.as_slice())
     else {
-        return other("it has not exactly one network and one routing instance");
+        return other("it does not have exactly one network and one routing instance");
     };
     if instance.to != routing_instance_name(&network.to) {
         return other(&format!("its traffic is still on routing instance {}", instance.to.join(":")));

@@ -32,7 +32,7 @@ impl Contrail {
         let is_kept = range.contains(tag) || [ours.provisioning, ours.cleaning].contains(&tag);
         if is_kept && found.note().map(Note::vlan) != Some(tag) {
             return refused(format!(
-                "this site keeps {range}, {} and {} for networks without a tag; choose another tag",
+                "this site reserves {range}, {} and {} for untagged networks; choose another tag",
                 ours.provisioning, ours.cleaning
             ));
         }
@@ -70,7 +70,7 @@ impl Contrail {
         Err(FabricError::Refused {
             operation: format!("give network {} a native VLAN", network.fq_name.join(":")),
             reason: format!(
-                "others have bound an interface of it with {vlan}, but {why}; bind theirs with another one"
+                "an interface of it that is not ours is bound with {vlan}, but {why}; bind it with another one"
             ),
         })
     }
@@ -87,7 +87,7 @@ impl Contrail {
         let other = match clash {
             Clash::Itself(own) => {
                 return Ok(format!(
-                    "it has VLAN {own} on switch ports already, and a leaf has one VLAN for a network; ask for tag {own} or for none"
+                    "it has VLAN {own} on switch ports already, and a leaf has one VLAN for a network; use tag {own} or none"
                 ));
             }
             Clash::Other(other) => other,

@@ -23,7 +23,7 @@ pub struct VlanRange {
 
 /// Why a text is no range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is no range of VLAN ids from 1 to 4094, the smaller first; write it like 3000-3899")]
+#[error("is not a range of VLAN ids from 1 to 4094, the smaller first; write it like 3000-3899")]
 pub struct NoRange;
 
 impl VlanRange {

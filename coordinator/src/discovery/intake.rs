@@ -101,7 +101,7 @@ async fn settle(
         Verdict::Enrolled(name) => {
             if by_boot {
                 let text = format!(
-                    "{name} booted on the discovery network of rack {rack}; it is enrolled, look at its cabling"
+                    "{name} booted on the discovery network of rack {rack}; it is enrolled; check its cabling"
                 );
                 inventory.record_event(None, Some(rack.clone()), EventKind::Alarm, text).await;
             }
@@ -109,7 +109,7 @@ async fn settle(
         }
         Verdict::Pending { is_new: true, .. } if entries.len() >= DISCOVERIES_MAX => {
             let text = format!(
-                "{DISCOVERIES_MAX} machines are pending already, one that was found is dropped; accept or forget some"
+                "{DISCOVERIES_MAX} machines are pending already, a newly found one was dropped; accept or forget some"
             );
             inventory.record_event(None, Some(rack.clone()), EventKind::Alarm, text).await;
             Ok(Settled::Full)

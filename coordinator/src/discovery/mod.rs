@@ -112,24 +112,24 @@ impl Discovery {
         Ok(self.agents.order(rack, Order { id: Uuid::new_v4(), task: OrderTask::Close }).await?)
     }
 
-    /// The scans; one whose agent was started anew has ended.
+    /// The scans; one whose agent was restarted has ended.
     pub fn scans(&self) -> Vec<ScanRun> {
         let mut scans = self.agents.discovery.scans();
         for scan in scans.iter_mut().filter(|scan| scan.ended.is_none()) {
             if self.agents.connected(&scan.rack).is_some_and(|run| run != scan.run) {
-                scan.ended = Some("the agent was started anew; scan again".to_owned());
+                scan.ended = Some("the agent was restarted; scan again".to_owned());
             }
         }
         scans
     }
 
-    /// The windows; one whose agent was started anew has ended.
+    /// The windows; one whose agent was restarted has ended.
     pub fn windows(&self) -> Vec<WindowRun> {
         let now_us = self.inventory.clock().now_us();
         let mut windows = self.agents.discovery.windows();
         for window in windows.iter_mut().filter(|window| window.ended.is_none()) {
             if self.agents.connected(&window.rack).is_some_and(|run| run != window.run) {
-                window.ended = Some("the agent was started anew; open it again".to_owned());
+                window.ended = Some("the agent was restarted; open it again".to_owned());
             } else if window.until_us <= now_us {
                 window.ended = Some("its time is over".to_owned());
             }

@@ -26,7 +26,7 @@ impl Gate {
             let text = format!("moved between the proof and the power-on, which was not sent: {error}");
             self.inventory.record(server.id, EventKind::Waiting, text).await;
         }
-        let refusal = refuse(RefusalKind::Gate, format!("{} is not switched on: {error}", server.name));
+        let refusal = refuse(RefusalKind::Gate, format!("{} was not powered on: {error}", server.name));
         Err(if error.is_worth_repeating() { NotOn::Moved(refusal) } else { NotOn::Refused(refusal) })
     }
 }

@@ -18,7 +18,8 @@ impl Gate {
             let looked = timeout(power_budget::LOOK_MAX, self.may_be_switched_off(&server)).await;
             looked.unwrap_or_else(|_| {
                 let message = format!(
-                    "{} is not switched: Ironic and Contrail did not say within {} s whether it is ours; ask again",
+                    "cannot change the power of {}: Ironic and Contrail did not confirm within {} s that it is managed \
+                     here; try again",
                     server.name,
                     power_budget::LOOK_MAX.as_secs()
                 );
@@ -35,7 +36,7 @@ impl Gate {
         self.mover.check(server).await.map_err(|error| {
             refuse(
                 RefusalKind::Gate,
-                format!("{} is not switched off, it may be in use: {error}", server.name),
+                format!("{} was not powered off, it may be in use: {error}", server.name),
             )
         })
     }

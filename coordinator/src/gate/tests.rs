@@ -146,7 +146,7 @@ async fn nothing_is_switched_on_while_somebody_works_on_it() {
 async fn an_agent_that_is_away_is_asked_for_nothing() {
     let bench = Bench::new("cleaning", None).await;
     bench.world.away.store(true, std::sync::atomic::Ordering::SeqCst);
-    refused(&bench, RefusalKind::AgentAway, &["rack1", "away since noon"]).await;
+    refused(&bench, RefusalKind::AgentAway, &["rack1", "disconnected since noon"]).await;
     assert_eq!(bench.world.count("move"), 0);
 }
 
@@ -321,7 +321,7 @@ async fn no_command_is_given_after_the_proofs_share() {
     // Ironic does not answer at all.
     *bench.world.hang_after.lock().unwrap() = Some(0);
     let refusal = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
-    assert!(refusal.message.contains("for the proof"), "{refusal}");
+    assert!(refusal.message.contains("to prove where its ports are"), "{refusal}");
     assert_eq!(bench.world.count("power_on"), 0, "{:?}", bench.world.calls());
 }
 

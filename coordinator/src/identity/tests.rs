@@ -196,7 +196,7 @@ async fn a_replaced_board_is_accepted_by_a_person_and_one_machine_twice_is_told(
     assert_eq!(bench.server().await.identity, Some(new.clone()));
     assert_eq!(bench.says(new).await, Heard::default());
     let refusal = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap_err();
-    assert!(refusal.message.contains("nothing is in doubt"), "{refusal}");
+    assert!(refusal.message.contains("is not in doubt"), "{refusal}");
 
     // A new server that is an enrolled one: it is held, and both are named.
     let mut twice = neighbour("198.51.100.14");
@@ -208,7 +208,7 @@ async fn a_replaced_board_is_accepted_by_a_person_and_one_machine_twice_is_told(
     let twice = bench.inventory.server(twice.id).await.unwrap().unwrap();
     assert_eq!(twice.identity, None, "it is not learned");
     let words = twice.words_of(twice.bmc_doubt.as_ref().expect("it is held"));
-    assert!(words.contains("that is n2") && words.contains("one machine"), "{words}");
+    assert!(words.contains("that is n2") && words.contains("the same machine"), "{words}");
     assert!(bench.alarms().await.contains(&words));
     drop(other);
 }

@@ -11,7 +11,7 @@ pub fn refuse_unfit(image: &Image, flavor: &Flavor, modes: &[BootMode]) -> Resul
     let name = image.name.as_deref().unwrap_or(&image.id);
     if image.min_disk > flavor.disk {
         return Err(format!(
-            "image {name} needs a disk of {} GB and flavor {} has {} GB; choose a larger flavor",
+            "image {name} needs a disk of {} GB, but flavor {} has {} GB; choose a larger flavor",
             image.min_disk, flavor.name, flavor.disk
         ));
     }
@@ -30,8 +30,8 @@ pub fn refuse_unfit(image: &Image, flavor: &Flavor, modes: &[BootMode]) -> Resul
         format!("{unfit} of {} servers", modes.len())
     };
     Err(format!(
-        "image {name} starts by {wanted} only, and {servers} of flavor {} start by {other}; choose an image for {other}, \
-         or a flavor whose servers start by {wanted}",
+        "image {name} boots only with {wanted}, but {servers} of flavor {} boot with {other}; choose an image for {other}, \
+         or a flavor whose servers boot with {wanted}",
         flavor.name
     ))
 }
@@ -60,15 +60,15 @@ mod tests {
             }
         };
         check(None, 4, &[Bios, Uefi], None);
-        check(None, 5, &[], Some("needs a disk of 5 GB and flavor metal has 4 GB"));
+        check(None, 5, &[], Some("needs a disk of 5 GB, but flavor metal has 4 GB"));
         check(Some("uefi"), 1, &[Uefi, Uefi], None);
         check(Some("uefi"), 1, &[], None);
         check(
             Some("uefi"),
             1,
             &[Bios, Bios],
-            Some("starts by UEFI only, and the servers of flavor metal start by BIOS"),
+            Some("boots only with UEFI, but the servers of flavor metal boot with BIOS"),
         );
-        check(Some("bios"), 1, &[Bios, Uefi], Some("1 of 2 servers of flavor metal start by UEFI"));
+        check(Some("bios"), 1, &[Bios, Uefi], Some("1 of 2 servers of flavor metal boot with UEFI"));
     }
 }

@@ -16,12 +16,12 @@ pub const UPLOAD_TIME_MAX: Duration = Duration::from_secs(24 * 3600);
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cut {
     /// The connection broke.
-    #[error("the connection broke off; upload the file again")]
+    #[error("the connection was lost; upload the file again")]
     Broken,
     /// It comes too slowly.
     #[error(
-        "the upload was cut off after {came} bytes: {LEAST_BYTES} bytes must come in {} s; upload the file again from a place \
-         with a better connection",
+        "the upload was cut off after {came} bytes: at least {LEAST_BYTES} bytes must arrive in {} s; upload the file \
+         again over a better connection",
         LEAST_TIME.as_secs()
     )]
     Slow {

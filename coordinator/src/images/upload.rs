@@ -79,7 +79,7 @@ pub enum UploadError {
     #[error(transparent)]
     Cut(#[from] Cut),
     /// Our own fault.
-    #[error("the upload stopped unexpectedly; look at the coordinator's log")]
+    #[error("the upload stopped unexpectedly; check the coordinator's log")]
     Stopped,
 }
 

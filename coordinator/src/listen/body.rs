@@ -25,7 +25,7 @@ const ANSWER_PART_BYTES: usize = 64 << 10;
 pub(super) enum BodyError {
     /// It came too slowly.
     #[error(
-        "the request's body came too slowly ({received} bytes until now); send it again over a better line"
+        "the request's body arrived too slowly ({received} bytes so far); send it again over a better connection"
     )]
     Slow {
         /// Bytes that came.

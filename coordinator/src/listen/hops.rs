@@ -40,13 +40,13 @@ pub struct Proxies {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoNetwork {
     /// It is no address and no prefix.
-    #[error("is no address and no network, write one as 192.0.2.10, 192.0.2.0/24 or 2001:db8::/64")]
+    #[error("is neither an address nor a network, write one as 192.0.2.10, 192.0.2.0/24 or 2001:db8::/64")]
     Unreadable,
     /// Its address goes on after its prefix.
-    #[error("is one address in a network, write the address alone or the network as {0}")]
+    #[error("has host bits set, write the address alone or the network as {0}")]
     Within(IpNet),
     /// Everybody lies in it.
-    #[error("is everybody, so that everybody could claim any address; name the proxies only")]
+    #[error("includes every address, so that anybody could claim any address; list only the proxies")]
     Everybody,
 }
 
@@ -265,7 +265,7 @@ mod tests {
         check("192.0.2.0/24", "192.0.2.0/24");
         check("2001:db8::/64", "2001:db8::/64");
         check("192.0.2.10/24", "the network as 192.0.2.0/24");
-        check("0.0.0.0/0", "everybody");
+        check("0.0.0.0/0", "every address");
         check("192.0.2.0/33", "write one as");
         check("proxy.example", "write one as");
     }

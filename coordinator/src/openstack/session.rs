@@ -407,7 +407,7 @@ pub(crate) fn sensitive(service: Service, operation: &str, token: &Secret) -> Re
     let mut value = HeaderValue::from_str(token.reveal()).map_err(|_| Error::Unauthorized {
         service,
         operation: operation.to_owned(),
-        message: "the token has characters that no token has".to_owned(),
+        message: "the token contains characters that are not allowed in tokens".to_owned(),
     })?;
     value.set_sensitive(true);
     Ok(value)

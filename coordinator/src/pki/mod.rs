@@ -78,11 +78,11 @@ pub enum PkiError {
         source: rcgen::Error,
     },
     /// The clock has not been set.
-    #[error("no certificate is made while this machine's clock says that it is before 2026; set it")]
+    #[error("no certificate is made while the clock of this machine is before 2026; set it")]
     Clock,
     /// A stored certificate or key cannot be read.
     #[error(
-        "{path} is no certificate or key: {reason}; remove it to have it made anew (agents then need new ones)"
+        "{path} is not a certificate or key: {reason}; remove it to have a new one made (agents then need new certificates)"
     )]
     Read {
         /// Where.

@@ -33,7 +33,7 @@ const IS_DIRECTORY: u8 = 2;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReplaced {
     /// It is another kind of file system, or a broken one.
-    #[error("it is no readable ISO 9660 file system")]
+    #[error("it is not a readable ISO 9660 file system")]
     NotIso,
     /// No directory has a file of this name.
     #[error("it holds no such file")]

@@ -15,7 +15,7 @@ pub struct Table {
     /// The agent token, once looked up.
     pub token: Option<Secret>,
     commands: Vec<Entry>,
-    /// Something that Ironic has not looked at yet: a ramdisk that is ready, a command that has ended.
+    /// Something that Ironic has not checked yet: a ramdisk that is ready, a command that has ended.
     news: bool,
     /// Heartbeats sent since then.
     #[serde(skip)]

@@ -176,7 +176,7 @@ impl Wake {
         let give_way = CancellationToken::new();
         visits.under_way.insert(taken.server, give_way.clone());
         drop(visits);
-        let end = End::Failed("it stopped unexpectedly; look at the coordinator's log".to_owned());
+        let end = End::Failed("it stopped unexpectedly; check the coordinator's log".to_owned());
         let (server, lane, failed) = (taken.server, taken.lane, taken.failed);
         Some(Visit { server, lane, failed, give_way, end, wake: self.clone() })
     }

@@ -57,7 +57,7 @@ impl Reconcile {
             let server = self.inventory.server(one.server).await.ok().flatten();
             let mut text = text(&server.map_or_else(|| one.server.to_string(), |server| server.name), one);
             if index == 0 && unnamed > 0 {
-                text.push_str(&format!("; so it is with {} more servers", overdue.len() - 1));
+                text.push_str(&format!("; the same applies to {} more servers", overdue.len() - 1));
             }
             self.inventory.record(one.server, EventKind::Alarm, text).await;
         }

@@ -46,9 +46,10 @@ impl Failed {
     }
 
     pub fn unauthorized() -> Self {
-        let text = "user and password, or the session token, are not those of a server here; \
-                    compare the node's driver_info with the inventory"
-            .to_owned();
+        let text =
+            "user and password, or the session token, do not belong to a server here; compare the node's driver_info with \
+             the inventory"
+                .to_owned();
         Self::new(StatusCode::UNAUTHORIZED, "Base.1.18.NoValidSession", text)
     }
 
@@ -59,20 +60,20 @@ impl Failed {
 
     pub fn busy() -> Self {
         let text =
-            "an earlier power-on of this server is still under way; ask again when it has ended".to_owned();
+            "an earlier power-on of this server is still in progress; try again when it has ended".to_owned();
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Base.1.18.ServiceTemporarilyUnavailable", text)
     }
 
     pub fn too_slow(after: Duration) -> Self {
         let text = format!(
-            "the power change was not confirmed within {} s; it goes on, and the power state will show its end",
+            "the power change was not confirmed within {} s; it continues, and the power state will show the result",
             after.as_secs()
         );
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Bms.1.0.Timeout", text)
     }
 
     pub fn internal() -> Self {
-        let text = "the coordinator could not carry this out; see its log".to_owned();
+        let text = "the coordinator could not do this; check its log".to_owned();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Base.1.18.InternalError", text)
     }
 

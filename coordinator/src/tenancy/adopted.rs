@@ -23,7 +23,7 @@ impl Tenancy {
     pub(super) async fn look_adopting(&self, server: &TenantServer) -> Result<(), TenancyError> {
         let Some(node) = server.node else { return Ok(()) };
         if self.inventory.server(node).await?.is_none() {
-            self.end(server, "its machine is forgotten").await?;
+            self.end(server, "its machine was removed from the inventory").await?;
         }
         Ok(())
     }

@@ -205,7 +205,7 @@ impl Tenancy {
             Ok(node) => Ok(node.is_some_and(|node| node.held().is_some())),
             // Nobody's delete depends on an Ironic that answers.
             Err(error) => {
-                warn!(server = %server.id, %error, "maintenance of a server that is given back is not read anew");
+                warn!(server = %server.id, %error, "maintenance of a server that is given back could not be read");
                 let carrier = match self.stored_carrier(server).await? {
                     Some(id) => self.inventory.server(id).await?,
                     None => None,

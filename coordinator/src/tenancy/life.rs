@@ -42,7 +42,7 @@ impl Tenancy {
         let node = in_use(&server, "rebuild")?;
         let Some(instance) = server.instance else {
             return Err(TenancyError::Refused(format!(
-                "{} was adopted, and Nova has no server of it that could be rebuilt: give it back and create a new one",
+                "{} was adopted, and Nova has no server for it that could be rebuilt: give it back and create a new one",
                 server.name
             )));
         };

@@ -91,7 +91,7 @@ pub enum TenancyError {
     #[error(transparent)]
     Fabric(#[from] FabricError),
     /// The server is not deployed.
-    #[error("{name} is {state} and not deployed: {verb} is for servers in use; wait, or look at its reason")]
+    #[error("{name} is {state} and not deployed: {verb} needs a deployed server; wait, or check its reason")]
     NotDeployed {
         /// Its name.
         name: String,

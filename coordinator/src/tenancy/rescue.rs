@@ -23,8 +23,8 @@ impl Tenancy {
         let ports = self.inventory.tenant_ports(server.id).await?;
         if let Some(tag) = ports.first().and_then(|port| port.vlan) {
             return Err(TenancyError::Refused(format!(
-                "{} has its first network by VLAN tag {tag}, and the rescue system asks for its address without a tag: it \
-                 would get none, so it is not rescued; stop it, or rebuild it",
+                "{} has its first network by VLAN tag {tag}, and the rescue system requests its address without a tag: it \
+                 would get none, so it cannot be rescued; stop it, or rebuild it",
                 server.name
             )));
         }

@@ -412,7 +412,8 @@ async fn a_contradiction_that_stays_is_one_alarm_within_a_minute_and_its_end_is_
             tenants.settle().await;
             let all = tenants.bench.inventory.tenant_servers(None).await.unwrap();
             tenants.tenancy.compare_all(&all).await;
-            let alarms = tenants.told().await.iter().filter(|text| text.contains("contradicts")).count();
+            let alarms =
+                tenants.told().await.iter().filter(|text| text.contains("contradict each other")).count();
             if alarms > alarms_at.len() {
                 alarms_at.push(second);
             }
@@ -422,14 +423,14 @@ async fn a_contradiction_that_stays_is_one_alarm_within_a_minute_and_its_end_is_
         let told = tenants.told().await;
         assert_eq!(alarms_at.len(), 1, "{told:?}");
         assert!(alarms_at[0] + 15 <= 60, "{alarms_at:?}");
-        let alarm = told.iter().find(|text| text.contains("contradicts")).unwrap();
+        let alarm = told.iter().find(|text| text.contains("contradict each other")).unwrap();
         assert!(words.iter().all(|words| alarm.contains(words)), "{alarm}");
         mend(&tenants);
         tenants.settle().await;
         let all = tenants.bench.inventory.tenant_servers(None).await.unwrap();
         tenants.tenancy.compare_all(&all).await;
         let told = tenants.told().await;
-        assert_eq!(told.iter().filter(|text| text.contains("is over")).count(), 1, "{told:?}");
+        assert_eq!(told.iter().filter(|text| text.contains("contradiction resolved")).count(), 1, "{told:?}");
     };
     let let_go = |tenants: &Tenants| tenants.node_is("available", None);
     let forgotten = |tenants: &Tenants| tenants.cloud.forget_server(INSTANCE, false);
@@ -462,7 +463,7 @@ async fn a_tenancy_that_does_not_end_is_an_alarm_and_peace_is_none() {
         round().await;
     }
     assert!(
-        tenants.told().await.iter().all(|text| !text.contains("contradicts")),
+        tenants.told().await.iter().all(|text| !text.contains("contradict each other")),
         "{:?}",
         tenants.told().await
     );
@@ -473,13 +474,17 @@ async fn a_tenancy_that_does_not_end_is_an_alarm_and_peace_is_none() {
         round().await;
     }
     let told = tenants.told().await;
-    let alarm = told.iter().find(|text| text.contains("contradicts")).expect("it is told");
+    let alarm = told.iter().find(|text| text.contains("contradict each other")).expect("it is told");
     assert!(alarm.contains("web is being given back") && alarm.contains("node reclaim n1"), "{alarm}");
     tenants.cloud.held().ironic_fails = None;
     round().await;
     tenants.node_is("cleaning", None);
     round().await;
-    assert!(tenants.told().await.iter().any(|text| text.contains("is over")), "{:?}", tenants.told().await);
+    assert!(
+        tenants.told().await.iter().any(|text| text.contains("contradiction resolved")),
+        "{:?}",
+        tenants.told().await
+    );
     tenants.node_is("clean failed", None);
     for _ in 0..4 {
         round().await;

@@ -58,8 +58,7 @@ impl Tenancy {
             Change::Ends(episode) => {
                 self.inventory.delete_contradiction(&episode).await?;
                 if episode.told {
-                    let text =
-                        "what contradicted is over: Ironic, Nova and our records agree again".to_owned();
+                    let text = "contradiction resolved: Ironic, Nova and our records agree again".to_owned();
                     self.tell_of(physical, &episode, EventKind::TenantServer, text).await;
                 }
             }
@@ -110,7 +109,12 @@ fn alarm(finding: &Finding) -> String {
         .filter(|(_, text)| !text.is_empty())
         .map(|(who, text)| format!("{who}: {text}"))
         .collect();
-    format!("what is said of {} contradicts: {}. {}", finding.server, said.join("; "), finding.remedy)
+    format!(
+        "the records of {} contradict each other: {}. {}",
+        finding.server,
+        said.join("; "),
+        finding.remedy
+    )
 }
 
 fn picture(servers: &[TenantServer], physical: &[Server], nova: &[ComputeServer]) -> Picture {

@@ -226,7 +226,7 @@ fn read_event(row: &SqliteRow) -> Result<Event, InventoryError> {
     let kind: EventKind = kind.parse().map_err(|()| InventoryError::Corrupt {
         column: "kind",
         row: "an event".to_owned(),
-        reason: format!("{kind:?} is no kind of event"),
+        reason: format!("{kind:?} is not a kind of event"),
     })?;
     Ok(Event {
         id: read.number("id")?,

@@ -35,7 +35,7 @@ pub enum StateDirError {
     },
     /// Another coordinator holds it.
     #[error(
-        "another coordinator runs on the state directory {path}; stop it, or give this one a state_dir of its own"
+        "another coordinator uses the state directory {path}; stop it, or give this one its own state_dir"
     )]
     Held {
         /// Which directory.

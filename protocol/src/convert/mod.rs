@@ -19,7 +19,7 @@ use crate::id::ServerId;
 
 /// A message from the other end that this program cannot take.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("message field {field} {why}; are both programs of the same version?")]
+#[error("message field {field} {why}; check that both programs have the same version")]
 pub struct InvalidMessage {
     /// Message and field as the `.proto` file names them, such as `Report.server`.
     pub field: &'static str,

@@ -148,8 +148,8 @@ pub enum Declined {
     NotLent,
     /// It stays as it was.
     #[error(
-        "this interface has declined {DECLINES_MAX} addresses already, so nothing changes; look for who else uses the \
-         range, or speaks in its name"
+        "this interface has declined {DECLINES_MAX} addresses already, so nothing changes; find out who else uses the \
+         range, or answers in its name"
     )]
     TooOften,
 }

@@ -116,7 +116,10 @@ fn admit(
         SNPONLY => (SNPONLY, &context.files.snponly),
         UNDIONLY => (UNDIONLY, &context.files.undionly),
         _ => {
-            return Admission::Denied(ErrorCode::NotFound, "there is no such file; DHCP names the right one");
+            return Admission::Denied(
+                ErrorCode::NotFound,
+                "there is no such file; the DHCP answer names the right one",
+            );
         }
     };
     let own = clients.values().filter(|other| **other == mac).count();
@@ -136,7 +139,7 @@ impl Job {
                 context.report(*mac, self.ticket.boot_id, BootStage::Loader, detail);
             }
             Ok(End::ClientStopped { code, message }) => {
-                tracing::debug!(%mac, name, code, message, "tftp client broke off");
+                tracing::debug!(%mac, name, code, message, "tftp client aborted");
             }
             Ok(End::NoAnswer) => tracing::warn!(%mac, name, "tftp client fell silent"),
             Ok(End::TooLong) => tracing::warn!(%mac, name, "tftp download took too long"),

@@ -142,7 +142,7 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     check("member", "member", at(&ours), Ok(Standing::Member)).await?;
     check("reader", "reader", at(&ours), Ok(Standing::Reader)).await?;
     check("domain-admin", "admin", in_domain, Err("which gives no rights here")).await?;
-    check("unscoped", "", (String::new(), Value::Null), Err("good for no project")).await?;
+    check("unscoped", "", (String::new(), Value::Null), Err("is unscoped")).await?;
     check("system-reader", "reader", system(), Ok(Standing::Auditor)).await?;
     check("system-admin", "admin", system(), Ok(Standing::Administrator)).await?;
     for who in [Who::System, Who::Admin] {

@@ -90,7 +90,7 @@ impl World {
     }
 }
 
-/// An IPv4 packet (RFC 791 section 3.1) with two ports. Bridges look whether its header is good.
+/// An IPv4 packet (RFC 791 section 3.1) with two ports. Bridges check whether its header is good.
 fn packet(mark: u8, protocol: u8, to: [u8; 4], ports: (u16, u16)) -> Vec<u8> {
     let mut header = vec![0x45, 0, 0, 28, 0, 0, 0, 0, 64, protocol, 0, 0, 198, 18, 2, 11];
     header.extend(to);

@@ -318,7 +318,7 @@ fn tls_remedy(error: &rustls::Error) -> &'static str {
             "its certificate is not trusted here: put the certificate's SHA-256 into the server's entry"
         }
         _ => {
-            "it may speak only versions or suites of TLS that are not safe any more: update its firmware, or use IPMI"
+            "it may support only TLS versions or cipher suites that are no longer safe: update its firmware, or use IPMI"
         }
     }
 }

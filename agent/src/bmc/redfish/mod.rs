@@ -94,7 +94,7 @@ impl RedfishBmc {
         let systems = linked(root.systems.as_ref(), "the service root links no systems")?;
         let collection: Collection = http.get(&systems).await?.body;
         let path = match collection.members.as_slice() {
-            [only] => linked(Some(only), "the system's link leads elsewhere")?,
+            [only] => linked(Some(only), "the system's link points to another host")?,
             members => {
                 let reason = format!(
                     "it has {} systems; name the one of this server, such as /redfish/v1/Systems/1",
@@ -155,13 +155,13 @@ impl State {
             .and_then(|actions| actions.reset)
             .ok_or_else(|| Fault::refused("the system has no reset action"))?;
         let target = protocol::redfish::resource::local_path(&action.target)
-            .ok_or_else(|| Fault::refused("the reset action's target leads elsewhere"))?;
+            .ok_or_else(|| Fault::refused("the reset action's target points to another host"))?;
         let reset_type = wanted
             .iter()
             .find(|kind| action.allowable.is_empty() || action.allowable.iter().any(|a| a == *kind))
             .ok_or_else(|| {
                 Fault::refused(format!(
-                    "it takes none of the reset types {} but only {}",
+                    "it supports none of the reset types {}, only {}",
                     wanted.join(", "),
                     action.allowable.join(", ")
                 ))

@@ -194,13 +194,13 @@ fn a_silent_ramdisk_is_given_up_and_a_lost_one_waited_for() {
     talk.pass(STEP_SILENCE_MAX - SECOND);
     assert_eq!(talk.happened().len(), 1, "it has moved on once");
     talk.pass(SECOND);
-    talk.ended("no word from it for 300 s");
+    talk.ended("it has been silent for 300 s");
     // So has one that waits for a task whose asker is gone.
     let mut talk = Talk::new();
     talk.arrive(Some(LastTask::Running { command: CommandId::random() }));
     talk.step(Task::Sync, Bytes::None);
     talk.pass(STEP_SILENCE_MAX);
-    talk.ended("no word from it for 300 s");
+    talk.ended("it has been silent for 300 s");
     let mut talk = Talk::up();
     talk.lose();
     talk.pass(RESUME_WAIT);
@@ -224,7 +224,7 @@ fn words_out_of_step_end_the_session() {
         talk.step(Task::Sync, Bytes::None);
         talk.said();
         talk.hear(message);
-        talk.ended("another step");
+        talk.ended("a different step");
     }
     // The second end of a step is nobody's.
     let mut talk = Talk::up();
@@ -252,7 +252,7 @@ fn the_reason_of_the_end_says_what_was_done_last() {
     let hand_over = || Task::HandOver { password_hash: Secret::new("$5$") };
     check(Task::PowerOff, StepOutput::Done, Talk::lose, "switched itself off");
     check(hand_over(), StepOutput::HandedOver, revoke, "handed itself over");
-    check(Task::Sync, StepOutput::Done, revoke, "was called off");
+    check(Task::Sync, StepOutput::Done, revoke, "was cancelled");
 }
 
 /// A ramdisk of the other end, as `pxe/ramdisk` is: one task at a time, and its word on it outlives its connection.

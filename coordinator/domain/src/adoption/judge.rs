@@ -76,7 +76,7 @@ pub fn judge(question: Question<'_>) -> Result<Vec<Match>, Vec<Contradiction>> {
         for found in here.filter(|found| !is_matched(found)) {
             let message = format!(
                 "{} at {} is on {found}, which instance.networks does not name: after the adoption it would be on no \
-                 network; name that network, or detach the interface in Contrail",
+                 network; add that network, or detach the interface in Contrail",
                 cable.name, cable.link
             );
             against.push(Contradiction { field: format!("ports[{index}]"), message });
@@ -123,7 +123,7 @@ fn judge_one(question: Question<'_>, position: usize, cable: &NewPort) -> Result
             }
             if !wanted.make_ports {
                 let message = format!(
-                    "Contrail has no interface on {} for {}: make one there for network {}, or say make_ports: true",
+                    "Contrail has no interface on {} for {}: make one there for network {}, or set make_ports: true",
                     cable.link, cable.name, network.name
                 );
                 contradict(field, message);
@@ -132,7 +132,7 @@ fn judge_one(question: Question<'_>, position: usize, cable: &NewPort) -> Result
         [found] => {
             if let Some(isolated) = found.isolated {
                 let message = format!(
-                    "{} at {} is on our {} network: that is no server in use",
+                    "{} at {} is on our {} network: this is not a server in use",
                     cable.name,
                     cable.link,
                     isolated.as_str()
@@ -144,7 +144,7 @@ fn judge_one(question: Question<'_>, position: usize, cable: &NewPort) -> Result
             }
             if found.network != Some(network.network) {
                 let message = format!(
-                    "{} at {} is on {found}, not on network {}: correct the entry, for the port is not moved",
+                    "{} at {} is on {found}, not on network {}: correct the entry; the port is not moved",
                     cable.name, cable.link, network.name
                 );
                 return Err(vec![Contradiction { field: format!("{field}.network"), message }]);
@@ -168,8 +168,7 @@ fn judge_one(question: Question<'_>, position: usize, cable: &NewPort) -> Result
                 contradict(field.clone(), message);
             }
             for other in with_mac.filter(|other| other.id != found.id) {
-                let message =
-                    format!("{other} has the MAC address {} too: delete the one that is wrong", cable.mac);
+                let message = format!("{other} also has the MAC address {}: delete the wrong one", cable.mac);
                 contradict(field.clone(), message);
             }
             match of_address {
@@ -193,7 +192,8 @@ fn judge_one(question: Question<'_>, position: usize, cable: &NewPort) -> Result
         }
         several => {
             let names: Vec<_> = several.iter().map(ToString::to_string).collect();
-            let message = format!("several interfaces are on {} at once: {}", cable.link, names.join("; "));
+            let message =
+                format!("several interfaces are on {} at the same time: {}", cable.link, names.join("; "));
             contradict(field, message);
         }
     }

@@ -40,7 +40,9 @@ impl fmt::Debug for Fingerprint {
 
 /// Why a text is no fingerprint.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no fingerprint: it has 64 hexadecimal digits, as `bmsctl agent show RACK` prints them")]
+#[error(
+    "{0:?} is not a fingerprint: a fingerprint has 64 hexadecimal digits, as `bmsctl agent show RACK` prints them"
+)]
 pub struct InvalidFingerprint(String);
 
 impl std::str::FromStr for Fingerprint {

@@ -45,7 +45,8 @@ impl std::str::FromStr for BmcPlace {
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || {
             format!(
-                "{text:?} is no BMC's place; write ipmi://198.51.100.11, https://198.51.100.11 or http://198.51.100.11:8000"
+                "{text:?} is not the address of a BMC; write ipmi://198.51.100.11, https://198.51.100.11 or \
+                 http://198.51.100.11:8000"
             )
         };
         let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
@@ -70,7 +71,7 @@ impl std::str::FromStr for BmcPlace {
     }
 }
 
-/// What is missing before this machine can be enrolled without a word; empty: nothing but a name.
+/// What is missing before this machine can be enrolled without a word; empty: only a name.
 pub fn missing(entry: &Entry) -> Vec<String> {
     let wish = Wish { name: "x".to_owned(), ..Wish::default() };
     node(entry, &wish).err().unwrap_or_default()
@@ -100,7 +101,7 @@ fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<String>) -> Optio
     };
     let Some(place) = wish.bmc.clone().or_else(|| found.map(at)) else {
         missing.push(
-            "its BMC is not known: scan its range with a credential (bmsctl discovery scan), or say where it is with --bmc"
+            "its BMC is not known: scan its range with a credential (bmsctl discovery scan), or give its address with --bmc"
                 .to_owned(),
         );
         return None;
@@ -125,8 +126,8 @@ fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<String>) -> Optio
 fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<NewPort> {
     let Some(machine) = &entry.machine else {
         missing.push(
-            "its interfaces are not known: open the discovery network (bmsctl discovery open), put its switch port there \
-             and let it boot from the network"
+            "its interfaces are not known: open the discovery network (bmsctl discovery open), move its switch port there \
+             and boot it from the network"
                 .to_owned(),
         );
         return Vec::new();
@@ -134,7 +135,7 @@ fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<NewPort> 
     let nics = &machine.hardware.nics;
     for (name, _) in wish.ports.iter().filter(|(name, _)| nics.iter().all(|nic| &nic.name != name)) {
         let names: Vec<_> = nics.iter().map(|nic| nic.name.as_str()).collect();
-        missing.push(format!("it has no interface {name:?}, but {}", names.join(", ")));
+        missing.push(format!("it has no interface {name:?}; its interfaces are {}", names.join(", ")));
     }
     let ports: Vec<_> = nics
         .iter()
@@ -142,8 +143,8 @@ fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<NewPort> 
             let link = link_of(nic, wish);
             if link.is_none() && nic.booted {
                 missing.push(format!(
-                    "the switch port of {} ({}), from which it booted, is not known, for its switch was not heard by LLDP: \
-                     give it with --port {}=SWITCH:PORT",
+                    "the switch port of {} ({}), from which it booted, is not known, because no LLDP was received from its \
+                     switch: give it with --port {}=SWITCH:PORT",
                     nic.name, nic.mac, nic.name
                 ));
             }
@@ -152,7 +153,10 @@ fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<NewPort> 
         .take(PORTS_MAX)
         .collect();
     if missing.is_empty() && !ports.iter().any(|port| port.pxe_enabled) {
-        missing.push("none of its interfaces booted from the network: let it boot there again".to_owned());
+        missing.push(
+            "none of its interfaces booted from the network: boot it on the discovery network again"
+                .to_owned(),
+        );
     }
     ports
 }
@@ -276,12 +280,12 @@ mod tests {
                 }
             }
         };
-        check(|entry, _| entry.bmc = None, &["say where it is with --bmc"]);
+        check(|entry, _| entry.bmc = None, &["give its address with --bmc"]);
         check(|entry, _| entry.bmc.as_mut().unwrap().password = None, &["give one with --bmc-user"]);
         check(|entry, _| entry.machine = None, &["open the discovery network"]);
         check(
             |entry, _| (entry.bmc, entry.machine) = (None, None),
-            &["say where it is with --bmc", "open the discovery network"],
+            &["give its address with --bmc", "open the discovery network"],
         );
         check(
             |entry, _| entry.machine.as_mut().unwrap().hardware.nics[0].neighbour = None,

@@ -90,15 +90,13 @@ impl Rule {
         }
         let is_own = ["{serial}", "{bmc}", "{uuid}"].iter().any(|place| self.node_name.contains(place));
         if self.node_name.len() > TEXT_BYTES_MAX || !is_own {
-            let why =
-                "must have {serial}, {bmc} or {uuid} in it, so that each machine gets a name of its own";
+            let why = "must contain {serial}, {bmc} or {uuid}, so that each machine gets a name of its own";
             return refuse("node_name", why.to_owned());
         }
         match (&self.username, &self.password) {
             (None, None) => {}
             (Some(_), Some(_)) if self.ranges.is_empty() => {
-                let why =
-                    "a rule with a credential needs ranges: the password is shown to whatever answers there";
+                let why = "a rule with a credential needs ranges, because the password is sent to anything that answers there";
                 return refuse("ranges", why.to_owned());
             }
             (Some(_), Some(_)) => {}
@@ -113,8 +111,8 @@ impl Rule {
         }
         if self.switch_ports.is_empty() || self.switch_ports.len() > SWITCH_PORTS_MAX {
             let why = format!(
-                "name 1 to {SWITCH_PORTS_MAX} places where new machines are plugged in, such as leaf1:xe-0/0/10-20: what a machine \
-                 says of its own switch port is only a claim"
+                "name 1 to {SWITCH_PORTS_MAX} switch ports on which new machines are accepted, such as leaf1:xe-0/0/10-20: \
+                 the switch port that a machine reports is only a claim"
             );
             return refuse("switch_ports", why);
         }
@@ -158,8 +156,8 @@ impl Rule {
             .collect();
         if !beyond.is_empty() {
             return Some(format!(
-                "it claims to be plugged in with {}, which switch_ports of the rule do not name: look at the cable, and accept it by \
-                 hand or name the port in the rule",
+                "it claims to be connected with {}, which the rule's switch_ports do not include: check the cable, then \
+                 accept the machine manually or add the port to the rule",
                 beyond.join(" and ")
             ));
         }
@@ -167,7 +165,8 @@ impl Rule {
         let claimed = entry.machine.as_ref().map(|machine| machine.hardware.system.serial.trim());
         match (told.filter(|told| !told.is_empty()), claimed) {
             (Some(told), Some(claimed)) if told != claimed => Some(format!(
-                "it claims the serial number {claimed:?}, and its BMC says {told:?}: look which is right, and accept it by hand"
+                "it claims the serial number {claimed:?}, but its BMC reports {told:?}: find out which is right, then \
+                 accept the machine manually"
             )),
             (_, _) => None,
         }
@@ -305,7 +304,7 @@ mod tests {
             }
         };
         check(rule(), &entry(), "xe-0/0/3", &[]);
-        check(rule(), &entry(), "xe-0/0/6", &["eth0 at leaf1:xe-0/0/6", "claims", "by hand"]);
+        check(rule(), &entry(), "xe-0/0/6", &["eth0 at leaf1:xe-0/0/6", "claims", "manually"]);
         let unbound = Rule { switch_ports: vec![], ..rule() };
         check(unbound, &entry(), "xe-0/0/3", &["leaf1:xe-0/0/3", "switch_ports"]);
         let with_serial = |serial: &str| {
@@ -316,7 +315,7 @@ mod tests {
         };
         check(rule(), &with_serial(""), "xe-0/0/3", &[]);
         check(rule(), &with_serial("A 7/x"), "xe-0/0/3", &[]);
-        check(rule(), &with_serial("B 8"), "xe-0/0/3", &["A 7/x", "B 8", "by hand"]);
+        check(rule(), &with_serial("B 8"), "xe-0/0/3", &["A 7/x", "B 8", "manually"]);
     }
 
     #[test]
@@ -365,7 +364,7 @@ mod tests {
         check(|rule| rule.ranges = vec!["10.0.0.0/8".into()], "ranges: \"10.0.0.0/8\" is not a range");
         check(|rule| rule.ranges.clear(), "ranges: a rule with a credential needs ranges");
         check(|rule| rule.password = None, "username: give both");
-        check(|rule| rule.node_name = "{rack}-srv".into(), "node_name: must have {serial}");
+        check(|rule| rule.node_name = "{rack}-srv".into(), "node_name: must contain {serial}");
         check(|rule| rule.manufacturer = Some(String::new()), "manufacturer: must have");
         check(|rule| rule.switch_ports.clear(), "switch_ports: name 1 to");
         check(

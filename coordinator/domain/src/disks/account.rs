@@ -115,11 +115,11 @@ fn shortcoming(depth: Erase, disk: &Disk, erased: &ErasedDisk) -> Option<String>
     if !failure.is_empty() {
         Some(failure.clone())
     } else if method == METHOD_LEFT_OUT {
-        Some("it was left out, and nobody has said that it may be".to_owned())
+        Some("it was not erased, and no exclusion of it is recorded".to_owned())
     } else if *erased_bytes < erased_min {
-        Some(format!("{erased_bytes} of its {} bytes were erased", disk.size_bytes))
+        Some(format!("only {erased_bytes} of its {} bytes were erased", disk.size_bytes))
     } else if *verified_bytes < verified_min {
-        Some(format!("{verified_bytes} bytes were read back, {verified_min} must be"))
+        Some(format!("only {verified_bytes} bytes were read back; at least {verified_min} are required"))
     } else {
         None
     }
@@ -154,11 +154,11 @@ impl Account {
         let erased =
             self.erased.iter().map(|(number, erased)| format!("disk {number}, {}", describe(erased)));
         let strangers =
-            self.strangers.iter().map(|erased| format!("not of any inspection: {}", describe(erased)));
+            self.strangers.iter().map(|erased| format!("not found by any inspection: {}", describe(erased)));
         let left_out = self
             .left_out
             .iter()
-            .map(|(known, word)| format!("{known} left out by {}: {}", word.by, word.reason));
+            .map(|(known, word)| format!("{known} excluded by {}: {}", word.by, word.reason));
         let words: Vec<_> = erased.chain(strangers).chain(left_out).collect();
         if words.is_empty() { "no disk was erased".to_owned() } else { words.join("; ") }
     }
@@ -176,24 +176,24 @@ impl Fault {
         let inspect =
             format!("`bmsctl node manage {server}`, `bmsctl node inspect {server}`, then clean it again");
         match self {
-            Fault::NeverInspected => format!("no inspection has seen a disk of it; {inspect}"),
+            Fault::NeverInspected => format!("no inspection has found a disk of it; {inspect}"),
             Fault::NotThere(known) => format!(
-                "{known} was inspected and is not there now; put it back, or if it is gone or is to stay as it is say so: \
-                 `bmsctl node disk except {server} {} --reason ...`",
+                "{known} was found by an inspection and is missing now; put it back, or if it was removed or must not be \
+                 erased, exclude it: `bmsctl node disk except {server} {} --reason ...`",
                 known.number
             ),
-            Fault::Unknown(disk) => format!("{disk} is there and no inspection has seen it; {inspect}"),
+            Fault::Unknown(disk) => format!("{disk} is present but was never inspected; {inspect}"),
             Fault::Smaller { known, bytes } => format!(
-                "{known} had {} bytes and has {bytes} now: what is beyond is not erased; take off its limit, or replace it",
+                "{known} had {} bytes and has {bytes} now: the rest is not erased; remove its size limit, or replace it",
                 known.disk.size_bytes
             ),
             Fault::NotErased { disk, number: None, why } => format!("{disk} is not erased: {why}"),
             Fault::NotErased { disk, number: Some(number), why } => format!(
-                "{disk} is not erased: {why}; clean it again once that is mended, replace it, or leave it out: \
-                 `bmsctl node disk except {server} {number} --reason ...`"
+                "{disk} is not erased: {why}; clean it again once that is fixed, replace it, or exclude it: `bmsctl node \
+                 disk except {server} {number} --reason ...`"
             ),
             Fault::Unnamed { name } => {
-                format!("the ramdisk does not say which disk {name} is; update the agent of its rack")
+                format!("the ramdisk did not identify the disk {name}; update the agent of its rack")
             }
         }
     }

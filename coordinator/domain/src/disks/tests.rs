@@ -69,17 +69,18 @@ fn every_way_in_which_a_disk_can_be_missed_fails_the_clean_with_its_name() {
     // Names change from boot to boot.
     check(&both, &[done(disk("sda", "B2", 8)), done(disk("sdb", "A1", 4))], &[]);
     // Never inspected; a controller without a driver; one disk fewer, or late for good; another one; one more.
-    check(&[], &[], &["no inspection has seen a disk of it", "bmsctl node inspect srv1"]);
-    check(&[], &[done(a.clone())], &["no inspection has seen a disk of it", "/dev/sda (serial A1, 4.2 GB)"]);
+    check(&[], &[], &["no inspection has found a disk of it", "bmsctl node inspect srv1"]);
+    check(&[], &[done(a.clone())], &["no inspection has found a disk of it", "/dev/sda (serial A1, 4.2 GB)"]);
     check(
         &both,
         &[],
-        &["disk 1 (serial A1, 4.2 GB) was inspected and is not there now", "disk 2 (serial B2"],
+        &["disk 1 (serial A1, 4.2 GB) was found by an inspection and is missing now", "disk 2 (serial B2"],
     );
-    let gone = ["disk 2 (serial B2, 8.5 GB) was inspected and is not there", "node disk except srv1 2"];
+    let gone =
+        ["disk 2 (serial B2, 8.5 GB) was found by an inspection and is missing", "node disk except srv1 2"];
     check(&both, &[done(a.clone())], &gone);
     let other = disk("sdb", "C3", 8);
-    let strange = "/dev/sdb (serial C3, 8.5 GB) is there and no inspection has seen it";
+    let strange = "/dev/sdb (serial C3, 8.5 GB) is present but was never inspected";
     check(&both, &[done(a.clone()), done(other.clone())], &[gone[0], strange]);
     check(&both, &[done(a.clone()), done(b.clone()), done(other.clone())], &[strange]);
     // Read-only, a bad sector, a failed read-back: one that fails hides no other.
@@ -113,7 +114,7 @@ fn every_way_in_which_a_disk_can_be_missed_fails_the_clean_with_its_name() {
     check(
         &both,
         &[done(a.clone()), ErasedDisk { method: METHOD_LEFT_OUT.into(), ..done(b.clone()) }],
-        &["serial B2", "nobody has said"],
+        &["serial B2", "no exclusion of it is recorded"],
     );
     // Smaller than it was: what is beyond its new end is not erased.
     check(
@@ -126,7 +127,7 @@ fn every_way_in_which_a_disk_can_be_missed_fails_the_clean_with_its_name() {
     check(
         &both,
         &[done(a), old],
-        &["does not say which disk /dev/sdb is; update the agent", "disk 2 (serial B2"],
+        &["did not identify the disk /dev/sdb; update the agent", "disk 2 (serial B2"],
     );
 }
 
@@ -138,17 +139,17 @@ fn disks_that_cannot_be_told_apart_are_counted() {
     check(
         &three,
         &[done(alike("vda")), done(alike("vdb"))],
-        &["disk 3 (4.2 GB) was inspected and is not there"],
+        &["disk 3 (4.2 GB) was found by an inspection and is missing"],
     );
     check(
         &three,
         &[done(alike("vda")), done(alike("vdb")), done(disk("vdc", "", 5))],
-        &["disk 3 (4.2 GB)", "/dev/vdc (5.3 GB) is there"],
+        &["disk 3 (4.2 GB)", "/dev/vdc (5.3 GB) is present"],
     );
     // A controller that gives all its disks one name, and a disk that is seen by two paths.
     let shared = register(&[disk("sda", "S", 4), disk("sdb", "S", 8)]);
     check(&shared, &[done(disk("sda", "S", 8)), done(disk("sdb", "S", 4))], &[]);
-    check(&shared, &[done(disk("sda", "S", 8))], &["disk 1 (serial S, 4.2 GB) was inspected"]);
+    check(&shared, &[done(disk("sda", "S", 8))], &["disk 1 (serial S, 4.2 GB) was found by an inspection"]);
     // One of them is left out: an erased one is that which is owed.
     let one_less = excepted(three, 1);
     check(
@@ -157,7 +158,7 @@ fn disks_that_cannot_be_told_apart_are_counted() {
         &[],
     );
     check(&one_less, &[done(alike("vdb")), done(alike("vdc"))], &[]);
-    check(&one_less, &[done(alike("vdb"))], &["was inspected and is not there"]);
+    check(&one_less, &[done(alike("vdb"))], &["was found by an inspection and is missing"]);
 }
 
 #[test]
@@ -173,14 +174,14 @@ fn a_disk_is_left_out_by_a_recorded_word_only_and_the_record_names_both() {
         let evidence = check(&known, &seen, &[]).evidence();
         assert_eq!(
             evidence,
-            "disk 1, /dev/sda (serial A1, 4.2 GB): zeroes, 4294967296 bytes erased, 134217728 read back; \
-             disk 2 (serial B2, 8.5 GB) left out by alice: went back to its maker"
+            "disk 1, /dev/sda (serial A1, 4.2 GB): zeroes, 4294967296 bytes erased, 134217728 read back; disk 2 (serial \
+             B2, 8.5 GB) excluded by alice: went back to its maker"
         );
     }
     let order = order(&known).unwrap();
     assert_eq!((order.expected, order.left_out), (vec![a.clone()], vec![b]));
     // The word is of this disk, not of the place in which it was.
-    check(&known, &[done(a), done(disk("sdb", "C3", 8))], &["no inspection has seen it"]);
+    check(&known, &[done(a), done(disk("sdb", "C3", 8))], &["was never inspected"]);
     assert_eq!(super::order(&[]), None);
 }
 

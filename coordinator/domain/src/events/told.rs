@@ -34,7 +34,7 @@ tellings! {
     /// It is ready.
     Ready = "ready for use",
     /// It was in use before, and is looked after from now on.
-    Adopted = "taken over as it was found, without a touch",
+    Adopted = "adopted as it was found, without any change",
     /// An image is written anew.
     Rebuilding = "being rebuilt",
     /// It is to be rescued.
@@ -44,7 +44,7 @@ tellings! {
     /// It was given back.
     BeingGivenBack = "being given back",
     /// Its end takes another way.
-    EndingGoesOn = "being given back; what was slow is done in another way",
+    EndingGoesOn = "being given back; a step was too slow and is done in another way",
     /// Somebody has ended it by another service.
     EndedElsewhere = "ended by another service of the cloud; being given back",
     /// It is given back.

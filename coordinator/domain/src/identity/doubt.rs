@@ -54,8 +54,8 @@ impl Doubt {
     pub fn words(&self, name: &str, place: &str, known: &str) -> String {
         match self {
             Doubt::Changed { from, heard: None, .. } => format!(
-                "the BMC of {name} changed from {from} to {place} and has not said yet who it is: until it does, its power is not known and \
-                 is not switched; look at the rack's agent if this stays"
+                "the BMC of {name} changed from {from} to {place} and has not identified itself yet: until it does, its \
+                 power state is unknown and power changes are refused; if this persists, check the rack's agent"
             ),
             Doubt::Changed { from, heard: Some(said), reading, .. } => {
                 let reading = match reading {
@@ -64,16 +64,17 @@ impl Doubt {
                     Some(PowerReading::Unreachable { .. }) | None => "",
                 };
                 format!(
-                    "the BMC of {name} changed from {from} to {place}; there answers {said}{reading}, which does not prove that it is \
-                     {name}'s: its power is not known and is not switched until somebody says that it is (bmsctl node bmc accept {name}), \
-                     or corrects the address by an import"
+                    "the BMC of {name} changed from {from} to {place}; {said} answers there{reading}, which does not prove \
+                     that it belongs to {name}: the power state of {name} is unknown and power changes are refused until \
+                     an administrator accepts the BMC (bmsctl node bmc accept {name}) or corrects its address by an \
+                     import"
                 )
             }
             Doubt::OtherMachine { said, differs, whose, .. } => {
                 let is = match differs {
                     Some(field) => format!("{name}'s is {known} (the {field} differs)"),
                     None => format!(
-                        "two servers of the inventory would be one machine (it is enrolled as {name} too)"
+                        "two servers in the inventory would be the same machine (it is also enrolled as {name})"
                     ),
                 };
                 let remedy = match (whose, differs) {
@@ -81,8 +82,8 @@ impl Doubt {
                         "that is {other}: were their addresses exchanged? Correct the BMC address of {name} by an import (bmsctl node import)"
                     ),
                     (Some(other), None) => format!(
-                        "that is {other}: correct the BMC address of {name} by an import, or delete one of the two; if they are two machines \
-                         that say the same, accept it (bmsctl node bmc accept {name})"
+                        "that is {other}: correct the BMC address of {name} by an import, or delete one of the two; if \
+                         they are two machines that report the same identity, accept it (bmsctl node bmc accept {name})"
                     ),
                     (None, _) => format!(
                         "correct the BMC address of {name} by an import, or, if its board or BMC was replaced, accept the new one (bmsctl \
@@ -90,8 +91,8 @@ impl Doubt {
                     ),
                 };
                 format!(
-                    "another machine answers as the BMC of {name} at {place}: it says that it is {said}, and {is}; nothing that it says is \
-                     taken for {name}'s, and {name} is not switched. {remedy}"
+                    "another machine answers as the BMC of {name} at {place}: it identifies itself as {said}, and {is}; \
+                     its answers are ignored, and power changes of {name} are refused. {remedy}"
                 )
             }
         }

@@ -147,7 +147,7 @@ pub struct Accepted {
 pub fn accept(server: &Server) -> Result<Accepted, String> {
     let name = &server.name;
     match &server.bmc_doubt {
-        None => Err(format!("nothing is in doubt about the BMC of {name}; there is nothing to accept")),
+        None => Err(format!("the BMC of {name} is not in doubt; there is nothing to accept")),
         Some(Doubt::OtherMachine { whose: Some(other), differs: Some(_), said, .. }) => Err(format!(
             "what answers at {} is {other} ({said}): it is not accepted as {name}, whose power would be {other}'s; correct the BMC \
              address of {name} by an import",

@@ -29,15 +29,15 @@ pub enum Fault {
         what: String,
     },
     /// It contradicts itself, as a file does that is cut off.
-    #[error("the file is damaged or cut off: {why}; make or download it again")]
+    #[error("the file is damaged or cut off: {why}; create or download it again")]
     Damaged {
         /// Where.
         why: String,
     },
     /// Its disk is larger than the minimum disk that was asked for.
     #[error(
-        "the image describes a disk of {virtual_bytes} bytes, which does not fit the minimum disk of {asked_gb} GB that \
-         was asked for; ask for {needed_gb} GB or more"
+        "the image describes a disk of {virtual_bytes} bytes, which is larger than the requested minimum disk of \
+         {asked_gb} GB; request {needed_gb} GB or more"
     )]
     TooLarge {
         /// Size of its disk.
@@ -48,7 +48,7 @@ pub enum Fault {
         needed_gb: u64,
     },
     /// Another number of bytes came than was announced.
-    #[error("the upload broke off: {came} of {announced} bytes came; upload the file again")]
+    #[error("the upload was cut off: {came} of {announced} bytes arrived; upload the file again")]
     Length {
         /// How many were announced.
         announced: u64,
@@ -57,7 +57,7 @@ pub enum Fault {
     },
     /// It is not the file that was meant.
     #[error(
-        "the file's SHA-512 is {found}, and {asked} was asked for; it is another file, or it was damaged on its way"
+        "the file's SHA-512 is {found}, but {asked} was expected; it is another file, or it was damaged in transfer"
     )]
     Hash {
         /// The hash that the caller knows.
@@ -130,7 +130,9 @@ fn check_gpt(header: &[u8], sector_bytes: u64, file_bytes: u64) -> Result<(), Fa
     let needed = u64::from_le_bytes(field).saturating_add(1).saturating_mul(sector_bytes);
     if needed > file_bytes {
         return Err(Fault::Damaged {
-            why: format!("its partition table speaks of a disk of {needed} bytes, and it has {file_bytes}"),
+            why: format!(
+                "its partition table describes a disk of {needed} bytes, but the file has {file_bytes}"
+            ),
         });
     }
     Ok(())
@@ -148,7 +150,7 @@ const MISTAKES: [(&[u8], &str); 11] = [
     (b"conectix", "it is a VHD file: convert it with `qemu-img convert -O qcow2`"),
     (b"<<< ", "it is a VDI file: convert it with `qemu-img convert -O qcow2`"),
     (b"\x7fELF", "it is a program"),
-    (b"<", "it is a text, such as the page of a download that failed"),
+    (b"<", "it is text, such as an error page of a failed download"),
 ];
 
 fn hint(head: &[u8]) -> &'static str {
@@ -184,7 +186,7 @@ mod tests {
         check(&disk(None, 0), None);
         check(&disk(Some(512), 15), None);
         check(&disk(Some(4096), 1), None);
-        check(&disk(Some(512), 16), Some("a disk of 8704 bytes, and it has 8192"));
+        check(&disk(Some(512), 16), Some("a disk of 8704 bytes, but the file has 8192"));
         check(&disk(Some(512), u64::MAX), Some("cut off"));
         let mut odd = disk(None, 0);
         odd[462] = 1;
@@ -197,7 +199,7 @@ mod tests {
         check(&[0; 8192], Some("upload an image of a whole disk"));
         check(b"\x1f\x8b\x08 and so on", Some("gunzip"));
         check(b"KDMV", Some("VMDK"));
-        check(b"<!DOCTYPE html>", Some("download that failed"));
+        check(b"<!DOCTYPE html>", Some("failed download"));
         check(b"QFI\xfb", Some("shorter than a qcow2 header"));
     }
 

@@ -44,9 +44,9 @@ pub(super) fn changed_bmcs(matched: &[Matched<'_>]) -> Vec<Option<String>> {
         }
         let whose = match before.get(&new) {
             Some(other) if after.get(other.name.as_str()) == Some(&old) => {
-                format!(", which is {}'s now: the BMCs of the two are exchanged", other.name)
+                format!(", which currently belongs to {}: the BMCs of the two are exchanged", other.name)
             }
-            Some(other) => format!(", which is {}'s now", other.name),
+            Some(other) => format!(", which currently belongs to {}", other.name),
             None => String::new(),
         };
         Some(format!("the BMC of {} changes from {old} to {new}{whose}", server.name))
@@ -71,9 +71,9 @@ pub(super) fn refuse_in_use(
             line: node.line,
             path: format!("nodes[{number}].driver_info"),
             message: format!(
-                "{change}; but {} is {how}, and another machine's power would be taken for its own if that is wrong: leave its BMC as it \
-                 is, or say that it is meant (bmsctl node import --bmc-of-servers-in-use; bmc_of_servers_in_use=true in the API; the \
-                 tick on the page)",
+                "{change}, but {} is {how}: if the new BMC is wrong, another machine's power state would be used for this \
+                 server; leave its BMC unchanged, or confirm the change (bmsctl node import --bmc-of-servers-in-use; \
+                 bmc_of_servers_in_use=true in the API; the checkbox on the page)",
                 server.name
             ),
         })

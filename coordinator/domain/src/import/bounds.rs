@@ -27,7 +27,7 @@ pub(super) fn check(text: &str) -> Result<(), Fault> {
             Event::Nothing | Event::StreamStart | Event::DocumentStart | Event::DocumentEnd => {}
         }
         if level > LEVELS_MAX {
-            let message = format!("nests deeper than {LEVELS_MAX} levels, as no list of servers does");
+            let message = format!("is nested deeper than {LEVELS_MAX} levels; a list of servers is not");
             return refuse(mark.line(), message);
         }
         if entries > ENTRIES_MAX {

@@ -29,7 +29,7 @@ impl Rows {
     fn cell(&mut self, line: usize, cell: String) -> Result<(), Fault> {
         self.values += usize::from(!cell.trim().is_empty());
         if self.cells.len() == CELLS_MAX {
-            let message = format!("has more than {CELLS_MAX} columns, which no table of servers has");
+            let message = format!("has more than {CELLS_MAX} columns; a table of servers has fewer");
             return Err(fault(line, message));
         }
         if self.values > ENTRIES_MAX {
@@ -106,7 +106,7 @@ impl<'a> Values<'a> {
         let line = self.line;
         self.line += lines(written);
         let csv_core::ReadFieldResult::Field { record_end: ends_row } = result else {
-            let never_ends = "begins a quoted value that never ends";
+            let never_ends = "begins a quoted value without a closing quote";
             return if written.is_empty() { Ok(None) } else { Err(fault(line, never_ends)) };
         };
         self.begins_row = ends_row;
@@ -133,9 +133,9 @@ fn meaning(written: &[u8], meant: &str, line: usize) -> Result<String, Fault> {
         return Ok(meant.to_owned());
     }
     if written.starts_with(b"\"") {
-        return Err(fault(line + lines(written), "goes on after a closing quote: put a comma there"));
+        return Err(fault(line + lines(written), "continues after a closing quote: put a comma there"));
     }
-    Err(fault(line, "has a quote inside of a value: put the whole value into quotes and double those inside"))
+    Err(fault(line, "has a quote inside a value: quote the whole value and double the quotes inside it"))
 }
 
 /// In quotes, where two quotes are one.
@@ -202,9 +202,9 @@ mod tests {
         check("a\n\"1\n2\"b\n3", 3, "after a closing");
         check("\"a\" ,b", 1, "after a closing");
         check("\"a\"b\"c\"", 1, "after a closing");
-        check("a,b\n1,\"2\n3\n", 2, "never ends");
-        check("a\n\"", 2, "never ends");
-        check("\"a\"\"", 1, "never ends");
+        check("a,b\n1,\"2\n3\n", 2, "without a closing quote");
+        check("a\n\"", 2, "without a closing quote");
+        check("\"a\"\"", 1, "without a closing quote");
     }
 
     /// A spreadsheet takes what begins so for a formula, and some run programs.

@@ -120,12 +120,12 @@ fn columns(header: &Row, faults: &mut Vec<Fault>) -> Vec<Option<&'static Column>
             |message: String| faults.push(Fault { line: header.line, path: name.to_owned(), message });
         if column.is_none() && !name.is_empty() {
             let known: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
-            fault(format!("is not a column here; known are {}", known.join(", ")));
+            fault(format!("is not a known column; known columns are {}", known.join(", ")));
         }
         if column
             .is_some_and(|column| columns.iter().flatten().any(|other: &&Column| other.name == column.name))
         {
-            fault("stands twice in the first row".to_owned());
+            fault("appears twice in the first row".to_owned());
         }
         columns.push(column);
     }

@@ -174,7 +174,7 @@ impl<'a> Fields<'a> {
                 return;
             }
             if !self.known.contains(&key.as_str()) {
-                let message = format!("is not a field here; known are {}", self.known.join(", "));
+                let message = format!("is not a known field; known fields are {}", self.known.join(", "));
                 faults.add(key.span(), self.path(key.as_str()), message);
             }
         }

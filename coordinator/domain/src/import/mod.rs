@@ -189,7 +189,7 @@ fn node(
     fields.text("display_name", faults);
     for field in ["type", "node_type"] {
         if let Some(kind) = fields.text(field, faults).filter(|kind| kind != "baremetal") {
-            let message = format!("{kind:?} is not handled here; only baremetal is");
+            let message = format!("{kind:?} is not supported; only baremetal is");
             faults.add(fields.span(), fields.path(field), message);
         }
     }
@@ -219,7 +219,11 @@ fn node(
     }
     let said = if runs == Runs::Unsaid { None } else { fields.node("instance") };
     if said.is_none() && runs == Runs::Must {
-        faults.add(fields.span(), fields.path("instance"), "is missing: what runs on the server");
+        faults.add(
+            fields.span(),
+            fields.path("instance"),
+            "is missing: describe the server that runs on the machine",
+        );
     }
     let running = said.map(|item| running::read(item, &fields.path("instance"), faults));
     fields.finish(faults);
@@ -388,7 +392,7 @@ fn find_doubles(nodes: &[Read<'_>], faults: &mut Faults) {
                 faults.add(
                     item.span(),
                     format!("{path}.{field}"),
-                    format!("{what} {value} stands in {other} too"),
+                    format!("{what} {value} is also used in {other}"),
                 );
             }
         }

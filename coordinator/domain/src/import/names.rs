@@ -15,7 +15,7 @@ pub fn unfit(node: &ImportedNode, known: Option<&Server>) -> Vec<(String, String
     }
     names.retain(|(_, name)| name.contains(':') && !known.is_some_and(|server| has(server, name)));
     let told = |(field, name)| {
-        (field, format!("{name:?} has a colon, which Contrail takes in no name; write - or _ instead"))
+        (field, format!("{name:?} has a colon, which Contrail does not allow in names; use - or _ instead"))
     };
     names.into_iter().map(told).collect()
 }

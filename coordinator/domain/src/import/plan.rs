@@ -89,7 +89,7 @@ pub fn plan(
             if let Some(first) = taken.insert(server.id, number) {
                 fault(
                     "name",
-                    format!("is the server {} as nodes[{first}] is, by name or MAC address", server.name),
+                    format!("is the same server {} as nodes[{first}], by name or MAC address", server.name),
                 );
             }
             if server.forgetting {
@@ -164,9 +164,10 @@ impl<'a> Index<'a> {
         let mut found = node.ports.iter().filter_map(|port| self.macs.get(&port.mac));
         let Some(first) = found.next() else { return Ok(None) };
         match found.find(|other| other.id != first.id) {
-            Some(other) => {
-                Err(format!("have MAC addresses of two servers, {} and {}", first.name, other.name))
-            }
+            Some(other) => Err(format!(
+                "have MAC addresses that belong to two servers, {} and {}",
+                first.name, other.name
+            )),
             None => Ok(Some(first)),
         }
     }
@@ -215,15 +216,13 @@ fn same_ports(server: &Server, node: &ImportedNode) -> bool {
 /// to have it sent elsewhere.
 fn why_no_password(server: Option<&Server>, wanted: &BmcEndpoint) -> Option<String> {
     let Some(server) = server else {
-        return Some(format!(
-            "the password {KEEP_PASSWORD} stands for the stored one, and a new server has none"
-        ));
+        return Some(format!("the password {KEEP_PASSWORD} means the stored one, but a new server has none"));
     };
     let same = bmc_of(&server.bmc) == bmc_of(wanted) && server.bmc.protocol == wanted.protocol;
     (!same).then(|| {
         format!(
-            "the BMC of {} changes, so its password must be written: the stored one is not sent to another address or in \
-             another way",
+            "the BMC of {} changes, so its password must be given: the stored one is not sent to another address or over \
+             another protocol",
             server.name
         )
     })

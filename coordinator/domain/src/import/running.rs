@@ -131,7 +131,7 @@ pub(super) fn find_doubles<'a>(
         for (what, field, value) in things {
             if let Some(other) = first.insert((project, what, value.clone()), path.to_owned()) {
                 let path = format!("{path}.instance.{field}");
-                faults.add(item.span(), path, format!("{what} {value} stands in {other} too"));
+                faults.add(item.span(), path, format!("{what} {value} is also used in {other}"));
             }
         }
     }
@@ -188,11 +188,15 @@ mod tests {
         check(
             &[entry(1, &instance("web1", blue, more))],
             true,
-            &[("nodes[0].instance.colour", "not a field")],
+            &[("nodes[0].instance.colour", "not a known field")],
         );
         let second = "{network: green, address: 192.0.2.10}";
         let name = "nodes[1].instance.name";
-        check(&[good(), entry(2, &instance("web1", second, ""))], true, &[(name, "stands in nodes[0] too")]);
+        check(
+            &[good(), entry(2, &instance("web1", second, ""))],
+            true,
+            &[(name, "is also used in nodes[0]")],
+        );
         let address = "nodes[1].instance.networks";
         check(
             &[good(), entry(2, &instance("web2", blue, ""))],
@@ -201,6 +205,6 @@ mod tests {
         );
         // An import file has none of it.
         let text = format!("nodes:\n{}", good());
-        assert!(super::super::parse(&text).unwrap_err()[0].message.contains("not a field"));
+        assert!(super::super::parse(&text).unwrap_err()[0].message.contains("not a known field"));
     }
 }

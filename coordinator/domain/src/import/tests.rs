@@ -48,7 +48,7 @@ fn a_new_name_has_no_colon_but_for_the_switchs_own_name_of_a_port() {
     let check = |from: &str, to: &str, path: &str| {
         let read = parse(&GOOD.replacen(from, to, 1)).unwrap();
         let faults = plan(read, &[], &defaults(), ServersInUse::KeepBmc).err().unwrap_or_default();
-        let found = |fault: &&Fault| fault.path == path && fault.message.contains("write - or _ instead");
+        let found = |fault: &&Fault| fault.path == path && fault.message.contains("use - or _ instead");
         assert_eq!(faults.iter().filter(found).count(), usize::from(!path.is_empty()), "{faults:?}");
     };
     check("", "", "");
@@ -79,15 +79,20 @@ fn check(from: &str, to: &str, path: &str, words: &str) {
 fn every_fault_has_its_place() {
     check("52:54:00:00:00:01", "52:54:00:00:01", "nodes[0].ports[0].mac_address", "is not a MAC address");
     check("192.0.2.6:8000", "192.0.2.6:80000", "nodes[1].driver_info.redfish_address", "not a TCP port");
-    check("http://192.0.2.6:8000", "http://192.0.2.5:6230", "nodes[1].driver_info", "stands in nodes[0] too");
+    check(
+        "http://192.0.2.6:8000",
+        "http://192.0.2.5:6230",
+        "nodes[1].driver_info",
+        "is also used in nodes[0]",
+    );
     check(
         "52-54-00-AB-CD-EF",
         "52:54:00:00:00:01",
         "nodes[1].ports",
-        "MAC address 52:54:00:00:00:01 stands in nodes[0]",
+        "MAC address 52:54:00:00:00:01 is also used in nodes[0]",
     );
     check("xe-0/0/1", "xe-0/0/0", "nodes[1].ports", "switch port qfx1:xe-0/0/0");
-    check("type: baremetal", "colour: red", "nodes[0].colour", "is not a field here");
+    check("type: baremetal", "colour: red", "nodes[0].colour", "is not a known field");
     check("type: baremetal", "type: esxi", "nodes[0].type", "only baremetal");
     check("cpus: \"16\"", "cpus: many", "nodes[0].properties.cpus", "whole number");
     check("boot_mode:uefi", "boot_mode:openfirmware", "nodes[1].properties.capabilities", "boot_mode");
@@ -95,7 +100,7 @@ fn every_fault_has_its_place() {
     check("pxe_enabled: true", "pxe_enabled: maybe", "nodes[0].ports[0].pxe_enabled", "true or false");
     check("pxe_enabled: true", "pxe_enabled: false", "nodes[0].ports", "at least one port");
     check("driver: redfish", "driver: telepathy", "nodes[1].driver", "not known");
-    check("nodes:", "servers:", "servers", "is not a field here");
+    check("nodes:", "servers:", "servers", "is not a known field");
     check("nodes:", "nodes: [", "", "is not YAML");
 }
 
@@ -140,13 +145,13 @@ fn a_table_is_taken_too() {
         let found = faults.iter().any(|fault| fault.line == line && fault.to_string().contains(words));
         assert!(found, "{to:?}: {faults:?} has nothing in line {line} about {words:?}");
     };
-    check("interface", "colour", 1, "colour: is not a column here");
-    check("rack,", "name,", 1, "name: stands twice");
+    check("interface", "colour", 1, "colour: is not a known column");
+    check("rack,", "name,", 1, "name: appears twice");
     check("xe-0/0/1,false", "xe-0/0/1,maybe", 3, "nodes[0].ports[1].pxe_enabled: must be true or false");
     check("xe-0/0/1,false", "xe-0/0/1,false,more", 3, "has 13 values for 12 columns");
     check(",,,,,,,eth1", "srv1,rack9,,,,,,eth1", 3, "nodes[0].rack: differs");
     check(",,,,,,,eth1", ",,,,,,,eth0", 2, "two are named \"eth0\"");
-    check("192.0.2.6", "192.0.2.5", 4, "stands in nodes[0] too");
+    check("192.0.2.6", "192.0.2.5", 4, "is also used in nodes[0]");
     check("\"a,b\"", "\"a\"b", 2, "closing quote");
 }
 
@@ -266,7 +271,7 @@ fn what_cannot_be_imported_is_told() {
     check(
         "192.0.2.5, ipmi_port: \"6230\", ipmi_username: admin, ipmi_password: secret",
         "192.0.2.9, ipmi_port: \"6230\", ipmi_username: admin, ipmi_password: <keep>",
-        "its password must be written",
+        "its password must be given",
     );
     let one = GOOD
         .split("- driver: redfish")
@@ -338,7 +343,7 @@ fn the_bmc_of_a_server_in_use_changes_only_when_it_is_meant() {
         let (old, new) = ("ipmi://192.0.2.6:623", "ipmi://192.0.2.5:623");
         let words = [
             format!("the BMC of srv2 changes from {old} to {new}"),
-            "srv1's now: the BMCs of the two are exchanged".to_owned(),
+            "currently belongs to srv1: the BMCs of the two are exchanged".to_owned(),
             format!("srv2 is active with the tenant's server {instance}"),
             "--bmc-of-servers-in-use".to_owned(),
         ];
@@ -359,7 +364,7 @@ fn the_bmc_of_a_server_in_use_changes_only_when_it_is_meant() {
         // Moved elsewhere, by another port, in another language: each is another BMC.
         let elsewhere = |text: String| text.replace("192.0.2.6", "192.0.2.66");
         let faults = plan(read(&used, &elsewhere), &used, &defaults(), ServersInUse::KeepBmc).unwrap_err();
-        assert!(faults[0].message.contains("to ipmi://192.0.2.66:623; but srv2 is active"), "{faults:?}");
+        assert!(faults[0].message.contains("to ipmi://192.0.2.66:623, but srv2 is active"), "{faults:?}");
         // Another user and password are the same BMC's.
         let user = |text: String| text.replace("admin", "operator");
         let planned = plan(read(&used, &user), &used, &defaults(), ServersInUse::KeepBmc).unwrap();

@@ -39,13 +39,13 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
     match wish {
         Wish::Ramdisk | Wish::Clean if node.maintenance && *state != ProvisionState::CleanFailed => {
             refuse(format!(
-                "{name} is in maintenance ({}): Ironic would heed no ramdisk; end it first with `bmsctl node \
+                "{name} is in maintenance ({}): Ironic would ignore the ramdisk; end it first with `bmsctl node \
                  maintenance off {name}`",
                 node.maintenance_reason.as_deref().unwrap_or("no reason was given")
             ))
         }
         Wish::Clean if *state != ProvisionState::Manageable => refuse(format!(
-            "{name} is {state}: only a manageable server is cleaned by hand; bring it there with `bmsctl node manage`"
+            "{name} is {state}: only a manageable server can be cleaned manually; make it manageable with `bmsctl node manage`"
         )),
         Wish::Ramdisk | Wish::Clean => Ok(()),
         Wish::Start | Wish::Rescue | Wish::Rebuild if node.held().is_some() => refuse(held_from_tenant(name)),
@@ -55,22 +55,22 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
         )),
         Wish::Rebuild => Ok(()),
         Wish::Reclaim if node.held().is_some() => refuse(format!(
-            "{name} is in maintenance ({}): it could not be cleaned; end it first with `bmsctl node maintenance off {name}`",
+            "{name} is in maintenance ({}): it cannot be cleaned; end it first with `bmsctl node maintenance off {name}`",
             node.held().unwrap_or_default()
         )),
         Wish::Reclaim if may_be_ended(state) => Ok(()),
-        Wish::Reclaim if node.instance_id.is_some() => refuse(format!(
-            "{name} is {state}, which Ironic ends by itself first: reclaim it again when it is not any more"
-        )),
+        Wish::Reclaim if node.instance_id.is_some() => {
+            refuse(format!("{name} is {state}, which Ironic must finish first: reclaim it again after that"))
+        }
         Wish::Reclaim => {
-            refuse(format!("{name} is {state}: it has no tenant from whom it could be reclaimed now"))
+            refuse(format!("{name} is {state}: it has no tenant from whom it could be reclaimed"))
         }
         Wish::Rescue => match state {
             ProvisionState::Active => Ok(()),
-            ProvisionState::Rescue => {
-                refuse(format!("{name} is in rescue already; `server unrescue` boots its own disk again"))
-            }
-            other => refuse(format!("{name} is {other} and not active: only a server in use is rescued")),
+            ProvisionState::Rescue => refuse(format!(
+                "{name} is already in rescue; `server unrescue` boots from its own disk again"
+            )),
+            other => refuse(format!("{name} is {other}: only an active server can be rescued")),
         },
         Wish::Start => match state {
             ProvisionState::Rescue => refuse(rescue_is_over(name)),
@@ -81,9 +81,7 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
         },
         Wish::Unrescue => match state {
             ProvisionState::Rescue | ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => Ok(()),
-            other => {
-                refuse(format!("{name} is {other} and not in rescue: there is nothing to come back from"))
-            }
+            other => refuse(format!("{name} is {other}: only a server in rescue can be unrescued")),
         },
     }
 }
@@ -91,7 +89,7 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
 /// What a tenant is told of a server in maintenance: not why, which is the operator's own.
 fn held_from_tenant(name: &str) -> String {
     format!(
-        "the operator is working on {name}: nothing that switches it on is done now; it can be stopped and given back, and all \
+        "the operator is working on {name}: it cannot be powered on now; it can be stopped and given back, and everything \
          else is possible again when the operator has finished"
     )
 }
@@ -103,7 +101,7 @@ pub fn admit_steps(steps: &[String]) -> Result<(), String> {
         return Err(format!("name at least one step; the ramdisk has {known}"));
     }
     if steps.len() > CLEAN_STEPS_MAX {
-        return Err(format!("at most {CLEAN_STEPS_MAX} steps are done at once"));
+        return Err(format!("at most {CLEAN_STEPS_MAX} steps can be given at once"));
     }
     match steps.iter().find(|step| !CLEAN_STEPS.contains(&step.as_str())) {
         Some(unknown) => Err(format!("the ramdisk has no step {unknown:?}; it has {known}")),
@@ -138,7 +136,7 @@ mod tests {
         check("available", false, Wish::Reclaim, Some("has no tenant"));
         check("cleaning", false, Wish::Reclaim, Some("n1 is cleaning"));
         check("rescue failed", false, Wish::Unrescue, None);
-        check("active", false, Wish::Unrescue, Some("not in rescue"));
+        check("active", false, Wish::Unrescue, Some("only a server in rescue"));
         check("active", false, Wish::Rescue, None);
         for wish in [Wish::Rescue, Wish::Start, Wish::Rebuild] {
             check("active", true, wish, Some("operator is working on n1"));

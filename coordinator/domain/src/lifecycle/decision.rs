@@ -98,7 +98,9 @@ pub fn decide(facts: &Facts) -> Decision {
     let ports_given = facts.ports_given || ports_were_given(role);
     match role {
         Role::Found if ports_given => park(facts, "manageable: parked on the cleaning network"),
-        Role::Found => leave(facts, false, "never given to us: its ports stay as they were found"),
+        Role::Found => {
+            leave(facts, false, "never handed over to BMS Manager: its ports stay as they were found")
+        }
         Role::Adopted => leave(facts, ports_given, "adopted: its ports stay as they were found"),
         Role::Unknown => leave(facts, ports_given, "unknown provision state: nothing is moved"),
         Role::Parked => park(facts, "without a tenant: parked on the cleaning network"),
@@ -127,7 +129,7 @@ fn ramdisk(facts: &Facts, purpose: BootPurpose, network: BootNetwork) -> Decisio
         }
         Some(Confirmed::On) | None => (
             WantedNetwork::Nothing,
-            "it may run something else than the ramdisk: on no network until it is off",
+            "it may be running something other than the ramdisk: on no network until it is off",
         ),
     };
     Decision {
@@ -166,10 +168,10 @@ fn tenant(facts: &Facts, node: &Node) -> Decision {
             Some(PowerReading::On) => on_tenant_network(facts, port, "deployed and on"),
             // Silence proves nothing, and a reading of Off would have been confirmed.
             Some(PowerReading::Unreachable { .. }) | Some(PowerReading::Off) | None => {
-                leave(facts, true, "its power is not known: nothing is isolated for silence")
+                leave(facts, true, "its power is unknown: nothing is isolated without a reading")
             }
         },
-        (None, _) => leave(facts, true, "its power was never read: nothing is isolated for silence"),
+        (None, _) => leave(facts, true, "its power was never read: nothing is isolated without a reading"),
     }
 }
 
@@ -215,7 +217,7 @@ fn taken_back(facts: &Facts) -> Decision {
             let is_open = !facts.power_on_pending && !facts.observed.iter().all(left);
             Decision { urgency: if is_open { Urgency::Isolate } else { parked.urgency }, ..parked }
         }
-        Some(Confirmed::On) | None => unplugged(facts, "taken back and not yet seen off: on no network"),
+        Some(Confirmed::On) | None => unplugged(facts, "taken back and not yet confirmed off: on no network"),
     }
 }
 

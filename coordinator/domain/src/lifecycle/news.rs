@@ -25,7 +25,7 @@ pub fn news(name: &str, before: Option<&Node>, after: Option<&Node>, forgetting:
     let mut news = Vec::new();
     let state = |node: Option<&Node>| node.map(|node| node.provision_state.clone());
     if state(before) != state(after) {
-        let text = after.map_or("Ironic has no node of it".to_owned(), state_text);
+        let text = after.map_or("Ironic has no node for it".to_owned(), state_text);
         // Several states of Ironic are one to a tenant, and a look may miss any of them.
         let told_of = |node: Option<&Node>| node.and_then(|node| Told::of_state(&node.provision_state));
         let told = told_of(after).filter(|told| told_of(before) != Some(*told));
@@ -75,13 +75,14 @@ fn lost_text(name: &str, lost: &Node) -> String {
     let state = &lost.provision_state;
     match lost.instance_id {
         Some(instance) => format!(
-            "Ironic has lost the node of {name}, which was {state} with the tenant's server {instance}: it runs on, managed by \
-             nobody. Its node is made anew by itself; then adopt it (bmsctl node adopt), or clean it if nobody uses it (bmsctl \
-             node manage, inspect, provide)"
+            "Ironic has lost the node of {name}, which was {state} with the tenant's server {instance}: it keeps running, \
+             but nothing manages it. Its node is created again automatically; then adopt it (bmsctl node adopt), or clean \
+             it if nobody uses it (bmsctl node manage, inspect, provide)"
         ),
         None => format!(
-            "Ironic has lost the node of {name}, which was {state}: the server is out of the pool. Its node is made anew by \
-             itself; then `bmsctl node manage {name}`, `node inspect {name}` and `node provide {name}` bring it back"
+            "Ironic has lost the node of {name}, which was {state}: the server is out of the pool. Its node is created \
+             again automatically; then `bmsctl node manage {name}`, `node inspect {name}` and `node provide {name}` bring \
+             it back"
         ),
     }
 }
@@ -123,7 +124,7 @@ mod tests {
         check(None, None, &[]);
         check(None, plain("enroll"), &[(State, "enroll")]);
         check(plain("verifying"), plain("enroll"), &[(State, "enroll")]);
-        check(plain("enroll"), None, &[(State, "no node of it")]);
+        check(plain("enroll"), None, &[(State, "no node for it")]);
         check(plain("manageable"), plain("cleaning"), &[(State, "cleaning")]);
         let reason = |text| node("active", Some(text), None);
         check(plain("active"), reason("fan"), &[(Maintenance, "in maintenance: fan")]);
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(told[0].text, "active");
         let lost = "Ironic has lost the node of n1, which was";
         for state in ["available", "manageable", "clean failed"] {
-            check(plain(state), None, &[(State, "no node of it"), (Alarm, lost)]);
+            check(plain(state), None, &[(State, "no node for it"), (Alarm, lost)]);
             check(plain(state), plain("enroll"), &[(State, "enroll"), (Alarm, "node provide n1")]);
         }
         check(node("active", None, Some(7)), None, &[(State, "no node"), (Alarm, "node adopt")]);

@@ -57,7 +57,7 @@ pub fn outlook(seen: &Seen<'_>) -> Outlook {
     let waiting_for = match (seen.waiting, seen.agent_away) {
         (Some(waiting), _) => Some(waiting.to_owned()),
         (None, _) if node.maintenance && by_state.waiting_for.is_some() => Some(format!(
-            "an administrator: it is in maintenance ({}), in which Ironic heeds no ramdisk",
+            "an administrator: it is in maintenance ({}), in which Ironic ignores the ramdisk",
             node.maintenance_reason.as_deref().unwrap_or("no reason was given")
         )),
         (None, Some(away)) if needs_agent(node) => Some(away.to_owned()),
@@ -140,7 +140,7 @@ fn rescue_outlook(node: &Node, power: Option<Confirmed>) -> Option<Outlook> {
     Some(match (&node.provision_state, power) {
         (S::Rescuing | S::RescueWait, _) => on_its_way("its rescue system to boot", "rescue"),
         (S::Rescue, Some(Confirmed::Off)) => {
-            on_its_way("its owner: its rescue system went with the power", own_disk)
+            on_its_way("its owner: its rescue system was lost when the power went off", own_disk)
         }
         (S::Rescue, Some(Confirmed::On) | None) => at_rest(own_disk),
         (S::Unrescuing, _) => on_its_way("its own disk to be booted", "active"),
@@ -180,7 +180,7 @@ fn of_state(node: &Node, seen: &Seen<'_>) -> Outlook {
             None => on_its_way(ramdisk(seen, "the ramdisk's steps"), cleaned),
         },
         S::CleanHold => on_its_way("an administrator, who holds the cleaning", cleaned),
-        S::CleanFailed => stuck("`node manage`, then `node provide` cleans it anew"),
+        S::CleanFailed => stuck("`node manage`, then `node provide` cleans it again"),
         S::Available => at_rest("a tenant's server, when one asks for its flavor"),
         S::Deploying => match (role(node), &node.deploy_step) {
             (Role::HandOver, _) => on_its_way("its tenant's disk to be booted", "active"),
@@ -198,7 +198,7 @@ fn of_state(node: &Node, seen: &Seen<'_>) -> Outlook {
             None => on_its_way("a first power reading", "in use until it is given back"),
         },
         S::Deleting => on_its_way("Ironic to end the tenancy", "cleaned, then available"),
-        S::Error => stuck("`node reclaim` ends the tenancy anew"),
+        S::Error => stuck("`node reclaim` ends the tenancy again"),
         S::Rescue => at_rest("its own disk again (server unrescue)"),
         S::Rescuing => on_its_way("Ironic to boot the rescue ramdisk", "rescue"),
         S::RescueWait => on_its_way(ramdisk(seen, "the rescue ramdisk"), "rescue"),
@@ -210,7 +210,9 @@ fn of_state(node: &Node, seen: &Seen<'_>) -> Outlook {
         S::ServiceHold => on_its_way("an administrator, who holds the service", "active"),
         S::ServiceFailed => stuck("active, when the service is done again"),
         S::Unknown(word) => on_its_way(
-            format!("an administrator: BMS Manager does not know the state {word:?} and moves nothing"),
+            format!(
+                "an administrator: BMS Manager does not know the state {word:?} and leaves the server as it is"
+            ),
             "unknown",
         ),
     }
@@ -308,7 +310,7 @@ mod tests {
         let booted = Seen { node: Some(&inspecting), boot_stage: Some("initrd"), ..Seen::default() };
         check(Seen { power: Some(Confirmed::On), ..booted }, "so far: initrd");
         check(Seen { power: Some(Confirmed::Off), ..booted }, "Ironic's part");
-        check(Seen { agent_away: Some("the agent is away since noon"), ..seen }, "since noon");
+        check(Seen { agent_away: Some("the agent has been disconnected since noon"), ..seen }, "since noon");
         check(Seen { waiting: Some("power-on waits: eth0"), agent_away: Some("x"), ..seen }, "eth0");
         check(Seen { forgetting: true, ..seen }, "its ports to be released");
         check(Seen::default(), "Ironic to take its node");

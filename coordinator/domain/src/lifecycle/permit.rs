@@ -36,8 +36,8 @@ pub fn permitted_boot(
     let state = &node.provision_state;
     if let Some(why) = node.held() {
         return Err(refuse(format!(
-            "{name} is in maintenance ({why}): somebody works on it, and Ironic would heed no ramdisk, so it is not switched on; \
-             `bmsctl node maintenance off {name}` ends that"
+            "{name} is in maintenance ({why}): somebody works on it, and Ironic would ignore the ramdisk, so it was not \
+             powered on; `bmsctl node maintenance off {name}` ends that"
         )));
     }
     match role(node) {
@@ -48,8 +48,8 @@ pub fn permitted_boot(
         Role::HandOver | Role::Returning => tenant_boot(name, node, tenant),
         Role::Rescued => Err(refuse(rescue_is_over(name))),
         Role::Tenant if power.untold_off && node.power_state == Some(NodePower::On) => Err(refuse(format!(
-            "{name} is off unasked and Ironic still believes that it is on: the power-on is refused until Ironic \
-             knows, because it may be Ironic's power sync and nobody's wish; start the server again in a moment"
+            "{name} went off without a request and Ironic still believes that it is on: the power-on is refused until \
+             Ironic knows, because Ironic's power sync may have sent it; start the server again in a moment"
         ))),
         Role::Tenant => tenant_boot(name, node, tenant),
         // An operator may look at a parked server; its own disk, on the isolated network.
@@ -57,11 +57,11 @@ pub fn permitted_boot(
             Ok(PermittedBoot { boot: Boot::Disk, network: WantedNetwork::Boot(BootNetwork::Cleaning) })
         }
         Role::Found => Err(refuse(format!(
-            "{name} is {state} and its ports were never given to BMS Manager: it is not switched on; inspect or \
+            "{name} is {state} and its ports were never handed over to BMS Manager: it was not powered on; inspect or \
              adopt it first"
         ))),
         Role::Adopted => {
-            Err(refuse(format!("{name} is {state}: it is not switched on; wait until it is active")))
+            Err(refuse(format!("{name} is {state}: it was not powered on; wait until it is active")))
         }
         Role::TakenBack if matches!(state, ProvisionState::RescueFailed | ProvisionState::UnrescueFailed) => {
             Err(refuse(format!("{name} is {state}: `server unrescue` boots its own disk again")))
@@ -70,7 +70,7 @@ pub fn permitted_boot(
             "{name} is {state}: a server in that state stays off; deploy it, or bring it back to manageable"
         ))),
         Role::Unknown => Err(refuse(format!(
-            "{name} is in the provision state {state:?}, which BMS Manager does not know: it is not switched on"
+            "{name} is in the provision state {state:?}, which BMS Manager does not know: it was not powered on"
         ))),
     }
 }
@@ -80,8 +80,8 @@ pub fn permitted_boot(
 pub fn permitted_off(name: &str, node: &Node, ports_given: bool) -> Result<(), Refusal> {
     match role(node) {
         Role::Found if !ports_given => Err(refuse(format!(
-            "{name} is {} and was never given to BMS Manager: it may be in use, and its power is left as it was found; \
-             inspect or adopt it first",
+            "{name} is {} and was never handed over to BMS Manager: it may be in use, and its power is left as it was \
+             found; inspect or adopt it first",
             node.provision_state
         ))),
         Role::Adopted => {
@@ -103,7 +103,7 @@ fn tenant_boot(name: &str, node: &Node, tenant: Option<Uuid>) -> Result<Permitte
     let Some(port) = tenant else {
         let instance = node.instance_id.map_or("(none)".to_owned(), |id| id.to_string());
         return Err(refuse(format!(
-            "{name} is {} for instance {instance}, for which no tenant port is known: it is not switched on; create \
+            "{name} is {} for instance {instance}, for which no tenant port is known: it was not powered on; create \
              servers through BMS Manager, which makes the port",
             node.provision_state
         )));
@@ -114,8 +114,8 @@ fn tenant_boot(name: &str, node: &Node, tenant: Option<Uuid>) -> Result<Permitte
 /// Why a server in rescue is not started or restarted: its system is in its memory only.
 pub(super) fn rescue_is_over(name: &str) -> String {
     format!(
-        "{name} is in rescue, and a rescue system goes with the power: it is not switched on for it again; `server unrescue` \
-         boots its own disk"
+        "{name} is in rescue, and a rescue system does not survive a power-off: it cannot be started or restarted; `server \
+         unrescue` boots its own disk"
     )
 }
 

@@ -270,7 +270,7 @@ fn what_a_power_on_boots() {
     );
     check(node("rescuing", None), true, false, network(BootPurpose::Rescue, Provisioning));
     check(node("manageable", None), true, false, Ok((Boot::Disk, WantedNetwork::Boot(Cleaning))));
-    check(node("manageable", None), false, false, Err("never given"));
+    check(node("manageable", None), false, false, Err("never handed over"));
     check(node("enroll", None), true, false, Err("enroll"));
     check(node("available", None), true, false, Err("available"));
     check(node("deploy failed", None), true, false, Err("deploy failed"));

@@ -41,22 +41,23 @@ troubles! {
     NotInstalled = "the server could not be installed; the operator has been told: give it back (server delete) and ask for \
                     another one",
     /// Its image could not be had, or is damaged.
-    ImageNotWritten = "the image could not be written: it is damaged, was deleted, or does not fit; give the server back (server \
-                       delete) and take another image, or upload this one again",
+    ImageNotWritten = "the image could not be written: it is damaged, was deleted, or does not fit; give the server back \
+                       (server delete) and use another image, or upload this one again",
     /// An image is waited for.
-    ImageAwaited = "the image is on its way to the server's rack; it is fetched again by itself when that breaks off",
+    ImageAwaited = "the image is being transferred to the server's rack; if that is interrupted, it is tried again by itself",
     /// The scheduler found nothing.
-    NoServerFree = "no server of this flavor is free for it; give it back (server delete), and ask again later or for another \
-                    flavor",
+    NoServerFree = "no server of this flavor is free for it; give it back (server delete), and try again later or with \
+                    another flavor",
     /// A rescue, or the way back from it, failed.
-    NotRescued = "the rescue system, or the way back from it, did not start; `server unrescue` boots its own disk again, and the \
-                  operator has been told",
+    NotRescued = "the rescue system did not start, or could not be left; `server unrescue` boots its own disk again, and \
+                  the operator has been told",
     /// Its disks were not erased.
     NotErased = "its disks could not be erased yet; an administrator has to look at its machine",
     /// Something below is waited for.
-    Waits = "something below the server is waited for; it goes on by itself, and the operator sees what it is",
+    Waits = "the server waits for something in the infrastructure; it continues by itself, and the operator sees what it is",
     /// A service of the cloud does not answer, or refuses.
-    Service = "a service of the cloud does not do its part now; it is asked again by itself, and the operator sees why",
+    Service = "a service of the cloud is unavailable or refused a request; it is tried again by itself, and the operator \
+               sees why",
     /// Nova has no word of it.
     UnknownToNova = "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left running: \
                      give it back (server delete), or ask the operator",

@@ -131,29 +131,33 @@ impl FromStr for Condition {
             return fail(format!("is longer than {CONDITION_BYTES_MAX} bytes"));
         }
         let Some(at) = written.find(['<', '>', '=', '!']) else {
-            return fail("has no comparison; write one such as cpus>=2 or manufacturer=Dell*".to_owned());
+            return fail(
+                "has no operator; write a condition such as cpus>=2 or manufacturer=Dell*".to_owned(),
+            );
         };
         let (name, rest) = (written[..at].trim(), &written[at..]);
         let Some((sign, comparison)) = COMPARISONS.into_iter().find(|(sign, _)| rest.starts_with(sign))
         else {
-            return fail("has an unknown comparison; there are = != >= <= > <".to_owned());
+            return fail("has an unknown operator; operators are = != >= <= > <".to_owned());
         };
         let value = rest[sign.len()..].trim();
         let Some((_, field)) = FIELDS.into_iter().find(|(known, _)| *known == name) else {
             let known = FIELDS.map(|(name, _)| name).join(", ");
-            return fail(format!("asks for {name:?}, which nobody knows; there are {known}"));
+            return fail(format!("uses {name:?}, which is not a known fact; known facts are {known}"));
         };
         if value.is_empty() || value.starts_with('=') {
-            return fail(format!("has nothing to compare {name} with; write one such as {name}{sign}2"));
+            return fail(format!("has nothing to compare {name} with; write for example {name}{sign}2"));
         }
         if !comparison.is_equality() && !matches!(field, Field::Number(_)) {
-            return fail(format!("asks which is larger, and {name} is a text; compare it by = or !="));
+            return fail(format!("compares sizes, but {name} is text; use = or !="));
         }
         let test = match field {
             Field::Number(number) => match value.parse() {
                 Ok(value) => Test::Number(number, value),
                 Err(_) => {
-                    return fail(format!("needs a whole number, because {name} is one; write {name}{sign}2"));
+                    return fail(format!(
+                        "needs a whole number, because {name} is a number; write {name}{sign}2"
+                    ));
                 }
             },
             Field::Text(text) => Test::Text(text, value.to_lowercase()),
@@ -309,16 +313,16 @@ pub(super) mod tests {
             let error = text.parse::<Condition>().unwrap_err().to_string();
             assert!(error.starts_with("match: ") && error.contains(words), "{error}");
         };
-        check("cpu>=1", "\"cpu\", which nobody knows; there are cpus, memory_mib");
-        check("cpus", "has no comparison; write one such as cpus>=2");
-        check("cpus>=many", "needs a whole number, because cpus is one; write cpus>=2");
+        check("cpu>=1", "\"cpu\", which is not a known fact; known facts are cpus, memory_mib");
+        check("cpus", "has no operator; write a condition such as cpus>=2");
+        check("cpus>=many", "needs a whole number, because cpus is a number; write cpus>=2");
         check("cpus>=-1", "needs a whole number");
         check("cpus>=", "nothing to compare cpus with");
         check("cpus==4", "nothing to compare cpus with");
-        check("cpus!4", "unknown comparison; there are =");
-        check("manufacturer>=QEMU", "manufacturer is a text; compare it by = or !=");
+        check("cpus!4", "unknown operator; operators are =");
+        check("manufacturer>=QEMU", "manufacturer is text; use = or !=");
         check("boot_mode=legacy", "needs bios or uefi");
-        check("=4", "\"\", which nobody knows");
+        check("=4", "\"\", which is not a known fact");
         check(&"x".repeat(300), "longer than");
     }
 

@@ -82,7 +82,7 @@ pub fn decide(pools: &[Pool], facts: &Facts) -> Decision {
 /// Whether a node's class may be changed now; if not, why. Ironic allows it in these states, and for a node that somebody
 /// uses Nova would count wrongly.
 pub fn may_change(node: Option<&Node>) -> Result<(), String> {
-    let Some(node) = node else { return Err("Ironic has no node of it yet".to_owned()) };
+    let Some(node) = node else { return Err("Ironic has no node for it yet".to_owned()) };
     if let Some(instance) = node.instance_id {
         return Err(format!("it carries the tenant's server {instance}"));
     }

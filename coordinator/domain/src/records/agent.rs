@@ -50,7 +50,7 @@ impl std::str::FromStr for Origin {
     fn from_str(text: &str) -> Result<Self, String> {
         let all = [Origin::Issued, Origin::Renewed, Origin::TakenUp];
         let found = all.into_iter().find(|origin| origin.as_str() == text);
-        found.ok_or_else(|| format!("{text:?} is no origin of a certificate"))
+        found.ok_or_else(|| format!("{text:?} is not an origin of a certificate"))
     }
 }
 

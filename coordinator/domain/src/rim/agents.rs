@@ -27,7 +27,7 @@ pub enum AgentError {
     /// A permit to switch on that was given and has not been taken: the connection broke before. Nothing was done. It is not
     /// given again, because what it rests on may have changed; it may be asked for anew.
     #[error(
-        "the agent of rack {rack} lost its connection, or was started anew, before it had taken the command"
+        "the agent of rack {rack} lost its connection or was restarted before it had accepted the command"
     )]
     NotTaken {
         /// Which rack.

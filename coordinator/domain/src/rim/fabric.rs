@@ -45,8 +45,7 @@ pub enum FabricError {
     },
     /// The address that was asked for is somebody's.
     #[error(
-        "address {address} of network {network} is in use by {holder}; ask for another one, or for none and Contrail \
-         chooses one"
+        "address {address} of network {network} is in use by {holder}; choose another one, or none to let Contrail choose"
     )]
     AddressTaken {
         /// Which.
@@ -57,7 +56,7 @@ pub enum FabricError {
         holder: String,
     },
     /// The address that was asked for is none that a port may have.
-    #[error("address {address} cannot be had on network {network} ({subnet}): it {why}; ask for another one")]
+    #[error("address {address} cannot be used on network {network} ({subnet}): it {why}; choose another one")]
     UnfitAddress {
         /// Which.
         address: IpAddr,
@@ -70,8 +69,8 @@ pub enum FabricError {
     },
     /// Every address of the network is in use.
     #[error(
-        "network {network} ({subnet}) has no free address: all {used} are in use; give back a server or a virtual \
-         machine on it, or take a network with a larger subnet"
+        "network {network} ({subnet}) has no free address: all {used} are in use; delete a server or a virtual machine on \
+         it, or use a network with a larger subnet"
     )]
     NoAddressLeft {
         /// Name of the network.
@@ -83,8 +82,9 @@ pub enum FabricError {
     },
     /// Interfaces of others are on the switch port, or on the port group that it is in.
     #[error(
-        "{port} carries what is not this server's: {neighbours}; correct the port's switch port, or detach it in Contrail; if it \
-         is the server's own, adopt the server with it (bmsctl node adopt); nothing of it was touched"
+        "{port} carries interfaces that do not belong to this server: {neighbours}; correct the port's switch port, or \
+         detach it in Contrail; if it is the server's own, adopt the server with it (bmsctl node adopt); nothing was \
+         changed"
     )]
     Neighbours {
         /// The switch port.
@@ -93,7 +93,7 @@ pub enum FabricError {
         neighbours: String,
     },
     /// The switch port is not the server's alone: its port group joins it with others, or its interface is on a second one.
-    #[error("{port} is not this server's alone: {why}; nothing was put there")]
+    #[error("{port} may be shared with another server: {why}; it was left unchanged")]
     NotAlone {
         /// The switch port.
         port: String,

@@ -130,7 +130,9 @@ pub fn describe_observed(observed: &ObservedNetwork) -> String {
         ObservedNetwork::Nothing => describe_wanted(&WantedNetwork::Nothing),
         ObservedNetwork::Boot(network) => describe_wanted(&WantedNetwork::Boot(*network)),
         ObservedNetwork::Tenant(port) => describe_wanted(&WantedNetwork::Tenant(*port)),
-        ObservedNetwork::Bond { with } => format!("whatever {with} is on, for both are in one bond"),
+        ObservedNetwork::Bond { with } => {
+            format!("the network that {with} is on, because both are in one bond")
+        }
         ObservedNetwork::Other { description } => description.clone(),
     }
 }

@@ -42,8 +42,8 @@ pub fn findings(picture: &Picture) -> Vec<Finding> {
 fn ironic_and_inventory(picture: &Picture, nodes: &[IronicNode], found: &mut Vec<Finding>) {
     for node in nodes {
         let Some(known) = picture.known.iter().find(|known| known.server.id == node.id) else {
-            let remedy = "import it (bmsctl node import) under that name after deleting the node in Ironic, or leave it to whoever \
-                          made it";
+            let remedy = "import it (bmsctl node import) under that name after deleting the node in Ironic, or leave it to \
+                          whoever created it";
             found.push(Finding {
                 ironic: format!("node {} is {}", node.id, node.state),
                 seen: "not in the inventory".to_owned(),
@@ -58,8 +58,8 @@ fn ironic_and_inventory(picture: &Picture, nodes: &[IronicNode], found: &mut Vec
             _ => None,
         };
         if let Some(seen) = differs {
-            let remedy = "wait for a minute; if it stays, look who switches the server beside Ironic (its buttons, its BMC), and set \
-                          the power that it is to have";
+            let remedy = "wait a minute; if it persists, find out who changes the power of the server besides Ironic (its \
+                          buttons, its BMC), and set the power state that it should have";
             found.push(Finding {
                 ironic: node.power.clone().unwrap_or_default(),
                 seen: format!("its BMC says {seen}"),
@@ -76,7 +76,7 @@ fn ironic_and_inventory(picture: &Picture, nodes: &[IronicNode], found: &mut Vec
                     Severity::Warning,
                     Kind::NodeMissing,
                     &known.server.name,
-                    "it is made by itself within a minute; else the server's reason says why not",
+                    "it is created automatically within a minute; otherwise the server's reason says why not",
                 )
             });
         }
@@ -102,8 +102,7 @@ fn ports(known: &Known, interfaces: &[FoundInterface], found: &mut Vec<Finding>)
 
 fn elsewhere(known: &Known, port: &Port, here: &[&FoundInterface], place: &WantedNetwork) -> Finding {
     let names: Vec<_> = here.iter().map(ToString::to_string).collect();
-    let remedy =
-        "it is moved by itself within a minute; if it stays, remove in Contrail what holds the switch port";
+    let remedy = "it is moved automatically within a minute; if it persists, remove whatever holds the switch port in Contrail";
     Finding {
         contrail: match names.as_slice() {
             [] => "on no network".to_owned(),
@@ -162,12 +161,12 @@ fn macs(picture: &Picture, interfaces: &[FoundInterface], found: &mut Vec<Findin
         let server = known.map_or_else(|| mac.to_string(), |known| known.server.name.clone());
         let names: Vec<_> = holders.iter().map(ToString::to_string).collect();
         found.push(Finding {
-            contrail: format!("{mac} stands in {}", names.join("; ")),
+            contrail: format!("{mac} is used by {}", names.join("; ")),
             ..Finding::new(
                 Severity::Error,
                 Kind::MacTwice,
                 &server,
-                "delete the interface that is wrong: two of one address disturb each other",
+                "delete the wrong interface: two interfaces with the same MAC address disturb each other",
             )
         });
     }
@@ -199,12 +198,12 @@ fn without_owner(picture: &Picture, interfaces: &[FoundInterface], found: &mut V
         };
         found.push(Finding {
             contrail: format!("{interface}, {at}, with {}", interface.addresses_text()),
-            seen: "no tenant's server that is known has it".to_owned(),
+            seen: "it belongs to no known server".to_owned(),
             ..Finding::new(
                 Severity::Warning,
                 Kind::PortWithoutOwner,
                 known.map_or(interface.name.as_str(), |known| &known.server.name),
-                "adopt the server that runs there (bmsctl node adopt), or delete the interface if nothing does",
+                "adopt the server that runs there (bmsctl node adopt), or delete the interface if none does",
             )
         });
     }

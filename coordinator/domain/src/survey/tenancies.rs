@@ -142,7 +142,7 @@ fn is_not_ending(picture: &Picture, record: &TenantServer) -> Option<Finding> {
 }
 
 fn nova_holds_it() -> String {
-    "look why Nova does not end its server (nova-compute's log)".to_owned()
+    "find out why Nova does not delete its server (nova-compute's log)".to_owned()
 }
 
 fn reclaim_again(name: &str, state: &str) -> String {
@@ -151,10 +151,11 @@ fn reclaim_again(name: &str, state: &str) -> String {
             format!("Ironic is ending it: `bmsctl node show {name}` says what it waits for")
         }
         state if may_be_ended(&state) => format!(
-            "`bmsctl node reclaim {name}` asks Ironic again at once, and says what refuses; by itself it is asked every few seconds"
+            "`bmsctl node reclaim {name}` asks Ironic again at once and shows what refuses; otherwise Ironic is asked \
+             every few seconds"
         ),
         state => format!(
-            "Ironic is {state} and ends that first; if it does not, look at its conductor, then `bmsctl node reclaim {name}`"
+            "Ironic is {state} and ends that first; if it does not, check its conductor, then `bmsctl node reclaim {name}`"
         ),
     }
 }

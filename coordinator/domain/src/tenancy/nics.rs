@@ -40,14 +40,15 @@ pub fn check(flavor: &str, networks: usize, sure_of: usize, nics: &[usize]) -> R
     let has = if fewest == most { format!("{fewest}") } else { format!("{fewest} to {most}") };
     let remedy = if most >= networks {
         format!(
-            "ask for a flavor of servers that all have {networks} (an administrator makes one that requires the trait {})",
+            "use a flavor whose servers all have {networks} (an administrator can create one that requires the trait {})",
             trait_name(networks)
         )
     } else {
-        "ask for fewer networks, or for another flavor".to_owned()
+        "use fewer networks or another flavor".to_owned()
     };
     Err(format!(
-        "networks: {networks} networks need {networks} network interfaces, and the servers of flavor {flavor} have {has}; {remedy}"
+        "networks: {networks} networks need {networks} network interfaces, but the servers of flavor {flavor} have {has}; \
+         {remedy}"
     ))
 }
 
@@ -67,10 +68,10 @@ mod tests {
         };
         check(1, 1, &[1, 2], None);
         check(2, 1, &[2, 2], None);
-        check(2, 1, &[1, 2], Some("have 1 to 2; ask for a flavor of servers that all have 2"));
+        check(2, 1, &[1, 2], Some("have 1 to 2; use a flavor whose servers all have 2"));
         check(2, 1, &[1, 2], Some("CUSTOM_BMS_NICS_2"));
         check(2, 2, &[1, 2], None);
-        check(3, 2, &[1, 2], Some("have 2; ask for fewer networks"));
+        check(3, 2, &[1, 2], Some("have 2; use fewer networks"));
         check(2, 1, &[], None);
     }
 

@@ -158,7 +158,7 @@ fn fault(case: &Case, who: &str, away: Party, base: u16, (status, said): &(u16, 
     let detail = problem["detail"].as_str().unwrap_or_default();
     let is_told = match away {
         Party::OpenStack(Service::Ironic) | Party::Contrail if who == "member" => {
-            detail.contains("ask again in a moment") && !detail.contains("198.51.100")
+            detail.contains("try again in a moment") && !detail.contains("198.51.100")
         }
         Party::OpenStack(service) => {
             detail.contains(&format!("{service} did not answer")) && detail.contains("try again")

@@ -33,9 +33,9 @@ enum Loss {
 /// What is said of it.
 fn word(loss: Loss) -> &'static str {
     match loss {
-        Loss::Revoked => "Keystone does not accept the token (any more)",
+        Loss::Revoked => "Keystone does not accept the token, or no longer does",
         Loss::Roleless => "has none of the roles",
-        Loss::Over => "the token has ended",
+        Loss::Over => "the token has expired",
     }
 }
 

@@ -65,13 +65,13 @@ async fn nobody_takes_the_event_streams_of_others() {
     let path = "/v1/events/stream";
     let (mut held, refused) = take_all(async || rest(&world, "member", path).await).await;
     assert_eq!(held.len(), 8);
-    let words = "user member holds 8 of 8 event streams; close one, or ask again later";
+    let words = "user member has 8 of 8 event streams; close one, or try again later";
     refused_for_now(&refused, StatusCode::TOO_MANY_REQUESTS, words);
     for number in 1.. {
         let who = format!("member-{number}");
         let (more, refused) = take_all(async || rest(&world, &who, path).await).await;
         held.extend(more);
-        if refused.said.contains("project demo holds 32 of 32 event streams; close one") {
+        if refused.said.contains("project demo has 32 of 32 event streams; close one") {
             refused_for_now(&refused, StatusCode::TOO_MANY_REQUESTS, "project demo");
             break;
         }
@@ -93,7 +93,7 @@ async fn nobody_takes_the_open_pages_of_others() {
     let (cookie, _) = signed_in(&world, PEOPLE[1]).await.unwrap();
     let (held, refused) = take_all(async || live(&cookie).await).await;
     assert_eq!(held.len(), 16);
-    refused_for_now(&refused, StatusCode::TOO_MANY_REQUESTS, "user member holds 16 of 16 open pages");
+    refused_for_now(&refused, StatusCode::TOO_MANY_REQUESTS, "user member has 16 of 16 open pages");
     let (other, _) = signed_in(&world, PEOPLE[2]).await.unwrap();
     assert_eq!(live(&other).await.status, StatusCode::OK);
 }
@@ -123,9 +123,9 @@ async fn nobody_takes_the_uploads_of_others() {
     }
     let refused = upload("member").await.unwrap().expect("it is refused at once");
     assert_eq!(refused.0, StatusCode::TOO_MANY_REQUESTS, "{}", refused.1);
-    assert!(refused.1.contains("user member holds 2 of 2 uploads of images"), "{}", refused.1);
+    assert!(refused.1.contains("user member has 2 of 2 uploads of images"), "{}", refused.1);
     let refused = upload("member-2").await.unwrap().expect("it is refused at once");
-    assert!(refused.1.contains("project demo holds 4 of 4 uploads of images"), "{}", refused.1);
+    assert!(refused.1.contains("project demo has 4 of 4 uploads of images"), "{}", refused.1);
     // A reader has no place to take, whoever holds them.
     assert_eq!(upload("reader").await.unwrap().unwrap().0, StatusCode::FORBIDDEN);
     assert_eq!(upload("unscoped-admin").await.unwrap().unwrap().0, StatusCode::FORBIDDEN);
@@ -166,7 +166,7 @@ async fn nobody_takes_the_requests_of_others() {
     let refused = tokio::time::timeout(std::time::Duration::from_secs(20), ask("member")).await;
     let (status, said) = refused.expect("it is refused at once").unwrap();
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS, "{said}");
-    assert!(said.contains("user member holds 32 of 32 requests under way"), "{said}");
+    assert!(said.contains("user member has 32 of 32 requests under way"), "{said}");
     let theirs = ask("other-member");
     lists.wait_for(|lists| *lists == 33).await.unwrap();
     may_go.send_replace(true);

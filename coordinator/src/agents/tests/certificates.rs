@@ -116,7 +116,7 @@ async fn the_first_certificate_of_before_is_taken_up_and_no_second_one() {
     let known: Vec<_> = known.iter().map(|one| (one.fingerprint, one.origin)).collect();
     assert_eq!(known, [(first.fingerprint(), Origin::TakenUp)]);
     let told = site.told(EventKind::Agent).await;
-    assert_eq!(told.iter().filter(|text| text.contains("taken up from 127.0.0.1")).count(), 1, "{told:?}");
+    assert_eq!(told.iter().filter(|text| text.contains("used from 127.0.0.1")).count(), 1, "{told:?}");
     // Where one was issued since, none is taken up.
     let other = Site::new().await;
     other.issue(&rack()).await;
@@ -141,7 +141,7 @@ async fn a_certificate_is_renewed_on_the_stream_and_the_old_one_ends_with_the_us
     again.report(&site, 2, power(PowerReading::On)).await;
     again.acknowledged(2).await;
     drop(again);
-    assert!(refusal(site.tried(&old).await).contains("is replaced since"));
+    assert!(refusal(site.tried(&old).await).contains("was replaced at"));
     site.tried(&new).await.unwrap();
     assert_ne!(lost.fingerprint(), new.fingerprint());
     let told = site.told(EventKind::Agent).await;
@@ -203,7 +203,7 @@ async fn issuing_again_says_what_is_good_still_or_revokes_it() {
     let (said, first) = issue(Older::Keep).await;
     assert!(!said.contains("older"), "{said}");
     let (said, second) = issue(Older::Keep).await;
-    assert!(said.contains(&first.fingerprint().short()) && said.contains("good until"), "{said}");
+    assert!(said.contains(&first.fingerprint().short()) && said.contains("remain valid until"), "{said}");
     site.tried(&first).await.unwrap();
     let (said, third) = issue(Older::Revoke).await;
     assert!(said.contains(&second.fingerprint().short()) && said.contains("are revoked"), "{said}");
@@ -228,13 +228,13 @@ async fn a_certificate_that_nobody_renews_is_an_alarm_once() {
     let first = alarms(ends_us - 13 * day_us).await;
     assert_eq!(first.len(), 1);
     assert!(
-        first[0].contains("rack rack1 ends at") && first[0].contains("issue-agent --rack rack1"),
+        first[0].contains("rack rack1 expires at") && first[0].contains("issue-agent --rack rack1"),
         "{first:?}"
     );
     assert_eq!(alarms(ends_us - 12 * day_us).await.len(), 1, "once");
     // By our clock it is over now, whatever the handshake says.
     assert_eq!(alarms(ends_us + 1).await.len(), 1);
-    assert!(refusal(site.tried(&papers).await).contains("ended at"));
+    assert!(refusal(site.tried(&papers).await).contains("expired at"));
 }
 
 /// Both ends of this listener are ours, so nothing before TLS 1.3 is spoken.

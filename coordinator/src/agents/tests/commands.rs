@@ -63,7 +63,7 @@ async fn a_permit_is_never_given_on_a_second_stream() {
     let on = Action::PowerOn { boot: Boot::Disk };
     let reset = Action::Reset { boot: Boot::Disk };
     let mut agent = site.agent().await;
-    // The permit, whether the agent is started anew, and whether it is known that nothing was done.
+    // The permit, whether the agent is restarted, and whether it is known that nothing was done.
     for (action, anew, nothing_done) in
         [(&on, false, true), (&on, true, true), (&reset, false, true), (&reset, true, false)]
     {
@@ -78,7 +78,7 @@ async fn a_permit_is_never_given_on_a_second_stream() {
         agent.report(&site, seq, done(&question, Success::Identity(BmcIdentity::default()))).await;
         let error = run.await.unwrap().unwrap_err();
         let not_taken = matches!(error, AgentError::NotTaken { .. });
-        assert_eq!(not_taken, nothing_done, "{action:?}, started anew: {anew}: {error}");
+        assert_eq!(not_taken, nothing_done, "{action:?}, restarted: {anew}: {error}");
     }
     // A power-off needs no proof: it is given again under its id.
     let agents = site.agents();

@@ -30,7 +30,7 @@ async fn a_ramdisk_that_does_not_come_back_with_its_agent_is_gone() {
     let gone = tokio::time::timeout(WAIT_MAX, signals.recv()).await.expect("it is given up").unwrap();
     let RamdiskSignal::Gone { session: of, reason, .. } = gone else { panic!("{gone:?}") };
     assert_eq!(of, session);
-    assert!(reason.contains("started anew") && reason.contains("rack1"), "{reason}");
+    assert!(reason.contains("restarted") && reason.contains("rack1"), "{reason}");
     assert_eq!(running().await, None);
 }
 
@@ -117,7 +117,7 @@ async fn only_an_inspection_says_which_disks_a_server_has() {
     assert_eq!(report(BootPurpose::Inspect, &["a"]).await, [seen("a", true), seen("b", false)]);
     let events = site.inventory.events_from(&EventFilter::default()).await.unwrap();
     let alarm = events.iter().find(|event| event.kind == EventKind::Alarm).expect("an alarm");
-    assert!(alarm.text.contains("did not see disk 2 (serial b"), "{}", alarm.text);
+    assert!(alarm.text.contains("did not find disk 2 (serial b"), "{}", alarm.text);
     // Erased, it may go; given to a tenant since, it may not.
     let erasure = Erasure { at_us: 1, method: "zeroes".into(), erased_bytes: 8, verified_bytes: 8 };
     site.inventory.note_erasure(site.server.id, 1, &erasure, true).await.unwrap();

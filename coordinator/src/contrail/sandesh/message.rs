@@ -124,7 +124,7 @@ pub struct Message {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// The frame around it is wrong, so that where the next one begins is not known.
-    #[error("what the collector sent is no Sandesh frame: {0}")]
+    #[error("what the collector sent is not a Sandesh frame: {0}")]
     Frame(&'static str),
     /// The frame is longer than we take.
     #[error("the collector announced a message of {0} bytes, more than {FRAME_BYTES_MAX}")]
@@ -353,7 +353,7 @@ mod tests {
         check("GET / HTTP/1.0\r\n\r\n and much more", Err(MessageError::Frame("it begins wrongly")));
         check(
             "<sandesh length=\"00000x0039\"></sandesh>",
-            Err(MessageError::Frame("its length is no number")),
+            Err(MessageError::Frame("its length is not a number")),
         );
         check(
             "<sandesh length=\"0000000005\">",

@@ -46,7 +46,7 @@ impl Frames {
         let digits = head.strip_prefix(FRAME_OPEN.as_bytes()).and_then(|rest| rest.strip_suffix(b"\">"));
         let digits = digits.ok_or(MessageError::Frame("it begins wrongly"))?;
         if !digits.iter().all(u8::is_ascii_digit) {
-            return Err(MessageError::Frame("its length is no number"));
+            return Err(MessageError::Frame("its length is not a number"));
         }
         // Ten digits always fit.
         let length = digits.iter().fold(0_usize, |sum, digit| sum * 10 + usize::from(digit - b'0'));

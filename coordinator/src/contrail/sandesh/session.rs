@@ -214,7 +214,7 @@ impl Session {
             return;
         }
         if message.field("success") != Some(&Value::Bool(true)) {
-            return self.give_up("the collector does not want us".to_owned(), now);
+            return self.give_up("the collector refused the connection".to_owned(), now);
         }
         self.state = State::Telling { since: now };
         self.events.push_back(Event::Greeted);

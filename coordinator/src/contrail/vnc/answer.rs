@@ -50,9 +50,11 @@ pub enum Known {
 pub fn refused(operation: String, answer: &Answer, known: Known) -> FabricError {
     let said = said(answer);
     let reason = match (answer.status, known) {
-        (401, Known::Nameless) => format!("{said}: it wants a Keystone token; set contrail.keystone = true"),
+        (401, Known::Nameless) => {
+            format!("{said}: it requires a Keystone token; set contrail.keystone = true")
+        }
         (401, Known::ByToken) => format!(
-            "{said}: a fresh Keystone token was refused too; check that the API server asks the Keystone of \
+            "{said}: a new Keystone token was refused too; check that the API server asks the Keystone of \
              openstack.auth_url, and our user there"
         ),
         (403, Known::Nameless | Known::ByToken) => format!(
@@ -60,8 +62,8 @@ pub fn refused(operation: String, answer: &Answer, known: Known) -> FabricError 
              cloud_admin_role, in openstack.project, or allow it by an RBAC rule (api-access-list)"
         ),
         (300..=399, Known::Nameless | Known::ByToken) => format!(
-            "{said}: it leads elsewhere, and our token goes to no other server than the one that is named; write the URL \
-             at which the API itself answers into contrail.url"
+            "{said}: it redirects elsewhere, and our token is sent only to the configured server; set contrail.url to the \
+             URL at which the API itself answers"
         ),
         _ => said,
     };

@@ -34,7 +34,7 @@ pub enum ClientError {
     },
     /// The file has something that is no certificate where one should be.
     #[error(
-        "contrail.ca_file {path} has a certificate that is not good; put the authorities' certificates there, as PEM"
+        "contrail.ca_file {path} has an invalid certificate; put the authorities' certificates there, as PEM"
     )]
     Bad {
         /// Which file.
@@ -82,14 +82,14 @@ pub fn distrust(error: &reqwest::Error) -> Option<&'static str> {
 fn remedy(error: &CertificateError) -> &'static str {
     match error {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-            "its certificate has expired; renew it there, or set this host's clock right"
+            "its certificate has expired; renew it there, or correct this host's clock"
         }
         CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            "its certificate is for another name; write contrail.url with a name that is in it"
+            "its certificate is for another name; set contrail.url to a name that is in it"
         }
         _ => {
-            "its certificate is of no authority that we trust; put that authority's certificate (PEM) into the file \
-             that contrail.ca_file names"
+            "its certificate was not issued by an authority that we trust; put that authority's certificate (PEM) into the \
+             file that contrail.ca_file names"
         }
     }
 }

@@ -199,7 +199,7 @@ impl Ironic {
     /// Starts a change of the power. Success means that Ironic has accepted it.
     pub async fn set_power_state(&self, id: ServerId, target: PowerTarget) -> Result<(), Error> {
         let path = format!("/v1/nodes/{id}/states/power");
-        let operation = format!("ask for {} of node {id}", target.as_str());
+        let operation = format!("request {} of node {id}", target.as_str());
         let body = json!({"target": target.as_str()});
         let call = || self.call(Method::PUT, path.clone(), operation.clone()).body(body.clone());
         when_unlocked(|| self.session.send(call())).await.map(drop)

@@ -49,7 +49,7 @@ pub enum SecretError {
         path: PathBuf,
     },
     /// Others can read the key.
-    #[error("key file {path} can be read by others (mode {mode:o}); make it 0600")]
+    #[error("key file {path} is readable by others (mode {mode:o}); set it to 0600")]
     KeyMode {
         /// Where.
         path: PathBuf,
@@ -58,7 +58,7 @@ pub enum SecretError {
     },
     /// The sealed text does not open.
     #[error(
-        "the secret at {place} does not open with this key; the database and the key file belong to different installations"
+        "the secret at {place} cannot be decrypted with this key; the database and the key file belong to different installations"
     )]
     Open {
         /// Which row.

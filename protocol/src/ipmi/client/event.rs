@@ -173,14 +173,14 @@ pub enum EndReason {
     },
     /// The BMC's proof of the password in RAKP 2 is computed in no way that we know from our password.
     #[error(
-        "its proof of the password (RAKP 2) does not match ours: the password is another one, or its firmware computes it \
-         in a way that is not known here"
+        "its proof of the password (RAKP 2) does not match ours: the password is wrong, or its firmware computes the proof \
+         in an unknown way"
     )]
     ProofMismatch,
     /// RAKP 2 proved the same password, but RAKP 4 is keyed otherwise.
     #[error(
-        "it has our password, but keys the session (RAKP 4) with something else: it seems to have a key K_g of its own; \
-         remove K_g from the BMC's settings"
+        "it has our password, but keys the session (RAKP 4) with something else: it seems to use its own key K_g; remove \
+         K_g from the BMC's settings"
     )]
     KeyMismatch,
     /// The session is open, but does not get the privilege that we need.

@@ -100,7 +100,7 @@ fn answer(order: &EraseOrder, done: Vec<ErasedDisk>) -> Result<StepOutput, Strin
     let failed: Vec<_> =
         failed.map(|erased| format!("{} is not erased: {}", named(erased), erased.failure)).collect();
     if order.expected.is_empty() && done.is_empty() {
-        Err("no disk is seen, so nothing was erased; look whether the disks' controller has a driver here"
+        Err("no disk is seen, so nothing was erased; check whether the disks' controller has a driver here"
             .into())
     } else if order.expected.is_empty() && !failed.is_empty() {
         Err(failed.join("; "))

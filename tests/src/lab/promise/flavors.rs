@@ -55,9 +55,9 @@ async fn node(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<Node> {
 async fn bad_rules(lab: &Lab) -> anyhow::Result<()> {
     let make = |conditions: &str| format!("pool create bad --resource-class bad {conditions}");
     for (line, expected) in [
-        (make("--match cpu>=1"), "there are cpus, memory_mib"),
+        (make("--match cpu>=1"), "known facts are cpus, memory_mib"),
         (make("--match cpus>=many"), "needs a whole number"),
-        (make("--match manufacturer>BMS-Lab"), "compare it by = or !="),
+        (make("--match manufacturer>BMS-Lab"), "use = or !="),
         (make("--match cpus>=1 --before nobody"), "there is no pool \"nobody\""),
         ("pool create b/d --resource-class bad --match cpus>=1".to_owned(), "name: \"b/d\""),
         ("pool show nobody".to_owned(), "there is no pool"),
@@ -100,7 +100,7 @@ async fn rehearsal(lab: &Lab) -> anyhow::Result<()> {
 async fn old_server(lab: &Lab) -> anyhow::Result<()> {
     lab.admin.run(&old_rule()).await?;
     let words = lab.admin.refused(&old_rule()).await?;
-    ensure!(words.contains("there is a pool"), "{words}");
+    ensure!(words.contains("there is already a pool"), "{words}");
     ensure!(
         node(lab, OLD).await?.pool.is_none(),
         "a new rule alone moved a server that was inspected before"

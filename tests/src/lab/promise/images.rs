@@ -155,7 +155,7 @@ async fn refused_files(lab: &Lab, files: &Files) -> anyhow::Result<()> {
         (files.write("short", &good[..good.len() / 3 * 2])?, "", "damaged or cut off"),
         (files.write("shorter", &good[..100])?, "", "damaged or cut off"),
         (files.qemu_img("backed", &backed, "1M")?, "", "needs a backing file"),
-        (files.qemu_img("large", &[], "5G")?, "--min-disk-gb 4", "ask for 5 GB or more"),
+        (files.qemu_img("large", &[], "5G")?, "--min-disk-gb 4", "request 5 GB or more"),
         (files.good.clone(), other_hash.as_str(), "SHA-512"),
         (files.good.clone(), "--sha512 abc", "128 hexadecimal digits"),
         (files.good.clone(), "--min-disk-gb 0", "min_disk_gb: must be"),
@@ -175,7 +175,7 @@ async fn unfit(lab: &Lab, files: &Files) -> anyhow::Result<()> {
     let large = files.qemu_img("large", &[], "5G")?;
     create(&lab.tenant, &format!("by-uefi --file {} --boot-mode uefi", files.raw.display())).await?;
     create(&lab.tenant, &format!("large --file {}", large.display())).await?;
-    for (image, expected) in [("by-uefi", "starts by UEFI only"), ("large", "needs a disk of 5 GB")] {
+    for (image, expected) in [("by-uefi", "boots only with UEFI"), ("large", "needs a disk of 5 GB")] {
         let line = format!("server create unfit --flavor {FLAVOR} --image {image} --network {NETWORK}");
         let words = lab.tenant.refused(&line).await?;
         ensure!(words.contains(expected), "{line}: {words}");

@@ -215,7 +215,7 @@ async fn refusals(lab: &Lab) -> anyhow::Result<()> {
     ensure!(elsewhere.contains(&good), "the file has no {good}");
     let elsewhere = write(lab, "elsewhere.csv", &elsewhere).await?;
     let words = lab.admin.refused(&format!("node import {elsewhere}")).await?;
-    ensure!(words.contains("its password must be written"), "{words}");
+    ensure!(words.contains("its password must be given"), "{words}");
     for (line, said) in [
         ("node list --state asleep", "is not known; known are"),
         ("node list --sort colour", "write name, state"),

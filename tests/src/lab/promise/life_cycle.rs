@@ -110,7 +110,7 @@ async fn tenancy(
 async fn maintenance(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
     let name = plan.name;
     let words = lab.admin.refused(&format!("node maintenance on {name} --reason=")).await?;
-    ensure!(words.contains("reason: say"), "{words}");
+    ensure!(words.contains("reason: must have"), "{words}");
     lab.admin.run(&format!("node maintenance on {name} --reason fan-is-loud --wait")).await?;
     let node: Node = lab.admin.json(&format!("node show {name}")).await?;
     ensure!(node.maintenance && node.maintenance_reason.as_deref() == Some("fan-is-loud"), "{node:?}");
@@ -201,7 +201,7 @@ async fn refusals_in_use(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     }
     for (line, said) in [
         (format!("server rebuild {NAME} --image unheard-of"), "there is no image"),
-        (format!("server unrescue {NAME}"), "not in rescue"),
+        (format!("server unrescue {NAME}"), "only a server in rescue"),
     ] {
         let words = lab.tenant.refused(&line).await?;
         ensure!(words.contains(said), "{line}: {words}");

@@ -220,7 +220,7 @@ async fn refused(lab: &Lab, vm: &VirtualMachine, tiny: &TenantNetwork) -> anyhow
     }
     refuse("blue:vlan=70000", "", &["--network", "vlan=70000"]).await?;
     refuse("blue:vlan=100:vlan=200", "", &["--network", "twice"]).await?;
-    refuse("blue:vlan=100", " --network green:vlan=100", &["networks", "VLAN tag 100 is given to two"])
+    refuse("blue:vlan=100", " --network green:vlan=100", &["networks", "VLAN tag 100 is given for two"])
         .await?;
     refuse("blue", " --network green", &["2 networks need 2 network interfaces", TWO_NICS_TRAIT]).await?;
     // Virtual machines take all that the tiny network has.
@@ -247,7 +247,7 @@ async fn refused(lab: &Lab, vm: &VirtualMachine, tiny: &TenantNetwork) -> anyhow
     set_fault(lab, Fault::None).await?;
     let said = said?;
     // A tenant is told what to do, and by which request an operator finds what Contrail answered.
-    ensure!(said.contains("ask again in a moment") && said.contains("request req-"), "{said}");
+    ensure!(said.contains("try again in a moment") && said.contains("request req-"), "{said}");
     ensure!(!said.contains("Contrail"), "{said}");
     nothing_left(lab, &before).await
 }

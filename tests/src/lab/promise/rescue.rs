@@ -84,7 +84,7 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: Uui
     for line in ["start", "reboot", "reboot --hard"] {
         let words = lab.tenant.refused(&format!("server {line} {NAME}")).await?;
         ensure!(
-            words.contains("goes with the power") && words.contains("server unrescue"),
+            words.contains("does not survive a power-off") && words.contains("server unrescue"),
             "{line}: {words}"
         );
     }
@@ -95,9 +95,9 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: Uui
     ensure!(isolated < Duration::from_secs(5), "isolated only after {isolated:?}");
     steps.step("see it off", shows(lab, server.id, "off")).await?;
     let words = lab.tenant.refused(&format!("server start {NAME}")).await?;
-    ensure!(words.contains("goes with the power") && words.contains("server unrescue"), "{words}");
+    ensure!(words.contains("does not survive a power-off") && words.contains("server unrescue"), "{words}");
     let words = lab.admin.refused(&format!("node power on {}", plan.name)).await?;
-    ensure!(words.contains("goes with the power"), "the gate lets it on: {words}");
+    ensure!(words.contains("does not survive a power-off"), "the gate lets it on: {words}");
     steps.step("boot its own disk again", lab.tenant.run(&format!("server unrescue {NAME} --wait"))).await?;
     steps.step("fetch its page, from the same disk", fetch_page(vm, &server, 2)).await?;
 
@@ -156,7 +156,7 @@ async fn refusals(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     let words = lab.tenant.refused(&format!("server rescue {NAME} --password-file -")).await?;
     ensure!(words.contains("must have 8 to 128"), "an empty standard input: {words}");
     let words = lab.tenant.refused(&format!("server unrescue {NAME}")).await?;
-    ensure!(words.contains("not in rescue"), "{words}");
+    ensure!(words.contains("only a server in rescue"), "{words}");
     let now: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
     ensure!(now.status == "active", "something refused changed it: {now:?}");
     Ok(())

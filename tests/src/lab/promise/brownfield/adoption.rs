@@ -44,9 +44,9 @@ pub(super) async fn fails(lab: &Lab, network: &TenantNetwork, file: &str) -> any
     let failed = wait_for("the adoption to fail with the contradiction", WAIT_MAX, async |seen| {
         let node: Node = lab.admin.json(&format!("node show {}", PLAN.name)).await?;
         *seen = format!("{} {:?} {:?}", node.provision_state, node.reason, node.instance);
-        let told = node
-            .reason
-            .is_some_and(|reason| reason.starts_with("not adopted: ") && reason.contains("too: delete"));
+        let told = node.reason.is_some_and(|reason| {
+            reason.starts_with("not adopted: ") && reason.contains("delete the wrong one")
+        });
         Ok((told && node.provision_state == "manageable" && node.instance.is_none()).then_some(()))
     })
     .await;
@@ -133,7 +133,8 @@ pub(super) async fn not_cleaned(lab: &Lab) -> anyhow::Result<()> {
         let node: Node = lab.admin.json(&format!("node show {}", PLAN.name)).await?;
         *seen = format!("{} {:?}", node.provision_state, node.last_error);
         ensure!(node.provision_state != "available", "it is available without a clean that knows its disks");
-        let told = node.last_error.is_some_and(|error| error.contains("no inspection has seen a disk of it"));
+        let told =
+            node.last_error.is_some_and(|error| error.contains("no inspection has found a disk of it"));
         Ok((node.provision_state == "clean failed" && told).then_some(()))
     })
     .await

@@ -68,12 +68,12 @@ pub(super) async fn in_use(lab: &Lab, file: &str) -> anyhow::Result<()> {
     let words = lab.admin.refused(&format!("node delete {}", PLAN.name)).await?;
     ensure!(words.contains("carries the tenant's server"), "{words}");
     let words = lab.tenant.refused(&format!("server rebuild {NAME} --image {IMAGE}")).await?;
-    ensure!(words.contains("Nova has no server of it"), "{words}");
+    ensure!(words.contains("Nova has no server for it"), "{words}");
     let words = lab.other.refused(&format!("server delete {NAME}")).await?;
     ensure!(words.contains("there is no server"), "{words}");
     let text = tokio::fs::read_to_string(file).await?.replace(&format!("name: {NAME}"), "name: other1");
     let other = write(lab, "other.yaml", &text).await?;
     let words = lab.admin.refused(&format!("node adopt {other}")).await?;
-    ensure!(words.contains("is adopted already"), "{words}");
+    ensure!(words.contains("is already adopted"), "{words}");
     Ok(())
 }

@@ -52,7 +52,10 @@ pub(super) async fn survey(lab: &Lab, network: &TenantNetwork, file: &str) -> an
         let (found, kinds) = look(&format!("node survey {wrong}")).await?;
         let says = |words: &str| found.findings.iter().any(|finding| finding.contrail.contains(words));
         ensure!(kinds.contains(&FindingKind::EntryContradicts), "{found:#?}");
-        ensure!(says(&format!("has {ADDRESS}, not 192.0.2.78")) && says("too: delete"), "{found:#?}");
+        ensure!(
+            says(&format!("has {ADDRESS}, not 192.0.2.78")) && says("delete the wrong one"),
+            "{found:#?}"
+        );
         ensure!(found.findings.iter().all(|finding| finding.server != "ghost"), "{found:#?}");
         let after = everything(lab).await?;
         for (what, text) in &before {
