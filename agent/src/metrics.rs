@@ -83,27 +83,27 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     };
     let mut registry = std::mem::take(&mut metrics.registry);
     registry.register("build", "This program", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
-    registry.register("servers", "Servers that are looked after", metrics.servers.clone());
+    registry.register("servers", "Servers that the agent manages", metrics.servers.clone());
     let help =
         "Readings of a BMC's power: answered, silent, or not_watched: not asked, because it refuses us";
     registry.register_with_unit("bmc_poll", help, Unit::Seconds, metrics.polls.clone());
-    let help = "Age of the oldest power reading that is stood by; silent BMCs are reported, and not in here";
+    let help = "Age of the oldest current power reading; silent BMCs are reported and not included";
     registry.register_with_unit("oldest_reading", help, Unit::Seconds, metrics.oldest_reading.clone());
-    registry.register("commands", "Commands of the coordinator that ended", metrics.commands.clone());
-    let help = "Whether the coordinator has welcomed us";
+    registry.register("commands", "Finished commands of the coordinator", metrics.commands.clone());
+    let help = "Whether the agent is connected to the coordinator";
     registry.register("coordinator_connected", help, metrics.connected.clone());
     let help = "Reports that the coordinator has not acknowledged";
     registry.register("spool_reports", help, metrics.spool_reports.clone());
-    let help = "What those reports take";
+    let help = "Bytes that those reports take";
     registry.register_with_unit("spool", help, Unit::Bytes, metrics.spool_bytes.clone());
     let help = "Stages that network boots reached; dhcp_ack is an address given";
     registry.register("boot_stages", help, metrics.boot_stages.clone());
-    registry.register("ramdisks", "Ramdisks that came and went", metrics.ramdisks.clone());
-    let help = "Images asked of the cache: hit, fetched, or failed";
+    registry.register("ramdisks", "Ramdisks that connected and ended", metrics.ramdisks.clone());
+    let help = "Images requested from the cache: hit, fetched, or failed";
     registry.register("image_requests", help, metrics.images.clone());
     registry.register_with_unit(
         "image_cache",
-        "What cached images take",
+        "Bytes that cached images take",
         Unit::Bytes,
         metrics.image_bytes.clone(),
     );
@@ -150,7 +150,7 @@ pub fn command_ended(done: bool) {
     METRICS.commands.get_or_create(&[("outcome", if done { "done" } else { "failed" })]).inc();
 }
 
-/// Whether the coordinator has welcomed us.
+/// Whether the agent is connected to the coordinator.
 pub fn connected(yes: bool) {
     METRICS.connected.set(i64::from(yes));
 }

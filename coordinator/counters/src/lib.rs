@@ -108,23 +108,24 @@ impl Figures {
         registry.register("servers_off_not_isolated", help, self.not_isolated.clone());
         let help = "Servers whose power is not watched, by the cause";
         registry.register("servers_not_watched", help, self.not_watched.clone());
-        let help = "From the report that a deployed server is off to its ports seen on the isolated network";
+        let help =
+            "From the report that a deployed server is off until its ports are seen on the isolated network";
         registry.register_with_unit("isolation", help, Unit::Seconds, self.isolation.clone());
         let help = "Power-ons that the gate let through or refused, and the kind of reason";
         registry.register("gate_decisions", help, self.gate_decisions.clone());
         let help = "From the request of a power-on to the gate's decision";
         registry.register_with_unit("gate_wait", help, Unit::Seconds, self.gate_wait.clone());
         registry.register("agent_connected", "Whether a rack's agent is connected", self.agents.clone());
-        let help = "When the certificate ends that opens a rack for longest, in seconds since 1970";
+        let help = "When the certificate of a rack that lasts longest expires, in seconds since 1970";
         let ends = self.certificate_ends.clone();
         registry.register_with_unit("agent_certificate_end_timestamp", help, Unit::Seconds, ends);
-        let help = "Age of the oldest power reading that a rack's agent stands by, by its heartbeats";
+        let help = "Age of the oldest current power reading of a rack's agent, from its heartbeats";
         registry.register_with_unit("rack_oldest_reading", help, Unit::Seconds, self.oldest_reading.clone());
         registry.register("events", "Events by kind", self.events.clone());
         registry.register("api_requests", "Requests to the REST API", self.requests.clone());
         let help = "Our requests to other services: ok, refused (an answer that says no), unavailable (none)";
         registry.register("service_requests", help, self.asked.clone());
-        let help = "Whether a Sandesh collector knows us";
+        let help = "Whether a Sandesh collector has accepted our connection";
         registry.register("sandesh_connected", help, self.sandesh_connected.clone());
         registry.register(
             "sandesh_messages",
@@ -133,7 +134,7 @@ impl Figures {
         );
         let help = "Servers whose node or ports are not as they should be in the VNC API";
         registry.register("contrail_unregistered_servers", help, self.unregistered.clone());
-        let help = "How long ago the oldest isolation that is not done was called for; 0: none";
+        let help = "Age of the oldest isolation that is not finished; 0: none";
         registry.register_with_unit(
             "isolation_oldest_wait",
             help,
@@ -142,7 +143,7 @@ impl Figures {
         );
         let help = "Age of the oldest read-back of a server's ports";
         registry.register_with_unit("read_back_oldest_age", help, Unit::Seconds, self.oldest_look.clone());
-        let help = "Servers by what is to be done for them (lane): asked for, and being visited for it";
+        let help = "Servers by reconciliation lane: waiting, and being worked on";
         registry.register("visits", help, self.visits.clone());
     }
 }

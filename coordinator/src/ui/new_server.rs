@@ -1,6 +1,6 @@
 //! Edges: the page on which somebody asks for a server: flavor, image, one network for each interface, security groups.
 //!
-//! Add a network is one more row, which the form asks for by a button of its own: no script is needed.
+//! One more network is one more row, which the form asks for by a button of its own: no script is needed.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::kind::KINDS;
 
-/// Actions beside reading and writing objects: name, path, method.
+/// What can be done beside reading and writing objects: name, path, method.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("name-to-id", "fqname-to-id", "POST"),
     ("id-to-name", "id-to-fqname", "POST"),
