@@ -17,14 +17,14 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use protocol::{
     command::{Failure, FailureKind},
-    hex,
+    error_chain, hex,
     step::ImageRef,
 };
 use ring::digest;
 use tokio::io::AsyncWriteExt;
 
 use super::{
-    eviction::{Held, victims},
+    room::{Room, Taken},
     source::CachedImage,
 };
 use crate::metrics::{self, ImageAnswer};
@@ -35,6 +35,9 @@ const FETCH_TRIES_MAX: u32 = 5;
 const FETCH_PAUSE: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 1000 });
 /// Longest silence of the upstream in the middle of a download.
 const FETCH_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// Longest wait until downloads under way leave room for another one: twice what the whole cache of a usual size takes at
+/// 1 Gbit/s.
+const ROOM_WAIT_MAX: Duration = Duration::from_secs(360);
 /// Digits of a hash that are shown to a person.
 const HASH_SHOWN: usize = 12;
 
@@ -70,14 +73,14 @@ type Slot = tokio::sync::Mutex<()>;
 
 /// Image files of one rack. Several servers that want one image cause one download.
 pub struct Cache {
-    dir: PathBuf,
-    max_bytes: u64,
+    room: Room,
     upstream: Arc<dyn Upstream>,
     slots: Mutex<HashMap<String, Weak<Slot>>>,
 }
 
 impl Cache {
-    /// Opens the directory, keeps the whole files in it and removes the rest. The files together stay below `max_bytes`.
+    /// Opens the directory, keeps the whole files in it and removes the rest. The files together, and what is on
+    /// its way, stay within `max_bytes`.
     pub fn open(
         dir: impl Into<PathBuf>,
         max_bytes: u64,
@@ -95,7 +98,8 @@ impl Cache {
             Ok(())
         };
         prepare().map_err(|source| CacheError { dir: dir.clone(), source })?;
-        Ok(Self { dir, max_bytes, upstream, slots: Mutex::default() })
+        let room = Room::new(dir, max_bytes, ROOM_WAIT_MAX);
+        Ok(Self { room, upstream, slots: Mutex::default() })
     }
 
     /// The image, from disk or else from upstream. Concurrent calls for one file wait for one download.
@@ -114,30 +118,19 @@ impl Cache {
         if !is_whole(&image.sha512) {
             return Err(unavailable(image, "its hash is not a SHA-512 in lower-case hex"));
         }
-        if image.size_bytes > self.max_bytes {
-            let why = format!("its {} bytes exceed the rack's cache of {}", image.size_bytes, self.max_bytes);
-            return Err(unavailable(image, why));
-        }
         let slot = self.slot(&image.sha512);
         let _alone = slot.lock().await;
-        let path = self.dir.join(&image.sha512);
-        if fs::metadata(&path).is_ok_and(|found| found.len() == image.size_bytes) {
+        let path = self.room.path(&image.sha512);
+        // What was fetched keeps its room until it is open, so that nobody makes room of it before.
+        let _taken = if fs::metadata(&path).is_ok_and(|found| found.len() == image.size_bytes) {
             // Access times order the eviction; file systems are often mounted without keeping them.
             let now = fs::FileTimes::new().set_accessed(SystemTime::now());
             let _ = fs::File::open(&path).and_then(|file| file.set_times(now));
+            None
         } else {
             *answer = ImageAnswer::Fetched;
-            self.make_room(image.size_bytes, &image.sha512)
-                .map_err(|error| unavailable(image, format!("no room in the cache: {error}")))?;
-            let part = self.dir.join(format!("{}.part", image.sha512));
-            let fetched = self.download(image, &part).await;
-            if fetched.is_err() {
-                let _ = fs::remove_file(&part);
-            }
-            fetched?;
-            fs::rename(&part, &path).map_err(|error| unavailable(image, error))?;
-            tracing::info!(image = %image.id, bytes = image.size_bytes, "image fetched and verified");
-        }
+            Some(self.fetch(image, &path).await?)
+        };
         CachedImage::open(&path, image.format).map(Arc::new).map_err(|error| Failure {
             kind: FailureKind::ImageCorrupt,
             message: format!("image {} cannot be used: {error}", image.id),
@@ -155,20 +148,19 @@ impl Cache {
         slot
     }
 
-    /// Removes the files that were used least recently until `bytes` more fit. A file being read stays readable.
-    fn make_room(&self, bytes: u64, keep: &str) -> io::Result<()> {
-        let mut files = Vec::new();
-        for entry in fs::read_dir(&self.dir)? {
-            let entry = entry?;
-            let meta = entry.metadata()?;
-            let used = meta.accessed().unwrap_or(SystemTime::UNIX_EPOCH);
-            files.push(Held { used, bytes: meta.len(), path: entry.path() });
+    /// Fetches the image's file to this path; nobody else does it meanwhile.
+    async fn fetch<'a>(&'a self, image: &'a ImageRef, path: &Path) -> Result<Taken<'a>, Failure> {
+        let taken = self.room.take(&image.sha512, image.size_bytes).await;
+        let taken = taken.map_err(|error| unavailable(image, error_chain::chain(&error)))?;
+        let part = self.room.part(&image.sha512);
+        let fetched = self.download(image, &part).await;
+        if fetched.is_err() {
+            let _ = fs::remove_file(&part);
         }
-        for Held { bytes, path, .. } in victims(files, bytes, self.max_bytes, keep) {
-            fs::remove_file(&path)?;
-            tracing::info!(path = %path.display(), bytes, "image removed from the cache to make room");
-        }
-        Ok(())
+        fetched?;
+        fs::rename(&part, path).map_err(|error| unavailable(image, error))?;
+        tracing::info!(image = %image.id, bytes = image.size_bytes, "image fetched and verified");
+        Ok(taken)
     }
 
     /// Downloads into `part`, taking up again where a broken stream ended, and checks size and hash.

@@ -13,22 +13,22 @@ pub(super) struct Held {
     pub path: PathBuf,
 }
 
-/// The files to remove, those first that were used least recently, until `bytes` more fit into `max_bytes`. What is still being
-/// downloaded, and the file of the image that room is made for, stay.
-pub(super) fn victims(mut held: Vec<Held>, bytes: u64, max_bytes: u64, keep: &str) -> Vec<Held> {
+/// The files to remove, those first that were used least recently, until `bytes` more fit into `max_bytes` beside the `promised`
+/// ones, which are the whole lengths of the downloads under way; their files are not among those held. None: there would be no
+/// room even without any of them, so none has to go yet.
+pub(super) fn victims(mut held: Vec<Held>, bytes: u64, promised: u64, max_bytes: u64) -> Option<Vec<Held>> {
+    let room = max_bytes.checked_sub(promised)?.checked_sub(bytes)?;
     held.sort();
     let mut total = held.iter().fold(0_u64, |total, file| total.saturating_add(file.bytes));
     let mut victims = Vec::new();
     for file in held {
-        if total.saturating_add(bytes) <= max_bytes {
+        if total <= room {
             break;
         }
-        if file.path.extension().is_none() && !file.path.ends_with(keep) {
-            total -= file.bytes;
-            victims.push(file);
-        }
+        total = total.saturating_sub(file.bytes);
+        victims.push(file);
     }
-    victims
+    Some(victims)
 }
 
 #[cfg(test)]
@@ -44,20 +44,27 @@ mod tests {
             bytes,
             path: PathBuf::from("/images").join(name),
         };
-        let files =
-            [held(3, 30, "c"), held(1, 10, "a"), held(2, 20, "b"), held(0, 5, "d.part"), held(0, 5, "k")];
-        let check = |bytes, expected: &[&str]| {
-            let gone = victims(files.to_vec(), bytes, 100, "k");
-            let names: Vec<_> = gone.iter().filter_map(|file| file.path.file_name()?.to_str()).collect();
-            assert_eq!(names, expected, "{bytes}");
+        let files = [held(3, 30, "c"), held(1, 10, "a"), held(2, 20, "b"), held(0, 5, "left.part")];
+        let check = |bytes, promised, expected: Option<&[&str]>| {
+            let gone = victims(files.to_vec(), bytes, promised, 100);
+            let names = gone.as_ref().map(|gone| {
+                gone.iter().filter_map(|file| file.path.file_name()?.to_str()).collect::<Vec<_>>()
+            });
+            assert_eq!(names.as_deref(), expected, "{bytes} beside {promised}");
         };
-        check(0, &[]);
-        check(30, &[]);
-        check(31, &["a"]);
-        check(41, &["a", "b"]);
-        check(60, &["a", "b"]);
-        check(61, &["a", "b", "c"]);
-        // More than there is room for: whoever asks has compared it with the cache before.
-        check(u64::MAX, &["a", "b", "c"]);
+        check(0, 0, Some(&[]));
+        check(35, 0, Some(&[]));
+        check(36, 0, Some(&["left.part"]));
+        check(41, 0, Some(&["left.part", "a"]));
+        check(70, 0, Some(&["left.part", "a", "b"]));
+        check(71, 0, Some(&["left.part", "a", "b", "c"]));
+        check(100, 0, Some(&["left.part", "a", "b", "c"]));
+        // A download under way counts as whole from its start.
+        check(10, 25, Some(&[]));
+        check(10, 26, Some(&["left.part"]));
+        check(10, 90, Some(&["left.part", "a", "b", "c"]));
+        check(10, 91, None);
+        check(0, 101, None);
+        check(u64::MAX, 1, None);
     }
 }

@@ -11,6 +11,7 @@ mod cache;
 mod eviction;
 mod extents;
 mod qcow2;
+mod room;
 mod source;
 
 pub use cache::{Cache, CacheError, ImageStream, Upstream, UpstreamError};

@@ -2,22 +2,25 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::StreamExt;
 use proptest::prelude::*;
 use protocol::{
     command::FailureKind,
     step::{ImageFormat, ImageRef},
 };
 use ring::digest;
+use tokio::sync::Barrier;
 
 use super::{Cache, CachedImage, ImageError, ImageStream, Upstream, UpstreamError, source::Scratch};
 
@@ -146,6 +149,75 @@ async fn the_least_used_image_makes_room() {
     }
     let kept = |index: usize| dir.path().join(reference(&contents[index]).sha512).exists();
     assert_eq!([kept(0), kept(1), kept(2)], [false, true, true]);
+}
+
+/// Gives every image's bytes in small pieces, and notes how much lies in the directory meanwhile. The first `together` fetches
+/// begin only when all of them have been asked for.
+struct Watching {
+    dir: PathBuf,
+    contents: Vec<Vec<u8>>,
+    together: usize,
+    all_asked: Barrier,
+    fetches: AtomicUsize,
+    most_bytes: Arc<AtomicU64>,
+}
+
+impl Watching {
+    /// Images of these lengths, each of another byte, in a cache of 100,000 bytes.
+    fn cache(dir: &Path, lengths: &[usize], together: usize) -> (Arc<Self>, Cache) {
+        let contents = (0..).zip(lengths).map(|(byte, length)| vec![byte; *length]).collect();
+        let (fetches, most_bytes) = (AtomicUsize::new(0), Arc::default());
+        let (dir_of, all_asked) = (dir.to_owned(), Barrier::new(together));
+        let upstream = Arc::new(Self { dir: dir_of, contents, together, all_asked, fetches, most_bytes });
+        let opened = Cache::open(dir, 100_000, Arc::clone(&upstream) as Arc<dyn Upstream>).unwrap();
+        (upstream, opened)
+    }
+
+    fn reference(&self, index: usize) -> ImageRef {
+        ImageRef { id: index.to_string(), ..reference(&self.contents[index]) }
+    }
+}
+
+fn bytes_in(dir: &Path) -> u64 {
+    fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().metadata().map_or(0, |meta| meta.len())).sum()
+}
+
+#[async_trait]
+impl Upstream for Watching {
+    async fn fetch(&self, id: &str, offset: u64) -> Result<ImageStream, UpstreamError> {
+        if self.fetches.fetch_add(1, Ordering::SeqCst) < self.together {
+            self.all_asked.wait().await;
+        }
+        let rest = &self.contents[id.parse::<usize>().unwrap()][offset as usize..];
+        let pieces: Vec<_> = rest.chunks(1000).map(Bytes::copy_from_slice).collect();
+        let (dir, most) = (self.dir.clone(), Arc::clone(&self.most_bytes));
+        Ok(Box::pin(futures::stream::iter(pieces).map(move |piece| {
+            most.fetch_max(bytes_in(&dir), Ordering::SeqCst);
+            Ok(piece)
+        })))
+    }
+}
+
+#[tokio::test]
+async fn downloads_at_once_have_room_for_all_of_each_or_wait() {
+    let check = async |lengths: &[usize], together: usize| {
+        let dir = tempfile::tempdir().unwrap();
+        let (upstream, opened) = Watching::cache(dir.path(), lengths, together);
+        let images: Vec<_> = (0..lengths.len()).map(|index| upstream.reference(index)).collect();
+        let all = futures::future::join_all(images.iter().map(|image| opened.get(image)));
+        let all = tokio::time::timeout(Duration::from_secs(60), all).await.unwrap();
+        for (got, length) in all.iter().zip(lengths) {
+            assert_eq!(got.as_ref().unwrap().virtual_bytes(), *length as u64);
+        }
+        let most = upstream.most_bytes.load(Ordering::SeqCst).max(bytes_in(dir.path()));
+        assert!(most <= 100_000, "{lengths:?}: {most} bytes in a cache of 100000");
+        assert_eq!(upstream.fetches.load(Ordering::SeqCst), lengths.len());
+    };
+    check(&[60_000, 60_000], 1).await;
+    check(&[100_000, 1, 100_000], 1).await;
+    // What fits together is fetched together.
+    check(&[50_000, 50_000], 2).await;
+    check(&[40_000, 40_000, 40_000, 40_000], 2).await;
 }
 
 fn qemu_img(dir: &Path, arguments: &[&str]) {
