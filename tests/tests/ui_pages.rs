@@ -325,19 +325,19 @@ async fn a_rescues_password_is_shown_once() {
     let fakes = start().await;
     let (cookie, _) = sign_in(&fakes, "demo").await;
     let id = "5b0c7a52-5c38-4a5e-8d3b-0f5a3b1f9d11";
-    let server = |status: &str, next: &str| {
+    let server = |status: &str, in_rescue: bool| {
         json!({
             "id": id, "instance": null, "name": "web9", "project_id": "demo-id", "flavor": "metal", "image": "demo",
-            "network": "blue", "address": "192.0.2.9", "status": status, "reason": null, "next": next, "node": null,
+            "network": "blue", "address": "192.0.2.9", "status": status, "in_rescue": in_rescue, "reason": null, "next": "whatever is said here", "node": null,
         })
     };
-    let become_ = |status: &str, next: &str| {
+    let become_ = |status: &str, in_rescue: bool| {
         let mut world = fakes.world.lock().unwrap();
         world.servers.retain(|one| one["id"] != id);
-        world.servers.push(server(status, next));
+        world.servers.push(server(status, in_rescue));
     };
     let path = format!("/ui/servers/{id}");
-    become_("active", "in use until it is given back");
+    become_("active", false);
     let page = text(get(&fakes, &cookie, &path).await).await;
     assert!(page.contains("act-rescue") && !page.contains("act-unrescue"), "{page}");
     let good = csrf(&page);
@@ -349,7 +349,7 @@ async fn a_rescues_password_is_shown_once() {
     assert_eq!(told.status(), StatusCode::OK);
     let told = text(told).await;
     assert!(told.contains("made-for-this-rescue") && told.contains("rescue@192.0.2.9"), "{told}");
-    become_("rescue", "its own disk again (server unrescue)");
+    become_("rescue", true);
     let page = text(get(&fakes, &cookie, &path).await).await;
     assert!(page.contains("act-unrescue") && !page.contains("act-rescue"), "{page}");
     assert!(!page.contains("made-for-this-rescue"), "{page}");

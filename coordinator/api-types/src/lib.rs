@@ -8,6 +8,7 @@ mod discovery;
 mod disk;
 mod network;
 mod problem;
+mod state;
 pub mod unwatched;
 
 use protocol::secret::Secret;
@@ -23,6 +24,7 @@ pub use discovery::*;
 pub use disk::*;
 pub use network::*;
 pub use problem::Problem;
+pub use state::{PowerState, ServerStatus};
 
 pub use domain::import::{Fault, FieldChange};
 
@@ -73,8 +75,8 @@ pub struct Node {
     /// What comes next, or what somebody may do next.
     #[serde(default)]
     pub next: String,
-    /// `on`, `off`, `unreachable` or `unknown`.
-    pub power: String,
+    /// Its power.
+    pub power: PowerState,
     /// Why the power is unreachable or unknown.
     pub power_reason: Option<String>,
     /// Why nobody watches its power; none: its agent does.
@@ -323,8 +325,11 @@ pub struct Server {
     /// Security groups, by name.
     #[serde(default)]
     pub security_groups: Vec<String>,
-    /// `building`, `active`, `off`, `deleting` or `error`.
-    pub status: String,
+    /// What it is doing.
+    pub status: ServerStatus,
+    /// Whether it is in rescue, switched off in it, or failed on its way there or back: its own disk can be booted again.
+    #[serde(default)]
+    pub in_rescue: bool,
     /// What it waits for, or why it failed.
     pub reason: Option<String>,
     /// Since when it has this status (RFC 3339).

@@ -16,14 +16,14 @@ pub fn in_list(node: &Node) -> Option<String> {
 pub fn in_full(node: &Node) -> (String, String) {
     let reason = |text: &Option<String>| text.clone().unwrap_or_default();
     let Some(unwatched) = &node.not_watched else {
-        let power = [node.power.clone(), reason(&node.power_reason)].join(" ");
+        let power = [node.power.to_string(), reason(&node.power_reason)].join(" ");
         return (power.trim().to_owned(), String::new());
     };
     let since = unwatched.since.as_deref().map(|since| format!("since {since}: ")).unwrap_or_default();
     let is_the_reason = reason(&node.reason).contains(headline(&unwatched.reason));
     let why = if is_the_reason { "see the reason".to_owned() } else { unwatched.reason.clone() };
     let retry = format!("; `bmsctl node bmc retry {}` tries now", node.name);
-    (node.power.clone(), format!("{since}{why}{}", if is_the_reason { "" } else { &retry }))
+    (node.power.to_string(), format!("{since}{why}{}", if is_the_reason { "" } else { &retry }))
 }
 
 /// For a page: why nobody watches its power, in full, and this `reason` without what is said by that.

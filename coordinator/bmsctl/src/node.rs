@@ -14,7 +14,7 @@ use super::{
     proof,
     since::since,
 };
-use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, unwatched};
+use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched};
 use domain::url_text::query;
 
 /// Runs one of its commands.
@@ -141,7 +141,7 @@ async fn list(client: &Client, output: Output, filter: &NodeFilter) -> anyhow::R
             node.rack.clone(),
             node.provision_state.clone(),
             since(node.state_since.as_deref(), now),
-            if node.not_watched.is_some() { "NOT WATCHED".to_owned() } else { node.power.clone() },
+            if node.not_watched.is_some() { "NOT WATCHED".to_owned() } else { node.power.to_string() },
             node.network_observed.clone().unwrap_or_default(),
             node.resource_class.clone(),
             said.into_iter().flatten().next().cloned().unwrap_or_default(),
@@ -291,8 +291,8 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
         NodeVerb::Clean => state == "manageable",
         NodeVerb::MaintenanceOn => node.maintenance,
         NodeVerb::MaintenanceOff => !node.maintenance,
-        NodeVerb::PowerOn | NodeVerb::Reboot => node.power == "on" && node.waiting_for.is_none(),
-        NodeVerb::PowerOff => node.power == "off" && node.waiting_for.is_none(),
+        NodeVerb::PowerOn | NodeVerb::Reboot => node.power == PowerState::On && node.waiting_for.is_none(),
+        NodeVerb::PowerOff => node.power == PowerState::Off && node.waiting_for.is_none(),
         NodeVerb::Reclaim => state == "available",
         NodeVerb::AcceptBmc => !node.has_another_machines_bmc(),
         NodeVerb::RetryBmc => !node.is_refused_by_its_bmc(),

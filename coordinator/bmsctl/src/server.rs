@@ -13,7 +13,7 @@ use super::{
     path::path,
     since::since,
 };
-use api_types::{Attachment, List, NewServer, Server, ServerAction, ServerVerb};
+use api_types::{Attachment, List, NewServer, Server, ServerAction, ServerStatus, ServerVerb};
 
 /// Most bytes of standard input that are looked at for a password.
 const PASSWORD_BYTES_MAX: u64 = 4096;
@@ -30,7 +30,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
                 let since = since(server.state_since.as_deref(), now);
                 let said = server.reason.clone().or_else(|| server.waiting_for.clone()).unwrap_or_default();
                 let Server { name, status, address, network, image, flavor, .. } = server.clone();
-                vec![name, status, since, address, network, image, flavor, said]
+                vec![name, status.to_string(), since, address, network, image, flavor, said]
             })
         }
         Command::Show { server } => show(output, &client.get(&path(&["servers", &server])?).await?),
@@ -52,7 +52,8 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
                 user_data,
             };
             let server: Server = client.post("/v1/servers", &wanted).await?;
-            let server = if wait.wait { follow(client, &server, wait, "active").await? } else { server };
+            let server =
+                if wait.wait { follow(client, &server, wait, ServerStatus::Active).await? } else { server };
             show(output, &server)
         }
         Command::Start(server) => act(client, output, server, plain(ServerVerb::Start)).await,
@@ -79,7 +80,7 @@ fn show(output: Output, server: &Server) -> anyhow::Result<()> {
     let fields = vec![
         ("name", server.name.clone()),
         ("id", server.id.to_string()),
-        ("status", server.status.clone()),
+        ("status", server.status.to_string()),
         ("networks", attachments(server)),
         ("security groups", server.security_groups.join(", ")),
         ("image", server.image.clone()),
@@ -120,9 +121,11 @@ async fn act(client: &Client, output: Output, which: OneServer, action: ServerAc
     let at = path(&["servers", &which.server, "actions"])?;
     let server: Server = client.post(&at, &action).await?;
     let goal = match action.action {
-        ServerVerb::Start | ServerVerb::Reboot | ServerVerb::Rebuild | ServerVerb::Unrescue => "active",
-        ServerVerb::Rescue => "rescue",
-        ServerVerb::Stop => "off",
+        ServerVerb::Start | ServerVerb::Reboot | ServerVerb::Rebuild | ServerVerb::Unrescue => {
+            ServerStatus::Active
+        }
+        ServerVerb::Rescue => ServerStatus::Rescue,
+        ServerVerb::Stop => ServerStatus::Off,
     };
     // Before the wait, which somebody may break off: nobody can ask for it again.
     let made = server.rescue_password.clone();
@@ -134,15 +137,24 @@ async fn act(client: &Client, output: Output, which: OneServer, action: ServerAc
 }
 
 /// Waits for a status at rest: a server that is being switched is still on its way.
-async fn follow(client: &Client, server: &Server, wait: Wait, goal: &str) -> anyhow::Result<Server> {
+async fn follow(client: &Client, server: &Server, wait: Wait, goal: ServerStatus) -> anyhow::Result<Server> {
     output::wait(&server.name, wait.timeout, async || {
         let now: Server = client.get(&format!("/v1/servers/{}", server.id)).await?;
         let said = now.reason.clone().or_else(|| now.waiting_for.clone());
         let said = said.map(|text| format!(" ({text})")).unwrap_or_default();
-        Ok(match now.status.as_str() {
+        Ok(match now.status {
             status if status == goal && now.waiting_for.is_none() => Look::Done(now),
-            "error" => Look::Failed(now.reason.unwrap_or_else(|| "error without a reason".to_owned())),
-            status => Look::Going(format!("{status}{said}")),
+            ServerStatus::Error => {
+                Look::Failed(now.reason.unwrap_or_else(|| "error without a reason".to_owned()))
+            }
+            status @ (ServerStatus::Building
+            | ServerStatus::Active
+            | ServerStatus::Off
+            | ServerStatus::Rescuing
+            | ServerStatus::Rescue
+            | ServerStatus::Unrescuing
+            | ServerStatus::Deleting
+            | ServerStatus::Unknown) => Look::Going(format!("{status}{said}")),
         })
     })
     .await

@@ -120,7 +120,7 @@ fn matches(node: &Node, wanted: &Wanted) -> bool {
     let is = |asked: &Option<String>, value: &str| asked.as_deref().is_none_or(|asked| asked == value);
     (wanted.states.is_empty() || wanted.states.contains(&node.provision_state))
         && is(&wanted.rack, &node.rack)
-        && is(&wanted.power, &node.power)
+        && is(&wanted.power, node.power.as_str())
         && is(&wanted.class, &node.resource_class)
         && wanted.deployed.is_none_or(|deployed| deployed == node.deployed)
         && wanted.maintenance.is_none_or(|maintenance| maintenance == node.maintenance)
@@ -131,7 +131,7 @@ fn key(node: &Node, sort: Sort) -> String {
         Sort::Name => String::new(),
         Sort::State => node.provision_state.clone(),
         Sort::Rack => node.rack.clone(),
-        Sort::Power => node.power.clone(),
+        Sort::Power => node.power.to_string(),
         Sort::Class => node.resource_class.clone(),
         // RFC 3339 of one length sorts as the times do.
         Sort::Since => node.state_since.clone().unwrap_or_default(),

@@ -8,7 +8,7 @@ use protocol::{
 
 use super::{
     Api,
-    types::{Bmc, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched},
+    types::{Bmc, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState},
 };
 use crate::{
     inventory::{Port, Server},
@@ -22,15 +22,17 @@ impl Api {
         let away = self.enrol.presence.away(&server.rack);
         let unwatched = server.unwatched.as_ref();
         let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
-            (Some(away), _) => ("unknown", Some(away.clone())),
-            (None, None) => ("unknown", Some("no reading has come yet".to_owned())),
+            (Some(away), _) => (PowerState::Unknown, Some(away.clone())),
+            (None, None) => (PowerState::Unknown, Some("no reading has come yet".to_owned())),
             // What was read before nobody watched it is old.
             (None, Some(PowerReading::On | PowerReading::Off)) if unwatched.is_some() => {
-                ("unknown", unwatched.map(|unwatched| unwatched.reason.clone()))
+                (PowerState::Unknown, unwatched.map(|unwatched| unwatched.reason.clone()))
             }
-            (None, Some(PowerReading::On)) => ("on", None),
-            (None, Some(PowerReading::Off)) => ("off", None),
-            (None, Some(PowerReading::Unreachable { reason })) => ("unreachable", Some(reason.clone())),
+            (None, Some(PowerReading::On)) => (PowerState::On, None),
+            (None, Some(PowerReading::Off)) => (PowerState::Off, None),
+            (None, Some(PowerReading::Unreachable { reason })) => {
+                (PowerState::Unreachable, Some(reason.clone()))
+            }
         };
         let boots = server.ports.iter().find(|port| port.pxe_enabled).or(server.ports.first());
         let node = server.node.as_ref();
@@ -65,7 +67,7 @@ impl Api {
                 BootMode::Uefi => "uefi".to_owned(),
             },
             provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
-            power: power.to_owned(),
+            power,
             power_reason,
             not_watched: unwatched.map(|unwatched| NotWatched {
                 why: unwatched.why.as_str().to_owned(),

@@ -17,13 +17,14 @@ use super::{
     Api, audit,
     auth::{Tenant, User},
     password,
-    types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerVerb},
+    types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerStatus, ServerVerb},
 };
 use crate::{
     audit::Asked,
     inventory::{InventoryError, TenantPortRecord, TenantServer, TenantServerState},
     lifecycle::{
         ProvisionState,
+        admission::is_in_rescue,
         outlook::{Outlook, tenant_outlook},
     },
     rim::PowerTarget,
@@ -204,13 +205,38 @@ fn has_groups(ports: &[TenantPortRecord]) -> bool {
 }
 
 /// The status of a server in use that is in rescue, on its way there or back; none: it is not.
-fn rescue_status(state: &ProvisionState, off: bool) -> Option<&'static str> {
+fn rescue_status(state: &ProvisionState, off: bool) -> Option<ServerStatus> {
     match state {
-        ProvisionState::Rescuing | ProvisionState::RescueWait => Some("rescuing"),
-        ProvisionState::Rescue if !off => Some("rescue"),
-        ProvisionState::Unrescuing => Some("unrescuing"),
-        ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => Some("error"),
-        _ => None,
+        ProvisionState::Rescuing | ProvisionState::RescueWait => Some(ServerStatus::Rescuing),
+        ProvisionState::Rescue if !off => Some(ServerStatus::Rescue),
+        ProvisionState::Unrescuing => Some(ServerStatus::Unrescuing),
+        ProvisionState::RescueFailed | ProvisionState::UnrescueFailed => Some(ServerStatus::Error),
+        ProvisionState::Rescue
+        | ProvisionState::Enroll
+        | ProvisionState::Verifying
+        | ProvisionState::Manageable
+        | ProvisionState::Adopting
+        | ProvisionState::AdoptFailed
+        | ProvisionState::Inspecting
+        | ProvisionState::InspectWait
+        | ProvisionState::InspectFailed
+        | ProvisionState::Cleaning
+        | ProvisionState::CleanWait
+        | ProvisionState::CleanHold
+        | ProvisionState::CleanFailed
+        | ProvisionState::Available
+        | ProvisionState::Deploying
+        | ProvisionState::WaitCallBack
+        | ProvisionState::DeployHold
+        | ProvisionState::DeployFailed
+        | ProvisionState::Active
+        | ProvisionState::Deleting
+        | ProvisionState::Error
+        | ProvisionState::Servicing
+        | ProvisionState::ServiceWait
+        | ProvisionState::ServiceHold
+        | ProvisionState::ServiceFailed
+        | ProvisionState::Unknown(_) => None,
     }
 }
 
@@ -292,14 +318,16 @@ impl Api {
         };
         let off = physical.as_ref().is_some_and(|node| node.off_since_us.is_some());
         let ironic = physical.as_ref().and_then(|node| node.node.as_ref());
-        let in_rescue = ironic.and_then(|node| rescue_status(&node.provision_state, off));
-        let rescue_failed = in_rescue == Some("error");
+        let rescue = ironic.and_then(|node| rescue_status(&node.provision_state, off));
+        let rescue_failed = rescue == Some(ServerStatus::Error);
         let failure = ironic.filter(|_| rescue_failed).and_then(|node| node.last_error.clone());
         let status = match server.state {
-            TenantServerState::Requested | TenantServerState::Building => "building",
-            TenantServerState::Active => in_rescue.unwrap_or(if off { "off" } else { "active" }),
-            TenantServerState::Deleting => "deleting",
-            TenantServerState::Error => "error",
+            TenantServerState::Requested | TenantServerState::Building => ServerStatus::Building,
+            TenantServerState::Active => {
+                rescue.unwrap_or(if off { ServerStatus::Off } else { ServerStatus::Active })
+            }
+            TenantServerState::Deleting => ServerStatus::Deleting,
+            TenantServerState::Error => ServerStatus::Error,
         };
         let groups: BTreeSet<Uuid> = ports.iter().flat_map(|port| port.security_groups.clone()).collect();
         let security_groups = groups.iter().map(|id| name_of(&names.groups, &id.to_string())).collect();
@@ -319,9 +347,8 @@ impl Api {
             physical.and_then(|node| node.confirmed),
         );
         let in_state_us = names.since.get(&server.id).copied().unwrap_or(server.created_us);
-        let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == "off");
-        let rescue_us =
-            physical.and_then(|node| node.node.as_ref()?.since_us).filter(|_| in_rescue.is_some());
+        let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == ServerStatus::Off);
+        let rescue_us = physical.and_then(|node| node.node.as_ref()?.since_us).filter(|_| rescue.is_some());
         let reason = if user.sees_all() {
             server.reason.clone().or(failure).or_else(|| physical.and_then(|node| node.reason.clone()))
         } else {
@@ -341,7 +368,8 @@ impl Api {
             address: server.address.map(|address| address.to_string()).unwrap_or_default(),
             networks,
             security_groups,
-            status: status.to_owned(),
+            status,
+            in_rescue: is_in_rescue(server.state, ironic),
             reason,
             node: server.node.map(|node| node.0).filter(|_| user.sees_all()),
             rescue_password: None,

@@ -5,7 +5,7 @@
 use protocol::id::ServerId;
 
 use crate::{
-    api::types::Node,
+    api::types::{Node, PowerState},
     lifecycle::{
         self, ProvisionState,
         admission::{self, Wish},
@@ -125,10 +125,10 @@ pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
     if node.maintenance {
         next.push(MAINTENANCE_OFF);
     }
-    match node.power.as_str() {
-        "on" => more.extend([POWER_OFF, REBOOT]),
-        "off" => more.push(POWER_ON),
-        _ => more.extend([POWER_ON, POWER_OFF, REBOOT]),
+    match node.power {
+        PowerState::On => more.extend([POWER_OFF, REBOOT]),
+        PowerState::Off => more.push(POWER_ON),
+        PowerState::Unreachable | PowerState::Unknown => more.extend([POWER_ON, POWER_OFF, REBOOT]),
     }
     if admits(Wish::Reclaim) {
         let failed = matches!(facts.provision_state, S::Error | S::DeployFailed);

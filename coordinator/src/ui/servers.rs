@@ -21,7 +21,7 @@ use super::{
     view::{self, EventRow, ServerRow},
 };
 use crate::{
-    api::types::{Event, Image, List, Problem, Server},
+    api::types::{Event, Image, List, Problem, Server, ServerStatus},
     url_text::segment,
 };
 
@@ -64,20 +64,13 @@ struct ServerPage {
     images_away: Option<String>,
     /// What happened to it.
     events: Part<EventRow>,
-    /// Whether its own disk can be booted again.
-    in_rescue: bool,
     /// The password of the rescue that was just asked for: shown on this page, and on no other.
     rescue_password: Option<Secret>,
 }
 
 /// Whether its disk can be written anew.
 fn may_rebuild(server: &Server) -> bool {
-    matches!(server.status.as_str(), "active" | "off") && !is_in_rescue(server)
-}
-
-/// Whether it is in rescue, switched off in it, or failed on its way there or back.
-fn is_in_rescue(server: &Server) -> bool {
-    server.next.contains("server unrescue")
+    matches!(server.status, ServerStatus::Active | ServerStatus::Off) && !server.in_rescue
 }
 
 impl ServerPage {
@@ -91,11 +84,10 @@ impl ServerPage {
             let choices = new_server::images(&list.items);
             images = Some(Field::select("image", "Image", &Typed::default(), choices));
         }
-        let in_rescue = is_in_rescue(&server);
         let path = format!("/v1/events?server={}&limit={EVENTS_SHOWN}", server.id);
         let Part { items, away } = Part::<Event>::read(ui, visitor, &path).await?;
         let events = Part { items: view::timeline(items, &[], Timestamp::now()), away };
-        Ok(ServerPage { frame, server, row, images, images_away, events, in_rescue, rescue_password: None })
+        Ok(ServerPage { frame, server, row, images, images_away, events, rescue_password: None })
     }
 
     async fn answer(

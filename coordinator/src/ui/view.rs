@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use api_types::unwatched;
 
 use crate::{
-    api::types::{Event, Node, Server},
+    api::types::{Event, Node, PowerState, Server, ServerStatus},
     lifecycle::ProvisionState,
 };
 
@@ -157,25 +157,28 @@ pub fn provision_pill(word: &str) -> Pill {
 }
 
 /// A power reading as a pill.
-pub fn power_pill(word: &str) -> Pill {
-    let tone = match word {
-        "on" => Tone::Good,
-        "off" => Tone::Idle,
-        _ => Tone::Warn,
+pub fn power_pill(power: PowerState) -> Pill {
+    let tone = match power {
+        PowerState::On => Tone::Good,
+        PowerState::Off => Tone::Idle,
+        PowerState::Unreachable | PowerState::Unknown => Tone::Warn,
     };
-    Pill { word: word.to_owned(), tone }
+    Pill { word: power.to_string(), tone }
 }
 
 /// A tenant's server's status as a pill.
-pub fn server_pill(word: &str) -> Pill {
-    let tone = match word {
-        "active" => Tone::Good,
-        "off" | "stopped" => Tone::Idle,
-        "error" => Tone::Bad,
-        "rescue" => Tone::Warn,
-        _ => Tone::Busy,
+pub fn server_pill(status: ServerStatus) -> Pill {
+    let tone = match status {
+        ServerStatus::Active => Tone::Good,
+        ServerStatus::Off => Tone::Idle,
+        ServerStatus::Error => Tone::Bad,
+        ServerStatus::Rescue | ServerStatus::Unknown => Tone::Warn,
+        ServerStatus::Building
+        | ServerStatus::Rescuing
+        | ServerStatus::Unrescuing
+        | ServerStatus::Deleting => Tone::Busy,
     };
-    Pill { word: word.to_owned(), tone }
+    Pill { word: status.to_string(), tone }
 }
 
 /// Where a server's port is, and where it should be.
@@ -247,7 +250,7 @@ pub fn node_row(node: &Node, now: Timestamp) -> NodeRow {
         class: node.resource_class.clone(),
         power: match &node.not_watched {
             Some(_) => Pill { word: "not watched".to_owned(), tone: Tone::Bad },
-            None => power_pill(&node.power),
+            None => power_pill(node.power),
         },
         power_reason: node.power_reason.clone().unwrap_or_default(),
         unwatched,
@@ -336,7 +339,7 @@ pub fn server_row(server: &Server, now: Timestamp) -> ServerRow {
     ServerRow {
         id: server.id.to_string(),
         name: server.name.clone(),
-        status: server_pill(&server.status),
+        status: server_pill(server.status),
         since: server.state_since.as_ref().and_then(|text| When::read(text, now)),
         address: server.address.clone(),
         flavor: server.flavor.clone(),

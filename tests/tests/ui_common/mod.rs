@@ -16,7 +16,9 @@ use axum::{
 };
 use coordinator::{
     access::{AdminProject, Door, RoleNames},
-    api::types::{Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server},
+    api::types::{
+        Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server, ServerStatus,
+    },
     clock::{Clock, SystemClock},
     events::EventKind,
     import,
@@ -423,7 +425,8 @@ async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value
         address: "192.0.2.7".to_owned(),
         networks: vec![attached("blue", "192.0.2.7", None), attached("green", "198.18.7.9", Some(100))],
         security_groups: vec!["default".to_owned(), "web".to_owned()],
-        status: if name.starts_with("up") { "active" } else { "building" }.to_owned(),
+        status: if name.starts_with("up") { ServerStatus::Active } else { ServerStatus::Building },
+        in_rescue: false,
         reason: Some("the ramdisk to write the image".to_owned()),
         state_since: None,
         waiting_for: None,
@@ -472,7 +475,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         state_since: Some(since.to_string()),
         waiting_for: None,
         next: "a tenant's server, when one asks for its flavor".to_owned(),
-        power: power.to_owned(),
+        power: serde_json::from_value(json!(power)).expect("every word is a power state"),
         power_reason: None,
         not_watched: None,
         network_wanted: None,

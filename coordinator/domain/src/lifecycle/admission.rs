@@ -6,7 +6,10 @@ use super::{
     release::may_be_ended,
     state::{Node, ProvisionState},
 };
-use crate::rim::{Refusal, RefusalKind};
+use crate::{
+    records::TenantServerState,
+    rim::{Refusal, RefusalKind},
+};
 
 /// The steps that our ramdisk offers for a clean by hand.
 pub const CLEAN_STEPS: [&str; 2] = ["erase_devices_metadata", "erase_devices"];
@@ -86,6 +89,18 @@ pub fn admit(name: &str, node: &Node, wish: Wish) -> Result<(), Refusal> {
     }
 }
 
+/// Whether a tenant's server is in rescue, switched off in it, or failed on its way there or back: its own disk can be booted
+/// again.
+pub fn is_in_rescue(state: TenantServerState, node: Option<&Node>) -> bool {
+    match state {
+        TenantServerState::Active => node.is_some_and(|node| admit("", node, Wish::Unrescue).is_ok()),
+        TenantServerState::Requested
+        | TenantServerState::Building
+        | TenantServerState::Deleting
+        | TenantServerState::Error => false,
+    }
+}
+
 /// What a tenant is told of a server in maintenance: not why, which is the operator's own.
 fn held_from_tenant(name: &str) -> String {
     format!(
@@ -114,6 +129,7 @@ mod tests {
     use protocol::id::ServerId;
 
     use super::*;
+    use crate::lifecycle::{Confirmed, outlook::tenant_outlook};
 
     fn check(state: &str, maintenance: bool, wish: Wish, words: Option<&str>) {
         let mut node = Node::in_state(ServerId(uuid::Uuid::from_u128(1)), ProvisionState::from(state));
@@ -148,6 +164,28 @@ mod tests {
         check("rescue", false, Wish::Start, Some("server unrescue"));
         check("rescue failed", false, Wish::Start, Some("server unrescue"));
         check("active", false, Wish::Start, None);
+    }
+
+    /// Its sentence tells its tenant of `server unrescue` exactly where that is taken: programs read the fact, people the sentence.
+    #[test]
+    fn a_server_is_in_rescue_exactly_where_its_tenant_is_told_of_the_way_back() {
+        let states = [
+            TenantServerState::Requested,
+            TenantServerState::Building,
+            TenantServerState::Active,
+            TenantServerState::Deleting,
+            TenantServerState::Error,
+        ];
+        for state in states {
+            assert!(!is_in_rescue(state, None), "{state:?} without a node");
+            for provision in ProvisionState::KNOWN {
+                let node = Node::in_state(ServerId(uuid::Uuid::from_u128(1)), provision.clone());
+                for power in [None, Some(Confirmed::On), Some(Confirmed::Off)] {
+                    let told = tenant_outlook(state, Some(&node), power).next.contains("server unrescue");
+                    assert_eq!(is_in_rescue(state, Some(&node)), told, "{state:?}, {provision}, {power:?}");
+                }
+            }
+        }
     }
 
     #[test]

@@ -93,7 +93,7 @@ async fn given_back_locked(lab: &Lab, server: Server) -> anyhow::Result<Server> 
     })
     .await?;
     let kept: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
-    ensure!(kept.status == "deleting", "{kept:?}");
+    ensure!(kept.status.as_str() == "deleting", "{kept:?}");
     Ok(kept)
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn ended(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     .await?;
     wait_state(lab, VICTIM.name, "available").await?;
     let now = node(lab, VICTIM).await?;
-    ensure!(now.power == "off" && now.network_observed.as_deref() == Some("cleaning"), "{now:?}");
+    ensure!(now.power.as_str() == "off" && now.network_observed.as_deref() == Some("cleaning"), "{now:?}");
     let tap = Rack::tap(VICTIM.name);
     let link = lab.site.rack().fabric.run("ip", &["-o", "link", "show", &tap]).await?;
     let bridge = tenant_bridge(super::tenant_network(lab).await?);

@@ -39,7 +39,7 @@ pub(super) async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
             let ramdisks = boots(lab, VICTIM) - booted;
             ensure!(ramdisks == 2, "{ramdisks} boots, not one to write and one to clean");
             let now = node(lab, VICTIM).await?;
-            ensure!(now.power == "off", "{} is {} after the failure", VICTIM.name, now.power);
+            ensure!(now.power.as_str() == "off", "{} is {} after the failure", VICTIM.name, now.power);
             let events = lab.admin.run(&format!("events --node {}", VICTIM.name)).await?;
             ensure!(events.contains(WORDS), "the events do not speak of the hash:\n{events}");
             lab.tenant.run(&format!("server delete {} --wait", server.id)).await?;

@@ -76,7 +76,7 @@ async fn refused(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     lab.tenant.run(&format!("server stop {} --wait", server.id)).await?;
     let off: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
     ensure!(
-        off.status == "off" && off.next.contains("the operator, who is working on this server"),
+        off.status.as_str() == "off" && off.next.contains("the operator, who is working on this server"),
         "{off:?}"
     );
     let words = lab.tenant.refused(&format!("server start {}", server.id)).await?;
@@ -92,10 +92,10 @@ async fn waits(lab: &Lab, server: &Server, booted: usize) -> anyhow::Result<()> 
     tokio::time::sleep(QUIET).await;
     let now: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
     let reason = now.reason.clone().unwrap_or_default();
-    ensure!(now.status == "deleting" && reason.contains("the operator is working"), "{now:?}");
+    ensure!(now.status.as_str() == "deleting" && reason.contains("the operator is working"), "{now:?}");
     let node = node(lab, VICTIM).await?;
     ensure!(
-        node.provision_state == "active" && node.power == "off" && boots(lab, VICTIM) == booted,
+        node.provision_state == "active" && node.power.as_str() == "off" && boots(lab, VICTIM) == booted,
         "{} is {}, power {}: {}",
         VICTIM.name,
         node.provision_state,

@@ -147,7 +147,7 @@ async fn wait_server(lab: &Lab, server: &Server, status: &str) -> anyhow::Result
         let node = node(lab, VICTIM).await?;
         *seen =
             format!("{}, {:?}; node {}: {}", now.status, now.reason, node.provision_state, said_of(&node));
-        Ok((now.status == status).then_some(now))
+        Ok((now.status.as_str() == status).then_some(now))
     })
     .await
 }

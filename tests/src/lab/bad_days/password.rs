@@ -31,7 +31,7 @@ pub(super) async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
             wait_state(lab, COUNTED.name, "manageable").await?;
             let node = node(lab, COUNTED).await?;
             ensure!(node.reason.is_none(), "still shown: {:?}", node.reason);
-            ensure!(node.power == "off", "its power is {} ({:?})", node.power, node.power_reason);
+            ensure!(node.power.as_str() == "off", "its power is {} ({:?})", node.power, node.power_reason);
             forget(lab, COUNTED).await
         })
         .await

@@ -194,7 +194,7 @@ async fn exchanged(lab: &Lab) -> anyhow::Result<()> {
         wait_for(format!("{name} to be recognised"), RECOGNISED_WAIT_MAX, async |seen| {
             let node: Node = lab.admin.json(&format!("node show {name}")).await?;
             *seen = format!("{:?}, power {}", node.not_watched, node.power);
-            Ok((node.not_watched.is_none() && node.power == "off").then_some(()))
+            Ok((node.not_watched.is_none() && node.power.as_str() == "off").then_some(()))
         })
         .await?;
     }

@@ -162,7 +162,10 @@ async fn refusals_while_building(lab: &Lab) -> anyhow::Result<()> {
     let words = lab.tenant.refused(&format!("server rebuild {NAME} --image {IMAGE}")).await?;
     ensure!(words.contains("is building and not deployed"), "{words}");
     let now: Server = lab.tenant.json(&format!("server show {NAME}")).await?;
-    ensure!(now.status == "building" && now.waiting_for.is_some() && now.next == "active", "{now:?}");
+    ensure!(
+        now.status.as_str() == "building" && now.waiting_for.is_some() && now.next == "active",
+        "{now:?}"
+    );
     Ok(())
 }
 
@@ -170,20 +173,23 @@ async fn wait_active(lab: &Lab, server: &Server) -> anyhow::Result<Server> {
     wait_for(format!("{NAME} to be active"), Duration::from_secs(180), async |seen| {
         let now: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
         *seen = format!("{} {:?} {:?}", now.status, now.reason, now.waiting_for);
-        ensure!(now.status != "error", "{seen}");
-        Ok((now.status == "active").then_some(now))
+        ensure!(now.status.as_str() != "error", "{seen}");
+        Ok((now.status.as_str() == "active").then_some(now))
     })
     .await
 }
 
 async fn stopped(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
     let now: Server = lab.tenant.json(&format!("server show {NAME}")).await?;
-    ensure!(now.status == "off" && now.waiting_for.is_none() && now.next.contains("server start"), "{now:?}");
+    ensure!(
+        now.status.as_str() == "off" && now.waiting_for.is_none() && now.next.contains("server start"),
+        "{now:?}"
+    );
     ensure!(now.state_since.is_some() && now.node.is_none(), "{now:?}");
     wait_for("the node to say where it is and what is next", SHOWN_WAIT_MAX, async |seen| {
         let node: Node = lab.admin.json(&format!("node show {}", plan.name)).await?;
         *seen = format!("{node:?}");
-        let isolated = node.network_observed.as_deref() == Some("cleaning") && node.power == "off";
+        let isolated = node.network_observed.as_deref() == Some("cleaning") && node.power.as_str() == "off";
         Ok((isolated && node.deployed && node.next.contains("server start")).then_some(()))
     })
     .await

@@ -168,7 +168,7 @@ async fn figures(lab: &Lab) -> anyhow::Result<()> {
     let nodes: Vec<Node> = lab.admin.json("node list").await?;
     let mut counts = BTreeMap::new();
     for node in &nodes {
-        *counts.entry((node.provision_state.clone(), node.power.clone())).or_insert(0.0) += 1.0;
+        *counts.entry((node.provision_state.clone(), node.power.to_string())).or_insert(0.0) += 1.0;
     }
     for ((state, power), count) in counts {
         let series = format!("bms_servers{{provision_state=\"{state}\",power=\"{power}\"}} ");

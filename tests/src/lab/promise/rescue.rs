@@ -62,7 +62,7 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: Uui
         .step("rescue it", async { lab.tenant.json(&format!("server rescue {NAME} --wait")).await })
         .await?;
     let password = rescued.rescue_password.clone().context("no password was told")?;
-    ensure!(rescued.status == "rescue" && rescued.address == server.address, "{rescued:?}");
+    ensure!(rescued.status.as_str() == "rescue" && rescued.address == server.address, "{rescued:?}");
     ensure!(rescued.state_since > server.state_since, "in rescue for as long as in use: {rescued:?}");
     let shell = Shell::at(lab, vm, &server).await?;
     let said = steps
@@ -138,7 +138,7 @@ async fn shows(lab: &Lab, id: Uuid, status: &str) -> anyhow::Result<Server> {
     wait_for(format!("{NAME} to be {status}"), SHOWN_WAIT_MAX, async |seen| {
         let now: Server = lab.tenant.json(&format!("server show {id}")).await?;
         *seen = format!("{} {:?} {:?}", now.status, now.reason, now.waiting_for);
-        Ok((now.status == status).then_some(now))
+        Ok((now.status.as_str() == status).then_some(now))
     })
     .await
 }
@@ -158,7 +158,7 @@ async fn refusals(lab: &Lab, server: &Server) -> anyhow::Result<()> {
     let words = lab.tenant.refused(&format!("server unrescue {NAME}")).await?;
     ensure!(words.contains("only a server in rescue"), "{words}");
     let now: Server = lab.tenant.json(&format!("server show {}", server.id)).await?;
-    ensure!(now.status == "active", "something refused changed it: {now:?}");
+    ensure!(now.status.as_str() == "active", "something refused changed it: {now:?}");
     Ok(())
 }
 

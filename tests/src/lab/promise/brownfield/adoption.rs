@@ -105,7 +105,7 @@ pub(super) async fn adopted(lab: &Lab, port: Uuid) -> anyhow::Result<()> {
     let others: Vec<Server> = lab.other.json("server list").await?;
     ensure!(others.is_empty(), "another tenant sees {others:?}");
     let node: Node = lab.admin.json(&format!("node show {}", PLAN.name)).await?;
-    ensure!(node.provision_state == "active" && node.power == "on" && node.deployed, "{node:?}");
+    ensure!(node.provision_state == "active" && node.power.as_str() == "on" && node.deployed, "{node:?}");
     ensure!(node.network_observed == Some(format!("tenant {port}")), "{node:?}");
     ensure!(node.instance == Some(server.id), "{node:?}");
     let survey: Survey =
