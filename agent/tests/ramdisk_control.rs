@@ -1,9 +1,12 @@
 //! Edges: control of ramdisks against a client that speaks the real protocol, and some that do not.
 
 use std::{
-    io::Write,
-    net::{Ipv4Addr, SocketAddrV4, TcpStream},
-    sync::{Arc, Mutex},
+    io::{Read, Write},
+    net::{Ipv4Addr, Shutdown, SocketAddr, SocketAddrV4, TcpListener, TcpStream},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -33,6 +36,8 @@ use tokio::{
 };
 
 const WAIT_MAX: Duration = Duration::from_secs(20);
+/// How long a slow way holds back what goes over it.
+const HELD_BACK: Duration = Duration::from_millis(200);
 const PROVISIONING: BootNetwork = BootNetwork::Provisioning;
 const CLEANING: BootNetwork = BootNetwork::Cleaning;
 
@@ -475,8 +480,18 @@ async fn a_ramdisk_that_does_not_come_back_is_gone() {
 
 /// The real ramdisk's session, on a thread; only tasks that harm nobody's disks are given to it here.
 fn real(rack: &Rack, server: ServerId, resume_wait: Duration) -> JoinHandle<SessionEnd> {
+    real_at(rack.control.address(PROVISIONING).unwrap(), rack, server, resume_wait)
+}
+
+/// The same, with the agent at this address.
+fn real_at(
+    agent: SocketAddr,
+    rack: &Rack,
+    server: ServerId,
+    resume_wait: Duration,
+) -> JoinHandle<SessionEnd> {
     let arguments = BootArguments {
-        agent: rack.control.address(PROVISIONING).unwrap(),
+        agent,
         fingerprint: rack.control.fingerprint().to_owned(),
         token: rack.issue(server, PROVISIONING),
         mac: None,
@@ -501,6 +516,62 @@ async fn the_ramdisk_finds_its_agent_again() {
     done(rack.step(session, CommandId::random(), Step::PowerOff)).await;
     let end = timeout(WAIT_MAX, ramdisk).await.unwrap().unwrap();
     assert!(matches!(end, SessionEnd::Told), "{end}");
+    let gone = rack.event().await;
+    assert!(
+        matches!(&gone, Event::Gone { reason, .. } if reason.contains("switched itself off")),
+        "{gone:?}"
+    );
+}
+
+/// A slow way to the agent: what the ramdisk sends is held back for a while, and lost when the server is off.
+struct SlowWay {
+    address: SocketAddr,
+    is_off: Arc<AtomicBool>,
+}
+
+impl SlowWay {
+    fn new(agent: SocketAddr) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let is_off = Arc::new(AtomicBool::new(false));
+        let off = Arc::clone(&is_off);
+        std::thread::spawn(move || {
+            let mut server = listener.accept().unwrap().0;
+            let mut rack = TcpStream::connect(agent).unwrap();
+            let (mut back_from, mut back_to) = (rack.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut back_from, &mut back_to);
+                let _ = back_to.shutdown(Shutdown::Both);
+            });
+            let mut held = vec![0; 64 << 10];
+            while let Ok(length) = server.read(&mut held) {
+                std::thread::sleep(HELD_BACK);
+                if off.load(Ordering::SeqCst) || (length > 0 && rack.write_all(&held[..length]).is_err()) {
+                    return;
+                }
+                if length == 0 {
+                    let _ = rack.shutdown(Shutdown::Write);
+                    return;
+                }
+            }
+        });
+        Self { address, is_off }
+    }
+}
+
+/// A server that switches itself off loses what is still on its way: it goes when the agent has heard how its last step ended.
+#[tokio::test]
+async fn a_ramdisk_switches_off_when_its_agent_has_heard_of_it() {
+    let mut rack = Rack::new();
+    let server = ServerId::random();
+    let way = SlowWay::new(rack.control.address(PROVISIONING).unwrap());
+    let ramdisk = real_at(way.address, &rack, server, WAIT_MAX);
+    let Event::Ready { session, .. } = rack.event().await else { panic!("no hello") };
+    let step = rack.step(session, CommandId::random(), Step::PowerOff);
+    let end = timeout(WAIT_MAX, ramdisk).await.unwrap().unwrap();
+    way.is_off.store(true, Ordering::SeqCst);
+    assert!(matches!(end, SessionEnd::Told), "{end}");
+    done(step).await;
     let gone = rack.event().await;
     assert!(
         matches!(&gone, Event::Gone { reason, .. } if reason.contains("switched itself off")),

@@ -138,6 +138,13 @@ impl<'a> Line<'a> {
         self.tell(&FromRamdisk::Finished { command, outcome });
     }
 
+    /// Sees to it that the agent has heard everything, before the server switches off.
+    pub fn farewell(&mut self) {
+        if let Connection::Up(link) = &mut self.connection {
+            link.farewell();
+        }
+    }
+
     /// Waits until the agent knows the session no more, which is so once it has heard how the last task ended: until then a
     /// lost connection is one that is taken up again.
     pub fn let_go(&mut self) -> Result<(), SessionEnd> {

@@ -3,9 +3,9 @@
 use std::{
     fmt,
     io::{self, Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{Shutdown, SocketAddr, TcpStream},
     sync::Arc,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use nix::sys::socket::{setsockopt, sockopt};
@@ -21,6 +21,8 @@ const IDLE_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest time for bytes to be taken by the agent.
 const SEND_WAIT: Duration = Duration::from_secs(60);
+/// Longest time for an agent to hear a farewell.
+const FAREWELL_MAX: Duration = Duration::from_secs(5);
 /// Probing of a silent connection: seconds until the first, seconds between, and how many may stay unanswered.
 const KEEPALIVE_SECONDS: u32 = 5;
 const KEEPALIVE_TRIES: u32 = 3;
@@ -99,6 +101,26 @@ impl Link {
         let failed = |error| LinkError::Io(self.agent, error);
         self.stream.sock.set_read_timeout(Some(IDLE_WAIT_MAX)).map_err(failed)?;
         Ok(answer)
+    }
+
+    /// Says that nothing more comes, and waits until the agent has closed its end too, which it does when it has read everything: what
+    /// is still on its way when a server switches off may never arrive. No longer than [`FAREWELL_MAX`], whatever the agent does.
+    pub fn farewell(&mut self) {
+        let until = Instant::now() + FAREWELL_MAX;
+        self.stream.conn.send_close_notify();
+        if self.stream.flush().and_then(|()| self.stream.sock.shutdown(Shutdown::Write)).is_err() {
+            return;
+        }
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.stream.sock.set_read_timeout(Some(left)).is_err() {
+                return;
+            }
+            match self.stream.sock.read(&mut self.buffer) {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
     }
 
     /// Whether the agent has closed the connection, looked at while nothing is expected from it: whatever comes then is

@@ -121,6 +121,7 @@ impl Worker<'_> {
             let done = outcome.is_ok();
             self.line.finished(command, outcome);
             if last {
+                self.line.farewell();
                 return Ok(());
             }
             if let Some(password_hash) = heir.filter(|_| done) {
