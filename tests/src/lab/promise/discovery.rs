@@ -320,7 +320,7 @@ async fn bad_rules(lab: &Lab, right: &Path) -> anyhow::Result<()> {
     for (more, expected) in [
         (String::new(), "would accept every machine"),
         (format!("--rack {RACK} {login}"), "needs ranges"),
-        (format!("--range {RANGE} --node-name srv {login}"), "node_name: must have {serial}"),
+        (format!("--range {RANGE} --node-name srv {login}"), "node_name: must contain {serial}"),
         ("--range 10.0.0.0/8".to_owned(), "more than 4096"),
         (format!("--range {RANGE} {login}"), "switch_ports: name 1 to"),
         (format!("--range {RANGE} --switch-port leaf* {login}"), "names no switch ports"),
