@@ -247,7 +247,7 @@ async fn refused(lab: &Lab, vm: &VirtualMachine, tiny: &TenantNetwork) -> anyhow
     set_fault(lab, Fault::None).await?;
     let said = said?;
     // A tenant is told what to do, and by which request an operator finds what Contrail answered.
-    ensure!(said.contains("try again in a moment") && said.contains("request req-"), "{said}");
+    ensure!(said.contains("try again in a moment") && said.contains("request id req-"), "{said}");
     ensure!(!said.contains("Contrail"), "{said}");
     nothing_left(lab, &before).await
 }

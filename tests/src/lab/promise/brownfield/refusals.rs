@@ -47,7 +47,7 @@ pub(super) async fn before(lab: &Lab, vm: &VirtualMachine, file: &str) -> anyhow
     refuse(&instance(NETWORK, "192.0.2.78", ""), &[address, &format!("has {ADDRESS}, not 192.0.2.78")])
         .await?;
     refuse(&instance(NETWORK, "blue", ""), &[address, "invalid"]).await?;
-    refuse(&instance(NETWORK, ADDRESS, "    colour: red\n"), &["colour: is not a field here"]).await?;
+    refuse(&instance(NETWORK, ADDRESS, "    colour: red\n"), &["colour: is not a known field"]).await?;
     refuse("", &["nodes[0].instance: is missing"]).await?;
     let words = lab.tenant.refused(&format!("node adopt {file}")).await?;
     ensure!(words.contains("administrator"), "{words}");
