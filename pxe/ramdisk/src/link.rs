@@ -104,7 +104,7 @@ impl Link {
     }
 
     /// Says that nothing more comes, and waits until the agent has closed its end too, which it does when it has read everything: what
-    /// is still on its way when a server switches off may never arrive. No longer than [`FAREWELL_MAX`], whatever the agent does.
+    /// is still on its way when a server switches off may never arrive. No longer than 5 s, whatever the agent does.
     pub fn farewell(&mut self) {
         let until = Instant::now() + FAREWELL_MAX;
         self.stream.conn.send_close_notify();
