@@ -19,19 +19,20 @@ use crate::{
     disks::{Account, Erase, Erasure, KnownDisk},
     enrol::Enrol,
     events::{EventKind, Told},
-    gate::{GATE_WAIT_MAX, Gate, Parts, Presence},
+    gate::{GATE_WAIT_MAX, Gate, Parts},
     inventory::{Inventory, InventoryError, Server},
     lifecycle::{placement::networks_of_ports, trouble::Trouble},
     mover::Mover,
     port::{
-        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Provisioner, Refusal,
-        RefusalKind, TenantNetworks, WantedNetwork,
+        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Presence, Provisioner,
+        Refusal, RefusalKind, TenantNetworks, WantedNetwork,
     },
-    reconcile::{Reconcile, ServerLocks, Wake},
+    reconcile::Reconcile,
     tenancy::{
         TenancyError,
         network_data::{Link, network_data},
     },
+    visits::{ServerLocks, Wake},
 };
 
 /// The core. Everything in it may be used from anywhere; it is made once.

@@ -8,37 +8,31 @@ use std::sync::Arc;
 use protocol::{
     command::{Action, FailureKind, Success},
     hardware::BmcIdentity,
-    id::{RackId, ServerId},
+    id::ServerId,
     power::{PowerCause, PowerReading},
 };
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
 
 pub use crate::inventory::{NewPort, NewServer};
+use domain::adoption::Adoption;
+
 use crate::{
-    adoption::Adoption,
-    agents::take_power,
     events::EventKind,
-    gate::Presence,
     identity::{self, Source},
     inventory::{Inventory, InventoryError, SeenPower, Server},
     lifecycle::{Node, ProvisionState},
     mover::Mover,
-    port::{AgentError, Agents, NodeSpec, Provisioner, ProvisionerError, Refusal, RefusalKind},
-    reconcile::{ServerLocks, Wake},
+    port::{
+        AgentError, Agents, Declarations, NodeSpec, Presence, Provisioner, ProvisionerError, Refusal,
+        RefusalKind,
+    },
+    power::take_power,
+    visits::{ServerLocks, Wake},
 };
 
 /// Servers that are enrolled at the same time: a silent BMC takes half a minute, and an import may have thousands.
 pub const ENROL_AT_ONCE: usize = 16;
-
-/// Tells agents which servers to look after.
-#[async_trait::async_trait]
-pub trait Declarations: Send + Sync {
-    /// Tells the rack's agent of a server, new or changed, when it is here; it hears of all when it comes.
-    async fn declare(&self, server: &Server);
-    /// Tells the rack's agent to forget a server.
-    async fn forget(&self, rack: &RackId, server: ServerId);
-}
 
 /// Takes servers in and lets them go.
 pub struct Enrol {
@@ -336,6 +330,8 @@ mod tests {
     use tokio::sync::Notify;
 
     use super::*;
+    use protocol::id::RackId;
+
     use crate::{clock::TestClock, fakes, secret::Sealer};
 
     /// Agents of which one server's BMC says nothing until it is told to.

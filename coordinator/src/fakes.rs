@@ -28,8 +28,8 @@ pub use domain::samples::{INSTANCE, TENANT, new_server};
 
 use crate::{
     clock::TestClock,
-    enrol::{Declarations, Enrol},
-    gate::{Gate, Parts, Presence},
+    enrol::Enrol,
+    gate::{Gate, Parts},
     inventory::{Inventory, PowerUpdate, SeenPower, Server, TenantServer, TenantServerState},
     lifecycle::{
         Confirmed, Node, NodePower, ProvisionState,
@@ -37,8 +37,9 @@ use crate::{
     },
     mover::Mover,
     port::*,
-    reconcile::{Reconcile, ServerLocks, Wake},
+    reconcile::Reconcile,
     secret::Sealer,
+    visits::{ServerLocks, Wake},
 };
 
 /// Says of a call where every port is moved just before it is answered; none: nowhere.

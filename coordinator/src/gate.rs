@@ -29,7 +29,7 @@ use crate::{
     lifecycle::{Node, PermittedBoot, permitted_boot, trouble::Trouble},
     mover::{MoveError, Mover},
     port::{AgentError, Agents, PowerRequest, Provisioner, Refusal, RefusalKind, describe_wanted},
-    reconcile::{ServerLocks, Wake},
+    visits::{ServerLocks, Wake},
 };
 
 /// Longest time in which the gate waits for proof before it refuses.
@@ -41,7 +41,7 @@ const GIVEN_MAX: u32 = 3;
 /// Pauses after a port that could not be moved.
 const RETRIES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_secs(4));
 
-pub use domain::rim::Presence;
+use domain::rim::Presence;
 
 /// The gate.
 pub struct Gate {

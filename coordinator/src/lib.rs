@@ -20,6 +20,8 @@ pub mod metrics;
 pub mod mover;
 pub mod pki;
 pub mod pools;
+pub mod power;
+pub mod problem;
 pub mod ramdisk_api;
 pub mod reconcile;
 pub mod redfish;
@@ -28,6 +30,7 @@ pub mod survey;
 pub mod tenancy;
 pub mod tokens;
 pub mod ui;
+pub mod visits;
 
 pub use ::contrail;
 pub use ::openstack;

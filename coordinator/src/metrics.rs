@@ -7,9 +7,9 @@ use counters::figures;
 
 use crate::{
     agents::lasting,
-    gate::Presence,
     inventory::{Inventory, InventoryError, Server},
     lifecycle::isolation_is_due,
+    port::Presence,
 };
 use axum::{
     Router,

@@ -10,9 +10,9 @@ use coordinator::{
     },
     enrol::{NewPort, NewServer},
     events::EventKind,
-    gate::Presence,
     inventory::{Inventory, Server},
     lifecycle::{Node, ProvisionState},
+    port::Presence,
     port::SwitchPort,
     secret::Sealer,
 };

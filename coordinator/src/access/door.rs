@@ -17,8 +17,8 @@ use super::{
     standing::{Least, RoleNames, Standing, refusal, standing},
 };
 use crate::{
-    api::types::Problem,
     clock::Clock,
+    problem::Problem,
     rim::{Bearer, Identity, IdentityService, ServiceError, SignedIn},
 };
 

@@ -11,7 +11,7 @@ use super::{
     belief::Use,
     door::{Door, Known},
 };
-use crate::api::types::Problem;
+use crate::problem::Problem;
 
 /// How often Keystone is asked whether the token is still good. Its own end is heeded to the moment.
 pub const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(30);

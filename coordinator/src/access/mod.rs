@@ -11,6 +11,7 @@
 
 pub mod belief;
 mod door;
+mod full;
 mod held;
 mod pages;
 mod places;

@@ -22,12 +22,11 @@ use super::{
 };
 use crate::{
     fakes::{Bench, Fake, World, new_server, vnc_down, wrong_password},
-    gate::Presence,
     inventory::{NewPort, TenantServerState},
     lifecycle::{Node, ProvisionState},
     port::{
-        FabricError, NetworkAddresses, NewTenantPort, ObservedNetwork, PowerRequest, ProvisionerError,
-        RefusalKind, SecurityGroup, SiteObject, TenantNetwork, TenantNetworks, TenantPort,
+        FabricError, NetworkAddresses, NewTenantPort, ObservedNetwork, PowerRequest, Presence,
+        ProvisionerError, RefusalKind, SecurityGroup, SiteObject, TenantNetwork, TenantNetworks, TenantPort,
     },
 };
 

@@ -10,7 +10,7 @@ use super::{
     hub::AgentHub,
     readings::{News, Readings},
 };
-use crate::{events::EventKind, gate::Presence};
+use crate::{events::EventKind, port::Presence};
 
 /// An agent that is away is waited for only when it has been here within this time, or has not yet had it to come since we began.
 pub const AGENT_EXPECTED_FOR: Duration = Duration::from_secs(30);

@@ -27,11 +27,11 @@ use super::{
     roster::{Newcomer, Rival, Roster},
 };
 use crate::{
-    enrol::Declarations,
+    discovery::Orders,
     inventory::{Inventory, Ramdisk, Server},
     pki::Fingerprint,
-    port::{AgentError, Agents},
-    reconcile::Wake,
+    port::{AgentError, Agents, Declarations},
+    visits::Wake,
 };
 
 /// Longest wait, after an agent was restarted, for news of the ramdisks that it had. It waits for them less.
@@ -143,7 +143,7 @@ pub struct AgentHub {
     state: Mutex<State>,
     signals: broadcast::Sender<RamdiskSignal>,
     /// Scans and windows that were ordered.
-    pub discovery: crate::discovery::Orders,
+    pub discovery: Arc<Orders>,
 }
 
 impl AgentHub {
@@ -151,7 +151,7 @@ impl AgentHub {
     pub fn new(inventory: Inventory, wake: Wake, name: String) -> Self {
         let state = Mutex::new(State::new(inventory.clock().now_us()));
         let signals = broadcast::channel(SIGNALS_MAX).0;
-        let discovery = crate::discovery::Orders::default();
+        let discovery = Arc::<Orders>::default();
         let ramdisk_wait = RAMDISK_WAIT_MAX;
         Self {
             inventory,

@@ -1,5 +1,6 @@
 //! Edges: orders of discovery, down to an agent. They are not repeated: without a connected agent nothing is ordered.
 
+use async_trait::async_trait;
 use protocol::{
     convert::ToAgent,
     discovery::Order,
@@ -7,20 +8,21 @@ use protocol::{
 };
 
 use super::hub::AgentHub;
-use crate::{gate::Presence, port::AgentError};
+use crate::port::{AgentError, DiscoveryOrders, Presence};
 
-impl AgentHub {
-    /// The run of a rack's agent that would get an order now.
-    pub fn run_of(&self, rack: &RackId) -> Result<AgentBootId, AgentError> {
+#[async_trait]
+impl DiscoveryOrders for AgentHub {
+    fn run_of(&self, rack: &RackId) -> Result<AgentBootId, AgentError> {
         self.connected(rack).ok_or_else(|| self.is_away(rack))
     }
 
-    /// Hands an order to the agent.
-    pub async fn order(&self, rack: &RackId, order: Order) -> Result<(), AgentError> {
+    async fn order(&self, rack: &RackId, order: Order) -> Result<(), AgentError> {
         let outbox = self.outbox(rack).ok_or_else(|| self.is_away(rack))?;
         outbox.send(ToAgent::Discover(order)).await.map_err(|_| self.is_away(rack))
     }
+}
 
+impl AgentHub {
     /// The agent of a rack is not connected: since when, and what to do.
     pub(super) fn is_away(&self, rack: &RackId) -> AgentError {
         let reason = self.away(rack).unwrap_or_else(|| "has just disconnected".to_owned());

@@ -16,15 +16,15 @@ use tracing::{debug, warn};
 use super::{
     boot::WrongNetwork,
     hub::{AgentHub, Progress, RamdiskSignal},
-    power::take_power,
 };
 use crate::{
     discovery,
-    enrol::Declarations,
     events::EventKind,
     identity::{self, Source},
     inventory::{InventoryError, Port, Ramdisk, SeenPower, Server, StoredCommand},
     lifecycle::placement::PortUse,
+    port::Declarations,
+    power::take_power,
 };
 
 impl AgentHub {

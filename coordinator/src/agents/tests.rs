@@ -50,14 +50,15 @@ use crate::{
     disks::Erasure,
     events::EventKind,
     fakes::new_server,
-    gate::Presence,
     inventory::{AskedBy, CommandKind, EventFilter, Inventory, Proof, Server, StoredCommand},
     lifecycle::{Confirmed, Node},
     listen::{self, Terms, terms::Timers},
     pki::{Authority, Clients, OwnCertificate, listener_tls},
-    port::{AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, WantedNetwork},
-    reconcile::{End, Lane, Wake},
+    port::{
+        AgentError, Agents, ImageError, ImageSource, ImageStream, ObservedNetwork, Presence, WantedNetwork,
+    },
     secret::Sealer,
+    visits::{End, Lane, Wake},
 };
 
 /// Longest wait for anything in these tests.

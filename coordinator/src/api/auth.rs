@@ -14,7 +14,8 @@ use axum::{
 };
 use protocol::secret::Secret;
 
-use super::{Api, problem::for_tenants, types::Problem};
+use super::Api;
+use crate::problem::{Problem, for_tenants};
 use crate::{
     access::{Door, Known, Least, ROUTES, Standing, Use, least, no_project},
     audit::Asked,

@@ -14,13 +14,14 @@ use serde::Deserialize;
 use super::{
     Api,
     auth::User,
+    incoming::file_bytes,
     pick::pick,
     plain::check_name,
     types::{Image, List, Problem},
 };
 use crate::{
     access::Held,
-    images::{NewUpload, file_bytes, refuse_unfit},
+    images::{NewUpload, refuse_unfit},
     inventory::TenantServerState,
     pools, rim,
 };

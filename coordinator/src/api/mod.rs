@@ -18,6 +18,7 @@ mod flavors;
 mod https_only;
 mod images;
 mod import;
+mod incoming;
 mod networks;
 mod node_list;
 mod node_view;
@@ -26,7 +27,6 @@ mod password;
 mod pick;
 mod plain;
 mod pools;
-mod problem;
 mod proofs;
 mod servers;
 mod subnet;
@@ -35,7 +35,7 @@ mod survey;
 pub mod types {
     pub use api_types::*;
 
-    pub use super::problem::Problem;
+    pub use crate::problem::Problem;
 }
 
 use std::sync::Arc;

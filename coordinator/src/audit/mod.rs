@@ -13,11 +13,9 @@
 //! the administrators' ones.
 
 mod asked;
-mod ironic;
 mod pace;
 mod witness;
 
 pub use asked::Asked;
 pub use domain::audit::*;
-pub use ironic::witness_ironic;
-pub use witness::{Witness, changes, witness};
+pub use witness::{Open, Witness, changes, witness};

@@ -115,19 +115,15 @@ pub async fn witness(
 }
 
 /// A change under way. Dropped without an answer, because whoever asked hung up, it is written down as such.
-pub(super) struct Open {
+pub struct Open {
     witness: Arc<Witness>,
     asked: Asked,
     entry: Option<NewEntry>,
 }
 
 impl Open {
-    pub(super) fn new(
-        witness: &Arc<Witness>,
-        asked: &Asked,
-        method: &Method,
-        object: Option<String>,
-    ) -> Self {
+    /// Begins with what was asked for, and of which object.
+    pub fn new(witness: &Arc<Witness>, asked: &Asked, method: &Method, object: Option<String>) -> Self {
         let entry = NewEntry {
             request_id: asked.request_id().to_owned(),
             source: asked.source(),
@@ -141,12 +137,12 @@ impl Open {
     }
 
     /// It changed nothing that is written down.
-    pub(super) fn forget(mut self) {
+    pub fn forget(mut self) {
         self.entry = None;
     }
 
     /// It was answered.
-    pub(super) async fn close(mut self, response: Response) -> Response {
+    pub async fn close(mut self, response: Response) -> Response {
         let (response, made) = made_by(response).await;
         if let Some(entry) = self.ended(Some(response.status().as_u16())) {
             let object = made.or(entry.object);

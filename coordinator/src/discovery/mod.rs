@@ -26,9 +26,8 @@ pub use intake::take_in;
 pub use orders::{Orders, SCANS_KEPT, ScanRun, WindowRun};
 
 use crate::{
-    agents::AgentHub,
     inventory::{Inventory, InventoryError},
-    port::AgentError,
+    port::{AgentError, DiscoveryOrders},
 };
 
 /// Why nothing was ordered.
@@ -45,13 +44,14 @@ pub enum DiscoveryError {
 /// Orders, and what came of them.
 pub struct Discovery {
     inventory: Inventory,
-    agents: Arc<AgentHub>,
+    orders: Arc<Orders>,
+    agents: Arc<dyn DiscoveryOrders>,
 }
 
 impl Discovery {
-    /// Orders by way of these agents.
-    pub fn new(inventory: Inventory, agents: Arc<AgentHub>) -> Self {
-        Self { inventory, agents }
+    /// Orders by way of these agents, and notes what was ordered.
+    pub fn new(inventory: Inventory, orders: Arc<Orders>, agents: Arc<dyn DiscoveryOrders>) -> Self {
+        Self { inventory, orders, agents }
     }
 
     /// Orders a scan. BMCs of enrolled servers are looked at, and no log-in is tried there. Rules for all of the scanned
@@ -68,7 +68,7 @@ impl Discovery {
         let id = Uuid::new_v4();
         let run = self.agents.run_of(rack)?;
         // Before the order: its findings may come at once.
-        self.agents.discovery.began(ScanRun {
+        self.orders.began(ScanRun {
             id,
             rack: rack.clone(),
             run,
@@ -82,7 +82,7 @@ impl Discovery {
         });
         let ordered = self.agents.order(rack, Order { id, task: OrderTask::Scan(scan) }).await;
         if let Err(error) = &ordered {
-            self.agents.discovery.with_scan(rack, id, |scan| {
+            self.orders.with_scan(rack, id, |scan| {
                 scan.credentials.clear();
                 scan.ended = Some(error.to_string());
             });
@@ -98,11 +98,11 @@ impl Discovery {
         let run = self.agents.run_of(rack)?;
         let until_us = self.inventory.clock().now_us() + u64::from(seconds) * 1_000_000;
         let window = WindowRun { id, rack: rack.clone(), run, until_us, machines: 0, ended: None };
-        self.agents.discovery.opened(window);
+        self.orders.opened(window);
         let ordered = self.agents.order(rack, Order { id, task: OrderTask::Open { seconds, never } }).await;
         if let Err(error) = &ordered {
             let reason = error.to_string();
-            self.agents.discovery.with_window(rack, id, |window| window.ended = Some(reason));
+            self.orders.with_window(rack, id, |window| window.ended = Some(reason));
         }
         Ok(ordered.map(|()| id)?)
     }
@@ -114,9 +114,9 @@ impl Discovery {
 
     /// The scans; one whose agent was restarted has ended.
     pub fn scans(&self) -> Vec<ScanRun> {
-        let mut scans = self.agents.discovery.scans();
+        let mut scans = self.orders.scans();
         for scan in scans.iter_mut().filter(|scan| scan.ended.is_none()) {
-            if self.agents.connected(&scan.rack).is_some_and(|run| run != scan.run) {
+            if self.agents.run_of(&scan.rack).is_ok_and(|run| run != scan.run) {
                 scan.ended = Some("the agent was restarted; scan again".to_owned());
             }
         }
@@ -126,9 +126,9 @@ impl Discovery {
     /// The windows; one whose agent was restarted has ended.
     pub fn windows(&self) -> Vec<WindowRun> {
         let now_us = self.inventory.clock().now_us();
-        let mut windows = self.agents.discovery.windows();
+        let mut windows = self.orders.windows();
         for window in windows.iter_mut().filter(|window| window.ended.is_none()) {
-            if self.agents.connected(&window.rack).is_some_and(|run| run != window.run) {
+            if self.agents.run_of(&window.rack).is_ok_and(|run| run != window.run) {
                 window.ended = Some("the agent was restarted; open it again".to_owned());
             } else if window.until_us <= now_us {
                 window.ended = Some("its time is over".to_owned());

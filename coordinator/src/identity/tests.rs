@@ -8,13 +8,13 @@ use protocol::{
 
 use super::*;
 use crate::{
-    agents::take_power,
     events::EventKind,
     fakes::{Bench, CLEANING, TENANT, new_server},
     inventory::{NewServer, SeenPower, Server},
     lifecycle::Confirmed,
     port::{ObservedNetwork, PowerRequest, RefusalKind},
-    reconcile::Wake,
+    power::take_power,
+    visits::Wake,
 };
 
 const OURS: &str = "00112233-4455-6677-8899-aabbccddeeff";

@@ -13,13 +13,9 @@
 //!
 //! Deliberately absent: reading an image again once it is in Glance. The rack's agent checks each file that it fetches.
 
-mod fit;
-mod incoming;
 mod pace;
 mod upload;
 
 pub use domain::images::*;
-pub use fit::refuse_unfit;
-pub use incoming::{FileBytes, file_bytes};
-pub use pace::{Cut, LEAST_BYTES, LEAST_TIME, UPLOAD_TIME_MAX};
-pub use upload::{NewUpload, UploadError, Uploads};
+pub use pace::{Cut, LEAST_BYTES, LEAST_TIME, Pace, UPLOAD_TIME_MAX};
+pub use upload::{FileBytes, NewUpload, UploadError, Uploads};

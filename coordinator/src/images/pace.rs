@@ -3,8 +3,6 @@
 
 use std::time::Duration;
 
-use crate::api::types::Problem;
-
 /// So many bytes, or the rest of the file, must come ...
 pub const LEAST_BYTES: usize = 64 << 10;
 /// ... in so much waiting: about 1 KiB a second, which no line that can carry an image fails.
@@ -32,8 +30,8 @@ pub enum Cut {
     #[error("the upload was cut off after {} h; upload a smaller file, or a qcow2", UPLOAD_TIME_MAX.as_secs() / 3600)]
     Long,
     /// Whoever sends it may not any more.
-    #[error("{}", .0.detail)]
-    Gone(Problem),
+    #[error("{0}")]
+    Gone(String),
 }
 
 /// How a sender keeps up.

@@ -16,16 +16,15 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, stream};
+use futures::{StreamExt, stream, stream::BoxStream};
 use protocol::{boot::BootMode, secret::Secret};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Cut, Fault, FileBytes, HEAD_BYTES, Sieve};
+use super::{Cut, Fault, HEAD_BYTES, Sieve};
 use crate::{
-    access::Place,
     inventory::{Inventory, InventoryError},
     rim::{Caller, Image, ImageBytes, ImageService, NewImage, Service, ServiceError, Unfinished},
 };
@@ -43,6 +42,9 @@ const SWEEP_EVERY: Duration = Duration::from_secs(20);
 const DRAIN_BYTES_MAX: u64 = 256 << 20;
 /// And for so long.
 const DRAIN_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// A file's bytes, for as long as they may come.
+pub type FileBytes = BoxStream<'static, Result<Bytes, Cut>>;
 
 /// An image to be made of the bytes that follow.
 #[derive(Clone, Debug)]
@@ -100,7 +102,7 @@ impl Uploads {
     /// was made.
     pub async fn take(
         self: &Arc<Self>,
-        place: Place,
+        place: impl Send + 'static,
         wanted: NewUpload,
         body: FileBytes,
     ) -> Result<Image, UploadError> {

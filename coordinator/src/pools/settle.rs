@@ -7,7 +7,7 @@ use crate::{
     events::EventKind,
     inventory::{Inventory, InventoryError, Server},
     port::{Provisioner, ProvisionerError},
-    reconcile::ServerLocks,
+    visits::ServerLocks,
 };
 
 /// Why a server is not in its pool yet. What follows by itself tries again.

@@ -10,12 +10,8 @@
 //! wait, so a crash anywhere loses nothing. Isolation is tried for ever, with a pause that grows and a reason that is shown;
 //! whatever routine waits for, it waits in slots of its own.
 
-mod lane;
-mod lock;
 mod poll;
-mod queue;
 mod visit;
-mod wake;
 mod watch;
 mod work;
 
@@ -27,17 +23,12 @@ use std::{sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
-pub use lane::Lane;
-pub use lock::ServerLocks;
-pub use queue::End;
-pub use wake::{Due, Visit, Wake};
-
 use crate::{
-    gate::Presence,
     inventory::{Inventory, Server},
     lifecycle::isolation_is_due,
     mover::Mover,
-    port::{Agents, Provisioner},
+    port::{Agents, Presence, Provisioner},
+    visits::{Due, Lane, ServerLocks, Wake},
 };
 
 /// Each server is looked at at least this often.

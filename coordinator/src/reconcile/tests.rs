@@ -13,12 +13,13 @@ use protocol::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Due, Lane, Reconcile};
+use super::Reconcile;
 use crate::{
     events::EventKind,
     fakes::{self, Bench, CLEANING, INSTANCE, TENANT, World, new_server, vnc_down, wrong_password},
     lifecycle::{NodePower, ProvisionState},
     port::{FabricError, ObservedNetwork, RefusalKind},
+    visits::{Due, Lane},
 };
 
 #[tokio::test]

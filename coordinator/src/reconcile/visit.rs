@@ -7,8 +7,6 @@ use tracing::warn;
 
 use super::{
     Reconcile,
-    lane::Lane,
-    wake::Due,
     work::{Found, LOCKED_PAUSE},
 };
 use crate::{
@@ -17,6 +15,7 @@ use crate::{
     lifecycle::{Decision, NodePower, ProvisionState, decide},
     mover::MoveError,
     port::{AgentError, ObservedNetwork, ProvisionerError, WantedNetwork},
+    visits::{Due, Lane},
 };
 
 /// A power-on whose outcome never came counts as under way for so long.

@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Reconcile, lane::Lane, queue::Overdue};
-use crate::events::EventKind;
+use super::Reconcile;
+use crate::{
+    events::EventKind,
+    visits::{Lane, Overdue},
+};
 
 /// How often the waits are looked at.
 const WATCH_EVERY: Duration = Duration::from_secs(1);

@@ -6,16 +6,11 @@ use protocol::{command::Action, id::ServerId};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::{
-    Reconcile,
-    lane::Lane,
-    queue::{End, RETRY_FIRST},
-    visit::VisitError,
-    wake::{Due, Visit},
-};
+use super::{Reconcile, visit::VisitError};
 use crate::{
     inventory::{AskedBy, Server},
     lifecycle::{Decision, Placement, Urgency},
+    visits::{Due, End, Lane, RETRY_FIRST, Visit},
 };
 
 /// A server that somebody else moves or switches just now is looked at again after so long. Nothing is held meanwhile.

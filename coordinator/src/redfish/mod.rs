@@ -18,6 +18,7 @@ pub mod resource;
 pub mod session;
 
 mod answer;
+mod witness;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -48,6 +49,8 @@ use self::{
     path::Resource,
     session::{Holder, SESSION_IDLE_MAX, Sessions, fingerprint, same},
 };
+pub use witness::witness_ironic;
+
 use crate::{
     audit::Asked,
     port::{FacadeServer, Hardware, PowerRequest},

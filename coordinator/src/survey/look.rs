@@ -8,10 +8,9 @@ use super::{
 };
 use crate::{
     adoption::Interfaces,
-    gate::Presence,
     inventory::{Inventory, InventoryError, Server},
     lifecycle::{Placement, decide, placement::networks_of_ports},
-    port::WantedNetwork,
+    port::{Presence, WantedNetwork},
     rim::{ComputeServer, ListedNode, NodeService, ServerService},
 };
 

@@ -18,8 +18,8 @@ use coordinator::{
     listen::{self, Terms, terms::API_PLACES_OF_PEER},
     pki::{Authority, Clients, tls},
     port::{FacadeServer, ImageError, ImageSource, ImageStream},
-    reconcile::Wake,
     redfish::RedfishFacade,
+    visits::Wake,
 };
 use protocol::{
     boot::BootMode,

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     access::{Least, Row},
-    audit::{AuditFilter, Entry, NewEntry, Witness, changes, witness_ironic},
+    audit::{AuditFilter, Entry, NewEntry, Witness, changes},
     port::Hardware,
     redfish::RedfishFacade,
+    redfish::witness_ironic,
 };
 
 async fn rows(world: &World) -> Vec<Entry> {

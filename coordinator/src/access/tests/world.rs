@@ -157,7 +157,7 @@ fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Ar
         networks: Arc::clone(&core.networks),
         enrol: Arc::clone(&core.enrol),
         tenancy: Arc::new(tenancy),
-        discovery: Discovery::new(inventory.clone(), Arc::clone(&core.agents)),
+        discovery: Discovery::new(inventory.clone(), Arc::clone(&core.agents.discovery), core.agents.clone()),
         agents: Arc::clone(&core.agents),
         adoptions: Arc::new(adoptions),
         survey,

@@ -15,15 +15,14 @@ use utoipa::{
     openapi::{RefOr, Schema},
 };
 
-use super::types::Fault;
 use crate::{
-    access::Full,
     images::{Cut, UploadError},
     inventory::InventoryError,
     port::{AgentError, FabricError, Refusal, RefusalKind},
     rim::{Service, ServiceError},
     tenancy::TenancyError,
 };
+use api_types::Fault;
 
 /// A problem on its way out: what is said of it, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,21 +137,6 @@ impl Problem {
     }
 }
 
-/// Seconds after which somebody who holds all that it may asks again: it has to let go of something first.
-const OWN_RETRY_S: u32 = 10;
-/// The same when everybody together holds everything.
-const ALL_RETRY_S: u32 = 5;
-
-impl From<Full> for Problem {
-    fn from(full: Full) -> Self {
-        let (status, again) = match full {
-            Full::Own { .. } => (StatusCode::TOO_MANY_REQUESTS, OWN_RETRY_S),
-            Full::All { .. } => (StatusCode::SERVICE_UNAVAILABLE, ALL_RETRY_S),
-        };
-        Self::new(status, "too-many", full.to_string()).again_in(again)
-    }
-}
-
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -172,7 +156,7 @@ impl IntoResponse for Problem {
 }
 
 /// An answer for somebody who does not see what is below a tenant's server.
-pub(super) fn for_tenants(mut response: Response, request_id: &str) -> Response {
+pub(crate) fn for_tenants(mut response: Response, request_id: &str) -> Response {
     match response.extensions_mut().remove::<Problem>() {
         Some(problem) => {
             tracing::info!(kind = problem.kind, detail = problem.detail, "a tenant was told less");
@@ -301,7 +285,7 @@ impl From<UploadError> for Problem {
             UploadError::File(fault) => {
                 Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", fault.to_string())
             }
-            UploadError::Cut(Cut::Gone(why)) => why,
+            UploadError::Cut(Cut::Gone(why)) => Problem::new(StatusCode::UNAUTHORIZED, "ended", why),
             UploadError::Cut(cut @ (Cut::Slow { .. } | Cut::Long | Cut::Broken)) => {
                 Self::new(StatusCode::REQUEST_TIMEOUT, "image-cut-off", cut.to_string())
             }

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use protocol::id::ServerId;
 
 use super::{Entry, Queue};
-use crate::reconcile::lane::Lane;
+use crate::visits::Lane;
 
 /// Something that was asked for longer ago than it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]

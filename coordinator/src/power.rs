@@ -10,7 +10,7 @@ use crate::{
         Confirmed, Facts, PowerFacts, isolation_is_due,
         power::{PowerRecord, after_reading},
     },
-    reconcile::Wake,
+    visits::Wake,
 };
 
 /// Stores a reading of a server's power. Says whether it ended a doubt, so that its agent must be told who is expected now.

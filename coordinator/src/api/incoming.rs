@@ -1,21 +1,20 @@
 //! Edges: the bytes of a request, for as long as they come fast enough, their time is not over, and whoever sends them may.
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream, stream::BoxStream};
+use futures::{Stream, StreamExt, stream};
 use tokio::time::{Instant, timeout};
 
-use super::pace::{Cut, Pace};
-use crate::access::{Held, until_gone};
-
-/// A request's bytes.
-pub type FileBytes = BoxStream<'static, Result<Bytes, Cut>>;
+use crate::{
+    access::{Held, until_gone},
+    images::{Cut, FileBytes, Pace},
+};
 
 /// A request's body for as long as it may come.
 pub fn file_bytes<E: Send + 'static>(
     body: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
     held: Held,
 ) -> FileBytes {
-    until_gone(paced(body, Pace::default()), held, |why| Err(Cut::Gone(why))).boxed()
+    until_gone(paced(body, Pace::default()), held, |why| Err(Cut::Gone(why.said.detail))).boxed()
 }
 
 struct Coming<S> {

@@ -10,11 +10,8 @@ use axum::{
 use http::{Method, StatusCode};
 use protocol::id::ServerId;
 
-use super::{
-    asked::Asked,
-    witness::{Open, Witness},
-};
-use crate::redfish::path::Resource;
+use super::path::Resource;
+use crate::audit::{Asked, Open, Witness};
 
 /// Writes down what Ironic changes; reads are not changes, nor is a session that is opened.
 pub async fn witness_ironic(
