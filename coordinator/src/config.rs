@@ -33,6 +33,7 @@ use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
     access::RoleNames,
+    agents::CERTIFICATE_DAYS,
     api::HTTPS_ONLY_DAYS_MAX,
     contrail,
     listen::{
@@ -44,8 +45,6 @@ use crate::{
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
 
-/// For how many days an agent's certificate is given, unless a site says otherwise.
-pub const CERTIFICATE_DAYS: NonZeroU32 = NonZeroU32::new(90).expect("ninety is not zero");
 /// For how many at most: what is stolen is good for that long.
 pub const CERTIFICATE_DAYS_MAX: u32 = 365;
 

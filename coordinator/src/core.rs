@@ -15,7 +15,6 @@ use uuid::Uuid;
 
 use crate::{
     agents::{AgentHub, Hub},
-    config::Config,
     disks::{Account, Erase, Erasure, KnownDisk},
     enrol::Enrol,
     events::{EventKind, Told},
@@ -37,8 +36,6 @@ use crate::{
 
 /// The core. Everything in it may be used from anywhere; it is made once.
 pub struct Core {
-    /// The configuration.
-    pub config: Config,
     /// The inventory; its `broadcast()` tells events.
     pub inventory: Inventory,
     /// The agents.
@@ -59,6 +56,15 @@ pub struct Core {
     pub reconcile: Arc<Reconcile>,
 }
 
+/// What a site says of itself.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Our name, for the agents' logs.
+    pub name: String,
+    /// How often Ironic is asked for its nodes.
+    pub poll_ironic_every: Duration,
+}
+
 /// The outside world, as a core needs it.
 pub struct Outside {
     /// Ironic.
@@ -71,10 +77,10 @@ pub struct Outside {
 
 impl Core {
     /// Puts a core together.
-    pub fn new(config: Config, inventory: Inventory, outside: Outside) -> Arc<Self> {
+    pub fn new(site: Site, inventory: Inventory, outside: Outside) -> Arc<Self> {
         let Outside { provisioner, fabric, networks } = outside;
         let (wake, locks) = (Wake::default(), ServerLocks::default());
-        let hub = Arc::new(AgentHub::new(inventory.clone(), wake.clone(), config.name.clone()));
+        let hub = Arc::new(AgentHub::new(inventory.clone(), wake.clone(), site.name));
         let agents: Arc<dyn Agents> = Arc::new(Hub(Arc::clone(&hub)));
         let presence: Arc<dyn Presence> = hub.clone();
         let mover = Mover::new(inventory.clone(), Arc::clone(&fabric));
@@ -107,20 +113,9 @@ impl Core {
             locks,
             wake: wake.clone(),
             enrol: Arc::clone(&enrol),
-            poll_ironic_every: Duration::from_millis(config.site.poll_ironic_ms),
+            poll_ironic_every: site.poll_ironic_every,
         });
-        Arc::new(Self {
-            config,
-            inventory,
-            agents: hub,
-            gate,
-            enrol,
-            wake,
-            provisioner,
-            fabric,
-            networks,
-            reconcile,
-        })
+        Arc::new(Self { inventory, agents: hub, gate, enrol, wake, provisioner, fabric, networks, reconcile })
     }
 
     /// The power of a server as it may be shown: with its agent away nobody knows, which is not "off".

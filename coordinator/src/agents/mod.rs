@@ -46,5 +46,5 @@ pub use arrival::Peer;
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
 pub use issue::{IssueError, IssuedAgent, Older, issue_agent};
 pub use papers::{Standing, lasting, standing};
-pub use renewal::Issuer;
+pub use renewal::{CERTIFICATE_DAYS, Issuer};
 pub use server::{Service, router, until_void};

@@ -17,6 +17,8 @@ use crate::{
     pki::{Authority, Fingerprint, Term},
 };
 
+/// For how many days an agent's certificate is given, unless a site says otherwise.
+pub const CERTIFICATE_DAYS: NonZeroU32 = NonZeroU32::new(90).expect("ninety is not zero");
 /// How often it is looked for certificates that nobody renews.
 const LOOK_EVERY: Duration = Duration::from_secs(3600);
 /// An authority that ends within this time is an alarm: to follow it means a visit to every rack.

@@ -46,7 +46,6 @@ use super::{
 };
 use crate::{
     clock::{Clock, SystemClock, TestClock},
-    config::CERTIFICATE_DAYS,
     disks::Erasure,
     events::EventKind,
     fakes::new_server,

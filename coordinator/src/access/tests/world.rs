@@ -1,7 +1,7 @@
 //! Edges: the real REST API and the real pages before a cloud in memory that knows two projects, each with a server, an image and
 //! a network.
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::{Router, body::Body, extract::Request, http::StatusCode};
@@ -14,8 +14,7 @@ use crate::{
     adoption::{Adopter, Adoptions, Instance},
     api::{self, Api},
     clock::{SystemClock, TestClock},
-    config::Config,
-    core::{Core, Outside},
+    core::{Core, Outside, Site},
     discovery::Discovery,
     fakes::cloud::{ADMIN_PROJECT, Cloud, flavor, image, network},
     fakes::{Fake, World as Rim, new_server},
@@ -27,20 +26,6 @@ use crate::{
     tenancy::Tenancy,
     ui,
 };
-
-const CONFIG: &str = r#"
-    state_dir = "/nowhere"
-    [listen]
-    api = "127.0.0.1:1"
-    facade = "127.0.0.1:2"
-    agents = "127.0.0.1:3"
-    [openstack]
-    auth_url = "http://127.0.0.1:4"
-    username = "bms"
-    password = "secret"
-    [contrail]
-    url = "http://127.0.0.1:5"
-"#;
 
 /// How often whoever keeps something open is asked for again: here all the time.
 const LOOK_AGAIN_EVERY: std::time::Duration = std::time::Duration::from_millis(5);
@@ -123,8 +108,8 @@ fn cloud() -> Cloud {
 fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
-    let config = Config::parse(Path::new("bms.toml"), CONFIG).unwrap();
-    Core::new(config, inventory.clone(), outside)
+    let site = Site { name: "test".to_owned(), poll_ironic_every: std::time::Duration::from_secs(2) };
+    Core::new(site, inventory.clone(), outside)
 }
 
 fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Arc<Core>) -> Api {
