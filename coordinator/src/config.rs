@@ -27,20 +27,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use contrail;
+use coordinator_core::agents::CERTIFICATE_DAYS;
+use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX};
 use ipnet::IpNet;
+use listen::{
+    hops::{self, ForwardedBy},
+    terms,
+};
 use protocol::{hex, secret::Secret};
 use serde::{Deserialize, Deserializer, de::Error as _};
-
-use crate::{
-    access::RoleNames,
-    agents::CERTIFICATE_DAYS,
-    api::HTTPS_ONLY_DAYS_MAX,
-    contrail,
-    listen::{
-        hops::{self, ForwardedBy},
-        terms,
-    },
-};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;

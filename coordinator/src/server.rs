@@ -3,53 +3,58 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use contrail::{
+    Contrail, Tokens, registration,
+    sandesh::{self, client::SandeshConfig},
+};
+use coordinator_core::{
+    adoption::Adoptions,
+    agents::{self, AgentHub, Issuer, RamdiskSignal},
+    core::{Core, Outside, Site},
+    discovery::Discovery,
+    images::Uploads,
+    pki::{Authority, Clients, OwnCertificate, listener_tls},
+    survey::Survey,
+    tenancy::Tenancy,
+};
+use domain::{
+    records::Ramdisk,
+    rim::{Adopter, Hardware, Interfaces, Presence},
+};
+use faces::{
+    access::{AdminProject, Door},
+    api::{self, Api},
+    audit::Witness,
+    facade,
+    metrics::{self, Sources},
+    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
+    redfish::{RedfishFacade, witness_ironic},
+    ui,
+};
 use host::open_files;
+use listen;
+use listen::{Terms, hops::Proxies, terms};
+use openstack::{
+    Credentials, GlanceImages, IronicProvisioner, Scope, Session,
+    glance::Glance,
+    ironic::Ironic,
+    keystone::Keystone,
+    nova::Nova,
+    placement::Placement,
+    session::{http_client, upload_client},
+};
 use protocol::secret::Secret;
+use store::{
+    Inventory, StoredSessions,
+    clock::{Clock, SystemClock},
+    secret::Sealer,
+    state_dir::StateDir,
+};
 use tokio::{net::TcpListener, signal::unix};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{
-    access::{AdminProject, Door},
-    adoption::{Adopter, Adoptions, Interfaces},
-    agents::{self, AgentHub, Issuer, RamdiskSignal},
-    api::{self, Api},
-    audit::Witness,
-    clock::{Clock, SystemClock},
-    config::Config,
-    contrail::{
-        Contrail, Tokens, registration,
-        sandesh::{self, client::SandeshConfig},
-    },
-    core::{Core, Outside, Site},
-    discovery::Discovery,
-    facade,
-    images::Uploads,
-    inventory::StoredSessions,
-    inventory::{Inventory, Ramdisk},
-    listen::{self, Terms, hops::Proxies, terms},
-    metrics::{self, Sources},
-    openstack::{
-        Credentials, Scope, Session,
-        glance::Glance,
-        ironic::Ironic,
-        keystone::Keystone,
-        nova::Nova,
-        placement::Placement,
-        session::{http_client, upload_client},
-    },
-    openstack::{GlanceImages, IronicProvisioner},
-    pki::{Authority, Clients, OwnCertificate, listener_tls},
-    port::{Hardware, Presence},
-    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
-    redfish::{RedfishFacade, witness_ironic},
-    secret::Sealer,
-    state_dir::StateDir,
-    survey::Survey,
-    tenancy::Tenancy,
-    tokens::KeystoneTokens,
-    ui,
-};
+use crate::{config::Config, tokens::KeystoneTokens};
 
 /// Time between two attempts to prepare our networks in Contrail.
 const SITE_RETRY: Duration = Duration::from_secs(2);
