@@ -22,7 +22,6 @@ use faces::{
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};
-use listen;
 use listen::Terms;
 use openstack::{
     Caller,

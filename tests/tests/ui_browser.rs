@@ -7,7 +7,6 @@ mod ui_common;
 use std::path::PathBuf;
 
 use coordinator_core::pki::{Authority, Clients, tls};
-use listen;
 use listen::{Terms, terms::API_PLACES_OF_PEER};
 use serde_json::json;
 use store::clock::{Clock, SystemClock};

@@ -17,6 +17,5 @@ pub mod work;
 #[cfg(test)]
 mod tests;
 
-use domain::adoption::*;
 use domain::rim::{Adopter, Instance, Interfaces};
 pub use work::Adoptions;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use async_trait::async_trait;
+use domain::adoption::*;
 use domain::{
+    adoption::judge::{Question, judge},
     lifecycle::{Node, ProvisionState},
     records::{NewPort, TenantServerState},
     rim::{
@@ -23,11 +25,7 @@ use protocol::{
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{
-    Instance,
-    judge::{Question, judge},
-    *,
-};
+use super::{Instance, *};
 use crate::bench::{Bench, Fake, World, new_server, vnc_down, wrong_password};
 
 const NETWORK: Uuid = Uuid::from_u128(0x12);

@@ -3,6 +3,10 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use domain::{
+    adoption::{
+        judge::{Contradiction, Match, Question, judge},
+        wanted::{Adoption, Stage},
+    },
     events::{EventKind, Told},
     lifecycle::{Node, ProvisionState},
     records::{NewPort, Server, TenantPortRecord, TenantServer, TenantServerState},
@@ -19,11 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{
-    Adopter, Instance, Interfaces,
-    judge::{Contradiction, Match, Question, judge},
-    wanted::{Adoption, Stage},
-};
+use super::{Adopter, Instance, Interfaces};
 use crate::{
     enrol::{ENROL_AT_ONCE, Enrol},
     mover::MoveError,

@@ -1,6 +1,12 @@
 //! Edges: a finding of an agent, taken in: judged, stored, told.
 
-use domain::events::EventKind;
+use domain::{
+    discovery::{
+        entry::{BmcHalf, MachineHalf},
+        merge::{Half, Verdict, judge},
+    },
+    events::EventKind,
+};
 use protocol::{
     discovery::{Finding, FoundBmc},
     id::RackId,
@@ -8,11 +14,7 @@ use protocol::{
 use store::{DISCOVERIES_MAX, Inventory, InventoryError};
 use uuid::Uuid;
 
-use super::{
-    Orders,
-    entry::{BmcHalf, MachineHalf},
-    merge::{Half, Verdict, judge},
-};
+use super::Orders;
 
 /// Takes a finding in. An error means that it is not stored and must come again.
 pub async fn take_in(

@@ -15,7 +15,10 @@ mod orders;
 
 use std::{net::Ipv4Addr, sync::Arc};
 
-use domain::rim::{AgentError, DiscoveryOrders};
+use domain::{
+    discovery::{Entry, entry, rule},
+    rim::{AgentError, DiscoveryOrders},
+};
 use protocol::{
     discovery::{CREDENTIALS_MAX, Order, OrderTask, Scan},
     id::RackId,
@@ -23,7 +26,6 @@ use protocol::{
 use store::{Inventory, InventoryError};
 use uuid::Uuid;
 
-use domain::discovery::*;
 pub use intake::take_in;
 pub use orders::{Orders, SCANS_KEPT, ScanRun, WindowRun};
 

@@ -12,7 +12,6 @@
 
 mod take_in;
 
-use domain::identity::*;
 pub use take_in::{Heard, Source, heard};
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Edges: what a BMC said of itself is judged, stored and, when it is another machine's, told as an alarm.
 
-use domain::{events::EventKind, records::Server};
+use domain::{
+    events::EventKind,
+    identity::{Doubt, Judgement, judge},
+    records::Server,
+};
 use protocol::{hardware::BmcIdentity, power::PowerReading};
 use store::{Inventory, InventoryError};
-
-use super::{Doubt, Judgement, judge};
 
 /// How it was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The BMC addresses of two servers are exchanged by an import, and what must follow: nobody is cut off for another machine's
 //! reading, nobody's machine is switched for another's, and somebody is told.
 
+use domain::identity::*;
 use domain::{
     events::EventKind,
     lifecycle::Confirmed,

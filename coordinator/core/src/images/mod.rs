@@ -16,6 +16,5 @@
 mod pace;
 mod upload;
 
-use domain::images::*;
 pub use pace::{Cut, LEAST_BYTES, LEAST_TIME, Pace, UPLOAD_TIME_MAX};
 pub use upload::{FileBytes, NewUpload, UploadError, Uploads};

@@ -16,7 +16,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use domain::rim::{Caller, Image, ImageBytes, ImageService, NewImage, Service, ServiceError, Unfinished};
+use domain::{
+    images::{Fault, HEAD_BYTES, Sieve},
+    rim::{Caller, Image, ImageBytes, ImageService, NewImage, Service, ServiceError, Unfinished},
+};
 use futures::{StreamExt, stream, stream::BoxStream};
 use protocol::{boot::BootMode, secret::Secret};
 use store::{Inventory, InventoryError};
@@ -25,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use super::{Cut, Fault, HEAD_BYTES, Sieve};
+use super::Cut;
 
 /// Longest time without a byte that Glance takes: longer than the sender may be silent, so that who is at fault is named.
 const STALL_MAX: Duration = Duration::from_secs(90);

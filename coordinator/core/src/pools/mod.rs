@@ -15,5 +15,4 @@ mod count;
 mod settle;
 
 pub use count::{Counts, count, takes};
-use domain::pools::*;
 pub use settle::{Move, PoolingError, apply, is_due, settle};

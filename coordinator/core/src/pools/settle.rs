@@ -2,13 +2,13 @@
 
 use domain::{
     events::EventKind,
+    pools::{Decision, Facts, Pool, decide, may_change, traits},
     records::Server,
     rim::{Provisioner, ProvisionerError},
 };
 use store::{Inventory, InventoryError};
 use tracing::info;
 
-use super::{Decision, Facts, Pool, decide, may_change, traits};
 use crate::visits::ServerLocks;
 
 /// Why a server is not in its pool yet. What follows by itself tries again.

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{
-    finding::NotSeen,
-    picture::{IronicNode, Known, NovaServer, Picture, Tenant},
-};
-
 use domain::{
     lifecycle::{Placement, decide, placement::networks_of_ports},
     records::Server,
     rim::{ComputeServer, Interfaces, ListedNode, NodeService, Presence, ServerService, WantedNetwork},
+    survey::{
+        finding::NotSeen,
+        picture::{IronicNode, Known, NovaServer, Picture, Tenant},
+    },
 };
+
 use store::{Inventory, InventoryError};
 
 /// Looks at everything.

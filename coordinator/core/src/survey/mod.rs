@@ -15,5 +15,4 @@
 
 pub mod look;
 
-use domain::survey::*;
 pub use look::Survey;

@@ -11,15 +11,13 @@ use domain::{
     },
     records::{Server, TenantServer, TenantServerState},
     rim::{Caller, ComputeServer, ProvisionTarget, ServiceError},
+    tenancy::ending::{self, IronicSays, Next, NovaSays, Seen, Wait},
 };
 use protocol::id::ServerId;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{
-    METADATA_KEY, REQUEST_TIME_MAX_US, Tenancy, TenancyError,
-    ending::{self, IronicSays, Next, NovaSays, Seen, Wait},
-};
+use super::{METADATA_KEY, REQUEST_TIME_MAX_US, Tenancy, TenancyError};
 
 /// Steps of one look that follow each other without a wait.
 const STEPS_MAX: usize = 3;

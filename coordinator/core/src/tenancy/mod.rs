@@ -36,6 +36,7 @@ use domain::{
         Caller, FabricError, Flavor, NewComputeServer, NodeService, PlacementService, ServerNetworks,
         ServerService, ServiceError, TenantNetworks,
     },
+    tenancy::{pace, reasons},
 };
 use futures::{StreamExt, stream};
 use store::{Inventory, InventoryError};
@@ -44,7 +45,6 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
-use domain::tenancy::*;
 pub use ports::{Attachment, NETWORKS_MAX};
 
 /// How often servers on their way are looked at.

@@ -4,6 +4,7 @@ mod crashes;
 
 use std::sync::Arc;
 
+use domain::tenancy::*;
 use domain::{
     lifecycle::{Node, ProvisionState},
     rim::{ObservedNetwork, PowerTarget, TenantPort},

@@ -17,5 +17,4 @@ mod pace;
 mod witness;
 
 pub use asked::Asked;
-use domain::audit::*;
 pub use witness::{Open, Witness, changes, witness};

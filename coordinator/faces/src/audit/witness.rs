@@ -8,6 +8,7 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use domain::audit::NewEntry;
 use http::{HeaderValue, Method, header};
 use protocol::text::bounded;
 use serde::Deserialize;
@@ -15,7 +16,6 @@ use store::Inventory;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use super::{
-    NewEntry,
     asked::{Asked, REQUEST_ID, Said},
     pace::Pace,
 };
