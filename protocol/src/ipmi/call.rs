@@ -5,6 +5,7 @@
 use super::{
     Malformed, Privilege, device, front,
     message::{CompletionCode, RequestMessage},
+    sel,
 };
 
 /// Longest data of a call: a message for another controller inside "Send Message".
@@ -59,7 +60,7 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 2] = [device::KINDS, front::KINDS];
+static FAMILIES: [&[&Kind]; 3] = [device::KINDS, front::KINDS, sel::KINDS];
 
 /// All of them, one after the other.
 fn kinds() -> impl Iterator<Item = &'static Kind> {

@@ -27,9 +27,11 @@ pub mod message;
 pub mod presence;
 pub mod rakp;
 pub mod rmcp;
+pub mod sel;
 mod session;
 pub mod suite;
 mod wire;
+pub mod words;
 
 pub use suite::CipherSuite;
 pub use wire::Malformed;
