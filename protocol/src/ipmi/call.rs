@@ -5,7 +5,7 @@
 use super::{
     Malformed, Privilege, device, front,
     message::{CompletionCode, RequestMessage},
-    sel,
+    sdr, sel, sensor,
 };
 
 /// Longest data of a call: a message for another controller inside "Send Message".
@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 3] = [device::KINDS, front::KINDS, sel::KINDS];
+static FAMILIES: [&[&Kind]; 5] = [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS];
 
 /// All of them, one after the other.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
