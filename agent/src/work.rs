@@ -66,7 +66,9 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
 }
 
 async fn power_on(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
-    if read(bmc).await? == Power::On {
+    // One that was seen to be off a moment ago is not asked again: on, when it is on already, does no harm.
+    let is_off = bmc.power_lately().await == Some(Power::Off);
+    if !is_off && read(bmc).await? == Power::On {
         return Ok(Power::On);
     }
     choose_boot(bmc, mode, boot).await?;

@@ -55,6 +55,10 @@ pub trait Bmc: Send + Sync {
     async fn seen(&self) -> Option<BmcIdentity> {
         None
     }
+    /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
+    async fn power_lately(&self) -> Option<Power> {
+        None
+    }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}

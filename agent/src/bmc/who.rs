@@ -31,6 +31,11 @@ impl Who {
         HardwareUuid::read(&self.expected.bmc.guid).is_some()
     }
 
+    /// Whether somebody who says this of himself is who is expected. It is not noted.
+    pub(super) fn likeness(&self, identity: &BmcIdentity) -> Likeness {
+        compare(&self.expected, identity)
+    }
+
     /// Notes who answers at this address; an error when that is another machine.
     pub(super) fn judge(&mut self, address: &str, identity: BmcIdentity) -> Result<(), BmcError> {
         let judged = match compare(&self.expected, &identity) {

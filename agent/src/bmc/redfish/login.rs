@@ -4,18 +4,22 @@
 use std::time::Instant;
 
 use protocol::{
-    redfish::{Link, ROOT, ServiceRoot, SessionService, resource::local_path},
+    redfish::{Link, ROOT, ServiceRoot, SessionService, dirty, resource::local_path},
     secret::Secret,
 };
 use reqwest::{
-    Method, Response, StatusCode,
+    Method, StatusCode,
     header::{HeaderName, LOCATION},
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 use tracing::warn;
 
-use super::http::{Fault, Http, read_body, response_text, said};
+use super::{
+    answer::Answer,
+    fault::{self, Fault},
+    http::Http,
+};
 use crate::bmc::account::Refusal;
 
 /// The header of a session's token (DSP0266, section 13.3.4).
@@ -126,12 +130,12 @@ impl Http {
 
     async fn open_session(&mut self, path: &str) -> Result<Attempt, Fault> {
         let body = json!({ "UserName": self.username, "Password": self.password.reveal() });
-        let response = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
-        let status = response.status();
+        let answer = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
+        let status = answer.status;
         if status.is_success() {
-            return Ok(Attempt::In(self.session_of(path, response).await));
+            return Ok(Attempt::In(session_of(path, &answer)));
         }
-        let reason = format!("POST {path}: HTTP {status}{}", said(&response_text(response).await));
+        let reason = fault::reason(&Method::POST, path, status, &answer.error_body(), answer.wish());
         Ok(match status {
             StatusCode::UNAUTHORIZED => Attempt::Refused(Refusal::SaysWrong, reason),
             // Locked, or not allowed to have sessions: a BMC may count it.
@@ -141,25 +145,10 @@ impl Http {
         })
     }
 
-    /// The session that was made: its path is in `Location`, or in the body, or nowhere.
-    async fn session_of(&self, path: &str, response: Response) -> Login {
-        let header =
-            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(token) = header(TOKEN) else {
-            return Login::Basic { instead: Some(format!("POST {path} gave no token")) };
-        };
-        let mut own = header(LOCATION).as_deref().and_then(session_path);
-        if own.is_none() {
-            let body = serde_json::from_slice::<Value>(&response_text(response).await).ok();
-            own = body.and_then(|body| session_path(body.get("@odata.id")?.as_str()?));
-        }
-        Login::Token { token: Secret::new(token), path: own }
-    }
-
     /// A GET without credentials.
     async fn get_plain<T: DeserializeOwned>(&mut self, path: &str) -> Result<Plain<T>, Fault> {
-        let response = self.deliver(Method::GET, path, |request| request).await?;
-        let status = response.status();
+        let answer = self.deliver(Method::GET, path, |request| request).await?;
+        let status = answer.status;
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Ok(Plain::Guarded),
             _ if !status.is_success() => {
@@ -167,11 +156,21 @@ impl Http {
             }
             _ => {}
         }
-        let body = read_body(response).await?;
-        serde_json::from_slice(&body)
-            .map(Plain::Found)
-            .map_err(|error| Fault::NotUnderstood(format!("GET {path}: no Redfish resource: {error}")))
+        answer.resource(path).map(Plain::Found)
     }
+}
+
+/// The session that was made: its path is in `Location`, or in the body, or nowhere.
+fn session_of(path: &str, answer: &Answer) -> Login {
+    let Some(token) = answer.header(TOKEN) else {
+        return Login::Basic { instead: Some(format!("POST {path} gave no token")) };
+    };
+    let in_body = || {
+        let session: Link = dirty::resource(&answer.body).ok()?;
+        session_path(&session.odata_id)
+    };
+    let own = answer.header(LOCATION).and_then(session_path).or_else(in_body);
+    Login::Token { token: Secret::new(token), path: own }
 }
 
 /// What a GET without credentials finds.
