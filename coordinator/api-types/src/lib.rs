@@ -10,6 +10,7 @@ mod network;
 mod problem;
 mod state;
 pub mod unwatched;
+mod word;
 
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -23,8 +24,9 @@ pub use catalogue::*;
 pub use discovery::*;
 pub use disk::*;
 pub use network::*;
-pub use problem::Problem;
+pub use problem::{FieldFault, Problem};
 pub use state::{PowerState, ServerStatus};
+pub use word::UnknownWord;
 
 pub use domain::import::{Fault, FieldChange};
 

@@ -5,7 +5,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::HeaderMap,
     response::{
         IntoResponse, Response,
@@ -24,6 +24,7 @@ use tracing::warn;
 use super::{
     Api,
     auth::User,
+    request::Query,
     types::{Event, List, PAGE_ITEMS_MAX, Problem},
 };
 use crate::{
@@ -78,7 +79,9 @@ pub async fn follow(
     if let Some(last) = headers.get("last-event-id") {
         let id = last.to_str().ok().and_then(|text| text.parse().ok());
         query.after =
-            Some(id.ok_or_else(|| Problem::bad("Last-Event-ID: is not the id of an event; leave it out"))?);
+            Some(id.ok_or_else(|| {
+                Problem::bad_at("Last-Event-ID", "is not the id of an event; leave it out")
+            })?);
     }
     let admin = user.sees_all();
     let filter = api.filter(&user, query).await?;
@@ -234,14 +237,17 @@ fn view(event: events::Event, admin: bool) -> Event {
 impl Api {
     async fn filter(&self, user: &User, query: EventQuery) -> Result<EventFilter, Problem> {
         let server: Option<ServerId> = match query.node {
-            Some(_) if !user.sees_all() => return Err(Problem::forbidden()),
-            Some(name) => Some(self.find_node(&name).await?.id),
+            Some(_) if !user.sees_all() => return Err(Problem::forbidden_at("node")),
+            Some(name) => Some(self.find_node(&name).await.map_err(|problem| problem.about("node"))?.id),
             None => None,
         };
         let tenant = match query.server {
             Some(named) => match named.parse() {
                 Ok(id) => Some(id),
-                Err(_) => Some(self.find_server(user, &named).await?.id),
+                Err(_) => {
+                    let found = self.find_server(user, &named).await;
+                    Some(found.map_err(|problem| problem.about("server"))?.id)
+                }
             },
             None => None,
         };

@@ -28,6 +28,7 @@ mod plain;
 mod pools;
 mod problem;
 mod proofs;
+mod request;
 mod servers;
 mod subnet;
 mod survey;
