@@ -36,7 +36,7 @@ pub async fn run(
     }
     let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
     output::list(output, &events.items, &["time", "server", "kind", "text"], |event| {
-        vec![event.at.clone(), whom(event), event.kind.clone(), event.text.clone()]
+        vec![event.at.clone(), whom(event), event.kind_word().to_owned(), event.text.clone()]
     })
 }
 

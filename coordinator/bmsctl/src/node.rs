@@ -154,7 +154,7 @@ async fn history(client: &Client, output: Output, name: &str, limit: u32) -> any
     let events: List<Event> =
         client.get(&format!("/v1/events?{}", query(&[("node", name), ("limit", &limit)]))).await?;
     output::list(output, &events.items, &["time", "kind", "text"], |event| {
-        vec![event.at.clone(), event.kind.clone(), event.text.clone()]
+        vec![event.at.clone(), event.kind_word().to_owned(), event.text.clone()]
     })
 }
 

@@ -187,6 +187,7 @@ async fn missing(
         tenant_name: None,
         told: Some(text.clone()),
         kind,
+        other_kind: None,
         text,
     };
     Ok((after > 0 && after < oldest).then_some(event))
@@ -199,7 +200,7 @@ fn lines(
         Ok(match told {
             Told::Event(event) => {
                 let text = serde_json::to_string(&event).unwrap_or_default();
-                sse::Event::default().id(event.id.to_string()).event(event.kind).data(text)
+                sse::Event::default().id(event.id.to_string()).event(event.kind.as_str()).data(text)
             }
             Told::Ended(why) => {
                 let text = serde_json::to_string(&why).unwrap_or_default();
@@ -228,7 +229,8 @@ fn view(event: events::Event, admin: bool) -> Event {
         server: event.tenant,
         server_name: event.tenant_name,
         project_id: event.project_id.filter(|_| admin),
-        kind: event.kind.as_str().to_owned(),
+        kind: event.kind,
+        other_kind: event.other_kind,
         // What a tenant is not told was not read for it.
         text: if admin { event.text } else { event.told.unwrap_or_default() },
     }
