@@ -46,6 +46,7 @@ fn bmc_at(addr: SocketAddr, protocol: BmcProtocol) -> Box<dyn Bmc> {
         port: addr.port(),
         username: USER.into(),
         password: Secret::new(PASSWORD),
+        settings: Default::default(),
     };
     connect_as(&endpoint, OPTIONS, LogIns { pace: Pace(UNIT), in_call: true })
 }

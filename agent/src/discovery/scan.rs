@@ -93,6 +93,7 @@ async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
             port: bmc.port,
             username: credential.username.clone(),
             password: credential.password.clone(),
+            settings: Default::default(),
         };
         // Tried once: a refusal is the answer.
         let log_ins = LogIns { in_call: false, ..LogIns::default() };
