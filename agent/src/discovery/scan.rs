@@ -56,10 +56,10 @@ where
 }
 
 async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
-    let (answers_ping, service) = tokio::join!(look::answers_ping(address), first_door(scan, address));
+    let (speaks_ipmi, service) = tokio::join!(look::speaks_ipmi(address), first_door(scan, address));
     let (port, protocol) = match service {
         Some(found) => found,
-        None if answers_ping => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
+        None if speaks_ipmi => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
         None => return None,
     };
     let mut bmc =
