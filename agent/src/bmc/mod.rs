@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
@@ -81,6 +82,17 @@ impl Default for BmcOptions {
     }
 }
 
+impl BmcOptions {
+    /// The same with what a site says of one BMC.
+    fn with(self, settings: &BmcSettings) -> Self {
+        Self {
+            first_wait: settings.answer_wait().unwrap_or(self.first_wait),
+            min_gap: settings.request_gap().unwrap_or(self.min_gap),
+            ..self
+        }
+    }
+}
+
 /// A BMC with the usual patience, whoever it is. Must be called inside a tokio runtime.
 pub fn connect(endpoint: &BmcEndpoint) -> Box<dyn Bmc> {
     connect_with(endpoint, BmcOptions::default())
@@ -133,6 +145,7 @@ fn reach(
     log_ins: LogIns,
 ) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
+    let options = options.with(&endpoint.settings);
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
             Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
