@@ -33,6 +33,7 @@ pub mod places;
 pub mod power;
 pub mod power_budget;
 pub mod qcow2;
+pub mod quirk;
 pub mod ramdisk;
 mod ramdisk_boot;
 pub mod redfish;

@@ -2,19 +2,16 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use coordinator::{
-    clock::SystemClock,
-    contrail::{
-        Config as Site, Contrail, registration,
-        sandesh::client::{self, SandeshConfig},
-    },
-    enrol::{NewPort, NewServer},
+use contrail::{
+    Config as Site, Contrail, registration,
+    sandesh::client::{self, SandeshConfig},
+};
+
+use domain::{
     events::EventKind,
-    gate::Presence,
-    inventory::{Inventory, Server},
     lifecycle::{Node, ProvisionState},
-    port::SwitchPort,
-    secret::Sealer,
+    records::{NewPort, NewServer, Server},
+    rim::{Presence, SwitchPort},
 };
 use protocol::{
     id::RackId,
@@ -22,6 +19,7 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 use serde_json::{Value, json};
+use store::{Inventory, clock::SystemClock, secret::Sealer};
 use tests::{
     contrail::{
         Config, Fault, Standin,

@@ -12,23 +12,25 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use coordinator::{
+use domain::{
     disks::{Account, Erase, KnownDisk},
+    rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
+};
+use faces::{
     facade,
-    listen::{self, Terms},
-    openstack::{
-        Caller,
-        glance::{Glance, NewImage},
-        ironic::{
-            InstanceSpec, Ironic, Node, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
-            RedfishAccess,
-        },
-    },
-    port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};
+use listen::Terms;
+use openstack::{
+    Caller,
+    glance::{Glance, NewImage},
+    ironic::{
+        InstanceSpec, Ironic, Node, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
+        RedfishAccess,
+    },
+};
 use protocol::{
     boot::{BootMode, BootPurpose},
     hardware::{Cpu, Disk, HardwareReport, Nic},

@@ -9,6 +9,7 @@
 pub mod account;
 mod error;
 mod ipmi;
+pub mod quirks;
 pub(crate) mod redfish;
 mod who;
 

@@ -3,6 +3,7 @@
 use super::{
     Malformed, Privilege,
     app::{ChannelAuthCapabilities, DeviceId},
+    call::Call,
     chassis::{BOOT_FLAGS_PARAMETER, BootOption, ChassisControl, ChassisStatus},
     message::{CompletionCode, NETFN_APP, NETFN_CHASSIS, RequestMessage},
     wire::Reader,
@@ -42,6 +43,8 @@ pub enum Request {
     SetBootOption(BootOption),
     /// Read the boot flags.
     GetBootFlags,
+    /// Any other command.
+    Call(Call),
 }
 
 /// The data of a response that says "done".
@@ -63,6 +66,8 @@ pub enum Response {
     ChassisStatus(ChassisStatus),
     /// To [`Request::GetBootFlags`].
     BootOption(BootOption),
+    /// To [`Request::Call`]: the answer's data, to be read by [`Call::parse_answer`].
+    Call(Vec<u8>),
 }
 
 impl Request {
@@ -79,14 +84,30 @@ impl Request {
             Request::ChassisControl(_) => "Chassis Control",
             Request::SetBootOption(_) => "Set System Boot Options",
             Request::GetBootFlags => "Get System Boot Options",
+            Request::Call(call) => call.kind().name,
         }
     }
 
     /// Whether doing it twice is the same as doing it once. Within a session a BMC knows a repetition by its number; in the next
     /// one it does not.
     pub fn is_repeatable(&self) -> bool {
-        use super::chassis::ChassisControl::{DiagnosticInterrupt, HardReset, PowerCycle};
-        !matches!(self, Request::ChassisControl(PowerCycle | HardReset | DiagnosticInterrupt))
+        use super::chassis::ChassisControl::{
+            DiagnosticInterrupt, HardReset, PowerCycle, PowerDown, PowerUp, SoftShutdown,
+        };
+        match self {
+            Request::ChassisControl(PowerCycle | HardReset | DiagnosticInterrupt) => false,
+            Request::Call(call) => call.kind().is_repeatable,
+            Request::ChassisControl(PowerDown | PowerUp | SoftShutdown)
+            | Request::DeviceId
+            | Request::SystemGuid
+            | Request::ChannelAuthCapabilities { .. }
+            | Request::ChannelCipherSuites { .. }
+            | Request::SetSessionPrivilege(_)
+            | Request::CloseSession(_)
+            | Request::ChassisStatus
+            | Request::SetBootOption(_)
+            | Request::GetBootFlags => true,
+        }
     }
 
     /// Network function, command and data.
@@ -112,6 +133,7 @@ impl Request {
                 (NETFN_CHASSIS, 0x08, data)
             }
             Request::GetBootFlags => (NETFN_CHASSIS, 0x09, vec![BOOT_FLAGS_PARAMETER, 0, 0]),
+            Request::Call(call) => call.encode(),
         }
     }
 
@@ -142,7 +164,7 @@ impl Request {
             },
             (NETFN_CHASSIS, 0x09) if byte(0)? & 0x7f == BOOT_FLAGS_PARAMETER => Ok(Request::GetBootFlags),
             (NETFN_CHASSIS, 0x09) => Err(CompletionCode::PARAMETER_UNSUPPORTED),
-            _ => Err(CompletionCode::INVALID_COMMAND),
+            _ => Call::parse(message).map(Request::Call),
         }
     }
 
@@ -157,6 +179,7 @@ impl Request {
             Request::ChassisControl(_) | Request::SetBootOption(_) | Request::GetBootFlags => {
                 Some(Privilege::Operator)
             }
+            Request::Call(call) => Some(call.kind().privilege),
         }
     }
 }
@@ -181,6 +204,7 @@ impl Response {
                 data.extend(option.build());
                 data
             }
+            Response::Call(data) => data.clone(),
         }
     }
 
@@ -214,6 +238,7 @@ impl Response {
             Request::CloseSession(_) | Request::ChassisControl(_) | Request::SetBootOption(_) => {
                 Ok(Response::Done)
             }
+            Request::Call(_) => Ok(Response::Call(data.to_vec())),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::wire::{Malformed, Reader};
 
 /// Address of the BMC on the management bus (section 5.5).
-const BMC_ADDRESS: u8 = 0x20;
+pub(crate) const BMC_ADDRESS: u8 = 0x20;
 /// Address of remote console software, first of its range.
 const CONSOLE_ADDRESS: u8 = 0x81;
 
@@ -58,13 +58,20 @@ impl CompletionCode {
             0xc1 => "command not supported",
             0xc3 => "timed out inside the BMC",
             0xc4 => "out of space",
+            0xc5 => "reservation no longer good",
             0xc7 => "wrong request length",
+            0xc8 => "request too long",
+            0xc9 => "parameter out of range",
+            0xca => "cannot send so many bytes",
             0xcb => "not present",
             0xcc => "invalid field in the request",
+            0xcd => "not possible for this sensor or record",
             0xce => "cannot answer now",
             0xd2 => "still starting",
+            0xd3 => "the controller behind it does not answer",
             0xd4 => "insufficient privilege",
             0xd5 => "not possible in the present state",
+            0xd6 => "command disabled",
             0xff => "unspecified error",
             _ => "see IPMI 2.0 section 5.2",
         }
@@ -110,6 +117,22 @@ fn build(to: u8, netfn: u8, from: u8, sequence: u8, command: u8, data: &[&[u8]])
     bytes.extend([from, sequence << 2, command]);
     data.iter().for_each(|part| bytes.extend(*part));
     bytes.push(checksum(&bytes[3..]));
+    bytes
+}
+
+/// A request for another controller: its address and logical unit, who asks, network function, number, command, data.
+pub(crate) fn build_to(
+    (to, lun): (u8, u8),
+    from: u8,
+    netfn: u8,
+    sequence: u8,
+    command: u8,
+    data: &[u8],
+) -> Vec<u8> {
+    let mut bytes = build(to, netfn, from, sequence & 0x3f, command, &[data]);
+    // The unit shares its byte with the network function, and the checksum counts it.
+    bytes[1] |= lun & 3;
+    bytes[2] = checksum(&bytes[..2]);
     bytes
 }
 

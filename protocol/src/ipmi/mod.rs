@@ -12,20 +12,29 @@
 //!
 //! [`client::Client`] and [`bmc::Bmc`] are the two machines. What must stay true: any bytes may arrive, none may panic,
 //! and nothing grows with what a stranger sends. Section numbers in comments are those of the IPMI 2.0 specification, revision 1.1.
-//! Deliberately absent: IPMI 1.5 sessions, suites without encryption, and everything that has no use yet (SEL, SDR, FRU, SOL).
+//! What is beyond log-in, power and boot goes through both as a [`call::Call`].
+//! Deliberately absent: IPMI 1.5 sessions and suites without encryption.
 
 pub mod app;
 pub mod bmc;
+pub mod call;
 pub mod chassis;
 pub mod client;
 pub mod command;
+pub mod device;
+mod field;
+pub mod front;
 pub mod message;
 pub mod presence;
 pub mod rakp;
 pub mod rmcp;
+pub mod sdr;
+pub mod sel;
+pub mod sensor;
 mod session;
 pub mod suite;
 mod wire;
+pub mod words;
 
 pub use suite::CipherSuite;
 pub use wire::Malformed;

@@ -50,6 +50,13 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_le_bytes)
     }
 
+    /// As many as there are, at most so many.
+    pub(crate) fn up_to(&mut self, count: usize) -> &'a [u8] {
+        let (head, rest) = self.rest.split_at(self.rest.len().min(count));
+        self.rest = rest;
+        head
+    }
+
     pub(crate) fn rest(self) -> &'a [u8] {
         self.rest
     }

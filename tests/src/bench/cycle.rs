@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Event, TenantNetwork};
+use api_types::{Event, TenantNetwork};
 use protocol::boot::BootDevice;
 
 use crate::{

@@ -266,7 +266,8 @@ async fn act(request: Request, chassis: &dyn Chassis) -> anyhow::Result<Response
         | Request::ChannelAuthCapabilities { .. }
         | Request::ChannelCipherSuites { .. }
         | Request::SetSessionPrivilege(_)
-        | Request::CloseSession(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
+        | Request::CloseSession(_)
+        | Request::Call(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
     }
     Ok(Response::Done)
 }

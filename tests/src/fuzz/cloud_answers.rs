@@ -1,6 +1,6 @@
 //! Decisions: answers of OpenStack's services, refusals before all.
 
-use coordinator::openstack::{
+use openstack::{
     Service,
     error::{MESSAGE_CHARS_MAX, from_answer, human_text},
     ironic::{Node, Port},

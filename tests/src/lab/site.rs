@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_import_file_is_good() {
-        let nodes = coordinator::import::parse(&import_file()).unwrap();
+        let nodes = domain::import::parse(&import_file()).unwrap();
         assert_eq!(nodes.len(), 3);
         assert_eq!(nodes[2].boot_mode, BootMode::Uefi);
         let ports: Vec<_> =

@@ -1,6 +1,6 @@
 //! What the fake REST API shows to choose from, in the API's own types: images, flavors, networks; and agents.
 
-use coordinator::api::types::{Agent, AgentCertificate, Flavor, Image, OtherServers, TenantNetwork};
+use api_types::{Agent, AgentCertificate, Flavor, Image, OtherServers, TenantNetwork};
 use uuid::Uuid;
 
 pub fn images() -> Vec<Image> {

@@ -6,6 +6,9 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use api_types::{
+    Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server, ServerStatus,
+};
 use async_trait::async_trait;
 use axum::{
     Json, Router,
@@ -14,21 +17,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use coordinator::{
-    access::{AdminProject, Door, RoleNames},
-    api::types::{
-        Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server, ServerStatus,
-    },
-    clock::{Clock, SystemClock},
+use domain::{
     events::EventKind,
     import,
-    inventory::Inventory,
     rim::{Bearer, Identity, IdentityService, Project, Service, ServiceError, SignIn, SignedIn, TokenScope},
-    secret::Sealer,
 };
+use faces::access::{AdminProject, Door, RoleNames};
 use protocol::secret::Secret;
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::{
+    Inventory,
+    clock::{Clock, SystemClock},
+    secret::Sealer,
+};
 use uuid::Uuid;
 
 /// Everybody's password.
@@ -87,7 +89,7 @@ pub async fn start() -> Fakes {
     let door = Arc::new(Door::new(people, Arc::new(SystemClock), RoleNames::default(), admins));
     let sealer = Sealer::new(&[7; 32]);
     let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
-    let router = coordinator::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
+    let router = faces::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
     Fakes { world, inventory, router }
 }
 
@@ -319,7 +321,7 @@ async fn import_nodes(
     let read = match import::parse(&text) {
         Ok(read) => read,
         Err(faults) => {
-            let refused = coordinator::api::types::Problem::faults(faults);
+            let refused = faces::problem::Problem::faults(faults);
             return refused.into_response();
         }
     };
@@ -336,7 +338,7 @@ async fn import_nodes(
             path: "nodes[0].driver_info".to_owned(),
             message: format!("the BMC of {} changes; but it is active", used.name),
         };
-        return coordinator::api::types::Problem::faults(vec![fault]).into_response();
+        return faces::problem::Problem::faults(vec![fault]).into_response();
     }
     let mut nodes = Vec::new();
     for new in read {

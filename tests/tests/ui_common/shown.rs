@@ -1,6 +1,6 @@
 //! What the fake REST API shows beside nodes and servers, in the API's own types.
 
-use coordinator::api::types::{
+use api_types::{
     AskedBy, AuditEntry, DiscoveredBmc, DiscoveredNic, Discovery, DiscoveryRule, NodeDisk, Pool, PoolMove,
     Proof, Scan, SecurityGroup, Server, Sighting, Window,
 };

@@ -246,7 +246,7 @@ fn asks_who(request: &Request) -> bool {
     matches!(request, Request::DeviceId | Request::SystemGuid)
 }
 
-fn identity_of(device: Option<DeviceId>, guid: Option<[u8; 16]>) -> BmcIdentity {
+pub(super) fn identity_of(device: Option<DeviceId>, guid: Option<[u8; 16]>) -> BmcIdentity {
     BmcIdentity {
         manufacturer: device
             .filter(|id| id.manufacturer != 0)

@@ -5,6 +5,7 @@
 //!   gate, mover, reconcile      fabric, agents, presence, provisioner    Contrail, the racks' agents, Ironic
 //!   adoption, survey            adopter                                  Ironic, Contrail
 //!   tenancy, api                tenant_networks                          Contrail
+//!   discovery                   agents                                   the racks' agents
 //!   access, ui                  identity                                 Keystone
 //!   api, images, adoption       image_service, image_source              Glance
 //!   api, pools                  flavor_service                           Nova
@@ -39,7 +40,7 @@ mod switch_port;
 mod tenant_networks;
 
 pub use adopter::{Adopter, Instance, Interfaces};
-pub use agents::{AgentError, Agents};
+pub use agents::{AgentError, Agents, Declarations, DiscoveryOrders};
 pub use caller::Caller;
 pub use error::{Service, ServiceError};
 pub use fabric::{Fabric, FabricError};

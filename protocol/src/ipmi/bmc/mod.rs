@@ -283,7 +283,8 @@ impl Bmc {
             | Request::ChassisStatus
             | Request::ChassisControl(_)
             | Request::SetBootOption(_)
-            | Request::GetBootFlags => Err(CompletionCode::INVALID_COMMAND),
+            | Request::GetBootFlags
+            | Request::Call(_) => Err(CompletionCode::INVALID_COMMAND),
         }
     }
 
@@ -341,7 +342,8 @@ impl Bmc {
                 request @ (Request::ChassisStatus
                 | Request::ChassisControl(_)
                 | Request::SetBootOption(_)
-                | Request::GetBootFlags),
+                | Request::GetBootFlags
+                | Request::Call(_)),
             ) => {
                 active.working = Some((self.next_number, asked));
                 let token = Token { session: bmc_id, number: self.next_number };

@@ -9,10 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Image, Problem, Server},
-    openstack::{keystone, session::http_client},
-};
+use api_types::{Image, Server};
+use faces::problem::Problem;
+use openstack::{keystone, session::http_client};
 use protocol::hex;
 use sha2::{Digest, Sha512};
 

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Event, ImportedNode, Node};
+use api_types::{Event, ImportedNode, Node};
 
 use super::super::{
     Lab,

@@ -9,15 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork},
-    contrail::{Config, Contrail},
-    inventory::AskedBy,
-    openstack::{
-        nova::{FlavorSpec, Nova, ProjectsShown},
-        session::Caller,
-    },
-    port::{Fabric, ServerPort, SwitchPort, WantedNetwork},
+use api_types::{NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork};
+use contrail::{Config, Contrail};
+use domain::{
+    records::AskedBy,
+    rim::{Fabric, ServerPort, SwitchPort, WantedNetwork},
+};
+use openstack::{
+    nova::{FlavorSpec, Nova, ProjectsShown},
+    session::Caller,
 };
 use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
 use serde_json::{Value, json};
@@ -185,7 +185,7 @@ async fn nothing_left(lab: &Lab, before: &BTreeSet<String>) -> anyhow::Result<()
 }
 
 pub(super) fn http() -> anyhow::Result<reqwest::Client> {
-    Ok(coordinator::openstack::session::http_client(None)?)
+    Ok(openstack::session::http_client(None)?)
 }
 
 pub(super) async fn set_fault(lab: &Lab, fault: Fault) -> anyhow::Result<()> {

@@ -1,0 +1,137 @@
+//! Edges: pools in the API, for administrators.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use coordinator_core::pools::{self, PoolingError};
+use domain::{pools::POOLS_MAX, records::Server};
+
+use super::{
+    Api,
+    types::{List, NewPool, Pool, PoolMove, PoolMoves, Problem},
+};
+
+/// All pools, in the order in which they are asked.
+#[utoipa::path(get, path = "/v1/pools", operation_id = "list_pools", responses((status = 200, body = List<Pool>)))]
+pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Pool>>, Problem> {
+    Ok(Json(List { items: api.pool_views().await? }))
+}
+
+/// One pool.
+#[utoipa::path(get, path = "/v1/pools/{pool}", operation_id = "show_pool", params(("pool" = String, Path, description = "name")), responses((status = 200, body = Pool)))]
+pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Pool>, Problem> {
+    let found = api.pool_views().await?.into_iter().find(|pool| pool.name == name);
+    found.map(Json).ok_or_else(|| Problem::not_found("pool", &name))
+}
+
+/// Makes a pool. Servers that are inspected from now on are put into it; for the others, see pool moves.
+#[utoipa::path(post, path = "/v1/pools", operation_id = "create_pool", request_body = NewPool, responses((status = 201, body = Pool), (status = 400, body = Problem)))]
+pub async fn create(
+    State(api): State<Arc<Api>>,
+    Json(wanted): Json<NewPool>,
+) -> Result<(StatusCode, Json<Pool>), Problem> {
+    let _one_at_a_time = api.pool_changes.lock().await;
+    let name = wanted.name.clone();
+    let pools = with(api.inventory.pools().await?, wanted)?;
+    api.inventory.put_pools(&pools).await?;
+    let made = api.pool_views().await?.into_iter().find(|pool| pool.name == name);
+    made.map(|pool| (StatusCode::CREATED, Json(pool))).ok_or_else(|| Problem::not_found("pool", &name))
+}
+
+/// Deletes a pool. Its servers keep their class until they are inspected again or moved.
+#[utoipa::path(delete, path = "/v1/pools/{pool}", operation_id = "delete_pool", params(("pool" = String, Path, description = "name")), responses((status = 204)))]
+pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
+    let _one_at_a_time = api.pool_changes.lock().await;
+    let mut pools = api.inventory.pools().await?;
+    let before = pools.len();
+    pools.retain(|pool| pool.name != name);
+    if pools.len() == before {
+        return Err(Problem::not_found("pool", &name));
+    }
+    api.inventory.put_pools(&pools).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Puts all inspected servers that nobody uses into their pools, or says what would happen.
+#[utoipa::path(post, path = "/v1/pool-moves", operation_id = "move_to_pools", request_body = PoolMoves, responses((status = 200, body = List<PoolMove>)))]
+pub async fn moves(
+    State(api): State<Arc<Api>>,
+    Json(wanted): Json<PoolMoves>,
+) -> Result<Json<List<PoolMove>>, Problem> {
+    let mut pools = api.inventory.pools().await?;
+    match wanted.pool {
+        Some(_) if !wanted.dry_run => {
+            return Err(Problem::bad("pool: is only for a dry run; create the pool first"));
+        }
+        Some(pool) => pools = with(pools, pool)?,
+        None => {}
+    }
+    let moves =
+        pools::apply(&api.inventory, &*api.enrol.provisioner, &api.enrol.locks, &pools, wanted.dry_run).await;
+    let moves = moves.map_err(|error| match error {
+        PoolingError::Inventory(error) => error.into(),
+        PoolingError::Provisioner(error) => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "ironic",
+            format!("{error}; what is already stored is sent to Ironic as soon as it answers"),
+        ),
+    })?;
+    let view = |one: pools::Move| {
+        let pools::Move { name: node, from, from_class, to, to_class, held } = one;
+        PoolMove { node, from, from_class, to, to_class, held }
+    };
+    Ok(Json(List { items: moves.into_iter().map(view).collect() }))
+}
+
+/// The pools with a new one, checked.
+fn with(mut pools: Vec<domain::pools::Pool>, wanted: NewPool) -> Result<Vec<domain::pools::Pool>, Problem> {
+    let mut conditions = Vec::new();
+    for text in &wanted.conditions {
+        conditions.push(
+            text.parse().map_err(|error: domain::pools::ConditionError| Problem::bad(error.to_string()))?,
+        );
+    }
+    let pool = domain::pools::Pool { name: wanted.name, resource_class: wanted.resource_class, conditions };
+    pool.check().map_err(|error| Problem::bad(error.to_string()))?;
+    if pools.iter().any(|known| known.name == pool.name) {
+        return Err(Problem::conflict(format!(
+            "name: there is already a pool {:?}; delete it first, or choose another name",
+            pool.name
+        )));
+    }
+    if pools.len() >= POOLS_MAX {
+        return Err(Problem::conflict(format!("there are {POOLS_MAX} pools already; delete one first")));
+    }
+    let place = match &wanted.before {
+        None => pools.len(),
+        Some(before) => {
+            let found = pools.iter().position(|known| &known.name == before);
+            found.ok_or_else(|| Problem::bad(format!("before: there is no pool {before:?}")))?
+        }
+    };
+    pools.insert(place, pool);
+    Ok(pools)
+}
+
+impl Api {
+    async fn pool_views(&self) -> Result<Vec<Pool>, Problem> {
+        let servers = self.inventory.servers(None).await?;
+        let pools = self.inventory.pools().await?;
+        Ok((1..).zip(pools).map(|(position, pool)| view(position, pool, &servers)).collect())
+    }
+}
+
+fn view(position: u32, pool: domain::pools::Pool, servers: &[Server]) -> Pool {
+    let inside = servers.iter().filter(|server| server.pool.as_ref() == Some(&pool.name));
+    Pool {
+        servers: inside.map(|server| server.name.clone()).collect(),
+        conditions: pool.conditions.iter().map(ToString::to_string).collect(),
+        name: pool.name,
+        resource_class: pool.resource_class,
+        position,
+    }
+}
