@@ -3,25 +3,28 @@
 use std::{sync::Arc, time::Duration};
 
 use agent::{
-    bmc::{Bmc, BmcOptions, LogIns, Power, account::Pace, connect_as},
+    bmc::{Bmc, BmcOptions, KeptSessions, LogIns, Power, account::Pace, connect_as, connect_kept},
     work,
 };
 use protocol::{
     boot::{Boot, BootDevice, BootMode, BootPlan, BootPurpose, Persistence},
     command::Action,
+    identity::ExpectedIdentity,
     network::BootNetwork,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol},
 };
+use rustls::SupportedProtocolVersion;
 use tests::bmc::{
     Credentials,
     chassis::{BootSetting, Chassis, FakeChassis},
     odd,
-    redfish::{self, RedfishBmc, RedfishOptions},
+    redfish::{self, RedfishBmc, RedfishOptions, Tls},
     redfish_odd::{Beside, Dirt, EtagWish, Odd},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    task::JoinSet,
     time::Instant,
 };
 
@@ -36,14 +39,22 @@ const PXE: BootSetting =
 const DISK: BootSetting =
     BootSetting { device: BootDevice::Disk, persistence: Persistence::Persistent, mode: BootMode::Uefi };
 
-fn bmc_at(addr: std::net::SocketAddr) -> Box<dyn Bmc> {
-    let endpoint = BmcEndpoint {
-        protocol: BmcProtocol::Redfish { system: None, certificate_sha256: None, http: true },
+fn endpoint(addr: std::net::SocketAddr, certificate_sha256: Option<String>, http: bool) -> BmcEndpoint {
+    BmcEndpoint {
+        protocol: BmcProtocol::Redfish { system: None, certificate_sha256, http },
         address: addr.ip().to_string(),
         port: addr.port(),
         username: USER.into(),
         password: Secret::new(PASSWORD),
-    };
+    }
+}
+
+fn bmc_at(addr: std::net::SocketAddr) -> Box<dyn Bmc> {
+    connect_as(&endpoint(addr, None, true), OPTIONS, LogIns { pace: Pace(UNIT), in_call: true })
+}
+
+fn bmc_by_tls(addr: std::net::SocketAddr, certificate_sha256: Option<String>) -> Box<dyn Bmc> {
+    let endpoint = endpoint(addr, certificate_sha256, false);
     connect_as(&endpoint, OPTIONS, LogIns { pace: Pace(UNIT), in_call: true })
 }
 
@@ -268,19 +279,93 @@ async fn a_power_on_over_an_open_session_costs_four_requests() {
     }
 }
 
-#[tokio::test]
-async fn what_is_no_http_is_told_so() {
+/// Whoever connects is answered with these bytes, whatever he says, and cut.
+async fn talker(says: &'static [u8]) -> (std::net::SocketAddr, JoinSet<()>) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let talker = tokio::spawn(async move {
+    let (addr, mut running) = (listener.local_addr().unwrap(), JoinSet::new());
+    running.spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 1024];
+            let mut request = [0; 4096];
             let _ = stream.read(&mut request).await;
-            // An alert of TLS.
-            let _ = stream.write_all(b"\x15\x03\x03\x00\x02\x02\x32").await;
+            let _ = stream.write_all(says).await;
         }
     });
-    let reason = bmc_at(addr).power_status().await.unwrap_err().to_string();
-    assert!(reason.contains("TLS") && !reason.contains("cable"), "{reason}");
-    talker.abort();
+    (addr, running)
+}
+
+#[tokio::test]
+async fn every_failure_of_tls_names_tls_and_what_to_do() {
+    let tls = Tls::self_signed().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let options = RedfishOptions { tls: Some(tls), ..RedfishOptions::default() };
+    let credentials = Credentials::new(USER, PASSWORD);
+    let server = redfish::serve_on(listener, credentials, Arc::new(FakeChassis::default()), options).unwrap();
+    let (plain, _) = virtual_redfish(&[]);
+    let other = Some("0".repeat(64));
+    let check = async |what: &str, bmc: Box<dyn Bmc>, part: &str| {
+        let reason = bmc.power_status().await.unwrap_err().to_string();
+        assert!(reason.contains("TLS") && reason.contains(part), "{what}: {reason}");
+        assert!(!reason.contains("cable") && !reason.contains("does not answer"), "{what}: {reason}");
+    };
+    check("renewed", bmc_by_tls(server.addr, other.clone()), "if it was renewed, compare its SHA-256").await;
+    check("not pinned", bmc_by_tls(server.addr, None), "TLS").await;
+    check("no TLS there", bmc_by_tls(plain.addr, other.clone()), "it may not speak TLS there").await;
+    for (what, says) in [
+        ("cut without a word", &b""[..]),
+        ("alert: handshake failure", b"\x15\x03\x01\x00\x02\x02\x28"),
+        ("alert: protocol version", b"\x15\x03\x01\x00\x02\x02\x46"),
+    ] {
+        let (addr, _running) = talker(says).await;
+        for part in ["TLS 1.1 and older, RSA key exchange, or CBC", "update its firmware", "IPMI"] {
+            check(what, bmc_by_tls(addr, other.clone()), part).await;
+        }
+    }
+    let (addr, _running) = talker(b"\x15\x03\x03\x00\x02\x02\x32").await;
+    check("TLS where HTTP is asked for", bmc_at(addr), "it may speak TLS there").await;
+}
+
+#[tokio::test]
+async fn a_small_rsa_key_is_taken_by_its_pin() {
+    static VERSIONS: [&SupportedProtocolVersion; 2] = [&rustls::version::TLS12, &rustls::version::TLS13];
+    for versions in [&VERSIONS[..1], &VERSIONS[1..], &VERSIONS[..]] {
+        let tls = Tls { versions, ..Tls::with_small_key() };
+        let fingerprint = tls.fingerprint();
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let options = RedfishOptions { tls: Some(tls), ..RedfishOptions::default() };
+        let chassis = Arc::new(FakeChassis::default());
+        let credentials = Credentials::new(USER, PASSWORD);
+        let server = redfish::serve_on(listener, credentials, chassis.clone(), options).unwrap();
+        let started = start(bmc_by_tls(server.addr, Some(fingerprint)).as_ref(), PXE).await;
+        let is_old_enough = versions.contains(&&rustls::version::TLS12);
+        assert_eq!((started.is_ok(), chassis.state().on), (is_old_enough, is_old_enough), "{started:?}");
+        if let Err(reason) = started {
+            assert!(reason.contains("TLS") && reason.contains("an RSA key of 1024 bits"), "{reason}");
+            assert!(reason.contains("2048 bits or more") && !reason.contains("cable"), "{reason}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_killed_run_leaves_no_session_that_the_next_one_does_not_close() {
+    let directory = tempfile::tempdir().unwrap();
+    let kept = KeptSessions::open(directory.path().join("sessions")).unwrap();
+    let (server, _) = virtual_redfish(&[]);
+    let run =
+        || connect_kept(&endpoint(server.addr, None, true), &ExpectedIdentity::default(), OPTIONS, &kept);
+    for round in 1..=3 {
+        let bmc = run();
+        bmc.power_status().await.unwrap();
+        assert_eq!(server.sessions(), 1, "round {round}: that of the run before is closed");
+        // As a kill does it: nothing is given back.
+        std::mem::forget(bmc);
+    }
+    // With all places taken by others, the one that is ours is closed all the same.
+    while server.sessions() < redfish::SESSIONS_MAX {
+        let other = bmc_at(server.addr);
+        other.power_status().await.unwrap();
+        std::mem::forget(other);
+    }
+    let last = run();
+    last.power_status().await.unwrap();
+    assert_eq!(server.sessions(), redfish::SESSIONS_MAX - 1, "ours alone is closed");
 }

@@ -403,7 +403,7 @@ fn log_in(service: &Service, body: &Value) -> Response {
     sessions.insert(token.clone(), id.clone());
     service.logins.fetch_add(1, Ordering::Relaxed);
     let path = format!("/redfish/v1/SessionService/Sessions/{id}");
-    let body = system::session(&path, &id);
+    let body = system::session(&path, &id, &credentials.username);
     let location = match service.options.session_path {
         SessionPath::Location => Some(path),
         SessionPath::OtherHost => Some(format!("https://bmc.example{path}")),
@@ -440,7 +440,7 @@ async fn private(
     if let Some(id) = path.strip_prefix("/redfish/v1/SessionService/Sessions/") {
         let known = service.sessions().values().any(|session| session == id);
         return match method.as_str() {
-            "GET" if known => found(&system::session(path, id)),
+            "GET" if known => found(&system::session(path, id, &service.credentials.username)),
             "DELETE" if known => {
                 service.sessions().retain(|_, session| session != id);
                 StatusCode::NO_CONTENT.into_response()
