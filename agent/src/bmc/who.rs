@@ -5,7 +5,7 @@ use protocol::{
     identity::{ExpectedIdentity, HardwareUuid, Likeness, compare},
 };
 
-use super::BmcError;
+use super::error::BmcError;
 
 /// What a BMC says of itself is cut at so many characters: it is shown to people.
 const WORDS_CHARS_MAX: usize = 100;

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::window::{Ended, Silence, Window};
 use crate::{
-    boot::{BootTable, KERNEL_WORDS},
+    boot::{BootTable, permits::KERNEL_WORDS},
     ramdisk::Control,
 };
 

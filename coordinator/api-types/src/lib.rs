@@ -10,6 +10,7 @@ mod network;
 mod problem;
 mod state;
 pub mod unwatched;
+mod word;
 
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -23,10 +24,14 @@ pub use catalogue::*;
 pub use discovery::*;
 pub use disk::*;
 pub use network::*;
-pub use problem::Problem;
+pub use problem::{FieldFault, Problem};
 pub use state::{PowerState, ServerStatus};
+pub use word::UnknownWord;
 
-pub use domain::import::{Fault, FieldChange};
+pub use domain::{
+    events::EventKind,
+    import::{Fault, FieldChange},
+};
 
 /// Most items of one page of a list.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
@@ -447,7 +452,17 @@ pub struct Event {
     #[serde(default)]
     pub project_id: Option<String>,
     /// What kind.
-    pub kind: String,
+    pub kind: EventKind,
+    /// Of kind `other`: the word that another version had for it. Absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_kind: Option<String>,
     /// In words: for administrators all that is known, for a tenant what it means to its server.
     pub text: String,
+}
+
+impl Event {
+    /// The word of its kind.
+    pub fn kind_word(&self) -> &str {
+        self.other_kind.as_deref().unwrap_or(self.kind.as_str())
+    }
 }

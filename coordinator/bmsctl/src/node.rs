@@ -3,6 +3,8 @@
 use std::{io::Read, path::Path};
 
 use anyhow::Context;
+use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched};
+use domain::url_text::query;
 
 use super::{
     args::{Bmc, FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
@@ -14,8 +16,6 @@ use super::{
     proof,
     since::since,
 };
-use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched};
-use domain::url_text::query;
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
@@ -154,7 +154,7 @@ async fn history(client: &Client, output: Output, name: &str, limit: u32) -> any
     let events: List<Event> =
         client.get(&format!("/v1/events?{}", query(&[("node", name), ("limit", &limit)]))).await?;
     output::list(output, &events.items, &["time", "kind", "text"], |event| {
-        vec![event.at.clone(), event.kind.clone(), event.text.clone()]
+        vec![event.at.clone(), event.kind_word().to_owned(), event.text.clone()]
     })
 }
 

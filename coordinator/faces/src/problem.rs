@@ -1,9 +1,9 @@
 //! Edges: what the API answers when it does not do what it was asked (RFC 9457), and who is told how much of it.
 
-use std::{borrow::Cow, ops::Deref};
+use std::{borrow::Cow, fmt, ops::Deref};
 
 use api_types as types;
-use api_types::Fault;
+use api_types::{Fault, FieldFault};
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -72,6 +72,7 @@ impl Problem {
             title,
             status: status.as_u16(),
             detail: detail.into(),
+            fields: Vec::new(),
             faults: Vec::new(),
             retry_after_s: None,
         };
@@ -95,7 +96,28 @@ impl Problem {
         };
         let what = below.words.as_deref().unwrap_or(by_status);
         let detail = format!("{what}; if this persists, give the operator the request id {request_id}");
-        Problem { said: types::Problem { detail, ..self.said }, below: None }
+        // What is said of a field is said of what is below, too.
+        let fields = self.said.fields.into_iter();
+        let fields = fields.map(|one| FieldFault { message: detail.clone(), ..one }).collect();
+        Problem { said: types::Problem { detail, fields, ..self.said }, below: None }
+    }
+
+    /// Says of a field what is wrong with it; `field` as [`FieldFault::field`] has it.
+    pub fn at(mut self, field: impl Into<String>, message: impl fmt::Display) -> Self {
+        self.said.fields.push(FieldFault { field: field.into(), message: message.to_string() });
+        self
+    }
+
+    /// Says that a field names what was not found, or what it may not name now. A service that is away, or a caller who may not ask
+    /// it, is no fault of a field.
+    pub fn about(self, field: impl Into<String>) -> Self {
+        match self.status {
+            400 | 404 | 409 if self.below.is_none() => {
+                let message = self.detail.clone();
+                self.at(field, message)
+            }
+            _ => self,
+        }
     }
 
     /// Says when the same may be tried again.
@@ -108,9 +130,28 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, "not-found", format!("there is no {what} {name:?}"))
     }
 
-    /// The request makes no sense; `detail` names the field and the remedy.
+    /// The request makes no sense, and no field of it alone; `detail` says what to do.
     pub fn bad(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, "bad-request", detail)
+    }
+
+    /// A field of the request makes no sense: what is wrong with it, and what to write instead.
+    pub fn bad_at(field: &str, message: impl fmt::Display) -> Self {
+        Self::bad(said_of(field, &message)).at(field, message)
+    }
+
+    /// Fields of the request make no sense together, or are wrong in the same way.
+    pub fn bad_at_each(fields: &[&str], message: &str) -> Self {
+        let problem = Self::bad(said_of(&fields.join(", "), message));
+        fields.iter().fold(problem, |problem, field| problem.at(*field, message))
+    }
+
+    /// The fields are those of something inside of the body, in this place.
+    pub fn within(mut self, place: &str) -> Self {
+        for fault in &mut self.said.fields {
+            fault.field = format!("{place}.{}", fault.field);
+        }
+        self
     }
 
     /// The state of things does not allow it.
@@ -118,21 +159,32 @@ impl Problem {
         Self::new(StatusCode::CONFLICT, "conflict", detail)
     }
 
-    /// Only administrators may.
-    pub fn forbidden() -> Self {
-        Self::new(
-            StatusCode::FORBIDDEN,
-            "forbidden",
-            "only an administrator can do this; ask one, or leave out the fields that only administrators can set",
-        )
+    /// The state of things does not allow what a field asks for.
+    pub fn conflict_at(field: &str, message: impl fmt::Display) -> Self {
+        Self::conflict(said_of(field, &message)).at(field, message)
+    }
+
+    /// Only administrators may say something in this field.
+    pub fn forbidden_at(field: &str) -> Self {
+        let detail = "only an administrator can do this; ask one, or leave out the fields that only administrators can set";
+        Self::new(StatusCode::FORBIDDEN, "forbidden", detail).at(field, detail)
     }
 
     /// An import file with its faults.
     pub fn faults(faults: Vec<Fault>) -> Self {
         let detail = format!("the file has {} faults; nothing was changed", faults.len());
         let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "import-refused", detail);
-        Problem { said: types::Problem { faults, ..problem.said }, ..problem }
+        let mut problem =
+            faults.iter().fold(problem, |problem, fault| problem.at(&fault.path, &fault.message));
+        problem.said.faults = faults;
+        problem
     }
+}
+
+/// A sentence on a field, for people: it names a list, and not the place in it.
+fn said_of(field: &str, message: impl fmt::Display) -> String {
+    let name = field.split_once('[').map_or(field, |(list, _)| list);
+    format!("{name}: {message}")
 }
 
 impl IntoResponse for Problem {
@@ -281,7 +333,11 @@ impl From<UploadError> for Problem {
             UploadError::OpenStack(error) => error.into(),
             UploadError::Inventory(error) => error.into(),
             UploadError::File(fault) => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", fault.to_string())
+                let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "image-refused", fault.to_string());
+                match parameter(&fault) {
+                    Some(name) => problem.at(name, &fault),
+                    None => problem,
+                }
             }
             UploadError::Cut(Cut::Gone(why)) => Problem::new(StatusCode::UNAUTHORIZED, "ended", why),
             UploadError::Cut(cut @ (Cut::Slow { .. } | Cut::Long | Cut::Broken)) => {
@@ -291,6 +347,19 @@ impl From<UploadError> for Problem {
                 Self::new(StatusCode::INTERNAL_SERVER_ERROR, "stopped", error.to_string())
             }
         }
+    }
+}
+
+/// The parameter that a file does not agree with.
+fn parameter(fault: &domain::images::Fault) -> Option<&'static str> {
+    match fault {
+        domain::images::Fault::Hash { .. } => Some("sha512"),
+        domain::images::Fault::TooLarge { .. } => Some("min_disk_gb"),
+        domain::images::Fault::Length { .. } => Some("Content-Length"),
+        domain::images::Fault::Empty
+        | domain::images::Fault::Unknown { .. }
+        | domain::images::Fault::Unsupported { .. }
+        | domain::images::Fault::Damaged { .. } => None,
     }
 }
 
@@ -330,6 +399,37 @@ mod tests {
         String::from_utf8(body.to_vec()).unwrap()
     }
 
+    #[test]
+    fn a_refusal_names_its_fields_and_their_list_in_its_sentence() {
+        let check = |problem: Problem, detail: &str, fields: &[(&str, &str)]| {
+            let found: Vec<_> =
+                problem.fields.iter().map(|one| (one.field.as_str(), one.message.as_str())).collect();
+            assert_eq!((problem.detail.as_str(), found.as_slice()), (detail, fields));
+        };
+        check(Problem::bad_at("name", "is empty"), "name: is empty", &[("name", "is empty")]);
+        check(
+            Problem::conflict_at("networks[1].vlan", "tag 7 is taken"),
+            "networks: tag 7 is taken",
+            &[("networks[1].vlan", "tag 7 is taken")],
+        );
+        check(
+            Problem::bad_at_each(&["network", "networks"], "give only one of them"),
+            "network, networks: give only one of them",
+            &[("network", "give only one of them"), ("networks", "give only one of them")],
+        );
+        let none = "there is no image \"x\"";
+        check(Problem::not_found("image", "x").about("image"), none, &[("image", none)]);
+        let away = || Problem::new(StatusCode::SERVICE_UNAVAILABLE, "away", "Glance is away");
+        check(away().about("image"), "Glance is away", &[]);
+        check(Problem::conflict(BELOW).below().about("image"), BELOW, &[]);
+        let fault = |path: &str| Fault { line: 3, path: path.to_owned(), message: "is missing".to_owned() };
+        check(
+            Problem::faults(vec![fault("nodes[0].name"), fault("")]),
+            "the file has 2 faults; nothing was changed",
+            &[("nodes[0].name", "is missing"), ("", "is missing")],
+        );
+    }
+
     #[tokio::test]
     async fn a_tenant_is_told_of_a_refusal_from_below_what_it_means_to_it() {
         let (service, operation, message) = (Service::Ironic, "stop".to_owned(), BELOW.to_owned());
@@ -348,7 +448,7 @@ mod tests {
             refusal(RefusalKind::Gate),
             refusal(RefusalKind::AgentAway),
             refusal(RefusalKind::Hardware),
-            refusal(RefusalKind::Interrupted),
+            refusal(RefusalKind::Interrupted).at("image", BELOW),
         ];
         for problem in of_ironic.into_iter().chain(others) {
             let said = told(problem).await;
@@ -387,7 +487,7 @@ mod tests {
         assert!(!told(of_placement.into()).await.contains("3f2a"));
         let refused = told(of_nova(403).into()).await;
         assert!(refused.contains("3f2a"), "what is refused to the tenant itself is told in full: {refused}");
-        let own = told(Problem::bad("name: must have 1 to 63 letters")).await;
+        let own = told(Problem::bad_at("name", "must have 1 to 63 letters")).await;
         assert!(own.contains("1 to 63 letters"), "what is the tenant's own is told: {own}");
     }
 }

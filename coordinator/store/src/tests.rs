@@ -2,6 +2,13 @@
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
+use domain::{
+    audit::{AGE_MAX_US, AuditFilter, NewEntry},
+    disks::Exception,
+    events::{EventKind, TEXT_CHARS_MAX, Told},
+    lifecycle::{Confirmed, Node, ProvisionState},
+    rim::{ObservedNetwork, SwitchPort, WantedNetwork},
+};
 use protocol::{
     boot::BootMode,
     command::{CommandResult, Success},
@@ -15,13 +22,6 @@ use protocol::{
 use uuid::Uuid;
 
 use super::*;
-use domain::{
-    audit::{AGE_MAX_US, AuditFilter, NewEntry},
-    disks::Exception,
-    events::{EventKind, TEXT_CHARS_MAX, Told},
-    lifecycle::{Confirmed, Node, ProvisionState},
-    rim::{ObservedNetwork, SwitchPort, WantedNetwork},
-};
 
 use crate::clock::TestClock;
 
@@ -267,6 +267,25 @@ async fn events_are_told_stored_and_bounded() {
     assert_eq!(inventory.events(&after).await.unwrap().len(), 1);
     let other = EventFilter { project_id: Some("p2".into()), ..EventFilter::default() };
     assert_eq!(inventory.events(&other).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn an_event_of_a_kind_that_nobody_knows_any_more_is_read_with_its_word() {
+    let inventory = inventory().await;
+    let kinds = EventKind::ALL.iter().copied();
+    for kind in kinds.clone() {
+        inventory.record_event(None, None, kind, "x".to_owned()).await;
+    }
+    let read = inventory.events(&EventFilter::default()).await.unwrap();
+    assert!(read.iter().map(|event| event.kind).eq(kinds), "every kind comes back as it was: {read:?}");
+    sqlx::query("UPDATE events SET kind = 'bmc_reset' WHERE kind = 'power'")
+        .execute(&inventory.pool)
+        .await
+        .unwrap();
+    let read = inventory.events(&EventFilter::default()).await.unwrap();
+    let others: Vec<_> = read.iter().filter(|event| event.kind == EventKind::Other).collect();
+    assert_eq!((read.len(), others.len()), (EventKind::ALL.len(), 1));
+    assert_eq!((others[0].other_kind.as_deref(), others[0].text.as_str()), (Some("bmc_reset"), "x"));
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! Values: what the lab consists of, and where each thing is.
+//! Edges: what the lab consists of, and where each thing is: files, namespaces, ports.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},

@@ -545,14 +545,18 @@ fn nodes() -> Vec<Value> {
 fn events() -> Vec<Value> {
     let now = jiff::Timestamp::now();
     let lines = [
-        (5400, "enrolled", "srv1 enrolled in rack rack1"),
-        (5390, "state", "provision state enroll -> verifying"),
-        (300, "port_moved", "eth0 moved to cleaning and seen there"),
-        (200, "refused", "power-on refused: port eth0 (leaf1:xe-0/0/1) is not seen on the network cleaning"),
-        (100, "alarm", "the BMC of srv1 at 198.51.100.11 did not answer: connection refused"),
-        (4, "power", "off"),
+        (5400, EventKind::Enrolled, "srv1 enrolled in rack rack1"),
+        (5390, EventKind::State, "provision state enroll -> verifying"),
+        (300, EventKind::PortMoved, "eth0 moved to cleaning and seen there"),
+        (
+            200,
+            EventKind::Refused,
+            "power-on refused: port eth0 (leaf1:xe-0/0/1) is not seen on the network cleaning",
+        ),
+        (100, EventKind::Alarm, "the BMC of srv1 at 198.51.100.11 did not answer: connection refused"),
+        (4, EventKind::Power, "off"),
     ];
-    let line = |(ago, kind, text): &(i64, &str, &str)| {
+    let line = |(ago, kind, text): &(i64, EventKind, &str)| {
         let at = now - jiff::SignedDuration::from_secs(*ago);
         json!(Event {
             id: u64::try_from(at.as_microsecond()).unwrap(),
@@ -563,7 +567,8 @@ fn events() -> Vec<Value> {
             server: None,
             server_name: None,
             project_id: None,
-            kind: (*kind).to_owned(),
+            kind: *kind,
+            other_kind: None,
             text: (*text).to_owned(),
         })
     };

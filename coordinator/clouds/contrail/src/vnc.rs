@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 pub use trust::ClientError;
 use uuid::Uuid;
 pub use wire::{ANSWER_MAX, TRIES, Tokens};
+
+use crate::object::RefChange;
 use wire::{Call, Wire};
 
 use domain::rim::FabricError;
@@ -44,15 +46,6 @@ pub enum Created {
     New(Uuid),
     /// One of this name or uuid exists, or it clashes otherwise; what the API said.
     Conflict(String),
-}
-
-/// Whether a reference is added or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefChange {
-    /// Add it.
-    Add,
-    /// Remove it.
-    Delete,
 }
 
 impl Vnc {

@@ -209,7 +209,8 @@ fn node(
     }
     for (index, port) in ports.iter().enumerate() {
         if ports[..index].iter().any(|other| other.name == port.name) {
-            faults.add(fields.span(), fields.path("ports"), format!("two are named {:?}", port.name));
+            let path = fields.path(&format!("ports[{index}].name"));
+            faults.add(fields.span(), path, format!("two are named {:?}", port.name));
         }
     }
     let boot_mode = boot_mode(&properties, &fields, faults);
@@ -382,10 +383,11 @@ fn find_doubles(nodes: &[Read<'_>], faults: &mut Faults) {
     let mut first: HashMap<(&'static str, String), String> = HashMap::new();
     for (path, item, (node, _)) in nodes {
         let bmc = format!("{}:{}", node.bmc.address, node.bmc.port);
-        let mut things = vec![("name", "name", node.name.clone()), ("BMC", "driver_info", bmc)];
-        for port in &node.ports {
-            things.push(("MAC address", "ports", port.mac.to_string()));
-            things.push(("switch port", "ports", port.link.key()));
+        let field = |name: &str| name.to_owned();
+        let mut things = vec![("name", field("name"), node.name.clone()), ("BMC", field("driver_info"), bmc)];
+        for (index, port) in node.ports.iter().enumerate() {
+            things.push(("MAC address", format!("ports[{index}].mac_address"), port.mac.to_string()));
+            things.push(("switch port", format!("ports[{index}].port_name"), port.link.key()));
         }
         for (what, field, value) in things {
             if let Some(other) = first.insert((what, value.clone()), path.clone()) {

@@ -173,26 +173,23 @@ impl<'a> Index<'a> {
     }
 
     /// What of the node belongs to another server: which field, and in words.
-    fn conflicts(
-        &self,
-        node: &ImportedNode,
-        other: impl Fn(&ServerId) -> bool,
-    ) -> Vec<(&'static str, String)> {
+    fn conflicts(&self, node: &ImportedNode, other: impl Fn(&ServerId) -> bool) -> Vec<(String, String)> {
         let mut conflicts = Vec::new();
         let is_other = |server: &&&Server| other(&server.id);
         if let Some(server) = self.bmcs.get(&bmc_of(&node.bmc)).filter(is_other) {
             let text =
                 format!("BMC {}:{} belongs to {} already", node.bmc.address, node.bmc.port, server.name);
-            conflicts.push(("driver_info", text));
+            conflicts.push(("driver_info".to_owned(), text));
         }
-        for port in &node.ports {
+        for (index, port) in node.ports.iter().enumerate() {
+            let field = |name: &str| format!("ports[{index}].{name}");
             if let Some(server) = self.macs.get(&port.mac).filter(is_other) {
-                conflicts
-                    .push(("ports", format!("MAC address {} belongs to {} already", port.mac, server.name)));
+                let text = format!("MAC address {} belongs to {} already", port.mac, server.name);
+                conflicts.push((field("mac_address"), text));
             }
             if let Some(server) = self.links.get(&port.link.key()).filter(is_other) {
-                conflicts
-                    .push(("ports", format!("switch port {} belongs to {} already", port.link, server.name)));
+                let text = format!("switch port {} belongs to {} already", port.link, server.name);
+                conflicts.push((field("port_name"), text));
             }
         }
         conflicts

@@ -88,10 +88,10 @@ fn every_fault_has_its_place() {
     check(
         "52-54-00-AB-CD-EF",
         "52:54:00:00:00:01",
-        "nodes[1].ports",
+        "nodes[1].ports[0].mac_address",
         "MAC address 52:54:00:00:00:01 is also used in nodes[0]",
     );
-    check("xe-0/0/1", "xe-0/0/0", "nodes[1].ports", "switch port qfx1:xe-0/0/0");
+    check("xe-0/0/1", "xe-0/0/0", "nodes[1].ports[0].port_name", "switch port qfx1:xe-0/0/0");
     check("type: baremetal", "colour: red", "nodes[0].colour", "is not a known field");
     check("type: baremetal", "type: esxi", "nodes[0].type", "only baremetal");
     check("cpus: \"16\"", "cpus: many", "nodes[0].properties.cpus", "whole number");

@@ -6,7 +6,7 @@ use std::{
 };
 
 use axum::http::StatusCode;
-use domain::rim::{Bearer, Identity, IdentityService, ServiceError, SignedIn};
+use domain::rim::{Bearer, IdentityService, ServiceError, SignedIn};
 use protocol::secret::Secret;
 use sha2::{Digest, Sha256};
 use store::clock::Clock;
@@ -15,8 +15,9 @@ use tokio::sync::OnceCell;
 use super::{
     belief::{Beliefs, Key, Use, Word},
     held::LOOK_AGAIN_EVERY,
+    known::Known,
     places::Shares,
-    standing::{Least, RoleNames, Standing, refusal, standing},
+    standing::{Least, RoleNames, refusal, standing},
 };
 use crate::problem::Problem;
 
@@ -32,23 +33,7 @@ pub enum AdminProject {
     Ours,
 }
 
-/// Somebody whose token is good and gives something here.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known {
-    /// Who it is.
-    pub identity: Identity,
-    /// What that makes of it.
-    pub standing: Standing,
-    /// When the token ends, in microseconds since 1970.
-    pub ends_us: u64,
-}
-
 impl Known {
-    /// Whether it is the same one with the same rights.
-    pub fn is_as(&self, other: &Known) -> bool {
-        (&self.identity, self.standing) == (&other.identity, other.standing)
-    }
-
     /// The project whose things this one sees; none: everybody's. A refusal when there is neither.
     pub fn sees(&self) -> Result<Option<&str>, Problem> {
         match (self.identity.project_id(), self.standing.sees_all()) {

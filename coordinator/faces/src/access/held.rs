@@ -7,10 +7,7 @@ use axum::http::StatusCode;
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use protocol::secret::Secret;
 
-use super::{
-    belief::Use,
-    door::{Door, Known},
-};
+use super::{belief::Use, door::Door, known::Known};
 use crate::problem::Problem;
 
 /// How often Keystone is asked whether the token is still good. Its own end is heeded to the moment.

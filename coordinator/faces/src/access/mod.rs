@@ -13,6 +13,7 @@ pub mod belief;
 mod door;
 mod full;
 mod held;
+mod known;
 mod pages;
 mod places;
 mod routes;
@@ -21,8 +22,9 @@ mod standing;
 mod tests;
 
 pub use belief::Use;
-pub use door::{AdminProject, Door, Known, no_project};
+pub use door::{AdminProject, Door, no_project};
 pub use held::{Held, LOOK_AGAIN_EVERY, until_gone};
+pub use known::Known;
 pub use pages::PAGES;
 pub use places::{
     Bounds, EVENT_STREAMS, Full, Holder, OPEN_PAGES, Place, Places, REQUESTS, SIGN_INS, Shares, UPLOADS,

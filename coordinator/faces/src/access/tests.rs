@@ -5,6 +5,7 @@ mod audit_page;
 mod audited;
 mod away;
 mod ends;
+mod fields;
 mod lists;
 mod people;
 mod proxied;

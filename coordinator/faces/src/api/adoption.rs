@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
 };
 use coordinator_core::adoption::work::owners;
@@ -27,6 +27,7 @@ use super::{
     Api,
     auth::User,
     import::read_file,
+    request::Query,
     types::{Adopted, AdoptedNetwork, AdoptedNode, Adoption, Fault, List, Problem},
 };
 
@@ -58,7 +59,7 @@ pub async fn adopt(
     Query(query): Query<AdoptQuery>,
     text: String,
 ) -> Result<(StatusCode, Json<Adopted>), Problem> {
-    let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
+    let rack: RackId = query.rack.parse().map_err(|error| Problem::bad_at("rack", error))?;
     let read = read_file(move || import::parse_running(&text, true)).await?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };

@@ -15,6 +15,7 @@ use store;
 use super::{
     Api,
     auth::User,
+    request::JsonBody,
     time,
     types::{Agent, AgentCertificate, List, Problem, Revocation},
 };
@@ -45,11 +46,11 @@ pub async fn revoke(
     State(api): State<Arc<Api>>,
     user: User,
     Path(name): Path<String>,
-    Json(wanted): Json<Revocation>,
+    JsonBody(wanted): JsonBody<Revocation>,
 ) -> Result<Json<Agent>, Problem> {
     let rack: RackId = name.parse().map_err(|_| Problem::not_found("rack", &name))?;
     let only = wanted.fingerprint.as_deref().map(str::parse::<Fingerprint>).transpose();
-    let only = only.map_err(|error| Problem::bad(format!("fingerprint: {error}")))?;
+    let only = only.map_err(|error| Problem::bad_at("fingerprint", error))?;
     let known = api.inventory.certificates(Some(&rack)).await?;
     if known.is_empty() {
         return Err(Problem::not_found("certificate of rack", &name));

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use coordinator_core::tenancy::{Attachment, NETWORKS_MAX};
+use coordinator_core::tenancy::{Attachment, NETWORKS_MAX, TenancyError};
 use domain::{
-    rim::{Caller, Flavor, SecurityGroup, TenantNetwork, custom_resource},
+    rim::{Caller, FabricError, Flavor, SecurityGroup, TenantNetwork, custom_resource},
     tenancy::nics,
 };
 use uuid::Uuid;
@@ -19,49 +19,68 @@ const TAG_MAX: u16 = 4093;
 /// Security groups of one server.
 const GROUPS_MAX: usize = 16;
 
+/// Where a request says this of one of its networks.
+fn place(request: &NewServer, position: usize, part: &str) -> String {
+    match request.network {
+        Some(_) => "network".to_owned(),
+        None => format!("networks[{position}].{part}"),
+    }
+}
+
 /// The networks that a request names, in order: `network` is short for a list of one.
 fn wanted(request: &NewServer) -> Result<Vec<NewAttachment>, Problem> {
     let list = match (&request.network, request.networks.as_slice()) {
-        (Some(_), [_, ..]) => return Err(Problem::bad("network, networks: give only one of them")),
+        (Some(_), [_, ..]) => {
+            return Err(Problem::bad_at_each(&["network", "networks"], "give only one of them"));
+        }
         (Some(network), []) => {
             vec![NewAttachment { network: network.clone(), address: None, vlan: None }]
         }
-        (None, []) => return Err(Problem::bad("networks: is empty, give at least one network")),
+        (None, []) => return Err(Problem::bad_at("networks", "is empty, give at least one network")),
         (None, list) => list.to_vec(),
     };
     if list.len() > NETWORKS_MAX {
-        return Err(Problem::bad(format!("networks: must be at most {NETWORKS_MAX}")));
-    }
-    if let Some(tag) = list.iter().filter_map(|one| one.vlan).find(|tag| !(1..=TAG_MAX).contains(tag)) {
-        return Err(Problem::bad(format!("networks: VLAN tag {tag} must be 1 to {TAG_MAX}")));
+        return Err(Problem::bad_at("networks", format!("must be at most {NETWORKS_MAX}")));
     }
     let mut tags = BTreeSet::new();
-    // A fabric of enterprise style has one network for a tag, and a person means two different ones.
-    if let Some(tag) = list.iter().filter_map(|one| one.vlan).find(|tag| !tags.insert(*tag)) {
-        return Err(Problem::bad(format!(
-            "networks: VLAN tag {tag} is given for two networks; give each network its own"
-        )));
+    for (position, tag) in list.iter().enumerate().filter_map(|(at, one)| Some((at, one.vlan?))) {
+        let refuse = |why: String| Err(Problem::bad_at(&place(request, position, "vlan"), why));
+        if !(1..=TAG_MAX).contains(&tag) {
+            return refuse(format!("VLAN tag {tag} must be 1 to {TAG_MAX}"));
+        }
+        // A fabric of enterprise style has one network for a tag, and a person means two different ones.
+        if !tags.insert(tag) {
+            return refuse(format!("VLAN tag {tag} is given for two networks; give each network its own"));
+        }
     }
     Ok(list)
 }
 
 /// Finds each network among the project's, and its address.
-fn resolve(list: &[NewAttachment], networks: &[TenantNetwork]) -> Result<Vec<Attachment>, Problem> {
+fn resolve(
+    request: &NewServer,
+    list: &[NewAttachment],
+    networks: &[TenantNetwork],
+) -> Result<Vec<Attachment>, Problem> {
     let mut seen = BTreeSet::new();
     let mut attachments = Vec::new();
-    for one in list {
+    for (position, one) in list.iter().enumerate() {
+        let place = |part| place(request, position, part);
         let id = one.network.parse::<Uuid>().ok();
         let network = networks
             .iter()
             .find(|network| Some(network.id) == id || network.name == one.network)
-            .ok_or_else(|| Problem::not_found("network", &one.network))?;
+            .ok_or_else(|| Problem::not_found("network", &one.network).about(place("network")))?;
         if !seen.insert(network.id) {
-            return Err(Problem::bad(format!("networks: {} is named twice", network.name)));
+            return Err(Problem::bad_at(&place("network"), format!("{} is named twice", network.name)));
         }
         let address = one.address.as_ref().map(|text| text.parse::<IpAddr>()).transpose();
         let address = address.map_err(|_| {
             let text = one.address.as_deref().unwrap_or_default();
-            Problem::bad(format!("networks: {text:?} is not an address; write one such as 192.0.2.50"))
+            Problem::bad_at(
+                &place("address"),
+                format!("{text:?} is not an address; write one such as 192.0.2.50"),
+            )
         })?;
         attachments.push(Attachment { network: network.id, address, vlan: one.vlan });
     }
@@ -70,7 +89,7 @@ fn resolve(list: &[NewAttachment], networks: &[TenantNetwork]) -> Result<Vec<Att
 
 /// Finds each security group among the project's.
 fn resolve_groups(names: &[String], groups: &[SecurityGroup]) -> Result<Vec<Uuid>, Problem> {
-    let find = |name: &String| {
+    let find = |(position, name): (usize, &String)| {
         let id = name.parse::<Uuid>().ok();
         let found = groups.iter().find(|group| Some(group.id) == id || &group.name == name);
         found.map(|group| group.id).ok_or_else(|| {
@@ -80,10 +99,53 @@ fn resolve_groups(names: &[String], groups: &[SecurityGroup]) -> Result<Vec<Uuid
                 [] => "; the project has none".to_owned(),
                 known => format!("; the project has {}", known.join(", ")),
             });
-            problem
+            problem.about(format!("security_groups[{position}]"))
         })
     };
-    names.iter().map(find).collect()
+    names.iter().enumerate().map(find).collect()
+}
+
+/// Contrail's refusal of a port, with the request's field that it is about.
+pub(super) fn of_network(error: TenancyError, request: &NewServer) -> Problem {
+    let field = match &error {
+        TenancyError::Fabric(error) => field_of(error, request),
+        TenancyError::Inventory(_)
+        | TenancyError::OpenStack(_)
+        | TenancyError::NotDeployed { .. }
+        | TenancyError::Refused(_) => None,
+    };
+    let problem = Problem::from(error);
+    match field {
+        Some(field) => problem.about(field),
+        None => problem,
+    }
+}
+
+/// A network is named in a request by its name or id, and by Contrail by its name.
+fn field_of(error: &FabricError, request: &NewServer) -> Option<String> {
+    let is =
+        |one: &NewAttachment, network: &str| one.network == network || one.network.parse::<Uuid>().is_ok();
+    let networks = request.networks.as_slice();
+    match error {
+        FabricError::AddressTaken { address, network, .. }
+        | FabricError::UnfitAddress { address, network, .. } => {
+            let asked = |one: &NewAttachment| {
+                is(one, network) && one.address.as_ref().is_some_and(|text| text.parse() == Ok(*address))
+            };
+            networks.iter().position(asked).map(|position| place(request, position, "address"))
+        }
+        FabricError::NoAddressLeft { network, .. } => {
+            let position = networks.iter().position(|one| is(one, network)).unwrap_or(0);
+            Some(place(request, position, "network"))
+        }
+        FabricError::Unavailable { .. }
+        | FabricError::UnknownPort { .. }
+        | FabricError::NotFound { .. }
+        | FabricError::Refused { .. }
+        | FabricError::Neighbours { .. }
+        | FabricError::NotAlone { .. }
+        | FabricError::InUse { .. } => None,
+    }
 }
 
 impl Api {
@@ -96,10 +158,10 @@ impl Api {
     ) -> Result<(Vec<Attachment>, Vec<Uuid>), Problem> {
         let list = wanted(request)?;
         if request.security_groups.len() > GROUPS_MAX {
-            return Err(Problem::bad(format!("security_groups: must be at most {GROUPS_MAX}")));
+            return Err(Problem::bad_at("security_groups", format!("must be at most {GROUPS_MAX}")));
         }
         let networks = self.networks.list_networks(Some(project_id)).await?;
-        let attachments = resolve(&list, &networks)?;
+        let attachments = resolve(request, &list, &networks)?;
         let groups = match request.security_groups.as_slice() {
             [] => Vec::new(),
             names => resolve_groups(names, &self.networks.security_groups(Some(project_id)).await?)?,
@@ -120,7 +182,8 @@ impl Api {
             .iter()
             .filter(|server| specs.contains_key(&format!("resources:{}", custom_resource(server.class()))));
         let nics: Vec<usize> = of_class.map(|server| server.ports.len()).collect();
-        nics::check(&flavor.name, networks, nics::asked_by_flavor(&specs), &nics).map_err(Problem::conflict)
+        nics::check(&flavor.name, networks, nics::asked_by_flavor(&specs), &nics)
+            .map_err(|why| Problem::conflict_at("networks", &why).at("flavor", &why))
     }
 }
 
@@ -159,7 +222,7 @@ mod tests {
             gateway: String::new(),
         });
         let check = |request: NewServer, expected: Result<usize, (u16, &str)>| {
-            let found = wanted(&request).and_then(|list| resolve(&list, &networks));
+            let found = wanted(&request).and_then(|list| resolve(&request, &list, &networks));
             match (found, expected) {
                 (Ok(found), Ok(count)) => {
                     assert_eq!((found.len(), found[0].network), (count, blue), "{found:?}")

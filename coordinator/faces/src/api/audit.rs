@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::{
-    Json,
-    extract::{Query, State},
-};
+use axum::{Json, extract::State};
 use domain::audit::{AuditFilter, Entry};
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api,
+    request::Query,
     types::{AuditEntry, PAGE_ITEMS_MAX, Page, Problem},
 };
 
@@ -62,12 +60,13 @@ pub(super) fn word(verb: &impl Serialize) -> String {
 fn since_us(text: &str) -> Result<u64, Problem> {
     let time: Option<jiff::Timestamp> = text.parse().ok();
     time.and_then(|time| u64::try_from(time.as_microsecond()).ok()).ok_or_else(|| {
-        Problem::bad(format!("since: {text:?} is not a time; write one such as 2026-11-30T08:00:00Z"))
+        Problem::bad_at("since", format!("{text:?} is not a time; write one such as 2026-11-30T08:00:00Z"))
     })
 }
 
 fn before(text: &str) -> Result<u64, Problem> {
-    text.parse().map_err(|_| Problem::bad("marker: use the value of `next` from the previous page unchanged"))
+    text.parse()
+        .map_err(|_| Problem::bad_at("marker", "use the value of `next` from the previous page unchanged"))
 }
 
 fn view(entry: Entry) -> AuditEntry {

@@ -1,17 +1,17 @@
 //! Edges: machines that nobody has enrolled yet, in the API, for administrators.
 
-use std::sync::Arc;
+use std::{fmt::Display, str::FromStr, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
 };
 use coordinator_core::discovery::{DiscoveryError, ScanRun, WindowRun};
 use domain::{
     discovery::{
         Entry,
-        accept::{self, Wish},
+        accept::{self, Missing, Wish},
     },
     events::EventKind,
     import::{self, Defaults, KEEP_PASSWORD, ServersInUse},
@@ -24,20 +24,25 @@ use protocol::{
         Scan as ScanOrder, WINDOW_SECONDS_MAX,
     },
     id::RackId,
+    secret::Secret,
     spec::BmcProtocol,
 };
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{
     Api,
     auth::User,
+    request::{JsonBody, Query},
     time,
     types::{
-        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, ImportedNode, List, NewScan, NewWindow,
-        Problem, Scan, Window,
+        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, ImportedNode, List, NewScan,
+        NewWindow, Problem, Scan, Window,
     },
 };
 
+/// The fields of a BMC's login.
+pub(super) const LOGIN: [&str; 2] = ["bmc_username", "bmc_password"];
 /// Longest user and password of a BMC that is taken.
 const LOGIN_BYTES_MAX: usize = 255;
 
@@ -90,7 +95,7 @@ pub async fn accept(
     State(api): State<Arc<Api>>,
     user: User,
     Path(id): Path<String>,
-    Json(wanted): Json<AcceptDiscovery>,
+    JsonBody(wanted): JsonBody<AcceptDiscovery>,
 ) -> Result<(StatusCode, Json<ImportedNode>), Problem> {
     let entry = find(&api, &id).await?;
     let class = wanted.resource_class.clone().unwrap_or_else(|| "baremetal".to_owned());
@@ -104,7 +109,7 @@ pub async fn accept(
 pub async fn scan(
     State(api): State<Arc<Api>>,
     user: User,
-    Json(wanted): Json<NewScan>,
+    JsonBody(wanted): JsonBody<NewScan>,
 ) -> Result<(StatusCode, Json<Scan>), Problem> {
     let rack = rack(&wanted.rack)?;
     let order = order(wanted)?;
@@ -141,12 +146,12 @@ pub async fn show_scan(State(api): State<Arc<Api>>, Path(id): Path<String>) -> R
 pub async fn open(
     State(api): State<Arc<Api>>,
     user: User,
-    Json(wanted): Json<NewWindow>,
+    JsonBody(wanted): JsonBody<NewWindow>,
 ) -> Result<(StatusCode, Json<Window>), Problem> {
     let rack = rack(&wanted.rack)?;
     let NewWindow { seconds, .. } = wanted;
     if !(1..=WINDOW_SECONDS_MAX).contains(&seconds) {
-        return Err(Problem::bad(format!("seconds: is {seconds}; choose 1 to {WINDOW_SECONDS_MAX}")));
+        return Err(Problem::bad_at("seconds", format!("is {seconds}; choose 1 to {WINDOW_SECONDS_MAX}")));
     }
     let id = api.discovery.open(&rack, seconds).await?;
     let text = format!("{} opened the discovery network of rack {rack} for {seconds} s", user.name());
@@ -175,40 +180,42 @@ async fn find(api: &Api, id: &str) -> Result<Entry, Problem> {
 }
 
 fn rack(name: &str) -> Result<RackId, Problem> {
-    name.parse().map_err(|error| Problem::bad(format!("rack: {error}")))
+    name.parse().map_err(|error| Problem::bad_at("rack", error))
 }
 
 fn order(wanted: NewScan) -> Result<ScanOrder, Problem> {
-    let ranges = wanted.ranges.iter().map(|text| text.parse::<AddressRange>());
-    let ranges: Vec<_> =
-        ranges.collect::<Result<_, _>>().map_err(|error| Problem::bad(format!("ranges: {error}")))?;
+    let ranges = each::<AddressRange>("ranges", &wanted.ranges)?;
     let addresses: u64 = ranges.iter().map(|range| u64::from(range.count())).sum();
     if ranges.is_empty() || ranges.len() > RANGES_MAX || addresses > u64::from(ADDRESSES_MAX) {
-        return Err(Problem::bad(format!(
-            "ranges: are {} with {addresses} addresses; give 1 to {RANGES_MAX} with at most {ADDRESSES_MAX} in all",
-            ranges.len()
-        )));
+        return Err(Problem::bad_at(
+            "ranges",
+            format!(
+                "are {} with {addresses} addresses; give 1 to {RANGES_MAX} with at most {ADDRESSES_MAX} in all",
+                ranges.len()
+            ),
+        ));
     }
-    let doors = wanted.redfish.iter().map(|text| text.parse::<RedfishDoor>());
-    let mut redfish: Vec<_> =
-        doors.collect::<Result<_, _>>().map_err(|error| Problem::bad(format!("redfish: {error}")))?;
+    let mut redfish = each::<RedfishDoor>("redfish", &wanted.redfish)?;
     if redfish.is_empty() {
         redfish.push(RedfishDoor { port: 443, http: false });
     }
     if redfish.len() > DOORS_MAX {
-        return Err(Problem::bad(format!("redfish: give at most {DOORS_MAX}")));
+        return Err(Problem::bad_at("redfish", format!("give at most {DOORS_MAX}")));
     }
     if wanted.credentials.len() > CREDENTIALS_MAX {
-        return Err(Problem::bad(format!(
-            "credentials: are {}; at most {CREDENTIALS_MAX} are tried at one BMC, because BMCs lock accounts",
-            wanted.credentials.len()
-        )));
+        return Err(Problem::bad_at(
+            "credentials",
+            format!(
+                "are {}; at most {CREDENTIALS_MAX} are tried at one BMC, because BMCs lock accounts",
+                wanted.credentials.len()
+            ),
+        ));
     }
     let mut credentials: Vec<Credential> = Vec::new();
-    for given in wanted.credentials {
+    for (position, given) in wanted.credentials.into_iter().enumerate() {
+        let fields = ["username", "password"].map(|part| format!("credentials[{position}].{part}"));
         let credential = Credential { username: given.username, password: given.password };
-        check_login(&credential.username, credential.password.reveal())
-            .map_err(|why| Problem::bad(format!("credentials: {why}")))?;
+        check_login(fields.each_ref().map(String::as_str), &credential.username, &credential.password)?;
         // The same one twice would be tried twice.
         if !credentials.contains(&credential) {
             credentials.push(credential);
@@ -217,33 +224,47 @@ fn order(wanted: NewScan) -> Result<ScanOrder, Problem> {
     Ok(ScanOrder { ranges, redfish, credentials, spare: Vec::new() })
 }
 
-pub(super) fn check_login(username: &str, password: &str) -> Result<(), &'static str> {
+/// Reads each text of a list.
+fn each<T: FromStr<Err: Display>>(field: &str, texts: &[String]) -> Result<Vec<T>, Problem> {
+    let read = |(position, text): (usize, &String)| {
+        text.parse().map_err(|error| Problem::bad_at(&format!("{field}[{position}]"), error))
+    };
+    texts.iter().enumerate().map(read).collect()
+}
+
+/// Refuses a login that no BMC has; `fields` are where its user and its password were given.
+pub(super) fn check_login(fields: [&str; 2], username: &str, password: &Secret) -> Result<(), Problem> {
     let good =
         |text: &str| (1..=LOGIN_BYTES_MAX).contains(&text.len()) && !text.chars().any(char::is_control);
-    if good(username) && good(password) && password != KEEP_PASSWORD {
-        Ok(())
-    } else {
-        Err("user and password must have 1 to 255 printable characters each")
+    let password = password.reveal();
+    let are_good = [good(username), good(password) && password != KEEP_PASSWORD];
+    let wrong: Vec<&str> =
+        fields.into_iter().zip(are_good).filter(|(_, good)| !good).map(|(field, _)| field).collect();
+    if wrong.is_empty() {
+        return Ok(());
     }
+    Err(Problem::bad_at_each(&wrong, "user and password must have 1 to 255 printable characters each"))
 }
 
 fn wish(wanted: AcceptDiscovery) -> Result<Wish, Problem> {
-    let bmc =
-        wanted.bmc.map(|text| text.parse()).transpose().map_err(|why| Problem::bad(format!("bmc: {why}")))?;
+    let bmc = wanted.bmc.map(|text| text.parse()).transpose().map_err(|why| Problem::bad_at("bmc", why))?;
     let login = match (wanted.bmc_username, wanted.bmc_password) {
         (Some(username), Some(password)) => {
-            check_login(&username, password.reveal()).map_err(|why| Problem::bad(format!("bmc: {why}")))?;
+            check_login(LOGIN, &username, &password)?;
             Some((username, password))
         }
         (None, None) => None,
         (Some(_), None) | (None, Some(_)) => {
-            return Err(Problem::bad("bmc: give both bmc_username and bmc_password, or neither"));
+            return Err(Problem::bad_at_each(&LOGIN, "give both bmc_username and bmc_password, or neither"));
         }
     };
     let mut ports = Vec::new();
-    for port in wanted.ports {
-        if port.switch.is_empty() || port.port.is_empty() {
-            return Err(Problem::bad("ports: switch and port must not be empty"));
+    for (position, port) in wanted.ports.into_iter().enumerate() {
+        let is_empty =
+            [("switch", &port.switch), ("port", &port.port)].map(|(part, text)| (part, text.is_empty()));
+        for (part, _) in is_empty.into_iter().filter(|(_, is_empty)| *is_empty) {
+            let field = format!("ports[{position}].{part}");
+            return Err(Problem::bad_at(&field, "switch and port must not be empty"));
         }
         let link = SwitchPort { switch: port.switch, port: port.port, switch_id: None, fabric: None };
         ports.push((port.nic, link));
@@ -354,24 +375,21 @@ impl Api {
         class: String,
         by: &str,
     ) -> Result<ImportedNode, Problem> {
-        let missing = |missing: Vec<String>| {
-            let detail = format!("{} cannot be enrolled yet: {}", entry.id, missing.join("; "));
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "discovery-incomplete", detail)
-        };
-        let node = accept::node(&entry, &wish).map_err(missing)?;
+        let id = entry.id;
+        let node = accept::node(&entry, &wish).map_err(|missing| incomplete(id, &missing))?;
         let name = node.name.clone();
         let known = self.inventory.servers(None).await?;
         let defaults = Defaults { rack: entry.rack.clone(), resource_class: class };
         let planned = import::plan(vec![node], &known, &defaults, ServersInUse::KeepBmc);
+        let missing = |fault: Fault| Missing { fields: asked_by(&fault.path), what: fault.message };
         let planned =
-            planned.map_err(|faults| missing(faults.into_iter().map(|fault| fault.message).collect()))?;
+            planned.map_err(|faults| incomplete(id, &faults.into_iter().map(missing).collect::<Vec<_>>()))?;
         let Some(planned) = planned.into_iter().next() else {
             return Err(Problem::not_found("machine", &entry.id.to_string()));
         };
         if planned.id.is_some() {
-            return Err(Problem::conflict(format!(
-                "there is already a server {name:?}; choose another name"
-            )));
+            let taken = format!("there is already a server {name:?}; choose another name");
+            return Err(Problem::conflict(&taken).at("name", &taken));
         }
         let stored = self.enrol.store(&[(None, &planned.server)]).await?;
         self.inventory.put_discoveries(&[], &[entry.id]).await?;
@@ -389,6 +407,31 @@ impl Api {
             changes: Vec::new(),
             note: None,
         })
+    }
+}
+
+fn incomplete(id: Uuid, missing: &[Missing]) -> Problem {
+    let all: Vec<_> = missing.iter().map(|one| one.what.as_str()).collect();
+    let detail = format!("{id} cannot be enrolled yet: {}", all.join("; "));
+    let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "discovery-incomplete", detail);
+    missing.iter().fold(problem, |problem, one| match one.fields {
+        [] => problem.at("", &one.what),
+        fields => fields.iter().fold(problem, |problem, field| problem.at(*field, &one.what)),
+    })
+}
+
+/// The fields of a request that decide a field of the import file that the machine would be.
+fn asked_by(path: &str) -> &'static [&'static str] {
+    let field = path.split_once('.').map_or(path, |(_, field)| field);
+    let ends = |name: &str| {
+        field == name || field.starts_with(&format!("{name}[")) || field.starts_with(&format!("{name}."))
+    };
+    match field {
+        _ if ends("name") => &["name"],
+        _ if ends("driver_info") => &["bmc"],
+        _ if ends("ports") => &["ports"],
+        _ if ends("resource_class") => &["resource_class"],
+        _ => &[],
     }
 }
 

@@ -19,7 +19,8 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::User,
-    discovery::check_login,
+    discovery::{LOGIN, check_login},
+    request::JsonBody,
     types::{DiscoveryRule, List, NewDiscoveryRule, Problem},
 };
 
@@ -39,15 +40,15 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<DiscoveryRule
 pub async fn create(
     State(api): State<Arc<Api>>,
     user: User,
-    Json(wanted): Json<NewDiscoveryRule>,
+    JsonBody(wanted): JsonBody<NewDiscoveryRule>,
 ) -> Result<(StatusCode, Json<DiscoveryRule>), Problem> {
     let rule = rule(wanted)?;
     let rules = api.inventory.discovery_rules().await?;
     if rules.iter().any(|known| known.name == rule.name) {
-        return Err(Problem::conflict(format!(
-            "name: there is already a rule {:?}; delete it first",
-            rule.name
-        )));
+        return Err(Problem::conflict_at(
+            "name",
+            format!("there is already a rule {:?}; delete it first", rule.name),
+        ));
     }
     if rules.len() >= RULES_MAX {
         return Err(Problem::conflict(format!("there are {RULES_MAX} rules already; delete one first")));
@@ -75,7 +76,7 @@ pub async fn delete(
 
 fn rule(wanted: NewDiscoveryRule) -> Result<Rule, Problem> {
     let rack = wanted.rack.map(|rack| rack.parse()).transpose();
-    let rack = rack.map_err(|error| Problem::bad(format!("rack: {error}")))?;
+    let rack = rack.map_err(|error| Problem::bad_at("rack", error))?;
     let rule = Rule {
         name: wanted.name,
         rack,
@@ -89,10 +90,9 @@ fn rule(wanted: NewDiscoveryRule) -> Result<Rule, Problem> {
         password: wanted.bmc_password,
     };
     if let (Some(username), Some(password)) = (&rule.username, &rule.password) {
-        check_login(username, password.reveal())
-            .map_err(|why| Problem::bad(format!("bmc_username: {why}")))?;
+        check_login(LOGIN, username, password)?;
     }
-    rule.check().map_err(|error| Problem::bad(error.to_string().replace("username: ", "bmc_username: ")))?;
+    rule.check().map_err(|error| Problem::bad_at_each(error.fields, &error.why))?;
     Ok(rule)
 }
 

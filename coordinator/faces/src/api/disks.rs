@@ -16,6 +16,7 @@ use domain::{
 use super::{
     Api,
     auth::User,
+    request::JsonBody,
     types::{DiskErasure, DiskException, List, NewDiskException, NodeDisk, Problem},
 };
 
@@ -44,14 +45,15 @@ pub async fn except(
     State(api): State<Arc<Api>>,
     user: User,
     Path((name, number)): Path<(String, u32)>,
-    Json(wanted): Json<NewDiskException>,
+    JsonBody(wanted): JsonBody<NewDiskException>,
 ) -> Result<Json<NodeDisk>, Problem> {
     let server = api.find_node(&name).await?;
     let reason = wanted.reason.trim().to_owned();
     if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-        return Err(Problem::bad(format!(
-            "reason: must have 1 to {REASON_BYTES_MAX} characters; it is shown in the record of every clean"
-        )));
+        return Err(Problem::bad_at(
+            "reason",
+            format!("must have 1 to {REASON_BYTES_MAX} characters; it is shown in the record of every clean"),
+        ));
     }
     let by = user.name().to_owned();
     let word = Exception { at_us: api.inventory.clock().now_us(), by: by.clone(), reason: reason.clone() };

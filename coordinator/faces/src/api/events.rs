@@ -5,7 +5,7 @@ use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration}
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::HeaderMap,
     response::{
         IntoResponse, Response,
@@ -26,6 +26,7 @@ use tracing::warn;
 use super::{
     Api,
     auth::User,
+    request::Query,
     types::{Event, List, PAGE_ITEMS_MAX, Problem},
 };
 use crate::access::{Held, until_gone};
@@ -76,7 +77,9 @@ pub async fn follow(
     if let Some(last) = headers.get("last-event-id") {
         let id = last.to_str().ok().and_then(|text| text.parse().ok());
         query.after =
-            Some(id.ok_or_else(|| Problem::bad("Last-Event-ID: is not the id of an event; leave it out"))?);
+            Some(id.ok_or_else(|| {
+                Problem::bad_at("Last-Event-ID", "is not the id of an event; leave it out")
+            })?);
     }
     let admin = user.sees_all();
     let filter = api.filter(&user, query).await?;
@@ -182,6 +185,7 @@ async fn missing(
         tenant_name: None,
         told: Some(text.clone()),
         kind,
+        other_kind: None,
         text,
     };
     Ok((after > 0 && after < oldest).then_some(event))
@@ -194,7 +198,7 @@ fn lines(
         Ok(match told {
             Told::Event(event) => {
                 let text = serde_json::to_string(&event).unwrap_or_default();
-                sse::Event::default().id(event.id.to_string()).event(event.kind).data(text)
+                sse::Event::default().id(event.id.to_string()).event(event.kind.as_str()).data(text)
             }
             Told::Ended(why) => {
                 let text = serde_json::to_string(&why).unwrap_or_default();
@@ -223,7 +227,8 @@ fn view(event: events::Event, admin: bool) -> Event {
         server: event.tenant,
         server_name: event.tenant_name,
         project_id: event.project_id.filter(|_| admin),
-        kind: event.kind.as_str().to_owned(),
+        kind: event.kind,
+        other_kind: event.other_kind,
         // What a tenant is not told was not read for it.
         text: if admin { event.text } else { event.told.unwrap_or_default() },
     }
@@ -232,14 +237,17 @@ fn view(event: events::Event, admin: bool) -> Event {
 impl Api {
     async fn filter(&self, user: &User, query: EventQuery) -> Result<EventFilter, Problem> {
         let server: Option<ServerId> = match query.node {
-            Some(_) if !user.sees_all() => return Err(Problem::forbidden()),
-            Some(name) => Some(self.find_node(&name).await?.id),
+            Some(_) if !user.sees_all() => return Err(Problem::forbidden_at("node")),
+            Some(name) => Some(self.find_node(&name).await.map_err(|problem| problem.about("node"))?.id),
             None => None,
         };
         let tenant = match query.server {
             Some(named) => match named.parse() {
                 Ok(id) => Some(id),
-                Err(_) => Some(self.find_server(user, &named).await?.id),
+                Err(_) => {
+                    let found = self.find_server(user, &named).await;
+                    Some(found.map_err(|problem| problem.about("server"))?.id)
+                }
             },
             None => None,
         };

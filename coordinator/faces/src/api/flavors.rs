@@ -20,6 +20,7 @@ use super::{
     auth::User,
     pick::pick,
     plain::check_name,
+    request::JsonBody,
     types::{Flavor, List, NewFlavor, OtherServers, Problem},
 };
 
@@ -55,23 +56,28 @@ pub async fn show(
 #[utoipa::path(post, path = "/v1/flavors", operation_id = "create_flavor", request_body = NewFlavor, responses((status = 201, body = Flavor)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
-    Json(wanted): Json<NewFlavor>,
+    JsonBody(wanted): JsonBody<NewFlavor>,
 ) -> Result<(StatusCode, Json<Flavor>), Problem> {
     for (field, text) in [("name", &wanted.name), ("resource_class", &wanted.resource_class)] {
         check_name(field, text, NAME_CHARS_MAX)?;
     }
-    if wanted.cpus == 0 || wanted.memory_mib == 0 {
-        return Err(Problem::bad("cpus, memory_mib: must be at least 1"));
+    let sizes = [("cpus", u64::from(wanted.cpus)), ("memory_mib", wanted.memory_mib)];
+    let nothing: Vec<_> = sizes.into_iter().filter(|(_, size)| *size == 0).map(|(field, _)| field).collect();
+    if !nothing.is_empty() {
+        return Err(Problem::bad_at_each(&nothing, "must be at least 1"));
     }
     if wanted.projects.len() > PROJECTS_MAX {
-        return Err(Problem::bad(format!("projects: must be {PROJECTS_MAX} at most")));
+        return Err(Problem::bad_at("projects", format!("must be {PROJECTS_MAX} at most")));
     }
     let traits = traits(&wanted)?;
     let mut projects = Vec::new();
-    for name in &wanted.projects {
+    for (position, name) in wanted.projects.iter().enumerate() {
         let found = api.door.identity.find_project(name).await.map_err(|error| {
             if error.is_not_found() {
-                Problem::bad(format!("projects: Keystone knows no project {name:?}"))
+                Problem::bad_at(
+                    &format!("projects[{position}]"),
+                    format!("Keystone knows no project {name:?}"),
+                )
             } else {
                 error.into()
             }
@@ -148,13 +154,13 @@ fn traits(wanted: &NewFlavor) -> Result<Vec<String>, Problem> {
     let mut traits = Vec::new();
     if let Some(name) = &wanted.manufacturer {
         let maker = manufacturer_trait(name);
-        traits.push(maker.ok_or_else(|| Problem::bad("manufacturer: must not be empty"))?);
+        traits.push(maker.ok_or_else(|| Problem::bad_at("manufacturer", "must not be empty"))?);
     }
     match wanted.nics.map(usize::try_from) {
         // One is what every server has.
         None | Some(Ok(1)) => {}
         Some(Ok(nics)) if (2..=NICS_MAX).contains(&nics) => traits.push(nics::trait_name(nics)),
-        Some(_) => return Err(Problem::bad(format!("nics: must be 1 to {NICS_MAX}"))),
+        Some(_) => return Err(Problem::bad_at("nics", format!("must be 1 to {NICS_MAX}"))),
     }
     Ok(traits)
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::{HeaderMap, StatusCode, header},
 };
 use coordinator_core::{images::NewUpload, pools};
@@ -19,6 +19,7 @@ use super::{
     incoming::file_bytes,
     pick::pick,
     plain::check_name,
+    request::Query,
     types::{Image, List, Problem},
 };
 use crate::access::Held;
@@ -87,25 +88,31 @@ pub async fn create(
 fn check(query: ImageQuery, headers: &HeaderMap, user: &User) -> Result<NewUpload, Problem> {
     check_name("name", &query.name, NAME_CHARS_MAX)?;
     if query.public && !user.is_administrator() {
-        return Err(Problem::forbidden());
+        return Err(Problem::forbidden_at("public"));
     }
     let boot_mode = match query.boot_mode.as_deref() {
         None | Some("both") => None,
         Some("bios") => Some(BootMode::Bios),
         Some("uefi") => Some(BootMode::Uefi),
-        Some(other) => return Err(Problem::bad(format!("boot_mode: {other:?} must be bios, uefi or both"))),
+        Some(other) => {
+            return Err(Problem::bad_at("boot_mode", format!("{other:?} must be bios, uefi or both")));
+        }
     };
     if query.min_disk_gb.is_some_and(|gb| !(1..=MIN_DISK_GB_MAX).contains(&gb)) {
-        return Err(Problem::bad(format!("min_disk_gb: must be 1 to {MIN_DISK_GB_MAX}")));
+        return Err(Problem::bad_at("min_disk_gb", format!("must be 1 to {MIN_DISK_GB_MAX}")));
     }
     if query.sha512.as_ref().is_some_and(|hash| !hex::is_digits(hash, 128)) {
-        return Err(Problem::bad("sha512: must have 128 hexadecimal digits, as `sha512sum` prints them"));
+        return Err(Problem::bad_at(
+            "sha512",
+            "must have 128 hexadecimal digits, as `sha512sum` prints them",
+        ));
     }
     let length = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
     let Some(file_bytes) = length.filter(|length| *length <= IMAGE_BYTES_MAX) else {
-        return Err(Problem::bad(format!(
-            "Content-Length: must say the file's size, at most {IMAGE_BYTES_MAX} bytes"
-        )));
+        return Err(Problem::bad_at(
+            "Content-Length",
+            format!("must say the file's size, at most {IMAGE_BYTES_MAX} bytes"),
+        ));
     };
     let ImageQuery { name, public, min_disk_gb, sha512, .. } = query;
     Ok(NewUpload { name, public, boot_mode, min_disk_gb, sha512, file_bytes, token: user.token.clone() })
@@ -151,7 +158,8 @@ impl Api {
             .filter(|server| pools::takes(flavor, server))
             .map(|server| server.boot_mode)
             .collect();
-        refuse_unfit(image, flavor, &modes).map_err(|why| Problem::conflict(format!("image: {why}")))
+        refuse_unfit(image, flavor, &modes)
+            .map_err(|why| Problem::conflict_at("image", &why).at("flavor", &why))
     }
 }
 

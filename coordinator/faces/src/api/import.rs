@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
-    extract::{Query, State},
+    extract::State,
     http::{StatusCode, header},
     response::IntoResponse,
 };
@@ -23,6 +23,7 @@ use tokio::sync::{Semaphore, mpsc};
 use super::{
     Api,
     auth::User,
+    request::Query,
     types::{Imported, ImportedNode, Problem},
 };
 
@@ -62,7 +63,7 @@ pub async fn import(
     Query(query): Query<ImportQuery>,
     text: String,
 ) -> Result<Json<Imported>, Problem> {
-    let rack: RackId = query.rack.parse().map_err(|error| Problem::bad(format!("rack: {error}")))?;
+    let rack: RackId = query.rack.parse().map_err(|error| Problem::bad_at("rack", error))?;
     let read = read_file(move || import::parse_as(&text, query.format)).await?;
     let known = api.inventory.servers(None).await?;
     let defaults = Defaults { rack, resource_class: query.resource_class };
@@ -142,7 +143,7 @@ pub async fn export(
     Query(query): Query<ExportQuery>,
 ) -> Result<impl IntoResponse, Problem> {
     let rack = query.rack.map(|rack| rack.parse::<RackId>()).transpose();
-    let rack = rack.map_err(|error| Problem::bad(format!("rack: {error}")))?;
+    let rack = rack.map_err(|error| Problem::bad_at("rack", error))?;
     let servers = api.inventory.servers(rack.as_ref()).await?;
     let described: Vec<_> = servers.iter().map(import::described).collect();
     let kind = match query.format {

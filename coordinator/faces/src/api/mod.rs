@@ -28,6 +28,7 @@ mod pick;
 mod plain;
 mod pools;
 mod proofs;
+mod request;
 mod servers;
 mod subnet;
 mod survey;

@@ -14,6 +14,7 @@ use super::{
     Api,
     auth::{Tenant, User},
     pick::pick,
+    request::JsonBody,
     subnet::check_subnet,
     types::{List, NetworkDetail, NewNetwork, Problem, SecurityGroup, SiteSetup, TenantNetwork},
 };
@@ -32,11 +33,11 @@ pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<T
 pub async fn create(
     State(api): State<Arc<Api>>,
     tenant: Tenant,
-    Json(wanted): Json<NewNetwork>,
+    JsonBody(wanted): JsonBody<NewNetwork>,
 ) -> Result<(StatusCode, Json<TenantNetwork>), Problem> {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if wanted.name.is_empty() || wanted.name.len() > 63 || !wanted.name.chars().all(good) {
-        return Err(Problem::bad("name: must have 1 to 63 letters, digits, - or _"));
+        return Err(Problem::bad_at("name", "must have 1 to 63 letters, digits, - or _"));
     }
     check_subnet(&wanted.subnet)?;
     let Tenant { project_id, project_name, .. } = tenant;

@@ -2,7 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::types::{Node, PAGE_ITEMS_MAX, Page, Problem};
+use super::types::{Node, PAGE_ITEMS_MAX, Page, PowerState, Problem};
 
 /// By what a list is sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Wanted {
     /// Rack.
     pub rack: Option<String>,
     /// Power, as it is shown.
-    pub power: Option<String>,
+    pub power: Option<PowerState>,
     /// Resource class.
     pub class: Option<String>,
     /// With a tenant's server on it, or without.
@@ -58,10 +58,13 @@ pub fn sort(text: &str) -> Result<(Sort, bool), Problem> {
         "class" => Sort::Class,
         "since" => Sort::Since,
         _ => {
-            return Err(Problem::bad(format!(
-                "sort: {word:?} is not known; write name, state, rack, power, class or since, with a leading - to reverse \
+            return Err(Problem::bad_at(
+                "sort",
+                format!(
+                    "{word:?} is not known; write name, state, rack, power, class or since, with a leading - to reverse \
                  the order"
-            )));
+                ),
+            ));
         }
     };
     Ok((sort, descending))
@@ -75,7 +78,7 @@ pub fn states(text: &str) -> Result<Vec<String>, Problem> {
         let found = ProvisionState::KNOWN.iter().find(|state| plain(state.as_str()) == plain(word));
         found.map(|state| state.as_str().to_owned()).ok_or_else(|| {
             let known: Vec<_> = ProvisionState::KNOWN.iter().map(ProvisionState::as_str).collect();
-            Problem::bad(format!("state: {word:?} is not known; known are {}", known.join(", ")))
+            Problem::bad_at("state", format!("{word:?} is not known; known are {}", known.join(", ")))
         })
     };
     text.split(',').map(one).collect()
@@ -84,7 +87,7 @@ pub fn states(text: &str) -> Result<Vec<String>, Problem> {
 /// A page's length.
 pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
     match asked {
-        Some(0) => Err(Problem::bad("limit: must be at least 1")),
+        Some(0) => Err(Problem::bad_at("limit", "must be at least 1")),
         other => Ok(other.unwrap_or(PAGE_ITEMS_MAX).min(PAGE_ITEMS_MAX) as usize),
     }
 }
@@ -93,7 +96,7 @@ pub fn limit(asked: Option<u32>) -> Result<usize, Problem> {
 pub fn marker(text: &str) -> Result<(String, String), Problem> {
     let bytes = URL_SAFE_NO_PAD.decode(text).ok();
     let read = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    read.ok_or_else(|| Problem::bad("marker: use the value of `next` from the previous page unchanged"))
+    read.ok_or_else(|| Problem::bad_at("marker", "use the value of `next` from the previous page unchanged"))
 }
 
 /// Chooses, sorts and cuts. Pages go on where the one before ended, even when servers came or went between them.
@@ -120,7 +123,7 @@ fn matches(node: &Node, wanted: &Wanted) -> bool {
     let is = |asked: &Option<String>, value: &str| asked.as_deref().is_none_or(|asked| asked == value);
     (wanted.states.is_empty() || wanted.states.contains(&node.provision_state))
         && is(&wanted.rack, &node.rack)
-        && is(&wanted.power, node.power.as_str())
+        && wanted.power.is_none_or(|power| power == node.power)
         && is(&wanted.class, &node.resource_class)
         && wanted.deployed.is_none_or(|deployed| deployed == node.deployed)
         && wanted.maintenance.is_none_or(|maintenance| maintenance == node.maintenance)
@@ -174,10 +177,7 @@ mod tests {
         check(|wanted| wanted.descending = true, &["n3", "n2", "n1"]);
         check(|wanted| wanted.states = states("clean-failed,active").unwrap(), &["n2", "n3"]);
         check(|wanted| wanted.rack = Some("r2".to_owned()), &["n1"]);
-        check(
-            |wanted| (wanted.power, wanted.rack) = (Some("off".to_owned()), Some("r1".to_owned())),
-            &["n2"],
-        );
+        check(|wanted| (wanted.power, wanted.rack) = (Some(PowerState::Off), Some("r1".to_owned())), &["n2"]);
         check(|wanted| wanted.class = Some("silver".to_owned()), &[]);
         check(|wanted| wanted.deployed = Some(true), &["n3"]);
         check(|wanted| wanted.deployed = Some(false), &["n1", "n2"]);

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
 };
 use domain::{
@@ -25,7 +25,8 @@ use super::{
     Api, audit,
     auth::User,
     node_list::{self, Wanted},
-    types::{Node, NodeAction, NodeVerb, Page, Problem},
+    request::{JsonBody, Query, one_of},
+    types::{Node, NodeAction, NodeVerb, Page, PowerState, Problem},
 };
 use crate::audit::Asked;
 
@@ -39,8 +40,9 @@ pub struct ListQuery {
     state: Option<String>,
     /// Rack.
     rack: Option<String>,
-    /// `on`, `off`, `unreachable` or `unknown`.
-    power: Option<String>,
+    /// Power.
+    #[serde(default, deserialize_with = "one_of")]
+    power: Option<PowerState>,
     /// Resource class.
     resource_class: Option<String>,
     /// The servers that this flavor asks for.
@@ -66,7 +68,10 @@ pub async fn list(
 ) -> Result<Json<Page<Node>>, Problem> {
     let (sort, descending) = query.sort.as_deref().map(node_list::sort).transpose()?.unwrap_or_default();
     let flavor = match &query.flavor {
-        Some(name) => Some(api.find_flavor(&user, name).await?),
+        Some(name) => {
+            let found = api.find_flavor(&user, name).await;
+            Some(found.map_err(|problem| problem.about("flavor"))?)
+        }
         None => None,
     };
     let wanted = Wanted {
@@ -107,7 +112,7 @@ pub async fn act(
     user: User,
     change: Asked,
     Path(name): Path<String>,
-    Json(wanted): Json<NodeAction>,
+    JsonBody(wanted): JsonBody<NodeAction>,
 ) -> Result<(StatusCode, Json<Node>), Problem> {
     change.does(&audit::word(&wanted.action));
     let server = api.find_node(&name).await?;
@@ -153,9 +158,17 @@ impl Api {
         let (id, name) = (server.id, server.name.as_str());
         let steps = &wanted.steps;
         if wanted.action == NodeVerb::Clean {
-            admission::admit_steps(steps).map_err(|why| Problem::bad(format!("steps: {why}")))?;
+            admission::admit_steps(steps).map_err(|why| Problem::bad_at("steps", why))?;
         } else if !steps.is_empty() {
-            return Err(Problem::bad("steps: only the action clean takes steps"));
+            return Err(Problem::bad_at("steps", "only the action clean takes steps"));
+        }
+        let reason = wanted.reason.as_deref().map(str::trim).unwrap_or_default();
+        let is_reason = (1..=REASON_BYTES_MAX).contains(&reason.len());
+        if wanted.action == NodeVerb::MaintenanceOn && !is_reason {
+            let why = format!(
+                "must have 1 to {REASON_BYTES_MAX} characters; it is shown to everyone who looks at the server"
+            );
+            return Err(Problem::bad_at("reason", why));
         }
         // Nothing that Ironic says bears on these two, and nothing waits for Ironic.
         if wanted.action == NodeVerb::AcceptBmc {
@@ -205,12 +218,6 @@ impl Api {
                 Ok(format!("clean: {}", steps.join(", ")))
             }
             NodeVerb::MaintenanceOn => {
-                let reason = wanted.reason.as_deref().map(str::trim).unwrap_or_default();
-                if reason.is_empty() || reason.len() > REASON_BYTES_MAX {
-                    return Err(Problem::bad(format!(
-                        "reason: must have 1 to {REASON_BYTES_MAX} characters; it is shown to everyone who looks at the server"
-                    )));
-                }
                 self.ironic.set_maintenance(id, Some(reason)).await?;
                 Ok(format!("maintenance ({reason})"))
             }

@@ -18,7 +18,7 @@ pub(super) fn checked(password: Secret) -> Result<Secret, String> {
     }
     let (least, most) = LENGTH.into_inner();
     Err(format!(
-        "password: must have {least} to {most} printable ASCII characters, neither beginning nor ending with a space"
+        "must have {least} to {most} printable ASCII characters, neither beginning nor ending with a space"
     ))
 }
 

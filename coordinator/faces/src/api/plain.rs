@@ -10,14 +10,17 @@ use super::types::Problem;
 /// Refuses a name that is empty, has more characters than this, or has some that cannot be seen.
 pub fn check_name(field: &str, text: &str, chars_max: usize) -> Result<(), Problem> {
     if text.is_empty() || text.chars().count() > chars_max {
-        return Err(Problem::bad(format!("{field}: must have 1 to {chars_max} characters")));
+        return Err(Problem::bad_at(field, format!("must have 1 to {chars_max} characters")));
     }
     if !is_plain(text) {
-        return Err(Problem::bad(format!(
-            "{field}: \"{}\" has characters that cannot be seen (control characters, ends of lines, marks of direction); leave \
-             them out",
-            Shown(text)
-        )));
+        return Err(Problem::bad_at(
+            field,
+            format!(
+                "\"{}\" has characters that cannot be seen (control characters, ends of lines, marks of direction); leave them \
+                 out",
+                Shown(text)
+            ),
+        ));
     }
     Ok(())
 }
@@ -31,10 +34,7 @@ mod tests {
         let check = |text: &str, expected: Result<(), &str>| match (check_name("name", text, 8), expected) {
             (Ok(()), Ok(())) => {}
             (Err(problem), Err(words)) => {
-                assert!(
-                    problem.detail.starts_with("name: ") && problem.detail.contains(words),
-                    "{problem:?}"
-                );
+                assert!(problem.fields[0].field == "name" && problem.detail.contains(words), "{problem:?}");
                 assert!(is_plain(&problem.detail), "{problem:?}");
                 assert_eq!(problem.status, 400);
             }

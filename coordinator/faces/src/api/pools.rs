@@ -12,6 +12,7 @@ use domain::{pools::POOLS_MAX, records::Server};
 
 use super::{
     Api,
+    request::JsonBody,
     types::{List, NewPool, Pool, PoolMove, PoolMoves, Problem},
 };
 
@@ -32,7 +33,7 @@ pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Resu
 #[utoipa::path(post, path = "/v1/pools", operation_id = "create_pool", request_body = NewPool, responses((status = 201, body = Pool), (status = 400, body = Problem)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
-    Json(wanted): Json<NewPool>,
+    JsonBody(wanted): JsonBody<NewPool>,
 ) -> Result<(StatusCode, Json<Pool>), Problem> {
     let _one_at_a_time = api.pool_changes.lock().await;
     let name = wanted.name.clone();
@@ -60,14 +61,14 @@ pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Re
 #[utoipa::path(post, path = "/v1/pool-moves", operation_id = "move_to_pools", request_body = PoolMoves, responses((status = 200, body = List<PoolMove>)))]
 pub async fn moves(
     State(api): State<Arc<Api>>,
-    Json(wanted): Json<PoolMoves>,
+    JsonBody(wanted): JsonBody<PoolMoves>,
 ) -> Result<Json<List<PoolMove>>, Problem> {
     let mut pools = api.inventory.pools().await?;
     match wanted.pool {
         Some(_) if !wanted.dry_run => {
-            return Err(Problem::bad("pool: is only for a dry run; create the pool first"));
+            return Err(Problem::bad_at("pool", "is only for a dry run; create the pool first"));
         }
-        Some(pool) => pools = with(pools, pool)?,
+        Some(pool) => pools = with(pools, pool).map_err(|problem| problem.within("pool"))?,
         None => {}
     }
     let moves =
@@ -90,18 +91,17 @@ pub async fn moves(
 /// The pools with a new one, checked.
 fn with(mut pools: Vec<domain::pools::Pool>, wanted: NewPool) -> Result<Vec<domain::pools::Pool>, Problem> {
     let mut conditions = Vec::new();
-    for text in &wanted.conditions {
-        conditions.push(
-            text.parse().map_err(|error: domain::pools::ConditionError| Problem::bad(error.to_string()))?,
-        );
+    for (position, text) in wanted.conditions.iter().enumerate() {
+        let read = text.parse::<domain::pools::Condition>();
+        conditions.push(read.map_err(|error| Problem::bad_at(&format!("match[{position}]"), error))?);
     }
     let pool = domain::pools::Pool { name: wanted.name, resource_class: wanted.resource_class, conditions };
-    pool.check().map_err(|error| Problem::bad(error.to_string()))?;
+    pool.check().map_err(|error| Problem::bad_at(error.field(), &error))?;
     if pools.iter().any(|known| known.name == pool.name) {
-        return Err(Problem::conflict(format!(
-            "name: there is already a pool {:?}; delete it first, or choose another name",
-            pool.name
-        )));
+        return Err(Problem::conflict_at(
+            "name",
+            format!("there is already a pool {:?}; delete it first, or choose another name", pool.name),
+        ));
     }
     if pools.len() >= POOLS_MAX {
         return Err(Problem::conflict(format!("there are {POOLS_MAX} pools already; delete one first")));
@@ -110,7 +110,7 @@ fn with(mut pools: Vec<domain::pools::Pool>, wanted: NewPool) -> Result<Vec<doma
         None => pools.len(),
         Some(before) => {
             let found = pools.iter().position(|known| &known.name == before);
-            found.ok_or_else(|| Problem::bad(format!("before: there is no pool {before:?}")))?
+            found.ok_or_else(|| Problem::bad_at("before", format!("there is no pool {before:?}")))?
         }
     };
     pools.insert(place, pool);

@@ -26,9 +26,12 @@ use store::InventoryError;
 use uuid::Uuid;
 
 use super::{
-    Api, audit,
+    Api,
+    attach::of_network,
+    audit,
     auth::{Tenant, User},
     password,
+    request::JsonBody,
     types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerStatus, ServerVerb},
 };
 use crate::audit::Asked;
@@ -59,40 +62,47 @@ pub async fn show(
 pub async fn create(
     State(api): State<Arc<Api>>,
     tenant: Tenant,
-    Json(wanted): Json<NewServer>,
+    JsonBody(wanted): JsonBody<NewServer>,
 ) -> Result<(StatusCode, Json<Server>), Problem> {
     let Tenant { user, project_id, .. } = tenant;
     let name_is_good = (1..=63).contains(&wanted.name.len())
         && wanted.name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
         && !wanted.name.starts_with('-');
     if !name_is_good {
-        return Err(Problem::bad("name: must have 1 to 63 letters, digits or -, and not begin with -"));
+        return Err(Problem::bad_at("name", "must have 1 to 63 letters, digits or -, and not begin with -"));
     }
     if wanted.user_data.as_ref().is_some_and(|data| data.len() > USER_DATA_BYTES_MAX) {
-        return Err(Problem::bad(format!("user_data: must have at most {USER_DATA_BYTES_MAX} bytes")));
+        return Err(Problem::bad_at("user_data", format!("must have at most {USER_DATA_BYTES_MAX} bytes")));
     }
     // The name of one that is being given back is free: its clean may take hours.
     let has_the_name =
         |server: &TenantServer| server.name == wanted.name && server.state != TenantServerState::Deleting;
     if api.inventory.tenant_servers(Some(&project_id)).await?.iter().any(has_the_name) {
-        return Err(Problem::conflict(format!("name: the project already has a server {:?}", wanted.name)));
+        return Err(Problem::conflict_at(
+            "name",
+            format!("the project already has a server {:?}", wanted.name),
+        ));
     }
-    let flavor = api.find_flavor(&user, &wanted.flavor).await?;
-    let image = api.find_image(&user, &wanted.image).await?;
-    image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
+    let flavor = api.find_flavor(&user, &wanted.flavor).await.map_err(|problem| problem.about("flavor"))?;
+    let image = api.find_image(&user, &wanted.image).await.map_err(|problem| problem.about("image"))?;
+    image.to_ref().map_err(|why| Problem::conflict_at("image", why))?;
     api.refuse_unfit(&image, &flavor).await?;
     let (attachments, security_groups) = api.attachments(&project_id, &wanted, &flavor).await?;
     let request = Request {
-        name: wanted.name,
+        name: wanted.name.clone(),
         project_id,
         flavor,
         image_id: image.id,
         attachments,
         security_groups,
-        key_name: wanted.key_name,
-        user_data: wanted.user_data.map(|data| base64::engine::general_purpose::STANDARD.encode(data)),
+        key_name: wanted.key_name.clone(),
+        user_data: wanted
+            .user_data
+            .as_ref()
+            .map(|data| base64::engine::general_purpose::STANDARD.encode(data)),
     };
-    let server = api.tenancy.create(user.caller(), request).await?;
+    let server = api.tenancy.create(user.caller(), request).await;
+    let server = server.map_err(|error| of_network(error, &wanted))?;
     Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
 }
 
@@ -104,18 +114,18 @@ pub async fn act(
     user: User,
     asked: Asked,
     Path(name): Path<String>,
-    Json(wanted): Json<ServerAction>,
+    JsonBody(wanted): JsonBody<ServerAction>,
 ) -> Result<(StatusCode, Json<Server>), Problem> {
     asked.does(&audit::word(&wanted.action));
     let server = api.find_server(&user, &name).await?;
     if wanted.image.is_some() && wanted.action != ServerVerb::Rebuild {
-        return Err(Problem::bad("image: only the action rebuild takes an image"));
+        return Err(Problem::bad_at("image", "only the action rebuild takes an image"));
     }
     if wanted.hard && !matches!(wanted.action, ServerVerb::Stop | ServerVerb::Reboot) {
-        return Err(Problem::bad("hard: only the actions stop and reboot take it"));
+        return Err(Problem::bad_at("hard", "only the actions stop and reboot take it"));
     }
     if wanted.password.is_some() && wanted.action != ServerVerb::Rescue {
-        return Err(Problem::bad("password: only the action rescue takes a password"));
+        return Err(Problem::bad_at("password", "only the action rescue takes a password"));
     }
     let mut rescue_password = None;
     match (wanted.action, wanted.hard) {
@@ -125,15 +135,18 @@ pub async fn act(
         (ServerVerb::Reboot, false) => api.tenancy.power(&server, PowerTarget::SoftReboot, "reboot").await?,
         (ServerVerb::Reboot, true) => api.tenancy.power(&server, PowerTarget::Reboot, "reboot").await?,
         (ServerVerb::Rebuild, _) => {
-            let named =
-                wanted.image.ok_or_else(|| Problem::bad("image: is missing; give the image to write"))?;
-            let image = api.find_image(&user, &named).await?;
-            image.to_ref().map_err(|why| Problem::conflict(format!("image: {why}")))?;
+            let named = wanted
+                .image
+                .ok_or_else(|| Problem::bad_at("image", "is missing; give the image to write"))?;
+            let image = api.find_image(&user, &named).await.map_err(|problem| problem.about("image"))?;
+            image.to_ref().map_err(|why| Problem::conflict_at("image", why))?;
             api.tenancy.rebuild(user.caller(), server.clone(), &image.id).await?;
         }
         (ServerVerb::Rescue, _) => {
             let password = match wanted.password {
-                Some(password) => password::checked(password).map_err(Problem::bad)?,
+                Some(password) => {
+                    password::checked(password).map_err(|why| Problem::bad_at("password", why))?
+                }
                 None => rescue_password.insert(password::made()).clone(),
             };
             api.tenancy.rescue(user.caller(), &server, password).await?;

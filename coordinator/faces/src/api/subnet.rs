@@ -23,7 +23,8 @@ const fn net([a, b, c, d]: [u8; 4], length: u8) -> Ipv4Net {
 
 /// Refuses a text that is no subnet in which servers can have addresses.
 pub fn check_subnet(text: &str) -> Result<(), Problem> {
-    let bad = |why: &str| Problem::bad(format!("subnet: {text:?} {why}; write one such as 192.0.2.0/24"));
+    let bad =
+        |why: &str| Problem::bad_at("subnet", format!("{text:?} {why}; write one such as 192.0.2.0/24"));
     let (address, length) = text.split_once('/').ok_or_else(|| bad("has no prefix length"))?;
     let address: Ipv4Addr = address.parse().map_err(|_| bad("does not begin with an IPv4 address"))?;
     let length = length.parse().ok().filter(|length| LENGTHS.contains(length));

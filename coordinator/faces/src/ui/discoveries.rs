@@ -117,9 +117,9 @@ impl DiscoveriesPage {
         let (mut scan, mut open, mut other) = (None, None, None);
         match refused {
             Some(Refused::Scan(problem)) => {
-                scan = Some(Faults::of(&problem, &["rack", "ranges", "redfish", "username", "password"]));
+                scan = Some(scan_faults(&problem));
             }
-            Some(Refused::Open(problem)) => open = Some(Faults::of(&problem, &["rack", "minutes"])),
+            Some(Refused::Open(problem)) => open = Some(open_faults(&problem)),
             Some(Refused::Other(problem)) => other = Some(problem),
             None => {}
         }
@@ -145,6 +145,24 @@ impl DiscoveriesPage {
             open: Form::new(open_fields(typed, &agents.items), open.as_ref()),
         })
     }
+}
+
+/// The form asks for one login, and the request for a list of them.
+fn scan_faults(problem: &Problem) -> Faults {
+    Faults::placed(problem, |field| {
+        let field = field.strip_prefix("credentials[0].").unwrap_or(field);
+        let list = field.split_once('[').map_or(field, |(list, _)| list);
+        ["rack", "ranges", "redfish", "username", "password"].contains(&list).then(|| list.to_owned())
+    })
+}
+
+/// The form asks for minutes, and the request for seconds.
+fn open_faults(problem: &Problem) -> Faults {
+    Faults::placed(problem, |field| match field {
+        "rack" => Some("rack".to_owned()),
+        "minutes" | "seconds" => Some("minutes".to_owned()),
+        _ => None,
+    })
 }
 
 /// The racks that have an agent; anything may be typed when there is none to choose from.
@@ -224,7 +242,7 @@ pub async fn window(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
     } else {
         let minutes = typed.get("minutes").parse::<u32>().ok().and_then(|minutes| minutes.checked_mul(60));
         match minutes {
-            None => Err(Refused::Open(Problem::bad("minutes: must be a whole number"))),
+            None => Err(Refused::Open(Problem::bad_at("minutes", "must be a whole number"))),
             Some(seconds) => {
                 let wanted = json!({ "rack": rack, "seconds": seconds });
                 let opened = ui.rest.post::<Value>(&visitor, "/v1/discovery-windows", &wanted).await;
@@ -275,8 +293,6 @@ impl DiscoveryPage {
     }
 
     fn new(visitor: &Visitor, found: Found, typed: &Typed, refused: Option<&Problem>) -> Self {
-        let names = ["name", "bmc", "resource_class"];
-        let faults = refused.map(|problem| Faults::of(problem, &names)).unwrap_or_default();
         let bmc = found.machine.bmc.as_ref();
         let has_login = bmc.is_some_and(|bmc| bmc.username.is_some());
         let mut fields = vec![
@@ -309,18 +325,39 @@ impl DiscoveryPage {
                 field("port", "Switch port").example("xe-0/0/3"),
             ]
         };
-        let ports = found.unheard().map(|nic| {
-            let booted = if nic.booted { ", over which it booted" } else { "" };
-            (format!("{} {}{booted}", nic.name, nic.mac), port(&nic.name, nic.booted))
-        });
+        let ports: Vec<(String, [Field; 2])> = found
+            .unheard()
+            .map(|nic| {
+                let booted = if nic.booted { ", over which it booted" } else { "" };
+                (format!("{} {}{booted}", nic.name, nic.mac), port(&nic.name, nic.booted))
+            })
+            .collect();
+        let shown = fields.iter().chain(ports.iter().flat_map(|(_, fields)| fields));
+        let shown: Vec<&str> = shown.map(|field| field.name.as_ref()).collect();
+        let faults = refused.map(|problem| accept_faults(problem, &shown, typed)).unwrap_or_default();
         DiscoveryPage {
             frame: Frame::new(Some(visitor), "discoveries", ""),
             fields: fields.into_iter().map(|field| field.with(&faults)).collect(),
-            ports: ports.collect(),
+            ports: ports
+                .into_iter()
+                .map(|(title, fields)| (title, fields.map(|field| field.with(&faults))))
+                .collect(),
             whole: faults.whole,
             found,
         }
     }
+}
+
+/// The form shows the fields that are needed, and of each interface its own; the request has a list of switch ports.
+fn accept_faults(problem: &Problem, shown: &[&str], typed: &Typed) -> Faults {
+    let nics = described(typed);
+    Faults::placed(problem, |field| {
+        let name = match field.strip_prefix("ports[").and_then(|rest| rest.split_once("].")) {
+            Some((position, part)) => format!("{part}_{}", nics.get(position.parse::<usize>().ok()?)?),
+            None => field.to_owned(),
+        };
+        shown.contains(&name.as_str()).then_some(name)
+    })
 }
 
 /// One of them, with the form that accepts it.
@@ -349,13 +386,18 @@ fn wish(typed: &Typed) -> Value {
     if let Some(password) = typed.0.get("bmc_password").filter(|password| !password.is_empty()) {
         wanted["bmc_password"] = json!(password);
     }
+    let port = |nic: &str| json!({ "nic": nic, "switch": typed.get(&format!("switch_{nic}")), "port": typed.get(&format!("port_{nic}")) });
+    wanted["ports"] = described(typed).into_iter().map(port).collect();
+    wanted
+}
+
+/// The interfaces of which a switch port was typed: the request's `ports`, in order.
+fn described(typed: &Typed) -> Vec<&str> {
     let switches = typed.0.keys().filter_map(|name| name.strip_prefix("switch_"));
     let said = |nic: &&str| {
         [format!("switch_{nic}"), format!("port_{nic}")].iter().any(|name| typed.filled(name).is_some())
     };
-    let port = |nic: &str| json!({ "nic": nic, "switch": typed.get(&format!("switch_{nic}")), "port": typed.get(&format!("port_{nic}")) });
-    wanted["ports"] = switches.filter(said).map(port).collect();
-    wanted
+    switches.filter(said).collect()
 }
 
 /// Ignores or forgets it.
@@ -379,6 +421,36 @@ pub async fn act(State(ui): State<Arc<Ui>>, Path(id): Path<String>, posted: Post
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_refused_stands_where_it_was_typed() {
+        let typed = [("switch_eth0", ""), ("port_eth0", ""), ("switch_eth1", "leaf1"), ("port_eth1", "")];
+        let typed = Typed(typed.map(|(name, text)| (name.to_owned(), text.to_owned())).into());
+        let shown = ["name", "switch_eth1", "port_eth1"];
+        let check = |faults: Faults, fields: &[&str], whole: &[&str]| {
+            let at: Vec<_> = faults.fields.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!((at.as_slice(), faults.whole.len()), (fields, whole.len()), "{faults:?}");
+            assert!(whole.iter().zip(&faults.whole).all(|(words, said)| said.contains(words)), "{faults:?}");
+        };
+        let accept = |problem: Problem| accept_faults(&problem, &shown, &typed);
+        check(accept(Problem::bad_at("ports[0].port", "is empty")), &["port_eth1"], &[]);
+        check(accept(Problem::bad_at("ports", "are too few")), &[], &["too few"]);
+        check(
+            accept(Problem::bad_at("name", "is empty").at("", "it never booted")),
+            &["name"],
+            &["never booted"],
+        );
+        check(
+            accept(Problem::bad_at_each(&["bmc_username"], "is missing")),
+            &[],
+            &["bmc_username: is missing"],
+        );
+        let scan = |problem: Problem| scan_faults(&problem);
+        check(scan(Problem::bad_at("credentials[0].password", "is empty")), &["password"], &[]);
+        check(scan(Problem::bad_at("ranges[1]", "is no range")), &["ranges"], &[]);
+        check(scan(Problem::bad_at("credentials[1].password", "is empty")), &[], &["is empty"]);
+        check(open_faults(&Problem::bad_at("seconds", "is 0")), &["minutes"], &[]);
+    }
 
     #[test]
     fn what_is_empty_is_not_asked_for() {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use api_types::Fault;
+use api_types::FieldFault;
 use askama::Template;
 use serde_json::{Map, Value, json};
 
@@ -189,33 +189,34 @@ impl Faults {
         self.fields.iter().filter(|(field, _)| field == name).map(|(_, text)| text.clone()).collect()
     }
 
-    /// Of a refusal whose sentence may begin with the name of the field that it is about. Faults at fields that the form
-    /// does not have are faults of the whole.
+    /// Of a refusal; the form's fields are called as the request's, and one of the form's may hold a whole list of the request's.
     pub fn of(problem: &Problem, fields: &[&str]) -> Self {
+        Self::placed(problem, |field| {
+            let list = field.split_once('[').map_or(field, |(list, _)| list);
+            fields.iter().find(|name| **name == list).map(|name| (*name).to_owned())
+        })
+    }
+
+    /// Of a refusal; `place` knows the form's field for a field of the request. Faults at fields that the form does not have are
+    /// faults of the whole.
+    pub fn placed(problem: &Problem, place: impl Fn(&str) -> Option<String>) -> Self {
         let mut faults = Faults::default();
-        match problem.detail.split_once(": ") {
-            Some((field, text)) if fields.contains(&field) => {
-                faults.fields.push((field.to_owned(), text.to_owned()));
+        for FieldFault { field, message } in &problem.fields {
+            match place(field) {
+                Some(name) => faults.fields.push((name, message.clone())),
+                None if field.is_empty() => faults.whole.push(message.clone()),
+                None => faults.whole.push(format!("{field}: {message}")),
             }
-            _ => faults.whole.push(problem.detail.clone()),
+        }
+        if faults.is_empty() {
+            faults.whole.push(problem.detail.clone());
         }
         faults
     }
 
     /// Of a refused import of the one server that the form describes.
     pub fn of_server(problem: &Problem) -> Self {
-        if problem.faults.is_empty() {
-            return Self::of(problem, &["rack", "resource_class"]);
-        }
-        let mut faults = Faults::default();
-        for Fault { path, message, .. } in &problem.faults {
-            let inside = path.strip_prefix("nodes[0].").unwrap_or(path);
-            match server_field(inside, message) {
-                Some(field) => faults.fields.push((field.to_owned(), message.clone())),
-                None => faults.whole.push(format!("{inside}: {message}")),
-            }
-        }
-        faults
+        Self::placed(problem, |field| server_field(field).map(str::to_owned))
     }
 
     /// Whether there are none.
@@ -224,8 +225,9 @@ impl Faults {
     }
 }
 
-/// The form's field for a path inside the import file.
-fn server_field(path: &str, message: &str) -> Option<&'static str> {
+/// The form's field for a parameter of the import or a path inside its file.
+fn server_field(path: &str) -> Option<&'static str> {
+    let path = path.strip_prefix("nodes[0].").unwrap_or(path);
     let (port, rest) = match (path.strip_prefix("ports[0]"), path.strip_prefix("ports[1]")) {
         (Some(rest), _) => (0, rest),
         (None, Some(rest)) => (1, rest),
@@ -242,7 +244,6 @@ fn server_field(path: &str, message: &str) -> Option<&'static str> {
         "driver_info.ipmi_port" => Some("bmc_port"),
         "driver_info.ipmi_username" | "driver_info.redfish_username" => Some("bmc_user"),
         "driver_info.ipmi_password" | "driver_info.redfish_password" => Some("bmc_password"),
-        "ports" if message.starts_with("switch port") => Some("switch_port"),
         "ports" => Some("mac"),
         ".mac_address" => ports("mac", "port2_mac"),
         ".switch_name" => ports("switch", "port2_switch"),
@@ -346,19 +347,36 @@ mod tests {
                 ("port2_switch", "leaf1"),
                 ("port2_switch_port", "xe-0/0/10"),
             ],
-            &["mac"],
+            &["port2_mac"],
         );
     }
 
     #[test]
-    fn a_refusal_finds_its_field() {
-        let check = |detail: &str, field: Option<&str>| {
-            let faults = Faults::of(&Problem::bad(detail), &["name", "subnet"]);
-            assert_eq!(faults.fields.first().map(|(name, _)| name.as_str()), field, "{detail}");
-            assert_eq!(faults.whole.is_empty(), field.is_some(), "{detail}");
+    fn a_refusal_finds_its_fields_and_no_sentence_decides() {
+        let check = |problem: Problem, fields: &[(&str, &str)], whole: &[&str]| {
+            let faults = Faults::of(&problem, &["name", "match"]);
+            let found: Vec<_> =
+                faults.fields.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+            assert_eq!((found.as_slice(), faults.whole.as_slice()), (fields, &own(whole)[..]), "{problem:?}");
         };
-        check("name: must have 1 to 63 letters", Some("name"));
-        check("colour: is not a field", None);
-        check("Nova is away: try later", None);
+        check(Problem::bad_at("name", "is empty"), &[("name", "is empty")], &[]);
+        check(Problem::bad_at("match[2]", "is nothing"), &[("match", "is nothing")], &[]);
+        check(
+            Problem::bad_at_each(&["name", "match"], "do not fit"),
+            &[("name", "do not fit"), ("match", "do not fit")],
+            &[],
+        );
+        check(
+            Problem::bad_at_each(&["name", "colour"], "do not fit"),
+            &[("name", "do not fit")],
+            &["colour: do not fit"],
+        );
+        check(Problem::bad_at("colour", "is not a field"), &[], &["colour: is not a field"]);
+        // A sentence may look as if it began with a field.
+        check(Problem::bad("name: that is what Nova says"), &[], &["name: that is what Nova says"]);
+    }
+
+    fn own(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
     }
 }

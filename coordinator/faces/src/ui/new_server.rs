@@ -185,21 +185,23 @@ fn missing(offer: &Offer) -> Vec<String> {
     missing
 }
 
-/// A refusal beside the fields that it is about: one that names an address or a tag stands where that was typed.
+/// The numbers of the rows in which a network is chosen: the request's networks, in order.
+fn rows(typed: &Typed) -> Vec<usize> {
+    (1..=count(typed)).filter(|number| typed.filled(&format!("network_{number}")).is_some()).collect()
+}
+
+/// A refusal beside the fields that it is about.
 fn placed(problem: &Problem, typed: &Typed) -> Faults {
-    let mut faults = Faults::of(problem, &FIELDS);
-    for number in 1..=count(typed) {
-        for field in [format!("address_{number}"), format!("vlan_{number}")] {
-            let is_named = |text: &str| {
-                let mut words = problem.detail.split(|c: char| !c.is_ascii_alphanumeric() && c != '.');
-                words.any(|word| word.trim_end_matches('.') == text)
-            };
-            if typed.filled(&field).is_some_and(is_named) {
-                faults = Faults { fields: vec![(field, problem.detail.clone())], whole: Vec::new() };
-            }
+    let rows = rows(typed);
+    Faults::placed(problem, |field| {
+        if let Some((position, part)) = field.strip_prefix("networks[").and_then(|rest| rest.split_once("]."))
+        {
+            let row = rows.get(position.parse::<usize>().ok()?)?;
+            return Some(format!("{part}_{row}"));
         }
-    }
-    faults
+        let list = field.split_once('[').map_or(field, |(list, _)| list);
+        FIELDS.contains(&list).then(|| list.to_owned())
+    })
 }
 
 /// What the form asks for. What is empty is left out.
@@ -210,9 +212,8 @@ fn wanted(typed: &Typed) -> Result<Value, Problem> {
         let (address, vlan) = (field("address"), field("vlan"));
         let Some(network) = typed.filled(&field("network")) else {
             if let Some(lost) = typed.filled(&address).or(typed.filled(&vlan)) {
-                return Err(Problem::bad(format!(
-                    "networks: {lost} is given for network {number}, which does not exist"
-                )));
+                let lost = format!("{lost} is given for network {number}, which does not exist");
+                return Err(Problem::bad_at("networks", lost));
             }
             continue;
         };
@@ -221,9 +222,10 @@ fn wanted(typed: &Typed) -> Result<Value, Problem> {
             wanted["address"] = json!(address);
         }
         if let Some(tag) = typed.filled(&vlan) {
+            let place = format!("networks[{}].vlan", networks.len());
             let tag: u16 = tag
                 .parse()
-                .map_err(|_| Problem::bad(format!("networks: VLAN tag {tag} must be 1 to 4093")))?;
+                .map_err(|_| Problem::bad_at(&place, format!("VLAN tag {tag} must be 1 to 4093")))?;
             wanted["vlan"] = json!(tag);
         }
         networks.push(wanted);
@@ -304,20 +306,27 @@ mod tests {
 
     #[test]
     fn a_refused_address_stands_at_its_field() {
-        let fields =
-            [("nics", "2"), ("address_1", "192.0.2.5"), ("address_2", "192.0.2.50"), ("vlan_2", "5000")];
-        let check = |detail: &str, expected: &str| {
-            let faults = placed(&Problem::bad(detail), &typed(&fields));
+        // The second row has no network: the third is the request's second network.
+        let fields = [
+            ("nics", "3"),
+            ("network_1", "blue"),
+            ("address_1", "192.0.2.5"),
+            ("network_3", "red"),
+            ("address_3", "192.0.2.5"),
+        ];
+        let check = |problem: Problem, expected: &str| {
+            let faults = placed(&problem, &typed(&fields));
             let at = faults.fields.first().map_or("", |(field, _)| field.as_str());
-            assert_eq!(at, expected, "{detail}");
+            assert_eq!(at, expected, "{problem:?}");
         };
-        check(
-            "address 192.0.2.50 cannot be used on network red: it is taken by x; choose another one",
-            "address_2",
-        );
-        check("address 192.0.2.5 is taken.", "address_1");
-        check("networks: VLAN tag 5000 must be 1 to 4093", "vlan_2");
-        check("networks: red is named twice", "networks");
-        check("there is no network \"x\"", "");
+        check(Problem::bad_at("networks[0].address", "it is taken"), "address_1");
+        check(Problem::bad_at("networks[1].address", "it is taken"), "address_3");
+        check(Problem::bad_at("networks[1].vlan", "must be 1 to 4093"), "vlan_3");
+        check(Problem::bad_at("networks[1].network", "red is named twice"), "network_3");
+        check(Problem::bad_at("networks", "give at least one"), "networks");
+        check(Problem::bad_at("security_groups[3]", "there is none"), "security_groups");
+        check(Problem::bad_at("networks[7].vlan", "is nowhere"), "");
+        // What a sentence says decides nothing.
+        check(Problem::bad("address 192.0.2.5 is taken"), "");
     }
 }

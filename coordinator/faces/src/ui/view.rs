@@ -1,6 +1,6 @@
 //! Values: how things look to a person: ages, sizes, tones of states, rows of lists.
 
-use api_types::{Event, Node, PowerState, Server, ServerStatus, unwatched};
+use api_types::{Event, EventKind, Node, PowerState, Server, ServerStatus, unwatched};
 use askama::Template;
 use domain::lifecycle::ProvisionState;
 use jiff::Timestamp;
@@ -360,17 +360,37 @@ pub struct EventRow {
     pub text: String,
 }
 
+fn event_tone(kind: EventKind) -> Tone {
+    match kind {
+        EventKind::Alarm => Tone::Bad,
+        EventKind::Refused | EventKind::BootRefused | EventKind::Isolated | EventKind::Waiting => Tone::Warn,
+        EventKind::Enrolled
+        | EventKind::Forgotten
+        | EventKind::Power
+        | EventKind::State
+        | EventKind::Maintenance
+        | EventKind::PortMoved
+        | EventKind::Permitted
+        | EventKind::Boot
+        | EventKind::RamdiskReady
+        | EventKind::RamdiskGone
+        | EventKind::Step
+        | EventKind::Agent
+        | EventKind::Pool
+        | EventKind::TenantServer
+        | EventKind::Discovery
+        | EventKind::Asked
+        | EventKind::Other => Tone::Idle,
+    }
+}
+
 /// Events as they are read: the newest first.
 pub fn timeline(events: Vec<Event>, nodes: &[Node], now: Timestamp) -> Vec<EventRow> {
     let name = |id| nodes.iter().find(|node| Some(node.id) == id).map(|node| node.name.clone());
     let row = |event: Event| EventRow {
         at: When::read(&event.at, now),
-        tone: match event.kind.as_str() {
-            "alarm" => Tone::Bad,
-            "refused" | "boot_refused" | "isolated" | "waiting" => Tone::Warn,
-            _ => Tone::Idle,
-        },
-        kind: event.kind.replace('_', " "),
+        tone: event_tone(event.kind),
+        kind: event.kind_word().replace('_', " "),
         node: name(event.node).unwrap_or_default(),
         text: event.text,
     };
@@ -431,5 +451,24 @@ mod tests {
             assert_eq!(pill.tone == Tone::Bad, failed, "{state}");
         }
         assert_eq!(provision_pill("<b>").to_string(), "<span class=\"pill warn\">&#60;b&#62;</span>");
+    }
+
+    #[test]
+    fn an_event_is_shown_by_its_kind_and_an_unknown_one_by_its_word() {
+        let check = |kind: EventKind, other: Option<&str>, tone: Tone, word: &str| {
+            // What the text says decides nothing.
+            let event = Event {
+                kind,
+                other_kind: other.map(str::to_owned),
+                text: "alarm: refused".into(),
+                ..Event::default()
+            };
+            let row = timeline(vec![event], &[], Timestamp::UNIX_EPOCH).remove(0);
+            assert_eq!((row.tone, row.kind.as_str()), (tone, word));
+        };
+        check(EventKind::Alarm, None, Tone::Bad, "alarm");
+        check(EventKind::BootRefused, None, Tone::Warn, "boot refused");
+        check(EventKind::Power, None, Tone::Idle, "power");
+        check(EventKind::Other, Some("bmc_reset"), Tone::Idle, "bmc reset");
     }
 }
