@@ -174,6 +174,7 @@ mod tests {
             port: 623,
             username: String::new(),
             password: Secret::new(""),
+            settings: Default::default(),
         };
         ServerSpec {
             id: ServerId::random(),

@@ -53,6 +53,7 @@ fn endpoint(addr: SocketAddr, protocol: BmcProtocol) -> BmcEndpoint {
         port: addr.port(),
         username: "admin".into(),
         password: Secret::new(PASSWORD),
+        settings: Default::default(),
     }
 }
 

@@ -7,6 +7,7 @@ use agent::{
     work,
 };
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::{Boot, BootDevice, BootMode, BootPlan, BootPurpose, Persistence},
     command::Action,
     identity::ExpectedIdentity,
@@ -46,6 +47,7 @@ fn endpoint(addr: std::net::SocketAddr, certificate_sha256: Option<String>, http
         port: addr.port(),
         username: USER.into(),
         password: Secret::new(PASSWORD),
+        settings: BmcSettings::default(),
     }
 }
 

@@ -57,6 +57,7 @@ async fn enrol(inventory: &Inventory, number: u8) -> Server {
             port: 623,
             username: "operator".into(),
             password: Secret::new(PASSWORD),
+            settings: Default::default(),
         },
         ports: vec![NewPort {
             name: "eth0".into(),

@@ -50,6 +50,7 @@ async fn server(name: &str) -> Server {
             port: 623,
             username: "operator".into(),
             password: Secret::new("x"),
+            settings: Default::default(),
         },
         ports: vec![port(1), port(2)],
         boot_mode: Default::default(),

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
@@ -78,6 +79,17 @@ pub struct BmcOptions {
 impl Default for BmcOptions {
     fn default() -> Self {
         Self { first_wait: Duration::from_secs(1), tries: 4, min_gap: Duration::ZERO }
+    }
+}
+
+impl BmcOptions {
+    /// The same with what a site says of one BMC.
+    fn with(self, settings: &BmcSettings) -> Self {
+        Self {
+            first_wait: settings.answer_wait().unwrap_or(self.first_wait),
+            min_gap: settings.request_gap().unwrap_or(self.min_gap),
+            ..self
+        }
     }
 }
 
@@ -144,6 +156,7 @@ fn reach(
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
+    let options = options.with(&endpoint.settings);
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
             Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))

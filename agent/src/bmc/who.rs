@@ -22,6 +22,11 @@ impl Who {
         Self { expected, seen: None }
     }
 
+    /// As whom it is known, if it is.
+    pub(super) fn expected(&self) -> &BmcIdentity {
+        &self.expected.bmc
+    }
+
     pub(super) fn seen(&self) -> Option<BmcIdentity> {
         self.seen.clone()
     }

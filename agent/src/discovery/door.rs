@@ -183,6 +183,7 @@ mod tests {
             port: 623,
             username: String::new(),
             password: Secret::new(""),
+            settings: Default::default(),
         };
         let server = ServerSpec {
             id: ServerId::random(),

@@ -1,4 +1,5 @@
-//! Edges: who is at an address, without logging in: an RMCP presence ping, and a look at Redfish's root.
+//! Edges: who is at an address, without logging in: an RMCP presence ping and the one question that every BMC answers to a
+//! stranger, and a look at Redfish's root.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -9,7 +10,7 @@ use std::{
 use protocol::{
     discovery::RedfishDoor,
     hex,
-    ipmi::presence::{parse_pong, ping},
+    ipmi::presence::{is_answer, parse_pong, ping, question},
     redfish::{BODY_BYTES_MAX, ErrorBody, ROOT, ServiceRoot, dirty, origin::Origin},
 };
 use reqwest::{
@@ -22,9 +23,9 @@ use crate::bmc::redfish::pin::{Fingerprint, tls_config_to_look};
 
 /// UDP port of IPMI.
 pub(super) const IPMI_PORT: u16 = 623;
-/// How often an address is pinged; datagrams are lost.
+/// How often an address is asked; datagrams are lost.
 const PINGS: u8 = 2;
-/// Wait for the answer to a ping.
+/// Wait for an answer.
 const PONG_WAIT: Duration = Duration::from_millis(700);
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
@@ -36,8 +37,8 @@ const REDIRECTS_MAX: u32 = 3;
 /// The header that every answer of a Redfish service has (DSP0266, section 8.1).
 const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
-/// Whether something that speaks IPMI answers.
-pub(super) async fn answers_ping(address: Ipv4Addr) -> bool {
+/// Whether something that speaks IPMI answers: by a pong, or, as some know none, by words.
+pub(super) async fn speaks_ipmi(address: Ipv4Addr) -> bool {
     let asked = async {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
         // Only this address is heard, and an ICMP error ends the wait.
@@ -45,11 +46,15 @@ pub(super) async fn answers_ping(address: Ipv4Addr) -> bool {
         let mut buffer = [0; 128];
         for tag in 1..=PINGS {
             socket.send(&ping(tag)).await?;
+            socket.send(&question()).await?;
             match tokio::time::timeout(PONG_WAIT, socket.recv(&mut buffer)).await {
-                Ok(Ok(length)) if parse_pong(buffer.get(..length).unwrap_or_default()).is_some() => {
-                    return Ok(true);
+                Ok(Ok(length)) => {
+                    let datagram = buffer.get(..length).unwrap_or_default();
+                    if parse_pong(datagram).is_some() || is_answer(datagram) {
+                        return Ok(true);
+                    }
                 }
-                Ok(Ok(_)) | Err(_) => {}
+                Err(_) => {}
                 Ok(Err(error)) => return Err(error),
             }
         }

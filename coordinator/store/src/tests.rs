@@ -10,6 +10,7 @@ use domain::{
     rim::{ObservedNetwork, SwitchPort, WantedNetwork},
 };
 use protocol::{
+    bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::BootMode,
     command::{CommandResult, Success},
     hardware::Disk,
@@ -37,6 +38,7 @@ fn new_server(name: &str, last: u8) -> NewServer {
             port: 623,
             username: "admin".to_owned(),
             password: Secret::new("hunter2"),
+            settings: Default::default(),
         },
         ports: vec![NewPort {
             name: "eth0".to_owned(),
@@ -52,6 +54,36 @@ fn new_server(name: &str, last: u8) -> NewServer {
 
 async fn inventory() -> Inventory {
     Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_site_says_of_a_bmc_is_kept_and_its_key_is_sealed() {
+    let inventory = inventory().await;
+    let settings = BmcSettings {
+        privilege: Some(UserPrivilege::Operator),
+        k_g: Some(KgKey::from_text("site-key").unwrap()),
+        quirks: vec!["suite-3-first".parse().unwrap(), "no-session-not-kept".parse().unwrap()],
+        request_gap_ms: Some(250),
+        ..BmcSettings::default()
+    };
+    let mut new = new_server("n1", 11);
+    new.bmc.settings = settings.clone();
+    let server = inventory.put_server(&new).await.unwrap();
+    assert_eq!(server.bmc.settings, settings);
+    let (bmc, sealed): (String, String) =
+        sqlx::query_as("SELECT bmc, bmc_k_g FROM servers").fetch_one(&inventory.pool).await.unwrap();
+    for stored in [&bmc, &sealed] {
+        assert!(!stored.contains("736974652d6b6579") && !stored.contains("site-key"), "{stored}");
+    }
+    // A row of an older version says nothing, and a key that is left out of the file is gone.
+    sqlx::query("UPDATE servers SET bmc = replace(bmc, ',\"settings\":', ',\"unused\":')")
+        .execute(&inventory.pool)
+        .await
+        .unwrap();
+    let old = inventory.server(server.id).await.unwrap().unwrap();
+    assert_eq!(old.bmc.settings, BmcSettings { k_g: settings.k_g, ..BmcSettings::default() });
+    let without = inventory.put_server(&new_server("n1", 11)).await.unwrap();
+    assert_eq!(without.bmc.settings, BmcSettings::default());
 }
 
 #[tokio::test]

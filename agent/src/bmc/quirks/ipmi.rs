@@ -69,8 +69,8 @@ pub const ROWS: &[Row] = &[
             from: None,
             below: None,
         },
-        whose: "ipmi_sim of OpenIPMI, as its examples configure it",
-        quirks: &[Quirk::ForgetsFirmwareMode],
+        whose: "ipmi_sim of OpenIPMI, as its examples configure it (it shows all flags as not valid)",
+        quirks: &[Quirk::BootFlagsNotRead],
         source: "https://sourceforge.net/p/openipmi/code/ci/master/tree/lanserv/bmc_chassis.c",
     },
     Row {

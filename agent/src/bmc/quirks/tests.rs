@@ -26,7 +26,7 @@ fn a_bmc_has_the_quirks_of_its_maker_and_the_site_has_the_last_word() {
     check(&supermicro, &["no-efi-disk-is-remote", "suite-3-first"], "all-clearing-suppressed, suite-3-first");
     // What is said last counts.
     check(&supermicro, &["suite-3-first", "no-suite-3-first"], "efi-disk-is-remote, all-clearing-suppressed");
-    check(&maker("IANA enterprise 4753", "0x0f02", "9.08"), &[], "forgets-firmware-mode");
+    check(&maker("IANA enterprise 4753", "0x0f02", "9.08"), &[], "boot-flags-not-read");
     check(&maker("IANA enterprise 4753", "0x0f03", "9.08"), &[], "");
     check(&maker("", "0x0000", "1.00"), &[], "forgets-firmware-mode");
     // Our own virtual BMC, and a BMC of which nothing is known yet.
@@ -60,7 +60,7 @@ fn makers_are_told_by_what_get_device_id_says() {
     // A recorded answer (section 20.1): device 0x20, firmware 3.45, Supermicro, product 0x0801.
     let recorded = [0x20, 0x01, 0x03, 0x45, 0x02, 0xbf, 0x7c, 0x2a, 0x00, 0x01, 0x08, 0, 0, 0, 0];
     let id = DeviceId::parse(&recorded).unwrap();
-    let identity = crate::bmc::ipmi::identity_of(Some(id), None);
+    let identity = crate::bmc::ipmi::identity_of_device(Some(id), None);
     assert!(Deviations::of(&Maker::from(&identity), &[]).has(Quirk::EfiDiskIsRemote), "{identity:?}");
 }
 

@@ -1,6 +1,7 @@
 //! Decisions: a pending machine as a server to be enrolled, or what is missing for that and how to get it.
 
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::BootMode,
     hardware::Nic,
     secret::Secret,
@@ -138,7 +139,7 @@ fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<Missing>) -> Opti
         return None;
     };
     let BmcPlace { protocol, address, port } = place;
-    Some(BmcEndpoint { protocol, address, port, username, password })
+    Some(BmcEndpoint { protocol, address, port, username, password, settings: BmcSettings::default() })
 }
 
 fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<Missing>) -> Vec<NewPort> {

@@ -39,7 +39,7 @@ const fn column(name: &'static str, place: Place) -> Column {
 }
 
 /// Every column, in the order in which they are written.
-pub(super) const COLUMNS: [Column; 26] = [
+pub(super) const COLUMNS: [Column; 32] = [
     column("name", Place::Server),
     column("rack", Place::Server),
     column("resource_class", Place::Server),
@@ -49,11 +49,17 @@ pub(super) const COLUMNS: [Column; 26] = [
     column("ipmi_username", Place::Driver),
     column("ipmi_password", Place::Driver),
     column("ipmi_cipher_suite", Place::Driver),
+    column("ipmi_priv_level", Place::Driver),
+    column("ipmi_hex_kg_key", Place::Driver),
     column("redfish_address", Place::Driver),
     column("redfish_username", Place::Driver),
     column("redfish_password", Place::Driver),
     column("redfish_system_id", Place::Driver),
     column("redfish_certificate_sha256", Place::Driver),
+    column("bmc_quirks", Place::Driver),
+    column("bmc_answer_wait_ms", Place::Driver),
+    column("bmc_request_gap_ms", Place::Driver),
+    column("bmc_poll_interval_ms", Place::Driver),
     column("cpus", Place::Properties),
     column("cpu_arch", Place::Properties),
     column("memory_mb", Place::Properties),

@@ -24,6 +24,7 @@ mod fields;
 mod names;
 mod plan;
 mod running;
+mod settings;
 
 use std::collections::HashMap;
 
@@ -284,12 +285,14 @@ fn ipmi(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
         );
     }
     let protocol = BmcProtocol::Ipmi { cipher_suite };
+    let settings = settings::read_ipmi(info, faults);
     Some(BmcEndpoint {
         protocol,
         address: address?,
         port,
         username: username?,
         password: Secret::new(password?),
+        settings,
     })
 }
 
@@ -302,6 +305,7 @@ fn redfish(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
     if certificate_sha256.as_ref().is_some_and(|text| !hex::is_digits(text, 64)) {
         faults.add(info.span(), info.path("redfish_certificate_sha256"), "must be 64 hex digits");
     }
+    let settings = settings::read(info, faults);
     let address = address?;
     let (http, rest) = match address.split_once("://") {
         Some(("http", rest)) => (true, rest),
@@ -326,7 +330,7 @@ fn redfish(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
     };
     let protocol = BmcProtocol::Redfish { system, certificate_sha256, http };
     let (username, password) = (username?, Secret::new(password?));
-    Some(BmcEndpoint { protocol, address: host.to_owned(), port, username, password })
+    Some(BmcEndpoint { protocol, address: host.to_owned(), port, username, password, settings })
 }
 
 fn properties(fields: &mut Fields<'_>, faults: &mut Faults) -> Properties {
