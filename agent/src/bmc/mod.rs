@@ -27,7 +27,7 @@ use protocol::{
 use self::account::{Account, Pace};
 pub use self::{
     error::{BmcError, Power, reading},
-    redfish::key_info,
+    redfish::{KeptSessions, key_info},
 };
 
 /// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
@@ -130,12 +130,22 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
 
 /// The same, with other pauses between log-ins.
 pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
-    reach(endpoint, &ExpectedIdentity::default(), options, log_ins)
+    reach(endpoint, &ExpectedIdentity::default(), options, log_ins, &KeptSessions::default())
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default())
+    reach(endpoint, expected, options, LogIns::default(), &KeptSessions::default())
+}
+
+/// The same; which sessions are open is written down, and those that an earlier run has left are closed.
+pub fn connect_kept(
+    endpoint: &BmcEndpoint,
+    expected: &ExpectedIdentity,
+    options: BmcOptions,
+    kept: &KeptSessions,
+) -> Box<dyn Bmc> {
+    reach(endpoint, expected, options, LogIns::default(), kept)
 }
 
 fn reach(
@@ -143,6 +153,7 @@ fn reach(
     expected: &ExpectedIdentity,
     options: BmcOptions,
     log_ins: LogIns,
+    kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
     let options = options.with(&endpoint.settings);
@@ -156,7 +167,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins))
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins, kept))
         }
     }
 }

@@ -11,7 +11,11 @@ use protocol::{
     discovery::RedfishDoor,
     hex,
     ipmi::presence::{is_answer, parse_pong, ping, question},
-    redfish::{BODY_BYTES_MAX, ROOT, ServiceRoot},
+    redfish::{BODY_BYTES_MAX, ErrorBody, ROOT, ServiceRoot, dirty, origin::Origin},
+};
+use reqwest::{
+    Response, StatusCode,
+    header::{HeaderName, LOCATION},
 };
 use tokio::net::UdpSocket;
 
@@ -27,6 +31,11 @@ const PONG_WAIT: Duration = Duration::from_millis(700);
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait for the whole answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
+
+/// So many redirects of the root are followed.
+const REDIRECTS_MAX: u32 = 3;
+/// The header that every answer of a Redfish service has (DSP0266, section 8.1).
+const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// Whether something that speaks IPMI answers: by a pong, or, as some know none, by words.
 pub(super) async fn speaks_ipmi(address: Ipv4Addr) -> bool {
@@ -64,8 +73,27 @@ pub(super) struct Service {
 pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Service> {
     let (client, shown) = client(door).ok()?;
     let scheme = if door.http { "http" } else { "https" };
-    let request = client.get(format!("{scheme}://{address}:{}{ROOT}", door.port));
-    let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
+    let origin = Origin::new(!door.http, &address.to_string(), door.port);
+    let mut path = ROOT.to_owned();
+    for _ in 0..=REDIRECTS_MAX {
+        let request = client.get(format!("{scheme}://{address}:{}{path}", door.port));
+        let response = request.send().await.ok()?;
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        match (response.status().is_redirection(), location) {
+            (true, Some(location)) => path = origin.redirected(&path, location)?,
+            (true, None) | (false, _) => {
+                let is_found = is_root(response).await?;
+                return is_found.then(|| Service { certificate_sha256: shown.get().map(hex::encode) });
+            }
+        }
+    }
+    None
+}
+
+/// Whether this is the answer of Redfish's root. Anybody should be able to read it, but some services guard it too.
+async fn is_root(mut response: Response) -> Option<bool> {
+    let status = response.status();
+    let is_odata = response.headers().contains_key(ODATA_VERSION);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {
@@ -73,9 +101,18 @@ pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Serv
         }
         body.extend_from_slice(&chunk);
     }
-    let root: ServiceRoot = serde_json::from_slice(&body).ok()?;
-    (root.redfish_version.is_some() || root.systems.is_some()).then_some(())?;
-    Some(Service { certificate_sha256: shown.get().map(hex::encode) })
+    match status {
+        StatusCode::UNAUTHORIZED => Some(true),
+        // Of any web server: only one of Redfish's says more.
+        StatusCode::FORBIDDEN => {
+            Some(is_odata || dirty::resource::<ErrorBody>(&body).is_ok_and(|body| body.error.is_some()))
+        }
+        _ if status.is_success() => {
+            let root: ServiceRoot = dirty::resource(&body).ok()?;
+            Some(root.redfish_version.is_some() || root.systems.is_some())
+        }
+        _ => Some(false),
+    }
 }
 
 type Shown = Arc<OnceLock<Fingerprint>>;

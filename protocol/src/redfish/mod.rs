@@ -10,7 +10,7 @@ pub mod origin;
 pub mod resource;
 
 pub use resource::{
-    BootOverride, Collection, ComputerSystem, ErrorBody, Link, Manager, PowerState, ServiceRoot,
+    BootOverride, Collection, ComputerSystem, ErrorBody, Link, Manager, PowerState, ServiceRoot, Session,
     SessionService, Task,
 };
 

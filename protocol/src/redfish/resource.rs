@@ -82,6 +82,15 @@ pub struct SessionService {
     pub sessions: Option<Link>,
 }
 
+/// One session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Session {
+    /// Whose it is.
+    #[serde(deserialize_with = "lenient::option")]
+    pub user_name: Option<String>,
+}
+
 /// Any collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]

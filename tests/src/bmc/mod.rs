@@ -10,7 +10,9 @@ pub mod ipmi;
 pub mod ipmi_sim;
 pub mod odd;
 pub mod redfish;
+pub mod redfish_odd;
 mod redfish_system;
+mod small_key;
 
 use std::{
     sync::{Arc, Mutex},

@@ -1,9 +1,17 @@
 //! Edges: the HTTP client of one BMC, made when it is first needed: whoever declares a thousand servers waits for none of them.
 
-use protocol::{error_chain::chain, spec::BmcEndpoint};
+use protocol::{
+    error_chain::{chain, find},
+    spec::BmcEndpoint,
+};
 use reqwest::redirect::Policy;
 
-use super::{super::BmcOptions, pin, roots};
+use super::{
+    super::BmcOptions,
+    fault::{self, Fault},
+    pin, roots,
+    spki::SmallKey,
+};
 
 /// How the service is spoken to.
 pub(super) struct Settings {
@@ -11,8 +19,19 @@ pub(super) struct Settings {
     pub(super) is_tls: bool,
     /// SHA-256 of the only certificate that is taken; none: the system's authorities say.
     pub(super) certificate_sha256: Option<String>,
-    /// TLS 1.2 alone, with what firmware of its time signs with.
-    pub(super) is_old_tls: bool,
+    /// It has an RSA key so small that only TLS 1.2 is spoken to it.
+    pub(super) small_key: Option<SmallKey>,
+}
+
+impl Settings {
+    /// What a request has failed of. `breaks`: how often its connection broke, this time included.
+    pub(super) fn fault_of(&self, error: reqwest::Error, breaks: u32) -> Fault {
+        match (self.small_key, find::<rustls::Error>(&error)) {
+            // What it says of TLS 1.2 is not the cause.
+            (Some(small), Some(_)) => fault::of_tls(&small.into()),
+            (Some(_) | None, _) => fault::of_request(error, self.is_tls, breaks),
+        }
+    }
 }
 
 /// Why there is no client, and never will be until the server's entry is changed.
@@ -24,7 +43,7 @@ pub(super) async fn build(settings: &Settings, options: BmcOptions) -> Result<re
     let _ = rustls::crypto::ring::default_provider().install_default();
     let failed = |error: &dyn std::error::Error| format!("TLS cannot be set up: {}", chain(error));
     let tls = match (&settings.certificate_sha256, settings.is_tls) {
-        (Some(fingerprint), true) => pin::tls_config(fingerprint, settings.is_old_tls)?,
+        (Some(fingerprint), true) => pin::tls_config(fingerprint, settings.small_key.is_some())?,
         (None, true) => {
             let shared = tokio::task::spawn_blocking(roots::system).await.map_err(|error| failed(&error))?;
             (*shared.map_err(|error| failed(&error))?).clone()

@@ -1,7 +1,7 @@
 //! Decisions: why there is no good answer, in words that fit the cause: only who does not answer at all has an address or a cable to
 //! be checked.
 
-use std::{io, time::Duration};
+use std::{error::Error, io, time::Duration};
 
 use protocol::{
     error_chain::{chain, find},
@@ -82,11 +82,16 @@ fn is_no_http(error: &reqwest::Error) -> bool {
     find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
+/// A handshake has failed.
+pub(super) fn of_tls(error: &rustls::Error) -> Fault {
+    Fault::NotUnderstood(format!("TLS fails: {}; {}", tls::words(error), tls::remedy(error)))
+}
+
 /// What a request has failed of. `breaks`: how often its connection broke, this time included.
 pub(super) fn of_request(error: reqwest::Error, is_tls: bool, breaks: u32) -> Fault {
     let error = error.without_url();
     if let Some(tls) = find::<rustls::Error>(&error) {
-        return Fault::NotUnderstood(format!("TLS fails: {}; {}", tls::words(tls), tls::remedy(tls)));
+        return of_tls(tls);
     }
     if is_no_http(&error) {
         let remedy =
@@ -114,15 +119,18 @@ pub(super) fn of_request(error: reqwest::Error, is_tls: bool, breaks: u32) -> Fa
     Fault::Unreachable(chain(&error))
 }
 
-/// A connection that was there and was cut. Where nobody is, it is refused, or nothing comes.
-fn is_cut(error: &reqwest::Error) -> bool {
-    find::<io::Error>(error).is_some_and(|error| {
-        matches!(
+/// A connection that was there and was cut. Where nobody is, it is refused, or nothing comes. Errors of the system's are wrapped into each
+/// other here.
+fn is_cut(error: &(dyn Error + 'static)) -> bool {
+    let by_system = error.downcast_ref::<io::Error>().is_some_and(|error| {
+        let is_cut_here = matches!(
             error.kind(),
             io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::ConnectionReset
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe
-        )
-    })
+        );
+        is_cut_here || error.get_ref().is_some_and(|inner| is_cut(inner))
+    });
+    by_system || error.source().is_some_and(is_cut)
 }

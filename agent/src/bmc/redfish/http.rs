@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use protocol::{
-    error_chain::chain,
+    error_chain::{chain, find},
     redfish::{ROOT, origin::Origin},
     secret::Secret,
     spec::BmcEndpoint,
@@ -21,7 +21,8 @@ use super::{
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
     answer::{Answer, NoAnswer},
     client::{self, Settings},
-    fault::{Fault, is_broken, of_request},
+    fault::{Fault, is_broken},
+    kept::{Kept, KeptSessions},
     login::{Login, TOKEN},
     tls,
 };
@@ -55,6 +56,10 @@ pub(super) struct Http {
     pub(super) login: Login,
     pub(super) account: Account,
     pub(super) log_ins: LogIns,
+    /// Where its sessions are written down.
+    pub(super) kept: Kept,
+    /// Sessions that an earlier run has left open; none: nobody has looked yet.
+    pub(super) left: Option<Vec<String>>,
     /// Why the last log-in was refused.
     pub(super) last_refusal: String,
     options: BmcOptions,
@@ -73,9 +78,14 @@ impl Http {
         settings: Settings,
         options: BmcOptions,
         log_ins: LogIns,
+        kept: &KeptSessions,
     ) -> Self {
+        let base = client::base(endpoint, settings.is_tls);
+        let kept = kept.of(&base, &endpoint.username);
         Self {
-            base: client::base(endpoint, settings.is_tls),
+            base,
+            left: None,
+            kept,
             origin: Origin::new(settings.is_tls, &endpoint.address, endpoint.port),
             settings,
             client: None,
@@ -177,7 +187,7 @@ impl Http {
         }
     }
 
-    async fn send_once(
+    pub(super) async fn send_once(
         &mut self,
         method: Method,
         path: &str,
@@ -235,7 +245,7 @@ impl Http {
                 Err(NoAnswer::Failed(error)) => {
                     let is_another_way = self.fall_back(&error);
                     if !is_broken(&error) && !is_another_way {
-                        return Err(of_request(error, self.settings.is_tls, breaks));
+                        return Err(self.settings.fault_of(error, breaks));
                     }
                     self.broken = self.broken.saturating_add(u32::from(!is_another_way));
                     let is_logged_in = matches!(self.login, Login::Token { .. } | Login::Basic { .. });
@@ -243,7 +253,7 @@ impl Http {
                         return Err(Fault::Lost(chain(&error.without_url())));
                     }
                     let Some(pause) = self.left().pause(Trouble::Broken, breaks, None) else {
-                        return Err(of_request(error, self.settings.is_tls, breaks + 1));
+                        return Err(self.settings.fault_of(error, breaks + 1));
                     };
                     breaks += 1;
                     debug!(service = self.base, "Redfish connection broken, asking again");
@@ -255,11 +265,10 @@ impl Http {
 
     /// TLS 1.3 asks more of a small RSA key than can be checked here; TLS 1.2 does not. With a pinned certificate that is as safe.
     fn fall_back(&mut self, error: &reqwest::Error) -> bool {
-        let is_small =
-            protocol::error_chain::find(error).is_some_and(|error| tls::small_key(error).is_some());
-        let is_new = is_small && !self.settings.is_old_tls;
+        let small = find::<rustls::Error>(error).and_then(tls::small_key);
+        let is_new = small.is_some() && self.settings.small_key.is_none();
         if is_new {
-            (self.settings.is_old_tls, self.client) = (true, None);
+            (self.settings.small_key, self.client) = (small.copied(), None);
         }
         is_new
     }
@@ -318,10 +327,12 @@ impl Drop for Http {
         };
         let request =
             client.delete(format!("{}{path}", self.base)).timeout(REQUEST_MAX).header(TOKEN, token.reveal());
+        let (kept, path) = (self.kept.clone(), path.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = request.send().await {
-                    debug!(error = chain(&error), "Redfish session not deleted");
+                match request.send().await {
+                    Ok(_) => kept.closed(&path).await,
+                    Err(error) => debug!(error = chain(&error), "Redfish session not deleted"),
                 }
             });
         }

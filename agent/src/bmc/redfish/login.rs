@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use protocol::{
-    redfish::{Link, ROOT, ServiceRoot, SessionService, dirty, resource::local_path},
+    redfish::{Link, ROOT, ServiceRoot, Session, SessionService, dirty, resource::local_path},
     secret::Secret,
 };
 use reqwest::{
@@ -13,7 +13,7 @@ use reqwest::{
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
-use tracing::warn;
+use tracing::{debug, info, warn};
 
 use super::{
     answer::Answer,
@@ -66,10 +66,61 @@ impl Http {
                         self.account.accepted();
                     }
                     self.login = login;
+                    self.take_stock().await;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Writes down which session is open, and closes what an earlier run has left open. What cannot be closed now is left for the next
+    /// log-in.
+    async fn take_stock(&mut self) {
+        let own = match &self.login {
+            Login::Token { path, .. } => path.clone(),
+            Login::Basic { .. } | Login::No => None,
+        };
+        let left = match self.left.take() {
+            Some(left) => left,
+            None => self.kept.left().await,
+        };
+        let mut still_left = Vec::new();
+        if own.is_some() {
+            self.kept.write(own.iter().chain(&left).cloned().collect()).await;
+        }
+        for path in left.into_iter().filter(|path| Some(path) != own.as_ref()) {
+            match self.close_left(&path).await {
+                Ok(()) => {
+                    info!(service = self.base, session = path, "Redfish session of an earlier run closed");
+                    self.kept.closed(&path).await;
+                }
+                Err(fault) => {
+                    debug!(
+                        service = self.base,
+                        session = path,
+                        ?fault,
+                        "Redfish session of an earlier run not closed"
+                    );
+                    still_left.push(path);
+                }
+            }
+        }
+        self.left = Some(still_left);
+    }
+
+    /// Closes a session if it is still this account's: a service that has restarted may have given its path to somebody else's.
+    async fn close_left(&mut self, path: &str) -> Result<(), Fault> {
+        let answer = self.send_once(Method::GET, path, None, None).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(()),
+            _ => {}
+        }
+        let session: Session = answer.good(&Method::GET, path)?.resource(path)?;
+        if session.user_name.as_ref() != Some(&self.username) {
+            return Ok(());
+        }
+        let answer = self.send_once(Method::DELETE, path, None, None).await?;
+        answer.good(&Method::DELETE, path).map(drop)
     }
 
     /// A request with a fresh log-in was answered 401: what that says.

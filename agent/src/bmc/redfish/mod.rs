@@ -8,6 +8,7 @@ mod client;
 mod fault;
 mod find;
 mod http;
+mod kept;
 mod login;
 pub(crate) mod pin;
 mod power;
@@ -29,13 +30,13 @@ use protocol::{
 use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 
-pub use self::spki::key_info;
 use self::{
     boot::{Wanted, Ways},
     client::Settings,
     fault::Fault,
     http::{Found, Http},
 };
+pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
     Bmc, BmcError, BmcOptions, LogIns, Power,
     who::{Who, words},
@@ -80,10 +81,11 @@ impl RedfishBmc {
         who: Who,
         options: BmcOptions,
         log_ins: LogIns,
+        kept: &KeptSessions,
     ) -> Self {
         let settings =
-            Settings { is_tls: !kind.http, certificate_sha256: kind.certificate_sha256, is_old_tls: false };
-        let http = Http::new(endpoint, settings, options, log_ins);
+            Settings { is_tls: !kind.http, certificate_sha256: kind.certificate_sha256, small_key: None };
+        let http = Http::new(endpoint, settings, options, log_ins, kept);
         let address = http.base.clone();
         let state = State { http, who, path: None, last: None, ways: Ways::default(), etag_form: 0 };
         Self { address, username: endpoint.username.clone(), system: kind.system, state: Mutex::new(state) }
