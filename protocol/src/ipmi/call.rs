@@ -3,7 +3,7 @@
 //! A session need not know what a sensor is. It carries a [`Call`]; whoever asks and whoever answers use the [`Command`] behind it.
 
 use super::{
-    Malformed, Privilege, device, front,
+    Malformed, Privilege, device, front, fru,
     message::{CompletionCode, RequestMessage},
     sdr, sel, sensor,
 };
@@ -60,7 +60,8 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 5] = [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS];
+static FAMILIES: [&[&Kind]; 6] =
+    [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS, fru::KINDS];
 
 /// All of them, one after the other.
 fn kinds() -> impl Iterator<Item = &'static Kind> {

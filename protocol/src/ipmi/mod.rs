@@ -24,6 +24,7 @@ pub mod command;
 pub mod device;
 mod field;
 pub mod front;
+pub mod fru;
 pub mod message;
 pub mod presence;
 pub mod rakp;
