@@ -3,7 +3,7 @@
 //! A session need not know what a sensor is. It carries a [`Call`]; whoever asks and whoever answers use the [`Command`] behind it.
 
 use super::{
-    Malformed, Privilege, device, front, fru,
+    Malformed, Privilege, bridge, device, front, fru,
     message::{CompletionCode, RequestMessage},
     sdr, sel, sensor,
 };
@@ -60,8 +60,8 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 6] =
-    [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS, fru::KINDS];
+static FAMILIES: [&[&Kind]; 7] =
+    [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS, fru::KINDS, bridge::KINDS];
 
 /// All of them, one after the other.
 fn kinds() -> impl Iterator<Item = &'static Kind> {

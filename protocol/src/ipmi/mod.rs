@@ -17,6 +17,7 @@
 
 pub mod app;
 pub mod bmc;
+pub mod bridge;
 pub mod call;
 pub mod chassis;
 pub mod client;
