@@ -3,9 +3,9 @@
 //! A session need not know what a sensor is. It carries a [`Call`]; whoever asks and whoever answers use the [`Command`] behind it.
 
 use super::{
-    Malformed, Privilege, bridge, device, front, fru,
+    Malformed, Privilege, bridge, channels, device, front, fru, lan,
     message::{CompletionCode, RequestMessage},
-    sdr, sel, sensor,
+    sdr, sel, sensor, users,
 };
 
 /// Longest data of a call: a message for another controller inside "Send Message".
@@ -60,8 +60,18 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 7] =
-    [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS, fru::KINDS, bridge::KINDS];
+static FAMILIES: [&[&Kind]; 10] = [
+    device::KINDS,
+    front::KINDS,
+    sel::KINDS,
+    sdr::KINDS,
+    sensor::KINDS,
+    fru::KINDS,
+    users::KINDS,
+    channels::KINDS,
+    lan::KINDS,
+    bridge::KINDS,
+];
 
 /// All of them, one after the other.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
