@@ -3,7 +3,7 @@
 //! A session need not know what a sensor is. It carries a [`Call`]; whoever asks and whoever answers use the [`Command`] behind it.
 
 use super::{
-    Malformed, Privilege, bridge, channels, device, front, fru, lan,
+    Malformed, Privilege, bridge, channels, dcmi, device, front, fru, lan,
     message::{CompletionCode, RequestMessage},
     sdr, sel, sensor, users,
 };
@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 10] = [
+static FAMILIES: [&[&Kind]; 11] = [
     device::KINDS,
     front::KINDS,
     sel::KINDS,
@@ -70,6 +70,7 @@ static FAMILIES: [&[&Kind]; 10] = [
     users::KINDS,
     channels::KINDS,
     lan::KINDS,
+    dcmi::KINDS,
     bridge::KINDS,
 ];
 

@@ -23,6 +23,7 @@ pub mod channels;
 pub mod chassis;
 pub mod client;
 pub mod command;
+pub mod dcmi;
 pub mod device;
 mod field;
 pub mod front;
