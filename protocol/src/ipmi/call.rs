@@ -5,7 +5,7 @@
 use super::{
     Malformed, Privilege, bridge, channels, dcmi, device, front, fru, lan,
     message::{CompletionCode, RequestMessage},
-    sdr, sel, sensor, users,
+    sdr, sel, sensor, sol, users,
 };
 
 /// Longest data of a call: a message for another controller inside "Send Message".
@@ -60,7 +60,7 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 11] = [
+static FAMILIES: [&[&Kind]; 12] = [
     device::KINDS,
     front::KINDS,
     sel::KINDS,
@@ -71,6 +71,7 @@ static FAMILIES: [&[&Kind]; 11] = [
     channels::KINDS,
     lan::KINDS,
     dcmi::KINDS,
+    sol::KINDS,
     bridge::KINDS,
 ];
 
