@@ -29,6 +29,7 @@ use uuid::Uuid;
 use super::{
     Credentials, FaultSwitch, Faults,
     chassis::{BootSetting, Chassis},
+    records::SharedRecords,
 };
 
 /// Chassis requests at work at a time.
@@ -41,6 +42,8 @@ pub struct IpmiBmc {
     pub addr: SocketAddr,
     /// How it misbehaves.
     pub faults: FaultSwitch,
+    /// Its event log, sensors, inventories and settings.
+    pub records: SharedRecords,
     bmc: SharedBmc,
     task: AbortHandle,
 }
@@ -136,11 +139,22 @@ fn serve_with(
         seed: rand::random(),
     }))));
     let faults = FaultSwitch::default();
-    let task = tokio::spawn(run(socket, bmc.clone(), faults.clone(), chassis)).abort_handle();
-    Ok(IpmiBmc { addr, faults, bmc, task })
+    let records = SharedRecords::default();
+    let machine = Machine { faults: faults.clone(), records: records.clone(), chassis };
+    let task = tokio::spawn(run(socket, bmc.clone(), machine)).abort_handle();
+    Ok(IpmiBmc { addr, faults, records, bmc, task })
 }
 
-async fn run(socket: UdpSocket, bmc: SharedBmc, faults: FaultSwitch, chassis: Arc<dyn Chassis>) {
+/// What is behind the BMC.
+#[derive(Clone)]
+struct Machine {
+    faults: FaultSwitch,
+    records: SharedRecords,
+    chassis: Arc<dyn Chassis>,
+}
+
+async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
+    let faults = machine.faults.clone();
     let socket = Arc::new(socket);
     let (answers, mut answered) = mpsc::channel::<(Token, Result<Response, CompletionCode>)>(AT_WORK_MAX);
     let mut work = JoinSet::new();
@@ -167,13 +181,13 @@ async fn run(socket: UdpSocket, bmc: SharedBmc, faults: FaultSwitch, chassis: Ar
             Some(_) = work.join_next(), if !work.is_empty() => {}
         }
         while let Some(event) = bmc.with(|bmc| bmc.poll_event()) {
-            let (chassis, answers, faults) = (chassis.clone(), answers.clone(), faults.get());
+            let (machine, answers) = (machine.clone(), answers.clone());
             if work.len() >= AT_WORK_MAX {
                 bmc.with(|bmc| bmc.respond(event.token, Err(CompletionCode::BUSY), Instant::now()));
                 continue;
             }
             work.spawn(async move {
-                let outcome = carry_out(event.request, &faults, chassis.as_ref()).await;
+                let outcome = carry_out(event.request, &machine).await;
                 // Nobody listens any more when the BMC was stopped.
                 let _ = answers.send((event.token, outcome)).await;
             });
@@ -205,18 +219,15 @@ fn spoil(mut datagram: Datagram, faults: &Faults) -> Datagram {
     datagram
 }
 
-async fn carry_out(
-    request: Request,
-    faults: &Faults,
-    chassis: &dyn Chassis,
-) -> Result<Response, CompletionCode> {
+async fn carry_out(request: Request, machine: &Machine) -> Result<Response, CompletionCode> {
+    let faults = machine.faults.get();
     if faults.refuse {
         return Err(CompletionCode::UNSPECIFIED);
     }
     if faults.ignore && matches!(request, Request::ChassisControl(_) | Request::SetBootOption(_)) {
         return Ok(Response::Done);
     }
-    act(request, chassis).await.map_err(|error| match error.downcast::<Code>() {
+    act(request, machine).await.map_err(|error| match error.downcast::<Code>() {
         Ok(code) => code.0,
         Err(error) => {
             warn!(error = format!("{error:#}"), ?request, "the machine refused its BMC");
@@ -230,8 +241,14 @@ async fn carry_out(
 #[error("completion code {:#04x}", .0.0)]
 struct Code(CompletionCode);
 
-async fn act(request: Request, chassis: &dyn Chassis) -> anyhow::Result<Response> {
+async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
+    let chassis = machine.chassis.as_ref();
     match request {
+        Request::Call(call) => {
+            let on = chassis.power().await?;
+            let answer = machine.records.with(|records| records.answer(&call, on));
+            return Ok(Response::Call(answer.map_err(Code)?));
+        }
         Request::ChassisStatus => {
             let on = chassis.power().await?;
             return Ok(Response::ChassisStatus(ChassisStatus { on, power_fault: false }));
@@ -266,8 +283,7 @@ async fn act(request: Request, chassis: &dyn Chassis) -> anyhow::Result<Response
         | Request::ChannelAuthCapabilities { .. }
         | Request::ChannelCipherSuites { .. }
         | Request::SetSessionPrivilege(_)
-        | Request::CloseSession(_)
-        | Request::Call(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
+        | Request::CloseSession(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
     }
     Ok(Response::Done)
 }

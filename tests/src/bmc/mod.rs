@@ -8,6 +8,7 @@ pub mod insider;
 pub mod ipmi;
 pub mod ipmi_sim;
 pub mod odd;
+pub mod records;
 pub mod redfish;
 mod redfish_system;
 
