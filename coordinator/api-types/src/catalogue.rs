@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ImageFirmware;
+
 /// An image of Glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Image {
@@ -21,9 +23,8 @@ pub struct Image {
     /// The project that owns it.
     #[serde(default)]
     pub project_id: Option<String>,
-    /// By which firmware it starts: `bios`, `uefi` or `both`.
-    #[serde(default)]
-    pub boot_mode: String,
+    /// By which firmware it starts.
+    pub boot_mode: ImageFirmware,
     /// Smallest disk in GiB that it fits.
     #[serde(default)]
     pub min_disk_gb: u64,

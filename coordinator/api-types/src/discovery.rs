@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::{BmcProtocol, BootMode, word::words};
+
 /// A machine that was found and that nobody has enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Discovery {
@@ -14,8 +16,8 @@ pub struct Discovery {
     pub rack: String,
     /// An administrator does not want to hear of it.
     pub ignored: bool,
-    /// How it was found: `bmc`, `boot`, or both.
-    pub found_by: Vec<String>,
+    /// How it was found: by one of these, or by both.
+    pub found_by: Vec<FoundBy>,
     /// Its hardware UUID.
     pub uuid: Option<String>,
     /// Manufacturer.
@@ -24,8 +26,8 @@ pub struct Discovery {
     pub product: String,
     /// Serial number, as the machine itself says.
     pub serial: String,
-    /// `bios` or `uefi`, once it has booted.
-    pub boot_mode: Option<String>,
+    /// How its firmware starts an operating system; none: it has not booted yet.
+    pub boot_mode: Option<BootMode>,
     /// Processors.
     pub cpus: u32,
     /// Memory in MiB.
@@ -44,11 +46,23 @@ pub struct Discovery {
     pub last_seen: Option<String>,
 }
 
+words! {
+    /// A way in which a machine is found.
+    FoundBy {
+        /// A scan found its BMC.
+        Bmc = "bmc",
+        /// It booted on the discovery network.
+        Boot = "boot";
+        /// One that this client does not know: the coordinator is newer, and sends none such itself.
+        else Unknown = "unknown"
+    }
+}
+
 /// A BMC that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiscoveredBmc {
-    /// `ipmi` or `redfish`.
-    pub protocol: String,
+    /// What it speaks.
+    pub protocol: BmcProtocol,
     /// Address.
     pub address: String,
     /// Port.

@@ -1,7 +1,10 @@
 //! Values: the disks of a server in the API.
 
+use domain::disks::Standing;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::word::words;
 
 /// A disk that an inspection has seen, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -22,9 +25,8 @@ pub struct NodeDisk {
     pub removable: bool,
     /// Whether it took no writes when it was seen last.
     pub read_only: bool,
-    /// `to be erased` by the next clean, `erased` with no tenant since, `missing` from the last inspection though it is owed, or
-    /// `left out` of every clean.
-    pub standing: String,
+    /// How it stands with the next clean.
+    pub standing: DiskStanding,
     /// When an inspection saw it first (RFC 3339).
     pub first_seen: String,
     /// When one saw it last (RFC 3339).
@@ -33,6 +35,33 @@ pub struct NodeDisk {
     pub erased: Option<DiskErasure>,
     /// By whose word it is left out.
     pub exception: Option<DiskException>,
+}
+
+words! {
+    /// How a disk stands with the next clean.
+    DiskStanding {
+        /// The last inspection did not see it, and it may hold what a tenant left: no clean succeeds without it.
+        Missing = "missing",
+        /// The next clean erases it.
+        ToBeErased = "to be erased",
+        /// It was erased, and no tenant has had it since.
+        Erased = "erased",
+        /// An administrator has left it out of every clean.
+        LeftOut = "left out";
+        /// One that this client does not know: the coordinator is newer, and sends none such itself.
+        else Unknown = "unknown"
+    }
+}
+
+impl From<Standing> for DiskStanding {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Missing => DiskStanding::Missing,
+            Standing::Owed => DiskStanding::ToBeErased,
+            Standing::Settled => DiskStanding::Erased,
+            Standing::LeftOut => DiskStanding::LeftOut,
+        }
+    }
 }
 
 /// An erase of a disk.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod boot;
 mod brownfield;
 mod catalogue;
 mod discovery;
@@ -19,13 +20,14 @@ use uuid::Uuid;
 
 pub use agent::*;
 pub use audit::*;
+pub use boot::*;
 pub use brownfield::*;
 pub use catalogue::*;
 pub use discovery::*;
 pub use disk::*;
 pub use network::*;
 pub use problem::{FieldFault, Problem};
-pub use state::{PowerState, ServerStatus};
+pub use state::{BmcProtocol, PowerState, ServerStatus, WhyNotWatched};
 pub use word::UnknownWord;
 
 pub use domain::{
@@ -67,8 +69,8 @@ pub struct Node {
     /// The pool that gave it; none: the import file did.
     #[serde(default)]
     pub pool: Option<String>,
-    /// `bios` or `uefi`.
-    pub boot_mode: String,
+    /// How its firmware starts an operating system.
+    pub boot_mode: BootMode,
     /// Ironic's provision state; empty when Ironic has not been heard of it yet.
     pub provision_state: String,
     /// Since when it is in this state (RFC 3339).
@@ -84,6 +86,9 @@ pub struct Node {
     pub power: PowerState,
     /// Why the power is unreachable or unknown.
     pub power_reason: Option<String>,
+    /// How far its last network boot came. Absent: it has none that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<BootProgress>,
     /// Why nobody watches its power; none: its agent does.
     #[serde(default)]
     pub not_watched: Option<NotWatched>,
@@ -116,25 +121,24 @@ pub struct Node {
 impl Node {
     /// Whether its BMC has refused so many log-ins that it is asked seldom.
     pub fn is_refused_by_its_bmc(&self) -> bool {
-        self.is_not_watched(protocol::watch::NotWatched::CredentialsRefused)
+        self.is_not_watched(WhyNotWatched::CredentialsRefused)
     }
 
     /// Whether it is in doubt whose BMC answers at its address.
     pub fn has_another_machines_bmc(&self) -> bool {
-        self.is_not_watched(protocol::watch::NotWatched::OtherMachine)
+        self.is_not_watched(WhyNotWatched::OtherMachine)
     }
 
-    fn is_not_watched(&self, why: protocol::watch::NotWatched) -> bool {
-        self.not_watched.as_ref().is_some_and(|it| it.why == why.as_str())
+    fn is_not_watched(&self, why: WhyNotWatched) -> bool {
+        self.not_watched.as_ref().is_some_and(|it| it.why == why)
     }
 }
 
 /// Why a server's power is not watched: nobody would see it go off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotWatched {
-    /// `credentials_refused`: the BMC refused so many log-ins that it is tried seldom. `other_machine`: another machine answers
-    /// at its address, or may: nothing that it says counts, and the server is not switched.
-    pub why: String,
+    /// What keeps its agent from watching it.
+    pub why: WhyNotWatched,
     /// The same in words, with what is done next.
     pub reason: String,
     /// Since when (RFC 3339).
@@ -144,8 +148,8 @@ pub struct NotWatched {
 /// A BMC, without its password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bmc {
-    /// `ipmi` or `redfish`.
-    pub protocol: String,
+    /// What it speaks.
+    pub protocol: BmcProtocol,
     /// Address.
     pub address: String,
     /// Port.

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::{BootStage, IsolatedNetwork};
+
 pub use domain::{
     records::AskedBy,
     rim::{SecurityGroup, SiteObject, SiteObjectState, TenantNetwork, UsedAddress},
@@ -89,10 +91,13 @@ pub struct Proof {
 pub struct Sighting {
     /// When (RFC 3339).
     pub at: String,
-    /// Where: `provisioning` or `cleaning`.
-    pub network: String,
-    /// What.
+    /// Where.
+    pub network: IsolatedNetwork,
+    /// What, for a person.
     pub what: String,
+    /// The stage of a network boot that it was. Absent: it was something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_stage: Option<BootStage>,
     /// Whether that is where the port was put.
     pub agrees: bool,
 }

@@ -183,7 +183,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("reason", optional(&node.reason)),
         ("last error", optional(&node.last_error)),
         ("resource class", node.resource_class.clone()),
-        ("boot mode", node.boot_mode.clone()),
+        ("boot mode", node.boot_mode.to_string()),
         ("instance", node.instance.map(|id| id.to_string()).unwrap_or_default()),
         (
             "bmc",

@@ -6,7 +6,7 @@ use protocol::{boot::BootProgress, mac::MacAddr, network::BootNetwork};
 use super::hub::AgentHub;
 use crate::{
     events::EventKind,
-    inventory::{InventoryError, Port, Server},
+    inventory::{BootReached, InventoryError, Port, Server, stored_sighting},
     port::describe_observed,
 };
 
@@ -21,15 +21,15 @@ impl AgentHub {
         progress: &BootProgress,
         at_us: u64,
     ) -> Result<(), InventoryError> {
-        let stage = format!("{:?} on {}", progress.stage, progress.network.as_str());
-        self.inventory.set_boot_stage(server.id, Some(&stage)).await?;
-        let text = format!("{stage} ({}) {}", progress.mac, progress.detail);
+        let reached = BootReached { stage: progress.stage, network: progress.network };
+        self.inventory.set_boot_stage(server.id, Some(reached)).await?;
+        let text = format!("{reached} ({}) {}", progress.mac, progress.detail);
         self.inventory.record(server.id, EventKind::Boot, text.trim_end()).await;
         if server.reason.as_ref().is_some_and(|reason| reason.starts_with(WRONG_NETWORK)) {
             self.inventory.set_reason(server.id, None).await?;
         }
         if let Some(port) = server.ports.iter().find(|port| port.mac == progress.mac) {
-            let what = format!("boot: {:?}", progress.stage);
+            let what = stored_sighting(progress.stage);
             self.sighted(server, &port.name, at_us, progress.network, &what).await?;
         }
         Ok(())

@@ -14,10 +14,10 @@ use super::{
     auth::User,
     request::JsonBody,
     time,
-    types::{Agent, AgentCertificate, List, Problem, Revocation},
+    types::{Agent, AgentCertificate, CertificateState, List, Problem, Revocation},
 };
 use crate::{
-    agents::{Peer, lasting, standing},
+    agents::{Peer, Standing, lasting, standing},
     events::EventKind,
     inventory::{self, AgentCertificate as Known},
     pki::Fingerprint,
@@ -106,12 +106,21 @@ impl Api {
     }
 }
 
+fn state_of(standing: Standing) -> CertificateState {
+    match standing {
+        Standing::Good => CertificateState::Good,
+        Standing::Replaced(_) => CertificateState::Replaced,
+        Standing::Revoked(_) => CertificateState::Revoked,
+        Standing::Ended(_) => CertificateState::Ended,
+    }
+}
+
 fn certificate_view(known: Known, in_use: Option<Fingerprint>, now_us: u64) -> AgentCertificate {
     AgentCertificate {
         fingerprint: known.fingerprint.to_string(),
-        state: standing(&known, now_us).as_str().to_owned(),
+        state: state_of(standing(&known, now_us)),
         in_use: in_use == Some(known.fingerprint),
-        origin: known.origin.as_str().to_owned(),
+        origin: known.origin.into(),
         given: time(known.given_us),
         used: known.used_us.and_then(time),
         ends: time(known.ends_us),

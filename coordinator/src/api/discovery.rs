@@ -8,7 +8,6 @@ use axum::{
     http::StatusCode,
 };
 use protocol::{
-    boot::BootMode,
     discovery::{
         ADDRESSES_MAX, AddressRange, CREDENTIALS_MAX, Credential, DOORS_MAX, RANGES_MAX, RedfishDoor,
         Scan as ScanOrder, WINDOW_SECONDS_MAX,
@@ -26,8 +25,8 @@ use super::{
     request::{JsonBody, Query},
     time,
     types::{
-        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, ImportedNode, List, NewScan,
-        NewWindow, Problem, Scan, Window,
+        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, FoundBy, ImportedNode, List,
+        NewScan, NewWindow, Problem, Scan, Window,
     },
 };
 use crate::{
@@ -278,8 +277,8 @@ fn view(entry: &Entry) -> Discovery {
         texts.into_iter().flatten().find(|text| !text.is_empty()).cloned().unwrap_or_default()
     };
     let mut found_by = Vec::new();
-    found_by.extend(entry.bmc.as_ref().map(|_| "bmc".to_owned()));
-    found_by.extend(entry.machine.as_ref().map(|_| "boot".to_owned()));
+    found_by.extend(entry.bmc.as_ref().map(|_| FoundBy::Bmc));
+    found_by.extend(entry.machine.as_ref().map(|_| FoundBy::Boot));
     Discovery {
         id: entry.id,
         rack: entry.rack.to_string(),
@@ -295,13 +294,7 @@ fn view(entry: &Entry) -> Discovery {
             identity.map(|identity| &identity.product),
         ]),
         serial: hardware.map(|hardware| hardware.system.serial.clone()).unwrap_or_default(),
-        boot_mode: hardware.map(|hardware| {
-            match hardware.boot_mode {
-                BootMode::Bios => "bios",
-                BootMode::Uefi => "uefi",
-            }
-            .to_owned()
-        }),
+        boot_mode: hardware.map(|hardware| hardware.boot_mode.into()),
         cpus: hardware.map_or(0, |hardware| hardware.cpu.count),
         memory_mib: hardware.map_or(0, |hardware| hardware.memory_mib),
         disks: hardware
@@ -310,12 +303,12 @@ fn view(entry: &Entry) -> Discovery {
             .map(|disk| disk.size_bytes)
             .collect(),
         bmc: entry.bmc.as_ref().map(|bmc| {
-            let (protocol, certificate_sha256) = match &bmc.protocol {
-                BmcProtocol::Ipmi { .. } => ("ipmi", None),
-                BmcProtocol::Redfish { certificate_sha256, .. } => ("redfish", certificate_sha256.clone()),
+            let certificate_sha256 = match &bmc.protocol {
+                BmcProtocol::Ipmi { .. } => None,
+                BmcProtocol::Redfish { certificate_sha256, .. } => certificate_sha256.clone(),
             };
             DiscoveredBmc {
-                protocol: protocol.to_owned(),
+                protocol: (&bmc.protocol).into(),
                 address: bmc.address.clone(),
                 port: bmc.port,
                 certificate_sha256,

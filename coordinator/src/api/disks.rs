@@ -96,7 +96,7 @@ impl Api {
 fn view(known: KnownDisk) -> NodeDisk {
     let time = |us| super::time(us).unwrap_or_default();
     NodeDisk {
-        standing: known.standing().as_str().to_owned(),
+        standing: known.standing().into(),
         number: known.number,
         name: known.disk.name,
         size_bytes: known.disk.size_bytes,

@@ -16,8 +16,8 @@ use super::{
     auth::User,
     pick::pick,
     plain::check_name,
-    request::Query,
-    types::{Image, List, Problem},
+    request::{Query, one_of},
+    types::{Image, ImageFirmware, List, Problem},
 };
 use crate::{
     access::Held,
@@ -59,9 +59,9 @@ pub struct ImageQuery {
     /// Let every project use it (administrators).
     #[serde(default)]
     public: bool,
-    /// By which firmware it starts: `bios`, `uefi` or `both`.
-    #[serde(default)]
-    boot_mode: Option<String>,
+    /// By which firmware it starts; `both` when it is not given.
+    #[serde(default, deserialize_with = "one_of")]
+    boot_mode: Option<ImageFirmware>,
     /// Smallest disk in GiB that it is to be written to; what it needs when it is not given.
     #[serde(default)]
     min_disk_gb: Option<u64>,
@@ -92,12 +92,13 @@ fn check(query: ImageQuery, headers: &HeaderMap, user: &User) -> Result<NewUploa
     if query.public && !user.is_administrator() {
         return Err(Problem::forbidden_at("public"));
     }
-    let boot_mode = match query.boot_mode.as_deref() {
-        None | Some("both") => None,
-        Some("bios") => Some(BootMode::Bios),
-        Some("uefi") => Some(BootMode::Uefi),
-        Some(other) => {
-            return Err(Problem::bad_at("boot_mode", format!("{other:?} must be bios, uefi or both")));
+    let boot_mode = match query.boot_mode {
+        None | Some(ImageFirmware::Both) => None,
+        Some(ImageFirmware::Bios) => Some(BootMode::Bios),
+        Some(ImageFirmware::Uefi) => Some(BootMode::Uefi),
+        // The word of a newer version is none to ask for.
+        Some(ImageFirmware::Unknown) => {
+            return Err(Problem::bad_at("boot_mode", "must be bios, uefi or both"));
         }
     };
     if query.min_disk_gb.is_some_and(|gb| !(1..=MIN_DISK_GB_MAX).contains(&gb)) {
@@ -168,12 +169,7 @@ impl Api {
 fn image_view(image: rim::Image) -> Image {
     Image {
         sha512: image.os_hash_value.clone().filter(|_| image.os_hash_algo.as_deref() == Some("sha512")),
-        boot_mode: match image.boot_mode() {
-            Some(BootMode::Bios) => "bios",
-            Some(BootMode::Uefi) => "uefi",
-            None => "both",
-        }
-        .to_owned(),
+        boot_mode: ImageFirmware::of(image.boot_mode()),
         name: image.name.unwrap_or_default(),
         format: image.disk_format.unwrap_or_default(),
         size_bytes: image.size.unwrap_or(0),

@@ -47,7 +47,8 @@ fn view(proof: inventory::Proof) -> Proof {
             .into_iter()
             .map(|sighting| Sighting {
                 at: time(sighting.at_us),
-                network: sighting.network.as_str().to_owned(),
+                network: sighting.network.into(),
+                boot_stage: inventory::stage_of_sighting(&sighting.what).map(Into::into),
                 what: sighting.what,
                 agrees: sighting.agrees,
             })

@@ -15,6 +15,7 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::BootReached;
 use crate::{
     identity::{self, Doubt},
     lifecycle::{
@@ -66,7 +67,7 @@ pub struct Server {
     /// It went off unasked, and Ironic was not told yet.
     pub untold_off: bool,
     /// How far its last network boot came.
-    pub boot_stage: Option<String>,
+    pub boot_stage: Option<BootReached>,
     /// The ramdisk that runs on it.
     pub ramdisk: Option<RamdiskSessionId>,
     /// The node as Ironic last showed it.

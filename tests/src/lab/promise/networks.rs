@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use coordinator::{
-    api::types::{NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork},
+    api::types::{IsolatedNetwork, NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork},
     contrail::{Config, Contrail},
     inventory::AskedBy,
     openstack::{
@@ -479,7 +479,10 @@ async fn proofs(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
     }
     let heard = proofs.iter().find(|one| one.wanted.contains("provisioning") && !one.seen.is_empty());
     let heard = heard.context("no probe heard the server on the provisioning network")?;
-    ensure!(heard.seen.iter().all(|one| one.agrees && one.network == "provisioning"), "{heard:?}");
+    ensure!(
+        heard.seen.iter().all(|one| one.agrees && one.network == IsolatedNetwork::Provisioning),
+        "{heard:?}"
+    );
     ensure!(proofs.iter().flat_map(|one| &one.seen).all(|one| one.agrees), "{proofs:?}");
     let words = lab.tenant.refused(&format!("node show {} --proof", plan.name)).await?;
     ensure!(words.contains("administrator"), "{words}");
