@@ -87,38 +87,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_those_on_the_wire_and_a_newer_one_is_survived() {
-        for (state, word) in [
-            (PowerState::On, "on"),
-            (PowerState::Off, "off"),
-            (PowerState::Unreachable, "unreachable"),
-            (PowerState::Unknown, "unknown"),
-        ] {
-            assert_eq!((serde_json::to_value(state).unwrap(), state.as_str()), (word.into(), word));
-            assert_eq!(serde_json::from_value::<PowerState>(word.into()).unwrap(), state);
-        }
-        for (status, word) in [
-            (ServerStatus::Building, "building"),
-            (ServerStatus::Active, "active"),
-            (ServerStatus::Off, "off"),
-            (ServerStatus::Rescuing, "rescuing"),
-            (ServerStatus::Rescue, "rescue"),
-            (ServerStatus::Unrescuing, "unrescuing"),
-            (ServerStatus::Deleting, "deleting"),
-            (ServerStatus::Error, "error"),
-            (ServerStatus::Unknown, "unknown"),
-        ] {
-            assert_eq!((serde_json::to_value(status).unwrap(), status.as_str()), (word.into(), word));
-            assert_eq!(serde_json::from_value::<ServerStatus>(word.into()).unwrap(), status);
-        }
-        assert_eq!(serde_json::from_str::<PowerState>("\"asleep\"").unwrap(), PowerState::Unknown);
-        // Who asks by a word, as a filter does, is not told of what is unknown instead.
-        let error = "asleep".parse::<PowerState>().unwrap_err().to_string();
-        assert_eq!(error, "\"asleep\" is not known; known are on, off, unreachable, unknown");
-        assert_eq!(serde_json::from_str::<ServerStatus>("\"moving\"").unwrap(), ServerStatus::Unknown);
-    }
-
-    #[test]
     fn why_nobody_watches_is_the_agents_word() {
         for why in protocol::watch::NotWatched::ALL {
             assert_eq!(WhyNotWatched::from(why).as_str(), why.as_str());

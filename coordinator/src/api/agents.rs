@@ -23,7 +23,7 @@ use crate::{
     pki::Fingerprint,
 };
 
-/// Rack agents.
+/// Lists the agents of all racks.
 #[utoipa::path(get, path = "/v1/agents", operation_id = "agents", responses((status = 200, body = List<Agent>)))]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Agent>>, Problem> {
     let agents = api.inventory.agents().await?;
@@ -35,14 +35,15 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Agent>>, Prob
     Ok(Json(List { items: agents.into_iter().map(view).collect() }))
 }
 
-/// One rack's agent, with its certificates.
+/// Shows a rack's agent with its certificates.
 #[utoipa::path(get, path = "/v1/agents/{rack}", operation_id = "show_agent", params(("rack" = String, Path, description = "rack")), responses((status = 200, body = Agent), (status = 404, body = Problem)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(rack): Path<String>) -> Result<Json<Agent>, Problem> {
     Ok(Json(api.find_agent(&rack).await?))
 }
 
-/// Revokes the certificates of a rack, or one of them: what they have open ends at once, and they open nothing any more. What is
-/// revoked already stays so.
+/// Revokes all certificates of a rack, or one of them.
+///
+/// Connections that they opened end at once, and they open no new ones. A certificate that is already revoked stays revoked.
 #[utoipa::path(post, path = "/v1/agents/{rack}/revoke", operation_id = "revoke_agent", params(("rack" = String, Path, description = "rack")),
     request_body = Revocation, responses((status = 200, body = Agent), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn revoke(

@@ -47,12 +47,12 @@ const LOGIN_BYTES_MAX: usize = 255;
 /// Which machines.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ListQuery {
-    /// Also those that are ignored.
+    /// Also list ignored machines.
     #[serde(default)]
     all: bool,
 }
 
-/// Discovered machines that are not enrolled.
+/// Lists discovered machines that are not enrolled.
 #[utoipa::path(get, path = "/v1/discoveries", operation_id = "list_discoveries", params(ListQuery), responses((status = 200, body = List<Discovery>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -63,13 +63,15 @@ pub async fn list(
     Ok(Json(List { items: wanted.map(view).collect() }))
 }
 
-/// One of them.
+/// Shows a discovered machine.
 #[utoipa::path(get, path = "/v1/discoveries/{id}", operation_id = "show_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Discovery)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Discovery>, Problem> {
     Ok(Json(view(&find(&api, &id).await?)))
 }
 
-/// Forgets one, with its credential; it is offered again when it is found again.
+/// Forgets a discovered machine and its credential.
+///
+/// It is listed again when it is found again.
 #[utoipa::path(delete, path = "/v1/discoveries/{id}", operation_id = "forget_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 204)))]
 pub async fn forget(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let entry = find(&api, &id).await?;
@@ -77,7 +79,7 @@ pub async fn forget(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Resu
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Hears no more of one, however often it is found.
+/// Ignores a discovered machine, however often it is found again.
 #[utoipa::path(post, path = "/v1/discoveries/{id}/ignore", operation_id = "ignore_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Discovery)))]
 pub async fn ignore(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Discovery>, Problem> {
     let mut entry = find(&api, &id).await?;
@@ -86,7 +88,7 @@ pub async fn ignore(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Resu
     Ok(Json(view(&entry)))
 }
 
-/// Enrolls one, as an import of it alone would.
+/// Enrolls a discovered machine, as an import of it alone would.
 #[utoipa::path(post, path = "/v1/discoveries/{id}/accept", operation_id = "accept_discovery", params(("id" = Uuid, Path, description = "id")), request_body = AcceptDiscovery,
     responses((status = 201, body = ImportedNode), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn accept(
@@ -101,7 +103,7 @@ pub async fn accept(
     Ok((StatusCode::CREATED, Json(imported)))
 }
 
-/// Lets a rack's agent look for BMCs.
+/// Starts a scan for BMCs by the agent of a rack.
 #[utoipa::path(post, path = "/v1/discovery-scans", operation_id = "start_scan", request_body = NewScan,
     responses((status = 202, body = Scan), (status = 400, body = Problem), (status = 503, body = Problem)))]
 pub async fn scan(
@@ -125,20 +127,22 @@ pub async fn scan(
     Ok((StatusCode::ACCEPTED, Json(scan_view(begun))))
 }
 
-/// The last scans.
+/// Lists the last scans.
 #[utoipa::path(get, path = "/v1/discovery-scans", operation_id = "list_scans", responses((status = 200, body = List<Scan>)))]
 pub async fn scans(State(api): State<Arc<Api>>) -> Result<Json<List<Scan>>, Problem> {
     Ok(Json(List { items: api.discovery.scans().into_iter().map(scan_view).collect() }))
 }
 
-/// One scan.
+/// Shows a scan.
 #[utoipa::path(get, path = "/v1/discovery-scans/{id}", operation_id = "show_scan", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Scan)))]
 pub async fn show_scan(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Scan>, Problem> {
     let found = api.discovery.scans().into_iter().find(|scan| scan.id.to_string() == id);
     found.map(|scan| Json(scan_view(scan))).ok_or_else(|| Problem::not_found("scan", &id))
 }
 
-/// Lets machines that nobody knows boot on a rack's discovery network for a while; it closes by itself.
+/// Opens a rack's discovery network, on which machines that are not enrolled can boot.
+///
+/// It closes automatically.
 #[utoipa::path(post, path = "/v1/discovery-windows", operation_id = "open_discovery", request_body = NewWindow,
     responses((status = 201, body = Window), (status = 400, body = Problem), (status = 503, body = Problem)))]
 pub async fn open(
@@ -159,7 +163,7 @@ pub async fn open(
     Ok((StatusCode::CREATED, Json(window_view(opened))))
 }
 
-/// The discovery networks that were opened.
+/// Lists discovery networks that were opened.
 #[utoipa::path(get, path = "/v1/discovery-windows", operation_id = "list_windows", responses((status = 200, body = List<Window>)))]
 pub async fn windows(State(api): State<Arc<Api>>) -> Result<Json<List<Window>>, Problem> {
     Ok(Json(List { items: api.discovery.windows().into_iter().map(window_view).collect() }))

@@ -16,7 +16,7 @@ use crate::{
     port::{describe_observed, describe_wanted},
 };
 
-/// Where a server's ports were put, and the proof of it, newest first.
+/// Lists the moves of a node's ports with the proof of each, newest first.
 #[utoipa::path(get, path = "/v1/nodes/{node}/proofs", params(("node" = String, Path, description = "name or id")),
     responses((status = 200, body = List<Proof>)))]
 pub async fn list(
