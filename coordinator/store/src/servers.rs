@@ -383,6 +383,7 @@ impl Inventory {
             boot_given: read.json_opt("boot_given")?,
             waiting: read.text_opt("waiting")?,
             reason: read.text_opt("reason")?,
+            trouble: read.json_opt("trouble")?,
             forgetting: read.flag("forgetting")?,
             pool: read.text_opt("pool")?,
             pool_class: read.text_opt("pool_class")?,

@@ -21,6 +21,7 @@ use crate::{
     lifecycle::{
         Confirmed, Facts, Node, PermittedBoot, PowerFacts,
         placement::{PortUse, port_uses},
+        trouble::Trouble,
     },
     rim::{ObservedNetwork, ServerPort, Sibling, SwitchPort, WantedNetwork},
 };
@@ -86,6 +87,8 @@ pub struct Server {
     pub waiting: Option<String>,
     /// Why something was refused last; gone with the next success.
     pub reason: Option<String>,
+    /// Which kind of trouble that is; none: no particular one.
+    pub trouble: Option<Trouble>,
     /// An administrator deleted it; what is left to do for that follows by itself.
     pub forgetting: bool,
     /// The pool that it is in.
