@@ -263,11 +263,13 @@ fn wish(wanted: AcceptDiscovery) -> Result<Wish, Problem> {
     };
     let mut ports = Vec::new();
     for (position, port) in wanted.ports.into_iter().enumerate() {
-        let is_empty =
-            [("switch", &port.switch), ("port", &port.port)].map(|(part, text)| (part, text.is_empty()));
-        for (part, _) in is_empty.into_iter().filter(|(_, is_empty)| *is_empty) {
-            let field = format!("ports[{position}].{part}");
-            return Err(Problem::bad_at(&field, "switch and port must not be empty"));
+        let parts = [("switch", &port.switch), ("port", &port.port)].into_iter();
+        let empty =
+            parts.filter(|(_, text)| text.is_empty()).map(|(part, _)| format!("ports[{position}].{part}"));
+        let empty: Vec<_> = empty.collect();
+        if !empty.is_empty() {
+            let fields: Vec<&str> = empty.iter().map(String::as_str).collect();
+            return Err(Problem::bad_at_each(&fields, "switch and port must not be empty"));
         }
         let link = SwitchPort { switch: port.switch, port: port.port, switch_id: None, fabric: None };
         ports.push((port.nic, link));
