@@ -150,6 +150,9 @@ pub struct Bmc {
     /// Who it says it is, as that was last proved to be this server's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// What the site says of it besides, as fields of an import file, such as `ipmi_priv_level OPERATOR`; keys are not shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
 }
 
 /// An interface of a server.

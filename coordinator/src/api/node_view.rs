@@ -11,6 +11,7 @@ use super::{
     types::{Bmc, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState},
 };
 use crate::{
+    import::said_of_bmc,
     inventory::{Port, Server},
     lifecycle::outlook::{Outlook, Seen, outlook},
     port::{ObservedNetwork, WantedNetwork},
@@ -88,6 +89,7 @@ impl Api {
                 port: server.bmc.port,
                 username: server.bmc.username.clone(),
                 identity: server.identity.as_ref().map(ToString::to_string),
+                settings: said_of_bmc(&server.bmc),
             },
             ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
             hardware: server.hardware.map(hardware_view),
