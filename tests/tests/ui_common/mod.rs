@@ -467,6 +467,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         port: 443,
         username: "admin".to_owned(),
         identity: None,
+        settings: Vec::new(),
     };
     Node {
         id: Uuid::new_v4(),

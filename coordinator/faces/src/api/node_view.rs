@@ -6,6 +6,7 @@ use api_types::{
     Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState,
 };
 use domain::{
+    import::said_of_bmc,
     lifecycle::outlook::{Outlook, Seen, outlook},
     records::{Port, Server},
     rim::{ObservedNetwork, WantedNetwork},
@@ -79,6 +80,7 @@ pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<
             port: server.bmc.port,
             username: server.bmc.username.clone(),
             identity: server.identity.as_ref().map(ToString::to_string),
+            settings: said_of_bmc(&server.bmc),
         },
         ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
         hardware: server.hardware.map(hardware_view),
