@@ -37,7 +37,7 @@ impl RedfishBmc {
             Some(_) if state.ways.get(wanted.device).is_none() => self.settings(state, &found.body).await?,
             Some(_) | None => None,
         };
-        let shown = Shown::of(&found.body, settings.as_ref());
+        let shown = Shown::of(&found.body, settings.as_ref(), &state.quirks);
         let (mut is_ignored, mut tried) = (false, Vec::new());
         for way in ladder(&shown, wanted, state.ways.get(wanted.device)) {
             // Who says "done" and does nothing is not believed that its own order is another one now.
