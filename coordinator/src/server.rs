@@ -188,7 +188,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         adopter,
         interfaces: Arc::clone(&interfaces),
         networks: Arc::clone(&core.networks),
-        enrol: Arc::clone(&core.enrol),
+        enroll: Arc::clone(&core.enroll),
         asked: tokio::sync::Notify::new(),
     });
     let (adopting, adoption_stop) = (Arc::clone(&adoptions), stop.clone());
@@ -213,7 +213,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         nova,
         ironic,
         networks: Arc::clone(&core.networks),
-        enrol: Arc::clone(&core.enrol),
+        enroll: Arc::clone(&core.enroll),
         tenancy,
         discovery: Discovery::new(
             core.inventory.clone(),

@@ -95,6 +95,7 @@ async fn an_odd_ipmi_bmc_does_what_comes_first() {
         ("insufficient privilege (d4) at Get Chassis Status, once", answers(CHASSIS_STATUS, 0xd4, 1)),
         ("cannot answer now (ce) at Chassis Control", answers(CHASSIS_CONTROL, 0xce, 1)),
         ("taken for a repetition (cf) at Chassis Control", answers(CHASSIS_CONTROL, 0xcf, 1)),
+        ("not in the present state (d5) at Chassis Control, once", answers(CHASSIS_CONTROL, 0xd5, 1)),
         ("the chassis does not answer (d3)", answers(CHASSIS_STATUS, 0xd3, 2)),
         ("its proof with a byte too many", Oddity::LongProof(1)),
         ("answers that name session 0", Oddity::SessionZero),

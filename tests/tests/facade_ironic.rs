@@ -27,7 +27,7 @@ use openstack::{
     Caller,
     glance::{Glance, NewImage},
     ironic::{
-        InstanceSpec, Ironic, Node, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
+        InstanceSpec, Ironic, IronicNode, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
         RedfishAccess,
     },
 };
@@ -315,7 +315,13 @@ impl Rig {
     }
 
     /// Asks for a state and waits for it; the time it took is kept.
-    async fn phase(&self, name: &str, id: ServerId, target: ProvisionTarget, until: &str) -> Result<Node> {
+    async fn phase(
+        &self,
+        name: &str,
+        id: ServerId,
+        target: ProvisionTarget,
+        until: &str,
+    ) -> Result<IronicNode> {
         let start = Instant::now();
         self.ironic.set_provision_state(id, &target).await?;
         let node = self.settle(id, until).await.with_context(|| format!("phase {name}"))?;
@@ -324,7 +330,7 @@ impl Rig {
     }
 
     /// Waits until the node rests in this state.
-    async fn settle(&self, id: ServerId, until: &str) -> Result<Node> {
+    async fn settle(&self, id: ServerId, until: &str) -> Result<IronicNode> {
         let start = Instant::now();
         loop {
             let node = self.ironic.get_node(id).await?;

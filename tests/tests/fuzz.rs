@@ -128,6 +128,11 @@ fn image_upload() {
 }
 
 #[test]
+fn ipmi_calls() {
+    survives("ipmi_calls");
+}
+
+#[test]
 fn ipmi_machines() {
     survives("ipmi_machines");
 }

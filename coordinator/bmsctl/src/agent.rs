@@ -1,7 +1,7 @@
 //! Edges: `bmsctl agent`.
 
 use super::{
-    args::{Agent as Command, Output},
+    args::{AgentCommand as Command, Output},
     client::Client,
     output,
 };

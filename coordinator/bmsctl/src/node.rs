@@ -7,7 +7,7 @@ use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Pag
 use domain::url_text::query;
 
 use super::{
-    args::{Bmc, FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
+    args::{Bmc, FileFormat, Maintenance, NodeCommand as Command, NodeFilter, Nodes, Output, Power, Wait},
     brownfield,
     client::Client,
     disk,

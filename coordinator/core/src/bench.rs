@@ -21,7 +21,7 @@ use uuid::Uuid;
 pub use fakes::*;
 
 use crate::{
-    enrol::Enrol,
+    enroll::Enroller,
     gate::{Gate, Parts},
     mover::Mover,
     reconcile::Reconcile,
@@ -188,7 +188,7 @@ fn parts(world: &Arc<World>, inventory: &Inventory, wait_max: Duration) -> (Gate
         wake: wake.clone(),
         wait_max,
     });
-    let enrol = Arc::new(Enrol {
+    let enroll = Arc::new(Enroller {
         inventory: inventory.clone(),
         provisioner: fake.clone(),
         agents: fake.clone(),
@@ -206,7 +206,7 @@ fn parts(world: &Arc<World>, inventory: &Inventory, wait_max: Duration) -> (Gate
         mover,
         locks,
         wake,
-        enrol,
+        enroll,
         poll_ironic_every: Duration::from_secs(3),
     };
     (gate, reconcile)

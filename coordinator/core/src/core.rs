@@ -27,7 +27,7 @@ use uuid::Uuid;
 
 use crate::{
     agents::{AgentHub, Hub},
-    enrol::Enrol,
+    enroll::Enroller,
     gate::{GATE_WAIT_MAX, Gate, Parts},
     mover::Mover,
     reconcile::Reconcile,
@@ -44,7 +44,7 @@ pub struct Core {
     /// The gate.
     pub gate: Arc<Gate>,
     /// Takes servers in and lets them go.
-    pub enrol: Arc<Enrol>,
+    pub enroll: Arc<Enroller>,
     /// Wakes reconciliation.
     pub wake: Wake,
     /// Ironic, as the core knows it.
@@ -95,7 +95,7 @@ impl Core {
             wake: wake.clone(),
             wait_max: GATE_WAIT_MAX,
         }));
-        let enrol = Arc::new(Enrol {
+        let enroll = Arc::new(Enroller {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
             agents: Arc::clone(&agents),
@@ -113,15 +113,25 @@ impl Core {
             mover,
             locks,
             wake: wake.clone(),
-            enrol: Arc::clone(&enrol),
+            enroll: Arc::clone(&enroll),
             poll_ironic_every: site.poll_ironic_every,
         });
-        Arc::new(Self { inventory, agents: hub, gate, enrol, wake, provisioner, fabric, networks, reconcile })
+        Arc::new(Self {
+            inventory,
+            agents: hub,
+            gate,
+            enroll,
+            wake,
+            provisioner,
+            fabric,
+            networks,
+            reconcile,
+        })
     }
 
     /// The power of a server as it may be shown: with its agent away nobody knows, which is not "off".
     pub fn power_of(&self, server: &Server) -> Option<PowerReading> {
-        match self.agents.away(&server.rack) {
+        match self.agents.connection(&server.rack).reason() {
             Some(reason) => Some(PowerReading::Unreachable { reason }),
             None => server.power.as_ref().map(|seen| seen.reading.clone()),
         }

@@ -21,7 +21,10 @@ use domain::{
     events::{EventKind, Told},
     lifecycle::{Node, PermittedBoot, permitted_boot, trouble::Trouble},
     records::{AskedBy, Intent, Server},
-    rim::{AgentError, Agents, PowerRequest, Presence, Provisioner, Refusal, RefusalKind, describe_wanted},
+    rim::{
+        AgentConnection, AgentError, Agents, PowerRequest, Presence, Provisioner, Refusal, RefusalKind,
+        describe_wanted,
+    },
 };
 use protocol::{
     backoff::Backoff, boot::Boot, command::Action, id::ServerId, power::PowerReading, power_budget,
@@ -31,7 +34,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::{
-    mover::{MoveError, Mover},
+    mover::Mover,
     visits::{ServerLocks, Wake},
 };
 
@@ -129,7 +132,7 @@ impl Gate {
             )
         })?;
         let server = self.server(id).await?;
-        if let Some(away) = self.presence.away(&server.rack) {
+        if let AgentConnection::Disconnected(away) = self.presence.connection(&server.rack) {
             let message = format!("{} was not powered on: {away}", server.name);
             return Err(refuse(RefusalKind::AgentAway, message));
         }
@@ -139,12 +142,16 @@ impl Gate {
             given += 1;
             match self.try_on(&server, &permitted, start, deadline, began).await {
                 // What was seen then need not be true now: everything is asked, moved and read back anew.
-                Err(NotOn::NotTaken(_) | NotOn::Moved(_))
+                Err(PowerOnError::NotTaken(_) | PowerOnError::Moved(_))
                     if given < GIVEN_MAX && Instant::now() < deadline =>
                 {
                     permitted = self.permit_by(&server, deadline).await?;
                 }
-                Err(NotOn::NotTaken(refusal) | NotOn::Moved(refusal) | NotOn::Refused(refusal)) => {
+                Err(
+                    PowerOnError::NotTaken(refusal)
+                    | PowerOnError::Moved(refusal)
+                    | PowerOnError::Refused(refusal),
+                ) => {
                     break Err(refusal);
                 }
                 Ok(()) => break Ok(()),
@@ -166,15 +173,15 @@ impl Gate {
         start: Start,
         deadline: Instant,
         began: Instant,
-    ) -> Result<(), NotOn> {
+    ) -> Result<(), PowerOnError> {
         let id = server.id;
         // Stored before anything is done for it: from here on a crash is seen as a power-on under way.
         let intent = Intent { permitted: permitted.clone(), since_us: self.inventory.clock().now_us() };
         let stored = self.inventory.set_intent(id, Some(&intent)).await;
-        stored.map_err(|error| NotOn::Refused(inventory_failed(&error)))?;
+        stored.map_err(|error| PowerOnError::Refused(inventory_failed(&error)))?;
         if let Err(refusal) = self.pass(server, permitted, deadline).await {
             self.clear_intent(id).await;
-            return Err(NotOn::Refused(refusal));
+            return Err(PowerOnError::Refused(refusal));
         }
         if let Err(not_on) = self.look_again(server, permitted, deadline).await {
             self.clear_intent(id).await;
@@ -194,8 +201,10 @@ impl Gate {
             Ok(()) | Err(AgentError::NotTaken { .. } | AgentError::Failed(_)) => self.clear_intent(id).await,
         }
         done.map_err(|error| match error {
-            AgentError::NotTaken { .. } => NotOn::NotTaken(refusal_of(server, error)),
-            AgentError::Away { .. } | AgentError::Failed(_) => NotOn::Refused(refusal_of(server, error)),
+            AgentError::NotTaken { .. } => PowerOnError::NotTaken(refusal_of(server, error)),
+            AgentError::Away { .. } | AgentError::Failed(_) => {
+                PowerOnError::Refused(refusal_of(server, error))
+            }
         })
     }
 
@@ -287,7 +296,7 @@ impl Gate {
                     }
                     return Ok(waited);
                 }
-                Ok(Err(error)) => error.to_string_and_repeat(),
+                Ok(Err(error)) => (error.to_string(), error.is_worth_repeating()),
                 Err(_) => (format!("Contrail did not answer within {} s", self.wait_max.as_secs()), false),
             };
             let (reason, may_repeat) = error;
@@ -340,7 +349,7 @@ impl Gate {
 }
 
 /// Why a server was not switched on.
-enum NotOn {
+enum PowerOnError {
     /// The permit broke off on its way to the agent; nothing was done.
     NotTaken(Refusal),
     /// Its ports were elsewhere when they were looked at once more; nothing was sent.
@@ -354,12 +363,6 @@ enum NotOn {
 enum Start {
     PowerOn,
     Restart,
-}
-
-impl MoveError {
-    fn to_string_and_repeat(&self) -> (String, bool) {
-        (self.to_string(), self.is_worth_repeating())
-    }
 }
 
 /// Neither on nor off while another machine may answer as the server's BMC: it would hit that one.

@@ -8,7 +8,7 @@ pub mod agents;
 pub(crate) mod bench;
 pub mod core;
 pub mod discovery;
-pub mod enrol;
+pub mod enroll;
 pub mod gate;
 pub mod identity;
 pub mod images;

@@ -79,7 +79,7 @@ impl Sources {
         let certificates = self.inventory.certificates(None).await?;
         let now_us = self.inventory.clock().now_us();
         for agent in agents.iter().take(RACKS_MAX) {
-            let here = i64::from(self.presence.away(&agent.rack).is_none());
+            let here = i64::from(self.presence.connection(&agent.rack).is_connected());
             let labels = [("rack", agent.rack.to_string())];
             figures().agents.get_or_create(&labels).set(here);
             // A rack without a good certificate has no figure: its agent is not let in.
@@ -101,7 +101,8 @@ impl Sources {
         for server in servers {
             // A word that we do not know is Ironic's; there are few of them all the same.
             let state = server.node.as_ref().map_or("none", |node| node.provision_state.as_str());
-            let is_known = server.unwatched.is_none() && self.presence.away(&server.rack).is_none();
+            let is_known =
+                server.unwatched.is_none() && self.presence.connection(&server.rack).is_connected();
             let power = server.power.as_ref().filter(|_| is_known);
             let power = match power.map(|seen| &seen.reading) {
                 Some(PowerReading::On) => "on",
@@ -134,7 +135,7 @@ mod tests {
     use domain::{
         lifecycle::{Node, ProvisionState},
         records::{Agent, AgentCertificate, Origin},
-        rim::RefusalKind,
+        rim::{AgentConnection, RefusalKind},
         samples::new_server,
     };
     use store::{clock::TestClock, secret::Sealer};
@@ -144,8 +145,8 @@ mod tests {
     struct Away;
 
     impl Presence for Away {
-        fn away(&self, _: &protocol::id::RackId) -> Option<String> {
-            Some("it is away".into())
+        fn connection(&self, _: &protocol::id::RackId) -> AgentConnection {
+            AgentConnection::Disconnected("it is away".into())
         }
         fn oldest_reading(&self, _: &protocol::id::RackId) -> Option<Duration> {
             Some(Duration::from_millis(2500))

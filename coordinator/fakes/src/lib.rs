@@ -273,11 +273,14 @@ impl Presence for Fake {
         }
     }
 
-    fn away(&self, rack: &RackId) -> Option<String> {
-        self.0
-            .away
-            .load(Ordering::SeqCst)
-            .then(|| format!("the agent of rack {rack} has been disconnected since noon"))
+    fn connection(&self, rack: &RackId) -> AgentConnection {
+        if self.0.away.load(Ordering::SeqCst) {
+            AgentConnection::Disconnected(format!(
+                "the agent of rack {rack} has been disconnected since noon"
+            ))
+        } else {
+            AgentConnection::Connected
+        }
     }
 }
 

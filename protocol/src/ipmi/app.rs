@@ -24,8 +24,8 @@ pub struct DeviceId {
 
 /// IPMI 2.0, nibbles reversed as the specification has them.
 const IPMI_VERSION_2_0: u8 = 0x02;
-/// "Chassis device" among the additional device support bits.
-const SUPPORTS_CHASSIS: u8 = 0x80;
+/// Additional device support: chassis, FRU inventory, event log, sensor records, sensors.
+const SUPPORTS: u8 = 0x8f;
 
 impl DeviceId {
     /// To bytes.
@@ -36,7 +36,7 @@ impl DeviceId {
             self.firmware_major & 0x7f,
             self.firmware_minor,
             IPMI_VERSION_2_0,
-            SUPPORTS_CHASSIS,
+            SUPPORTS,
         ];
         bytes.extend(&self.manufacturer.to_le_bytes()[..3]);
         bytes.extend(self.product.to_le_bytes());

@@ -3,9 +3,9 @@
 //! A session need not know what a sensor is. It carries a [`Call`]; whoever asks and whoever answers use the [`Command`] behind it.
 
 use super::{
-    Malformed, Privilege, device, front,
+    Malformed, Privilege, bridge, channels, dcmi, device, front, fru, lan,
     message::{CompletionCode, RequestMessage},
-    sdr, sel, sensor,
+    sdr, sel, sensor, sol, users,
 };
 
 /// Longest data of a call: a message for another controller inside "Send Message".
@@ -60,7 +60,20 @@ impl Kind {
 }
 
 /// Every command that a BMC's end can be asked by a [`Call`], by family.
-static FAMILIES: [&[&Kind]; 5] = [device::KINDS, front::KINDS, sel::KINDS, sdr::KINDS, sensor::KINDS];
+static FAMILIES: [&[&Kind]; 12] = [
+    device::KINDS,
+    front::KINDS,
+    sel::KINDS,
+    sdr::KINDS,
+    sensor::KINDS,
+    fru::KINDS,
+    users::KINDS,
+    channels::KINDS,
+    lan::KINDS,
+    dcmi::KINDS,
+    sol::KINDS,
+    bridge::KINDS,
+];
 
 /// All of them, one after the other.
 fn kinds() -> impl Iterator<Item = &'static Kind> {
@@ -144,8 +157,8 @@ impl Call {
 
     /// The command behind it; none: it is another one. What cannot be read is answered with the completion code.
     pub fn read<C: Command>(&self) -> Option<Result<C, CompletionCode>> {
-        std::ptr::eq(self.kind, C::KIND)
-            .then(|| C::parse(self.data()).map_err(|_| CompletionCode::BAD_LENGTH))
+        // By what it says: a constant may have several addresses.
+        (self.kind == C::KIND).then(|| C::parse(self.data()).map_err(|_| CompletionCode::BAD_LENGTH))
     }
 
     /// Answers it if it is this command; none: it is another one.

@@ -73,7 +73,6 @@ impl CompletionCode {
             0xcf => "taken for a repetition",
             0xd3 => "the part that it is for does not answer",
             0xd2 => "still starting",
-            0xd3 => "the controller behind it does not answer",
             0xd4 => "insufficient privilege",
             0xd5 => "not possible in the present state",
             0xd6 => "command disabled",

@@ -12,18 +12,24 @@
 //!
 //! [`client::Client`] and [`bmc::Bmc`] are the two machines. What must stay true: any bytes may arrive, none may panic,
 //! and nothing grows with what a stranger sends. Section numbers in comments are those of the IPMI 2.0 specification, revision 1.1.
-//! What is beyond log-in, power and boot goes through both as a [`call::Call`].
-//! Deliberately absent: IPMI 1.5 sessions and suites without encryption.
+//! What is beyond log-in, power and boot goes through both as a [`call::Call`]: the event log ([`sel`]), sensors ([`sdr`], [`sensor`],
+//! [`words`]), inventories ([`fru`]), users and channels ([`users`], [`lan`]), power draw ([`dcmi`]), the console ([`sol`]), other
+//! controllers of a chassis ([`bridge`]). Deliberately absent: IPMI 1.5 sessions and suites without encryption.
 
 pub mod app;
 pub mod bmc;
+pub mod bridge;
 pub mod call;
+pub mod channels;
 pub mod chassis;
 pub mod client;
 pub mod command;
+pub mod dcmi;
 pub mod device;
 mod field;
 pub mod front;
+pub mod fru;
+pub mod lan;
 pub mod message;
 pub mod presence;
 pub mod rakp;
@@ -32,7 +38,9 @@ pub mod sdr;
 pub mod sel;
 pub mod sensor;
 mod session;
+pub mod sol;
 pub mod suite;
+pub mod users;
 mod wire;
 pub mod words;
 

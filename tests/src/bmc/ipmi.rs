@@ -26,7 +26,9 @@ use tokio::{
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::{Credentials, FaultSwitch, Faults, boot_options::BootOptions, chassis::Chassis};
+use super::{
+    Credentials, FaultSwitch, Faults, boot_options::BootOptions, chassis::Chassis, records::SharedRecords,
+};
 
 /// Chassis requests at work at a time.
 const AT_WORK_MAX: usize = 64;
@@ -38,6 +40,8 @@ pub struct IpmiBmc {
     pub addr: SocketAddr,
     /// How it misbehaves.
     pub faults: FaultSwitch,
+    /// Its event log, sensors, inventories and settings.
+    pub records: SharedRecords,
     bmc: SharedBmc,
     options: BootOptions,
     task: AbortHandle,
@@ -174,18 +178,24 @@ fn serve_with(
     }))));
     let faults = FaultSwitch::default();
     let options = BootOptions::default();
-    let run = run(socket, bmc.clone(), faults.clone(), chassis, options.clone());
-    let task = tokio::spawn(run).abort_handle();
-    Ok(IpmiBmc { addr, faults, bmc, options, task })
+    let records = SharedRecords::default();
+    let machine =
+        Machine { faults: faults.clone(), records: records.clone(), options: options.clone(), chassis };
+    let task = tokio::spawn(run(socket, bmc.clone(), machine)).abort_handle();
+    Ok(IpmiBmc { addr, faults, records, bmc, options, task })
 }
 
-async fn run(
-    socket: UdpSocket,
-    bmc: SharedBmc,
+/// What is behind the BMC.
+#[derive(Clone)]
+struct Machine {
     faults: FaultSwitch,
-    chassis: Arc<dyn Chassis>,
+    records: SharedRecords,
     options: BootOptions,
-) {
+    chassis: Arc<dyn Chassis>,
+}
+
+async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
+    let faults = machine.faults.clone();
     let socket = Arc::new(socket);
     let (answers, mut answered) = mpsc::channel::<(Token, Result<Response, CompletionCode>)>(AT_WORK_MAX);
     let mut work = JoinSet::new();
@@ -212,14 +222,13 @@ async fn run(
             Some(_) = work.join_next(), if !work.is_empty() => {}
         }
         while let Some(event) = bmc.with(|bmc| bmc.poll_event()) {
-            let (chassis, answers, faults) = (chassis.clone(), answers.clone(), faults.get());
-            let options = options.clone();
+            let (machine, answers) = (machine.clone(), answers.clone());
             if work.len() >= AT_WORK_MAX {
                 bmc.with(|bmc| bmc.respond(event.token, Err(CompletionCode::BUSY), Instant::now()));
                 continue;
             }
             work.spawn(async move {
-                let outcome = carry_out(event.request, &faults, chassis.as_ref(), &options).await;
+                let outcome = carry_out(event.request, &machine).await;
                 // Nobody listens any more when the BMC was stopped.
                 let _ = answers.send((event.token, outcome)).await;
             });
@@ -251,19 +260,15 @@ fn spoil(mut datagram: Datagram, faults: &Faults) -> Datagram {
     datagram
 }
 
-async fn carry_out(
-    request: Request,
-    faults: &Faults,
-    chassis: &dyn Chassis,
-    options: &BootOptions,
-) -> Result<Response, CompletionCode> {
+async fn carry_out(request: Request, machine: &Machine) -> Result<Response, CompletionCode> {
+    let faults = machine.faults.get();
     if faults.refuse {
         return Err(CompletionCode::UNSPECIFIED);
     }
     if faults.ignore && matches!(request, Request::ChassisControl(_) | Request::SetBootOption(_)) {
         return Ok(Response::Done);
     }
-    act(request, faults, chassis, options).await.map_err(|error| match error.downcast::<Code>() {
+    act(request, machine).await.map_err(|error| match error.downcast::<Code>() {
         Ok(code) => code.0,
         Err(error) => {
             warn!(error = format!("{error:#}"), ?request, "the machine refused its BMC");
@@ -277,13 +282,15 @@ async fn carry_out(
 #[error("completion code {:#04x}", .0.0)]
 pub(super) struct Code(pub(super) CompletionCode);
 
-async fn act(
-    request: Request,
-    faults: &Faults,
-    chassis: &dyn Chassis,
-    options: &BootOptions,
-) -> anyhow::Result<Response> {
+async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
+    let (chassis, options) = (machine.chassis.as_ref(), &machine.options);
+    let faults = machine.faults.get();
     match request {
+        Request::Call(call) => {
+            let on = chassis.power().await?;
+            let answer = machine.records.with(|records| records.answer(&call, on));
+            return Ok(Response::Call(answer.map_err(Code)?));
+        }
         Request::ChassisStatus => {
             let on = chassis.power().await?;
             return Ok(Response::ChassisStatus(ChassisStatus { on, power_fault: false }));
@@ -315,8 +322,7 @@ async fn act(
         | Request::ChannelAuthCapabilities { .. }
         | Request::ChannelCipherSuites { .. }
         | Request::SetSessionPrivilege(_)
-        | Request::CloseSession(_)
-        | Request::Call(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
+        | Request::CloseSession(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
     }
     Ok(Response::Done)
 }

@@ -9,6 +9,7 @@ pub mod insider;
 pub mod ipmi;
 pub mod ipmi_sim;
 pub mod odd;
+pub mod records;
 pub mod redfish;
 pub mod redfish_odd;
 mod redfish_system;

@@ -14,6 +14,7 @@ mod config_files;
 mod contrail_objects;
 mod dhcp;
 mod image_upload;
+mod ipmi_calls;
 mod ipmi_machines;
 mod ipmi_packets;
 mod ipxe_script;
@@ -52,7 +53,7 @@ const fn target(name: &'static str, run: fn(&[u8]), bytes_max: usize, rounds: u3
 }
 
 /// All of them.
-pub const TARGETS: [Target; 29] = [
+pub const TARGETS: [Target; 30] = [
     target("agent_message", stream_messages::from_agent, 4096, 20_000),
     target("boot_arguments", boot_arguments::run, 2048, 20_000),
     target("certificate", certificate::run, 4096, 20_000),
@@ -63,6 +64,7 @@ pub const TARGETS: [Target; 29] = [
     target("coordinator_message", stream_messages::to_agent, 4096, 20_000),
     target("dhcp", dhcp::run, 1500, 20_000),
     target("image_upload", image_upload::run, 64 << 10, 1000),
+    target("ipmi_calls", ipmi_calls::run, 600, 4000),
     target("ipmi_machines", ipmi_machines::run, 2048, 4000),
     target("ipmi_packets", ipmi_packets::run, 600, 20_000),
     target("ipxe_script", ipxe_script::run, 2048, 20_000),

@@ -20,7 +20,7 @@ pub mod wire;
 use std::{path::Path, sync::Arc};
 
 pub use answer::REASON_MAX;
-use answer::{Answer, refused, words};
+use answer::{HttpAnswer, refused, words};
 use pages::{Next, Pages};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -215,18 +215,18 @@ impl Vnc {
     }
 
     /// A POST that makes nothing, so that it may be repeated.
-    async fn post(&self, path: &str, body: &Value) -> Result<Answer, FabricError> {
+    async fn post(&self, path: &str, body: &Value) -> Result<HttpAnswer, FabricError> {
         self.wire.call(&Call { body: Some(body), ..Call::new(Method::POST, path) }).await
     }
 
-    fn refused(&self, operation: String, answer: &Answer) -> FabricError {
+    fn refused(&self, operation: String, answer: &HttpAnswer) -> FabricError {
         refused(operation, answer, self.wire.known())
     }
 
     fn parse<T: DeserializeOwned>(
         &self,
         kind: &str,
-        answer: &Answer,
+        answer: &HttpAnswer,
         key: Option<&str>,
     ) -> Result<T, FabricError> {
         let mut value: Value =

@@ -303,7 +303,7 @@ fn process(bench: &Bench, outside: &Arc<Outside>) -> Adoptions {
         adopter: outside.clone(),
         interfaces: outside.clone(),
         networks: outside.clone(),
-        enrol: Arc::clone(&bench.reconcile.enrol),
+        enroll: Arc::clone(&bench.reconcile.enroll),
         asked: Notify::new(),
     }
 }
@@ -325,7 +325,7 @@ async fn a_running_server_is_adopted_untouched_and_is_a_deployed_one_then() {
     bench.report(PowerReading::Off, PowerCause::Unasked).await;
     bench.reconcile.visit(bench.id).await;
     assert_eq!(bench.port(), crate::bench::CLEANING);
-    let refused = bench.reconcile.enrol.delete(bench.id).await.unwrap_err();
+    let refused = bench.reconcile.enroll.delete(bench.id).await.unwrap_err();
     assert!(refused.message.contains("carries the tenant's server"), "{refused}");
 }
 
@@ -440,5 +440,5 @@ async fn a_server_that_was_never_given_is_not_switched_off() {
     bench.set_node(|node| node.provision_state = ProvisionState::Inspecting).await;
     bench.gate.power(bench.id, off).await.unwrap();
     let fake = Fake(Arc::clone(&bench.world));
-    assert_eq!(fake.away(&bench.server().await.rack), None);
+    assert_eq!(fake.connection(&bench.server().await.rack).reason(), None);
 }

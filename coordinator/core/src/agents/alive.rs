@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{events::EventKind, rim::Presence};
+use domain::{
+    events::EventKind,
+    rim::{AgentConnection, Presence},
+};
 use protocol::{heartbeat::HEARTBEAT_EVERY, id::RackId, power_budget::AGENT_WAIT_MAX};
 use tokio::time::Instant;
 
@@ -78,14 +81,14 @@ impl Presence for AgentHub {
         let _ = tokio::time::timeout(AGENT_WAIT_MAX, back).await;
     }
 
-    fn away(&self, rack: &RackId) -> Option<String> {
+    fn connection(&self, rack: &RackId) -> AgentConnection {
         if self.connected(rack).is_some() {
-            return None;
+            return AgentConnection::Connected;
         }
         let since_us = self.away_since_us(rack);
         let since = jiff::Timestamp::from_microsecond(i64::try_from(since_us).unwrap_or(i64::MAX));
         let since = since.map_or_else(|_| "the beginning".to_owned(), |time| format!("{time:.0}"));
-        Some(format!(
+        AgentConnection::Disconnected(format!(
             "the agent of rack {rack} has been disconnected since {since}; check its host, its service and its log"
         ))
     }

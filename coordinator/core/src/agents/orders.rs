@@ -25,7 +25,7 @@ impl DiscoveryOrders for AgentHub {
 impl AgentHub {
     /// The agent of a rack is not connected: since when, and what to do.
     pub(super) fn is_away(&self, rack: &RackId) -> AgentError {
-        let reason = self.away(rack).unwrap_or_else(|| "has just disconnected".to_owned());
+        let reason = self.connection(rack).reason().unwrap_or_else(|| "has just disconnected".to_owned());
         // The error names the rack itself.
         let reason = reason.trim_start_matches(&format!("the agent of rack {rack} ")).to_owned();
         AgentError::Away { rack: rack.clone(), reason }

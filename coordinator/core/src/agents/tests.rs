@@ -314,14 +314,14 @@ async fn an_agent_speaks_for_its_own_rack_only() {
     let mut impostor = FakeAgent::connect(site.channel("rack2").await, AgentBootId::random()).await;
     let refused = impostor.next().await.unwrap_err();
     assert_eq!(refused.code(), Code::PermissionDenied, "{refused}");
-    assert!(site.hub.away(&rack()).is_some());
+    assert!(!site.hub.connection(&rack()).is_connected());
 }
 
 #[tokio::test]
 async fn reports_are_stored_once_and_then_acknowledged() {
     let site = Site::new().await;
     let mut agent = site.agent().await;
-    assert!(site.hub.away(&rack()).is_none());
+    assert!(site.hub.connection(&rack()).is_connected());
     agent.report(&site, 1, power(PowerReading::On)).await;
     agent.acknowledged(1).await;
     let reading =

@@ -3,7 +3,7 @@
 //! ```text
 //!   administrator --scan, open--> Discovery --Order--> agent
 //!   agent --Finding--> intake --> merge: enrolled already? the other half of a pending one? --> inventory
-//!   administrator or a rule --accept--> accept: a server as an import file describes it, or what is missing --> enrol
+//!   administrator or a rule --accept--> accept: a server as an import file describes it, or what is missing --> enroll
 //! ```
 //!
 //! What must stay true: nothing is enrolled that neither a person nor a person's rule accepted; what a machine says of its own switch

@@ -3,7 +3,7 @@
 use domain::{events::EventKind, lifecycle::PermittedBoot, records::Server, rim::RefusalKind};
 use tokio::time::{Instant, timeout_at};
 
-use super::{Gate, NotOn, refuse};
+use super::{Gate, PowerOnError, refuse};
 use crate::mover::MoveError;
 
 impl Gate {
@@ -13,12 +13,12 @@ impl Gate {
         server: &Server,
         permitted: &PermittedBoot,
         deadline: Instant,
-    ) -> Result<(), NotOn> {
+    ) -> Result<(), PowerOnError> {
         let looked = timeout_at(deadline, self.mover.prove(server, permitted.network)).await;
         let error = match looked {
             // The agent needs its whole share: one that was given less would switch on after the refusal was told.
             Ok(Ok(())) if Instant::now() <= deadline => return Ok(()),
-            Ok(Ok(())) | Err(_) => return Err(NotOn::Refused(self.too_late(server))),
+            Ok(Ok(())) | Err(_) => return Err(PowerOnError::Refused(self.too_late(server))),
             Ok(Err(error)) => error,
         };
         if matches!(error, MoveError::Elsewhere { .. }) {
@@ -26,6 +26,10 @@ impl Gate {
             self.inventory.record(server.id, EventKind::Waiting, text).await;
         }
         let refusal = refuse(RefusalKind::Gate, format!("{} was not powered on: {error}", server.name));
-        Err(if error.is_worth_repeating() { NotOn::Moved(refusal) } else { NotOn::Refused(refusal) })
+        Err(if error.is_worth_repeating() {
+            PowerOnError::Moved(refusal)
+        } else {
+            PowerOnError::Refused(refusal)
+        })
     }
 }

@@ -153,7 +153,7 @@ async fn a_first_reading_after_a_restart_counts_and_one_after_a_change_does_not(
     assert!(alarms.len() == 1 && alarms[0].contains("bmc accept n1"), "{alarms:?}");
     let accepted = accept(&bench.server().await).unwrap();
     assert_eq!(accepted.reading, Some(PowerReading::Off));
-    let done = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap();
+    let done = bench.reconcile.enroll.accept_bmc(bench.id).await.unwrap();
     assert!(done.contains("ipmi://198.51.100.13:623"), "{done}");
     bench.reconcile.visit(bench.id).await;
     assert_eq!(bench.port(), CLEANING, "what was held back counts once somebody has said that it is n1's");
@@ -193,12 +193,12 @@ async fn a_replaced_board_is_accepted_by_a_person_and_one_machine_twice_is_told(
     let new = said("00112233-0000-6677-8899-aabbccddee99");
     bench.says(new.clone()).await;
     bench.assert_untouched().await;
-    let done = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap();
+    let done = bench.reconcile.enroll.accept_bmc(bench.id).await.unwrap();
     assert!(done.contains(OURS) && done.contains(&new.guid), "what it was and what it is: {done}");
     assert_eq!(bench.world.count("declare n1"), 1, "its agent is told whom to expect");
     assert_eq!(bench.server().await.identity, Some(new.clone()));
     assert_eq!(bench.says(new).await, Heard::default());
-    let refusal = bench.reconcile.enrol.accept_bmc(bench.id).await.unwrap_err();
+    let refusal = bench.reconcile.enroll.accept_bmc(bench.id).await.unwrap_err();
     assert!(refusal.message.contains("is not in doubt"), "{refusal}");
 
     // A new server that is an enrolled one: it is held, and both are named.

@@ -3,7 +3,7 @@
 //! ```text
 //!   a report, Ironic's node, an answer, a round every 10 s --> Wake --> Queue: lanes with slots of their own
 //!        Isolate: first come, first served, and before everything else of the same server
-//!        Check, Round: what do the stored facts call for? --> Isolate, Tell, Move, EndBoot, Look, Enrol, Identify
+//!        Check, Round: what do the stored facts call for? --> Isolate, Tell, Move, EndBoot, Look, Enroll, Identify
 //! ```
 //!
 //! Level-triggered: a visit follows from a signal or from the timer, and reads everything anew; signals only shorten the
@@ -56,7 +56,7 @@ pub struct Reconcile {
     /// Who should be looked at.
     pub wake: Wake,
     /// Makes nodes in Ironic that are missing there, and finishes what was begun to be forgotten.
-    pub enrol: Arc<crate::enrol::Enrol>,
+    pub enroll: Arc<crate::enroll::Enroller>,
     /// How often Ironic is asked for its nodes.
     pub poll_ironic_every: Duration,
 }

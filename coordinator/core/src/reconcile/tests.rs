@@ -190,7 +190,7 @@ async fn the_port_of_an_adopted_server_is_never_given_to_another_instance() {
 async fn a_wrong_bmc_password_is_not_asked_at_every_visit() {
     let bench = Bench::new("enroll", None).await;
     *bench.world.agent_error.lock().unwrap() = Some(wrong_password());
-    let enrolled = bench.reconcile.enrol.enrol(&new_server()).await.unwrap();
+    let enrolled = bench.reconcile.enroll.enroll(&new_server()).await.unwrap();
     let problem = enrolled.problem.unwrap();
     assert!(problem.contains("198.51.100.11") && problem.contains("refused user admin"), "{problem}");
     assert!(!problem.contains("hunter2"));
@@ -200,22 +200,22 @@ async fn a_wrong_bmc_password_is_not_asked_at_every_visit() {
     assert_eq!(bench.world.count("read_identity"), 1, "BMCs lock accounts");
     assert_eq!(bench.server().await.reason, Some(problem));
     // A person may want to know now.
-    let refusal = bench.reconcile.enrol.retry_bmc(&bench.server().await).await.unwrap_err();
+    let refusal = bench.reconcile.enroll.retry_bmc(&bench.server().await).await.unwrap_err();
     assert!(
         refusal.kind == RefusalKind::Hardware && refusal.message.contains("node bmc retry n1"),
         "{refusal}"
     );
     assert_eq!(bench.world.count("read_identity"), 2);
     *bench.world.agent_error.lock().unwrap() = None;
-    assert!(bench.reconcile.enrol.retry_bmc(&bench.server().await).await.unwrap().contains("answered"));
+    assert!(bench.reconcile.enroll.retry_bmc(&bench.server().await).await.unwrap().contains("answered"));
     assert_eq!(bench.server().await.reason, None);
-    assert_eq!(bench.reconcile.enrol.enrol(&new_server()).await.unwrap().problem, None);
+    assert_eq!(bench.reconcile.enroll.enroll(&new_server()).await.unwrap().problem, None);
 }
 
 #[tokio::test]
 async fn a_deployed_server_is_not_deleted_and_a_free_one_is() {
     let bench = Bench::deployed().await;
-    let refusal = bench.reconcile.enrol.delete(bench.id).await.unwrap_err();
+    let refusal = bench.reconcile.enroll.delete(bench.id).await.unwrap_err();
     assert_eq!(refusal.kind, RefusalKind::State);
     assert!(refusal.message.contains("n1 is active"), "{refusal}");
     assert_eq!(bench.world.count("release"), 0);
@@ -226,7 +226,7 @@ async fn a_deployed_server_is_not_deleted_and_a_free_one_is() {
             node.power_state = Some(NodePower::Off);
         })
         .await;
-    bench.reconcile.enrol.delete(bench.id).await.unwrap();
+    bench.reconcile.enroll.delete(bench.id).await.unwrap();
     let calls = bench.world.calls();
     let end = &calls[calls.len() - 3..];
     assert_eq!(end, ["release eth0", "delete_node", "forget"]);
@@ -241,7 +241,7 @@ async fn a_deletion_that_was_cut_off_goes_on_by_itself() {
     // get_node, release, then the process dies in delete_node.
     *bench.world.hang_after.lock().unwrap() = Some(2);
     tokio::select! {
-        _ = bench.reconcile.enrol.delete(bench.id) => panic!("it did not hang"),
+        _ = bench.reconcile.enroll.delete(bench.id) => panic!("it did not hang"),
         () = bench.world.hung.notified() => {}
     }
     let bench = bench.restarted();
@@ -293,7 +293,7 @@ async fn routine_that_hangs_holds_no_isolation_up() {
     let reconcile = run(reconcile);
     until("routine hangs", || {
         let full = |lane: Lane| reconcile.wake.count(lane).1 == lane.slots();
-        full(Lane::Look) && full(Lane::Move) && full(Lane::Enrol) && full(Lane::Identify)
+        full(Lane::Look) && full(Lane::Move) && full(Lane::Enroll) && full(Lane::Identify)
     })
     .await;
     let server = inventory.server(id).await.unwrap().unwrap();

@@ -40,7 +40,7 @@ pub(super) enum VisitError {
     #[error(transparent)]
     Pool(#[from] crate::pools::PoolingError),
     #[error("{0}")]
-    Enrol(String),
+    Enroll(String),
 }
 
 impl Reconcile {
@@ -89,7 +89,7 @@ impl Reconcile {
     ) -> Result<(Decision, Option<uuid::Uuid>), InventoryError> {
         let instance = server.node.as_ref().and_then(|node| node.instance_id);
         let tenant = self.inventory.tenant_port(server, instance).await?;
-        let agent_is_here = self.presence.away(&server.rack).is_none();
+        let agent_is_here = self.presence.connection(&server.rack).is_connected();
         Ok((decide(&server.facts(tenant, agent_is_here)), tenant))
     }
 
@@ -137,14 +137,14 @@ impl Reconcile {
         if !self.lacks_identity(server) {
             return Ok(());
         }
-        match self.enrol.check_bmc(server).await {
+        match self.enroll.check_bmc(server).await {
             None => Ok(self.inventory.set_reason(server.id, None).await?),
-            Some(problem) => Err(VisitError::Enrol(problem)),
+            Some(problem) => Err(VisitError::Enroll(problem)),
         }
     }
 
     pub(super) fn lacks_identity(&self, server: &Server) -> bool {
-        let agent_is_here = self.presence.away(&server.rack).is_none();
+        let agent_is_here = self.presence.connection(&server.rack).is_connected();
         server.identity.is_none() && server.confirmed.is_some() && server.unwatched.is_none() && agent_is_here
     }
 

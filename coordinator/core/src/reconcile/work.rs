@@ -75,7 +75,7 @@ impl Reconcile {
             Lane::Move => self.move_usual(server, give_way).await,
             Lane::EndBoot => self.end_boot(&server).await,
             Lane::Look => self.look(&server).await,
-            Lane::Enrol => self.settle_node(&server).await,
+            Lane::Enroll => self.settle_node(&server).await,
             Lane::Identify => self.learn_identity(&server).await.map(|()| Found::nothing()),
         }
     }
@@ -100,7 +100,7 @@ impl Reconcile {
     /// Says what the stored facts call for. Nobody is asked anything.
     async fn check(&self, mut server: Server) -> Result<Found, VisitError> {
         if server.forgetting {
-            return Ok(Found::next(Lane::Enrol));
+            return Ok(Found::next(Lane::Enroll));
         }
         self.expire_intent(&mut server).await?;
         let (decision, tenant) = self.decide(&server).await?;
@@ -125,12 +125,12 @@ impl Reconcile {
 
     /// What follows once the ports are where they belong.
     fn follows(&self, server: &Server, decision: &Decision) -> Vec<Lane> {
-        let agent_is_here = self.presence.away(&server.rack).is_none();
+        let agent_is_here = self.presence.connection(&server.rack).is_connected();
         let ends_boot = decision.end_boot && server.intent.is_none() && agent_is_here;
         let follows = [
             (Lane::Tell, decision.tell_ironic_off),
             (Lane::EndBoot, ends_boot),
-            (Lane::Enrol, server.node.is_none() || crate::pools::is_due(server)),
+            (Lane::Enroll, server.node.is_none() || crate::pools::is_due(server)),
             (Lane::Identify, self.lacks_identity(server)),
         ];
         follows.into_iter().filter(|(_, is_due)| *is_due).map(|(lane, _)| lane).collect()
@@ -193,7 +193,7 @@ impl Reconcile {
     async fn settle_node(&self, server: &Server) -> Result<Found, VisitError> {
         let id = server.id;
         if server.forgetting {
-            self.enrol.finish_forgetting(server).await.map_err(VisitError::Enrol)?;
+            self.enroll.finish_forgetting(server).await.map_err(VisitError::Enroll)?;
             return Ok(Found::nothing());
         }
         if server.node.is_none()
@@ -202,7 +202,7 @@ impl Reconcile {
             // What is stored may be older than the node.
             match self.provisioner.get_node(id).await? {
                 Some(node) => self.inventory.set_node(id, Some(&node)).await?,
-                None => self.enrol.ensure_node(server).await?,
+                None => self.enroll.ensure_node(server).await?,
             }
         }
         crate::pools::settle(&self.inventory, &*self.provisioner, &self.locks, server).await?;

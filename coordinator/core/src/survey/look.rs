@@ -73,7 +73,7 @@ impl Survey {
     async fn known(&self, server: Server) -> Result<Known, InventoryError> {
         let instance = server.node.as_ref().and_then(|node| node.instance_id);
         let tenant = self.inventory.tenant_port(&server, instance).await?;
-        let agent_is_here = self.presence.away(&server.rack).is_none();
+        let agent_is_here = self.presence.connection(&server.rack).is_connected();
         let places = match decide(&server.facts(tenant, agent_is_here)).placement {
             Placement::LeaveAsFound => None,
             Placement::On(network) => {

@@ -17,7 +17,7 @@ pub enum Lane {
     /// Reads ports at rest back. Asks Contrail.
     Look,
     /// Ironic's node and its class, and what is left of a deletion. Asks Ironic, and Contrail for a deletion.
-    Enrol,
+    Enroll,
     /// Asks a BMC who it is, which may take half a minute.
     Identify,
     /// As [`Lane::Check`], in its turn and without a signal: whatever was missed is found here.
@@ -33,7 +33,7 @@ impl Lane {
         Lane::Move,
         Lane::EndBoot,
         Lane::Look,
-        Lane::Enrol,
+        Lane::Enroll,
         Lane::Identify,
         Lane::Round,
     ];
@@ -45,7 +45,7 @@ impl Lane {
         match self {
             Lane::Isolate => 128,
             Lane::Move | Lane::EndBoot | Lane::Identify => 32,
-            Lane::Tell | Lane::Look | Lane::Enrol => 16,
+            Lane::Tell | Lane::Look | Lane::Enroll => 16,
             Lane::Check => 8,
             Lane::Round => 4,
         }
@@ -60,7 +60,7 @@ impl Lane {
     pub const fn goes_beside_isolation(self) -> bool {
         match self {
             Lane::Isolate | Lane::Check | Lane::Round => true,
-            Lane::Tell | Lane::Move | Lane::EndBoot | Lane::Look | Lane::Enrol | Lane::Identify => false,
+            Lane::Tell | Lane::Move | Lane::EndBoot | Lane::Look | Lane::Enroll | Lane::Identify => false,
         }
     }
 
@@ -73,7 +73,7 @@ impl Lane {
             Lane::Move => "move",
             Lane::EndBoot => "end_boot",
             Lane::Look => "look",
-            Lane::Enrol => "enrol",
+            Lane::Enroll => "enroll",
             Lane::Identify => "identify",
             Lane::Round => "round",
         }
@@ -88,7 +88,7 @@ impl Lane {
             Lane::Move => "another move of its ports",
             Lane::EndBoot => "its agent, to forget a boot",
             Lane::Look => "a read-back of its ports",
-            Lane::Enrol => "its node in Ironic",
+            Lane::Enroll => "its node in Ironic",
             Lane::Identify => "its BMC, which is asked who it is",
         }
     }

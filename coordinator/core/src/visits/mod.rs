@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   a signal, the timer --> Wake --> Queue: lanes with slots of their own --> Visit
-//!   gate, reconciliation, enrolment, pools --> ServerLocks: one of them per server at a time
+//!   gate, reconciliation, enrollment, pools --> ServerLocks: one of them per server at a time
 //! ```
 //!
 //! Whoever moves ports or wakes reconciliation stands on this; it stands on none of them.

@@ -82,7 +82,7 @@ pub(super) fn tree(text: &str) -> Result<Node, Vec<Fault>> {
     };
     let mut faults = Vec::new();
     let columns = columns(header, &mut faults);
-    let mut servers: Vec<Server> = Vec::new();
+    let mut servers: Vec<ServerRows> = Vec::new();
     for row in rows {
         if faults.len() >= FAULTS_MAX {
             break;
@@ -104,14 +104,14 @@ pub(super) fn tree(text: &str) -> Result<Node, Vec<Fault>> {
             Some(server) if name.is_none() || name == server.name() => {
                 server.further(index, row.line, &cells, &mut faults)
             }
-            Some(_) | None => servers.push(Server::first(row.line, &cells)),
+            Some(_) | None => servers.push(ServerRows::first(row.line, &cells)),
         }
     }
     if !faults.is_empty() {
         faults.truncate(FAULTS_MAX);
         return Err(faults);
     }
-    let nodes: Vec<Node> = servers.into_iter().map(Server::into_node).collect();
+    let nodes: Vec<Node> = servers.into_iter().map(ServerRows::into_node).collect();
     let list = MarkedSequenceNode::new(start(header.line), nodes);
     Ok(mapping(header.line, vec![("nodes", Node::from(list))]))
 }
@@ -139,16 +139,16 @@ fn columns(header: &Row, faults: &mut Vec<Fault>) -> Vec<Option<&'static Column>
 }
 
 /// A server while its rows are read.
-struct Server {
+struct ServerRows {
     line: usize,
     said: Vec<(&'static str, String)>,
     places: [Vec<(&'static str, Node)>; 3],
     ports: Vec<Node>,
 }
 
-impl Server {
+impl ServerRows {
     fn first(line: usize, cells: &[(&Column, &str)]) -> Self {
-        let mut server = Server { line, said: Vec::new(), places: Default::default(), ports: Vec::new() };
+        let mut server = ServerRows { line, said: Vec::new(), places: Default::default(), ports: Vec::new() };
         for (column, cell) in cells {
             let place = match column.place {
                 Place::Server => 0,

@@ -272,7 +272,7 @@ impl Api {
             asked_us,
         };
         let stored =
-            self.enrol.store_adopted(&pairs, |ids| ids.iter().zip(&new).map(adoption).collect()).await?;
+            self.enroll.store_adopted(&pairs, |ids| ids.iter().zip(&new).map(adoption).collect()).await?;
         for (server, asked) in stored.iter().zip(&new) {
             let text = format!("{user} asked for: adopt as {}", asked.wanted.name);
             self.inventory.record(server.id, EventKind::Asked, text).await;

@@ -391,7 +391,7 @@ impl Api {
             let taken = format!("there is already a server {name:?}; choose another name");
             return Err(Problem::conflict(&taken).at("name", &taken));
         }
-        let stored = self.enrol.store(&[(None, &planned.server)]).await?;
+        let stored = self.enroll.store(&[(None, &planned.server)]).await?;
         self.inventory.put_discoveries(&[], &[entry.id]).await?;
         let server = stored.first().map(|server| server.id);
         if let Some(server) = server {

@@ -8,7 +8,7 @@ use axum::{
     http::{StatusCode, header},
     response::IntoResponse,
 };
-use coordinator_core::enrol::Enrolled;
+use coordinator_core::enroll::Enrolled;
 use domain::{
     events::EventKind,
     import::{self, Defaults, Format, Planned, ServersInUse},
@@ -73,7 +73,7 @@ pub async fn import(
     if !query.dry_run {
         let wanted: Vec<&Planned> = planned.iter().filter(|planned| is_work(planned, &known)).collect();
         let pairs: Vec<_> = wanted.iter().map(|planned| (planned.id, &planned.server)).collect();
-        let stored = api.enrol.store(&pairs).await?;
+        let stored = api.enroll.store(&pairs).await?;
         for note in wanted.iter().filter_map(|planned| Some((planned.id?, planned.note.as_ref()?))) {
             let text = format!("{} imported a file: {}", user.name(), note.1);
             api.inventory.record(note.0, EventKind::Asked, text).await;
@@ -159,7 +159,7 @@ impl Api {
     /// that are silent do not keep the caller.
     pub(super) async fn bring_up(self: &Arc<Self>, servers: Vec<Server>) {
         let (done, mut ended) = mpsc::unbounded_channel::<Enrolled>();
-        let all = tokio::spawn(Arc::clone(&self.enrol).bring_up_all(servers, done));
+        let all = tokio::spawn(Arc::clone(&self.enroll).bring_up_all(servers, done));
         let api = Arc::clone(self);
         let task = tokio::spawn(async move {
             while let Some(enrolled) = ended.recv().await {

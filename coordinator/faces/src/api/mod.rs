@@ -57,7 +57,7 @@ use crate::{
     audit::{Witness, witness},
 };
 use coordinator_core::{
-    adoption::Adoptions, agents::AgentHub, discovery::Discovery, enrol::Enrol, images::Uploads,
+    adoption::Adoptions, agents::AgentHub, discovery::Discovery, enroll::Enroller, images::Uploads,
     survey::Survey, tenancy::Tenancy,
 };
 use domain::{
@@ -90,7 +90,7 @@ pub struct Api {
     /// Tenants' networks.
     pub networks: Arc<dyn TenantNetworks>,
     /// Takes servers in and lets them go.
-    pub enrol: Arc<Enrol>,
+    pub enroll: Arc<Enroller>,
     /// Tenants' servers.
     pub tenancy: Arc<Tenancy>,
     /// Finds servers that nobody has enrolled.

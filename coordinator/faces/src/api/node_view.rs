@@ -19,7 +19,7 @@ use super::{
 impl Api {
     /// A server as administrators see it. `endings`: what the tenancies wait for that are to end.
     pub(super) fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
-        let away = self.enrol.presence.away(&server.rack);
+        let away = self.enroll.presence.connection(&server.rack).reason();
         let unwatched = server.unwatched.as_ref();
         let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
             (Some(away), _) => (PowerState::Unknown, Some(away.clone())),

@@ -130,7 +130,7 @@ pub async fn act(
     responses((status = 204), (status = 409, body = Problem)))]
 pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let server = api.find_node(&name).await?;
-    api.enrol.delete(server.id).await?;
+    api.enroll.delete(server.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -172,10 +172,10 @@ impl Api {
         }
         // Nothing that Ironic says bears on these two, and nothing waits for Ironic.
         if wanted.action == NodeVerb::AcceptBmc {
-            return Ok(self.enrol.accept_bmc(id).await?);
+            return Ok(self.enroll.accept_bmc(id).await?);
         }
         if wanted.action == NodeVerb::RetryBmc {
-            return Ok(self.enrol.retry_bmc(server).await?);
+            return Ok(self.enroll.retry_bmc(server).await?);
         }
         let is_power = matches!(wanted.action, NodeVerb::PowerOn | NodeVerb::PowerOff | NodeVerb::Reboot);
         if let Some(doubt) = server.bmc_doubt.as_ref().filter(|_| is_power) {
@@ -239,8 +239,8 @@ impl Api {
                 self.inventory.set_node(id, Some(&node)).await?;
                 Ok(self.tenancy.reclaim(name, &node).await?)
             }
-            NodeVerb::AcceptBmc => Ok(self.enrol.accept_bmc(id).await?),
-            NodeVerb::RetryBmc => Ok(self.enrol.retry_bmc(server).await?),
+            NodeVerb::AcceptBmc => Ok(self.enroll.accept_bmc(id).await?),
+            NodeVerb::RetryBmc => Ok(self.enroll.retry_bmc(server).await?),
         }
     }
 
@@ -278,7 +278,7 @@ impl Api {
         if server.ports_given {
             return Ok(());
         }
-        match self.enrol.mover.check(server).await {
+        match self.enroll.mover.check(server).await {
             Err(error) if error.is_somebody_elses() => Err(Problem::conflict(error.to_string())),
             Ok(()) | Err(_) => Ok(()),
         }
@@ -287,7 +287,7 @@ impl Api {
     /// The gate decides when Ironic comes; what it would refuse in any case is said at once.
     async fn admit_power_on(&self, server: &Server, node: &lifecycle::Node) -> Result<(), Problem> {
         let tenant = self.inventory.tenant_port(server, node.instance_id).await?;
-        let agent_is_here = self.enrol.presence.away(&server.rack).is_none();
+        let agent_is_here = self.enroll.presence.connection(&server.rack).is_connected();
         let power = server.power_facts(agent_is_here);
         permitted_boot(&server.name, node, &power, server.ports_given, tenant)?;
         Ok(())
@@ -305,7 +305,7 @@ impl Api {
 
     /// Stores what Ironic says of a node now.
     pub(super) async fn read_anew(&self, id: ServerId) {
-        match self.enrol.provisioner.get_node(id).await {
+        match self.enroll.provisioner.get_node(id).await {
             Ok(node) => {
                 if let Err(error) = self.inventory.set_node(id, node.as_ref()).await {
                     tracing::warn!(server = %id, %error, "new state of a node not stored");
@@ -313,6 +313,6 @@ impl Api {
             }
             Err(error) => tracing::warn!(server = %id, %error, "new state of a node not read"),
         }
-        self.enrol.wake.wake(id);
+        self.enroll.wake.wake(id);
     }
 }

@@ -72,7 +72,8 @@ pub async fn moves(
         None => {}
     }
     let moves =
-        pools::apply(&api.inventory, &*api.enrol.provisioner, &api.enrol.locks, &pools, wanted.dry_run).await;
+        pools::apply(&api.inventory, &*api.enroll.provisioner, &api.enroll.locks, &pools, wanted.dry_run)
+            .await;
     let moves = moves.map_err(|error| match error {
         PoolingError::Inventory(error) => error.into(),
         PoolingError::Provisioner(error) => Problem::new(

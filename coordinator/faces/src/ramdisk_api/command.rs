@@ -122,7 +122,7 @@ pub enum CommandRefused {
 struct StepParams {
     step: StepCall,
     #[serde(default)]
-    node: Node,
+    node: NodeInfo,
 }
 
 #[derive(Deserialize)]
@@ -146,7 +146,7 @@ struct ImageInfo {
 }
 
 #[derive(Default, Deserialize)]
-struct Node {
+struct NodeInfo {
     deploy_interface: Option<String>,
     #[serde(default)]
     instance_info: InstanceInfo,
@@ -170,7 +170,7 @@ pub fn interpret(name: &str, params: Value, full_erase: bool) -> Result<Order, C
             #[derive(Deserialize)]
             struct Params {
                 #[serde(default)]
-                node: Node,
+                node: NodeInfo,
             }
             let params: Params = serde_json::from_value(params).map_err(invalid)?;
             Order::Answer(deploy_steps(is_custom(&params.node)))
@@ -219,7 +219,7 @@ fn hand_over(command: &str, params: Value) -> Result<Job, CommandRefused> {
     Ok(Job::HandOver { password_hash: params.rescue_password })
 }
 
-fn is_custom(node: &Node) -> bool {
+fn is_custom(node: &NodeInfo) -> bool {
     node.deploy_interface.as_deref() == Some("custom-agent")
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::resource;
 
 /// A request that was answered.
-pub enum Answer {
+pub enum RedfishAnswer {
     /// A resource.
     Found(Value),
     /// Done; there is nothing to show.
@@ -101,12 +101,12 @@ impl Failed {
     }
 }
 
-impl Answer {
+impl RedfishAnswer {
     pub fn into_response(self) -> Response {
         versioned(match self {
-            Answer::Found(body) => axum::Json(body).into_response(),
-            Answer::Done => StatusCode::NO_CONTENT.into_response(),
-            Answer::Opened { body, location, token } => {
+            RedfishAnswer::Found(body) => axum::Json(body).into_response(),
+            RedfishAnswer::Done => StatusCode::NO_CONTENT.into_response(),
+            RedfishAnswer::Opened { body, location, token } => {
                 let mut response = (StatusCode::CREATED, axum::Json(body)).into_response();
                 let headers =
                     [(header::LOCATION.as_str(), location.as_str()), ("x-auth-token", token.reveal())];

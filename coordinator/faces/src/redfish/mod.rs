@@ -45,7 +45,7 @@ use serde::Deserialize;
 use tracing::{debug, info, warn};
 
 use self::{
-    answer::{Answer, Failed},
+    answer::{Failed, RedfishAnswer},
     boot::{BootOverride, SystemPatch},
     path::Resource,
     session::{Holder, SESSION_IDLE_MAX, Sessions, fingerprint, same},
@@ -115,14 +115,16 @@ impl RedfishFacade {
         Router::new().fallback(handle).with_state(self.clone())
     }
 
-    async fn answer(&self, request: Request) -> Result<Answer, Failed> {
+    async fn answer(&self, request: Request) -> Result<RedfishAnswer, Failed> {
         let resource = Resource::parse(request.uri().path()).ok_or_else(Failed::not_found)?;
         let method = request.method().clone();
         match (&method, &resource) {
             (&Method::GET | &Method::HEAD, Resource::Versions) => {
-                return Ok(Answer::Found(resource::versions()));
+                return Ok(RedfishAnswer::Found(resource::versions()));
             }
-            (&Method::GET | &Method::HEAD, Resource::Root) => return Ok(Answer::Found(resource::root())),
+            (&Method::GET | &Method::HEAD, Resource::Root) => {
+                return Ok(RedfishAnswer::Found(resource::root()));
+            }
             (&Method::POST, Resource::Sessions) => return self.open_session(request).await,
             _ => {}
         }
@@ -137,12 +139,14 @@ impl RedfishFacade {
         match (&method, resource) {
             (&Method::GET | &Method::HEAD, resource @ Resource::System(_)) => {
                 let principal = self.settled(principal).await;
-                self.get(&resource, &principal).map(Answer::Found)
+                self.get(&resource, &principal).map(RedfishAnswer::Found)
             }
-            (&Method::GET | &Method::HEAD, resource) => self.get(&resource, &principal).map(Answer::Found),
+            (&Method::GET | &Method::HEAD, resource) => {
+                self.get(&resource, &principal).map(RedfishAnswer::Found)
+            }
             (&Method::DELETE, Resource::Session(id)) => {
                 match lock(&self.sessions).close(&id, principal.server.id) {
-                    true => Ok(Answer::Done),
+                    true => Ok(RedfishAnswer::Done),
                     false => Err(Failed::not_found()),
                 }
             }
@@ -227,14 +231,14 @@ impl RedfishFacade {
         }
     }
 
-    async fn open_session(&self, request: Request) -> Result<Answer, Failed> {
+    async fn open_session(&self, request: Request) -> Result<RedfishAnswer, Failed> {
         let asked: SessionRequest = read_body(request).await?;
         let holder = self.check_password(&asked.user, asked.password.reveal()).await?;
         let token = Secret::new(hex::encode(rand::random::<[u8; 32]>()));
         let id = hex::encode(rand::random::<[u8; 8]>());
         lock(&self.sessions).open(id.clone(), &token, holder, Instant::now());
         let body = resource::session(&id, &asked.user);
-        Ok(Answer::Opened { body, location: resource::session_path(&id), token })
+        Ok(RedfishAnswer::Opened { body, location: resource::session_path(&id), token })
     }
 
     /// Whose credentials the request shows, by session token or by Basic.
@@ -275,7 +279,7 @@ impl RedfishFacade {
         Ok(Holder { server, credentials: shown })
     }
 
-    async fn patch(&self, request: Request, server: &FacadeServer) -> Result<Answer, Failed> {
+    async fn patch(&self, request: Request, server: &FacadeServer) -> Result<RedfishAnswer, Failed> {
         let patch: SystemPatch = read_body(request).await?;
         let mut overrides = lock(&self.overrides);
         let before = overrides.get(&server.id).copied().unwrap_or_default();
@@ -286,10 +290,10 @@ impl RedfishFacade {
             overrides.clear();
         }
         overrides.insert(server.id, after);
-        Ok(Answer::Done)
+        Ok(RedfishAnswer::Done)
     }
 
-    async fn reset(&self, request: Request, id: ServerId) -> Result<Answer, Failed> {
+    async fn reset(&self, request: Request, id: ServerId) -> Result<RedfishAnswer, Failed> {
         let written = request.extensions().get::<Asked>().cloned();
         let asked: ResetRequest = read_body(request).await?;
         if let Some(written) = written {
@@ -326,7 +330,7 @@ impl RedfishFacade {
                 {
                     *boot = boot.used();
                 }
-                Ok(Answer::Done)
+                Ok(RedfishAnswer::Done)
             }
             Ok(Ok(Err(refusal))) => {
                 warn!(server = %id, reset = %asked.kind, reason = %refusal, "power change refused");

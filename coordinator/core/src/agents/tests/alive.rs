@@ -51,11 +51,11 @@ async fn an_agent_that_was_here_before_is_waited_for_after_a_restart() {
     let agent = site.agent().await;
     assert!(!site.hub.is_expected(&rack()).await, "it is here");
     site.restart().await;
-    assert!(site.hub.away(&rack()).is_some() && site.hub.is_expected(&rack()).await);
+    assert!(!site.hub.connection(&rack()).is_connected() && site.hub.is_expected(&rack()).await);
     let hub = Arc::clone(&site.hub);
     let waiting = tokio::spawn(async move {
         hub.await_back(&rack()).await;
-        hub.away(&rack())
+        hub.connection(&rack()).reason()
     });
     let _back = site.agent_of(agent.run).await;
     assert_eq!(waiting.await.unwrap(), None, "it is back");

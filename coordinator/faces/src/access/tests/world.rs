@@ -131,7 +131,7 @@ fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Ar
         adopter: Arc::new(NoAdopter),
         interfaces: cloud.clone(),
         networks: Arc::clone(&core.networks),
-        enrol: Arc::clone(&core.enrol),
+        enroll: Arc::clone(&core.enroll),
         asked: tokio::sync::Notify::new(),
     };
     let survey = Survey {
@@ -150,7 +150,7 @@ fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Ar
         ironic: cloud.clone(),
         pool_changes: tokio::sync::Mutex::default(),
         networks: Arc::clone(&core.networks),
-        enrol: Arc::clone(&core.enrol),
+        enroll: Arc::clone(&core.enroll),
         tenancy: Arc::new(tenancy),
         discovery: Discovery::new(inventory.clone(), Arc::clone(&core.agents.discovery), core.agents.clone()),
         agents: Arc::clone(&core.agents),

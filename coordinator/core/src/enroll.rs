@@ -11,8 +11,8 @@ use domain::{
     lifecycle::{Node, ProvisionState},
     records::{SeenPower, Server},
     rim::{
-        AgentError, Agents, Declarations, NodeSpec, Presence, Provisioner, ProvisionerError, Refusal,
-        RefusalKind,
+        AgentConnection, AgentError, Agents, Declarations, NodeSpec, Presence, Provisioner, ProvisionerError,
+        Refusal, RefusalKind,
     },
 };
 use protocol::{
@@ -35,10 +35,10 @@ use crate::{
 };
 
 /// Servers that are enrolled at the same time: a silent BMC takes half a minute, and an import may have thousands.
-pub const ENROL_AT_ONCE: usize = 16;
+pub const ENROLL_AT_ONCE: usize = 16;
 
 /// Takes servers in and lets them go.
-pub struct Enrol {
+pub struct Enroller {
     /// The inventory.
     pub inventory: Inventory,
     /// Ironic.
@@ -68,10 +68,10 @@ pub struct Enrolled {
     pub problem: Option<String>,
 }
 
-impl Enrol {
+impl Enroller {
     /// Takes a server in, or brings one of the same name up to date. Only a fault in the inventory is an error: everything
     /// else is a problem of that server, kept as its reason.
-    pub async fn enrol(&self, new: &NewServer) -> Result<Enrolled, InventoryError> {
+    pub async fn enroll(&self, new: &NewServer) -> Result<Enrolled, InventoryError> {
         let known = self.inventory.server_by_name(&new.name).await?.map(|server| server.id);
         let stored = self.store(&[(known, new)]).await?;
         let mut enrolled = Vec::with_capacity(stored.len());
@@ -94,7 +94,7 @@ impl Enrol {
         self.store_adopted(wanted, |_| Vec::new()).await
     }
 
-    /// As [`Enrol::store`], with the servers' adoptions in the same change of the inventory.
+    /// As [`Enroller::store`], with the servers' adoptions in the same change of the inventory.
     pub async fn store_adopted(
         &self,
         wanted: &[(Option<ServerId>, &NewServer)],
@@ -126,12 +126,12 @@ impl Enrol {
     pub async fn bring_up_all(self: Arc<Self>, servers: Vec<Server>, done: mpsc::UnboundedSender<Enrolled>) {
         let mut tasks = JoinSet::new();
         for server in servers {
-            if tasks.len() >= ENROL_AT_ONCE {
+            if tasks.len() >= ENROLL_AT_ONCE {
                 tasks.join_next().await;
             }
-            let (enrol, done) = (Arc::clone(&self), done.clone());
+            let (enroll, done) = (Arc::clone(&self), done.clone());
             tasks.spawn(async move {
-                match enrol.bring_up(&server).await {
+                match enroll.bring_up(&server).await {
                     // Nobody who listens any more is no fault.
                     Ok(enrolled) => drop(done.send(enrolled)),
                     Err(error) => warn!(server = %server.id, %error, "enrollment not stored"),
@@ -170,7 +170,7 @@ impl Enrol {
 
     /// Asks the BMC who it is, now: the agent tries a refused account once more. Says what is wrong.
     pub async fn check_bmc(&self, server: &Server) -> Option<String> {
-        if let Some(away) = self.presence.away(&server.rack) {
+        if let AgentConnection::Disconnected(away) = self.presence.connection(&server.rack) {
             return Some(format!("the BMC of {} could not be asked: {away}", server.name));
         }
         match self.agents.run(&server.rack, server.id, Action::ReadIdentity).await {
@@ -378,7 +378,7 @@ mod tests {
             Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap();
         let fake = Arc::new(bench::Fake(Arc::default()));
         let agents = Arc::new(OneIsSilent { silent: Mutex::default(), speak: Notify::new() });
-        let enrol = Enrol {
+        let enroll = Enroller {
             inventory: inventory.clone(),
             provisioner: fake.clone(),
             agents: agents.clone(),
@@ -388,7 +388,7 @@ mod tests {
             locks: ServerLocks::default(),
             wake: Wake::default(),
         };
-        let wanted: Vec<NewServer> = (0..3 * ENROL_AT_ONCE as u8)
+        let wanted: Vec<NewServer> = (0..3 * ENROLL_AT_ONCE as u8)
             .map(|number| {
                 let mut new = bench::new_server();
                 new.name = format!("n{number}");
@@ -398,10 +398,10 @@ mod tests {
                 new
             })
             .collect();
-        let stored = enrol.store(&wanted.iter().map(|new| (None, new)).collect::<Vec<_>>()).await.unwrap();
+        let stored = enroll.store(&wanted.iter().map(|new| (None, new)).collect::<Vec<_>>()).await.unwrap();
         *agents.silent.lock().unwrap() = Some(stored[0].id);
         let (done, mut ended) = mpsc::unbounded_channel();
-        let all = tokio::spawn(Arc::new(enrol).bring_up_all(stored.clone(), done));
+        let all = tokio::spawn(Arc::new(enroll).bring_up_all(stored.clone(), done));
         let told = async {
             for _ in 1..wanted.len() {
                 assert_ne!(ended.recv().await.unwrap().id, stored[0].id, "it is silent");
