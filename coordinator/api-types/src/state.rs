@@ -1,4 +1,4 @@
-//! Values: in which state a server's power and a tenant's server are, in the API's words.
+//! Values: in which state servers and their BMCs are, in the API's words.
 
 use crate::word::words;
 
@@ -40,39 +40,57 @@ words! {
     }
 }
 
+words! {
+    /// Which language a BMC speaks.
+    BmcProtocol {
+        /// IPMI 2.0.
+        Ipmi = "ipmi",
+        /// Redfish.
+        Redfish = "redfish";
+        /// One that this client does not know: the coordinator is newer, and sends none such itself.
+        else Unknown = "unknown"
+    }
+}
+
+impl From<&protocol::spec::BmcProtocol> for BmcProtocol {
+    fn from(protocol: &protocol::spec::BmcProtocol) -> Self {
+        match protocol {
+            protocol::spec::BmcProtocol::Ipmi { .. } => BmcProtocol::Ipmi,
+            protocol::spec::BmcProtocol::Redfish { .. } => BmcProtocol::Redfish,
+        }
+    }
+}
+
+words! {
+    /// What keeps an agent from watching a server.
+    WhyNotWatched {
+        /// The BMC refused so many log-ins that it is tried seldom.
+        CredentialsRefused = "credentials_refused",
+        /// Another machine answers at the BMC's address, or may: nothing that it says counts, and the server is not switched.
+        OtherMachine = "other_machine";
+        /// Something that this client does not know: the coordinator is newer, and sends none such itself.
+        else Unknown = "unknown"
+    }
+}
+
+impl From<protocol::watch::NotWatched> for WhyNotWatched {
+    fn from(why: protocol::watch::NotWatched) -> Self {
+        match why {
+            protocol::watch::NotWatched::CredentialsRefused => WhyNotWatched::CredentialsRefused,
+            protocol::watch::NotWatched::OtherMachine => WhyNotWatched::OtherMachine,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_those_on_the_wire_and_a_newer_one_is_survived() {
-        for (state, word) in [
-            (PowerState::On, "on"),
-            (PowerState::Off, "off"),
-            (PowerState::Unreachable, "unreachable"),
-            (PowerState::Unknown, "unknown"),
-        ] {
-            assert_eq!((serde_json::to_value(state).unwrap(), state.as_str()), (word.into(), word));
-            assert_eq!(serde_json::from_value::<PowerState>(word.into()).unwrap(), state);
+    fn why_nobody_watches_is_the_agents_word() {
+        for why in protocol::watch::NotWatched::ALL {
+            assert_eq!(WhyNotWatched::from(why).as_str(), why.as_str());
+            assert_eq!(why.as_str().parse(), Ok(WhyNotWatched::from(why)));
         }
-        for (status, word) in [
-            (ServerStatus::Building, "building"),
-            (ServerStatus::Active, "active"),
-            (ServerStatus::Off, "off"),
-            (ServerStatus::Rescuing, "rescuing"),
-            (ServerStatus::Rescue, "rescue"),
-            (ServerStatus::Unrescuing, "unrescuing"),
-            (ServerStatus::Deleting, "deleting"),
-            (ServerStatus::Error, "error"),
-            (ServerStatus::Unknown, "unknown"),
-        ] {
-            assert_eq!((serde_json::to_value(status).unwrap(), status.as_str()), (word.into(), word));
-            assert_eq!(serde_json::from_value::<ServerStatus>(word.into()).unwrap(), status);
-        }
-        assert_eq!(serde_json::from_str::<PowerState>("\"asleep\"").unwrap(), PowerState::Unknown);
-        // Who asks by a word, as a filter does, is not told of what is unknown instead.
-        let error = "asleep".parse::<PowerState>().unwrap_err().to_string();
-        assert_eq!(error, "\"asleep\" is not known; known are on, off, unreachable, unknown");
-        assert_eq!(serde_json::from_str::<ServerStatus>("\"moving\"").unwrap(), ServerStatus::Unknown);
     }
 }

@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use api_types::PowerState;
+
 use super::attachment::Attachment;
 
 const EXAMPLES: &str = "\
@@ -293,7 +295,7 @@ pub struct NodeFilter {
     pub rack: Option<String>,
     /// Power: on, off, unreachable or unknown.
     #[arg(long)]
-    pub power: Option<String>,
+    pub power: Option<PowerState>,
     /// Only nodes that this flavor selects.
     #[arg(long)]
     pub flavor: Option<String>,

@@ -107,12 +107,12 @@ async fn read_all(client: &Client, filter: &NodeFilter) -> anyhow::Result<Vec<No
     let texts = [
         ("state", &filter.state),
         ("rack", &filter.rack),
-        ("power", &filter.power),
         ("flavor", &filter.flavor),
         ("resource_class", &filter.resource_class),
         ("sort", &filter.sort),
     ];
     pairs.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
+    pairs.extend(filter.power.map(|power| ("power", power.to_string())));
     let flags = [("deployed", filter.deployed), ("maintenance", filter.maintenance)];
     pairs.extend(flags.into_iter().filter_map(|(name, flag)| Some((name, flag?.to_string()))));
     let mut nodes = Vec::new();
@@ -183,7 +183,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("reason", optional(&node.reason)),
         ("last error", optional(&node.last_error)),
         ("resource class", node.resource_class.clone()),
-        ("boot mode", node.boot_mode.clone()),
+        ("boot mode", node.boot_mode.to_string()),
         ("instance", node.instance.map(|id| id.to_string()).unwrap_or_default()),
         (
             "bmc",

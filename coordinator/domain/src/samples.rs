@@ -88,6 +88,7 @@ pub fn server() -> Server {
         boot_given: None,
         waiting: None,
         reason: None,
+        trouble: None,
         forgetting: false,
         pool: None,
         pool_class: None,

@@ -25,11 +25,11 @@ use utoipa::{
 /// A problem on its way out: what is said of it, and for whom.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
-    /// What the client reads.
+    /// What the client reads. Boxed, because problems go through every function.
     #[serde(flatten)]
-    pub said: types::Problem,
+    pub said: Box<types::Problem>,
     /// Set when its detail tells of what is below a tenant's server: Ironic, Contrail's switches, racks, a service's inside. Then it
-    /// is for those who see all, and others are told what it means to them. Boxed, because problems go through every function.
+    /// is for those who see all, and others are told what it means to them.
     #[serde(skip)]
     below: Option<Box<Below>>,
 }
@@ -67,7 +67,7 @@ impl Problem {
     /// A problem of a kind, with what to do about it.
     pub fn new(status: StatusCode, kind: &str, detail: impl Into<String>) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem").to_owned();
-        let said = types::Problem {
+        let said = Box::new(types::Problem {
             kind: kind.to_owned(),
             title,
             status: status.as_u16(),
@@ -75,7 +75,7 @@ impl Problem {
             fields: Vec::new(),
             faults: Vec::new(),
             retry_after_s: None,
-        };
+        });
         Problem { said, below: None }
     }
 
@@ -99,7 +99,7 @@ impl Problem {
         // What is said of a field is said of what is below, too.
         let fields = self.said.fields.into_iter();
         let fields = fields.map(|one| FieldFault { message: detail.clone(), ..one }).collect();
-        Problem { said: types::Problem { detail, fields, ..self.said }, below: None }
+        Problem { said: Box::new(types::Problem { detail, fields, ..*self.said }), below: None }
     }
 
     /// Says of a field what is wrong with it; `field` as [`FieldFault::field`] has it.
@@ -122,7 +122,8 @@ impl Problem {
 
     /// Says when the same may be tried again.
     pub fn again_in(self, seconds: u32) -> Self {
-        Problem { said: types::Problem { retry_after_s: Some(seconds), ..self.said }, ..self }
+        let said = Box::new(types::Problem { retry_after_s: Some(seconds), ..*self.said });
+        Problem { said, ..self }
     }
 
     /// There is no such thing, or the caller may not know of it.

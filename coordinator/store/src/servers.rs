@@ -15,7 +15,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Adopted, Intent, Inventory, InventoryError, Port, PowerUpdate, SeenPower, Server, Unwatched, failed,
+    Adopted, BootReached, Intent, Inventory, InventoryError, Port, PowerUpdate, SeenPower, Server, Unwatched,
+    failed,
     row::{Reader, big, json},
 };
 use crate::secret::SecretError;
@@ -211,8 +212,12 @@ impl Inventory {
     }
 
     /// Stores how far its network boot came.
-    pub async fn set_boot_stage(&self, id: ServerId, stage: Option<&str>) -> Result<(), InventoryError> {
-        let stage = stage.map(str::to_owned);
+    pub async fn set_boot_stage(
+        &self,
+        id: ServerId,
+        stage: Option<BootReached>,
+    ) -> Result<(), InventoryError> {
+        let stage = stage.map(BootReached::stored);
         self.set_column(id, "UPDATE servers SET boot_stage = $2 WHERE id = $1", stage).await
     }
 
@@ -386,7 +391,7 @@ impl Inventory {
             confirmed: read.json_opt("confirmed")?,
             off_since_us: read.number_opt("off_since_us")?,
             untold_off: read.flag("untold_off")?,
-            boot_stage: read.text_opt("boot_stage")?,
+            boot_stage: read.text_opt("boot_stage")?.as_deref().and_then(BootReached::of_stored),
             ramdisk: read.parsed_opt("ramdisk")?,
             node: read.json_opt("node")?,
             ports_given: read.flag("ports_given")?,
@@ -396,6 +401,7 @@ impl Inventory {
             boot_given: read.json_opt("boot_given")?,
             waiting: read.text_opt("waiting")?,
             reason: read.text_opt("reason")?,
+            trouble: read.json_opt("trouble")?,
             forgetting: read.flag("forgetting")?,
             pool: read.text_opt("pool")?,
             pool_class: read.text_opt("pool_class")?,

@@ -6,7 +6,7 @@ use domain::{
     audit::{AGE_MAX_US, AuditFilter, NewEntry},
     disks::Exception,
     events::{EventKind, TEXT_CHARS_MAX, Told},
-    lifecycle::{Confirmed, Node, ProvisionState},
+    lifecycle::{Confirmed, Node, ProvisionState, trouble::Trouble},
     rim::{ObservedNetwork, SwitchPort, WantedNetwork},
 };
 use protocol::{
@@ -318,6 +318,21 @@ async fn an_event_of_a_kind_that_nobody_knows_any_more_is_read_with_its_word() {
     let others: Vec<_> = read.iter().filter(|event| event.kind == EventKind::Other).collect();
     assert_eq!((read.len(), others.len()), (EventKind::ALL.len(), 1));
     assert_eq!((others[0].other_kind.as_deref(), others[0].text.as_str()), (Some("bmc_reset"), "x"));
+}
+
+#[tokio::test]
+async fn reasons_of_before_get_the_kind_by_which_they_end() {
+    let inventory = inventory().await;
+    let id = inventory.put_server(&new_server("n1", 11)).await.unwrap().id;
+    let check = async |reason: &str, expected: Option<Trouble>| {
+        inventory.set_reason(id, Some(reason)).await.unwrap();
+        let old = include_str!("../migrations/0036_kinds_of_reasons.sql");
+        sqlx::raw_sql(old).execute(&inventory.pool).await.unwrap();
+        assert_eq!(inventory.server(id).await.unwrap().unwrap().trouble, expected, "{reason}");
+    };
+    check("its boot arrived on the wrong network: port eth0", Some(Trouble::WrongNetwork)).await;
+    check("not registered in Contrail: it is away", Some(Trouble::NotRegistered)).await;
+    check("power-on refused: its boot arrived on the wrong network", None).await;
 }
 
 #[tokio::test]

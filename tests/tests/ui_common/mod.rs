@@ -7,7 +7,8 @@ use std::{
 };
 
 use api_types::{
-    Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server, ServerStatus,
+    Attachment, Bmc, BmcProtocol, BootMode, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort,
+    Server, ServerStatus,
 };
 use async_trait::async_trait;
 use axum::{
@@ -460,7 +461,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         speed_mbps: None,
     };
     let bmc = Bmc {
-        protocol: "redfish".to_owned(),
+        protocol: BmcProtocol::Redfish,
         address: "198.51.100.11".to_owned(),
         port: 443,
         username: "admin".to_owned(),
@@ -472,13 +473,14 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         rack: "rack1".to_owned(),
         resource_class: "baremetal".to_owned(),
         pool: None,
-        boot_mode: "uefi".to_owned(),
+        boot_mode: BootMode::Uefi,
         provision_state: state.to_owned(),
         state_since: Some(since.to_string()),
         waiting_for: None,
         next: "a tenant's server, when one asks for its flavor".to_owned(),
         power: serde_json::from_value(json!(power)).expect("every word is a power state"),
         power_reason: None,
+        boot: None,
         not_watched: None,
         network_wanted: None,
         network_observed: None,

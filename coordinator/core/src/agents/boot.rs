@@ -3,16 +3,14 @@
 
 use domain::{
     events::EventKind,
-    records::{Port, Server},
+    lifecycle::trouble::Trouble,
+    records::{BootReached, Port, Server, stored_sighting},
     rim::describe_observed,
 };
 use protocol::{boot::BootProgress, mac::MacAddr, network::BootNetwork};
 use store::InventoryError;
 
 use super::hub::AgentHub;
-
-/// How the reason of a boot on the wrong network begins; a boot that moves on takes it away.
-const WRONG_NETWORK: &str = "its boot arrived on the wrong network: ";
 
 impl AgentHub {
     /// A boot moved on: its port is where it should be.
@@ -22,15 +20,15 @@ impl AgentHub {
         progress: &BootProgress,
         at_us: u64,
     ) -> Result<(), InventoryError> {
-        let stage = format!("{:?} on {}", progress.stage, progress.network.as_str());
-        self.inventory.set_boot_stage(server.id, Some(&stage)).await?;
-        let text = format!("{stage} ({}) {}", progress.mac, progress.detail);
+        let reached = BootReached { stage: progress.stage, network: progress.network };
+        self.inventory.set_boot_stage(server.id, Some(reached)).await?;
+        let text = format!("{reached} ({}) {}", progress.mac, progress.detail);
         self.inventory.record(server.id, EventKind::Boot, text.trim_end()).await;
-        if server.reason.as_ref().is_some_and(|reason| reason.starts_with(WRONG_NETWORK)) {
+        if server.trouble == Some(Trouble::WrongNetwork) {
             self.inventory.set_reason(server.id, None).await?;
         }
         if let Some(port) = server.ports.iter().find(|port| port.mac == progress.mac) {
-            let what = format!("boot: {:?}", progress.stage);
+            let what = stored_sighting(progress.stage);
             self.sighted(server, &port.name, at_us, progress.network, &what).await?;
         }
         Ok(())
@@ -52,7 +50,7 @@ impl AgentHub {
         let text = describe_wrong_network(server, port, &heard);
         // The boot ROM asks again and again.
         if server.reason.as_ref() != Some(&text) {
-            self.inventory.set_reason(server.id, Some(&text)).await?;
+            self.inventory.set_trouble(server.id, &text, Trouble::WrongNetwork).await?;
             self.inventory.record(server.id, EventKind::Alarm, text).await;
         }
         Ok(())
@@ -85,7 +83,7 @@ fn describe_wrong_network(server: &Server, port: Option<&Port>, heard: &WrongNet
         (None, None) => ("one of its ports".to_owned(), "the agent does not say which".to_owned()),
     };
     format!(
-        "{WRONG_NETWORK}{place} is heard on the {} network, its boot is permitted only on the {} network, and {contrail}; \
+        "its boot arrived on the wrong network: {place} is heard on the {} network, its boot is permitted only on the {} network, and {contrail}; \
          check that switch port (its VLAN, its cable, whether it is the one in the inventory) and `bmsctl node show {} \
          --proof`, then power the server off and on again",
         network.as_str(),

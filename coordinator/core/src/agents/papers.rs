@@ -39,16 +39,6 @@ pub fn standing(certificate: &AgentCertificate, now_us: u64) -> Standing {
 }
 
 impl Standing {
-    /// The word that is shown.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Standing::Good => "good",
-            Standing::Replaced(_) => "replaced",
-            Standing::Revoked(_) => "revoked",
-            Standing::Ended(_) => "ended",
-        }
-    }
-
     /// Why it opens nothing; none: it does.
     pub fn fault(self, fingerprint: &Fingerprint) -> Option<String> {
         let name = fingerprint.short();

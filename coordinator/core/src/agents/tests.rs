@@ -470,8 +470,13 @@ async fn a_boot_on_the_wrong_network_is_an_alarm_that_names_its_switch_port() {
         mac,
         detail: String::new(),
     };
-    hear(ReportBody::Boot(moved_on)).await;
+    hear(ReportBody::Boot(moved_on.clone())).await;
     assert_eq!(reason().await, None, "it is where it should be");
+    // Its kind ends a reason, and not its words.
+    site.inventory.set_reason(id, Some(&told[0])).await.unwrap();
+    hear(ReportBody::Boot(BootProgress { stage: BootStage::Kernel, ..moved_on })).await;
+    assert_eq!(reason().await.as_ref(), Some(&told[0]), "another one said the same of something else");
+    site.inventory.set_reason(id, None).await.unwrap();
     // An agent of before says less, and so do we.
     hear(refused(None, Some(BootNetwork::Provisioning))).await;
     assert_eq!(alarms().await.len(), 2);

@@ -204,6 +204,7 @@ fn stored(number: u128, new: NewServer) -> Server {
         boot_given: None,
         waiting: None,
         reason: None,
+        trouble: None,
         forgetting: false,
         pool: None,
         pool_class: None,

@@ -34,12 +34,12 @@ use super::{
 /// How a file is adopted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct AdoptQuery {
-    /// Rack of new servers for which the file names none.
+    /// Rack of new nodes for which the file names none.
     rack: String,
-    /// Resource class of new servers for which the file names none.
+    /// Resource class of new nodes for which the file names none. Absent: `baremetal`.
     #[serde(default = "default_class")]
     resource_class: String,
-    /// Check everything and show what was found; change nothing.
+    /// Only check everything and show what was found; change nothing.
     #[serde(default)]
     dry_run: bool,
 }
@@ -48,9 +48,11 @@ fn default_class() -> String {
     "baremetal".to_owned()
 }
 
-/// Adopts the running servers of a file, all of them or none, without touching their power, disks or ports. The file is an
-/// import file (YAML or JSON) with an `instance` in every entry: `name`, `project`, `image`, `flavor`, `networks` with an `address`
-/// each, and `make_ports: true` when Contrail does not have their ports yet. What follows goes on by itself.
+/// Adopts the running servers of a file, all of them or none.
+///
+/// Their power, disks and ports are not touched. The file is an import file (YAML or JSON) with an `instance` in every entry:
+/// `name`, `project`, `image`, `flavor`, `networks` with an `address` each, and `make_ports: true` if Contrail does not have
+/// their ports yet. The adoptions continue after the answer.
 #[utoipa::path(post, path = "/v1/nodes/adopt", params(AdoptQuery), request_body(content = String, content_type = "application/yaml"),
     responses((status = 202, body = Adopted), (status = 422, body = Problem), (status = 503, body = Problem)))]
 pub async fn adopt(
@@ -131,7 +133,7 @@ pub async fn adopt(
     Ok((StatusCode::ACCEPTED, Json(Adopted { nodes: shown, dry_run: query.dry_run })))
 }
 
-/// Adoptions, done, on their way, and those that failed.
+/// Lists adoptions: completed, running and failed ones.
 #[utoipa::path(get, path = "/v1/adoptions", responses((status = 200, body = List<Adoption>)))]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Adoption>>, Problem> {
     let servers = api.inventory.servers(None).await?;
@@ -145,7 +147,7 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Adoption>>, P
     Ok(Json(List { items: adoptions.into_iter().map(view).collect() }))
 }
 
-/// A server's adoption.
+/// Shows a node's adoption.
 #[utoipa::path(get, path = "/v1/adoptions/{node}", params(("node" = String, Path, description = "name or id")),
     responses((status = 200, body = Adoption), (status = 404, body = Problem)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Adoption>, Problem> {

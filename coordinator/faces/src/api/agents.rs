@@ -7,7 +7,7 @@ use axum::{
     extract::{Path, State},
     http::StatusCode,
 };
-use coordinator_core::agents::{Peer, lasting, standing};
+use coordinator_core::agents::{Peer, Standing, lasting, standing};
 use domain::{certificate::Fingerprint, events::EventKind, records::AgentCertificate as Known};
 use protocol::id::RackId;
 use store;
@@ -17,10 +17,10 @@ use super::{
     auth::User,
     request::JsonBody,
     time,
-    types::{Agent, AgentCertificate, List, Problem, Revocation},
+    types::{Agent, AgentCertificate, CertificateState, List, Problem, Revocation},
 };
 
-/// Rack agents.
+/// Lists the agents of all racks.
 #[utoipa::path(get, path = "/v1/agents", operation_id = "agents", responses((status = 200, body = List<Agent>)))]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Agent>>, Problem> {
     let agents = api.inventory.agents().await?;
@@ -32,14 +32,15 @@ pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Agent>>, Prob
     Ok(Json(List { items: agents.into_iter().map(view).collect() }))
 }
 
-/// One rack's agent, with its certificates.
+/// Shows a rack's agent with its certificates.
 #[utoipa::path(get, path = "/v1/agents/{rack}", operation_id = "show_agent", params(("rack" = String, Path, description = "rack")), responses((status = 200, body = Agent), (status = 404, body = Problem)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(rack): Path<String>) -> Result<Json<Agent>, Problem> {
     Ok(Json(api.find_agent(&rack).await?))
 }
 
-/// Revokes the certificates of a rack, or one of them: what they have open ends at once, and they open nothing any more. What is
-/// revoked already stays so.
+/// Revokes all certificates of a rack, or one of them.
+///
+/// Connections that they opened end at once, and they open no new ones. A certificate that is already revoked stays revoked.
 #[utoipa::path(post, path = "/v1/agents/{rack}/revoke", operation_id = "revoke_agent", params(("rack" = String, Path, description = "rack")),
     request_body = Revocation, responses((status = 200, body = Agent), (status = 400, body = Problem), (status = 404, body = Problem)))]
 pub async fn revoke(
@@ -103,12 +104,21 @@ impl Api {
     }
 }
 
+fn state_of(standing: Standing) -> CertificateState {
+    match standing {
+        Standing::Good => CertificateState::Good,
+        Standing::Replaced(_) => CertificateState::Replaced,
+        Standing::Revoked(_) => CertificateState::Revoked,
+        Standing::Ended(_) => CertificateState::Ended,
+    }
+}
+
 fn certificate_view(known: Known, in_use: Option<Fingerprint>, now_us: u64) -> AgentCertificate {
     AgentCertificate {
         fingerprint: known.fingerprint.to_string(),
-        state: standing(&known, now_us).as_str().to_owned(),
+        state: state_of(standing(&known, now_us)),
         in_use: in_use == Some(known.fingerprint),
-        origin: known.origin.as_str().to_owned(),
+        origin: known.origin.into(),
         given: time(known.given_us),
         used: known.used_us.and_then(time),
         ends: time(known.ends_us),

@@ -15,21 +15,23 @@ use super::{
 /// Which changes.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct AuditQuery {
-    /// By this user, by id or name.
+    /// Only requests by this user, by name or id.
     user: Option<String>,
-    /// With a token of this project, by id or name.
+    /// Only requests with a token of this project, by name or id.
     project: Option<String>,
-    /// To the thing with this id, or of this name where it was asked for by name.
+    /// Only requests about the thing with this id or name.
     object: Option<String>,
-    /// Not before this time (RFC 3339).
+    /// Only requests at or after this time (RFC 3339).
     since: Option<String>,
-    /// At most so many of the newest, 1000 at most.
+    /// Number of entries of a page, the newest ones, at most 1000. Absent: 1000.
     limit: Option<u32>,
-    /// Where the page with older ones begins: `next` of the page before.
+    /// `next` of the previous page.
     marker: Option<String>,
 }
 
-/// The newest changes that were asked for, oldest first, page by page into the past: by whom, from where, and what was answered.
+/// Lists requests that were to change something: by whom, from where, and how they were answered.
+///
+/// A page holds the newest entries that match, oldest first; the next page leads into the past.
 #[utoipa::path(get, path = "/v1/audit", operation_id = "list_audit", params(AuditQuery), responses((status = 200, body = Page<AuditEntry>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,

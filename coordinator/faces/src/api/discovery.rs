@@ -18,7 +18,6 @@ use domain::{
     rim::SwitchPort,
 };
 use protocol::{
-    boot::BootMode,
     discovery::{
         ADDRESSES_MAX, AddressRange, CREDENTIALS_MAX, Credential, DOORS_MAX, RANGES_MAX, RedfishDoor,
         Scan as ScanOrder, WINDOW_SECONDS_MAX,
@@ -36,8 +35,8 @@ use super::{
     request::{JsonBody, Query},
     time,
     types::{
-        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, ImportedNode, List, NewScan,
-        NewWindow, Problem, Scan, Window,
+        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, FoundBy, ImportedNode, List,
+        NewScan, NewWindow, Problem, Scan, Window,
     },
 };
 
@@ -49,12 +48,12 @@ const LOGIN_BYTES_MAX: usize = 255;
 /// Which machines.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ListQuery {
-    /// Also those that are ignored.
+    /// Also list ignored machines.
     #[serde(default)]
     all: bool,
 }
 
-/// Discovered machines that are not enrolled.
+/// Lists discovered machines that are not enrolled.
 #[utoipa::path(get, path = "/v1/discoveries", operation_id = "list_discoveries", params(ListQuery), responses((status = 200, body = List<Discovery>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -65,13 +64,15 @@ pub async fn list(
     Ok(Json(List { items: wanted.map(view).collect() }))
 }
 
-/// One of them.
+/// Shows a discovered machine.
 #[utoipa::path(get, path = "/v1/discoveries/{id}", operation_id = "show_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Discovery)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Discovery>, Problem> {
     Ok(Json(view(&find(&api, &id).await?)))
 }
 
-/// Forgets one, with its credential; it is offered again when it is found again.
+/// Forgets a discovered machine and its credential.
+///
+/// It is listed again when it is found again.
 #[utoipa::path(delete, path = "/v1/discoveries/{id}", operation_id = "forget_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 204)))]
 pub async fn forget(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
     let entry = find(&api, &id).await?;
@@ -79,7 +80,7 @@ pub async fn forget(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Resu
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Hears no more of one, however often it is found.
+/// Ignores a discovered machine, however often it is found again.
 #[utoipa::path(post, path = "/v1/discoveries/{id}/ignore", operation_id = "ignore_discovery", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Discovery)))]
 pub async fn ignore(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Discovery>, Problem> {
     let mut entry = find(&api, &id).await?;
@@ -88,7 +89,7 @@ pub async fn ignore(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Resu
     Ok(Json(view(&entry)))
 }
 
-/// Enrolls one, as an import of it alone would.
+/// Enrolls a discovered machine, as an import of it alone would.
 #[utoipa::path(post, path = "/v1/discoveries/{id}/accept", operation_id = "accept_discovery", params(("id" = Uuid, Path, description = "id")), request_body = AcceptDiscovery,
     responses((status = 201, body = ImportedNode), (status = 409, body = Problem), (status = 422, body = Problem)))]
 pub async fn accept(
@@ -103,7 +104,7 @@ pub async fn accept(
     Ok((StatusCode::CREATED, Json(imported)))
 }
 
-/// Lets a rack's agent look for BMCs.
+/// Starts a scan for BMCs by the agent of a rack.
 #[utoipa::path(post, path = "/v1/discovery-scans", operation_id = "start_scan", request_body = NewScan,
     responses((status = 202, body = Scan), (status = 400, body = Problem), (status = 503, body = Problem)))]
 pub async fn scan(
@@ -127,20 +128,22 @@ pub async fn scan(
     Ok((StatusCode::ACCEPTED, Json(scan_view(begun))))
 }
 
-/// The last scans.
+/// Lists the last scans.
 #[utoipa::path(get, path = "/v1/discovery-scans", operation_id = "list_scans", responses((status = 200, body = List<Scan>)))]
 pub async fn scans(State(api): State<Arc<Api>>) -> Result<Json<List<Scan>>, Problem> {
     Ok(Json(List { items: api.discovery.scans().into_iter().map(scan_view).collect() }))
 }
 
-/// One scan.
+/// Shows a scan.
 #[utoipa::path(get, path = "/v1/discovery-scans/{id}", operation_id = "show_scan", params(("id" = Uuid, Path, description = "id")), responses((status = 200, body = Scan)))]
 pub async fn show_scan(State(api): State<Arc<Api>>, Path(id): Path<String>) -> Result<Json<Scan>, Problem> {
     let found = api.discovery.scans().into_iter().find(|scan| scan.id.to_string() == id);
     found.map(|scan| Json(scan_view(scan))).ok_or_else(|| Problem::not_found("scan", &id))
 }
 
-/// Lets machines that nobody knows boot on a rack's discovery network for a while; it closes by itself.
+/// Opens a rack's discovery network, on which machines that are not enrolled can boot.
+///
+/// It closes automatically.
 #[utoipa::path(post, path = "/v1/discovery-windows", operation_id = "open_discovery", request_body = NewWindow,
     responses((status = 201, body = Window), (status = 400, body = Problem), (status = 503, body = Problem)))]
 pub async fn open(
@@ -161,7 +164,7 @@ pub async fn open(
     Ok((StatusCode::CREATED, Json(window_view(opened))))
 }
 
-/// The discovery networks that were opened.
+/// Lists discovery networks that were opened.
 #[utoipa::path(get, path = "/v1/discovery-windows", operation_id = "list_windows", responses((status = 200, body = List<Window>)))]
 pub async fn windows(State(api): State<Arc<Api>>) -> Result<Json<List<Window>>, Problem> {
     Ok(Json(List { items: api.discovery.windows().into_iter().map(window_view).collect() }))
@@ -260,11 +263,13 @@ fn wish(wanted: AcceptDiscovery) -> Result<Wish, Problem> {
     };
     let mut ports = Vec::new();
     for (position, port) in wanted.ports.into_iter().enumerate() {
-        let is_empty =
-            [("switch", &port.switch), ("port", &port.port)].map(|(part, text)| (part, text.is_empty()));
-        for (part, _) in is_empty.into_iter().filter(|(_, is_empty)| *is_empty) {
-            let field = format!("ports[{position}].{part}");
-            return Err(Problem::bad_at(&field, "switch and port must not be empty"));
+        let parts = [("switch", &port.switch), ("port", &port.port)].into_iter();
+        let empty =
+            parts.filter(|(_, text)| text.is_empty()).map(|(part, _)| format!("ports[{position}].{part}"));
+        let empty: Vec<_> = empty.collect();
+        if !empty.is_empty() {
+            let fields: Vec<&str> = empty.iter().map(String::as_str).collect();
+            return Err(Problem::bad_at_each(&fields, "switch and port must not be empty"));
         }
         let link = SwitchPort { switch: port.switch, port: port.port, switch_id: None, fabric: None };
         ports.push((port.nic, link));
@@ -279,8 +284,8 @@ fn view(entry: &Entry) -> Discovery {
         texts.into_iter().flatten().find(|text| !text.is_empty()).cloned().unwrap_or_default()
     };
     let mut found_by = Vec::new();
-    found_by.extend(entry.bmc.as_ref().map(|_| "bmc".to_owned()));
-    found_by.extend(entry.machine.as_ref().map(|_| "boot".to_owned()));
+    found_by.extend(entry.bmc.as_ref().map(|_| FoundBy::Bmc));
+    found_by.extend(entry.machine.as_ref().map(|_| FoundBy::Boot));
     Discovery {
         id: entry.id,
         rack: entry.rack.to_string(),
@@ -296,13 +301,7 @@ fn view(entry: &Entry) -> Discovery {
             identity.map(|identity| &identity.product),
         ]),
         serial: hardware.map(|hardware| hardware.system.serial.clone()).unwrap_or_default(),
-        boot_mode: hardware.map(|hardware| {
-            match hardware.boot_mode {
-                BootMode::Bios => "bios",
-                BootMode::Uefi => "uefi",
-            }
-            .to_owned()
-        }),
+        boot_mode: hardware.map(|hardware| hardware.boot_mode.into()),
         cpus: hardware.map_or(0, |hardware| hardware.cpu.count),
         memory_mib: hardware.map_or(0, |hardware| hardware.memory_mib),
         disks: hardware
@@ -311,12 +310,12 @@ fn view(entry: &Entry) -> Discovery {
             .map(|disk| disk.size_bytes)
             .collect(),
         bmc: entry.bmc.as_ref().map(|bmc| {
-            let (protocol, certificate_sha256) = match &bmc.protocol {
-                BmcProtocol::Ipmi { .. } => ("ipmi", None),
-                BmcProtocol::Redfish { certificate_sha256, .. } => ("redfish", certificate_sha256.clone()),
+            let certificate_sha256 = match &bmc.protocol {
+                BmcProtocol::Ipmi { .. } => None,
+                BmcProtocol::Redfish { certificate_sha256, .. } => certificate_sha256.clone(),
             };
             DiscoveredBmc {
-                protocol: protocol.to_owned(),
+                protocol: (&bmc.protocol).into(),
                 address: bmc.address.clone(),
                 port: bmc.port,
                 certificate_sha256,

@@ -27,14 +27,16 @@ use super::{
 /// How often machines are looked at when nothing is heard: not everything that completes one is an event.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// All rules, in the order in which they are asked.
+/// Lists the discovery rules, in the order in which they are tried.
 #[utoipa::path(get, path = "/v1/discovery-rules", operation_id = "list_discovery_rules", responses((status = 200, body = List<DiscoveryRule>)))]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<DiscoveryRule>>, Problem> {
     let rules = api.inventory.discovery_rules().await?;
     Ok(Json(List { items: rules.into_iter().map(view).collect() }))
 }
 
-/// Makes a rule, to be asked after all others. Machines that wait already are accepted by it too.
+/// Creates a discovery rule, to be tried after all others.
+///
+/// It also enrolls machines that are already waiting.
 #[utoipa::path(post, path = "/v1/discovery-rules", operation_id = "create_discovery_rule", request_body = NewDiscoveryRule,
     responses((status = 201, body = DiscoveryRule), (status = 400, body = Problem), (status = 409, body = Problem)))]
 pub async fn create(
@@ -59,7 +61,9 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(view(rule))))
 }
 
-/// Deletes a rule. What it accepted stays.
+/// Deletes a discovery rule.
+///
+/// Nodes that were enrolled by it stay.
 #[utoipa::path(delete, path = "/v1/discovery-rules/{rule}", operation_id = "delete_discovery_rule", params(("rule" = String, Path, description = "name")), responses((status = 204)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,

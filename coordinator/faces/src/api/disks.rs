@@ -23,7 +23,9 @@ use super::{
 /// Longest reason for leaving a disk out.
 const REASON_BYTES_MAX: usize = 255;
 
-/// The disks that its inspections have seen, by number. A clean succeeds only when each of them is erased or left out.
+/// Lists the disks that inspections of a node have seen, by number.
+///
+/// A clean succeeds only if each of them is erased or left out.
 #[utoipa::path(get, path = "/v1/nodes/{node}/disks", params(("node" = String, Path, description = "name or id")),
     responses((status = 200, body = List<NodeDisk>)))]
 pub async fn list(
@@ -35,8 +37,9 @@ pub async fn list(
     Ok(Json(List { items: disks.into_iter().map(view).collect() }))
 }
 
-/// Leaves a disk out of every clean from now on: it was replaced or pulled, or is to stay as it is. Cleans name it, and whose word
-/// that was.
+/// Leaves a disk out of every clean from now on.
+///
+/// It was replaced or removed, or is to keep its data. Every clean names the disk, the user and the reason.
 #[utoipa::path(post, path = "/v1/nodes/{node}/disks/{number}/exception",
     params(("node" = String, Path, description = "name or id"), ("number" = u32, Path, description = "the disk's number")),
     request_body = NewDiskException,
@@ -63,7 +66,7 @@ pub async fn except(
     Ok(Json(view(disk)))
 }
 
-/// Takes the word back: cleans erase the disk again.
+/// Includes a disk in every clean again.
 #[utoipa::path(delete, path = "/v1/nodes/{node}/disks/{number}/exception",
     params(("node" = String, Path, description = "name or id"), ("number" = u32, Path, description = "the disk's number")),
     responses((status = 204), (status = 404, body = Problem)))]
@@ -96,7 +99,7 @@ impl Api {
 fn view(known: KnownDisk) -> NodeDisk {
     let time = |us| super::time(us).unwrap_or_default();
     NodeDisk {
-        standing: known.standing().as_str().to_owned(),
+        standing: known.standing().into(),
         number: known.number,
         name: known.disk.name,
         size_bytes: known.disk.size_bytes,

@@ -18,6 +18,8 @@ use utoipa::{
                        Errors are application/problem+json (RFC 9457).",
         license(name = "Apache-2.0")
     ),
+    // A parameter's own type is found by nobody else.
+    components(schemas(domain::import::Format)),
     security(("keystone" = [])),
     modifiers(&Token)
 )]
@@ -36,6 +38,30 @@ impl Modify for Token {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
+    fn references<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
+        match value {
+            Value::Object(fields) => {
+                found.extend(fields.get("$ref").and_then(Value::as_str));
+                fields.values().for_each(|one| references(one, found));
+            }
+            Value::Array(all) => all.iter().for_each(|one| references(one, found)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+        }
+    }
+
+    #[test]
+    fn whatever_the_document_refers_to_is_in_it() {
+        let document = serde_json::to_value(crate::api::described().1).unwrap();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(!found.is_empty());
+        for reference in found {
+            assert!(document.pointer(reference.trim_start_matches('#')).is_some(), "{reference} is nowhere");
+        }
+    }
+
     /// `docs/openapi.json`, from which clients are written: run with `BMS_WRITE_DOCS=1` to write it anew.
     #[test]
     fn the_document_that_is_checked_in_is_the_one_that_is_served() {

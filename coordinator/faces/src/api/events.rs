@@ -41,17 +41,17 @@ const FOLLOW_PAGE: u32 = 200;
 /// Which events.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct EventQuery {
-    /// Only later ones than this id.
+    /// Only events with a higher id than this.
     after: Option<u64>,
-    /// Only of this physical server, by name or id (administrators).
+    /// Only events of this node, by name or id (administrators).
     node: Option<String>,
-    /// Only of this tenant's server, by name or id; by its id also when it is given back.
+    /// Only events of this tenant's server, by name or id; by id also after it was deleted.
     server: Option<String>,
-    /// At most so many of the newest, 1000 at most.
+    /// Number of events, the newest ones, at most 1000. Absent: 1000.
     limit: Option<u32>,
 }
 
-/// The newest events that the caller may see, oldest first.
+/// Lists the newest events that the caller can see, oldest first.
 #[utoipa::path(get, path = "/v1/events", params(EventQuery), responses((status = 200, body = List<Event>)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -63,9 +63,11 @@ pub async fn list(
     Ok(Json(List { items: events.into_iter().map(|event| view(event, user.sees_all())).collect() }))
 }
 
-/// The same, and then every further one as it happens. A client that comes back with `Last-Event-ID` (or `after`) gets
-/// everything since, however much it is. A stream ends after an hour; the client comes back. When the token or its role
-/// has gone, the last event is of the kind `ended`, without an id, and its data is a problem that says why.
+/// Streams events: the newest ones, and then each as it happens.
+///
+/// A client that comes back with `Last-Event-ID` (or `after`) gets everything since. A stream ends after an hour; the client
+/// comes back. When the token or its role is gone, the last event has the name `ended` and no id, and its data is a problem
+/// that says why.
 #[utoipa::path(get, path = "/v1/events/stream", params(EventQuery), responses((status = 200, content_type = "text/event-stream", body = Event)))]
 pub async fn follow(
     State(api): State<Arc<Api>>,

@@ -31,7 +31,7 @@ const PROJECTS_MAX: usize = 100;
 /// What a trait for a manufacturer begins with.
 const MANUFACTURER: &str = "CUSTOM_MANUFACTURER_";
 
-/// Flavors that select physical servers and that the caller may use, with their free servers.
+/// Lists the flavors that select physical servers and that the caller can use, with the number of available servers.
 #[utoipa::path(get, path = "/v1/flavors", operation_id = "list_flavors", responses((status = 200, body = List<Flavor>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Flavor>>, Problem> {
     let flavors = api.flavors_of(&user).await?;
@@ -41,7 +41,7 @@ pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<F
     Ok(Json(List { items }))
 }
 
-/// One flavor.
+/// Shows a flavor.
 #[utoipa::path(get, path = "/v1/flavors/{flavor}", operation_id = "show_flavor", params(("flavor" = String, Path, description = "name or id")), responses((status = 200, body = Flavor)))]
 pub async fn show(
     State(api): State<Arc<Api>>,
@@ -52,7 +52,7 @@ pub async fn show(
     api.shown_flavor(flavor, user.sees_all()).await.map(Json)
 }
 
-/// Makes a flavor (administrators).
+/// Creates a flavor (administrators).
 #[utoipa::path(post, path = "/v1/flavors", operation_id = "create_flavor", request_body = NewFlavor, responses((status = 201, body = Flavor)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
@@ -99,7 +99,9 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(api.shown_flavor(made, true).await?)))
 }
 
-/// Deletes a flavor (administrators). Servers that were made with it stay.
+/// Deletes a flavor (administrators).
+///
+/// Servers that were created with it stay.
 #[utoipa::path(delete, path = "/v1/flavors/{flavor}", operation_id = "delete_flavor", params(("flavor" = String, Path, description = "name or id")), responses((status = 204)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,

@@ -19,8 +19,8 @@ use super::{
     incoming::file_bytes,
     pick::pick,
     plain::check_name,
-    request::Query,
-    types::{Image, List, Problem},
+    request::{Query, one_of},
+    types::{Image, ImageFirmware, List, Problem},
 };
 use crate::access::Held;
 
@@ -31,7 +31,7 @@ const NAME_CHARS_MAX: usize = 255;
 /// Largest minimum disk in GiB that can be asked for.
 const MIN_DISK_GB_MAX: u64 = 1 << 16;
 
-/// Images that the caller may boot; for administrators all of Glance's.
+/// Lists the images that the caller can boot; for administrators all images of Glance.
 #[utoipa::path(get, path = "/v1/images", operation_id = "list_images", responses((status = 200, body = List<Image>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Image>>, Problem> {
     let images = api.glance.list_images(user.caller()).await?;
@@ -39,7 +39,7 @@ pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<I
     Ok(Json(List { items: shown.map(image_view).collect() }))
 }
 
-/// One image.
+/// Shows an image.
 #[utoipa::path(get, path = "/v1/images/{image}", operation_id = "show_image", params(("image" = String, Path, description = "name or id")), responses((status = 200, body = Image)))]
 pub async fn show(
     State(api): State<Arc<Api>>,
@@ -52,23 +52,25 @@ pub async fn show(
 /// How an image is made.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ImageQuery {
-    /// Its name.
+    /// Name of the image.
     name: String,
-    /// Let every project use it (administrators).
+    /// Make it public: every project can use it (administrators).
     #[serde(default)]
     public: bool,
-    /// By which firmware it starts: `bios`, `uefi` or `both`.
-    #[serde(default)]
-    boot_mode: Option<String>,
-    /// Smallest disk in GiB that it is to be written to; what it needs when it is not given.
+    /// The firmware that can start it. Absent: `both`.
+    #[serde(default, deserialize_with = "one_of")]
+    boot_mode: Option<ImageFirmware>,
+    /// Size in GiB of the smallest disk on which it fits. Absent: the size of the image's disk.
     #[serde(default)]
     min_disk_gb: Option<u64>,
-    /// The file's SHA-512 in hexadecimal: another file is refused.
+    /// Expected SHA-512 of the file, in hexadecimal; another file is refused. Absent: any.
     #[serde(default)]
     sha512: Option<String>,
 }
 
-/// Makes an image of the request's body. Its format is read from its bytes: a whole disk (raw) or qcow2.
+/// Creates an image from the request's body.
+///
+/// Its format is detected from its bytes: a whole disk (raw) or qcow2.
 #[utoipa::path(post, path = "/v1/images", operation_id = "create_image", params(ImageQuery), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = Image), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(
@@ -90,12 +92,13 @@ fn check(query: ImageQuery, headers: &HeaderMap, user: &User) -> Result<NewUploa
     if query.public && !user.is_administrator() {
         return Err(Problem::forbidden_at("public"));
     }
-    let boot_mode = match query.boot_mode.as_deref() {
-        None | Some("both") => None,
-        Some("bios") => Some(BootMode::Bios),
-        Some("uefi") => Some(BootMode::Uefi),
-        Some(other) => {
-            return Err(Problem::bad_at("boot_mode", format!("{other:?} must be bios, uefi or both")));
+    let boot_mode = match query.boot_mode {
+        None | Some(ImageFirmware::Both) => None,
+        Some(ImageFirmware::Bios) => Some(BootMode::Bios),
+        Some(ImageFirmware::Uefi) => Some(BootMode::Uefi),
+        // The word of a newer version is none to ask for.
+        Some(ImageFirmware::Unknown) => {
+            return Err(Problem::bad_at("boot_mode", "must be bios, uefi or both"));
         }
     };
     if query.min_disk_gb.is_some_and(|gb| !(1..=MIN_DISK_GB_MAX).contains(&gb)) {
@@ -118,7 +121,7 @@ fn check(query: ImageQuery, headers: &HeaderMap, user: &User) -> Result<NewUploa
     Ok(NewUpload { name, public, boot_mode, min_disk_gb, sha512, file_bytes, token: user.token.clone() })
 }
 
-/// Deletes an image of the caller's project; administrators may delete any.
+/// Deletes an image of the caller's project; administrators can delete any.
 #[utoipa::path(delete, path = "/v1/images/{image}", operation_id = "delete_image", params(("image" = String, Path, description = "name or id")),
     responses((status = 204), (status = 403, body = Problem), (status = 409, body = Problem)))]
 pub async fn delete(
@@ -166,12 +169,7 @@ impl Api {
 fn image_view(image: rim::Image) -> Image {
     Image {
         sha512: image.os_hash_value.clone().filter(|_| image.os_hash_algo.as_deref() == Some("sha512")),
-        boot_mode: match image.boot_mode() {
-            Some(BootMode::Bios) => "bios",
-            Some(BootMode::Uefi) => "uefi",
-            None => "both",
-        }
-        .to_owned(),
+        boot_mode: ImageFirmware::of(image.boot_mode()),
         name: image.name.unwrap_or_default(),
         format: image.disk_format.unwrap_or_default(),
         size_bytes: image.size.unwrap_or(0),

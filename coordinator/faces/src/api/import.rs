@@ -33,18 +33,18 @@ const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);
 /// How a file is imported.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ImportQuery {
-    /// Rack of new servers for which the file names none.
+    /// Rack of new nodes for which the file names none.
     rack: String,
-    /// Resource class of new servers for which the file names none.
+    /// Resource class of new nodes for which the file names none. Absent: `baremetal`.
     #[serde(default = "default_class")]
     resource_class: String,
-    /// Check the file and show what would change; change nothing.
+    /// Only check the file and show what would change; change nothing.
     #[serde(default)]
     dry_run: bool,
-    /// The BMC of a server in use may change: it is meant. Otherwise such a file is refused.
+    /// Allow the file to change the BMC of a node that is in use; otherwise such a file is refused.
     #[serde(default)]
     bmc_of_servers_in_use: bool,
-    /// `yaml` (which JSON is too), `json` or `csv`.
+    /// Format of the file; YAML includes JSON. Absent: `yaml`.
     #[serde(default)]
     format: Format,
 }
@@ -53,8 +53,9 @@ fn default_class() -> String {
     "baremetal".to_owned()
 }
 
-/// Takes in the servers of a file (Contrail's server import format), all of them or none. Known ones are recognised by name,
-/// and else by MAC address.
+/// Imports the nodes of a file (Contrail's server import format), all of them or none.
+///
+/// Known nodes are recognised by their names, or else by their MAC addresses.
 #[utoipa::path(post, path = "/v1/nodes/import", params(ImportQuery), request_body(content = String, content_type = "application/yaml"),
     responses((status = 200, body = Imported), (status = 422, body = Problem)))]
 pub async fn import(
@@ -129,14 +130,14 @@ pub(super) async fn read_file<T: Send + 'static>(
 /// How a file is written.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ExportQuery {
-    /// `yaml`, `json` or `csv`.
+    /// Format of the file. Absent: `yaml`.
     #[serde(default)]
     format: Format,
-    /// Only of this rack.
+    /// Only nodes of this rack.
     rack: Option<String>,
 }
 
-/// All servers as a file that can be imported again, without passwords.
+/// Exports all nodes as a file that can be imported again, without passwords.
 #[utoipa::path(get, path = "/v1/nodes/export", params(ExportQuery), responses((status = 200, body = String)))]
 pub async fn export(
     State(api): State<Arc<Api>>,

@@ -22,13 +22,13 @@ use super::{
 /// Networks of one project; a site that wants fewer sets Contrail's own quota.
 const NETWORKS_PER_PROJECT_MAX: usize = 100;
 
-/// Networks of the caller's project.
+/// Lists the networks of the caller's project.
 #[utoipa::path(get, path = "/v1/networks", responses((status = 200, body = List<TenantNetwork>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<TenantNetwork>>, Problem> {
     Ok(Json(List { items: api.networks.list_networks(user.sees()?).await? }))
 }
 
-/// Makes a network with a subnet in the caller's project.
+/// Creates a network with a subnet in the caller's project.
 #[utoipa::path(post, path = "/v1/networks", request_body = NewNetwork, responses((status = 201, body = TenantNetwork)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
@@ -47,7 +47,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(network)))
 }
 
-/// One network with its addresses: which are in use, by whom, and how many are left.
+/// Shows a network with its addresses: which are in use, by what, and how many are free.
 #[utoipa::path(get, path = "/v1/networks/{network}", params(("network" = String, Path, description = "name or id")),
     responses((status = 200, body = NetworkDetail)))]
 pub async fn show(
@@ -60,8 +60,10 @@ pub async fn show(
     Ok(Json(NetworkDetail { network, addresses: used, free }))
 }
 
-/// Makes what a site needs of us in Contrail: our project, the provisioning and the cleaning network, and the security group of
-/// their ports (administrators). Can be repeated: what is there is found, what differs is corrected.
+/// Creates what a site needs in Contrail (administrators).
+///
+/// That is our project, the provisioning and the cleaning network, and the security group of their ports. It can be repeated:
+/// what exists is kept, and what differs is corrected.
 #[utoipa::path(post, path = "/v1/networks/setup", responses((status = 200, body = SiteSetup)))]
 pub async fn set_up(State(api): State<Arc<Api>>) -> Result<Json<SiteSetup>, Problem> {
     Ok(Json(SiteSetup { objects: api.networks.set_site_up().await? }))
@@ -79,7 +81,7 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Security groups of the caller's project, which servers can be given.
+/// Lists the security groups of the caller's project.
 #[utoipa::path(get, path = "/v1/security-groups", operation_id = "list_security_groups", responses((status = 200, body = List<SecurityGroup>)))]
 pub async fn security_groups(
     State(api): State<Arc<Api>>,

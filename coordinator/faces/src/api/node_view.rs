@@ -7,13 +7,11 @@ use domain::{
     records::{Port, Server},
     rim::{ObservedNetwork, WantedNetwork},
 };
-use protocol::{
-    boot::BootMode, hardware::HardwareReport, id::ServerId, power::PowerReading, spec::BmcProtocol,
-};
+use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
 
 use super::{
     Api,
-    types::{Bmc, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState},
+    types::{Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState},
 };
 
 impl Api {
@@ -41,7 +39,7 @@ impl Api {
             power: server.confirmed,
             agent_away: away.as_deref(),
             waiting: server.waiting.as_deref(),
-            boot_stage: server.boot_stage.as_deref(),
+            boot_stage: server.boot_stage,
             ramdisk_runs: server.ramdisk.is_some(),
             forgetting: server.forgetting,
             ending: endings.get(&server.id).map(String::as_str),
@@ -62,15 +60,15 @@ impl Api {
             maintenance_reason: node.and_then(|node| node.maintenance_reason.clone()),
             id: server.id.0,
             rack: server.rack.to_string(),
-            boot_mode: match server.boot_mode {
-                BootMode::Bios => "bios".to_owned(),
-                BootMode::Uefi => "uefi".to_owned(),
-            },
+            boot_mode: server.boot_mode.into(),
+            boot: server
+                .boot_stage
+                .map(|reached| BootProgress { stage: reached.stage.into(), network: reached.network.into() }),
             provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
             power,
             power_reason,
             not_watched: unwatched.map(|unwatched| NotWatched {
-                why: unwatched.why.as_str().to_owned(),
+                why: unwatched.why.into(),
                 reason: unwatched.reason.clone(),
                 since: super::time(unwatched.since_us),
             }),
@@ -80,10 +78,7 @@ impl Api {
             maintenance: node.is_some_and(|node| node.maintenance),
             instance: node.and_then(|node| node.instance_id),
             bmc: Bmc {
-                protocol: match server.bmc.protocol {
-                    BmcProtocol::Ipmi { .. } => "ipmi".to_owned(),
-                    BmcProtocol::Redfish { .. } => "redfish".to_owned(),
-                },
+                protocol: (&server.bmc.protocol).into(),
                 address: server.bmc.address.clone(),
                 port: server.bmc.port,
                 username: server.bmc.username.clone(),

@@ -36,30 +36,31 @@ const REASON_BYTES_MAX: usize = 255;
 /// Which servers a list shows.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
 pub struct ListQuery {
-    /// Provision states, separated by commas; a `-` stands for a space.
+    /// Only nodes in one of these provision states, separated by commas; `-` stands for a space.
     state: Option<String>,
-    /// Rack.
+    /// Only nodes of this rack.
     rack: Option<String>,
-    /// Power.
+    /// Only nodes with this power.
     #[serde(default, deserialize_with = "one_of")]
     power: Option<PowerState>,
-    /// Resource class.
+    /// Only nodes of this resource class.
     resource_class: Option<String>,
-    /// The servers that this flavor asks for.
+    /// Only nodes that this flavor selects; name or id.
     flavor: Option<String>,
-    /// With a tenant's server on it, or without.
+    /// Only nodes with a tenant's server on them, or only those without.
     deployed: Option<bool>,
-    /// In maintenance, or not.
+    /// Only nodes in maintenance, or only those that are not.
     maintenance: Option<bool>,
-    /// `name`, `state`, `rack`, `power`, `class` or `since`; with `-` before it the other way round.
+    /// Sort by `name`, `state`, `rack`, `power`, `class` or `since`; `-` before it reverses the order. Absent: by name.
+    #[param(pattern = "^-?(name|state|rack|power|class|since)$")]
     sort: Option<String>,
-    /// Most servers of the page, 1000 at most.
+    /// Number of nodes of a page, 1 to 1000. Absent: 1000.
     limit: Option<u32>,
-    /// `next` of the page before.
+    /// `next` of the previous page.
     marker: Option<String>,
 }
 
-/// Servers, deployed and available, a page at a time.
+/// Lists nodes, one page at a time.
 #[utoipa::path(get, path = "/v1/nodes", params(ListQuery), responses((status = 200, body = Page<Node>), (status = 400, body = Problem)))]
 pub async fn list(
     State(api): State<Arc<Api>>,
@@ -97,14 +98,14 @@ pub async fn list(
     Ok(Json(node_list::page(shown, &wanted)))
 }
 
-/// One server with its ports and hardware.
+/// Shows a node with its ports and hardware.
 #[utoipa::path(get, path = "/v1/nodes/{node}", params(("node" = String, Path, description = "name or id")), responses((status = 200, body = Node)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Node>, Problem> {
     let server = api.find_node(&name).await?;
     Ok(Json(api.node_view(server, &api.endings().await?)))
 }
 
-/// Does something with a server: Ironic's verbs, maintenance, power, reclaim.
+/// Starts an action on a node: a provision verb of Ironic, maintenance, power, reclaim, or one on its BMC.
 #[utoipa::path(post, path = "/v1/nodes/{node}/actions", params(("node" = String, Path, description = "name or id")),
     request_body = NodeAction, responses((status = 202, body = Node), (status = 409, body = Problem)))]
 pub async fn act(
@@ -125,7 +126,9 @@ pub async fn act(
     Ok((StatusCode::ACCEPTED, Json(api.node_view(server, &api.endings().await?))))
 }
 
-/// Forgets a server. A deployed one is refused.
+/// Deletes a node from the inventory and from Ironic.
+///
+/// A deployed one is refused.
 #[utoipa::path(delete, path = "/v1/nodes/{node}", params(("node" = String, Path, description = "name or id")),
     responses((status = 204), (status = 409, body = Problem)))]
 pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {

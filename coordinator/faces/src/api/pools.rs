@@ -16,20 +16,22 @@ use super::{
     types::{List, NewPool, Pool, PoolMove, PoolMoves, Problem},
 };
 
-/// All pools, in the order in which they are asked.
+/// Lists the pools, in the order in which they are tried.
 #[utoipa::path(get, path = "/v1/pools", operation_id = "list_pools", responses((status = 200, body = List<Pool>)))]
 pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<Pool>>, Problem> {
     Ok(Json(List { items: api.pool_views().await? }))
 }
 
-/// One pool.
+/// Shows a pool.
 #[utoipa::path(get, path = "/v1/pools/{pool}", operation_id = "show_pool", params(("pool" = String, Path, description = "name")), responses((status = 200, body = Pool)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Pool>, Problem> {
     let found = api.pool_views().await?.into_iter().find(|pool| pool.name == name);
     found.map(Json).ok_or_else(|| Problem::not_found("pool", &name))
 }
 
-/// Makes a pool. Servers that are inspected from now on are put into it; for the others, see pool moves.
+/// Creates a pool.
+///
+/// Nodes that are inspected from now on can join it; for the others, see pool moves.
 #[utoipa::path(post, path = "/v1/pools", operation_id = "create_pool", request_body = NewPool, responses((status = 201, body = Pool), (status = 400, body = Problem)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
@@ -43,7 +45,9 @@ pub async fn create(
     made.map(|pool| (StatusCode::CREATED, Json(pool))).ok_or_else(|| Problem::not_found("pool", &name))
 }
 
-/// Deletes a pool. Its servers keep their class until they are inspected again or moved.
+/// Deletes a pool.
+///
+/// Its nodes keep their resource class until they are inspected again or moved.
 #[utoipa::path(delete, path = "/v1/pools/{pool}", operation_id = "delete_pool", params(("pool" = String, Path, description = "name")), responses((status = 204)))]
 pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<StatusCode, Problem> {
     let _one_at_a_time = api.pool_changes.lock().await;
@@ -57,7 +61,7 @@ pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Re
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Puts all inspected servers that nobody uses into their pools, or says what would happen.
+/// Moves all inspected nodes that nobody uses into their pools, or says what would happen.
 #[utoipa::path(post, path = "/v1/pool-moves", operation_id = "move_to_pools", request_body = PoolMoves, responses((status = 200, body = List<PoolMove>)))]
 pub async fn moves(
     State(api): State<Arc<Api>>,

@@ -14,7 +14,7 @@ use super::{
     types::{List, Problem, Proof, Sighting},
 };
 
-/// Where a server's ports were put, and the proof of it, newest first.
+/// Lists the moves of a node's ports with the proof of each, newest first.
 #[utoipa::path(get, path = "/v1/nodes/{node}/proofs", params(("node" = String, Path, description = "name or id")),
     responses((status = 200, body = List<Proof>)))]
 pub async fn list(
@@ -45,7 +45,8 @@ fn view(proof: store::Proof) -> Proof {
             .into_iter()
             .map(|sighting| Sighting {
                 at: time(sighting.at_us),
-                network: sighting.network.as_str().to_owned(),
+                network: sighting.network.into(),
+                boot_stage: domain::records::stage_of_sighting(&sighting.what).map(Into::into),
                 what: sighting.what,
                 agrees: sighting.agrees,
             })

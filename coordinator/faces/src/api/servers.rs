@@ -39,14 +39,14 @@ use crate::audit::Asked;
 /// Largest user data, as Nova takes it.
 const USER_DATA_BYTES_MAX: usize = 48 << 10;
 
-/// Servers of the caller's project; of all projects for administrators.
+/// Lists the servers of the caller's project; for administrators of all projects.
 #[utoipa::path(get, path = "/v1/servers", responses((status = 200, body = List<Server>)))]
 pub async fn list(State(api): State<Arc<Api>>, user: User) -> Result<Json<List<Server>>, Problem> {
     let servers = api.inventory.tenant_servers(user.sees()?).await?;
     Ok(Json(List { items: api.all_shown(servers, &user).await? }))
 }
 
-/// One server.
+/// Shows a server.
 #[utoipa::path(get, path = "/v1/servers/{server}", params(("server" = String, Path, description = "name or id")), responses((status = 200, body = Server)))]
 pub async fn show(
     State(api): State<Arc<Api>>,
@@ -57,7 +57,7 @@ pub async fn show(
     api.shown(server, &user).await
 }
 
-/// Asks for a physical server: a flavor, an image, a network.
+/// Creates a server: a physical server with an image and networks.
 #[utoipa::path(post, path = "/v1/servers", request_body = NewServer, responses((status = 202, body = Server)))]
 pub async fn create(
     State(api): State<Arc<Api>>,
@@ -106,7 +106,7 @@ pub async fn create(
     Ok((StatusCode::ACCEPTED, api.shown(server, &user).await?))
 }
 
-/// Starts, stops, restarts, rebuilds or rescues a server.
+/// Starts an action on a server: start, stop, reboot, rebuild, rescue or unrescue.
 #[utoipa::path(post, path = "/v1/servers/{server}/actions", params(("server" = String, Path, description = "name or id")),
     request_body = ServerAction, responses((status = 202, body = Server), (status = 409, body = Problem)))]
 pub async fn act(
@@ -158,7 +158,9 @@ pub async fn act(
     Ok((StatusCode::ACCEPTED, Json(Server { rescue_password, ..server })))
 }
 
-/// Gives a server back. It is shown, as `deleting` and with what it waits for, until its machine has let go of it and is clean.
+/// Deletes a server.
+///
+/// It is listed with the status `deleting`, and with what it is waiting for, until its machine is clean.
 #[utoipa::path(delete, path = "/v1/servers/{server}", params(("server" = String, Path, description = "name or id")), responses((status = 202)))]
 pub async fn delete(
     State(api): State<Arc<Api>>,

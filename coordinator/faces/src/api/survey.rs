@@ -16,15 +16,18 @@ use super::{
     types::{Fault, Finding, FindingKind, Problem, Severity, Survey},
 };
 
-/// Contradictions between Ironic, Nova, Contrail and what was seen, of all servers. Changes nothing.
+/// Lists contradictions between Ironic, Nova, Contrail and the inventory, of all nodes.
+///
+/// Nothing is changed.
 #[utoipa::path(get, path = "/v1/survey", responses((status = 200, body = Survey)))]
 pub async fn all(State(api): State<Arc<Api>>) -> Result<Json<Survey>, Problem> {
     let (picture, not_seen) = api.survey.look().await?;
     Ok(Json(Survey { servers: picture.known.len(), findings: findings(&picture), not_seen }))
 }
 
-/// The same of the servers of a file (as for adoption; `instance` may be left out), and what in the file does not agree with
-/// what there is. Changes nothing.
+/// Lists contradictions of the servers of a file, with the file and between the services.
+///
+/// The file is as for an adoption; `instance` may be left out. Nothing is changed.
 #[utoipa::path(post, path = "/v1/survey", request_body(content = String, content_type = "application/yaml"),
     responses((status = 200, body = Survey), (status = 422, body = Problem)))]
 pub async fn of_file(State(api): State<Arc<Api>>, text: String) -> Result<Json<Survey>, Problem> {

@@ -1,6 +1,6 @@
 //! Values: the disks of a server, as its page shows them.
 
-use api_types::NodeDisk;
+use api_types::{DiskStanding, NodeDisk};
 use jiff::Timestamp;
 
 use super::view::{self, Tone, When};
@@ -36,9 +36,14 @@ fn row(disk: NodeDisk, now: Timestamp) -> DiskRow {
     let names = [("", &disk.model), ("serial ", &disk.serial), ("WWN ", &disk.wwn)];
     let names = names.into_iter().filter(|(_, name)| !name.is_empty());
     let names: Vec<_> = names.map(|(what, name)| format!("{what}{name}")).collect();
-    let tone = match (disk.standing.as_str(), disk.read_only && disk.exception.is_none()) {
-        ("missing", _) | (_, true) => Tone::Bad,
-        _ => Tone::Good,
+    let tone = match disk.standing {
+        DiskStanding::Missing => Tone::Bad,
+        DiskStanding::ToBeErased | DiskStanding::Erased | DiskStanding::Unknown if disk.read_only => {
+            Tone::Bad
+        }
+        DiskStanding::ToBeErased | DiskStanding::Erased | DiskStanding::LeftOut | DiskStanding::Unknown => {
+            Tone::Good
+        }
     };
     let read_only = if disk.read_only { ", read-only" } else { "" };
     DiskRow {
@@ -61,7 +66,7 @@ mod tests {
 
     #[test]
     fn a_disk_that_no_clean_can_account_for_stands_out() {
-        let disk = |standing: &str, read_only: bool, reason: Option<&str>| NodeDisk {
+        let disk = |standing: DiskStanding, read_only: bool, reason: Option<&str>| NodeDisk {
             number: 2,
             name: "/dev/sdb".into(),
             size_bytes: 4 << 30,
@@ -70,7 +75,7 @@ mod tests {
             wwn: String::new(),
             removable: false,
             read_only,
-            standing: standing.into(),
+            standing,
             first_seen: String::new(),
             last_seen: String::new(),
             erased: None,
@@ -88,9 +93,14 @@ mod tests {
             );
             assert_eq!(row.identity, "serial B2");
         };
-        check(disk("missing", false, None), true, "missing", "");
-        check(disk("to be erased", true, None), true, "to be erased, read-only", "");
-        check(disk("left out", true, Some("pulled")), false, "left out, read-only", "by alice: pulled");
-        check(disk("erased", false, None), false, "erased", "");
+        check(disk(DiskStanding::Missing, false, None), true, "missing", "");
+        check(disk(DiskStanding::ToBeErased, true, None), true, "to be erased, read-only", "");
+        check(
+            disk(DiskStanding::LeftOut, true, Some("pulled")),
+            false,
+            "left out, read-only",
+            "by alice: pulled",
+        );
+        check(disk(DiskStanding::Erased, false, None), false, "erased", "");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use api_types::{DiscoveredNic, Discovery};
+use api_types::{DiscoveredNic, Discovery, FoundBy};
 use jiff::Timestamp;
 
 use super::view::{self, When};
@@ -56,11 +56,11 @@ impl Found {
                 format!("{cpus} cpus, {}, disks {}", view::memory(&machine.memory_mib), disks.join(" + "))
             }
         };
-        let has = |how: &str| machine.found_by.iter().any(|by| by == how);
+        let has = |how: FoundBy| machine.found_by.contains(&how);
         Found {
             title: title(&machine),
             size,
-            how: match (has("bmc"), has("boot")) {
+            how: match (has(FoundBy::Bmc), has(FoundBy::Boot)) {
                 (true, true) => "by a scan of its BMC and by its boot, matched by hardware UUID",
                 (true, false) => "by a scan of its BMC",
                 (false, _) => "by its boot on the discovery network",
@@ -150,7 +150,7 @@ mod tests {
             id: Uuid::from_u128(id),
             rack: "rack1".into(),
             ignored: false,
-            found_by: vec!["boot".into()],
+            found_by: vec![FoundBy::Boot],
             uuid: None,
             manufacturer: "QEMU".into(),
             product: String::new(),
@@ -160,7 +160,7 @@ mod tests {
             memory_mib: 512,
             disks: vec![1 << 30],
             bmc: address.map(|address| DiscoveredBmc {
-                protocol: "ipmi".into(),
+                protocol: crate::api::types::BmcProtocol::Ipmi,
                 address: address.into(),
                 port: 623,
                 certificate_sha256: None,

@@ -1,6 +1,6 @@
 //! Values: the proofs of isolation, as a server's page shows them.
 
-use api_types::{Proof, Sighting};
+use api_types::{IsolatedNetwork, Proof, Sighting};
 use domain::records::AskedBy;
 use jiff::Timestamp;
 
@@ -69,15 +69,15 @@ fn row(proof: Proof, now: Timestamp) -> ProofRow {
 
 /// What was heard, and whether that is where the port was put: one line for what follows each other on one network.
 fn heard(seen: Vec<Sighting>) -> Vec<(String, bool)> {
-    let mut runs: Vec<(String, bool, Vec<String>)> = Vec::new();
-    for Sighting { network, what, agrees, .. } in seen {
-        let what = what.strip_prefix("boot: ").unwrap_or(&what).to_owned();
+    let mut runs: Vec<(IsolatedNetwork, bool, Vec<String>)> = Vec::new();
+    for Sighting { network, what, agrees, boot_stage, .. } in seen {
+        let what = boot_stage.map_or(what, |stage| stage.words().to_owned());
         match runs.last_mut().filter(|(last, agreed, _)| *last == network && *agreed == agrees) {
             Some((_, _, run)) => run.push(what),
             None => runs.push((network, agrees, vec![what])),
         }
     }
-    let line = |(network, agrees, run): (String, bool, Vec<String>)| {
+    let line = |(network, agrees, run): (IsolatedNetwork, bool, Vec<String>)| {
         let stray = if agrees { "" } else { ", an unexpected network" };
         (format!("{} on {network}{stray}", run.join(", ")), agrees)
     };
@@ -87,6 +87,7 @@ fn heard(seen: Vec<Sighting>) -> Vec<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::types::BootStage;
 
     #[test]
     fn a_proof_says_what_was_read_back_and_what_disagrees() {
@@ -104,8 +105,9 @@ mod tests {
             confirmed: None,
             seen: vec![Sighting {
                 at: String::new(),
-                network: "cleaning".into(),
+                network: IsolatedNetwork::Cleaning,
                 what: "DHCP".into(),
+                boot_stage: None,
                 agrees: holds,
             }],
         };
@@ -123,20 +125,22 @@ mod tests {
     }
     #[test]
     fn what_follows_each_other_on_one_network_is_one_line() {
-        let one = |what: &str, network: &str, agrees| Sighting {
+        let one = |what: &str, boot_stage, network, agrees| Sighting {
             at: String::new(),
-            network: network.into(),
+            network,
             what: what.into(),
+            boot_stage,
             agrees,
         };
+        let (cleaning, provisioning) = (IsolatedNetwork::Cleaning, IsolatedNetwork::Provisioning);
         let seen = vec![
-            one("boot: Kernel", "cleaning", true),
-            one("the ramdisk's hello", "cleaning", true),
-            one("boot: DhcpDiscover", "provisioning", false),
+            one("boot: Kernel", Some(BootStage::Kernel), cleaning, true),
+            one("the ramdisk's hello", None, cleaning, true),
+            one("boot: DhcpDiscover", Some(BootStage::DhcpDiscover), provisioning, false),
         ];
         let lines = heard(seen);
-        assert_eq!(lines[0], ("Kernel, the ramdisk's hello on cleaning".to_owned(), true));
-        assert_eq!(lines[1], ("DhcpDiscover on provisioning, an unexpected network".to_owned(), false));
+        assert_eq!(lines[0], ("kernel, the ramdisk's hello on cleaning".to_owned(), true));
+        assert_eq!(lines[1], ("DHCP request on provisioning, an unexpected network".to_owned(), false));
         assert_eq!(lines.len(), 2);
     }
 }

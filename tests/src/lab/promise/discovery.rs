@@ -4,7 +4,7 @@
 use std::{net::IpAddr, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-use api_types::{Discovery, DiscoveryRule, Event, Node, Scan, Window};
+use api_types::{Discovery, DiscoveryRule, Event, FoundBy, Node, Scan, Window};
 use contrail::{Config, Contrail};
 use domain::rim::{Fabric, ServerPort, SwitchPort, WantedNetwork};
 use protocol::{id::ServerId, network::BootNetwork};
@@ -246,7 +246,7 @@ async fn open(lab: &Lab) -> anyhow::Result<Discovery> {
         let all = pending(lab).await?;
         *seen = format!("{all:?}");
         ensure!(all.len() <= 1, "one machine is {} entries: {all:#?}", all.len());
-        Ok(all.into_iter().find(|one| one.found_by == ["bmc", "boot"]))
+        Ok(all.into_iter().find(|one| one.found_by == [FoundBy::Bmc, FoundBy::Boot]))
     })
     .await?;
     let nic = found.nics.iter().find(|nic| nic.booted).context("no interface booted")?;

@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use api_types::{Event, EventKind, ImportedNode, Node};
+use api_types::{Event, EventKind, ImportedNode, Node, WhyNotWatched};
 
 use super::super::{
     Lab,
@@ -182,7 +182,8 @@ async fn exchanged(lab: &Lab) -> anyhow::Result<()> {
         wait_for(format!("{name} to be held"), RECOGNISED_WAIT_MAX, async |seen| {
             let node: Node = lab.admin.json(&format!("node show {name}")).await?;
             *seen = format!("{:?}", node.not_watched);
-            let said = node.not_watched.filter(|it| it.why == "other_machine").map(|it| it.reason);
+            let said =
+                node.not_watched.filter(|it| it.why == WhyNotWatched::OtherMachine).map(|it| it.reason);
             Ok(said.filter(|said| said.contains(&format!("that is {whose}"))))
         })
         .await?;

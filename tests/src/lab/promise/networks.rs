@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use api_types::{NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork};
+use api_types::{IsolatedNetwork, NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork};
 use contrail::{Config, Contrail};
 use domain::{
     records::AskedBy,
@@ -479,7 +479,10 @@ async fn proofs(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
     }
     let heard = proofs.iter().find(|one| one.wanted.contains("provisioning") && !one.seen.is_empty());
     let heard = heard.context("no probe heard the server on the provisioning network")?;
-    ensure!(heard.seen.iter().all(|one| one.agrees && one.network == "provisioning"), "{heard:?}");
+    ensure!(
+        heard.seen.iter().all(|one| one.agrees && one.network == IsolatedNetwork::Provisioning),
+        "{heard:?}"
+    );
     ensure!(proofs.iter().flat_map(|one| &one.seen).all(|one| one.agrees), "{proofs:?}");
     let words = lab.tenant.refused(&format!("node show {} --proof", plan.name)).await?;
     ensure!(words.contains("administrator"), "{words}");
