@@ -255,6 +255,15 @@ async fn a_service_that_asks_for_time_gets_it_in_seconds_or_by_a_date() {
         start(bmc_at(front.addr).as_ref(), PXE).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!((chassis.state().boots, front.changed()), (vec![Some(PXE)], 2), "{what}");
     }
+    // A reading comes again soon in any case: it is told at once what keeps it.
+    let (server, _) = virtual_redfish(&[]);
+    let front = odd::before_redfish(server.addr, "GET /redfish/v1/Systems/1", vec![asks("").remove(0); 9])
+        .await
+        .unwrap();
+    let endpoint = endpoint(front.addr, None, true);
+    let bmc = connect_as(&endpoint, OPTIONS, LogIns { pace: Pace(Duration::from_secs(1)), in_call: true });
+    let reason = bmc.power_status().await.unwrap_err().to_string();
+    assert!(reason.contains("HTTP 503") && front.changed() <= 2, "{} times: {reason}", front.changed());
     // More than a call has.
     let (server, chassis) = virtual_redfish(&[]);
     let front = odd::before_redfish(server.addr, "POST /redfish/v1/Systems", asks("Retry-After: 300\r\n"))

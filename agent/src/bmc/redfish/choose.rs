@@ -44,6 +44,10 @@ impl RedfishBmc {
             if way.says == Says::Nothing && is_ignored {
                 continue;
             }
+            if state.http.left().time.is_zero() {
+                tried.push("no time was left for another way".to_owned());
+                break;
+            }
             match self.try_way(state, wanted, way).await? {
                 Tried::Set => {
                     if !tried.is_empty() {

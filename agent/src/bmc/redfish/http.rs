@@ -71,6 +71,8 @@ pub(super) struct Http {
     last_request: Option<Instant>,
     /// When the call ends for which all this is asked.
     until: Instant,
+    /// Until then something is asked again for it.
+    again_until: Instant,
     /// Connections that broke.
     broken: u32,
     /// Paths that have moved for good, and whither.
@@ -104,6 +106,7 @@ impl Http {
             options,
             last_request: None,
             until: Instant::now() + CALL_MAX,
+            again_until: Instant::now() + CALL_MAX,
             broken: 0,
             moved: Vec::new(),
         }
@@ -123,9 +126,10 @@ impl Http {
         self.without_session = quirks.has(Quirk::SessionNotKept);
     }
 
-    /// A call begins: its time runs from now on.
-    pub(super) fn begin_call(&mut self) {
-        self.until = Instant::now() + CALL_MAX;
+    /// A call begins: its time runs from now on, and for so long something is asked again for it.
+    pub(super) fn begin_call(&mut self, again_for: Duration) {
+        let now = Instant::now();
+        (self.until, self.again_until) = (now + CALL_MAX, now + again_for);
     }
 
     /// Whether a session is open: as long as it is good, the same service answers.
@@ -133,9 +137,9 @@ impl Http {
         matches!(self.login, Login::Token { .. })
     }
 
-    /// What the call has left.
+    /// What the call has left to ask again.
     pub(super) fn left(&self) -> Left {
-        Left { pace: self.log_ins.pace, time: self.until.saturating_duration_since(Instant::now()) }
+        Left { pace: self.log_ins.pace, time: self.again_until.saturating_duration_since(Instant::now()) }
     }
 
     /// The answer to a GET, whatever is in it.
@@ -321,7 +325,8 @@ impl Http {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
         self.last_request = Some(Instant::now());
-        let time = self.left().time.clamp(REQUEST_MIN, REQUEST_MAX);
+        let left = self.until.saturating_duration_since(Instant::now());
+        let time = left.clamp(REQUEST_MIN, REQUEST_MAX);
         let client = match &self.client {
             Some(client) => client,
             None => {

@@ -33,6 +33,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
 use self::{
+    again::{CALL_MAX, READING_MAX},
     boot::{Wanted, Ways},
     client::Settings,
     fault::Fault,
@@ -124,8 +125,13 @@ impl RedfishBmc {
 
     /// A call begins, when those before it have ended.
     async fn begin(&self) -> MutexGuard<'_, State> {
+        self.begin_for(CALL_MAX).await
+    }
+
+    /// The same of one that asks again for so long only.
+    async fn begin_for(&self, again_for: Duration) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().await;
-        state.http.begin_call();
+        state.http.begin_call(again_for);
         state
     }
 
@@ -215,7 +221,7 @@ impl RedfishBmc {
 #[async_trait]
 impl Bmc for RedfishBmc {
     async fn power_status(&self) -> Result<Power, BmcError> {
-        let mut state = self.begin().await;
+        let mut state = self.begin_for(READING_MAX).await;
         let system = self.system(&mut state).await?.body;
         power_of(&system).ok_or_else(|| {
             let said = match &system.power_state {

@@ -111,7 +111,9 @@ fn what_has_worked_is_tried_first_and_once() {
 fn what_is_read_back_is_what_was_wanted_or_a_mismatch() {
     let check = |target: &str, enabled: &str, mode: Option<&str>, [pxe, disk, nothing]: [bool; 3]| {
         let mut body = json!({"BootSourceOverrideTarget": target, "BootSourceOverrideEnabled": enabled});
-        mode.map(|mode| body["BootSourceOverrideMode"] = json!(mode));
+        if let Some(mode) = mode {
+            body["BootSourceOverrideMode"] = json!(mode);
+        }
         let way = |says| Way { place: Place::System, says, lasts: Lasts::AsWanted };
         let shown = boot(body);
         assert_eq!(is_set(&shown, PXE, way(Says::All)), pxe, "pxe: {shown:?}");
