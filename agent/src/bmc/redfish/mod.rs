@@ -232,6 +232,10 @@ impl Bmc for RedfishBmc {
         })
     }
 
+    async fn has_let_in(&self) -> bool {
+        self.state.lock().await.http.has_session()
+    }
+
     async fn power_lately(&self) -> Option<Power> {
         self.state.lock().await.lately().and_then(|found| power_of(&found.body))
     }
