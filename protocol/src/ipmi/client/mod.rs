@@ -13,6 +13,7 @@ use std::{
 
 use super::{
     CipherSuite, Malformed, Privilege,
+    bridge::{self, Meanwhile},
     command::{Request, Response},
     message::{CompletionCode, RequestMessage, ResponseMessage},
     rakp::{self, OpenSessionRequest, Rakp1, Rakp3},
@@ -344,6 +345,17 @@ impl Client {
         let response = ResponseMessage::parse(&message)?;
         let Some(pending) = self.pending else { return Ok(()) };
         let (netfn, command, _) = pending.request.encode();
+        let response = match bridge::meanwhile(&pending.request, pending.sequence, &response) {
+            Meanwhile::Usual => response,
+            Meanwhile::Taken => return Ok(()),
+            Meanwhile::Answer => ResponseMessage {
+                netfn,
+                command,
+                sequence: pending.sequence,
+                code: CompletionCode::OK,
+                data: &message,
+            },
+        };
         if (response.netfn, response.command, response.sequence) != (netfn, command, pending.sequence) {
             return Ok(());
         }
