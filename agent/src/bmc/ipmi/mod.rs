@@ -1,6 +1,8 @@
 //! Edges: a BMC by IPMI: one session of `protocol::ipmi::client` at a time, over the process's one UDP socket.
 
+mod call;
 mod login;
+mod reads;
 mod session;
 mod socket;
 mod verdict;
@@ -16,7 +18,7 @@ use protocol::{
         CipherSuite,
         app::DeviceId,
         chassis::{BootFlagDevice, BootFlags, BootOption, ChassisControl},
-        client::EndReason,
+        client::{EndReason, RequestError},
         command::{Request, Response},
     },
     spec::BmcEndpoint,
@@ -30,13 +32,15 @@ use self::{
 };
 use super::{Account, Bmc, BmcError, BmcOptions, LogIns, Power, who::Who};
 
+pub use self::call::CallError;
+
 /// A session that rested longer is not used again: BMCs drop theirs after 60 s, and finding that out costs every try.
 const REST_MAX: Duration = Duration::from_secs(50);
 /// For so long another machine is not asked again who it is.
 const OTHER_REST: Duration = Duration::from_secs(10);
 
 /// One BMC by IPMI.
-pub(super) struct IpmiBmc {
+pub struct IpmiBmc {
     endpoint: BmcEndpoint,
     suites: Vec<CipherSuite>,
     options: BmcOptions,
@@ -114,7 +118,8 @@ impl IpmiBmc {
         }
     }
 
-    async fn ask(&self, request: Request) -> Result<Response, BmcError> {
+    /// The BMC's answer, or its refusal; an error when there is neither.
+    async fn asked(&self, request: Request) -> Result<Result<Response, RequestError>, BmcError> {
         let mut state = self.state.lock().await;
         if let Some(last) = state.last_request {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
@@ -155,7 +160,7 @@ impl IpmiBmc {
                 }
             };
             match asked {
-                Asked::Answered(answer) => return answer.map_err(|error| self.refused(chain(&error))),
+                Asked::Answered(answer) => return Ok(answer),
                 Asked::Ended(reason) => {
                     state.session = None;
                     if fresh {
@@ -172,6 +177,10 @@ impl IpmiBmc {
                 }
             }
         }
+    }
+
+    async fn ask(&self, request: Request) -> Result<Response, BmcError> {
+        self.asked(request).await?.map_err(|error| self.refused(chain(&error)))
     }
 
     /// Asks who answers in this session, once, before anything else is asked or told.
