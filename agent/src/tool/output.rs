@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn a_table_is_aligned_and_drives_no_terminal() {
         let rows = vec![vec!["a".into(), "1".into()], vec!["long\u{1b}[2J\nname".into(), "22".into()]];
-        let expected = "NAME                   VALUE\na                      1\nlong\\u{1b}[2J\\nname  22";
+        let expected = "NAME                 VALUE\na                    1\nlong\\u{1b}[2J\\nname  22";
         assert_eq!(table(&["name", "value"], &rows), expected);
     }
 }
