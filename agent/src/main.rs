@@ -72,7 +72,9 @@ async fn main() -> ExitCode {
         Command::CheckConfig { config } => check(config),
         Command::Bmc(args) => return tool::run(args).await,
         Command::Completion { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "bms-agent", &mut std::io::stdout());
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "bms-agent", &mut script);
+            tool::print(String::from_utf8_lossy(&script).trim_end());
             Ok(())
         }
     };

@@ -58,6 +58,11 @@ pub async fn run(args: BmcArgs) -> ExitCode {
     ExitCode::from(status)
 }
 
+/// Prints a text of ours, for whoever may be gone.
+pub fn print(text: &str) {
+    output::line(text);
+}
+
 /// Waits for the tasks that give sessions back.
 async fn goodbyes() {
     let deadline = Instant::now() + GOODBYE_MAX;
