@@ -17,6 +17,7 @@ pub mod results;
 pub mod run;
 pub mod server;
 pub mod start;
+pub mod tool;
 pub mod uplink;
 pub mod work;
 

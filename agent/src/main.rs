@@ -6,8 +6,9 @@ use agent::{
     config::{Config, ConfigError},
     files::FILES_NEEDED,
     start::{self, StartError},
+    tool::{self, args::BmcArgs},
 };
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use host::{
     dumps,
     log::{self, Filter},
@@ -42,6 +43,14 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Ask and tell BMCs directly, without a coordinator.
+    Bmc(BmcArgs),
+    /// Print a completion script for a shell.
+    #[command(after_help = "Example: bms-agent completion bash > /etc/bash_completion.d/bms-agent")]
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +70,13 @@ async fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Run { config } => run(config).await,
         Command::CheckConfig { config } => check(config),
+        Command::Bmc(args) => return tool::run(args).await,
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "bms-agent", &mut script);
+            tool::print(String::from_utf8_lossy(&script).trim_end());
+            Ok(())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -153,6 +153,21 @@ fn a_session_opens_asks_and_closes() {
 }
 
 #[test]
+fn who_leaves_in_the_middle_of_a_request_gives_the_session_back() {
+    let mut world = World::new(client_config(&SUITES), bmc_config(&SUITES));
+    world.run(|| 1);
+    world.client.request(Request::ChassisStatus, world.now).unwrap();
+    let asked = world.client.poll_transmit().unwrap();
+    world.bmc.handle_packet(console(), &asked, world.now);
+    assert_eq!(world.bmc.sessions(), 1);
+    // The chassis has not answered yet.
+    world.client.leave();
+    let goodbye = world.client.poll_transmit().expect("it says goodbye at once");
+    world.bmc.handle_packet(console(), &goodbye, world.now);
+    assert_eq!((world.bmc.sessions(), world.client.is_ended()), (0, true));
+}
+
+#[test]
 fn refusals_say_why_and_are_not_repeated() {
     let check = |change: fn(&mut ClientConfig), offered: &[CipherSuite], attempts: u64, why: &str| {
         let mut config = client_config(&SUITES);

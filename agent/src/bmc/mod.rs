@@ -27,6 +27,7 @@ use protocol::{
 use self::account::{Account, Pace};
 pub use self::{
     error::{BmcError, Power, reading},
+    ipmi::{CallError, IpmiBmc},
     redfish::{KeptSessions, key_info},
 };
 
@@ -137,6 +138,14 @@ pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) 
     reach(endpoint, &ExpectedIdentity::default(), options, log_ins, &KeptSessions::default())
 }
 
+/// A BMC by IPMI, whoever it is, with all that it can be asked; none: it speaks another language. Must be called inside a tokio
+/// runtime.
+pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiBmc> {
+    let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
+    let who = who::Who::new(ExpectedIdentity::default());
+    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, options, LogIns::default()))
+}
+
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
     reach(endpoint, expected, options, LogIns::default(), &KeptSessions::default())
@@ -163,7 +172,7 @@ fn reach(
     let options = options.with(&endpoint.settings);
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(ipmi::IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
+            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {

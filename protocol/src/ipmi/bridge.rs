@@ -6,7 +6,8 @@
 use super::{
     Malformed,
     call::{CALL_BYTES_MAX, Call, Command, Kind},
-    message::{BMC_ADDRESS, CompletionCode, NETFN_APP, ResponseMessage, build_to},
+    command::Request,
+    message::{BMC_ADDRESS, CompletionCode, NETFN_APP, RequestMessage, ResponseMessage, build_to},
 };
 
 /// The commands of this family.
@@ -98,6 +99,35 @@ impl Command for SendMessage {
     }
 }
 
+/// What becomes of a response while a "Send Message" is on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meanwhile {
+    /// It is the response to the request itself, or to none that is known.
+    Usual,
+    /// The BMC has taken the message; the other controller's answer comes by itself.
+    Taken,
+    /// It is the other controller's answer, come by itself.
+    Answer,
+}
+
+/// Some BMCs put the other controller's answer into their own, others send it afterwards as a message of its own, with the number of
+/// the carried message or of the request (section 6.13.2 has it both ways).
+pub(super) fn meanwhile(request: &Request, number: u8, response: &ResponseMessage<'_>) -> Meanwhile {
+    let Request::Call(call) = request else { return Meanwhile::Usual };
+    let Some(Ok(sent)) = call.read::<SendMessage>() else { return Meanwhile::Usual };
+    let own = (SendMessage::KIND.netfn, SendMessage::KIND.command, number);
+    let came = (response.netfn, response.command, response.sequence);
+    if came == own && response.code == CompletionCode::OK && response.data.is_empty() {
+        return Meanwhile::Taken;
+    }
+    match RequestMessage::parse(sent.message()) {
+        Ok(carried) if came.0 == carried.netfn && came.1 == carried.command && came != own => {
+            if [carried.sequence, number].contains(&came.2) { Meanwhile::Answer } else { Meanwhile::Usual }
+        }
+        Ok(_) | Err(_) => Meanwhile::Usual,
+    }
+}
+
 /// How the other controller answered: its completion code and the data behind it.
 pub fn answer(message: &[u8]) -> Result<(CompletionCode, &[u8]), Malformed> {
     if message.is_empty() {
@@ -111,7 +141,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::{
-        super::{call::proof::check, message::RequestMessage, sensor::GetReading},
+        super::{call::proof::check, sensor::GetReading},
         *,
     };
 
@@ -131,6 +161,25 @@ mod tests {
             ResponseMessage { netfn: 4, command: 0x2d, sequence: 5, code: CompletionCode::OK, data: &data };
         assert_eq!(answer(&back.build()), Ok((CompletionCode::OK, &data[..])));
         assert!(answer(&[]).is_err(), "taken, and not answered");
+    }
+
+    #[test]
+    fn an_answer_that_comes_by_itself_is_known_from_that_of_the_bmc() {
+        let target = Target { channel: 0, address: 0x72, lun: 0 };
+        let sent = SendMessage::new(target, &Call::of(&GetReading(0x30)), 5).unwrap();
+        let check = |netfn, command, sequence, code, data: &[u8], expected| {
+            let response = ResponseMessage { netfn, command, sequence, code: CompletionCode(code), data };
+            assert_eq!(meanwhile(&Request::Call(Call::of(&sent)), 9, &response), expected, "{response:?}");
+        };
+        check(NETFN_APP, 0x34, 9, 0, &[], Meanwhile::Taken);
+        check(NETFN_APP, 0x34, 9, 0x83, &[], Meanwhile::Usual);
+        check(NETFN_APP, 0x34, 9, 0, &[1], Meanwhile::Usual);
+        check(4, 0x2d, 5, 0, &[42, 0xc0], Meanwhile::Answer);
+        check(4, 0x2d, 9, 0xcb, &[], Meanwhile::Answer);
+        check(4, 0x2d, 8, 0, &[42, 0xc0], Meanwhile::Usual);
+        let response =
+            ResponseMessage { netfn: 4, command: 0x2d, sequence: 9, code: CompletionCode::OK, data: &[] };
+        assert_eq!(meanwhile(&Request::ChassisStatus, 9, &response), Meanwhile::Usual);
     }
 
     proptest! {

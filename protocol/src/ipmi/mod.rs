@@ -38,6 +38,7 @@ pub mod sdr;
 pub mod sel;
 pub mod sensor;
 mod session;
+pub mod severity;
 pub mod sol;
 pub mod suite;
 pub mod users;

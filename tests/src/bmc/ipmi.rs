@@ -58,6 +58,11 @@ impl IpmiBmc {
         self.bmc.with(|bmc| bmc.stats())
     }
 
+    /// Sessions that are open.
+    pub fn sessions(&self) -> usize {
+        self.bmc.with(|bmc| bmc.sessions())
+    }
+
     /// Forget every session, as a BMC does that restarts.
     pub fn forget_sessions(&self) {
         self.bmc.with(Bmc::forget_sessions);

@@ -94,11 +94,20 @@ impl IpmiSim {
 
 /// Starts the simulator for a machine and waits until its port is open.
 pub async fn start(config: IpmiSimConfig, chassis: Arc<dyn Chassis>) -> anyhow::Result<IpmiSim> {
+    start_with(config, chassis, "").await
+}
+
+/// The same, with commands for the simulator, such as those of [`super::records::emulation`].
+pub async fn start_with(
+    config: IpmiSimConfig,
+    chassis: Arc<dyn Chassis>,
+    commands: &str,
+) -> anyhow::Result<IpmiSim> {
     let IpmiSimConfig { addr, netns, dir, credentials, uuid } = config;
     fs::create_dir_all(dir.join("state")).with_context(|| format!("making {}", dir.display()))?;
     let dir = dir.canonicalize()?;
     let power = serve_power(&dir.join("power.sock"), chassis)?;
-    let started = spawn(addr, netns.as_deref(), &dir, &credentials, uuid);
+    let started = spawn(addr, netns.as_deref(), &dir, &credentials, uuid, commands);
     let (child, log) = started.inspect_err(|_| power.abort())?;
     let mut sim = IpmiSim { addr, child, power, log };
     sim.wait_for_port().await?;
@@ -111,6 +120,7 @@ fn spawn(
     dir: &Path,
     credentials: &Credentials,
     uuid: Uuid,
+    commands: &str,
 ) -> anyhow::Result<(Child, PathBuf)> {
     let guid = hex::encode(uuid.to_bytes_le());
     let (conf, emulation, script, log) =
@@ -143,8 +153,10 @@ fn spawn(
     fs::set_permissions(&conf, fs::Permissions::from_mode(0o600))?;
     fs::write(
         &emulation,
-        "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n\
-         sel_enable 0x20 100 0x0a\nmc_enable 0x20\n",
+        format!(
+            "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\n\
+             sel_enable 0x20 100 0x0a\n{commands}mc_enable 0x20\n"
+        ),
     )?;
     let mut command = match netns {
         Some(name) => {

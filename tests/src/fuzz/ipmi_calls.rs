@@ -72,7 +72,7 @@ fn repository(bytes: &[u8]) {
     let mut pieces = pieces.into_iter().cycle();
     let mut walk = Walk::default();
     for _ in 0..=STEPS_MAX {
-        let Ok(Some(ask)) = walk.next() else { return };
+        let Ok(Some(ask)) = walk.ask() else { return };
         let piece = pieces.next().unwrap_or_default();
         match ask {
             Ask::Reserve => walk.reserved(Ok(1)),

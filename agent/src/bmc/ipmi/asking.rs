@@ -82,12 +82,17 @@ impl IpmiBmc {
         &self,
         request: Request,
     ) -> Result<Result<Response, Refused>, BmcError> {
+        Ok(self.asked(request).await?.map_err(Refused))
+    }
+
+    /// The answer to a request, its refusal, or what cannot be read of it; an error when there is none of them.
+    pub(super) async fn asked(&self, request: Request) -> Result<Result<Response, RequestError>, BmcError> {
         let mut state = self.state.lock().await;
         let answer = self.ask_in(&mut state, request).await?;
         if state.quirks.has(Quirk::SessionNotKept) {
             state.session = None;
         }
-        Ok(answer.map_err(Refused))
+        Ok(answer)
     }
 
     async fn ask_in(

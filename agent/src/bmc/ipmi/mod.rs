@@ -2,8 +2,10 @@
 
 mod asking;
 mod boot;
+mod call;
 mod login;
 mod orders;
+mod reads;
 mod session;
 mod socket;
 mod verdict;
@@ -39,8 +41,10 @@ use super::{
     who::Who,
 };
 
+pub use self::call::CallError;
+
 /// One BMC by IPMI.
-pub(super) struct IpmiBmc {
+pub struct IpmiBmc {
     endpoint: BmcEndpoint,
     /// The only suite to try; none: both.
     only_suite: Option<u8>,

@@ -90,7 +90,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.client.is_ended() {
-            self.client.close(Instant::now());
+            self.client.leave();
         }
         while let Some(datagram) = self.client.poll_transmit() {
             self.place.send_now(&datagram);

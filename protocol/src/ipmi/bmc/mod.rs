@@ -331,7 +331,11 @@ impl Bmc {
             return Ok(());
         }
         if let Some((_, working)) = &active.working {
-            if *working != asked {
+            if *working != asked && is_goodbye(&message, bmc_id) {
+                let answer = active.answer(asked, &Ok(Response::Done), now);
+                self.send(from, answer);
+                self.sessions.remove(&bmc_id);
+            } else if *working != asked {
                 let busy = active.sealed.seal(&respond_to(&message, &Err(CompletionCode::BUSY)));
                 self.send(from, busy);
             }
@@ -415,6 +419,11 @@ impl Active {
         self.answered = Some((asked, message, now));
         bytes
     }
+}
+
+/// Whether the session's own end is asked for, which waits for no chassis.
+fn is_goodbye(message: &RequestMessage<'_>, bmc_id: u32) -> bool {
+    Request::parse(message) == Ok(Request::CloseSession(bmc_id))
 }
 
 fn respond_to(request: &RequestMessage<'_>, outcome: &Result<Response, CompletionCode>) -> Vec<u8> {

@@ -176,7 +176,7 @@ impl Client {
     }
 
     /// Closes a session that is of no use, without waiting, so that the BMC's slot is free at once.
-    fn say_goodbye(&mut self) {
+    pub(super) fn say_goodbye(&mut self) {
         let sequence = (self.sequence + 1) & 0x3f;
         let Stage::Session(session) = &mut self.stage else { return };
         let (netfn, command, data) = Request::CloseSession(session.peer_id()).encode();

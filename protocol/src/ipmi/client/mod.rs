@@ -180,6 +180,14 @@ impl Client {
         }
     }
 
+    /// Closes the session without waiting for anything, in the middle of a request too: for whoever goes away now.
+    pub fn leave(&mut self) {
+        if self.opened {
+            self.say_goodbye();
+        }
+        self.end(EndReason::Closed);
+    }
+
     /// Takes a datagram from the BMC. What is not for this session, or not right, is dropped.
     pub fn handle_packet(&mut self, datagram: &[u8], now: Instant) {
         // The right answer may still come. If it does not, what came instead is told.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::{
     super::{
+        bridge::{self, Meanwhile},
         command::{Request, Response},
         message::{CompletionCode, ResponseMessage},
         rmcp::PlusPacket,
@@ -50,6 +51,17 @@ impl Client {
         let response = ResponseMessage::parse(&message)?;
         let Some(pending) = self.pending else { return Ok(()) };
         let (netfn, command, _) = pending.request.encode();
+        let response = match bridge::meanwhile(&pending.request, pending.sequence, &response) {
+            Meanwhile::Usual => response,
+            Meanwhile::Taken => return Ok(()),
+            Meanwhile::Answer => ResponseMessage {
+                netfn,
+                command,
+                sequence: pending.sequence,
+                code: CompletionCode::OK,
+                data: &message,
+            },
+        };
         if (response.netfn, response.command, response.sequence) != (netfn, command, pending.sequence) {
             return if self.is_late(response.sequence) { Ok(()) } else { Err(Fault::Strange) };
         }

@@ -46,7 +46,7 @@ fn records_extent(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
-/// Reads one inventory. Ask what [`Reading::next`] says, and tell it the answer.
+/// Reads one inventory. Ask what [`Reading::ask`] says, and tell it the answer.
 #[derive(Debug)]
 pub struct Reading {
     device: u8,
@@ -64,7 +64,7 @@ impl Reading {
     }
 
     /// What to ask now; none: it is done.
-    pub fn next(&self) -> Option<ReadData> {
+    pub fn ask(&self) -> Option<ReadData> {
         let missing = extent(&self.bytes).min(self.size).checked_sub(self.bytes.len())?;
         let count = missing.min(usize::from(self.part));
         let (offset, count) = match self.by_words {
@@ -125,7 +125,7 @@ mod tests {
         for (buffer, by_words) in [(4, false), (16, false), (0xff, false), (16, true)] {
             let mut reading = Reading::new(0, Size { bytes: 4096, by_words });
             let mut asked = 0;
-            while let Some(ReadData { offset, count, .. }) = reading.next() {
+            while let Some(ReadData { offset, count, .. }) = reading.ask() {
                 asked += 1;
                 assert!(asked < 200, "it goes on");
                 let unit = if by_words { 2 } else { 1 };
@@ -150,10 +150,10 @@ mod tests {
     #[test]
     fn an_empty_inventory_and_a_refusal_end_it() {
         let mut reading = Reading::new(0, Size { bytes: 2048, by_words: false });
-        assert_eq!(reading.next().unwrap().count, 8);
+        assert_eq!(reading.ask().unwrap().count, 8);
         reading.read(Ok(vec![0xff; 8])).unwrap();
-        assert_eq!(reading.next(), None, "nothing is written there");
-        assert_eq!(Reading::new(0, Size { bytes: 0, by_words: false }).next(), None);
+        assert_eq!(reading.ask(), None, "nothing is written there");
+        assert_eq!(Reading::new(0, Size { bytes: 0, by_words: false }).ask(), None);
         let mut reading = Reading::new(0, Size { bytes: 64, by_words: false });
         assert_eq!(reading.read(Err(CompletionCode(0xcb))), Err(CompletionCode(0xcb)));
         assert_eq!(reading.read(Ok(vec![])), Err(NOTHING), "it would be asked for ever");

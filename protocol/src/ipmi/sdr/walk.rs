@@ -5,10 +5,10 @@
 //! A list that goes round in circles or has no end is cut off: every walk ends within [`STEPS_MAX`] steps.
 
 use super::{
-    FIRST, GetPart, LAST, Part, Reserve,
+    FIRST, GetPart, LAST, Part,
     record::{HEADER_BYTES, Record, length},
 };
-use crate::ipmi::{call::Call, message::CompletionCode};
+use crate::ipmi::message::CompletionCode;
 
 /// Records that are taken of one repository.
 pub const RECORDS_MAX: usize = 2048;
@@ -52,17 +52,7 @@ pub enum Ask {
     Part(GetPart),
 }
 
-impl Ask {
-    /// As the machines carry it.
-    pub fn call(&self) -> Call {
-        match self {
-            Ask::Reserve => Call::of(&Reserve),
-            Ask::Part(part) => Call::of(part),
-        }
-    }
-}
-
-/// The walk. Ask what [`Walk::next`] says, and tell it the answer.
+/// The walk. Ask what [`Walk::ask`] says, and tell it the answer.
 #[derive(Debug)]
 pub struct Walk {
     reservation: Option<u16>,
@@ -94,7 +84,7 @@ impl Default for Walk {
 
 impl Walk {
     /// What to ask now; none: it is done.
-    pub fn next(&mut self) -> Result<Option<Ask>, WalkError> {
+    pub fn ask(&mut self) -> Result<Option<Ask>, WalkError> {
         let Some(id) = self.id else { return Ok(None) };
         self.steps += 1;
         if self.steps > STEPS_MAX {
@@ -214,7 +204,7 @@ mod tests {
         ) {
             let records = repository(&lengths);
             let (mut walk, mut asked) = (Walk::default(), 0);
-            while let Some(ask) = walk.next().unwrap() {
+            while let Some(ask) = walk.ask().unwrap() {
                 asked += 1;
                 match ask {
                     Ask::Reserve => walk.reserved(Ok(7)),
@@ -230,7 +220,7 @@ mod tests {
             let mut walk = Walk::default();
             let mut answers = answers.into_iter().cycle();
             for _ in 0..=STEPS_MAX {
-                let Ok(Some(ask)) = walk.next() else { return Ok(()) };
+                let Ok(Some(ask)) = walk.ask() else { return Ok(()) };
                 let (code, next, bytes) = answers.next().unwrap();
                 match ask {
                     Ask::Reserve => walk.reserved(Ok(next)),
@@ -248,7 +238,7 @@ mod tests {
     fn what_cannot_be_read_is_told() {
         let mut walk = Walk::default();
         walk.reserved(Err(CompletionCode::INVALID_COMMAND));
-        assert!(matches!(walk.next(), Ok(Some(Ask::Part(GetPart { reservation: 0, .. })))));
+        assert!(matches!(walk.ask(), Ok(Some(Ask::Part(GetPart { reservation: 0, .. })))));
         let refused = walk.read(Err(CompletionCode::PRIVILEGE)).unwrap_err();
         assert_eq!(
             refused.to_string(),
@@ -258,6 +248,6 @@ mod tests {
         assert_eq!(walk.read(Ok(Part { next: 1, bytes: vec![] })), Err(WalkError::Nothing { id: 0 }));
         let mut walk = Walk::default();
         walk.read(Err(CompletionCode(0xcb))).unwrap();
-        assert_eq!(walk.next(), Ok(None), "an empty repository");
+        assert_eq!(walk.ask(), Ok(None), "an empty repository");
     }
 }

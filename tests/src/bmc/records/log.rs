@@ -65,9 +65,9 @@ impl Log {
         self.reservation += 1;
     }
 
-    /// How many records it has.
-    pub fn entries(&self) -> usize {
-        self.records.len()
+    /// Its records, oldest first.
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 
     /// Its clock, in seconds since 1970.

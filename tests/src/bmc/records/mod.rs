@@ -2,6 +2,7 @@
 //!
 //! One small server, the same each time, so that every judge can be asked what it sees. What is there can be changed while it runs.
 
+pub mod emulation;
 mod inventory;
 mod log;
 mod sensors;

@@ -105,6 +105,11 @@ impl Sensors {
         sensors
     }
 
+    /// The records that describe them.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
     fn add(&mut self, body: Body) {
         let id = self.records.len() as u16 + 1;
         self.records.push(Record { id, body });
