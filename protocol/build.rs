@@ -6,7 +6,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     {
         let files = protox::compile(["bms/agent/v1/agent.proto"], ["proto"])?;
         // They hold passwords; `convert` prints them without.
-        let secret = ["bms.agent.v1.BmcEndpoint", "bms.agent.v1.BmcCredential", "bms.agent.v1.HandOver"];
+        let secret = [
+            "bms.agent.v1.BmcEndpoint",
+            "bms.agent.v1.BmcSettings",
+            "bms.agent.v1.BmcCredential",
+            "bms.agent.v1.HandOver",
+        ];
         tonic_prost_build::configure().skip_debug(secret).compile_fds(files)?;
     }
     Ok(())

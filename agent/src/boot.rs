@@ -4,7 +4,7 @@
 //! What must stay true: a server is in here from the start of its power-on until its power is off or its ramdisk has handed
 //! itself over, never else; the file holds no token.
 
-mod permits;
+pub(crate) mod permits;
 
 use std::{
     io,
@@ -22,9 +22,6 @@ use tokio::sync::mpsc;
 pub use self::permits::RamdiskEntry;
 use self::permits::{Interfaces, Kept, Permit, Permits};
 use crate::{metrics, rack::Input};
-
-/// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
-pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
 
 /// The boot table.
 #[derive(Debug)]
@@ -177,6 +174,7 @@ mod tests {
             port: 623,
             username: String::new(),
             password: Secret::new(""),
+            settings: Default::default(),
         };
         ServerSpec {
             id: ServerId::random(),

@@ -56,7 +56,7 @@ use std::{
 use protocol::{id::RackId, network::BootNetwork};
 use serde::Deserialize;
 
-use crate::ramdisk::Listener;
+use crate::ramdisk::config::Listener;
 
 /// Shortest poll interval: below it BMCs have no time for anything else.
 pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(200);

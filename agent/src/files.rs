@@ -1,4 +1,4 @@
-//! Values: how many files we may have open at once, which the system has to allow.
+//! Edges: how many files all our listeners and connections may have open at once, which the system has to allow.
 
 use pxe::http::MAX_CONNECTIONS;
 

@@ -163,15 +163,7 @@ pub fn spool(reports: usize, bytes: usize) {
 
 /// A network boot has come so far.
 pub fn boot_stage(stage: BootStage, network: &'static str) {
-    let stage = match stage {
-        BootStage::DhcpDiscover => "dhcp_discover",
-        BootStage::DhcpAck => "dhcp_ack",
-        BootStage::Loader => "loader",
-        BootStage::Script => "script",
-        BootStage::Kernel => "kernel",
-        BootStage::Initrd => "initrd",
-    };
-    METRICS.boot_stages.get_or_create(&[("stage", stage), ("network", network)]).inc();
+    METRICS.boot_stages.get_or_create(&[("stage", stage.as_str()), ("network", network)]).inc();
 }
 
 /// A network boot was asked for and not answered.

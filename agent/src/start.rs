@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bmc::{self, BmcOptions},
+    bmc::{self, BmcOptions, KeptSessions},
     boot::{BootTable, BootTableError, RamdiskEntry},
     config::Config,
     discovery::{Discovery, DiscoveryError, Place},
@@ -121,6 +121,13 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     records.iter().filter_map(|record| results::decode(record)).for_each(|result| results.insert(result));
     let spool = Spool::open(&state.join("spool"))?;
 
+    let sessions = state.join("redfish-sessions");
+    let sessions = KeptSessions::open(sessions.clone()).map_err(|source| StartError::State {
+        operation: "create",
+        path: sessions,
+        source,
+    })?;
+
     let uplink_config = Arc::new(UplinkConfig {
         coordinator: config.coordinator.address.clone(),
         server_name: config.coordinator.server_name.clone(),
@@ -205,8 +212,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let stop_discovery = stop.clone();
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
-        connect: Box::new(|spec| {
-            Arc::from(bmc::connect_to(&spec.bmc, &spec.expected, BmcOptions::default()))
+        connect: Box::new(move |spec| {
+            Arc::from(bmc::connect_kept(&spec.bmc, &spec.expected, BmcOptions::default(), &sessions))
         }),
         boot_table,
         ramdisks: ramdisks.clone(),

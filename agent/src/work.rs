@@ -20,6 +20,11 @@ use crate::{
     },
 };
 
+/// A power command that has no effect for so long is given again.
+const EFFECT_WAIT: Duration = Duration::from_secs(7);
+/// How often it is.
+const GIVEN_AGAIN_MAX: u32 = 3;
+
 /// How a command ended, and the last reading made for it.
 pub type Ended = (Result<Success, Failure>, Option<Sample>);
 
@@ -66,12 +71,14 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
 }
 
 async fn power_on(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
-    if read(bmc).await? == Power::On {
+    // One that was seen to be off a moment ago is not asked again: on, when it is on already, does no harm.
+    let is_off = bmc.power_lately().await == Some(Power::Off);
+    if !is_off && read(bmc).await? == Power::On {
         return Ok(Power::On);
     }
     choose_boot(bmc, mode, boot).await?;
     bmc.power_on().await?;
-    await_power(bmc, Power::On, until.saturating_duration_since(Instant::now())).await
+    await_effect(bmc, Power::On, until, EFFECT_WAIT).await
 }
 
 async fn power_off(bmc: &dyn Bmc, how: PowerOffHow, until: Instant) -> Result<Power, BmcError> {
@@ -79,10 +86,50 @@ async fn power_off(bmc: &dyn Bmc, how: PowerOffHow, until: Instant) -> Result<Po
         return Ok(Power::Off);
     }
     match how {
-        PowerOffHow::Hard => bmc.power_off().await?,
-        PowerOffHow::Soft => bmc.soft_off().await?,
+        PowerOffHow::Hard => {
+            bmc.power_off().await?;
+            await_effect(bmc, Power::Off, until, EFFECT_WAIT).await
+        }
+        // A second press of the button may mean something else to the operating system.
+        PowerOffHow::Soft => {
+            bmc.soft_off().await?;
+            await_power(bmc, Power::Off, until.saturating_duration_since(Instant::now())).await
+        }
     }
-    await_power(bmc, Power::Off, until.saturating_duration_since(Instant::now())).await
+}
+
+/// Waits until the power is as wanted. Some BMCs accept a command right after another one and do nothing: without effect for
+/// so long, it is given again, some times. While the power is not known nothing is done twice.
+async fn await_effect(
+    bmc: &dyn Bmc,
+    wanted: Power,
+    until: Instant,
+    effect_wait: Duration,
+) -> Result<Power, BmcError> {
+    let mut given_again = 0;
+    loop {
+        let left = until.saturating_duration_since(Instant::now());
+        let wait = if given_again < GIVEN_AGAIN_MAX { effect_wait.min(left) } else { left };
+        let last = await_power(bmc, wanted, wait).await;
+        let is_without_effect = match &last {
+            Ok(power) => *power != wanted,
+            Err(BmcError::Unreachable { .. } | BmcError::Refused { .. } | BmcError::NotUnderstood { .. }) => {
+                false
+            }
+            Err(BmcError::Credentials { .. } | BmcError::OtherMachine { .. }) => return last,
+        };
+        if wait == left || last.as_ref().is_ok_and(|power| *power == wanted) {
+            return last;
+        }
+        if is_without_effect {
+            given_again += 1;
+            let given = match wanted {
+                Power::On => bmc.power_on().await,
+                Power::Off => bmc.power_off().await,
+            };
+            tracing::info!(?wanted, ?given, "a power command without effect was given again");
+        }
+    }
 }
 
 async fn reset(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
@@ -93,7 +140,7 @@ async fn reset(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Re
         Power::On => bmc.reset().await?,
         Power::Off => bmc.power_on().await?,
     }
-    await_power(bmc, Power::On, until.saturating_duration_since(Instant::now())).await
+    await_effect(bmc, Power::On, until, EFFECT_WAIT).await
 }
 
 async fn choose_boot(bmc: &dyn Bmc, mode: BootMode, boot: &Boot) -> Result<(), BmcError> {
@@ -135,6 +182,7 @@ mod tests {
     use protocol::hardware::BmcIdentity;
 
     use super::*;
+    use crate::poll::driver::CONFIRM_PAUSE;
 
     /// A BMC that is off, accepts everything and does nothing; after so many questions it answers no more.
     struct Lazy {
@@ -179,6 +227,66 @@ mod tests {
             self.answer().await;
             Ok(())
         }
+    }
+
+    /// A BMC that says "done" and does nothing, so many times.
+    struct Idle {
+        ignores: usize,
+        given: AtomicUsize,
+    }
+
+    impl Idle {
+        fn is_switched(&self) -> bool {
+            self.given.load(Ordering::SeqCst) > self.ignores
+        }
+    }
+
+    #[async_trait]
+    impl Bmc for Idle {
+        async fn identity(&self) -> Result<BmcIdentity, BmcError> {
+            Ok(BmcIdentity::default())
+        }
+        async fn power_status(&self) -> Result<Power, BmcError> {
+            Ok(if self.is_switched() { Power::On } else { Power::Off })
+        }
+        async fn power_on(&self) -> Result<(), BmcError> {
+            self.given.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        }
+        async fn power_off(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn soft_off(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn reset(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_power_command_without_effect_is_given_again_some_times() {
+        let check = async |ignores: usize, expected: Power, expected_given: usize| {
+            let idle = Idle { ignores, given: AtomicUsize::new(0) };
+            idle.power_on().await.unwrap();
+            // Sixteen readings' time, and one for each try.
+            let until = Instant::now() + CONFIRM_PAUSE * 16;
+            let ended = await_effect(&idle, Power::On, until, CONFIRM_PAUSE).await;
+            assert_eq!(
+                (ended, idle.given.load(Ordering::SeqCst)),
+                (Ok(expected), expected_given),
+                "{ignores}"
+            );
+        };
+        tokio::join!(
+            check(0, Power::On, 1),
+            check(1, Power::On, 2),
+            check(3, Power::On, 4),
+            check(usize::MAX, Power::Off, 1 + GIVEN_AGAIN_MAX as usize),
+        );
     }
 
     #[tokio::test]

@@ -40,6 +40,7 @@ fn spec(number: usize) -> ServerSpec {
         port: 623,
         username: "admin".into(),
         password: Secret::new("p"),
+        settings: Default::default(),
     };
     ServerSpec {
         id: id(number),
@@ -83,8 +84,12 @@ impl Sim {
             hangs: false,
         };
         let servers = (0..sim.bmcs.len()).map(spec).collect();
-        sim.happen(Input::Declare(Declaration { servers, forget: vec![], complete: true }));
+        sim.declare(servers);
         sim
+    }
+
+    fn declare(&mut self, servers: Vec<ServerSpec>) {
+        self.happen(Input::Declare(Declaration { servers, forget: vec![], complete: true }));
     }
 
     fn happen(&mut self, input: Input) {
@@ -264,6 +269,21 @@ fn all_are_read_again_soon_after_their_switch_is_back() {
         let all: Vec<_> = (0..1000).collect();
         assert!(sim.longest_gap(&all, Duration::from_secs(20)) <= INTERVAL + SLACK);
     }
+}
+
+/// A site that says how often a BMC may be asked is obeyed; its neighbour is asked as before.
+#[test]
+fn a_bmc_with_an_interval_of_its_own_is_asked_that_often() {
+    let mut sim = Sim::new(bmcs(&[(2, Some(60))]));
+    let mut gentle = spec(0);
+    gentle.bmc.settings.poll_interval_ms = Some(10_000);
+    sim.declare(vec![gentle, spec(1)]);
+    sim.pass(Duration::from_secs(60));
+    let before = [0, 1].map(|server| sim.asked[&server].len());
+    sim.pass(Duration::from_secs(600));
+    let [own, usual] = [0, 1].map(|server| sim.asked[&server].len() - before[server]);
+    assert!((59..=61).contains(&own) && (300..=340).contains(&usual), "{own} and {usual} questions");
+    assert!(sim.pull(&[0]).is_some_and(|after| after < Duration::from_secs(13)));
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn spec(number: usize, password: &str) -> ServerSpec {
         port: 623,
         username: "admin".into(),
         password: Secret::new(password),
+        settings: Default::default(),
     };
     ServerSpec {
         id: ServerId(uuid::Uuid::from_u128(number as u128 + 1)),

@@ -131,6 +131,7 @@ fn spec() -> ServerSpec {
         port: 623,
         username: "admin".into(),
         password: Secret::new("p"),
+        settings: Default::default(),
     };
     let id = ServerId(uuid::Uuid::from_u128(77));
     ServerSpec {

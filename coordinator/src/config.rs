@@ -27,25 +27,20 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use contrail;
+use coordinator_core::agents::CERTIFICATE_DAYS;
+use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX};
 use ipnet::IpNet;
+use listen::{
+    hops::{self, ForwardedBy},
+    terms,
+};
 use protocol::{hex, secret::Secret};
 use serde::{Deserialize, Deserializer, de::Error as _};
-
-use crate::{
-    access::RoleNames,
-    api::HTTPS_ONLY_DAYS_MAX,
-    contrail,
-    listen::{
-        hops::{self, ForwardedBy},
-        terms,
-    },
-};
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
 
-/// For how many days an agent's certificate is given, unless a site says otherwise.
-pub const CERTIFICATE_DAYS: NonZeroU32 = NonZeroU32::new(90).expect("ninety is not zero");
 /// For how many at most: what is stolen is good for that long.
 pub const CERTIFICATE_DAYS_MAX: u32 = 365;
 

@@ -7,20 +7,21 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use coordinator::{
+use coordinator::{config::Config, server};
+use coordinator_core::{
     agents::{IssuedAgent, Issuer, Older, issue_agent},
-    clock::{Clock, SystemClock},
-    config::Config,
-    inventory::Inventory,
     pki::Authority,
-    secret::Sealer,
-    server,
 };
 use host::{
     dumps,
     log::{self, Filter},
 };
 use protocol::{id::RackId, text::Shown};
+use store::{
+    Inventory,
+    clock::{Clock, SystemClock},
+    secret::Sealer,
+};
 
 /// What is logged.
 const LOG: Filter = Filter { variable: "BMS_LOG", otherwise: "info,sqlx=warn" };

@@ -3,54 +3,58 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Context;
+use contrail::{
+    Contrail, Tokens, registration,
+    sandesh::{self, client::SandeshConfig},
+};
+use coordinator_core::{
+    adoption::Adoptions,
+    agents::{self, AgentHub, Issuer, RamdiskSignal},
+    core::{Core, Outside, Site},
+    discovery::Discovery,
+    images::Uploads,
+    pki::{Authority, Clients, OwnCertificate, listener_tls},
+    survey::Survey,
+    tenancy::Tenancy,
+};
+use domain::{
+    records::Ramdisk,
+    rim::{Adopter, Hardware, Interfaces, Presence},
+};
+use faces::{
+    access::{AdminProject, Door},
+    api::{self, Api},
+    audit::Witness,
+    facade,
+    metrics::{self, Sources},
+    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
+    redfish::{RedfishFacade, witness_ironic},
+    ui,
+};
 use host::open_files;
+use listen;
+use listen::{Terms, hops::Proxies, terms};
+use openstack::{
+    Credentials, GlanceImages, IronicProvisioner, Scope, Session,
+    glance::Glance,
+    ironic::Ironic,
+    keystone::Keystone,
+    nova::Nova,
+    placement::Placement,
+    session::{http_client, upload_client},
+};
 use protocol::secret::Secret;
+use store::{
+    Inventory, StoredSessions,
+    clock::{Clock, SystemClock},
+    secret::Sealer,
+    state_dir::StateDir,
+};
 use tokio::{net::TcpListener, signal::unix};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{
-    access::{AdminProject, Door},
-    adoption::{Adopter, Adoptions, Interfaces},
-    agents::{self, AgentHub, Issuer, RamdiskSignal},
-    api::{self, Api},
-    audit::{Witness, witness_ironic},
-    clock::{Clock, SystemClock},
-    config::Config,
-    contrail::{
-        Contrail, Tokens, registration,
-        sandesh::{self, client::SandeshConfig},
-    },
-    core::{Core, Outside},
-    discovery::Discovery,
-    facade,
-    gate::Presence,
-    images::Uploads,
-    inventory::StoredSessions,
-    inventory::{Inventory, Ramdisk},
-    listen::{self, Terms, hops::Proxies, terms},
-    metrics::{self, Sources},
-    openstack::{
-        Credentials, Scope, Session,
-        glance::Glance,
-        ironic::Ironic,
-        keystone::Keystone,
-        nova::Nova,
-        placement::Placement,
-        session::{http_client, upload_client},
-    },
-    openstack::{GlanceImages, IronicProvisioner},
-    pki::{Authority, Clients, OwnCertificate, listener_tls},
-    port::Hardware,
-    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
-    redfish::RedfishFacade,
-    secret::Sealer,
-    state_dir::StateDir,
-    survey::Survey,
-    tenancy::Tenancy,
-    tokens::KeystoneTokens,
-    ui,
-};
+use crate::{config::Config, tokens::KeystoneTokens};
 
 /// Time between two attempts to prepare our networks in Contrail.
 const SITE_RETRY: Duration = Duration::from_secs(2);
@@ -122,9 +126,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let adopter: Arc<dyn Adopter> = provisioner.clone();
     let interfaces: Arc<dyn Interfaces> = contrail.clone();
     let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
-    let core = Core::new(config, inventory, outside);
+    let poll_ironic_every = Duration::from_millis(config.site.poll_ironic_ms);
+    let core = Core::new(Site { name: config.name.clone(), poll_ironic_every }, inventory, outside);
 
-    let listen = &core.config.listen;
+    let listen = &config.listen;
     let bind = |address| async move {
         TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
     };
@@ -144,9 +149,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         glance.clone(),
         Arc::new(StoredSessions(core.inventory.clone())),
         RamdiskApiConfig {
-            url: core.config.facade_url(),
+            url: config.facade_url(),
             ca_pem: authority.certificate_pem().to_owned(),
-            full_erase: core.config.site.full_erase,
+            full_erase: config.site.full_erase,
         },
     );
     let witness = Witness::new(core.inventory.clone(), &[]);
@@ -156,7 +161,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let tasks = TaskTracker::new();
     tasks.spawn(registration::run(Arc::clone(&contrail), core.inventory.clone(), stop.clone()));
     tasks.spawn(prepare_site(contrail, stop.clone()));
-    tell_others(&core, metrics_listener, &tasks, &stop);
+    tell_others(&config, &core, metrics_listener, &tasks, &stop);
     tasks.spawn(own.keep_renewed(clock, stop.clone()));
     tasks.spawn(Arc::clone(&core.agents).watch_certificates(Arc::clone(&authority), stop.clone()));
     tasks.spawn(hand_ramdisks_over(
@@ -183,7 +188,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         adopter,
         interfaces: Arc::clone(&interfaces),
         networks: Arc::clone(&core.networks),
-        enrol: Arc::clone(&core.enrol),
+        enroll: Arc::clone(&core.enroll),
         asked: tokio::sync::Notify::new(),
     });
     let (adopting, adoption_stop) = (Arc::clone(&adoptions), stop.clone());
@@ -198,7 +203,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let uploads = Arc::new(Uploads::new(core.inventory.clone(), glance.clone()));
     let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
     tasks.spawn(async move { swept.run(sweep_stop).await });
-    let door = Arc::new(door(&core.config, &openstack));
+    let door = Arc::new(door(&config, &openstack));
     let api = Arc::new(Api {
         inventory: core.inventory.clone(),
         door: Arc::clone(&door),
@@ -208,9 +213,13 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         nova,
         ironic,
         networks: Arc::clone(&core.networks),
-        enrol: Arc::clone(&core.enrol),
+        enroll: Arc::clone(&core.enroll),
         tenancy,
-        discovery: Discovery::new(core.inventory.clone(), Arc::clone(&core.agents)),
+        discovery: Discovery::new(
+            core.inventory.clone(),
+            Arc::clone(&core.agents.discovery),
+            core.agents.clone(),
+        ),
         agents: Arc::clone(&core.agents),
         adoptions,
         survey,
@@ -219,12 +228,12 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let api = api::router(api);
     let api = ui::router(api, door, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
-    let api = api::https_only(api, core.config.api.https_only_days.unwrap_or(api::HTTPS_ONLY_DAYS));
-    let proxies = Proxies::new(core.config.api.trusted_proxies.clone(), core.config.api.forwarded_by);
+    let api = api::https_only(api, config.api.https_only_days.unwrap_or(api::HTTPS_ONLY_DAYS));
+    let proxies = Proxies::new(config.api.trusted_proxies.clone(), config.api.forwarded_by);
     let api = listen::behind(api, proxies);
-    let terms = Terms::api(core.config.api.connections_per_peer, core.config.api.all_proxies());
+    let terms = Terms::api(config.api.connections_per_peer, config.api.all_proxies());
     tasks.spawn(listen::serve(api_listener, Some(anonymous), api, terms, stop.clone()));
-    let days = core.config.agents.certificate_days;
+    let days = config.agents.certificate_days;
     let links = agents::router(agents::Service {
         hub: Arc::clone(&core.agents),
         images: Arc::new(GlanceImages(Glance::clone(&glance))),
@@ -252,6 +261,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
 
 /// Starts what tells others how we are, where it is configured: Prometheus, Contrail's analytics.
 fn tell_others(
+    config: &Config,
     core: &Arc<Core>,
     metrics: Option<TcpListener>,
     tasks: &TaskTracker,
@@ -267,9 +277,9 @@ fn tell_others(
         let page = metrics::router(sources);
         tasks.spawn(listen::serve(listener, None, page, Terms::metrics(), stop.clone()));
     }
-    let collectors = core.config.contrail.collectors.clone();
+    let collectors = config.contrail.collectors.clone();
     if !collectors.is_empty() {
-        let config = SandeshConfig { collectors, name: core.config.name.clone() };
+        let config = SandeshConfig { collectors, name: config.name.clone() };
         tasks.spawn(sandesh::client::run(config, core.inventory.clone(), presence, stop.clone()));
     }
 }

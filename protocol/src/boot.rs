@@ -86,6 +86,36 @@ pub enum BootStage {
     Initrd,
 }
 
+impl BootStage {
+    /// All of them, in the order in which a boot passes them.
+    pub const ALL: [Self; 6] =
+        [Self::DhcpDiscover, Self::DhcpAck, Self::Loader, Self::Script, Self::Kernel, Self::Initrd];
+
+    /// The word used in the API and in metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BootStage::DhcpDiscover => "dhcp_discover",
+            BootStage::DhcpAck => "dhcp_ack",
+            BootStage::Loader => "loader",
+            BootStage::Script => "script",
+            BootStage::Kernel => "kernel",
+            BootStage::Initrd => "initrd",
+        }
+    }
+
+    /// What a person calls it.
+    pub fn words(self) -> &'static str {
+        match self {
+            BootStage::DhcpDiscover => "DHCP request",
+            BootStage::DhcpAck => "DHCP lease",
+            BootStage::Loader => "boot loader",
+            BootStage::Script => "iPXE script",
+            BootStage::Kernel => "kernel",
+            BootStage::Initrd => "initial ramdisk",
+        }
+    }
+}
+
 /// A boot's progress as the agent saw it on one of its networks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BootProgress {

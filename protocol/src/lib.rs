@@ -10,6 +10,7 @@
 //! and every byte that arrives from outside is checked before it becomes one of these values.
 
 pub mod backoff;
+pub mod bmc_settings;
 pub mod boot;
 pub mod certificate;
 pub mod command;
@@ -33,6 +34,7 @@ pub mod places;
 pub mod power;
 pub mod power_budget;
 pub mod qcow2;
+pub mod quirk;
 pub mod ramdisk;
 mod ramdisk_boot;
 pub mod redfish;

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{boot::BootMode, id::ServerId, identity::ExpectedIdentity, mac::MacAddr, secret::Secret};
+use crate::{
+    bmc_settings::BmcSettings, boot::BootMode, id::ServerId, identity::ExpectedIdentity, mac::MacAddr,
+    secret::Secret,
+};
 
 /// One server that the agent is to look after.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +37,9 @@ pub struct BmcEndpoint {
     pub username: String,
     /// Password.
     pub password: Secret,
+    /// What the site says of it besides.
+    #[serde(default)]
+    pub settings: BmcSettings,
 }
 
 impl BmcEndpoint {

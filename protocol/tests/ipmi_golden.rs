@@ -60,6 +60,7 @@ fn replay(record: &str, suite: CipherSuite) -> Vec<(Request, CompletionCode)> {
                 let handshake = Handshake {
                     suite,
                     password: PASSWORD,
+                    k_g: None,
                     console_id,
                     rakp1: rakp1.as_ref().unwrap(),
                     bmc_random: &proof.random,

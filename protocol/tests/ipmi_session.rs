@@ -9,14 +9,16 @@ use std::{
 
 use proptest::prelude::*;
 use protocol::{
+    bmc_settings::KgKey,
     ipmi::{
         CipherSuite, Privilege,
-        app::DeviceId,
-        bmc::{Bmc, BmcConfig, Datagram, SESSION_IDLE_MAX, SESSIONS_MAX},
+        app::{ChannelAuthCapabilities, DeviceId},
+        bmc::{Bmc, BmcConfig, Datagram, Pong, SESSION_IDLE_MAX, SESSIONS_MAX},
         chassis::{ChassisControl, ChassisStatus},
         client::{Client, ClientConfig, ClientEvent, EndReason, ProofRole, RequestError, Retry},
         command::{Request, Response},
-        message::CompletionCode,
+        message::{CompletionCode, ResponseMessage},
+        rmcp,
     },
     secret::Secret,
 };
@@ -27,10 +29,12 @@ fn bmc_config(suites: &[CipherSuite]) -> BmcConfig {
     BmcConfig {
         username: "admin".into(),
         password: Secret::new("correct horse"),
+        k_g: None,
         privilege: Privilege::Administrator,
         suites: suites.to_vec(),
         guid: *b"0123456789abcdef",
         device: DeviceId { device: 32, firmware_major: 1, ..DeviceId::default() },
+        pong: Pong::Usual,
         seed: [7; 32],
     }
 }
@@ -41,7 +45,9 @@ fn client_config(suites: &[CipherSuite]) -> ClientConfig {
         password: Secret::new("correct horse"),
         suites: suites.to_vec(),
         privilege: Privilege::Administrator,
+        k_g: None,
         proof_role: ProofRole::AsProved,
+        pads_name: false,
         retry: Retry { first: Duration::from_millis(100), tries: 5 },
         seed: [9; 32],
     }
@@ -58,13 +64,15 @@ struct World {
     bmc: Bmc,
     controls: Vec<ChassisControl>,
     events: Vec<ClientEvent>,
+    /// The console's datagrams.
+    sent: Vec<Vec<u8>>,
 }
 
 impl World {
     fn new(client: ClientConfig, bmc: BmcConfig) -> Self {
         let now = Instant::now();
         let (client, bmc) = (Client::new(client, now), Bmc::new(bmc));
-        Self { now, client, bmc, controls: vec![], events: vec![] }
+        Self { now, client, bmc, controls: vec![], events: vec![], sent: vec![] }
     }
 
     /// Runs until nothing moves. `fate` says for each datagram how often it arrives: 0 is lost, 2 is doubled.
@@ -73,6 +81,7 @@ impl World {
         let mut to_client: VecDeque<Vec<u8>> = VecDeque::new();
         for _ in 0..5_000 {
             while let Some(bytes) = self.client.poll_transmit() {
+                self.sent.push(bytes.clone());
                 (0..fate()).for_each(|_| to_bmc.push_back(bytes.clone()));
             }
             while let Some(Datagram { bytes, .. }) = self.bmc.poll_transmit() {
@@ -174,6 +183,57 @@ fn refusals_say_why_and_are_not_repeated() {
     check(|c| c.username = "nobody".into(), &SUITES, 1, "unknown user name");
     check(|c| c.password = Secret::new("x".repeat(21)), &SUITES, 0, "longer than IPMI's 20");
     check(|c| c.suites = vec![CipherSuite::Seventeen], &[CipherSuite::Three], 0, "not supported");
+}
+
+#[test]
+fn a_bmc_with_a_key_of_its_own_lets_in_who_has_it() {
+    let key = |text: &str| Some(KgKey::from_text(text).unwrap());
+    for suite in SUITES {
+        let check = |given: Option<KgKey>, expected: Option<bool>| {
+            let client = ClientConfig { k_g: given, ..client_config(&[suite]) };
+            let mut world = World::new(client, BmcConfig { k_g: key("site-key"), ..bmc_config(&[suite]) });
+            world.run(|| 1);
+            let ended = expected.map(|key_given| EndReason::KeyMismatch { key_given });
+            assert_eq!(world.ended(), ended.as_ref(), "{suite:?}");
+            assert_eq!(world.events.contains(&ClientEvent::Opened(suite)), expected.is_none(), "{suite:?}");
+        };
+        check(key("site-key"), None);
+        check(key("other-key"), Some(true));
+        check(None, Some(false));
+    }
+}
+
+#[test]
+fn a_bmc_that_denies_its_sessions_is_asked_for_one_all_the_same() {
+    let denial = || {
+        let data = ChannelAuthCapabilities { channel: 1, ipmi_2_0: false }.build();
+        let code = CompletionCode::OK;
+        rmcp::build_plain(
+            &ResponseMessage { netfn: 6, command: 0x38, sequence: 0, code, data: &data }.build(),
+        )
+    };
+    let mut world = World::new(client_config(&SUITES), bmc_config(&SUITES));
+    world.client.handle_packet(&denial(), world.now);
+    world.run(|| 1);
+    assert!(world.events.contains(&ClientEvent::Opened(CipherSuite::Seventeen)), "{:?}", world.events);
+    // Who is silent then has meant it.
+    let mut world = World::new(client_config(&SUITES), bmc_config(&SUITES));
+    world.client.handle_packet(&denial(), world.now);
+    world.run(|| 0);
+    assert_eq!(world.ended(), Some(&EndReason::NoRmcpPlus));
+}
+
+#[test]
+fn a_user_name_is_padded_only_for_those_who_want_it() {
+    for (pads_name, expected) in [(false, 44 - 16 + "admin".len()), (true, 44)] {
+        let mut world = World::new(ClientConfig { pads_name, ..client_config(&SUITES) }, bmc_config(&SUITES));
+        world.run(|| 1);
+        // RAKP 1 (payload type 0x12) and its payload's length.
+        let rakp1 = world.sent.iter().filter(|datagram| datagram[4..6] == [6, 0x12]);
+        let lengths: Vec<_> = rakp1.map(|datagram| usize::from(datagram[14])).collect();
+        assert_eq!(lengths, [expected], "{pads_name}");
+        assert!(world.events.contains(&ClientEvent::Opened(CipherSuite::Seventeen)), "{:?}", world.events);
+    }
 }
 
 #[test]

@@ -34,7 +34,7 @@ fn answer(request: &[u8]) -> Vec<u8> {
     };
     let plan = |_| Plan::Here(ticket.clone());
     match respond(&subnet, &mut Leases::new(range.unwrap()), request, Instant::now(), &plan) {
-        Outcome::Answer(answer) => answer.bytes,
+        Outcome::Reply(answer) => answer.bytes,
         other => panic!("no answer: {other:?}"),
     }
 }

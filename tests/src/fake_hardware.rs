@@ -7,11 +7,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use coordinator::{
+use domain::{
     disks::{Account, Erase, KnownDisk, inspected},
-    port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
-    ramdisk_api::{SessionStore, StoreError},
+    rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
 };
+use faces::ramdisk_api::{SessionStore, StoreError};
 use protocol::{
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},

@@ -12,5 +12,6 @@ pub mod image;
 pub mod lab;
 pub mod netns;
 pub mod openstack;
+pub mod power_event;
 pub mod qemu;
 pub mod vlan;

@@ -27,6 +27,7 @@ use uuid::Uuid;
 use crate::{
     bmc::chassis::{BootSetting, Chassis},
     netns::Netns,
+    power_event::PowerEvent,
 };
 
 /// How long QEMU's monitor may take to answer.
@@ -68,15 +69,6 @@ pub struct FurtherCard {
     pub tap: String,
     /// Its address.
     pub mac: MacAddr,
-}
-
-/// One line of a machine's log.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct PowerEvent {
-    /// Microseconds since 1970.
-    pub at_us: u64,
-    /// What it booted from, or none when the power went.
-    pub boot: Option<BootDevice>,
 }
 
 /// A virtual server.

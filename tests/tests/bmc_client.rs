@@ -53,6 +53,7 @@ fn endpoint(addr: SocketAddr, protocol: BmcProtocol) -> BmcEndpoint {
         port: addr.port(),
         username: "admin".into(),
         password: Secret::new(PASSWORD),
+        settings: Default::default(),
     }
 }
 
@@ -334,11 +335,13 @@ async fn refusals_and_nonsense_have_reasons() {
         let error = bmc.power_on().await.unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
     };
+    // A refusal for now is waited for, in units of the pace.
+    let log_ins = LogIns { pace: Pace(Duration::from_millis(10)), in_call: true };
     let refuse = Faults { refuse: true, ..Faults::default() };
     ipmi_server.faults.set(refuse.clone());
     check(connect_with(&by_ipmi(ipmi_server.addr, None), OPTIONS).as_ref(), "unspecified error").await;
     server.faults.set(refuse);
-    check(connect_with(&by_http(server.addr), OPTIONS).as_ref(), "The BMC was told to refuse.").await;
+    check(connect_as(&by_http(server.addr), OPTIONS, log_ins).as_ref(), "The BMC was told to refuse.").await;
     let garbage = Faults { garbage: true, ..Faults::default() };
     ipmi_server.faults.set(garbage.clone());
     check(connect_with(&by_ipmi(ipmi_server.addr, None), OPTIONS).as_ref(), "cannot be understood").await;

@@ -24,7 +24,7 @@ use tests::bmc::{
     chassis::FakeChassis,
     insider::{self, CHASSIS_CONTROL, CHASSIS_STATUS, Oddity, SET_PRIVILEGE},
     ipmi,
-    odd::{self, Closes, OPEN_SESSION_RESPONSE, RAKP_2, Twist},
+    odd::{self, Closes, OPEN_SESSION_RESPONSE, RAKP_2, RAKP_4, Twist},
     redfish::{self, RedfishOptions, SessionPath, Tls},
 };
 
@@ -46,6 +46,7 @@ fn bmc_at(addr: SocketAddr, protocol: BmcProtocol) -> Box<dyn Bmc> {
         port: addr.port(),
         username: USER.into(),
         password: Secret::new(PASSWORD),
+        settings: Default::default(),
     };
     connect_as(&endpoint, OPTIONS, LogIns { pace: Pace(UNIT), in_call: true })
 }
@@ -90,6 +91,14 @@ async fn an_odd_ipmi_bmc_does_what_comes_first() {
         ("still starting (d2) at Chassis Control", answers(CHASSIS_CONTROL, 0xd2, 2)),
         ("timed out (c3) at Get Chassis Status", answers(CHASSIS_STATUS, 0xc3, 2)),
         ("cannot answer now (ce) there", answers(CHASSIS_STATUS, 0xce, 1)),
+        ("insufficient privilege (d4) at Chassis Control, once", answers(CHASSIS_CONTROL, 0xd4, 1)),
+        ("insufficient privilege (d4) at Get Chassis Status, once", answers(CHASSIS_STATUS, 0xd4, 1)),
+        ("cannot answer now (ce) at Chassis Control", answers(CHASSIS_CONTROL, 0xce, 1)),
+        ("taken for a repetition (cf) at Chassis Control", answers(CHASSIS_CONTROL, 0xcf, 1)),
+        ("not in the present state (d5) at Chassis Control, once", answers(CHASSIS_CONTROL, 0xd5, 1)),
+        ("the chassis does not answer (d3)", answers(CHASSIS_STATUS, 0xd3, 2)),
+        ("its proof with a byte too many", Oddity::LongProof(1)),
+        ("answers that name session 0", Oddity::SessionZero),
         ("its proof without the name-only bit", Oddity::RoleInProof(|role| role & 0x0f)),
         ("its proof with no privilege", Oddity::RoleInProof(|_| 0x10)),
         ("its proof with nothing", Oddity::RoleInProof(|_| 0)),
@@ -106,6 +115,10 @@ async fn an_odd_ipmi_bmc_does_what_comes_first() {
     for (what, payload, twist, times) in [
         ("no free session, twice", OPEN_SESSION_RESPONSE, Twist::Status(0x01), 2),
         ("no free session in RAKP 2, twice", RAKP_2, Twist::Status(0x01), 2),
+        ("the privilege of a maker of its own in Open Session", OPEN_SESSION_RESPONSE, Twist::Grants(5), 1),
+        ("no privilege in Open Session", OPEN_SESSION_RESPONSE, Twist::Grants(0), 1),
+        // Asked for 17 and for 3, each once: nothing is waited for.
+        ("suite 3 whatever is asked for", OPEN_SESSION_RESPONSE, Twist::SuiteThree, 2),
     ] {
         let (server, chassis) = virtual_ipmi();
         let front = odd::before_ipmi(server.addr, payload, twist, times).await.unwrap();
@@ -120,6 +133,7 @@ async fn what_an_ipmi_bmc_does_otherwise_is_told_by_its_cause() {
     for (what, oddity, cause) in [
         ("answers that are encrypted only", Oddity::NotAuthenticated, "not authenticated"),
         ("its own key K_g", Oddity::OwnKey, "K_g"),
+        ("request numbers of its own", Oddity::NumberZero, "wrong message tag"),
     ] {
         let (server, _) = virtual_ipmi();
         let front = insider::before_ipmi(server.addr, PASSWORD, oddity).await.unwrap();
@@ -128,6 +142,23 @@ async fn what_an_ipmi_bmc_does_otherwise_is_told_by_its_cause() {
         let text = error.to_string();
         assert!(text.contains(cause) && !text.contains("cable"), "{what}: {text}");
         assert!(!matches!(error, BmcError::Credentials { .. }), "{what}: its server is watched: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_that_answered_before_is_not_said_to_be_unplugged() {
+    for (silent_at, asked) in
+        [(OPEN_SESSION_RESPONSE, "Open Session"), (RAKP_2, "RAKP 1"), (RAKP_4, "RAKP 3")]
+    {
+        let (server, _) = virtual_ipmi();
+        let front = odd::before_ipmi(server.addr, silent_at, Twist::Silence, usize::MAX).await.unwrap();
+        let bmc = bmc_at(front.addr, BmcProtocol::Ipmi { cipher_suite: Some(17) });
+        for _ in 0..2 {
+            let error = bmc.power_status().await.unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, BmcError::Refused { .. }) && text.contains(asked), "{text}");
+            assert!(text.contains("though it answered") && !text.contains("cable"), "{text}");
+        }
     }
 }
 

@@ -35,6 +35,7 @@ fn endpoint(addr: SocketAddr, protocol: BmcProtocol) -> BmcEndpoint {
         port: addr.port(),
         username: "admin".into(),
         password: Secret::new("correct-horse"),
+        settings: Default::default(),
     }
 }
 

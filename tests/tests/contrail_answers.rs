@@ -8,12 +8,10 @@ use std::{
     time::Duration,
 };
 
-use coordinator::{
-    contrail::{Config, Contrail, Tokens, vnc},
-    openstack::{Credentials, Scope, Session, session::http_client},
-    port::{FabricError, TenantNetworks},
-    tokens::KeystoneTokens,
-};
+use contrail::{Config, Contrail, Tokens, vnc};
+use coordinator::tokens::KeystoneTokens;
+use domain::rim::{FabricError, TenantNetworks};
+use openstack::{Credentials, Scope, Session, session::http_client};
 use protocol::secret::Secret;
 use serde_json::{Value, json};
 use tests::contrail::scripted::{Asked, Reply, Scripted};

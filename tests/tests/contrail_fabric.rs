@@ -2,12 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use coordinator::{
-    contrail::{Config as Site, Contrail, site::boot_interface_id},
-    port::{
-        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, SwitchPort, TenantNetworks,
-        WantedNetwork,
-    },
+use contrail::{Config as Site, Contrail, site::boot_interface_id};
+use domain::rim::{
+    Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, SwitchPort, TenantNetworks,
+    WantedNetwork,
 };
 use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::{Value, json};

@@ -1,12 +1,10 @@
 //! Edges: what is not this server's on its switch port or in its port group, against the stand-in of the VNC API: refused with its name,
 //! and not one request changes anything; a server that is to be isolated is isolated all the same.
 
-use coordinator::{
-    contrail::{Config as Site, Contrail},
-    port::{
-        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, Sibling, SwitchPort, TenantNetworks,
-        WantedNetwork,
-    },
+use contrail::{Config as Site, Contrail};
+use domain::rim::{
+    Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, Sibling, SwitchPort, TenantNetworks,
+    WantedNetwork,
 };
 use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::{Value, json};

@@ -2,12 +2,10 @@
 //! and without, on a plain switch port and on a bond that a person made. Nothing of it is lost, nothing is left behind, and nobody
 //! else is touched.
 
-use coordinator::{
-    contrail::{Config as Site, Contrail, site::boot_interface_id},
-    port::{
-        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, Sibling, SwitchPort, TenantNetworks,
-        WantedNetwork,
-    },
+use contrail::{Config as Site, Contrail, site::boot_interface_id};
+use domain::rim::{
+    Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, Sibling, SwitchPort, TenantNetworks,
+    WantedNetwork,
 };
 use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::{Value, json};

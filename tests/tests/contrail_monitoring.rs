@@ -2,19 +2,16 @@
 
 use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use coordinator::{
-    clock::SystemClock,
-    contrail::{
-        Config as Site, Contrail, registration,
-        sandesh::client::{self, SandeshConfig},
-    },
-    enrol::{NewPort, NewServer},
+use contrail::{
+    Config as Site, Contrail, registration,
+    sandesh::client::{self, SandeshConfig},
+};
+
+use domain::{
     events::EventKind,
-    gate::Presence,
-    inventory::{Inventory, Server},
     lifecycle::{Node, ProvisionState},
-    port::SwitchPort,
-    secret::Sealer,
+    records::{NewPort, NewServer, Server},
+    rim::{AgentConnection, Presence, SwitchPort},
 };
 use protocol::{
     id::RackId,
@@ -22,6 +19,7 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 use serde_json::{Value, json};
+use store::{Inventory, clock::SystemClock, secret::Sealer};
 use tests::{
     contrail::{
         Config, Fault, Standin,
@@ -39,8 +37,8 @@ const WAIT: Duration = Duration::from_secs(40);
 struct Here;
 
 impl Presence for Here {
-    fn away(&self, _: &RackId) -> Option<String> {
-        None
+    fn connection(&self, _: &RackId) -> AgentConnection {
+        AgentConnection::Connected
     }
 }
 
@@ -49,7 +47,7 @@ async fn inventory(dir: &std::path::Path) -> Inventory {
     Inventory::open(&dir.join("db"), sealer, Arc::new(SystemClock)).await.unwrap()
 }
 
-async fn enrol(inventory: &Inventory, number: u8) -> Server {
+async fn enroll(inventory: &Inventory, number: u8) -> Server {
     let new = NewServer {
         name: format!("n{number}"),
         rack: "rack1".parse().unwrap(),
@@ -59,6 +57,7 @@ async fn enrol(inventory: &Inventory, number: u8) -> Server {
             port: 623,
             username: "operator".into(),
             password: Secret::new(PASSWORD),
+            settings: Default::default(),
         },
         ports: vec![NewPort {
             name: "eth0".into(),
@@ -105,7 +104,7 @@ fn state_of<'a>(known: &'a Known, server: &Server) -> &'a str {
 async fn a_collector_knows_every_servers_latest_state_whatever_happens_to_it() {
     let dir = tempfile::tempdir().unwrap();
     let inventory = inventory(dir.path()).await;
-    let servers = [enrol(&inventory, 1).await, enrol(&inventory, 2).await, enrol(&inventory, 3).await];
+    let servers = [enroll(&inventory, 1).await, enroll(&inventory, 2).await, enroll(&inventory, 3).await];
     let collector = Collector::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let stop = CancellationToken::new();
     let config = SandeshConfig { collectors: vec![collector.address.to_string()], name: "lab".into() };
@@ -140,7 +139,7 @@ async fn a_collector_knows_every_servers_latest_state_whatever_happens_to_it() {
     set_state(&inventory, &servers[0], ProvisionState::Available).await;
     inventory.delete_server(servers[1].id).await.unwrap();
     inventory.record(servers[1].id, EventKind::Forgotten, "forgotten").await;
-    let late = enrol(&inventory, 4).await;
+    let late = enroll(&inventory, 4).await;
     wait_known(&collector, "the collector to be away", |known| known.generators.is_empty()).await;
     collector.set_mood(Mood::Slow { delay_ms: 300 });
     let caught_up = |known: &Known| {
@@ -201,7 +200,7 @@ async fn servers_are_nodes_and_ports_without_a_password() {
     let dir = tempfile::tempdir().unwrap();
     let inventory = inventory(dir.path()).await;
     let registry = Registry::start().await;
-    let mut servers = vec![enrol(&inventory, 1).await, enrol(&inventory, 2).await];
+    let mut servers = vec![enroll(&inventory, 1).await, enroll(&inventory, 2).await];
     registry.settle(&servers).await;
 
     let (nodes, ports) = (registry.objects("node"), registry.objects("port"));
@@ -253,7 +252,7 @@ async fn what_others_made_is_taken_over_cleaned_of_its_password_and_left_behind(
                "bms_port_info": {"address": "52:54:00:00:00:01"}}),
     );
     registry.make("node", json!({"fq_name": [parent, "other"], "parent_type": "global-system-config"}));
-    let server = enrol(&inventory, 1).await;
+    let server = enroll(&inventory, 1).await;
     registry.settle(std::slice::from_ref(&server)).await;
     assert_eq!(registry.objects("node").keys().collect::<Vec<_>>(), ["n1", "other"]);
     assert_eq!(
@@ -274,7 +273,7 @@ async fn a_refusal_is_a_reason_on_its_server_and_an_outage_is_made_up_for() {
     let inventory = inventory(dir.path()).await;
     let registry = Registry::start().await;
     // Something else has the uuid that the node would get.
-    let server = enrol(&inventory, 1).await;
+    let server = enroll(&inventory, 1).await;
     registry.make("virtual-machine", json!({"fq_name": ["in-the-way"], "uuid": server.id.0}));
     registry.standin.shared.set_fault(Fault::Unavailable);
     let stop = CancellationToken::new();

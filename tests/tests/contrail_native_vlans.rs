@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use coordinator::{
-    contrail::{Config as Site, Contrail, VlanRange},
-    port::{Fabric, FabricError, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
+use contrail::{Config as Site, Contrail, VlanRange};
+use domain::rim::{
+    Fabric, FabricError, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork,
 };
 use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::{Value, json};

@@ -2,12 +2,10 @@
 
 use std::net::IpAddr;
 
-use coordinator::{
-    contrail::{Config as Site, Contrail},
-    port::{
-        Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, SiteObjectState, SwitchPort,
-        TenantNetwork, TenantNetworks, WantedNetwork,
-    },
+use contrail::{Config as Site, Contrail};
+use domain::rim::{
+    Fabric, FabricError, NewTenantPort, ObservedNetwork, ServerPort, SiteObjectState, SwitchPort,
+    TenantNetwork, TenantNetworks, WantedNetwork,
 };
 use protocol::{id::ServerId, network::BootNetwork};
 use serde_json::json;

@@ -1,9 +1,7 @@
 //! Tenants' projects and networks in a Contrail that others use too, on the stand-in of the VNC API.
 
-use coordinator::{
-    contrail::{Config as Site, Contrail},
-    port::TenantNetworks,
-};
+use contrail::{Config as Site, Contrail};
+use domain::rim::TenantNetworks;
 use serde_json::{Value, json};
 use tests::contrail::{Config, Standin, kind::Kind, request::Request};
 use uuid::Uuid;

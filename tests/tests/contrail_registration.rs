@@ -5,20 +5,17 @@ use std::{
     sync::Arc,
 };
 
-use coordinator::{
-    adoption::Interfaces,
-    clock::SystemClock,
-    contrail::{Config as Site, Contrail, vnc},
-    enrol::{NewPort, NewServer},
-    inventory::{Inventory, Port, Server},
-    port::SwitchPort,
-    secret::Sealer,
+use contrail::{Config as Site, Contrail, vnc};
+use domain::{
+    records::{NewPort, NewServer, Port, Server},
+    rim::{Interfaces, SwitchPort},
 };
 use protocol::{
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol},
 };
 use serde_json::{Value, json};
+use store::{Inventory, clock::SystemClock, secret::Sealer};
 use tests::contrail::{
     Config, Fault, Standin,
     kind::Kind,
@@ -53,6 +50,7 @@ async fn server(name: &str) -> Server {
             port: 623,
             username: "operator".into(),
             password: Secret::new("x"),
+            settings: Default::default(),
         },
         ports: vec![port(1), port(2)],
         boot_mode: Default::default(),

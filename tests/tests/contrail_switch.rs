@@ -8,8 +8,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coordinator::port::{Fabric, NewTenantPort, TenantNetworks, WantedNetwork};
 use dhcproto::v4::{self, Decodable, DhcpOption, Encodable, MessageType, OptionCode};
+use domain::rim::{Fabric, NewTenantPort, TenantNetworks, WantedNetwork};
 use protocol::mac::MacAddr;
 use pxe::dhcp::packet::MAX_LEN;
 use serde_json::json;

@@ -13,7 +13,8 @@ use tests::bmc::{
     Credentials,
     chassis::FakeChassis,
     ipmi,
-    redfish::{self, Tls},
+    redfish::{self, RedfishOptions, Tls},
+    redfish_odd::{Beside, Odd},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -111,6 +112,34 @@ async fn each_credential_is_tried_once_and_none_where_it_must_not() {
     assert_eq!(counts(), (4, 0), "none after the one that was accepted");
     let protocol = BmcProtocol::Redfish { system: None, certificate_sha256: Some(fingerprint), http: false };
     assert_eq!((found[2].port, &found[2].protocol, found[2].credential), (8443, &protocol, Some(1)));
+}
+
+#[tokio::test]
+async fn odd_redfish_services_are_found_and_logged_in_to() {
+    let serve = |last: u8, odd: Odd| {
+        let listener = std::net::TcpListener::bind((at(last), 8000)).unwrap();
+        let options = RedfishOptions { odd: vec![odd], ..RedfishOptions::default() };
+        let credentials = Credentials::new("admin", PASSWORD);
+        redfish::serve_on(listener, credentials, Arc::new(FakeChassis::default()), options).unwrap()
+    };
+    let _guarded = serve(21, Odd::RootGuarded);
+    let _redirected = serve(22, Odd::Redirects(308));
+    let _baseboard = serve(23, Odd::Systems(Beside::Baseboard));
+    let _two = serve(24, Odd::Systems(Beside::Server));
+    let found = scan(Scan {
+        ranges: vec!["127.77.7.21-127.77.7.25".parse().unwrap()],
+        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        credentials: vec![credential(PASSWORD)],
+        spare: Vec::new(),
+    })
+    .await;
+    assert_eq!(found.iter().map(|bmc| bmc.address).collect::<Vec<_>>(), [at(21), at(22), at(23), at(24)]);
+    for bmc in &found[..3] {
+        assert!(bmc.credential == Some(0) && bmc.identity.is_some() && bmc.problem.is_empty(), "{bmc:?}");
+    }
+    for part in ["2 systems", "/redfish/v1/Systems/1", "/redfish/v1/Systems/2"] {
+        assert!(found[3].problem.contains(part), "{:?}", found[3]);
+    }
 }
 
 #[tokio::test]

@@ -12,23 +12,25 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
-use coordinator::{
+use domain::{
     disks::{Account, Erase, KnownDisk},
+    rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
+};
+use faces::{
     facade,
-    listen::{self, Terms},
-    openstack::{
-        Caller,
-        glance::{Glance, NewImage},
-        ironic::{
-            InstanceSpec, Ironic, Node, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
-            RedfishAccess,
-        },
-    },
-    port::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
     ramdisk_api::{RamdiskApi, RamdiskApiConfig},
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};
+use listen::Terms;
+use openstack::{
+    Caller,
+    glance::{Glance, NewImage},
+    ironic::{
+        InstanceSpec, Ironic, IronicNode, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
+        RedfishAccess,
+    },
+};
 use protocol::{
     boot::{BootMode, BootPurpose},
     hardware::{Cpu, Disk, HardwareReport, Nic},
@@ -313,7 +315,13 @@ impl Rig {
     }
 
     /// Asks for a state and waits for it; the time it took is kept.
-    async fn phase(&self, name: &str, id: ServerId, target: ProvisionTarget, until: &str) -> Result<Node> {
+    async fn phase(
+        &self,
+        name: &str,
+        id: ServerId,
+        target: ProvisionTarget,
+        until: &str,
+    ) -> Result<IronicNode> {
         let start = Instant::now();
         self.ironic.set_provision_state(id, &target).await?;
         let node = self.settle(id, until).await.with_context(|| format!("phase {name}"))?;
@@ -322,7 +330,7 @@ impl Rig {
     }
 
     /// Waits until the node rests in this state.
-    async fn settle(&self, id: ServerId, until: &str) -> Result<Node> {
+    async fn settle(&self, id: ServerId, until: &str) -> Result<IronicNode> {
         let start = Instant::now();
         loop {
             let node = self.ironic.get_node(id).await?;

@@ -8,15 +8,15 @@ use std::{
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
-use coordinator::{
+use domain::{
     disks::{Exception, inspected},
-    openstack::ironic::ramdisk::InspectionReport,
-    port::{FacadeServer, Hardware, Refusal, RefusalKind},
-    ramdisk_api::{
-        ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, RamdiskApi, RamdiskApiConfig, Token,
-    },
+    rim::{FacadeServer, Hardware, Refusal, RefusalKind},
+};
+use faces::ramdisk_api::{
+    ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, RamdiskApi, RamdiskApiConfig, Token,
 };
 use hyper::Request;
+use openstack::ironic::ramdisk::InspectionReport;
 use protocol::{
     boot::{BootMode, BootPurpose},
     hardware::{Disk, HardwareReport},

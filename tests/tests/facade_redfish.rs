@@ -7,10 +7,8 @@ use axum::{
     body::{Body, to_bytes},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use coordinator::{
-    port::{FacadeServer, PowerRequest, Refusal, RefusalKind},
-    redfish::RedfishFacade,
-};
+use domain::rim::{FacadeServer, PowerRequest, Refusal, RefusalKind};
+use faces::redfish::RedfishFacade;
 use hyper::{Request, StatusCode, header::AUTHORIZATION};
 use proptest::prelude::*;
 use protocol::{

@@ -14,7 +14,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 use contract::Cloud;
-use coordinator::openstack::{
+use openstack::{
     glance::Glance,
     ironic::Ironic,
     keystone::{self, Keystone},

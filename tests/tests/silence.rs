@@ -6,11 +6,11 @@ mod ui_common;
 
 use std::time::Duration;
 
-use coordinator::listen::{
+use host::open_files;
+use listen::{
     Terms,
     terms::{API_PLACES_OF_PEER, BodyPace, Timers},
 };
-use host::open_files;
 use silence_common::{
     Site, Timed,
     flood::{Flood, Manner},

@@ -25,7 +25,7 @@ const CLOUDS: [&str; 9] =
     ["openstack", "ironic", "contrail", "tungsten", "opensdn", "nova", "glance", "keystone", "neutron"];
 
 /// Which of our crates each may use; dependencies of its tests in the second list.
-const ARROWS: [(&str, &[&str], &[&str]); 15] = [
+const ARROWS: [(&str, &[&str], &[&str]); 19] = [
     ("protocol", &[], &[]),
     ("protocol/host", &["protocol"], &[]),
     ("pxe", &["protocol"], &[]),
@@ -33,9 +33,27 @@ const ARROWS: [(&str, &[&str], &[&str]); 15] = [
     ("agent", &["host", "protocol", "pxe"], &["ramdisk"]),
     (
         "coordinator",
-        &["api-types", "contrail", "counters", "domain", "host", "openstack", "protocol", "store"],
+        &[
+            "contrail",
+            "coordinator-core",
+            "domain",
+            "faces",
+            "host",
+            "listen",
+            "openstack",
+            "protocol",
+            "store",
+        ],
         &[],
     ),
+    (
+        "coordinator/faces",
+        &["api-types", "coordinator-core", "counters", "domain", "listen", "protocol", "store"],
+        &["fakes"],
+    ),
+    ("coordinator/core", &["counters", "domain", "listen", "protocol", "store"], &["fakes"]),
+    ("coordinator/listen", &["protocol"], &[]),
+    ("coordinator/fakes", &["domain", "protocol"], &[]),
     ("coordinator/bmsctl", &["api-types", "domain", "openstack", "protocol"], &[]),
     ("coordinator/api-types", &["domain", "protocol"], &[]),
     ("coordinator/clouds/contrail", &["counters", "domain", "protocol", "store"], &[]),
@@ -43,13 +61,38 @@ const ARROWS: [(&str, &[&str], &[&str]); 15] = [
     ("coordinator/store", &["counters", "domain", "host", "protocol"], &[]),
     ("coordinator/counters", &["domain"], &[]),
     ("coordinator/domain", &["protocol"], &[]),
-    ("tests", &["agent", "coordinator", "host", "protocol", "pxe", "ramdisk"], &[]),
+    (
+        "tests",
+        &[
+            "agent",
+            "api-types",
+            "contrail",
+            "coordinator",
+            "coordinator-core",
+            "domain",
+            "faces",
+            "host",
+            "listen",
+            "openstack",
+            "protocol",
+            "pxe",
+            "ramdisk",
+            "store",
+        ],
+        &[],
+    ),
     ("tests/tenant-init", &["ramdisk"], &[]),
 ];
 
 /// What a crate's manifest must not have, so that the compiler keeps its walls: whoever has no runtime cannot wait.
-const WALLS: [(&str, &[&str]); 2] =
-    [("coordinator/api-types", &WAITS_OR_TELLS_THE_TIME), ("coordinator/domain", &WAITS_OR_TELLS_THE_TIME)];
+const WALLS: [(&str, &[&str]); 6] = [
+    ("coordinator/api-types", &WAITS_OR_TELLS_THE_TIME),
+    ("coordinator/domain", &WAITS_OR_TELLS_THE_TIME),
+    ("coordinator/core", &["askama", "hyper", "reqwest", "sqlx", "tower", "utoipa"]),
+    ("coordinator/faces", &["reqwest", "sqlx", "tonic"]),
+    ("coordinator/store", &["axum", "hyper", "reqwest", "tonic"]),
+    ("coordinator/bmsctl", &["axum", "hyper", "sqlx", "tonic"]),
+];
 const WAITS_OR_TELLS_THE_TIME: [&str; 13] = [
     "async-io",
     "axum",

@@ -6,12 +6,10 @@ mod ui_common;
 
 use std::path::PathBuf;
 
-use coordinator::{
-    clock::{Clock, SystemClock},
-    listen::{self, Terms, terms::API_PLACES_OF_PEER},
-    pki::{Authority, Clients, tls},
-};
+use coordinator_core::pki::{Authority, Clients, tls};
+use listen::{Terms, terms::API_PLACES_OF_PEER};
 use serde_json::json;
+use store::clock::{Clock, SystemClock};
 use tests::browser::{Browser, Look, Tab};
 use tokio_util::sync::CancellationToken;
 use ui_common::{Fakes, PASSWORD, foreign::Foreign};

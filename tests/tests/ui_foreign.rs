@@ -11,7 +11,7 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use coordinator::access::{PAGES, Verb};
+use faces::access::{PAGES, Verb};
 use tower::ServiceExt;
 use ui_common::{Fakes, PASSWORD, foreign::Foreign, shown, start};
 

@@ -79,3 +79,64 @@ fn no_riddle_is_told_to_people() {
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
+
+/// The field that a sentence begins with, in code that says it right after this.
+fn field_said_by(code: &str) -> Option<&str> {
+    let code = code.trim_start().strip_prefix("format!(").unwrap_or(code).trim_start();
+    let (field, _) = code.strip_prefix('"')?.split_once(": ")?;
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ',' | ' ');
+    // `{name} cannot be asked: ...` is a sentence on something else.
+    (!field.is_empty() && field.chars().all(is_name) && field.split(", ").all(|one| !one.contains(' ')))
+        .then_some(field)
+}
+
+/// How a client would read a sentence instead of `fields`, `type` and `status`.
+const READING: [&str; 6] = [
+    "detail.split",
+    "detail.starts_with",
+    "detail.strip_prefix",
+    "detail.contains",
+    "message.starts_with",
+    "message.contains",
+];
+
+fn decided_on_words(path: &Path, found: &mut Vec<String>) {
+    if path.is_dir() {
+        for entry in fs::read_dir(path).unwrap() {
+            decided_on_words(&entry.unwrap().path(), found);
+        }
+        return;
+    }
+    let parts = path.to_str().unwrap();
+    if is_for_tests(path) || path.extension().is_none_or(|kind| kind != "rs") {
+        return;
+    }
+    let Some(text) = public_text(path) else { return };
+    for call in ["Problem::bad(", "Problem::conflict("] {
+        let said = text.match_indices(call).filter_map(|(at, call)| field_said_by(&text[at + call.len()..]));
+        found.extend(said.map(|field| format!("{parts}: {call}\"{field}: ...\"; say bad_at or conflict_at")));
+    }
+    if parts.contains("/ui/") || parts.contains("/bmsctl/") {
+        let read = READING.iter().filter(|reading| text.contains(**reading));
+        found.extend(
+            read.map(|reading| format!("{parts}: {reading}; read the problem's fields, type or status")),
+        );
+    }
+}
+
+#[test]
+fn a_field_is_named_and_never_read_out_of_a_sentence() {
+    for (code, field) in [
+        ("\"name: is empty\")", Some("name")),
+        ("format!(\n\"cpus, memory_mib: {x}\")", Some("cpus, memory_mib")),
+        ("\"this destroys data: tick the box\")", None),
+        ("format!(\"{path} cannot be asked: {error}\")", None),
+        ("said_of(field, message))", None),
+    ] {
+        assert_eq!(field_said_by(code), field, "{code}");
+    }
+    let top = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut found = Vec::new();
+    decided_on_words(&top.join("coordinator"), &mut found);
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}

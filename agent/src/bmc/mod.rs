@@ -9,6 +9,7 @@
 pub mod account;
 mod error;
 mod ipmi;
+pub mod quirks;
 pub(crate) mod redfish;
 mod who;
 
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
@@ -26,7 +28,7 @@ use self::account::{Account, Pace};
 pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
-    redfish::key_info,
+    redfish::{KeptSessions, key_info},
 };
 
 /// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
@@ -55,6 +57,10 @@ pub trait Bmc: Send + Sync {
     async fn seen(&self) -> Option<BmcIdentity> {
         None
     }
+    /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
+    async fn power_lately(&self) -> Option<Power> {
+        None
+    }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}
@@ -74,6 +80,17 @@ pub struct BmcOptions {
 impl Default for BmcOptions {
     fn default() -> Self {
         Self { first_wait: Duration::from_secs(1), tries: 4, min_gap: Duration::ZERO }
+    }
+}
+
+impl BmcOptions {
+    /// The same with what a site says of one BMC.
+    fn with(self, settings: &BmcSettings) -> Self {
+        Self {
+            first_wait: settings.answer_wait().unwrap_or(self.first_wait),
+            min_gap: settings.request_gap().unwrap_or(self.min_gap),
+            ..self
+        }
     }
 }
 
@@ -114,20 +131,31 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
 
 /// The same, with other pauses between log-ins.
 pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
-    reach(endpoint, &ExpectedIdentity::default(), options, log_ins)
+    reach(endpoint, &ExpectedIdentity::default(), options, log_ins, &KeptSessions::default())
 }
 
 /// A BMC by IPMI, whoever it is, with all that it can be asked; none: it speaks another language. Must be called inside a tokio
 /// runtime.
 pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiBmc> {
     let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
+    let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
     Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, options, LogIns::default()))
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default())
+    reach(endpoint, expected, options, LogIns::default(), &KeptSessions::default())
+}
+
+/// The same; which sessions are open is written down, and those that an earlier run has left are closed.
+pub fn connect_kept(
+    endpoint: &BmcEndpoint,
+    expected: &ExpectedIdentity,
+    options: BmcOptions,
+    kept: &KeptSessions,
+) -> Box<dyn Bmc> {
+    reach(endpoint, expected, options, LogIns::default(), kept)
 }
 
 fn reach(
@@ -135,8 +163,10 @@ fn reach(
     expected: &ExpectedIdentity,
     options: BmcOptions,
     log_ins: LogIns,
+    kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
+    let options = options.with(&endpoint.settings);
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
             Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
@@ -147,7 +177,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins))
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins, kept))
         }
     }
 }

@@ -5,7 +5,7 @@ use protocol::{
     identity::{ExpectedIdentity, HardwareUuid, Likeness, compare},
 };
 
-use super::BmcError;
+use super::error::BmcError;
 
 /// What a BMC says of itself is cut at so many characters: it is shown to people.
 const WORDS_CHARS_MAX: usize = 100;
@@ -22,6 +22,11 @@ impl Who {
         Self { expected, seen: None }
     }
 
+    /// As whom it is known, if it is.
+    pub(super) fn expected(&self) -> &BmcIdentity {
+        &self.expected.bmc
+    }
+
     pub(super) fn seen(&self) -> Option<BmcIdentity> {
         self.seen.clone()
     }
@@ -29,6 +34,11 @@ impl Who {
     /// Whether this server's BMC has told a GUID of its own before.
     pub(super) fn is_known_by_guid(&self) -> bool {
         HardwareUuid::read(&self.expected.bmc.guid).is_some()
+    }
+
+    /// Whether somebody who says this of himself is who is expected. It is not noted.
+    pub(super) fn likeness(&self, identity: &BmcIdentity) -> Likeness {
+        compare(&self.expected, identity)
     }
 
     /// Notes who answers at this address; an error when that is another machine.

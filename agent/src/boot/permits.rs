@@ -16,7 +16,8 @@ use protocol::{
 use pxe::{BootTicket, Plan};
 use serde::{Deserialize, Serialize};
 
-use super::KERNEL_WORDS;
+/// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
+pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
 
 /// How a booted ramdisk finds us.
 #[derive(Clone, Debug)]

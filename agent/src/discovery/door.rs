@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 use super::window::{Ended, Silence, Window};
 use crate::{
-    boot::{BootTable, KERNEL_WORDS},
+    boot::{BootTable, permits::KERNEL_WORDS},
     ramdisk::Control,
 };
 
@@ -183,6 +183,7 @@ mod tests {
             port: 623,
             username: String::new(),
             password: Secret::new(""),
+            settings: Default::default(),
         };
         let server = ServerSpec {
             id: ServerId::random(),

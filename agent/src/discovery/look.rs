@@ -1,4 +1,5 @@
-//! Edges: who is at an address, without logging in: an RMCP presence ping, and a look at Redfish's root.
+//! Edges: who is at an address, without logging in: an RMCP presence ping and the one question that every BMC answers to a
+//! stranger, and a look at Redfish's root.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -9,8 +10,12 @@ use std::{
 use protocol::{
     discovery::RedfishDoor,
     hex,
-    ipmi::presence::{parse_pong, ping},
-    redfish::{BODY_BYTES_MAX, ROOT, ServiceRoot},
+    ipmi::presence::{is_answer, parse_pong, ping, question},
+    redfish::{BODY_BYTES_MAX, ErrorBody, ROOT, ServiceRoot, dirty, origin::Origin},
+};
+use reqwest::{
+    Response, StatusCode,
+    header::{HeaderName, LOCATION},
 };
 use tokio::net::UdpSocket;
 
@@ -18,17 +23,22 @@ use crate::bmc::redfish::pin::{Fingerprint, tls_config_to_look};
 
 /// UDP port of IPMI.
 pub(super) const IPMI_PORT: u16 = 623;
-/// How often an address is pinged; datagrams are lost.
+/// How often an address is asked; datagrams are lost.
 const PINGS: u8 = 2;
-/// Wait for the answer to a ping.
+/// Wait for an answer.
 const PONG_WAIT: Duration = Duration::from_millis(700);
 /// Longest wait for a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);
 /// Longest wait for the whole answer.
 const ANSWER_WAIT: Duration = Duration::from_secs(8);
 
-/// Whether something that speaks IPMI answers.
-pub(super) async fn answers_ping(address: Ipv4Addr) -> bool {
+/// So many redirects of the root are followed.
+const REDIRECTS_MAX: u32 = 3;
+/// The header that every answer of a Redfish service has (DSP0266, section 8.1).
+const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+
+/// Whether something that speaks IPMI answers: by a pong, or, as some know none, by words.
+pub(super) async fn speaks_ipmi(address: Ipv4Addr) -> bool {
     let asked = async {
         let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await?;
         // Only this address is heard, and an ICMP error ends the wait.
@@ -36,11 +46,15 @@ pub(super) async fn answers_ping(address: Ipv4Addr) -> bool {
         let mut buffer = [0; 128];
         for tag in 1..=PINGS {
             socket.send(&ping(tag)).await?;
+            socket.send(&question()).await?;
             match tokio::time::timeout(PONG_WAIT, socket.recv(&mut buffer)).await {
-                Ok(Ok(length)) if parse_pong(buffer.get(..length).unwrap_or_default()).is_some() => {
-                    return Ok(true);
+                Ok(Ok(length)) => {
+                    let datagram = buffer.get(..length).unwrap_or_default();
+                    if parse_pong(datagram).is_some() || is_answer(datagram) {
+                        return Ok(true);
+                    }
                 }
-                Ok(Ok(_)) | Err(_) => {}
+                Err(_) => {}
                 Ok(Err(error)) => return Err(error),
             }
         }
@@ -59,8 +73,27 @@ pub(super) struct Service {
 pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Service> {
     let (client, shown) = client(door).ok()?;
     let scheme = if door.http { "http" } else { "https" };
-    let request = client.get(format!("{scheme}://{address}:{}{ROOT}", door.port));
-    let mut response = request.send().await.ok().filter(|response| response.status().is_success())?;
+    let origin = Origin::new(!door.http, &address.to_string(), door.port);
+    let mut path = ROOT.to_owned();
+    for _ in 0..=REDIRECTS_MAX {
+        let request = client.get(format!("{scheme}://{address}:{}{path}", door.port));
+        let response = request.send().await.ok()?;
+        let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+        match (response.status().is_redirection(), location) {
+            (true, Some(location)) => path = origin.redirected(&path, location)?,
+            (true, None) | (false, _) => {
+                let is_found = is_root(response).await?;
+                return is_found.then(|| Service { certificate_sha256: shown.get().map(hex::encode) });
+            }
+        }
+    }
+    None
+}
+
+/// Whether this is the answer of Redfish's root. Anybody should be able to read it, but some services guard it too.
+async fn is_root(mut response: Response) -> Option<bool> {
+    let status = response.status();
+    let is_odata = response.headers().contains_key(ODATA_VERSION);
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > BODY_BYTES_MAX {
@@ -68,9 +101,18 @@ pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Serv
         }
         body.extend_from_slice(&chunk);
     }
-    let root: ServiceRoot = serde_json::from_slice(&body).ok()?;
-    (root.redfish_version.is_some() || root.systems.is_some()).then_some(())?;
-    Some(Service { certificate_sha256: shown.get().map(hex::encode) })
+    match status {
+        StatusCode::UNAUTHORIZED => Some(true),
+        // Of any web server: only one of Redfish's says more.
+        StatusCode::FORBIDDEN => {
+            Some(is_odata || dirty::resource::<ErrorBody>(&body).is_ok_and(|body| body.error.is_some()))
+        }
+        _ if status.is_success() => {
+            let root: ServiceRoot = dirty::resource(&body).ok()?;
+            Some(root.redfish_version.is_some() || root.systems.is_some())
+        }
+        _ => Some(false),
+    }
 }
 
 type Shown = Arc<OnceLock<Fingerprint>>;

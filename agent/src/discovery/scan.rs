@@ -56,10 +56,10 @@ where
 }
 
 async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
-    let (answers_ping, service) = tokio::join!(look::answers_ping(address), first_door(scan, address));
+    let (speaks_ipmi, service) = tokio::join!(look::speaks_ipmi(address), first_door(scan, address));
     let (port, protocol) = match service {
         Some(found) => found,
-        None if answers_ping => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
+        None if speaks_ipmi => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
         None => return None,
     };
     let mut bmc =
@@ -93,6 +93,7 @@ async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
             port: bmc.port,
             username: credential.username.clone(),
             password: credential.password.clone(),
+            settings: Default::default(),
         };
         // Tried once: a refusal is the answer.
         let log_ins = LogIns { in_call: false, ..LogIns::default() };

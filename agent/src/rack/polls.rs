@@ -134,6 +134,8 @@ impl Rack {
             self.schedule.ask_at(id, Order::Routine, now);
         } else if server.is_hurried(now) {
             self.schedule.ask_again(id, HURRIED, asked, now);
+        } else if let Some(every) = server.spec.bmc.settings.poll_interval() {
+            self.schedule.ask_again(id, every, asked, now);
         } else {
             self.schedule.ask_in_turn(id, asked, now);
         }

@@ -13,7 +13,7 @@
 //! What is decided stands in machines without sockets or clocks: `register.rs` (who is let in, and by what), `conversation.rs` (what is
 //! said to one ramdisk, what its words mean, when it is given up). `control.rs`, `listen.rs` and `session.rs` turn their cranks.
 
-mod config;
+pub mod config;
 mod connection;
 mod control;
 mod conversation;

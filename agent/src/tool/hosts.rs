@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn a_file_names_hosts_and_what_is_special_of_each() {
-        let text = "# rack 1\n192.0.2.7 name=srv7\n\n192.0.2.8:9001 user=root password-file=pw2 by=redfish # odd\n";
+        let text =
+            "# rack 1\n192.0.2.7 name=srv7\n\n192.0.2.8:9001 user=root password-file=pw2 by=redfish # odd\n";
         let all = hosts(text).unwrap();
         assert_eq!(all.len(), 2);
         assert_eq!((all[0].name.as_str(), all[0].port, all[0].by), ("srv7", None, None));

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use protocol::{
+    bmc_settings::BmcSettings,
     ipmi,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol},
@@ -57,6 +58,7 @@ impl Reached {
             port: host.port.unwrap_or(usual),
             username: host.user.clone().unwrap_or_else(|| whom.user.clone()),
             password,
+            settings: BmcSettings::default(),
         };
         let options = BmcOptions { tries: whom.tries, ..BmcOptions::default() };
         let way = match bmc::connect_ipmi(&endpoint, options) {

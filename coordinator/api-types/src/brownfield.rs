@@ -16,27 +16,27 @@ use crate::FieldChange;
 pub struct Adopted {
     /// The servers, in the file's order.
     pub nodes: Vec<AdoptedNode>,
-    /// Whether nothing was changed.
+    /// Whether this was a dry run: nothing was changed.
     pub dry_run: bool,
 }
 
 /// One server of an adoption file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AdoptedNode {
-    /// Its id; of a dry run, absent for a new one.
+    /// Id of the node. Absent: it is new, and this was a dry run.
     pub id: Option<Uuid>,
-    /// Its name.
+    /// Name of the node.
     pub name: String,
-    /// Whether it is new in the inventory.
+    /// Whether the node is new in the inventory.
     pub created: bool,
-    /// What differs of a server that was there.
+    /// What differs from the inventory, field by field.
     #[serde(default)]
     pub changes: Vec<FieldChange>,
-    /// Whether it is adopted already, or being so, just as the file says: nothing is done.
+    /// Whether it is already adopted, or being adopted, just as the file says: nothing was done.
     pub unchanged: bool,
     /// Name of the tenant's server.
     pub server: String,
-    /// Its project's id.
+    /// Keystone's id of the project.
     pub project_id: String,
     /// Its networks, each with the interface that was found.
     pub networks: Vec<AdoptedNetwork>,
@@ -58,23 +58,23 @@ pub struct AdoptedNetwork {
 /// How an adoption stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Adoption {
-    /// The physical server.
+    /// Id of the physical server.
     pub node: Uuid,
     /// Its name.
     pub name: String,
-    /// The tenant's server.
+    /// Id of the tenant's server.
     pub server: Uuid,
-    /// Its name.
+    /// Name of the tenant's server.
     pub server_name: String,
-    /// Its project's id.
+    /// Keystone's id of its project.
     pub project_id: String,
-    /// How far it has come: `asked`, `verifying`, `adopting`, `done`, `failed`.
+    /// How far it is.
     pub stage: Stage,
-    /// What it waits for, or why it failed.
+    /// What it is waiting for, or why it failed, as a sentence. Absent: nothing.
     pub reason: Option<String>,
-    /// When it was asked for (RFC 3339).
+    /// When it was requested (RFC 3339).
     pub asked: Option<String>,
-    /// What comes next, or what somebody may do next.
+    /// What happens next, or what somebody can do next, as a sentence.
     pub next: String,
 }
 

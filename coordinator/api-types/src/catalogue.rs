@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::ImageFirmware;
+
 /// An image of Glance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Image {
@@ -10,26 +12,25 @@ pub struct Image {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// `raw` or `qcow2`.
+    /// Disk format of the file: `raw` or `qcow2`.
     pub format: String,
     /// Size of the file in bytes.
     pub size_bytes: u64,
     /// Glance's status, such as `active`.
     pub status: String,
-    /// `public`, `private`, `shared` or `community`.
+    /// Glance's visibility: `public`, `private`, `shared` or `community`.
     pub visibility: String,
-    /// The project that owns it.
+    /// Keystone's id of the project that owns it.
     #[serde(default)]
     pub project_id: Option<String>,
-    /// By which firmware it starts: `bios`, `uefi` or `both`.
-    #[serde(default)]
-    pub boot_mode: String,
-    /// Smallest disk in GiB that it fits.
+    /// The firmware that can start it.
+    pub boot_mode: ImageFirmware,
+    /// Size in GiB of the smallest disk on which it fits; 0: not known.
     #[serde(default)]
     pub min_disk_gb: u64,
-    /// Hash of the file, SHA-512.
+    /// SHA-512 of the file, in hexadecimal. Absent: Glance has none.
     pub sha512: Option<String>,
-    /// When it was made (RFC 3339).
+    /// When it was created (RFC 3339).
     #[serde(default)]
     pub created: Option<String>,
 }
@@ -41,30 +42,30 @@ pub struct Flavor {
     pub id: String,
     /// Its name.
     pub name: String,
-    /// Ironic's resource class that it asks for.
+    /// The resource class of the servers that it selects.
     pub resource_class: String,
-    /// Processors, for people.
+    /// Number of processors, for people only: it selects nothing.
     pub cpus: u32,
-    /// Memory in MiB, for people.
+    /// Memory in MiB, for people only.
     pub memory_mib: u64,
-    /// Disk in GiB, for people.
+    /// Disk in GiB, for people only.
     pub disk_gb: u64,
-    /// The manufacturer whose servers it takes, as a trait spells it; none: any.
+    /// The manufacturer whose servers alone it selects, as the trait spells it. Absent: any.
     #[serde(default)]
     pub manufacturer: Option<String>,
-    /// How many network interfaces its servers have at least.
+    /// Number of network interfaces that its servers have at least.
     #[serde(default = "one")]
     pub nics: u32,
-    /// Whether every project may use it.
+    /// Whether every project can use it.
     #[serde(default)]
     pub public: bool,
-    /// The projects that may use it when it is not public, by id; for administrators, and for one flavor only.
+    /// Ids of the projects that can use it when it is not public; for administrators, and only of a single flavor.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub projects: Vec<String>,
-    /// Servers that are ready for a tenant now.
+    /// Number of servers that are available for it now.
     #[serde(default)]
     pub free: u32,
-    /// How the others stand; for administrators only.
+    /// Numbers of its servers that are not available; for administrators only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<OtherServers>,
 }
@@ -73,16 +74,16 @@ fn one() -> u32 {
     1
 }
 
-/// How a flavor's servers stand that are not free.
+/// Numbers of a flavor's servers that are not available.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct OtherServers {
-    /// With a tenant, or on the way there.
+    /// Servers that carry a tenant's server, or are being deployed for one.
     pub used: u32,
-    /// Between two tenants.
+    /// Servers that are being cleaned between two tenants.
     pub cleaning: u32,
-    /// Failed or in maintenance: somebody must look at them.
+    /// Servers that failed or are in maintenance: an administrator must look at them.
     pub broken: u32,
-    /// Not offered yet.
+    /// Servers that are not yet available for the first time.
     pub preparing: u32,
 }
 
@@ -90,23 +91,23 @@ pub struct OtherServers {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewFlavor {
-    /// Its name.
+    /// Name of the flavor.
     pub name: String,
-    /// Ironic's resource class.
+    /// The resource class of the servers that it selects.
     pub resource_class: String,
-    /// Processors.
+    /// Number of processors to show, at least 1.
     pub cpus: u32,
-    /// Memory in MiB.
+    /// Memory to show in MiB, at least 1.
     pub memory_mib: u64,
-    /// Disk in GiB.
+    /// Disk to show in GiB.
     pub disk_gb: u64,
-    /// Take servers of this manufacturer only, as inspection found it.
+    /// Select only servers of this manufacturer, as inspection found it. Absent: any.
     #[serde(default)]
     pub manufacturer: Option<String>,
-    /// Take servers with at least so many network interfaces, 2 to 8; none: one is enough.
+    /// Select only servers with at least this many network interfaces, 1 to 8. Absent: one is enough.
     #[serde(default)]
     pub nics: Option<u32>,
-    /// Projects that may use it, by name or id; none: every project.
+    /// Names or ids of the projects that can use it. Empty: every project.
     #[serde(default)]
     pub projects: Vec<String>,
 }
@@ -114,16 +115,16 @@ pub struct NewFlavor {
 /// A pool: servers that fulfil all its conditions get its resource class.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Pool {
-    /// Its name.
+    /// Name of the pool.
     pub name: String,
     /// Its place in the order, from 1: the first pool that takes a server decides.
     pub position: u32,
-    /// What a flavor asks for.
+    /// The resource class that its servers get.
     pub resource_class: String,
-    /// Conditions such as `cpus>=2`.
+    /// Its conditions, such as `cpus>=2`; all of them must hold.
     #[serde(rename = "match")]
     pub conditions: Vec<String>,
-    /// Servers that are in it, by name.
+    /// Names of the servers in it.
     pub servers: Vec<String>,
 }
 
@@ -131,43 +132,43 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPool {
-    /// Its name: letters, digits, `-`, `_` and `.`.
+    /// Name of the pool: 1 to 80 letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// What a flavor asks for.
+    /// The resource class that its servers get.
     pub resource_class: String,
-    /// Conditions such as `cpus>=2`; all of them must hold.
+    /// 1 to 20 conditions such as `cpus>=2`; all of them must hold.
     #[serde(rename = "match")]
     pub conditions: Vec<String>,
-    /// The pool before which it is asked; none: after all others.
+    /// Name of the pool before which it is tried. Absent: after all others.
     #[serde(default)]
     pub before: Option<String>,
 }
 
-/// Which servers should be put into their pools.
+/// A request to put servers into their pools.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PoolMoves {
-    /// Change nothing, only say what would happen.
+    /// Only say what would happen; change nothing.
     #[serde(default)]
     pub dry_run: bool,
-    /// What would happen with this pool, too; of a dry run only.
+    /// A pool to try out, as if it had been created; only for a dry run.
     #[serde(default)]
     pub pool: Option<NewPool>,
 }
 
-/// A server that belongs into another pool than it is in.
+/// A server that belongs in another pool than it is in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PoolMove {
-    /// The server.
+    /// Name of the server.
     pub node: String,
-    /// The pool it was in.
+    /// The pool in which it was. Absent: none.
     pub from: Option<String>,
-    /// The class it had.
+    /// The resource class that it had.
     pub from_class: String,
-    /// The pool it belongs into.
+    /// The pool in which it belongs. Absent: none.
     pub to: Option<String>,
-    /// The class that it gets there.
+    /// The resource class that it gets there.
     pub to_class: String,
-    /// Why it stays where it is for now; none: it is moved, or would be.
+    /// Why it stays where it is for now, as a sentence. Absent: it is moved, or would be.
     pub held: Option<String>,
 }

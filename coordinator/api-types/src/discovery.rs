@@ -5,59 +5,73 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// A machine that was found and that nobody has enrolled.
+use crate::{BmcProtocol, BootMode, word::words};
+
+/// A machine that was discovered and is not enrolled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Discovery {
-    /// Its id, until it is enrolled.
+    /// Id of the machine until it is enrolled.
     pub id: Uuid,
     /// The rack whose agent found it.
     pub rack: String,
-    /// An administrator does not want to hear of it.
+    /// Whether an administrator has ignored it.
     pub ignored: bool,
-    /// How it was found: `bmc`, `boot`, or both.
-    pub found_by: Vec<String>,
-    /// Its hardware UUID.
+    /// How it was found: by one of these, or by both.
+    pub found_by: Vec<FoundBy>,
+    /// Hardware UUID. Absent: not known yet.
     pub uuid: Option<String>,
-    /// Manufacturer.
+    /// Manufacturer; empty: not known.
     pub manufacturer: String,
-    /// Product.
+    /// Product; empty: not known.
     pub product: String,
-    /// Serial number, as the machine itself says.
+    /// Serial number, as the machine itself reports it; empty: not known.
     pub serial: String,
-    /// `bios` or `uefi`, once it has booted.
-    pub boot_mode: Option<String>,
-    /// Processors.
+    /// How its firmware starts an operating system. Absent: it has not booted yet.
+    pub boot_mode: Option<BootMode>,
+    /// Number of processors; 0: not known yet.
     pub cpus: u32,
-    /// Memory in MiB.
+    /// Memory in MiB; 0: not known yet.
     pub memory_mib: u64,
     /// Sizes of its disks in bytes.
     pub disks: Vec<u64>,
-    /// Its BMC.
+    /// Its BMC. Absent: no scan has found it.
     pub bmc: Option<DiscoveredBmc>,
-    /// Its interfaces.
+    /// Its network interfaces. Empty: it has not booted yet.
     pub nics: Vec<DiscoveredNic>,
-    /// What is missing before it can be accepted by a name alone, and how to get it.
+    /// What is missing before it can be enrolled with a name alone, and how to get it, as sentences.
     pub missing: Vec<String>,
-    /// When it was found first (RFC 3339).
+    /// When it was first found (RFC 3339).
     pub first_seen: Option<String>,
-    /// When it was found last.
+    /// When it was last found (RFC 3339).
     pub last_seen: Option<String>,
+}
+
+words! {
+    /// A way in which a machine is found.
+    FoundBy {
+        /// A scan found its BMC.
+        Bmc = "bmc",
+        /// It booted on the discovery network.
+        Boot = "boot";
+        /// One that this client does not know: the coordinator is newer, and sends none such itself.
+        else Unknown = "unknown"
+    }
 }
 
 /// A BMC that was found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiscoveredBmc {
-    /// `ipmi` or `redfish`.
-    pub protocol: String,
-    /// Address.
+    /// What it speaks.
+    pub protocol: BmcProtocol,
+    /// IP address of the BMC.
     pub address: String,
-    /// Port.
+    /// UDP port (IPMI) or TCP port (Redfish).
     pub port: u16,
-    /// SHA-256 of the certificate that it showed; it is expected again once the server is enrolled.
+    /// SHA-256 of the TLS certificate that it showed, which is required again once the server is enrolled. Absent: no TLS.
     pub certificate_sha256: Option<String>,
-    /// The user that it accepted; the password is never shown.
+    /// The user that it accepted; its password is never shown. Absent: none.
     pub username: Option<String>,
-    /// Why it accepted no credential.
+    /// Why it accepted no credential, as a sentence; empty: it accepted one, or none was tried.
     pub problem: String,
 }
 
@@ -68,9 +82,9 @@ pub struct DiscoveredNic {
     pub name: String,
     /// Its MAC address.
     pub mac: String,
-    /// The switch that was heard on it (LLDP), as the machine itself says: a claim.
+    /// Name of the switch that it heard by LLDP: a claim of the machine. Absent: it heard none.
     pub switch: Option<String>,
-    /// The switch's port, a claim as well.
+    /// Name of that switch's port, a claim as well.
     pub port: Option<String>,
     /// Whether it has a link.
     pub carrier: bool,
@@ -78,26 +92,26 @@ pub struct DiscoveredNic {
     pub booted: bool,
 }
 
-/// What an administrator says of a machine that is accepted.
+/// A request to enroll a discovered machine.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AcceptDiscovery {
-    /// The server's name.
+    /// Name for the node: 1 to 63 letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// Where its BMC is, such as `ipmi://198.51.100.11`; none: where it was found.
+    /// Address of its BMC, such as `ipmi://198.51.100.11` or `https://198.51.100.11:8443`. Absent: where it was found.
     #[serde(default)]
     pub bmc: Option<String>,
-    /// User of its BMC; none: the one that it accepted.
+    /// User of its BMC, with `bmc_password`. Absent: the one that the BMC accepted.
     #[serde(default)]
     pub bmc_username: Option<String>,
     /// Password of that user.
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub bmc_password: Option<Secret>,
-    /// Switch ports of interfaces on which no switch was heard.
+    /// Switch ports of network interfaces that heard none by LLDP.
     #[serde(default)]
     pub ports: Vec<AcceptPort>,
-    /// Resource class; none: `baremetal`.
+    /// Resource class. Absent: `baremetal`.
     #[serde(default)]
     pub resource_class: Option<String>,
 }
@@ -114,10 +128,10 @@ pub struct AcceptPort {
     pub port: String,
 }
 
-/// A rule that accepts machines without a person.
+/// A rule by which discovered machines are enrolled without an administrator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiscoveryRule {
-    /// Its name.
+    /// Name of the rule.
     pub name: String,
     /// Only machines of this rack; none: of any.
     pub rack: Option<String>,
@@ -127,46 +141,47 @@ pub struct DiscoveryRule {
     pub manufacturer: Option<String>,
     /// Only this product; none: any.
     pub product: Option<String>,
-    /// The switch ports that it may give. A machine that claims another one waits for a person.
+    /// Switch ports on which machines are enrolled by it. A machine that claims another one waits for an administrator.
     pub switch_ports: Vec<String>,
-    /// What they are called.
+    /// Name for the nodes: a text with `{serial}`, `{rack}`, `{bmc}` or `{uuid}`.
     pub node_name: String,
-    /// Their resource class.
+    /// Resource class for the nodes.
     pub resource_class: String,
     /// User of BMCs that have accepted no credential yet; the password is never shown.
     pub bmc_username: Option<String>,
 }
 
-/// A request for a rule that accepts machines without a person, as soon as both their BMC and their interfaces are known. All that
-/// is said of a machine must hold.
+/// A request for a rule by which discovered machines are enrolled without an administrator, once both their BMC and their
+/// network interfaces are known. All that it says of a machine must hold.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewDiscoveryRule {
-    /// Its name: letters, digits, `-`, `_` and `.`.
+    /// Name of the rule: 1 to 80 letters, digits, `-`, `_` and `.`.
     pub name: String,
-    /// Only machines of this rack.
+    /// Only machines of this rack. Absent: of any.
     #[serde(default)]
     pub rack: Option<String>,
-    /// Only machines whose BMC is in one of these ranges, such as `198.51.100.0/27`.
+    /// Only machines whose BMC is in one of these address ranges, such as `198.51.100.0/27`. Empty: in any.
     #[serde(default)]
     pub ranges: Vec<String>,
-    /// Only machines of this manufacturer; `*` stands for any text.
+    /// Only machines of this manufacturer; `*` stands for any text. Absent: of any.
     #[serde(default)]
     pub manufacturer: Option<String>,
-    /// Only this product; `*` stands for any text.
+    /// Only this product; `*` stands for any text. Absent: any.
     #[serde(default)]
     pub product: Option<String>,
     /// The switch ports that it may give, 1 to 100: `leaf1`, `leaf1:xe-0/0/7` or `leaf1:xe-0/0/10-20`. What a machine says of its own
     /// switch port is a claim; one that claims another port waits for a person.
     #[serde(default)]
     pub switch_ports: Vec<String>,
-    /// What they are called: a text with `{serial}`, `{rack}`, `{bmc}` or `{uuid}`; none: `{rack}-{serial}`.
+    /// Name for the nodes: a text with `{serial}`, `{bmc}` or `{uuid}`, and `{rack}` if wanted. Absent: `{rack}-{serial}`.
     #[serde(default)]
     pub node_name: Option<String>,
-    /// Their resource class; none: `baremetal`.
+    /// Resource class for the nodes. Absent: `baremetal`.
     #[serde(default)]
     pub resource_class: Option<String>,
-    /// User of BMCs that have accepted no credential yet. Only with `ranges`; scans within them try it too.
+    /// User of BMCs that have accepted no credential yet, with `bmc_password`. Only with `ranges`, in which scans try it too.
+    /// Absent: none.
     #[serde(default)]
     pub bmc_username: Option<String>,
     /// Password of that user.
@@ -175,18 +190,18 @@ pub struct NewDiscoveryRule {
     pub bmc_password: Option<Secret>,
 }
 
-/// A scan to be made.
+/// A request to scan address ranges for BMCs.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewScan {
-    /// Whose agent scans.
+    /// The rack whose agent scans.
     pub rack: String,
     /// Ranges of addresses, such as `198.51.100.0/27` or `198.51.100.10-198.51.100.20`.
     pub ranges: Vec<String>,
-    /// Where Redfish is looked for, such as `https:443`; none: `https:443`.
+    /// How Redfish is tried, such as `https:443` or `http:8000`. Empty: `https:443`.
     #[serde(default)]
     pub redfish: Vec<String>,
-    /// What is tried at each BMC that is nobody's, each once and in this order. None: no log-in is tried.
+    /// Credentials to try once, in this order, at each BMC that belongs to no enrolled node. Empty: no login is tried.
     #[serde(default)]
     pub credentials: Vec<ScanCredential>,
 }
@@ -207,45 +222,45 @@ pub struct ScanCredential {
 pub struct Scan {
     /// Its id.
     pub id: Uuid,
-    /// Of which rack.
+    /// The rack whose agent scans.
     pub rack: String,
     /// When it began (RFC 3339).
     pub began: Option<String>,
-    /// Whether it goes on.
+    /// Whether it is still running.
     pub running: bool,
-    /// Addresses asked.
+    /// Number of addresses tried so far.
     pub done: u32,
-    /// Addresses in all.
+    /// Number of addresses in all.
     pub total: u32,
-    /// Servers that are enrolled already and whose BMCs answered.
+    /// Names of enrolled nodes whose BMCs answered.
     pub enrolled: Vec<String>,
-    /// BMCs that answered and are pending.
+    /// Number of BMCs that answered and are not enrolled.
     pub pending: u32,
-    /// Why it was not done to its end.
+    /// Why it ended early, as a sentence. Absent: it has not.
     pub fault: Option<String>,
 }
 
-/// A discovery network to be opened.
+/// A request to open a rack's discovery network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewWindow {
-    /// Of which rack.
+    /// The rack.
     pub rack: String,
-    /// For how many seconds.
+    /// For how many seconds it stays open.
     pub seconds: u32,
 }
 
 /// A rack's discovery network.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Window {
-    /// Of which rack.
+    /// The rack.
     pub rack: String,
-    /// Whether machines that nobody knows are answered there now.
+    /// Whether machines that are not enrolled can boot there now.
     pub open: bool,
-    /// Until when (RFC 3339).
+    /// Until when it is open (RFC 3339).
     pub until: Option<String>,
-    /// Machines that were found there.
+    /// Number of machines that were found there.
     pub machines: u32,
-    /// Why it is closed.
+    /// Why it was closed, as a sentence. Absent: it is open.
     pub reason: Option<String>,
 }

@@ -1,16 +1,19 @@
 //! Values: the disks of a server in the API.
 
+use domain::disks::Standing;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+
+use crate::word::words;
 
 /// A disk that an inspection has seen, and how it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodeDisk {
-    /// Its number among the disks of its server; it stays.
+    /// Number of the disk on its server, which never changes.
     pub number: u32,
-    /// Device node when it was seen last.
+    /// Device name when it was last seen.
     pub name: String,
-    /// Size in bytes; as long as it is not erased, the largest that was seen.
+    /// Size in bytes; until it is erased, the largest size that was seen.
     pub size_bytes: u64,
     /// Model; empty when unknown.
     pub model: String,
@@ -18,21 +21,47 @@ pub struct NodeDisk {
     pub serial: String,
     /// World-wide name; empty when unknown.
     pub wwn: String,
-    /// Whether it can be pulled out.
+    /// Whether it is removable.
     pub removable: bool,
-    /// Whether it took no writes when it was seen last.
+    /// Whether it refused writes when it was last seen.
     pub read_only: bool,
-    /// `to be erased` by the next clean, `erased` with no tenant since, `missing` from the last inspection though it is owed, or
-    /// `left out` of every clean.
-    pub standing: String,
-    /// When an inspection saw it first (RFC 3339).
+    /// How it stands with the next clean.
+    pub standing: DiskStanding,
+    /// When an inspection first saw it (RFC 3339).
     pub first_seen: String,
-    /// When one saw it last (RFC 3339).
+    /// When an inspection last saw it (RFC 3339).
     pub last_seen: String,
-    /// Its last erase.
+    /// Its last erase. Absent: it was never erased.
     pub erased: Option<DiskErasure>,
-    /// By whose word it is left out.
+    /// Who has left it out of cleans, and why. Absent: nobody.
     pub exception: Option<DiskException>,
+}
+
+words! {
+    /// How a disk stands with the next clean.
+    DiskStanding {
+        /// The last inspection did not see it, and it may hold what a tenant left: no clean succeeds without it.
+        Missing = "missing",
+        /// The next clean erases it.
+        ToBeErased = "to be erased",
+        /// It was erased, and no tenant has had it since.
+        Erased = "erased",
+        /// An administrator has left it out of every clean.
+        LeftOut = "left out";
+        /// One that this client does not know: the coordinator is newer, and sends none such itself.
+        else Unknown = "unknown"
+    }
+}
+
+impl From<Standing> for DiskStanding {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Missing => DiskStanding::Missing,
+            Standing::Owed => DiskStanding::ToBeErased,
+            Standing::Settled => DiskStanding::Erased,
+            Standing::LeftOut => DiskStanding::LeftOut,
+        }
+    }
 }
 
 /// An erase of a disk.
@@ -40,26 +69,26 @@ pub struct NodeDisk {
 pub struct DiskErasure {
     /// When (RFC 3339).
     pub at: String,
-    /// `metadata`, `discard`, `zeroes` or `overwrite`.
+    /// How it was erased: `metadata`, `discard`, `zeroes` or `overwrite`.
     pub method: String,
-    /// Bytes covered.
+    /// Number of bytes erased.
     pub erased_bytes: u64,
-    /// Bytes read back and found empty.
+    /// Number of bytes read back and found empty.
     pub verified_bytes: u64,
 }
 
-/// An administrator's word that cleans leave a disk out.
+/// An exception: cleans leave a disk out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DiskException {
-    /// When (RFC 3339).
+    /// When it was made (RFC 3339).
     pub at: String,
-    /// Who.
+    /// Name of the user who made it.
     pub by: String,
-    /// Why.
+    /// Why, in that user's words.
     pub reason: String,
 }
 
-/// Why a disk is to be left out.
+/// A request to leave a disk out of cleans.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewDiskException {
     /// Why, in 1 to 255 characters, for whoever reads the record of a clean.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod boot;
 mod brownfield;
 mod catalogue;
 mod discovery;
@@ -10,6 +11,7 @@ mod network;
 mod problem;
 mod state;
 pub mod unwatched;
+mod word;
 
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
@@ -18,136 +20,144 @@ use uuid::Uuid;
 
 pub use agent::*;
 pub use audit::*;
+pub use boot::*;
 pub use brownfield::*;
 pub use catalogue::*;
 pub use discovery::*;
 pub use disk::*;
 pub use network::*;
-pub use problem::Problem;
-pub use state::{PowerState, ServerStatus};
+pub use problem::{FieldFault, Problem};
+pub use state::{BmcProtocol, PowerState, ServerStatus, WhyNotWatched};
+pub use word::UnknownWord;
 
-pub use domain::import::{Fault, FieldChange};
+pub use domain::{
+    events::EventKind,
+    import::{Fault, FieldChange},
+};
 
 /// Most items of one page of a list.
 pub const PAGE_ITEMS_MAX: u32 = 1000;
 
-/// A list of things.
+/// A complete list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct List<T> {
-    /// The things.
+    /// The items.
     pub items: Vec<T>,
 }
 
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Page<T> {
-    /// The things.
+    /// The items of this page.
     pub items: Vec<T>,
-    /// Where the next page begins, for `?marker=`; none: this is the last one.
+    /// Where the next page begins: send it as `marker`. Absent: this is the last page.
     #[serde(default)]
     pub next: Option<String>,
 }
 
-/// A server of the inventory, for administrators.
+/// A physical server of the inventory; for administrators and auditors.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Node {
-    /// Its id, also its Ironic node's.
+    /// The node's id, which is also its Ironic node's.
     pub id: Uuid,
-    /// Its name.
+    /// The node's name, unique in the inventory.
     pub name: String,
-    /// Its rack.
+    /// The rack in which it is.
     pub rack: String,
-    /// Ironic's resource class.
+    /// The resource class by which flavors select it (Ironic's `resource_class`).
     pub resource_class: String,
-    /// The pool that gave it; none: the import file did.
+    /// The pool that gave it its resource class. Absent: the import file did.
     #[serde(default)]
     pub pool: Option<String>,
-    /// `bios` or `uefi`.
-    pub boot_mode: String,
-    /// Ironic's provision state; empty when Ironic has not been heard of it yet.
+    /// How its firmware starts an operating system.
+    pub boot_mode: BootMode,
+    /// Ironic's provision state, such as `available` or `clean failed`. Empty: Ironic has no node for it yet.
     pub provision_state: String,
-    /// Since when it is in this state (RFC 3339).
+    /// Since when it has been in this provision state (RFC 3339).
     #[serde(default)]
     pub state_since: Option<String>,
-    /// What it waits for; none: it is at rest.
+    /// What it is waiting for, as a sentence. Absent: it is at rest.
     #[serde(default)]
     pub waiting_for: Option<String>,
-    /// What comes next, or what somebody may do next.
+    /// What happens next, or what somebody can do next, as a sentence.
     #[serde(default)]
     pub next: String,
-    /// Its power.
+    /// Whether it is on, as its BMC last reported.
     pub power: PowerState,
-    /// Why the power is unreachable or unknown.
+    /// Why its power is unreachable or unknown, as a sentence. Absent: the power is known.
     pub power_reason: Option<String>,
-    /// Why nobody watches its power; none: its agent does.
+    /// How far its last network boot came. Absent: it has none that counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<BootProgress>,
+    /// Why nobody would notice if it lost power. Absent: its agent watches it.
     #[serde(default)]
     pub not_watched: Option<NotWatched>,
-    /// The network its ports should be on.
+    /// The network on which its booting port should be: `provisioning`, `cleaning`, `none`, or `tenant` and the id of the
+    /// tenant's port. Absent: nothing was decided yet.
     pub network_wanted: Option<String>,
-    /// The network they were last seen on.
+    /// The network on which its booting port was last seen in Contrail. Absent: it was not looked at yet.
     pub network_observed: Option<String>,
-    /// What it waits for, or what went wrong last.
+    /// What went wrong last, or what holds it up, as a sentence. Absent: nothing.
     pub reason: Option<String>,
-    /// Ironic's `last_error`.
+    /// Ironic's `last_error`. Absent: Ironic reports none.
     pub last_error: Option<String>,
-    /// Whether Ironic has it in maintenance.
+    /// Whether the node is in maintenance in Ironic.
     pub maintenance: bool,
-    /// Why.
+    /// Why the node is in maintenance. Absent: it is not, or nobody said why.
     #[serde(default)]
     pub maintenance_reason: Option<String>,
     /// Whether a tenant's server is on it.
     #[serde(default)]
     pub deployed: bool,
-    /// Nova's id of the tenant's server on it.
+    /// Nova's id of the tenant's server on it. Absent: there is none.
     pub instance: Option<Uuid>,
     /// Its BMC.
     pub bmc: Bmc,
-    /// Its interfaces.
+    /// Its network interfaces, in the order of the import file.
     pub ports: Vec<NodePort>,
-    /// What inspection found.
+    /// What its last inspection found. Absent: it was not inspected yet.
     pub hardware: Option<Hardware>,
 }
 
 impl Node {
     /// Whether its BMC has refused so many log-ins that it is asked seldom.
     pub fn is_refused_by_its_bmc(&self) -> bool {
-        self.is_not_watched(protocol::watch::NotWatched::CredentialsRefused)
+        self.is_not_watched(WhyNotWatched::CredentialsRefused)
     }
 
     /// Whether it is in doubt whose BMC answers at its address.
     pub fn has_another_machines_bmc(&self) -> bool {
-        self.is_not_watched(protocol::watch::NotWatched::OtherMachine)
+        self.is_not_watched(WhyNotWatched::OtherMachine)
     }
 
-    fn is_not_watched(&self, why: protocol::watch::NotWatched) -> bool {
-        self.not_watched.as_ref().is_some_and(|it| it.why == why.as_str())
+    fn is_not_watched(&self, why: WhyNotWatched) -> bool {
+        self.not_watched.as_ref().is_some_and(|it| it.why == why)
     }
 }
 
 /// Why a server's power is not watched: nobody would see it go off.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NotWatched {
-    /// `credentials_refused`: the BMC refused so many log-ins that it is tried seldom. `other_machine`: another machine answers
-    /// at its address, or may: nothing that it says counts, and the server is not switched.
-    pub why: String,
-    /// The same in words, with what is done next.
+    /// What keeps its agent from watching it.
+    pub why: WhyNotWatched,
+    /// The cause as a sentence, with what happens next.
     pub reason: String,
-    /// Since when (RFC 3339).
+    /// Since when nobody watches it (RFC 3339).
     pub since: Option<String>,
 }
 
 /// A BMC, without its password.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bmc {
-    /// `ipmi` or `redfish`.
-    pub protocol: String,
-    /// Address.
+    /// What it speaks.
+    pub protocol: BmcProtocol,
+    /// The IP address or host name of the BMC.
     pub address: String,
-    /// Port.
+    /// Its UDP port (IPMI) or TCP port (Redfish).
     pub port: u16,
-    /// User.
+    /// The user with which the agent logs in.
     pub username: String,
-    /// Who it says it is, as that was last proved to be this server's.
+    /// How the BMC last identified itself, when that was proved to be this server's. Absent: that was never proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }
@@ -155,30 +165,30 @@ pub struct Bmc {
 /// An interface of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NodePort {
-    /// Its name.
+    /// Name of the interface, such as `eth0`.
     pub name: String,
-    /// Its MAC address.
+    /// MAC address.
     pub mac: String,
-    /// The switch it is plugged into.
+    /// Name of the switch (physical router) to which it is connected.
     pub switch: String,
-    /// The switch's port.
+    /// Name of the switch's port.
     pub port: String,
     /// Whether it may boot from the network.
     #[serde(default)]
     pub pxe_enabled: bool,
-    /// The network it should be on.
+    /// The network on which it should be, in the same words as for the node. Absent: nothing was decided yet.
     #[serde(default)]
     pub network_wanted: Option<String>,
-    /// The network it was last seen on.
+    /// The network on which it was last seen in Contrail. Absent: it was not looked at yet.
     #[serde(default)]
     pub network_observed: Option<String>,
-    /// When (RFC 3339).
+    /// When it was last looked at in Contrail (RFC 3339).
     #[serde(default)]
     pub observed_at: Option<String>,
-    /// Whether inspection found a link; none: it was not looked at.
+    /// Whether the last inspection found a link. Absent: no inspection has looked at it.
     #[serde(default)]
     pub carrier: Option<bool>,
-    /// The link's speed in Mbit/s, as inspection found it.
+    /// Speed of the link in Mbit/s, as the last inspection found it. Absent: not known.
     #[serde(default)]
     pub speed_mbps: Option<u32>,
 }
@@ -196,7 +206,7 @@ pub struct Hardware {
     pub cpu_model: String,
     /// Memory in MiB.
     pub memory_mib: u64,
-    /// Disks: name and size in bytes.
+    /// The disks.
     pub disks: Vec<HardwareDisk>,
     /// Ethernet interfaces with their links.
     pub nics: Vec<HardwareNic>,
@@ -224,7 +234,7 @@ pub struct HardwareNic {
     pub mac: String,
     /// Whether it has a link.
     pub carrier: bool,
-    /// Speed in Mbit/s, 0 when unknown.
+    /// Speed in Mbit/s; 0: not known.
     pub speed_mbps: u32,
 }
 
@@ -233,20 +243,20 @@ pub struct HardwareNic {
 pub struct Imported {
     /// The servers, in the file's order.
     pub nodes: Vec<ImportedNode>,
-    /// Whether nothing was changed.
+    /// Whether this was a dry run: nothing was changed.
     pub dry_run: bool,
 }
 
 /// One imported server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ImportedNode {
-    /// Its id; of a dry run, absent for a new one.
+    /// Id of the node. Absent: it is new, and this was a dry run.
     pub id: Option<Uuid>,
     /// Its name.
     pub name: String,
-    /// Whether it is new; otherwise it was there and was brought to what the file says.
+    /// Whether the node is new in the inventory.
     pub created: bool,
-    /// What differs of a server that was there; nothing: it is as the file says.
+    /// What differs from the inventory, field by field. Empty: nothing, or the node is new.
     #[serde(default)]
     pub changes: Vec<FieldChange>,
     /// What one should know before it is done, such as that the BMCs of two servers are exchanged.
@@ -254,7 +264,7 @@ pub struct ImportedNode {
     pub note: Option<String>,
 }
 
-/// What an administrator may ask of a node: Ironic's own provision verbs.
+/// An action on a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum NodeVerb {
@@ -286,16 +296,16 @@ pub enum NodeVerb {
     RetryBmc,
 }
 
-/// A verb for a node.
+/// A request for an action on a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NodeAction {
-    /// The verb.
+    /// The action.
     pub action: NodeVerb,
-    /// Why, for `maintenance_on`.
+    /// Why, in 1 to 255 characters; needed for `maintenance_on`, ignored otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// The steps of `clean`, in order: `erase_devices_metadata`, `erase_devices`.
+    /// The steps of `clean`, in order: `erase_devices_metadata`, `erase_devices`. Only for `clean`, which needs at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<String>,
 }
@@ -303,26 +313,26 @@ pub struct NodeAction {
 /// A tenant's server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Server {
-    /// Its id.
+    /// The server's id.
     pub id: Uuid,
-    /// Nova's id for it, once Nova has made it.
+    /// Nova's id of the server. Absent: Nova has not created it yet.
     pub instance: Option<Uuid>,
-    /// Its name.
+    /// The server's name, unique in its project.
     pub name: String,
-    /// The project it belongs to.
+    /// Keystone's id of the project that owns it.
     pub project_id: String,
-    /// Flavor.
+    /// Name of its flavor, or its id where the name is not known.
     pub flavor: String,
-    /// Image.
+    /// Name of its image, or its id where the name is not known.
     pub image: String,
-    /// Network's name.
+    /// Name of its first network.
     pub network: String,
-    /// Address that Contrail's IPAM gave it.
+    /// Its IP address on the first network. Empty: it has none yet.
     pub address: String,
-    /// All its networks, in order.
+    /// All its networks, in the order of its network interfaces.
     #[serde(default)]
     pub networks: Vec<Attachment>,
-    /// Security groups, by name.
+    /// Names of its security groups, which apply on every network.
     #[serde(default)]
     pub security_groups: Vec<String>,
     /// What it is doing.
@@ -330,20 +340,20 @@ pub struct Server {
     /// Whether it is in rescue, switched off in it, or failed on its way there or back: its own disk can be booted again.
     #[serde(default)]
     pub in_rescue: bool,
-    /// What it waits for, or why it failed.
+    /// What holds it up, or why it failed, as a sentence. Absent: nothing.
     pub reason: Option<String>,
-    /// Since when it has this status (RFC 3339).
+    /// Since when it has had this status (RFC 3339).
     #[serde(default)]
     pub state_since: Option<String>,
-    /// What it waits for; none: it is at rest.
+    /// What it is waiting for, as a sentence. Absent: it is at rest.
     #[serde(default)]
     pub waiting_for: Option<String>,
-    /// What comes next.
+    /// What happens next, or what you can do next, as a sentence.
     #[serde(default)]
     pub next: String,
-    /// The physical server, for administrators only.
+    /// Id of the physical server on which it is; for administrators only. Absent: none yet, or you may not see it.
     pub node: Option<Uuid>,
-    /// With which `rescue@ADDRESS` logs in: only in the answer to the request for a rescue that gave none.
+    /// Password of the user `rescue`. Only in the answer to a `rescue` without a password; it is shown nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub rescue_password: Option<Secret>,
@@ -353,30 +363,30 @@ pub struct Server {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewServer {
-    /// Its name: 1 to 63 letters, digits and `-`.
+    /// The server's name: 1 to 63 letters, digits and `-`, not beginning with `-`.
     pub name: String,
-    /// Flavor, by name or id.
+    /// Name or id of the flavor.
     pub flavor: String,
-    /// Image, by name or id.
+    /// Name or id of the image.
     pub image: String,
-    /// Network, by name or id: short for `networks` with this one.
+    /// Name or id of its only network; the same as `networks` with this one. Give either.
     #[serde(default)]
     pub network: Option<String>,
-    /// Networks, one for each network interface, in order: the first is for the interface that boots from the network.
+    /// The networks, one for each network interface, 1 to 8. The first is for the interface that boots from the network.
     #[serde(default)]
     pub networks: Vec<NewAttachment>,
-    /// Security groups of the project, by name or id; they hold on every network.
+    /// Names or ids of up to 16 security groups of the project; they apply on every network. Empty: Contrail's default.
     #[serde(default)]
     pub security_groups: Vec<String>,
-    /// Name of a Nova key pair.
+    /// Name of a Nova key pair. Absent: no key is installed.
     #[serde(default)]
     pub key_name: Option<String>,
-    /// User data, as text; at most 64 KiB.
+    /// User data for the image, as text of at most 48 KiB. Absent: none.
     #[serde(default)]
     pub user_data: Option<String>,
 }
 
-/// What a tenant may ask of a server.
+/// An action on a tenant's server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ServerVerb {
@@ -394,20 +404,20 @@ pub enum ServerVerb {
     Unrescue,
 }
 
-/// A verb for a server.
+/// A request for an action on a tenant's server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ServerAction {
-    /// The verb.
+    /// The action.
     pub action: ServerVerb,
-    /// Do not ask its system first.
+    /// Switch off at once instead of asking its operating system first; only for `stop` and `reboot`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hard: bool,
-    /// The image of `rebuild`, by name or id.
+    /// Name or id of the image; needed for `rebuild`, refused otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub image: Option<String>,
-    /// The password of `rescue`, 8 to 128 printable characters; without it one is made, which the answer to this request tells, and
-    /// no other.
+    /// Password of the user `rescue`, 8 to 128 printable ASCII characters; only for `rescue`. Absent: one is made and returned
+    /// once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub password: Option<Secret>,
@@ -423,31 +433,41 @@ pub struct NewNetwork {
     pub subnet: String,
 }
 
-/// Something that happened.
+/// An event: something that happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Event {
-    /// Rises with time; `?after=` goes on from here.
+    /// Id of the event, which rises with time; send it as `after` to read on from here.
     pub id: u64,
-    /// When (RFC 3339).
+    /// When it happened (RFC 3339).
     pub at: String,
-    /// To which physical server; for administrators only.
+    /// Id of the physical server that it is about; for administrators only. Absent: it is about none.
     pub node: Option<Uuid>,
-    /// That server's name, while it is in the inventory; for administrators only.
+    /// Name of that node, while it is in the inventory; for administrators only.
     #[serde(default)]
     pub node_name: Option<String>,
-    /// In which rack; for administrators only.
+    /// The rack that it is about; for administrators only. Absent: it is about none.
     pub rack: Option<String>,
-    /// To which tenant's server.
+    /// Id of the tenant's server that it is about. Absent: it is about none.
     #[serde(default)]
     pub server: Option<Uuid>,
-    /// That server's name when it happened.
+    /// Name of that tenant's server when it happened.
     #[serde(default)]
     pub server_name: Option<String>,
-    /// Whose server that was; for administrators only.
+    /// Keystone's id of that server's project; for administrators only.
     #[serde(default)]
     pub project_id: Option<String>,
-    /// What kind.
-    pub kind: String,
-    /// In words: for administrators all that is known, for a tenant what it means to its server.
+    /// What kind of event it is.
+    pub kind: EventKind,
+    /// Of kind `other`: the word that another version had for it. Absent otherwise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other_kind: Option<String>,
+    /// What happened, as a sentence: for administrators with all details, for tenants with what it means to their server.
     pub text: String,
+}
+
+impl Event {
+    /// The word of its kind.
+    pub fn kind_word(&self) -> &str {
+        self.other_kind.as_deref().unwrap_or(self.kind.as_str())
+    }
 }

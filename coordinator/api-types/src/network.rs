@@ -4,35 +4,37 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::{BootStage, IsolatedNetwork};
+
 pub use domain::{
     records::AskedBy,
     rim::{SecurityGroup, SiteObject, SiteObjectState, TenantNetwork, UsedAddress},
 };
 
-/// A network that a server is to be on.
+/// A network for one network interface of a new server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewAttachment {
-    /// Network, by name or id.
+    /// Name or id of the network.
     pub network: String,
-    /// The address that the server must have there; none: Contrail's IPAM chooses.
+    /// The IP address that the server must get there. Absent: any free one.
     #[serde(default)]
     pub address: Option<String>,
-    /// VLAN tag of its frames; none: untagged.
+    /// VLAN tag of its frames, 1 to 4093. Absent: they are untagged.
     #[serde(default)]
     pub vlan: Option<u16>,
 }
 
-/// A network that a server is on.
+/// A network of a server.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Attachment {
-    /// Network's name.
+    /// Name of the network.
     pub network: String,
-    /// Address that Contrail's IPAM gave.
+    /// IP address of the server there; empty: none yet.
     pub address: String,
-    /// VLAN tag; none: untagged.
+    /// VLAN tag of its frames. Absent: they are untagged.
     pub vlan: Option<u16>,
-    /// uuid of the port (virtual-machine-interface).
+    /// Id of the port (virtual-machine-interface).
     pub port: Uuid,
 }
 
@@ -44,7 +46,7 @@ pub struct NetworkDetail {
     pub network: TenantNetwork,
     /// Addresses in use.
     pub addresses: Vec<UsedAddress>,
-    /// How many addresses are left.
+    /// Number of free addresses.
     pub free: u64,
 }
 
@@ -55,44 +57,47 @@ pub struct SiteSetup {
     pub objects: Vec<SiteObject>,
 }
 
-/// The proof of one move of one port.
+/// The proof of one move of one port: where it was to be, and where Contrail shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Proof {
-    /// When it was asked for (RFC 3339); of repeated failures, the last time.
+    /// When the move was requested (RFC 3339); of repeated failures, the last time.
     pub at: String,
-    /// The port's name.
+    /// Name of the port.
     pub port: String,
     /// Its MAC address.
     pub mac: String,
-    /// On whose behalf.
+    /// What the move was for.
     pub asked_by: AskedBy,
-    /// Where it was to be.
+    /// The network on which it should be.
     pub wanted: String,
-    /// Where it was read back.
+    /// The network on which it was read back. Absent: it could not be read back.
     pub observed: Option<String>,
-    /// Whether that is where it was to be.
+    /// Whether it was read back where it should be.
     pub holds: bool,
-    /// Why it could not be moved or read back.
+    /// Why it could not be moved or read back, as a sentence. Absent: it was.
     pub error: Option<String>,
-    /// Milliseconds until it was read back.
+    /// Time until it was read back, in milliseconds.
     pub took_ms: u64,
-    /// How often the same was tried.
+    /// Number of tries.
     pub tries: u64,
-    /// When the gate read it back once more before the power-on (RFC 3339).
+    /// When it was read back once more right before the power-on (RFC 3339). Absent: there was no power-on.
     pub confirmed: Option<String>,
-    /// What was heard of the port afterwards.
+    /// What was heard from the port on the isolated networks afterwards.
     pub seen: Vec<Sighting>,
 }
 
-/// Something that was heard of a port on one of the isolated networks.
+/// Something that was heard from a port on one of the isolated networks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sighting {
     /// When (RFC 3339).
     pub at: String,
-    /// Where: `provisioning` or `cleaning`.
-    pub network: String,
-    /// What.
+    /// The network on which it was heard.
+    pub network: IsolatedNetwork,
+    /// What it was, for people.
     pub what: String,
-    /// Whether that is where the port was put.
+    /// The stage of a network boot that it was. Absent: it was something else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_stage: Option<BootStage>,
+    /// Whether the port should be on that network.
     pub agrees: bool,
 }

@@ -1,6 +1,6 @@
 //! Decisions: how a server that nobody watches is shown: what is so once, and the verb that ends it.
 
-use crate::Node;
+use crate::{Bmc, Node, NotWatched, WhyNotWatched};
 
 /// Why in a few words, and what to do, for a line of a list; none: it is watched.
 pub fn in_list(node: &Node) -> Option<String> {
@@ -8,7 +8,7 @@ pub fn in_list(node: &Node) -> Option<String> {
     let name = &node.name;
     Some(format!(
         "{}; `bmsctl node show {name}` says more, `bmsctl node bmc retry {name}` tries now",
-        headline(&unwatched.reason)
+        headline(node, unwatched)
     ))
 }
 
@@ -20,7 +20,7 @@ pub fn in_full(node: &Node) -> (String, String) {
         return (power.trim().to_owned(), String::new());
     };
     let since = unwatched.since.as_deref().map(|since| format!("since {since}: ")).unwrap_or_default();
-    let is_the_reason = reason(&node.reason).contains(headline(&unwatched.reason));
+    let is_the_reason = is_told_by(&reason(&node.reason), node, unwatched);
     let why = if is_the_reason { "see the reason".to_owned() } else { unwatched.reason.clone() };
     let retry = format!("; `bmsctl node bmc retry {}` tries now", node.name);
     (node.power.to_string(), format!("{since}{why}{}", if is_the_reason { "" } else { &retry }))
@@ -30,19 +30,35 @@ pub fn in_full(node: &Node) -> (String, String) {
 pub fn on_page(node: &Node, reason: String) -> (String, String) {
     match &node.not_watched {
         None => (String::new(), reason),
-        Some(unwatched) => {
-            let head = headline(&unwatched.reason);
-            match reason.contains(head) {
-                true => (reason, head.to_owned()),
-                false => (unwatched.reason.clone(), reason),
-            }
-        }
+        Some(unwatched) => match is_told_by(&reason, node, unwatched) {
+            true => (reason, headline(node, unwatched)),
+            false => (unwatched.reason.clone(), reason),
+        },
     }
 }
 
-/// Who does not accept what: all before the BMC's own words.
-fn headline(reason: &str) -> &str {
-    reason.split_once(": ").map_or(reason, |(head, _)| head)
+/// Why, in a few words.
+fn headline(node: &Node, unwatched: &NotWatched) -> String {
+    let Bmc { address, port, username, .. } = &node.bmc;
+    match unwatched.why {
+        WhyNotWatched::CredentialsRefused => {
+            format!("the BMC at {address}:{port} does not accept user {username:?}")
+        }
+        WhyNotWatched::OtherMachine => {
+            format!("another machine answers at the BMC's address {address}:{port}, or may")
+        }
+        WhyNotWatched::Unknown => unwatched.reason.clone(),
+    }
+}
+
+/// Whether a sentence names all that the cause is about, so that it need not be said again.
+fn is_told_by(sentence: &str, node: &Node, unwatched: &NotWatched) -> bool {
+    let Bmc { address, username, .. } = &node.bmc;
+    match unwatched.why {
+        WhyNotWatched::CredentialsRefused => sentence.contains(address) && sentence.contains(username),
+        WhyNotWatched::OtherMachine => sentence.contains(address),
+        WhyNotWatched::Unknown => sentence.contains(&unwatched.reason),
+    }
 }
 
 #[cfg(test)]
@@ -59,7 +75,7 @@ mod tests {
             "power": "unreachable", "power_reason": not_watched, "maintenance": false, "next": "", "ports": [],
             "resource_class": "", "boot_mode": "bios", "reason": reason,
             "bmc": {"protocol": "ipmi", "address": "198.51.100.12", "port": 623, "username": "admin", "identity": null},
-            "not_watched": not_watched.map(|reason| json!({"why": "credentials", "reason": reason, "since": "T"})),
+            "not_watched": not_watched.map(|reason| json!({"why": "credentials_refused", "reason": reason, "since": "T"})),
         }))
         .unwrap()
     }
@@ -71,14 +87,14 @@ mod tests {
             let (power, not_watched) = in_full(node);
             assert_eq!((power.as_str(), not_watched.as_str()), full);
         };
-        let list = "the BMC at 198.51.100.12:623 (IPMI) does not accept user \"admin\"; `bmsctl node show srv2` says more, \
+        let list = "the BMC at 198.51.100.12:623 does not accept user \"admin\"; `bmsctl node show srv2` says more, \
                     `bmsctl node bmc retry srv2` tries now";
         check(&node(None, None), None, ("unreachable", ""));
         let again = format!(
             "the BMC of srv2 at 198.51.100.12 refused user admin: {WHY}; it is tried again in 10 min"
         );
         check(&node(Some(WHY), Some(&again)), Some(list), ("unreachable", "since T: see the reason"));
-        let head = "the BMC at 198.51.100.12:623 (IPMI) does not accept user \"admin\"";
+        let head = "the BMC at 198.51.100.12:623 does not accept user \"admin\"";
         let page = |reason: &str| on_page(&node(Some(WHY), None), reason.to_owned());
         assert_eq!(page(&again), (again.clone(), head.to_owned()));
         assert_eq!(page("a wait"), (WHY.to_owned(), "a wait".to_owned()));

@@ -1,7 +1,7 @@
 //! Edges: `bmsctl agent`.
 
 use super::{
-    args::{Agent as Command, Output},
+    args::{AgentCommand as Command, Output},
     client::Client,
     output,
 };
@@ -65,5 +65,10 @@ fn certificate(one: &AgentCertificate) -> String {
         (None, false) => ", never used",
         (Some(_), false) => "",
     };
-    format!("{} {}{used}, {}, until {ends}", one.fingerprint, one.state, one.origin.replace('_', " "))
+    format!(
+        "{} {}{used}, {}, until {ends}",
+        one.fingerprint,
+        one.state,
+        one.origin.as_str().replace('_', " ")
+    )
 }

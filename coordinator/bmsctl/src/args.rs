@@ -4,6 +4,8 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
+use api_types::PowerState;
+
 use super::attachment::Attachment;
 
 const EXAMPLES: &str = "\
@@ -75,10 +77,10 @@ pub struct Connection {
 pub enum Command {
     /// Enroll, inspect, clean and control physical servers (administrators).
     #[command(subcommand)]
-    Node(Node),
+    Node(NodeCommand),
     /// Create and control a project's servers.
     #[command(subcommand)]
-    Server(Server),
+    Server(ServerCommand),
     /// List, upload and delete images.
     #[command(subcommand)]
     Image(super::image::Command),
@@ -90,13 +92,13 @@ pub enum Command {
     Pool(super::pool::Command),
     /// List, create and delete networks.
     #[command(subcommand)]
-    Network(Network),
+    Network(NetworkCommand),
     /// Find machines that are not enrolled yet, and enroll them (administrators).
     #[command(subcommand)]
     Discovery(super::discovery::Command),
     /// Show rack agents and revoke their certificates (administrators).
     #[command(subcommand)]
-    Agent(Agent),
+    Agent(AgentCommand),
     /// Show who requested which change (administrators).
     #[command(subcommand)]
     Audit(super::audit::Command),
@@ -143,7 +145,7 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Node {
+pub enum NodeCommand {
     /// List nodes.
     #[command(after_help = "Example: bmsctl node list --state clean-failed,error --rack rack1 --sort -since")]
     List(NodeFilter),
@@ -293,7 +295,7 @@ pub struct NodeFilter {
     pub rack: Option<String>,
     /// Power: on, off, unreachable or unknown.
     #[arg(long)]
-    pub power: Option<String>,
+    pub power: Option<PowerState>,
     /// Only nodes that this flavor selects.
     #[arg(long)]
     pub flavor: Option<String>,
@@ -322,7 +324,7 @@ pub struct Nodes {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Server {
+pub enum ServerCommand {
     /// List servers.
     List,
     /// Show a server.
@@ -415,7 +417,7 @@ pub struct OneServer {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Network {
+pub enum NetworkCommand {
     /// List networks.
     List,
     /// Create a network with a subnet.
@@ -443,7 +445,7 @@ pub enum Network {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Agent {
+pub enum AgentCommand {
     /// List agents.
     List,
     /// Show an agent and all certificates issued to its rack.

@@ -266,7 +266,7 @@ fn list(output: Output, found: &[Discovery]) -> anyhow::Result<()> {
         vec![
             one.id.to_string(),
             one.rack.clone(),
-            one.found_by.join("+"),
+            found_by(one, "+"),
             one.manufacturer.clone(),
             one.product.clone(),
             one.bmc.as_ref().map(|bmc| bmc.address.clone()).unwrap_or_default(),
@@ -275,6 +275,11 @@ fn list(output: Output, found: &[Discovery]) -> anyhow::Result<()> {
             if one.ignored { "ignored".to_owned() } else { one.missing.len().to_string() },
         ]
     })
+}
+
+fn found_by(one: &Discovery, between: &str) -> String {
+    let ways: Vec<_> = one.found_by.iter().map(|by| by.as_str()).collect();
+    ways.join(between)
 }
 
 fn plugged(nic: &api_types::DiscoveredNic) -> String {
@@ -306,13 +311,13 @@ fn show(output: Output, one: &Discovery) -> anyhow::Result<()> {
     let fields = vec![
         ("id", one.id.to_string()),
         ("rack", one.rack.clone()),
-        ("found by", one.found_by.join(", ")),
+        ("found by", found_by(one, ", ")),
         ("ignored", if one.ignored { "yes".to_owned() } else { String::new() }),
         ("uuid", one.uuid.clone().unwrap_or_default()),
         ("manufacturer", one.manufacturer.clone()),
         ("product", one.product.clone()),
         ("serial", claimed(&one.serial)),
-        ("boot mode", one.boot_mode.clone().unwrap_or_default()),
+        ("boot mode", one.boot_mode.map(|mode| mode.to_string()).unwrap_or_default()),
         ("bmc", bmc.unwrap_or_default()),
         ("certificate", certificate.unwrap_or_default()),
         ("interfaces", nics.join("; ")),

@@ -130,7 +130,7 @@ mod tests {
             wwn: wwn.into(),
             removable: false,
             read_only: false,
-            standing: "to be erased".into(),
+            standing: api_types::DiskStanding::ToBeErased,
             first_seen: String::new(),
             last_seen: String::new(),
             erased: None,

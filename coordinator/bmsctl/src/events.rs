@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use api_types::{Event, List};
+use domain::url_text::query;
 use protocol::{
     backoff::Backoff,
     text::{Shown, shown_json},
@@ -15,8 +17,6 @@ use super::{
     client::{Client, Refused},
     output,
 };
-use api_types::{Event, List};
-use domain::url_text::query;
 
 /// Pauses before a broken stream is taken up again.
 const PAUSES: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(10));
@@ -36,7 +36,7 @@ pub async fn run(
     }
     let events: List<Event> = client.get(&format!("/v1/events?limit=200{filter}")).await?;
     output::list(output, &events.items, &["time", "server", "kind", "text"], |event| {
-        vec![event.at.clone(), whom(event), event.kind.clone(), event.text.clone()]
+        vec![event.at.clone(), whom(event), event.kind_word().to_owned(), event.text.clone()]
     })
 }
 

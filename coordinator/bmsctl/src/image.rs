@@ -82,7 +82,7 @@ fn print(output: Output, images: &[Image]) -> anyhow::Result<()> {
     output::list(output, images, &header, |image| {
         let Image { name, id, format, boot_mode, status, visibility, .. } = image.clone();
         let disk = format!("{} GB", image.min_disk_gb);
-        vec![name, id, format, mib(image), boot_mode, disk, status, visibility]
+        vec![name, id, format, mib(image), boot_mode.to_string(), disk, status, visibility]
     })
 }
 
@@ -97,7 +97,7 @@ fn show(output: Output, image: &Image) -> anyhow::Result<()> {
         ("id", id),
         ("format", format),
         ("size", format!("{} MiB", mib(image))),
-        ("boots by", boot_mode),
+        ("boots by", boot_mode.to_string()),
         ("minimum disk", format!("{} GB", image.min_disk_gb)),
         ("status", status),
         ("visibility", visibility),

@@ -1,7 +1,7 @@
 //! Edges: `bmsctl network`.
 
 use super::{
-    args::{Network as Command, Output},
+    args::{NetworkCommand as Command, Output},
     client::Client,
     output,
     path::path,

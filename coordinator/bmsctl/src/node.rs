@@ -3,9 +3,11 @@
 use std::{io::Read, path::Path};
 
 use anyhow::Context;
+use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched};
+use domain::url_text::query;
 
 use super::{
-    args::{Bmc, FileFormat, Maintenance, Node as Command, NodeFilter, Nodes, Output, Power, Wait},
+    args::{Bmc, FileFormat, Maintenance, NodeCommand as Command, NodeFilter, Nodes, Output, Power, Wait},
     brownfield,
     client::Client,
     disk,
@@ -14,8 +16,6 @@ use super::{
     proof,
     since::since,
 };
-use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched};
-use domain::url_text::query;
 
 /// Runs one of its commands.
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
@@ -107,12 +107,12 @@ async fn read_all(client: &Client, filter: &NodeFilter) -> anyhow::Result<Vec<No
     let texts = [
         ("state", &filter.state),
         ("rack", &filter.rack),
-        ("power", &filter.power),
         ("flavor", &filter.flavor),
         ("resource_class", &filter.resource_class),
         ("sort", &filter.sort),
     ];
     pairs.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
+    pairs.extend(filter.power.map(|power| ("power", power.to_string())));
     let flags = [("deployed", filter.deployed), ("maintenance", filter.maintenance)];
     pairs.extend(flags.into_iter().filter_map(|(name, flag)| Some((name, flag?.to_string()))));
     let mut nodes = Vec::new();
@@ -154,7 +154,7 @@ async fn history(client: &Client, output: Output, name: &str, limit: u32) -> any
     let events: List<Event> =
         client.get(&format!("/v1/events?{}", query(&[("node", name), ("limit", &limit)]))).await?;
     output::list(output, &events.items, &["time", "kind", "text"], |event| {
-        vec![event.at.clone(), event.kind.clone(), event.text.clone()]
+        vec![event.at.clone(), event.kind_word().to_owned(), event.text.clone()]
     })
 }
 
@@ -183,7 +183,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("reason", optional(&node.reason)),
         ("last error", optional(&node.last_error)),
         ("resource class", node.resource_class.clone()),
-        ("boot mode", node.boot_mode.clone()),
+        ("boot mode", node.boot_mode.to_string()),
         ("instance", node.instance.map(|id| id.to_string()).unwrap_or_default()),
         (
             "bmc",

@@ -9,13 +9,13 @@ use std::{
 };
 
 use anyhow::bail;
+use api_types::Event;
 use comfy_table::{Table, presets::NOTHING};
 use indicatif::{ProgressBar, ProgressStyle};
 use protocol::text::{Shown, shown_json};
 use serde::Serialize;
 
 use super::{args::Output, client::Refused};
-use api_types::Event;
 
 /// Prints rows as a table, or the things themselves as JSON.
 pub fn list<T: Serialize, C: Into<Cell>>(
@@ -100,7 +100,7 @@ pub fn file(text: &str) {
 
 /// One line of a stream of events, for people.
 pub fn event_line(event: &Event, whom: &str) -> String {
-    let text = format_args!("{}  {whom:12} {:14} {}", event.at, event.kind, event.text);
+    let text = format_args!("{}  {whom:12} {:14} {}", event.at, event.kind_word(), event.text);
     Shown(text).to_string()
 }
 
@@ -211,7 +211,8 @@ mod tests {
         let lines: Vec<_> = shown.lines().collect();
         assert_eq!(lines.len(), 3, "a header and the two lines that are ours: {lines:?}");
         assert!(lines.iter().all(|line| is_plain(line)), "{lines:?}");
-        let event = Event { text: foreign.to_owned(), kind: foreign.to_owned(), ..Event::default() };
+        let event =
+            Event { text: foreign.to_owned(), other_kind: Some(foreign.to_owned()), ..Event::default() };
         assert!(is_plain(&event_line(&event, foreign)));
         let json = shown_json(&serde_json::to_string_pretty(&event).unwrap());
         assert!(json.lines().all(is_plain), "{json}");

@@ -23,7 +23,8 @@ pub async fn show(client: &Client, output: Output, node: &str) -> anyhow::Result
         };
         let heard = proof.seen.iter().map(|one| {
             let stray = if one.agrees { "" } else { " (ON AN UNEXPECTED NETWORK)" };
-            format!("{} on {}{stray}", one.what, one.network)
+            let what = one.boot_stage.map_or(one.what.as_str(), |stage| stage.words());
+            format!("{what} on {}{stray}", one.network)
         });
         vec![
             proof.at.clone(),

@@ -7,7 +7,7 @@ use protocol::secret::Secret;
 use zeroize::Zeroizing;
 
 use super::{
-    args::{OneServer, Output, Server as Command, Wait},
+    args::{OneServer, Output, ServerCommand as Command, Wait},
     client::{Client, Refused},
     output::{self, Look},
     path::path,

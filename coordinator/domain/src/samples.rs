@@ -32,6 +32,7 @@ pub fn new_server() -> NewServer {
             port: 623,
             username: "admin".to_owned(),
             password: Secret::new("hunter2"),
+            settings: Default::default(),
         },
         ports: vec![NewPort {
             name: "eth0".to_owned(),
@@ -87,6 +88,7 @@ pub fn server() -> Server {
         boot_given: None,
         waiting: None,
         reason: None,
+        trouble: None,
         forgetting: false,
         pool: None,
         pool_class: None,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use domain::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
 use protocol::{
     id::{RackId, ServerId},
     text::{Shown, bounded},
@@ -14,7 +15,6 @@ use super::{
     row::{Reader, big},
     share::{ROOM, Room, Shelf, too_full},
 };
-use domain::events::{Event, EventKind, TEXT_CHARS_MAX, Told};
 
 /// Old events are deleted once in so many.
 const TRIM_EVERY: u64 = 1000;
@@ -95,6 +95,7 @@ impl Inventory {
                 tenant_name: tenant.map(|tenant| tenant.name.clone()),
                 told: told.filter(|_| tenant.is_some()).map(|told| told.words().to_owned()),
                 kind,
+                other_kind: None,
                 text: Shown(bounded(text, TEXT_CHARS_MAX)).to_string(),
             };
             if let Err(error) = self.store_event(&event).await {
@@ -222,12 +223,12 @@ impl Inventory {
 
 fn read_event(row: &SqliteRow) -> Result<Event, InventoryError> {
     let read = Reader { row, name: "an event".to_owned() };
-    let kind = read.text("kind")?;
-    let kind: EventKind = kind.parse().map_err(|()| InventoryError::Corrupt {
-        column: "kind",
-        row: "an event".to_owned(),
-        reason: format!("{kind:?} is not a kind of event"),
-    })?;
+    // Another version may have known kinds that this one does not: what happened is shown all the same.
+    let word = read.text("kind")?;
+    let (kind, other_kind) = match word.parse() {
+        Ok(kind) => (kind, None),
+        Err(()) => (EventKind::Other, Some(word)),
+    };
     Ok(Event {
         id: read.number("id")?,
         at_us: read.number("at_us")?,
@@ -239,6 +240,7 @@ fn read_event(row: &SqliteRow) -> Result<Event, InventoryError> {
         tenant_name: read.text_opt("tenant_name")?,
         told: read.text_opt("told")?,
         kind,
+        other_kind,
         text: read.text("text")?,
     })
 }

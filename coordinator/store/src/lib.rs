@@ -209,5 +209,7 @@ fn migrator() -> Migrator {
         one(30, "tenants' events", include_str!("../migrations/0030_tenants_events.sql")),
         one(31, "audit", include_str!("../migrations/0031_audit.sql")),
         one(32, "projects' names", include_str!("../migrations/0032_audit_project_names.sql")),
+        one(33, "BMCs' keys", include_str!("../migrations/0033_bmc_key.sql")),
+        one(36, "kinds of reasons", include_str!("../migrations/0036_kinds_of_reasons.sql")),
     ])
 }

@@ -1,6 +1,7 @@
 //! Edges: servers and their ports in the inventory: what is read of them, and what is reported of them.
 
 use protocol::{
+    bmc_settings::{BmcSettings, KgKey},
     boot::BootPlan,
     hardware::{BmcIdentity, HardwareReport},
     id::{RackId, RamdiskSessionId, ServerId},
@@ -14,21 +15,25 @@ use sqlx::{Row, sqlite::SqliteRow};
 use uuid::Uuid;
 
 use super::{
-    Adopted, Intent, Inventory, InventoryError, Port, PowerUpdate, SeenPower, Server, Unwatched, failed,
+    Adopted, BootReached, Intent, Inventory, InventoryError, Port, PowerUpdate, SeenPower, Server, Unwatched,
+    failed,
     row::{Reader, big, json},
 };
+use crate::secret::SecretError;
 use domain::{
     lifecycle::trouble::Trouble,
     rim::{ObservedNetwork, WantedNetwork},
 };
 
-/// A BMC's address as stored: everything but the password.
+/// A BMC's address as stored: everything but the password and the key K_g.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredBmc {
     pub(super) protocol: BmcProtocol,
     pub(super) address: String,
     pub(super) port: u16,
     pub(super) username: String,
+    #[serde(default)]
+    pub(super) settings: BmcSettings,
 }
 
 impl StoredBmc {
@@ -38,8 +43,14 @@ impl StoredBmc {
             address: bmc.address.clone(),
             port: bmc.port,
             username: bmc.username.clone(),
+            settings: BmcSettings { k_g: None, ..bmc.settings.clone() },
         }
     }
+}
+
+/// Where a server's key K_g is sealed.
+pub(super) fn k_g_place(id: ServerId) -> String {
+    format!("servers.bmc_k_g/{id}")
 }
 
 pub(super) fn bmc_place(id: ServerId) -> String {
@@ -201,8 +212,12 @@ impl Inventory {
     }
 
     /// Stores how far its network boot came.
-    pub async fn set_boot_stage(&self, id: ServerId, stage: Option<&str>) -> Result<(), InventoryError> {
-        let stage = stage.map(str::to_owned);
+    pub async fn set_boot_stage(
+        &self,
+        id: ServerId,
+        stage: Option<BootReached>,
+    ) -> Result<(), InventoryError> {
+        let stage = stage.map(BootReached::stored);
         self.set_column(id, "UPDATE servers SET boot_stage = $2 WHERE id = $1", stage).await
     }
 
@@ -332,12 +347,19 @@ impl Inventory {
         Ok(())
     }
 
+    fn open_k_g(&self, id: ServerId, sealed: &str) -> Result<KgKey, InventoryError> {
+        let place = k_g_place(id);
+        let digits = self.sealer.open(&place, sealed)?;
+        KgKey::from_hex(digits.reveal()).map_err(|_| SecretError::Open { place }.into())
+    }
+
     fn read_server(&self, row: &SqliteRow) -> Result<Server, InventoryError> {
         let name: String = row.try_get("name").map_err(failed("read a server's name"))?;
         let read = Reader { row, name: format!("server {name}") };
         let id: ServerId = read.parsed("id")?;
         let bmc: StoredBmc = read.json("bmc")?;
         let password: Secret = self.sealer.open(&bmc_place(id), &read.text("bmc_password")?)?;
+        let k_g = read.text_opt("bmc_k_g")?.map(|sealed| self.open_k_g(id, &sealed)).transpose()?;
         let reading = read.json_opt("power")?;
         let power = match (reading, read.json_opt("power_cause")?, read.number_opt("power_at_us")?) {
             (Some(reading), Some(cause), Some(at_us)) => Some(SeenPower { reading, cause, at_us }),
@@ -352,6 +374,7 @@ impl Inventory {
                 port: bmc.port,
                 username: bmc.username,
                 password,
+                settings: BmcSettings { k_g, ..bmc.settings },
             },
             facade_password: self.sealer.open(&facade_place(id), &read.text("facade_password")?)?,
             boot_mode: read.json("boot_mode")?,
@@ -368,7 +391,7 @@ impl Inventory {
             confirmed: read.json_opt("confirmed")?,
             off_since_us: read.number_opt("off_since_us")?,
             untold_off: read.flag("untold_off")?,
-            boot_stage: read.text_opt("boot_stage")?,
+            boot_stage: read.text_opt("boot_stage")?.as_deref().and_then(BootReached::of_stored),
             ramdisk: read.parsed_opt("ramdisk")?,
             node: read.json_opt("node")?,
             ports_given: read.flag("ports_given")?,
@@ -378,6 +401,7 @@ impl Inventory {
             boot_given: read.json_opt("boot_given")?,
             waiting: read.text_opt("waiting")?,
             reason: read.text_opt("reason")?,
+            trouble: read.json_opt("trouble")?,
             forgetting: read.flag("forgetting")?,
             pool: read.text_opt("pool")?,
             pool_class: read.text_opt("pool_class")?,

@@ -1,6 +1,6 @@
 //! Edges: storing servers, new ones and those that are known, many at once or none.
 
-use protocol::{id::ServerId, spec::BmcEndpoint};
+use protocol::{id::ServerId, secret::Secret, spec::BmcEndpoint};
 use sqlx::SqliteConnection;
 
 use super::{
@@ -8,7 +8,7 @@ use super::{
     adoptions::put_adoption,
     failed,
     row::{big, json},
-    servers::{StoredBmc, bmc_place, facade_place},
+    servers::{StoredBmc, bmc_place, facade_place, k_g_place},
 };
 use domain::{
     adoption::Adoption,
@@ -106,11 +106,18 @@ impl Inventory {
         let bmc = StoredBmc::of(&new.bmc);
         let statement = if is_known {
             "UPDATE servers SET name = $2, rack = $3, bmc = $4, bmc_key = $5, bmc_password = $6, boot_mode = $7, \
-             resource_class = $8, properties = $9 WHERE id = $1"
+             resource_class = $8, properties = $9, bmc_k_g = $10 WHERE id = $1"
         } else {
             "INSERT INTO servers (id, name, rack, bmc, bmc_key, bmc_password, boot_mode, resource_class, properties, \
-             facade_password, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
+             bmc_k_g, facade_password, created_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)"
         };
+        let k_g = new
+            .bmc
+            .settings
+            .k_g
+            .as_ref()
+            .map(|key| self.sealer.seal(&k_g_place(id), &Secret::new(key.reveal_hex())));
+        let k_g = k_g.transpose()?;
         let mut query = sqlx::query(statement)
             .bind(id.to_string())
             .bind(&new.name)
@@ -120,7 +127,8 @@ impl Inventory {
             .bind(self.sealer.seal(&bmc_place(id), &new.bmc.password)?)
             .bind(json(&new.boot_mode))
             .bind(&new.resource_class)
-            .bind(json(&new.properties));
+            .bind(json(&new.properties))
+            .bind(k_g);
         if !is_known {
             let facade_password = self.sealer.seal(&facade_place(id), &random_password())?;
             query = query.bind(facade_password).bind(big(self.clock.now_us()));

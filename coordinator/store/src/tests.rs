@@ -2,7 +2,15 @@
 
 use std::{os::unix::fs::PermissionsExt, sync::Arc};
 
+use domain::{
+    audit::{AGE_MAX_US, AuditFilter, NewEntry},
+    disks::Exception,
+    events::{EventKind, TEXT_CHARS_MAX, Told},
+    lifecycle::{Confirmed, Node, ProvisionState, trouble::Trouble},
+    rim::{ObservedNetwork, SwitchPort, WantedNetwork},
+};
 use protocol::{
+    bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::BootMode,
     command::{CommandResult, Success},
     hardware::Disk,
@@ -15,13 +23,6 @@ use protocol::{
 use uuid::Uuid;
 
 use super::*;
-use domain::{
-    audit::{AGE_MAX_US, AuditFilter, NewEntry},
-    disks::Exception,
-    events::{EventKind, TEXT_CHARS_MAX, Told},
-    lifecycle::{Confirmed, Node, ProvisionState},
-    rim::{ObservedNetwork, SwitchPort, WantedNetwork},
-};
 
 use crate::clock::TestClock;
 
@@ -37,6 +38,7 @@ fn new_server(name: &str, last: u8) -> NewServer {
             port: 623,
             username: "admin".to_owned(),
             password: Secret::new("hunter2"),
+            settings: Default::default(),
         },
         ports: vec![NewPort {
             name: "eth0".to_owned(),
@@ -52,6 +54,36 @@ fn new_server(name: &str, last: u8) -> NewServer {
 
 async fn inventory() -> Inventory {
     Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_a_site_says_of_a_bmc_is_kept_and_its_key_is_sealed() {
+    let inventory = inventory().await;
+    let settings = BmcSettings {
+        privilege: Some(UserPrivilege::Operator),
+        k_g: Some(KgKey::from_text("site-key").unwrap()),
+        quirks: vec!["suite-3-first".parse().unwrap(), "no-session-not-kept".parse().unwrap()],
+        request_gap_ms: Some(250),
+        ..BmcSettings::default()
+    };
+    let mut new = new_server("n1", 11);
+    new.bmc.settings = settings.clone();
+    let server = inventory.put_server(&new).await.unwrap();
+    assert_eq!(server.bmc.settings, settings);
+    let (bmc, sealed): (String, String) =
+        sqlx::query_as("SELECT bmc, bmc_k_g FROM servers").fetch_one(&inventory.pool).await.unwrap();
+    for stored in [&bmc, &sealed] {
+        assert!(!stored.contains("736974652d6b6579") && !stored.contains("site-key"), "{stored}");
+    }
+    // A row of an older version says nothing, and a key that is left out of the file is gone.
+    sqlx::query("UPDATE servers SET bmc = replace(bmc, ',\"settings\":', ',\"unused\":')")
+        .execute(&inventory.pool)
+        .await
+        .unwrap();
+    let old = inventory.server(server.id).await.unwrap().unwrap();
+    assert_eq!(old.bmc.settings, BmcSettings { k_g: settings.k_g, ..BmcSettings::default() });
+    let without = inventory.put_server(&new_server("n1", 11)).await.unwrap();
+    assert_eq!(without.bmc.settings, BmcSettings::default());
 }
 
 #[tokio::test]
@@ -267,6 +299,40 @@ async fn events_are_told_stored_and_bounded() {
     assert_eq!(inventory.events(&after).await.unwrap().len(), 1);
     let other = EventFilter { project_id: Some("p2".into()), ..EventFilter::default() };
     assert_eq!(inventory.events(&other).await.unwrap(), vec![]);
+}
+
+#[tokio::test]
+async fn an_event_of_a_kind_that_nobody_knows_any_more_is_read_with_its_word() {
+    let inventory = inventory().await;
+    let kinds = EventKind::ALL.iter().copied();
+    for kind in kinds.clone() {
+        inventory.record_event(None, None, kind, "x".to_owned()).await;
+    }
+    let read = inventory.events(&EventFilter::default()).await.unwrap();
+    assert!(read.iter().map(|event| event.kind).eq(kinds), "every kind comes back as it was: {read:?}");
+    sqlx::query("UPDATE events SET kind = 'bmc_reset' WHERE kind = 'power'")
+        .execute(&inventory.pool)
+        .await
+        .unwrap();
+    let read = inventory.events(&EventFilter::default()).await.unwrap();
+    let others: Vec<_> = read.iter().filter(|event| event.kind == EventKind::Other).collect();
+    assert_eq!((read.len(), others.len()), (EventKind::ALL.len(), 1));
+    assert_eq!((others[0].other_kind.as_deref(), others[0].text.as_str()), (Some("bmc_reset"), "x"));
+}
+
+#[tokio::test]
+async fn reasons_of_before_get_the_kind_by_which_they_end() {
+    let inventory = inventory().await;
+    let id = inventory.put_server(&new_server("n1", 11)).await.unwrap().id;
+    let check = async |reason: &str, expected: Option<Trouble>| {
+        inventory.set_reason(id, Some(reason)).await.unwrap();
+        let old = include_str!("../migrations/0036_kinds_of_reasons.sql");
+        sqlx::raw_sql(old).execute(&inventory.pool).await.unwrap();
+        assert_eq!(inventory.server(id).await.unwrap().unwrap().trouble, expected, "{reason}");
+    };
+    check("its boot arrived on the wrong network: port eth0", Some(Trouble::WrongNetwork)).await;
+    check("not registered in Contrail: it is away", Some(Trouble::NotRegistered)).await;
+    check("power-on refused: its boot arrived on the wrong network", None).await;
 }
 
 #[tokio::test]

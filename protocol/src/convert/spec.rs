@@ -2,6 +2,7 @@
 
 use super::{InvalidMessage, boot::boot_mode, parse, present, server};
 use crate::{
+    bmc_settings::BmcSettings,
     grpc as wire,
     identity::ExpectedIdentity,
     secret::Secret,
@@ -67,6 +68,8 @@ impl From<BmcEndpoint> for wire::BmcEndpoint {
             username: bmc.username,
             password: bmc.password.reveal().to_owned(),
             protocol: Some(protocol),
+            // Absent when nothing is said, as it was before there was such a field.
+            settings: (bmc.settings != BmcSettings::default()).then(|| bmc.settings.into()),
         }
     }
 }
@@ -89,7 +92,8 @@ impl TryFrom<wire::BmcEndpoint> for BmcEndpoint {
         };
         let port = u16::try_from(bmc.port)
             .map_err(|_| InvalidMessage::new("BmcEndpoint.port", format!("is {}, above 65535", bmc.port)))?;
-        Ok(Self { protocol, address: bmc.address, port, username: bmc.username, password })
+        let settings = bmc.settings.map(TryInto::try_into).transpose()?.unwrap_or_default();
+        Ok(Self { protocol, address: bmc.address, port, username: bmc.username, password, settings })
     }
 }
 

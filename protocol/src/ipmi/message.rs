@@ -36,15 +36,18 @@ impl CompletionCode {
     /// Unspecified error.
     pub const UNSPECIFIED: Self = Self(0xff);
 
+    /// What may be done after an answer that is not final; none: it is.
+    pub fn again(self) -> Option<Again> {
+        AGAIN.iter().find(|(code, _)| *code == self.0).map(|(_, again)| *again)
+    }
+
     /// The BMC could not do it just now. `repeatable`: the request may be carried out twice, so it is asked again also when it is
     /// not known whether it was done.
     pub fn passes(self, repeatable: bool) -> bool {
-        match self.0 {
-            // Busy, still starting: nothing was done.
-            0xc0 | 0xd2 => true,
-            // Timed out inside, out of space, no answer possible.
-            0xc3 | 0xc4 | 0xce => repeatable,
-            _ => false,
+        match self.again() {
+            Some(Again::NothingDone) => true,
+            Some(Again::PerhapsDone) => repeatable,
+            Some(Again::NewSession | Again::OtherState) | None => false,
         }
     }
 
@@ -67,8 +70,9 @@ impl CompletionCode {
             0xcc => "invalid field in the request",
             0xcd => "not possible for this sensor or record",
             0xce => "cannot answer now",
+            0xcf => "taken for a repetition",
+            0xd3 => "the part that it is for does not answer",
             0xd2 => "still starting",
-            0xd3 => "the controller behind it does not answer",
             0xd4 => "insufficient privilege",
             0xd5 => "not possible in the present state",
             0xd6 => "command disabled",
@@ -77,6 +81,32 @@ impl CompletionCode {
         }
     }
 }
+
+/// What may be done after an answer that is not final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Again {
+    /// It was not begun: it is asked again after a pause.
+    NothingDone,
+    /// It may have been done: it is asked again after a pause if doing it twice does no harm.
+    PerhapsDone,
+    /// The session is not what it was: it is asked again in a new one, once.
+    NewSession,
+    /// The server is in another state than the request is for: once it is known which, it may be asked again.
+    OtherState,
+}
+
+/// The completion codes (section 5.2) that are not final.
+const AGAIN: [(u8, Again); 9] = [
+    (0xc0, Again::NothingDone), // busy
+    (0xd2, Again::NothingDone), // still starting
+    (0xc3, Again::PerhapsDone), // timed out inside
+    (0xc4, Again::PerhapsDone), // out of space
+    (0xce, Again::PerhapsDone), // no answer possible
+    (0xcf, Again::PerhapsDone), // taken for a repetition: asked under another number
+    (0xd3, Again::PerhapsDone), // the destination does not answer
+    (0xd4, Again::NewSession),  // insufficient privilege, though the login gave it
+    (0xd5, Again::OtherState),  // not in the present state
+];
 
 /// A request, from console to BMC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,8 @@ use super::{
 /// Longest user name (section 13.20).
 pub const USERNAME_BYTES_MAX: usize = 16;
 
+/// Some BMCs send bytes behind a code; more than so many are no code.
+const BYTES_BEHIND_MAX: usize = 16;
 /// Tag, status, two reserved bytes and a session id begin every answer.
 const HEAD_BYTES: usize = 8;
 
@@ -98,7 +100,8 @@ pub struct OpenSessionResponse {
 /// What a BMC grants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenedSession {
-    /// Privilege that the session may reach; none: the BMC does not say, as ipmi_sim does not when it was not asked for one.
+    /// Privilege that the session may reach; none: the BMC does not say, as ipmi_sim does not when it was not asked for one, or says
+    /// it in a way of its own.
     pub privilege: Option<Privilege>,
     /// The BMC's id of the session.
     pub bmc_id: u32,
@@ -183,7 +186,7 @@ impl OpenSessionResponse {
         }
         let bmc_id = reader.u32()?;
         let algorithms = read_algorithms(&mut reader)?;
-        let privilege = optional_privilege(privilege)?;
+        let privilege = Privilege::from_code(privilege & 0x0f).ok();
         Ok(Self { tag, console_id, outcome: Ok(OpenedSession { privilege, bmc_id, algorithms }) })
     }
 }
@@ -264,7 +267,7 @@ fn bare_refusal(bytes: &[u8]) -> Option<(u8, Status)> {
 }
 
 fn auth_code(bytes: &[u8]) -> Result<Vec<u8>, Malformed> {
-    if bytes.len() > AUTH_CODE_BYTES_MAX {
+    if bytes.len() > AUTH_CODE_BYTES_MAX + BYTES_BEHIND_MAX {
         return Err(Malformed::new("authentication code", "is longer than any algorithm makes it"));
     }
     Ok(bytes.to_vec())
@@ -277,6 +280,14 @@ impl Rakp1 {
         bytes.extend(self.random);
         bytes.extend([self.role, 0, 0, name_length(&self.username)]);
         bytes.extend(&self.username);
+        bytes
+    }
+
+    /// To bytes, with zeroes behind a user name that has fewer than 16: some firmware takes no shorter RAKP 1.
+    pub fn build_padded(&self) -> Vec<u8> {
+        let mut bytes = self.build();
+        let missing = USERNAME_BYTES_MAX.saturating_sub(self.username.len());
+        bytes.extend(std::iter::repeat_n(0, missing));
         bytes
     }
 

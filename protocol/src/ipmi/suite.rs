@@ -16,6 +16,8 @@ use super::{
 
 /// Longest authentication code of the algorithms we know.
 pub const AUTH_CODE_BYTES_MAX: usize = 32;
+/// What [`SessionKeys::open`] says of a packet that the session's key does not vouch for.
+pub(crate) const WRONG_CODE: Malformed = Malformed::new("authentication code", "is wrong");
 /// AES block.
 const BLOCK_BYTES: usize = 16;
 
@@ -90,8 +92,10 @@ impl CipherSuite {
 pub struct Handshake<'a> {
     /// Suite.
     pub suite: CipherSuite,
-    /// The password; also the BMC key K_G, as no separate one is set.
+    /// The password.
     pub password: &'a [u8],
+    /// The BMC's own key K_G; none: it has none, and the password stands in its place (section 13.31).
+    pub k_g: Option<&'a [u8]>,
     /// The console's id.
     pub console_id: u32,
     /// RAKP 1 as it was sent: the BMC's id, the console's random number, role and name.
@@ -132,7 +136,7 @@ impl Handshake<'_> {
     pub fn keys(&self) -> (SessionKeys, Vec<u8>) {
         let name = &self.rakp1.username;
         let sik = self.suite.hmac(
-            self.password,
+            self.k_g.unwrap_or(self.password),
             &[&self.rakp1.random, self.bmc_random, &[self.rakp1.role, name_length(name)], name],
         );
         let mut check = self
@@ -154,6 +158,11 @@ impl Handshake<'_> {
 /// Whether two codes agree, in a time that does not depend on where they differ.
 pub fn same_code(a: &[u8], b: &[u8]) -> bool {
     a.ct_eq(b).into()
+}
+
+/// The same of a code that may have bytes behind it, as some BMCs send it.
+pub(crate) fn begins_with_code(code: &[u8], sent: &[u8]) -> bool {
+    sent.get(..code.len()).is_some_and(|sent| same_code(code, sent))
 }
 
 /// The proof that a BMC sends in RAKP 2.
@@ -224,7 +233,7 @@ impl SessionKeys {
         }
         let code = self.suite.hmac(&self.k1, &[packet.covered]);
         if !same_code(&code[..self.suite.integrity_bytes()], packet.auth_code) {
-            return Err(Malformed::new("authentication code", "is wrong"));
+            return Err(WRONG_CODE);
         }
         let (iv, body) = packet
             .payload

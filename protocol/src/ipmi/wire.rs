@@ -11,7 +11,7 @@ pub struct Malformed {
 }
 
 impl Malformed {
-    pub(crate) fn new(what: &'static str, why: &'static str) -> Self {
+    pub(crate) const fn new(what: &'static str, why: &'static str) -> Self {
         Self { what, why }
     }
 }

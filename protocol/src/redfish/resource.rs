@@ -82,17 +82,38 @@ pub struct SessionService {
     pub sessions: Option<Link>,
 }
 
+/// One session.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Session {
+    /// Whose it is.
+    #[serde(deserialize_with = "lenient::option")]
+    pub user_name: Option<String>,
+}
+
 /// Any collection.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct Collection {
-    /// Its members.
+    /// Its members, or those of this page.
     #[serde(deserialize_with = "lenient::list")]
     pub members: Vec<Link>,
+    /// How many members there are on all pages.
+    #[serde(rename = "Members@odata.count", deserialize_with = "lenient::count")]
+    pub count: Option<u64>,
+    /// Where the next page is (DSP0266, section 7.6.2).
+    #[serde(
+        rename = "Members@odata.nextLink",
+        alias = "@odata.nextLink",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::option"
+    )]
+    pub next: Option<String>,
 }
 
-/// Power as a system states it.
+/// Power as a system states it; capitals do not matter.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String")]
 pub enum PowerState {
     /// On.
     On,
@@ -107,16 +128,38 @@ pub enum PowerState {
     Other(String),
 }
 
+impl From<String> for PowerState {
+    fn from(text: String) -> Self {
+        match text.trim().to_ascii_lowercase().as_str() {
+            "on" => PowerState::On,
+            "off" => PowerState::Off,
+            "poweringon" => PowerState::PoweringOn,
+            "poweringoff" => PowerState::PoweringOff,
+            _ => PowerState::Other(text),
+        }
+    }
+}
+
 /// A computer system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ComputerSystem {
+    /// ETag, where it is told in the body.
+    #[serde(
+        rename = "@odata.etag",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::option"
+    )]
+    pub etag: Option<String>,
     /// Id.
-    #[serde(deserialize_with = "lenient::option")]
+    #[serde(deserialize_with = "lenient::text")]
     pub id: Option<String>,
     /// Name.
-    #[serde(deserialize_with = "lenient::option")]
+    #[serde(deserialize_with = "lenient::text")]
     pub name: Option<String>,
+    /// `Physical`, `Virtual`, `DPU`, …
+    #[serde(deserialize_with = "lenient::option")]
+    pub system_type: Option<String>,
     /// UUID.
     #[serde(rename = "UUID", deserialize_with = "lenient::option")]
     pub uuid: Option<String>,
@@ -124,10 +167,10 @@ pub struct ComputerSystem {
     #[serde(deserialize_with = "lenient::option")]
     pub manufacturer: Option<String>,
     /// Model.
-    #[serde(deserialize_with = "lenient::option")]
+    #[serde(deserialize_with = "lenient::text")]
     pub model: Option<String>,
     /// Serial number.
-    #[serde(deserialize_with = "lenient::option")]
+    #[serde(deserialize_with = "lenient::text")]
     pub serial_number: Option<String>,
     /// Power.
     #[serde(deserialize_with = "lenient::option")]
@@ -141,6 +184,22 @@ pub struct ComputerSystem {
     /// Links.
     #[serde(deserialize_with = "lenient::option")]
     pub links: Option<SystemLinks>,
+    /// Where what is to hold in future is written (DSP0266, section 9.10).
+    #[serde(
+        rename = "@Redfish.Settings",
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "lenient::option"
+    )]
+    pub settings: Option<Settings>,
+}
+
+/// Where a resource's future state is written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Settings {
+    /// The resource to write to.
+    #[serde(deserialize_with = "lenient::option")]
+    pub settings_object: Option<Link>,
 }
 
 /// The boot override of a system. It is also the body of the PATCH that sets it.
@@ -168,6 +227,27 @@ pub struct BootOverride {
         deserialize_with = "lenient::option"
     )]
     pub mode: Option<String>,
+    /// The words that `enabled` may be; empty: not said. The same of the next two.
+    #[serde(
+        rename = "BootSourceOverrideEnabled@Redfish.AllowableValues",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient::words"
+    )]
+    pub allowed_enabled: Vec<String>,
+    /// The words that `target` may be.
+    #[serde(
+        rename = "BootSourceOverrideTarget@Redfish.AllowableValues",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient::words"
+    )]
+    pub allowed_targets: Vec<String>,
+    /// The words that `mode` may be.
+    #[serde(
+        rename = "BootSourceOverrideMode@Redfish.AllowableValues",
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "lenient::words"
+    )]
+    pub allowed_modes: Vec<String>,
 }
 
 /// Actions of a system.
@@ -186,7 +266,7 @@ pub struct ResetAction {
     /// Where to POST.
     pub target: String,
     /// Which reset types it takes; empty: not said.
-    #[serde(rename = "ResetType@Redfish.AllowableValues", deserialize_with = "lenient::list")]
+    #[serde(rename = "ResetType@Redfish.AllowableValues", deserialize_with = "lenient::words")]
     pub allowable: Vec<String>,
 }
 
@@ -211,6 +291,28 @@ pub struct Manager {
     pub model: Option<String>,
 }
 
+/// What a service is doing that takes its time (DSP0266, section 12.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Task {
+    /// `Running`, `Completed`, `Exception`, …
+    #[serde(deserialize_with = "lenient::option")]
+    pub task_state: Option<String>,
+    /// `OK`, `Warning` or `Critical`.
+    #[serde(deserialize_with = "lenient::option")]
+    pub task_status: Option<String>,
+    /// What is said of it.
+    #[serde(deserialize_with = "lenient::list")]
+    pub messages: Vec<ExtendedInfo>,
+}
+
+impl Task {
+    /// What is said of it, as [`ErrorBody::text`] gives it.
+    pub fn text(&self) -> Option<String> {
+        sentences(&self.messages).map(|text| shown(&text))
+    }
+}
+
 /// The body of an error (DSP0266, section 8.7).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -224,6 +326,9 @@ pub struct ErrorBody {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ErrorInfo {
+    /// What kind of error it is, such as `Base.1.8.ResourceInUse`.
+    #[serde(deserialize_with = "lenient::option")]
+    pub code: Option<String>,
     /// A sentence.
     #[serde(deserialize_with = "lenient::option")]
     pub message: Option<String>,
@@ -236,6 +341,9 @@ pub struct ErrorInfo {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub struct ExtendedInfo {
+    /// What kind of message it is, such as `Base.1.8.ResourceInUse`.
+    #[serde(deserialize_with = "lenient::option")]
+    pub message_id: Option<String>,
     /// The sentence.
     #[serde(deserialize_with = "lenient::option")]
     pub message: Option<String>,
@@ -248,10 +356,26 @@ impl ErrorBody {
     /// What it says, in at most 300 characters; none when it says nothing.
     pub fn text(&self) -> Option<String> {
         let error = self.error.as_ref()?;
-        let extended: Vec<&str> = error.extended.iter().filter_map(|info| info.message.as_deref()).collect();
-        let text = if extended.is_empty() { error.message.clone()? } else { extended.join(" ") };
-        Some(text.chars().filter(|c| !c.is_control()).take(ERROR_CHARS_MAX).collect())
+        let text = sentences(&error.extended).or_else(|| error.message.clone())?;
+        Some(shown(&text))
     }
+
+    /// The kinds of message in it: what stands behind the last point of `Base.1.8.ResourceInUse` and its like.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        let extended = self.error.iter().flat_map(|error| error.extended.iter());
+        let ids = extended.filter_map(|info| info.message_id.as_deref());
+        let code = self.error.iter().filter_map(|error| error.code.as_deref());
+        ids.chain(code).map(|id| id.rsplit('.').next().unwrap_or(id))
+    }
+}
+
+fn sentences(messages: &[ExtendedInfo]) -> Option<String> {
+    let said: Vec<&str> = messages.iter().filter_map(|info| info.message.as_deref()).collect();
+    (!said.is_empty()).then(|| said.join(" "))
+}
+
+fn shown(text: &str) -> String {
+    text.chars().filter(|letter| !letter.is_control()).take(ERROR_CHARS_MAX).collect()
 }
 
 #[cfg(test)]
@@ -275,6 +399,22 @@ mod tests {
         check(json!({"PowerState": ["On"]}), None, 0);
         check(json!({"Links": {"ManagedBy": [{"@odata.id": "/a"}, 3, {"href": "/b"}]}}), None, 1);
         check(json!({"Links": {"ManagedBy": {"@odata.id": "/a"}}}), None, 0);
+    }
+
+    #[test]
+    fn numbers_and_texts_are_taken_for_each_other_and_one_word_for_a_list() {
+        let page = json!({"Members@odata.count": "4", "@odata.nextLink": "/redfish/v1/Systems?$skip=1"});
+        let page: Collection = serde_json::from_value(page).unwrap();
+        assert_eq!((page.count, page.next.as_deref()), (Some(4), Some("/redfish/v1/Systems?$skip=1")));
+        let system = json!({
+            "SerialNumber": 4711,
+            "Boot": {"BootSourceOverrideEnabled@Redfish.AllowableValues": "Once, Disabled"},
+            "Actions": {"#ComputerSystem.Reset": {"target": "/r", "ResetType@Redfish.AllowableValues": "On"}},
+        });
+        let system: ComputerSystem = serde_json::from_value(system).unwrap();
+        assert_eq!(system.serial_number.as_deref(), Some("4711"));
+        assert_eq!(system.boot.unwrap().allowed_enabled, ["Once", "Disabled"]);
+        assert_eq!(system.actions.unwrap().reset.unwrap().allowable, ["On"]);
     }
 
     #[test]

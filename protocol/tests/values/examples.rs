@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use protocol::{
+    bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
@@ -14,6 +15,7 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
+    quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
@@ -270,6 +272,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
             port: 623,
             username: "admin".into(),
             password: Secret::new("hunter2"),
+            settings: Default::default(),
         },
         macs: vec![MAC],
         boot_mode: BootMode::Bios,
@@ -343,6 +346,28 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                         serials: vec!["t".into()],
                     },
                     ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        (
+            "down-declare-settings",
+            ToAgent::Declare(Declaration {
+                servers: vec![{
+                    let mut spec = spec(BmcProtocol::Ipmi { cipher_suite: None });
+                    spec.bmc.settings = BmcSettings {
+                        privilege: Some(UserPrivilege::Operator),
+                        k_g: Some(KgKey::from_text("site-key").unwrap()),
+                        quirks: vec![
+                            SaidQuirk::Has(Quirk::SuiteThreeFirst),
+                            SaidQuirk::HasNot(Quirk::EfiDiskIsRemote),
+                        ],
+                        answer_wait_ms: Some(2_000),
+                        request_gap_ms: Some(250),
+                        poll_interval_ms: Some(10_000),
+                    };
+                    spec
                 }],
                 forget: Vec::new(),
                 complete: false,

@@ -4,8 +4,11 @@ pub mod examples;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
-use proptest::{collection::vec, option, prelude::*};
+use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
+    bmc_settings::{
+        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, UserPrivilege,
+    },
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
@@ -18,6 +21,7 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
+    quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
@@ -308,14 +312,34 @@ fn identity() -> impl Strategy<Value = BmcIdentity> {
     })
 }
 
+fn settings() -> impl Strategy<Value = BmcSettings> {
+    let privilege = prop_oneof![Just(UserPrivilege::Operator), Just(UserPrivilege::Administrator)];
+    let key = vec(any::<u8>(), 1..=KG_BYTES_MAX)
+        .prop_map(|bytes| KgKey::from_hex(&protocol::hex::encode(bytes)).unwrap());
+    let quirk = (select(Quirk::ALL.to_vec()), any::<bool>())
+        .prop_map(|(quirk, has)| if has { SaidQuirk::Has(quirk) } else { SaidQuirk::HasNot(quirk) });
+    let limits = (option::of(ANSWER_WAIT_MS), option::of(REQUEST_GAP_MS), option::of(POLL_INTERVAL_MS));
+    (option::of(privilege), option::of(key), vec(quirk, 0..3), limits).prop_map(
+        |(privilege, k_g, quirks, (answer_wait_ms, request_gap_ms, poll_interval_ms))| BmcSettings {
+            privilege,
+            k_g,
+            quirks,
+            answer_wait_ms,
+            request_gap_ms,
+            poll_interval_ms,
+        },
+    )
+}
+
 fn spec() -> impl Strategy<Value = ServerSpec> {
-    let bmc = (protocol(), text(), any::<u16>(), text(), text()).prop_map(
-        |(protocol, address, port, username, password)| BmcEndpoint {
+    let bmc = (protocol(), text(), any::<u16>(), text(), text(), settings()).prop_map(
+        |(protocol, address, port, username, password, settings)| BmcEndpoint {
             protocol,
             address,
             port,
             username,
             password: Secret::new(password),
+            settings,
         },
     );
     let expected = (identity(), vec(text(), 0..3), vec(text(), 0..3))

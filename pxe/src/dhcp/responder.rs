@@ -37,7 +37,7 @@ pub struct Subnet {
 #[derive(Debug)]
 pub enum Outcome {
     /// Send this.
-    Answer(Answer),
+    Reply(DhcpReply),
     /// Be silent, and say why to whoever decides about boots.
     Refused {
         /// Who asked.
@@ -51,13 +51,13 @@ pub enum Outcome {
 
 /// A message to be sent.
 #[derive(Debug)]
-pub struct Answer {
+pub struct DhcpReply {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Where to.
     pub to: SocketAddrV4,
     /// Which kind.
-    pub kind: AnswerKind,
+    pub kind: ReplyKind,
     /// For whom.
     pub mac: MacAddr,
     /// The ticket on which the answer rests.
@@ -70,7 +70,7 @@ pub struct Answer {
 
 /// Kinds of answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnswerKind {
+pub enum ReplyKind {
     /// An address is offered.
     Offer,
     /// It is lent.
@@ -144,20 +144,20 @@ pub fn respond(
         return Outcome::Refused { mac, reason: Refusal::NoAddress { range: leases.range().to_string() } };
     };
     let kind = match wish {
-        None => AnswerKind::Offer,
-        Some(wish) if wish == address => AnswerKind::Ack,
-        Some(_) => AnswerKind::Nak,
+        None => ReplyKind::Offer,
+        Some(wish) if wish == address => ReplyKind::Ack,
+        Some(_) => ReplyKind::Nak,
     };
     let (bytes, to) = match kind {
-        AnswerKind::Offer | AnswerKind::Ack => {
-            if kind == AnswerKind::Ack {
+        ReplyKind::Offer | ReplyKind::Ack => {
+            if kind == ReplyKind::Ack {
                 leases.take(mac, now);
             }
             (lend(subnet, &request, kind, address, &file), destination(&request, address))
         }
-        AnswerKind::Nak => (deny(subnet, &request), SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)),
+        ReplyKind::Nak => (deny(subnet, &request), SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)),
     };
-    Outcome::Answer(Answer { bytes, to, kind, mac, ticket, address, firmware: request.firmware })
+    Outcome::Reply(DhcpReply { bytes, to, kind, mac, ticket, address, firmware: request.firmware })
 }
 
 /// A client that uses its address already is answered there (RFC 2131 section 4.1); one that has none hears only
@@ -167,7 +167,7 @@ fn destination(request: &Request, address: Ipv4Addr) -> SocketAddrV4 {
     SocketAddrV4::new(to, CLIENT_PORT)
 }
 
-fn lend(subnet: &Subnet, request: &Request, kind: AnswerKind, address: Ipv4Addr, file: &BootFile) -> Vec<u8> {
+fn lend(subnet: &Subnet, request: &Request, kind: ReplyKind, address: Ipv4Addr, file: &BootFile) -> Vec<u8> {
     let mut options = head(subnet, kind);
     options.push(DhcpOption::AddressLeaseTime(u32::try_from(LEASE.as_secs()).unwrap_or(u32::MAX)));
     // No router and no name server: a server here can talk to the agent, and to nobody else.
@@ -201,14 +201,14 @@ fn lend(subnet: &Subnet, request: &Request, kind: AnswerKind, address: Ipv4Addr,
 
 fn deny(subnet: &Subnet, request: &Request) -> Vec<u8> {
     let none = Ipv4Addr::UNSPECIFIED;
-    reply(request, none, none, "", head(subnet, AnswerKind::Nak))
+    reply(request, none, none, "", head(subnet, ReplyKind::Nak))
 }
 
-fn head(subnet: &Subnet, kind: AnswerKind) -> Vec<DhcpOption> {
+fn head(subnet: &Subnet, kind: ReplyKind) -> Vec<DhcpOption> {
     let kind = match kind {
-        AnswerKind::Offer => MessageType::Offer,
-        AnswerKind::Ack => MessageType::Ack,
-        AnswerKind::Nak => MessageType::Nak,
+        ReplyKind::Offer => MessageType::Offer,
+        ReplyKind::Ack => MessageType::Ack,
+        ReplyKind::Nak => MessageType::Nak,
     };
     vec![DhcpOption::MessageType(kind), DhcpOption::ServerIdentifier(subnet.origin.address)]
 }
@@ -277,10 +277,10 @@ mod tests {
     }
 
     /// The answer's kind, or why there is none.
-    fn ask(leases: &mut Leases, request: &Message) -> Result<(AnswerKind, Vec<u8>, SocketAddrV4), String> {
+    fn ask(leases: &mut Leases, request: &Message) -> Result<(ReplyKind, Vec<u8>, SocketAddrV4), String> {
         let outcome = respond(&subnet(), leases, &bytes(request), crate::test_clock::start(), &plan);
         match outcome {
-            Outcome::Answer(answer) => Ok((answer.kind, answer.bytes, answer.to)),
+            Outcome::Reply(answer) => Ok((answer.kind, answer.bytes, answer.to)),
             Outcome::Refused { mac: _, reason } => Err(reason.to_string()),
             Outcome::Ignored(ignored) => Err(ignored.to_string()),
         }
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn only_a_permitted_boot_is_answered() {
-        let check = |request: Message, expected: Result<AnswerKind, &str>| {
+        let check = |request: Message, expected: Result<ReplyKind, &str>| {
             let found = ask(&mut leases(), &request).map(|(kind, ..)| kind);
             match (found, expected) {
                 (Ok(found), Ok(expected)) => assert_eq!(found, expected),
@@ -298,7 +298,7 @@ mod tests {
                 (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }
         };
-        check(request(KNOWN, &[(53, &[1])]), Ok(AnswerKind::Offer));
+        check(request(KNOWN, &[(53, &[1])]), Ok(ReplyKind::Offer));
         check(request(UNKNOWN, &[(53, &[1])]), Err("no network boot is permitted"));
         // Whatever asks: a BIOS or a UEFI boot ROM, UEFI that boots by HTTP, iPXE, a ramdisk.
         for arch in [&[0, 0], &[0, 7], &[0, 9], &[0, 16]] {
@@ -315,8 +315,8 @@ mod tests {
             Err("on the cleaning network only"),
         );
         let own = OWN.octets();
-        check(request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &own)]), Ok(AnswerKind::Ack));
-        check(request(KNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Ok(AnswerKind::Nak));
+        check(request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &own)]), Ok(ReplyKind::Ack));
+        check(request(KNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Ok(ReplyKind::Nak));
         check(request(UNKNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Err("no network boot is permitted"));
         check(
             request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &[198, 18, 1, 2])]),
@@ -347,7 +347,7 @@ mod tests {
         );
         let (kind, offer, to) = ask(&mut leases(), &discover).unwrap();
         let offer = Packet::parse(&offer).unwrap();
-        assert_eq!((kind, to.to_string().as_str()), (AnswerKind::Offer, "255.255.255.255:68"));
+        assert_eq!((kind, to.to_string().as_str()), (ReplyKind::Offer, "255.255.255.255:68"));
         assert_eq!(
             (offer.fixed.xid(), offer.fixed.siaddr(), offer.fixed.fname()),
             (0x1234_5678, OWN, b"snponly.efi".as_slice())
@@ -389,7 +389,7 @@ mod tests {
         renewal.set_ciaddr(address);
         let (kind, ack, to) = ask(&mut leases, &renewal).unwrap();
         let ack = Packet::parse(&ack).unwrap();
-        assert_eq!((kind, ack.fixed.yiaddr(), *to.ip()), (AnswerKind::Ack, address, address));
+        assert_eq!((kind, ack.fixed.yiaddr(), *to.ip()), (ReplyKind::Ack, address, address));
         assert!(ack.fixed.fname().is_empty());
     }
 
@@ -402,7 +402,7 @@ mod tests {
             packet.truncate(243);
             packet.extend_from_slice(&noise);
             let outcome = respond(&subnet(), &mut leases(), &packet, crate::test_clock::start(), &plan);
-            prop_assert!(!matches!(outcome, Outcome::Answer(_)));
+            prop_assert!(!matches!(outcome, Outcome::Reply(_)));
         }
 
         #[test]
@@ -413,7 +413,7 @@ mod tests {
             let mut subnet = subnet();
             subnet.origin.http_port = port;
             let outcome = respond(&subnet, &mut leases(), &packet, crate::test_clock::start(), &plan);
-            if let Outcome::Answer(answer) = outcome {
+            if let Outcome::Reply(answer) = outcome {
                 // RFC 2131 section 2: 576 bytes of datagram, 28 of them IP and UDP.
                 prop_assert!(answer.bytes.len() <= 548, "{}", answer.bytes.len());
             }

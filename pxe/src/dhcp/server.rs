@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     packet::MAX_LEN,
-    responder::{Answer, AnswerKind, Ignored, Outcome, respond},
+    responder::{DhcpReply, Ignored, Outcome, ReplyKind, respond},
 };
 use crate::{context::Context, socket};
 
@@ -31,7 +31,7 @@ async fn handle(socket: &UdpSocket, context: &Context, bytes: &[u8]) {
     let plan = |mac| context.plan(mac);
     let outcome = respond(&context.subnet, &mut context.leases(), bytes, Instant::now(), &plan);
     match outcome {
-        Outcome::Answer(answer) => send(socket, context, answer).await,
+        Outcome::Reply(answer) => send(socket, context, answer).await,
         Outcome::Refused { mac, reason } => context.refuse(mac, reason),
         Outcome::Ignored(ignored) => {
             match &ignored {
@@ -46,12 +46,12 @@ async fn handle(socket: &UdpSocket, context: &Context, bytes: &[u8]) {
     }
 }
 
-async fn send(socket: &UdpSocket, context: &Context, answer: Answer) {
-    let Answer { bytes, to, kind, mac, ticket, address, firmware } = answer;
+async fn send(socket: &UdpSocket, context: &Context, answer: DhcpReply) {
+    let DhcpReply { bytes, to, kind, mac, ticket, address, firmware } = answer;
     if let Some(mode) = firmware.boot_mode().filter(|mode| *mode != ticket.boot_mode) {
         tracing::warn!(%mac, found = ?mode, wanted = ?ticket.boot_mode, "server boots in another mode than it was told");
     }
-    if kind == AnswerKind::Offer {
+    if kind == ReplyKind::Offer {
         context.report(mac, ticket.boot_id, BootStage::DhcpDiscover, firmware.describe().to_owned());
     }
     if let Err(error) = socket.send_to(&bytes, SocketAddr::V4(to)).await {
@@ -59,7 +59,7 @@ async fn send(socket: &UdpSocket, context: &Context, answer: Answer) {
         return;
     }
     tracing::debug!(%mac, %address, ?kind, ?firmware, "dhcp answer sent");
-    if kind == AnswerKind::Ack {
+    if kind == ReplyKind::Ack {
         context.report(
             mac,
             ticket.boot_id,

@@ -8,7 +8,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Event, TenantNetwork};
+use api_types::{Event, EventKind, TenantNetwork};
 use protocol::boot::BootDevice;
 
 use crate::{
@@ -140,7 +140,7 @@ impl Life {
         let booted_us = i64::try_from(booted.context("it never booted from the network")?.at_us)?;
         let events: Vec<Event> = lab.admin.json(&format!("events --node {}", SERVER.name)).await?;
         let mut ready = Vec::new();
-        for event in events.iter().filter(|event| event.kind == "ramdisk_ready") {
+        for event in events.iter().filter(|event| event.kind == EventKind::RamdiskReady) {
             let at: jiff::Timestamp = event.at.parse().with_context(|| format!("the time of {event:?}"))?;
             ready.push(at.as_microsecond());
         }

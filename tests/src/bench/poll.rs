@@ -125,6 +125,7 @@ pub async fn child(addr: SocketAddr, polls: u32) -> anyhow::Result<f64> {
         port: addr.port(),
         username: USER.to_owned(),
         password: Secret::new(password),
+        settings: Default::default(),
     });
     bmc.power_status().await.context("logging in")?;
     let before = getrusage(UsageWho::RUSAGE_SELF)?;

@@ -51,6 +51,12 @@ pub enum Oddity {
     RoleInProof(fn(u8) -> u8),
     /// The console's proof (RAKP 3) has to be hashed with another role byte than RAKP 1 had.
     RoleInRakp3(fn(u8) -> u8),
+    /// Its proof (RAKP 2) has so many bytes behind it.
+    LongProof(usize),
+    /// Answers in a session name session 0.
+    SessionZero,
+    /// Answers in a session have request number 0, whatever the request had.
+    NumberZero,
     /// It has a key K_g of its own: RAKP 4 and the session are keyed with it, and not with the password.
     OwnKey,
 }
@@ -144,6 +150,7 @@ impl Insider {
         let handshake = Handshake {
             suite: *suite,
             password: self.password.reveal().as_bytes(),
+            k_g: None,
             console_id: *console_id,
             rakp1: &rakp1,
             bmc_random: &proof.random,
@@ -155,18 +162,26 @@ impl Insider {
     fn role_in_proof(&self) -> fn(u8) -> u8 {
         match self.oddity {
             Oddity::RoleInProof(role) => role,
-            Oddity::Answers { .. } | Oddity::NotAuthenticated | Oddity::RoleInRakp3(_) | Oddity::OwnKey => {
-                |role| role
-            }
+            Oddity::Answers { .. }
+            | Oddity::NotAuthenticated
+            | Oddity::RoleInRakp3(_)
+            | Oddity::LongProof(_)
+            | Oddity::SessionZero
+            | Oddity::NumberZero
+            | Oddity::OwnKey => |role| role,
         }
     }
 
     fn role_in_rakp3(&self) -> fn(u8) -> u8 {
         match self.oddity {
             Oddity::RoleInRakp3(role) => role,
-            Oddity::RoleInProof(_) | Oddity::Answers { .. } | Oddity::NotAuthenticated | Oddity::OwnKey => {
-                self.role_in_proof()
-            }
+            Oddity::RoleInProof(_)
+            | Oddity::Answers { .. }
+            | Oddity::NotAuthenticated
+            | Oddity::LongProof(_)
+            | Oddity::SessionZero
+            | Oddity::NumberZero
+            | Oddity::OwnKey => self.role_in_proof(),
         }
     }
 
@@ -175,6 +190,9 @@ impl Insider {
         let mut proof = rakp2.outcome.ok()?;
         self.opening.proof = Some(proof.clone());
         proof.auth_code = self.hashed(self.role_in_proof(), |odd| odd.rakp2_code().to_vec())?;
+        if let Oddity::LongProof(more) = self.oddity {
+            proof.auth_code.extend(std::iter::repeat_n(0, more));
+        }
         rakp2.outcome = Ok(proof);
         Some(rmcp::build_bare(PayloadType::Rakp2, &rakp2.build()))
     }
@@ -221,9 +239,14 @@ impl Insider {
                 self.left -= 1;
                 ResponseMessage { code: CompletionCode(code), data: &[], ..answer }.build()
             }
+            (Oddity::NumberZero, Ok(answer)) => {
+                self.left -= 1;
+                ResponseMessage { sequence: 0, ..answer }.build()
+            }
             _ => message,
         };
-        let sealed = self.ends.as_ref()?.console.seal(console_id, sequence, &message);
+        let named = if matches!(oddity, Oddity::SessionZero) { 0 } else { console_id };
+        let sealed = self.ends.as_ref()?.console.seal(named, sequence, &message);
         Some(if matches!(oddity, Oddity::NotAuthenticated) { without_trailer(sealed) } else { sealed })
     }
 }

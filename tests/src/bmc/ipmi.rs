@@ -8,12 +8,12 @@ use std::{
 
 use anyhow::Context;
 use protocol::{
-    boot::{BootDevice, BootMode, Persistence},
+    bmc_settings::KgKey,
     ipmi::{
         CipherSuite, PACKET_BYTES_MAX, Privilege,
         app::DeviceId,
-        bmc::{Bmc, BmcConfig, BmcStats, Datagram, Token},
-        chassis::{BootFlagDevice, BootFlags, BootOption, ChassisControl, ChassisStatus},
+        bmc::{Bmc, BmcConfig, BmcStats, Datagram, Pong, Token},
+        chassis::{BootOption, ChassisControl, ChassisStatus},
         command::{Request, Response},
         message::CompletionCode,
     },
@@ -27,9 +27,7 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::{
-    Credentials, FaultSwitch, Faults,
-    chassis::{BootSetting, Chassis},
-    records::SharedRecords,
+    Credentials, FaultSwitch, Faults, boot_options::BootOptions, chassis::Chassis, records::SharedRecords,
 };
 
 /// Chassis requests at work at a time.
@@ -45,10 +43,16 @@ pub struct IpmiBmc {
     /// Its event log, sensors, inventories and settings.
     pub records: SharedRecords,
     bmc: SharedBmc,
+    options: BootOptions,
     task: AbortHandle,
 }
 
 impl IpmiBmc {
+    /// The boot options that it was told so far, refused ones too, as on the wire: parameter and data.
+    pub fn boot_options(&self) -> Vec<Vec<u8>> {
+        self.options.told()
+    }
+
     /// What came in so far.
     pub fn stats(&self) -> BmcStats {
         self.bmc.with(|bmc| bmc.stats())
@@ -103,7 +107,7 @@ pub fn serve_as(
     uuid: Uuid,
 ) -> anyhow::Result<IpmiBmc> {
     let socket = StdUdpSocket::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
-    serve_with(socket, credentials, &CipherSuite::ALL, chassis, uuid)
+    serve_with(socket, credentials, &CipherSuite::ALL, chassis, uuid, Special::default())
 }
 
 /// Serves on a socket that was made elsewhere, such as in a network namespace, with these suites.
@@ -113,7 +117,45 @@ pub fn serve_on(
     suites: &[CipherSuite],
     chassis: Arc<dyn Chassis>,
 ) -> anyhow::Result<IpmiBmc> {
-    serve_with(socket, credentials, suites, chassis, Uuid::new_v4())
+    serve_with(socket, credentials, suites, chassis, Uuid::new_v4(), Special::default())
+}
+
+/// What is special about a virtual BMC from its start on.
+#[derive(Clone, Debug)]
+pub struct Special {
+    /// Its own key K_g.
+    pub k_g: Option<KgKey>,
+    /// The most that its user may be.
+    pub privilege: Privilege,
+    /// How it answers a ping.
+    pub pong: Pong,
+    /// Who it says it is.
+    pub device: DeviceId,
+}
+
+impl Default for Special {
+    fn default() -> Self {
+        let device = DeviceId {
+            device: 0x20,
+            revision: 1,
+            firmware_major: 1,
+            firmware_minor: 0x10,
+            manufacturer: 0,
+            product: 1,
+        };
+        Self { k_g: None, privilege: Privilege::Administrator, pong: Pong::Usual, device }
+    }
+}
+
+/// Serves on an address a BMC that is special.
+pub fn serve_special(
+    addr: SocketAddr,
+    credentials: Credentials,
+    chassis: Arc<dyn Chassis>,
+    special: Special,
+) -> anyhow::Result<IpmiBmc> {
+    let socket = StdUdpSocket::bind(addr).with_context(|| format!("binding the virtual BMC to {addr}"))?;
+    serve_with(socket, credentials, &CipherSuite::ALL, chassis, Uuid::new_v4(), special)
 }
 
 fn serve_with(
@@ -122,6 +164,7 @@ fn serve_with(
     suites: &[CipherSuite],
     chassis: Arc<dyn Chassis>,
     uuid: Uuid,
+    special: Special,
 ) -> anyhow::Result<IpmiBmc> {
     socket.set_nonblocking(true)?;
     let socket = UdpSocket::from_std(socket)?;
@@ -129,25 +172,22 @@ fn serve_with(
     let bmc = SharedBmc(Arc::new(Mutex::new(Bmc::new(BmcConfig {
         username: credentials.username,
         password: credentials.password,
-        privilege: Privilege::Administrator,
+        k_g: special.k_g,
+        privilege: special.privilege,
         suites: suites.to_vec(),
+        pong: special.pong,
         // As SMBIOS has it: the low byte of the first three fields first.
         guid: uuid.to_bytes_le(),
-        device: DeviceId {
-            device: 0x20,
-            revision: 1,
-            firmware_major: 1,
-            firmware_minor: 0x10,
-            manufacturer: 0,
-            product: 1,
-        },
+        device: special.device,
         seed: rand::random(),
     }))));
     let faults = FaultSwitch::default();
+    let options = BootOptions::default();
     let records = SharedRecords::default();
-    let machine = Machine { faults: faults.clone(), records: records.clone(), chassis };
+    let machine =
+        Machine { faults: faults.clone(), records: records.clone(), options: options.clone(), chassis };
     let task = tokio::spawn(run(socket, bmc.clone(), machine)).abort_handle();
-    Ok(IpmiBmc { addr, faults, records, bmc, task })
+    Ok(IpmiBmc { addr, faults, records, bmc, options, task })
 }
 
 /// What is behind the BMC.
@@ -155,6 +195,7 @@ fn serve_with(
 struct Machine {
     faults: FaultSwitch,
     records: SharedRecords,
+    options: BootOptions,
     chassis: Arc<dyn Chassis>,
 }
 
@@ -244,10 +285,11 @@ async fn carry_out(request: Request, machine: &Machine) -> Result<Response, Comp
 /// A completion code on its way through `anyhow`.
 #[derive(Debug, thiserror::Error)]
 #[error("completion code {:#04x}", .0.0)]
-struct Code(CompletionCode);
+pub(super) struct Code(pub(super) CompletionCode);
 
 async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
-    let chassis = machine.chassis.as_ref();
+    let (chassis, options) = (machine.chassis.as_ref(), &machine.options);
+    let faults = machine.faults.get();
     match request {
         Request::Call(call) => {
             let on = chassis.power().await?;
@@ -259,11 +301,14 @@ async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
             return Ok(Response::ChassisStatus(ChassisStatus { on, power_fault: false }));
         }
         Request::GetBootFlags => {
-            let flags = chassis.boot().await?.map_or(BootFlags::NONE, flags_of);
+            let flags = options.shown(faults.boot, chassis).await?;
             return Ok(Response::BootOption(BootOption::Flags(flags)));
         }
         Request::ChassisControl(control) => match control {
-            ChassisControl::PowerUp => chassis.power_on().await?,
+            ChassisControl::PowerUp => {
+                options.start(faults.boot, chassis).await?;
+                chassis.power_on().await?;
+            }
             ChassisControl::PowerDown => chassis.power_off().await?,
             ChassisControl::SoftShutdown => chassis.soft_off().await?,
             ChassisControl::HardReset | ChassisControl::PowerCycle if !chassis.power().await? => {
@@ -276,13 +321,7 @@ async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
             }
             ChassisControl::DiagnosticInterrupt => return Err(Code(CompletionCode::INVALID_FIELD).into()),
         },
-        Request::SetBootOption(BootOption::Flags(flags)) => chassis.set_boot(setting_of(flags)?).await?,
-        // Who sets several parameters in turn announces it; nothing follows from that here.
-        Request::SetBootOption(
-            BootOption::SetInProgress(_)
-            | BootOption::ValidBitClearing(_)
-            | BootOption::InfoAcknowledge { .. },
-        ) => {}
+        Request::SetBootOption(option) => options.tell(faults.boot, option, chassis).await?,
         Request::DeviceId
         | Request::SystemGuid
         | Request::ChannelAuthCapabilities { .. }
@@ -291,31 +330,4 @@ async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
         | Request::CloseSession(_) => return Err(Code(CompletionCode::INVALID_COMMAND).into()),
     }
     Ok(Response::Done)
-}
-
-fn setting_of(flags: BootFlags) -> anyhow::Result<Option<BootSetting>> {
-    let device = match flags.device {
-        _ if !flags.valid => return Ok(None),
-        BootFlagDevice::None => return Ok(None),
-        BootFlagDevice::Pxe => BootDevice::Pxe,
-        BootFlagDevice::Disk => BootDevice::Disk,
-        BootFlagDevice::Cdrom | BootFlagDevice::Setup | BootFlagDevice::Other(_) => {
-            return Err(Code(CompletionCode::INVALID_FIELD).into());
-        }
-    };
-    let persistence = if flags.persistent { Persistence::Persistent } else { Persistence::Once };
-    let mode = if flags.efi { BootMode::Uefi } else { BootMode::Bios };
-    Ok(Some(BootSetting { device, persistence, mode }))
-}
-
-fn flags_of(setting: BootSetting) -> BootFlags {
-    BootFlags {
-        valid: true,
-        persistent: setting.persistence == Persistence::Persistent,
-        efi: setting.mode == BootMode::Uefi,
-        device: match setting.device {
-            BootDevice::Pxe => BootFlagDevice::Pxe,
-            BootDevice::Disk => BootFlagDevice::Disk,
-        },
-    }
 }

@@ -2,6 +2,7 @@
 //!
 //! Ours ([`ipmi`], [`redfish`]) can be slow, silent or wrong on demand; [`ipmi_sim`] was written by nobody here.
 
+mod boot_options;
 pub mod chassis;
 mod der;
 pub mod insider;
@@ -10,7 +11,9 @@ pub mod ipmi_sim;
 pub mod odd;
 pub mod records;
 pub mod redfish;
+pub mod redfish_odd;
 mod redfish_system;
+mod small_key;
 
 use std::{
     sync::{Arc, Mutex},
@@ -48,6 +51,37 @@ pub struct Faults {
     pub refuse: bool,
     /// Says "done" to commands and does nothing.
     pub ignore: bool,
+    /// IPMI: what it does with boot options.
+    pub boot: BootManner,
+}
+
+/// What an IPMI BMC does with the boot options that it is told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BootManner {
+    /// As the specification has it, and firmware that reads the flags in time.
+    #[default]
+    Usual,
+    /// Flags are gone when the firmware reads them, unless all of these causes of clearing were suppressed before (parameter 3).
+    Cleared {
+        /// Bits of parameter 3.
+        unless: u8,
+    },
+    /// Flags are accepted and stay as they were: none.
+    Thrown,
+    /// Flags are accepted and shown without the bit that says that they are valid.
+    Stale,
+    /// Flags are refused with this completion code.
+    Refused(u8),
+    /// Flags that name device 2 are refused with this completion code: its disk is device 9 in UEFI mode.
+    DiskIsRemote(u8),
+    /// Flags are taken only while "set in progress" is announced (parameter 0); else they are thrown away.
+    OnlyAnnounced,
+    /// Flags for the network are kept only when they are for all boots.
+    OnlyPersistentNetwork,
+    /// Flags are kept and shown without the bit for UEFI.
+    NoMode,
+    /// Flags are kept, and cannot be read: it answers with this completion code.
+    Hidden(u8),
 }
 
 /// The faults of a running BMC, to be changed while it runs.

@@ -42,6 +42,10 @@ pub enum Twist {
     TagZero,
     /// No answer.
     Silence,
+    /// The answer to Open Session, with another maximum privilege.
+    Grants(u8),
+    /// The answer to Open Session, with the algorithms of suite 3.
+    SuiteThree,
 }
 
 /// A man in the middle; he ends when this is dropped.
@@ -150,6 +154,19 @@ fn twisted(answer: &mut Vec<u8>, twist: Twist) -> bool {
         Twist::Silence => return false,
         Twist::TagZero => {
             answer[PAYLOAD_AT] = 0;
+            return true;
+        }
+        Twist::Grants(privilege) => {
+            answer[PAYLOAD_AT + 2] = privilege;
+            return true;
+        }
+        Twist::SuiteThree => {
+            // Authentication, integrity and confidentiality, each the fifth byte of its eight.
+            for at in [16, 24, 32] {
+                if let Some(algorithm) = answer.get_mut(PAYLOAD_AT + at) {
+                    *algorithm = 1;
+                }
+            }
             return true;
         }
         Twist::Status(status) => (8, status),

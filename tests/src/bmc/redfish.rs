@@ -24,6 +24,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use protocol::{hex, mac::MacAddr};
+use rustls::sign::SigningKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -35,7 +36,13 @@ use tokio_rustls::TlsAcceptor;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
-use super::{Credentials, FaultSwitch, chassis::Chassis, der, redfish_system as system};
+use super::{
+    Credentials, FaultSwitch, Faults,
+    chassis::Chassis,
+    der,
+    redfish_odd::{Asked, Odd, Oddities},
+    redfish_system as system, small_key,
+};
 
 /// Sessions at a time.
 pub const SESSIONS_MAX: usize = 8;
@@ -48,7 +55,7 @@ pub struct Tls {
     /// Certificate, DER.
     pub certificate: CertificateDer<'static>,
     /// Key.
-    pub key: PrivateKeyDer<'static>,
+    pub key: Arc<dyn SigningKey>,
     /// The versions of TLS that are spoken.
     pub versions: &'static [&'static rustls::SupportedProtocolVersion],
 }
@@ -58,7 +65,15 @@ impl Tls {
     pub fn self_signed() -> anyhow::Result<Self> {
         let made = rcgen::generate_simple_self_signed(vec!["bmc.invalid".to_owned()])?;
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+        // The certificate is not read: BMCs do not look at theirs either.
+        let key = rustls::crypto::ring::sign::any_supported_type(&key)?;
         Ok(Self { certificate: made.cert.der().clone(), key, versions: rustls::ALL_VERSIONS })
+    }
+
+    /// One with an RSA key of 1024 bits.
+    pub fn with_small_key() -> Self {
+        let certificate = small_key::certificate().into();
+        Self { certificate, key: small_key::key(), versions: rustls::ALL_VERSIONS }
     }
 
     /// The same with the certificate in version 1 of X.509, as firmware of some years makes it. Its own signature is of the other
@@ -88,6 +103,8 @@ pub struct RedfishOptions {
     pub macs: Vec<MacAddr>,
     /// Hardware UUID that the system shows; none: some UUID of its own.
     pub uuid: Option<Uuid>,
+    /// In which ways it is odd.
+    pub odd: Vec<Odd>,
 }
 
 /// Where the path of a new session is told.
@@ -168,6 +185,7 @@ struct Service {
     chassis: Machine,
     faults: FaultSwitch,
     options: RedfishOptions,
+    oddities: Oddities,
     uuid: Mutex<Uuid>,
     /// Token to session id.
     sessions: Mutex<HashMap<String, String>>,
@@ -239,9 +257,7 @@ pub fn serve_on(
         None => None,
         Some(tls) => {
             let provider = Arc::new(rustls::crypto::ring::default_provider());
-            // The certificate is not read: BMCs do not look at theirs either.
-            let key = rustls::crypto::ring::sign::any_supported_type(&tls.key)?;
-            let shown = rustls::sign::CertifiedKey::new(vec![tls.certificate], key);
+            let shown = rustls::sign::CertifiedKey::new(vec![tls.certificate], tls.key);
             let config = rustls::ServerConfig::builder_with_provider(provider)
                 .with_protocol_versions(tls.versions)?
                 .with_no_client_auth()
@@ -256,6 +272,7 @@ pub fn serve_on(
         credentials,
         chassis: Machine(chassis),
         faults: faults.clone(),
+        oddities: Oddities::new(std::mem::take(&mut options.odd)),
         options,
         sessions: Mutex::default(),
         writes: AtomicU64::new(1),
@@ -323,19 +340,39 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         (false, Ok(value)) => value,
         (false, Err(_)) => return problem(StatusCode::BAD_REQUEST, "The body is not JSON."),
     };
-    if let Some(response) = public(&service, &parts.method, &path, &body) {
+    let mut asked = Asked {
+        method: parts.method,
+        raw_path: parts.uri.path().to_owned(),
+        path,
+        query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: parts.headers,
+        body,
+        etag: service.etag(),
+        is_on: service.chassis.0.power().await.unwrap_or_default(),
+    };
+    let response = match service.oddities.before(&mut asked) {
+        Some(response) => response,
+        None => usual(&service, &faults, &asked).await,
+    };
+    service.oddities.after((&asked.method, &asked.path, &asked.headers), response).await
+}
+
+/// The answer of a service that is not odd.
+async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
+    let Asked { method, path, body, headers, .. } = asked;
+    if let Some(response) = public(service, method, path, body) {
         return response;
     }
-    if !authorised(&service, &parts.headers) {
+    if !authorised(service, headers) {
         return problem(StatusCode::UNAUTHORIZED, "Log in first.");
     }
-    if faults.refuse && parts.method != Method::GET {
+    if faults.refuse && *method != Method::GET {
         return problem(StatusCode::CONFLICT, "The BMC was told to refuse.");
     }
-    if faults.ignore && parts.method != Method::GET {
+    if faults.ignore && *method != Method::GET {
         return StatusCode::NO_CONTENT.into_response();
     }
-    private(&service, &parts.method, &path, &body, &parts.headers).await
+    private(service, method, path, body, headers).await
 }
 
 /// What strangers may see and do.
@@ -366,7 +403,7 @@ fn log_in(service: &Service, body: &Value) -> Response {
     sessions.insert(token.clone(), id.clone());
     service.logins.fetch_add(1, Ordering::Relaxed);
     let path = format!("/redfish/v1/SessionService/Sessions/{id}");
-    let body = system::session(&path, &id);
+    let body = system::session(&path, &id, &credentials.username);
     let location = match service.options.session_path {
         SessionPath::Location => Some(path),
         SessionPath::OtherHost => Some(format!("https://bmc.example{path}")),
@@ -403,7 +440,7 @@ async fn private(
     if let Some(id) = path.strip_prefix("/redfish/v1/SessionService/Sessions/") {
         let known = service.sessions().values().any(|session| session == id);
         return match method.as_str() {
-            "GET" if known => found(&system::session(path, id)),
+            "GET" if known => found(&system::session(path, id, &service.credentials.username)),
             "DELETE" if known => {
                 service.sessions().retain(|_, session| session != id);
                 StatusCode::NO_CONTENT.into_response()
@@ -462,7 +499,7 @@ fn failed(error: &anyhow::Error) -> Response {
     problem(StatusCode::INTERNAL_SERVER_ERROR, &format!("{error:#}"))
 }
 
-fn problem(status: StatusCode, why: &str) -> Response {
+pub(super) fn problem(status: StatusCode, why: &str) -> Response {
     let body = json!({ "error": {
         "code": "Base.1.8.GeneralError",
         "message": why,

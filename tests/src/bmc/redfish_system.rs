@@ -47,12 +47,13 @@ pub(super) fn root(sessions: bool) -> Value {
     root
 }
 
-pub(super) fn session(path: &str, id: &str) -> Value {
+pub(super) fn session(path: &str, id: &str, username: &str) -> Value {
     json!({
         "@odata.type": "#Session.v1_0_0.Session",
         "@odata.id": path,
         "Id": id,
         "Name": "User Session",
+        "UserName": username,
     })
 }
 

@@ -247,8 +247,7 @@ mod tests {
 
     #[test]
     fn our_own_group_lets_a_boot_pass() {
-        let entries =
-            coordinator::contrail::security::boot_entries(&["198.18.1.1/32".to_owned()], &[80, 8444]);
+        let entries = contrail::security::boot_entries(&["198.18.1.1/32".to_owned()], &[80, 8444]);
         let lines = own_lines(&[group(&entries["policy_rule"])]).unwrap();
         let said = |protocol: u8, to: &str, ports: &str| {
             format!("ip daddr {to}/32 meta l4proto {protocol} th dport {ports} accept")

@@ -1,9 +1,9 @@
 //! Decisions: answers of OpenStack's services, refusals before all.
 
-use coordinator::openstack::{
+use openstack::{
     Service,
     error::{MESSAGE_CHARS_MAX, from_answer, human_text},
-    ironic::{Node, Port},
+    ironic::{IronicNode, Port},
 };
 
 /// A refusal has a sentence of bounded length; objects are read as far as they can be.
@@ -13,6 +13,6 @@ pub fn run(data: &[u8]) {
     for code in [401, 404, 409, 500] {
         assert!(!from_answer(Service::Ironic, "fuzz", code, data).to_string().is_empty());
     }
-    let _ = serde_json::from_slice::<Node>(data);
+    let _ = serde_json::from_slice::<IronicNode>(data);
     let _ = serde_json::from_slice::<Port>(data);
 }

@@ -1,6 +1,6 @@
 //! Decisions: a configuration drive as Ironic passes it on.
 
-use coordinator::ramdisk_api::config_drive::decode;
+use faces::ramdisk_api::config_drive::decode;
 use protocol::step::CONFIG_DRIVE_BYTES_MAX;
 
 /// Whatever is packed, what comes out is bounded.

@@ -1,6 +1,6 @@
 //! Decisions: objects as Contrail's API shows them.
 
-use coordinator::contrail::{
+use contrail::{
     object::{Interface, PhysicalInterface, PortGroup},
     parked::{Keeper, Parked, parked},
     vlans::Note,

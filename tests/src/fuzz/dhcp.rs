@@ -13,7 +13,7 @@ use pxe::{
         lease::{LeaseRange, Leases},
         packet::Packet,
         request::Request,
-        responder::{Answer, Outcome, Subnet, respond},
+        responder::{DhcpReply, Outcome, Subnet, respond},
     },
     firmware::Origin,
     ra::message::is_solicitation,
@@ -26,7 +26,7 @@ const ANSWER_BYTES_MAX: usize = 548;
 /// Whatever is answered is a reply to its request that every client can take, and repeats what the client wants to see again.
 pub fn run(data: &[u8]) {
     let _ = is_solicitation(data);
-    if let Outcome::Answer(answer) = answer(data) {
+    if let Outcome::Reply(answer) = answer(data) {
         judge(data, &answer);
     }
 }
@@ -48,7 +48,7 @@ fn answer(data: &[u8]) -> Outcome {
     respond(&subnet, &mut leases, data, Instant::now(), &plan)
 }
 
-fn judge(data: &[u8], answer: &Answer) {
+fn judge(data: &[u8], answer: &DhcpReply) {
     assert!((300..=ANSWER_BYTES_MAX).contains(&answer.bytes.len()), "{} bytes", answer.bytes.len());
     let request = Packet::parse(data).expect("it was answered");
     let reply = Packet::parse(&answer.bytes).expect("our own bytes are a packet");

@@ -1,6 +1,6 @@
 //! Decisions: an image file on its way to the image service.
 
-use coordinator::images::{Fault, HEAD_BYTES, Sieve};
+use domain::images::{Fault, HEAD_BYTES, Sieve};
 
 fn pass(file: &[u8], announced: u64, piece: usize) -> Result<String, Fault> {
     let mut sieve = Sieve::new(&file[..file.len().min(HEAD_BYTES)], announced)?;

@@ -6,7 +6,7 @@ use protocol::{
     ipmi::{
         CipherSuite, Privilege,
         app::DeviceId,
-        bmc::{Bmc, BmcConfig, SESSIONS_MAX},
+        bmc::{Bmc, BmcConfig, Pong, SESSIONS_MAX},
         client::{Client, ClientConfig, ProofRole, Retry},
         command::Request,
         message::CompletionCode,
@@ -25,7 +25,9 @@ fn client(now: Instant) -> Client {
         password: Secret::new("correct horse"),
         suites: vec![CipherSuite::Seventeen, CipherSuite::Three],
         privilege: Privilege::Administrator,
+        k_g: None,
         proof_role: ProofRole::AsProved,
+        pads_name: false,
         retry: Retry { first: std::time::Duration::from_millis(100), tries: 5 },
         seed: [9; 32],
     };
@@ -36,10 +38,12 @@ fn bmc() -> Bmc {
     Bmc::new(BmcConfig {
         username: "admin".into(),
         password: Secret::new("correct horse"),
+        k_g: None,
         privilege: Privilege::Administrator,
         suites: vec![CipherSuite::Seventeen, CipherSuite::Three],
         guid: *b"0123456789abcdef",
         device: DeviceId::default(),
+        pong: Pong::Usual,
         seed: [7; 32],
     })
 }

@@ -1,6 +1,6 @@
 //! Decisions: the file system of a configuration drive.
 
-use coordinator::ramdisk_api::iso9660::replace;
+use faces::ramdisk_api::iso9660::replace;
 
 const NAME: &str = "network_data.json";
 const CONTENT: &[u8] = b"{\"links\": []}";

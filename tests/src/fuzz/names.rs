@@ -2,7 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use coordinator::{contrail::VlanRange, redfish::path::Resource};
+use contrail::VlanRange;
+use faces::redfish::path::Resource;
 use protocol::{
     discovery::{AddressRange, RedfishDoor},
     id::{RackId, ServerId},

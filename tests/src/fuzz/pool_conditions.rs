@@ -1,6 +1,6 @@
 //! Decisions: the conditions of pools and rules.
 
-use coordinator::pools::{Condition, Facts};
+use domain::pools::{Condition, Facts};
 use protocol::boot::BootMode;
 
 /// A condition is shown as it was written, and holds or not of any server.

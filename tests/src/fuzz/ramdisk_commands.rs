@@ -1,6 +1,6 @@
 //! Decisions: the commands that Ironic gives to a ramdisk.
 
-use coordinator::ramdisk_api::command::{Job, Order, interpret, short_name};
+use faces::ramdisk_api::command::{Job, Order, interpret, short_name};
 use serde_json::Value;
 
 const COMMANDS: [&str; 6] = [

@@ -6,7 +6,7 @@ use pxe::dhcp::{
     packet::Packet,
     request::{Ask, Request},
 };
-use ramdisk::dhcp::{Answer, Lease, build, parse};
+use ramdisk::dhcp::{Lease, ServerMessage, build, parse};
 
 /// The answers of the corpus are to this.
 const TRANSACTION: u32 = 7;
@@ -15,8 +15,8 @@ const MAC: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 1]);
 /// A lease has an address and a sensible prefix, and both codecs read the same lease and the same request for it.
 pub fn run(data: &[u8]) {
     match parse(data, TRANSACTION, MAC) {
-        Some(Answer::Offer(lease) | Answer::Ack(lease)) => judge(data, &lease),
-        Some(Answer::Nak) | None => {}
+        Some(ServerMessage::Offer(lease) | ServerMessage::Ack(lease)) => judge(data, &lease),
+        Some(ServerMessage::Nak) | None => {}
     }
 }
 

@@ -3,7 +3,8 @@
 use std::fmt::Debug;
 
 use protocol::redfish::{
-    Collection, ComputerSystem, ErrorBody, Manager, ServiceRoot, SessionService, resource::local_path,
+    Collection, ComputerSystem, ErrorBody, Manager, ServiceRoot, SessionService, Task, dirty,
+    resource::local_path,
 };
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -11,7 +12,7 @@ use serde::{Serialize, de::DeserializeOwned};
 const ERROR_CHARS_MAX: usize = 300;
 
 fn again<T: Serialize + DeserializeOwned + PartialEq + Debug>(data: &[u8]) {
-    if let Ok(resource) = serde_json::from_slice::<T>(data) {
+    if let Ok(resource) = dirty::resource::<T>(data) {
         let written = serde_json::to_string(&resource).expect("a resource is JSON");
         assert_eq!(serde_json::from_str::<T>(&written).expect("and read again"), resource);
     }
@@ -25,6 +26,7 @@ pub fn run(data: &[u8]) {
     again::<Collection>(data);
     again::<ComputerSystem>(data);
     again::<Manager>(data);
+    again::<Task>(data);
     again::<ErrorBody>(data);
     let text =
         serde_json::from_slice::<ErrorBody>(data).ok().and_then(|body| body.text()).unwrap_or_default();

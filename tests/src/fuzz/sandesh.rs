@@ -1,6 +1,6 @@
 //! Decisions: what a collector of Contrail sends.
 
-use coordinator::contrail::sandesh::{message::Message, read::Frames};
+use contrail::sandesh::{message::Message, read::Frames};
 
 /// The frames of a stream, and whether it can go on.
 fn frames(data: &[u8], piece: usize) -> (Vec<Vec<u8>>, bool) {

@@ -1,6 +1,6 @@
 //! Decisions: files of servers.
 
-use coordinator::import::{FAULTS_MAX, Fault, Format, ImportedNode, parse_as, parse_running, write};
+use domain::import::{FAULTS_MAX, Fault, Format, ImportedNode, parse_as, parse_running, write};
 
 /// What is read is written in every format so that it is read again as the same, but for the lines; faults are bounded.
 fn again(read: Result<Vec<ImportedNode>, Vec<Fault>>) {

@@ -5,9 +5,20 @@
 //! networks only, a tenant's frames on the tenant's network only. Neither log is written by the programs under test.
 
 use protocol::{boot::BootDevice, mac::MacAddr};
+use serde::{Deserialize, Serialize};
 
-use super::listen::Seen;
-use crate::qemu::PowerEvent;
+use crate::power_event::PowerEvent;
+
+/// A frame that was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Microseconds since 1970.
+    pub at_us: u64,
+    /// On which bridge.
+    pub bridge: String,
+    /// From which address.
+    pub source: MacAddr,
+}
 
 /// The bridges of the provisioning and the cleaning network.
 pub const BOOT_BRIDGES: [&str; 2] = ["br-prov", "br-clean"];

@@ -23,25 +23,14 @@ use nix::{
     },
 };
 use protocol::mac::MacAddr;
-use serde::{Deserialize, Serialize};
 
+use super::frames::Seen;
 use crate::netns::Netns;
 
 /// A source is written down at most once in this time per bridge.
 const REPEAT_AFTER: Duration = Duration::from_millis(200);
 /// How often the list of bridges is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
-
-/// A frame that was seen.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Seen {
-    /// Microseconds since 1970.
-    pub at_us: u64,
-    /// On which bridge.
-    pub bridge: String,
-    /// From which address.
-    pub source: MacAddr,
-}
 
 /// Listens on every bridge of the namespace whose name starts with `br-`, also on those that appear later, and
 /// appends to the file until the process ends.

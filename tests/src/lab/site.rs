@@ -1,4 +1,4 @@
-//! Values: what the lab consists of, and where each thing is.
+//! Edges: what the lab consists of, and where each thing is: files, namespaces, ports.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn the_import_file_is_good() {
-        let nodes = coordinator::import::parse(&import_file()).unwrap();
+        let nodes = domain::import::parse(&import_file()).unwrap();
         assert_eq!(nodes.len(), 3);
         assert_eq!(nodes[2].boot_mode, BootMode::Uefi);
         let ports: Vec<_> =

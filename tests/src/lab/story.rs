@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use coordinator::api::types::{Flavor, Image, Imported, Node, Server, TenantNetwork};
+use api_types::{Flavor, Image, Imported, Node, Server, TenantNetwork};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -163,7 +163,7 @@ pub async fn play_uefi(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
 async fn enroll(lab: &Lab) -> anyhow::Result<()> {
     let path = lab.site.servers_file();
     let line = format!("node import {} --wait", path.display());
-    let imported: Vec<coordinator::api::types::ImportedNode> = lab.admin.json(&line).await?;
+    let imported: Vec<api_types::ImportedNode> = lab.admin.json(&line).await?;
     ensure!(imported.len() == SERVERS.len(), "{imported:?}");
     let dry: Imported = Imported {
         nodes: lab.admin.json(&format!("node import {} --dry-run", path.display())).await?,

@@ -2,7 +2,7 @@
 //! administrators who asked for what.
 
 use anyhow::ensure;
-use coordinator::api::types::{AuditEntry, Event, Node, Server};
+use api_types::{AuditEntry, Event, Node, Server};
 
 use super::{Lab, site::ServerPlan};
 

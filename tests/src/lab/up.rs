@@ -273,7 +273,7 @@ pub(super) async fn agent(lab: &Lab) -> anyhow::Result<()> {
 pub(super) async fn agent_is_here(lab: &Lab) -> anyhow::Result<()> {
     wait_for("the agent to reach the coordinator", START_WAIT_MAX, async |seen| {
         lab.processes.expect_alive("agent").inspect_err(|error| *seen = error.to_string())?;
-        let agents: Vec<coordinator::api::types::Agent> = lab.admin.json("agent list").await?;
+        let agents: Vec<api_types::Agent> = lab.admin.json("agent list").await?;
         *seen = format!("{agents:?}");
         Ok(agents.iter().any(|agent| agent.rack == RACK && agent.connected).then_some(()))
     })
@@ -297,7 +297,7 @@ async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<(
 
 /// Waits until something answers HTTP at all.
 async fn answers(lab: &Lab, name: &str, url: &str) -> anyhow::Result<()> {
-    let http = coordinator::openstack::session::http_client(None)?;
+    let http = ::openstack::session::http_client(None)?;
     wait_for(format!("{name} to answer at {url}"), START_WAIT_MAX, async |seen| {
         lab.processes.expect_alive(name).inspect_err(|error| *seen = error.to_string())?;
         http.get(url).send().await?;

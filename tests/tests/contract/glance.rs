@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::{Result, ensure};
 use bytes::Bytes;
-use coordinator::openstack::{Caller, Error, glance::NewImage};
+use openstack::{Caller, Error, glance::NewImage};
 use protocol::{boot::BootMode, hex, step::ImageFormat};
 use sha2::{Digest, Sha512};
 use uuid::Uuid;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Result, bail, ensure};
-use coordinator::openstack::{
+use openstack::{
     Error,
     ironic::{
         Ensured, Ironic, LocalLink, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,

@@ -3,18 +3,16 @@
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use coordinator::{
-    access::{AdminProject, Door, RoleNames, Standing, Use},
-    clock::SystemClock,
-    openstack::{
-        Error,
-        keystone::{self, Keystone},
-        session::http_client,
-    },
-    rim::{Identity, IdentityService},
+use domain::rim::{Identity, IdentityService};
+use faces::access::{AdminProject, Door, RoleNames, Standing, Use};
+use openstack::{
+    Error,
+    keystone::{self, Keystone},
+    session::http_client,
 };
 use protocol::secret::Secret;
 use serde_json::{Value, json};
+use store::clock::SystemClock;
 use tests::openstack::{PASSWORD, Who};
 
 use super::{Cloud, refused};

@@ -8,7 +8,7 @@ pub mod nova;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use coordinator::openstack::{
+use openstack::{
     Error, glance::Glance, ironic::Ironic, keystone::Keystone, nova::Nova, placement::Placement,
 };
 use protocol::{id::ServerId, secret::Secret};

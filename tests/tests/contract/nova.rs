@@ -7,15 +7,13 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
-use coordinator::{
-    openstack::{
-        Caller, Error,
-        glance::NewImage,
-        ironic::{PowerTarget, ProvisionTarget},
-        nova::{Flavor, FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
-        session::http_client,
-    },
-    rim::IdentityService,
+use domain::rim::IdentityService;
+use openstack::{
+    Caller, Error,
+    glance::NewImage,
+    ironic::{PowerTarget, ProvisionTarget},
+    nova::{Flavor, FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
+    session::http_client,
 };
 use protocol::{id::ServerId, step::ImageFormat};
 use serde_json::json;

@@ -12,15 +12,14 @@ use std::{
 
 use async_trait::async_trait;
 use axum::Router;
-use coordinator::{
+use coordinator_core::{
     agents::{self, AgentHub, Issuer, Older, issue_agent},
-    clock::{Clock, SystemClock},
-    listen::{self, Terms, terms::API_PLACES_OF_PEER},
     pki::{Authority, Clients, tls},
-    port::{FacadeServer, ImageError, ImageSource, ImageStream},
-    reconcile::Wake,
-    redfish::RedfishFacade,
+    visits::Wake,
 };
+use domain::rim::{FacadeServer, ImageError, ImageSource, ImageStream};
+use faces::redfish::RedfishFacade;
+use listen::{Terms, terms::API_PLACES_OF_PEER};
 use protocol::{
     boot::BootMode,
     convert::{FromAgent, Hello, ToAgent},
@@ -30,6 +29,7 @@ use protocol::{
     power::PowerReading,
 };
 use serde_json::Value;
+use store::clock::{Clock, SystemClock};
 use tests::fake_hardware::FakeHardware;
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_stream::wrappers::ReceiverStream;

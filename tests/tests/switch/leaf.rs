@@ -3,7 +3,8 @@
 
 use std::time::{Duration, Instant};
 
-use coordinator::{contrail::security::boot_entries, openstack::session::http_client};
+use contrail::security::boot_entries;
+use openstack::session::http_client;
 use serde_json::{Value, json};
 use tests::{
     contrail::{

@@ -7,10 +7,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use coordinator::{
-    contrail::{Config as Site, Contrail},
-    port::{Fabric, ServerPort, SwitchPort, WantedNetwork},
-};
+use contrail::{Config as Site, Contrail};
+use domain::rim::{Fabric, ServerPort, SwitchPort, WantedNetwork};
 use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
 use tests::{
     contrail::{

@@ -1,6 +1,9 @@
 //! What the fake REST API shows to choose from, in the API's own types: images, flavors, networks; and agents.
 
-use coordinator::api::types::{Agent, AgentCertificate, Flavor, Image, OtherServers, TenantNetwork};
+use api_types::{
+    Agent, AgentCertificate, CertificateOrigin, CertificateState, Flavor, Image, ImageFirmware, OtherServers,
+    TenantNetwork,
+};
 use uuid::Uuid;
 
 pub fn images() -> Vec<Image> {
@@ -12,7 +15,7 @@ pub fn images() -> Vec<Image> {
         status: "active".to_owned(),
         visibility: "public".to_owned(),
         project_id: Some("admin-id".to_owned()),
-        boot_mode: "both".to_owned(),
+        boot_mode: ImageFirmware::Both,
         min_disk_gb: 1,
         sha512: None,
         created: None,
@@ -24,7 +27,7 @@ pub fn images() -> Vec<Image> {
         size_bytes: 2_147_483_648,
         visibility: "private".to_owned(),
         project_id: Some("demo-id".to_owned()),
-        boot_mode: "uefi".to_owned(),
+        boot_mode: ImageFirmware::Uefi,
         min_disk_gb: 0,
         ..demo.clone()
     };
@@ -77,9 +80,9 @@ pub fn agents() -> Vec<Agent> {
     let text = |text: &str| Some(text.to_owned());
     let certificate = AgentCertificate {
         fingerprint: "0123456789abcdef".repeat(4),
-        state: "good".to_owned(),
+        state: CertificateState::Good,
         in_use: true,
-        origin: "renewed".to_owned(),
+        origin: CertificateOrigin::Renewed,
         given: text("2026-11-30T00:00:00Z"),
         used: text("2026-11-30T00:00:00Z"),
         ends: text("2027-02-28T00:00:00Z"),

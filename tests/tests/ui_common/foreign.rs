@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::World;
 
 /// Words by which a page chooses what it shows; everything else is only shown.
-const CHOOSES: [&str; 10] = [
+const CHOOSES: [&str; 13] = [
     "provision_state",
     "power",
     "status",
@@ -28,6 +28,9 @@ const CHOOSES: [&str; 10] = [
     "method",
     "boot_mode",
     "state",
+    "origin",
+    "found_by",
+    "why",
 ];
 
 /// What stands behind every text.

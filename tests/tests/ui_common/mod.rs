@@ -6,6 +6,10 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use api_types::{
+    Attachment, Bmc, BmcProtocol, BootMode, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort,
+    Server, ServerStatus,
+};
 use async_trait::async_trait;
 use axum::{
     Json, Router,
@@ -14,21 +18,20 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{MethodRouter, get, post},
 };
-use coordinator::{
-    access::{AdminProject, Door, RoleNames},
-    api::types::{
-        Attachment, Bmc, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort, Server, ServerStatus,
-    },
-    clock::{Clock, SystemClock},
+use domain::{
     events::EventKind,
     import,
-    inventory::Inventory,
     rim::{Bearer, Identity, IdentityService, Project, Service, ServiceError, SignIn, SignedIn, TokenScope},
-    secret::Sealer,
 };
+use faces::access::{AdminProject, Door, RoleNames};
 use protocol::secret::Secret;
 use serde::Serialize;
 use serde_json::{Value, json};
+use store::{
+    Inventory,
+    clock::{Clock, SystemClock},
+    secret::Sealer,
+};
 use uuid::Uuid;
 
 /// Everybody's password.
@@ -87,7 +90,7 @@ pub async fn start() -> Fakes {
     let door = Arc::new(Door::new(people, Arc::new(SystemClock), RoleNames::default(), admins));
     let sealer = Sealer::new(&[7; 32]);
     let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
-    let router = coordinator::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
+    let router = faces::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
     Fakes { world, inventory, router }
 }
 
@@ -319,7 +322,7 @@ async fn import_nodes(
     let read = match import::parse(&text) {
         Ok(read) => read,
         Err(faults) => {
-            let refused = coordinator::api::types::Problem::faults(faults);
+            let refused = faces::problem::Problem::faults(faults);
             return refused.into_response();
         }
     };
@@ -336,7 +339,7 @@ async fn import_nodes(
             path: "nodes[0].driver_info".to_owned(),
             message: format!("the BMC of {} changes; but it is active", used.name),
         };
-        return coordinator::api::types::Problem::faults(vec![fault]).into_response();
+        return faces::problem::Problem::faults(vec![fault]).into_response();
     }
     let mut nodes = Vec::new();
     for new in read {
@@ -458,7 +461,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         speed_mbps: None,
     };
     let bmc = Bmc {
-        protocol: "redfish".to_owned(),
+        protocol: BmcProtocol::Redfish,
         address: "198.51.100.11".to_owned(),
         port: 443,
         username: "admin".to_owned(),
@@ -470,13 +473,14 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         rack: "rack1".to_owned(),
         resource_class: "baremetal".to_owned(),
         pool: None,
-        boot_mode: "uefi".to_owned(),
+        boot_mode: BootMode::Uefi,
         provision_state: state.to_owned(),
         state_since: Some(since.to_string()),
         waiting_for: None,
         next: "a tenant's server, when one asks for its flavor".to_owned(),
         power: serde_json::from_value(json!(power)).expect("every word is a power state"),
         power_reason: None,
+        boot: None,
         not_watched: None,
         network_wanted: None,
         network_observed: None,
@@ -543,14 +547,18 @@ fn nodes() -> Vec<Value> {
 fn events() -> Vec<Value> {
     let now = jiff::Timestamp::now();
     let lines = [
-        (5400, "enrolled", "srv1 enrolled in rack rack1"),
-        (5390, "state", "provision state enroll -> verifying"),
-        (300, "port_moved", "eth0 moved to cleaning and seen there"),
-        (200, "refused", "power-on refused: port eth0 (leaf1:xe-0/0/1) is not seen on the network cleaning"),
-        (100, "alarm", "the BMC of srv1 at 198.51.100.11 did not answer: connection refused"),
-        (4, "power", "off"),
+        (5400, EventKind::Enrolled, "srv1 enrolled in rack rack1"),
+        (5390, EventKind::State, "provision state enroll -> verifying"),
+        (300, EventKind::PortMoved, "eth0 moved to cleaning and seen there"),
+        (
+            200,
+            EventKind::Refused,
+            "power-on refused: port eth0 (leaf1:xe-0/0/1) is not seen on the network cleaning",
+        ),
+        (100, EventKind::Alarm, "the BMC of srv1 at 198.51.100.11 did not answer: connection refused"),
+        (4, EventKind::Power, "off"),
     ];
-    let line = |(ago, kind, text): &(i64, &str, &str)| {
+    let line = |(ago, kind, text): &(i64, EventKind, &str)| {
         let at = now - jiff::SignedDuration::from_secs(*ago);
         json!(Event {
             id: u64::try_from(at.as_microsecond()).unwrap(),
@@ -561,7 +569,8 @@ fn events() -> Vec<Value> {
             server: None,
             server_name: None,
             project_id: None,
-            kind: (*kind).to_owned(),
+            kind: *kind,
+            other_kind: None,
             text: (*text).to_owned(),
         })
     };

@@ -1,8 +1,9 @@
 //! What the fake REST API shows beside nodes and servers, in the API's own types.
 
-use coordinator::api::types::{
-    AskedBy, AuditEntry, DiscoveredBmc, DiscoveredNic, Discovery, DiscoveryRule, NodeDisk, Pool, PoolMove,
-    Proof, Scan, SecurityGroup, Server, Sighting, Window,
+use api_types::{
+    AskedBy, AuditEntry, BmcProtocol, BootMode, BootStage, DiscoveredBmc, DiscoveredNic, Discovery,
+    DiscoveryRule, FoundBy, IsolatedNetwork, NodeDisk, Pool, PoolMove, Proof, Scan, SecurityGroup, Server,
+    Sighting, Window,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -33,12 +34,12 @@ fn machine(last: u8, serial: &str) -> Discovery {
         id: Uuid::from_u128(0x3f2a_0000_0000_4000_8000_0000_0000_0000 + u128::from(last)),
         rack: "rack1".to_owned(),
         ignored: false,
-        found_by: all(&["boot"]),
+        found_by: vec![FoundBy::Boot],
         uuid: None,
         manufacturer: "Dell Inc.".to_owned(),
         product: "PowerEdge R650".to_owned(),
         serial: serial.to_owned(),
-        boot_mode: some("uefi"),
+        boot_mode: Some(BootMode::Uefi),
         cpus: 32,
         memory_mib: 262_144,
         disks: vec![480_103_981_056; 2],
@@ -54,7 +55,7 @@ fn machine(last: u8, serial: &str) -> Discovery {
 /// that is ignored.
 pub fn discoveries() -> Vec<Discovery> {
     let bmc = |address: &str, username: Option<&str>, problem: &str| DiscoveredBmc {
-        protocol: "redfish".to_owned(),
+        protocol: BmcProtocol::Redfish,
         address: address.to_owned(),
         port: 443,
         certificate_sha256: some("b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c"),
@@ -62,7 +63,7 @@ pub fn discoveries() -> Vec<Discovery> {
         problem: problem.to_owned(),
     };
     let whole = Discovery {
-        found_by: all(&["bmc", "boot"]),
+        found_by: vec![FoundBy::Bmc, FoundBy::Boot],
         uuid: some("4c4c4544-0058-4b10-8032-b7c04f503933"),
         bmc: Some(bmc("198.51.100.14", Some("root"), "")),
         ..machine(1, "7XK2P93")
@@ -70,7 +71,7 @@ pub fn discoveries() -> Vec<Discovery> {
     let mut boot = machine(2, "7xk2p93");
     (boot.nics[0].switch, boot.nics[0].port) = (None, None);
     let scan = Discovery {
-        found_by: all(&["bmc"]),
+        found_by: vec![FoundBy::Bmc],
         manufacturer: String::new(),
         product: String::new(),
         bmc: Some(bmc("198.51.100.17", None, "the BMC refused all 2 credentials")),
@@ -189,8 +190,14 @@ pub fn security_groups() -> Vec<SecurityGroup> {
     vec![group(1, "default"), group(2, "web")]
 }
 
-fn sighting(seconds: i64, network: &str, agrees: bool) -> Sighting {
-    Sighting { at: ago(seconds), network: network.to_owned(), what: "DHCP request".to_owned(), agrees }
+fn sighting(seconds: i64, network: IsolatedNetwork, agrees: bool) -> Sighting {
+    Sighting {
+        at: ago(seconds),
+        network,
+        what: "boot: DhcpDiscover".to_owned(),
+        boot_stage: Some(BootStage::DhcpDiscover),
+        agrees,
+    }
 }
 
 fn proof(
@@ -213,14 +220,17 @@ fn proof(
         took_ms: 41,
         tries: if error.is_some() { 7 } else { 1 },
         confirmed: (asked_by == AskedBy::Gate).then(|| ago(seconds - 1)),
-        seen: is_cleaning.then(|| sighting(seconds - 5, "cleaning", true)).into_iter().collect(),
+        seen: is_cleaning
+            .then(|| sighting(seconds - 5, IsolatedNetwork::Cleaning, true))
+            .into_iter()
+            .collect(),
     }
 }
 
 pub fn proofs() -> Vec<Proof> {
     let away = "the Contrail API at http://127.0.0.1:22030 did not answer: connection refused";
     let contradicted = Proof {
-        seen: vec![sighting(190, "provisioning", false)],
+        seen: vec![sighting(190, IsolatedNetwork::Provisioning, false)],
         ..proof(200, AskedBy::Isolate, "cleaning", Some("tenant 3f0e6f0e"), None)
     };
     let mut proofs = vec![

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Instant};
 
-use protocol::ipmi::client::{ClientConfig, EndReason, Retry};
+use protocol::{
+    ipmi::client::{ClientConfig, EndReason, Retry},
+    quirk::Quirk,
+};
 use tracing::{debug, warn};
 
 use super::{IpmiBmc, State, session::Session, socket, verdict};
@@ -23,6 +26,7 @@ impl IpmiBmc {
                     debug!(bmc = %self.endpoint.address, suite = session.suite().id(), "IPMI session opened");
                     state.account.accepted();
                     state.ladder.granted();
+                    state.suite = Some(session.suite());
                     return Ok(session);
                 }
                 Err(reason) => reason,
@@ -31,15 +35,17 @@ impl IpmiBmc {
             warn!(bmc = %self.endpoint.address, %reason, ?refusal, "IPMI log-in refused");
             state.ladder.ended(&reason);
             state.account.refused(refusal, Instant::now());
-            if matches!(reason, EndReason::NoAnswer { .. }) {
-                return Err(self.ended(&reason));
-            }
+            let silent = matches!(reason, EndReason::NoAnswer { .. }).then(|| self.ended(&reason));
             state.refused = Some(reason);
+            if let Some(error) = silent {
+                return Err(error);
+            }
         }
     }
 
     async fn log_in_once(&self, state: &State) -> Result<Result<Session, EndReason>, BmcError> {
-        if self.suites.is_empty() {
+        let suites = verdict::suites(self.only_suite, state.suite, state.quirks.has(Quirk::SuiteThreeFirst));
+        if suites.is_empty() {
             return Err(self.refused("only the cipher suites 3 and 17 are supported".to_owned()));
         }
         let target = (self.endpoint.address.as_str(), self.endpoint.port);
@@ -53,9 +59,11 @@ impl IpmiBmc {
         let config = ClientConfig {
             username: self.endpoint.username.clone(),
             password: self.endpoint.password.clone(),
-            suites: self.suites.clone(),
+            suites,
             privilege: state.ladder.privilege(),
+            k_g: self.endpoint.settings.k_g.clone(),
             proof_role: state.ladder.proof_role(),
+            pads_name: state.quirks.has(Quirk::UserNamePadded),
             retry: Retry { first: self.options.first_wait, tries: self.options.tries.max(1) },
             seed: rand::random(),
         };

@@ -2,16 +2,23 @@
 //!
 //! A socket per BMC would end at the limit of open files. Datagrams find their session by its id, which we chose; those from before a
 //! session has one go to every session with that source address. One socket per address family; it lives while somebody uses it.
+//! The agent has one runtime; tests have many in one process, and each has sockets of its own: a runtime that ends takes its
+//! receivers with it, and nobody else's.
 
 use std::{
     collections::HashMap,
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::{Arc, Mutex, MutexGuard, Weak},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
 };
 
 use protocol::ipmi::{PACKET_BYTES_MAX, rmcp::console_session_id};
-use tokio::{net::UdpSocket, sync::mpsc, task::AbortHandle};
+use tokio::{
+    net::UdpSocket,
+    runtime::{self, Handle},
+    sync::mpsc,
+    task::AbortHandle,
+};
 use tracing::debug;
 
 /// Datagrams that wait for one session; what comes beyond is dropped, as a network would.
@@ -32,27 +39,31 @@ impl Drop for Shared {
     }
 }
 
-static V4: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
-static V6: Mutex<Weak<Shared>> = Mutex::new(Weak::new());
+/// Whose socket: this runtime's, for IPv4 or not.
+type Owner = (runtime::Id, bool);
 
-/// The socket for this peer's address family; made when nobody has it.
+static SOCKETS: LazyLock<Mutex<HashMap<Owner, Weak<Shared>>>> = LazyLock::new(Mutex::default);
+
+/// This runtime's socket for this peer's address family; made when nobody has it.
 pub(super) fn shared(peer: SocketAddr) -> io::Result<Arc<Shared>> {
-    let (slot, any): (_, SocketAddr) = match peer {
-        SocketAddr::V4(_) => (&V4, (Ipv4Addr::UNSPECIFIED, 0).into()),
-        SocketAddr::V6(_) => (&V6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+    let owner: Owner = (Handle::current().id(), peer.is_ipv4());
+    let any: SocketAddr = match peer {
+        SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
+        SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
-    let mut slot = locked(slot);
-    // A receiver that has ended belonged to a runtime that is gone.
-    if let Some(shared) = slot.upgrade().filter(|shared| !shared.receiver.is_finished()) {
+    let mut sockets = locked(&SOCKETS);
+    if let Some(shared) = sockets.get(&owner).and_then(Weak::upgrade) {
         return Ok(shared);
     }
+    // Those of runtimes that are gone go too.
+    sockets.retain(|_, socket| socket.strong_count() > 0);
     let socket = std::net::UdpSocket::bind(any)?;
     socket.set_nonblocking(true)?;
     let socket = Arc::new(UdpSocket::from_std(socket)?);
     let sessions = Arc::new(Sessions::default());
     let receiver = tokio::spawn(receive(socket.clone(), sessions.clone())).abort_handle();
     let shared = Arc::new(Shared { socket, sessions, receiver });
-    *slot = Arc::downgrade(&shared);
+    sockets.insert(owner, Arc::downgrade(&shared));
     Ok(shared)
 }
 

@@ -1,10 +1,13 @@
 //! Decisions: what a log-in by IPMI that came to nothing says of our user and password, and how the next one is made.
 
-use protocol::ipmi::{
-    Privilege,
-    client::{EndReason, LoginStep, ProofRole},
-    message::CompletionCode,
-    rakp::Status,
+use protocol::{
+    bmc_settings::UserPrivilege,
+    ipmi::{
+        CipherSuite, Privilege,
+        client::{EndReason, LoginStep, ProofRole},
+        message::CompletionCode,
+        rakp::Status,
+    },
 };
 
 use crate::bmc::account::Refusal;
@@ -16,11 +19,14 @@ use crate::bmc::account::Refusal;
 pub(super) fn refusal(reason: &EndReason) -> Option<Refusal> {
     match reason {
         EndReason::Closed => None,
-        EndReason::NoAnswer { dropped, .. } => dropped.any().then_some(Refusal::Passes),
+        // Some BMCs do not refuse a user, they are silent.
+        EndReason::NoAnswer { heard, dropped, .. } => (*heard || dropped.any()).then_some(Refusal::Passes),
         EndReason::TooLong(_) => Some(Refusal::SaysWrong),
         // A wrong password looks like this, but so does a firmware that computes otherwise.
         EndReason::ProofMismatch => Some(Refusal::MayCount),
-        EndReason::KeyMismatch | EndReason::Privilege { .. } | EndReason::NoRmcpPlus => Some(Refusal::Passes),
+        EndReason::KeyMismatch { .. } | EndReason::Privilege { .. } | EndReason::NoRmcpPlus => {
+            Some(Refusal::Passes)
+        }
         EndReason::Refused { stage: LoginStep::OpenSession, .. } => Some(Refusal::Passes),
         EndReason::Refused { stage: LoginStep::Rakp1, status, repeated } => {
             Some(by_status(*status, *repeated))
@@ -44,21 +50,42 @@ fn by_status(status: Status, repeated: bool) -> Refusal {
     }
 }
 
+/// The suites to ask for, in their order. The one that was granted last comes first, so that a silent refusal of another one is
+/// waited for once only; until then a site's or the table's word counts.
+pub(super) fn suites(only: Option<u8>, last: Option<CipherSuite>, three_first: bool) -> Vec<CipherSuite> {
+    let mut suites = match only {
+        Some(id) => return CipherSuite::from_id(id).into_iter().collect(),
+        None => CipherSuite::ALL,
+    };
+    let first = last.or(three_first.then_some(CipherSuite::Three));
+    suites.sort_by_key(|suite| Some(*suite) != first);
+    suites.to_vec()
+}
+
 /// Which privilege is asked for, how often in a row it was refused, and how our proof is hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ladder {
     privilege: Privilege,
+    /// No other privilege is asked for.
+    is_fixed: bool,
     refused: u32,
     proof_role: ProofRole,
 }
 
-impl Default for Ladder {
-    fn default() -> Self {
-        Self { privilege: Privilege::Administrator, refused: 0, proof_role: ProofRole::AsProved }
-    }
-}
-
 impl Ladder {
+    /// As the site and the table say it: a user who is said to be OPERATOR is never asked to be more.
+    pub(super) fn new(said: Option<UserPrivilege>, is_hashed_without_name_bit: bool) -> Self {
+        let (privilege, is_fixed) = match said {
+            Some(UserPrivilege::Operator) => (Privilege::Operator, true),
+            Some(UserPrivilege::Administrator) | None => (Privilege::Administrator, false),
+        };
+        let proof_role = match is_hashed_without_name_bit {
+            true => ProofRole::PrivilegeOnly,
+            false => ProofRole::AsProved,
+        };
+        Self { privilege, is_fixed, refused: 0, proof_role }
+    }
+
     /// What to ask for.
     pub(super) fn privilege(self) -> Privilege {
         self.privilege
@@ -97,10 +124,10 @@ impl Ladder {
             | EndReason::NoAnswer { .. }
             | EndReason::TooLong(_)
             | EndReason::ProofMismatch
-            | EndReason::KeyMismatch
+            | EndReason::KeyMismatch { .. }
             | EndReason::NoRmcpPlus => false,
         };
-        if gives_less {
+        if gives_less && !self.is_fixed {
             let other = match self.privilege {
                 Privilege::Administrator => Privilege::Operator,
                 Privilege::Callback | Privilege::User | Privilege::Operator => Privilege::Administrator,
@@ -146,16 +173,17 @@ mod tests {
             let code = CompletionCode(code);
             check(EndReason::Privilege { privilege: Privilege::Administrator, code }, Some(Refusal::Passes));
         }
-        check(EndReason::KeyMismatch, Some(Refusal::Passes));
-        let silent = |dropped| EndReason::NoAnswer { stage: "RAKP 1", tries: 4, dropped };
-        check(silent(Dropped::default()), None);
-        check(silent(Dropped { unreadable: 1, ..Dropped::default() }), Some(Refusal::Passes));
+        check(EndReason::KeyMismatch { key_given: false }, Some(Refusal::Passes));
+        let silent = |heard, dropped| EndReason::NoAnswer { stage: "RAKP 1", tries: 4, heard, dropped };
+        check(silent(false, Dropped::default()), None);
+        check(silent(true, Dropped::default()), Some(Refusal::Passes));
+        check(silent(false, Dropped { unreadable: 1, ..Dropped::default() }), Some(Refusal::Passes));
     }
 
     #[test]
     fn a_refused_proof_is_hashed_in_the_other_way_next() {
         let check = |ends: &[EndReason], expected: ProofRole| {
-            let mut ladder = Ladder::default();
+            let mut ladder = Ladder::new(None, false);
             ends.iter().for_each(|end| ladder.ended(end));
             assert_eq!(ladder.proof_role(), expected, "{ends:?}");
         };
@@ -171,7 +199,7 @@ mod tests {
     #[test]
     fn a_lower_privilege_is_asked_for_when_the_higher_one_is_not_given() {
         let check = |ends: &[EndReason], expected: Privilege| {
-            let mut ladder = Ladder::default();
+            let mut ladder = Ladder::new(None, false);
             ends.iter().for_each(|end| ladder.ended(end));
             assert_eq!(ladder.privilege(), expected, "{ends:?}");
         };
@@ -187,5 +215,33 @@ mod tests {
         check(&[level(0xd4), level(0xd4)], Privilege::Operator);
         check(&[role(0x0a), role(0x0a)], Privilege::Administrator);
         check(&[level(0xc3), level(0xc3), EndReason::ProofMismatch], Privilege::Administrator);
+    }
+
+    #[test]
+    fn the_suite_that_was_granted_last_is_asked_for_first() {
+        use CipherSuite::{Seventeen, Three};
+        let check = |only, last, three_first, expected: &[CipherSuite]| {
+            assert_eq!(suites(only, last, three_first), expected, "{only:?} {last:?} {three_first}");
+        };
+        check(None, None, false, &[Seventeen, Three]);
+        check(None, Some(Three), false, &[Three, Seventeen]);
+        check(None, Some(Seventeen), true, &[Seventeen, Three]);
+        check(None, None, true, &[Three, Seventeen]);
+        check(Some(17), Some(Three), true, &[Seventeen]);
+        check(Some(3), None, false, &[Three]);
+        check(Some(5), None, false, &[]);
+    }
+
+    #[test]
+    fn a_user_who_is_said_to_be_operator_is_never_asked_to_be_more() {
+        let mut ladder = Ladder::new(Some(UserPrivilege::Operator), false);
+        for _ in 0..3 {
+            ladder.ended(&refused(LoginStep::Rakp1, 0x0a, false));
+            assert_eq!(ladder.privilege(), Privilege::Operator);
+        }
+        let mut ladder = Ladder::new(Some(UserPrivilege::Administrator), true);
+        assert_eq!(ladder.proof_role(), ProofRole::PrivilegeOnly);
+        ladder.ended(&refused(LoginStep::Rakp1, 0x0a, false));
+        assert_eq!(ladder.privilege(), Privilege::Operator, "what is said may be out of date");
     }
 }

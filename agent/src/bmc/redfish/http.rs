@@ -1,58 +1,45 @@
-//! Edges: requests to one Redfish service: ETags, bounded bodies, errors with reasons. What is sent again is decided in `again.rs`.
+//! Edges: requests to one Redfish service, within one deadline for a call. What is sent again, and when, is decided in `again.rs`.
 
 use std::time::{Duration, Instant};
 
 use protocol::{
-    error_chain::{self, chain},
-    redfish::{BODY_BYTES_MAX, ErrorBody, ROOT},
+    error_chain::{chain, find},
+    redfish::{ROOT, origin::Origin},
     secret::Secret,
     spec::BmcEndpoint,
 };
 use reqwest::{
-    Method, RequestBuilder, Response,
-    header::{CONNECTION, ETAG, IF_MATCH, RETRY_AFTER},
+    Method, RequestBuilder,
+    header::{CONNECTION, ETAG, IF_MATCH},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    super::{Account, BmcOptions, LogIns, account::Pause},
-    again::{AfterAnswer, Shown, after_answer, may_repeat_after_break},
+    super::{Account, BmcOptions, LogIns},
+    again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
+    answer::{Answer, NoAnswer},
+    client::{self, Settings},
+    fault::{Fault, is_broken},
+    kept::{Kept, KeptSessions},
     login::{Login, TOKEN},
-    pin, roots,
+    tls,
 };
 
 /// Whole time for one request; Redfish services are slow.
 const REQUEST_MAX: Duration = Duration::from_secs(20);
+/// What a request has at least, however little is left of its call.
+const REQUEST_MIN: Duration = Duration::from_secs(2);
 /// So many broken connections make a service one that wants a new connection for each request.
 const BROKEN_MAX: u32 = 2;
-
-/// Why there is no good answer.
-#[derive(Clone, Debug)]
-pub(super) enum Fault {
-    Unreachable(String),
-    /// The connection broke while the answer was awaited: it is not known whether it was done.
-    Lost(String),
-    /// The log-in is refused, and not tried again before this pause is over.
-    LogIn {
-        reason: String,
-        pause: Pause,
-    },
-    Refused {
-        status: Option<u16>,
-        reason: String,
-    },
-    NotUnderstood(String),
-}
-
-impl Fault {
-    pub(super) fn refused(reason: impl Into<String>) -> Self {
-        Fault::Refused { status: None, reason: reason.into() }
-    }
-}
+/// So many redirects are followed for one request.
+const REDIRECTS_MAX: u32 = 3;
+/// So many paths are remembered that have moved for good.
+const MOVED_MAX: usize = 16;
 
 /// A resource as it was found.
+#[derive(Clone)]
 pub(super) struct Found<T> {
     pub(super) body: T,
     pub(super) etag: Option<String>,
@@ -60,47 +47,48 @@ pub(super) struct Found<T> {
 
 /// One service.
 pub(super) struct Http {
-    client: reqwest::Client,
+    settings: Settings,
+    client: Option<reqwest::Client>,
     pub(super) base: String,
+    pub(super) origin: Origin,
     pub(super) username: String,
     pub(super) password: Secret,
     pub(super) login: Login,
     pub(super) account: Account,
     pub(super) log_ins: LogIns,
+    /// Where its sessions are written down.
+    pub(super) kept: Kept,
+    /// Sessions that an earlier run has left open; none: nobody has looked yet.
+    pub(super) left: Option<Vec<String>>,
     /// Why the last log-in was refused.
     pub(super) last_refusal: String,
     options: BmcOptions,
     last_request: Option<Instant>,
+    /// When the call ends for which all this is asked.
+    until: Instant,
     /// Connections that broke.
     broken: u32,
+    /// Paths that have moved for good, and whither.
+    moved: Vec<(String, String)>,
 }
 
 impl Http {
-    /// Says why not when the TLS settings make no sense.
     pub(super) fn new(
-        base: &str,
         endpoint: &BmcEndpoint,
-        certificate_sha256: Option<&str>,
+        settings: Settings,
         options: BmcOptions,
         log_ins: LogIns,
-    ) -> Result<Self, String> {
-        // An error means that there is a provider already.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let tls = match certificate_sha256 {
-            Some(fingerprint) => pin::tls_config(fingerprint)?,
-            None => authorities(base).map_err(|error| format!("TLS cannot be set up: {}", chain(&error)))?,
-        };
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .connect_timeout(options.first_wait * options.tries.max(1))
-            .timeout(REQUEST_MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|error| format!("TLS cannot be set up: {}", chain(&error)))?;
-        Ok(Self {
-            client,
-            base: base.to_owned(),
+        kept: &KeptSessions,
+    ) -> Self {
+        let base = client::base(endpoint, settings.is_tls);
+        let kept = kept.of(&base, &endpoint.username);
+        Self {
+            base,
+            left: None,
+            kept,
+            origin: Origin::new(settings.is_tls, &endpoint.address, endpoint.port),
+            settings,
+            client: None,
             username: endpoint.username.clone(),
             password: endpoint.password.clone(),
             login: Login::No,
@@ -109,25 +97,49 @@ impl Http {
             last_refusal: String::new(),
             options,
             last_request: None,
+            until: Instant::now() + CALL_MAX,
             broken: 0,
-        })
+            moved: Vec::new(),
+        }
+    }
+
+    /// A call begins: its time runs from now on.
+    pub(super) fn begin_call(&mut self) {
+        self.until = Instant::now() + CALL_MAX;
+    }
+
+    /// Whether a session is open: as long as it is good, the same service answers.
+    pub(super) fn has_session(&self) -> bool {
+        matches!(self.login, Login::Token { .. })
+    }
+
+    /// What the call has left.
+    pub(super) fn left(&self) -> Left {
+        Left { pace: self.log_ins.pace, time: self.until.saturating_duration_since(Instant::now()) }
+    }
+
+    /// The answer to a GET, whatever is in it.
+    pub(super) async fn ask(&mut self, path: &str) -> Result<Answer, Fault> {
+        self.send(Method::GET, path, None, None).await
     }
 
     pub(super) async fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<Found<T>, Fault> {
-        let response = self.send(Method::GET, path, None, None).await?;
-        let etag = response.headers().get(ETAG).and_then(|v| v.to_str().ok()).map(str::to_owned);
-        let body = read_body(response).await?;
-        let body = serde_json::from_slice(&body)
-            .map_err(|error| Fault::NotUnderstood(format!("GET {path}: no Redfish resource: {error}")))?;
-        Ok(Found { body, etag })
+        let answer = self.ask(path).await?;
+        let body = answer.resource(path)?;
+        Ok(Found { body, etag: answer.header(ETAG).map(str::to_owned) })
     }
 
-    pub(super) async fn post(&mut self, path: &str, body: &Value) -> Result<(), Fault> {
-        self.send(Method::POST, path, Some(body), None).await.map(|_| ())
+    pub(super) async fn post(&mut self, path: &str, body: &Value) -> Result<Answer, Fault> {
+        self.send(Method::POST, path, Some(body), None).await
     }
 
-    pub(super) async fn patch(&mut self, path: &str, body: &Value, etag: Option<&str>) -> Result<(), Fault> {
-        self.send(Method::PATCH, path, Some(body), etag).await.map(|_| ())
+    pub(super) async fn patch(
+        &mut self,
+        path: &str,
+        body: &Value,
+        etag: Option<&str>,
+    ) -> Result<Answer, Fault> {
+        self.send(Method::PATCH, path, Some(body), etag).await
     }
 
     /// One request with our credentials. A session that the service has forgotten is made anew; a refusal is tried again as the
@@ -138,7 +150,7 @@ impl Http {
         path: &str,
         body: Option<&Value>,
         etag: Option<&str>,
-    ) -> Result<Response, Fault> {
+    ) -> Result<Answer, Fault> {
         let mut repeats = 0;
         loop {
             // User and password with every request: each is a log-in of its own.
@@ -147,14 +159,18 @@ impl Http {
                 Login::Basic { .. } | Login::No => Shown::Credentials,
             };
             self.ensure_login().await?;
-            let response = self.send_once(method.clone(), path, body, etag).await?;
-            let status = response.status();
-            let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok());
-            match after_answer(status, retry_after, shown, repeats) {
+            let answer = self.send_once(method.clone(), path, body, etag).await?;
+            let status = answer.status;
+            let trouble =
+                if status.is_success() { None } else { trouble(&method, status, &answer.error_body()) };
+            match after_answer((&method, shown, repeats), status, trouble, answer.wish(), self.left()) {
                 AfterAnswer::LogInRefused => self.refused_by_request(&method, path),
                 AfterAnswer::LogInAgain => {
                     debug!(service = self.base, "Redfish session lost, logging in again");
                     self.login = Login::No;
+                    if method != Method::GET {
+                        return answer.good(&method, path);
+                    }
                 }
                 AfterAnswer::Repeat(pause) => {
                     repeats += 1;
@@ -165,19 +181,19 @@ impl Http {
                     if matches!(self.login, Login::Basic { .. }) && status.is_success() && path != ROOT {
                         self.account.accepted();
                     }
-                    return good(method, path, response).await;
+                    return answer.good(&method, path);
                 }
             }
         }
     }
 
-    async fn send_once(
+    pub(super) async fn send_once(
         &mut self,
         method: Method,
         path: &str,
         body: Option<&Value>,
         etag: Option<&str>,
-    ) -> Result<Response, Fault> {
+    ) -> Result<Answer, Fault> {
         let (user, password) = (self.username.clone(), self.password.clone());
         let token = match &self.login {
             Login::Token { token, .. } => Some(token.clone()),
@@ -198,38 +214,103 @@ impl Http {
         self.deliver(method, path, with_all).await
     }
 
-    /// Sends a request. One whose connection breaks is sent again on a new one, unless it would switch something twice; a service
-    /// that breaks connections again and again gets one for each request.
+    /// Sends a request, to where it is redirected on this service. One whose connection breaks is sent again on a new one, unless it
+    /// would switch something twice; a service that breaks connections again and again gets one for each request.
     pub(super) async fn deliver(
         &mut self,
         method: Method,
         path: &str,
         with: impl Fn(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Fault> {
-        let request = with(self.request(method.clone(), path).await);
-        let error = match request.send().await {
-            Ok(response) => return Ok(response),
-            Err(error) => error,
-        };
-        if !is_broken(&error) {
-            return Err(unreachable(error));
+    ) -> Result<Answer, Fault> {
+        let moved = self.moved.iter().find(|(from, _)| from == path).map(|(_, to)| to.clone());
+        let mut at = moved.unwrap_or_else(|| path.to_owned());
+        let (mut breaks, mut redirects) = (0, 0);
+        loop {
+            let request = with(self.request(method.clone(), &at).await?);
+            match Answer::to(request, &method).await {
+                Ok(answer) => match answer.redirect() {
+                    None => return Ok(answer),
+                    Some(location) => {
+                        redirects += 1;
+                        let to = self.redirected((&method, &at), location, redirects)?;
+                        if answer.has_moved_for_good() {
+                            self.remember_moved(path, &to);
+                        }
+                        at = to;
+                    }
+                },
+                Err(NoAnswer::TooLong) => {
+                    return Err(Fault::NotUnderstood(format!("{method} {at}: the answer is too long")));
+                }
+                Err(NoAnswer::Failed(error)) => {
+                    let is_another_way = self.fall_back(&error);
+                    if !is_broken(&error) && !is_another_way {
+                        return Err(self.settings.fault_of(error, breaks));
+                    }
+                    self.broken = self.broken.saturating_add(u32::from(!is_another_way));
+                    let is_logged_in = matches!(self.login, Login::Token { .. } | Login::Basic { .. });
+                    if !is_another_way && !may_repeat_after_break(&method, is_logged_in) {
+                        return Err(Fault::Lost(chain(&error.without_url())));
+                    }
+                    let Some(pause) = self.left().pause(Trouble::Broken, breaks, None) else {
+                        return Err(self.settings.fault_of(error, breaks + 1));
+                    };
+                    breaks += 1;
+                    debug!(service = self.base, "Redfish connection broken, asking again");
+                    tokio::time::sleep(pause).await;
+                }
+            }
         }
-        self.broken = self.broken.saturating_add(1);
-        let is_logged_in = matches!(self.login, Login::Token { .. } | Login::Basic { .. });
-        if !may_repeat_after_break(&method, is_logged_in) {
-            return Err(Fault::Lost(chain(&error.without_url())));
-        }
-        debug!(service = self.base, "Redfish connection broken, asking again");
-        with(self.request(method, path).await).send().await.map_err(unreachable)
     }
 
-    async fn request(&mut self, method: Method, path: &str) -> RequestBuilder {
+    /// TLS 1.3 asks more of a small RSA key than can be checked here; TLS 1.2 does not. With a pinned certificate that is as safe.
+    fn fall_back(&mut self, error: &reqwest::Error) -> bool {
+        let small = find::<rustls::Error>(error).and_then(tls::small_key);
+        let is_new = small.is_some() && self.settings.small_key.is_none();
+        if is_new {
+            (self.settings.small_key, self.client) = (small.copied(), None);
+        }
+        is_new
+    }
+
+    fn redirected(&self, from: (&Method, &str), location: &str, redirects: u32) -> Result<String, Fault> {
+        let (method, path) = from;
+        if redirects > REDIRECTS_MAX {
+            return Err(Fault::refused(format!(
+                "{method} {path}: it redirects again and again, at last to {location}"
+            )));
+        }
+        self.origin.redirected(path, location).ok_or_else(|| {
+            Fault::refused(format!(
+                "{method} {path}: it redirects to {location}, which is another service than {}; if that is this BMC too, enter \
+                 that address, port and protocol for the server",
+                self.base
+            ))
+        })
+    }
+
+    fn remember_moved(&mut self, path: &str, to: &str) {
+        self.moved.retain(|(from, _)| from != path);
+        if self.moved.len() < MOVED_MAX {
+            self.moved.push((path.to_owned(), to.to_owned()));
+        }
+    }
+
+    async fn request(&mut self, method: Method, path: &str) -> Result<RequestBuilder, Fault> {
         if let Some(last) = self.last_request {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
         self.last_request = Some(Instant::now());
-        let request = self.client.request(method, format!("{}{path}", self.base));
-        if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request }
+        let time = self.left().time.clamp(REQUEST_MIN, REQUEST_MAX);
+        let client = match &self.client {
+            Some(client) => client,
+            None => {
+                let built = client::build(&self.settings, self.options).await.map_err(Fault::refused)?;
+                self.client.insert(built)
+            }
+        };
+        let request = client.request(method, format!("{}{path}", self.base)).timeout(time);
+        Ok(if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request })
     }
 
     /// A person asks for a log-in now.
@@ -241,84 +322,19 @@ impl Http {
 impl Drop for Http {
     /// Gives the session back, if there is still a runtime to do it: services have few.
     fn drop(&mut self) {
-        let Login::Token { token, path: Some(path) } = &self.login else { return };
-        let request = self.client.delete(format!("{}{path}", self.base)).header(TOKEN, token.reveal());
+        let (Login::Token { token, path: Some(path) }, Some(client)) = (&self.login, &self.client) else {
+            return;
+        };
+        let request =
+            client.delete(format!("{}{path}", self.base)).timeout(REQUEST_MAX).header(TOKEN, token.reveal());
+        let (kept, path) = (self.kept.clone(), path.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(error) = request.send().await {
-                    debug!(error = chain(&error), "Redfish session not deleted");
+                match request.send().await {
+                    Ok(_) => kept.closed(&path).await,
+                    Err(error) => debug!(error = chain(&error), "Redfish session not deleted"),
                 }
             });
-        }
-    }
-}
-
-/// Whom to trust where no certificate is pinned.
-fn authorities(base: &str) -> Result<rustls::ClientConfig, rustls::Error> {
-    if base.starts_with("https:") { roots::system().map(|shared| (*shared).clone()) } else { roots::none() }
-}
-
-/// Whether the connection was there, and broke before an answer came.
-fn is_broken(error: &reqwest::Error) -> bool {
-    error.is_request() && !error.is_connect() && !error.is_timeout()
-}
-
-async fn good(method: Method, path: &str, response: Response) -> Result<Response, Fault> {
-    let status = response.status();
-    if status.is_success() {
-        return Ok(response);
-    }
-    let reason = said(&response_text(response).await);
-    Err(Fault::Refused {
-        status: Some(status.as_u16()),
-        reason: format!("{method} {path}: HTTP {status}{reason}"),
-    })
-}
-
-/// What an error body says, with a colon in front; nothing when it says nothing.
-pub(super) fn said(body: &[u8]) -> String {
-    let text = serde_json::from_slice::<ErrorBody>(body).ok().and_then(|error| error.text());
-    text.map(|text| format!(": {text}")).unwrap_or_default()
-}
-
-pub(super) async fn response_text(response: Response) -> Vec<u8> {
-    // An error without a readable body is still an error; its status says enough.
-    read_body(response).await.unwrap_or_default()
-}
-
-pub(super) async fn read_body(mut response: Response) -> Result<Vec<u8>, Fault> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unreachable)? {
-        if body.len() + chunk.len() > BODY_BYTES_MAX {
-            return Err(Fault::NotUnderstood(format!("a body of more than {BODY_BYTES_MAX} bytes")));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "it is used as a function in map_err")]
-fn unreachable(error: reqwest::Error) -> Fault {
-    if error.is_decode() || error.is_body() || error.is_builder() {
-        return Fault::NotUnderstood(chain(&error));
-    }
-    // The connection ended by TLS: then somebody is there, and nobody need look at a cable.
-    if let Some(tls) = error_chain::find(&error) {
-        return Fault::NotUnderstood(format!("TLS fails: {tls}; {}", tls_remedy(tls)));
-    }
-    Fault::Unreachable(chain(&error.without_url()))
-}
-
-fn tls_remedy(error: &rustls::Error) -> &'static str {
-    match error {
-        rustls::Error::InvalidCertificate(rustls::CertificateError::ApplicationVerificationFailure) => {
-            "its certificate is not the one whose SHA-256 is in the server's entry: compare them, and correct the entry"
-        }
-        rustls::Error::InvalidCertificate(_) => {
-            "its certificate is not trusted here: put the certificate's SHA-256 into the server's entry"
-        }
-        _ => {
-            "it may support only TLS versions or cipher suites that are no longer safe: update its firmware, or use IPMI"
         }
     }
 }

@@ -4,18 +4,22 @@
 use std::time::Instant;
 
 use protocol::{
-    redfish::{Link, ROOT, ServiceRoot, SessionService, resource::local_path},
+    redfish::{Link, ROOT, ServiceRoot, Session, SessionService, dirty, resource::local_path},
     secret::Secret,
 };
 use reqwest::{
-    Method, Response, StatusCode,
+    Method, StatusCode,
     header::{HeaderName, LOCATION},
 };
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use tracing::warn;
+use serde_json::json;
+use tracing::{debug, info, warn};
 
-use super::http::{Fault, Http, read_body, response_text, said};
+use super::{
+    answer::Answer,
+    fault::{self, Fault},
+    http::Http,
+};
 use crate::bmc::account::Refusal;
 
 /// The header of a session's token (DSP0266, section 13.3.4).
@@ -62,10 +66,61 @@ impl Http {
                         self.account.accepted();
                     }
                     self.login = login;
+                    self.take_stock().await;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Writes down which session is open, and closes what an earlier run has left open. What cannot be closed now is left for the next
+    /// log-in.
+    async fn take_stock(&mut self) {
+        let own = match &self.login {
+            Login::Token { path, .. } => path.clone(),
+            Login::Basic { .. } | Login::No => None,
+        };
+        let left = match self.left.take() {
+            Some(left) => left,
+            None => self.kept.left().await,
+        };
+        let mut still_left = Vec::new();
+        if own.is_some() {
+            self.kept.write(own.iter().chain(&left).cloned().collect()).await;
+        }
+        for path in left.into_iter().filter(|path| Some(path) != own.as_ref()) {
+            match self.close_left(&path).await {
+                Ok(()) => {
+                    info!(service = self.base, session = path, "Redfish session of an earlier run closed");
+                    self.kept.closed(&path).await;
+                }
+                Err(fault) => {
+                    debug!(
+                        service = self.base,
+                        session = path,
+                        ?fault,
+                        "Redfish session of an earlier run not closed"
+                    );
+                    still_left.push(path);
+                }
+            }
+        }
+        self.left = Some(still_left);
+    }
+
+    /// Closes a session if it is still this account's: a service that has restarted may have given its path to somebody else's.
+    async fn close_left(&mut self, path: &str) -> Result<(), Fault> {
+        let answer = self.send_once(Method::GET, path, None, None).await?;
+        match answer.status {
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Ok(()),
+            _ => {}
+        }
+        let session: Session = answer.good(&Method::GET, path)?.resource(path)?;
+        if session.user_name.as_ref() != Some(&self.username) {
+            return Ok(());
+        }
+        let answer = self.send_once(Method::DELETE, path, None, None).await?;
+        answer.good(&Method::DELETE, path).map(drop)
     }
 
     /// A request with a fresh log-in was answered 401: what that says.
@@ -126,12 +181,12 @@ impl Http {
 
     async fn open_session(&mut self, path: &str) -> Result<Attempt, Fault> {
         let body = json!({ "UserName": self.username, "Password": self.password.reveal() });
-        let response = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
-        let status = response.status();
+        let answer = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
+        let status = answer.status;
         if status.is_success() {
-            return Ok(Attempt::In(self.session_of(path, response).await));
+            return Ok(Attempt::In(session_of(path, &answer)));
         }
-        let reason = format!("POST {path}: HTTP {status}{}", said(&response_text(response).await));
+        let reason = fault::reason(&Method::POST, path, status, &answer.error_body(), answer.wish());
         Ok(match status {
             StatusCode::UNAUTHORIZED => Attempt::Refused(Refusal::SaysWrong, reason),
             // Locked, or not allowed to have sessions: a BMC may count it.
@@ -141,25 +196,10 @@ impl Http {
         })
     }
 
-    /// The session that was made: its path is in `Location`, or in the body, or nowhere.
-    async fn session_of(&self, path: &str, response: Response) -> Login {
-        let header =
-            |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-        let Some(token) = header(TOKEN) else {
-            return Login::Basic { instead: Some(format!("POST {path} gave no token")) };
-        };
-        let mut own = header(LOCATION).as_deref().and_then(session_path);
-        if own.is_none() {
-            let body = serde_json::from_slice::<Value>(&response_text(response).await).ok();
-            own = body.and_then(|body| session_path(body.get("@odata.id")?.as_str()?));
-        }
-        Login::Token { token: Secret::new(token), path: own }
-    }
-
     /// A GET without credentials.
     async fn get_plain<T: DeserializeOwned>(&mut self, path: &str) -> Result<Plain<T>, Fault> {
-        let response = self.deliver(Method::GET, path, |request| request).await?;
-        let status = response.status();
+        let answer = self.deliver(Method::GET, path, |request| request).await?;
+        let status = answer.status;
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Ok(Plain::Guarded),
             _ if !status.is_success() => {
@@ -167,11 +207,21 @@ impl Http {
             }
             _ => {}
         }
-        let body = read_body(response).await?;
-        serde_json::from_slice(&body)
-            .map(Plain::Found)
-            .map_err(|error| Fault::NotUnderstood(format!("GET {path}: no Redfish resource: {error}")))
+        answer.resource(path).map(Plain::Found)
     }
+}
+
+/// The session that was made: its path is in `Location`, or in the body, or nowhere.
+fn session_of(path: &str, answer: &Answer) -> Login {
+    let Some(token) = answer.header(TOKEN) else {
+        return Login::Basic { instead: Some(format!("POST {path} gave no token")) };
+    };
+    let in_body = || {
+        let session: Link = dirty::resource(&answer.body).ok()?;
+        session_path(&session.odata_id)
+    };
+    let own = answer.header(LOCATION).and_then(session_path).or_else(in_body);
+    Login::Token { token: Secret::new(token), path: own }
 }
 
 /// What a GET without credentials finds.

@@ -1,28 +1,49 @@
-//! Edges: a BMC by Redfish. What to ask is here, how to ask in `http.rs`.
+//! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs` and `find.rs`, how to ask in `http.rs`.
 
 mod again;
+mod answer;
+mod boot;
+mod choose;
+mod client;
+mod fault;
+mod find;
 mod http;
+mod kept;
 mod login;
 pub(crate) mod pin;
+mod power;
 mod roots;
 mod spki;
+mod systems;
+mod task;
+mod tls;
+
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
-    redfish::{BootOverride, Collection, ComputerSystem, Link, Manager, PowerState, ROOT, ServiceRoot},
+    redfish::{ComputerSystem, Link, Manager, PowerState},
     spec::BmcEndpoint,
 };
-use serde_json::json;
+use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 
-use self::http::{Fault, Http};
-pub use self::spki::key_info;
+use self::{
+    boot::{Wanted, Ways},
+    client::Settings,
+    fault::Fault,
+    http::{Found, Http},
+};
+pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
     Bmc, BmcError, BmcOptions, LogIns, Power,
     who::{Who, words},
 };
+
+/// A system that was read so lately is not read again before it is written to: what it is asked for is read back.
+const LATELY: Duration = Duration::from_secs(5);
 
 /// How a Redfish service is reached.
 pub(super) struct Kind {
@@ -41,10 +62,16 @@ pub(super) struct RedfishBmc {
 }
 
 struct State {
-    http: Result<Http, String>,
+    http: Http,
     who: Who,
     /// Path of the system, once found.
     path: Option<String>,
+    /// The system as it was read last, and when; none: it may be another one by now.
+    last: Option<(Instant, Found<ComputerSystem>)>,
+    /// How this service has taken a boot device.
+    ways: Ways,
+    /// Which of the forms of an ETag it has taken.
+    etag_form: usize,
 }
 
 impl RedfishBmc {
@@ -54,16 +81,14 @@ impl RedfishBmc {
         who: Who,
         options: BmcOptions,
         log_ins: LogIns,
+        kept: &KeptSessions,
     ) -> Self {
-        let scheme = if kind.http { "http" } else { "https" };
-        let host = match endpoint.address.parse() {
-            Ok(std::net::IpAddr::V6(address)) => format!("[{address}]"),
-            Ok(std::net::IpAddr::V4(_)) | Err(_) => endpoint.address.clone(),
-        };
-        let address = format!("{scheme}://{host}:{}", endpoint.port);
-        let http = Http::new(&address, endpoint, kind.certificate_sha256.as_deref(), options, log_ins);
-        let state = Mutex::new(State { http, who, path: None });
-        Self { address, username: endpoint.username.clone(), system: kind.system, state }
+        let settings =
+            Settings { is_tls: !kind.http, certificate_sha256: kind.certificate_sha256, small_key: None };
+        let http = Http::new(endpoint, settings, options, log_ins, kept);
+        let address = http.base.clone();
+        let state = State { http, who, path: None, last: None, ways: Ways::default(), etag_form: 0 };
+        Self { address, username: endpoint.username.clone(), system: kind.system, state: Mutex::new(state) }
     }
 
     fn error(&self, fault: Fault) -> BmcError {
@@ -72,110 +97,55 @@ impl RedfishBmc {
             Fault::Unreachable(reason) => BmcError::Unreachable { address, reason },
             Fault::Lost(reason) => {
                 let reason = format!("the connection broke; it is not known whether it was done: {reason}");
-                BmcError::Unreachable { address, reason }
+                BmcError::NotUnderstood { address, reason }
             }
             Fault::LogIn { reason, pause } => BmcError::paused(address, &self.username, &reason, pause),
-            Fault::Refused { reason, .. } => BmcError::Refused { address, reason },
+            Fault::Refused(refused) => BmcError::Refused { address, reason: refused.reason },
             Fault::NotUnderstood(reason) => BmcError::NotUnderstood { address, reason },
         }
     }
 
-    async fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().await
-    }
-
-    /// The system's path: as configured, or the only one there is.
-    async fn path(&self, state: &mut State) -> Result<String, Fault> {
-        if let Some(path) = state.path.as_ref().or(self.system.as_ref()) {
-            return Ok(path.clone());
-        }
-        let http = state.http()?;
-        let root: ServiceRoot = http.get(ROOT).await?.body;
-        let systems = linked(root.systems.as_ref(), "the service root links no systems")?;
-        let collection: Collection = http.get(&systems).await?.body;
-        let path = match collection.members.as_slice() {
-            [only] => linked(Some(only), "the system's link points to another host")?,
-            members => {
-                let reason = format!(
-                    "it has {} systems; name the one of this server, such as /redfish/v1/Systems/1",
-                    members.len()
-                );
-                return Err(Fault::refused(reason));
-            }
-        };
-        state.path = Some(path.clone());
-        Ok(path)
+    /// A call begins, when those before it have ended.
+    async fn begin(&self) -> MutexGuard<'_, State> {
+        let mut state = self.state.lock().await;
+        state.http.begin_call();
+        state
     }
 
     /// The system as it is found, whoever it is.
-    async fn found(&self, state: &mut State) -> Result<http::Found<ComputerSystem>, BmcError> {
-        let found = async {
-            let path = self.path(state).await?;
-            state.http()?.get(&path).await
-        };
-        found.await.map_err(|fault| self.error(fault))
+    async fn found(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
+        state.last = None;
+        let path = self.path(state).await.map_err(|fault| self.error(fault))?;
+        let found = state.http.get(&path).await;
+        if found.as_ref().is_err_and(|fault: &Fault| fault.status() == Some(StatusCode::NOT_FOUND)) {
+            // It may have another path after an update; the next call looks for it.
+            state.path = None;
+        }
+        found.map_err(|fault| self.error(fault))
     }
 
     /// The system, if it is who is expected: it says so whenever it is read, and it is read before anything is asked of it.
-    async fn system(&self, state: &mut State) -> Result<http::Found<ComputerSystem>, BmcError> {
+    async fn system(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
         let found = self.found(state).await?;
         state.who.judge(&self.address, identity_of(&found.body, None))?;
+        state.last = Some((Instant::now(), found.clone()));
         Ok(found)
     }
 
-    /// POSTs the first of these reset types that the system takes. When the connection breaks at it, the power is read before
-    /// it is posted again.
-    async fn reset_by(&self, wanted: &[&str], done_when: Option<Power>) -> Result<(), BmcError> {
-        let mut state = self.lock().await;
-        let found = self.system(&mut state).await?.body;
-        let done = match state.reset(found, wanted, done_when).await {
-            Err(Fault::Lost(_)) if done_when.is_some() => {
-                let found = self.system(&mut state).await?.body;
-                state.reset(found, wanted, done_when).await
-            }
-            done => done,
-        };
-        done.map_err(|fault| self.error(fault))
+    /// The system as it was read a moment ago, by a session that is still good: then it is the same machine's. Otherwise it is read.
+    async fn system_lately(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
+        match state.lately() {
+            Some(found) => Ok(found.clone()),
+            None => self.system(state).await,
+        }
     }
 }
 
 impl State {
-    /// Posts the first of these reset types that the system as it was found takes, unless its power is as wanted.
-    async fn reset(
-        &mut self,
-        found: ComputerSystem,
-        wanted: &[&str],
-        done_when: Option<Power>,
-    ) -> Result<(), Fault> {
-        if done_when.is_some() && power_of(&found) == done_when {
-            return Ok(());
-        }
-        let action = found
-            .actions
-            .and_then(|actions| actions.reset)
-            .ok_or_else(|| Fault::refused("the system has no reset action"))?;
-        let target = protocol::redfish::resource::local_path(&action.target)
-            .ok_or_else(|| Fault::refused("the reset action's target points to another host"))?;
-        let reset_type = wanted
-            .iter()
-            .find(|kind| action.allowable.is_empty() || action.allowable.iter().any(|a| a == *kind))
-            .ok_or_else(|| {
-                Fault::refused(format!(
-                    "it supports none of the reset types {}, only {}",
-                    wanted.join(", "),
-                    action.allowable.join(", ")
-                ))
-            })?;
-        self.http()?.post(target, &json!({ "ResetType": reset_type })).await
+    fn lately(&self) -> Option<&Found<ComputerSystem>> {
+        let (at, found) = self.last.as_ref()?;
+        (at.elapsed() < LATELY && self.http.has_session()).then_some(found)
     }
-
-    fn http(&mut self) -> Result<&mut Http, Fault> {
-        self.http.as_mut().map_err(|reason| Fault::refused(reason.clone()))
-    }
-}
-
-fn linked(link: Option<&Link>, otherwise: &str) -> Result<String, Fault> {
-    link.and_then(Link::path).map(str::to_owned).ok_or_else(|| Fault::refused(otherwise))
 }
 
 fn power_of(system: &ComputerSystem) -> Option<Power> {
@@ -196,14 +166,34 @@ fn identity_of(system: &ComputerSystem, firmware: Option<String>) -> BmcIdentity
     }
 }
 
+impl RedfishBmc {
+    /// The version of the BMC's firmware, which is not worth a failure.
+    async fn firmware(&self, state: &mut State, manager: &Link) -> Result<Option<String>, BmcError> {
+        let Ok(path) = state.local(&manager.odata_id, "the manager's link") else { return Ok(None) };
+        match state.http.get::<Manager>(&path).await {
+            Ok(found) => Ok(found.body.firmware_version),
+            Err(Fault::Refused(_) | Fault::NotUnderstood(_)) => Ok(None),
+            Err(fault) => Err(self.error(fault)),
+        }
+    }
+}
+
 #[async_trait]
 impl Bmc for RedfishBmc {
     async fn power_status(&self) -> Result<Power, BmcError> {
-        let mut state = self.lock().await;
+        let mut state = self.begin().await;
         let system = self.system(&mut state).await?.body;
         power_of(&system).ok_or_else(|| {
-            self.error(Fault::NotUnderstood(format!("PowerState is {:?}", system.power_state)))
+            let said = match &system.power_state {
+                Some(PowerState::Other(word)) => format!("its system says that its power is {word:?}"),
+                Some(_) | None => "its system does not say whether it is on".to_owned(),
+            };
+            self.error(Fault::NotUnderstood(said))
         })
+    }
+
+    async fn power_lately(&self) -> Option<Power> {
+        self.state.lock().await.lately().and_then(|found| power_of(&found.body))
     }
 
     async fn power_on(&self) -> Result<(), BmcError> {
@@ -228,64 +218,21 @@ impl Bmc for RedfishBmc {
         persistence: Persistence,
         mode: BootMode,
     ) -> Result<(), BmcError> {
-        let mut state = self.lock().await;
-        // A changed ETag means that somebody else wrote meanwhile: look again, once.
-        let mut again = true;
-        loop {
-            let found = self.system(&mut state).await?;
-            let current = found.body.boot.unwrap_or_default();
-            let wanted_mode = match mode {
-                BootMode::Bios => "Legacy",
-                BootMode::Uefi => "UEFI",
-            };
-            let boot = BootOverride {
-                enabled: Some(
-                    match persistence {
-                        Persistence::Once => "Once",
-                        Persistence::Persistent => "Continuous",
-                    }
-                    .to_owned(),
-                ),
-                target: Some(
-                    match device {
-                        BootDevice::Pxe => "Pxe",
-                        BootDevice::Disk => "Hdd",
-                    }
-                    .to_owned(),
-                ),
-                // A service that does not show the mode refuses a body with it; one that has it already need not be asked.
-                mode: current.mode.filter(|mode| mode != wanted_mode).map(|_| wanted_mode.to_owned()),
-            };
-            let path = self.path(&mut state).await.map_err(|fault| self.error(fault))?;
-            let http = state.http().map_err(|fault| self.error(fault))?;
-            match http.patch(&path, &json!({ "Boot": boot }), found.etag.as_deref()).await {
-                Err(Fault::Refused { status: Some(412), .. }) if again => again = false,
-                done => return done.map_err(|fault| self.error(fault)),
-            }
-        }
+        let mut state = self.begin().await;
+        self.choose_boot(&mut state, Wanted { device, persistence, mode }).await
     }
 
     async fn try_now(&self) {
-        if let Ok(http) = self.lock().await.http() {
-            http.try_now();
-        }
+        self.state.lock().await.http.try_now();
     }
 
     async fn identity(&self) -> Result<BmcIdentity, BmcError> {
-        let mut state = self.lock().await;
+        let mut state = self.begin().await;
         let system = self.found(&mut state).await?.body;
-        let manager = system.links.as_ref().and_then(|links| links.managed_by.first()).and_then(Link::path);
+        let manager = system.links.as_ref().and_then(|links| links.managed_by.first());
         let firmware = match manager {
             None => None,
-            Some(path) => {
-                let http = state.http().map_err(|fault| self.error(fault))?;
-                match http.get::<Manager>(path).await {
-                    Ok(found) => found.body.firmware_version,
-                    // The firmware's version is not worth a failure.
-                    Err(Fault::Refused { .. } | Fault::NotUnderstood(_)) => None,
-                    Err(fault) => return Err(self.error(fault)),
-                }
-            }
+            Some(link) => self.firmware(&mut state, link).await?,
         };
         Ok(identity_of(&system, firmware))
     }

@@ -7,22 +7,29 @@ use protocol::hex;
 use ring::digest::{SHA256, digest};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    client::{
+        Resumption,
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+    },
     crypto::CryptoProvider,
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::spki;
+use super::{roots, spki};
+
+/// TLS sessions that are kept of one BMC, to be resumed.
+const SESSIONS_KEPT: usize = 2;
 
 /// SHA-256 of a certificate.
 pub(crate) type Fingerprint = [u8; 32];
 
 /// TLS that trusts the certificate with this fingerprint and no other. Colons and capitals are taken as people copy them.
-pub(super) fn tls_config(fingerprint: &str) -> Result<ClientConfig, String> {
+/// `is_old`: TLS 1.2 alone, with signatures that can be checked by small RSA keys.
+pub(super) fn tls_config(fingerprint: &str, is_old: bool) -> Result<ClientConfig, String> {
     let expected = parse(fingerprint).ok_or(
         "the certificate's SHA-256 must have 64 hexadecimal digits; correct it in the server's entry",
     )?;
-    Pin::config(Some(expected))
+    Pin::config(Some(expected), is_old)
         .map(|(config, _)| config)
         .map_err(|error| format!("TLS cannot be set up: {error}"))
 }
@@ -30,7 +37,7 @@ pub(super) fn tls_config(fingerprint: &str) -> Result<ClientConfig, String> {
 /// TLS that takes any certificate and keeps the fingerprint of the first. Whatever is told later is told to the one that showed
 /// it, and an administrator sees it before the server is enrolled.
 pub(crate) fn tls_config_to_look() -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
-    Pin::config(None)
+    Pin::config(None, false)
 }
 
 fn parse(fingerprint: &str) -> Option<[u8; 32]> {
@@ -43,18 +50,25 @@ struct Pin {
     expected: Option<Fingerprint>,
     shown: Arc<OnceLock<Fingerprint>>,
     provider: Arc<CryptoProvider>,
+    /// Signatures by PKCS #1, by which alone a small RSA key can be checked, and not by PSS.
+    is_old: bool,
 }
 
 impl Pin {
-    fn config(expected: Option<Fingerprint>) -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+    fn config(
+        expected: Option<Fingerprint>,
+        is_old: bool,
+    ) -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
+        let provider = roots::provider();
         let shown = Arc::default();
-        let pin = Self { expected, shown: Arc::clone(&shown), provider: provider.clone() };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
+        let pin = Self { expected, shown: Arc::clone(&shown), provider: provider.clone(), is_old };
+        let versions = if is_old { &[&rustls::version::TLS12][..] } else { rustls::ALL_VERSIONS };
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(versions)?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(pin))
             .with_no_client_auth();
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
         Ok((config, shown))
     }
 }
@@ -97,7 +111,11 @@ impl ServerCertVerifier for Pin {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        let mut schemes = self.provider.signature_verification_algorithms.supported_schemes();
+        if self.is_old {
+            schemes.retain(|scheme| !spki::is_pss(*scheme));
+        }
+        schemes
     }
 }
 

@@ -1,7 +1,7 @@
 //! Edges: TLS to a BMC whose certificate is not pinned goes by the system's authorities. They are read once for the process: for each
 //! BMC anew they would cost milliseconds and memory, a thousand times.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use rustls::{ClientConfig, Error, RootCertStore, crypto::CryptoProvider};
 use rustls_platform_verifier::BuilderVerifierExt;
@@ -29,8 +29,11 @@ pub(super) fn none() -> Result<ClientConfig, Error> {
         .with_no_client_auth())
 }
 
-fn provider() -> Arc<CryptoProvider> {
-    Arc::new(rustls::crypto::ring::default_provider())
+/// What all of them compute with.
+pub(super) fn provider() -> Arc<CryptoProvider> {
+    static PROVIDER: LazyLock<Arc<CryptoProvider>> =
+        LazyLock::new(|| Arc::new(rustls::crypto::ring::default_provider()));
+    Arc::clone(&PROVIDER)
 }
 
 #[cfg(test)]

@@ -11,10 +11,9 @@ use super::{
     Contrail, binding,
     fabric::{ADDRESS, GROUP, GROUP_FIELDS, INTERFACE},
     filters, members,
-    object::{Interface, PortGroup, is_internal_group},
+    object::{Interface, PortGroup, RefChange, is_internal_group},
     setup::SECURITY_GROUP,
     site::boot_interface_id,
-    vnc::RefChange,
 };
 use domain::rim::{FabricError, ServerPort};
 

@@ -7,9 +7,8 @@
 use uuid::Uuid;
 
 use super::{
-    object::{Attached, Interface, PortGroup, Ref},
+    object::{Attached, Interface, PortGroup, Ref, RefChange},
     site::Config,
-    vnc::RefChange,
 };
 
 fn ids(refs: &[Ref]) -> Vec<Uuid> {

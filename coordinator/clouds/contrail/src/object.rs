@@ -6,6 +6,15 @@ use uuid::Uuid;
 
 use super::site::INTERNAL_GROUP_PREFIX;
 
+/// Whether a reference is added or removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefChange {
+    /// Add it.
+    Add,
+    /// Remove it.
+    Delete,
+}
+
 /// A reference to another object, as answers show it.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Ref {

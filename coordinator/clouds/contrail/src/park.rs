@@ -14,10 +14,10 @@ use uuid::Uuid;
 use super::{
     Contrail,
     fabric::INTERFACE,
-    object::Interface,
+    object::{Interface, RefChange},
     parked::{Keeper, Parked, Referrer, keeper, parked},
     site::parked_id,
-    vnc::{Created, RefChange},
+    vnc::Created,
 };
 use domain::rim::{FabricError, ServerPort, WantedNetwork};
 

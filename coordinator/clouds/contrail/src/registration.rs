@@ -19,9 +19,9 @@ use uuid::Uuid;
 
 use super::{
     Contrail, describe,
-    object::{KeyValues, Ref},
+    object::{KeyValues, Ref, RefChange},
     site::{GLOBAL_SYSTEM_CONFIG, contrail_name},
-    vnc::{Created, RefChange},
+    vnc::Created,
 };
 use domain::records::Server;
 use domain::rim::FabricError;

@@ -20,7 +20,7 @@ pub mod wire;
 use std::{path::Path, sync::Arc};
 
 pub use answer::REASON_MAX;
-use answer::{Answer, refused, words};
+use answer::{HttpAnswer, refused, words};
 use pages::{Next, Pages};
 use reqwest::Method;
 use serde::de::DeserializeOwned;
@@ -28,6 +28,8 @@ use serde_json::{Value, json};
 pub use trust::ClientError;
 use uuid::Uuid;
 pub use wire::{ANSWER_MAX, TRIES, Tokens};
+
+use crate::object::RefChange;
 use wire::{Call, Wire};
 
 use domain::rim::FabricError;
@@ -44,15 +46,6 @@ pub enum Created {
     New(Uuid),
     /// One of this name or uuid exists, or it clashes otherwise; what the API said.
     Conflict(String),
-}
-
-/// Whether a reference is added or removed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefChange {
-    /// Add it.
-    Add,
-    /// Remove it.
-    Delete,
 }
 
 impl Vnc {
@@ -222,18 +215,18 @@ impl Vnc {
     }
 
     /// A POST that makes nothing, so that it may be repeated.
-    async fn post(&self, path: &str, body: &Value) -> Result<Answer, FabricError> {
+    async fn post(&self, path: &str, body: &Value) -> Result<HttpAnswer, FabricError> {
         self.wire.call(&Call { body: Some(body), ..Call::new(Method::POST, path) }).await
     }
 
-    fn refused(&self, operation: String, answer: &Answer) -> FabricError {
+    fn refused(&self, operation: String, answer: &HttpAnswer) -> FabricError {
         refused(operation, answer, self.wire.known())
     }
 
     fn parse<T: DeserializeOwned>(
         &self,
         kind: &str,
-        answer: &Answer,
+        answer: &HttpAnswer,
         key: Option<&str>,
     ) -> Result<T, FabricError> {
         let mut value: Value =

@@ -124,22 +124,22 @@ impl Keystone {
 
     async fn project_by_name(&self, name: &str) -> Result<Option<Project>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Projects {
             projects: Vec<WireNamed>,
         }
         let query = domain::url_text::query(&[("name", name)]);
         let call = get(format!("/v3/projects?{query}"), format!("find project {name}"));
-        let answer: Answer = self.session.json(call).await?;
+        let answer: Projects = self.session.json(call).await?;
         Ok(answer.projects.into_iter().next().map(WireNamed::project))
     }
 
     async fn project_by_id(&self, id: &str) -> Result<Project, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Shown {
             project: WireNamed,
         }
         let call = get(format!("/v3/projects/{id}"), format!("find project {id}"));
-        Ok(self.session.json::<Answer>(call).await?.project.project())
+        Ok(self.session.json::<Shown>(call).await?.project.project())
     }
 }
 

@@ -30,14 +30,14 @@ impl Placement {
     /// node that became available only from time to time (`update_resources_interval`, 60 s by default).
     pub async fn has_candidates(&self, extra_specs: &BTreeMap<String, String>) -> Result<bool, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Candidates {
             allocation_requests: Vec<serde::de::IgnoredAny>,
         }
         let path = format!("/allocation_candidates?{}", asked(extra_specs));
         let call = Call::new(Service::Placement, Method::GET, path, "ask what may be scheduled".to_owned())
             .header("openstack-api-version", MICROVERSION)
             .caller(Caller::Service);
-        match self.session.json::<Answer>(call).await {
+        match self.session.json::<Candidates>(call).await {
             Ok(answer) => Ok(!answer.allocation_requests.is_empty()),
             // A class or trait that no node has had yet is unknown to Placement, and a bad request.
             Err(Error::Refused { code: 400, .. }) => Ok(false),

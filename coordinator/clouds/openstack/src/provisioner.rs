@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// A node as the life cycle sees it.
-pub fn ironic_node(node: &ironic::Node) -> Node {
+pub fn ironic_node(node: &ironic::IronicNode) -> Node {
     let power = |word: &Option<String>| word.as_deref().and_then(NodePower::from_ironic);
     Node {
         id: node.id,

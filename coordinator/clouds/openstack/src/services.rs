@@ -118,7 +118,7 @@ impl NodeService for Ironic {
     }
 
     async fn list_nodes(&self) -> Result<Vec<ListedNode>, Error> {
-        let listed = |node: ironic::Node| ListedNode {
+        let listed = |node: ironic::IronicNode| ListedNode {
             node: ironic_node(&node),
             name: node.name,
             power: node.power_state,

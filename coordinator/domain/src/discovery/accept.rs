@@ -1,6 +1,7 @@
 //! Decisions: a pending machine as a server to be enrolled, or what is missing for that and how to get it.
 
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::BootMode,
     hardware::Nic,
     secret::Secret,
@@ -71,19 +72,36 @@ impl std::str::FromStr for BmcPlace {
     }
 }
 
+/// Something that is missing before a machine can be enrolled, or wrong with what was said of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missing {
+    /// The fields of the request by which it can be given, as the API calls them; none: only the machine itself can tell it.
+    pub fields: &'static [&'static str],
+    /// What it is, and how to get it.
+    pub what: String,
+}
+
+impl Missing {
+    fn new(fields: &'static [&'static str], what: impl Into<String>) -> Self {
+        Missing { fields, what: what.into() }
+    }
+}
+
 /// What is missing before this machine can be enrolled without a word; empty: only a name.
 pub fn missing(entry: &Entry) -> Vec<String> {
     let wish = Wish { name: "x".to_owned(), ..Wish::default() };
-    node(entry, &wish).err().unwrap_or_default()
+    let missing = node(entry, &wish).err().unwrap_or_default();
+    missing.into_iter().map(|one| one.what).collect()
 }
 
 /// The machine as an import file would describe it, or everything that is missing.
-pub fn node(entry: &Entry, wish: &Wish) -> Result<ImportedNode, Vec<String>> {
+pub fn node(entry: &Entry, wish: &Wish) -> Result<ImportedNode, Vec<Missing>> {
     let mut missing = Vec::new();
     let name = &wish.name;
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
     if name.is_empty() || name.len() > 63 || !name.chars().all(good) {
-        missing.push(format!("name {name:?} must have 1 to 63 of the characters a-z A-Z 0-9 - _ ."));
+        let what = format!("name {name:?} must have 1 to 63 of the characters a-z A-Z 0-9 - _ .");
+        missing.push(Missing::new(&["name"], what));
     }
     let bmc = bmc(entry.bmc.as_ref(), wish, &mut missing);
     let ports = ports(entry, wish, &mut missing);
@@ -93,17 +111,17 @@ pub fn node(entry: &Entry, wish: &Wish) -> Result<ImportedNode, Vec<String>> {
     }
 }
 
-fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<String>) -> Option<BmcEndpoint> {
+fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<Missing>) -> Option<BmcEndpoint> {
     let at = |half: &BmcHalf| BmcPlace {
         protocol: half.protocol.clone(),
         address: half.address.clone(),
         port: half.port,
     };
     let Some(place) = wish.bmc.clone().or_else(|| found.map(at)) else {
-        missing.push(
-            "its BMC is not known: scan its range with a credential (bmsctl discovery scan), or give its address with --bmc"
-                .to_owned(),
-        );
+        missing.push(Missing::new(
+            &["bmc"],
+            "its BMC is not known: scan its range with a credential (bmsctl discovery scan), or give its address with --bmc",
+        ));
         return None;
     };
     let login = wish.login.clone().or_else(|| {
@@ -112,51 +130,54 @@ fn bmc(found: Option<&BmcHalf>, wish: &Wish, missing: &mut Vec<String>) -> Optio
     });
     let Some((username, password)) = login else {
         let problem = found.map(|half| half.problem.as_str()).filter(|problem| !problem.is_empty());
-        missing.push(format!(
+        let what = format!(
             "no credential of its BMC at {} is known{}: give one with --bmc-user and --password-file",
             place.address,
             problem.map(|problem| format!(" ({problem})")).unwrap_or_default()
-        ));
+        );
+        missing.push(Missing::new(&["bmc_username", "bmc_password"], what));
         return None;
     };
     let BmcPlace { protocol, address, port } = place;
-    Some(BmcEndpoint { protocol, address, port, username, password })
+    Some(BmcEndpoint { protocol, address, port, username, password, settings: BmcSettings::default() })
 }
 
-fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<String>) -> Vec<NewPort> {
+fn ports(entry: &Entry, wish: &Wish, missing: &mut Vec<Missing>) -> Vec<NewPort> {
     let Some(machine) = &entry.machine else {
-        missing.push(
+        missing.push(Missing::new(
+            &[],
             "its interfaces are not known: open the discovery network (bmsctl discovery open), move its switch port there \
-             and boot it from the network"
-                .to_owned(),
-        );
+             and boot it from the network",
+        ));
         return Vec::new();
     };
     let nics = &machine.hardware.nics;
     for (name, _) in wish.ports.iter().filter(|(name, _)| nics.iter().all(|nic| &nic.name != name)) {
         let names: Vec<_> = nics.iter().map(|nic| nic.name.as_str()).collect();
-        missing.push(format!("it has no interface {name:?}; its interfaces are {}", names.join(", ")));
+        let what = format!("it has no interface {name:?}; its interfaces are {}", names.join(", "));
+        missing.push(Missing::new(&["ports"], what));
     }
     let ports: Vec<_> = nics
         .iter()
         .filter_map(|nic| {
             let link = link_of(nic, wish);
             if link.is_none() && nic.booted {
-                missing.push(format!(
+                let what = format!(
                     "the switch port of {} ({}), from which it booted, is not known, because no LLDP was received from its \
                      switch: give it with --port {}=SWITCH:PORT",
                     nic.name, nic.mac, nic.name
-                ));
+                );
+                missing.push(Missing::new(&["ports"], what));
             }
             Some(NewPort { name: nic.name.clone(), mac: nic.mac, link: link?, pxe_enabled: nic.booted })
         })
         .take(PORTS_MAX)
         .collect();
     if missing.is_empty() && !ports.iter().any(|port| port.pxe_enabled) {
-        missing.push(
-            "none of its interfaces booted from the network: boot it on the discovery network again"
-                .to_owned(),
-        );
+        missing.push(Missing::new(
+            &[],
+            "none of its interfaces booted from the network: boot it on the discovery network again",
+        ));
     }
     ports
 }
@@ -275,13 +296,18 @@ mod tests {
                 (Err(missing), expected) => {
                     assert_eq!(missing.len(), expected.len(), "{missing:?}");
                     for (missing, expected) in missing.iter().zip(expected) {
-                        assert!(missing.contains(expected), "{missing:?} lacks {expected:?}");
+                        let said = format!("{}: {}", missing.fields.join(", "), missing.what);
+                        assert!(said.contains(expected), "{said} lacks {expected:?}");
                     }
                 }
             }
         };
+        check(|entry, _| entry.bmc = None, &["bmc: its BMC is not known"]);
         check(|entry, _| entry.bmc = None, &["give its address with --bmc"]);
-        check(|entry, _| entry.bmc.as_mut().unwrap().password = None, &["give one with --bmc-user"]);
+        check(
+            |entry, _| entry.bmc.as_mut().unwrap().password = None,
+            &["bmc_username, bmc_password: no credential of its BMC"],
+        );
         check(|entry, _| entry.machine = None, &["open the discovery network"]);
         check(
             |entry, _| (entry.bmc, entry.machine) = (None, None),
@@ -289,7 +315,7 @@ mod tests {
         );
         check(
             |entry, _| entry.machine.as_mut().unwrap().hardware.nics[0].neighbour = None,
-            &["give it with --port eth0=SWITCH:PORT"],
+            &["ports: the switch port of eth0"],
         );
         check(
             |entry, wish| {
@@ -304,7 +330,7 @@ mod tests {
             },
             &[],
         );
-        check(|_, wish| wish.name = "a b".into(), &["must have 1 to 63"]);
+        check(|_, wish| wish.name = "a b".into(), &["name: name \"a b\" must have 1 to 63"]);
         check(
             |_, wish| wish.bmc = Some("ipmi://198.51.100.20".parse().unwrap()),
             &["no credential of its BMC at 198.51.100.20 is known"],

@@ -49,12 +49,12 @@ pub struct Rule {
     pub password: Option<Secret>,
 }
 
-/// Why a rule is not taken. It names the field and the remedy.
+/// Why a rule is not taken.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{field}: {why}")]
+#[error("{why}")]
 pub struct RuleError {
-    /// The field.
-    pub field: &'static str,
+    /// The fields that it is about, as the API calls them.
+    pub fields: &'static [&'static str],
     /// What is wrong with it, and what to do.
     pub why: String,
 }
@@ -62,9 +62,9 @@ pub struct RuleError {
 impl Rule {
     /// Checks what was asked for.
     pub fn check(&self) -> Result<(), RuleError> {
-        let refuse = |field, why: String| Err(RuleError { field, why });
+        let refuse = |fields, why: String| Err(RuleError { fields, why });
         let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-        for (field, text) in [("name", &self.name), ("resource_class", &self.resource_class)] {
+        for (field, text) in [(&["name"], &self.name), (&["resource_class"], &self.resource_class)] {
             if text.is_empty() || text.len() > TEXT_BYTES_MAX || !text.chars().all(word) {
                 return refuse(
                     field,
@@ -73,14 +73,14 @@ impl Rule {
             }
         }
         if self.ranges.len() > RANGES_MAX {
-            return refuse("ranges", format!("give at most {RANGES_MAX}"));
+            return refuse(&["ranges"], format!("give at most {RANGES_MAX}"));
         }
         for range in &self.ranges {
             if let Err(error) = range.parse::<AddressRange>() {
-                return refuse("ranges", error.to_string());
+                return refuse(&["ranges"], error.to_string());
             }
         }
-        for (field, pattern) in [("manufacturer", &self.manufacturer), ("product", &self.product)] {
+        for (field, pattern) in [(&["manufacturer"], &self.manufacturer), (&["product"], &self.product)] {
             if pattern.as_ref().is_some_and(|text| text.is_empty() || text.len() > TEXT_BYTES_MAX) {
                 return refuse(
                     field,
@@ -91,34 +91,37 @@ impl Rule {
         let is_own = ["{serial}", "{bmc}", "{uuid}"].iter().any(|place| self.node_name.contains(place));
         if self.node_name.len() > TEXT_BYTES_MAX || !is_own {
             let why = "must contain {serial}, {bmc} or {uuid}, so that each machine gets a name of its own";
-            return refuse("node_name", why.to_owned());
+            return refuse(&["node_name"], why.to_owned());
         }
         match (&self.username, &self.password) {
             (None, None) => {}
             (Some(_), Some(_)) if self.ranges.is_empty() => {
                 let why = "a rule with a credential needs ranges, because the password is sent to anything that answers there";
-                return refuse("ranges", why.to_owned());
+                return refuse(&["ranges", "bmc_username"], why.to_owned());
             }
             (Some(_), Some(_)) => {}
             (Some(_), None) | (None, Some(_)) => {
-                return refuse("username", "give both username and password, or neither".to_owned());
+                return refuse(
+                    &["bmc_username", "bmc_password"],
+                    "give both bmc_username and bmc_password, or neither".to_owned(),
+                );
             }
         }
         let selects = self.rack.is_some() || !self.ranges.is_empty();
         if !selects && self.manufacturer.is_none() && self.product.is_none() {
             let why = "the rule would accept every machine: give rack, ranges, manufacturer or product";
-            return refuse("rack", why.to_owned());
+            return refuse(&["rack", "ranges", "manufacturer", "product"], why.to_owned());
         }
         if self.switch_ports.is_empty() || self.switch_ports.len() > SWITCH_PORTS_MAX {
             let why = format!(
                 "name 1 to {SWITCH_PORTS_MAX} switch ports on which new machines are accepted, such as leaf1:xe-0/0/10-20: \
                  the switch port that a machine reports is only a claim"
             );
-            return refuse("switch_ports", why);
+            return refuse(&["switch_ports"], why);
         }
         for text in &self.switch_ports {
             if let Err(error) = text.parse::<SwitchPorts>() {
-                return refuse("switch_ports", error.to_string());
+                return refuse(&["switch_ports"], error.to_string());
             }
         }
         Ok(())
@@ -350,20 +353,23 @@ mod tests {
 
     #[test]
     fn a_bad_rule_names_the_field_and_the_remedy() {
-        let check = |change: fn(&mut Rule), words: &str| {
+        let check = |change: fn(&mut Rule), expected: &str| {
             let mut rule = rule();
             change(&mut rule);
             match rule.check() {
-                Ok(()) => assert!(words.is_empty(), "{words}"),
-                Err(error) => assert!(!words.is_empty() && error.to_string().starts_with(words), "{error}"),
+                Ok(()) => assert!(expected.is_empty(), "{expected}"),
+                Err(error) => {
+                    let said = format!("{}: {error}", error.fields.join(", "));
+                    assert!(!expected.is_empty() && said.starts_with(expected), "{said}");
+                }
             }
         };
         check(|_| {}, "");
         check(|rule| rule.name.clear(), "name: ");
         check(|rule| rule.resource_class = "a b".into(), "resource_class: ");
         check(|rule| rule.ranges = vec!["10.0.0.0/8".into()], "ranges: \"10.0.0.0/8\" is not a range");
-        check(|rule| rule.ranges.clear(), "ranges: a rule with a credential needs ranges");
-        check(|rule| rule.password = None, "username: give both");
+        check(|rule| rule.ranges.clear(), "ranges, bmc_username: a rule with a credential needs ranges");
+        check(|rule| rule.password = None, "bmc_username, bmc_password: give both");
         check(|rule| rule.node_name = "{rack}-srv".into(), "node_name: must contain {serial}");
         check(|rule| rule.manufacturer = Some(String::new()), "manufacturer: must have");
         check(|rule| rule.switch_ports.clear(), "switch_ports: name 1 to");
@@ -377,7 +383,7 @@ mod tests {
                 rule.ranges.clear();
                 (rule.username, rule.password) = (None, None);
             },
-            "rack: the rule would accept every machine",
+            "rack, ranges, manufacturer, product: the rule would accept every machine",
         );
     }
 }

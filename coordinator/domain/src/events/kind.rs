@@ -1,22 +1,27 @@
 //! Values: what kinds of things happen.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 macro_rules! event_kinds {
-    ($($(#[$doc:meta])* $name:ident = $text:literal,)*) => {
+    ($($(#[$doc:meta])* $name:ident = $text:tt,)*) => {
         /// What kind of thing happened.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
         pub enum EventKind {
             $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            /// A kind that another version of this program knows, and this one does not. Nothing of this kind happens here.
+            #[default]
+            #[serde(rename = "other", other)]
+            Other,
         }
 
         impl EventKind {
-            /// All of them.
+            /// All kinds of what happens here.
             pub const ALL: &'static [EventKind] = &[$(EventKind::$name),*];
 
             /// The word used in the API, in logs and in the database.
             pub fn as_str(self) -> &'static str {
-                match self { $(EventKind::$name => $text,)* }
+                match self { $(EventKind::$name => $text,)* EventKind::Other => "other" }
             }
         }
 

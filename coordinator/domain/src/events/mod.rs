@@ -36,6 +36,8 @@ pub struct Event {
     pub told: Option<String>,
     /// What kind.
     pub kind: EventKind,
+    /// The word of a kind that is stored and that this version does not know: then the kind is [`EventKind::Other`].
+    pub other_kind: Option<String>,
     /// In words, for administrators.
     pub text: String,
 }

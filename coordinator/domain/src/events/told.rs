@@ -102,7 +102,8 @@ impl Told {
             | EventKind::Agent
             | EventKind::Pool
             | EventKind::TenantServer
-            | EventKind::Discovery => None,
+            | EventKind::Discovery
+            | EventKind::Other => None,
         }
     }
 

@@ -1,8 +1,10 @@
 //! Decisions: the first bytes of an image file, and what they say of it.
 
+mod fit;
 mod head;
 mod qcow2;
 mod sieve;
 
+pub use fit::refuse_unfit;
 pub use head::{Fault, GIB, HEAD_BYTES};
 pub use sieve::Sieve;

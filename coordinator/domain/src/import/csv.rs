@@ -39,7 +39,7 @@ const fn column(name: &'static str, place: Place) -> Column {
 }
 
 /// Every column, in the order in which they are written.
-pub(super) const COLUMNS: [Column; 26] = [
+pub(super) const COLUMNS: [Column; 32] = [
     column("name", Place::Server),
     column("rack", Place::Server),
     column("resource_class", Place::Server),
@@ -49,11 +49,17 @@ pub(super) const COLUMNS: [Column; 26] = [
     column("ipmi_username", Place::Driver),
     column("ipmi_password", Place::Driver),
     column("ipmi_cipher_suite", Place::Driver),
+    column("ipmi_priv_level", Place::Driver),
+    column("ipmi_hex_kg_key", Place::Driver),
     column("redfish_address", Place::Driver),
     column("redfish_username", Place::Driver),
     column("redfish_password", Place::Driver),
     column("redfish_system_id", Place::Driver),
     column("redfish_certificate_sha256", Place::Driver),
+    column("bmc_quirks", Place::Driver),
+    column("bmc_answer_wait_ms", Place::Driver),
+    column("bmc_request_gap_ms", Place::Driver),
+    column("bmc_poll_interval_ms", Place::Driver),
     column("cpus", Place::Properties),
     column("cpu_arch", Place::Properties),
     column("memory_mb", Place::Properties),
@@ -76,7 +82,7 @@ pub(super) fn tree(text: &str) -> Result<Node, Vec<Fault>> {
     };
     let mut faults = Vec::new();
     let columns = columns(header, &mut faults);
-    let mut servers: Vec<Server> = Vec::new();
+    let mut servers: Vec<ServerRows> = Vec::new();
     for row in rows {
         if faults.len() >= FAULTS_MAX {
             break;
@@ -98,14 +104,14 @@ pub(super) fn tree(text: &str) -> Result<Node, Vec<Fault>> {
             Some(server) if name.is_none() || name == server.name() => {
                 server.further(index, row.line, &cells, &mut faults)
             }
-            Some(_) | None => servers.push(Server::first(row.line, &cells)),
+            Some(_) | None => servers.push(ServerRows::first(row.line, &cells)),
         }
     }
     if !faults.is_empty() {
         faults.truncate(FAULTS_MAX);
         return Err(faults);
     }
-    let nodes: Vec<Node> = servers.into_iter().map(Server::into_node).collect();
+    let nodes: Vec<Node> = servers.into_iter().map(ServerRows::into_node).collect();
     let list = MarkedSequenceNode::new(start(header.line), nodes);
     Ok(mapping(header.line, vec![("nodes", Node::from(list))]))
 }
@@ -133,16 +139,16 @@ fn columns(header: &Row, faults: &mut Vec<Fault>) -> Vec<Option<&'static Column>
 }
 
 /// A server while its rows are read.
-struct Server {
+struct ServerRows {
     line: usize,
     said: Vec<(&'static str, String)>,
     places: [Vec<(&'static str, Node)>; 3],
     ports: Vec<Node>,
 }
 
-impl Server {
+impl ServerRows {
     fn first(line: usize, cells: &[(&Column, &str)]) -> Self {
-        let mut server = Server { line, said: Vec::new(), places: Default::default(), ports: Vec::new() };
+        let mut server = ServerRows { line, said: Vec::new(), places: Default::default(), ports: Vec::new() };
         for (column, cell) in cells {
             let place = match column.place {
                 Place::Server => 0,

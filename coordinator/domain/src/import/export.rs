@@ -5,6 +5,7 @@
 use std::fmt::Write;
 
 use protocol::{
+    bmc_settings::BmcSettings,
     boot::BootMode,
     spec::{BmcEndpoint, BmcProtocol},
 };
@@ -13,6 +14,7 @@ use super::{
     Format, ImportedNode, KEEP_PASSWORD, Properties,
     cells::cell,
     csv::{COLUMNS, Column, Place},
+    settings,
 };
 use crate::records::{NewPort, Server};
 use protocol::secret::Secret;
@@ -25,7 +27,7 @@ pub fn described(server: &Server) -> ImportedNode {
         line: 0,
         name: server.name.clone(),
         rack: Some(server.rack.clone()),
-        bmc: BmcEndpoint { password: Secret::new(KEEP_PASSWORD), ..server.bmc.clone() },
+        bmc: without_secrets(&server.bmc),
         ports: server.ports.iter().map(NewPort::from).collect(),
         boot_mode: server.boot_mode,
         resource_class: Some(server.resource_class.clone()),
@@ -37,6 +39,13 @@ pub fn described(server: &Server) -> ImportedNode {
             capabilities: Some(with_boot_mode(property("capabilities"), server.boot_mode)),
         },
     }
+}
+
+/// The same with words in place of the secrets, which mean the stored ones.
+fn without_secrets(bmc: &BmcEndpoint) -> BmcEndpoint {
+    let k_g = bmc.settings.k_g.as_ref().and_then(|_| settings::keep());
+    let settings = BmcSettings { k_g, ..bmc.settings.clone() };
+    BmcEndpoint { password: Secret::new(KEEP_PASSWORD), settings, ..bmc.clone() }
 }
 
 /// Capabilities that name the boot mode, which a file says in no other way.
@@ -126,7 +135,7 @@ fn entry(node: &ImportedNode) -> Entry {
     server.extend(node.resource_class.as_ref().map(|class| ("resource_class", text(class))));
     let bmc = &node.bmc;
     let password = text(bmc.password.reveal());
-    let driver = match &bmc.protocol {
+    let mut driver = match &bmc.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
             server.push(("driver", text("ipmi")));
             let mut driver = vec![
@@ -152,6 +161,8 @@ fn entry(node: &ImportedNode) -> Entry {
             driver
         }
     };
+    let settings = settings::written(&bmc.settings);
+    driver.extend(settings.into_iter().map(|(name, value)| (name, Value::Text(value))));
     let stated = &node.properties;
     let mut properties = Fields::new();
     properties.extend(stated.cpus.map(|count| ("cpus", Value::Number(count.into()))));

@@ -24,6 +24,7 @@ mod fields;
 mod names;
 mod plan;
 mod running;
+mod settings;
 
 use std::collections::HashMap;
 
@@ -209,7 +210,8 @@ fn node(
     }
     for (index, port) in ports.iter().enumerate() {
         if ports[..index].iter().any(|other| other.name == port.name) {
-            faults.add(fields.span(), fields.path("ports"), format!("two are named {:?}", port.name));
+            let path = fields.path(&format!("ports[{index}].name"));
+            faults.add(fields.span(), path, format!("two are named {:?}", port.name));
         }
     }
     let boot_mode = boot_mode(&properties, &fields, faults);
@@ -283,12 +285,14 @@ fn ipmi(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
         );
     }
     let protocol = BmcProtocol::Ipmi { cipher_suite };
+    let settings = settings::read_ipmi(info, faults);
     Some(BmcEndpoint {
         protocol,
         address: address?,
         port,
         username: username?,
         password: Secret::new(password?),
+        settings,
     })
 }
 
@@ -301,6 +305,7 @@ fn redfish(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
     if certificate_sha256.as_ref().is_some_and(|text| !hex::is_digits(text, 64)) {
         faults.add(info.span(), info.path("redfish_certificate_sha256"), "must be 64 hex digits");
     }
+    let settings = settings::read(info, faults);
     let address = address?;
     let (http, rest) = match address.split_once("://") {
         Some(("http", rest)) => (true, rest),
@@ -325,7 +330,7 @@ fn redfish(info: &mut Fields<'_>, faults: &mut Faults) -> Option<BmcEndpoint> {
     };
     let protocol = BmcProtocol::Redfish { system, certificate_sha256, http };
     let (username, password) = (username?, Secret::new(password?));
-    Some(BmcEndpoint { protocol, address: host.to_owned(), port, username, password })
+    Some(BmcEndpoint { protocol, address: host.to_owned(), port, username, password, settings })
 }
 
 fn properties(fields: &mut Fields<'_>, faults: &mut Faults) -> Properties {
@@ -382,10 +387,11 @@ fn find_doubles(nodes: &[Read<'_>], faults: &mut Faults) {
     let mut first: HashMap<(&'static str, String), String> = HashMap::new();
     for (path, item, (node, _)) in nodes {
         let bmc = format!("{}:{}", node.bmc.address, node.bmc.port);
-        let mut things = vec![("name", "name", node.name.clone()), ("BMC", "driver_info", bmc)];
-        for port in &node.ports {
-            things.push(("MAC address", "ports", port.mac.to_string()));
-            things.push(("switch port", "ports", port.link.key()));
+        let field = |name: &str| name.to_owned();
+        let mut things = vec![("name", field("name"), node.name.clone()), ("BMC", field("driver_info"), bmc)];
+        for (index, port) in node.ports.iter().enumerate() {
+            things.push(("MAC address", format!("ports[{index}].mac_address"), port.mac.to_string()));
+            things.push(("switch port", format!("ports[{index}].port_name"), port.link.key()));
         }
         for (what, field, value) in things {
             if let Some(other) = first.insert((what, value.clone()), path.clone()) {

@@ -15,7 +15,7 @@ use protocol::{
 use super::{
     Fault, ImportedNode, KEEP_PASSWORD, ServersInUse,
     bmcs::{changed_bmcs, refuse_in_use},
-    names,
+    names, settings,
 };
 use crate::{
     lifecycle::ProvisionState,
@@ -110,6 +110,11 @@ pub fn plan(
         {
             fault("driver_info", message);
         }
+        if node.bmc.settings.k_g.as_ref().is_some_and(settings::is_kept)
+            && let Some(message) = why_no_key(server, &node.bmc)
+        {
+            fault("driver_info.ipmi_hex_kg_key", message);
+        }
         matched.push((node, server));
     }
     for (number, (node, server)) in matched.iter().enumerate() {
@@ -173,26 +178,23 @@ impl<'a> Index<'a> {
     }
 
     /// What of the node belongs to another server: which field, and in words.
-    fn conflicts(
-        &self,
-        node: &ImportedNode,
-        other: impl Fn(&ServerId) -> bool,
-    ) -> Vec<(&'static str, String)> {
+    fn conflicts(&self, node: &ImportedNode, other: impl Fn(&ServerId) -> bool) -> Vec<(String, String)> {
         let mut conflicts = Vec::new();
         let is_other = |server: &&&Server| other(&server.id);
         if let Some(server) = self.bmcs.get(&bmc_of(&node.bmc)).filter(is_other) {
             let text =
                 format!("BMC {}:{} belongs to {} already", node.bmc.address, node.bmc.port, server.name);
-            conflicts.push(("driver_info", text));
+            conflicts.push(("driver_info".to_owned(), text));
         }
-        for port in &node.ports {
+        for (index, port) in node.ports.iter().enumerate() {
+            let field = |name: &str| format!("ports[{index}].{name}");
             if let Some(server) = self.macs.get(&port.mac).filter(is_other) {
-                conflicts
-                    .push(("ports", format!("MAC address {} belongs to {} already", port.mac, server.name)));
+                let text = format!("MAC address {} belongs to {} already", port.mac, server.name);
+                conflicts.push((field("mac_address"), text));
             }
             if let Some(server) = self.links.get(&port.link.key()).filter(is_other) {
-                conflicts
-                    .push(("ports", format!("switch port {} belongs to {} already", port.link, server.name)));
+                let text = format!("switch port {} belongs to {} already", port.link, server.name);
+                conflicts.push((field("port_name"), text));
             }
         }
         conflicts
@@ -228,6 +230,20 @@ fn why_no_password(server: Option<&Server>, wanted: &BmcEndpoint) -> Option<Stri
     })
 }
 
+/// The same of its key K_g.
+fn why_no_key(server: Option<&Server>, wanted: &BmcEndpoint) -> Option<String> {
+    let stored = server.filter(|server| server.bmc.settings.k_g.is_some());
+    let Some(server) = stored else {
+        return Some(format!("{KEEP_PASSWORD} means the stored key, but this server has none"));
+    };
+    (bmc_of(&server.bmc) != bmc_of(wanted)).then(|| {
+        format!(
+            "the BMC of {} changes, so its key K_g must be given or left out: the stored one is not used at another address",
+            server.name
+        )
+    })
+}
+
 fn planned(node: ImportedNode, known: Option<&Server>, defaults: &Defaults) -> Planned {
     let mut properties: BTreeMap<String, String> =
         known.map(|server| server.properties.clone()).unwrap_or_default();
@@ -250,6 +266,9 @@ fn planned(node: ImportedNode, known: Option<&Server>, defaults: &Defaults) -> P
     let mut bmc = node.bmc;
     if let Some(server) = known.filter(|_| bmc.password.reveal() == KEEP_PASSWORD) {
         bmc.password = server.bmc.password.clone();
+    }
+    if let Some(server) = known.filter(|_| bmc.settings.k_g.as_ref().is_some_and(settings::is_kept)) {
+        bmc.settings.k_g = server.bmc.settings.k_g.clone();
     }
     let server = NewServer {
         name: node.name,
@@ -302,6 +321,9 @@ fn changes(known: &Server, new: &NewServer) -> Vec<FieldChange> {
     compare("bmc.username", known.bmc.username.clone(), new.bmc.username.clone());
     if known.bmc.password.reveal() != new.bmc.password.reveal() {
         compare("bmc.password", "(the stored one)".to_owned(), "(another one)".to_owned());
+    }
+    for (name, old, new) in settings::changes(&known.bmc.settings, &new.bmc.settings) {
+        compare(&format!("bmc.{}", name.strip_prefix("bmc_").unwrap_or(name)), old, new);
     }
     for (key, value) in &new.properties {
         compare(

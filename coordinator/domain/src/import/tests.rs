@@ -6,7 +6,11 @@ use proptest::{
     prelude::*,
     sample::select,
 };
-use protocol::id::ServerId;
+use protocol::{
+    bmc_settings::{ANSWER_WAIT_MS, BmcSettings, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, UserPrivilege},
+    id::ServerId,
+    quirk::{Quirk, SaidQuirk},
+};
 
 use super::*;
 use crate::{
@@ -88,10 +92,10 @@ fn every_fault_has_its_place() {
     check(
         "52-54-00-AB-CD-EF",
         "52:54:00:00:00:01",
-        "nodes[1].ports",
+        "nodes[1].ports[0].mac_address",
         "MAC address 52:54:00:00:00:01 is also used in nodes[0]",
     );
-    check("xe-0/0/1", "xe-0/0/0", "nodes[1].ports", "switch port qfx1:xe-0/0/0");
+    check("xe-0/0/1", "xe-0/0/0", "nodes[1].ports[0].port_name", "switch port qfx1:xe-0/0/0");
     check("type: baremetal", "colour: red", "nodes[0].colour", "is not a known field");
     check("type: baremetal", "type: esxi", "nodes[0].type", "only baremetal");
     check("cpus: \"16\"", "cpus: many", "nodes[0].properties.cpus", "whole number");
@@ -200,6 +204,7 @@ fn stored(number: u128, new: NewServer) -> Server {
         boot_given: None,
         waiting: None,
         reason: None,
+        trouble: None,
         forgetting: false,
         pool: None,
         pool_class: None,
@@ -373,6 +378,63 @@ fn the_bmc_of_a_server_in_use_changes_only_when_it_is_meant() {
 }
 
 #[test]
+fn what_a_file_says_of_a_bmc_is_read_told_and_kept() {
+    let with =
+        |more: &str| GOOD.replacen("ipmi_password: secret", &format!("ipmi_password: secret, {more}"), 1);
+    let read = parse(&with(
+        "ipmi_priv_level: operator, ipmi_hex_kg_key: 0x736974652D6B6579, bmc_request_gap_ms: 250, \
+         bmc_quirks: \"efi-disk-is-remote, no-suite-3-first\"",
+    ))
+    .unwrap();
+    let settings = BmcSettings {
+        privilege: Some(UserPrivilege::Operator),
+        k_g: Some(KgKey::from_text("site-key").unwrap()),
+        quirks: vec![SaidQuirk::Has(Quirk::EfiDiskIsRemote), SaidQuirk::HasNot(Quirk::SuiteThreeFirst)],
+        request_gap_ms: Some(250),
+        ..BmcSettings::default()
+    };
+    assert_eq!(read[0].bmc.settings, settings);
+    // Each change is told, and a key is not shown.
+    let planned = plan(read, &known(), &defaults(), ServersInUse::KeepBmc).unwrap();
+    let told: Vec<_> =
+        planned[0].changes.iter().map(|change| (change.field.as_str(), change.new.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("bmc.quirks", "efi-disk-is-remote, no-suite-3-first"),
+            ("bmc.request_gap_ms", "250"),
+            ("bmc.ipmi_hex_kg_key", "(another one)"),
+            ("bmc.ipmi_priv_level", "OPERATOR"),
+        ]
+    );
+    // Exported, the key is a word that means the stored one, at the same BMC only.
+    let mut stored = known();
+    stored[0].bmc.settings = settings.clone();
+    let text = write(&stored.iter().map(described).collect::<Vec<_>>(), Format::Yaml);
+    assert!(text.contains("ipmi_hex_kg_key: \"<keep>\"") && !text.contains("7369"), "{text}");
+    let planned = plan(parse(&text).unwrap(), &stored, &defaults(), ServersInUse::KeepBmc).unwrap();
+    assert!(planned[0].changes.is_empty() && planned[0].server.bmc.settings == settings, "{:?}", planned[0]);
+    let elsewhere =
+        text.replace("192.0.2.5", "192.0.2.77").replace("ipmi_password: \"<keep>\"", "ipmi_password: x");
+    let faults = plan(parse(&elsewhere).unwrap(), &stored, &defaults(), ServersInUse::KeepBmc).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.path.ends_with("driver_info.ipmi_hex_kg_key")), "{faults:?}");
+    let faults = plan(parse(&text).unwrap(), &[], &defaults(), ServersInUse::KeepBmc).unwrap_err();
+    assert!(faults.iter().any(|fault| fault.message.contains("this server has none")), "{faults:?}");
+
+    for (more, words) in [
+        ("ipmi_priv_level: USER", "ADMINISTRATOR or OPERATOR"),
+        ("ipmi_hex_kg_key: site-key", "hexadecimal"),
+        ("bmc_quirks: \"efi-disk-is-remote slow\"", "known are efi-disk-is-remote"),
+        ("bmc_request_gap_ms: 6000", "from 0 to 5000"),
+        ("bmc_answer_wait_ms: 0", "from 100 to 10000"),
+        ("bmc_poll_interval_ms: 1", "from 1000 to 20000"),
+    ] {
+        let faults = parse(&with(more)).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].message.contains(words), "{more}: {faults:?}");
+    }
+}
+
+#[test]
 fn two_servers_may_swap_what_they_have() {
     let swapped =
         GOOD.replace("xe-0/0/0", "x").replace("xe-0/0/1", "xe-0/0/0").replace("\"x\"", "\"xe-0/0/1\"");
@@ -384,6 +446,15 @@ prop_compose! {
     fn any_text()(text in "[ -~äß€\u{2028}\u{1F600}]{1,12}") -> String { text }
 }
 
+fn any_settings() -> impl Strategy<Value = BmcSettings> {
+    let quirk = (select(Quirk::ALL.to_vec()), any::<bool>())
+        .prop_map(|(quirk, has)| if has { SaidQuirk::Has(quirk) } else { SaidQuirk::HasNot(quirk) });
+    let limits = (option::of(ANSWER_WAIT_MS), option::of(REQUEST_GAP_MS), option::of(POLL_INTERVAL_MS));
+    (vec(quirk, 0..3), limits).prop_map(|(quirks, (answer_wait_ms, request_gap_ms, poll_interval_ms))| {
+        BmcSettings { quirks, answer_wait_ms, request_gap_ms, poll_interval_ms, ..BmcSettings::default() }
+    })
+}
+
 fn any_bmc() -> impl Strategy<Value = BmcEndpoint> {
     let pin = option::of("[0-9a-f]{64}");
     let protocol = prop_oneof![
@@ -392,13 +463,25 @@ fn any_bmc() -> impl Strategy<Value = BmcEndpoint> {
             BmcProtocol::Redfish { system, certificate_sha256, http }
         }),
     ];
-    (protocol, 1_u16.., any_text(), any_text()).prop_map(|(protocol, port, username, password)| BmcEndpoint {
-        protocol,
-        address: String::new(),
-        port,
-        username,
-        password: Secret::new(format!("p{password}")),
-    })
+    let privilege = select(vec![None, Some(UserPrivilege::Operator), Some(UserPrivilege::Administrator)]);
+    let key = option::of("[0-9a-f]{2}").prop_map(|digits| digits.map(|hex| KgKey::from_hex(&hex).unwrap()));
+    (protocol, 1_u16.., any_text(), any_text(), any_settings(), privilege, key).prop_map(
+        |(protocol, port, username, password, settings, privilege, k_g)| {
+            // A file says the last two of a BMC by IPMI only.
+            let settings = match protocol {
+                BmcProtocol::Ipmi { .. } => BmcSettings { privilege, k_g, ..settings },
+                BmcProtocol::Redfish { .. } => settings,
+            };
+            BmcEndpoint {
+                protocol,
+                address: String::new(),
+                port,
+                username,
+                password: Secret::new(format!("p{password}")),
+                settings,
+            }
+        },
+    )
 }
 
 fn any_server() -> impl Strategy<Value = Server> {

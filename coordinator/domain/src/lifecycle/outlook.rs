@@ -5,7 +5,7 @@ use super::{
     role::{Role, role},
     state::{Node, NodePower, ProvisionState},
 };
-use crate::records::TenantServerState;
+use crate::records::{BootReached, TenantServerState};
 
 /// What of a server's record tells its outlook.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -19,7 +19,7 @@ pub struct Seen<'a> {
     /// What the gate or reconciliation waits for.
     pub waiting: Option<&'a str>,
     /// How far its network boot came.
-    pub boot_stage: Option<&'a str>,
+    pub boot_stage: Option<BootReached>,
     /// Whether a ramdisk runs on it.
     pub ramdisk_runs: bool,
     /// Whether an administrator has deleted it.
@@ -265,7 +265,7 @@ fn stuck(next: &str) -> Outlook {
 
 #[cfg(test)]
 mod tests {
-    use protocol::id::ServerId;
+    use protocol::{boot::BootStage, id::ServerId, network::BootNetwork};
 
     use super::*;
 
@@ -302,13 +302,15 @@ mod tests {
             let told = outlook(&seen).waiting_for.unwrap_or_default();
             assert!(told.contains(words), "{seen:?}: {told:?} has no {words:?}");
         };
+        let reached = |stage| Some(BootReached { stage, network: BootNetwork::Cleaning });
         let seen = Seen { node: Some(&waiting), ..Seen::default() };
         check(seen, "the ramdisk to boot");
-        check(Seen { boot_stage: Some("dhcp"), ..seen }, "so far: dhcp");
+        check(Seen { boot_stage: reached(BootStage::DhcpAck), ..seen }, "so far: DHCP lease on cleaning)");
         check(Seen { ramdisk_runs: true, ..seen }, "the ramdisk's steps");
         let inspecting = node(&ProvisionState::Inspecting);
-        let booted = Seen { node: Some(&inspecting), boot_stage: Some("initrd"), ..Seen::default() };
-        check(Seen { power: Some(Confirmed::On), ..booted }, "so far: initrd");
+        let booted =
+            Seen { node: Some(&inspecting), boot_stage: reached(BootStage::Initrd), ..Seen::default() };
+        check(Seen { power: Some(Confirmed::On), ..booted }, "so far: initial ramdisk on cleaning)");
         check(Seen { power: Some(Confirmed::Off), ..booted }, "Ironic's part");
         check(Seen { agent_away: Some("the agent has been disconnected since noon"), ..seen }, "since noon");
         check(Seen { waiting: Some("power-on waits: eth0"), agent_away: Some("x"), ..seen }, "eth0");

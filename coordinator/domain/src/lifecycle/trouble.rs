@@ -61,6 +61,11 @@ troubles! {
     /// Nova has no word of it.
     UnknownToNova = "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left running: \
                      give it back (server delete), or ask the operator",
+    /// Its boot was heard on another network than it is permitted on. A boot that moves on ends it.
+    WrongNetwork = "the server's machine started on another network than it should; the operator has been told",
+    /// Contrail does not show it. That ends when it does.
+    NotRegistered = "the server's machine is not shown in the network's inventory yet; it is tried again by itself, and the \
+                     operator has been told",
     /// Whatever else is wrong with the machine.
     Machine = "something is wrong with the server's machine or its place in the network; the operator has been told",
 }

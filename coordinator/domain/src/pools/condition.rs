@@ -111,7 +111,7 @@ pub struct Condition {
 
 /// Why a text is no condition.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("match: {written:?} {why}")]
+#[error("{written:?} {why}")]
 pub struct ConditionError {
     /// The text.
     pub written: String,
@@ -311,7 +311,7 @@ pub(super) mod tests {
     fn a_bad_condition_names_the_field_and_the_remedy() {
         let check = |text: &str, words: &str| {
             let error = text.parse::<Condition>().unwrap_err().to_string();
-            assert!(error.starts_with("match: ") && error.contains(words), "{error}");
+            assert!(error.contains(words), "{error}");
         };
         check("cpu>=1", "\"cpu\", which is not a known fact; known facts are cpus, memory_mib");
         check("cpus", "has no operator; write a condition such as cpus>=2");

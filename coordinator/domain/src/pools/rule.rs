@@ -27,7 +27,7 @@ pub struct Pool {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PoolError {
     /// A name cannot be one.
-    #[error("{field}: {text:?} must have 1 to {NAME_BYTES_MAX} letters, digits, -, _ or .")]
+    #[error("{text:?} must have 1 to {NAME_BYTES_MAX} letters, digits, -, _ or .")]
     Name {
         /// Which.
         field: &'static str,
@@ -35,8 +35,18 @@ pub enum PoolError {
         text: String,
     },
     /// It would take every server by accident.
-    #[error("match: give 1 to {CONDITIONS_MAX} conditions; name=* takes every server")]
+    #[error("give 1 to {CONDITIONS_MAX} conditions; name=* takes every server")]
     Conditions,
+}
+
+impl PoolError {
+    /// The field of a pool that it is about, as the API calls it.
+    pub fn field(&self) -> &'static str {
+        match self {
+            PoolError::Name { field, .. } => field,
+            PoolError::Conditions => "match",
+        }
+    }
 }
 
 impl Pool {
@@ -130,14 +140,14 @@ mod tests {
 
     #[test]
     fn a_bad_pool_is_refused_with_its_field() {
-        let check = |pool: Pool, words: &str| {
-            let error = pool.check().unwrap_err().to_string();
-            assert!(error.contains(words), "{error}");
+        let check = |pool: Pool, field: &str, words: &str| {
+            let error = pool.check().unwrap_err();
+            assert!(error.field() == field && error.to_string().contains(words), "{error:?}");
         };
-        check(pool("", &["cpus>=1"]), "name: \"\"");
-        check(pool("a b", &["cpus>=1"]), "name: \"a b\"");
-        check(Pool { resource_class: "x/y".into(), ..pool("a", &["cpus>=1"]) }, "resource_class: \"x/y\"");
-        check(pool("a", &[]), "match: give 1 to 20");
+        check(pool("", &["cpus>=1"]), "name", "\"\" must have");
+        check(pool("a b", &["cpus>=1"]), "name", "\"a b\" must have");
+        check(Pool { resource_class: "x/y".into(), ..pool("a", &["cpus>=1"]) }, "resource_class", "\"x/y\"");
+        check(pool("a", &[]), "match", "give 1 to 20");
         assert_eq!(pool("a", &["cpus>=1"]).check(), Ok(()));
     }
 

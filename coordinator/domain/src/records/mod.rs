@@ -1,6 +1,7 @@
 //! Values: what the inventory keeps: servers and their interfaces, tenants' servers, agents, ramdisks, proofs.
 
 mod agent;
+mod boot;
 mod command;
 mod new_server;
 mod proof;
@@ -10,6 +11,7 @@ mod tenant_server;
 mod upload;
 
 pub use agent::{Agent, AgentCertificate, Origin};
+pub use boot::{BootReached, stage_of_sighting, stored_sighting};
 pub use command::{CommandKind, StoredCommand};
 pub use new_server::{NewPort, NewServer};
 pub use proof::{AskedBy, Proof, SIGHTINGS_MAX, Sighting};

@@ -15,11 +15,13 @@ use protocol::{
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::BootReached;
 use crate::{
     identity::{self, Doubt},
     lifecycle::{
         Confirmed, Facts, Node, PermittedBoot, PowerFacts,
         placement::{PortUse, port_uses},
+        trouble::Trouble,
     },
     rim::{ObservedNetwork, ServerPort, Sibling, SwitchPort, WantedNetwork},
 };
@@ -66,7 +68,7 @@ pub struct Server {
     /// It went off unasked, and Ironic was not told yet.
     pub untold_off: bool,
     /// How far its last network boot came.
-    pub boot_stage: Option<String>,
+    pub boot_stage: Option<BootReached>,
     /// The ramdisk that runs on it.
     pub ramdisk: Option<RamdiskSessionId>,
     /// The node as Ironic last showed it.
@@ -85,6 +87,8 @@ pub struct Server {
     pub waiting: Option<String>,
     /// Why something was refused last; gone with the next success.
     pub reason: Option<String>,
+    /// Which kind of trouble that is; none: no particular one.
+    pub trouble: Option<Trouble>,
     /// An administrator deleted it; what is left to do for that follows by itself.
     pub forgetting: bool,
     /// The pool that it is in.

@@ -3,14 +3,35 @@
 use async_trait::async_trait;
 use protocol::{
     command::{Action, Failure, Success},
-    id::{RackId, ServerId},
+    discovery::Order,
+    id::{AgentBootId, RackId, ServerId},
 };
+
+use crate::records::Server;
 
 /// The agents, as the rest of the coordinator sees them.
 #[async_trait]
 pub trait Agents: Send + Sync {
     /// Sends a command and waits for its result, at most `COMMAND_WAIT_MAX`; the same action is never done twice.
     async fn run(&self, rack: &RackId, server: ServerId, action: Action) -> Result<Success, AgentError>;
+}
+
+/// Tells agents which servers to look after.
+#[async_trait]
+pub trait Declarations: Send + Sync {
+    /// Tells the rack's agent of a server, new or changed, when it is here; it hears of all when it comes.
+    async fn declare(&self, server: &Server);
+    /// Tells the rack's agent to forget a server.
+    async fn forget(&self, rack: &RackId, server: ServerId);
+}
+
+/// Hands orders of discovery to agents. They are not repeated: without a connected agent nothing is ordered.
+#[async_trait]
+pub trait DiscoveryOrders: Send + Sync {
+    /// The run of a rack's agent that would get an order now.
+    fn run_of(&self, rack: &RackId) -> Result<AgentBootId, AgentError>;
+    /// Hands an order to the rack's agent.
+    async fn order(&self, rack: &RackId, order: Order) -> Result<(), AgentError>;
 }
 
 /// Why an agent gave no success.

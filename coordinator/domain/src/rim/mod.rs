@@ -5,6 +5,7 @@
 //!   gate, mover, reconcile      fabric, agents, presence, provisioner    Contrail, the racks' agents, Ironic
 //!   adoption, survey            adopter                                  Ironic, Contrail
 //!   tenancy, api                tenant_networks                          Contrail
+//!   discovery                   agents                                   the racks' agents
 //!   access, ui                  identity                                 Keystone
 //!   api, images, adoption       image_service, image_source              Glance
 //!   api, pools                  flavor_service                           Nova
@@ -39,7 +40,7 @@ mod switch_port;
 mod tenant_networks;
 
 pub use adopter::{Adopter, Instance, Interfaces};
-pub use agents::{AgentError, Agents};
+pub use agents::{AgentError, Agents, Declarations, DiscoveryOrders};
 pub use caller::Caller;
 pub use error::{Service, ServiceError};
 pub use fabric::{Fabric, FabricError};
@@ -51,7 +52,7 @@ pub use image_source::{ImageError, ImageSource, ImageStream};
 pub use inspection::InspectionReport;
 pub use node_service::{ListedNode, NodeService, PowerTarget, ProvisionTarget};
 pub use placement_service::PlacementService;
-pub use presence::Presence;
+pub use presence::{AgentConnection, Presence};
 pub use provisioner::{NodeSpec, Provisioner, ProvisionerError};
 pub use ramdisk::{
     AGENT_VERSION, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore,

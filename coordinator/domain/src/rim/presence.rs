@@ -5,11 +5,38 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::id::RackId;
 
+/// The connection of a rack's agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AgentConnection {
+    /// It is connected.
+    Connected,
+    /// It is not: since when, and what to do, for a person.
+    Disconnected(String),
+}
+
+impl AgentConnection {
+    /// Whether it is connected.
+    pub fn is_connected(&self) -> bool {
+        match self {
+            AgentConnection::Connected => true,
+            AgentConnection::Disconnected(_) => false,
+        }
+    }
+
+    /// Why it is not; none: it is.
+    pub fn reason(self) -> Option<String> {
+        match self {
+            AgentConnection::Connected => None,
+            AgentConnection::Disconnected(reason) => Some(reason),
+        }
+    }
+}
+
 /// Whether a rack's agent is connected.
 #[async_trait]
 pub trait Presence: Send + Sync {
-    /// None: it is here; else since when and why not, for a person.
-    fn away(&self, rack: &RackId) -> Option<String>;
+    /// The connection of a rack's agent now.
+    fn connection(&self, rack: &RackId) -> AgentConnection;
     /// Waits for an agent that is away and will be back in a moment, as all are after a restart of the coordinator: no longer than
     /// [`protocol::power_budget::AGENT_WAIT_MAX`]. It may be away all the same when this returns.
     async fn await_back(&self, rack: &RackId) {

@@ -47,7 +47,7 @@ pub fn check(flavor: &str, networks: usize, sure_of: usize, nics: &[usize]) -> R
         "use fewer networks or another flavor".to_owned()
     };
     Err(format!(
-        "networks: {networks} networks need {networks} network interfaces, but the servers of flavor {flavor} have {has}; \
+        "{networks} networks need {networks} network interfaces, but the servers of flavor {flavor} have {has}; \
          {remedy}"
     ))
 }

@@ -14,6 +14,7 @@ use super::{
     },
     Active, Bmc, SESSIONS_MAX, Session, Stage,
 };
+use crate::bmc_settings::KgKey;
 
 impl Bmc {
     pub(super) fn open_session(
@@ -110,6 +111,8 @@ impl Bmc {
                 let handshake = Handshake {
                     suite,
                     password: self.config.password.reveal().as_bytes(),
+                    // The key is of the session, not of this proof.
+                    k_g: None,
                     console_id,
                     rakp1: &rakp1,
                     bmc_random: &random,
@@ -149,9 +152,11 @@ impl Bmc {
         let Stage::Challenged { suite, rakp1, random } = &session.stage else {
             return Err(Malformed::new("RAKP 3", "comes where it is not due"));
         };
+        let key = self.config.k_g.as_ref().map(KgKey::bytes);
         let handshake = Handshake {
             suite: *suite,
             password: self.config.password.reveal().as_bytes(),
+            k_g: key.as_ref().map(|key| key.as_slice()),
             console_id: session.console_id,
             rakp1,
             bmc_random: random,

@@ -21,7 +21,7 @@ use super::{
     rmcp::{self, Packet, PayloadType, PlusPacket},
     session::{Entropy, Sealed},
 };
-use crate::secret::Secret;
+use crate::{bmc_settings::KgKey, secret::Secret};
 
 /// Sessions at a time, opened and half opened.
 pub const SESSIONS_MAX: usize = 16;
@@ -39,6 +39,8 @@ pub struct BmcConfig {
     pub username: String,
     /// Password.
     pub password: Secret,
+    /// Its own key K_g; none: it has none.
+    pub k_g: Option<KgKey>,
     /// Highest privilege of that user.
     pub privilege: Privilege,
     /// Suites it offers.
@@ -47,8 +49,22 @@ pub struct BmcConfig {
     pub guid: [u8; 16],
     /// Its identity.
     pub device: DeviceId,
+    /// How it answers a ping.
+    pub pong: Pong,
     /// 32 random bytes.
     pub seed: [u8; 32],
+}
+
+/// How a BMC answers a presence ping.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pong {
+    /// As the standard has it.
+    #[default]
+    Usual,
+    /// With the number of ASF in the wrong byte order, and tag 0, as OpenBMC does.
+    Swapped,
+    /// Not at all.
+    None,
 }
 
 /// A datagram to send.
@@ -192,7 +208,11 @@ impl Bmc {
             _ => 0,
         };
         if let Some(tag) = presence::parse_ping(datagram) {
-            self.send(from, presence::pong(tag));
+            match self.config.pong {
+                Pong::Usual => self.send(from, presence::pong(tag)),
+                Pong::Swapped => self.send(from, presence::pong_swapped()),
+                Pong::None => {}
+            }
             return Ok(());
         }
         match rmcp::parse(datagram, code_bytes)? {

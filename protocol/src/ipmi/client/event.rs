@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::super::{
     CipherSuite, Malformed, Privilege, command::Response, message::CompletionCode, rakp::Status,
 };
-use crate::secret::Secret;
+use crate::{bmc_settings::KgKey, secret::Secret};
 
 /// How long to wait for an answer and how often to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,8 +43,12 @@ pub struct ClientConfig {
     pub suites: Vec<CipherSuite>,
     /// Privilege to raise the session to. A session starts as user and could not switch power, so it is always asked for.
     pub privilege: Privilege,
+    /// The BMC's own key K_g; none: it has none.
+    pub k_g: Option<KgKey>,
     /// How RAKP 3 is hashed.
     pub proof_role: ProofRole,
+    /// Whether RAKP 1 carries the user name in 16 bytes, as some firmware wants it, or in as many as it has.
+    pub pads_name: bool,
     /// Patience.
     pub retry: Retry,
     /// 32 random bytes, fresh for every session.
@@ -137,7 +141,7 @@ impl std::fmt::Display for Dropped {
             kinds.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}"));
         match came.collect::<Vec<_>>().join(", ") {
             said if said.is_empty() => Ok(()),
-            said => write!(f, ", though datagrams came that could not be used: {said}"),
+            said => write!(f, ", but datagrams came that could not be used: {said}"),
         }
     }
 }
@@ -149,12 +153,17 @@ pub enum EndReason {
     #[error("closed")]
     Closed,
     /// The BMC is silent, or nothing that it sent could be used: `dropped` tells which.
-    #[error("no answer to {stage} after {tries} tries{dropped}")]
+    #[error(
+        "no answer to {stage} after {tries} tries{}{dropped}",
+        if *heard { ", though it answered what was asked before" } else { "" }
+    )]
     NoAnswer {
         /// What was asked.
         stage: &'static str,
         /// How often.
         tries: u32,
+        /// Whether it answered an earlier question of this session.
+        heard: bool,
         /// What came meanwhile.
         dropped: Dropped,
     },
@@ -179,10 +188,14 @@ pub enum EndReason {
     ProofMismatch,
     /// RAKP 2 proved the same password, but RAKP 4 is keyed otherwise.
     #[error(
-        "it has our password, but keys the session (RAKP 4) with something else: it seems to use its own key K_g; remove \
-         K_g from the BMC's settings"
+        "it has our password, but keys the session (RAKP 4) with something else: {}",
+        if *key_given { "its own key K_g is not the one in ipmi_hex_kg_key of this server's entry; correct it" }
+        else { "it seems to have its own key K_g; write that as ipmi_hex_kg_key into this server's entry, or remove it from the BMC" }
     )]
-    KeyMismatch,
+    KeyMismatch {
+        /// Whether we were given a key K_g of its own.
+        key_given: bool,
+    },
     /// The session is open, but does not get the privilege that we need.
     #[error(
         "Set Session Privilege Level ({}): the BMC answers {:#04x}, {}", .privilege.name(), .code.0, .code.meaning()

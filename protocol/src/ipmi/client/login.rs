@@ -10,18 +10,23 @@ use super::{
         rakp::{self, OpenSessionResponse, Rakp1, Rakp2, Rakp2Proof, Rakp3, Rakp4, Status},
         rmcp::{self, PayloadType},
         session::Sealed,
-        suite::{Handshake, same_code},
+        suite::{Algorithms, Handshake, begins_with_code},
     },
     Client, ClientEvent, EndReason, Fault, LoginStep, Owner, ProofRole, RequestError, Stage,
 };
+use crate::bmc_settings::KgKey;
 
 impl Client {
     pub(super) fn probed(&mut self, message: &[u8], now: Instant) -> Result<(), Fault> {
         let response = ResponseMessage::parse(message)?;
         let request = Request::ChannelAuthCapabilities { privilege: self.config.privilege };
         let (netfn, command, _) = request.encode();
-        if !matches!(self.stage, Stage::Probe) || (response.netfn, response.command) != (netfn, command) {
+        if !matches!(self.stage, Stage::Probe) {
+            // Its answer came twice.
             return Ok(());
+        }
+        if (response.netfn, response.command) != (netfn, command) {
+            return Err(Fault::Strange);
         }
         // An error here says that the channel is odd, not that there is no RMCP+: Open Session will tell.
         let no_rmcp_plus = response.code == CompletionCode::OK
@@ -29,9 +34,11 @@ impl Client {
                 Response::parse(&request, response.data),
                 Ok(Response::ChannelAuthCapabilities(capabilities)) if !capabilities.ipmi_2_0
             );
+        // Some BMCs deny what they can do: Open Session is asked all the same, and who is silent then has said so.
+        self.denies_rmcp_plus = no_rmcp_plus;
         match self.suites.pop_front() {
-            Some(suite) if !no_rmcp_plus => self.begin(Stage::Open { suite }, now),
-            _ => self.end(EndReason::NoRmcpPlus),
+            Some(suite) => self.begin(Stage::Open { suite }, now),
+            None => self.end(EndReason::NoRmcpPlus),
         }
         Ok(())
     }
@@ -48,11 +55,7 @@ impl Client {
             Err(status) => self.refused(LoginStep::OpenSession, status),
             Ok(opened) => {
                 if opened.algorithms != suite.algorithms() {
-                    return Err(Malformed::new(
-                        "Open Session response",
-                        "grants algorithms nobody asked for",
-                    )
-                    .into());
+                    return self.other_suite(opened.algorithms, now);
                 }
                 let rakp1 = Rakp1 {
                     tag: self.tag.wrapping_add(1),
@@ -64,6 +67,15 @@ impl Client {
                 self.begin(Stage::Rakp1 { suite, rakp1, granted: opened.privilege }, now);
             }
         }
+        Ok(())
+    }
+
+    /// Some BMCs grant one suite whatever is asked for: it is asked for, if it is one of ours.
+    fn other_suite(&mut self, granted: Algorithms, now: Instant) -> Result<(), Fault> {
+        let unasked = Malformed::new("Open Session response", "grants algorithms nobody asked for");
+        let suite = rakp::suite_of(granted).filter(|suite| self.suites.contains(suite)).ok_or(unasked)?;
+        self.suites.retain(|other| *other != suite);
+        self.begin(Stage::Open { suite }, now);
         Ok(())
     }
 
@@ -80,10 +92,12 @@ impl Client {
         };
         let tag = self.tag.wrapping_add(1);
         let bmc_id = rakp1.bmc_id;
+        let key = self.config.k_g.as_ref().map(KgKey::bytes);
+        let k_g = key.as_ref().map(|key| key.as_slice());
         let proved = roles_in_use(rakp1.role, *granted).into_iter().find_map(|role| {
             let theirs = Rakp1 { role, ..rakp1.clone() };
-            let theirs = self.handshake(*suite, &theirs, &proof);
-            if !same_code(&theirs.rakp2_code(), &proof.auth_code) {
+            let theirs = self.handshake(*suite, &theirs, &proof, k_g);
+            if !begins_with_code(&theirs.rakp2_code(), &proof.auth_code) {
                 return None;
             }
             let in_ours = match self.config.proof_role {
@@ -91,7 +105,7 @@ impl Client {
                 ProofRole::PrivilegeOnly => role & !rakp::NAME_ONLY,
             };
             let ours = Rakp1 { role: in_ours, ..rakp1.clone() };
-            Some((theirs.keys(), self.handshake(*suite, &ours, &proof).rakp3_code().to_vec()))
+            Some((theirs.keys(), self.handshake(*suite, &ours, &proof, k_g).rakp3_code().to_vec()))
         });
         let Some(((keys, check), code)) = proved else {
             // Told at once, the BMC frees the slot instead of waiting for a RAKP 3 that never comes.
@@ -105,10 +119,17 @@ impl Client {
         Ok(())
     }
 
-    fn handshake<'a>(&'a self, suite: CipherSuite, rakp1: &'a Rakp1, proof: &'a Rakp2Proof) -> Handshake<'a> {
+    fn handshake<'a>(
+        &'a self,
+        suite: CipherSuite,
+        rakp1: &'a Rakp1,
+        proof: &'a Rakp2Proof,
+        k_g: Option<&'a [u8]>,
+    ) -> Handshake<'a> {
         Handshake {
             suite,
             password: self.config.password.reveal().as_bytes(),
+            k_g,
             console_id: self.console_id,
             rakp1,
             bmc_random: &proof.random,
@@ -122,7 +143,9 @@ impl Client {
         self.check_answer(rakp4.tag, rakp4.console_id, rakp4.outcome.is_err())?;
         match rakp4.outcome {
             Err(status) => self.refused(LoginStep::Rakp3, status),
-            Ok(code) if !same_code(check, &code) => self.end(EndReason::KeyMismatch),
+            Ok(code) if !begins_with_code(check, &code) => {
+                self.end(EndReason::KeyMismatch { key_given: self.config.k_g.is_some() });
+            }
             Ok(_) => {
                 let Stage::Rakp3 { rakp3, keys, .. } = std::mem::replace(&mut self.stage, Stage::Ended)
                 else {

@@ -19,7 +19,7 @@ use super::{
     rakp::{self, OpenSessionRequest, Rakp1, Rakp3},
     rmcp::{self, Packet, PayloadType, PlusPacket},
     session::{Entropy, Sealed},
-    suite::SessionKeys,
+    suite::{SessionKeys, WRONG_CODE},
 };
 
 pub use event::{
@@ -29,6 +29,10 @@ pub use event::{
 
 /// Requests that may wait in one session.
 pub const QUEUE_MAX: usize = 8;
+/// A request's number within its session has 6 bits (section 13.8).
+const SEQUENCE_MASK: u8 = 0x3f;
+/// An answer to one of so many requests before the present one is late; with any other number it is wrong.
+const LATE_MAX: u32 = 4;
 /// Longest password (section 22.30).
 pub const PASSWORD_BYTES_MAX: usize = 20;
 
@@ -51,8 +55,8 @@ enum Fault {
 }
 
 impl From<Malformed> for Fault {
-    fn from(_: Malformed) -> Self {
-        Fault::Unreadable
+    fn from(malformed: Malformed) -> Self {
+        if malformed == WRONG_CODE { Fault::Unauthenticated } else { Fault::Unreadable }
     }
 }
 
@@ -89,10 +93,14 @@ pub struct Client {
     stage: Stage,
     tag: u8,
     opened: bool,
+    /// It said that it has no IPMI 2.0 sessions.
+    denies_rmcp_plus: bool,
     pending: Option<Pending>,
     tries: Option<Tries>,
     dropped: Dropped,
     sequence: u8,
+    /// Numbers that were given to requests so far.
+    numbered: u32,
     closing: bool,
     queue: VecDeque<(RequestId, Request)>,
     next_id: u64,
@@ -120,10 +128,12 @@ impl Client {
             stage: Stage::Probe,
             tag: 0,
             opened: false,
+            denies_rmcp_plus: false,
             pending: None,
             tries: None,
             dropped: Dropped::default(),
             sequence: 0,
+            numbered: 0,
             closing: false,
             queue: VecDeque::new(),
             next_id: 0,
@@ -205,7 +215,9 @@ impl Client {
                 PayloadType::Rakp2 => self.rakp2(packet.payload, now),
                 PayloadType::Rakp4 => self.rakp4(packet.payload, now),
                 PayloadType::Ipmi => self.response(&packet, now),
-                PayloadType::OpenSessionRequest | PayloadType::Rakp1 | PayloadType::Rakp3 => Ok(()),
+                PayloadType::OpenSessionRequest | PayloadType::Rakp1 | PayloadType::Rakp3 => {
+                    Err(Fault::Strange)
+                }
             },
         }
     }
@@ -220,12 +232,22 @@ impl Client {
             return;
         }
         // Some BMCs do not refuse a suite that they do not know, they are silent. The probe has shown that they are there.
-        if let (Stage::Open { .. }, Some(suite)) = (&self.stage, self.suites.pop_front()) {
-            self.begin(Stage::Open { suite }, now);
-            return;
+        if matches!(self.stage, Stage::Open { .. }) {
+            if self.denies_rmcp_plus && !self.dropped.any() {
+                self.end(EndReason::NoRmcpPlus);
+                return;
+            }
+            if let Some(suite) = self.suites.pop_front() {
+                self.begin(Stage::Open { suite }, now);
+                return;
+            }
         }
-        let reason =
-            EndReason::NoAnswer { stage: self.stage_name(), tries: tries.made, dropped: self.dropped };
+        let reason = EndReason::NoAnswer {
+            stage: self.stage_name(),
+            tries: tries.made,
+            heard: !matches!(self.stage, Stage::Probe),
+            dropped: self.dropped,
+        };
         let closing = self.pending.is_some_and(|pending| pending.owner == Owner::Close);
         self.end(if closing { EndReason::Closed } else { reason });
     }
@@ -289,7 +311,10 @@ impl Client {
                 };
                 rmcp::build_bare(PayloadType::OpenSessionRequest, &request.build())
             }
-            Stage::Rakp1 { rakp1, .. } => rmcp::build_bare(PayloadType::Rakp1, &rakp1.build()),
+            Stage::Rakp1 { rakp1, .. } => {
+                let payload = if self.config.pads_name { rakp1.build_padded() } else { rakp1.build() };
+                rmcp::build_bare(PayloadType::Rakp1, &payload)
+            }
             Stage::Rakp3 { rakp3, .. } => rmcp::build_bare(PayloadType::Rakp3, &rakp3.build()),
             Stage::Session(session) => {
                 let Some(pending) = self.pending else { return };
@@ -314,7 +339,7 @@ impl Client {
     }
 
     fn send(&mut self, owner: Owner, request: Request, now: Instant) {
-        self.sequence = (self.sequence + 1) & 0x3f;
+        self.next_sequence();
         self.pending = Some(Pending { owner, request, sequence: self.sequence });
         self.start_tries(now);
         self.transmit();
@@ -335,7 +360,8 @@ impl Client {
 
     fn response(&mut self, packet: &PlusPacket<'_>, now: Instant) -> Result<(), Fault> {
         let Stage::Session(session) = &mut self.stage else { return Ok(()) };
-        if packet.header.session_id != self.console_id {
+        // Some BMCs name session 0; whose it is, the key proves.
+        if packet.header.session_id != self.console_id && packet.header.session_id != 0 {
             return Err(Fault::Strange);
         }
         if !packet.header.authenticated {
@@ -357,12 +383,12 @@ impl Client {
             },
         };
         if (response.netfn, response.command, response.sequence) != (netfn, command, pending.sequence) {
-            return Ok(());
+            return if self.is_late(response.sequence) { Ok(()) } else { Err(Fault::Strange) };
         }
         let last_try = self.tries.is_some_and(|tries| tries.made >= self.config.retry.tries);
         if response.code.passes(pending.request.is_repeatable()) && !last_try {
             // Asked again under a new number when the wait is over: it counts as a try.
-            self.sequence = (self.sequence + 1) & 0x3f;
+            self.next_sequence();
             self.pending = Some(Pending { sequence: self.sequence, ..pending });
             return Ok(());
         }
@@ -377,6 +403,17 @@ impl Client {
         };
         self.answered(pending.owner, answer, now);
         Ok(())
+    }
+
+    fn next_sequence(&mut self) {
+        self.sequence = (self.sequence + 1) & SEQUENCE_MASK;
+        self.numbered = self.numbered.saturating_add(1);
+    }
+
+    /// Whether this is the number of a request that was answered or repeated just before: its answer came twice, or late.
+    fn is_late(&self, sequence: u8) -> bool {
+        let behind = self.sequence.wrapping_sub(sequence) & SEQUENCE_MASK;
+        (1..=LATE_MAX.min(self.numbered.saturating_sub(1))).contains(&behind.into())
     }
 
     fn answered(&mut self, owner: Owner, answer: Result<Response, RequestError>, now: Instant) {

@@ -11,7 +11,7 @@ use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 use protocol::mac::MacAddr;
 use ring::rand::{SecureRandom, SystemRandom};
 
-use super::message::{Answer, Lease, build, parse};
+use super::message::{Lease, ServerMessage, build, parse};
 
 const CLIENT_PORT: u16 = 68;
 const SERVER_PORT: u16 = 67;
@@ -57,13 +57,13 @@ fn exchange(interface: &str, mac: MacAddr, vendor_class: &str) -> io::Result<Opt
         let deadline = Instant::now() + wait;
         while let Some(answer) = receive(&socket, deadline, transaction, mac)? {
             match answer {
-                Answer::Offer(lease) if offer.is_none() => {
+                ServerMessage::Offer(lease) if offer.is_none() => {
                     offer = Some(lease);
                     send(offer.as_ref())?;
                 }
-                Answer::Offer(_) => {}
-                Answer::Ack(lease) => return Ok(Some(lease)),
-                Answer::Nak => {
+                ServerMessage::Offer(_) => {}
+                ServerMessage::Ack(lease) => return Ok(Some(lease)),
+                ServerMessage::Nak => {
                     offer = None;
                     break;
                 }
@@ -79,7 +79,7 @@ fn receive(
     deadline: Instant,
     transaction: u32,
     mac: MacAddr,
-) -> io::Result<Option<Answer>> {
+) -> io::Result<Option<ServerMessage>> {
     let mut buffer = [0; MESSAGE_BYTES_MAX];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -46,7 +46,7 @@ pub struct Lease {
 
 /// What a server says to us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum ServerMessage {
     /// It offers a lease.
     Offer(Lease),
     /// The lease is ours.
@@ -85,7 +85,7 @@ pub fn build(transaction: u32, mac: MacAddr, vendor_class: &str, offer: Option<&
 }
 
 /// Reads an answer to our transaction; none when it is anything else.
-pub fn parse(message: &[u8], transaction: u32, mac: MacAddr) -> Option<Answer> {
+pub fn parse(message: &[u8], transaction: u32, mac: MacAddr) -> Option<ServerMessage> {
     let fixed = message.get(..FIXED_BYTES)?;
     let ours = fixed[0] == BOOTREPLY && fixed[4..8] == transaction.to_be_bytes() && fixed[28..34] == mac.0;
     let mut options = message.get(FIXED_BYTES..)?.strip_prefix(&MAGIC)?;
@@ -112,7 +112,7 @@ pub fn parse(message: &[u8], transaction: u32, mac: MacAddr) -> Option<Answer> {
         }
     }
     if kind == Some(NAK) {
-        return Some(Answer::Nak);
+        return Some(ServerMessage::Nak);
     }
     let mask = u32::from(mask.unwrap_or(Ipv4Addr::new(255, 255, 255, 0)));
     let lease = Lease {
@@ -122,8 +122,8 @@ pub fn parse(message: &[u8], transaction: u32, mac: MacAddr) -> Option<Answer> {
         server: server?,
     };
     match kind {
-        Some(OFFER) => Some(Answer::Offer(lease)),
-        Some(ACK) => Some(Answer::Ack(lease)),
+        Some(OFFER) => Some(ServerMessage::Offer(lease)),
+        Some(ACK) => Some(ServerMessage::Ack(lease)),
         _ => None,
     }
 }
@@ -162,9 +162,9 @@ mod tests {
         let server =
             [OPTION_SERVER, 4, 198, 18, 1, 1, OPTION_PAD, OPTION_MASK, 4, 255, 255, 240, 0, OPTION_END];
         let check = |message: Vec<u8>, expected| assert_eq!(parse(&message, 7, MAC), expected);
-        check(reply(OFFER, &server), Some(Answer::Offer(lease)));
-        check(reply(ACK, &server), Some(Answer::Ack(lease)));
-        check(reply(NAK, &server), Some(Answer::Nak));
+        check(reply(OFFER, &server), Some(ServerMessage::Offer(lease)));
+        check(reply(ACK, &server), Some(ServerMessage::Ack(lease)));
+        check(reply(NAK, &server), Some(ServerMessage::Nak));
         check(reply(OFFER, &[]), None);
         check(reply(OFFER, &[OPTION_SERVER, 9, 1]), None);
         check(reply(DISCOVER, &server), None);

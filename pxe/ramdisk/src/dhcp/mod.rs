@@ -5,4 +5,4 @@ mod client;
 mod message;
 
 pub use client::{DhcpError, acquire};
-pub use message::{Answer, Lease, build, parse};
+pub use message::{Lease, ServerMessage, build, parse};

@@ -4,7 +4,7 @@
 //! as every system that grows its disk would have to do at its first boot anyway.
 
 use super::{
-    DiskError, SECTOR,
+    error::{DiskError, SECTOR},
     table::{HEAD_BYTES, Placement, place_last},
 };
 

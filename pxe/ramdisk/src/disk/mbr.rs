@@ -1,7 +1,7 @@
 //! Decisions: the PC partition table in a disk's first sector.
 
 use super::{
-    DiskError, SECTOR,
+    error::{DiskError, SECTOR},
     table::{Placement, place_last},
 };
 

@@ -1,6 +1,9 @@
 //! Decisions: adding a small partition at the end of a disk whose image brought its own table.
 
-use super::{DiskError, SECTOR, gpt, mbr};
+use super::{
+    error::{DiskError, SECTOR},
+    gpt, mbr,
+};
 
 /// Partitions start at whole MiB, as every partitioning program has it.
 pub(super) const ALIGN_SECTORS: u64 = 2048;

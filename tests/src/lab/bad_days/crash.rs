@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{bail, ensure};
-use coordinator::api::types::Server;
+use api_types::Server;
 
 use super::{
     super::{

@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Event, Server},
-    openstack::{Caller, ironic::Ironic, nova::Nova},
-};
+use api_types::{Event, Server};
+use openstack::{Caller, ironic::Ironic, nova::Nova};
 use protocol::id::ServerId;
 
 use super::{

@@ -4,7 +4,7 @@
 use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Image, Server};
+use api_types::{Image, Server};
 
 use super::{
     super::story::{FLAVOR, NETWORK},

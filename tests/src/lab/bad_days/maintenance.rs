@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::ensure;
-use coordinator::api::types::Server;
+use api_types::Server;
 
 use super::{
     super::step::wait_for,

@@ -29,7 +29,7 @@ mod switch;
 use std::path::PathBuf;
 
 use anyhow::{Context, bail};
-use coordinator::api::types::{Node, Server, TenantNetwork};
+use api_types::{Node, Server, TenantNetwork};
 use uuid::Uuid;
 
 use super::{

@@ -4,11 +4,9 @@
 use std::{net::IpAddr, path::Path, time::Duration};
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Discovery, DiscoveryRule, Event, Node, Scan, Window},
-    contrail::{Config, Contrail},
-    port::{Fabric, ServerPort, SwitchPort, WantedNetwork},
-};
+use api_types::{Discovery, DiscoveryRule, Event, FoundBy, Node, Scan, Window};
+use contrail::{Config, Contrail};
+use domain::rim::{Fabric, ServerPort, SwitchPort, WantedNetwork};
 use protocol::{id::ServerId, network::BootNetwork};
 
 use super::super::{
@@ -178,7 +176,7 @@ async fn plug(lab: &Lab) -> anyhow::Result<()> {
 async fn unplug(lab: &Lab) -> anyhow::Result<()> {
     let (contrail, port) = operator(lab)?;
     contrail.release_port(&port).await?;
-    let http = coordinator::openstack::session::http_client(None)?;
+    let http = openstack::session::http_client(None)?;
     let body =
         serde_json::json!({ "type": "virtual-network", "fq_name": ["default-domain", "bms", "discovery"] });
     let found = http.post(format!("{}/fqname-to-id", lab.contrail_url())).json(&body).send().await?;
@@ -248,7 +246,7 @@ async fn open(lab: &Lab) -> anyhow::Result<Discovery> {
         let all = pending(lab).await?;
         *seen = format!("{all:?}");
         ensure!(all.len() <= 1, "one machine is {} entries: {all:#?}", all.len());
-        Ok(all.into_iter().find(|one| one.found_by == ["bmc", "boot"]))
+        Ok(all.into_iter().find(|one| one.found_by == [FoundBy::Bmc, FoundBy::Boot]))
     })
     .await?;
     let nic = found.nics.iter().find(|nic| nic.booted).context("no interface booted")?;

@@ -4,10 +4,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Flavor, Node, OtherServers, Pool, PoolMove},
-    openstack::ironic::Ironic,
-};
+use api_types::{Flavor, Node, OtherServers, Pool, PoolMove};
+use openstack::ironic::Ironic;
 use protocol::id::ServerId;
 
 use super::super::{

@@ -9,10 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Image, Problem, Server},
-    openstack::{keystone, session::http_client},
-};
+use api_types::{Image, ImageFirmware, Server};
+use faces::problem::Problem;
+use openstack::{keystone, session::http_client};
 use protocol::hex;
 use sha2::{Digest, Sha512};
 
@@ -112,13 +111,13 @@ async fn upload(lab: &Lab, files: &Files) -> anyhow::Result<()> {
     let line = format!("{MINE} --file {file} --boot-mode bios --min-disk-gb 1 --sha512 {hash}");
     let made = create(&lab.tenant, &line).await?;
     ensure!(made.format == "qcow2" && made.status == "active" && made.visibility != "public", "{made:?}");
-    ensure!(made.boot_mode == "bios" && made.min_disk_gb == 1, "{made:?}");
+    ensure!(made.boot_mode == ImageFirmware::Bios && made.min_disk_gb == 1, "{made:?}");
     ensure!(made.sha512.as_deref() == Some(hash.as_str()), "{made:?}");
     ensure!(made.size_bytes == std::fs::metadata(&files.good)?.len(), "{made:?}");
     let shown: Image = lab.tenant.json(&format!("image show {MINE}")).await?;
     ensure!(shown == made, "{shown:?} is not {made:?}");
     let raw = create(&lab.tenant, &format!("plain --file {}", files.raw.display())).await?;
-    ensure!(raw.format == "raw" && raw.boot_mode == "both" && raw.min_disk_gb == 1, "{raw:?}");
+    ensure!(raw.format == "raw" && raw.boot_mode == ImageFirmware::Both && raw.min_disk_gb == 1, "{raw:?}");
     lab.tenant.run("image delete plain").await?;
     let words = lab.tenant.refused("image delete plain").await?;
     ensure!(words.contains("there is no image"), "{words}");

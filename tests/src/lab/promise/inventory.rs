@@ -5,7 +5,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Event, ImportedNode, Node};
+use api_types::{Event, EventKind, ImportedNode, Node, WhyNotWatched};
 
 use super::super::{
     Lab,
@@ -81,13 +81,16 @@ async fn details(lab: &Lab) -> anyhow::Result<()> {
         ensure!(node.state_since.is_some() && node.waiting_for.is_none(), "{node:?}");
         ensure!(node.next.contains("tenant"), "what comes next: {}", node.next);
         let history: Vec<Event> = lab.admin.json(&format!("node history {} --limit 1000", plan.name)).await?;
-        for (kind, words) in
-            [("enrolled", plan.name), ("state", "inspect"), ("state", "available"), ("asked", "provide")]
-        {
+        for (kind, words) in [
+            (EventKind::Enrolled, plan.name),
+            (EventKind::State, "inspect"),
+            (EventKind::State, "available"),
+            (EventKind::Asked, "provide"),
+        ] {
             let told = history
                 .iter()
                 .any(|event| event.kind == kind && event.text.contains(words) && !event.at.is_empty());
-            ensure!(told, "the history of {} has no {kind} of {words}: {history:?}", plan.name);
+            ensure!(told, "the history of {} has no {kind:?} of {words}: {history:?}", plan.name);
         }
     }
     Ok(())
@@ -179,7 +182,8 @@ async fn exchanged(lab: &Lab) -> anyhow::Result<()> {
         wait_for(format!("{name} to be held"), RECOGNISED_WAIT_MAX, async |seen| {
             let node: Node = lab.admin.json(&format!("node show {name}")).await?;
             *seen = format!("{:?}", node.not_watched);
-            let said = node.not_watched.filter(|it| it.why == "other_machine").map(|it| it.reason);
+            let said =
+                node.not_watched.filter(|it| it.why == WhyNotWatched::OtherMachine).map(|it| it.reason);
             Ok(said.filter(|said| said.contains(&format!("that is {whose}"))))
         })
         .await?;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Event, Image, Node, Server};
+use api_types::{Event, Image, Node, Server};
 
 use super::super::{
     Lab,

@@ -15,7 +15,7 @@ mod rescue;
 mod ui;
 
 use anyhow::bail;
-use coordinator::api::types::Node;
+use api_types::Node;
 
 use super::{Lab, site::SERVERS, step::Steps, story};
 

@@ -3,10 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Event, Node},
-    openstack::session::http_client,
-};
+use api_types::{Event, Node};
+use openstack::session::http_client;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 

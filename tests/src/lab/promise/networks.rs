@@ -9,15 +9,15 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork},
-    contrail::{Config, Contrail},
-    inventory::AskedBy,
-    openstack::{
-        nova::{FlavorSpec, Nova, ProjectsShown},
-        session::Caller,
-    },
-    port::{Fabric, ServerPort, SwitchPort, WantedNetwork},
+use api_types::{IsolatedNetwork, NetworkDetail, Proof, Server, SiteObject, SiteObjectState, TenantNetwork};
+use contrail::{Config, Contrail};
+use domain::{
+    records::AskedBy,
+    rim::{Fabric, ServerPort, SwitchPort, WantedNetwork},
+};
+use openstack::{
+    nova::{FlavorSpec, Nova, ProjectsShown},
+    session::Caller,
 };
 use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
 use serde_json::{Value, json};
@@ -185,7 +185,7 @@ async fn nothing_left(lab: &Lab, before: &BTreeSet<String>) -> anyhow::Result<()
 }
 
 pub(super) fn http() -> anyhow::Result<reqwest::Client> {
-    Ok(coordinator::openstack::session::http_client(None)?)
+    Ok(openstack::session::http_client(None)?)
 }
 
 pub(super) async fn set_fault(lab: &Lab, fault: Fault) -> anyhow::Result<()> {
@@ -479,7 +479,10 @@ async fn proofs(lab: &Lab, plan: &ServerPlan) -> anyhow::Result<()> {
     }
     let heard = proofs.iter().find(|one| one.wanted.contains("provisioning") && !one.seen.is_empty());
     let heard = heard.context("no probe heard the server on the provisioning network")?;
-    ensure!(heard.seen.iter().all(|one| one.agrees && one.network == "provisioning"), "{heard:?}");
+    ensure!(
+        heard.seen.iter().all(|one| one.agrees && one.network == IsolatedNetwork::Provisioning),
+        "{heard:?}"
+    );
     ensure!(proofs.iter().flat_map(|one| &one.seen).all(|one| one.agrees), "{proofs:?}");
     let words = lab.tenant.refused(&format!("node show {} --proof", plan.name)).await?;
     ensure!(words.contains("administrator"), "{words}");

@@ -3,10 +3,8 @@
 use std::{os::unix::fs::PermissionsExt, path::PathBuf, time::Duration};
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{Event, Server},
-    openstack::{Caller, nova::Nova},
-};
+use api_types::{Event, Server};
+use openstack::{Caller, nova::Nova};
 use protocol::{boot::BootDevice, secret::Secret};
 use uuid::Uuid;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use coordinator::api::types::{Discovery, Node, Pool, Proof, Server};
+use api_types::{Discovery, Node, Pool, Proof, Server};
 
 use super::super::{
     Lab,

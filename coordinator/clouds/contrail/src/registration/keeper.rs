@@ -10,7 +10,10 @@ use tracing::{info, warn};
 
 use super::{Failures, REASON};
 use crate::{Contrail, describe};
-use domain::events::{Event, EventKind};
+use domain::{
+    events::{Event, EventKind},
+    lifecycle::trouble::Trouble,
+};
 use store::{Inventory, InventoryError, Server};
 
 /// Changed servers are looked for this often; events shorten the wait.
@@ -116,11 +119,11 @@ impl Keeper {
     async fn show(&self, servers: &[Server], failures: &Failures) -> Result<(), InventoryError> {
         for server in servers {
             let shown = server.reason.as_deref();
-            let is_ours = shown.is_some_and(|reason| reason.starts_with(REASON));
+            let is_ours = server.trouble == Some(Trouble::NotRegistered);
             match failures.get(&server.id).map(|failure| format!("{REASON}{failure}")) {
                 Some(reason) if shown == Some(&reason) => {}
                 Some(reason) if is_ours || shown.is_none() => {
-                    self.inventory.set_reason(server.id, Some(&reason)).await?;
+                    self.inventory.set_trouble(server.id, &reason, Trouble::NotRegistered).await?;
                     warn!(server = %server.id, reason, "server not registered in contrail");
                     self.inventory.record(server.id, EventKind::Alarm, reason).await;
                 }

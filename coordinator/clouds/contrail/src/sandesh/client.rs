@@ -137,7 +137,7 @@ impl Source {
     }
 
     fn fields(&self, server: &Server) -> Vec<Field> {
-        node::fields(server, self.presence.away(&server.rack).is_some(), &self.publisher)
+        node::fields(server, !self.presence.connection(&server.rack).is_connected(), &self.publisher)
     }
 }
 

@@ -7,7 +7,7 @@ pub const REASON_MAX: usize = 400;
 
 /// An answer, as far as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct HttpAnswer {
     /// HTTP status.
     pub status: u16,
     /// Body; a refusal's may be empty.
@@ -20,7 +20,7 @@ pub enum Trouble {
     /// Worth another try at once, elsewhere if there is another server.
     Soon(String),
     /// The server failed at it: it may be passing, and what lasts is its answer.
-    Failing(Answer),
+    Failing(HttpAnswer),
     /// Worth another try by the caller, later.
     Later(String),
     /// Not ours to judge.
@@ -28,7 +28,7 @@ pub enum Trouble {
 }
 
 /// Tells answers from troubles.
-pub fn judge(answer: Answer) -> Result<Answer, Trouble> {
+pub fn judge(answer: HttpAnswer) -> Result<HttpAnswer, Trouble> {
     match answer.status {
         500 => Err(Trouble::Failing(answer)),
         502 | 503 => Err(Trouble::Soon(said(&answer))),
@@ -47,7 +47,7 @@ pub enum Known {
 }
 
 /// The refusal of an operation, with what can be done about it.
-pub fn refused(operation: String, answer: &Answer, known: Known) -> FabricError {
+pub fn refused(operation: String, answer: &HttpAnswer, known: Known) -> FabricError {
     let said = said(answer);
     let reason = match (answer.status, known) {
         (401, Known::Nameless) => {
@@ -70,7 +70,7 @@ pub fn refused(operation: String, answer: &Answer, known: Known) -> FabricError 
     FabricError::Refused { operation, reason }
 }
 
-fn said(answer: &Answer) -> String {
+fn said(answer: &HttpAnswer) -> String {
     let words = words(&answer.text);
     if words.is_empty() {
         return format!("status {}", answer.status);
@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_status_says_whether_to_ask_again() {
         let check = |status: u16, expected: &str| {
-            let seen = match judge(Answer { status, text: "t".into() }) {
+            let seen = match judge(HttpAnswer { status, text: "t".into() }) {
                 Ok(_) => "answer",
                 Err(Trouble::Soon(_)) => "soon",
                 Err(Trouble::Failing(_)) => "failing",

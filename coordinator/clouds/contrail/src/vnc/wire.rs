@@ -16,7 +16,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    answer::{Answer, Known, Trouble, judge},
+    answer::{HttpAnswer, Known, Trouble, judge},
     trust::{self, ClientError},
 };
 use counters::Asked;
@@ -93,7 +93,7 @@ impl Wire {
     }
 
     /// Does a call. What comes back is an answer, whatever its status; troubles have been waited out or are the error.
-    pub async fn call(&self, call: &Call<'_>) -> Result<Answer, FabricError> {
+    pub async fn call(&self, call: &Call<'_>) -> Result<HttpAnswer, FabricError> {
         let answer = self.until_answered(call).await;
         let how = match &answer {
             // What is not there, or there already, is an answer as any other.
@@ -105,7 +105,7 @@ impl Wire {
         answer
     }
 
-    async fn until_answered(&self, call: &Call<'_>) -> Result<Answer, FabricError> {
+    async fn until_answered(&self, call: &Call<'_>) -> Result<HttpAnswer, FabricError> {
         let mut attempt = 0;
         loop {
             attempt += 1;
@@ -134,7 +134,7 @@ impl Wire {
     }
 
     /// One try with a token; a refused token is renewed once.
-    async fn authorised(&self, call: &Call<'_>) -> Result<Answer, Trouble> {
+    async fn authorised(&self, call: &Call<'_>) -> Result<HttpAnswer, Trouble> {
         let Some(tokens) = &self.tokens else {
             return self.once(call, None).await;
         };
@@ -147,7 +147,7 @@ impl Wire {
         self.once(call, Some(&fresh)).await
     }
 
-    async fn once(&self, call: &Call<'_>, token: Option<&Secret>) -> Result<Answer, Trouble> {
+    async fn once(&self, call: &Call<'_>, token: Option<&Secret>) -> Result<HttpAnswer, Trouble> {
         let at = self.at.load(Ordering::Relaxed);
         let answer = self.ask(&self.urls[at % self.urls.len()], call, token).await;
         if let Err(Trouble::Soon(_) | Trouble::Later(_)) = &answer {
@@ -157,7 +157,7 @@ impl Wire {
         answer
     }
 
-    async fn ask(&self, url: &str, call: &Call<'_>, token: Option<&Secret>) -> Result<Answer, Trouble> {
+    async fn ask(&self, url: &str, call: &Call<'_>, token: Option<&Secret>) -> Result<HttpAnswer, Trouble> {
         let url = format!("{url}{}", call.path);
         let mut request = self.http.request(call.method.clone(), url).query(call.query);
         if let Some(body) = call.body {
@@ -173,7 +173,7 @@ impl Wire {
             // The status says it; the words may be missing.
             _ => tokio::time::timeout(WORDS_WAIT, words(response)).await.unwrap_or_default(),
         };
-        judge(Answer { status, text })
+        judge(HttpAnswer { status, text })
     }
 
     fn unavailable(&self, reason: String) -> FabricError {

@@ -21,7 +21,7 @@ use super::{
 };
 use patience::when_unlocked;
 
-pub use node::{Node, NodeProperties, NodeStep, Port, PowerTarget, ProvisionTarget};
+pub use node::{IronicNode, NodeProperties, NodeStep, Port, PowerTarget, ProvisionTarget};
 pub use spec::{Ensured, InstanceSpec, LocalLink, NodeSpec, PortSpec, RamdiskFiles, RedfishAccess};
 
 /// API version that is asked for: OpenStack 2024.1 and later have it, and `continue_inspection` needs 1.84.
@@ -58,18 +58,18 @@ impl Ironic {
     }
 
     /// Reads a node.
-    pub async fn get_node(&self, id: ServerId) -> Result<Node, Error> {
+    pub async fn get_node(&self, id: ServerId) -> Result<IronicNode, Error> {
         self.get(format!("/v1/nodes/{id}?fields={NODE_FIELDS}"), format!("read node {id}")).await
     }
 
     /// Reads all nodes, page by page.
-    pub async fn list_nodes(&self) -> Result<Vec<Node>, Error> {
+    pub async fn list_nodes(&self) -> Result<Vec<IronicNode>, Error> {
         #[derive(Deserialize)]
         struct Page {
-            nodes: Vec<Node>,
+            nodes: Vec<IronicNode>,
             next: Option<String>,
         }
-        let mut nodes: Vec<Node> = Vec::new();
+        let mut nodes: Vec<IronicNode> = Vec::new();
         for _ in 0..PAGES_MAX {
             let mut path = format!("/v1/nodes?fields={NODE_FIELDS}&limit={PAGE_NODES}");
             if let Some(last) = nodes.last() {
@@ -86,18 +86,18 @@ impl Ironic {
     }
 
     /// The node that carries an instance.
-    pub async fn node_of_instance(&self, instance: Uuid) -> Result<Option<Node>, Error> {
+    pub async fn node_of_instance(&self, instance: Uuid) -> Result<Option<IronicNode>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
-            nodes: Vec<Node>,
+        struct Nodes {
+            nodes: Vec<IronicNode>,
         }
         let path = format!("/v1/nodes?instance_uuid={instance}&fields={NODE_FIELDS}");
-        let answer: Answer = self.get(path, format!("find the node of instance {instance}")).await?;
+        let answer: Nodes = self.get(path, format!("find the node of instance {instance}")).await?;
         Ok(answer.nodes.into_iter().find(|node| node.instance_uuid == Some(instance)))
     }
 
     /// Makes the node as the specification says, under its uuid, or changes what differs.
-    pub async fn ensure_node(&self, spec: &NodeSpec) -> Result<Ensured<Node>, Error> {
+    pub async fn ensure_node(&self, spec: &NodeSpec) -> Result<Ensured<IronicNode>, Error> {
         let id = spec.id;
         let existing = format!("/v1/nodes/{id}");
         let read = || self.get::<Value>(existing.clone(), format!("read node {id}"));
@@ -245,12 +245,12 @@ impl Ironic {
 
     async fn find_port(&self, mac: MacAddr) -> Result<Option<(Port, Value)>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Ports {
             ports: Vec<Value>,
         }
         let operation = format!("find port {mac}");
         let path = format!("/v1/ports/detail?{}", domain::url_text::query(&[("address", &mac.to_string())]));
-        let answer: Answer = self.get(path, operation.clone()).await?;
+        let answer: Ports = self.get(path, operation.clone()).await?;
         let Some(current) = answer.ports.into_iter().next() else { return Ok(None) };
         let port = Port::deserialize(&current).map_err(|e| Error::Unintelligible {
             service: Service::Ironic,
@@ -263,25 +263,25 @@ impl Ironic {
     /// Reads the ports of a node.
     pub async fn list_ports(&self, node: ServerId) -> Result<Vec<Port>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Ports {
             ports: Vec<Port>,
         }
         let path = format!("/v1/nodes/{node}/ports?detail=true");
-        let answer: Answer = self.get(path, format!("list the ports of node {node}")).await?;
+        let answer: Ports = self.get(path, format!("list the ports of node {node}")).await?;
         Ok(answer.ports)
     }
 
     /// Names of the drivers that a running conductor serves: empty while Ironic is still starting.
     pub async fn list_drivers(&self) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Drivers {
             drivers: Vec<Driver>,
         }
         #[derive(Deserialize)]
         struct Driver {
             name: String,
         }
-        let answer: Answer = self.get("/v1/drivers".to_owned(), "list the drivers".to_owned()).await?;
+        let answer: Drivers = self.get("/v1/drivers".to_owned(), "list the drivers".to_owned()).await?;
         Ok(answer.drivers.into_iter().map(|d| d.name).collect())
     }
 }

@@ -11,7 +11,7 @@ pub use domain::rim::{PowerTarget, ProvisionTarget};
 
 /// A node. States are Ironic's own words; what they mean for us is decided in `lifecycle`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Node {
+pub struct IronicNode {
     /// Its uuid, which is our server's id.
     #[serde(rename = "uuid")]
     pub id: ServerId,
@@ -73,7 +73,7 @@ pub struct Node {
     pub instance_info: InstanceInfo,
 }
 
-impl Node {
+impl IronicNode {
     /// Whether this power-on is the one that boots the deployed instance.
     pub fn is_booting_instance(&self) -> bool {
         self.provision_state == "deploying"
@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn reads_a_node_as_ironic_writes_it() {
-        let node: Node = serde_json::from_value(json!({
+        let node: IronicNode = serde_json::from_value(json!({
             "uuid": "27946b59-9e44-4fa7-8e91-f3527a1ef094", "name": null, "driver": "redfish",
             "provision_state": "deploying", "target_provision_state": "active", "power_state": null,
             "deploy_step": {"interface": "deploy", "step": "boot_instance", "priority": 20, "argsinfo": null},

@@ -15,13 +15,13 @@ impl Nova {
     /// Lists the flavors that the caller may see.
     pub async fn list_flavors(&self, caller: Caller<'_>) -> Result<Vec<Flavor>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Flavors {
             flavors: Vec<Flavor>,
         }
         // Without "none" only administrators see what is not public, and of that only their own.
         let all = if matches!(caller, Caller::Service) { "&is_public=none" } else { "" };
         let path = format!("/flavors/detail?limit=1000{all}");
-        let answer: Answer =
+        let answer: Flavors =
             self.session.json(self.call(caller, Method::GET, path, "list the flavors".to_owned())).await?;
         Ok(answer.flavors)
     }
@@ -29,7 +29,7 @@ impl Nova {
     /// Makes a flavor with its extra specs. A name or id that is taken is a conflict.
     pub async fn create_flavor(&self, spec: &FlavorSpec) -> Result<Flavor, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Made {
             flavor: Flavor,
         }
         let operation = format!("create flavor {}", spec.name);
@@ -43,7 +43,7 @@ impl Nova {
         let call = self
             .call(Caller::Service, Method::POST, "/flavors".to_owned(), operation.clone())
             .body(json!({"flavor": flavor}));
-        let mut made: Flavor = self.session.json::<Answer>(call).await?.flavor;
+        let mut made: Flavor = self.session.json::<Made>(call).await?.flavor;
         made.extra_specs = spec.extra_specs();
         if let Err(error) = self.finish_flavor(&made, &spec.projects, operation).await {
             // Without its extra specs the flavor would take any server: rather none than that.
@@ -77,7 +77,7 @@ impl Nova {
     /// The projects that may use a flavor that is not public, by id.
     pub async fn flavor_projects(&self, id: &str) -> Result<Vec<String>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Projects {
             flavor_access: Vec<Access>,
         }
         #[derive(Deserialize)]
@@ -86,7 +86,7 @@ impl Nova {
         }
         let path = format!("/flavors/{}/os-flavor-access", segment(id));
         let call = self.call(Caller::Service, Method::GET, path, format!("read who may use flavor {id}"));
-        let answer: Answer = self.session.json(call).await?;
+        let answer: Projects = self.session.json(call).await?;
         Ok(answer.flavor_access.into_iter().map(|access| access.tenant_id).collect())
     }
 

@@ -29,19 +29,19 @@ impl Nova {
         public_key: &str,
     ) -> Result<KeyPair, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Made {
             keypair: KeyPair,
         }
         let body = json!({"keypair": {"name": name, "public_key": public_key, "type": "ssh"}});
         let operation = format!("create key pair {name}");
         let call = self.call(caller, Method::POST, "/os-keypairs".to_owned(), operation).body(body);
-        Ok(self.session.json::<Answer>(call).await?.keypair)
+        Ok(self.session.json::<Made>(call).await?.keypair)
     }
 
     /// Lists the caller's key pairs.
     pub async fn list_key_pairs(&self, caller: Caller<'_>) -> Result<Vec<KeyPair>, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct KeyPairs {
             keypairs: Vec<Item>,
         }
         #[derive(Deserialize)]
@@ -49,7 +49,7 @@ impl Nova {
             keypair: KeyPair,
         }
         let call = self.call(caller, Method::GET, "/os-keypairs".to_owned(), "list the key pairs".to_owned());
-        let answer: Answer = self.session.json(call).await?;
+        let answer: KeyPairs = self.session.json(call).await?;
         Ok(answer.keypairs.into_iter().map(|item| item.keypair).collect())
     }
 

@@ -31,7 +31,7 @@ impl Nova {
     /// Makes a server with the rights of the caller, who should be the tenant.
     pub async fn create_server(&self, caller: Caller<'_>, server: &NewServer) -> Result<Uuid, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Accepted {
             server: Made,
         }
         #[derive(Deserialize)]
@@ -41,17 +41,17 @@ impl Nova {
         let operation = format!("create server {}", server.name);
         let call =
             self.call(caller, Method::POST, "/servers".to_owned(), operation).body(server_body(server));
-        Ok(self.session.json::<Answer>(call).await?.server.id)
+        Ok(self.session.json::<Accepted>(call).await?.server.id)
     }
 
     /// Reads a server.
     pub async fn show_server(&self, caller: Caller<'_>, id: Uuid) -> Result<Server, Error> {
         #[derive(Deserialize)]
-        struct Answer {
+        struct Shown {
             server: Server,
         }
         let call = self.call(caller, Method::GET, format!("/servers/{id}"), format!("read server {id}"));
-        Ok(self.session.json::<Answer>(call).await?.server)
+        Ok(self.session.json::<Shown>(call).await?.server)
     }
 
     /// Lists the servers of the caller's project; of all projects for an administrator who asks so.

@@ -2,12 +2,10 @@
 //! coordinator killed, and the end of the tenancy.
 
 use anyhow::ensure;
-use coordinator::{
-    api::types::{AdoptedNode, Node, Server, Survey, TenantNetwork},
-    openstack::{
-        nova::{Nova, ProjectsShown},
-        session::Caller,
-    },
+use api_types::{AdoptedNode, Node, Server, Survey, TenantNetwork};
+use openstack::{
+    nova::{Nova, ProjectsShown},
+    session::Caller,
 };
 use serde_json::Value;
 use uuid::Uuid;

@@ -19,11 +19,9 @@ use std::{
 };
 
 use anyhow::ensure;
-use coordinator::{
-    api::types::TenantNetwork,
-    contrail::{Config, Contrail},
-    port::{Fabric, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork},
-};
+use api_types::TenantNetwork;
+use contrail::{Config, Contrail};
+use domain::rim::{Fabric, NewTenantPort, ServerPort, SwitchPort, TenantNetworks, WantedNetwork};
 use protocol::id::ServerId;
 use serde_json::Value;
 use uuid::Uuid;

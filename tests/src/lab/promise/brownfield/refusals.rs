@@ -1,7 +1,7 @@
 //! Edges: what is refused before an adoption, and afterwards, and leaves nothing behind.
 
 use anyhow::ensure;
-use coordinator::api::types::AdoptedNode;
+use api_types::AdoptedNode;
 
 use super::{
     super::{

@@ -3,13 +3,11 @@
 use std::collections::BTreeMap;
 
 use anyhow::{Context, ensure};
-use coordinator::{
-    api::types::{FindingKind, Survey, TenantNetwork},
-    openstack::{
-        ironic::{InstanceSpec, Ironic, NodeProperties, NodeSpec, RedfishAccess},
-        nova::{Nova, ProjectsShown},
-        session::Caller,
-    },
+use api_types::{FindingKind, Survey, TenantNetwork};
+use openstack::{
+    ironic::{InstanceSpec, Ironic, NodeProperties, NodeSpec, RedfishAccess},
+    nova::{Nova, ProjectsShown},
+    session::Caller,
 };
 use protocol::{id::ServerId, secret::Secret};
 use serde_json::{Value, json};

@@ -1,0 +1,115 @@
+//! Edges: one whole answer of a Redfish service: status, headers, and a body with a bound.
+
+use std::{
+    io::Read,
+    time::{Duration, SystemTime},
+};
+
+use flate2::read::GzDecoder;
+use protocol::redfish::{BODY_BYTES_MAX, ErrorBody, dirty};
+use reqwest::{
+    Method, RequestBuilder, StatusCode,
+    header::{AsHeaderName, CONTENT_ENCODING, DATE, HeaderMap, LOCATION, RETRY_AFTER},
+};
+use serde::de::DeserializeOwned;
+
+use super::{
+    again,
+    fault::{Fault, Refused, reason},
+};
+
+/// An answer that has come to its end.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+/// Why there is none.
+pub(super) enum NoAnswer {
+    Failed(reqwest::Error),
+    TooLong,
+}
+
+impl Answer {
+    /// Sends a request and reads the answer to its end. Where only the end of an answer to a write is missing, its status says enough.
+    pub(super) async fn to(request: RequestBuilder, method: &Method) -> Result<Self, NoAnswer> {
+        let mut response = request.send().await.map_err(NoAnswer::Failed)?;
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => {
+                    return Err(NoAnswer::TooLong);
+                }
+                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
+                Ok(None) => break,
+                Err(error) if *method == Method::GET => return Err(NoAnswer::Failed(error)),
+                Err(_) => break,
+            }
+        }
+        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let mut answer = Self { status, headers, body };
+        answer.unpack();
+        Ok(answer)
+    }
+
+    /// Some services pack what nobody has asked them to pack.
+    fn unpack(&mut self) {
+        if self.header(CONTENT_ENCODING).is_none_or(|encoding| !encoding.eq_ignore_ascii_case("gzip")) {
+            return;
+        }
+        let mut plain = Vec::new();
+        let bound = BODY_BYTES_MAX as u64;
+        if GzDecoder::new(self.body.as_slice()).take(bound).read_to_end(&mut plain).is_ok() {
+            self.body = plain;
+        }
+    }
+
+    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// Where it says that the resource is; none: it is here.
+    pub(super) fn redirect(&self) -> Option<&str> {
+        match self.status {
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => self.header(LOCATION),
+            _ => None,
+        }
+    }
+
+    /// Whether its redirect holds for good.
+    pub(super) fn has_moved_for_good(&self) -> bool {
+        matches!(self.status, StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT)
+    }
+
+    /// How long it asks us to wait.
+    pub(super) fn wish(&self) -> Option<Duration> {
+        again::wish(self.header(RETRY_AFTER), self.header(DATE), SystemTime::now())
+    }
+
+    /// What an error says; nothing where it is none.
+    pub(super) fn error_body(&self) -> ErrorBody {
+        dirty::resource(&self.body).unwrap_or_default()
+    }
+
+    pub(super) fn resource<T: DeserializeOwned>(&self, path: &str) -> Result<T, Fault> {
+        dirty::resource(&self.body).map_err(|error| Fault::no_resource(path, &error))
+    }
+
+    /// The answer, if it is none that refuses.
+    pub(super) fn good(self, method: &Method, path: &str) -> Result<Self, Fault> {
+        if self.status.is_success() {
+            return Ok(self);
+        }
+        let (body, wish) = (self.error_body(), self.wish());
+        Err(Fault::Refused(Refused {
+            status: Some(self.status),
+            reason: reason(method, path, self.status, &body, wish),
+            trouble: again::trouble(method, self.status, &body),
+            wish,
+        }))
+    }
+}

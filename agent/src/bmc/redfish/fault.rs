@@ -1,0 +1,136 @@
+//! Decisions: why there is no good answer, in words that fit the cause: only who does not answer at all has an address or a cable to
+//! be checked.
+
+use std::{error::Error, io, time::Duration};
+
+use protocol::{
+    error_chain::{chain, find},
+    redfish::{ErrorBody, dirty},
+};
+use reqwest::{Method, StatusCode};
+
+use super::{super::account::Pause, again::Trouble, tls};
+
+/// Why there is no good answer.
+#[derive(Clone, Debug)]
+pub(super) enum Fault {
+    Unreachable(String),
+    /// The connection broke while the answer was awaited: it is not known whether it was done.
+    Lost(String),
+    /// The log-in is refused, and not tried again before this pause is over.
+    LogIn {
+        reason: String,
+        pause: Pause,
+    },
+    Refused(Refused),
+    NotUnderstood(String),
+}
+
+/// A refusal.
+#[derive(Clone, Debug)]
+pub(super) struct Refused {
+    /// HTTP's; none: we refuse.
+    pub(super) status: Option<StatusCode>,
+    pub(super) reason: String,
+    /// What of it may pass; none: nothing.
+    pub(super) trouble: Option<Trouble>,
+    /// How long the service asks us to wait.
+    pub(super) wish: Option<Duration>,
+}
+
+impl Fault {
+    pub(super) fn refused(reason: impl Into<String>) -> Self {
+        Fault::Refused(Refused { status: None, reason: reason.into(), trouble: None, wish: None })
+    }
+
+    /// The status of a refusal.
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Fault::Refused(refused) => refused.status,
+            Fault::Unreachable(_) | Fault::Lost(_) | Fault::LogIn { .. } | Fault::NotUnderstood(_) => None,
+        }
+    }
+
+    /// A body that is none of a resource.
+    pub(super) fn no_resource(path: &str, error: &dirty::BodyError) -> Self {
+        Fault::NotUnderstood(format!("GET {path}: no Redfish resource: {}", chain(error)))
+    }
+}
+
+/// The reason in a refusal with this status and body.
+pub(super) fn reason(
+    method: &Method,
+    path: &str,
+    status: StatusCode,
+    body: &ErrorBody,
+    wish: Option<Duration>,
+) -> String {
+    let said = body.text().map(|text| format!(": {text}")).unwrap_or_default();
+    let wait =
+        wish.map(|wish| format!("; it asks to be asked again in {} s", wish.as_secs())).unwrap_or_default();
+    format!("{method} {path}: HTTP {status}{said}{wait}")
+}
+
+/// Whether the connection was there, and broke before the whole answer came.
+pub(super) fn is_broken(error: &reqwest::Error) -> bool {
+    let is_of_the_answer = error.is_request() || error.is_body() || error.is_decode();
+    is_of_the_answer && !error.is_connect() && !error.is_timeout() && !is_no_http(error)
+}
+
+/// Somebody is there, and speaks something else.
+fn is_no_http(error: &reqwest::Error) -> bool {
+    find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
+}
+
+/// A handshake has failed.
+pub(super) fn of_tls(error: &rustls::Error) -> Fault {
+    Fault::NotUnderstood(format!("TLS fails: {}; {}", tls::words(error), tls::remedy(error)))
+}
+
+/// What a request has failed of. `breaks`: how often its connection broke, this time included.
+pub(super) fn of_request(error: reqwest::Error, is_tls: bool, breaks: u32) -> Fault {
+    let error = error.without_url();
+    if let Some(tls) = find::<rustls::Error>(&error) {
+        return of_tls(tls);
+    }
+    if is_no_http(&error) {
+        let remedy =
+            if is_tls { "check the port" } else { "it may speak TLS there: check port and protocol" };
+        return Fault::NotUnderstood(format!("it does not speak HTTP: {}; {remedy}", chain(&error)));
+    }
+    if is_broken(&error) {
+        let reason = format!(
+            "it answers, but closes its connections in the middle ({breaks} times): {}",
+            chain(&error)
+        );
+        return Fault::NotUnderstood(reason);
+    }
+    if error.is_connect() && is_tls && is_cut(&error) {
+        let reason = format!(
+            "it answers, but ends the TLS handshake without a word ({}); {}",
+            chain(&error),
+            tls::TOO_OLD
+        );
+        return Fault::NotUnderstood(reason);
+    }
+    if error.is_decode() || error.is_body() || error.is_builder() {
+        return Fault::NotUnderstood(chain(&error));
+    }
+    Fault::Unreachable(chain(&error))
+}
+
+/// A connection that was there and was cut. Where nobody is, it is refused, or nothing comes. Errors of the system's are wrapped into each
+/// other here.
+fn is_cut(error: &(dyn Error + 'static)) -> bool {
+    let by_system = error.downcast_ref::<io::Error>().is_some_and(|error| {
+        let is_cut_here = matches!(
+            error.kind(),
+            io::ErrorKind::UnexpectedEof
+                | io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+        );
+        is_cut_here || error.get_ref().is_some_and(|inner| is_cut(inner))
+    });
+    by_system || error.source().is_some_and(is_cut)
+}

@@ -1,0 +1,121 @@
+//! Decisions: which commands may be given again, and how a repeat is recognised.
+
+use std::time::Duration;
+
+use domain::records::CommandKind;
+use protocol::{command::Action, hex, power_budget, step::Step};
+use sha2::{Digest, Sha256};
+
+/// How an action behaves when whoever asked for it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeat {
+    /// It is a permit for this moment: never given again on its own, and a new request is a new command.
+    NewEachTime,
+    /// The same request is the same command, also after a crash: it is done once.
+    SameCommand,
+}
+
+/// How this action behaves.
+pub fn repeat_of(action: &Action) -> Repeat {
+    match action {
+        Action::PowerOn { .. }
+        | Action::PowerOff { .. }
+        | Action::Reset { .. }
+        | Action::ReadIdentity
+        | Action::EndBoot => Repeat::NewEachTime,
+        Action::RunStep { .. } => Repeat::SameCommand,
+    }
+}
+
+/// What becomes of a command that was given on a stream which ended before the answer came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterBreak {
+    /// It is given again under its id; an agent that has it already does it once.
+    Again,
+    /// It is not given again: it is a permit that rests on a proof, and the proof was for that moment. The agent is asked
+    /// whether it has it; if not, whoever asked must prove anew.
+    AskFirst,
+}
+
+/// What becomes of this action after a break.
+pub fn after_break(action: &Action) -> AfterBreak {
+    match action {
+        Action::PowerOn { .. } | Action::Reset { .. } => AfterBreak::AskFirst,
+        Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
+            AfterBreak::Again
+        }
+    }
+}
+
+/// How long somebody waits for this action, from when it is given: later it must not be done, for a refusal may have been told.
+/// None: what is asked for lasts, or does no harm when it is late.
+pub fn wanted_for(action: &Action) -> Option<Duration> {
+    match action {
+        Action::PowerOn { .. } | Action::Reset { .. } => Some(power_budget::ON_WANTED_MAX),
+        Action::PowerOff { .. } => Some(power_budget::OFF_WANTED_MAX),
+        Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => None,
+    }
+}
+
+/// The image that this action needs, by the image service's id.
+pub fn image_of(action: &Action) -> Option<&str> {
+    match action {
+        Action::RunStep { step: Step::WriteImage(image), .. } => Some(&image.id),
+        Action::RunStep {
+            step:
+                Step::Inventory
+                | Step::WriteConfigDrive { .. }
+                | Step::InstallBootEntry
+                | Step::EraseMetadata(_)
+                | Step::EraseDisks(_)
+                | Step::Sync
+                | Step::PowerOff
+                | Step::HandOver { .. },
+            ..
+        }
+        | Action::PowerOn { .. }
+        | Action::PowerOff { .. }
+        | Action::Reset { .. }
+        | Action::ReadIdentity
+        | Action::EndBoot => None,
+    }
+}
+
+/// A digest of the action: two equal actions have the same one, and it gives nothing of a configuration drive away.
+pub fn digest_of(action: &Action) -> String {
+    let mut hash = Sha256::new();
+    hash.update(CommandKind::of(action).as_str());
+    let json = match action {
+        Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
+        Action::PowerOff { how } => serde_json::to_vec(how),
+        Action::ReadIdentity | Action::EndBoot => Ok(Vec::new()),
+        Action::RunStep { session, step } => serde_json::to_vec(&(session, step)),
+    };
+    hash.update(json.expect("our own values have text keys only, so they are JSON"));
+    hex::encode(hash.finalize())
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{id::RamdiskSessionId, power::PowerOffHow, step::EraseOrder};
+
+    use super::*;
+
+    #[test]
+    fn equal_actions_have_equal_digests_and_others_do_not() {
+        let session = RamdiskSessionId::random();
+        let actions = [
+            Action::PowerOff { how: PowerOffHow::Hard },
+            Action::PowerOff { how: PowerOffHow::Soft },
+            Action::EndBoot,
+            Action::RunStep { session, step: Step::Sync },
+            Action::RunStep { session, step: Step::EraseDisks(EraseOrder::default()) },
+            Action::RunStep { session: RamdiskSessionId::random(), step: Step::Sync },
+        ];
+        for (one, a) in actions.iter().enumerate() {
+            for (other, b) in actions.iter().enumerate() {
+                assert_eq!(digest_of(a) == digest_of(&b.clone()), one == other, "{a:?} {b:?}");
+            }
+        }
+    }
+}

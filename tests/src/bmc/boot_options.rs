@@ -1,0 +1,118 @@
+//! Edges: the boot options of a virtual IPMI BMC, kept as its manner has it.
+
+use std::sync::{Arc, Mutex};
+
+use protocol::{
+    boot::{BootDevice, BootMode, Persistence},
+    ipmi::{
+        chassis::{BootFlagDevice, BootFlags, BootOption},
+        message::CompletionCode,
+    },
+};
+
+use super::{
+    BootManner,
+    chassis::{BootSetting, Chassis},
+    ipmi::Code,
+};
+
+/// What was told so far.
+#[derive(Clone, Debug, Default)]
+pub(super) struct BootOptions(Arc<Mutex<Vec<Vec<u8>>>>);
+
+impl BootOptions {
+    pub(super) fn told(&self) -> Vec<Vec<u8>> {
+        self.0.lock().expect("no holder panics").clone()
+    }
+
+    /// The last value of a one-byte parameter.
+    fn last(&self, parameter: u8) -> Option<u8> {
+        let told = self.told();
+        told.iter().rev().find(|option| option[0] == parameter).map(|option| option[1])
+    }
+
+    pub(super) async fn tell(
+        &self,
+        manner: BootManner,
+        option: BootOption,
+        chassis: &dyn Chassis,
+    ) -> anyhow::Result<()> {
+        let bytes = [vec![option.parameter()], option.build()].concat();
+        self.0.lock().expect("no holder panics").push(bytes);
+        let BootOption::Flags(flags) = option else { return Ok(()) };
+        let is_kept = match manner {
+            BootManner::Refused(code) => return Err(Code(CompletionCode(code)).into()),
+            BootManner::DiskIsRemote(code) if flags.device == BootFlagDevice::Disk => {
+                return Err(Code(CompletionCode(code)).into());
+            }
+            BootManner::Thrown => false,
+            BootManner::OnlyAnnounced => self.last(0) == Some(1),
+            BootManner::OnlyPersistentNetwork => flags.device != BootFlagDevice::Pxe || flags.persistent,
+            BootManner::Usual
+            | BootManner::Cleared { .. }
+            | BootManner::Stale
+            | BootManner::DiskIsRemote(_)
+            | BootManner::NoMode
+            | BootManner::Hidden(_) => true,
+        };
+        if is_kept { chassis.set_boot(setting_of(flags)?).await } else { Ok(()) }
+    }
+
+    pub(super) async fn shown(&self, manner: BootManner, chassis: &dyn Chassis) -> anyhow::Result<BootFlags> {
+        let flags = chassis.boot().await?.map_or(BootFlags::NONE, flags_of);
+        match manner {
+            BootManner::Hidden(code) => Err(Code(CompletionCode(code)).into()),
+            BootManner::Stale => Ok(BootFlags { valid: false, ..flags }),
+            BootManner::NoMode => Ok(BootFlags { efi: false, ..flags }),
+            BootManner::DiskIsRemote(_) if flags.efi && flags.device == BootFlagDevice::Disk => {
+                Ok(BootFlags { device: BootFlagDevice::Other(9), ..flags })
+            }
+            BootManner::Usual
+            | BootManner::Cleared { .. }
+            | BootManner::Thrown
+            | BootManner::Refused(_)
+            | BootManner::DiskIsRemote(_)
+            | BootManner::OnlyAnnounced
+            | BootManner::OnlyPersistentNetwork => Ok(flags),
+        }
+    }
+
+    /// The server starts: its firmware reads the flags, if they are still there.
+    pub(super) async fn start(&self, manner: BootManner, chassis: &dyn Chassis) -> anyhow::Result<()> {
+        if let BootManner::Cleared { unless } = manner
+            && self.last(3).unwrap_or(0) & unless != unless
+        {
+            chassis.set_boot(None).await?;
+        }
+        Ok(())
+    }
+}
+
+fn setting_of(flags: BootFlags) -> anyhow::Result<Option<BootSetting>> {
+    let device = match flags.device {
+        _ if !flags.valid => return Ok(None),
+        BootFlagDevice::None => return Ok(None),
+        BootFlagDevice::Pxe => BootDevice::Pxe,
+        // As some makers call it in UEFI mode.
+        BootFlagDevice::Other(9) if flags.efi => BootDevice::Disk,
+        BootFlagDevice::Disk => BootDevice::Disk,
+        BootFlagDevice::Cdrom | BootFlagDevice::Setup | BootFlagDevice::Other(_) => {
+            return Err(Code(CompletionCode::INVALID_FIELD).into());
+        }
+    };
+    let persistence = if flags.persistent { Persistence::Persistent } else { Persistence::Once };
+    let mode = if flags.efi { BootMode::Uefi } else { BootMode::Bios };
+    Ok(Some(BootSetting { device, persistence, mode }))
+}
+
+fn flags_of(setting: BootSetting) -> BootFlags {
+    BootFlags {
+        valid: true,
+        persistent: setting.persistence == Persistence::Persistent,
+        efi: setting.mode == BootMode::Uefi,
+        device: match setting.device {
+            BootDevice::Pxe => BootFlagDevice::Pxe,
+            BootDevice::Disk => BootFlagDevice::Disk,
+        },
+    }
+}
