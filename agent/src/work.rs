@@ -20,6 +20,10 @@ use crate::{
     },
 };
 
+/// Pause before a BMC that refused the first reading is asked again.
+const REFUSED_PAUSE: Duration = Duration::from_secs(2);
+/// What is kept of a command's time for the boot device, the switch and its confirmation.
+const REST_OF_COMMAND: Duration = Duration::from_secs(8);
 /// A power command that has no effect for so long is given again.
 const EFFECT_WAIT: Duration = Duration::from_secs(7);
 /// How often it is.
@@ -70,10 +74,23 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
     }
 }
 
+/// The reading with which a command begins. A BMC that refuses now, such as one that has no session free, is asked again while
+/// there is time for what follows.
+async fn first_reading(bmc: &dyn Bmc, until: Instant, pause: Duration) -> Result<Power, BmcError> {
+    loop {
+        let reading = read(bmc).await;
+        let is_refused = matches!(reading, Err(BmcError::Refused { .. }));
+        if !is_refused || Instant::now() + pause + REST_OF_COMMAND > until {
+            return reading;
+        }
+        tokio::time::sleep(pause).await;
+    }
+}
+
 async fn power_on(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
     // One that was seen to be off a moment ago is not asked again: on, when it is on already, does no harm.
     let is_off = bmc.power_lately().await == Some(Power::Off);
-    if !is_off && read(bmc).await? == Power::On {
+    if !is_off && first_reading(bmc, until, REFUSED_PAUSE).await? == Power::On {
         return Ok(Power::On);
     }
     choose_boot(bmc, mode, boot).await?;
@@ -82,7 +99,7 @@ async fn power_on(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) ->
 }
 
 async fn power_off(bmc: &dyn Bmc, how: PowerOffHow, until: Instant) -> Result<Power, BmcError> {
-    if read(bmc).await? == Power::Off {
+    if first_reading(bmc, until, REFUSED_PAUSE).await? == Power::Off {
         return Ok(Power::Off);
     }
     match how {
@@ -133,7 +150,7 @@ async fn await_effect(
 }
 
 async fn reset(bmc: &dyn Bmc, mode: BootMode, boot: &Boot, until: Instant) -> Result<Power, BmcError> {
-    let before = read(bmc).await?;
+    let before = first_reading(bmc, until, REFUSED_PAUSE).await?;
     choose_boot(bmc, mode, boot).await?;
     // The permit is for a boot; a server that has gone off meanwhile gets it all the same.
     match before {
@@ -265,6 +282,60 @@ mod tests {
         async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
             Ok(())
         }
+    }
+
+    /// A BMC that has no session free for the first so many questions.
+    struct Full {
+        refusals: usize,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Bmc for Full {
+        async fn identity(&self) -> Result<BmcIdentity, BmcError> {
+            Ok(BmcIdentity::default())
+        }
+        async fn power_status(&self) -> Result<Power, BmcError> {
+            match self.asked.fetch_add(1, Ordering::SeqCst) < self.refusals {
+                true => Err(BmcError::Refused { address: "a".into(), reason: "no free session".into() }),
+                false => Ok(Power::Off),
+            }
+        }
+        async fn power_on(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn power_off(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn soft_off(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn reset(&self) -> Result<(), BmcError> {
+            Ok(())
+        }
+        async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_command_waits_for_a_bmc_that_refuses_now_while_there_is_time() {
+        let check =
+            async |refusals: usize, left: Duration, expected: Result<Power, &str>, expected_asked: usize| {
+                let full = Full { refusals, asked: AtomicUsize::new(0) };
+                let read = first_reading(&full, Instant::now() + left, Duration::from_millis(1)).await;
+                let read = read.map_err(|error| error.to_string());
+                match expected {
+                    Ok(power) => assert_eq!(read, Ok(power), "{refusals} {left:?}"),
+                    Err(words) => assert!(read.as_ref().is_err_and(|text| text.contains(words)), "{read:?}"),
+                }
+                assert_eq!(full.asked.load(Ordering::SeqCst), expected_asked, "{refusals} {left:?}");
+            };
+        let long = REST_OF_COMMAND + Duration::from_secs(60);
+        check(0, long, Ok(Power::Off), 1).await;
+        check(5, long, Ok(Power::Off), 6).await;
+        // The rest of the command would have no time.
+        check(5, REST_OF_COMMAND, Err("no free session"), 1).await;
     }
 
     #[tokio::test]

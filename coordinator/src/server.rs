@@ -22,7 +22,7 @@ use domain::{
     rim::{Adopter, Hardware, Interfaces, Presence},
 };
 use faces::{
-    access::{AdminProject, Door},
+    access::{AdminProject, Authenticator},
     api::{self, Api},
     audit::Witness,
     facade,
@@ -94,10 +94,10 @@ fn openstack(config: &Config) -> anyhow::Result<OpenStack> {
 }
 
 /// Who may use the REST API and the pages.
-fn door(config: &Config, openstack: &OpenStack) -> Door {
+fn authenticator(config: &Config, openstack: &OpenStack) -> Authenticator {
     let admin_project = config.api.admin_project.clone().map_or(AdminProject::Ours, AdminProject::Given);
     let keystone = Arc::new(Keystone::new(openstack.system.clone(), openstack.project.clone()));
-    Door::new(keystone, Arc::new(SystemClock), config.api.roles.clone(), admin_project)
+    Authenticator::new(keystone, Arc::new(SystemClock), config.api.roles.clone(), admin_project)
 }
 
 /// Runs until told to stop.
@@ -203,10 +203,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let uploads = Arc::new(Uploads::new(core.inventory.clone(), glance.clone()));
     let (swept, sweep_stop) = (Arc::clone(&uploads), stop.clone());
     tasks.spawn(async move { swept.run(sweep_stop).await });
-    let door = Arc::new(door(&config, &openstack));
+    let authenticator = Arc::new(authenticator(&config, &openstack));
     let api = Arc::new(Api {
         inventory: core.inventory.clone(),
-        door: Arc::clone(&door),
+        authenticator: Arc::clone(&authenticator),
         glance: glance.clone(),
         uploads,
         pool_changes: tokio::sync::Mutex::default(),
@@ -226,7 +226,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     });
     tasks.spawn(Arc::clone(&api).accept_by_rules(stop.clone()));
     let api = api::router(api);
-    let api = ui::router(api, door, core.inventory.clone(), sealer)
+    let api = ui::router(api, authenticator, core.inventory.clone(), sealer)
         .layer(axum::middleware::from_fn(metrics::count_request));
     let api = api::https_only(api, config.api.https_only_days.unwrap_or(api::HTTPS_ONLY_DAYS));
     let proxies = Proxies::new(config.api.trusted_proxies.clone(), config.api.forwarded_by);

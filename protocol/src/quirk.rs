@@ -41,11 +41,21 @@ pub enum Quirk {
     SuiteThreeFirst,
     /// It has too few sessions to keep one open: ours is given back after each question.
     SessionNotKept,
+    /// Redfish: the boot override is written at the settings object that `@Redfish.Settings` names, though that one shows none.
+    BootAtSettings,
+    /// Redfish: a boot override with its mode is refused. It is written without.
+    BootModeNotSent,
+    /// Redfish: a boot override for all boots is refused or forgotten. It is written for the next boot only, anew at each.
+    BootSetOnceOnly,
+    /// Redfish: it breaks connections that are used again. Each request gets its own.
+    ConnectionNotKept,
+    /// Redfish: it stumbles over a newer handshake. TLS 1.2 alone is spoken to it, with RSA signatures by PKCS #1.
+    OldTls,
 }
 
 impl Quirk {
     /// All of them, in the order in which they are described.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::EfiDiskIsRemote,
         Self::DiskBootLeftAlone,
         Self::ForgetsFirmwareMode,
@@ -60,6 +70,11 @@ impl Quirk {
         Self::UserNamePadded,
         Self::SuiteThreeFirst,
         Self::SessionNotKept,
+        Self::BootAtSettings,
+        Self::BootModeNotSent,
+        Self::BootSetOnceOnly,
+        Self::ConnectionNotKept,
+        Self::OldTls,
     ];
 
     /// Its name, as it is written in import files.
@@ -79,6 +94,11 @@ impl Quirk {
             Quirk::UserNamePadded => "user-name-padded",
             Quirk::SuiteThreeFirst => "suite-3-first",
             Quirk::SessionNotKept => "session-not-kept",
+            Quirk::BootAtSettings => "boot-at-settings",
+            Quirk::BootModeNotSent => "boot-mode-not-sent",
+            Quirk::BootSetOnceOnly => "boot-set-once-only",
+            Quirk::ConnectionNotKept => "connection-not-kept",
+            Quirk::OldTls => "old-tls",
         }
     }
 
@@ -110,7 +130,14 @@ impl Quirk {
             }
             Quirk::UserNamePadded => "RAKP 1 carries the user name in 16 bytes",
             Quirk::SuiteThreeFirst => "cipher suite 3 is asked for before 17",
-            Quirk::SessionNotKept => "the session is closed after each question",
+            Quirk::SessionNotKept => {
+                "the session is closed after each question; Redfish: user and password go with each request"
+            }
+            Quirk::BootAtSettings => "the boot override is written at the settings object first",
+            Quirk::BootModeNotSent => "the boot override is written without its mode first",
+            Quirk::BootSetOnceOnly => "a boot from disk is asked for as once, anew at each start",
+            Quirk::ConnectionNotKept => "each request gets a connection of its own",
+            Quirk::OldTls => "TLS 1.2 alone is spoken, with RSA signatures by PKCS #1",
         }
     }
 }

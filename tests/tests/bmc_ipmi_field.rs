@@ -112,7 +112,14 @@ async fn a_server_boots_what_it_was_told_or_is_not_started() {
         booted(M::Stale, device, mode, &["boot-flags-not-read"]).await;
         booted(M::NoMode, device, mode, &["forgets-firmware-mode"]).await;
     }
+    booted(M::OnlyPersistentNetwork, Pxe, Uefi, &[]).await;
     booted(M::OnlyPersistentNetwork, Pxe, Uefi, &["network-boot-persistent"]).await;
+    for code in [0x80, 0xcc] {
+        booted(M::OnlyOnce(code), Disk, Uefi, &[]).await;
+        booted(M::OnlyFlags(code), Pxe, Uefi, &[]).await;
+        booted(M::OnlyFlags(code), Disk, Bios, &["boot-options-announced"]).await;
+    }
+    booted(M::Slow, Pxe, Uefi, &[]).await;
     booted(M::DiskIsRemote(0xcc), Disk, Uefi, &[]).await;
     booted(M::DiskIsRemote(0xcc), Disk, Uefi, &["efi-disk-is-remote"]).await;
     // A disk that cannot be chosen is what firmware boots by itself.
@@ -137,7 +144,6 @@ async fn a_server_boots_what_it_was_told_or_is_not_started() {
     refused(M::Thrown, Disk, Uefi, &[], &["accepted the disk", shows_none, "disk-boot-left-alone"]).await;
     refused(M::Stale, Pxe, Uefi, &[], &["marked as not valid"]).await;
     refused(M::NoMode, Pxe, Uefi, &[], &["the network in BIOS mode"]).await;
-    refused(M::OnlyPersistentNetwork, Pxe, Uefi, &[], &[shows_none]).await;
     for code in [0x80, 0xcc, 0xd5, 0xff] {
         refused(M::Refused(code), Pxe, Uefi, &[], &["does not take the network", &format!("{code:#04x}")])
             .await;

@@ -19,7 +19,7 @@ use rustls::SupportedProtocolVersion;
 use tests::bmc::{
     Credentials,
     chassis::{BootSetting, Chassis, FakeChassis},
-    odd,
+    odd::{self, Closes},
     redfish::{self, RedfishBmc, RedfishOptions, Tls},
     redfish_odd::{Beside, Dirt, EtagWish, Odd},
 };
@@ -255,6 +255,15 @@ async fn a_service_that_asks_for_time_gets_it_in_seconds_or_by_a_date() {
         start(bmc_at(front.addr).as_ref(), PXE).await.unwrap_or_else(|error| panic!("{what}: {error}"));
         assert_eq!((chassis.state().boots, front.changed()), (vec![Some(PXE)], 2), "{what}");
     }
+    // A reading comes again soon in any case: it is told at once what keeps it.
+    let (server, _) = virtual_redfish(&[]);
+    let front = odd::before_redfish(server.addr, "GET /redfish/v1/Systems/1", vec![asks("").remove(0); 9])
+        .await
+        .unwrap();
+    let endpoint = endpoint(front.addr, None, true);
+    let bmc = connect_as(&endpoint, OPTIONS, LogIns { pace: Pace(Duration::from_secs(1)), in_call: true });
+    let reason = bmc.power_status().await.unwrap_err().to_string();
+    assert!(reason.contains("HTTP 503") && front.changed() <= 2, "{} times: {reason}", front.changed());
     // More than a call has.
     let (server, chassis) = virtual_redfish(&[]);
     let front = odd::before_redfish(server.addr, "POST /redfish/v1/Systems", asks("Retry-After: 300\r\n"))
@@ -370,4 +379,39 @@ async fn a_killed_run_leaves_no_session_that_the_next_one_does_not_close() {
     let last = run();
     last.power_status().await.unwrap();
     assert_eq!(server.sessions(), redfish::SESSIONS_MAX - 1, "ours alone is closed");
+}
+
+fn bmc_with_quirks(addr: std::net::SocketAddr, quirks: &[&str]) -> Box<dyn Bmc> {
+    let mut endpoint = endpoint(addr, None, true);
+    endpoint.settings.quirks = quirks.iter().map(|quirk| quirk.parse().unwrap()).collect();
+    connect_as(&endpoint, OPTIONS, LogIns { pace: Pace(UNIT), in_call: true })
+}
+
+#[tokio::test]
+async fn what_is_known_of_a_bmc_changes_what_is_sent() {
+    let (server, chassis) = virtual_redfish(&[]);
+    start(bmc_with_quirks(server.addr, &["session-not-kept"]).as_ref(), PXE).await.unwrap();
+    assert_eq!((server.stats().logins, chassis.state().on), (0, true));
+
+    let (server, chassis) = virtual_redfish(&[]);
+    let front = odd::one_request_a_connection(server.addr, Closes::Abruptly).await.unwrap();
+    start(bmc_with_quirks(front.addr, &["connection-not-kept"]).as_ref(), PXE).await.unwrap();
+    assert_eq!((front.changed(), chassis.state().on), (0, true), "no connection was used again");
+
+    let (server, chassis) = virtual_redfish(&[]);
+    start(bmc_with_quirks(server.addr, &["disk-boot-left-alone"]).as_ref(), DISK).await.unwrap();
+    assert_eq!(chassis.state().boots, [None], "the firmware's own order");
+
+    let (server, chassis) = virtual_redfish(&[]);
+    let bmc = bmc_with_quirks(server.addr, &["reset-by-off-and-on"]);
+    start(bmc.as_ref(), DISK).await.unwrap();
+    let before = server.stats().requests;
+    bmc.reset().await.unwrap();
+    assert!(server.stats().requests - before > 2, "off, and on again");
+    assert_eq!((chassis.state().boots.len(), chassis.state().on), (2, true));
+
+    let once = BootSetting { persistence: Persistence::Once, ..DISK };
+    let (server, chassis) = virtual_redfish(&[]);
+    start(bmc_with_quirks(server.addr, &["boot-set-once-only"]).as_ref(), DISK).await.unwrap();
+    assert_eq!(chassis.state().boots, [Some(once)]);
 }

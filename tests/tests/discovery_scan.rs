@@ -137,6 +137,7 @@ async fn odd_redfish_services_are_found_and_logged_in_to() {
     for bmc in &found[..3] {
         assert!(bmc.credential == Some(0) && bmc.identity.is_some() && bmc.problem.is_empty(), "{bmc:?}");
     }
+    assert!(found[3].credential == Some(0) && found[3].identity.is_none(), "{:?}", found[3]);
     for part in ["2 systems", "/redfish/v1/Systems/1", "/redfish/v1/Systems/2"] {
         assert!(found[3].problem.contains(part), "{:?}", found[3]);
     }

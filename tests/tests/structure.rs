@@ -265,6 +265,108 @@ fn values_and_decisions_neither_wait_nor_read_a_clock() {
     assert_none("files of values and decisions are given the time and do no I/O", &faults);
 }
 
+/// Files of a pure ring that import something of an edge all the same, and why.
+const EDGE_ALLOWED: [(&str, &str, &str); 0] = [];
+
+/// The paths in a tree of imports (`a::{b, c::{d, e}}`), each as its segments; what an import is renamed to does not matter.
+fn imported(tree: &str) -> Vec<Vec<String>> {
+    let tree = tree.trim();
+    let Some((head, rest)) = tree.split_once('{') else {
+        let path = tree.split_whitespace().next().unwrap_or_default();
+        return vec![path.split("::").map(str::to_owned).collect()];
+    };
+    let inner = rest.rsplit_once('}').map_or(rest, |(inner, _)| inner);
+    let (mut depth, mut parts) = (0, vec![String::new()]);
+    for letter in inner.chars() {
+        match letter {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            _ => {}
+        }
+        match parts.last_mut() {
+            Some(part) if letter != ',' || depth > 0 => part.push(letter),
+            _ => parts.push(String::new()),
+        }
+    }
+    let head: Vec<_> = head.trim_end_matches("::").split("::").filter(|name| !name.is_empty()).collect();
+    let parts = parts.iter().filter(|part| !part.trim().is_empty());
+    let of = |path: Vec<String>| head.iter().map(|name| (*name).to_owned()).chain(path).collect();
+    parts.flat_map(|part| imported(part)).map(of).collect()
+}
+
+/// The modules that a file is in, from its crate's `src`: `a/b.rs` and `a/b/mod.rs` are `a::b`.
+fn modules(file: &str) -> Vec<String> {
+    let path = file.trim_end_matches(".rs");
+    let path = path.strip_suffix("/mod").unwrap_or(path);
+    path.split('/').filter(|name| !["lib", "main"].contains(name)).map(str::to_owned).collect()
+}
+
+#[test]
+fn values_and_decisions_import_nothing_of_edges() {
+    let sources = sources();
+    let mut faults = Vec::new();
+    let mut unused = EDGE_ALLOWED.to_vec();
+    for (member, ..) in ARROWS {
+        let src = format!("{member}/src/");
+        let inside: Vec<_> =
+            sources.iter().filter_map(|(path, text)| Some((path.strip_prefix(&src)?, text))).collect();
+        let edges: BTreeSet<Vec<String>> = inside
+            .iter()
+            .filter(|(file, text)| ring(&format!("{src}{file}"), text) == Some(Ring::Edges))
+            .map(|(file, _)| modules(file))
+            .collect();
+        for (file, text) in &inside {
+            let path = format!("{src}{file}");
+            if has_no_ring(&path) || !matches!(ring(&path, text), Some(Ring::Values | Ring::Decisions)) {
+                continue;
+            }
+            let code = code(text);
+            for statement in code.split("use ").skip(1).filter_map(|rest| rest.split_once(';')) {
+                for import in imported(statement.0) {
+                    let ups = import.iter().take_while(|name| *name == "super").count();
+                    let mut from = modules(file);
+                    from.truncate(from.len().saturating_sub(ups));
+                    let target: Vec<String> = match import.first().map(String::as_str) {
+                        Some("crate") => import[1..].to_vec(),
+                        Some("super") => from.into_iter().chain(import[ups..].iter().cloned()).collect(),
+                        _ => continue,
+                    };
+                    // The longest part of the path that is a file of this crate.
+                    let known =
+                        |length: &usize| inside.iter().any(|(other, _)| modules(other) == target[..*length]);
+                    let Some(length) = (1..=target.len()).rev().find(known) else { continue };
+                    if edges.contains(&target[..length]) {
+                        let of = target[..length].join("::");
+                        let before = unused.len();
+                        unused.retain(|(by, edge, _)| (*by, *edge) != (path.as_str(), of.as_str()));
+                        if unused.len() == before {
+                            faults.push(format!(
+                                "{path} imports {} of the edge {of}",
+                                target[length..].join("::")
+                            ));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    faults.extend(unused.iter().map(|(by, edge, _)| format!("{by} needs no exception for {edge} any more")));
+    assert_none("values and decisions stand on values and decisions only", &faults);
+}
+
+#[test]
+fn imports_are_read_as_they_are_written() {
+    let check = |tree: &str, expected: &[&str]| {
+        let found: Vec<_> = imported(tree).iter().map(|path| path.join("::")).collect();
+        assert_eq!(found, expected);
+    };
+    check("super::wake::Wake", &["super::wake::Wake"]);
+    check(
+        "crate::{a::B as C, d::{self, e::F}, g::*}",
+        &["crate::a::B", "crate::d::self", "crate::d::e::F", "crate::g::*"],
+    );
+}
+
 #[test]
 fn protocol_and_pxe_know_no_cloud() {
     let mut faults = Vec::new();

@@ -57,6 +57,10 @@ pub trait Bmc: Send + Sync {
     async fn seen(&self) -> Option<BmcIdentity> {
         None
     }
+    /// Whether it has let us in, whatever it answered afterwards. False: it has not, or that is not known.
+    async fn has_let_in(&self) -> bool {
+        false
+    }
     /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
     async fn power_lately(&self) -> Option<Power> {
         None

@@ -97,7 +97,8 @@ async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
         };
         // Tried once: a refusal is the answer.
         let log_ins = LogIns { in_call: false, ..LogIns::default() };
-        match bmc::connect_as(&endpoint, BmcOptions::default(), log_ins).identity().await {
+        let client = bmc::connect_as(&endpoint, BmcOptions::default(), log_ins);
+        match client.identity().await {
             Ok(identity) => {
                 (bmc.credential, bmc.identity) = (Some(number), Some(identity));
                 bmc.problem.clear();
@@ -105,6 +106,8 @@ async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
             }
             Err(error @ BmcError::Credentials { .. }) => bmc.problem = error.to_string(),
             Err(error) => {
+                // It took the credential, and does not say which of several systems is the server, or who it is.
+                bmc.credential = client.has_let_in().await.then_some(number);
                 bmc.problem = error.to_string();
                 return;
             }

@@ -160,6 +160,9 @@ pub struct Bmc {
     /// How the BMC last identified itself, when that was proved to be this server's. Absent: that was never proved.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
+    /// What the site says of it besides, as fields of an import file, such as `ipmi_priv_level OPERATOR`; keys are not shown.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<String>,
 }
 
 /// An interface of a server.

@@ -190,6 +190,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
             format!("{} {}@{}:{}", node.bmc.protocol, node.bmc.username, node.bmc.address, node.bmc.port),
         ),
         ("bmc identity", optional(&node.bmc.identity)),
+        ("bmc settings", node.bmc.settings.join(", ")),
         ("ports", ports.join(", ")),
     ];
     if let Some(hardware) = &node.hardware {

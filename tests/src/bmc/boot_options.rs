@@ -18,11 +18,21 @@ use super::{
 
 /// What was told so far.
 #[derive(Clone, Debug, Default)]
-pub(super) struct BootOptions(Arc<Mutex<Vec<Vec<u8>>>>);
+pub(super) struct BootOptions {
+    told: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// Looks at the flags since they were set.
+    looks: Arc<Mutex<u32>>,
+}
 
 impl BootOptions {
     pub(super) fn told(&self) -> Vec<Vec<u8>> {
-        self.0.lock().expect("no holder panics").clone()
+        self.told.lock().expect("no holder panics").clone()
+    }
+
+    fn is_first_look(&self) -> bool {
+        let mut looks = self.looks.lock().expect("no holder panics");
+        *looks += 1;
+        *looks == 1
     }
 
     /// The last value of a one-byte parameter.
@@ -38,13 +48,20 @@ impl BootOptions {
         chassis: &dyn Chassis,
     ) -> anyhow::Result<()> {
         let bytes = [vec![option.parameter()], option.build()].concat();
-        self.0.lock().expect("no holder panics").push(bytes);
-        let BootOption::Flags(flags) = option else { return Ok(()) };
+        self.told.lock().expect("no holder panics").push(bytes);
+        let BootOption::Flags(flags) = option else {
+            if let BootManner::OnlyFlags(code) = manner {
+                return Err(Code(CompletionCode(code)).into());
+            }
+            return Ok(());
+        };
+        *self.looks.lock().expect("no holder panics") = 0;
         let is_kept = match manner {
             BootManner::Refused(code) => return Err(Code(CompletionCode(code)).into()),
             BootManner::DiskIsRemote(code) if flags.device == BootFlagDevice::Disk => {
                 return Err(Code(CompletionCode(code)).into());
             }
+            BootManner::OnlyOnce(code) if flags.persistent => return Err(Code(CompletionCode(code)).into()),
             BootManner::Thrown => false,
             BootManner::OnlyAnnounced => self.last(0) == Some(1),
             BootManner::OnlyPersistentNetwork => flags.device != BootFlagDevice::Pxe || flags.persistent,
@@ -52,6 +69,9 @@ impl BootOptions {
             | BootManner::Cleared { .. }
             | BootManner::Stale
             | BootManner::DiskIsRemote(_)
+            | BootManner::OnlyOnce(_)
+            | BootManner::Slow
+            | BootManner::OnlyFlags(_)
             | BootManner::NoMode
             | BootManner::Hidden(_) => true,
         };
@@ -64,6 +84,7 @@ impl BootOptions {
             BootManner::Hidden(code) => Err(Code(CompletionCode(code)).into()),
             BootManner::Stale => Ok(BootFlags { valid: false, ..flags }),
             BootManner::NoMode => Ok(BootFlags { efi: false, ..flags }),
+            BootManner::Slow if self.is_first_look() => Ok(BootFlags::NONE),
             BootManner::DiskIsRemote(_) if flags.efi && flags.device == BootFlagDevice::Disk => {
                 Ok(BootFlags { device: BootFlagDevice::Other(9), ..flags })
             }
@@ -73,6 +94,9 @@ impl BootOptions {
             | BootManner::Refused(_)
             | BootManner::DiskIsRemote(_)
             | BootManner::OnlyAnnounced
+            | BootManner::OnlyOnce(_)
+            | BootManner::Slow
+            | BootManner::OnlyFlags(_)
             | BootManner::OnlyPersistentNetwork => Ok(flags),
         }
     }

@@ -78,6 +78,12 @@ pub enum BootManner {
     OnlyAnnounced,
     /// Flags for the network are kept only when they are for all boots.
     OnlyPersistentNetwork,
+    /// Flags for all boots are refused with this completion code.
+    OnlyOnce(u8),
+    /// Flags are shown a moment after they were set: the first look shows none.
+    Slow,
+    /// Every boot option but the flags is refused with this completion code.
+    OnlyFlags(u8),
     /// Flags are kept and shown without the bit for UEFI.
     NoMode,
     /// Flags are kept, and cannot be read: it answers with this completion code.

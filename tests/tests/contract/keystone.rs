@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use domain::rim::{Identity, IdentityService};
-use faces::access::{AdminProject, Door, RoleNames, Standing, Use};
+use faces::access::{AdminProject, Authenticator, RoleNames, Standing, Use};
 use openstack::{
     Error,
     keystone::{self, Keystone},
@@ -80,7 +80,7 @@ impl Admin<'_> {
 
     /// Makes something; gives its id.
     async fn make(&self, what: &str, mut body: Value) -> Result<String> {
-        body["name"] = json!(format!("door-{}", body["name"].as_str().unwrap_or_default()));
+        body["name"] = json!(format!("authenticator-{}", body["name"].as_str().unwrap_or_default()));
         let made = self.call(reqwest::Method::POST, &format!("/{what}s"), json!({ what: body })).await?;
         Ok(made[what]["id"].as_str().context("it has no id")?.to_owned())
     }
@@ -114,7 +114,8 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     let token = session.issued().await?.token.clone();
     let admin = Admin { cloud, http: http_client(None)?, token };
     let keystone = Arc::new(Keystone::new(session, cloud.openstack.session(Who::Admin)?));
-    let door = Door::new(keystone, Arc::new(SystemClock), RoleNames::default(), AdminProject::Ours);
+    let authenticator =
+        Authenticator::new(keystone, Arc::new(SystemClock), RoleNames::default(), AdminProject::Ours);
     let domain = admin.make("domain", json!({ "name": "domain" })).await?;
     let own = admin.make("project", json!({ "name": "own", "domain_id": domain })).await?;
     // Another domain may have a project called like the administrators'.
@@ -128,7 +129,7 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     let check =
         async |name: &str, role: &str, (place, scope): (String, Value), expected: Result<Standing, &str>| {
             let token = admin.token_of(name, role, &place, scope).await.with_context(|| name.to_owned())?;
-            match (door.know(&token, Use::Change).await, expected) {
+            match (authenticator.know(&token, Use::Change).await, expected) {
                 (Ok(known), Ok(expected)) => ensure!(known.standing == expected, "{name}: {known:?}"),
                 (Err(problem), Err(words)) => ensure!(problem.detail.contains(words), "{name}: {problem:?}"),
                 (found, expected) => anyhow::bail!("{name}: {found:?}, expected {expected:?}"),
@@ -146,7 +147,10 @@ pub async fn standings(cloud: &Cloud) -> Result<()> {
     for who in [Who::System, Who::Admin] {
         let token = cloud.openstack.session(who)?.issued().await?.token.clone();
         ensure!(
-            door.know(&token, Use::Look).await.is_ok_and(|known| known.standing == Standing::Administrator),
+            authenticator
+                .know(&token, Use::Look)
+                .await
+                .is_ok_and(|known| known.standing == Standing::Administrator),
             "{who:?}"
         );
     }

@@ -23,7 +23,7 @@ use domain::{
     import,
     rim::{Bearer, Identity, IdentityService, Project, Service, ServiceError, SignIn, SignedIn, TokenScope},
 };
-use faces::access::{AdminProject, Door, RoleNames};
+use faces::access::{AdminProject, Authenticator, RoleNames};
 use protocol::secret::Secret;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -87,10 +87,11 @@ pub async fn start() -> Fakes {
     }));
     let people = Arc::new(People(Arc::clone(&world)));
     let admins = AdminProject::Given("admin-id".to_owned());
-    let door = Arc::new(Door::new(people, Arc::new(SystemClock), RoleNames::default(), admins));
+    let authenticator =
+        Arc::new(Authenticator::new(people, Arc::new(SystemClock), RoleNames::default(), admins));
     let sealer = Sealer::new(&[7; 32]);
     let inventory = Inventory::in_memory(sealer.clone(), Arc::new(SystemClock)).await.unwrap();
-    let router = faces::ui::router(rest(Arc::clone(&world)), door, inventory.clone(), sealer);
+    let router = faces::ui::router(rest(Arc::clone(&world)), authenticator, inventory.clone(), sealer);
     Fakes { world, inventory, router }
 }
 
@@ -466,6 +467,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         port: 443,
         username: "admin".to_owned(),
         identity: None,
+        settings: Vec::new(),
     };
     Node {
         id: Uuid::new_v4(),

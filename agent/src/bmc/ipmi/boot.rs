@@ -78,9 +78,14 @@ pub(super) fn ways(wish: Wish, quirks: &Deviations) -> Vec<Way> {
         true => vec![announced, plain],
         false => vec![plain, announced],
     };
+    let first = ways[0].clone();
     if asked.valid && asked.efi && wish.device == BootDevice::Disk {
         let other = if asked.device == REMOTE_DISK { BootFlagDevice::Disk } else { REMOTE_DISK };
-        ways.push(Way { flags: BootFlags { device: other, ..asked }, ..ways[0].clone() });
+        ways.push(Way { flags: BootFlags { device: other, ..asked }, ..first.clone() });
+    }
+    if asked.valid {
+        // For how long is of no account: it is told anew before each start.
+        ways.push(Way { flags: BootFlags { persistent: !asked.persistent, ..asked }, ..first });
     }
     ways
 }
@@ -178,57 +183,63 @@ mod tests {
         let pxe_efi: &[u8] = &[5, 0xa0, 0x04, 0, 0, 0];
         let pxe_bios: &[u8] = &[5, 0x80, 0x04, 0, 0, 0];
         let pxe_efi_always: &[u8] = &[5, 0xe0, 0x04, 0, 0, 0];
+        let pxe_bios_always: &[u8] = &[5, 0xc0, 0x04, 0, 0, 0];
         let disk_bios: &[u8] = &[5, 0xc0, 0x08, 0, 0, 0];
+        let disk_bios_once: &[u8] = &[5, 0x80, 0x08, 0, 0, 0];
+        let disk_efi_once: &[u8] = &[5, 0xa0, 0x08, 0, 0, 0];
+        let remote_efi_once: &[u8] = &[5, 0xa0, 0x24, 0, 0, 0];
         let disk_efi: &[u8] = &[5, 0xe0, 0x08, 0, 0, 0];
         let remote_efi: &[u8] = &[5, 0xe0, 0x24, 0, 0, 0];
         let none: &[u8] = &[5, 0, 0, 0, 0, 0];
         let (keep, keep_all): (&[u8], &[u8]) = (&[3, 0x08], &[3, 0x1f]);
         let (begin, known): (&[u8], &[u8]) = (&[0, 1], &[4, 1, 1]);
         let (commit, complete): (&[u8], &[u8]) = (&[0, 2], &[0, 0]);
-        check(Pxe, Uefi, &[], &[&[keep, pxe_efi], &[begin, keep, known, pxe_efi, commit, complete]]);
-        check(Pxe, Bios, &[], &[&[keep, pxe_bios], &[begin, keep, known, pxe_bios, commit, complete]]);
-        check(Disk, Bios, &[], &[&[keep, disk_bios], &[begin, keep, known, disk_bios, commit, complete]]);
+        let announced = |flags| [begin, keep, known, flags, commit, complete];
+        check(Pxe, Uefi, &[], &[&[keep, pxe_efi], &announced(pxe_efi), &[keep, pxe_efi_always]]);
+        check(Pxe, Bios, &[], &[&[keep, pxe_bios], &announced(pxe_bios), &[keep, pxe_bios_always]]);
+        check(Disk, Bios, &[], &[&[keep, disk_bios], &announced(disk_bios), &[keep, disk_bios_once]]);
         // A disk in UEFI mode has two names, and no maker is sure to be known.
         check(
             Disk,
             Uefi,
             &[],
-            &[&[keep, disk_efi], &[begin, keep, known, disk_efi, commit, complete], &[keep, remote_efi]],
+            &[&[keep, disk_efi], &announced(disk_efi), &[keep, remote_efi], &[keep, disk_efi_once]],
         );
         check(
             Disk,
             Uefi,
-            &[Quirk::EfiDiskIsRemote, Quirk::AllClearingSuppressed],
-            &[
-                &[keep_all, remote_efi],
-                &[begin, keep_all, known, remote_efi, commit, complete],
-                &[keep_all, disk_efi],
-            ],
+            &[Quirk::EfiDiskIsRemote],
+            &[&[keep, remote_efi], &announced(remote_efi), &[keep, disk_efi], &[keep, remote_efi_once]],
         );
         check(
             Disk,
             Bios,
             &[Quirk::EfiDiskIsRemote],
-            &[&[keep, disk_bios], &[begin, keep, known, disk_bios, commit, complete]],
+            &[&[keep, disk_bios], &announced(disk_bios), &[keep, disk_bios_once]],
+        );
+        check(
+            Pxe,
+            Uefi,
+            &[Quirk::AllClearingSuppressed],
+            &[
+                &[keep_all, pxe_efi],
+                &[begin, keep_all, known, pxe_efi, commit, complete],
+                &[keep_all, pxe_efi_always],
+            ],
         );
         check(
             Pxe,
             Uefi,
             &[Quirk::BootOptionsAnnounced],
-            &[&[begin, keep, known, pxe_efi, commit, complete], &[keep, pxe_efi]],
+            &[&announced(pxe_efi), &[keep, pxe_efi], &announced(pxe_efi_always)],
         );
         check(
             Pxe,
             Uefi,
             &[Quirk::NetworkBootPersistent],
-            &[&[keep, pxe_efi_always], &[begin, keep, known, pxe_efi_always, commit, complete]],
+            &[&[keep, pxe_efi_always], &announced(pxe_efi_always), &[keep, pxe_efi]],
         );
-        check(
-            Disk,
-            Uefi,
-            &[Quirk::DiskBootLeftAlone],
-            &[&[keep, none], &[begin, keep, known, none, commit, complete]],
-        );
+        check(Disk, Uefi, &[Quirk::DiskBootLeftAlone], &[&[keep, none], &announced(none)]);
     }
 
     #[test]

@@ -114,7 +114,10 @@ impl Ladder {
             };
         }
         let gives_less = match reason {
-            EndReason::Refused { status, .. } => status.is_about_the_role(),
+            // Some BMCs say "unknown user" of one who may not be that much.
+            EndReason::Refused { status, .. } => {
+                status.is_about_the_role() || *status == Status::UNAUTHORIZED_NAME
+            }
             EndReason::Privilege { code, .. } => {
                 self.refused += 1;
                 let says_so = matches!(code.0, 0x80 | 0x81);
@@ -209,6 +212,9 @@ mod tests {
         check(&[], Privilege::Administrator);
         check(&[role(0x09)], Privilege::Operator);
         check(&[role(0x0a)], Privilege::Operator);
+        check(&[role(0x0d)], Privilege::Operator);
+        check(&[role(0x0d), role(0x0d)], Privilege::Administrator);
+        check(&[role(0x0f)], Privilege::Administrator);
         check(&[role(0x12)], Privilege::Operator);
         check(&[level(0x81)], Privilege::Operator);
         check(&[level(0xd4)], Privilege::Administrator);

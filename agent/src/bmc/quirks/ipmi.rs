@@ -75,7 +75,7 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         of: Of::Maker { vendor: Vendor::Unsaid, product: Some("0x0000"), from: None, below: None },
-        whose: "BMCs made of pyghmi's classes, such as VirtualBMC and sushy-tools' IPMI",
+        whose: "BMCs made of pyghmi's classes, such as VirtualBMC",
         quirks: &[Quirk::ForgetsFirmwareMode],
         source: "https://opendev.org/x/pyghmi/src/branch/master/pyghmi/ipmi/bmc.py",
     },

@@ -2,15 +2,16 @@
 //!
 //! ```text
 //!   Get Device ID, or Redfish's Manufacturer, Model and FirmwareVersion --> Maker --.
-//!   rows of the table (ipmi.rs) ----------------------------------------------------+--> Deviations
+//!   rows of the tables (ipmi.rs, redfish.rs) ---------------------------------------+--> Deviations
 //!   what the import file says of this server ("efi-disk-is-remote", "no-...") ------'    the site has the last word
 //! ```
 //!
 //! A row names whose BMCs it is about and where it was reported; the code that talks to a BMC asks only whether it has a quirk,
-//! and knows no vendor. What every BMC may do without a row ([`TAKEN_OF_ALL`]) is described beside, for the same readers:
+//! and knows no vendor. What every BMC may do without a row ([`taken_of_all`]) is described beside, for the same readers:
 //! `docs/bmc-quirks.md` is written from both by a test.
 
 mod ipmi;
+mod redfish;
 mod version;
 
 use std::{collections::BTreeSet, fmt};
@@ -20,7 +21,6 @@ use protocol::{
     quirk::{Quirk, SaidQuirk},
 };
 
-pub use ipmi::{ROWS, TAKEN_OF_ALL};
 pub use version::Version;
 
 /// How a BMC known by its IANA enterprise number is named in [`BmcIdentity::manufacturer`].
@@ -142,6 +142,16 @@ pub struct Taken {
     pub source: &'static str,
 }
 
+/// All rows.
+pub fn rows() -> impl Iterator<Item = &'static Row> {
+    ipmi::ROWS.iter().chain(redfish::ROWS)
+}
+
+/// All that is taken of every BMC.
+pub fn taken_of_all() -> impl Iterator<Item = &'static Taken> {
+    ipmi::TAKEN_OF_ALL.iter().chain(redfish::TAKEN_OF_ALL)
+}
+
 /// The quirks of one BMC.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deviations(BTreeSet<Quirk>);
@@ -149,7 +159,7 @@ pub struct Deviations(BTreeSet<Quirk>);
 impl Deviations {
     /// What the table says of this BMC, and then what the site says of it.
     pub fn of(maker: &Maker, said: &[SaidQuirk]) -> Self {
-        let known = ROWS.iter().filter(|row| row.of.is(maker)).flat_map(|row| row.quirks);
+        let known = rows().filter(|row| row.of.is(maker)).flat_map(|row| row.quirks);
         let mut quirks: BTreeSet<Quirk> = known.copied().collect();
         for said in said {
             match said {

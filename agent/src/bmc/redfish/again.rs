@@ -14,6 +14,9 @@ use super::super::account::Pace;
 /// [`ON_COMMAND_MAX`](protocol::power_budget::ON_COMMAND_MAX) in all.
 pub(super) const CALL_MAX: Duration = Duration::from_secs(24);
 
+/// The same of a mere reading, which is asked for again soon in any case: its answer says at once what keeps it.
+pub(super) const READING_MAX: Duration = Duration::from_millis(1500);
+
 /// What came in place of the answer that was wanted, and may be different next time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trouble {

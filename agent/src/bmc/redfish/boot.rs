@@ -8,8 +8,11 @@ use std::fmt;
 
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    quirk::Quirk,
     redfish::{BootOverride, ComputerSystem, Link},
 };
+
+use crate::bmc::quirks::Deviations;
 
 /// What the next start is to boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,17 +108,32 @@ pub(super) struct Shown {
     boot: BootOverride,
     /// It has a settings object.
     has_settings: bool,
-    /// That one shows a boot override too, which is then the one to be written.
-    settings_show_boot: bool,
+    /// That one is the one to be written: it shows a boot override too, or is known to take it.
+    is_settings_first: bool,
+    /// A mode is known to be refused.
+    is_mode_refused: bool,
+    /// A persistent override is known to be refused.
+    is_once_only: bool,
+    /// The disk is known not to be chosen.
+    is_disk_left_alone: bool,
 }
 
 impl Shown {
     /// As a system shows it; `settings`: the same of its settings object, where that was read.
-    pub(super) fn of(system: &ComputerSystem, settings: Option<&ComputerSystem>) -> Self {
+    pub(super) fn of(
+        system: &ComputerSystem,
+        settings: Option<&ComputerSystem>,
+        quirks: &Deviations,
+    ) -> Self {
+        let has_settings = settings_object(system).is_some();
+        let settings_show_boot = settings.and_then(|settings| settings.boot.as_ref()).is_some_and(is_shown);
         Self {
             boot: system.boot.clone().unwrap_or_default(),
-            has_settings: settings_object(system).is_some(),
-            settings_show_boot: settings.and_then(|settings| settings.boot.as_ref()).is_some_and(is_shown),
+            has_settings,
+            is_settings_first: settings_show_boot || has_settings && quirks.has(Quirk::BootAtSettings),
+            is_mode_refused: quirks.has(Quirk::BootModeNotSent),
+            is_once_only: quirks.has(Quirk::BootSetOnceOnly),
+            is_disk_left_alone: quirks.has(Quirk::DiskBootLeftAlone),
         }
     }
 }
@@ -131,26 +149,27 @@ fn is_shown(boot: &BootOverride) -> bool {
 
 /// The ways to say it, the likeliest first; the one that worked the last time before all others.
 pub(super) fn ladder(shown: &Shown, wanted: Wanted, worked: Option<Way>) -> Vec<Way> {
-    let places = match (shown.has_settings, shown.settings_show_boot) {
+    let places = match (shown.has_settings, shown.is_settings_first) {
         (_, true) => &[Place::Settings, Place::System][..],
         (true, false) => &[Place::System, Place::Settings],
         (false, false) => &[Place::System],
     };
     // A service that shows no mode refuses a body with it, mostly. One that shows it may change it when it is not sent.
     let says = match shown.boot.mode {
-        Some(_) => [Says::All, Says::WithoutMode],
-        None => [Says::WithoutMode, Says::All],
+        Some(_) if !shown.is_mode_refused => [Says::All, Says::WithoutMode],
+        Some(_) | None => [Says::WithoutMode, Says::All],
     };
+    let own_order =
+        places.iter().map(|place| Way { place: *place, says: Says::Nothing, lasts: Lasts::AsWanted });
+    let is_disk = wanted.device == BootDevice::Disk;
     let mut ways: Vec<Way> = worked.into_iter().collect();
-    for lasts in durations(&shown.boot, wanted.persistence) {
+    ways.extend(own_order.clone().filter(|_| is_disk && shown.is_disk_left_alone));
+    for lasts in durations(shown, wanted.persistence) {
         for place in places {
             ways.extend(says.map(|says| Way { place: *place, says, lasts: *lasts }));
         }
     }
-    if wanted.device == BootDevice::Disk {
-        let lasts = Lasts::AsWanted;
-        ways.extend(places.iter().map(|place| Way { place: *place, says: Says::Nothing, lasts }));
-    }
+    ways.extend(own_order.filter(|_| is_disk && !shown.is_disk_left_alone));
     if let Some(worked) = worked {
         let mut first = true;
         ways.retain(|way| *way != worked || std::mem::take(&mut first));
@@ -159,11 +178,12 @@ pub(super) fn ladder(shown: &Shown, wanted: Wanted, worked: Option<Way>) -> Vec<
 }
 
 /// The durations to be tried.
-fn durations(shown: &BootOverride, wanted: Persistence) -> &'static [Lasts] {
-    let is_known = !shown.allowed_enabled.is_empty();
+fn durations(shown: &Shown, wanted: Persistence) -> &'static [Lasts] {
+    let allowed = &shown.boot.allowed_enabled;
+    let is_refused = !allowed.is_empty() && !has(allowed, "Continuous");
     match wanted {
         Persistence::Once => &[Lasts::AsWanted],
-        Persistence::Persistent if is_known && !has(&shown.allowed_enabled, "Continuous") => &[Lasts::Once],
+        Persistence::Persistent if is_refused || shown.is_once_only => &[Lasts::Once],
         Persistence::Persistent => &[Lasts::AsWanted, Lasts::Once],
     }
 }

@@ -37,12 +37,16 @@ impl RedfishBmc {
             Some(_) if state.ways.get(wanted.device).is_none() => self.settings(state, &found.body).await?,
             Some(_) | None => None,
         };
-        let shown = Shown::of(&found.body, settings.as_ref());
+        let shown = Shown::of(&found.body, settings.as_ref(), &state.quirks);
         let (mut is_ignored, mut tried) = (false, Vec::new());
         for way in ladder(&shown, wanted, state.ways.get(wanted.device)) {
             // Who says "done" and does nothing is not believed that its own order is another one now.
             if way.says == Says::Nothing && is_ignored {
                 continue;
+            }
+            if state.http.left().time.is_zero() {
+                tried.push("no time was left for another way".to_owned());
+                break;
             }
             match self.try_way(state, wanted, way).await? {
                 Tried::Set => {

@@ -4,7 +4,10 @@ use protocol::{
     error_chain::{chain, find},
     spec::BmcEndpoint,
 };
-use reqwest::redirect::Policy;
+use reqwest::{
+    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
+    redirect::Policy,
+};
 
 use super::{
     super::BmcOptions,
@@ -19,6 +22,8 @@ pub(super) struct Settings {
     pub(super) is_tls: bool,
     /// SHA-256 of the only certificate that is taken; none: the system's authorities say.
     pub(super) certificate_sha256: Option<String>,
+    /// TLS 1.2 alone is spoken to it.
+    pub(super) is_old_tls: bool,
     /// It has an RSA key so small that only TLS 1.2 is spoken to it.
     pub(super) small_key: Option<SmallKey>,
 }
@@ -42,11 +47,12 @@ pub(super) async fn build(settings: &Settings, options: BmcOptions) -> Result<re
     // An error means that there is a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let failed = |error: &dyn std::error::Error| format!("TLS cannot be set up: {}", chain(error));
+    let is_old = settings.is_old_tls || settings.small_key.is_some();
     let tls = match (&settings.certificate_sha256, settings.is_tls) {
-        (Some(fingerprint), true) => pin::tls_config(fingerprint, settings.small_key.is_some())?,
+        (Some(fingerprint), true) => pin::tls_config(fingerprint, is_old)?,
         (None, true) => {
-            let shared = tokio::task::spawn_blocking(roots::system).await.map_err(|error| failed(&error))?;
-            (*shared.map_err(|error| failed(&error))?).clone()
+            let made = tokio::task::spawn_blocking(move || roots::system(is_old)).await;
+            made.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?
         }
         (Some(_) | None, false) => roots::none().map_err(|error| failed(&error))?,
     };
@@ -54,6 +60,10 @@ pub(super) async fn build(settings: &Settings, options: BmcOptions) -> Result<re
         .tls_backend_preconfigured(tls)
         .connect_timeout(options.first_wait * options.tries.max(1))
         .redirect(Policy::none())
+        .default_headers(HeaderMap::from_iter([
+            (HeaderName::from_static("odata-version"), HeaderValue::from_static("4.0")),
+            (ACCEPT, HeaderValue::from_static("application/json")),
+        ]))
         .pool_max_idle_per_host(1)
         .http1_ignore_invalid_headers_in_responses(true)
         .http1_allow_spaces_after_header_name_in_responses(true)

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use protocol::{
     error_chain::{chain, find},
+    quirk::Quirk,
     redfish::{ROOT, origin::Origin},
     secret::Secret,
     spec::BmcEndpoint,
@@ -17,7 +18,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    super::{Account, BmcOptions, LogIns},
+    super::{Account, BmcOptions, LogIns, quirks::Deviations},
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
     answer::{Answer, NoAnswer},
     client::{self, Settings},
@@ -33,6 +34,8 @@ const REQUEST_MAX: Duration = Duration::from_secs(20);
 const REQUEST_MIN: Duration = Duration::from_secs(2);
 /// So many broken connections make a service one that wants a new connection for each request.
 const BROKEN_MAX: u32 = 2;
+/// Pause between two requests to a service that loses them, or stops, when they come one upon the other.
+const PAUSE: Duration = Duration::from_millis(250);
 /// So many redirects are followed for one request.
 const REDIRECTS_MAX: u32 = 3;
 /// So many paths are remembered that have moved for good.
@@ -56,6 +59,8 @@ pub(super) struct Http {
     pub(super) login: Login,
     pub(super) account: Account,
     pub(super) log_ins: LogIns,
+    /// User and password go with each request.
+    pub(super) without_session: bool,
     /// Where its sessions are written down.
     pub(super) kept: Kept,
     /// Sessions that an earlier run has left open; none: nobody has looked yet.
@@ -66,6 +71,8 @@ pub(super) struct Http {
     last_request: Option<Instant>,
     /// When the call ends for which all this is asked.
     until: Instant,
+    /// Until then something is asked again for it.
+    again_until: Instant,
     /// Connections that broke.
     broken: u32,
     /// Paths that have moved for good, and whither.
@@ -85,6 +92,7 @@ impl Http {
         Self {
             base,
             left: None,
+            without_session: false,
             kept,
             origin: Origin::new(settings.is_tls, &endpoint.address, endpoint.port),
             settings,
@@ -98,14 +106,30 @@ impl Http {
             options,
             last_request: None,
             until: Instant::now() + CALL_MAX,
+            again_until: Instant::now() + CALL_MAX,
             broken: 0,
             moved: Vec::new(),
         }
     }
 
-    /// A call begins: its time runs from now on.
-    pub(super) fn begin_call(&mut self) {
-        self.until = Instant::now() + CALL_MAX;
+    /// What is known of this service is heeded from now on.
+    pub(super) fn heed(&mut self, quirks: &Deviations) {
+        if quirks.has(Quirk::ConnectionNotKept) {
+            self.broken = BROKEN_MAX;
+        }
+        if quirks.has(Quirk::PauseBetweenRequests) {
+            self.options.min_gap = self.options.min_gap.max(PAUSE);
+        }
+        if quirks.has(Quirk::OldTls) && !self.settings.is_old_tls {
+            (self.settings.is_old_tls, self.client) = (true, None);
+        }
+        self.without_session = quirks.has(Quirk::SessionNotKept);
+    }
+
+    /// A call begins: its time runs from now on, and for so long something is asked again for it.
+    pub(super) fn begin_call(&mut self, again_for: Duration) {
+        let now = Instant::now();
+        (self.until, self.again_until) = (now + CALL_MAX, now + again_for);
     }
 
     /// Whether a session is open: as long as it is good, the same service answers.
@@ -113,9 +137,9 @@ impl Http {
         matches!(self.login, Login::Token { .. })
     }
 
-    /// What the call has left.
+    /// What the call has left to ask again.
     pub(super) fn left(&self) -> Left {
-        Left { pace: self.log_ins.pace, time: self.until.saturating_duration_since(Instant::now()) }
+        Left { pace: self.log_ins.pace, time: self.again_until.saturating_duration_since(Instant::now()) }
     }
 
     /// The answer to a GET, whatever is in it.
@@ -301,7 +325,8 @@ impl Http {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
         self.last_request = Some(Instant::now());
-        let time = self.left().time.clamp(REQUEST_MIN, REQUEST_MAX);
+        let left = self.until.saturating_duration_since(Instant::now());
+        let time = left.clamp(REQUEST_MIN, REQUEST_MAX);
         let client = match &self.client {
             Some(client) => client,
             None => {

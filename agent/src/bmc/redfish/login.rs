@@ -153,6 +153,9 @@ impl Http {
 
     /// A session where the service has them. The root is readable by anybody (DSP0266, section 13.2).
     async fn log_in(&mut self) -> Result<Attempt, Fault> {
+        if self.without_session {
+            return Ok(Attempt::In(Login::Basic { instead: None }));
+        }
         let root: ServiceRoot = match self.get_plain(ROOT).await? {
             Plain::Found(root) => root,
             Plain::Guarded => return Ok(Attempt::In(Login::Basic { instead: None })),

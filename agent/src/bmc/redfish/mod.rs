@@ -24,13 +24,16 @@ use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
+    quirk::{Quirk, SaidQuirk},
     redfish::{ComputerSystem, Link, Manager, PowerState},
     spec::BmcEndpoint,
 };
 use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
+use tracing::info;
 
 use self::{
+    again::{CALL_MAX, READING_MAX},
     boot::{Wanted, Ways},
     client::Settings,
     fault::Fault,
@@ -39,6 +42,7 @@ use self::{
 pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
     Bmc, BmcError, BmcOptions, LogIns, Power,
+    quirks::{Deviations, Maker},
     who::{Who, words},
 };
 
@@ -57,6 +61,8 @@ pub(super) struct RedfishBmc {
     address: String,
     username: String,
     system: Option<String>,
+    /// What the site says of its quirks.
+    said: Vec<SaidQuirk>,
     /// One request at a time: BMCs have little memory.
     state: Mutex<State>,
 }
@@ -68,6 +74,9 @@ struct State {
     path: Option<String>,
     /// The system as it was read last, and when; none: it may be another one by now.
     last: Option<(Instant, Found<ComputerSystem>)>,
+    /// What is known of this service, from who it must be, or, once it was read, from who it is.
+    quirks: Deviations,
+    is_met: bool,
     /// How this service has taken a boot device.
     ways: Ways,
     /// Which of the forms of an ETag it has taken.
@@ -83,12 +92,21 @@ impl RedfishBmc {
         log_ins: LogIns,
         kept: &KeptSessions,
     ) -> Self {
-        let settings =
-            Settings { is_tls: !kind.http, certificate_sha256: kind.certificate_sha256, small_key: None };
-        let http = Http::new(endpoint, settings, options, log_ins, kept);
+        let settings = Settings {
+            is_tls: !kind.http,
+            certificate_sha256: kind.certificate_sha256,
+            is_old_tls: false,
+            small_key: None,
+        };
+        let mut http = Http::new(endpoint, settings, options, log_ins, kept);
         let address = http.base.clone();
-        let state = State { http, who, path: None, last: None, ways: Ways::default(), etag_form: 0 };
-        Self { address, username: endpoint.username.clone(), system: kind.system, state: Mutex::new(state) }
+        let said = endpoint.settings.quirks.clone();
+        let quirks = Deviations::of(&Maker::from(who.expected()), &said);
+        http.heed(&quirks);
+        let (ways, is_met) = (Ways::default(), false);
+        let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
+        let (username, state) = (endpoint.username.clone(), Mutex::new(state));
+        Self { address, username, system: kind.system, said, state }
     }
 
     fn error(&self, fault: Fault) -> BmcError {
@@ -107,8 +125,13 @@ impl RedfishBmc {
 
     /// A call begins, when those before it have ended.
     async fn begin(&self) -> MutexGuard<'_, State> {
+        self.begin_for(CALL_MAX).await
+    }
+
+    /// The same of one that asks again for so long only.
+    async fn begin_for(&self, again_for: Duration) -> MutexGuard<'_, State> {
         let mut state = self.state.lock().await;
-        state.http.begin_call();
+        state.http.begin_call(again_for);
         state
     }
 
@@ -127,9 +150,26 @@ impl RedfishBmc {
     /// The system, if it is who is expected: it says so whenever it is read, and it is read before anything is asked of it.
     async fn system(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
         let found = self.found(state).await?;
-        state.who.judge(&self.address, identity_of(&found.body, None))?;
+        let identity = identity_of(&found.body, None);
+        state.who.judge(&self.address, identity.clone())?;
+        if !std::mem::replace(&mut state.is_met, true) {
+            state.quirks = Deviations::of(&Maker::from(&identity), &self.said);
+            if !state.quirks.is_empty() {
+                info!(bmc = self.address, quirks = %state.quirks, "known quirks of this BMC are heeded");
+            }
+            state.http.heed(&state.quirks);
+        }
         state.last = Some((Instant::now(), found.clone()));
         Ok(found)
+    }
+
+    /// What is known of it. It is read when that was never done.
+    async fn quirks(&self) -> Result<Deviations, BmcError> {
+        let mut state = self.begin().await;
+        if !state.is_met {
+            self.system(&mut state).await?;
+        }
+        Ok(state.quirks.clone())
     }
 
     /// The system as it was read a moment ago, by a session that is still good: then it is the same machine's. Otherwise it is read.
@@ -181,7 +221,7 @@ impl RedfishBmc {
 #[async_trait]
 impl Bmc for RedfishBmc {
     async fn power_status(&self) -> Result<Power, BmcError> {
-        let mut state = self.begin().await;
+        let mut state = self.begin_for(READING_MAX).await;
         let system = self.system(&mut state).await?.body;
         power_of(&system).ok_or_else(|| {
             let said = match &system.power_state {
@@ -190,6 +230,10 @@ impl Bmc for RedfishBmc {
             };
             self.error(Fault::NotUnderstood(said))
         })
+    }
+
+    async fn has_let_in(&self) -> bool {
+        self.state.lock().await.http.has_session()
     }
 
     async fn power_lately(&self) -> Option<Power> {
@@ -209,6 +253,9 @@ impl Bmc for RedfishBmc {
     }
 
     async fn reset(&self) -> Result<(), BmcError> {
+        if self.quirks().await?.has(Quirk::ResetByOffAndOn) {
+            return self.off_and_on().await;
+        }
         self.reset_by(&["ForceRestart", "PowerCycle", "GracefulRestart"], None).await
     }
 

@@ -62,9 +62,8 @@ impl Pin {
         let provider = roots::provider();
         let shown = Arc::default();
         let pin = Self { expected, shown: Arc::clone(&shown), provider: provider.clone(), is_old };
-        let versions = if is_old { &[&rustls::version::TLS12][..] } else { rustls::ALL_VERSIONS };
         let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(versions)?
+            .with_protocol_versions(roots::versions(is_old))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(pin))
             .with_no_client_auth();

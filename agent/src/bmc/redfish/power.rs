@@ -12,7 +12,7 @@ use super::{
     power_of,
     task::{self, LOOKS_MAX, Stage},
 };
-use crate::bmc::{BmcError, Power};
+use crate::bmc::{Bmc, BmcError, Power};
 
 impl RedfishBmc {
     /// POSTs the first of these reset types that the system takes, until it is taken or the power is as wanted.
@@ -58,6 +58,19 @@ impl RedfishBmc {
             repeats += 1;
             debug!(bmc = self.address, repeats, "Redfish power command not taken yet");
         }
+    }
+
+    /// Restarts it by switching it off and, once it is off, on.
+    pub(super) async fn off_and_on(&self) -> Result<(), BmcError> {
+        self.power_off().await?;
+        for _ in 0..LOOKS_MAX {
+            if self.power_status().await? == Power::Off {
+                break;
+            }
+            let unit = self.begin().await.http.left().pace.units(1);
+            tokio::time::sleep(unit).await;
+        }
+        self.power_on().await
     }
 
     /// Waits for a task's end, or until the power is as wanted. Its failure, if it fails.

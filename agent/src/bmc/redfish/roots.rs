@@ -3,30 +3,51 @@
 
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use rustls::{ClientConfig, Error, RootCertStore, crypto::CryptoProvider};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::{
+    ClientConfig, Error, RootCertStore, SupportedProtocolVersion, client::Resumption, crypto::CryptoProvider,
+};
+use rustls_platform_verifier::Verifier;
 
-static SYSTEM: Mutex<Option<Arc<ClientConfig>>> = Mutex::new(None);
+/// TLS sessions that are kept of one BMC, to be resumed.
+const SESSIONS_KEPT: usize = 2;
 
-/// TLS that trusts the system's authorities. A failure is not kept: somebody may install them.
-pub(super) fn system() -> Result<Arc<ClientConfig>, Error> {
+static SYSTEM: Mutex<Option<Arc<Verifier>>> = Mutex::new(None);
+
+/// Who knows the system's authorities. A failure is not kept: somebody may install them.
+fn verifier() -> Result<Arc<Verifier>, Error> {
     let mut system = SYSTEM.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(config) = &*system {
-        return Ok(Arc::clone(config));
+    if let Some(verifier) = &*system {
+        return Ok(Arc::clone(verifier));
     }
-    let config = ClientConfig::builder_with_provider(provider())
-        .with_safe_default_protocol_versions()?
-        .with_platform_verifier()?
+    let verifier = Arc::new(Verifier::new(provider())?);
+    Ok(Arc::clone(system.insert(verifier)))
+}
+
+/// TLS that trusts the system's authorities. `is_old`: TLS 1.2 alone.
+pub(super) fn system(is_old: bool) -> Result<ClientConfig, Error> {
+    let mut config = ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(versions(is_old))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier()?)
         .with_no_client_auth();
-    Ok(Arc::clone(system.insert(Arc::new(config))))
+    config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
+    Ok(config)
 }
 
 /// TLS that trusts nobody, for a BMC that is spoken to without: it needs no authorities.
 pub(super) fn none() -> Result<ClientConfig, Error> {
-    Ok(ClientConfig::builder_with_provider(provider())
+    let mut config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()?
         .with_root_certificates(RootCertStore::empty())
-        .with_no_client_auth())
+        .with_no_client_auth();
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// The versions that are spoken to a BMC.
+pub(super) fn versions(is_old: bool) -> &'static [&'static SupportedProtocolVersion] {
+    static OLD: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
+    if is_old { &OLD } else { rustls::ALL_VERSIONS }
 }
 
 /// What all of them compute with.
@@ -43,7 +64,7 @@ mod tests {
     #[test]
     fn the_authorities_are_read_once_for_all_bmcs() {
         // A machine without authorities cannot reach such a BMC, and says so each time.
-        match (system(), system()) {
+        match (verifier(), verifier()) {
             (Ok(first), Ok(second)) => assert!(Arc::ptr_eq(&first, &second)),
             (first, second) => assert!(first.is_err() && second.is_err()),
         }

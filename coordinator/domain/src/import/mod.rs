@@ -44,6 +44,7 @@ pub use fields::{FAULTS_MAX, Fault};
 use fields::{Faults, Fields};
 pub use plan::{Defaults, FieldChange, Planned, plan};
 pub use running::{Running, RunningNetwork};
+pub use settings::said_of_bmc;
 
 /// Largest file: two kilobytes for each of so many servers.
 pub const FILE_BYTES_MAX: usize = NODES_MAX << 11;

@@ -8,6 +8,7 @@ use protocol::{
     },
     quirk::{QUIRKS_MAX, SaidQuirk},
     secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol},
 };
 
 use super::{
@@ -110,6 +111,19 @@ pub(super) fn changes(old: &BmcSettings, new: &BmcSettings) -> Vec<(&'static str
             _ => (name, old, new),
         })
         .collect()
+}
+
+/// What a site says of a BMC beyond its address, user and password, for people: fields of an import file, keys not shown.
+pub fn said_of_bmc(bmc: &BmcEndpoint) -> Vec<String> {
+    let suite = match &bmc.protocol {
+        BmcProtocol::Ipmi { cipher_suite } => cipher_suite.map(|suite| format!("ipmi_cipher_suite {suite}")),
+        BmcProtocol::Redfish { .. } => None,
+    };
+    let fields = written(&bmc.settings).into_iter().map(|(name, value)| match name {
+        "ipmi_hex_kg_key" => format!("{name} {}", told(&value, "(the stored one)")),
+        _ => format!("{name} {value}"),
+    });
+    suite.into_iter().chain(fields).collect()
 }
 
 fn told(secret: &str, words: &str) -> String {

@@ -407,6 +407,16 @@ fn what_a_file_says_of_a_bmc_is_read_told_and_kept() {
             ("bmc.ipmi_priv_level", "OPERATOR"),
         ]
     );
+    let bmc = BmcEndpoint { settings: settings.clone(), ..known()[0].bmc.clone() };
+    assert_eq!(
+        said_of_bmc(&bmc),
+        [
+            "ipmi_priv_level OPERATOR",
+            "ipmi_hex_kg_key (the stored one)",
+            "bmc_quirks efi-disk-is-remote, no-suite-3-first",
+            "bmc_request_gap_ms 250",
+        ]
+    );
     // Exported, the key is a word that means the stored one, at the same BMC only.
     let mut stored = known();
     stored[0].bmc.settings = settings.clone();

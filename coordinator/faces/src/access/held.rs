@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use futures::{FutureExt, Stream, StreamExt, future::BoxFuture, stream};
 use protocol::secret::Secret;
 
-use super::{belief::Use, door::Door, known::Known};
+use super::{authenticator::Authenticator, belief::Use, known::Known};
 use crate::problem::Problem;
 
 /// How often Keystone is asked whether the token is still good. Its own end is heeded to the moment.
@@ -15,24 +15,24 @@ pub const LOOK_AGAIN_EVERY: Duration = Duration::from_secs(30);
 
 /// Somebody who was let in, and goes on.
 pub struct Held {
-    door: Arc<Door>,
+    authenticator: Arc<Authenticator>,
     token: Secret,
     known: Known,
 }
 
 impl Held {
     /// Let in by this token, as whom.
-    pub fn new(door: &Arc<Door>, token: &Secret, known: &Known) -> Self {
-        Self { door: Arc::clone(door), token: token.clone(), known: known.clone() }
+    pub fn new(authenticator: &Arc<Authenticator>, token: &Secret, known: &Known) -> Self {
+        Self { authenticator: Arc::clone(authenticator), token: token.clone(), known: known.clone() }
     }
 
     /// Waits until it may not go on, and says why.
     pub fn gone(self) -> BoxFuture<'static, Problem> {
         async move {
             loop {
-                let now_us = self.door.clock.now_us();
+                let now_us = self.authenticator.clock.now_us();
                 let left = Duration::from_micros(self.known.ends_us.saturating_sub(now_us));
-                tokio::time::sleep(left.min(self.door.look_again_every)).await;
+                tokio::time::sleep(left.min(self.authenticator.look_again_every)).await;
                 if let Some(why) = self.look().await {
                     return why;
                 }
@@ -43,10 +43,10 @@ impl Held {
 
     /// Why it may not go on; none: it may. Keystone that is away ends nothing before the token's own end.
     async fn look(&self) -> Option<Problem> {
-        if self.door.clock.now_us() >= self.known.ends_us {
+        if self.authenticator.clock.now_us() >= self.known.ends_us {
             return Some(over("the token has expired; log in again and start again"));
         }
-        match self.door.know(&self.token, Use::Change).await {
+        match self.authenticator.know(&self.token, Use::Change).await {
             Ok(known) if known.is_as(&self.known) => None,
             Ok(_) => Some(over("the roles of the token have changed; start again with the new ones")),
             Err(problem) => (problem.status < 500).then_some(problem),

@@ -9,8 +9,8 @@
 //! What must stay true: a role's name alone gives nothing, its scope counts; a route without a row is not served; the rows
 //! are enforced by one layer in front of the REST API and one in front of the pages, and by no handler.
 
+mod authenticator;
 pub mod belief;
-mod door;
 mod full;
 mod held;
 mod known;
@@ -21,8 +21,8 @@ mod standing;
 #[cfg(test)]
 mod tests;
 
+pub use authenticator::{AdminProject, Authenticator, no_project};
 pub use belief::Use;
-pub use door::{AdminProject, Door, no_project};
 pub use held::{Held, LOOK_AGAIN_EVERY, until_gone};
 pub use known::Known;
 pub use pages::PAGES;

@@ -285,7 +285,7 @@ async fn every_row_has_a_handler_and_what_has_no_row_is_not_served() {
     }
     let unlisted = Router::<()>::new()
         .route("/v1/unlisted", get(async || "secret"))
-        .route_layer(from_fn_with_state(world.door.clone(), crate::api::auth::admit));
+        .route_layer(from_fn_with_state(world.authenticator.clone(), crate::api::auth::admit));
     let request = Request::get("/v1/unlisted").header("x-auth-token", "token-system-admin");
     let answer = unlisted.oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
     assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
@@ -296,12 +296,13 @@ async fn without_a_name_the_administrators_project_is_our_own() {
     let world = World::start().await;
     let check = async |ours: Option<&str>, who: &str, expected: Standing| {
         world.cloud.held().own = ours.map(str::to_owned);
-        let identity = world.door.identity.clone();
-        let door = Door::new(identity, world.clock.clone(), RoleNames::default(), AdminProject::Ours);
+        let identity = world.authenticator.identity.clone();
+        let authenticator =
+            Authenticator::new(identity, world.clock.clone(), RoleNames::default(), AdminProject::Ours);
         let (user, domain) = (who.to_owned(), "Default".to_owned());
         let wanted = SignIn { user, password: Secret::new("x"), project: None, domain };
-        let signed_in = door.identity.sign_in(&wanted).await.unwrap();
-        let known = door.know_signed_in(&signed_in).await.unwrap();
+        let signed_in = authenticator.identity.sign_in(&wanted).await.unwrap();
+        let known = authenticator.know_signed_in(&signed_in).await.unwrap();
         assert_eq!(known.standing, expected, "{who}");
     };
     // Our own user works in the whole system: no project is the administrators'.

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use api_types::{Adopted, AdoptedNetwork, AdoptedNode, Adoption, Fault, List};
 use axum::{
     Json,
     extract::{Path, State},
@@ -23,13 +24,8 @@ use protocol::id::{RackId, ServerId};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{
-    Api,
-    auth::User,
-    import::read_file,
-    request::Query,
-    types::{Adopted, AdoptedNetwork, AdoptedNode, Adoption, Fault, List, Problem},
-};
+use super::{Api, auth::User, import::read_file, request::Query};
+use crate::problem::Problem;
 
 /// How a file is adopted.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]
@@ -312,7 +308,7 @@ impl Api {
                 let path = format!("nodes[{number}].instance.{field}");
                 faults.push(Fault { line: running.line, path, message });
             };
-            let project = match self.door.identity.find_project(&running.project).await {
+            let project = match self.authenticator.identity.find_project(&running.project).await {
                 Ok(project) => Some(project.id),
                 Err(ServiceError::NotFound { .. }) => {
                     fault("project", format!("there is no project {:?} in Keystone", running.project));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::{Agent, AgentCertificate, CertificateState, List, Revocation};
 use axum::{
     Json,
     extract::{Path, State},
@@ -12,13 +13,8 @@ use domain::{certificate::Fingerprint, events::EventKind, records::AgentCertific
 use protocol::id::RackId;
 use store;
 
-use super::{
-    Api,
-    auth::User,
-    request::JsonBody,
-    time,
-    types::{Agent, AgentCertificate, CertificateState, List, Problem, Revocation},
-};
+use super::{Api, auth::User, request::JsonBody, time};
+use crate::problem::Problem;
 
 /// Lists the agents of all racks.
 #[utoipa::path(get, path = "/v1/agents", operation_id = "agents", responses((status = 200, body = List<Agent>)))]

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
+use api_types::{NewAttachment, NewServer};
 use coordinator_core::tenancy::{Attachment, NETWORKS_MAX, TenancyError};
 use domain::{
     rim::{Caller, FabricError, Flavor, SecurityGroup, TenantNetwork, custom_resource},
@@ -9,10 +10,8 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{
-    Api,
-    types::{NewAttachment, NewServer, Problem},
-};
+use super::Api;
+use crate::problem::Problem;
 
 /// Highest VLAN tag that a port may have: 4095 is reserved (IEEE 802.1Q), 4094 is Contrail's native VLAN.
 const TAG_MAX: u16 = 4093;

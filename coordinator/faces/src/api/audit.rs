@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
+use api_types::{AuditEntry, PAGE_ITEMS_MAX, Page};
 use axum::{Json, extract::State};
 use domain::audit::{AuditFilter, Entry};
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Api,
-    request::Query,
-    types::{AuditEntry, PAGE_ITEMS_MAX, Page, Problem},
-};
+use super::{Api, request::Query};
+use crate::problem::Problem;
 
 /// Which changes.
 #[derive(Debug, Deserialize, utoipa::IntoParams)]

@@ -16,10 +16,10 @@ use domain::rim::Caller;
 use protocol::secret::Secret;
 
 use super::Api;
-use crate::problem::{Problem, for_tenants};
 use crate::{
-    access::{Door, Known, Least, ROUTES, Standing, Use, least, no_project},
+    access::{Authenticator, Known, Least, ROUTES, Standing, Use, least, no_project},
     audit::Asked,
+    problem::{Problem, for_tenants},
 };
 
 /// Whoever showed a token that suffices.
@@ -74,7 +74,7 @@ impl User {
 
 /// Lets through who may; everything that is served passes here.
 pub async fn admit(
-    State(door): State<Arc<Door>>,
+    State(authenticator): State<Arc<Authenticator>>,
     path: MatchedPath,
     mut request: Request,
     next: Next,
@@ -87,7 +87,7 @@ pub async fn admit(
         return next.run(request).await;
     }
     let asked = request.extensions().get::<Asked>().cloned();
-    let user = match who(&door, request.headers(), least, asked.as_ref()).await {
+    let user = match who(&authenticator, request.headers(), least, asked.as_ref()).await {
         Ok(user) => user,
         Err(problem) => {
             // Who has shown no good token is told no more than a tenant.
@@ -95,7 +95,7 @@ pub async fn admit(
         }
     };
     // What is answered bit by bit, a stream of events, holds a place of its own kind instead.
-    let _place = match door.shares.requests.take(&user.known) {
+    let _place = match authenticator.shares.requests.take(&user.known) {
         Ok(place) => place,
         Err(full) => return Problem::from(full).into_response(),
     };
@@ -116,7 +116,12 @@ fn use_of(least: Least) -> Use {
     }
 }
 
-async fn who(door: &Door, headers: &HeaderMap, least: Least, asked: Option<&Asked>) -> Result<User, Problem> {
+async fn who(
+    authenticator: &Authenticator,
+    headers: &HeaderMap,
+    least: Least,
+    asked: Option<&Asked>,
+) -> Result<User, Problem> {
     let refuse = |detail: &str| Problem::new(StatusCode::UNAUTHORIZED, "unauthorized", detail);
     let header =
         headers.get("x-auth-token").ok_or_else(|| refuse("send a Keystone token in X-Auth-Token"))?;
@@ -124,15 +129,15 @@ async fn who(door: &Door, headers: &HeaderMap, least: Least, asked: Option<&Aske
         .to_str()
         .map_err(|_| refuse("the token contains characters that are not allowed in tokens"))?;
     let token = Secret::new(text);
-    let bearer = door.identify(&token, use_of(least)).await?;
+    let bearer = authenticator.identify(&token, use_of(least)).await?;
     if let Some(asked) = asked {
         asked.is_of(&bearer.identity);
     }
-    let known = door.stand(bearer).await?;
+    let known = authenticator.stand(bearer).await?;
     if let Some(asked) = asked {
         asked.is_by(&known);
     }
-    door.check(&known, least)?;
+    authenticator.check(&known, least)?;
     Ok(User { known, token })
 }
 

@@ -2,6 +2,10 @@
 
 use std::{fmt::Display, str::FromStr, sync::Arc};
 
+use api_types::{
+    AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, FoundBy, ImportedNode, List, NewScan,
+    NewWindow, Scan, Window,
+};
 use axum::{
     Json,
     extract::{Path, State},
@@ -34,11 +38,8 @@ use super::{
     auth::User,
     request::{JsonBody, Query},
     time,
-    types::{
-        AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, FoundBy, ImportedNode, List,
-        NewScan, NewWindow, Problem, Scan, Window,
-    },
 };
+use crate::problem::Problem;
 
 /// The fields of a BMC's login.
 pub(super) const LOGIN: [&str; 2] = ["bmc_username", "bmc_password"];

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use api_types::{DiscoveryRule, List, NewDiscoveryRule};
 use axum::{
     Json,
     extract::{Path, State},
@@ -21,8 +22,8 @@ use super::{
     auth::User,
     discovery::{LOGIN, check_login},
     request::JsonBody,
-    types::{DiscoveryRule, List, NewDiscoveryRule, Problem},
 };
+use crate::problem::Problem;
 
 /// How often machines are looked at when nothing is heard: not everything that completes one is an event.
 const LOOK_EVERY: Duration = Duration::from_secs(5);

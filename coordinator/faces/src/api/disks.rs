@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::{DiskErasure, DiskException, List, NewDiskException, NodeDisk};
 use axum::{
     Json,
     extract::{Path, State},
@@ -13,12 +14,8 @@ use domain::{
     records::Server,
 };
 
-use super::{
-    Api,
-    auth::User,
-    request::JsonBody,
-    types::{DiskErasure, DiskException, List, NewDiskException, NodeDisk, Problem},
-};
+use super::{Api, auth::User, request::JsonBody};
+use crate::problem::Problem;
 
 /// Longest reason for leaving a disk out.
 const REASON_BYTES_MAX: usize = 255;

@@ -3,6 +3,7 @@
 
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
+use api_types::{Event, List, PAGE_ITEMS_MAX};
 use axum::{
     Json,
     extract::State,
@@ -23,13 +24,11 @@ use tokio::{
 };
 use tracing::warn;
 
-use super::{
-    Api,
-    auth::User,
-    request::Query,
-    types::{Event, List, PAGE_ITEMS_MAX, Problem},
+use super::{Api, auth::User, request::Query};
+use crate::{
+    access::{Held, until_gone},
+    problem::Problem,
 };
-use crate::access::{Held, until_gone};
 
 /// How often a stream without events shows that it lives.
 const KEEP_ALIVE_EVERY: Duration = Duration::from_secs(15);
@@ -75,7 +74,7 @@ pub async fn follow(
     headers: HeaderMap,
     Query(mut query): Query<EventQuery>,
 ) -> Result<Response, Problem> {
-    let place = api.door.shares.event_streams.take(&user.known)?;
+    let place = api.authenticator.shares.event_streams.take(&user.known)?;
     if let Some(last) = headers.get("last-event-id") {
         let id = last.to_str().ok().and_then(|text| text.parse().ok());
         query.after =
@@ -90,7 +89,7 @@ pub async fn follow(
         let _ = &place;
         Told::Event(view(event, admin))
     });
-    let held = Held::new(&api.door, &user.token, &user.known);
+    let held = Held::new(&api.authenticator, &user.token, &user.known);
     let told = until_gone(events, held, Told::Ended);
     Ok(Sse::new(lines(told)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE_EVERY)).into_response())
 }

@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use api_types::{Flavor, List, NewFlavor, OtherServers};
 use axum::{
     Json,
     extract::{Path, State},
@@ -15,14 +16,8 @@ use domain::{
     tenancy::nics::{self, NICS_MAX},
 };
 
-use super::{
-    Api,
-    auth::User,
-    pick::pick,
-    plain::check_name,
-    request::JsonBody,
-    types::{Flavor, List, NewFlavor, OtherServers, Problem},
-};
+use super::{Api, auth::User, pick::pick, plain::check_name, request::JsonBody};
+use crate::problem::Problem;
 
 /// Longest name, and longest resource class.
 const NAME_CHARS_MAX: usize = 80;
@@ -72,7 +67,7 @@ pub async fn create(
     let traits = traits(&wanted)?;
     let mut projects = Vec::new();
     for (position, name) in wanted.projects.iter().enumerate() {
-        let found = api.door.identity.find_project(name).await.map_err(|error| {
+        let found = api.authenticator.identity.find_project(name).await.map_err(|error| {
             if error.is_not_found() {
                 Problem::bad_at(
                     &format!("projects[{position}]"),

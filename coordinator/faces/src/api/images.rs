@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::{Image, ImageFirmware, List};
 use axum::{
     Json,
     body::Body,
@@ -20,9 +21,8 @@ use super::{
     pick::pick,
     plain::check_name,
     request::{Query, one_of},
-    types::{Image, ImageFirmware, List, Problem},
 };
-use crate::access::Held;
+use crate::{access::Held, problem::Problem};
 
 /// Largest image that is taken.
 pub const IMAGE_BYTES_MAX: u64 = 1 << 40;
@@ -81,8 +81,8 @@ pub async fn create(
     body: Body,
 ) -> Result<(StatusCode, Json<Image>), Problem> {
     let wanted = check(query, &headers, &user)?;
-    let place = api.door.shares.uploads.take(&user.known)?;
-    let held = Held::new(&api.door, &user.token, &user.known);
+    let place = api.authenticator.shares.uploads.take(&user.known)?;
+    let held = Held::new(&api.authenticator, &user.token, &user.known);
     let image = api.uploads.take(place, wanted, file_bytes(body.into_data_stream(), held)).await?;
     Ok((StatusCode::CREATED, Json(image_view(image))))
 }

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use api_types::{Imported, ImportedNode};
 use axum::{
     Json,
     extract::State,
@@ -20,12 +21,8 @@ use protocol::id::{RackId, ServerId};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{
-    Api,
-    auth::User,
-    request::Query,
-    types::{Imported, ImportedNode, Problem},
-};
+use super::{Api, auth::User, request::Query};
+use crate::problem::Problem;
 
 /// How long the answer to an import waits for Ironic and the BMCs. What is not done by then goes on by itself.
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(20);

@@ -32,12 +32,7 @@ mod request;
 mod servers;
 mod subnet;
 mod survey;
-/// What the API says and takes.
-pub mod types {
-    pub use api_types::*;
-
-    pub use crate::problem::Problem;
-}
+mod time;
 
 use std::sync::Arc;
 
@@ -49,13 +44,6 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
-use utoipa::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
-
-use crate::{
-    access::{Door, ROUTES},
-    audit::{Witness, witness},
-};
 use coordinator_core::{
     adoption::Adoptions, agents::AgentHub, discovery::Discovery, enroll::Enroller, images::Uploads,
     survey::Survey, tenancy::Tenancy,
@@ -64,9 +52,17 @@ use domain::{
     import::FILE_BYTES_MAX,
     rim::{FlavorService, ImageService, NodeService, TenantNetworks},
 };
-pub use https_only::{HTTPS_ONLY_DAYS, HTTPS_ONLY_DAYS_MAX, https_only};
 use store::Inventory;
-use types::Problem;
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use crate::{
+    access::{Authenticator, ROUTES},
+    audit::{Witness, witness},
+    problem::Problem,
+};
+pub use https_only::{HTTPS_ONLY_DAYS, HTTPS_ONLY_DAYS_MAX, https_only};
+pub(crate) use time::time;
 
 /// Largest request that is not an import file or an image.
 const BODY_BYTES_MAX: usize = 1 << 20;
@@ -76,7 +72,7 @@ pub struct Api {
     /// The inventory.
     pub inventory: Inventory,
     /// Knows who asks, and what they may do.
-    pub door: Arc<Door>,
+    pub authenticator: Arc<Authenticator>,
     /// Images.
     pub glance: Arc<dyn ImageService>,
     /// Images on their way into Glance.
@@ -163,7 +159,7 @@ pub fn router(api: Arc<Api>) -> Router {
         )
         .route("/v1", get(version))
         .route("/", get(front))
-        .route_layer(from_fn_with_state(Arc::clone(&api.door), auth::admit))
+        .route_layer(from_fn_with_state(Arc::clone(&api.authenticator), auth::admit))
         .route_layer(from_fn_with_state(Witness::new(api.inventory.clone(), ROUTES), witness))
         .fallback(async || {
             Problem::new(StatusCode::NOT_FOUND, "not-found", "there is no such path; see /v1/openapi.json")
@@ -186,10 +182,4 @@ async fn version() -> Json<serde_json::Value> {
     Json(serde_json::json!({
         "name": "BMS Manager", "version": env!("CARGO_PKG_VERSION"), "api": "/v1", "document": "/v1/openapi.json",
     }))
-}
-
-/// A time for people and programs (RFC 3339).
-fn time(us: u64) -> Option<String> {
-    let time = jiff::Timestamp::from_microsecond(i64::try_from(us).ok()?).ok()?;
-    Some(format!("{time:.3}"))
 }

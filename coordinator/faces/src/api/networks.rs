@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::{List, NetworkDetail, NewNetwork, SecurityGroup, SiteSetup, TenantNetwork};
 use axum::{
     Json,
     extract::{Path, State},
@@ -16,8 +17,8 @@ use super::{
     pick::pick,
     request::JsonBody,
     subnet::check_subnet,
-    types::{List, NetworkDetail, NewNetwork, Problem, SecurityGroup, SiteSetup, TenantNetwork},
 };
+use crate::problem::Problem;
 
 /// Networks of one project; a site that wants fewer sets Contrail's own quota.
 const NETWORKS_PER_PROJECT_MAX: usize = 100;

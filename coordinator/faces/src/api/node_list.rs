@@ -1,8 +1,9 @@
 //! Decisions: which servers a list shows, in which order, and which page of it.
 
+use api_types::{Node, PAGE_ITEMS_MAX, Page, PowerState};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
-use super::types::{Node, PAGE_ITEMS_MAX, Page, PowerState, Problem};
+use crate::problem::Problem;
 
 /// By what a list is sorted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

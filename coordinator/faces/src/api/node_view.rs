@@ -2,96 +2,93 @@
 
 use std::collections::HashMap;
 
+use api_types::{
+    Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState,
+};
 use domain::{
+    import::said_of_bmc,
     lifecycle::outlook::{Outlook, Seen, outlook},
     records::{Port, Server},
     rim::{ObservedNetwork, WantedNetwork},
 };
 use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
 
-use super::{
-    Api,
-    types::{Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState},
-};
+use super::time::time;
 
-impl Api {
-    /// A server as administrators see it. `endings`: what the tenancies wait for that are to end.
-    pub(super) fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
-        let away = self.enroll.presence.connection(&server.rack).reason();
-        let unwatched = server.unwatched.as_ref();
-        let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
-            (Some(away), _) => (PowerState::Unknown, Some(away.clone())),
-            (None, None) => (PowerState::Unknown, Some("no reading has come yet".to_owned())),
-            // What was read before nobody watched it is old.
-            (None, Some(PowerReading::On | PowerReading::Off)) if unwatched.is_some() => {
-                (PowerState::Unknown, unwatched.map(|unwatched| unwatched.reason.clone()))
-            }
-            (None, Some(PowerReading::On)) => (PowerState::On, None),
-            (None, Some(PowerReading::Off)) => (PowerState::Off, None),
-            (None, Some(PowerReading::Unreachable { reason })) => {
-                (PowerState::Unreachable, Some(reason.clone()))
-            }
-        };
-        let boots = server.ports.iter().find(|port| port.pxe_enabled).or(server.ports.first());
-        let node = server.node.as_ref();
-        let Outlook { waiting_for, next } = outlook(&Seen {
-            node,
-            power: server.confirmed,
-            agent_away: away.as_deref(),
-            waiting: server.waiting.as_deref(),
-            boot_stage: server.boot_stage,
-            ramdisk_runs: server.ramdisk.is_some(),
-            forgetting: server.forgetting,
-            ending: endings.get(&server.id).map(String::as_str),
-        });
-        let waiting_for = match &server.bmc_doubt {
-            None => waiting_for,
-            Some(_) => {
-                Some("its BMC to be proved to be its own, or to be accepted by an administrator".to_owned())
-            }
-        };
-        let resource_class = server.class().to_owned();
-        let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);
-        Node {
-            state_since: super::time(since_us),
-            waiting_for,
-            next,
-            deployed: node.is_some_and(|node| node.instance_id.is_some()),
-            maintenance_reason: node.and_then(|node| node.maintenance_reason.clone()),
-            id: server.id.0,
-            rack: server.rack.to_string(),
-            boot_mode: server.boot_mode.into(),
-            boot: server
-                .boot_stage
-                .map(|reached| BootProgress { stage: reached.stage.into(), network: reached.network.into() }),
-            provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
-            power,
-            power_reason,
-            not_watched: unwatched.map(|unwatched| NotWatched {
-                why: unwatched.why.into(),
-                reason: unwatched.reason.clone(),
-                since: super::time(unwatched.since_us),
-            }),
-            network_wanted: boots.and_then(|port| port.wanted.as_ref()).map(wanted_text),
-            network_observed: boots.and_then(|port| port.observed.as_ref()).map(observed_text),
-            last_error: node.and_then(|node| node.last_error.clone()),
-            maintenance: node.is_some_and(|node| node.maintenance),
-            instance: node.and_then(|node| node.instance_id),
-            bmc: Bmc {
-                protocol: (&server.bmc.protocol).into(),
-                address: server.bmc.address.clone(),
-                port: server.bmc.port,
-                username: server.bmc.username.clone(),
-                identity: server.identity.as_ref().map(ToString::to_string),
-            },
-            ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
-            hardware: server.hardware.map(hardware_view),
-            name: server.name,
-            resource_class,
-            pool: server.pool,
-            // What is waited for now says more than what was refused before.
-            reason: server.waiting.or(server.reason),
+/// A server as administrators see it. `away`: why its rack's agent is not connected. `endings`: what the tenancies wait for that are to end.
+pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<ServerId, String>) -> Node {
+    let unwatched = server.unwatched.as_ref();
+    let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
+        (Some(away), _) => (PowerState::Unknown, Some(away.clone())),
+        (None, None) => (PowerState::Unknown, Some("no reading has come yet".to_owned())),
+        // What was read before nobody watched it is old.
+        (None, Some(PowerReading::On | PowerReading::Off)) if unwatched.is_some() => {
+            (PowerState::Unknown, unwatched.map(|unwatched| unwatched.reason.clone()))
         }
+        (None, Some(PowerReading::On)) => (PowerState::On, None),
+        (None, Some(PowerReading::Off)) => (PowerState::Off, None),
+        (None, Some(PowerReading::Unreachable { reason })) => (PowerState::Unreachable, Some(reason.clone())),
+    };
+    let boots = server.ports.iter().find(|port| port.pxe_enabled).or(server.ports.first());
+    let node = server.node.as_ref();
+    let Outlook { waiting_for, next } = outlook(&Seen {
+        node,
+        power: server.confirmed,
+        agent_away: away.as_deref(),
+        waiting: server.waiting.as_deref(),
+        boot_stage: server.boot_stage,
+        ramdisk_runs: server.ramdisk.is_some(),
+        forgetting: server.forgetting,
+        ending: endings.get(&server.id).map(String::as_str),
+    });
+    let waiting_for = match &server.bmc_doubt {
+        None => waiting_for,
+        Some(_) => {
+            Some("its BMC to be proved to be its own, or to be accepted by an administrator".to_owned())
+        }
+    };
+    let resource_class = server.class().to_owned();
+    let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);
+    Node {
+        state_since: time(since_us),
+        waiting_for,
+        next,
+        deployed: node.is_some_and(|node| node.instance_id.is_some()),
+        maintenance_reason: node.and_then(|node| node.maintenance_reason.clone()),
+        id: server.id.0,
+        rack: server.rack.to_string(),
+        boot_mode: server.boot_mode.into(),
+        boot: server
+            .boot_stage
+            .map(|reached| BootProgress { stage: reached.stage.into(), network: reached.network.into() }),
+        provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
+        power,
+        power_reason,
+        not_watched: unwatched.map(|unwatched| NotWatched {
+            why: unwatched.why.into(),
+            reason: unwatched.reason.clone(),
+            since: time(unwatched.since_us),
+        }),
+        network_wanted: boots.and_then(|port| port.wanted.as_ref()).map(wanted_text),
+        network_observed: boots.and_then(|port| port.observed.as_ref()).map(observed_text),
+        last_error: node.and_then(|node| node.last_error.clone()),
+        maintenance: node.is_some_and(|node| node.maintenance),
+        instance: node.and_then(|node| node.instance_id),
+        bmc: Bmc {
+            protocol: (&server.bmc.protocol).into(),
+            address: server.bmc.address.clone(),
+            port: server.bmc.port,
+            username: server.bmc.username.clone(),
+            identity: server.identity.as_ref().map(ToString::to_string),
+            settings: said_of_bmc(&server.bmc),
+        },
+        ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
+        hardware: server.hardware.map(hardware_view),
+        name: server.name,
+        resource_class,
+        pool: server.pool,
+        // What is waited for now says more than what was refused before.
+        reason: server.waiting.or(server.reason),
     }
 }
 
@@ -123,7 +120,7 @@ fn port_view(port: &Port, hardware: Option<&HardwareReport>) -> NodePort {
         pxe_enabled: port.pxe_enabled,
         network_wanted: port.wanted.as_ref().map(wanted_text),
         network_observed: port.observed.as_ref().map(observed_text),
-        observed_at: port.observed_us.and_then(super::time),
+        observed_at: port.observed_us.and_then(time),
         carrier: nic.map(|nic| nic.carrier),
         speed_mbps: nic.map(|nic| nic.speed_mbps).filter(|speed| *speed > 0),
     }

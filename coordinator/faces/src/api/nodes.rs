@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use api_types::{Node, NodeAction, NodeVerb, Page, PowerState};
 use axum::{
     Json,
     extract::{Path, State},
@@ -25,10 +26,10 @@ use super::{
     Api, audit,
     auth::User,
     node_list::{self, Wanted},
+    node_view::node_view,
     request::{JsonBody, Query, one_of},
-    types::{Node, NodeAction, NodeVerb, Page, PowerState, Problem},
 };
-use crate::audit::Asked;
+use crate::{audit::Asked, problem::Problem};
 
 /// Longest reason for maintenance.
 const REASON_BYTES_MAX: usize = 255;
@@ -144,6 +145,12 @@ impl Api {
             Err(_) => self.inventory.server_by_name(name).await?,
         };
         found.ok_or_else(|| Problem::not_found("node", name))
+    }
+
+    /// A server as administrators see it.
+    fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
+        let away = self.enroll.presence.connection(&server.rack).reason();
+        node_view(server, away, endings)
     }
 
     /// What the tenancies wait for that are to end, by the server on which they are or were.

@@ -1,6 +1,6 @@
 //! Decisions: which thing is meant when people say its name or its id.
 
-use super::types::Problem;
+use crate::problem::Problem;
 
 /// The one with this id, or else the only one with this name.
 pub(super) fn pick<T>(

@@ -5,7 +5,7 @@
 
 use protocol::text::{Shown, is_plain};
 
-use super::types::Problem;
+use crate::problem::Problem;
 
 /// Refuses a name that is empty, has more characters than this, or has some that cannot be seen.
 pub fn check_name(field: &str, text: &str, chars_max: usize) -> Result<(), Problem> {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::{List, NewPool, Pool, PoolMove, PoolMoves};
 use axum::{
     Json,
     extract::{Path, State},
@@ -10,11 +11,8 @@ use axum::{
 use coordinator_core::pools::{self, PoolingError};
 use domain::{pools::POOLS_MAX, records::Server};
 
-use super::{
-    Api,
-    request::JsonBody,
-    types::{List, NewPool, Pool, PoolMove, PoolMoves, Problem},
-};
+use super::{Api, request::JsonBody};
+use crate::problem::Problem;
 
 /// Lists the pools, in the order in which they are tried.
 #[utoipa::path(get, path = "/v1/pools", operation_id = "list_pools", responses((status = 200, body = List<Pool>)))]

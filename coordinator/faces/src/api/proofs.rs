@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use api_types::{List, Proof, Sighting};
 use axum::{
     Json,
     extract::{Path, State},
@@ -9,10 +10,8 @@ use axum::{
 use domain::rim::{describe_observed, describe_wanted};
 use store;
 
-use super::{
-    Api,
-    types::{List, Problem, Proof, Sighting},
-};
+use super::Api;
+use crate::problem::Problem;
 
 /// Lists the moves of a node's ports with the proof of each, newest first.
 #[utoipa::path(get, path = "/v1/nodes/{node}/proofs", params(("node" = String, Path, description = "name or id")),

@@ -23,7 +23,7 @@ use utoipa::{
     },
 };
 
-use super::types::Problem;
+use crate::problem::Problem;
 
 /// What is wrong with a field that a request must have and has not.
 const MISSING: &str = "is missing";

@@ -5,6 +5,7 @@ use std::{
     sync::Arc,
 };
 
+use api_types::{Attachment, List, NewServer, Server, ServerAction, ServerStatus, ServerVerb};
 use axum::{
     Json,
     extract::{Path, State},
@@ -32,9 +33,8 @@ use super::{
     auth::{Tenant, User},
     password,
     request::JsonBody,
-    types::{Attachment, List, NewServer, Problem, Server, ServerAction, ServerStatus, ServerVerb},
 };
-use crate::audit::Asked;
+use crate::{audit::Asked, problem::Problem};
 
 /// Largest user data, as Nova takes it.
 const USER_DATA_BYTES_MAX: usize = 48 << 10;

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::types::Problem;
+use crate::problem::Problem;
 
 /// Prefix lengths that leave a server an address and a network its gateway, and no network more than a /8.
 const LENGTHS: std::ops::RangeInclusive<u8> = 8..=29;

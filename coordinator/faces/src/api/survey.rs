@@ -2,6 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+use api_types::{Fault, Finding, FindingKind, Severity, Survey};
 use axum::{Json, extract::State};
 use domain::{
     adoption::judge::{Question, judge},
@@ -10,11 +11,8 @@ use domain::{
 };
 use uuid::Uuid;
 
-use super::{
-    Api,
-    import::read_file,
-    types::{Fault, Finding, FindingKind, Problem, Severity, Survey},
-};
+use super::{Api, import::read_file};
+use crate::problem::Problem;
 
 /// Lists contradictions between Ironic, Nova, Contrail and the inventory, of all nodes.
 ///

@@ -1,6 +1,6 @@
 //! Edges: what is known of a request under way: its id, where it came from, who asks, and for what.
 //!
-//! It travels with the request: the layer in front makes it, the door says whose token was shown, a handler says which of its
+//! It travels with the request: the layer in front makes it, the authenticator says whose token was shown, a handler says which of its
 //! actions is meant, and the pages hand it on to the API, which they ask in the visitor's name.
 
 use std::{

@@ -2,7 +2,7 @@
 //! by REST, by the forms of the pages and by Ironic at the Redfish facade. This file gathers; each other says its ring.
 //!
 //! ```text
-//!   request --> witness.rs (one layer in front of every route) --> door, handler
+//!   request --> witness.rs (one layer in front of every route) --> authenticator, handler
 //!                  |  asked.rs: request id, source, who, what         |
 //!                  +------------- status ------<----------------------+
 //!                  +--> a line of the log, and a row of the table `audit` (inventory/audit.rs)

@@ -160,7 +160,7 @@ mod tests {
             memory_mib: 512,
             disks: vec![1 << 30],
             bmc: address.map(|address| DiscoveredBmc {
-                protocol: crate::api::types::BmcProtocol::Ipmi,
+                protocol: api_types::BmcProtocol::Ipmi,
                 address: address.into(),
                 port: 623,
                 certificate_sha256: None,

@@ -58,11 +58,11 @@ pub async fn stream(
     Query(Since { since }): Query<Since>,
 ) -> Response {
     let Some(visitor) = visitor else { return StatusCode::UNAUTHORIZED.into_response() };
-    let place = match ui.door.shares.open_pages.take(&visitor.known) {
+    let place = match ui.authenticator.shares.open_pages.take(&visitor.known) {
         Ok(place) => place,
         Err(full) => return Problem::from(full).into_response(),
     };
-    let held = Held::new(&ui.door, &visitor.token, &visitor.known);
+    let held = Held::new(&ui.authenticator, &visitor.token, &visitor.known);
     // Listening begins before the past is read, so that nothing falls between.
     let events = ui.inventory.broadcast().listen();
     let filter = EventFilter { after: Some(since), limit: Some(1), ..EventFilter::default() };

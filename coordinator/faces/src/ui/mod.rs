@@ -55,7 +55,7 @@ use store::{
 };
 
 use crate::{
-    access::{Door, PAGES},
+    access::{Authenticator, PAGES},
     audit::{Witness, witness},
     problem::Problem,
 };
@@ -74,7 +74,7 @@ const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; i
 /// What the pages need.
 pub struct Ui {
     rest: Rest,
-    door: Arc<Door>,
+    authenticator: Arc<Authenticator>,
     inventory: Inventory,
     sealer: Sealer,
     clock: Arc<dyn Clock>,
@@ -82,10 +82,15 @@ pub struct Ui {
 }
 
 /// The pages in front of the API: its routes, with ours beside them.
-pub fn router(api: Router, door: Arc<Door>, inventory: Inventory, sealer: Sealer) -> Router {
+pub fn router(
+    api: Router,
+    authenticator: Arc<Authenticator>,
+    inventory: Inventory,
+    sealer: Sealer,
+) -> Router {
     let ui = Arc::new(Ui {
         rest: Rest::new(api.clone()),
-        door,
+        authenticator,
         inventory,
         sealer,
         clock: Arc::new(SystemClock),

@@ -87,7 +87,7 @@ fn heard(seen: Vec<Sighting>) -> Vec<(String, bool)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::types::BootStage;
+    use api_types::BootStage;
 
     #[test]
     fn a_proof_says_what_was_read_back_and_what_disagrees() {

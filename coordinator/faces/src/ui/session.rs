@@ -134,7 +134,7 @@ fn stored(ui: &Ui, headers: &HeaderMap) -> Option<Stored> {
 async fn visitor(ui: &Ui, parts: &Parts) -> Result<Option<Visitor>, Problem> {
     let Some(Stored { token, csrf, expires_at }) = stored(ui, &parts.headers) else { return Ok(None) };
     let wanted = if parts.method == Method::GET { Use::Look } else { Use::Change };
-    let known = match ui.door.know(&token, wanted).await {
+    let known = match ui.authenticator.know(&token, wanted).await {
         Ok(known) => known,
         Err(problem) if problem.status == StatusCode::UNAUTHORIZED => return Ok(None),
         Err(problem) => return Err(problem),
@@ -209,7 +209,7 @@ pub async fn admit(State(ui): State<Arc<Ui>>, path: MatchedPath, request: Reques
             return page::failure_at(None, &problem, &place(&parts));
         }
     };
-    if let Err(problem) = ui.door.check(&visitor.known, least) {
+    if let Err(problem) = ui.authenticator.check(&visitor.known, least) {
         return page::failure(Some(&visitor), &problem);
     }
     parts.extensions.insert(visitor);

@@ -159,7 +159,7 @@ pub async fn sign_in(
             return refuse(StatusCode::SERVICE_UNAVAILABLE, why);
         }
     };
-    match ui.door.know_signed_in(&signed_in).await {
+    match ui.authenticator.know_signed_in(&signed_in).await {
         Ok(known) => asked.is_by(&known),
         Err(problem) => {
             let problem = problem.for_tenants(asked.request_id());
@@ -177,14 +177,14 @@ pub async fn sign_in(
 
 /// Asks Keystone, unless too much is asked from there. A refusal of ours says when to come again.
 async fn ask(ui: &Ui, from: IpAddr, wanted: &SignIn) -> Result<Result<SignedIn, ServiceError>, Problem> {
-    let _place = ui.door.shares.sign_ins.take(Holder::Address(from))?;
+    let _place = ui.authenticator.shares.sign_ins.take(Holder::Address(from))?;
     let begun = brake(ui).begin(from, &wanted.user, ui.clock.now_us());
     begun.map_err(|slow| {
         warn!(user = ?wanted.user, address = %from, "sign-in not tried, too many wrong passwords");
         let problem = Problem::new(StatusCode::TOO_MANY_REQUESTS, "too-many", slow.to_string());
         problem.again_in(slow.wait_s())
     })?;
-    let asked = ui.door.identity.sign_in(wanted).await;
+    let asked = ui.authenticator.identity.sign_in(wanted).await;
     match &asked {
         Ok(_) => brake(ui).was_right(from, &wanted.user, ui.clock.now_us()),
         Err(
@@ -206,7 +206,7 @@ fn brake(ui: &Ui) -> MutexGuard<'_, Brake> {
 
 /// Signs out: the cookie goes, and the token is good for nothing any more.
 pub async fn sign_out(State(ui): State<Arc<Ui>>, posted: Posted) -> Response {
-    if let Err(error) = ui.door.sign_out(&posted.visitor.token).await {
+    if let Err(error) = ui.authenticator.sign_out(&posted.visitor.token).await {
         warn!(%error, "token of a sign-out not revoked; it ends by itself");
     }
     let to = Redirect::to("/ui/sign-in?done=signed-out");

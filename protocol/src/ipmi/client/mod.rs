@@ -5,6 +5,7 @@
 
 mod event;
 mod login;
+mod requests;
 
 use std::{
     collections::VecDeque,
@@ -13,11 +14,10 @@ use std::{
 
 use super::{
     CipherSuite, Malformed, Privilege,
-    bridge::{self, Meanwhile},
-    command::{Request, Response},
-    message::{CompletionCode, RequestMessage, ResponseMessage},
+    command::Request,
+    message::RequestMessage,
     rakp::{self, OpenSessionRequest, Rakp1, Rakp3},
-    rmcp::{self, Packet, PayloadType, PlusPacket},
+    rmcp::{self, Packet, PayloadType},
     session::{Entropy, Sealed},
     suite::{SessionKeys, WRONG_CODE},
 };
@@ -29,10 +29,6 @@ pub use event::{
 
 /// Requests that may wait in one session.
 pub const QUEUE_MAX: usize = 8;
-/// A request's number within its session has 6 bits (section 13.8).
-const SEQUENCE_MASK: u8 = 0x3f;
-/// An answer to one of so many requests before the present one is late; with any other number it is wrong.
-const LATE_MAX: u32 = 4;
 /// Longest password (section 22.30).
 pub const PASSWORD_BYTES_MAX: usize = 20;
 
@@ -336,94 +332,5 @@ impl Client {
         self.pending = None;
         self.queue.clear();
         self.events.push_back(ClientEvent::Ended(reason));
-    }
-
-    fn send(&mut self, owner: Owner, request: Request, now: Instant) {
-        self.next_sequence();
-        self.pending = Some(Pending { owner, request, sequence: self.sequence });
-        self.start_tries(now);
-        self.transmit();
-    }
-
-    fn send_next(&mut self, now: Instant) {
-        let Stage::Session(session) = &self.stage else { return };
-        if !self.opened || self.pending.is_some() {
-            return;
-        }
-        if self.closing {
-            let request = Request::CloseSession(session.peer_id());
-            self.send(Owner::Close, request, now);
-        } else if let Some((id, request)) = self.queue.pop_front() {
-            self.send(Owner::Caller(id), request, now);
-        }
-    }
-
-    fn response(&mut self, packet: &PlusPacket<'_>, now: Instant) -> Result<(), Fault> {
-        let Stage::Session(session) = &mut self.stage else { return Ok(()) };
-        // Some BMCs name session 0; whose it is, the key proves.
-        if packet.header.session_id != self.console_id && packet.header.session_id != 0 {
-            return Err(Fault::Strange);
-        }
-        if !packet.header.authenticated {
-            return Err(Fault::Unauthenticated);
-        }
-        let message = session.open(packet)?;
-        let response = ResponseMessage::parse(&message)?;
-        let Some(pending) = self.pending else { return Ok(()) };
-        let (netfn, command, _) = pending.request.encode();
-        let response = match bridge::meanwhile(&pending.request, pending.sequence, &response) {
-            Meanwhile::Usual => response,
-            Meanwhile::Taken => return Ok(()),
-            Meanwhile::Answer => ResponseMessage {
-                netfn,
-                command,
-                sequence: pending.sequence,
-                code: CompletionCode::OK,
-                data: &message,
-            },
-        };
-        if (response.netfn, response.command, response.sequence) != (netfn, command, pending.sequence) {
-            return if self.is_late(response.sequence) { Ok(()) } else { Err(Fault::Strange) };
-        }
-        let last_try = self.tries.is_some_and(|tries| tries.made >= self.config.retry.tries);
-        if response.code.passes(pending.request.is_repeatable()) && !last_try {
-            // Asked again under a new number when the wait is over: it counts as a try.
-            self.next_sequence();
-            self.pending = Some(Pending { sequence: self.sequence, ..pending });
-            return Ok(());
-        }
-        self.pending = None;
-        self.tries = None;
-        let name = pending.request.name();
-        let answer = if response.code == CompletionCode::OK {
-            Response::parse(&pending.request, response.data)
-                .map_err(|source| RequestError::Malformed { request: name, source })
-        } else {
-            Err(RequestError::Refused { request: name, code: response.code })
-        };
-        self.answered(pending.owner, answer, now);
-        Ok(())
-    }
-
-    fn next_sequence(&mut self) {
-        self.sequence = (self.sequence + 1) & SEQUENCE_MASK;
-        self.numbered = self.numbered.saturating_add(1);
-    }
-
-    /// Whether this is the number of a request that was answered or repeated just before: its answer came twice, or late.
-    fn is_late(&self, sequence: u8) -> bool {
-        let behind = self.sequence.wrapping_sub(sequence) & SEQUENCE_MASK;
-        (1..=LATE_MAX.min(self.numbered.saturating_sub(1))).contains(&behind.into())
-    }
-
-    fn answered(&mut self, owner: Owner, answer: Result<Response, RequestError>, now: Instant) {
-        match owner {
-            Owner::Login => self.privilege_answered(answer, now),
-            Owner::Caller(id) => {
-                self.events.push_back(ClientEvent::Answered(id, answer));
-                self.send_next(now);
-            }
-            Owner::Close => self.end(EndReason::Closed),
-        }
     }
 }

@@ -1,16 +1,23 @@
 //! The ladder: which ways there are, and when one has worked.
 
+use protocol::quirk::SaidQuirk;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::bmc::quirks::Maker;
 
 const PXE: Wanted = Wanted { device: BootDevice::Pxe, persistence: Persistence::Once, mode: BootMode::Uefi };
 const DISK: Wanted =
     Wanted { device: BootDevice::Disk, persistence: Persistence::Persistent, mode: BootMode::Uefi };
 
 fn shown(system: Value, settings: Option<Value>) -> Shown {
+    shown_by(system, settings, &[])
+}
+
+fn shown_by(system: Value, settings: Option<Value>, said: &[SaidQuirk]) -> Shown {
     let read = |value| serde_json::from_value::<ComputerSystem>(value).unwrap();
-    Shown::of(&read(system), settings.map(read).as_ref())
+    let quirks = Deviations::of(&Maker::default(), said);
+    Shown::of(&read(system), settings.map(read).as_ref(), &quirks)
 }
 
 fn boot(boot: Value) -> BootOverride {
@@ -71,6 +78,26 @@ fn the_ladder_begins_with_what_the_service_shows() {
 }
 
 #[test]
+fn what_is_known_of_a_bmc_is_tried_first() {
+    let system = json!({
+        "Boot": {"BootSourceOverrideTarget": "None", "BootSourceOverrideMode": "UEFI"},
+        "@Redfish.Settings": {"SettingsObject": {"@odata.id": "/redfish/v1/Systems/1/SD"}},
+    });
+    let check = |quirk: Quirk, wanted: Wanted, expected: &str| {
+        let shown = shown_by(system.clone(), None, &[SaidQuirk::Has(quirk)]);
+        let first = ladder(&shown, wanted, None)[0].to_string();
+        assert_eq!(first, expected, "{quirk}");
+    };
+    check(Quirk::OldTls, DISK, "at the system with the mode");
+    check(Quirk::BootAtSettings, PXE, "at its settings object with the mode");
+    check(Quirk::BootModeNotSent, PXE, "at the system without the mode");
+    check(Quirk::BootSetOnceOnly, DISK, "at the system with the mode, for the next start only");
+    check(Quirk::BootSetOnceOnly, PXE, "at the system with the mode");
+    check(Quirk::DiskBootLeftAlone, DISK, "at the system as the firmware's own order");
+    check(Quirk::DiskBootLeftAlone, PXE, "at the system with the mode");
+}
+
+#[test]
 fn what_has_worked_is_tried_first_and_once() {
     let plain = shown(json!({"Boot": {"BootSourceOverrideMode": "UEFI"}}), None);
     for way in ladder(&plain, DISK, None) {
@@ -84,7 +111,9 @@ fn what_has_worked_is_tried_first_and_once() {
 fn what_is_read_back_is_what_was_wanted_or_a_mismatch() {
     let check = |target: &str, enabled: &str, mode: Option<&str>, [pxe, disk, nothing]: [bool; 3]| {
         let mut body = json!({"BootSourceOverrideTarget": target, "BootSourceOverrideEnabled": enabled});
-        mode.map(|mode| body["BootSourceOverrideMode"] = json!(mode));
+        if let Some(mode) = mode {
+            body["BootSourceOverrideMode"] = json!(mode);
+        }
         let way = |says| Way { place: Place::System, says, lasts: Lasts::AsWanted };
         let shown = boot(body);
         assert_eq!(is_set(&shown, PXE, way(Says::All)), pxe, "pxe: {shown:?}");

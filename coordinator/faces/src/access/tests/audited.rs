@@ -1,4 +1,4 @@
-//! Edges: every change that is asked for, by everybody, at every door: a row says by whom, from where, and what came of it.
+//! Edges: every change that is asked for, by everybody, at every authenticator: a row says by whom, from where, and what came of it.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 

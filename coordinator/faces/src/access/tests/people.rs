@@ -1,4 +1,4 @@
-//! Values: who comes to the door in the tests, and what each must be able to do, written down by hand.
+//! Values: who comes to the authenticator in the tests, and what each must be able to do, written down by hand.
 
 use crate::access::Least::{self, Anybody, ReadAll, ReadOwn, WriteAll, WriteOwn};
 use fakes::cloud::ADMIN_PROJECT;

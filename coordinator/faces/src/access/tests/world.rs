@@ -32,7 +32,7 @@ use tower::ServiceExt;
 use uuid::Uuid;
 
 use crate::{
-    access::{AdminProject, Door, RoleNames},
+    access::{AdminProject, Authenticator, RoleNames},
     api::{self, Api},
     ui,
 };
@@ -52,8 +52,8 @@ pub fn id_of(project: &str) -> Uuid {
 pub struct World {
     /// In front of everything.
     pub router: Router,
-    /// The door of both.
-    pub door: Arc<Door>,
+    /// The authenticator of both.
+    pub authenticator: Arc<Authenticator>,
     /// What is stored.
     pub inventory: Inventory,
     /// The core under API and facades.
@@ -75,13 +75,14 @@ impl World {
         }
         let clock = Arc::new(TestClock::default());
         let admins = AdminProject::Given(ADMIN_PROJECT.to_owned());
-        let mut door = Door::new(cloud.clone(), clock.clone(), RoleNames::default(), admins);
-        door.look_again_every = LOOK_AGAIN_EVERY;
-        let door = Arc::new(door);
+        let mut authenticator =
+            Authenticator::new(cloud.clone(), clock.clone(), RoleNames::default(), admins);
+        authenticator.look_again_every = LOOK_AGAIN_EVERY;
+        let authenticator = Arc::new(authenticator);
         let core = core_of(&inventory, &cloud);
-        let api = api::router(Arc::new(api_of(&cloud, &inventory, &door, &core)));
-        let router = ui::router(api, Arc::clone(&door), inventory.clone(), Sealer::new(&[1; 32]));
-        Self { router, door, inventory, core, cloud, clock }
+        let api = api::router(Arc::new(api_of(&cloud, &inventory, &authenticator, &core)));
+        let router = ui::router(api, Arc::clone(&authenticator), inventory.clone(), Sealer::new(&[1; 32]));
+        Self { router, authenticator, inventory, core, cloud, clock }
     }
 
     /// One request; gives status, where it leads, what it says.
@@ -122,7 +123,12 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
     Core::new(site, inventory.clone(), outside)
 }
 
-fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Arc<Core>) -> Api {
+fn api_of(
+    cloud: &Arc<Cloud>,
+    inventory: &Inventory,
+    authenticator: &Arc<Authenticator>,
+    core: &Arc<Core>,
+) -> Api {
     let networks = Arc::clone(&core.networks);
     let tenancy = Tenancy::new(inventory.clone(), cloud.clone(), cloud.clone(), cloud.clone(), networks);
     let adoptions = Adoptions {
@@ -143,7 +149,7 @@ fn api_of(cloud: &Arc<Cloud>, inventory: &Inventory, door: &Arc<Door>, core: &Ar
     };
     Api {
         inventory: inventory.clone(),
-        door: Arc::clone(door),
+        authenticator: Arc::clone(authenticator),
         uploads: Arc::new(Uploads::new(inventory.clone(), cloud.clone())),
         glance: cloud.clone(),
         nova: cloud.clone(),

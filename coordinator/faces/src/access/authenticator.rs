@@ -1,4 +1,4 @@
-//! Edges: at the door: whose token it is, by Keystone's word, and what that makes of its bearer.
+//! Edges: the authenticator: whose token it is, by Keystone's word, and what that makes of its bearer.
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -49,8 +49,8 @@ pub fn no_project() -> Problem {
     Problem::bad("the token is not scoped to a project; request a project-scoped one from Keystone")
 }
 
-/// The door of REST API and pages.
-pub struct Door {
+/// The authenticator of REST API and pages.
+pub struct Authenticator {
     /// Knows the tokens.
     pub identity: Arc<dyn IdentityService>,
     /// By which tokens end and are believed.
@@ -67,8 +67,8 @@ pub struct Door {
     own_project: OnceCell<String>,
 }
 
-impl Door {
-    /// A door before which nobody holds anything.
+impl Authenticator {
+    /// An authenticator before which nobody holds anything.
     pub fn new(
         identity: Arc<dyn IdentityService>,
         clock: Arc<dyn Clock>,
