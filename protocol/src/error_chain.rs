@@ -17,14 +17,20 @@ pub fn chain(error: &dyn Error) -> String {
     line
 }
 
-/// The first error of one type in the chain. Errors of the system's can be wrapped around another one without naming it as their
-/// cause; it is found there too.
-pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    iter::successors(Some(error), |&error| error.source()).find_map(unwrapped)
+/// An error and its causes, the outermost first. Errors of the system's can be wrapped around another one without naming it as their
+/// cause; it is among them.
+pub fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| {
+        match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+            Some(wrapped) => Some(wrapped),
+            None => error.source(),
+        }
+    })
 }
 
-fn unwrapped<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
-    error.downcast_ref().or_else(|| unwrapped(error.downcast_ref::<io::Error>()?.get_ref()?))
+/// The first error of one type in the chain.
+pub fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a E> {
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
 #[cfg(test)]

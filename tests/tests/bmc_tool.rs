@@ -252,7 +252,7 @@ async fn what_cannot_be_done_is_said_with_its_status() {
     assert_eq!(status, 2);
     assert!(failures.contains("BMS_BMC_PASSWORD; there is no terminal to ask for it"), "{failures}");
     bmc.faults.set(Faults { ignore: true, ..Faults::default() });
-    check(&["-H", &host, "boot", "set", "pxe"], 1, "the BMC accepted it, and reads back no override").await;
+    check(&["-H", &host, "boot", "set", "pxe"], 1, "when it is read back it shows no boot device").await;
     bmc.faults.set(Faults { refuse: true, ..Faults::default() });
     check(&["-H", &host, "sel", "info"], 1, "Get SEL Info: the BMC answers 0xff, unspecified error").await;
     assert_eq!(bmc.sessions(), 0, "every session was given back");

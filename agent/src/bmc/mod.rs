@@ -142,6 +142,7 @@ pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) 
 /// runtime.
 pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiBmc> {
     let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
+    let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
     Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, options, LogIns::default()))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::failure::Kind;
+use super::kind::Kind;
 
 /// Classes of latencies for each doubling: each is within 5 % of what it stands for.
 const CLASSES_PER_DOUBLING: f64 = 16.0;

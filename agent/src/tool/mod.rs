@@ -10,6 +10,7 @@
 pub mod args;
 mod failure;
 mod hosts;
+mod kind;
 mod load;
 mod output;
 mod password;
@@ -28,8 +29,9 @@ use serde_json::{Value, json};
 
 use self::{
     args::{BmcArgs, Whom},
-    failure::{Failure, Kind},
+    failure::Failure,
     hosts::Host,
+    kind::Kind,
     load::Load,
     output::Answer,
     reach::Reached,

@@ -53,12 +53,12 @@ impl Reached {
             By::Redfish => REDFISH_PORT,
         };
         let endpoint = BmcEndpoint {
-            settings: BmcSettings::default(),
             protocol,
             address: host.address.clone(),
             port: host.port.unwrap_or(usual),
             username: host.user.clone().unwrap_or_else(|| whom.user.clone()),
             password,
+            settings: BmcSettings::default(),
         };
         let options = BmcOptions { tries: whom.tries, ..BmcOptions::default() };
         let way = match bmc::connect_ipmi(&endpoint, options) {

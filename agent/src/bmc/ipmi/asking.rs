@@ -42,6 +42,12 @@ impl Refused {
     }
 }
 
+impl From<Refused> for RequestError {
+    fn from(refused: Refused) -> Self {
+        refused.0
+    }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&chain(&self.0))
@@ -82,17 +88,12 @@ impl IpmiBmc {
         &self,
         request: Request,
     ) -> Result<Result<Response, Refused>, BmcError> {
-        Ok(self.asked(request).await?.map_err(Refused))
-    }
-
-    /// The answer to a request, its refusal, or what cannot be read of it; an error when there is none of them.
-    pub(super) async fn asked(&self, request: Request) -> Result<Result<Response, RequestError>, BmcError> {
         let mut state = self.state.lock().await;
         let answer = self.ask_in(&mut state, request).await?;
         if state.quirks.has(Quirk::SessionNotKept) {
             state.session = None;
         }
-        Ok(answer)
+        Ok(answer.map_err(Refused))
     }
 
     async fn ask_in(

@@ -96,7 +96,7 @@ impl IpmiBmc {
 
     async fn carry(&self, call: Call) -> Result<Vec<u8>, CallError> {
         let command = call.kind().name;
-        match self.asked(Request::Call(call)).await? {
+        match self.ask_or_refused(Request::Call(call)).await?.map_err(RequestError::from) {
             Ok(Response::Call(data)) => Ok(data),
             Ok(_) => Err(self.odd(Request::Call(call)).into()),
             Err(RequestError::Refused { code, .. }) => Err(CallError::Refused { command, code }),

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use protocol::redfish::ErrorBody;
+use protocol::{backoff::Backoff, redfish::ErrorBody};
 use reqwest::{Method, StatusCode};
 
 use super::super::account::Pace;
@@ -92,8 +92,8 @@ impl Left {
     /// long the service asks us to wait.
     pub(super) fn pause(&self, trouble: Trouble, repeats: u32, wish: Option<Duration>) -> Option<Duration> {
         let row = TABLE.iter().find(|row| row.trouble == trouble)?;
-        let units = row.first.saturating_mul(2_u32.saturating_pow(repeats)).min(row.longest);
-        let pause = wish.unwrap_or(self.pace.units(units));
+        let growing = Backoff::new(self.pace.units(row.first), self.pace.units(row.longest));
+        let pause = wish.unwrap_or(growing.after(repeats.saturating_add(1)));
         (repeats < row.repeats && pause <= self.time).then_some(pause)
     }
 }

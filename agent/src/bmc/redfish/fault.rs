@@ -4,7 +4,7 @@
 use std::{error::Error, io, time::Duration};
 
 use protocol::{
-    error_chain::{chain, find},
+    error_chain::{causes, chain, find},
     redfish::{ErrorBody, dirty},
 };
 use reqwest::{Method, StatusCode};
@@ -119,18 +119,15 @@ pub(super) fn of_request(error: reqwest::Error, is_tls: bool, breaks: u32) -> Fa
     Fault::Unreachable(chain(&error))
 }
 
-/// A connection that was there and was cut. Where nobody is, it is refused, or nothing comes. Errors of the system's are wrapped into each
-/// other here.
+/// A connection that was there and was cut. Where nobody is, it is refused, or nothing comes.
 fn is_cut(error: &(dyn Error + 'static)) -> bool {
-    let by_system = error.downcast_ref::<io::Error>().is_some_and(|error| {
-        let is_cut_here = matches!(
+    causes(error).filter_map(|error| error.downcast_ref::<io::Error>()).any(|error| {
+        matches!(
             error.kind(),
             io::ErrorKind::UnexpectedEof
                 | io::ErrorKind::ConnectionReset
                 | io::ErrorKind::ConnectionAborted
                 | io::ErrorKind::BrokenPipe
-        );
-        is_cut_here || error.get_ref().is_some_and(|inner| is_cut(inner))
-    });
-    by_system || error.source().is_some_and(is_cut)
+        )
+    })
 }
