@@ -15,6 +15,7 @@ use tokio::sync::mpsc;
 
 use crate::{
     booter::{BootEvent, BootTicket, Booter, Plan, Refusal},
+    config::ServiceConfig,
     connections::Newcomer,
     dhcp::{
         lease::{LeaseRange, Leases, is_neighbour},
@@ -23,7 +24,6 @@ use crate::{
     event::{News, Told},
     files::BootFiles,
     firmware::Origin,
-    service::ServiceConfig,
 };
 
 /// Shared by all tasks of one network. The locks are held for one look-up, never across a wait.

@@ -27,6 +27,7 @@
 //! Deliberately absent: leases on disk (addresses follow from the MAC), DHCP relays, DHCPv6, TFTP writes, HTTPS.
 
 pub mod booter;
+pub mod config;
 pub mod connections;
 mod context;
 pub mod dhcp;

@@ -27,6 +27,7 @@ pub mod pack;
 pub mod power_button;
 pub mod rescue;
 pub mod session;
+pub mod session_end;
 pub mod system;
 pub mod tls;
 pub mod write_image;

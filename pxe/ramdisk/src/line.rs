@@ -18,7 +18,7 @@ use protocol::{
 use crate::{
     link::{Link, LinkError, Received},
     say,
-    session::SessionEnd,
+    session_end::SessionEnd,
 };
 
 /// How often the agent is dialled before a hello was accepted.

@@ -15,36 +15,14 @@ use crate::{
     disk::{self, Disk},
     erase::{self, Depth},
     line::{Line, PROGRESS_EVERY},
-    link::{LinkError, Received},
+    link::Received,
     rescue, say,
+    session_end::SessionEnd,
     write_image::ImageWriter,
 };
 
 /// When nothing more can be done the server goes off after this time, which leaves the reason on the console.
 pub const LOST_AGENT_WAIT: Duration = Duration::from_secs(3);
-
-/// Why the ramdisk ends. Its server goes off, but for a hand-over.
-#[derive(Debug, thiserror::Error)]
-pub enum SessionEnd {
-    /// The agent told it to.
-    #[error("the agent asked for power off")]
-    Told,
-    /// The agent did not accept the token, or does not know the session any more.
-    #[error("the agent refused us: {0}")]
-    Refused(String),
-    /// No connection, or no longer one.
-    #[error("no agent: {0}")]
-    Lost(#[from] LinkError),
-    /// The agent broke the protocol.
-    #[error("the agent said something unexpected")]
-    Confused,
-    /// The agent has let go of the server, which is its tenant's from now on and stays on.
-    #[error("the server is its tenant's now")]
-    HandedOver {
-        /// Hash of the password with which the tenant logs in.
-        password_hash: Secret,
-    },
-}
 
 /// Says hello and carries tasks out until the end.
 pub fn run(arguments: &BootArguments, look: &dyn Fn() -> HardwareReport) -> SessionEnd {

@@ -9,7 +9,7 @@
 //! ```
 //!
 //! What contradicts about a tenancy is looked for by itself too, a few times a minute, and is an alarm when it stays
-//! ([`episode`]).
+//! ([`domain::survey::episode`]).
 //!
 //! A service that does not answer is said to be not looked at; what the others say is compared all the same.
 

@@ -2,9 +2,11 @@
 
 mod condition;
 pub mod facts;
+mod of_server;
 pub mod rule;
 
 pub(crate) use condition::is_like;
 pub use condition::{Condition, ConditionError};
-pub use facts::{Facts, manufacturer_trait, traits};
+pub use facts::{Facts, manufacturer_trait};
+pub use of_server::traits;
 pub use rule::{CONDITIONS_MAX, Decision, POOLS_MAX, Pool, PoolError, decide, may_change};

@@ -96,7 +96,7 @@ pub struct Server {
     /// The resource class that its pool gives.
     pub pool_class: Option<String>,
     /// What was known of it when it was put there.
-    pub pool_facts: Option<crate::pools::Facts>,
+    pub pool_facts: Option<crate::pools::facts::Facts>,
     /// Ironic was not told of its class yet.
     pub pool_untold: bool,
 }

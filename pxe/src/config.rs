@@ -1,0 +1,28 @@
+//! Values: what is served on one network, and where.
+
+use std::net::Ipv4Addr;
+
+use protocol::network::BootNetwork;
+
+use crate::files::BootFiles;
+
+/// What is served where.
+#[derive(Clone, Debug)]
+pub struct ServiceConfig {
+    /// The part that this network plays; only plans for it are honoured here.
+    pub network: BootNetwork,
+    /// What it is called in logs.
+    pub name: &'static str,
+    /// The agent's interface on it, such as `prov0`. Every socket is bound to it.
+    pub interface: String,
+    /// The agent's address on that interface.
+    pub address: Ipv4Addr,
+    /// Length of the network's prefix.
+    pub prefix_len: u8,
+    /// First and last address that servers may get; the agent's own must lie outside.
+    pub range: (Ipv4Addr, Ipv4Addr),
+    /// What servers boot.
+    pub files: BootFiles,
+    /// TCP port for scripts, kernels and ramdisks.
+    pub http_port: u16,
+}
