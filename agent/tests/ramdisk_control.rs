@@ -27,7 +27,8 @@ use protocol::{
 };
 use ramdisk::{
     link::{Link, Received},
-    session::{self, SessionEnd},
+    session,
+    session_end::SessionEnd,
 };
 use tokio::{
     sync::mpsc,

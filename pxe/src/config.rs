@@ -1,4 +1,4 @@
-//! Values: what is served on one network, and where.
+//! Edges: what is served on one network, and where.
 
 use std::net::Ipv4Addr;
 

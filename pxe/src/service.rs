@@ -11,7 +11,6 @@ use crate::{
     booter::{BootEvent, Booter},
     context::Context,
     dhcp::{self, lease::LeaseRange},
-    files::BootFiles,
     http, ra, socket, tftp,
 };
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, fs, process, thread, time::Duration};
 
 use protocol::ramdisk::BootArguments;
 use ramdisk::{
-    disk, hardware, lldp, network, network::Interface, rescue, say, session, session::SessionEnd, system,
+    disk, hardware, lldp, network, network::Interface, rescue, say, session, session_end::SessionEnd, system,
 };
 
 /// How DHCP servers know us.

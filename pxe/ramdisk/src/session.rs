@@ -6,7 +6,6 @@ use protocol::{
     hardware::HardwareReport,
     id::CommandId,
     ramdisk::{BootArguments, FromAgent, RESUME_WAIT_MAX, Task},
-    secret::Secret,
     step::{CONFIG_DRIVE_BYTES_MAX, StepOutput},
 };
 

@@ -1,4 +1,6 @@
-//! Values: why the ramdisk ends.
+//! Edges: why the ramdisk ends.
+
+use protocol::secret::Secret;
 
 use crate::link::LinkError;
 
