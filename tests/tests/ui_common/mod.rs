@@ -23,7 +23,10 @@ use domain::{
     import,
     rim::{Bearer, Identity, IdentityService, Project, Service, ServiceError, SignIn, SignedIn, TokenScope},
 };
-use faces::access::{AdminProject, Authenticator, RoleNames};
+use faces::{
+    access::{AdminProject, Authenticator, RoleNames},
+    problem::Problem,
+};
 use protocol::secret::Secret;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -323,7 +326,7 @@ async fn import_nodes(
     let read = match import::parse(&text) {
         Ok(read) => read,
         Err(faults) => {
-            let refused = faces::problem::Problem::faults(faults);
+            let refused = Problem::faults(faults);
             return refused.into_response();
         }
     };
@@ -340,7 +343,7 @@ async fn import_nodes(
             path: "nodes[0].driver_info".to_owned(),
             message: format!("the BMC of {} changes; but it is active", used.name),
         };
-        return faces::problem::Problem::faults(vec![fault]).into_response();
+        return Problem::faults(vec![fault]).into_response();
     }
     let mut nodes = Vec::new();
     for new in read {
@@ -405,11 +408,11 @@ async fn create(State(world): Held, headers: HeaderMap, Json(wanted): Json<Value
     let who = subject(&world, &headers, "x-auth-token").unwrap_or_default();
     let name = wanted["name"].as_str().unwrap_or_default();
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        return problem(StatusCode::BAD_REQUEST, "name: must have 1 to 63 letters, digits or -");
+        return Problem::bad_at("name", "must have 1 to 63 letters, digits or -").into_response();
     }
     if wanted["networks"].as_array().unwrap().iter().any(|network| network["address"] == "192.0.2.1") {
         let why = "address 192.0.2.1 cannot be used on network blue (192.0.2.0/24): it is the gateway's; choose another one";
-        return problem(StatusCode::BAD_REQUEST, why);
+        return Problem::bad(why).about("networks[0].address").into_response();
     }
     world.lock().unwrap().asked.push(("/v1/servers".to_owned(), wanted.clone()));
     let attached = |network: &str, address: &str, vlan| Attachment {
