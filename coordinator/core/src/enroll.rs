@@ -9,7 +9,7 @@ use domain::{
     adoption::Adoption,
     events::EventKind,
     lifecycle::{Node, ProvisionState},
-    records::{SeenPower, Server},
+    records::{NewServer, SeenPower, Server},
     rim::{
         AgentConnection, AgentError, Agents, Declarations, NodeSpec, Presence, Provisioner, ProvisionerError,
         Refusal, RefusalKind,
@@ -24,8 +24,6 @@ use protocol::{
 use store::{Inventory, InventoryError};
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
-
-use domain::records::NewServer;
 
 use crate::{
     identity::{self, Source},
