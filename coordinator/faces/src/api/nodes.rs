@@ -156,7 +156,7 @@ impl Api {
     /// What the tenancies wait for that are to end, by the server on which they are or were.
     async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
         let ends = |tenant: TenantServer| {
-            let waits = tenant.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let waits = tenant.reason.as_ref().map(|reason| format!(": {}", reason.text)).unwrap_or_default();
             let text = format!("{} is being given back{waits}", tenant.name);
             tenant.node.filter(|_| tenant.state == TenantServerState::Deleting).map(|node| (node, text))
         };
