@@ -7,7 +7,7 @@ use protocol::{
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
@@ -417,7 +417,7 @@ fn example_order() -> EraseOrder {
 fn example_scan() -> Scan {
     Scan {
         ranges: vec!["198.51.100.0/27".parse().unwrap()],
-        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        redfish: vec![RedfishPort { port: 8000, http: true }],
         credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
         spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
     }

@@ -13,7 +13,7 @@ use protocol::{
     certificate::PublicKey,
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
@@ -292,10 +292,10 @@ fn order() -> impl Strategy<Value = Order> {
     let range = (address(), 0u32..100).prop_map(|(first, more)| {
         AddressRange::new(first, first.to_bits().saturating_add(more).into()).unwrap()
     });
-    let door = any::<(u16, bool)>().prop_map(|(port, http)| RedfishDoor { port, http });
+    let port = any::<(u16, bool)>().prop_map(|(port, http)| RedfishPort { port, http });
     let credential = (text(), text())
         .prop_map(|(username, password)| Credential { username, password: Secret::new(password) });
-    let scan = (vec(range, 0..3), vec(door, 0..3), vec(credential, 0..3), vec(address(), 0..3)).prop_map(
+    let scan = (vec(range, 0..3), vec(port, 0..3), vec(credential, 0..3), vec(address(), 0..3)).prop_map(
         |(ranges, redfish, credentials, spare)| OrderTask::Scan(Scan { ranges, redfish, credentials, spare }),
     );
     let task = prop_oneof![
