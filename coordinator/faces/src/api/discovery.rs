@@ -6,11 +6,7 @@ use api_types::{
     AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, FoundBy, ImportedNode, List, NewScan,
     NewWindow, Scan, Window,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use coordinator_core::discovery::{DiscoveryError, ScanRun, WindowRun};
 use domain::{
     discovery::{
@@ -36,7 +32,7 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::User,
-    request::{JsonBody, Query},
+    request::{JsonBody, Path, Query},
     time,
 };
 use crate::problem::Problem;

@@ -3,11 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use api_types::{Node, NodeAction, NodeVerb, Page, PowerState};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     adoption::Stage,
     events::EventKind,
@@ -27,7 +23,7 @@ use super::{
     auth::User,
     node_list::{self, Wanted},
     node_view::node_view,
-    request::{JsonBody, Query, one_of},
+    request::{JsonBody, Path, Query, one_of},
 };
 use crate::{audit::Asked, problem::Problem};
 

@@ -6,11 +6,7 @@ use std::{
 };
 
 use api_types::{Attachment, List, NewServer, Server, ServerAction, ServerStatus, ServerVerb};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use base64::Engine;
 use coordinator_core::tenancy::Request;
 use domain::{
@@ -32,7 +28,7 @@ use super::{
     audit,
     auth::{Tenant, User},
     password,
-    request::JsonBody,
+    request::{JsonBody, Path},
 };
 use crate::{audit::Asked, problem::Problem};
 
