@@ -218,7 +218,7 @@ impl IpmiBmc {
                 asked,
                 Asked::Answered(Err(RequestError::Refused { code: CompletionCode::UNSPECIFIED, .. }))
             );
-            let asks_again = starts && reads(&request) && state.quirks.has(Quirk::UnspecifiedPasses);
+            let asks_again = starts && request.is_look() && state.quirks.has(Quirk::UnspecifiedPasses);
             if !asks_again || tries >= self.options.tries {
                 return asked;
             }
@@ -239,11 +239,6 @@ impl IpmiBmc {
 /// Whether it asks only who the BMC is, which any may be asked.
 fn asks_who(request: &Request) -> bool {
     matches!(request, Request::DeviceId | Request::SystemGuid)
-}
-
-/// Whether it changes nothing.
-fn reads(request: &Request) -> bool {
-    matches!(request, Request::ChassisStatus | Request::GetBootFlags) || asks_who(request)
 }
 
 /// Who a BMC says it is.
