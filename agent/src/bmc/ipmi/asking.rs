@@ -227,7 +227,11 @@ impl IpmiBmc {
         }
     }
 
-    async fn pause(&self, state: &State) {
+    async fn pause(&self, state: &mut State) {
+        let wait = state.meter.wait(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         let by_quirk = state.quirks.has(Quirk::PauseBetweenRequests).then_some(GAP);
         let gap = by_quirk.unwrap_or_default().max(self.options.min_gap);
         if let Some(last) = state.last_request.filter(|_| !gap.is_zero()) {
