@@ -7,6 +7,8 @@
 //! At every log-in the BMC says who it is; one that is not who is expected is asked and told nothing ([`BmcError::OtherMachine`]).
 
 pub mod account;
+pub mod breaker;
+pub mod budget;
 mod error;
 mod ipmi;
 pub mod quirks;
@@ -24,7 +26,10 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use self::account::{Account, Pace};
+use self::{
+    account::{Account, Pace},
+    budget::Budget,
+};
 pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
@@ -135,7 +140,13 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
 
 /// The same, with other pauses between log-ins.
 pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
-    reach(endpoint, &ExpectedIdentity::default(), options, log_ins, &KeptSessions::default())
+    reach(
+        endpoint,
+        &ExpectedIdentity::default(),
+        (options, Budget::unpaced()),
+        log_ins,
+        &KeptSessions::default(),
+    )
 }
 
 /// A BMC by IPMI, whoever it is, with all that it can be asked; none: it speaks another language. Must be called inside a tokio
@@ -144,36 +155,38 @@ pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiB
     let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
     let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
-    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, options, LogIns::default()))
+    let budget = Budget::unpaced().with(&endpoint.settings);
+    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, (options, budget), LogIns::default()))
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default(), &KeptSessions::default())
+    reach(endpoint, expected, (options, Budget::unpaced()), LogIns::default(), &KeptSessions::default())
 }
 
-/// The same; which sessions are open is written down, and those that an earlier run has left are closed.
+/// The same for an agent that manages it: within its budget; which sessions are open is written down, and those that an earlier run
+/// has left are closed.
 pub fn connect_kept(
     endpoint: &BmcEndpoint,
     expected: &ExpectedIdentity,
     options: BmcOptions,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default(), kept)
+    reach(endpoint, expected, (options, Budget::default()), LogIns::default(), kept)
 }
 
 fn reach(
     endpoint: &BmcEndpoint,
     expected: &ExpectedIdentity,
-    options: BmcOptions,
+    (options, budget): (BmcOptions, Budget),
     log_ins: LogIns,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
-    let options = options.with(&endpoint.settings);
+    let limits = (options.with(&endpoint.settings), budget.with(&endpoint.settings));
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
+            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, limits, log_ins))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {
@@ -181,7 +194,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins, kept))
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, limits, log_ins, kept))
         }
     }
 }

@@ -366,6 +366,23 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                         answer_wait_ms: Some(2_000),
                         request_gap_ms: Some(250),
                         poll_interval_ms: Some(10_000),
+                        ..BmcSettings::default()
+                    };
+                    spec
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        (
+            "down-declare-budget",
+            ToAgent::Declare(Declaration {
+                servers: vec![{
+                    let mut spec = spec(BmcProtocol::Ipmi { cipher_suite: None });
+                    spec.bmc.settings = BmcSettings {
+                        requests_per_second: Some(5),
+                        sessions_max: Some(1),
+                        ..BmcSettings::default()
                     };
                     spec
                 }],

@@ -7,7 +7,8 @@ use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
     bmc_settings::{
-        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, UserPrivilege,
+        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
+        REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
     },
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
@@ -319,14 +320,20 @@ fn settings() -> impl Strategy<Value = BmcSettings> {
     let quirk = (select(Quirk::ALL.to_vec()), any::<bool>())
         .prop_map(|(quirk, has)| if has { SaidQuirk::Has(quirk) } else { SaidQuirk::HasNot(quirk) });
     let limits = (option::of(ANSWER_WAIT_MS), option::of(REQUEST_GAP_MS), option::of(POLL_INTERVAL_MS));
-    (option::of(privilege), option::of(key), vec(quirk, 0..3), limits).prop_map(
-        |(privilege, k_g, quirks, (answer_wait_ms, request_gap_ms, poll_interval_ms))| BmcSettings {
-            privilege,
-            k_g,
-            quirks,
-            answer_wait_ms,
-            request_gap_ms,
-            poll_interval_ms,
+    let budget = (option::of(REQUESTS_PER_SECOND), option::of(SESSIONS_MAX));
+    (option::of(privilege), option::of(key), vec(quirk, 0..3), limits, budget).prop_map(
+        |(privilege, k_g, quirks, limits, (requests_per_second, sessions_max))| {
+            let (answer_wait_ms, request_gap_ms, poll_interval_ms) = limits;
+            BmcSettings {
+                privilege,
+                k_g,
+                quirks,
+                answer_wait_ms,
+                request_gap_ms,
+                poll_interval_ms,
+                requests_per_second,
+                sessions_max,
+            }
         },
     )
 }

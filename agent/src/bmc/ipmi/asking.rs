@@ -218,7 +218,7 @@ impl IpmiBmc {
                 asked,
                 Asked::Answered(Err(RequestError::Refused { code: CompletionCode::UNSPECIFIED, .. }))
             );
-            let asks_again = starts && reads(&request) && state.quirks.has(Quirk::UnspecifiedPasses);
+            let asks_again = starts && request.is_look() && state.quirks.has(Quirk::UnspecifiedPasses);
             if !asks_again || tries >= self.options.tries {
                 return asked;
             }
@@ -227,7 +227,11 @@ impl IpmiBmc {
         }
     }
 
-    async fn pause(&self, state: &State) {
+    async fn pause(&self, state: &mut State) {
+        let wait = state.meter.wait(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         let by_quirk = state.quirks.has(Quirk::PauseBetweenRequests).then_some(GAP);
         let gap = by_quirk.unwrap_or_default().max(self.options.min_gap);
         if let Some(last) = state.last_request.filter(|_| !gap.is_zero()) {
@@ -239,11 +243,6 @@ impl IpmiBmc {
 /// Whether it asks only who the BMC is, which any may be asked.
 fn asks_who(request: &Request) -> bool {
     matches!(request, Request::DeviceId | Request::SystemGuid)
-}
-
-/// Whether it changes nothing.
-fn reads(request: &Request) -> bool {
-    matches!(request, Request::ChassisStatus | Request::GetBootFlags) || asks_who(request)
 }
 
 /// Who a BMC says it is.

@@ -1,14 +1,14 @@
 //! Edges: turns the client machine's crank with the socket and the clock, only while there is something to ask.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::time::Instant;
 
 use protocol::ipmi::{
     CipherSuite,
-    client::{Client, ClientConfig, ClientEvent, EndReason, RequestError, RequestId},
+    client::{Client, ClientEvent, EndReason, RequestError, RequestId},
     command::{Request, Response},
 };
 
-use super::socket::{Place, Shared};
+use super::socket::Place;
 
 /// How a request went.
 pub(super) enum Asked {
@@ -26,13 +26,8 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub(super) async fn open(
-        shared: Arc<Shared>,
-        peer: SocketAddr,
-        config: ClientConfig,
-    ) -> Result<Self, EndReason> {
-        let client = Client::new(config, Instant::now());
-        let place = Place::take(shared, peer, client.console_id());
+    /// A new one, in the place that was kept for it.
+    pub(super) async fn open(client: Client, place: Place) -> Result<Self, EndReason> {
         let mut session = Self { client, place, suite: CipherSuite::Three };
         loop {
             match session.next_event().await {

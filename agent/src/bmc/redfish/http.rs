@@ -18,7 +18,11 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    super::{Account, BmcOptions, LogIns, quirks::Deviations},
+    super::{
+        Account, BmcOptions, LogIns,
+        budget::{Budget, Meter},
+        quirks::Deviations,
+    },
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
     answer::{Answer, NoAnswer},
     client::{self, Settings},
@@ -69,6 +73,7 @@ pub(super) struct Http {
     pub(super) last_refusal: String,
     options: BmcOptions,
     last_request: Option<Instant>,
+    meter: Meter,
     /// When the call ends for which all this is asked.
     until: Instant,
     /// Until then something is asked again for it.
@@ -83,7 +88,7 @@ impl Http {
     pub(super) fn new(
         endpoint: &BmcEndpoint,
         settings: Settings,
-        options: BmcOptions,
+        (options, budget): (BmcOptions, Budget),
         log_ins: LogIns,
         kept: &KeptSessions,
     ) -> Self {
@@ -105,6 +110,7 @@ impl Http {
             last_refusal: String::new(),
             options,
             last_request: None,
+            meter: Meter::new(budget),
             until: Instant::now() + CALL_MAX,
             again_until: Instant::now() + CALL_MAX,
             broken: 0,
@@ -323,6 +329,10 @@ impl Http {
     async fn request(&mut self, method: Method, path: &str) -> Result<RequestBuilder, Fault> {
         if let Some(last) = self.last_request {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
+        }
+        let wait = self.meter.wait(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
         }
         self.last_request = Some(Instant::now());
         let left = self.until.saturating_duration_since(Instant::now());

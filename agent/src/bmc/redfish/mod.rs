@@ -42,6 +42,7 @@ use self::{
 pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
     Bmc, BmcError, BmcOptions, LogIns, Power,
+    budget::Budget,
     quirks::{Deviations, Maker},
     who::{Who, words},
 };
@@ -88,7 +89,7 @@ impl RedfishBmc {
         endpoint: &BmcEndpoint,
         kind: Kind,
         who: Who,
-        options: BmcOptions,
+        limits: (BmcOptions, Budget),
         log_ins: LogIns,
         kept: &KeptSessions,
     ) -> Self {
@@ -98,7 +99,7 @@ impl RedfishBmc {
             is_old_tls: false,
             small_key: None,
         };
-        let mut http = Http::new(endpoint, settings, options, log_ins, kept);
+        let mut http = Http::new(endpoint, settings, limits, log_ins, kept);
         let address = http.base.clone();
         let said = endpoint.settings.quirks.clone();
         let quirks = Deviations::of(&Maker::from(who.expected()), &said);

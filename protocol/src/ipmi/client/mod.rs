@@ -5,12 +5,10 @@
 
 mod event;
 mod login;
+pub mod patience;
 mod requests;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 use super::{
     CipherSuite, Malformed, Privilege,
@@ -21,6 +19,8 @@ use super::{
     session::{Entropy, Sealed},
     suite::{SessionKeys, WRONG_CODE},
 };
+
+use patience::{RoundTrip, Tries};
 
 pub use event::{
     ClientConfig, ClientEvent, Dropped, EndReason, LoginStep, ProofRole, RequestError, RequestId, Retry,
@@ -71,14 +71,6 @@ struct Pending {
     sequence: u8,
 }
 
-/// The tries of what was sent last.
-#[derive(Clone, Copy, Debug)]
-struct Tries {
-    made: u32,
-    wait: Duration,
-    deadline: Instant,
-}
-
 /// The machine. See the module's text.
 #[derive(Debug)]
 pub struct Client {
@@ -93,6 +85,7 @@ pub struct Client {
     denies_rmcp_plus: bool,
     pending: Option<Pending>,
     tries: Option<Tries>,
+    round_trip: RoundTrip,
     dropped: Dropped,
     sequence: u8,
     /// Numbers that were given to requests so far.
@@ -127,6 +120,7 @@ impl Client {
             denies_rmcp_plus: false,
             pending: None,
             tries: None,
+            round_trip: RoundTrip::default(),
             dropped: Dropped::default(),
             sequence: 0,
             numbered: 0,
@@ -220,10 +214,9 @@ impl Client {
 
     /// Repeats or gives up what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Some(tries) = self.tries.filter(|tries| tries.deadline <= now) else { return };
-        if tries.made < self.config.retry.tries {
-            let wait = tries.wait + tries.wait / 2;
-            self.tries = Some(Tries { made: tries.made + 1, wait, deadline: now + wait });
+        let Some(tries) = self.tries.filter(|tries| tries.deadline() <= now) else { return };
+        if let Some(next) = tries.next(now) {
+            self.tries = Some(next);
             self.transmit();
             return;
         }
@@ -240,7 +233,7 @@ impl Client {
         }
         let reason = EndReason::NoAnswer {
             stage: self.stage_name(),
-            tries: tries.made,
+            tries: tries.made(),
             heard: !matches!(self.stage, Stage::Probe),
             dropped: self.dropped,
         };
@@ -255,7 +248,7 @@ impl Client {
 
     /// When [`Client::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.tries.map(|tries| tries.deadline)
+        self.tries.map(|tries| tries.deadline())
     }
 
     /// The next thing that happened.
@@ -284,8 +277,10 @@ impl Client {
     }
 
     fn start_tries(&mut self, now: Instant) {
-        let wait = self.config.retry.first;
-        self.tries = Some(Tries { made: 1, wait, deadline: now + wait });
+        let retry = self.config.retry;
+        let is_look = self.pending.is_some_and(|pending| pending.request.is_look());
+        let wait = if is_look { self.round_trip.first_wait(retry) } else { retry.first };
+        self.tries = Some(Tries::begin(retry, wait, now));
         self.dropped = Dropped::default();
     }
 
