@@ -7,6 +7,7 @@
 //! At every log-in the BMC says who it is; one that is not who is expected is asked and told nothing ([`BmcError::OtherMachine`]).
 
 pub mod account;
+pub mod console;
 mod error;
 mod ipmi;
 pub mod quirks;
@@ -24,7 +25,10 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use self::account::{Account, Pace};
+use self::{
+    account::{Account, Pace},
+    console::{Console, Take},
+};
 pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
@@ -64,6 +68,11 @@ pub trait Bmc: Send + Sync {
     /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
     async fn power_lately(&self) -> Option<Power> {
         None
+    }
+    /// Opens the serial console, in a session of its own.
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        let reason = format!("it has no console that can be opened ({take:?})");
+        Err(BmcError::Refused { address: "this server".to_owned(), reason })
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
