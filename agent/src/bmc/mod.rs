@@ -9,6 +9,7 @@
 pub mod account;
 pub mod breaker;
 pub mod budget;
+pub mod console;
 mod error;
 mod ipmi;
 pub mod quirks;
@@ -29,6 +30,7 @@ use protocol::{
 use self::{
     account::{Account, Pace},
     budget::Budget,
+    console::{Console, Take},
 };
 pub use self::{
     error::{BmcError, Power, reading},
@@ -69,6 +71,11 @@ pub trait Bmc: Send + Sync {
     /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
     async fn power_lately(&self) -> Option<Power> {
         None
+    }
+    /// Opens the serial console, in a session of its own.
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        let reason = format!("it has no console that can be opened ({take:?})");
+        Err(BmcError::Refused { address: "this server".to_owned(), reason })
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.

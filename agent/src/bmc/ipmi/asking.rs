@@ -164,6 +164,21 @@ impl IpmiBmc {
         }
     }
 
+    /// Begins a session with the BMC that is expected; an error when somebody else answers.
+    pub(super) async fn begin_session(&self, state: &mut State) -> Result<(), BmcError> {
+        loop {
+            state.session = Some(self.log_in(state).await?);
+            state.is_known = false;
+            match self.ask_who(state, &Request::ChassisStatus).await {
+                Ok(()) => return Ok(()),
+                Err(NotKnown::Other(error)) => return Err(error),
+                // It will not be asked that again.
+                Err(NotKnown::HidesGuid) => {}
+                Err(NotKnown::Ended(reason)) => return Err(self.ended(&reason)),
+            }
+        }
+    }
+
     /// Asks who answers in this session, once, before anything else is asked or told.
     async fn ask_who(&self, state: &mut State, request: &Request) -> Result<(), NotKnown> {
         if state.is_known || asks_who(request) {

@@ -3,6 +3,7 @@
 mod asking;
 mod boot;
 mod call;
+mod console;
 mod login;
 mod orders;
 mod reads;
@@ -38,6 +39,7 @@ use self::{
 use super::{
     Account, Bmc, BmcError, BmcOptions, LogIns, Power,
     budget::{Budget, Meter},
+    console::{Console, Take},
     quirks::{Deviations, Maker},
     who::Who,
 };
@@ -177,6 +179,10 @@ impl Bmc for IpmiBmc {
         mode: BootMode,
     ) -> Result<(), BmcError> {
         self.choose_boot(Wish { device, persistence, mode }).await
+    }
+
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        self.open_console(take).await
     }
 
     async fn try_now(&self) {

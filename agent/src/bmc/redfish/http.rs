@@ -10,7 +10,7 @@ use protocol::{
     spec::BmcEndpoint,
 };
 use reqwest::{
-    Method, RequestBuilder,
+    Method, RequestBuilder, StatusCode, Upgraded, Version,
     header::{CONNECTION, ETAG, IF_MATCH},
 };
 use serde::de::DeserializeOwned;
@@ -26,7 +26,8 @@ use super::{
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
     answer::{Answer, NoAnswer},
     client::{self, Settings},
-    fault::{Fault, is_broken},
+    console,
+    fault::{Fault, Refused, is_broken},
     kept::{Kept, KeptSessions},
     login::{Login, TOKEN},
     tls,
@@ -242,6 +243,39 @@ impl Http {
             }
         };
         self.deliver(method, path, with_all).await
+    }
+
+    /// Asks that a connection becomes a WebSocket (RFC 6455, section 4.1).
+    pub(super) async fn upgrade(&mut self, path: &str) -> Result<Upgraded, Fault> {
+        self.ensure_login().await?;
+        let mut request = self.request(Method::GET, path).await?.version(Version::HTTP_11);
+        for (name, value) in console::headers() {
+            request = request.header(name, value);
+        }
+        request = match &self.login {
+            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
+            Login::Basic { .. } | Login::No => {
+                request.basic_auth(&self.username, Some(self.password.reveal()))
+            }
+        };
+        let response = request.send().await.map_err(|error| self.settings.fault_of(error, 0))?;
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            StatusCode::UNAUTHORIZED => {
+                self.refused_by_request(&Method::GET, path);
+                return Err(Fault::refused(format!("GET {path}: HTTP 401")));
+            }
+            status => {
+                let reason = format!("GET {path}: HTTP {status} instead of a WebSocket");
+                return Err(Fault::Refused(Refused {
+                    status: Some(status),
+                    reason,
+                    trouble: None,
+                    wish: None,
+                }));
+            }
+        }
+        response.upgrade().await.map_err(|error| self.settings.fault_of(error, 0))
     }
 
     /// Sends a request, to where it is redirected on this service. One whose connection breaks is sent again on a new one, unless it

@@ -5,6 +5,7 @@ mod answer;
 mod boot;
 mod choose;
 mod client;
+mod console;
 mod fault;
 mod find;
 mod http;
@@ -41,8 +42,9 @@ use self::{
 };
 pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
-    Bmc, BmcError, BmcOptions, LogIns, Power,
+    Bmc, BmcError, BmcOptions, IpmiBmc, LogIns, Power,
     budget::Budget,
+    console::{Console, Take},
     quirks::{Deviations, Maker},
     who::{Who, words},
 };
@@ -64,6 +66,8 @@ pub(super) struct RedfishBmc {
     system: Option<String>,
     /// What the site says of its quirks.
     said: Vec<SaidQuirk>,
+    /// Its console, where Redfish has none.
+    by_ipmi: IpmiBmc,
     /// One request at a time: BMCs have little memory.
     state: Mutex<State>,
 }
@@ -107,7 +111,8 @@ impl RedfishBmc {
         let (ways, is_met) = (Ways::default(), false);
         let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
         let (username, state) = (endpoint.username.clone(), Mutex::new(state));
-        Self { address, username, system: kind.system, said, state }
+        let by_ipmi = console::by_ipmi(endpoint, limits, log_ins);
+        Self { address, username, system: kind.system, said, by_ipmi, state }
     }
 
     fn error(&self, fault: Fault) -> BmcError {
@@ -283,6 +288,10 @@ impl Bmc for RedfishBmc {
             Some(link) => self.firmware(&mut state, link).await?,
         };
         Ok(identity_of(&system, firmware))
+    }
+
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        self.open_console(take).await
     }
 
     async fn seen(&self) -> Option<BmcIdentity> {

@@ -3,6 +3,7 @@
 //! One `Client` is one session. When it has ended it stays ended; whoever owns it decides whether to make another one.
 //! A refusal ends it after a single attempt, with what was refused; what that proves, and whether to try again, the owner decides.
 
+mod console;
 mod event;
 mod login;
 pub mod patience;
@@ -95,6 +96,8 @@ pub struct Client {
     next_id: u64,
     out: VecDeque<Vec<u8>>,
     events: VecDeque<ClientEvent>,
+    /// Packets of the serial console that came.
+    console: VecDeque<Vec<u8>>,
 }
 
 /// Keeps the seed out of `Debug`.
@@ -129,6 +132,7 @@ impl Client {
             next_id: 0,
             out: VecDeque::new(),
             events: VecDeque::new(),
+            console: VecDeque::new(),
             config,
         };
         if client.config.username.len() > rakp::USERNAME_BYTES_MAX {
@@ -205,6 +209,7 @@ impl Client {
                 PayloadType::Rakp2 => self.rakp2(packet.payload, now),
                 PayloadType::Rakp4 => self.rakp4(packet.payload, now),
                 PayloadType::Ipmi => self.response(&packet, now),
+                PayloadType::Sol => self.console_packet(&packet),
                 PayloadType::OpenSessionRequest | PayloadType::Rakp1 | PayloadType::Rakp3 => {
                     Err(Fault::Strange)
                 }
