@@ -35,7 +35,10 @@ use self::{
 pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
-    redfish::{KeptSessions, key_info},
+    redfish::{
+        ENTRIES_MAX, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
+        UPLOAD_BYTES_MAX, Update, VERB_MAX, key_info,
+    },
 };
 
 /// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
@@ -166,6 +169,24 @@ pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiB
     Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, (options, budget), LogIns::default()))
 }
 
+/// A BMC by Redfish, whoever it is, with all that it can be asked and told; none: it speaks another language. Must be called inside a
+/// tokio runtime.
+pub fn connect_redfish(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Option<RedfishBmc> {
+    let BmcProtocol::Redfish { system, certificate_sha256, http } = &endpoint.protocol else { return None };
+    let kind =
+        redfish::Kind { system: system.clone(), certificate_sha256: certificate_sha256.clone(), http: *http };
+    let options = options.with(&endpoint.settings);
+    let who = who::Who::new(ExpectedIdentity::default());
+    Some(RedfishBmc::new(
+        endpoint,
+        kind,
+        who,
+        (options, Budget::unpaced().with(&endpoint.settings)),
+        log_ins,
+        &KeptSessions::default(),
+    ))
+}
+
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
     reach(endpoint, expected, (options, Budget::unpaced()), LogIns::default(), &KeptSessions::default())
@@ -201,7 +222,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, limits, log_ins, kept))
+            Box::new(RedfishBmc::new(endpoint, kind, who, limits, log_ins, kept))
         }
     }
 }

@@ -175,7 +175,7 @@ impl Http {
 
     /// One request with our credentials. A session that the service has forgotten is made anew; a refusal is tried again as the
     /// account allows.
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -380,6 +380,19 @@ impl Http {
         };
         let request = client.request(method, format!("{}{path}", self.base)).timeout(time);
         Ok(if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request })
+    }
+
+    /// A request with our credentials that is sent beside all others, by whoever has more time for it than they have. Nothing of it is
+    /// sent again.
+    pub(super) async fn apart(&mut self, method: Method, path: &str) -> Result<RequestBuilder, Fault> {
+        self.ensure_login().await?;
+        let request = self.request(method, path).await?;
+        Ok(match &self.login {
+            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
+            Login::Basic { .. } | Login::No => {
+                request.basic_auth(&self.username, Some(self.password.reveal()))
+            }
+        })
     }
 
     /// A person asks for a log-in now.

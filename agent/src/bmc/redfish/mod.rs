@@ -1,8 +1,9 @@
-//! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs` and `find.rs`, how to ask in `http.rs`.
+//! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs`, `find.rs` and `verbs/`, how to ask in `http.rs`.
 
 mod again;
 mod answer;
 mod boot;
+mod call;
 mod choose;
 mod client;
 mod console;
@@ -18,6 +19,7 @@ mod spki;
 mod systems;
 mod task;
 mod tls;
+mod verbs;
 
 use std::time::{Duration, Instant};
 
@@ -40,7 +42,12 @@ use self::{
     fault::Fault,
     http::{Found, Http},
 };
-pub use self::{kept::KeptSessions, spki::key_info};
+pub use self::{
+    call::{Listed, MEMBERS_MAX, REQUESTS_MAX, VERB_MAX},
+    kept::KeptSessions,
+    spki::key_info,
+    verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
+};
 use super::{
     Bmc, BmcError, BmcOptions, IpmiBmc, LogIns, Power,
     budget::Budget,
@@ -59,8 +66,9 @@ pub(super) struct Kind {
     pub(super) http: bool,
 }
 
-/// One BMC by Redfish.
-pub(super) struct RedfishBmc {
+/// One BMC by Redfish, with all that it can be asked and told: what every BMC can by [`Bmc`], and the rest by methods of its own. Dropped, it
+/// gives its session back.
+pub struct RedfishBmc {
     address: String,
     username: String,
     system: Option<String>,
@@ -156,6 +164,12 @@ impl RedfishBmc {
     /// The system, if it is who is expected: it says so whenever it is read, and it is read before anything is asked of it.
     async fn system(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
         let found = self.found(state).await?;
+        self.meet(state, found.clone())?;
+        Ok(found)
+    }
+
+    /// A system was read: whether it is who is expected, and what is known of its like.
+    fn meet(&self, state: &mut State, found: Found<ComputerSystem>) -> Result<(), BmcError> {
         let identity = identity_of(&found.body, None);
         state.who.judge(&self.address, identity.clone())?;
         if !std::mem::replace(&mut state.is_met, true) {
@@ -165,8 +179,8 @@ impl RedfishBmc {
             }
             state.http.heed(&state.quirks);
         }
-        state.last = Some((Instant::now(), found.clone()));
-        Ok(found)
+        state.last = Some((Instant::now(), found));
+        Ok(())
     }
 
     /// What is known of it. It is read when that was never done.
@@ -214,7 +228,7 @@ fn identity_of(system: &ComputerSystem, firmware: Option<String>) -> BmcIdentity
 
 impl RedfishBmc {
     /// The version of the BMC's firmware, which is not worth a failure.
-    async fn firmware(&self, state: &mut State, manager: &Link) -> Result<Option<String>, BmcError> {
+    async fn manager_version(&self, state: &mut State, manager: &Link) -> Result<Option<String>, BmcError> {
         let Ok(path) = state.local(&manager.odata_id, "the manager's link") else { return Ok(None) };
         match state.http.get::<Manager>(&path).await {
             Ok(found) => Ok(found.body.firmware_version),
@@ -285,7 +299,7 @@ impl Bmc for RedfishBmc {
         let manager = system.links.as_ref().and_then(|links| links.managed_by.first());
         let firmware = match manager {
             None => None,
-            Some(link) => self.firmware(&mut state, link).await?,
+            Some(link) => self.manager_version(&mut state, link).await?,
         };
         Ok(identity_of(&system, firmware))
     }
