@@ -9,6 +9,7 @@
 pub mod account;
 pub mod console;
 mod error;
+pub mod heard;
 mod ipmi;
 pub mod quirks;
 pub(crate) mod redfish;
