@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bmc::Bmc,
     boot::BootTable,
+    console::Consoles,
     given::Given,
     journal::Journal,
     metrics,
@@ -56,6 +57,8 @@ pub struct Runner {
     pub connect: Connect,
     /// Who may boot.
     pub boot_table: Arc<BootTable>,
+    /// The servers' consoles.
+    pub consoles: Arc<Consoles>,
     /// The booted ramdisks.
     pub ramdisks: Control,
     /// How commands ended, on disk.
@@ -76,6 +79,7 @@ struct Loop {
     rack: Rack,
     connect: Connect,
     boot_table: Arc<BootTable>,
+    consoles: Arc<Consoles>,
     ramdisks: Control,
     results: Journal,
     results_appended: usize,
@@ -99,12 +103,24 @@ struct Reached {
 impl Runner {
     /// Runs until it is told to stop; commands under way then get a moment to end.
     pub async fn run(self) {
-        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop, stop_wait } =
-            self;
+        let Runner {
+            rack,
+            connect,
+            boot_table,
+            consoles,
+            ramdisks,
+            results,
+            seen,
+            back,
+            mut inputs,
+            stop,
+            stop_wait,
+        } = self;
         let mut this = Loop {
             rack,
             connect,
             boot_table,
+            consoles,
             ramdisks,
             results,
             results_appended: 0,
@@ -177,6 +193,7 @@ impl Loop {
             Effect::Forget(server) => {
                 self.servers.remove(&server);
                 self.ways.remove(&server);
+                self.consoles.forget(server);
                 metrics::servers(self.servers.len());
                 self.boot_table.forget(server);
             }
@@ -222,6 +239,7 @@ impl Loop {
         let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
         let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
         let reached = Reached { bmc, endpoint, expected, boot_mode: spec.boot_mode };
+        self.consoles.know(spec.id, Arc::clone(&reached.bmc));
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);

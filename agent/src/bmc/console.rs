@@ -1,39 +1,14 @@
 //! Edges: a server's serial console that is open, whatever carries it: two bounded channels with a task at the other end.
 
-use bytes::Bytes;
 pub use protocol::ipmi::sol::line::Take;
 use tokio::sync::mpsc;
+
+pub use super::heard::{Heard, Typed};
 
 /// Pieces of output that wait to be taken. While they do, the BMC is not read, and repeats what it has to say.
 pub const HEARD_MAX: usize = 64;
 /// Pieces of input that wait to be sent.
 pub const TYPED_MAX: usize = 64;
-
-/// What is sent to the server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Typed {
-    /// Characters.
-    Characters(Bytes),
-    /// A break.
-    Break,
-}
-
-/// What comes from the console.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// Characters of the server.
-    Characters(Bytes),
-    /// The server sent a break.
-    Break,
-    /// Characters of the server were lost before the BMC had them.
-    Overrun,
-    /// Something that was asked for cannot be done, and why.
-    Cannot(&'static str),
-    /// It is open, for the first time or again.
-    Opened,
-    /// It is not open any more, or could not be opened, and why.
-    Lost(String),
-}
 
 /// A console. Dropped, it is given back. When nothing more comes from it, it is over.
 #[derive(Debug)]

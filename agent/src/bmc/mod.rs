@@ -11,6 +11,7 @@ pub mod breaker;
 pub mod budget;
 pub mod console;
 mod error;
+pub mod heard;
 mod ipmi;
 pub mod quirks;
 pub(crate) mod redfish;

@@ -13,11 +13,12 @@ use protocol::{
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    console::{Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
-    id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
+    id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId},
     identity::ExpectedIdentity,
     mac::MacAddr,
     network::BootNetwork,
@@ -371,12 +372,13 @@ fn milliseconds() -> impl Strategy<Value = Duration> {
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>()).prop_map(
-            |(rack, boot, version, oldest_unacknowledged)| FromAgent::Hello(Hello {
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<bool>()).prop_map(
+            |(rack, boot, version, oldest_unacknowledged, consoles)| FromAgent::Hello(Hello {
                 rack: rack.parse().unwrap(),
                 agent_boot_id: AgentBootId(boot),
                 version,
-                oldest_unacknowledged
+                oldest_unacknowledged,
+                consoles,
             })
         ),
         (1u64.., any::<u64>(), uuid(), body()).prop_map(|(seq, at_us, server, body)| FromAgent::Report(
@@ -413,5 +415,9 @@ pub fn to_agent() -> impl Strategy<Value = ToAgent> {
         command().prop_map(ToAgent::Command),
         any::<u64>().prop_map(|seq| ToAgent::Acknowledge { seq }),
         order().prop_map(ToAgent::Discover),
+        (uuid(), uuid(), text(), any::<bool>()).prop_map(|(id, server, who, types)| {
+            let manner = if types { Manner::Types } else { Manner::Looks };
+            ToAgent::OpenConsole(OpenConsole { id: ConsoleId(id), server: ServerId(server), who, manner })
+        }),
     ]
 }
