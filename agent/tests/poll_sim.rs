@@ -49,6 +49,7 @@ fn spec(number: usize) -> ServerSpec {
         macs: vec![],
         boot_mode: BootMode::Bios,
         expected: Default::default(),
+        next_password: None,
     }
 }
 

@@ -9,6 +9,7 @@
 pub mod account;
 mod error;
 mod ipmi;
+pub mod keys;
 pub mod quirks;
 pub(crate) mod redfish;
 mod who;
@@ -21,13 +22,17 @@ use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
-    spec::{BmcEndpoint, BmcProtocol},
+    spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
 };
 
-use self::account::{Account, Pace};
+use self::{
+    account::{Account, Pace},
+    keys::Keys,
+};
 pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
+    keys::Renewed,
     redfish::{KeptSessions, key_info},
 };
 
@@ -65,9 +70,22 @@ pub trait Bmc: Send + Sync {
     async fn power_lately(&self) -> Option<Power> {
         None
     }
+    /// Have the server stay off when its mains power comes back. Nothing is written to a BMC that says that it does so.
+    async fn keep_off(&self) -> Result<(), BmcError> {
+        Err(not_offered("a power restore policy"))
+    }
+    /// Have our user get the password that is to follow, and prove by a fresh log-in which of the two it has. Safe to repeat.
+    async fn renew_password(&self) -> Result<Renewed, BmcError> {
+        Err(not_offered("passwords"))
+    }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}
+}
+
+/// What a kind of BMC that knows nothing of a thing answers.
+fn not_offered(what: &str) -> BmcError {
+    BmcError::Refused { address: String::new(), reason: format!("it knows nothing of {what}") }
 }
 
 /// How patient and how polite we are.
@@ -135,7 +153,8 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
 
 /// The same, with other pauses between log-ins.
 pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
-    reach(endpoint, &ExpectedIdentity::default(), options, log_ins, &KeptSessions::default())
+    let who = Whom { expected: &ExpectedIdentity::default(), next: None };
+    reach(endpoint, who, options, log_ins, &KeptSessions::default())
 }
 
 /// A BMC by IPMI, whoever it is, with all that it can be asked; none: it speaks another language. Must be called inside a tokio
@@ -144,12 +163,13 @@ pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiB
     let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
     let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
-    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, options, LogIns::default()))
+    let keys = Keys::new(endpoint.password.clone(), None);
+    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, keys, options, LogIns::default()))
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default(), &KeptSessions::default())
+    reach(endpoint, Whom { expected, next: None }, options, LogIns::default(), &KeptSessions::default())
 }
 
 /// The same; which sessions are open is written down, and those that an earlier run has left are closed.
@@ -159,21 +179,39 @@ pub fn connect_kept(
     options: BmcOptions,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default(), kept)
+    reach(endpoint, Whom { expected, next: None }, options, LogIns::default(), kept)
 }
 
-fn reach(
-    endpoint: &BmcEndpoint,
-    expected: &ExpectedIdentity,
+/// The BMC of a declared server, with both of its passwords while one is being changed; sessions as of [`connect_kept`].
+pub fn connect_declared(
+    spec: &ServerSpec,
     options: BmcOptions,
     log_ins: LogIns,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
-    let who = who::Who::new(expected.clone());
+    let whom = Whom { expected: &spec.expected, next: spec.next_password.as_ref() };
+    reach(&spec.bmc, whom, options, log_ins, kept)
+}
+
+/// Whom a BMC must be, and which password follows its own.
+struct Whom<'a> {
+    expected: &'a ExpectedIdentity,
+    next: Option<&'a NextPassword>,
+}
+
+fn reach(
+    endpoint: &BmcEndpoint,
+    whom: Whom<'_>,
+    options: BmcOptions,
+    log_ins: LogIns,
+    kept: &KeptSessions,
+) -> Box<dyn Bmc> {
+    let who = who::Who::new(whom.expected.clone());
+    let keys = Keys::new(endpoint.password.clone(), whom.next);
     let options = options.with(&endpoint.settings);
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
+            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, keys, options, log_ins))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {
@@ -181,7 +219,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins, kept))
+            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, keys, options, log_ins, kept))
         }
     }
 }

@@ -8,6 +8,7 @@ mod orders;
 mod reads;
 mod session;
 mod socket;
+mod upkeep;
 mod verdict;
 
 use std::time::Instant;
@@ -36,7 +37,8 @@ use self::{
     verdict::Ladder,
 };
 use super::{
-    Account, Bmc, BmcError, BmcOptions, LogIns, Power,
+    Account, Bmc, BmcError, BmcOptions, LogIns, Power, Renewed,
+    keys::Keys,
     quirks::{Deviations, Maker},
     who::Who,
 };
@@ -64,6 +66,8 @@ struct State {
     other: Option<(Instant, BmcError)>,
     last_request: Option<Instant>,
     account: Account,
+    /// The password, and while it is being changed the one that follows.
+    keys: Keys,
     /// Why the last log-in was refused.
     refused: Option<EndReason>,
     ladder: Ladder,
@@ -78,6 +82,7 @@ impl IpmiBmc {
         endpoint: BmcEndpoint,
         cipher_suite: Option<u8>,
         who: Who,
+        keys: Keys,
         options: BmcOptions,
         log_ins: LogIns,
     ) -> Self {
@@ -92,6 +97,7 @@ impl IpmiBmc {
             other: None,
             last_request: None,
             account: log_ins.account(),
+            keys,
             refused: None,
             suite: None,
             quirks,
@@ -173,6 +179,14 @@ impl Bmc for IpmiBmc {
         mode: BootMode,
     ) -> Result<(), BmcError> {
         self.choose_boot(Wish { device, persistence, mode }).await
+    }
+
+    async fn keep_off(&self) -> Result<(), BmcError> {
+        self.ensure_kept_off().await
+    }
+
+    async fn renew_password(&self) -> Result<Renewed, BmcError> {
+        self.renew().await
     }
 
     async fn try_now(&self) {

@@ -6,7 +6,6 @@ use protocol::{
     error_chain::{chain, find},
     quirk::Quirk,
     redfish::{ROOT, origin::Origin},
-    secret::Secret,
     spec::BmcEndpoint,
 };
 use reqwest::{
@@ -18,7 +17,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    super::{Account, BmcOptions, LogIns, quirks::Deviations},
+    super::{Account, BmcOptions, LogIns, keys::Keys, quirks::Deviations},
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
     answer::{Answer, NoAnswer},
     client::{self, Settings},
@@ -55,7 +54,7 @@ pub(super) struct Http {
     pub(super) base: String,
     pub(super) origin: Origin,
     pub(super) username: String,
-    pub(super) password: Secret,
+    pub(super) keys: Keys,
     pub(super) login: Login,
     pub(super) account: Account,
     pub(super) log_ins: LogIns,
@@ -83,6 +82,7 @@ impl Http {
     pub(super) fn new(
         endpoint: &BmcEndpoint,
         settings: Settings,
+        keys: Keys,
         options: BmcOptions,
         log_ins: LogIns,
         kept: &KeptSessions,
@@ -98,7 +98,7 @@ impl Http {
             settings,
             client: None,
             username: endpoint.username.clone(),
-            password: endpoint.password.clone(),
+            keys,
             login: Login::No,
             account: log_ins.account(),
             log_ins,
@@ -203,7 +203,7 @@ impl Http {
                 AfterAnswer::Take => {
                     // Anybody may read the root: that it was answered says nothing of us.
                     if matches!(self.login, Login::Basic { .. }) && status.is_success() && path != ROOT {
-                        self.account.accepted();
+                        self.let_in();
                     }
                     return answer.good(&method, path);
                 }
@@ -218,7 +218,7 @@ impl Http {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Answer, Fault> {
-        let (user, password) = (self.username.clone(), self.password.clone());
+        let (user, password) = (self.username.clone(), self.keys.current().clone());
         let token = match &self.login {
             Login::Token { token, .. } => Some(token.clone()),
             Login::Basic { .. } | Login::No => None,
@@ -336,6 +336,24 @@ impl Http {
         };
         let request = client.request(method, format!("{}{path}", self.base)).timeout(time);
         Ok(if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request })
+    }
+
+    /// Gives the session back, so that the next request logs in afresh.
+    pub(super) async fn log_out(&mut self) {
+        if let Login::Token { path: Some(path), .. } = &self.login {
+            let path = path.clone();
+            match self.send_once(Method::DELETE, &path, None, None).await {
+                Ok(_) => self.kept.closed(&path).await,
+                Err(fault) => debug!(service = self.base, ?fault, "Redfish session not deleted"),
+            }
+        }
+        self.login = Login::No;
+    }
+
+    /// Our user was let in.
+    pub(super) fn let_in(&mut self) {
+        self.account.accepted();
+        self.keys.accepted();
     }
 
     /// A person asks for a log-in now.

@@ -1,5 +1,6 @@
 //! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs` and `find.rs`, how to ask in `http.rs`.
 
+mod accounts;
 mod again;
 mod answer;
 mod boot;
@@ -12,6 +13,7 @@ mod kept;
 mod login;
 pub(crate) mod pin;
 mod power;
+mod restore;
 mod roots;
 mod spki;
 mod systems;
@@ -41,7 +43,8 @@ use self::{
 };
 pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
-    Bmc, BmcError, BmcOptions, LogIns, Power,
+    Bmc, BmcError, BmcOptions, LogIns, Power, Renewed,
+    keys::Keys,
     quirks::{Deviations, Maker},
     who::{Who, words},
 };
@@ -88,6 +91,7 @@ impl RedfishBmc {
         endpoint: &BmcEndpoint,
         kind: Kind,
         who: Who,
+        keys: Keys,
         options: BmcOptions,
         log_ins: LogIns,
         kept: &KeptSessions,
@@ -98,7 +102,7 @@ impl RedfishBmc {
             is_old_tls: false,
             small_key: None,
         };
-        let mut http = Http::new(endpoint, settings, options, log_ins, kept);
+        let mut http = Http::new(endpoint, settings, keys, options, log_ins, kept);
         let address = http.base.clone();
         let said = endpoint.settings.quirks.clone();
         let quirks = Deviations::of(&Maker::from(who.expected()), &said);
@@ -267,6 +271,14 @@ impl Bmc for RedfishBmc {
     ) -> Result<(), BmcError> {
         let mut state = self.begin().await;
         self.choose_boot(&mut state, Wanted { device, persistence, mode }).await
+    }
+
+    async fn keep_off(&self) -> Result<(), BmcError> {
+        self.ensure_kept_off().await
+    }
+
+    async fn renew_password(&self) -> Result<Renewed, BmcError> {
+        self.renew().await
     }
 
     async fn try_now(&self) {
