@@ -9,6 +9,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let secret = [
             "bms.agent.v1.BmcEndpoint",
             "bms.agent.v1.BmcSettings",
+            "bms.agent.v1.NextPassword",
             "bms.agent.v1.BmcCredential",
             "bms.agent.v1.HandOver",
         ];

@@ -183,6 +183,7 @@ mod tests {
             macs: vec![MAC],
             boot_mode: BootMode::Uefi,
             expected: Default::default(),
+            next_password: None,
         }
     }
 

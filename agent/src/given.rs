@@ -29,7 +29,9 @@ impl Given {
             Action::PowerOn { .. }
             | Action::PowerOff { .. }
             | Action::Reset { .. }
-            | Action::ReadIdentity => self.until <= now,
+            | Action::ReadIdentity
+            | Action::KeepOff
+            | Action::RenewPassword => self.until <= now,
             Action::EndBoot | Action::RunStep { .. } => false,
         }
     }
@@ -39,9 +41,12 @@ impl Given {
 pub fn time_for(action: &Action) -> Duration {
     match action {
         Action::PowerOn { .. } | Action::Reset { .. } => power_budget::ON_COMMAND_MAX,
-        Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
-            power_budget::OFF_COMMAND_MAX
-        }
+        Action::PowerOff { .. }
+        | Action::ReadIdentity
+        | Action::EndBoot
+        | Action::KeepOff
+        | Action::RenewPassword
+        | Action::RunStep { .. } => power_budget::OFF_COMMAND_MAX,
     }
 }
 

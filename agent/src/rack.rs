@@ -33,7 +33,7 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
     report::ReportBody,
-    spec::ServerSpec,
+    spec::{BmcEndpoint, ServerSpec},
     step::StepProgress,
     watch::Watch,
 };
@@ -330,11 +330,12 @@ impl Rack {
         match self.servers.get_mut(&id) {
             Some(server) if server.spec == spec => return,
             Some(server) => {
-                if server.spec.bmc != spec.bmc || server.spec.expected != spec.expected {
+                let is_other_account = !is_same_account(&server.spec, &spec);
+                if is_other_account || server.spec.expected != spec.expected {
                     // The connection is made anew: whoever answers says anew who it is.
                     server.identified = None;
                 }
-                if server.spec.bmc != spec.bmc {
+                if is_other_account {
                     // Another BMC, or another password: what the old one said counts no more.
                     server.power = Default::default();
                     server.watch = Watch::Watched;
@@ -382,4 +383,13 @@ impl Rack {
     fn forbid(&mut self, id: ServerId) {
         self.effects.push_back(Effect::Forbid(id));
     }
+}
+
+/// Whether it is the same BMC and user, with a password that we had declared to follow: then what was said by it still counts.
+fn is_same_account(known: &ServerSpec, declared: &ServerSpec) -> bool {
+    let password = &declared.bmc.password;
+    let is_known = *password == known.bmc.password
+        || known.next_password.as_ref().is_some_and(|next| next.password == *password);
+    let bmc = BmcEndpoint { password: password.clone(), ..known.bmc.clone() };
+    is_known && bmc == declared.bmc
 }

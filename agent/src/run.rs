@@ -15,7 +15,7 @@ use protocol::{
     error_chain::chain,
     id::{CommandId, ServerId},
     identity::ExpectedIdentity,
-    spec::{BmcEndpoint, ServerSpec},
+    spec::{BmcEndpoint, NextPassword, ServerSpec},
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -97,6 +97,8 @@ struct Reached {
     bmc: Arc<dyn Bmc>,
     endpoint: BmcEndpoint,
     expected: ExpectedIdentity,
+    /// The password that is to follow, as declared.
+    next: Option<NextPassword>,
     boot_mode: BootMode,
 }
 
@@ -232,13 +234,13 @@ impl Loop {
     fn know(&mut self, spec: &ServerSpec) {
         tracing::info!(server = %spec.id, name = spec.name, bmc = spec.bmc.address, "looking after server");
         // The same BMC and account keep their connection: with it goes what they have refused so far.
-        let kept = self
-            .servers
-            .remove(&spec.id)
-            .filter(|it| it.endpoint == spec.bmc && it.expected == spec.expected);
+        let kept = self.servers.remove(&spec.id).filter(|it| {
+            it.endpoint == spec.bmc && it.expected == spec.expected && it.next == spec.next_password
+        });
         let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
-        let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
-        let reached = Reached { bmc, endpoint, expected, boot_mode: spec.boot_mode };
+        let (endpoint, expected, next) =
+            (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
+        let reached = Reached { bmc, endpoint, expected, next, boot_mode: spec.boot_mode };
         self.consoles.know(spec.id, Arc::clone(&reached.bmc));
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
@@ -339,6 +341,8 @@ fn name(action: &Action) -> &'static str {
         Action::Reset { .. } => "reset",
         Action::ReadIdentity => "read identity",
         Action::EndBoot => "end boot",
+        Action::KeepOff => "keep off after a power failure",
+        Action::RenewPassword => "renew password",
         Action::RunStep { .. } => "run step",
     }
 }

@@ -19,7 +19,7 @@ use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bmc::{self, BmcOptions, KeptSessions},
+    bmc::{self, BmcOptions, KeptSessions, LogIns},
     boot::{BootTable, BootTableError, RamdiskEntry},
     config::Config,
     console::Consoles,
@@ -217,7 +217,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
         connect: Box::new(move |spec| {
-            Arc::from(bmc::connect_kept(&spec.bmc, &spec.expected, BmcOptions::default(), &sessions))
+            Arc::from(bmc::connect_declared(spec, BmcOptions::default(), LogIns::default(), &sessions))
         }),
         boot_table,
         consoles,

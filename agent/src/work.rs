@@ -12,7 +12,7 @@ use protocol::{
 use tokio::time::Instant;
 
 use crate::{
-    bmc::{Bmc, BmcError, Power},
+    bmc::{Bmc, BmcError, Power, Renewed},
     given::time_for,
     poll::{
         debounce::Sample,
@@ -66,6 +66,16 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
             bmc.try_now().await;
             let identity = bmc.identity().await;
             (identity.map(Success::Identity).map_err(|error| failure(&error)), None)
+        }
+        Action::KeepOff => {
+            (bmc.keep_off().await.map(|()| Success::Done).map_err(|error| failure(&error)), None)
+        }
+        Action::RenewPassword => {
+            let renewed = bmc.renew_password().await.map(|renewed| match renewed {
+                Renewed::New => Success::Done,
+                Renewed::Kept { reason } => Success::PasswordKept { reason },
+            });
+            (renewed.map_err(|error| failure(&error)), None)
         }
         Action::EndBoot | Action::RunStep { .. } => {
             let message = "the command is not for the BMC".to_owned();

@@ -53,6 +53,7 @@ fn spec(number: usize) -> ServerSpec {
         macs: vec![],
         boot_mode: BootMode::Bios,
         expected: Default::default(),
+        next_password: None,
     }
 }
 

@@ -47,6 +47,7 @@ fn spec(number: usize, password: &str) -> ServerSpec {
         macs: vec![],
         boot_mode: BootMode::Bios,
         expected: Default::default(),
+        next_password: None,
     }
 }
 
@@ -230,7 +231,7 @@ impl World {
                         outcome = Ok(Success::Step(StepOutput::HandedOver));
                     }
                     Action::RunStep { .. } => outcome = Ok(Success::Step(StepOutput::Done)),
-                    Action::ReadIdentity | Action::EndBoot => {}
+                    Action::ReadIdentity | Action::EndBoot | Action::KeepOff | Action::RenewPassword => {}
                 }
                 self.happen(Input::Ended { server, command: id, outcome, sample });
             }
@@ -302,7 +303,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..SERVERS, 0u8..8).prop_map(|(server, action)| Op::Command(server, action)),
+        4 => (0..SERVERS, 0u8..10).prop_map(|(server, action)| Op::Command(server, action)),
         1 => any::<prop::sample::Index>().prop_map(Op::Repeat),
         8 => (0usize..8).prop_map(Op::Answer),
         1 => (0..SERVERS).prop_map(Op::PullPlug),
@@ -329,6 +330,8 @@ fn action(number: u8) -> Action {
         4 => Action::ReadIdentity,
         5 => Action::EndBoot,
         6 => hand_over(),
+        7 => Action::KeepOff,
+        8 => Action::RenewPassword,
         _ => Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step: Step::Sync },
     }
 }

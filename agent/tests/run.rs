@@ -141,6 +141,7 @@ fn spec() -> ServerSpec {
         macs: vec![MAC],
         boot_mode: BootMode::Uefi,
         expected: Default::default(),
+        next_password: None,
     }
 }
 

@@ -29,6 +29,7 @@ use std::{
 
 use contrail;
 use coordinator_core::agents::CERTIFICATE_DAYS;
+use domain::upkeep::policy::{DAYS_MAX, PER_RACK, PasswordPolicy};
 use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX};
 use ipnet::IpNet;
 use listen::{
@@ -71,6 +72,9 @@ pub struct Config {
     /// Who may do what by the REST API and the pages.
     #[serde(default)]
     pub api: Api,
+    /// The passwords of BMCs.
+    #[serde(default)]
+    pub bmc_passwords: BmcPasswords,
     /// What a site may choose.
     #[serde(default)]
     pub site: Site,
@@ -284,6 +288,35 @@ impl Contrail {
     }
 }
 
+/// What is done with the passwords of BMCs. Without `users` none is ever changed.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BmcPasswords {
+    /// Users of BMCs that are ours alone: nobody else logs in as one of them, so their passwords may be changed.
+    pub users: Vec<String>,
+    /// Every how many days a password is changed: 1 to 3650; none: only when somebody asks.
+    pub every_days: Option<u32>,
+    /// How many BMCs of one rack are changed at the same time.
+    pub at_once_per_rack: NonZeroU32,
+}
+
+impl Default for BmcPasswords {
+    fn default() -> Self {
+        Self { users: Vec::new(), every_days: None, at_once_per_rack: NonZeroU32::MIN }
+    }
+}
+
+impl BmcPasswords {
+    /// As the core takes it.
+    pub fn policy(&self) -> PasswordPolicy {
+        PasswordPolicy {
+            users: self.users.clone(),
+            every_days: self.every_days,
+            per_rack: usize::try_from(self.at_once_per_rack.get()).unwrap_or(PER_RACK),
+        }
+    }
+}
+
 /// What a site may choose.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -405,6 +438,14 @@ impl Config {
         check(
             self.agents.certificate_days.get() <= CERTIFICATE_DAYS_MAX,
             "agents.certificate_days: is more than 365, write 1 to 365 days; certificates are renewed by themselves",
+        );
+        check(
+            self.bmc_passwords.users.iter().all(|user| !user.trim().is_empty()),
+            "bmc_passwords.users: has an empty name, list users of BMCs that are ours alone, as in [\"bms\"]",
+        );
+        check(
+            self.bmc_passwords.every_days.is_none_or(|days| (1..=DAYS_MAX).contains(&days)),
+            "bmc_passwords.every_days: is not 1 to 3650, or leave it out: then a password is changed only when somebody asks",
         );
         check(
             is_url(&self.openstack.auth_url),

@@ -127,7 +127,11 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let interfaces: Arc<dyn Interfaces> = contrail.clone();
     let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
     let poll_ironic_every = Duration::from_millis(config.site.poll_ironic_ms);
-    let core = Core::new(Site { name: config.name.clone(), poll_ironic_every }, inventory, outside);
+    let core = Core::new(
+        Site { name: config.name.clone(), poll_ironic_every, passwords: config.bmc_passwords.policy() },
+        inventory,
+        outside,
+    );
 
     let listen = &config.listen;
     let bind = |address| async move {
@@ -171,6 +175,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         stop.clone(),
     ));
     tasks.spawn(Arc::clone(&core.reconcile).run(stop.clone()));
+    tasks.spawn(Arc::clone(&core.upkeep).run(stop.clone()));
     tasks.spawn(listen::serve(facades, Some(anonymous.clone()), routes, Terms::facade(), stop.clone()));
     let nova = Arc::new(Nova::new(openstack.project.clone()));
     let tenancy = Arc::new(Tenancy::new(
@@ -223,6 +228,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         agents: Arc::clone(&core.agents),
         adoptions,
         survey,
+        upkeep: Arc::clone(&core.upkeep),
     });
     tasks.spawn(Arc::clone(&api).accept_by_rules(stop.clone()));
     let api = api::router(api);

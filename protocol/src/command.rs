@@ -48,6 +48,12 @@ pub enum Action {
     ReadIdentity,
     /// Forget the boot plan: no more DHCP answers for this server.
     EndBoot,
+    /// Have the BMC leave its server off when its mains power comes back (IPMI section 28.8, Redfish `PowerRestorePolicy`): one that
+    /// starts by itself is outside the gate. Nothing is written to a BMC that says that it does so already.
+    KeepOff,
+    /// Have the BMC take the password that is declared to follow ([`crate::spec::NextPassword`]), and prove by a log-in which of
+    /// the two it has. Safe to repeat at any point.
+    RenewPassword,
     /// Let the booted ramdisk do a step.
     RunStep {
         /// The ramdisk that must do it: a step is never given to a later boot by mistake.
@@ -76,6 +82,11 @@ pub enum Success {
     Identity(BmcIdentity),
     /// What the ramdisk answered.
     Step(StepOutput),
+    /// The BMC has its old password: a log-in has proved it after the new one was told, or could not be told.
+    PasswordKept {
+        /// Why it did not take the new one, for a person.
+        reason: String,
+    },
 }
 
 /// A command that failed. The text is for a person and names what to look at.

@@ -22,6 +22,18 @@ pub struct ServerSpec {
     pub boot_mode: BootMode,
     /// Who answers at that BMC, if it is this server's.
     pub expected: ExpectedIdentity,
+    /// The password that is to follow the one in `bmc`, while it is being changed.
+    #[serde(default)]
+    pub next_password: Option<NextPassword>,
+}
+
+/// The password that a BMC is to have. Until a log-in has proved which of the two it has, both are known and either may be right.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NextPassword {
+    /// It.
+    pub password: Secret,
+    /// It is tried before the other one: the BMC may have been told it.
+    pub is_first: bool,
 }
 
 /// A BMC's address and credentials.

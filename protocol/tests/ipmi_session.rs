@@ -96,9 +96,11 @@ impl World {
                         self.controls.push(control);
                         Ok(Response::Done)
                     }
-                    Request::ChassisStatus => {
-                        Ok(Response::ChassisStatus(ChassisStatus { on: true, power_fault: false }))
-                    }
+                    Request::ChassisStatus => Ok(Response::ChassisStatus(ChassisStatus {
+                        on: true,
+                        power_fault: false,
+                        restore_policy: None,
+                    })),
                     _ => Err(CompletionCode::UNSPECIFIED),
                 };
                 self.bmc.respond(event.token, answer, self.now);
@@ -133,7 +135,8 @@ fn a_session_opens_asks_and_closes() {
         let cycle =
             world.client.request(Request::ChassisControl(ChassisControl::PowerCycle), world.now).unwrap();
         world.run(|| 1);
-        let on = Response::ChassisStatus(ChassisStatus { on: true, power_fault: false });
+        let on =
+            Response::ChassisStatus(ChassisStatus { on: true, power_fault: false, restore_policy: None });
         assert_eq!(
             world.events,
             [

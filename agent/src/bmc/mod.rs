@@ -13,6 +13,7 @@ pub mod console;
 mod error;
 pub mod heard;
 mod ipmi;
+pub mod keys;
 pub mod quirks;
 pub(crate) mod redfish;
 mod who;
@@ -25,17 +26,19 @@ use protocol::{
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
-    spec::{BmcEndpoint, BmcProtocol},
+    spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
 };
 
 use self::{
     account::{Account, Pace},
     budget::Budget,
     console::{Console, Take},
+    keys::Keys,
 };
 pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
+    keys::Renewed,
     redfish::{
         ENTRIES_MAX, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
         UPLOAD_BYTES_MAX, Update, VERB_MAX, key_info,
@@ -81,9 +84,22 @@ pub trait Bmc: Send + Sync {
         let reason = format!("it has no console that can be opened ({take:?})");
         Err(BmcError::Refused { address: "this server".to_owned(), reason })
     }
+    /// Have the server stay off when its mains power comes back. Nothing is written to a BMC that says that it does so.
+    async fn keep_off(&self) -> Result<(), BmcError> {
+        Err(not_offered("a power restore policy"))
+    }
+    /// Have our user get the password that is to follow, and prove by a fresh log-in which of the two it has. Safe to repeat.
+    async fn renew_password(&self) -> Result<Renewed, BmcError> {
+        Err(not_offered("passwords"))
+    }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}
+}
+
+/// What a kind of BMC that knows nothing of a thing answers.
+fn not_offered(what: &str) -> BmcError {
+    BmcError::Refused { address: String::new(), reason: format!("it knows nothing of {what}") }
 }
 
 /// How patient and how polite we are.
@@ -151,13 +167,8 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
 
 /// The same, with other pauses between log-ins.
 pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
-    reach(
-        endpoint,
-        &ExpectedIdentity::default(),
-        (options, Budget::unpaced()),
-        log_ins,
-        &KeptSessions::default(),
-    )
+    let who = Whom { expected: &ExpectedIdentity::default(), next: None };
+    reach(endpoint, who, (options, Budget::unpaced()), log_ins, &KeptSessions::default())
 }
 
 /// A BMC by IPMI, whoever it is, with all that it can be asked; none: it speaks another language. Must be called inside a tokio
@@ -166,8 +177,9 @@ pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiB
     let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
     let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
-    let budget = Budget::unpaced().with(&endpoint.settings);
-    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, (options, budget), LogIns::default()))
+    let keys = Keys::new(endpoint.password.clone(), None);
+    let limits = (options, Budget::unpaced().with(&endpoint.settings));
+    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, keys, limits, LogIns::default()))
 }
 
 /// A BMC by Redfish, whoever it is, with all that it can be asked and told; none: it speaks another language. Must be called inside a
@@ -176,21 +188,16 @@ pub fn connect_redfish(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: Log
     let BmcProtocol::Redfish { system, certificate_sha256, http } = &endpoint.protocol else { return None };
     let kind =
         redfish::Kind { system: system.clone(), certificate_sha256: certificate_sha256.clone(), http: *http };
-    let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
-    Some(RedfishBmc::new(
-        endpoint,
-        kind,
-        who,
-        (options, Budget::unpaced().with(&endpoint.settings)),
-        log_ins,
-        &KeptSessions::default(),
-    ))
+    let keys = Keys::new(endpoint.password.clone(), None);
+    let limits = (options.with(&endpoint.settings), Budget::unpaced().with(&endpoint.settings));
+    Some(RedfishBmc::new(endpoint, kind, who, keys, limits, log_ins, &KeptSessions::default()))
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
-    reach(endpoint, expected, (options, Budget::unpaced()), LogIns::default(), &KeptSessions::default())
+    let whom = Whom { expected, next: None };
+    reach(endpoint, whom, (options, Budget::unpaced()), LogIns::default(), &KeptSessions::default())
 }
 
 /// The same for an agent that manages it: within its budget; which sessions are open is written down, and those that an earlier run
@@ -201,21 +208,40 @@ pub fn connect_kept(
     options: BmcOptions,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
-    reach(endpoint, expected, (options, Budget::default()), LogIns::default(), kept)
+    let whom = Whom { expected, next: None };
+    reach(endpoint, whom, (options, Budget::default()), LogIns::default(), kept)
+}
+
+/// The BMC of a declared server, with both of its passwords while one is being changed; budget and sessions as of [`connect_kept`].
+pub fn connect_declared(
+    spec: &ServerSpec,
+    options: BmcOptions,
+    log_ins: LogIns,
+    kept: &KeptSessions,
+) -> Box<dyn Bmc> {
+    let whom = Whom { expected: &spec.expected, next: spec.next_password.as_ref() };
+    reach(&spec.bmc, whom, (options, Budget::default()), log_ins, kept)
+}
+
+/// Whom a BMC must be, and which password follows its own.
+struct Whom<'a> {
+    expected: &'a ExpectedIdentity,
+    next: Option<&'a NextPassword>,
 }
 
 fn reach(
     endpoint: &BmcEndpoint,
-    expected: &ExpectedIdentity,
+    whom: Whom<'_>,
     (options, budget): (BmcOptions, Budget),
     log_ins: LogIns,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
-    let who = who::Who::new(expected.clone());
+    let who = who::Who::new(whom.expected.clone());
+    let keys = Keys::new(endpoint.password.clone(), whom.next);
     let limits = (options.with(&endpoint.settings), budget.with(&endpoint.settings));
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, limits, log_ins))
+            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, keys, limits, log_ins))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {
@@ -223,7 +249,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(RedfishBmc::new(endpoint, kind, who, limits, log_ins, kept))
+            Box::new(RedfishBmc::new(endpoint, kind, who, keys, limits, log_ins, kept))
         }
     }
 }

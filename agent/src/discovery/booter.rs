@@ -192,6 +192,7 @@ mod tests {
             macs: vec![SERVER],
             boot_mode: BootMode::Bios,
             expected: Default::default(),
+            next_password: None,
         };
         table.know(&server);
         // Even a server that may boot on the network of this name gets nothing here.

@@ -45,6 +45,8 @@ impl Rack {
                 | Action::PowerOff { .. }
                 | Action::Reset { .. }
                 | Action::ReadIdentity
+                | Action::KeepOff
+                | Action::RenewPassword
                 | Action::EndBoot => self.finish(id, server_id, Err(interrupted("the agent is stopping"))),
             };
         }
@@ -57,7 +59,9 @@ impl Rack {
             Action::PowerOn { .. }
             | Action::PowerOff { .. }
             | Action::Reset { .. }
-            | Action::ReadIdentity => &mut server.waiting,
+            | Action::ReadIdentity
+            | Action::KeepOff
+            | Action::RenewPassword => &mut server.waiting,
         };
         if lane.len() >= COMMANDS_WAITING_MAX {
             let why = format!("{COMMANDS_WAITING_MAX} commands for this server are already waiting");
@@ -114,7 +118,11 @@ impl Rack {
                 server.asked_to_go_off |= *how == PowerOffHow::Soft;
                 self.forbid(id);
             }
-            Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {}
+            Action::ReadIdentity
+            | Action::EndBoot
+            | Action::KeepOff
+            | Action::RenewPassword
+            | Action::RunStep { .. } => {}
         }
         self.effects.push_back(Effect::Work(given));
     }
@@ -154,7 +162,15 @@ impl Rack {
         }
         let Some(server) = self.servers.get_mut(&id) else { return };
         match (&action, sample) {
-            (Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. }, _) | (_, None) => {}
+            (
+                Action::ReadIdentity
+                | Action::EndBoot
+                | Action::KeepOff
+                | Action::RenewPassword
+                | Action::RunStep { .. },
+                _,
+            )
+            | (_, None) => {}
             (Action::PowerOn { .. } | Action::PowerOff { .. } | Action::Reset { .. }, Some(sample)) => {
                 if matches!(action, Action::Reset { .. }) {
                     server.off_counts_from = Some(now + RESET_SETTLES_IN);

@@ -33,6 +33,9 @@ pub struct AuditEntry {
     pub via: Option<String>,
     /// The action, of a route that has several. Absent: it has not.
     pub action: Option<String>,
+    /// Why it was requested, where the request says so. Absent: it does not.
+    #[serde(default)]
+    pub reason: Option<String>,
     /// Id of what was changed or created; its name where it was named so in the request.
     pub object: Option<String>,
     /// HTTP status of the answer. Absent: the caller hung up before the answer, and what was begun may have been done.

@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod bmc;
 mod boot;
 mod brownfield;
 mod catalogue;
@@ -21,6 +22,7 @@ use uuid::Uuid;
 
 pub use agent::*;
 pub use audit::*;
+pub use bmc::*;
 pub use boot::*;
 pub use brownfield::*;
 pub use catalogue::*;
@@ -103,6 +105,9 @@ pub struct Node {
     pub reason: Option<String>,
     /// Ironic's `last_error`. Absent: Ironic reports none.
     pub last_error: Option<String>,
+    /// What should be known of it and holds nothing up, as sentences with what to do.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// Whether the node is in maintenance in Ironic.
     pub maintenance: bool,
     /// Why the node is in maintenance. Absent: it is not, or nobody said why.
@@ -165,6 +170,9 @@ pub struct Bmc {
     /// What the site says of it besides, as fields of an import file, such as `ipmi_priv_level OPERATOR`; keys are not shown.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub settings: Vec<String>,
+    /// What is known of its user's password, without the password.
+    #[serde(default)]
+    pub password: BmcPassword,
 }
 
 /// An interface of a server.

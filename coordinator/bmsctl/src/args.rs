@@ -78,6 +78,9 @@ pub enum Command {
     /// Enroll, inspect, clean and control physical servers (administrators).
     #[command(subcommand)]
     Node(NodeCommand),
+    /// Change and show the passwords of nodes' BMCs (administrators).
+    #[command(subcommand)]
+    Bmc(super::bmc::Command),
     /// Create and control a project's servers.
     #[command(subcommand)]
     Server(ServerCommand),

@@ -91,13 +91,14 @@ fn project(entry: &AuditEntry) -> String {
 fn row(entry: &AuditEntry) -> Vec<String> {
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let action = entry.action.as_ref().map(|action| format!(" {action}")).unwrap_or_default();
+    let reason = entry.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let via = entry.via.as_ref().map(|page| format!(" (by the page {page})")).unwrap_or_default();
     vec![
         entry.at.clone(),
         text(&entry.user),
         project(entry),
         text(&entry.source),
-        format!("{} {}{action}{via}", entry.method, entry.route),
+        format!("{} {}{action}{via}{reason}", entry.method, entry.route),
         text(&entry.object),
         entry.status.map_or("hung up".to_owned(), |status| status.to_string()),
         entry.request_id.clone(),

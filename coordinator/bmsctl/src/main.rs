@@ -7,6 +7,7 @@ mod agent;
 mod args;
 mod attachment;
 mod audit;
+mod bmc;
 mod brownfield;
 mod client;
 mod console;
@@ -56,6 +57,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
     let output = args.output;
     match args.command {
         Command::Node(command) => node::run(&client, output, command).await,
+        Command::Bmc(command) => bmc::run(&client, output, command).await,
         Command::Server(command) => server::run(&client, output, command).await,
         Command::Image(command) => image::run(&client, output, command).await,
         Command::Flavor(command) => flavor::run(&client, output, command).await,

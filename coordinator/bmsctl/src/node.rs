@@ -3,7 +3,9 @@
 use std::{io::Read, path::Path};
 
 use anyhow::Context;
-use api_types::{Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched};
+use api_types::{
+    BmcPassword, Event, Imported, List, Node, NodeAction, NodePort, NodeVerb, Page, PowerState, unwatched,
+};
 use domain::url_text::query;
 
 use super::{
@@ -182,6 +184,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("network observed", optional(&node.network_observed)),
         ("reason", optional(&node.reason)),
         ("last error", optional(&node.last_error)),
+        ("notes", node.notes.join("; ")),
         ("resource class", node.resource_class.clone()),
         ("boot mode", node.boot_mode.to_string()),
         ("instance", node.instance.map(|id| id.to_string()).unwrap_or_default()),
@@ -191,6 +194,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ),
         ("bmc identity", optional(&node.bmc.identity)),
         ("bmc settings", node.bmc.settings.join(", ")),
+        ("bmc password", password_line(&node.bmc.password)),
         ("ports", ports.join(", ")),
     ];
     if let Some(hardware) = &node.hardware {
@@ -201,6 +205,19 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         fields.push(("disks", disks.join("; ")));
     }
     output::one(output, &node, fields)
+}
+
+/// What is known of a BMC's password, in a line.
+fn password_line(password: &BmcPassword) -> String {
+    let rotated = password.rotated.as_ref().map(|at| format!("changed {at}"));
+    let every = password.every_days.map(|days| format!("every {days} days"));
+    let shown = password.shown.as_ref().map(|at| format!("read by somebody {at}"));
+    let rotation = password.rotation.as_ref().map(|rotation| {
+        let trouble = rotation.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+        let again = rotation.not_before.as_ref().map(|at| format!(", goes on at {at}")).unwrap_or_default();
+        format!("change {} because {}{again}{trouble}", rotation.stage, rotation.why)
+    });
+    [rotated, every, shown, rotation].into_iter().flatten().collect::<Vec<_>>().join("; ")
 }
 
 fn port_line(port: &NodePort) -> String {

@@ -13,6 +13,7 @@ use domain::{
         Refusal, RefusalKind, TenantNetworks, WantedNetwork,
     },
     tenancy::network_data::{Link, network_data},
+    upkeep::policy::PasswordPolicy,
 };
 use protocol::{
     command::{Action, Failure, FailureKind, Success},
@@ -32,6 +33,7 @@ use crate::{
     mover::Mover,
     reconcile::Reconcile,
     tenancy::TenancyError,
+    upkeep::Upkeep,
     visits::{ServerLocks, Wake},
 };
 
@@ -55,6 +57,8 @@ pub struct Core {
     pub networks: Arc<dyn TenantNetworks>,
     /// Reconciliation; `main` runs it.
     pub reconcile: Arc<Reconcile>,
+    /// Keeps BMCs right; `main` runs it.
+    pub upkeep: Arc<Upkeep>,
 }
 
 /// What a site says of itself.
@@ -64,6 +68,8 @@ pub struct Site {
     pub name: String,
     /// How often Ironic is asked for its nodes.
     pub poll_ironic_every: Duration,
+    /// What is done with the passwords of BMCs.
+    pub passwords: PasswordPolicy,
 }
 
 /// The outside world, as a core needs it.
@@ -105,6 +111,13 @@ impl Core {
             locks: locks.clone(),
             wake: wake.clone(),
         });
+        let upkeep = Arc::new(Upkeep::new(
+            inventory.clone(),
+            Arc::clone(&agents),
+            hub.clone(),
+            Arc::clone(&presence),
+            site.passwords,
+        ));
         let reconcile = Arc::new(Reconcile {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
@@ -126,6 +139,7 @@ impl Core {
             fabric,
             networks,
             reconcile,
+            upkeep,
         })
     }
 
@@ -295,9 +309,9 @@ impl Hardware for Core {
         match done {
             Ok(Success::Step(output)) => Ok(output),
             Ok(Success::Done) => Ok(StepOutput::Done),
-            Ok(Success::Identity(_)) => Err(refuse(
+            Ok(Success::Identity(_) | Success::PasswordKept { .. }) => Err(refuse(
                 RefusalKind::Hardware,
-                format!("the agent of rack {} answered a step with a BMC's identity", server.rack),
+                format!("the agent of rack {} answered a step with news of a BMC", server.rack),
             )),
             Err(error @ (AgentError::Away { .. } | AgentError::NotTaken { .. })) => {
                 Err(refuse(RefusalKind::AgentAway, error.to_string()))

@@ -179,7 +179,7 @@ impl Enroller {
                 }
                 None
             }
-            Ok(Success::Done | Success::Step(_)) => {
+            Ok(Success::Done | Success::Step(_) | Success::PasswordKept { .. }) => {
                 Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
             }
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(
@@ -259,6 +259,7 @@ impl Enroller {
             let server = server.ok_or_else(unknown)?;
             let node = self.provisioner.get_node(id).await.map_err(|error| failed(error.to_string()))?;
             may_be_deleted(&server.name, node.as_ref())?;
+            domain::upkeep::forget::may_be_forgotten(&server).map_err(failed)?;
             self.inventory.set_forgetting(id).await.map_err(|error| failed(error.to_string()))?;
         }
         let server = self.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;

@@ -19,4 +19,5 @@ pub mod power;
 pub mod reconcile;
 pub mod survey;
 pub mod tenancy;
+pub mod upkeep;
 pub mod visits;

@@ -32,6 +32,8 @@ pub struct NewEntry {
     pub via: Option<String>,
     /// Which of a route's actions: `stop`, `rebuild`.
     pub action: Option<String>,
+    /// Why, where a route asks for a reason that is to be kept: nothing else of a request's body is.
+    pub reason: Option<String>,
     /// Id of what it was done to, or of what was made; its name where the request names it so and the answer no id.
     pub object: Option<String>,
     /// What was answered; none: whoever asked hung up before.

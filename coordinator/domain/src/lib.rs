@@ -20,4 +20,5 @@ pub mod rim;
 pub mod samples;
 pub mod survey;
 pub mod tenancy;
+pub mod upkeep;
 pub mod url_text;

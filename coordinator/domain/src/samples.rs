@@ -94,6 +94,7 @@ pub fn server() -> Server {
         pool_class: None,
         pool_facts: None,
         pool_untold: false,
+        upkeep: Default::default(),
     }
 }
 

@@ -235,6 +235,8 @@ impl Agents for Fake {
             Action::Reset { .. } => "reset",
             Action::ReadIdentity => "read_identity",
             Action::EndBoot => "end_boot",
+            Action::KeepOff => "keep_off",
+            Action::RenewPassword => "renew_password",
             Action::RunStep { .. } => "run_step",
         };
         // Rule 3, judged by where the ports really are.

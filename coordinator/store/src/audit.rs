@@ -18,9 +18,9 @@ impl Inventory {
         // Ids rise with time and never repeat, without a sequence in the database.
         sqlx::query(
             "INSERT INTO audit (id, at_us, bucket, request_id, source, user_id, user_name, project_id, standing, method, route, \
-             via, action, object, status, project_name) \
+             via, action, object, status, project_name, reason) \
              SELECT CASE WHEN COALESCE(MAX(id), 0) >= $1 THEN MAX(id) + 1 ELSE $1 END, \
-             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM audit",
+             $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM audit",
         )
         .bind(big(at_us))
         .bind(entry.bucket())
@@ -37,6 +37,7 @@ impl Inventory {
         .bind(&entry.object)
         .bind(entry.status.map(i64::from))
         .bind(&entry.project_name)
+        .bind(&entry.reason)
         .execute(&self.pool)
         .await
         .map_err(failed("store a change that was asked for"))?;
@@ -99,6 +100,7 @@ fn read_entry(row: &SqliteRow) -> Result<Entry, InventoryError> {
             route: read.text("route")?,
             via: read.text_opt("via")?,
             action: read.text_opt("action")?,
+            reason: read.text_opt("reason")?,
             object: read.text_opt("object")?,
             status: status.map(|status| u16::try_from(status).unwrap_or_default()),
         },

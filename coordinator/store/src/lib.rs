@@ -37,6 +37,7 @@ pub mod state_dir;
 mod stored;
 mod tenant_ports;
 mod tenants;
+mod upkeep;
 mod uploads;
 
 #[cfg(test)]
@@ -212,5 +213,7 @@ fn migrator() -> Migrator {
         one(33, "BMCs' keys", include_str!("../migrations/0033_bmc_key.sql")),
         one(36, "kinds of reasons", include_str!("../migrations/0036_kinds_of_reasons.sql")),
         one(37, "kinds of tenants' reasons", include_str!("../migrations/0037_kinds_of_tenants_reasons.sql")),
+        one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
+        one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),
     ])
 }

@@ -407,6 +407,7 @@ impl Inventory {
             pool_class: read.text_opt("pool_class")?,
             pool_facts: read.json_opt("pool_facts")?,
             pool_untold: read.flag("pool_untold")?,
+            upkeep: self.read_upkeep(id, &read)?,
             name,
         };
         if let Some(doubt) = &server.bmc_doubt {

@@ -86,7 +86,12 @@ impl Inventory {
             free_unique(&mut transaction, id).await?;
         }
         for ((id, (known, new)), doubt) in ids.iter().zip(wanted).zip(doubts) {
-            self.put_row(&mut transaction, *id, known.is_some(), new).await?;
+            // A new server's first statement writes: two that begin by reading could not both go on.
+            let password = match known {
+                Some(id) => self.password_to_store(&mut transaction, *id, new).await?,
+                None => new.bmc.password.clone(),
+            };
+            self.put_row(&mut transaction, *id, known.is_some(), new, &password).await?;
             put_doubt(&mut transaction, *id, doubt.as_ref()).await?;
             put_ports(&mut transaction, *id, new).await?;
         }
@@ -102,6 +107,7 @@ impl Inventory {
         id: ServerId,
         is_known: bool,
         new: &NewServer,
+        password: &Secret,
     ) -> Result<(), InventoryError> {
         let bmc = StoredBmc::of(&new.bmc);
         let statement = if is_known {
@@ -124,7 +130,7 @@ impl Inventory {
             .bind(new.rack.as_str())
             .bind(json(&bmc))
             .bind(bmc_key(&new.bmc))
-            .bind(self.sealer.seal(&bmc_place(id), &new.bmc.password)?)
+            .bind(self.sealer.seal(&bmc_place(id), password)?)
             .bind(json(&new.boot_mode))
             .bind(&new.resource_class)
             .bind(json(&new.properties))

@@ -20,6 +20,8 @@ impl From<Command> for wire::Command {
             Action::Reset { boot } => Wire::Reset(wire::Reset { boot: Some(boot.into()) }),
             Action::ReadIdentity => Wire::ReadIdentity(wire::ReadIdentity {}),
             Action::EndBoot => Wire::EndBoot(wire::EndBoot {}),
+            Action::KeepOff => Wire::KeepOff(wire::KeepOff {}),
+            Action::RenewPassword => Wire::RenewPassword(wire::RenewPassword {}),
             Action::RunStep { session, step } => {
                 Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
             }
@@ -46,6 +48,8 @@ impl TryFrom<wire::Command> for Command {
             Wire::Reset(reset) => Action::Reset { boot: present("Reset.boot", reset.boot)?.try_into()? },
             Wire::ReadIdentity(wire::ReadIdentity {}) => Action::ReadIdentity,
             Wire::EndBoot(wire::EndBoot {}) => Action::EndBoot,
+            Wire::KeepOff(wire::KeepOff {}) => Action::KeepOff,
+            Wire::RenewPassword(wire::RenewPassword {}) => Action::RenewPassword,
             Wire::RunStep(run) => Action::RunStep {
                 session: parse("RunStep.session", &run.session)?,
                 step: present("RunStep.step", run.step)?.try_into()?,
@@ -78,6 +82,7 @@ impl From<CommandResult> for wire::CommandResult {
                 Outcome::Erased(wire::Erased { disks: disks.into_iter().map(Into::into).collect() })
             }
             Ok(Success::Step(StepOutput::HandedOver)) => Outcome::HandedOver(wire::HandedOver {}),
+            Ok(Success::PasswordKept { reason }) => Outcome::PasswordKept(wire::PasswordKept { reason }),
             Err(failure) => Outcome::Failure(failure.into()),
         };
         Self { command: result.command.to_string(), outcome: Some(outcome) }
@@ -102,6 +107,7 @@ impl TryFrom<wire::CommandResult> for CommandResult {
                 disks: erased.disks.into_iter().map(Into::into).collect(),
             })),
             Outcome::HandedOver(wire::HandedOver {}) => Ok(Success::Step(StepOutput::HandedOver)),
+            Outcome::PasswordKept(wire::PasswordKept { reason }) => Ok(Success::PasswordKept { reason }),
             Outcome::Failure(failure) => Err(failure.try_into()?),
         };
         Ok(Self { command: parse("CommandResult.command", &result.command)?, outcome })

@@ -6,7 +6,7 @@ use crate::{
     grpc as wire,
     identity::ExpectedIdentity,
     secret::Secret,
-    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+    spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
 };
 
 impl From<ServerSpec> for wire::ServerSpec {
@@ -19,6 +19,7 @@ impl From<ServerSpec> for wire::ServerSpec {
             boot_mode: wire::BootMode::from(spec.boot_mode).into(),
             // Absent when nothing is known, as it was before there was such a field.
             expected: (spec.expected != ExpectedIdentity::default()).then(|| spec.expected.into()),
+            next_password: spec.next_password.map(Into::into),
         }
     }
 }
@@ -47,6 +48,7 @@ impl TryFrom<wire::ServerSpec> for ServerSpec {
             macs: spec.macs.iter().map(|mac| parse("ServerSpec.macs", mac)).collect::<Result<_, _>>()?,
             boot_mode: boot_mode("ServerSpec.boot_mode", spec.boot_mode)?,
             expected: spec.expected.map(Into::into).unwrap_or_default(),
+            next_password: spec.next_password.map(Into::into),
         })
     }
 }
@@ -94,6 +96,25 @@ impl TryFrom<wire::BmcEndpoint> for BmcEndpoint {
             .map_err(|_| InvalidMessage::new("BmcEndpoint.port", format!("is {}, above 65535", bmc.port)))?;
         let settings = bmc.settings.map(TryInto::try_into).transpose()?.unwrap_or_default();
         Ok(Self { protocol, address: bmc.address, port, username: bmc.username, password, settings })
+    }
+}
+
+impl From<NextPassword> for wire::NextPassword {
+    fn from(next: NextPassword) -> Self {
+        Self { password: next.password.reveal().to_owned(), is_first: next.is_first }
+    }
+}
+
+impl From<wire::NextPassword> for NextPassword {
+    fn from(next: wire::NextPassword) -> Self {
+        Self { password: Secret::new(next.password), is_first: next.is_first }
+    }
+}
+
+/// Hides the password, as of a [`wire::BmcEndpoint`].
+impl std::fmt::Debug for wire::NextPassword {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NextPassword").field("is_first", &self.is_first).finish_non_exhaustive()
     }
 }
 

@@ -1,6 +1,9 @@
 //! Values: power and boot device (chapter 28).
 
-use super::wire::{Malformed, Reader};
+use super::{
+    front::RestorePolicy,
+    wire::{Malformed, Reader},
+};
 
 /// Answer to Get Chassis Status, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,18 +12,25 @@ pub struct ChassisStatus {
     pub on: bool,
     /// Whether the last power-down was a fault of the power or its control.
     pub power_fault: bool,
+    /// What the server does when its mains power comes back; none: the BMC does not say.
+    pub restore_policy: Option<RestorePolicy>,
 }
+
+/// "Unknown" in place of a power restore policy.
+const POLICY_UNKNOWN: u8 = 3;
 
 impl ChassisStatus {
     /// To bytes.
     pub fn build(&self) -> Vec<u8> {
-        vec![u8::from(self.on) | u8::from(self.power_fault) << 3, 0, 0]
+        let policy = self.restore_policy.map_or(POLICY_UNKNOWN, RestorePolicy::code);
+        vec![u8::from(self.on) | u8::from(self.power_fault) << 3 | policy << 5, 0, 0]
     }
 
     /// From bytes; the optional front panel byte is ignored.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let [power, _, _] = Reader::new("Get Chassis Status answer", bytes).array()?;
-        Ok(Self { on: power & 0x01 != 0, power_fault: power & 0x18 != 0 })
+        let restore_policy = RestorePolicy::ALL.get(usize::from(power >> 5 & 0x03)).copied();
+        Ok(Self { on: power & 0x01 != 0, power_fault: power & 0x18 != 0, restore_policy })
     }
 }
 

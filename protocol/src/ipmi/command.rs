@@ -258,6 +258,7 @@ mod tests {
     use super::*;
     use crate::ipmi::{
         chassis::{BootFlagDevice, BootFlags},
+        front::RestorePolicy,
         message::ResponseMessage,
     };
 
@@ -317,11 +318,12 @@ mod tests {
         }
 
         #[test]
-        fn answers_come_back(on: bool, power_fault: bool, ipmi_2_0: bool, channel in 0..16_u8, guid: [u8; 16], option in boot_option()) {
+        fn answers_come_back(on: bool, power_fault: bool, policy in 0..4_usize, ipmi_2_0: bool, channel in 0..16_u8, guid: [u8; 16], option in boot_option()) {
             let check = |request: Request, response: Response| {
                 assert_eq!(Response::parse(&request, &response.build()), Ok(response));
             };
-            check(Request::ChassisStatus, Response::ChassisStatus(ChassisStatus { on, power_fault }));
+            let restore_policy = RestorePolicy::ALL.get(policy).copied();
+            check(Request::ChassisStatus, Response::ChassisStatus(ChassisStatus { on, power_fault, restore_policy }));
             check(Request::SystemGuid, Response::SystemGuid(guid));
             let capabilities = ChannelAuthCapabilities { channel, ipmi_2_0 };
             check(Request::ChannelAuthCapabilities { privilege: Privilege::User }, Response::ChannelAuthCapabilities(capabilities));

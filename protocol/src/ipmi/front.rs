@@ -109,7 +109,7 @@ impl RestorePolicy {
     /// All of them, in the order of their numbers.
     pub const ALL: [Self; 3] = [Self::AlwaysOff, Self::Previous, Self::AlwaysOn];
 
-    fn code(self) -> u8 {
+    pub(super) fn code(self) -> u8 {
         self as u8
     }
 }

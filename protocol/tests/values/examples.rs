@@ -19,7 +19,7 @@ use protocol::{
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
-    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+    spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     watch::{NotWatched, Watch},
 };
@@ -184,6 +184,7 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             }),
         ),
         ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
+        ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into() }))),
         ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
         (
             "up-result-inventory",
@@ -314,6 +315,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         macs: vec![MAC],
         boot_mode: BootMode::Bios,
         expected: ExpectedIdentity::default(),
+        next_password: None,
     };
     let image =
         ImageRef { id: "img".into(), format: ImageFormat::Qcow2, size_bytes: 9, sha512: "ab".repeat(64) };
@@ -429,6 +431,17 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 complete: false,
             }),
         ),
+        (
+            "down-declare-next-password",
+            ToAgent::Declare(Declaration {
+                servers: vec![ServerSpec {
+                    next_password: Some(NextPassword { password: Secret::new("hunter2b"), is_first: true }),
+                    ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
         ("down-acknowledge", ToAgent::Acknowledge { seq: 300 }),
         ("down-power-on-network", command(Action::PowerOn { boot: Boot::Network(plan) })),
         ("down-power-on-disk", command(Action::PowerOn { boot: Boot::Disk })),
@@ -436,6 +449,8 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-reset", command(Action::Reset { boot: Boot::Disk })),
         ("down-read-identity", command(Action::ReadIdentity)),
         ("down-end-boot", command(Action::EndBoot)),
+        ("down-keep-off", command(Action::KeepOff)),
+        ("down-renew-password", command(Action::RenewPassword)),
         ("down-step-inventory", step(Step::Inventory)),
         ("down-step-write-image", step(Step::WriteImage(image))),
         ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),

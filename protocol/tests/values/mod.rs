@@ -26,7 +26,7 @@ use protocol::{
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
-    spec::{BmcEndpoint, BmcProtocol, ServerSpec},
+    spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     watch::{NotWatched, Watch},
 };
@@ -164,6 +164,8 @@ fn command() -> impl Strategy<Value = Command> {
         boot().prop_map(|boot| Action::Reset { boot }),
         Just(Action::ReadIdentity),
         Just(Action::EndBoot),
+        Just(Action::KeepOff),
+        Just(Action::RenewPassword),
         (uuid(), step())
             .prop_map(|(session, step)| Action::RunStep { session: RamdiskSessionId(session), step }),
     ];
@@ -198,6 +200,7 @@ fn result() -> impl Strategy<Value = CommandResult> {
             Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })
         }),
         vec(erased, 0..3).prop_map(|disks| Success::Step(StepOutput::Erased { disks })),
+        text().prop_map(|reason| Success::PasswordKept { reason }),
     ];
     let kind = prop_oneof![
         Just(FailureKind::UnknownServer),
@@ -353,14 +356,17 @@ fn spec() -> impl Strategy<Value = ServerSpec> {
     let expected = (identity(), vec(text(), 0..3), vec(text(), 0..3))
         .prop_map(|(bmc, uuids, serials)| ExpectedIdentity { bmc, uuids, serials });
     let expected = prop_oneof![Just(ExpectedIdentity::default()), expected];
-    (uuid(), text(), bmc, vec(mac(), 0..4), mode(), expected).prop_map(
-        |(id, name, bmc, macs, boot_mode, expected)| ServerSpec {
+    let next = (text(), any::<bool>())
+        .prop_map(|(password, is_first)| NextPassword { password: Secret::new(password), is_first });
+    (uuid(), text(), bmc, vec(mac(), 0..4), mode(), expected, option::of(next)).prop_map(
+        |(id, name, bmc, macs, boot_mode, expected, next_password)| ServerSpec {
             id: ServerId(id),
             name,
             bmc,
             macs,
             boot_mode,
             expected,
+            next_password,
         },
     )
 }

@@ -27,7 +27,8 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::{
-    Credentials, FaultSwitch, Faults, boot_options::BootOptions, chassis::Chassis, records::SharedRecords,
+    Credentials, FaultSwitch, Faults, accounts::Password, boot_options::BootOptions, chassis::Chassis,
+    records::SharedRecords,
 };
 
 /// Chassis requests at work at a time.
@@ -42,6 +43,8 @@ pub struct IpmiBmc {
     pub faults: FaultSwitch,
     /// Its event log, sensors, inventories and settings.
     pub records: SharedRecords,
+    /// The password by which it lets its user in.
+    pub password: Password,
     bmc: SharedBmc,
     options: BootOptions,
     task: AbortHandle,
@@ -169,6 +172,7 @@ fn serve_with(
     socket.set_nonblocking(true)?;
     let socket = UdpSocket::from_std(socket)?;
     let addr = socket.local_addr()?;
+    let (username, password) = (credentials.username.clone(), Password::new(credentials.password.clone()));
     let bmc = SharedBmc(Arc::new(Mutex::new(Bmc::new(BmcConfig {
         username: credentials.username,
         password: credentials.password,
@@ -184,10 +188,16 @@ fn serve_with(
     let faults = FaultSwitch::default();
     let options = BootOptions::default();
     let records = SharedRecords::default();
-    let machine =
-        Machine { faults: faults.clone(), records: records.clone(), options: options.clone(), chassis };
+    let machine = Machine {
+        faults: faults.clone(),
+        records: records.clone(),
+        options: options.clone(),
+        chassis,
+        username,
+        password: password.clone(),
+    };
     let task = tokio::spawn(run(socket, bmc.clone(), machine)).abort_handle();
-    Ok(IpmiBmc { addr, faults, records, bmc, options, task })
+    Ok(IpmiBmc { addr, faults, records, password, bmc, options, task })
 }
 
 /// What is behind the BMC.
@@ -197,6 +207,8 @@ struct Machine {
     records: SharedRecords,
     options: BootOptions,
     chassis: Arc<dyn Chassis>,
+    username: String,
+    password: Password,
 }
 
 async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
@@ -215,9 +227,10 @@ async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
         };
         tokio::select! {
             received = socket.recv_from(&mut buffer) => match received {
-                Ok((length, from)) if !faults.get().silent => {
-                    bmc.with(|bmc| bmc.handle_packet(from, &buffer[..length], Instant::now()));
-                }
+                Ok((length, from)) if !faults.get().silent => bmc.with(|bmc| {
+                    bmc.set_password(machine.password.get());
+                    bmc.handle_packet(from, &buffer[..length], Instant::now());
+                }),
                 Ok(_) => {}
                 // An ICMP error for an earlier answer: the console has gone.
                 Err(error) => debug!(%error, "virtual BMC could not receive"),
@@ -293,12 +306,17 @@ async fn act(request: Request, machine: &Machine) -> anyhow::Result<Response> {
     match request {
         Request::Call(call) => {
             let on = chassis.power().await?;
+            let own = machine.records.with(|records| records.settings.number_of(&machine.username));
+            if let Some(answer) = machine.password.follow(&call, own) {
+                return Ok(Response::Call(answer.map_err(Code)?));
+            }
             let answer = machine.records.with(|records| records.answer(&call, on));
             return Ok(Response::Call(answer.map_err(Code)?));
         }
         Request::ChassisStatus => {
             let on = chassis.power().await?;
-            return Ok(Response::ChassisStatus(ChassisStatus { on, power_fault: false }));
+            let restore_policy = machine.records.with(|records| records.settings.policy);
+            return Ok(Response::ChassisStatus(ChassisStatus { on, power_fault: false, restore_policy }));
         }
         Request::GetBootFlags => {
             let flags = options.shown(faults.boot, chassis).await?;

@@ -2,6 +2,7 @@
 //!
 //! Ours ([`ipmi`], [`redfish`]) can be slow, silent or wrong on demand; [`ipmi_sim`] was written by nobody here.
 
+pub mod accounts;
 mod boot_options;
 pub mod chassis;
 mod der;

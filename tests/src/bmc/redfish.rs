@@ -23,7 +23,7 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use protocol::{hex, mac::MacAddr};
+use protocol::{hex, mac::MacAddr, secret::Secret};
 use rustls::sign::SigningKey;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
@@ -38,6 +38,7 @@ use uuid::Uuid;
 
 use super::{
     Credentials, FaultSwitch, Faults,
+    accounts::{self, Password},
     chassis::Chassis,
     der,
     redfish_events::{self, Events},
@@ -141,6 +142,8 @@ pub struct RedfishBmc {
     pub addr: SocketAddr,
     /// How it misbehaves.
     pub faults: FaultSwitch,
+    /// The password by which it lets its user in.
+    pub password: Password,
     service: Arc<Service>,
     task: AbortHandle,
 }
@@ -196,6 +199,11 @@ impl RedfishBmc {
         self.service.events.streams()
     }
 
+    /// What the server does when its mains power comes back.
+    pub fn restore_policy(&self) -> String {
+        self.service.restore().clone()
+    }
+
     /// Answer the next write as if somebody else had written in between.
     pub fn change_behind_the_back(&self) {
         self.service.hidden_writes.fetch_add(1, Ordering::Relaxed);
@@ -210,7 +218,10 @@ impl Drop for RedfishBmc {
 
 #[derive(Debug)]
 struct Service {
-    credentials: Credentials,
+    username: String,
+    password: Password,
+    /// What the server does when its mains power comes back.
+    restore: Mutex<String>,
     chassis: Machine,
     faults: FaultSwitch,
     options: RedfishOptions,
@@ -239,6 +250,10 @@ impl std::fmt::Debug for Machine {
 impl Service {
     fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
         self.sessions.lock().expect("no holder panics")
+    }
+
+    fn restore(&self) -> std::sync::MutexGuard<'_, String> {
+        self.restore.lock().expect("no holder panics")
     }
 
     fn uuid(&self) -> Uuid {
@@ -298,9 +313,12 @@ pub fn serve_on(
     };
     let faults = FaultSwitch::default();
     let uuid = Mutex::new(options.uuid.unwrap_or_else(Uuid::new_v4));
+    let password = Password::new(credentials.password);
     let service = Arc::new(Service {
         uuid,
-        credentials,
+        username: credentials.username,
+        password: password.clone(),
+        restore: Mutex::new("LastState".to_owned()),
         chassis: Machine(chassis),
         faults: faults.clone(),
         oddities: Oddities::new(std::mem::take(&mut options.odd)),
@@ -316,7 +334,7 @@ pub fn serve_on(
     });
     let router = Router::new().fallback(answer).with_state(service.clone());
     let task = tokio::spawn(accept(listener, acceptor, router)).abort_handle();
-    Ok(RedfishBmc { addr, faults, service, task })
+    Ok(RedfishBmc { addr, faults, password, service, task })
 }
 
 async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
@@ -442,9 +460,8 @@ fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Optio
 
 fn log_in(service: &Service, body: &Value) -> Response {
     service.attempts.fetch_add(1, Ordering::Relaxed);
-    let credentials = &service.credentials;
-    let good = body["UserName"] == credentials.username.as_str()
-        && body["Password"] == credentials.password.reveal();
+    let good =
+        body["UserName"] == service.username.as_str() && body["Password"] == service.password.get().reveal();
     if !good {
         return problem(StatusCode::UNAUTHORIZED, "The user name or password is wrong.");
     }
@@ -456,7 +473,7 @@ fn log_in(service: &Service, body: &Value) -> Response {
     sessions.insert(token.clone(), id.clone());
     service.logins.fetch_add(1, Ordering::Relaxed);
     let path = format!("/redfish/v1/SessionService/Sessions/{id}");
-    let body = system::session(&path, &id, &credentials.username);
+    let body = system::session(&path, &id, &service.username);
     let location = match service.options.session_path {
         SessionPath::Location => Some(path),
         SessionPath::OtherHost => Some(format!("https://bmc.example{path}")),
@@ -474,7 +491,7 @@ fn authorised(service: &Service, headers: &HeaderMap) -> bool {
     let Some(basic) = text("authorization").and_then(|value| value.strip_prefix("Basic ")) else {
         return false;
     };
-    let wanted = format!("{}:{}", service.credentials.username, service.credentials.password.reveal());
+    let wanted = format!("{}:{}", service.username, service.password.get().reveal());
     let good = basic == BASE64_STANDARD.encode(wanted);
     if !good {
         service.attempts.fetch_add(1, Ordering::Relaxed);
@@ -493,7 +510,7 @@ async fn private(
     if let Some(id) = path.strip_prefix("/redfish/v1/SessionService/Sessions/") {
         let known = service.sessions().values().any(|session| session == id);
         return match method.as_str() {
-            "GET" if known => found(&system::session(path, id, &service.credentials.username)),
+            "GET" if known => found(&system::session(path, id, &service.username)),
             "DELETE" if known => {
                 service.sessions().retain(|_, session| session != id);
                 StatusCode::NO_CONTENT.into_response()
@@ -505,6 +522,7 @@ async fn private(
         ("GET", system::SYSTEM) => match system::show(chassis, service.uuid()).await {
             Ok(mut body) => {
                 service.manners.add_to(path, &mut body);
+                body["PowerRestorePolicy"] = json!(*service.restore());
                 with_etag(found(&body), &service.etag())
             }
             Err(error) => failed(&error),
@@ -516,10 +534,22 @@ async fn private(
                 return problem(StatusCode::PRECONDITION_FAILED, "Somebody else has written meanwhile.");
             }
             service.writes.fetch_add(1, Ordering::Relaxed);
+            if let Some(policy) = body["PowerRestorePolicy"].as_str() {
+                policy.clone_into(&mut service.restore());
+                return StatusCode::NO_CONTENT.into_response();
+            }
             done(system::set_boot(chassis, body).await)
         }
+        ("PATCH", accounts::OWN) => match body["Password"].as_str() {
+            Some(password) if service.password.tell(Secret::new(password)) => {
+                StatusCode::NO_CONTENT.into_response()
+            }
+            Some(_) | None => problem(StatusCode::BAD_REQUEST, "The password does not meet the policy."),
+        },
         ("POST", system::RESET) => done(system::reset(chassis, body).await),
-        ("GET", _) => match system::still(path, !service.options.no_sessions, &service.options.macs) {
+        ("GET", _) => match accounts::show(path, &service.username)
+            .or_else(|| system::still(path, !service.options.no_sessions, &service.options.macs))
+        {
             Some(mut body) => {
                 service.manners.add_to(path, &mut body);
                 found(&body)

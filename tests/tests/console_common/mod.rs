@@ -286,7 +286,11 @@ fn tenant_server(node: ServerId) -> TenantServer {
 fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(World::default())));
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
-    let site = CoreSite { name: "test".to_owned(), poll_ironic_every: Duration::from_secs(2) };
+    let site = CoreSite {
+        name: "test".to_owned(),
+        poll_ironic_every: Duration::from_secs(2),
+        passwords: Default::default(),
+    };
     Core::new(site, inventory.clone(), outside)
 }
 
@@ -329,5 +333,6 @@ fn api_of(
         agents: Arc::clone(&core.agents),
         adoptions: Arc::new(adoptions),
         survey,
+        upkeep: Arc::clone(&core.upkeep),
     }
 }

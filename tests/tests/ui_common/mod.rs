@@ -471,6 +471,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         username: "admin".to_owned(),
         identity: None,
         settings: Vec::new(),
+        password: Default::default(),
     };
     Node {
         id: Uuid::new_v4(),
@@ -491,6 +492,7 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         network_observed: None,
         reason: None,
         last_error: None,
+        notes: Vec::new(),
         maintenance: false,
         maintenance_reason: None,
         deployed: false,

@@ -30,6 +30,7 @@ impl IpmiBmc {
                 Ok(session) => {
                     debug!(bmc = %self.endpoint.address, suite = session.suite().id(), "IPMI session opened");
                     state.account.accepted();
+                    state.keys.accepted();
                     state.ladder.granted();
                     state.suite = Some(session.suite());
                     return Ok(session);
@@ -38,6 +39,9 @@ impl IpmiBmc {
             };
             let Some(refusal) = verdict::refusal(&reason) else { return Err(self.ended(&reason)) };
             warn!(bmc = %self.endpoint.address, %reason, ?refusal, "IPMI log-in refused");
+            if state.keys.refused(refusal) {
+                continue;
+            }
             state.ladder.ended(&reason);
             state.account.refused(refusal, Instant::now());
             let silent = matches!(reason, EndReason::NoAnswer { .. }).then(|| self.ended(&reason));
@@ -63,7 +67,7 @@ impl IpmiBmc {
             socket::shared(peer).map_err(|error| self.unreachable(format!("no UDP socket: {error}")))?;
         let config = ClientConfig {
             username: self.endpoint.username.clone(),
-            password: self.endpoint.password.clone(),
+            password: state.keys.current().clone(),
             suites,
             privilege: state.ladder.privilege(),
             k_g: self.endpoint.settings.k_g.clone(),

@@ -9,6 +9,7 @@ mod orders;
 mod reads;
 mod session;
 mod socket;
+mod upkeep;
 mod verdict;
 
 use std::time::Instant;
@@ -37,9 +38,10 @@ use self::{
     verdict::Ladder,
 };
 use super::{
-    Account, Bmc, BmcError, BmcOptions, LogIns, Power,
+    Account, Bmc, BmcError, BmcOptions, LogIns, Power, Renewed,
     budget::{Budget, Meter},
     console::{Console, Take},
+    keys::Keys,
     quirks::{Deviations, Maker},
     who::Who,
 };
@@ -69,6 +71,8 @@ struct State {
     last_request: Option<Instant>,
     meter: Meter,
     account: Account,
+    /// The password, and while it is being changed the one that follows.
+    keys: Keys,
     /// Why the last log-in was refused.
     refused: Option<EndReason>,
     ladder: Ladder,
@@ -83,6 +87,7 @@ impl IpmiBmc {
         endpoint: BmcEndpoint,
         cipher_suite: Option<u8>,
         who: Who,
+        keys: Keys,
         (options, budget): (BmcOptions, Budget),
         log_ins: LogIns,
     ) -> Self {
@@ -98,6 +103,7 @@ impl IpmiBmc {
             last_request: None,
             meter: Meter::new(budget),
             account: log_ins.account(),
+            keys,
             refused: None,
             suite: None,
             quirks,
@@ -183,6 +189,14 @@ impl Bmc for IpmiBmc {
 
     async fn console(&self, take: Take) -> Result<Console, BmcError> {
         self.open_console(take).await
+    }
+
+    async fn keep_off(&self) -> Result<(), BmcError> {
+        self.ensure_kept_off().await
+    }
+
+    async fn renew_password(&self) -> Result<Renewed, BmcError> {
+        self.renew().await
     }
 
     async fn try_now(&self) {

@@ -1,7 +1,7 @@
 //! Edges: climbs the ladder of `boot.rs`: says where the server boots, and reads it back.
 
 use protocol::{boot::BootDevice, redfish::ComputerSystem};
-use serde_json::json;
+use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::{
@@ -108,20 +108,29 @@ impl RedfishBmc {
         Ok(Tried::Ignored(shows))
     }
 
-    /// Writes it in one way, in each form of an ETag until one is taken. Why not, where it is refused.
+    /// Writes it in one way. Why not, where it is refused.
     async fn write(&self, state: &mut State, wanted: Wanted, way: Way) -> Result<Option<String>, BmcError> {
-        let body = json!({ "Boot": body(wanted, way) });
+        self.write_body(state, way.place, &json!({ "Boot": body(wanted, way) })).await
+    }
+
+    /// Writes something of the system, in each form of an ETag until one is taken. Why not, where it is refused.
+    pub(super) async fn write_body(
+        &self,
+        state: &mut State,
+        place: Place,
+        body: &Value,
+    ) -> Result<Option<String>, BmcError> {
         let (mut form, mut logged_in) = (state.etag_form, false);
         // A changed ETag means that somebody else wrote meanwhile, or that the service wants another form.
         let mut is_fresh = false;
         loop {
-            let (path, found) = match self.to_write(state, way.place).await? {
+            let (path, found) = match self.to_write(state, place).await? {
                 Ok(found) => found,
                 Err(reason) => return Ok(Some(reason)),
             };
             let forms = etags(found.etag.as_deref(), found.body.etag.as_deref());
             let etag = forms.get(form).or(forms.last()).cloned().flatten();
-            let written = state.http.patch(&path, &body, etag.as_deref()).await;
+            let written = state.http.patch(&path, body, etag.as_deref()).await;
             state.last = None;
             let fault = match written {
                 Ok(answer) => match task::follow(&mut state.http, &answer).await {

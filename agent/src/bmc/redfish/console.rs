@@ -25,6 +25,7 @@ use crate::bmc::{
     Bmc, BmcError, BmcOptions, IpmiBmc, LogIns,
     budget::Budget,
     console::{self, Console, Far, Heard, Typed},
+    keys::Keys,
     who::Who,
 };
 
@@ -60,14 +61,19 @@ impl RedfishBmc {
 }
 
 /// The same BMC by IPMI. Nothing is asked of it before somebody wants a console that Redfish has not.
-pub(super) fn by_ipmi(endpoint: &BmcEndpoint, limits: (BmcOptions, Budget), log_ins: LogIns) -> IpmiBmc {
+pub(super) fn by_ipmi(
+    endpoint: &BmcEndpoint,
+    keys: Keys,
+    limits: (BmcOptions, Budget),
+    log_ins: LogIns,
+) -> IpmiBmc {
     let endpoint = BmcEndpoint {
         protocol: BmcProtocol::Ipmi { cipher_suite: None },
         port: ipmi::PORT,
         ..endpoint.clone()
     };
     // What it says of itself in this language, nobody knows; what it said by Redfish was compared a moment ago.
-    IpmiBmc::new(endpoint, None, Who::new(ExpectedIdentity::default()), limits, log_ins)
+    IpmiBmc::new(endpoint, None, Who::new(ExpectedIdentity::default()), keys, limits, log_ins)
 }
 
 /// Whether this answer says that there is nothing of the kind: no such path, or a page instead of another language.

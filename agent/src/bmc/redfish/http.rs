@@ -6,7 +6,6 @@ use protocol::{
     error_chain::{chain, find},
     quirk::Quirk,
     redfish::{ROOT, origin::Origin},
-    secret::Secret,
     spec::BmcEndpoint,
 };
 use reqwest::{
@@ -21,6 +20,7 @@ use super::{
     super::{
         Account, BmcOptions, LogIns,
         budget::{Budget, Meter},
+        keys::Keys,
         quirks::Deviations,
     },
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
@@ -60,7 +60,7 @@ pub(super) struct Http {
     pub(super) base: String,
     pub(super) origin: Origin,
     pub(super) username: String,
-    pub(super) password: Secret,
+    pub(super) keys: Keys,
     pub(super) login: Login,
     pub(super) account: Account,
     pub(super) log_ins: LogIns,
@@ -89,6 +89,7 @@ impl Http {
     pub(super) fn new(
         endpoint: &BmcEndpoint,
         settings: Settings,
+        keys: Keys,
         (options, budget): (BmcOptions, Budget),
         log_ins: LogIns,
         kept: &KeptSessions,
@@ -104,7 +105,7 @@ impl Http {
             settings,
             client: None,
             username: endpoint.username.clone(),
-            password: endpoint.password.clone(),
+            keys,
             login: Login::No,
             account: log_ins.account(),
             log_ins,
@@ -210,7 +211,7 @@ impl Http {
                 AfterAnswer::Take => {
                     // Anybody may read the root: that it was answered says nothing of us.
                     if matches!(self.login, Login::Basic { .. }) && status.is_success() && path != ROOT {
-                        self.account.accepted();
+                        self.let_in();
                     }
                     return answer.good(&method, path);
                 }
@@ -225,7 +226,7 @@ impl Http {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Answer, Fault> {
-        let (user, password) = (self.username.clone(), self.password.clone());
+        let (user, password) = (self.username.clone(), self.keys.current().clone());
         let token = match &self.login {
             Login::Token { token, .. } => Some(token.clone()),
             Login::Basic { .. } | Login::No => None,
@@ -255,7 +256,7 @@ impl Http {
         request = match &self.login {
             Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
             Login::Basic { .. } | Login::No => {
-                request.basic_auth(&self.username, Some(self.password.reveal()))
+                request.basic_auth(&self.username, Some(self.keys.current().reveal()))
             }
         };
         let response = request.send().await.map_err(|error| self.settings.fault_of(error, 0))?;
@@ -390,9 +391,27 @@ impl Http {
         Ok(match &self.login {
             Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
             Login::Basic { .. } | Login::No => {
-                request.basic_auth(&self.username, Some(self.password.reveal()))
+                request.basic_auth(&self.username, Some(self.keys.current().reveal()))
             }
         })
+    }
+
+    /// Gives the session back, so that the next request logs in afresh.
+    pub(super) async fn log_out(&mut self) {
+        if let Login::Token { path: Some(path), .. } = &self.login {
+            let path = path.clone();
+            match self.send_once(Method::DELETE, &path, None, None).await {
+                Ok(_) => self.kept.closed(&path).await,
+                Err(fault) => debug!(service = self.base, ?fault, "Redfish session not deleted"),
+            }
+        }
+        self.login = Login::No;
+    }
+
+    /// Our user was let in.
+    pub(super) fn let_in(&mut self) {
+        self.account.accepted();
+        self.keys.accepted();
     }
 
     /// A person asks for a log-in now.

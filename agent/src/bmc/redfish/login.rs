@@ -63,7 +63,7 @@ impl Http {
                 Attempt::In(login) => {
                     // By user and password nobody has looked at us yet.
                     if matches!(login, Login::Token { .. }) {
-                        self.account.accepted();
+                        self.let_in();
                     }
                     self.login = login;
                     self.take_stock().await;
@@ -139,7 +139,9 @@ impl Http {
 
     pub(super) fn refused(&mut self, refusal: Refusal, reason: String) {
         warn!(service = self.base, reason, ?refusal, "Redfish log-in refused");
-        self.account.refused(refusal, Instant::now());
+        if !self.keys.refused(refusal) {
+            self.account.refused(refusal, Instant::now());
+        }
         self.last_refusal = reason;
     }
 
@@ -183,7 +185,7 @@ impl Http {
     }
 
     async fn open_session(&mut self, path: &str) -> Result<Attempt, Fault> {
-        let body = json!({ "UserName": self.username, "Password": self.password.reveal() });
+        let body = json!({ "UserName": self.username, "Password": self.keys.current().reveal() });
         let answer = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
         let status = answer.status;
         if status.is_success() {

@@ -1,5 +1,6 @@
 //! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs`, `find.rs` and `verbs/`, how to ask in `http.rs`.
 
+mod accounts;
 mod again;
 mod answer;
 mod boot;
@@ -14,6 +15,7 @@ mod kept;
 mod login;
 pub(crate) mod pin;
 mod power;
+mod restore;
 mod roots;
 mod spki;
 mod systems;
@@ -49,9 +51,10 @@ pub use self::{
     verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
 };
 use super::{
-    Bmc, BmcError, BmcOptions, IpmiBmc, LogIns, Power,
+    Bmc, BmcError, BmcOptions, IpmiBmc, LogIns, Power, Renewed,
     budget::Budget,
     console::{Console, Take},
+    keys::Keys,
     quirks::{Deviations, Maker},
     who::{Who, words},
 };
@@ -101,6 +104,7 @@ impl RedfishBmc {
         endpoint: &BmcEndpoint,
         kind: Kind,
         who: Who,
+        keys: Keys,
         limits: (BmcOptions, Budget),
         log_ins: LogIns,
         kept: &KeptSessions,
@@ -111,7 +115,8 @@ impl RedfishBmc {
             is_old_tls: false,
             small_key: None,
         };
-        let mut http = Http::new(endpoint, settings, limits, log_ins, kept);
+        let by_ipmi = console::by_ipmi(endpoint, keys.clone(), limits, log_ins);
+        let mut http = Http::new(endpoint, settings, keys, limits, log_ins, kept);
         let address = http.base.clone();
         let said = endpoint.settings.quirks.clone();
         let quirks = Deviations::of(&Maker::from(who.expected()), &said);
@@ -119,7 +124,6 @@ impl RedfishBmc {
         let (ways, is_met) = (Ways::default(), false);
         let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
         let (username, state) = (endpoint.username.clone(), Mutex::new(state));
-        let by_ipmi = console::by_ipmi(endpoint, limits, log_ins);
         Self { address, username, system: kind.system, said, by_ipmi, state }
     }
 
@@ -287,6 +291,14 @@ impl Bmc for RedfishBmc {
     ) -> Result<(), BmcError> {
         let mut state = self.begin().await;
         self.choose_boot(&mut state, Wanted { device, persistence, mode }).await
+    }
+
+    async fn keep_off(&self) -> Result<(), BmcError> {
+        self.ensure_kept_off().await
+    }
+
+    async fn renew_password(&self) -> Result<Renewed, BmcError> {
+        self.renew().await
     }
 
     async fn try_now(&self) {

@@ -22,6 +22,8 @@ pub fn repeat_of(action: &Action) -> Repeat {
         | Action::PowerOff { .. }
         | Action::Reset { .. }
         | Action::ReadIdentity
+        | Action::KeepOff
+        | Action::RenewPassword
         | Action::EndBoot => Repeat::NewEachTime,
         Action::RunStep { .. } => Repeat::SameCommand,
     }
@@ -41,9 +43,12 @@ pub enum AfterBreak {
 pub fn after_break(action: &Action) -> AfterBreak {
     match action {
         Action::PowerOn { .. } | Action::Reset { .. } => AfterBreak::AskFirst,
-        Action::PowerOff { .. } | Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => {
-            AfterBreak::Again
-        }
+        Action::PowerOff { .. }
+        | Action::ReadIdentity
+        | Action::EndBoot
+        | Action::KeepOff
+        | Action::RenewPassword
+        | Action::RunStep { .. } => AfterBreak::Again,
     }
 }
 
@@ -53,7 +58,11 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
     match action {
         Action::PowerOn { .. } | Action::Reset { .. } => Some(power_budget::ON_WANTED_MAX),
         Action::PowerOff { .. } => Some(power_budget::OFF_WANTED_MAX),
-        Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. } => None,
+        Action::ReadIdentity
+        | Action::EndBoot
+        | Action::KeepOff
+        | Action::RenewPassword
+        | Action::RunStep { .. } => None,
     }
 }
 
@@ -77,6 +86,8 @@ pub fn image_of(action: &Action) -> Option<&str> {
         | Action::PowerOff { .. }
         | Action::Reset { .. }
         | Action::ReadIdentity
+        | Action::KeepOff
+        | Action::RenewPassword
         | Action::EndBoot => None,
     }
 }
@@ -88,7 +99,7 @@ pub fn digest_of(action: &Action) -> String {
     let json = match action {
         Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
         Action::PowerOff { how } => serde_json::to_vec(how),
-        Action::ReadIdentity | Action::EndBoot => Ok(Vec::new()),
+        Action::ReadIdentity | Action::EndBoot | Action::KeepOff | Action::RenewPassword => Ok(Vec::new()),
         Action::RunStep { session, step } => serde_json::to_vec(&(session, step)),
     };
     hash.update(json.expect("our own values have text keys only, so they are JSON"));

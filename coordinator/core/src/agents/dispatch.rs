@@ -260,6 +260,8 @@ impl UnderWay {
             | Action::PowerOff { .. }
             | Action::ReadIdentity
             | Action::EndBoot
+            | Action::KeepOff
+            | Action::RenewPassword
             | Action::RunStep { .. } => Ending::NotTaken,
         }
     }

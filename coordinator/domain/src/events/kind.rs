@@ -75,6 +75,8 @@ event_kinds! {
     Discovery = "discovery",
     /// An administrator asked for something.
     Asked = "asked",
+    /// Something at a BMC was put right, or could not be: its password, or what it does after a power failure.
+    Upkeep = "upkeep",
     /// An alarm that somebody should look at.
     Alarm = "alarm",
 }

@@ -103,6 +103,7 @@ impl Told {
             | EventKind::Pool
             | EventKind::TenantServer
             | EventKind::Discovery
+            | EventKind::Upkeep
             | EventKind::Other => None,
         }
     }

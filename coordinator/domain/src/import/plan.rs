@@ -264,7 +264,7 @@ fn planned(node: ImportedNode, known: Option<&Server>, defaults: &Defaults) -> P
         }
     }
     let mut bmc = node.bmc;
-    if let Some(server) = known.filter(|_| bmc.password.reveal() == KEEP_PASSWORD) {
+    if let Some(server) = known.filter(|server| means_the_stored_one(server, &bmc)) {
         bmc.password = server.bmc.password.clone();
     }
     if let Some(server) = known.filter(|_| bmc.settings.k_g.as_ref().is_some_and(settings::is_kept)) {
@@ -290,6 +290,15 @@ fn planned(node: ImportedNode, known: Option<&Server>, defaults: &Defaults) -> P
     };
     let changes = known.map(|known| changes(known, &server)).unwrap_or_default();
     Planned { id: known.map(|server| server.id), server, changes, note: None }
+}
+
+/// Whether the password in a file is the stored one, by its word, or because it is the one that a rotation has replaced: the file is
+/// older than that, and would lock us out.
+fn means_the_stored_one(server: &Server, wanted: &BmcEndpoint) -> bool {
+    let retired = server.upkeep.retired.as_ref();
+    wanted.password.reveal() == KEEP_PASSWORD
+        || (why_no_password(Some(server), wanted).is_none()
+            && retired.is_some_and(|retired| retired.is(server.id, &wanted.password)))
 }
 
 /// A property as it is compared: the boot mode has a field of its own, and the order of capabilities says nothing.

@@ -210,6 +210,7 @@ fn stored(number: u128, new: NewServer) -> Server {
         pool_class: None,
         pool_facts: None,
         pool_untold: false,
+        upkeep: Default::default(),
         unwatched: None,
         bmc_doubt: None,
         bmc_proved_us: None,

@@ -19,14 +19,26 @@ pub enum CommandKind {
     ReadIdentity,
     /// Answer no more boots.
     EndBoot,
+    /// Stay off after a power failure.
+    KeepOff,
+    /// Have the BMC take the password that is to follow.
+    RenewPassword,
     /// Let the ramdisk do a step.
     RunStep,
 }
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [CommandKind; 6] =
-        [Self::PowerOn, Self::PowerOff, Self::Reset, Self::ReadIdentity, Self::EndBoot, Self::RunStep];
+    pub const ALL: [CommandKind; 8] = [
+        Self::PowerOn,
+        Self::PowerOff,
+        Self::Reset,
+        Self::ReadIdentity,
+        Self::EndBoot,
+        Self::KeepOff,
+        Self::RenewPassword,
+        Self::RunStep,
+    ];
 
     /// The kind of an action.
     pub fn of(action: &Action) -> Self {
@@ -36,6 +48,8 @@ impl CommandKind {
             Action::Reset { .. } => Self::Reset,
             Action::ReadIdentity => Self::ReadIdentity,
             Action::EndBoot => Self::EndBoot,
+            Action::KeepOff => Self::KeepOff,
+            Action::RenewPassword => Self::RenewPassword,
             Action::RunStep { .. } => Self::RunStep,
         }
     }
@@ -48,6 +62,8 @@ impl CommandKind {
             Self::Reset => "reset",
             Self::ReadIdentity => "read_identity",
             Self::EndBoot => "end_boot",
+            Self::KeepOff => "keep_off",
+            Self::RenewPassword => "renew_password",
             Self::RunStep => "run_step",
         }
     }
@@ -57,7 +73,7 @@ impl CommandKind {
         match self {
             Self::PowerOn | Self::Reset => Some(PowerReading::On),
             Self::PowerOff => Some(PowerReading::Off),
-            Self::ReadIdentity | Self::EndBoot | Self::RunStep => None,
+            Self::ReadIdentity | Self::EndBoot | Self::KeepOff | Self::RenewPassword | Self::RunStep => None,
         }
     }
 }
@@ -113,6 +129,8 @@ mod tests {
             check(Action::Reset { boot: Boot::Disk }, "reset", Some(PowerReading::On)),
             check(Action::ReadIdentity, "read_identity", None),
             check(Action::EndBoot, "end_boot", None),
+            check(Action::KeepOff, "keep_off", None),
+            check(Action::RenewPassword, "renew_password", None),
             check(Action::RunStep { session, step: Step::Sync }, "run_step", None),
         ];
         assert_eq!(kinds, CommandKind::ALL);

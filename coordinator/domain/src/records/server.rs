@@ -24,6 +24,7 @@ use crate::{
         trouble::Trouble,
     },
     rim::{ObservedNetwork, ServerPort, Sibling, SwitchPort, WantedNetwork},
+    upkeep::{Upkeep, rotation::Rotation},
 };
 
 /// A server.
@@ -99,6 +100,8 @@ pub struct Server {
     pub pool_facts: Option<crate::pools::facts::Facts>,
     /// Ironic was not told of its class yet.
     pub pool_untold: bool,
+    /// What is kept right at its BMC.
+    pub upkeep: Upkeep,
 }
 
 /// The tenant's interfaces on which a server was found when Ironic adopted it, and whose they are: no other instance is ever
@@ -196,6 +199,7 @@ impl Server {
             macs: self.boot_macs(),
             boot_mode: self.boot_mode,
             expected: identity::expected(self),
+            next_password: self.upkeep.rotation.as_ref().and_then(Rotation::next_password),
         }
     }
 

@@ -3,7 +3,7 @@
 use axum::http::Method;
 
 use self::Verb::{Delete, Get, Post};
-use super::standing::Least::{self, Anybody, ReadAll, ReadOwn, WriteAll, WriteOwn};
+use super::standing::Least::{self, Anybody, ReadAll, ReadOwn, ReadSecrets, WriteAll, WriteOwn};
 
 /// What a request does. There are no others here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -79,6 +79,9 @@ pub const ROUTES: &[Row] = &[
     (Post, "/v1/nodes/adopt", WriteAll),
     (Delete, "/v1/nodes/{node}", WriteAll),
     (Post, "/v1/nodes/{node}/actions", WriteAll),
+    (Post, "/v1/nodes/{node}/bmc/password-rotation", WriteAll),
+    (Delete, "/v1/nodes/{node}/bmc/password-rotation", WriteAll),
+    (Post, "/v1/nodes/{node}/bmc/password-reading", ReadSecrets),
     (Post, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Delete, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Get, "/v1/audit", ReadAll),

@@ -32,6 +32,8 @@ pub enum Least {
     ReadAll,
     /// To change everything.
     WriteAll,
+    /// To read passwords of hardware, each with a reason that is kept.
+    ReadSecrets,
 }
 
 impl Standing {
@@ -51,7 +53,7 @@ impl Standing {
             Least::Anybody | Least::ReadOwn => true,
             Least::WriteOwn => matches!(self, Standing::Administrator | Standing::Member),
             Least::ReadAll => self.sees_all(),
-            Least::WriteAll => self == Standing::Administrator,
+            Least::WriteAll | Least::ReadSecrets => self == Standing::Administrator,
         }
     }
 
@@ -148,11 +150,13 @@ pub fn refusal(identity: &Identity, names: &RoleNames, least: Least) -> String {
             "{user} can only read in {place}; this needs the role {} in a project",
             names.member.join(" or ")
         ),
-        Least::ReadAll | Least::WriteAll if identity.scope == TokenScope::System => format!(
-            "{user} can only read in {place}; this is for administrators, whose role there is {}",
-            names.admin.join(" or ")
-        ),
-        Least::ReadAll | Least::WriteAll => format!(
+        Least::ReadAll | Least::WriteAll | Least::ReadSecrets if identity.scope == TokenScope::System => {
+            format!(
+                "{user} can only read in {place}; this is for administrators, whose role there is {}",
+                names.admin.join(" or ")
+            )
+        }
+        Least::ReadAll | Least::WriteAll | Least::ReadSecrets => format!(
             "this is for administrators, and {user} is not one in {place}: they have the role {} in the whole system, or \
              in the project that the coordinator's api.admin_project names",
             names.admin.join(" or ")

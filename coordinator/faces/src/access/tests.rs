@@ -78,7 +78,9 @@ fn fate(person: Person, row: &Row, project: &str) -> Fate {
         {
             Fate::NotThere
         }
-        Least::ReadOwn | Least::WriteOwn | Least::ReadAll | Least::WriteAll => Fate::Served,
+        Least::ReadOwn | Least::WriteOwn | Least::ReadAll | Least::WriteAll | Least::ReadSecrets => {
+            Fate::Served
+        }
     }
 }
 
@@ -321,7 +323,7 @@ fn the_document_shows_the_tables() {
         Least::ReadOwn => "reader, member, auditor, administrator",
         Least::WriteOwn => "member, administrator",
         Least::ReadAll => "auditor, administrator",
-        Least::WriteAll => "administrator",
+        Least::WriteAll | Least::ReadSecrets => "administrator",
     };
     let mut tables = String::new();
     for (title, rows) in [("route", ROUTES), ("page or form", PAGES)] {

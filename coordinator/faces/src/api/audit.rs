@@ -85,6 +85,7 @@ fn view(entry: Entry) -> AuditEntry {
         route: what.route,
         via: what.via,
         action: what.action,
+        reason: what.reason,
         object: what.object,
         status: what.status,
     }

@@ -112,7 +112,7 @@ pub async fn admit(
 fn use_of(least: Least) -> Use {
     match least {
         Least::Anybody | Least::ReadOwn | Least::ReadAll => Use::Look,
-        Least::WriteOwn | Least::WriteAll => Use::Change,
+        Least::WriteOwn | Least::WriteAll | Least::ReadSecrets => Use::Change,
     }
 }
 

@@ -9,6 +9,7 @@ mod agents;
 mod attach;
 mod audit;
 pub(crate) mod auth;
+mod bmc;
 mod console;
 mod discovery;
 mod discovery_rules;
@@ -25,6 +26,7 @@ mod node_list;
 mod node_view;
 mod nodes;
 mod password;
+mod password_view;
 mod pick;
 mod plain;
 mod pools;
@@ -47,7 +49,7 @@ use axum::{
 };
 use coordinator_core::{
     adoption::Adoptions, agents::AgentHub, discovery::Discovery, enroll::Enroller, images::Uploads,
-    survey::Survey, tenancy::Tenancy,
+    survey::Survey, tenancy::Tenancy, upkeep::Upkeep,
 };
 use domain::{
     import::FILE_BYTES_MAX,
@@ -94,6 +96,8 @@ pub struct Api {
     pub discovery: Discovery,
     /// The racks' agents.
     pub agents: Arc<AgentHub>,
+    /// Keeps BMCs right.
+    pub upkeep: Arc<Upkeep>,
     /// Adopts servers in use.
     pub adoptions: Arc<Adoptions>,
     /// Looks for contradictions.
@@ -115,6 +119,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(nodes::act))
         .routes(routes!(console::of_node))
         .routes(routes!(console::of_server))
+        .routes(routes!(bmc::rotate, bmc::cancel))
+        .routes(routes!(bmc::read))
         .routes(routes!(agents::list))
         .routes(routes!(agents::show))
         .routes(routes!(agents::revoke))

@@ -10,10 +10,11 @@ use domain::{
     lifecycle::outlook::{Outlook, Seen, outlook},
     records::{Port, Server},
     rim::{ObservedNetwork, WantedNetwork},
+    upkeep::restore::Restore,
 };
 use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
 
-use super::time::time;
+use super::{password_view::password_view, time::time};
 
 /// A server as administrators see it. `away`: why its rack's agent is not connected. `endings`: what the tenancies wait for that are to end.
 pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<ServerId, String>) -> Node {
@@ -47,6 +48,8 @@ pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<
             Some("its BMC to be proved to be its own, or to be accepted by an administrator".to_owned())
         }
     };
+    let notes = server.upkeep.restore.iter().filter_map(Restore::note).collect();
+    let password = password_view(&server);
     let resource_class = server.class().to_owned();
     let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);
     Node {
@@ -71,6 +74,7 @@ pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<
         }),
         network_wanted: boots.and_then(|port| port.wanted.as_ref()).map(wanted_text),
         network_observed: boots.and_then(|port| port.observed.as_ref()).map(observed_text),
+        notes,
         last_error: node.and_then(|node| node.last_error.clone()),
         maintenance: node.is_some_and(|node| node.maintenance),
         instance: node.and_then(|node| node.instance_id),
@@ -81,6 +85,7 @@ pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<
             username: server.bmc.username.clone(),
             identity: server.identity.as_ref().map(ToString::to_string),
             settings: said_of_bmc(&server.bmc),
+            password,
         },
         ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
         hardware: server.hardware.map(hardware_view),

@@ -144,13 +144,13 @@ impl Api {
     }
 
     /// A server as administrators see it.
-    fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
+    pub(super) fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
         let away = self.enroll.presence.connection(&server.rack).reason();
         node_view(server, away, endings)
     }
 
     /// What the tenancies wait for that are to end, by the server on which they are or were.
-    async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
+    pub(super) async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
         let ends = |tenant: TenantServer| {
             let waits = tenant.reason.as_ref().map(|reason| format!(": {}", reason.text)).unwrap_or_default();
             let text = format!("{} is being given back{waits}", tenant.name);

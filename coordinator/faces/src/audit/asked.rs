@@ -24,6 +24,9 @@ const CLAIM_CHARS_MAX: usize = 255;
 /// So much is kept of an action's name.
 const ACTION_CHARS_MAX: usize = 64;
 
+/// So much is kept of a reason.
+const REASON_CHARS_MAX: usize = 255;
+
 /// A request under way. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Asked(Arc<Inner>);
@@ -51,6 +54,8 @@ pub(super) struct Said {
     pub is_ironic: bool,
     /// Which action is meant.
     pub action: Option<String>,
+    /// Why it is asked for.
+    pub reason: Option<String>,
     /// A row was written for what it caused.
     pub written: bool,
 }
@@ -97,6 +102,11 @@ impl Asked {
     /// Of the route's actions this one is meant.
     pub fn does(&self, action: &str) {
         self.said().action = Some(bounded(action, ACTION_CHARS_MAX).into_owned());
+    }
+
+    /// It is asked for because of this, which is to be kept.
+    pub fn because(&self, reason: &str) {
+        self.said().reason = Some(bounded(reason, REASON_CHARS_MAX).into_owned());
     }
 
     pub(super) fn source(&self) -> Option<IpAddr> {

@@ -71,6 +71,7 @@ fn log(entry: &NewEntry) {
         route = entry.route,
         via = entry.via,
         action = entry.action,
+        reason = entry.reason,
         object = entry.object,
         status = entry.status,
         "change asked for"
@@ -82,9 +83,10 @@ pub fn changes(row: &Row) -> bool {
     match (row.0, row.2) {
         (Verb::Get, _) | (Verb::Post | Verb::Delete, Least::ReadAll) => false,
         // Signing in and out: nothing is needed for them but a password or a session.
-        (Verb::Post | Verb::Delete, Least::Anybody | Least::ReadOwn | Least::WriteOwn | Least::WriteAll) => {
-            true
-        }
+        (
+            Verb::Post | Verb::Delete,
+            Least::Anybody | Least::ReadOwn | Least::WriteOwn | Least::WriteAll | Least::ReadSecrets,
+        ) => true,
     }
 }
 
@@ -152,7 +154,8 @@ impl Open {
     /// The entry as it ended; none: it is written down already, by the request that this one made.
     fn ended(&mut self, status: Option<u16>) -> Option<NewEntry> {
         let entry = self.entry.take()?;
-        let Said { identity, standing, claimed, is_ironic, action, written } = self.asked.said().clone();
+        let Said { identity, standing, claimed, is_ironic, action, reason, written } =
+            self.asked.said().clone();
         if written {
             return None;
         }
@@ -169,6 +172,7 @@ impl Open {
             project_id: identity.and_then(|identity| identity.project_id().map(str::to_owned)),
             standing: standing.map(Standing::word).or(ironic).map(str::to_owned),
             action,
+            reason,
             status,
             ..entry
         })

@@ -379,6 +379,7 @@ fn event_tone(kind: EventKind) -> Tone {
         | EventKind::Pool
         | EventKind::TenantServer
         | EventKind::Discovery
+        | EventKind::Upkeep
         | EventKind::Asked
         | EventKind::Other => Tone::Idle,
     }

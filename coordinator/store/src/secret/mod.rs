@@ -139,6 +139,13 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     whole_file::write(path, bytes)
 }
 
+/// Bytes that nobody can guess.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes);
+    bytes
+}
+
 /// A password that nobody has to type: 32 random bytes in hexadecimal.
 pub fn random_password() -> Secret {
     Secret::new(hex::encode(rand::random::<[u8; 32]>()))

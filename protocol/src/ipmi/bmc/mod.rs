@@ -199,6 +199,11 @@ impl Bmc {
         self.sessions.clear();
     }
 
+    /// Its user has this password from now on; open sessions stay.
+    pub fn set_password(&mut self, password: Secret) {
+        self.config.password = password;
+    }
+
     /// Takes a datagram.
     pub fn handle_packet(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         if self.try_packet(from, datagram, now).is_err() {

@@ -39,7 +39,7 @@ pub struct User {
     pub privilege: Option<Privilege>,
 }
 
-/// The settings. Its log-in knows nothing of these users: it has one of its own.
+/// The settings. Its log-in knows one of these users only, and its password apart from them (see [`super::super::accounts`]).
 #[derive(Debug)]
 pub struct Settings {
     /// Users, by their numbers.
@@ -131,6 +131,11 @@ impl Settings {
                     Ok(RestorePolicy::ALL.to_vec())
                 })
             })
+    }
+
+    /// The number of the user with this name.
+    pub fn number_of(&self, name: &str) -> Option<u8> {
+        self.users.iter().find(|(_, user)| user.name == name).map(|(number, _)| *number)
     }
 
     fn user(&mut self, number: u8) -> Result<&mut User, CompletionCode> {

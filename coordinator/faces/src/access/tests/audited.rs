@@ -86,6 +86,30 @@ async fn every_change_by_rest_leaves_a_row() {
 }
 
 #[tokio::test]
+async fn why_a_password_was_read_is_kept() {
+    let world = World::start().await;
+    let check = async |who: &str, body: &str, expected: u16, reason: Option<&str>| {
+        let request = Request::builder()
+            .method("POST")
+            .uri("/v1/nodes/n1/bmc/password-reading")
+            .header("content-type", "application/json")
+            .header("x-auth-token", format!("token-{who}"));
+        let (status, _, said) = world.send(request.body(Body::from(body.to_owned())).unwrap()).await;
+        assert_eq!(status, expected, "{who} {body}: {said}");
+        assert_eq!(said.contains("hunter2"), expected == 200, "{who} {body}: {said}");
+        let newest = rows(&world).await.pop().unwrap().what;
+        assert_eq!((newest.status, newest.reason.as_deref()), (Some(expected), reason), "{who} {body}");
+    };
+    check("administrator", r#"{"reason":"console stuck"}"#, 200, Some("console stuck")).await;
+    check("administrator", r#"{"reason":"  "}"#, 400, None).await;
+    check("system-reader", r#"{"reason":"curious"}"#, 403, None).await;
+    // In the inventory it is told with the reason, and nothing keeps the password.
+    let events = world.inventory.events(&Default::default()).await.unwrap();
+    let told: Vec<_> = events.iter().filter(|event| event.text.contains("console stuck")).collect();
+    assert!(told.len() == 1 && !format!("{events:?}").contains("hunter2"), "{told:?}");
+}
+
+#[tokio::test]
 async fn every_form_leaves_a_row() {
     let world = World::start().await;
     for person in [PEOPLE[1], PEOPLE[10]] {

@@ -1,6 +1,6 @@
 //! Values: who comes to the authenticator in the tests, and what each must be able to do, written down by hand.
 
-use crate::access::Least::{self, Anybody, ReadAll, ReadOwn, WriteAll, WriteOwn};
+use crate::access::Least::{self, Anybody, ReadAll, ReadOwn, ReadSecrets, WriteAll, WriteOwn};
 use fakes::cloud::ADMIN_PROJECT;
 
 /// Somebody, and what must come of it.
@@ -29,8 +29,12 @@ pub const PEOPLE: [Person; 11] = [
     person("roleless", Some("demo"), &[Anybody]),
     person("system-reader", None, &[Anybody, ReadOwn, ReadAll]),
     person("system-member", None, &[Anybody, ReadOwn, ReadAll]),
-    person("administrator", Some(ADMIN_PROJECT), &[Anybody, ReadOwn, WriteOwn, ReadAll, WriteAll]),
-    person("system-admin", None, &[Anybody, ReadOwn, WriteOwn, ReadAll, WriteAll]),
+    person(
+        "administrator",
+        Some(ADMIN_PROJECT),
+        &[Anybody, ReadOwn, WriteOwn, ReadAll, WriteAll, ReadSecrets],
+    ),
+    person("system-admin", None, &[Anybody, ReadOwn, WriteOwn, ReadAll, WriteAll, ReadSecrets]),
 ];
 
 const fn person(name: &'static str, project: Option<&'static str>, may: &'static [Least]) -> Person {

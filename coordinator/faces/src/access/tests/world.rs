@@ -119,7 +119,11 @@ fn cloud() -> Cloud {
 fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
-    let site = Site { name: "test".to_owned(), poll_ironic_every: std::time::Duration::from_secs(2) };
+    let site = Site {
+        name: "test".to_owned(),
+        poll_ironic_every: std::time::Duration::from_secs(2),
+        passwords: Default::default(),
+    };
     Core::new(site, inventory.clone(), outside)
 }
 
@@ -162,6 +166,7 @@ fn api_of(
         agents: Arc::clone(&core.agents),
         adoptions: Arc::new(adoptions),
         survey,
+        upkeep: Arc::clone(&core.upkeep),
     }
 }
 

@@ -10,7 +10,7 @@ mod carry;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Path, State, ws::WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    extract::{State, ws::WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     response::Response,
 };
 use domain::{
@@ -26,7 +26,11 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use self::carry::{Ends, Watcher, carry};
-use super::{Api, auth::User, request::Query};
+use super::{
+    Api,
+    auth::User,
+    request::{Path, Query},
+};
 use crate::{access::Held, audit::Asked, problem::Problem};
 
 /// How often it is looked whether a project's server still is what it was when its console was opened. Between the end of a tenancy

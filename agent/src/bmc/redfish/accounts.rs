@@ -1,0 +1,102 @@
+//! Edges: our own account at a Redfish service (DSP0268, ManagerAccount): its password is changed, and proved by a fresh log-in.
+
+use protocol::{
+    redfish::{Link, ROOT},
+    secret::Secret,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{RedfishBmc, State, fault::Fault, task};
+use crate::bmc::{BmcError, Renewed};
+
+/// Accounts that are looked at.
+const ACCOUNTS_MAX: usize = 64;
+
+/// The root, as far as accounts go.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Root {
+    account_service: Option<Link>,
+}
+
+/// The account service.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccountService {
+    accounts: Option<Link>,
+}
+
+/// The accounts.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Accounts {
+    #[serde(default)]
+    members: Vec<Link>,
+}
+
+/// One account.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Account {
+    user_name: Option<String>,
+}
+
+impl RedfishBmc {
+    /// Has our account get the password that is to follow, and proves by a fresh log-in which one it has.
+    pub(super) async fn renew(&self) -> Result<Renewed, BmcError> {
+        let mut state = self.begin().await;
+        // Whichever of the two it has lets us in.
+        self.system(&mut state).await?;
+        if state.http.keys.is_by_next() {
+            return Ok(Renewed::New);
+        }
+        let missing = || Fault::refused("no password is declared that is to follow the present one");
+        let next = state.http.keys.next().cloned().ok_or_else(missing).map_err(|fault| self.error(fault))?;
+        let told = state.tell_password(&self.username, &next).await;
+        // Cut off, it is likelier to have been done than not.
+        let is_refused = matches!(told, Err(Fault::Refused(_) | Fault::NotUnderstood(_)));
+        state.http.log_out().await;
+        state.http.keys.prefer(!is_refused);
+        self.system(&mut state).await?;
+        Ok(match (state.http.keys.is_by_next(), told) {
+            (true, _) => Renewed::New,
+            (false, Ok(())) => Renewed::Kept {
+                reason: "it accepted the new password, and lets us in by the old one only".to_owned(),
+            },
+            (false, Err(fault)) => Renewed::Kept { reason: self.error(fault).to_string() },
+        })
+    }
+}
+
+impl State {
+    async fn tell_password(&mut self, username: &str, next: &Secret) -> Result<(), Fault> {
+        let (path, etag) = self.own_account(username).await?;
+        let answer = self.http.patch(&path, &json!({ "Password": next.reveal() }), etag.as_deref()).await?;
+        task::follow(&mut self.http, &answer).await
+    }
+
+    /// The path of our account, with its ETag.
+    async fn own_account(&mut self, username: &str) -> Result<(String, Option<String>), Fault> {
+        let root: Root = self.http.get(ROOT).await?.body;
+        let service =
+            self.linked(root.account_service.as_ref(), "the service root's link to the account service")?;
+        let service: AccountService = self.http.get(&service).await?.body;
+        let accounts =
+            self.linked(service.accounts.as_ref(), "the account service's link to the accounts")?;
+        let accounts: Accounts = self.http.get(&accounts).await?.body;
+        for link in accounts.members.iter().take(ACCOUNTS_MAX) {
+            let path = self.linked(Some(link), "an account's link")?;
+            let found = match self.http.get::<Account>(&path).await {
+                Ok(found) => found,
+                // An account of somebody's that we may not read.
+                Err(Fault::Refused(_) | Fault::NotUnderstood(_)) => continue,
+                Err(fault) => return Err(fault),
+            };
+            if found.body.user_name.as_deref() == Some(username) {
+                return Ok((path, found.etag));
+            }
+        }
+        Err(Fault::refused(format!("none of its {} accounts is named {username:?}", accounts.members.len())))
+    }
+}

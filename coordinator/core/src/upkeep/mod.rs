@@ -1,0 +1,169 @@
+//! Edges: what is kept right at every BMC, round by round: it leaves its server off after a power failure, and its password is changed
+//! when that is due or asked for. What to do next is decided in [`domain::upkeep`] from what is stored.
+//!
+//! ```text
+//!   enrolled, or other firmware ---------> KeepOff ---------> settled, or a note on the node
+//!   asked for, old, or read by somebody -> rotation: candidate stored -> declared -> RenewPassword -> proved, old one forgotten
+//! ```
+
+mod asked;
+mod restore;
+mod rotate;
+#[cfg(test)]
+mod tests;
+
+pub use self::asked::{NotShown, Shown};
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use domain::{
+    records::Server,
+    rim::{Agents, Declarations, Presence},
+    upkeep::{
+        policy::PasswordPolicy,
+        readings::Readings,
+        restore::is_due,
+        rotation::{Rotation, Step},
+    },
+};
+use futures::{StreamExt, stream};
+use protocol::id::{RackId, ServerId};
+use store::Inventory;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+/// How often everything is looked at. What is asked for is looked at at once.
+const ROUND: Duration = Duration::from_secs(15);
+/// BMCs that are told to leave their server off in one round, and at the same time.
+const RESTORES_MAX: usize = 64;
+const RESTORES_AT_ONCE: usize = 16;
+
+/// Keeps BMCs right.
+pub struct Upkeep {
+    inventory: Inventory,
+    agents: Arc<dyn Agents>,
+    declarations: Arc<dyn Declarations>,
+    presence: Arc<dyn Presence>,
+    policy: PasswordPolicy,
+    /// Somebody asked for something.
+    asked: Notify,
+    /// Which passwords people have read lately.
+    readings: Mutex<Readings>,
+}
+
+impl Upkeep {
+    /// One that begins nothing until it is run.
+    pub fn new(
+        inventory: Inventory,
+        agents: Arc<dyn Agents>,
+        declarations: Arc<dyn Declarations>,
+        presence: Arc<dyn Presence>,
+        policy: PasswordPolicy,
+    ) -> Self {
+        let (asked, readings) = (Notify::new(), Mutex::default());
+        Self { inventory, agents, declarations, presence, policy, asked, readings }
+    }
+
+    /// Runs until it is told to stop. What is cut off then is taken up by the next run.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            let ended = async {
+                self.round().await;
+                tokio::select! {
+                    () = self.asked.notified() => {}
+                    () = tokio::time::sleep(ROUND) => {}
+                }
+            };
+            tokio::select! {
+                () = ended => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Does what is due now.
+    pub async fn round(&self) {
+        match self.inventory.servers(None).await {
+            Ok(servers) => {
+                self.plan(&servers).await;
+                tokio::join!(self.keep_off(&servers), self.rotate());
+            }
+            Err(error) => warn!(%error, "BMCs are not looked after: the servers cannot be read"),
+        }
+    }
+
+    async fn keep_off(&self, servers: &[Server]) {
+        let now_us = self.now_us();
+        let due = servers.iter().filter(|server| is_due(server, now_us) && self.is_reached(&server.rack));
+        let due: Vec<Server> = due.take(RESTORES_MAX).cloned().collect();
+        stream::iter(due)
+            .for_each_concurrent(RESTORES_AT_ONCE, |server| async move {
+                if let Err(error) = self.settle_restore(&server).await {
+                    warn!(server = %server.id, %error, "restore policy not stored");
+                }
+            })
+            .await;
+    }
+
+    /// Changes of passwords, some of each rack at the same time, and racks beside each other.
+    async fn rotate(&self) {
+        let servers = match self.inventory.servers(None).await {
+            Ok(servers) => servers,
+            Err(error) => {
+                return warn!(%error, "passwords of BMCs are not changed: the servers cannot be read");
+            }
+        };
+        let chosen = chosen(&servers, self.policy.per_rack, self.now_us());
+        let chosen: Vec<ServerId> =
+            chosen.into_iter().filter(|(rack, _)| self.is_reached(rack)).map(|(_, id)| id).collect();
+        let is_more = !chosen.is_empty();
+        stream::iter(chosen)
+            .for_each_concurrent(None, |id| async move {
+                if let Err(error) = self.advance(id).await {
+                    warn!(server = %id, %error, "change of a BMC's password not stored");
+                }
+            })
+            .await;
+        if is_more {
+            // Others of these racks wait for their turn.
+            self.asked.notify_one();
+        }
+    }
+
+    fn is_reached(&self, rack: &RackId) -> bool {
+        self.presence.connection(rack).is_connected()
+    }
+
+    fn now_us(&self) -> u64 {
+        self.inventory.clock().now_us()
+    }
+
+    fn readings(&self) -> std::sync::MutexGuard<'_, Readings> {
+        self.readings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whose password is changed now: of each rack so many at most, first those that may have been told.
+fn chosen(servers: &[Server], per_rack: usize, now_us: u64) -> Vec<(RackId, ServerId)> {
+    let mut due: BTreeMap<&RackId, Vec<(&Server, &Rotation)>> = BTreeMap::new();
+    for server in servers {
+        let rotation = server.upkeep.rotation.as_ref();
+        // A power-on is not kept waiting.
+        let rotation =
+            rotation.filter(|rotation| rotation.step(now_us) != Step::Wait && server.intent.is_none());
+        if let Some(rotation) = rotation {
+            due.entry(&server.rack).or_default().push((server, rotation));
+        }
+    }
+    let mut all = Vec::new();
+    for (rack, mut waiting) in due {
+        waiting.sort_by_key(|(_, rotation)| (!rotation.is_under_way(), rotation.since_us));
+        all.extend(waiting.into_iter().take(per_rack.max(1)).map(|(server, _)| (rack.clone(), server.id)));
+    }
+    all
+}

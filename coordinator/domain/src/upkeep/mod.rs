@@ -1,0 +1,29 @@
+//! Decisions: what is kept right at every BMC, round by round: it leaves its server off after a power failure, and its password is
+//! changed now and then without anybody being locked out.
+
+pub mod forget;
+pub mod password;
+pub mod policy;
+pub mod readings;
+pub mod restore;
+pub mod retired;
+pub mod rotation;
+
+use self::{restore::Restore, retired::Retired, rotation::Rotation};
+
+/// What is kept right at one server's BMC, as it is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Upkeep {
+    /// Whether it leaves its server off after a power failure, as that was last settled; none: it was never asked.
+    pub restore: Option<Restore>,
+    /// The change of its password that is under way.
+    pub rotation: Option<Rotation>,
+    /// When its password was last changed by us, in microseconds since 1970.
+    pub rotated_us: Option<u64>,
+    /// When somebody last read it, in microseconds since 1970.
+    pub shown_us: Option<u64>,
+    /// Every how many days its password is changed; none: as the site has it.
+    pub rotate_days: Option<u32>,
+    /// The password that the last change replaced, as a digest.
+    pub retired: Option<Retired>,
+}

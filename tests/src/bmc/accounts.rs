@@ -1,0 +1,127 @@
+//! Decisions: the passwords by which virtual BMCs let their user in, as their user is told to change them.
+
+use std::sync::{Arc, Mutex};
+
+use protocol::{
+    ipmi::{
+        call::Call,
+        users::{PasswordAction, SetPassword},
+    },
+    secret::Secret,
+};
+use serde_json::{Value, json};
+
+/// How a BMC takes a new password.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TakesPasswords {
+    /// As it should.
+    #[default]
+    Yes,
+    /// It refuses it.
+    Refuses,
+    /// It says that it does, and does not; nor can it be asked.
+    SaysSo,
+}
+
+/// The password that a log-in is checked against.
+#[derive(Clone, Debug)]
+pub struct Password(Arc<Mutex<(Secret, TakesPasswords)>>);
+
+impl Password {
+    /// This one.
+    pub fn new(password: Secret) -> Self {
+        Self(Arc::new(Mutex::new((password, TakesPasswords::Yes))))
+    }
+
+    /// It.
+    pub fn get(&self) -> Secret {
+        self.0.lock().expect("no holder panics").0.clone()
+    }
+
+    /// Somebody changes it by hand.
+    pub fn set(&self, password: Secret) {
+        self.0.lock().expect("no holder panics").0 = password;
+    }
+
+    /// From now on another one is taken so.
+    pub fn takes(&self, how: TakesPasswords) {
+        self.0.lock().expect("no holder panics").1 = how;
+    }
+
+    /// It is told another one. Whether it says that it has taken it.
+    pub(super) fn tell(&self, password: Secret) -> bool {
+        let mut held = self.0.lock().expect("no holder panics");
+        match held.1 {
+            TakesPasswords::Yes => held.0 = password,
+            TakesPasswords::SaysSo => {}
+            TakesPasswords::Refuses => return false,
+        }
+        true
+    }
+
+    /// What an IPMI BMC whose log-in has this user number makes of a command; none: it is none about that user's password.
+    pub(super) fn follow(
+        &self,
+        call: &Call,
+        own: Option<u8>,
+    ) -> Option<Result<Vec<u8>, protocol::ipmi::message::CompletionCode>> {
+        use protocol::ipmi::message::CompletionCode;
+        let mut is_own = false;
+        let answer = call.serve(|set: SetPassword| {
+            is_own = Some(set.user) == own;
+            match set.action {
+                PasswordAction::Set(password) if is_own => {
+                    if self.tell(password) {
+                        Ok(())
+                    } else {
+                        Err(CompletionCode::INVALID_FIELD)
+                    }
+                }
+                // It cannot be asked.
+                PasswordAction::Test(_) => Err(CompletionCode::INVALID_FIELD),
+                PasswordAction::Set(_) | PasswordAction::Enable | PasswordAction::Disable => Ok(()),
+            }
+        });
+        answer.filter(|_| is_own)
+    }
+}
+
+pub(super) const SERVICE: &str = "/redfish/v1/AccountService";
+pub(super) const ACCOUNTS: &str = "/redfish/v1/AccountService/Accounts";
+pub(super) const OWN: &str = "/redfish/v1/AccountService/Accounts/2";
+const ANOTHER: &str = "/redfish/v1/AccountService/Accounts/1";
+
+/// A resource of the account service; none: it is none of its.
+pub(super) fn show(path: &str, username: &str) -> Option<Value> {
+    let account = |name: &str, role: &str| {
+        json!({
+            "@odata.type": "#ManagerAccount.v1_3_0.ManagerAccount",
+            "@odata.id": path,
+            "Id": path.rsplit('/').next(),
+            "Name": "User Account",
+            "UserName": name,
+            "RoleId": role,
+            "Enabled": true,
+            "Password": Value::Null,
+        })
+    };
+    Some(match path {
+        SERVICE => json!({
+            "@odata.type": "#AccountService.v1_5_0.AccountService",
+            "@odata.id": path,
+            "Id": "AccountService",
+            "Name": "Account Service",
+            "Accounts": { "@odata.id": ACCOUNTS },
+        }),
+        ACCOUNTS => json!({
+            "@odata.type": "#ManagerAccountCollection.ManagerAccountCollection",
+            "@odata.id": path,
+            "Name": "Accounts",
+            "Members@odata.count": 2,
+            "Members": [{ "@odata.id": ANOTHER }, { "@odata.id": OWN }],
+        }),
+        ANOTHER => account("operator", "Operator"),
+        OWN => account(username, "Administrator"),
+        _ => return None,
+    })
+}

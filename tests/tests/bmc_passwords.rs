@@ -1,0 +1,182 @@
+//! Edges: a BMC's password is changed and proved, and its server told to stay off after a power failure, by IPMI and by Redfish, on
+//! virtual BMCs that take it, refuse it, or only say that they take it; and the agent is killed before and after each of it.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use agent::bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Renewed, account::Pace, connect_declared};
+use protocol::{
+    boot::BootMode,
+    id::ServerId,
+    ipmi::front::RestorePolicy,
+    secret::Secret,
+    spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
+};
+use tests::bmc::{
+    Credentials,
+    accounts::{Password, TakesPasswords},
+    chassis::FakeChassis,
+    ipmi::{self, IpmiBmc},
+    redfish::{self, RedfishBmc},
+};
+
+const OLD: &str = "calvin";
+const NEW: &str = "kT7-mQ2xWd9pRfZa";
+const OPTIONS: BmcOptions =
+    BmcOptions { first_wait: Duration::from_millis(200), tries: 3, min_gap: Duration::ZERO };
+
+/// A virtual BMC of either kind.
+enum Virtual {
+    Ipmi(IpmiBmc),
+    Redfish(RedfishBmc),
+}
+
+impl Virtual {
+    fn both() -> [Self; 2] {
+        let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
+        let credentials = || Credentials::new("admin", OLD);
+        let chassis = || Arc::new(FakeChassis::default());
+        [
+            Self::Ipmi(ipmi::serve(any, credentials(), chassis()).unwrap()),
+            Self::Redfish(redfish::serve(any, credentials(), chassis(), None).unwrap()),
+        ]
+    }
+
+    fn password(&self) -> &Password {
+        match self {
+            Self::Ipmi(bmc) => &bmc.password,
+            Self::Redfish(bmc) => &bmc.password,
+        }
+    }
+
+    /// Log-ins that were begun and did not succeed.
+    fn failed(&self) -> u64 {
+        match self {
+            Self::Ipmi(bmc) => bmc.stats().attempts - bmc.stats().logins,
+            Self::Redfish(bmc) => bmc.stats().attempts - bmc.stats().logins,
+        }
+    }
+
+    /// The agent's connection, as a server is declared to it: with both passwords, in an order.
+    fn connect(&self, is_first: bool) -> Box<dyn Bmc> {
+        let (addr, protocol) = match self {
+            Self::Ipmi(bmc) => (bmc.addr, BmcProtocol::Ipmi { cipher_suite: None }),
+            Self::Redfish(bmc) => {
+                (bmc.addr, BmcProtocol::Redfish { system: None, certificate_sha256: None, http: true })
+            }
+        };
+        let spec = ServerSpec {
+            id: ServerId::random(),
+            name: "n1".into(),
+            bmc: BmcEndpoint {
+                protocol,
+                address: addr.ip().to_string(),
+                port: addr.port(),
+                username: "admin".into(),
+                password: Secret::new(OLD),
+                settings: Default::default(),
+            },
+            macs: vec![],
+            boot_mode: BootMode::Bios,
+            expected: Default::default(),
+            next_password: Some(NextPassword { password: Secret::new(NEW), is_first }),
+        };
+        // Pauses are as long as a product's: none is waited for here.
+        let log_ins = LogIns { pace: Pace(Duration::from_secs(1)), in_call: false };
+        connect_declared(&spec, OPTIONS, log_ins, &KeptSessions::default())
+    }
+
+    fn is(&self, password: &str) -> bool {
+        self.password().get().reveal() == password
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Ipmi(_) => "IPMI",
+            Self::Redfish(_) => "Redfish",
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_changed_and_proved_without_a_failing_log_in() {
+    for bmc in Virtual::both() {
+        let connection = bmc.connect(false);
+        assert_eq!(connection.renew_password().await, Ok(Renewed::New), "{}", bmc.name());
+        assert!(bmc.is(NEW), "{}", bmc.name());
+        // Done again it does nothing more, and the server is read on.
+        assert_eq!(connection.renew_password().await, Ok(Renewed::New), "{}", bmc.name());
+        connection.power_status().await.unwrap();
+        assert_eq!(bmc.failed(), 0, "{}", bmc.name());
+    }
+}
+
+#[tokio::test]
+async fn an_agent_that_was_killed_finds_out_which_password_the_bmc_has_by_one_failing_log_in_at_most() {
+    for has_taken_it in [false, true] {
+        for is_first in [false, true] {
+            for bmc in Virtual::both() {
+                let why = format!("{}, taken: {has_taken_it}, first: {is_first}", bmc.name());
+                if has_taken_it {
+                    bmc.connect(false).renew_password().await.unwrap();
+                }
+                // Another run of the agent, which knows what is declared and nothing else.
+                let connection = bmc.connect(is_first);
+                connection.power_status().await.unwrap_or_else(|error| panic!("{why}: cut off: {error}"));
+                assert_eq!(connection.renew_password().await, Ok(Renewed::New), "{why}");
+                assert!(bmc.is(NEW), "{why}");
+                assert_eq!(bmc.failed(), u64::from(has_taken_it != is_first), "{why}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_that_keeps_its_password_says_why_and_is_reached_by_the_old_one() {
+    let check = async |takes: TakesPasswords, words: &str, failed_max: u64| {
+        for bmc in Virtual::both() {
+            bmc.password().takes(takes);
+            let connection = bmc.connect(false);
+            let renewed = connection.renew_password().await;
+            let is_kept = matches!(&renewed, Ok(Renewed::Kept { reason }) if reason.contains(words));
+            assert!(is_kept, "{}, {takes:?}: {renewed:?}", bmc.name());
+            assert!(bmc.is(OLD) && connection.power_status().await.is_ok(), "{}, {takes:?}", bmc.name());
+            assert!(bmc.failed() <= failed_max, "{}, {takes:?}: {} failed", bmc.name(), bmc.failed());
+        }
+    };
+    check(TakesPasswords::Refuses, "", 0).await;
+    check(TakesPasswords::SaysSo, "by the old one only", 1).await;
+}
+
+#[tokio::test]
+async fn where_neither_password_is_right_each_is_tried_once_and_then_the_account_rests() {
+    for bmc in Virtual::both() {
+        bmc.password().takes(TakesPasswords::Yes);
+        bmc.connect(false).renew_password().await.unwrap();
+        // Somebody has changed it by hand.
+        bmc.password().set(Secret::new("by hand"));
+        let before = bmc.failed();
+        let connection = bmc.connect(true);
+        for _ in 0..3 {
+            let refused = connection.power_status().await.unwrap_err();
+            assert!(matches!(refused, BmcError::Credentials { .. }), "{}: {refused}", bmc.name());
+        }
+        assert_eq!(bmc.failed() - before, 2, "{}", bmc.name());
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_is_told_to_leave_its_server_off_after_a_power_failure() {
+    for bmc in Virtual::both() {
+        let connection = bmc.connect(false);
+        for _ in 0..2 {
+            connection.keep_off().await.unwrap_or_else(|error| panic!("{}: {error}", bmc.name()));
+        }
+        match &bmc {
+            Virtual::Ipmi(bmc) => {
+                let policy = bmc.records.with(|records| records.settings.policy);
+                assert_eq!(policy, Some(RestorePolicy::AlwaysOff));
+            }
+            Virtual::Redfish(bmc) => assert_eq!(bmc.restore_policy(), "AlwaysOff"),
+        }
+    }
+}
