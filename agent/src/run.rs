@@ -18,7 +18,7 @@ use protocol::{
     spec::{BmcEndpoint, ServerSpec},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bmc::Bmc,
     boot::BootTable,
+    console::Consoles,
     given::Given,
     journal::Journal,
     metrics,
@@ -40,7 +41,8 @@ use crate::{
 /// Inputs that may wait for the loop.
 pub const INPUTS_MAX: usize = 4096;
 /// Most commands that are carried out on BMCs at the same time.
-pub const BMC_COMMANDS_AT_ONCE: usize = 64;
+/// One that waits for a slow BMC costs a few kilobytes; it must not be the one for which all others wait.
+pub const BMC_COMMANDS_AT_ONCE: usize = 4096;
 /// How long commands under way get to end when the agent is stopped.
 pub const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -55,6 +57,8 @@ pub struct Runner {
     pub connect: Connect,
     /// Who may boot.
     pub boot_table: Arc<BootTable>,
+    /// The servers' consoles.
+    pub consoles: Arc<Consoles>,
     /// The booted ramdisks.
     pub ramdisks: Control,
     /// How commands ended, on disk.
@@ -75,12 +79,15 @@ struct Loop {
     rack: Rack,
     connect: Connect,
     boot_table: Arc<BootTable>,
+    consoles: Arc<Consoles>,
     ramdisks: Control,
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
     back: mpsc::Sender<Input>,
     servers: HashMap<ServerId, Reached>,
+    /// By which a reading under way is told to make way for a command.
+    ways: HashMap<ServerId, (u64, oneshot::Sender<Duration>)>,
     places: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
@@ -96,18 +103,31 @@ struct Reached {
 impl Runner {
     /// Runs until it is told to stop; commands under way then get a moment to end.
     pub async fn run(self) {
-        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop, stop_wait } =
-            self;
+        let Runner {
+            rack,
+            connect,
+            boot_table,
+            consoles,
+            ramdisks,
+            results,
+            seen,
+            back,
+            mut inputs,
+            stop,
+            stop_wait,
+        } = self;
         let mut this = Loop {
             rack,
             connect,
             boot_table,
+            consoles,
             ramdisks,
             results,
             results_appended: 0,
             seen,
             back,
             servers: HashMap::new(),
+            ways: HashMap::new(),
             places: Arc::new(Semaphore::new(BMC_COMMANDS_AT_ONCE)),
             tasks: JoinSet::new(),
         };
@@ -172,10 +192,20 @@ impl Loop {
             Effect::Know(spec) => self.know(&spec),
             Effect::Forget(server) => {
                 self.servers.remove(&server);
+                self.ways.remove(&server);
+                self.consoles.forget(server);
                 metrics::servers(self.servers.len());
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number, patience } => self.poll(server, number, patience),
+            Effect::MakeWay { server, number, within } => {
+                if let Some((asked, way)) = self.ways.remove(&server)
+                    && asked == number
+                {
+                    // One that has ended meanwhile is in nobody's way.
+                    let _ = way.send(within);
+                }
+            }
             Effect::Work(given) => self.work(given),
             Effect::Permit { server, plan } => {
                 // An earlier boot's ramdisk is none of this boot's.
@@ -209,6 +239,7 @@ impl Loop {
         let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
         let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
         let reached = Reached { bmc, endpoint, expected, boot_mode: spec.boot_mode };
+        self.consoles.know(spec.id, Arc::clone(&reached.bmc));
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
@@ -217,9 +248,14 @@ impl Loop {
     fn poll(&mut self, server: ServerId, number: u64, patience: Duration) {
         let Some(reached) = self.servers.get(&server).cloned() else { return };
         let back = self.back.clone();
+        let (way, made) = oneshot::channel();
+        self.ways.insert(server, (number, way));
         self.tasks.spawn(async move {
             let began = Instant::now();
-            let sample = driver::ask(&*reached.bmc, patience).await;
+            let Some(sample) = driver::ask(&*reached.bmc, patience, made).await else {
+                let _ = back.send(Input::TakenBack { server, number }).await;
+                return;
+            };
             metrics::polled(&sample, began.elapsed());
             reached.tell_who(&back, server).await;
             let _ = back.send(Input::Answered { server, number, sample }).await;

@@ -22,6 +22,7 @@ use crate::{
     bmc::{self, BmcOptions, KeptSessions},
     boot::{BootTable, BootTableError, RamdiskEntry},
     config::Config,
+    console::Consoles,
     discovery::{Discovery, DiscoveryError, Place},
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
@@ -32,6 +33,7 @@ use crate::{
     run::{INPUTS_MAX, Runner, STOP_WAIT},
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
+        consoles::ConsoleStreams,
         images::CoordinatorImages,
         papers::{Papers, RENEWED_FILE},
         spool::{Spool, SpoolError},
@@ -195,7 +197,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         state_dir: state,
     });
     let discovery = Discovery::start(place, orders_rx, seen.clone())?;
-    distribute(requests_rx, back.clone(), orders);
+    let consoles = Arc::<Consoles>::default();
+    let console_streams = ConsoleStreams::new(Arc::clone(&uplink_config), Arc::clone(&consoles));
+    distribute(requests_rx, back.clone(), orders, console_streams);
     let boot_id = AgentBootId::random();
     // The uplink ends when the rack has said its last word.
     let uplink =
@@ -216,6 +220,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
             Arc::from(bmc::connect_kept(&spec.bmc, &spec.expected, BmcOptions::default(), &sessions))
         }),
         boot_table,
+        consoles,
         ramdisks: ramdisks.clone(),
         results: journal,
         seen,
@@ -288,12 +293,21 @@ fn close_to_others(state: &Path) -> io::Result<()> {
 }
 
 /// Passes what the coordinator asks on to whom it concerns, until either end is gone.
-fn distribute(mut requests: mpsc::Receiver<Request>, rack: mpsc::Sender<Input>, orders: mpsc::Sender<Order>) {
+fn distribute(
+    mut requests: mpsc::Receiver<Request>,
+    rack: mpsc::Sender<Input>,
+    orders: mpsc::Sender<Order>,
+    consoles: ConsoleStreams,
+) {
     tokio::spawn(async move {
         while let Some(request) = requests.recv().await {
             let passed = match request {
                 Request::Declare(declaration) => rack.send(Input::Declare(declaration)).await.is_ok(),
                 Request::Command(given) => rack.send(Input::Command(given)).await.is_ok(),
+                Request::OpenConsole(open) => {
+                    consoles.open(open);
+                    true
+                }
                 // Discovery must not hold commands up.
                 Request::Discover(order) => {
                     if orders.try_send(order).is_err() {

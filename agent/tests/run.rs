@@ -174,6 +174,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         rack: Rack::new(Duration::from_millis(300), 1, results),
         connect: Box::new(move |_| fake.clone()),
         boot_table: Arc::clone(&table),
+        consoles: Arc::default(),
         ramdisks,
         results: journal,
         seen: seen_tx,

@@ -81,6 +81,14 @@ type Answers<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 impl wire::agent_link_server::AgentLink for Coordinator {
     type ConnectStream = Answers<wire::CoordinatorMessage>;
     type FetchImageStream = Answers<wire::ImageChunk>;
+    type ConsoleStream = Answers<wire::ConsoleDown>;
+
+    async fn console(
+        &self,
+        _: tonic::Request<Streaming<wire::ConsoleUp>>,
+    ) -> Result<Response<Self::ConsoleStream>, Status> {
+        Err(Status::not_found("nobody waits for this console"))
+    }
 
     async fn connect(
         &self,

@@ -52,6 +52,11 @@ uuid_newtype! {
     RamdiskSessionId
 }
 
+uuid_newtype! {
+    /// One watcher's place at one serial console.
+    ConsoleId
+}
+
 /// A rack, and so the one agent that serves it. 1-63 characters, letters, digits, `-`, `_` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

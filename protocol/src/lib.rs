@@ -14,6 +14,7 @@ pub mod bmc_settings;
 pub mod boot;
 pub mod certificate;
 pub mod command;
+pub mod console;
 #[cfg(feature = "grpc")]
 pub mod convert;
 pub mod der;

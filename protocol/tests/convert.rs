@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use proptest::prelude::*;
 use prost::Message;
 use protocol::{
+    console::{ConsoleDown, ConsoleUp, PIECE_BYTES_MAX},
     convert::{FromAgent, InvalidMessage, ToAgent},
     grpc as wire,
 };
@@ -80,6 +81,23 @@ fn the_bytes_of_version_1_stay() {
     for (name, message) in values::examples::examples_down() {
         check_golden(name, &down(&message));
     }
+}
+
+#[test]
+fn what_a_console_says_arrives_unchanged_and_its_bytes_stay() {
+    for (name, message) in values::examples::examples_console_up() {
+        let bytes = wire::ConsoleUp::from(message.clone()).encode_to_vec();
+        check_golden(name, &bytes);
+        assert_eq!(ConsoleUp::try_from(wire::ConsoleUp::decode(&bytes[..]).unwrap()), Ok(message));
+    }
+    for (name, message) in values::examples::examples_console_down() {
+        let bytes = wire::ConsoleDown::from(message.clone()).encode_to_vec();
+        check_golden(name, &bytes);
+        assert_eq!(ConsoleDown::try_from(wire::ConsoleDown::decode(&bytes[..]).unwrap()), Ok(message));
+    }
+    let too_long = ConsoleDown::Input(vec![0; PIECE_BYTES_MAX + 1]);
+    let refused = ConsoleDown::try_from(wire::ConsoleDown::from(too_long)).unwrap_err();
+    assert_eq!(refused.field, "ConsoleDown.input");
 }
 
 #[test]

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use protocol::{
     backoff::{self, Backoff},
     command::Command,
+    console::OpenConsole,
     convert::{Declaration, FromAgent, InvalidMessage, ToAgent},
     discovery::Order,
     error_chain::chain,
@@ -88,6 +89,8 @@ pub enum Request {
     Command(Given),
     /// Something to find.
     Discover(Order),
+    /// Somebody wants to be at a console.
+    OpenConsole(OpenConsole),
 }
 
 /// Why a connection could not be made or did not last.
@@ -313,6 +316,7 @@ impl Uplink {
             | ToAgent::Acknowledge { .. }
             | ToAgent::Discover(_)
             | ToAgent::Heard { .. }
+            | ToAgent::OpenConsole(_)
             | ToAgent::Renewed(_) => (None, None),
         };
         let event = self.session.handle_message(message, self.spool.outbox())?;
@@ -344,6 +348,7 @@ impl Uplink {
             Event::Command(command) => return Ok(Some(Request::Command(self.given(command)))),
             Event::Heard { number, at } => self.lag.heard(number, at),
             Event::Renewed(answer) => self.renewal.answered(answer),
+            Event::OpenConsole(open) => return Ok(Some(Request::OpenConsole(open))),
             Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)

@@ -10,6 +10,7 @@
 
 use protocol::{
     command::Command,
+    console::OpenConsole,
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::Order,
     heartbeat::StreamTime,
@@ -66,6 +67,8 @@ pub enum Event {
     Discover(Order),
     /// The answer to who asked for a new certificate: it, as PEM, or why there is none.
     Renewed(Result<String, String>),
+    /// Somebody wants to be at a console.
+    OpenConsole(OpenConsole),
     /// A heartbeat was heard.
     Heard {
         /// Which.
@@ -137,6 +140,7 @@ impl Session {
             (ToAgent::Command(command), State::Open { .. }) => Ok(Event::Command(command)),
             (ToAgent::Discover(order), State::Open { .. }) => Ok(Event::Discover(order)),
             (ToAgent::Heard { number, at }, State::Open { .. }) => Ok(Event::Heard { number, at }),
+            (ToAgent::OpenConsole(open), State::Open { .. }) => Ok(Event::OpenConsole(open)),
             (ToAgent::Renewed(answer), State::Open { .. }) => Ok(Event::Renewed(answer)),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
@@ -165,6 +169,7 @@ impl Session {
                     agent_boot_id: self.boot,
                     version: self.version.clone(),
                     oldest_unacknowledged: outbox.oldest(),
+                    consoles: true,
                 }))
             }
             State::Open { next } => {

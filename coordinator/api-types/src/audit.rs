@@ -25,7 +25,7 @@ pub struct AuditEntry {
     pub project: Option<String>,
     /// What the user may do: `administrator`, `auditor`, `member`, `reader`; `ironic` for Ironic.
     pub standing: Option<String>,
-    /// HTTP method: POST, DELETE or PATCH.
+    /// HTTP method: POST, DELETE or PATCH; GET for what was done at a console.
     pub method: String,
     /// Path of the route, with the names of its parameters.
     pub route: String,

@@ -102,6 +102,11 @@ pub enum Command {
     /// Show who requested which change (administrators).
     #[command(subcommand)]
     Audit(super::audit::Command),
+    /// Show the serial console of a node, or of a project's server, and type at it; ~. at the beginning of a line leaves it.
+    #[command(
+        after_help = "Keys, at the beginning of a line only:\n  ~.  leave the console\n  ~B  send a break\n  ~W  take the keyboard from whoever has it (written down in the audit)\n  ~~  the character ~\n  ~?  show the keys\n\nExamples:\n  bmsctl console srv1\n  bmsctl console srv1 --watch\n  bmsctl console web1 --server"
+    )]
+    Console(Console),
     /// Show events: a project sees those of its own servers, administrators see all.
     Events(Events),
     /// Print a completion script for a shell.
@@ -110,6 +115,19 @@ pub enum Command {
         /// The shell.
         shell: clap_complete::Shell,
     },
+}
+
+/// Whose console, and how.
+#[derive(Debug, clap::Args)]
+pub struct Console {
+    /// Name or id of a node (administrators); with --server of a project's server.
+    pub name: String,
+    /// It is a project's server.
+    #[arg(long)]
+    pub server: bool,
+    /// Only look; the keyboard is left to others.
+    #[arg(long)]
+    pub watch: bool,
 }
 
 /// Which events.

@@ -10,7 +10,8 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::args::Connection;
 use api_types::Problem;
-use openstack::session::{self, Credentials, Scope, Session};
+use openstack::{Credentials, Scope, Session, client};
+use tokio_tungstenite::tungstenite::handshake::client::generate_key;
 
 /// How long the coordinator may take for an answer that is not a stream.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
@@ -34,8 +35,8 @@ pub struct Refused(pub Problem);
 impl Client {
     /// Logs in to Keystone, or takes the token of `OS_TOKEN`.
     pub async fn connect(connection: &Connection) -> anyhow::Result<Self> {
-        let http = session::http_client(connection.cacert.as_deref())?;
-        let uploads = session::upload_client(connection.cacert.as_deref())?;
+        let http = client::http_client(connection.cacert.as_deref())?;
+        let uploads = client::upload_client(connection.cacert.as_deref())?;
         let url = connection.url.trim_end_matches('/').to_owned();
         let token = match std::env::var("OS_TOKEN") {
             Ok(token) if !token.is_empty() => Secret::new(token),
@@ -102,6 +103,33 @@ impl Client {
         self.send(self.request(Method::DELETE, path).timeout(REQUEST_TIME_MAX)).await.map(drop)
     }
 
+    /// A WebSocket (RFC 6455). The answer's own words where there is none.
+    pub async fn websocket(&self, path: &str) -> anyhow::Result<reqwest::Upgraded> {
+        let mut request = self.uploads.get(format!("{}{path}", self.url)).version(http::Version::HTTP_11);
+        let wanted = [
+            ("connection", "Upgrade".to_owned()),
+            ("upgrade", "websocket".to_owned()),
+            ("sec-websocket-version", "13".to_owned()),
+            ("sec-websocket-key", generate_key()),
+        ];
+        for (name, value) in wanted {
+            request = request.header(name, value);
+        }
+        let request = request.header("X-Auth-Token", self.token.reveal());
+        let answer = tokio::time::timeout(REQUEST_TIME_MAX, request.send()).await;
+        let answer = answer.ok().and_then(Result::ok).with_context(|| {
+            format!("the coordinator at {} does not answer (BMS_URL, BMS_CACERT)", self.url)
+        })?;
+        if answer.status() == http::StatusCode::SWITCHING_PROTOCOLS {
+            return answer.upgrade().await.context("the coordinator did not open the console");
+        }
+        let status = answer.status();
+        match serde_json::from_slice(&read(answer).await?) {
+            Ok(problem) => Err(Refused(problem).into()),
+            Err(_) => bail!("{}: {status} instead of a console", self.url),
+        }
+    }
+
     /// An event stream (text/event-stream) until it ends: each event's id and data. `last`: the id after which to go on.
     pub async fn follow(
         &self,
@@ -166,7 +194,7 @@ async fn login(connection: &Connection) -> anyhow::Result<Secret> {
         region: None,
         interface: "public".to_owned(),
     };
-    let session = Session::new(session::http_client(None)?, credentials);
+    let session = Session::new(client::http_client(None)?, credentials);
     Ok(session.issued().await?.token.clone())
 }
 

@@ -9,6 +9,7 @@ mod attachment;
 mod audit;
 mod brownfield;
 mod client;
+mod console;
 mod discovery;
 mod disk;
 mod events;
@@ -63,6 +64,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Discovery(command) => discovery::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
         Command::Audit(command) => audit::run(&client, output, command).await,
+        Command::Console(asked) => console::run(&client, asked).await,
         Command::Events(asked) => events::run(client, &args.connection, output, asked).await,
         Command::Completion { .. } => Ok(()),
     }

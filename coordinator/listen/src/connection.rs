@@ -102,7 +102,8 @@ async fn converse(
         }
     });
     let builder = builder(timers);
-    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // A connection that becomes a WebSocket is its handler's from then on, which bounds it.
+    let mut connection = pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
     tokio::select! {
         ended = connection.as_mut() => return ended,
         overdue = line.overdue(timers) => match overdue {

@@ -25,11 +25,14 @@ pub const AGENTS_PLACES_OF_PEER: usize = 512;
 pub const METRICS_PLACES: usize = 16;
 /// Connections of one of them.
 pub const METRICS_PLACES_OF_PEER: usize = 8;
+/// Connections that have become WebSockets and hold no place of a listener any more: consoles that are watched.
+pub const WEBSOCKETS: usize = 64;
 /// Files beside the listeners' connections: the database, connections to OpenStack and Contrail, uploads, and those
 /// connections that have made room and are about to be closed.
 pub const OWN_FILES: usize = 768;
 /// Files that we may need in all; below the hard limit of old shells, 4096.
-pub const FILES_NEEDED: usize = API_PLACES + FACADE_PLACES + AGENTS_PLACES + METRICS_PLACES + OWN_FILES;
+pub const FILES_NEEDED: usize =
+    API_PLACES + FACADE_PLACES + AGENTS_PLACES + METRICS_PLACES + WEBSOCKETS + OWN_FILES;
 
 /// From the accepted connection to the first whole head of a request, TLS handshake included.
 pub const FIRST_HEAD_MAX: Duration = Duration::from_secs(10);
@@ -151,7 +154,7 @@ mod tests {
         let all =
             [Terms::api(API_PLACES_OF_PEER, vec![]), Terms::facade(), Terms::agents(), Terms::metrics()];
         let places: usize = all.iter().map(|terms| terms.places.total).sum();
-        assert_eq!(places + OWN_FILES, FILES_NEEDED);
+        assert_eq!(places + WEBSOCKETS + OWN_FILES, FILES_NEEDED);
         const { assert!(FILES_NEEDED <= 4096) };
         for Terms { name, places, timers } in all {
             assert!(places.per_peer <= places.total / 2, "one peer takes most places of {name}");

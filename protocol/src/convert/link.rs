@@ -6,6 +6,7 @@ use super::{InvalidMessage, parse, present, server, whole_ms};
 use crate::{
     certificate::{InvalidPublicKey, PublicKey},
     command::Command,
+    console::OpenConsole,
     discovery::Order,
     grpc as wire,
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime},
@@ -38,6 +39,8 @@ pub struct Hello {
     pub version: String,
     /// Number of the oldest report that it still keeps; 0 when it keeps none.
     pub oldest_unacknowledged: u64,
+    /// Whether it opens consoles; an older one does not know how.
+    pub consoles: bool,
 }
 
 /// What a coordinator sends.
@@ -74,6 +77,8 @@ pub enum ToAgent {
     },
     /// The answer to who asked for a new certificate: it, as PEM, or why there is none.
     Renewed(Result<String, String>),
+    /// Somebody wants to be at a console; sent only to who opens consoles.
+    OpenConsole(OpenConsole),
 }
 
 /// Servers to look after.
@@ -96,6 +101,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 agent_boot_id: hello.agent_boot_id.to_string(),
                 version: hello.version,
                 oldest_unacknowledged: hello.oldest_unacknowledged,
+                consoles: hello.consoles,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
@@ -118,6 +124,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 agent_boot_id: parse("Hello.agent_boot_id", &hello.agent_boot_id)?,
                 version: hello.version,
                 oldest_unacknowledged: hello.oldest_unacknowledged,
+                consoles: hello.consoles,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
             Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {
@@ -156,6 +163,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             ToAgent::Acknowledge { seq } => Message::Acknowledge(wire::Acknowledge { seq }),
             ToAgent::Discover(order) => Message::Discover(order.into()),
             ToAgent::Heard { number, at } => Message::Heard(wire::Heard { number, at_ms: at.0 }),
+            ToAgent::OpenConsole(open) => Message::OpenConsole(open.into()),
             ToAgent::Renewed(Ok(certificate)) => {
                 Message::Renewed(wire::Renewed { certificate, refused: String::new() })
             }
@@ -195,6 +203,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
             Message::Heard(wire::Heard { number, at_ms }) => {
                 Ok(Self::Heard { number, at: StreamTime(at_ms) })
             }
+            Message::OpenConsole(open) => Ok(Self::OpenConsole(open.try_into()?)),
             Message::Renewed(wire::Renewed { certificate, refused }) => {
                 Ok(Self::Renewed(if certificate.is_empty() { Err(refused) } else { Ok(certificate) }))
             }

@@ -7,6 +7,7 @@
 mod bmc_settings;
 mod boot;
 mod command;
+mod console;
 mod discovery;
 mod hardware;
 mod link;

@@ -6,11 +6,12 @@ use protocol::{
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    console::{ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
-    id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
+    id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId},
     identity::ExpectedIdentity,
     mac::MacAddr,
     network::BootNetwork,
@@ -78,9 +79,11 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         agent_boot_id: AgentBootId(Uuid::from_u128(9)),
         version: "0.1.0".into(),
         oldest_unacknowledged: 299,
+        consoles: false,
     };
     vec![
-        ("up-hello", FromAgent::Hello(hello)),
+        ("up-hello", FromAgent::Hello(hello.clone())),
+        ("up-hello-with-consoles", FromAgent::Hello(Hello { consoles: true, ..hello })),
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
@@ -258,6 +261,40 @@ fn found_bmc() -> FoundBmc {
     }
 }
 
+fn open_console(manner: Manner) -> OpenConsole {
+    OpenConsole { id: ConsoleId(Uuid::from_u128(11)), server: SERVER, who: "alice".into(), manner }
+}
+
+/// One message of every kind on a console's stream, up.
+pub fn examples_console_up() -> Vec<(&'static str, ConsoleUp)> {
+    let id = ConsoleId(Uuid::from_u128(11));
+    let note = ConsoleUp::Note;
+    vec![
+        ("console-up-hello", ConsoleUp::Hello { id, refused: None }),
+        ("console-up-refused", ConsoleUp::Hello { id, refused: Some("because".into()) }),
+        ("console-up-output", ConsoleUp::Output(b"login: ".to_vec())),
+        ("console-up-opened", note(ConsoleNote::Opened)),
+        ("console-up-lost", note(ConsoleNote::Lost("because".into()))),
+        ("console-up-break", note(ConsoleNote::Break)),
+        ("console-up-overrun", note(ConsoleNote::Overrun)),
+        ("console-up-skipped", note(ConsoleNote::Skipped(300))),
+        ("console-up-cannot", note(ConsoleNote::Cannot("because".into()))),
+        ("console-up-keyboard", note(ConsoleNote::Keyboard)),
+        ("console-up-held", note(ConsoleNote::Held("alice".into()))),
+        ("console-up-free", note(ConsoleNote::Free)),
+    ]
+}
+
+/// The same, down.
+pub fn examples_console_down() -> Vec<(&'static str, ConsoleDown)> {
+    vec![
+        ("console-down-input", ConsoleDown::Input(b"root\r".to_vec())),
+        ("console-down-break", ConsoleDown::Break),
+        ("console-down-take", ConsoleDown::Take(Grip::IfFree)),
+        ("console-down-take-by-force", ConsoleDown::Take(Grip::ByForce)),
+    ]
+}
+
 /// One message of every kind.
 pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
     let command = |action| ToAgent::Command(Command { id: COMMAND, server: SERVER, action, wanted: None });
@@ -300,6 +337,8 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: NonZeroU32::new(90),
             },
         ),
+        ("down-open-console", ToAgent::OpenConsole(open_console(Manner::Types))),
+        ("down-look-at-console", ToAgent::OpenConsole(open_console(Manner::Looks))),
         ("down-renewed", ToAgent::Renewed(Ok("PEM".into()))),
         ("down-not-renewed", ToAgent::Renewed(Err("because".into()))),
         (
@@ -366,6 +405,23 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                         answer_wait_ms: Some(2_000),
                         request_gap_ms: Some(250),
                         poll_interval_ms: Some(10_000),
+                        ..BmcSettings::default()
+                    };
+                    spec
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        (
+            "down-declare-budget",
+            ToAgent::Declare(Declaration {
+                servers: vec![{
+                    let mut spec = spec(BmcProtocol::Ipmi { cipher_suite: None });
+                    spec.bmc.settings = BmcSettings {
+                        requests_per_second: Some(5),
+                        sessions_max: Some(1),
+                        ..BmcSettings::default()
                     };
                     spec
                 }],
@@ -417,7 +473,7 @@ fn example_order() -> EraseOrder {
 fn example_scan() -> Scan {
     Scan {
         ranges: vec!["198.51.100.0/27".parse().unwrap()],
-        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        redfish: vec![RedfishPort { port: 8000, http: true }],
         credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
         spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
     }

@@ -13,9 +13,12 @@ pub mod judges;
 pub mod odd;
 pub mod records;
 pub mod redfish;
+mod redfish_events;
+pub mod redfish_manners;
 pub mod redfish_odd;
 mod redfish_protocol;
 mod redfish_system;
+mod redfish_tree;
 mod small_key;
 
 use std::{

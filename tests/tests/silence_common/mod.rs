@@ -167,6 +167,7 @@ impl Site {
             agent_boot_id: AgentBootId::random(),
             version: "1".into(),
             oldest_unacknowledged: 0,
+            consoles: false,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     arrival::Peer,
+    consoles::Awaited,
     dispatch::{Dispatch, Ending, LeftOver, Wait},
     expected::Expected,
     images::IMAGES_PER_RACK_MAX,
@@ -72,6 +73,8 @@ pub struct Progress {
 pub(super) struct Wire {
     pub outbox: mpsc::Sender<ToAgent>,
     pub end: CancellationToken,
+    /// Whether it opens consoles.
+    pub consoles: bool,
 }
 
 pub(super) struct State {
@@ -140,6 +143,8 @@ pub struct AgentHub {
     started: Instant,
     /// Counts the streams that began.
     pub(super) arrivals: watch::Sender<u64>,
+    /// Consoles that were asked for.
+    pub(super) consoles: Awaited,
     state: Mutex<State>,
     signals: broadcast::Sender<RamdiskSignal>,
     /// Scans and windows that were ordered.
@@ -162,6 +167,7 @@ impl AgentHub {
             certificates_changed: watch::Sender::new(0),
             started: Instant::now(),
             arrivals: watch::Sender::new(0),
+            consoles: Awaited::default(),
             state,
             signals,
             discovery,
@@ -273,6 +279,11 @@ impl AgentHub {
 
     pub(super) fn outbox(&self, rack: &RackId) -> Option<mpsc::Sender<ToAgent>> {
         self.state().roster.wire(rack).map(|wire| wire.outbox.clone())
+    }
+
+    /// Whether a rack's agent is here and opens consoles.
+    pub(super) fn opens_consoles(&self, rack: &RackId) -> bool {
+        self.state().roster.wire(rack).is_some_and(|wire| wire.consoles)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

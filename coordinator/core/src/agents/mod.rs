@@ -21,6 +21,7 @@ mod alive;
 mod arrival;
 mod boot;
 mod command;
+mod consoles;
 mod dispatch;
 mod entry;
 mod expected;
@@ -43,6 +44,7 @@ mod watch;
 mod tests;
 
 pub use arrival::Peer;
+pub use consoles::{CONSOLE_WAIT_MAX, Console};
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
 pub use issue::{IssueError, IssuedAgent, Older, issue_agent};
 pub use papers::{Standing, lasting, standing};

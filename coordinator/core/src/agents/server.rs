@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, server::NamedService};
 
-use super::{arrival::Peer, entry::Shown, hub::AgentHub, images, renewal::Issuer, stream};
+use super::{arrival::Peer, consoles, entry::Shown, hub::AgentHub, images, renewal::Issuer, stream};
 
 /// Largest message from an agent: a report with a server's whole hardware is some ten kilobytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -45,6 +45,7 @@ fn shown<T>(request: &Request<T>) -> Result<Shown, Status> {
 #[tonic::async_trait]
 impl grpc::agent_link_server::AgentLink for Service {
     type ConnectStream = Pin<Box<dyn Stream<Item = Result<grpc::CoordinatorMessage, Status>> + Send>>;
+    type ConsoleStream = Pin<Box<dyn Stream<Item = Result<grpc::ConsoleDown, Status>> + Send>>;
     type FetchImageStream = Pin<Box<dyn Stream<Item = Result<grpc::ImageChunk, Status>> + Send>>;
 
     async fn connect(
@@ -68,6 +69,20 @@ impl grpc::agent_link_server::AgentLink for Service {
             Err(status) => futures::stream::iter([Err(status)]).boxed(),
         });
         Ok(Response::new(Box::pin(messages)))
+    }
+
+    async fn console(
+        &self,
+        request: Request<Streaming<grpc::ConsoleUp>>,
+    ) -> Result<Response<Self::ConsoleStream>, Status> {
+        let rack = self.hub.rack_of(&shown(&request)?).await?;
+        // The answer's head must not wait for the hello: some clients send it only after.
+        let arrival = consoles::arrive(Arc::clone(&self.hub), rack, request.into_inner());
+        let messages = futures::stream::once(arrival).flat_map(|arrived| match arrived {
+            Ok(said) => ReceiverStream::new(said).map(|what| Ok(grpc::ConsoleDown::from(what))).boxed(),
+            Err(status) => futures::stream::iter([Err(status)]).boxed(),
+        });
+        Ok(Response::new(Box::pin(messages.take_until(self.stop.clone().cancelled_owned()))))
     }
 
     async fn fetch_image(

@@ -112,7 +112,11 @@ pub(super) async fn begin(
     };
     hub.inventory.put_agent(&agent).await.map_err(away)?;
     let end = stop.child_token();
-    let linked = hub.link(&rack, newcomer, Wire { outbox: outbox.clone(), end: end.clone() });
+    let linked = hub.link(
+        &rack,
+        newcomer,
+        Wire { outbox: outbox.clone(), end: end.clone(), consoles: hello.consoles },
+    );
     let number = match linked {
         Ok(number) => number,
         // Two came in the same moment.

@@ -269,8 +269,13 @@ struct FakeAgent {
 impl FakeAgent {
     async fn connect(channel: Channel, run: AgentBootId) -> Self {
         let (up, outbound) = mpsc::channel(16);
-        let hello =
-            Hello { rack: rack(), agent_boot_id: run, version: "1".to_owned(), oldest_unacknowledged: 0 };
+        let hello = Hello {
+            rack: rack(),
+            agent_boot_id: run,
+            version: "1".to_owned(),
+            oldest_unacknowledged: 0,
+            consoles: true,
+        };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();
         Self { run, up, down: answer.into_inner() }

@@ -27,8 +27,8 @@ pub use held::{Held, LOOK_AGAIN_EVERY, until_gone};
 pub use known::Known;
 pub use pages::PAGES;
 pub use places::{
-    Bounds, EVENT_STREAMS, Full, Holder, OPEN_PAGES, Place, Places, REQUESTS, SIGN_INS, Shares, UPLOADS,
-    one_address,
+    Bounds, CONSOLES, EVENT_STREAMS, Full, Holder, OPEN_PAGES, Place, Places, REQUESTS, SIGN_INS, Shares,
+    UPLOADS, one_address,
 };
 pub use routes::{ROUTES, Row, Verb, least};
 pub use standing::{Least, NoStanding, RoleNames, Standing, refusal, standing};

@@ -36,6 +36,9 @@ pub const EVENT_STREAMS: Bounds =
 /// Pages that are told when something changed; further ones ask by themselves every half minute.
 pub const OPEN_PAGES: Bounds =
     Bounds { what: "open pages", remedy: "close one", all: 512, kept: 64, project: 64, user: 16 };
+/// Consoles that somebody watches; each has a connection of its rack's agent.
+pub const CONSOLES: Bounds =
+    Bounds { what: "open consoles", remedy: "leave one", all: 64, kept: 16, project: 16, user: 8 };
 /// Images on their way into Glance; each may hold some MiB of tables.
 pub const UPLOADS: Bounds = Bounds {
     what: "uploads of images",
@@ -72,6 +75,8 @@ pub struct Shares {
     pub event_streams: Places,
     /// [`OPEN_PAGES`].
     pub open_pages: Places,
+    /// [`CONSOLES`].
+    pub consoles: Places,
     /// [`UPLOADS`].
     pub uploads: Places,
     /// [`REQUESTS`].
@@ -85,6 +90,7 @@ impl Default for Shares {
         Self {
             event_streams: Places::new(EVENT_STREAMS),
             open_pages: Places::new(OPEN_PAGES),
+            consoles: Places::new(CONSOLES),
             uploads: Places::new(UPLOADS),
             requests: Places::new(REQUESTS),
             sign_ins: Places::new(SIGN_INS),

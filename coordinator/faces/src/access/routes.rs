@@ -51,6 +51,8 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/servers/{server}", ReadOwn),
     (Delete, "/v1/servers/{server}", WriteOwn),
     (Post, "/v1/servers/{server}/actions", WriteOwn),
+    // Whoever is there may type: as for power.
+    (Get, "/v1/servers/{server}/console", WriteOwn),
     (Get, "/v1/images", ReadOwn),
     (Post, "/v1/images", WriteOwn),
     (Get, "/v1/images/{image}", ReadOwn),
@@ -70,6 +72,7 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes", ReadAll),
     (Get, "/v1/nodes/export", ReadAll),
     (Get, "/v1/nodes/{node}", ReadAll),
+    (Get, "/v1/nodes/{node}/console", WriteAll),
     (Get, "/v1/nodes/{node}/proofs", ReadAll),
     (Get, "/v1/nodes/{node}/disks", ReadAll),
     (Post, "/v1/nodes/import", WriteAll),

@@ -9,6 +9,7 @@ mod agents;
 mod attach;
 mod audit;
 pub(crate) mod auth;
+mod console;
 mod discovery;
 mod discovery_rules;
 mod disks;
@@ -112,6 +113,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(nodes::list))
         .routes(routes!(nodes::show, nodes::delete))
         .routes(routes!(nodes::act))
+        .routes(routes!(console::of_node))
+        .routes(routes!(console::of_server))
         .routes(routes!(agents::list))
         .routes(routes!(agents::show))
         .routes(routes!(agents::revoke))

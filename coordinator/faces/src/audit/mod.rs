@@ -14,6 +14,7 @@
 
 mod asked;
 mod pace;
+mod within;
 mod witness;
 
 pub use asked::Asked;

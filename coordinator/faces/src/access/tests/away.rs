@@ -36,6 +36,8 @@ const CASES: &[Case] = &[
     // What is wanted is stored, and whoever is away is asked later.
     (Verb::Delete, "/v1/servers/{server}", "", "", 202, &[]),
     (Verb::Post, "/v1/servers/{server}/actions", "", r#"{"action":"stop"}"#, 202, &[IRONIC]),
+    // It is asked for as a WebSocket, or not at all.
+    (Verb::Get, "/v1/servers/{server}/console", "", "", 400, &[]),
     (Verb::Get, "/v1/images", "", "", 200, &[GLANCE]),
     (Verb::Post, "/v1/images", "?name=x", IMAGE, 201, &[GLANCE]),
     (Verb::Get, "/v1/images/{image}", "", "", 200, &[GLANCE]),
@@ -55,6 +57,7 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/export", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),

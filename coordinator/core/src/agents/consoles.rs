@@ -1,0 +1,140 @@
+//! Edges: serial consoles: asked for on an agent's stream, carried on a stream of their own that the agent opens for each watcher.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use domain::rim::AgentError;
+use protocol::{
+    command::{Failure, FailureKind},
+    console::{ConsoleDown, ConsoleUp, Manner, OpenConsole},
+    convert::ToAgent,
+    grpc,
+    id::{ConsoleId, RackId, ServerId},
+};
+use tokio::sync::{mpsc, oneshot};
+use tonic::{Status, Streaming};
+use tracing::warn;
+
+use super::hub::AgentHub;
+
+/// How long an agent may take to open a console's stream; the console itself may come later.
+pub const CONSOLE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// An agent that opens such a stream has to say at once whose it is.
+const HELLO_WAIT_MAX: Duration = Duration::from_secs(10);
+/// What a watcher says, and is not sent yet.
+const DOWN_MAX: usize = 16;
+
+/// A watcher's place at a console. Dropped, it is left.
+pub struct Console {
+    up: Streaming<grpc::ConsoleUp>,
+    /// Towards the console.
+    pub down: mpsc::Sender<ConsoleDown>,
+}
+
+impl Console {
+    /// What the watcher is told next; none: it is over.
+    pub async fn next(&mut self) -> Option<ConsoleUp> {
+        let message = self.up.message().await.ok().flatten()?;
+        match ConsoleUp::try_from(message) {
+            Ok(told) => Some(told),
+            Err(error) => {
+                warn!(%error, "console ended by a message that we cannot take");
+                None
+            }
+        }
+    }
+}
+
+/// How an agent answered that was asked for a console.
+type Arrival = Result<Console, String>;
+
+/// Consoles that were asked for and are not there yet: of which rack, and whom to tell.
+#[derive(Default)]
+pub(super) struct Awaited(Mutex<HashMap<ConsoleId, (RackId, oneshot::Sender<Arrival>)>>);
+
+impl Awaited {
+    fn locked(&self) -> MutexGuard<'_, HashMap<ConsoleId, (RackId, oneshot::Sender<Arrival>)>> {
+        // The map holds no invariant across a panic.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever asked for this console at this rack.
+    fn take(&self, id: ConsoleId, rack: &RackId) -> Option<oneshot::Sender<Arrival>> {
+        let mut awaited = self.locked();
+        // Another rack's agent learns nothing of it, and takes nothing away.
+        awaited.get(&id).filter(|(of, _)| of == rack)?;
+        awaited.remove(&id).map(|(_, tell)| tell)
+    }
+}
+
+/// A console that is awaited; it is not any more when this is dropped.
+struct Waiting<'a> {
+    awaited: &'a Awaited,
+    id: ConsoleId,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.awaited.locked().remove(&self.id);
+    }
+}
+
+impl AgentHub {
+    /// Takes a place at a server's console, for somebody whom the others there know by this name.
+    pub async fn open_console(
+        &self,
+        rack: &RackId,
+        server: ServerId,
+        who: &str,
+        manner: Manner,
+    ) -> Result<Console, AgentError> {
+        let outbox = self.outbox(rack).ok_or_else(|| self.is_away(rack))?;
+        if !self.opens_consoles(rack) {
+            return Err(refused(format!("the agent of rack {rack} is too old to open consoles; update it")));
+        }
+        let id = ConsoleId::random();
+        let (tell, told) = oneshot::channel();
+        self.consoles.locked().insert(id, (rack.clone(), tell));
+        let _waiting = Waiting { awaited: &self.consoles, id };
+        let open = OpenConsole { id, server, who: who.to_owned(), manner };
+        outbox.send(ToAgent::OpenConsole(open)).await.map_err(|_| self.is_away(rack))?;
+        match tokio::time::timeout(CONSOLE_WAIT_MAX, told).await {
+            Ok(Ok(arrival)) => arrival.map_err(refused),
+            Ok(Err(_)) | Err(_) => {
+                let reason = format!("did not open the console within {} s", CONSOLE_WAIT_MAX.as_secs());
+                Err(AgentError::Away { rack: rack.clone(), reason })
+            }
+        }
+    }
+}
+
+fn refused(message: String) -> AgentError {
+    AgentError::Failed(Failure { kind: FailureKind::UnknownServer, message })
+}
+
+/// Takes in a stream that an agent opened, and hands it to whoever waits for it. What is said there goes out by the receiver.
+pub(super) async fn arrive(
+    hub: Arc<AgentHub>,
+    rack: RackId,
+    mut up: Streaming<grpc::ConsoleUp>,
+) -> Result<mpsc::Receiver<ConsoleDown>, Status> {
+    let first = tokio::time::timeout(HELLO_WAIT_MAX, up.message()).await;
+    let first = first.map_err(|_| Status::deadline_exceeded("no hello within 10 s"))??;
+    let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
+    let hello = ConsoleUp::try_from(first).map_err(|error| Status::invalid_argument(error.to_string()))?;
+    let ConsoleUp::Hello { id, refused } = hello else {
+        return Err(Status::failed_precondition("something else came before the hello"));
+    };
+    let nobody = || Status::not_found("nobody waits for this console");
+    let tell = hub.consoles.take(id, &rack).ok_or_else(nobody)?;
+    let (down, said) = mpsc::channel(DOWN_MAX);
+    let arrival = match refused {
+        None => Ok(Console { up, down }),
+        Some(why) => Err(why),
+    };
+    tell.send(arrival).map_err(|_| nobody())?;
+    Ok(said)
+}

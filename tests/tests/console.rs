@@ -1,0 +1,264 @@
+//! Edges: a server's console from its BMC to whoever looks at it: agent, coordinator, WebSocket, bmsctl.
+
+mod console_common;
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use console_common::{Site, WEB};
+use domain::{audit::AuditFilter, lifecycle::ProvisionState};
+use futures::{SinkExt, StreamExt};
+use reqwest::{StatusCode, Upgraded, header::HeaderMap};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    process::Command,
+    time::timeout,
+};
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+/// Longest that anything here may take.
+const WAIT_MAX: Duration = Duration::from_secs(60);
+
+/// Somebody at a console.
+struct Watcher {
+    socket: WebSocketStream<Upgraded>,
+    /// Characters that have come.
+    seen: Vec<u8>,
+}
+
+/// A console, or what is answered instead.
+async fn open(site: &Site, token: &str, path: &str) -> Result<Watcher, (StatusCode, String)> {
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let mut headers = HeaderMap::new();
+    for (name, value) in [
+        ("connection", "Upgrade"),
+        ("upgrade", "websocket"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("x-auth-token", token),
+    ] {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let url = format!("https://{}/v1/{path}", site.api);
+    let answer = client.get(url).headers(headers).send().await.unwrap();
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err((answer.status(), answer.text().await.unwrap()));
+    }
+    let socket = WebSocketStream::from_raw_socket(answer.upgrade().await.unwrap(), Role::Client, None).await;
+    Ok(Watcher { socket, seen: Vec::new() })
+}
+
+impl Watcher {
+    async fn types(&mut self, text: &str) {
+        self.socket.send(Message::Binary(text.to_owned().into())).await.unwrap();
+    }
+
+    async fn asks(&mut self, word: Value) {
+        self.socket.send(Message::Text(word.to_string().into())).await.unwrap();
+    }
+
+    /// The next word; characters before it are kept. None: it was closed.
+    async fn word(&mut self) -> Option<Value> {
+        loop {
+            match timeout(WAIT_MAX, self.socket.next()).await.expect("something comes") {
+                Some(Ok(Message::Binary(characters))) => self.seen.extend(characters),
+                Some(Ok(Message::Text(word))) => return Some(serde_json::from_str(&word).unwrap()),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return None,
+            }
+        }
+    }
+
+    /// Waits for this word, whatever comes before.
+    async fn hears(&mut self, expected: Value) {
+        let mut others = Vec::new();
+        while let Some(word) = self.word().await {
+            if word == expected {
+                return;
+            }
+            others.push(word);
+        }
+        panic!("closed without {expected}, after {others:?}");
+    }
+
+    /// Waits for these characters, whatever comes between.
+    async fn shows(&mut self, expected: &str) {
+        while !self.seen.windows(expected.len()).any(|seen| seen == expected.as_bytes()) {
+            match timeout(WAIT_MAX, self.socket.next()).await.expect("something comes") {
+                Some(Ok(Message::Binary(characters))) => self.seen.extend(characters),
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => panic!("closed without {expected}"),
+            }
+        }
+    }
+
+    /// Why it was ended; nothing follows.
+    async fn end(&mut self) -> String {
+        while let Some(word) = self.word().await {
+            if word["word"] == "ended" {
+                let why = word["why"].as_str().unwrap().to_owned();
+                assert_eq!(self.word().await, None);
+                return why;
+            }
+        }
+        panic!("closed without a word");
+    }
+}
+
+async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waited = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(WAIT_MAX, waited).await.unwrap_or_else(|_| panic!("{what}"));
+}
+
+/// Actions that were written down, oldest first: who, and what.
+async fn written(site: &Site) -> Vec<(String, String)> {
+    let page = site.inventory.audit(&AuditFilter::default()).await.unwrap();
+    let mut entries: Vec<_> = page.into_iter().map(|entry| (entry.id, entry.what)).collect();
+    entries.sort_by_key(|(id, _)| *id);
+    let said = |entry: domain::audit::NewEntry| {
+        (entry.user_name.unwrap_or_default(), entry.action.unwrap_or_default())
+    };
+    entries.into_iter().map(|(_, entry)| said(entry)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_look_one_types_and_a_take_over_is_written_down() {
+    let site = Site::start().await;
+    let of_node = format!("nodes/{}/console", site.node);
+    let mut admin = open(&site, "token-administrator", &of_node).await.ok().unwrap();
+    admin.hears(json!({"word": "opened"})).await;
+    admin.types("by admin").await;
+    admin.shows("by admin").await;
+    // The project's own people see the same console, and are told who types.
+    let mut member = open(&site, "token-member", &format!("servers/{WEB}/console")).await.ok().unwrap();
+    member.hears(json!({"word": "held", "by": "administrator"})).await;
+    admin.types("for both").await;
+    member.shows("for both").await;
+    member.types("unheard").await;
+    member.hears(json!({"word": "held", "by": "administrator"})).await;
+    member.asks(json!({"word": "take"})).await;
+    member.hears(json!({"word": "held", "by": "administrator"})).await;
+    member.asks(json!({"word": "take", "force": true})).await;
+    member.hears(json!({"word": "keyboard"})).await;
+    admin.hears(json!({"word": "held", "by": "member"})).await;
+    member.types("now mine").await;
+    admin.shows("now mine").await;
+    member.asks(json!({"word": "break"})).await;
+    admin.hears(json!({"word": "break"})).await;
+    member.asks(json!({"word": "reboot"})).await;
+    let refused = async { while member.word().await.unwrap()["word"] != "cannot" {} };
+    refused.await;
+    assert!(!admin.seen.windows(7).any(|seen| seen == b"unheard"));
+    let act = |who: &str, what: &str| (who.to_owned(), what.to_owned());
+    assert_eq!(
+        written(&site).await,
+        [act("administrator", "console"), act("member", "console"), act("member", "console take-over")]
+    );
+    // One session at the BMC for all, which is given back with the last of them.
+    assert_eq!(site.bmc.open.load(Ordering::SeqCst), 1);
+    drop(member);
+    admin.hears(json!({"word": "free"})).await;
+    drop(admin);
+    until("the console is given back", || site.bmc.open.load(Ordering::SeqCst) == 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_is_at_a_console_who_may_not_be_there() {
+    let site = Site::start().await;
+    let of_node = format!("nodes/{}/console", site.node);
+    let of_server = format!("servers/{WEB}/console");
+    let check = async |token: &str, path: &str, status: StatusCode, words: &str| {
+        let (answered, said) = open(&site, token, path).await.err().expect("refused");
+        assert!(answered == status && said.contains(words), "{token} {path}: {answered} {said}");
+    };
+    check("token-nobody", &of_node, StatusCode::UNAUTHORIZED, "log in again").await;
+    check("token-member", &of_node, StatusCode::FORBIDDEN, "administrators").await;
+    check("token-system-reader", &of_node, StatusCode::FORBIDDEN, "administrators").await;
+    check("token-reader", &of_server, StatusCode::FORBIDDEN, "can only read").await;
+    check("token-other-member", &of_server, StatusCode::NOT_FOUND, "there is no server").await;
+    check("token-administrator", "nodes/none/console", StatusCode::NOT_FOUND, "there is no node").await;
+    // While our ramdisk runs on it, its console shows what is ours.
+    for ours in [ProvisionState::Deploying, ProvisionState::CleanWait, ProvisionState::RescueWait] {
+        site.becomes(ours).await;
+        check("token-member", &of_server, StatusCode::CONFLICT, "its own system").await;
+    }
+    site.becomes(ProvisionState::Active).await;
+    // Bounds: one person holds only so many.
+    let mut all = Vec::new();
+    for _ in 0..8 {
+        all.push(open(&site, "token-member", &of_server).await.ok().unwrap());
+    }
+    check("token-member", &of_server, StatusCode::TOO_MANY_REQUESTS, "8 of 8 open consoles").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_console_ends_with_the_right_to_it() {
+    let site = Site::start().await;
+    let of_server = format!("servers/{WEB}/console");
+    // The server goes back into our hands.
+    let mut member = open(&site, "token-member", &of_server).await.ok().unwrap();
+    let mut admin =
+        open(&site, "token-administrator", &format!("nodes/{}/console", site.node)).await.ok().unwrap();
+    admin.hears(json!({"word": "opened"})).await;
+    site.becomes(ProvisionState::Deleting).await;
+    assert!(member.end().await.contains("its own system"));
+    // Administrators see on.
+    admin.asks(json!({"word": "take", "force": true})).await;
+    admin.types("still here").await;
+    admin.shows("still here").await;
+    // The token is revoked.
+    site.cloud.held().gone.insert("administrator".into());
+    assert!(admin.end().await.contains("log in again"));
+    // The server is deleted.
+    site.becomes(ProvisionState::Active).await;
+    let mut member = open(&site, "token-member", &of_server).await.ok().unwrap();
+    site.inventory.delete_tenant_server(WEB).await.unwrap();
+    assert!(member.end().await.contains("there is no server"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bmsctl_shows_a_console_and_types_at_it() {
+    let site = Site::start().await;
+    let program: PathBuf = Path::new(env!("CARGO_BIN_EXE_lab")).with_file_name("bmsctl");
+    assert!(program.exists(), "{} is not built: cargo build --workspace --bins", program.display());
+    let console = |token: &str, words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.arg("console").args(words).env("OS_TOKEN", token);
+        command.env("BMS_URL", format!("https://{}", site.api)).env("BMS_CACERT", site.ca());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
+    };
+    let mut child = console("token-member", &["web", "--server"]);
+    let (mut keys, mut out) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut told = BufReader::new(child.stderr.take().unwrap()).lines();
+    let mut words = String::new();
+    while !(words.contains("console open") && words.contains("the keyboard is yours")) {
+        let line = timeout(WAIT_MAX, told.next_line()).await.expect("it is told").unwrap();
+        words.push_str(&line.expect("it goes on"));
+    }
+    keys.write_all(b"hello\r").await.unwrap();
+    let mut shown = [0; 6];
+    timeout(WAIT_MAX, out.read_exact(&mut shown)).await.expect("it is shown").unwrap();
+    assert_eq!(&shown, b"hello\r");
+    keys.write_all(b"~.").await.unwrap();
+    let ended = timeout(WAIT_MAX, child.wait_with_output()).await.expect("it ends").unwrap();
+    assert!(ended.status.success(), "{words}");
+    // What is refused is said in the API's words.
+    let refused = console("token-other-member", &["web", "--server"]);
+    let ended = timeout(WAIT_MAX, refused.wait_with_output()).await.expect("it ends").unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && told.contains("there is no server"), "{told}");
+}
