@@ -138,6 +138,7 @@ impl IpmiBmc {
             | EndReason::KeyMismatch { .. }
             | EndReason::Privilege { .. }
             | EndReason::Refused { .. }
+            | EndReason::OtherSuite { .. }
             | EndReason::NoRmcpPlus => self.refused(reason.to_string()),
         }
     }

@@ -105,6 +105,15 @@ impl Sensors {
         sensors
     }
 
+    /// What the sensor of this name says; none: there is no such sensor here, or several share the name.
+    pub fn named(&mut self, name: &str) -> Option<&mut SensorState> {
+        let of_name = self.records.iter().find_map(|record| match &record.body {
+            Body::Sensor(sensor) if sensor.name == name && sensor.shared == 1 => Some(sensor.key.number),
+            _ => None,
+        })?;
+        self.states.get_mut(&of_name)
+    }
+
     /// The records that describe them.
     pub fn records(&self) -> &[Record] {
         &self.records
