@@ -42,6 +42,9 @@
 //! snponly = "/usr/lib/ipxe/snponly.efi"
 //! undionly = "/usr/lib/ipxe/undionly.kpxe"
 //!
+//! [console]
+//! record = "off"                         # or "all": what the servers print is kept under state_dir
+//!
 //! [image_cache]
 //! size_mib = 20480
 //! ```
@@ -89,6 +92,9 @@ pub struct Config {
     pub coordinator: Coordinator,
     /// The two isolated networks.
     pub networks: Networks,
+    /// The servers' serial consoles.
+    #[serde(default)]
+    pub console: ConsoleConfig,
     /// What servers boot.
     pub boot: BootFiles,
     /// Images kept on disk.
@@ -110,6 +116,26 @@ pub struct Coordinator {
     pub cert: PathBuf,
     /// Our key, PEM.
     pub key: PathBuf,
+}
+
+/// The servers' serial consoles.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Which are recorded.
+    #[serde(default)]
+    pub record: Record,
+}
+
+/// Which consoles are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// None: a console is open only while somebody watches it.
+    #[default]
+    Off,
+    /// All of the rack: their consoles are open all the time.
+    All,
 }
 
 /// The isolated networks.
