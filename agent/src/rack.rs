@@ -72,6 +72,11 @@ pub enum Input {
         /// What it said.
         sample: Sample,
     },
+    /// A BMC has told that the power may have changed. It is read now, and nobody stands by what was told.
+    Hint {
+        /// Whose.
+        server: ServerId,
+    },
     /// [`Effect::Work`] is over.
     Ended {
         /// Whose.
@@ -205,6 +210,7 @@ impl Rack {
             Input::Command(given) => self.command(given, now),
             Input::Identified { server, place, identity } => self.identified(server, place, identity),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
+            Input::Hint { server } => self.hinted(server, now),
             Input::Ended { server, command, outcome, sample } => {
                 self.ended(server, command, outcome, sample, now);
             }

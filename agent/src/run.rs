@@ -29,7 +29,10 @@ use crate::{
     given::Given,
     journal::Journal,
     metrics,
-    poll::driver,
+    poll::{
+        driver,
+        hints::{self, Patience},
+    },
     rack::{Effect, Input, Rack},
     ramdisk::Control,
     results::{self, RESULTS_MAX},
@@ -69,6 +72,8 @@ pub struct Runner {
     pub stop: CancellationToken,
     /// How long commands under way then get to end: [`STOP_WAIT`].
     pub stop_wait: Duration,
+    /// How soon a BMC is listened to.
+    pub patience: Patience,
 }
 
 struct Loop {
@@ -82,6 +87,7 @@ struct Loop {
     back: mpsc::Sender<Input>,
     servers: HashMap<ServerId, Reached>,
     places: Arc<Semaphore>,
+    patience: Patience,
     tasks: JoinSet<()>,
 }
 
@@ -96,8 +102,19 @@ struct Reached {
 impl Runner {
     /// Runs until it is told to stop; commands under way then get a moment to end.
     pub async fn run(self) {
-        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop, stop_wait } =
-            self;
+        let Runner {
+            rack,
+            connect,
+            boot_table,
+            ramdisks,
+            results,
+            seen,
+            back,
+            mut inputs,
+            stop,
+            stop_wait,
+            patience,
+        } = self;
         let mut this = Loop {
             rack,
             connect,
@@ -109,6 +126,7 @@ impl Runner {
             back,
             servers: HashMap::new(),
             places: Arc::new(Semaphore::new(BMC_COMMANDS_AT_ONCE)),
+            patience,
             tasks: JoinSet::new(),
         };
         let mut stop_by: Option<tokio::time::Instant> = None;
@@ -206,12 +224,21 @@ impl Loop {
             .servers
             .remove(&spec.id)
             .filter(|it| it.endpoint == spec.bmc && it.expected == spec.expected);
-        let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
+        let bmc = kept.map_or_else(|| self.reach(spec), |reached| reached.bmc);
         let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
         let reached = Reached { bmc, endpoint, expected, boot_mode: spec.boot_mode };
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
+    }
+
+    /// A new connection to a BMC; what it tells by itself is listened to.
+    fn reach(&mut self, spec: &ServerSpec) -> Arc<dyn Bmc> {
+        let bmc = (self.connect)(spec);
+        if bmc.redfish().is_some() {
+            self.tasks.spawn(hints::listen(Arc::downgrade(&bmc), spec.id, self.back.clone(), self.patience));
+        }
+        bmc
     }
 
     fn poll(&mut self, server: ServerId, number: u64, patience: Duration) {

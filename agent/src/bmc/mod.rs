@@ -29,8 +29,8 @@ pub use self::{
     error::{BmcError, Power, reading},
     ipmi::{CallError, IpmiBmc},
     redfish::{
-        ENTRIES_MAX, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
-        UPLOAD_BYTES_MAX, Update, VERB_MAX, key_info,
+        ENTRIES_MAX, Events, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
+        UPLOAD_BYTES_MAX, Update, VERB_MAX, is_of_power, key_info,
     },
 };
 
@@ -66,6 +66,10 @@ pub trait Bmc: Send + Sync {
     }
     /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
     async fn power_lately(&self) -> Option<Power> {
+        None
+    }
+    /// The same BMC with all that can be asked and told by Redfish; none: it speaks another language.
+    fn redfish(&self) -> Option<&RedfishBmc> {
         None
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while

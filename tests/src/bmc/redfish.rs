@@ -40,7 +40,7 @@ use super::{
     Credentials, FaultSwitch, Faults,
     chassis::Chassis,
     der,
-    redfish_events::{self, Events},
+    redfish_events::Events,
     redfish_manners::{Manner, Manners, Told},
     redfish_odd::{Asked, Odd, Oddities},
     redfish_system as system, redfish_tree, small_key,
@@ -413,7 +413,7 @@ async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
     if faults.ignore && *method != Method::GET {
         return StatusCode::NO_CONTENT.into_response();
     }
-    if path == redfish_events::STREAM {
+    if path == redfish_tree::STREAM {
         return service.events.stream(service.chassis.0.clone(), headers);
     }
     if let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on) {

@@ -6,6 +6,7 @@ mod boot;
 mod call;
 mod choose;
 mod client;
+mod events;
 mod fault;
 mod find;
 mod http;
@@ -43,6 +44,7 @@ use self::{
 };
 pub use self::{
     call::{Listed, MEMBERS_MAX, REQUESTS_MAX, VERB_MAX},
+    events::{Events, is_of_power},
     kept::KeptSessions,
     spki::key_info,
     verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
@@ -281,6 +283,10 @@ impl Bmc for RedfishBmc {
     ) -> Result<(), BmcError> {
         let mut state = self.begin().await;
         self.choose_boot(&mut state, Wanted { device, persistence, mode }).await
+    }
+
+    fn redfish(&self) -> Option<&RedfishBmc> {
+        Some(self)
     }
 
     async fn try_now(&self) {
