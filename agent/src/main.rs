@@ -12,7 +12,7 @@ use agent::{
     start::{self, StartError},
     tool::{self, args::BmcArgs},
 };
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use host::{
     dumps,
     log::{self, Filter},
@@ -85,7 +85,10 @@ enum Fault {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    // The options that all verbs share are told once, by `bmc --help`.
+    let typed = tool::help::shortened(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
+    let done = match arguments.command {
         Command::Run { config } => run(config).await,
         Command::CheckConfig { config } => check(config),
         Command::ConsoleLog { config, server, since } => console_log(&config, server, since),

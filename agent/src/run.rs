@@ -30,7 +30,10 @@ use crate::{
     given::Given,
     journal::Journal,
     metrics,
-    poll::driver,
+    poll::{
+        driver,
+        hints::{self, Patience},
+    },
     rack::{Effect, Input, Rack},
     ramdisk::Control,
     results::{self, RESULTS_MAX},
@@ -73,6 +76,8 @@ pub struct Runner {
     pub stop: CancellationToken,
     /// How long commands under way then get to end: [`STOP_WAIT`].
     pub stop_wait: Duration,
+    /// How soon a BMC is listened to.
+    pub patience: Patience,
 }
 
 struct Loop {
@@ -89,6 +94,7 @@ struct Loop {
     /// By which a reading under way is told to make way for a command.
     ways: HashMap<ServerId, (u64, oneshot::Sender<Duration>)>,
     places: Arc<Semaphore>,
+    patience: Patience,
     tasks: JoinSet<()>,
 }
 
@@ -117,6 +123,7 @@ impl Runner {
             mut inputs,
             stop,
             stop_wait,
+            patience,
         } = self;
         let mut this = Loop {
             rack,
@@ -131,6 +138,7 @@ impl Runner {
             servers: HashMap::new(),
             ways: HashMap::new(),
             places: Arc::new(Semaphore::new(BMC_COMMANDS_AT_ONCE)),
+            patience,
             tasks: JoinSet::new(),
         };
         let mut stop_by: Option<tokio::time::Instant> = None;
@@ -237,7 +245,7 @@ impl Loop {
         let kept = self.servers.remove(&spec.id).filter(|it| {
             it.endpoint == spec.bmc && it.expected == spec.expected && it.next == spec.next_password
         });
-        let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
+        let bmc = kept.map_or_else(|| self.reach(spec), |reached| reached.bmc);
         let (endpoint, expected, next) =
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
         let reached = Reached { bmc, endpoint, expected, next, boot_mode: spec.boot_mode };
@@ -245,6 +253,15 @@ impl Loop {
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
+    }
+
+    /// A new connection to a BMC; what it tells by itself is listened to.
+    fn reach(&mut self, spec: &ServerSpec) -> Arc<dyn Bmc> {
+        let bmc = (self.connect)(spec);
+        if bmc.redfish().is_some() {
+            self.tasks.spawn(hints::listen(Arc::downgrade(&bmc), spec.id, self.back.clone(), self.patience));
+        }
+        bmc
     }
 
     fn poll(&mut self, server: ServerId, number: u64, patience: Duration) {

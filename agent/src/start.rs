@@ -37,6 +37,7 @@ use crate::{
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
     metrics,
+    poll::hints::Patience,
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig, ControlError, Event},
     results::{self, Results},
@@ -238,6 +239,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         inputs,
         stop,
         stop_wait: STOP_WAIT,
+        patience: Patience::default(),
     };
     let discovery = tokio::spawn(discovery.run(stop_discovery));
     runner.run().await;

@@ -16,6 +16,7 @@ use agent::{
     given::Given,
     image::{Cache, ImageStream, Upstream, UpstreamError},
     journal::Journal,
+    poll::hints::Patience,
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig, Listener},
     results::{self, Results},
@@ -183,6 +184,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         inputs: inputs_rx,
         stop: stop.clone(),
         stop_wait: Duration::from_millis(200),
+        patience: Patience::default(),
     };
     let task = tokio::spawn(runner.run());
     let declaration = Declaration { servers: vec![spec()], forget: vec![], complete: true };

@@ -40,8 +40,8 @@ pub use self::{
     ipmi::{CallError, IpmiBmc},
     keys::Renewed,
     redfish::{
-        ENTRIES_MAX, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
-        UPLOAD_BYTES_MAX, Update, VERB_MAX, key_info,
+        ENTRIES_MAX, Events, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
+        UPLOAD_BYTES_MAX, Update, VERB_MAX, is_of_power, key_info,
     },
 };
 
@@ -91,6 +91,10 @@ pub trait Bmc: Send + Sync {
     /// Have our user get the password that is to follow, and prove by a fresh log-in which of the two it has. Safe to repeat.
     async fn renew_password(&self) -> Result<Renewed, BmcError> {
         Err(not_offered("passwords"))
+    }
+    /// The same BMC with all that can be asked and told by Redfish; none: it speaks another language.
+    fn redfish(&self) -> Option<&RedfishBmc> {
+        None
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.

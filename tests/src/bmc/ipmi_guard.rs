@@ -3,13 +3,10 @@
 
 use std::{collections::HashMap, net::SocketAddr, time::Instant};
 
-use protocol::{
-    ipmi::{
-        CipherSuite,
-        rakp::{self, OpenSessionRequest, OpenSessionResponse, Rakp1, Rakp2, Status},
-        rmcp::{self, Packet, PayloadType},
-    },
-    secret::Secret,
+use protocol::ipmi::{
+    CipherSuite,
+    rakp::{self, OpenSessionRequest, OpenSessionResponse, Rakp1, Rakp2, Status},
+    rmcp::{self, Packet, PayloadType},
 };
 
 use super::{
@@ -243,6 +240,8 @@ pub(super) fn chance() -> u8 {
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use protocol::secret::Secret;
 
     use super::{super::LockOut, *};
 

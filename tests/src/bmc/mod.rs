@@ -15,6 +15,7 @@ pub mod odd;
 pub mod records;
 pub mod redfish;
 mod redfish_events;
+mod redfish_manner;
 pub mod redfish_manners;
 pub mod redfish_odd;
 mod redfish_protocol;

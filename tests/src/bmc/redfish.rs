@@ -43,7 +43,7 @@ use super::{
     accounts::{self, Password},
     chassis::Chassis,
     der, ipmi_guard,
-    redfish_events::{self, Events},
+    redfish_events::Events,
     redfish_manners::{Manner, Manners, Told},
     redfish_odd::{Asked, Odd, Oddities},
     redfish_protocol, redfish_system as system, redfish_tree, small_key,
@@ -547,7 +547,7 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
     if faults.ignore && *method != Method::GET {
         return StatusCode::NO_CONTENT.into_response();
     }
-    if path == redfish_events::STREAM {
+    if path == redfish_tree::STREAM {
         return service.events.stream(service.chassis.0.clone(), headers);
     }
     if let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on) {

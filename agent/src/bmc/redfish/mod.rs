@@ -8,6 +8,7 @@ mod call;
 mod choose;
 mod client;
 mod console;
+mod events;
 mod fault;
 mod find;
 mod http;
@@ -46,6 +47,7 @@ use self::{
 };
 pub use self::{
     call::{Listed, MEMBERS_MAX, REQUESTS_MAX, VERB_MAX},
+    events::{Events, is_of_power},
     kept::KeptSessions,
     spki::key_info,
     verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
@@ -299,6 +301,10 @@ impl Bmc for RedfishBmc {
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {
         self.renew().await
+    }
+
+    fn redfish(&self) -> Option<&RedfishBmc> {
+        Some(self)
     }
 
     async fn try_now(&self) {

@@ -25,9 +25,9 @@ const CLEARED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-pub(super) async fn run(verb: SelVerb, bmc: &IpmiBmc) -> Result<Answer, Failure> {
+pub(super) async fn run(verb: &SelVerb, bmc: &IpmiBmc) -> Result<Answer, Failure> {
     match verb {
-        SelVerb::List { last } => list(last, bmc).await,
+        SelVerb::List { last, .. } => list(*last, bmc).await,
         SelVerb::Info => info(bmc).await,
         SelVerb::Clear => clear(bmc).await,
         SelVerb::SetTime => set_time(bmc).await,
