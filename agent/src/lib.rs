@@ -7,6 +7,7 @@ pub mod config;
 pub mod discovery;
 pub mod files;
 pub mod given;
+pub mod hardware;
 pub mod image;
 pub mod journal;
 pub mod metrics;

@@ -24,9 +24,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bmc::Bmc,
+    bmc::{Bmc, Line},
     boot::BootTable,
     given::Given,
+    hardware::Hardware,
     journal::Journal,
     metrics,
     poll::driver,
@@ -57,6 +58,8 @@ pub struct Runner {
     pub boot_table: Arc<BootTable>,
     /// The booted ramdisks.
     pub ramdisks: Control,
+    /// Who reads sensors and event logs.
+    pub hardware: Arc<Hardware>,
     /// How commands ended, on disk.
     pub results: Journal,
     /// Towards the coordinator.
@@ -76,6 +79,7 @@ struct Loop {
     connect: Connect,
     boot_table: Arc<BootTable>,
     ramdisks: Control,
+    hardware: Arc<Hardware>,
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
@@ -88,6 +92,7 @@ struct Loop {
 #[derive(Clone)]
 struct Reached {
     bmc: Arc<dyn Bmc>,
+    line: Arc<Line>,
     endpoint: BmcEndpoint,
     expected: ExpectedIdentity,
     boot_mode: BootMode,
@@ -96,13 +101,25 @@ struct Reached {
 impl Runner {
     /// Runs until it is told to stop; commands under way then get a moment to end.
     pub async fn run(self) {
-        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop, stop_wait } =
-            self;
+        let Runner {
+            rack,
+            connect,
+            boot_table,
+            ramdisks,
+            hardware,
+            results,
+            seen,
+            back,
+            mut inputs,
+            stop,
+            stop_wait,
+        } = self;
         let mut this = Loop {
             rack,
             connect,
             boot_table,
             ramdisks,
+            hardware,
             results,
             results_appended: 0,
             seen,
@@ -160,6 +177,10 @@ async fn at(moment: Option<tokio::time::Instant>) {
 
 impl Loop {
     async fn take(&mut self, input: Input) {
+        if matches!(&input, Input::Declare(declaration) if declaration.complete) {
+            // The coordinator has just connected: it may have missed or lost what was told before.
+            self.hardware.tell_anew();
+        }
         self.rack.handle(input, Instant::now());
         metrics::oldest_reading(self.rack.oldest_reading().map(|oldest| oldest.read_at));
         while let Some(effect) = self.rack.poll_effect() {
@@ -173,6 +194,7 @@ impl Loop {
             Effect::Forget(server) => {
                 self.servers.remove(&server);
                 metrics::servers(self.servers.len());
+                self.hardware.forget(server);
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number, patience } => self.poll(server, number, patience),
@@ -206,9 +228,11 @@ impl Loop {
             .servers
             .remove(&spec.id)
             .filter(|it| it.endpoint == spec.bmc && it.expected == spec.expected);
-        let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
+        let (bmc, line) = kept
+            .map_or_else(|| ((self.connect)(spec), Arc::default()), |reached| (reached.bmc, reached.line));
+        self.hardware.know(spec.id, &bmc, &line);
         let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
-        let reached = Reached { bmc, endpoint, expected, boot_mode: spec.boot_mode };
+        let reached = Reached { bmc, line, endpoint, expected, boot_mode: spec.boot_mode };
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
@@ -218,8 +242,11 @@ impl Loop {
         let Some(reached) = self.servers.get(&server).cloned() else { return };
         let back = self.back.clone();
         self.tasks.spawn(async move {
+            let turn = reached.line.turn().await;
             let began = Instant::now();
             let sample = driver::ask(&*reached.bmc, patience).await;
+            drop(turn);
+            reached.line.set_answers(sample.is_reading());
             metrics::polled(&sample, began.elapsed());
             reached.tell_who(&back, server).await;
             let _ = back.send(Input::Answered { server, number, sample }).await;
@@ -246,8 +273,10 @@ impl Loop {
         let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
+            let turn = reached.line.turn().await;
             let (outcome, sample) =
                 work::carry_out(&*reached.bmc, reached.boot_mode, &action, until.into()).await;
+            drop(turn);
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
         });

@@ -7,9 +7,13 @@
 //! At every log-in the BMC says who it is; one that is not who is expected is asked and told nothing ([`BmcError::OtherMachine`]).
 
 pub mod account;
+mod clock;
 mod error;
+mod hardware;
 mod ipmi;
+mod line;
 pub mod quirks;
+pub mod readings;
 pub(crate) mod redfish;
 mod who;
 
@@ -27,7 +31,13 @@ use protocol::{
 use self::account::{Account, Pace};
 pub use self::{
     error::{BmcError, Power, reading},
-    ipmi::{CallError, IpmiBmc},
+    hardware::{HardwareReader, Memory, NotRead},
+    ipmi::{
+        CallError, IpmiBmc,
+        entries::{SensorNames, Told},
+        sensors::{Described, SensorLimits, Shown, Unreadable},
+    },
+    line::Line,
     redfish::{KeptSessions, key_info},
 };
 
@@ -68,6 +78,10 @@ pub trait Bmc: Send + Sync {
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}
+    /// Its sensors and its event log; none: they cannot be read in this way.
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        None
+    }
 }
 
 /// How patient and how polite we are.

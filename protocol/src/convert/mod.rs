@@ -9,6 +9,7 @@ mod boot;
 mod command;
 mod discovery;
 mod hardware;
+mod health;
 mod link;
 mod report;
 mod spec;

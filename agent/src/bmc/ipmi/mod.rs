@@ -3,9 +3,12 @@
 mod asking;
 mod boot;
 mod call;
+pub(super) mod entries;
+mod hardware;
 mod login;
 mod orders;
 mod reads;
+pub(super) mod sensors;
 mod session;
 mod socket;
 mod verdict;
@@ -36,12 +39,13 @@ use self::{
     verdict::Ladder,
 };
 use super::{
-    Account, Bmc, BmcError, BmcOptions, LogIns, Power,
+    Account, Bmc, BmcError, BmcOptions, HardwareReader, LogIns, Power,
     quirks::{Deviations, Maker},
     who::Who,
 };
 
 pub use self::call::CallError;
+pub(super) use self::hardware::HardwareMemory;
 
 /// One BMC by IPMI.
 pub struct IpmiBmc {
@@ -195,5 +199,9 @@ impl Bmc for IpmiBmc {
 
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
+    }
+
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        Some(self)
     }
 }

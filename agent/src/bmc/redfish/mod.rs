@@ -7,6 +7,8 @@ mod choose;
 mod client;
 mod fault;
 mod find;
+mod hardware;
+mod health;
 mod http;
 mod kept;
 mod login;
@@ -32,6 +34,7 @@ use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
+pub(super) use self::hardware::HardwareMemory;
 use self::{
     again::{CALL_MAX, READING_MAX},
     boot::{Wanted, Ways},
@@ -41,7 +44,7 @@ use self::{
 };
 pub use self::{kept::KeptSessions, spki::key_info};
 use super::{
-    Bmc, BmcError, BmcOptions, LogIns, Power,
+    Bmc, BmcError, BmcOptions, HardwareReader, LogIns, Power,
     quirks::{Deviations, Maker},
     who::{Who, words},
 };
@@ -286,5 +289,9 @@ impl Bmc for RedfishBmc {
 
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
+    }
+
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        Some(self)
     }
 }

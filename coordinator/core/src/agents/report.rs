@@ -92,6 +92,8 @@ impl AgentHub {
             }
             ReportBody::Watch { watch } => self.watched(&server, watch).await?,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
+            // None was asked for yet.
+            ReportBody::Hardware { .. } => {}
             // It was taken in above: it is of no server.
             ReportBody::Found { .. } => {}
         }

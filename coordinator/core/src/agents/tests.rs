@@ -192,7 +192,7 @@ impl Site {
         let mut agent = FakeAgent::connect(self.channel("rack1").await, run).await;
         let welcome = agent.next().await.unwrap();
         let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
-        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats, certificate_days } = welcome
+        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats, certificate_days, .. } = welcome
         else {
             panic!("{welcome:?}")
         };
