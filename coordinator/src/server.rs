@@ -127,7 +127,11 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let interfaces: Arc<dyn Interfaces> = contrail.clone();
     let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
     let poll_ironic_every = Duration::from_millis(config.site.poll_ironic_ms);
-    let core = Core::new(Site { name: config.name.clone(), poll_ironic_every }, inventory, outside);
+    let core = Core::new(
+        Site { name: config.name.clone(), poll_ironic_every, limits: config.limits() },
+        inventory,
+        outside,
+    );
 
     let listen = &config.listen;
     let bind = |address| async move {
@@ -272,6 +276,7 @@ fn tell_others(
         let sources = Sources {
             inventory: core.inventory.clone(),
             presence: Arc::clone(&presence),
+            limits: Arc::clone(&core.agents.limits),
             page: tokio::sync::Mutex::default(),
         };
         let page = metrics::router(sources);

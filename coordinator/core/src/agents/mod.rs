@@ -24,6 +24,7 @@ mod command;
 mod dispatch;
 mod entry;
 mod expected;
+mod hardware;
 mod hub;
 mod images;
 mod issue;

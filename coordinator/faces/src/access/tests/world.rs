@@ -119,7 +119,11 @@ fn cloud() -> Cloud {
 fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
-    let site = Site { name: "test".to_owned(), poll_ironic_every: std::time::Duration::from_secs(2) };
+    let site = Site {
+        name: "test".to_owned(),
+        poll_ironic_every: std::time::Duration::from_secs(2),
+        limits: Default::default(),
+    };
     Core::new(site, inventory.clone(), outside)
 }
 
