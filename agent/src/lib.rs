@@ -4,6 +4,7 @@
 pub mod bmc;
 pub mod boot;
 pub mod config;
+pub mod console;
 pub mod discovery;
 pub mod files;
 pub mod given;

@@ -13,6 +13,7 @@
 //! - a server has a boot permit only from the start of its power-on or reset until its power goes off or is taken, or its
 //!   ramdisk has handed itself over;
 //! - commands of one server are carried out one after the other; servers do not wait for each other;
+//! - a command waits for a poll only as long as a reading of that BMC takes, and for none of a silent BMC;
 //! - a result is remembered on disk before it is reported.
 
 mod lanes;
@@ -71,6 +72,13 @@ pub enum Input {
         number: u64,
         /// What it said.
         sample: Sample,
+    },
+    /// [`Effect::Poll`] was given up because of [`Effect::MakeWay`]; nothing was learned.
+    TakenBack {
+        /// Whose.
+        server: ServerId,
+        /// Of the question.
+        number: u64,
     },
     /// [`Effect::Work`] is over.
     Ended {
@@ -148,6 +156,15 @@ pub enum Effect {
         /// How long to wait for it.
         patience: Duration,
     },
+    /// A command waits: unless that question is answered within this time it is given up; [`Input::TakenBack`] follows.
+    MakeWay {
+        /// Whose.
+        server: ServerId,
+        /// Of the question.
+        number: u64,
+        /// How long it still has.
+        within: Duration,
+    },
     /// Carry out a command on the BMC or the ramdisk; [`Input::Ended`] follows.
     Work(Given),
     /// From now on this server may boot so: it gets a token and its DHCP is answered.
@@ -205,6 +222,7 @@ impl Rack {
             Input::Command(given) => self.command(given, now),
             Input::Identified { server, place, identity } => self.identified(server, place, identity),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
+            Input::TakenBack { server, number } => self.taken_back(server, number, now),
             Input::Ended { server, command, outcome, sample } => {
                 self.ended(server, command, outcome, sample, now);
             }

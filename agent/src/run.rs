@@ -18,7 +18,7 @@ use protocol::{
     spec::{BmcEndpoint, ServerSpec},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -41,7 +41,8 @@ use crate::{
 /// Inputs that may wait for the loop.
 pub const INPUTS_MAX: usize = 4096;
 /// Most commands that are carried out on BMCs at the same time.
-pub const BMC_COMMANDS_AT_ONCE: usize = 64;
+/// One that waits for a slow BMC costs a few kilobytes; it must not be the one for which all others wait.
+pub const BMC_COMMANDS_AT_ONCE: usize = 4096;
 /// How long commands under way get to end when the agent is stopped.
 pub const STOP_WAIT: Duration = Duration::from_secs(10);
 
@@ -85,6 +86,8 @@ struct Loop {
     seen: mpsc::Sender<Seen>,
     back: mpsc::Sender<Input>,
     servers: HashMap<ServerId, Reached>,
+    /// By which a reading under way is told to make way for a command.
+    ways: HashMap<ServerId, (u64, oneshot::Sender<Duration>)>,
     places: Arc<Semaphore>,
     tasks: JoinSet<()>,
 }
@@ -125,6 +128,7 @@ impl Runner {
             seen,
             back,
             servers: HashMap::new(),
+            ways: HashMap::new(),
             places: Arc::new(Semaphore::new(BMC_COMMANDS_AT_ONCE)),
             tasks: JoinSet::new(),
         };
@@ -193,11 +197,20 @@ impl Loop {
             Effect::Know(spec) => self.know(&spec),
             Effect::Forget(server) => {
                 self.servers.remove(&server);
+                self.ways.remove(&server);
                 metrics::servers(self.servers.len());
                 self.hardware.forget(server);
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number, patience } => self.poll(server, number, patience),
+            Effect::MakeWay { server, number, within } => {
+                if let Some((asked, way)) = self.ways.remove(&server)
+                    && asked == number
+                {
+                    // One that has ended meanwhile is in nobody's way.
+                    let _ = way.send(within);
+                }
+            }
             Effect::Work(given) => self.work(given),
             Effect::Permit { server, plan } => {
                 // An earlier boot's ramdisk is none of this boot's.
@@ -228,8 +241,10 @@ impl Loop {
             .servers
             .remove(&spec.id)
             .filter(|it| it.endpoint == spec.bmc && it.expected == spec.expected);
-        let (bmc, line) = kept
-            .map_or_else(|| ((self.connect)(spec), Arc::default()), |reached| (reached.bmc, reached.line));
+        let (bmc, line) = kept.map_or_else(
+            || ((self.connect)(spec), Arc::new(Line::shared())),
+            |reached| (reached.bmc, reached.line),
+        );
         self.hardware.know(spec.id, &bmc, &line);
         let (endpoint, expected) = (spec.bmc.clone(), spec.expected.clone());
         let reached = Reached { bmc, line, endpoint, expected, boot_mode: spec.boot_mode };
@@ -241,10 +256,15 @@ impl Loop {
     fn poll(&mut self, server: ServerId, number: u64, patience: Duration) {
         let Some(reached) = self.servers.get(&server).cloned() else { return };
         let back = self.back.clone();
+        let (way, made) = oneshot::channel();
+        self.ways.insert(server, (number, way));
         self.tasks.spawn(async move {
             let turn = reached.line.turn().await;
             let began = Instant::now();
-            let sample = driver::ask(&*reached.bmc, patience).await;
+            let Some(sample) = driver::ask(&*reached.bmc, patience, made).await else {
+                let _ = back.send(Input::TakenBack { server, number }).await;
+                return;
+            };
             drop(turn);
             reached.line.set_answers(sample.is_reading());
             metrics::polled(&sample, began.elapsed());

@@ -17,6 +17,10 @@ use protocol::{
     boot::BootMode,
     convert::Declaration,
     id::ServerId,
+    ipmi::client::{
+        Retry,
+        patience::{RoundTrip, Tries},
+    },
     power::PowerReading,
     report::ReportBody,
     secret::Secret,
@@ -57,6 +61,8 @@ struct Bmc {
     answer: Duration,
     silent: bool,
     on: bool,
+    /// What its answers have taken, as an IPMI session knows it.
+    round_trip: RoundTrip,
 }
 
 struct Sim {
@@ -69,6 +75,12 @@ struct Sim {
     asked: HashMap<usize, Vec<Instant>>,
     /// Patience has no effect: questions hang.
     hangs: bool,
+    /// Of a thousand datagrams so many are lost, in either direction.
+    lost_of_1000: u64,
+    chance: u64,
+    /// When what was said last of each was true, and the longest time for which nobody knew better.
+    known_at: HashMap<usize, Instant>,
+    oldest: HashMap<usize, Duration>,
 }
 
 impl Sim {
@@ -82,6 +94,10 @@ impl Sim {
             reported: HashMap::new(),
             asked: HashMap::new(),
             hangs: false,
+            lost_of_1000: 0,
+            chance: 7,
+            known_at: HashMap::new(),
+            oldest: HashMap::new(),
         };
         let servers = (0..sim.bmcs.len()).map(spec).collect();
         sim.declare(servers);
@@ -100,8 +116,9 @@ impl Sim {
                     let index = server.0.as_u128() as usize - 1;
                     let bmc = self.bmcs[index];
                     self.asked.entry(index).or_default().push(self.now);
-                    let answers = !bmc.silent && (bmc.answer <= patience || self.hangs);
-                    let after = if answers { bmc.answer } else { IPMI_GIVES_UP.min(patience) };
+                    let took = self.took(index);
+                    let answers = took.is_some_and(|took| took <= patience || self.hangs);
+                    let after = took.filter(|_| answers).unwrap_or(IPMI_GIVES_UP.min(patience));
                     let sample = match (answers, bmc.on) {
                         (true, true) => Sample::On,
                         (true, false) => Sample::Off,
@@ -118,6 +135,53 @@ impl Sim {
         }
     }
 
+    /// How long this BMC's next answer takes, with what is lost on the way; none: it does not come.
+    fn took(&mut self, index: usize) -> Option<Duration> {
+        let bmc = self.bmcs[index];
+        if bmc.silent {
+            return None;
+        }
+        let retry = Retry::default();
+        let mut tries = Tries::begin(retry, bmc.round_trip.first_wait(retry), self.now);
+        let mut sent = self.now;
+        while self.is_lost() || self.is_lost() {
+            sent = tries.deadline();
+            tries = tries.next(sent)?;
+        }
+        let answered = sent + bmc.answer;
+        if let Some(took) = tries.took(answered) {
+            self.bmcs[index].round_trip.took(took);
+        }
+        Some(answered - self.now)
+    }
+
+    fn is_lost(&mut self) -> bool {
+        // Knuth's linear congruential generator; its upper bits are good enough.
+        self.chance =
+            self.chance.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.chance >> 33) % 1000 < self.lost_of_1000
+    }
+
+    fn note_known(&mut self, index: usize) {
+        let true_at = self.now - self.bmcs[index].answer;
+        if let Some(before) = self.known_at.insert(index, true_at) {
+            let age = self.now - before;
+            let oldest = self.oldest.entry(index).or_default();
+            *oldest = age.max(*oldest);
+        }
+    }
+
+    /// The oldest that what is known of any of these has become within this time.
+    fn oldest_within(&mut self, servers: &[usize], time: Duration) -> Duration {
+        self.oldest.clear();
+        self.pass(time);
+        let age = |server: &usize| {
+            let last = self.now - self.known_at[server];
+            last.max(self.oldest.get(server).copied().unwrap_or_default())
+        };
+        servers.iter().map(age).max().unwrap_or_default()
+    }
+
     /// Lets the next thing happen; false when that would be later than `until`.
     fn step(&mut self, until: Instant) -> bool {
         let timer = self.rack.timeout();
@@ -130,6 +194,9 @@ impl Sim {
         if answer.is_some_and(|due| due <= self.now) {
             let Some(Reverse((_, number))) = self.answers.pop() else { return true };
             let Some((server, sample)) = self.questions.remove(&number) else { return true };
+            if matches!(sample, Sample::On | Sample::Off) {
+                self.note_known(server.0.as_u128() as usize - 1);
+            }
             self.happen(Input::Answered { server, number, sample });
         } else {
             self.happen(Input::Timer);
@@ -187,6 +254,7 @@ fn bmcs(kinds: &[Kind]) -> Vec<Bmc> {
         answer: Duration::from_millis(ms.unwrap_or_default()),
         silent: ms.is_none(),
         on: true,
+        round_trip: RoundTrip::default(),
     };
     kinds.iter().flat_map(|(count, ms)| std::iter::repeat_n(bmc(ms), *count)).collect()
 }
@@ -236,6 +304,32 @@ fn a_pulled_plug_is_reported_whatever_other_bmcs_do() {
     check(&[(500, Some(60)), (400, Some(7000)), (100, None)]);
     check(&[(300, Some(7000)), (400, Some(60)), (300, None)]);
     check(&[(300, Some(2000)), (700, Some(14_000))]);
+}
+
+/// Longest that what is known of a healthy server's power may be behind what is.
+const FRESH: Duration = Duration::from_secs(5);
+
+/// The power of every BMC of the first kind is known to within [`FRESH`], whatever the others do and however many datagrams are lost.
+fn check_fresh(kinds: &[Kind], lost_of_1000: u64) {
+    let mut sim = Sim::new(bmcs(kinds));
+    sim.lost_of_1000 = lost_of_1000;
+    let watched: Vec<_> = (0..kinds[0].0).collect();
+    sim.pass(Duration::from_secs(30));
+    let age = sim.oldest_within(&watched, Duration::from_secs(60));
+    assert!(age <= FRESH, "{kinds:?} with {lost_of_1000} of 1000 lost: {age:?}");
+}
+
+#[test]
+fn the_power_of_every_healthy_server_is_known_to_within_five_seconds() {
+    check_fresh(&[(800, Some(60)), (200, None)], 0);
+    check_fresh(&[(800, Some(60)), (200, None)], 10);
+    check_fresh(&[(700, Some(60)), (300, None)], 0);
+    check_fresh(&[(1000, Some(2000))], 0);
+}
+
+#[test]
+fn ten_thousand_are_fresh_though_every_hundredth_datagram_is_lost() {
+    check_fresh(&[(10_000, Some(50))], 10);
 }
 
 #[test]

@@ -78,6 +78,8 @@ struct World {
     identified: Vec<BmcIdentity>,
     watches: Vec<(ServerId, Watch)>,
     fails: bool,
+    /// Questions that were told to make way, and how long they still had.
+    in_the_way: Vec<(ServerId, u64, Duration)>,
 }
 
 impl World {
@@ -97,6 +99,7 @@ impl World {
             identified: Vec::new(),
             watches: Vec::new(),
             fails: false,
+            in_the_way: Vec::new(),
         };
         world.declare();
         world
@@ -127,6 +130,9 @@ impl World {
                 Effect::Poll { server, number, .. } => {
                     self.assert_bmc_is_free(server);
                     self.asked.push(Asked::Poll { server, number });
+                }
+                Effect::MakeWay { server, number, within } => {
+                    self.in_the_way.push((server, number, within));
                 }
                 Effect::Work(Given { command, .. }) => {
                     assert!(self.sent.contains_key(&command.id), "nobody sent {command:?}");
@@ -231,6 +237,17 @@ impl World {
         }
     }
 
+    /// The questions that were told to make way are given up.
+    fn make_way(&mut self) {
+        for (server, number, _) in std::mem::take(&mut self.in_the_way) {
+            let is_it = |asked: &Asked| matches!(asked, Asked::Poll { number: of, .. } if *of == number);
+            if let Some(index) = self.asked.iter().position(is_it) {
+                self.asked.remove(index);
+                self.happen(Input::TakenBack { server, number });
+            }
+        }
+    }
+
     fn pass(&mut self, time: Duration) {
         self.now += time;
         self.happen(Input::Timer);
@@ -280,6 +297,7 @@ enum Op {
     Declare,
     Restart,
     Fails(bool),
+    MakeWay,
 }
 
 fn op() -> impl Strategy<Value = Op> {
@@ -293,6 +311,7 @@ fn op() -> impl Strategy<Value = Op> {
         1 => Just(Op::Declare),
         1 => Just(Op::Restart),
         1 => any::<bool>().prop_map(Op::Fails),
+        2 => Just(Op::MakeWay),
     ]
 }
 
@@ -339,6 +358,7 @@ proptest! {
                 Op::Declare => world.declare(),
                 Op::Restart => world.restart(),
                 Op::Fails(fails) => world.fails = fails,
+                Op::MakeWay => world.make_way(),
             }
         }
         world.settle();
@@ -381,6 +401,58 @@ fn a_pulled_plug_is_seen_within_three_seconds_and_ends_the_boot() {
     }
     assert_eq!(world.reported[&server].1, PowerCause::Unasked);
     assert!(!world.permits.contains(&server));
+}
+
+/// A command comes while the power is being read: a silent BMC's reading is given up at once, another one's when it is overdue. An
+/// open breaker holds no command back, and one that the BMC has answered closes it.
+#[test]
+fn a_command_waits_for_no_silent_bmc_and_for_no_breaker() {
+    let check = |silences: u32, wait_ms: u64, expected_ms: u128| {
+        let mut world = World::new();
+        let server = spec(0, "p").id;
+        let silence = || Sample::NoAnswer { reason: "silent".into() };
+        // Until its reading is under way, and so often before that it is not answered.
+        let poll = |world: &mut World| loop {
+            let is_its = |asked: &Asked| matches!(asked, Asked::Poll { server: of, .. } if *of == server);
+            if let Some(Asked::Poll { number, .. }) = world.asked.iter().find(|asked| is_its(asked)) {
+                break *number;
+            }
+            world.pass(Duration::from_millis(10));
+        };
+        for _ in 0..silences {
+            let number = poll(&mut world);
+            world.asked.retain(|asked| !matches!(asked, Asked::Poll { number: of, .. } if *of == number));
+            world.happen(Input::Answered { server, number, sample: silence() });
+        }
+        let number = poll(&mut world);
+        world.pass(Duration::from_millis(wait_ms));
+        let command = send(&mut world, Action::PowerOff { how: PowerOffHow::Hard });
+        assert!(!world.begun.contains(&command), "one thing at a time");
+        let [(told, which, within)] = world.in_the_way[..] else { panic!("{:?}", world.in_the_way) };
+        assert_eq!((told, which, within.as_millis()), (server, number, expected_ms), "{silences} {wait_ms}");
+        world.make_way();
+        assert!(world.begun.contains(&command), "{silences} {wait_ms}: it begins at once");
+        world.settle();
+        assert!(world.answered.contains(&command) && world.reported[&server].0 == PowerReading::Off);
+        // It is polled in its turn again.
+        let asked = (0..20).filter(|_| {
+            world.pass(Duration::from_millis(500));
+            let is_polled = world
+                .asked
+                .iter()
+                .any(|asked| matches!(asked, Asked::Poll { server: of, .. } if *of == server));
+            while !world.asked.is_empty() {
+                world.answer(0);
+            }
+            is_polled
+        });
+        assert!((4..=6).contains(&asked.count()), "{silences} {wait_ms}");
+    };
+    check(0, 0, 500);
+    check(0, 100, 400);
+    check(0, 1000, 0);
+    check(1, 0, 0);
+    check(6, 0, 0);
 }
 
 #[test]

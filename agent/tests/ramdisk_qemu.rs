@@ -49,7 +49,7 @@ impl Upstream for Directory {
     }
 }
 
-struct Server {
+struct Machine {
     dir: tempfile::TempDir,
     qemu: Option<Child>,
     started: Instant,
@@ -57,7 +57,7 @@ struct Server {
     further: Vec<String>,
 }
 
-impl Drop for Server {
+impl Drop for Machine {
     fn drop(&mut self) {
         if let Some(mut qemu) = self.qemu.take() {
             let _ = qemu.kill();
@@ -69,7 +69,7 @@ impl Drop for Server {
     }
 }
 
-impl Server {
+impl Machine {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let disk = File::create(dir.path().join("disk.raw")).unwrap();
@@ -248,7 +248,7 @@ impl Rack {
         }
     }
 
-    async fn ready(&mut self, server: &mut Server) -> (RamdiskSessionId, HardwareReport) {
+    async fn ready(&mut self, server: &mut Machine) -> (RamdiskSessionId, HardwareReport) {
         match tokio::time::timeout(WAIT_MAX, self.events.recv()).await {
             Ok(Some(Event::Ready { session, hardware, .. })) => {
                 println!("hello after {:.1} s", server.started.elapsed().as_secs_f32());
@@ -302,7 +302,7 @@ async fn a_server_is_inspected_deployed_and_erased() {
         .status();
     assert!(convert.unwrap().success());
 
-    let mut server = Server::new();
+    let mut server = Machine::new();
     server.disk().write_all_at(&vec![0xaa; 80 << 20], 0).unwrap(); // what an earlier tenant left
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     let (session, hardware) = rack.ready(&mut server).await;
@@ -365,7 +365,7 @@ async fn a_refused_ramdisk_switches_itself_off() {
     let rack = Rack::new();
     let arguments = rack.arguments();
     rack.control.revoke(rack.id);
-    let mut server = Server::new();
+    let mut server = Machine::new();
     server.boot(&rack.boot, &arguments, BootMode::Bios);
     server.wait_off().await;
     let console = server.console();
@@ -374,7 +374,7 @@ async fn a_refused_ramdisk_switches_itself_off() {
 }
 
 /// Waits until the console says this so many times.
-async fn said(server: &Server, words: &str, times: usize) {
+async fn said(server: &Machine, words: &str, times: usize) {
     let start = Instant::now();
     while server.console().matches(words).count() < times {
         assert!(start.elapsed() < WAIT_MAX, "the ramdisk does not say {words:?} {times} times");
@@ -387,7 +387,7 @@ async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_agai
     let mut rack = Rack::new();
     let image = noise();
     fs::write(rack.images.path().join("raw"), &image).unwrap();
-    let mut server = Server::new();
+    let mut server = Machine::new();
     server.disk().write_all_at(&vec![0xaa; 80 << 20], 0).unwrap();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     let (session, _) = rack.ready(&mut server).await;
@@ -432,7 +432,7 @@ async fn an_agent_killed_in_the_middle_of_an_image_and_of_an_erase_is_found_agai
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
     let mut rack = Rack::new();
-    let mut server = Server::new();
+    let mut server = Machine::new();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Bios);
     rack.ready(&mut server).await;
     // Only a ramdisk that has read its welcome has a session to take up.
@@ -448,7 +448,7 @@ async fn a_ramdisk_whose_boot_was_called_off_switches_itself_off() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_disk_is_accounted_for_whatever_it_is_and_whenever_it_comes() {
     let mut rack = Rack::new();
-    let mut server = Server::new();
+    let mut server = Machine::new();
     server.add_drive("protected", ",readonly=on");
     server.add_drive("shared", "");
     server.add_drive("late", "");
@@ -523,7 +523,7 @@ fn efi_image(path: &Path) {
 async fn the_disk_comes_first_in_the_boot_order_of_uefi() {
     let mut rack = Rack::new();
     efi_image(&rack.images.path().join("efi"));
-    let mut server = Server::new();
+    let mut server = Machine::new();
     server.boot(&rack.boot, &rack.arguments(), BootMode::Uefi);
     let (session, hardware) = rack.ready(&mut server).await;
     assert_eq!(hardware.boot_mode, BootMode::Uefi);

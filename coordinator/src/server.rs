@@ -36,12 +36,12 @@ use listen;
 use listen::{Terms, hops::Proxies, terms};
 use openstack::{
     Credentials, GlanceImages, IronicProvisioner, Scope, Session,
+    client::{http_client, upload_client},
     glance::Glance,
     ironic::Ironic,
     keystone::Keystone,
     nova::Nova,
     placement::Placement,
-    session::{http_client, upload_client},
 };
 use protocol::secret::Secret;
 use store::{

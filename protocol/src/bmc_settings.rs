@@ -15,6 +15,10 @@ pub const ANSWER_WAIT_MS: std::ops::RangeInclusive<u32> = 100..=10_000;
 pub const REQUEST_GAP_MS: std::ops::RangeInclusive<u32> = 0..=5_000;
 /// Bounds of [`BmcSettings::poll_interval_ms`].
 pub const POLL_INTERVAL_MS: std::ops::RangeInclusive<u32> = 1_000..=20_000;
+/// Bounds of [`BmcSettings::requests_per_second`].
+pub const REQUESTS_PER_SECOND: std::ops::RangeInclusive<u32> = 1..=1_000;
+/// Bounds of [`BmcSettings::sessions_max`].
+pub const SESSIONS_MAX: std::ops::RangeInclusive<u32> = 1..=8;
 
 /// What a site says of one BMC; nothing said: as for every BMC.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,6 +42,12 @@ pub struct BmcSettings {
     /// From one reading of the power to the next, in milliseconds; none: the agent's interval.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub poll_interval_ms: Option<u32>,
+    /// Most requests a second; none: the agent's usual pace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requests_per_second: Option<u32>,
+    /// IPMI: most sessions that the agent has open at a time; none: as many as usual.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sessions_max: Option<u32>,
 }
 
 impl BmcSettings {
@@ -171,6 +181,8 @@ mod tests {
             answer_wait_ms: Some(2000),
             request_gap_ms: Some(0),
             poll_interval_ms: Some(10_000),
+            requests_per_second: Some(5),
+            sessions_max: Some(1),
         };
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<BmcSettings>(&text).unwrap(), settings, "{text}");

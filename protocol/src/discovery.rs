@@ -22,7 +22,7 @@ pub const RANGES_MAX: usize = 16;
 /// Most credentials of one scan, and so the most log-ins that it tries at one BMC: many lock an account at the fifth.
 pub const CREDENTIALS_MAX: usize = 3;
 /// Most ports at which one scan looks for Redfish.
-pub const DOORS_MAX: usize = 4;
+pub const REDFISH_PORTS_MAX: usize = 4;
 /// Longest time for which the discovery network is open, in seconds.
 pub const WINDOW_SECONDS_MAX: u32 = 4 * 3600;
 
@@ -112,14 +112,14 @@ impl fmt::Display for AddressRange {
 
 /// A port at which Redfish may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RedfishDoor {
+pub struct RedfishPort {
     /// TCP port.
     pub port: u16,
     /// Without TLS.
     pub http: bool,
 }
 
-impl FromStr for RedfishDoor {
+impl FromStr for RedfishPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -135,7 +135,7 @@ impl FromStr for RedfishDoor {
     }
 }
 
-impl fmt::Display for RedfishDoor {
+impl fmt::Display for RedfishPort {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", if self.http { "http" } else { "https" }, self.port)
     }
@@ -181,7 +181,7 @@ pub struct Scan {
     /// Where.
     pub ranges: Vec<AddressRange>,
     /// At which ports Redfish is looked for.
-    pub redfish: Vec<RedfishDoor>,
+    pub redfish: Vec<RedfishPort>,
     /// What is tried at each BMC, in this order and each once. None: no log-in is tried.
     pub credentials: Vec<Credential>,
     /// BMCs that are in use: no log-in is tried there.
@@ -271,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn doors_are_read() {
-        assert_eq!("http:8000".parse(), Ok(RedfishDoor { port: 8000, http: true }));
-        assert_eq!("https:443".parse::<RedfishDoor>().unwrap().to_string(), "https:443");
+    fn redfish_ports_are_read() {
+        assert_eq!("http:8000".parse(), Ok(RedfishPort { port: 8000, http: true }));
+        assert_eq!("https:443".parse::<RedfishPort>().unwrap().to_string(), "https:443");
         for bad in ["443", "ftp:21", "https:0", "https:x"] {
-            assert!(bad.parse::<RedfishDoor>().is_err(), "{bad}");
+            assert!(bad.parse::<RedfishPort>().is_err(), "{bad}");
         }
     }
 }

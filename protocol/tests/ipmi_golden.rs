@@ -78,6 +78,7 @@ fn replay(record: &str, suite: CipherSuite) -> Vec<(Request, CompletionCode)> {
                 }
             }
             PayloadType::Ipmi if packet.header.session_id == 0 => {}
+            PayloadType::Sol => {}
             PayloadType::Ipmi => {
                 let message = keys.as_ref().unwrap().open(&packet).unwrap();
                 if to_bmc {

@@ -11,7 +11,7 @@ use std::{
 use contrail::{Config, Contrail, Tokens, vnc};
 use coordinator::tokens::KeystoneTokens;
 use domain::rim::{FabricError, TenantNetworks};
-use openstack::{Credentials, Scope, Session, session::http_client};
+use openstack::{Credentials, Scope, Session, client::http_client};
 use protocol::secret::Secret;
 use serde_json::{Value, json};
 use tests::contrail::scripted::{Asked, Reply, Scripted};

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, sync::Arc, time::Duration};
 
 use agent::{discovery::Discovery, uplink::client::Seen};
 use protocol::{
-    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     report::ReportBody,
     secret::Secret,
     spec::BmcProtocol,
@@ -90,7 +90,7 @@ async fn each_credential_is_tried_once_and_none_where_it_must_not() {
     .unwrap();
     let order = |credentials| Scan {
         ranges: vec!["127.77.7.10-127.77.7.14".parse().unwrap()],
-        redfish: vec![RedfishDoor { port: 8080, http: true }, RedfishDoor { port: 8443, http: false }],
+        redfish: vec![RedfishPort { port: 8080, http: true }, RedfishPort { port: 8443, http: false }],
         credentials,
         spare: vec![at(12)],
     };
@@ -128,7 +128,7 @@ async fn odd_redfish_services_are_found_and_logged_in_to() {
     let _two = serve(24, Odd::Systems(Beside::Server));
     let found = scan(Scan {
         ranges: vec!["127.77.7.21-127.77.7.25".parse().unwrap()],
-        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        redfish: vec![RedfishPort { port: 8000, http: true }],
         credentials: vec![credential(PASSWORD)],
         spare: Vec::new(),
     })

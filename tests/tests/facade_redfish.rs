@@ -126,17 +126,21 @@ async fn a_user_sees_its_own_server_and_no_other() {
         format!("Systems/{id}/Processors/CPU"),
         format!("Systems/{id}/EthernetInterfaces"),
         format!("Systems/{id}/EthernetInterfaces/NIC0"),
+        format!("Systems/{id}/Storage"),
+        format!("Systems/{id}/Storage/Disks"),
         "Managers".to_owned(),
         format!("Managers/{id}"),
         format!("Managers/{id}/VirtualMedia"),
         "Chassis".to_owned(),
         format!("Chassis/{id}"),
+        format!("Chassis/{id}/Drives"),
         "SessionService".to_owned(),
         "SessionService/Sessions".to_owned(),
     ] {
         check(&format!("/redfish/v1/{path}"), mine.clone(), 200).await;
     }
     check(&format!("/redfish/v1/Systems/{id}/EthernetInterfaces/NIC1"), mine.clone(), 404).await;
+    check(&format!("/redfish/v1/Chassis/{id}/Drives/0"), mine.clone(), 404).await;
     let reply = bench.ask("GET", "/redfish/v1/Systems", mine, "").await;
     assert_eq!(reply.body["Members"], json!([{"@odata.id": bench.system()}]));
 }

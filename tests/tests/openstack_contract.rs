@@ -15,12 +15,8 @@ use std::{
 use anyhow::{Result, ensure};
 use contract::Cloud;
 use openstack::{
-    glance::Glance,
-    ironic::Ironic,
-    keystone::{self, Keystone},
-    nova::Nova,
+    client::http_client, glance::Glance, ironic::Ironic, keystone::Keystone, login::login, nova::Nova,
     placement::Placement,
-    session::http_client,
 };
 use tests::openstack::{OpenStack, Options, Who, ensure_venv};
 
@@ -46,8 +42,8 @@ async fn clients_agree_with_the_real_services() -> Result<()> {
         glance: Glance::new(openstack.session(Who::Admin)?),
         nova: Nova::new(openstack.session(Who::Admin)?),
         placement: Placement::new(openstack.session(Who::Admin)?),
-        demo: keystone::login(&http, &openstack.credentials(Who::Demo)).await?.token,
-        other: keystone::login(&http, &openstack.credentials(Who::Other)).await?.token,
+        demo: login(&http, &openstack.credentials(Who::Demo)).await?.token,
+        other: login(&http, &openstack.credentials(Who::Other)).await?.token,
         openstack,
     };
     let first: [(&str, Check); 4] = [

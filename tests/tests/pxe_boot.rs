@@ -20,9 +20,9 @@ const SERVER: MacAddr = MacAddr([0x52, 0x54, 0, 0, 0, 0x21]);
 const BOOT_WAIT: Duration = Duration::from_secs(120);
 
 /// A QEMU process that ends with the test.
-struct Server(Child);
+struct Qemu(Child);
 
-impl Drop for Server {
+impl Drop for Qemu {
     fn drop(&mut self) {
         let _ = self.0.kill();
         let _ = self.0.wait();
@@ -43,7 +43,7 @@ fn files(kernel: &str) -> anyhow::Result<BootFiles> {
     Ok(files)
 }
 
-async fn power_on(world: &World, firmware: &[&str], rom: &str) -> anyhow::Result<Server> {
+async fn power_on(world: &World, firmware: &[&str], rom: &str) -> anyhow::Result<Qemu> {
     world
         .rack
         .ip_batch("tuntap add dev tap0 mode tap\nlink set tap0 master br0 up\n")
@@ -71,7 +71,7 @@ async fn power_on(world: &World, firmware: &[&str], rom: &str) -> anyhow::Result
         .stdout(Stdio::null())
         .spawn()
         .context("starting QEMU (package qemu-system-x86)")?;
-    Ok(Server(child))
+    Ok(Qemu(child))
 }
 
 /// What the server wrote to its serial console, for a failed test.

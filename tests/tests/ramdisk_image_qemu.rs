@@ -19,14 +19,14 @@ const INSTANCE: &str = "c0ffee00-0000-4000-8000-000000000001";
 const WAIT_MAX: Duration = Duration::from_secs(150);
 const POLL: Duration = Duration::from_millis(200);
 
-struct Server {
+struct Machine {
     dir: tempfile::TempDir,
     qemu: Child,
     port: u16,
     started: Instant,
 }
 
-impl Drop for Server {
+impl Drop for Machine {
     fn drop(&mut self) {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
@@ -58,7 +58,7 @@ fn disk_of(image: &TenantImage, dir: &Path) -> PathBuf {
     disk
 }
 
-fn boot(dir: tempfile::TempDir, firmware: BootMode) -> Server {
+fn boot(dir: tempfile::TempDir, firmware: BootMode) -> Machine {
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let path = |name: &str| dir.path().join(name).display().to_string();
     let mut qemu = Command::new("qemu-system-x86_64");
@@ -85,10 +85,10 @@ fn boot(dir: tempfile::TempDir, firmware: BootMode) -> Server {
     }
     let started = Instant::now();
     let qemu = qemu.stdin(Stdio::null()).spawn().unwrap();
-    Server { dir, qemu, port, started }
+    Machine { dir, qemu, port, started }
 }
 
-impl Server {
+impl Machine {
     async fn page(&self) -> serde_json::Value {
         let client = reqwest::Client::builder().timeout(Duration::from_secs(5)).no_proxy().build().unwrap();
         let url = format!("http://127.0.0.1:{}/", self.port);

@@ -7,7 +7,10 @@
 //! At every log-in the BMC says who it is; one that is not who is expected is asked and told nothing ([`BmcError::OtherMachine`]).
 
 pub mod account;
+pub mod breaker;
+pub mod budget;
 mod clock;
+pub mod console;
 mod error;
 mod hardware;
 mod ipmi;
@@ -28,7 +31,11 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use self::account::{Account, Pace};
+use self::{
+    account::{Account, Pace},
+    budget::Budget,
+    console::{Console, Take},
+};
 pub use self::{
     error::{BmcError, Power, reading},
     hardware::{HardwareReader, Memory, NotRead},
@@ -38,7 +45,10 @@ pub use self::{
         sensors::{Described, SensorLimits, Shown, Unreadable},
     },
     line::Line,
-    redfish::{KeptSessions, key_info},
+    redfish::{
+        ENTRIES_MAX, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
+        UPLOAD_BYTES_MAX, Update, VERB_MAX, key_info,
+    },
 };
 
 /// One BMC. Calls are carried out one after the other; each is bounded in time by [`BmcOptions`].
@@ -74,6 +84,11 @@ pub trait Bmc: Send + Sync {
     /// The power as the BMC stated it a moment ago; none: that was longer ago, or it may be another BMC by now. Nothing is asked for it.
     async fn power_lately(&self) -> Option<Power> {
         None
+    }
+    /// Opens the serial console, in a session of its own.
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        let reason = format!("it has no console that can be opened ({take:?})");
+        Err(BmcError::Refused { address: "this server".to_owned(), reason })
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
@@ -149,7 +164,13 @@ pub fn connect_with(endpoint: &BmcEndpoint, options: BmcOptions) -> Box<dyn Bmc>
 
 /// The same, with other pauses between log-ins.
 pub fn connect_as(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Box<dyn Bmc> {
-    reach(endpoint, &ExpectedIdentity::default(), options, log_ins, &KeptSessions::default())
+    reach(
+        endpoint,
+        &ExpectedIdentity::default(),
+        (options, Budget::unpaced()),
+        log_ins,
+        &KeptSessions::default(),
+    )
 }
 
 /// A BMC by IPMI, whoever it is, with all that it can be asked; none: it speaks another language. Must be called inside a tokio
@@ -158,36 +179,56 @@ pub fn connect_ipmi(endpoint: &BmcEndpoint, options: BmcOptions) -> Option<IpmiB
     let BmcProtocol::Ipmi { cipher_suite } = endpoint.protocol else { return None };
     let options = options.with(&endpoint.settings);
     let who = who::Who::new(ExpectedIdentity::default());
-    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, options, LogIns::default()))
+    let budget = Budget::unpaced().with(&endpoint.settings);
+    Some(IpmiBmc::new(endpoint.clone(), cipher_suite, who, (options, budget), LogIns::default()))
+}
+
+/// A BMC by Redfish, whoever it is, with all that it can be asked and told; none: it speaks another language. Must be called inside a
+/// tokio runtime.
+pub fn connect_redfish(endpoint: &BmcEndpoint, options: BmcOptions, log_ins: LogIns) -> Option<RedfishBmc> {
+    let BmcProtocol::Redfish { system, certificate_sha256, http } = &endpoint.protocol else { return None };
+    let kind =
+        redfish::Kind { system: system.clone(), certificate_sha256: certificate_sha256.clone(), http: *http };
+    let options = options.with(&endpoint.settings);
+    let who = who::Who::new(ExpectedIdentity::default());
+    Some(RedfishBmc::new(
+        endpoint,
+        kind,
+        who,
+        (options, Budget::unpaced().with(&endpoint.settings)),
+        log_ins,
+        &KeptSessions::default(),
+    ))
 }
 
 /// The BMC of the server that is expected there, and of no other. Must be called inside a tokio runtime.
 pub fn connect_to(endpoint: &BmcEndpoint, expected: &ExpectedIdentity, options: BmcOptions) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default(), &KeptSessions::default())
+    reach(endpoint, expected, (options, Budget::unpaced()), LogIns::default(), &KeptSessions::default())
 }
 
-/// The same; which sessions are open is written down, and those that an earlier run has left are closed.
+/// The same for an agent that manages it: within its budget; which sessions are open is written down, and those that an earlier run
+/// has left are closed.
 pub fn connect_kept(
     endpoint: &BmcEndpoint,
     expected: &ExpectedIdentity,
     options: BmcOptions,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
-    reach(endpoint, expected, options, LogIns::default(), kept)
+    reach(endpoint, expected, (options, Budget::default()), LogIns::default(), kept)
 }
 
 fn reach(
     endpoint: &BmcEndpoint,
     expected: &ExpectedIdentity,
-    options: BmcOptions,
+    (options, budget): (BmcOptions, Budget),
     log_ins: LogIns,
     kept: &KeptSessions,
 ) -> Box<dyn Bmc> {
     let who = who::Who::new(expected.clone());
-    let options = options.with(&endpoint.settings);
+    let limits = (options.with(&endpoint.settings), budget.with(&endpoint.settings));
     match &endpoint.protocol {
         BmcProtocol::Ipmi { cipher_suite } => {
-            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, options, log_ins))
+            Box::new(IpmiBmc::new(endpoint.clone(), *cipher_suite, who, limits, log_ins))
         }
         BmcProtocol::Redfish { system, certificate_sha256, http } => {
             let kind = redfish::Kind {
@@ -195,7 +236,7 @@ fn reach(
                 certificate_sha256: certificate_sha256.clone(),
                 http: *http,
             };
-            Box::new(redfish::RedfishBmc::new(endpoint, kind, who, options, log_ins, kept))
+            Box::new(RedfishBmc::new(endpoint, kind, who, limits, log_ins, kept))
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use protocol::{
-    discovery::RedfishDoor,
+    discovery::RedfishPort,
     hex,
     ipmi::presence::{is_answer, parse_pong, ping, question},
     redfish::{BODY_BYTES_MAX, ErrorBody, ROOT, ServiceRoot, dirty, origin::Origin},
@@ -69,14 +69,14 @@ pub(super) struct Service {
     pub certificate_sha256: Option<String>,
 }
 
-/// Whether Redfish's root is behind this door. Nothing of ours is told to it.
-pub(super) async fn redfish(address: Ipv4Addr, door: RedfishDoor) -> Option<Service> {
-    let (client, shown) = client(door).ok()?;
-    let scheme = if door.http { "http" } else { "https" };
-    let origin = Origin::new(!door.http, &address.to_string(), door.port);
+/// Whether Redfish's root is at this port. Nothing of ours is told to it.
+pub(super) async fn redfish(address: Ipv4Addr, at: RedfishPort) -> Option<Service> {
+    let (client, shown) = client(at).ok()?;
+    let scheme = if at.http { "http" } else { "https" };
+    let origin = Origin::new(!at.http, &address.to_string(), at.port);
     let mut path = ROOT.to_owned();
     for _ in 0..=REDIRECTS_MAX {
-        let request = client.get(format!("{scheme}://{address}:{}{path}", door.port));
+        let request = client.get(format!("{scheme}://{address}:{}{path}", at.port));
         let response = request.send().await.ok()?;
         let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
         match (response.status().is_redirection(), location) {
@@ -117,7 +117,7 @@ async fn is_root(mut response: Response) -> Option<bool> {
 
 type Shown = Arc<OnceLock<Fingerprint>>;
 
-fn client(door: RedfishDoor) -> Result<(reqwest::Client, Shown), Box<dyn std::error::Error>> {
+fn client(at: RedfishPort) -> Result<(reqwest::Client, Shown), Box<dyn std::error::Error>> {
     // An error means that there is a provider already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut builder = reqwest::Client::builder()
@@ -126,7 +126,7 @@ fn client(door: RedfishDoor) -> Result<(reqwest::Client, Shown), Box<dyn std::er
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
     let mut shown = Shown::default();
-    if !door.http {
+    if !at.http {
         let (config, seen) = tls_config_to_look()?;
         shown = seen;
         builder = builder.tls_backend_preconfigured(config);

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //!   coordinator --Order--> Discovery --Scan--> look, scan: ping, Redfish root, the credentials given, each once
-//!                             |      --Open--> window, door: DHCP for interfaces that are nobody's
+//!                             |      --Open--> window, booter: DHCP for interfaces that are nobody's
 //!                             |                ramdisk says hello: report it, switch it off
 //!                             +----- Finding --> spool
 //! ```
@@ -12,7 +12,7 @@
 //! taken for a server's boot, nor a server's boot for one of its; a machine that is discovered does no step but the one that
 //! switches it off; a restart of the agent closes the window.
 
-mod door;
+mod booter;
 mod look;
 pub mod scan;
 pub mod window;
@@ -39,7 +39,7 @@ use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use self::door::{Door, LABEL};
+use self::booter::{DiscoveryBooter, LABEL};
 use crate::{
     boot::BootTable,
     config::Network,
@@ -90,7 +90,7 @@ pub struct Place<'a> {
 }
 
 struct Served {
-    door: Arc<Door>,
+    booter: Arc<DiscoveryBooter>,
     ramdisks: Control,
     service: Service,
 }
@@ -125,7 +125,7 @@ impl Discovery {
     /// Does what is ordered until it is told to stop.
     pub async fn run(mut self, stop: CancellationToken) {
         loop {
-            let until = self.served.as_ref().and_then(|served| served.door.until());
+            let until = self.served.as_ref().and_then(|served| served.booter.until());
             let over = async {
                 match until {
                     Some(until) => tokio::time::sleep_until(until.into()).await,
@@ -168,7 +168,7 @@ impl Discovery {
                 };
                 let time = Duration::from_secs(seconds.min(WINDOW_SECONDS_MAX).into());
                 tracing::info!(order = %id, seconds, "the discovery network is open");
-                if let Some(before) = served.door.open(id, time, never) {
+                if let Some(before) = served.booter.open(id, time, never) {
                     let reason = "it was opened again".to_owned();
                     self.report(before.order, Finding::WindowEnded { reason }).await;
                 }
@@ -219,7 +219,7 @@ impl Discovery {
     async fn machine(&mut self, id: ServerId, session: RamdiskSessionId, hardware: Box<HardwareReport>) {
         let Some(served) = &self.served else { return };
         let macs = hardware.nics.iter().map(|nic| nic.mac).collect();
-        if let Some(order) = served.door.found(id, macs) {
+        if let Some(order) = served.booter.found(id, macs) {
             tracing::info!(machine = %id, uuid = hardware.system.uuid, "machine discovered");
             self.report(order, Finding::Machine { hardware }).await;
         }
@@ -233,7 +233,7 @@ impl Discovery {
     }
 
     async fn close(&self, reason: &str) {
-        let ended = self.served.as_ref().and_then(|served| served.door.close());
+        let ended = self.served.as_ref().and_then(|served| served.booter.close());
         if let Some(ended) = ended {
             tracing::info!(order = %ended.order, reason, "the discovery network is closed");
             self.report(ended.order, Finding::WindowEnded { reason: reason.to_owned() }).await;
@@ -265,7 +265,7 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
         resume_wait: RESUME_WAIT,
     };
     let ramdisks = Control::start(control, place.images, events)?;
-    let door = Arc::new(Door::new(place.boot_table, ramdisks.clone(), address));
+    let booter = Arc::new(DiscoveryBooter::new(place.boot_table, ramdisks.clone(), address));
     let config = ServiceConfig {
         network: LABEL,
         name: STATE,
@@ -279,6 +279,6 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
     let (stages, mut stages_out) = mpsc::channel(CHANNEL_MAX);
     // How far such a boot has come is in the log; nobody waits for it.
     tokio::spawn(async move { while stages_out.recv().await.is_some() {} });
-    let service = Service::start(config, door.clone(), stages)?;
-    Ok(Served { door, ramdisks, service })
+    let service = Service::start(config, booter.clone(), stages)?;
+    Ok(Served { booter, ramdisks, service })
 }

@@ -11,7 +11,7 @@ use std::{
 
 use futures::StreamExt;
 use protocol::{
-    discovery::{ADDRESSES_MAX, CREDENTIALS_MAX, Credential, DOORS_MAX, FoundBmc, RANGES_MAX, Scan},
+    discovery::{ADDRESSES_MAX, CREDENTIALS_MAX, Credential, FoundBmc, RANGES_MAX, REDFISH_PORTS_MAX, Scan},
     spec::{BmcEndpoint, BmcProtocol},
 };
 
@@ -29,7 +29,7 @@ pub(super) fn fault(scan: &Scan) -> String {
     if addresses > u64::from(ADDRESSES_MAX) || scan.ranges.len() > RANGES_MAX {
         return format!("the scan has {addresses} addresses in {} ranges, too many", scan.ranges.len());
     }
-    if scan.credentials.len() > CREDENTIALS_MAX || scan.redfish.len() > DOORS_MAX {
+    if scan.credentials.len() > CREDENTIALS_MAX || scan.redfish.len() > REDFISH_PORTS_MAX {
         return format!(
             "the scan has {} credentials and {} ports for Redfish, too many",
             scan.credentials.len(),
@@ -56,7 +56,7 @@ where
 }
 
 async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
-    let (speaks_ipmi, service) = tokio::join!(look::speaks_ipmi(address), first_door(scan, address));
+    let (speaks_ipmi, service) = tokio::join!(look::speaks_ipmi(address), first_port(scan, address));
     let (port, protocol) = match service {
         Some(found) => found,
         None if speaks_ipmi => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
@@ -71,12 +71,12 @@ async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
     Some(bmc)
 }
 
-async fn first_door(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol)> {
-    for door in &scan.redfish {
-        if let Some(service) = look::redfish(address, *door).await {
+async fn first_port(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol)> {
+    for at in &scan.redfish {
+        if let Some(service) = look::redfish(address, *at).await {
             let certificate_sha256 = service.certificate_sha256;
-            let protocol = BmcProtocol::Redfish { system: None, certificate_sha256, http: door.http };
-            return Some((door.port, protocol));
+            let protocol = BmcProtocol::Redfish { system: None, certificate_sha256, http: at.http };
+            return Some((at.port, protocol));
         }
     }
     None

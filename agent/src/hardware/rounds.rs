@@ -10,8 +10,8 @@ use std::{
 
 use protocol::id::ServerId;
 
-/// Servers that are read at the same time.
-pub const READ_AT_ONCE: usize = 32;
+/// Servers that are read at the same time: a thousand, of a hundred sensors each, have their turns within a minute.
+pub const READ_AT_ONCE: usize = 128;
 /// A server that could not be asked is looked at again after so long.
 pub const LOOK_AGAIN: Duration = Duration::from_secs(5);
 

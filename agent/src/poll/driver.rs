@@ -1,9 +1,9 @@
 //! Edges: asking a BMC for the power.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
 use protocol::watch::NotWatched;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{debounce::Sample, pulse::READING_WAIT_MAX};
 use crate::bmc::{Bmc, BmcError, Power};
@@ -26,9 +26,22 @@ async fn read_within(bmc: &dyn Bmc, patience: Duration) -> Result<Power, BmcErro
     }
 }
 
-/// One reading as the debouncer takes it, waited for with this patience.
-pub async fn ask(bmc: &dyn Bmc, patience: Duration) -> Sample {
-    sample(read_within(bmc, patience).await)
+/// One reading as the debouncer takes it, waited for with this patience, or only for as long as `way` says once it says something:
+/// then a command waits. None: it was given up for that.
+pub async fn ask(bmc: &dyn Bmc, patience: Duration, way: oneshot::Receiver<Duration>) -> Option<Sample> {
+    let mut reading = pin!(read_within(bmc, patience));
+    let within = async {
+        match way.await {
+            Ok(within) => within,
+            // Nobody will ask for it any more.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = &mut reading => Some(sample(answer)),
+        within = within => tokio::time::timeout(within, reading).await.ok().map(sample),
+    }
 }
 
 /// What a reading, or its absence, says.

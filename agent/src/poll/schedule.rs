@@ -23,10 +23,10 @@ pub const CONFIRMS_AT_ONCE: usize = 1024;
 pub const POLLS_AT_ONCE: usize = 4096;
 /// Most silent BMCs that are probed at the same time.
 pub const PROBES_AT_ONCE: usize = 256;
-/// Most questions that are begun within [`BURST`].
+/// Most questions that are begun within [`BURST`]: as many answers find room in a socket's usual buffer.
 pub const BURST_MAX: usize = 128;
-/// See [`BURST_MAX`].
-pub const BURST: Duration = Duration::from_millis(25);
+/// See [`BURST_MAX`]: 10,000 BMCs are asked each 2 s in half of the bursts that there are.
+pub const BURST: Duration = Duration::from_millis(12);
 /// Interval while something is going on.
 pub const HURRIED: Duration = Duration::from_millis(500);
 
@@ -105,12 +105,16 @@ impl Schedule {
     /// Asks this server one interval, or up to a tenth less, after it was `asked`; the chance keeps a rack's BMCs from being
     /// asked in one burst.
     pub fn ask_in_turn(&mut self, server: ServerId, asked: Instant, answered: Instant) {
-        // xorshift64: plenty for spreading polls.
+        let part = 1.0 - self.chance() / 10.0;
+        self.ask_again(server, self.interval.mul_f64(part), asked, answered);
+    }
+
+    /// A number from 0 to 1, another one each time: xorshift64, plenty for spreading questions.
+    pub fn chance(&mut self) -> f64 {
         self.chance ^= self.chance << 13;
         self.chance ^= self.chance >> 7;
         self.chance ^= self.chance << 17;
-        let percent = 90 + self.chance % 11;
-        self.ask_again(server, self.interval.mul_f64(percent as f64 / 100.0), asked, answered);
+        (self.chance % 1001) as f64 / 1000.0
     }
 
     /// Asks this server so long after it was `asked`, but leaves one that is slow to answer in peace for half of that.
@@ -119,10 +123,10 @@ impl Schedule {
         self.ask_at(server, Order::Routine, at);
     }
 
-    /// Probes this server, which was silent when it was `asked`, after a pause; at once if another silent one has answered since.
-    pub fn ask_silent(&mut self, server: ServerId, pause: Duration, asked: Instant, now: Instant) {
+    /// Probes this server, which was silent when it was `asked`, at this time; at once if another silent one has answered since.
+    pub fn ask_silent(&mut self, server: ServerId, at: Instant, asked: Instant, now: Instant) {
         let hastened = self.sign_of_life.is_some_and(|at| asked < at);
-        self.ask_at(server, Order::Probe, if hastened { now } else { now + pause });
+        self.ask_at(server, Order::Probe, if hastened { now } else { at });
     }
 
     /// A silent one has answered: what silenced it may be over for the others too, so they are probed now.
@@ -162,6 +166,11 @@ impl Schedule {
             return Some(server);
         }
         None
+    }
+
+    /// When this server was asked, if its answer is still awaited.
+    pub fn asked_at(&self, server: ServerId) -> Option<Instant> {
+        self.asked.get(&server).map(|(_, at)| *at)
     }
 
     /// One that was asked has answered, or has not in time. Says when it was asked.
@@ -284,17 +293,17 @@ mod tests {
     #[test]
     fn a_sign_of_life_brings_the_probes_forward() {
         let asked = crate::test_clock::start();
-        let (now, pause) = (asked + BURST, Duration::from_secs(9));
+        let (now, later) = (asked + BURST, asked + Duration::from_secs(9));
         let mut schedule = Schedule::new(HURRIED, 1);
         let all = servers(4);
-        schedule.ask_silent(all[0], pause, asked, asked);
+        schedule.ask_silent(all[0], later, asked, asked);
         schedule.ask_at(all[1], Order::Routine, now + HURRIED);
         assert_eq!(schedule.next_due(now), None);
         schedule.hasten_probes(now);
         assert_eq!(schedule.next_due(now), Some(all[0]));
         // One that was asked before it, and one that was asked after it.
-        schedule.ask_silent(all[2], pause, asked, now);
-        schedule.ask_silent(all[3], pause, now, now);
+        schedule.ask_silent(all[2], later, asked, now);
+        schedule.ask_silent(all[3], later, now, now);
         assert_eq!(schedule.next_due(now), Some(all[2]));
         assert_eq!((schedule.next_due(now), schedule.timeout()), (None, Some(now + HURRIED)));
     }

@@ -65,6 +65,7 @@ impl Rack {
         }
         lane.push_back(given);
         self.start_next(server_id, now);
+        self.make_way(server_id, now);
     }
 
     /// Begins what can be begun on this server.
@@ -148,6 +149,10 @@ impl Rack {
         server.lane = BmcLane::Idle;
         server.hurry_until = Some(now + HURRY_FOR);
         let failed = outcome.is_err();
+        if let Some(sample) = &sample {
+            self.note_commanded(id, sample, now);
+        }
+        let Some(server) = self.servers.get_mut(&id) else { return };
         match (&action, sample) {
             (Action::ReadIdentity | Action::EndBoot | Action::RunStep { .. }, _) | (_, None) => {}
             (Action::PowerOn { .. } | Action::PowerOff { .. } | Action::Reset { .. }, Some(sample)) => {

@@ -11,6 +11,7 @@ use protocol::{
 
 use super::{Effect, Rack};
 use crate::{
+    bmc::breaker::Failed,
     poll::{
         debounce::{ASK_AGAIN_AFTER, Sample, Verdict},
         schedule::{HURRIED, Order},
@@ -47,18 +48,18 @@ impl Rack {
         }
         server.lane = BmcLane::Idle;
         let asked = self.schedule.answered(id).unwrap_or(now);
+        let took = now.saturating_duration_since(asked);
         match &sample {
             Sample::On | Sample::Off => {
                 server.read_at = now;
-                if server.pulse.heard(now.saturating_duration_since(asked)) {
+                if server.pulse.heard(took) {
                     self.schedule.hasten_probes(now);
                 }
             }
-            // Whoever it is and whatever it says, it answers: it is asked on in its turn.
-            Sample::Refused { .. } | Sample::OtherMachine { .. } => {
-                server.pulse.heard(now.saturating_duration_since(asked));
-            }
-            Sample::NoAnswer { .. } => server.pulse.unheard(),
+            // Whoever it is, it answers: it is asked on in its turn.
+            Sample::OtherMachine { .. } => drop(server.pulse.heard(took)),
+            Sample::Refused { .. } => server.pulse.refused(took, now, self.schedule.chance()),
+            Sample::NoAnswer { .. } => server.pulse.unheard(now, self.schedule.chance()),
             // Its account knows when it may be asked again.
             Sample::NotWatched { .. } => {}
         }
@@ -92,6 +93,47 @@ impl Rack {
             self.schedule.ask_at(id, Order::Routine, now + again_in);
         }
         self.start_next(id, now);
+    }
+
+    /// A question was taken back before its answer, because a command waits.
+    pub(super) fn taken_back(&mut self, id: ServerId, number: u64, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        if server.lane != BmcLane::Polling(number) {
+            return;
+        }
+        server.lane = BmcLane::Idle;
+        server.pulse.taken_back(now);
+        let asked = self.schedule.answered(id).unwrap_or(now);
+        self.resume_polling(id, asked, now);
+        self.start_next(id, now);
+    }
+
+    /// A command waits for this server's BMC: a reading that is under way does not hold it up for long.
+    pub(super) fn make_way(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get(&id).filter(|server| !server.waiting.is_empty()) else { return };
+        let BmcLane::Polling(number) = server.lane else { return };
+        let has_had =
+            self.schedule.asked_at(id).map_or(Duration::ZERO, |at| now.saturating_duration_since(at));
+        let within = server.pulse.in_the_way().saturating_sub(has_had);
+        self.effects.push_back(Effect::MakeWay { server: id, number, within });
+    }
+
+    /// What a command's last reading says of how its BMC answers. Whatever its breaker said, it was asked.
+    pub(super) fn note_commanded(&mut self, id: ServerId, sample: &Sample, now: Instant) {
+        let chance = self.schedule.chance();
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        match sample {
+            Sample::On | Sample::Off => {
+                server.read_at = now;
+                if server.pulse.commanded(Ok(()), now, chance) {
+                    self.schedule.hasten_probes(now);
+                }
+            }
+            Sample::NoAnswer { .. } => drop(server.pulse.commanded(Err(Failed::Silent), now, chance)),
+            Sample::Refused { .. } => drop(server.pulse.commanded(Err(Failed::Refused), now, chance)),
+            // Its account, and who it is, are other matters.
+            Sample::NotWatched { .. } | Sample::OtherMachine { .. } => {}
+        }
     }
 
     /// Takes from an answer whether the server is watched, and reports a change. Silence says neither; whose BMC it is, is told
@@ -128,8 +170,8 @@ impl Rack {
         if server.lane != BmcLane::Idle {
             return;
         }
-        if server.pulse.is_silent() {
-            self.schedule.ask_silent(id, server.pulse.pause(), asked, now);
+        if let Some(until) = server.pulse.breaker().until() {
+            self.schedule.ask_silent(id, until, asked, now);
         } else if server.power.known().is_none() && server.hurry_until.is_none() {
             self.schedule.ask_at(id, Order::Routine, now);
         } else if server.is_hurried(now) {
@@ -151,6 +193,7 @@ impl Rack {
                     self.polls_asked += 1;
                     let number = self.polls_asked;
                     server.lane = BmcLane::Polling(number);
+                    server.pulse.asked();
                     let patience = server.pulse.patience();
                     self.effects.push_back(Effect::Poll { server: id, number, patience });
                 }

@@ -40,7 +40,8 @@ pub(super) async fn accept(
 ) {
     let bounds = Bounds { total: PLACES, per_peer: PLACES_OF_PEER, trusted: Vec::new() };
     let lines = Mutex::new(Pace::new(LINES_BURST, LINE_EVERY));
-    let door = Arc::new(Door { network: place.network, places: Places::new(bounds), acceptor, lines });
+    let admission =
+        Arc::new(Admission { network: place.network, places: Places::new(bounds), acceptor, lines });
     loop {
         let accepted = tokio::select! {
             () = shared.stop.cancelled() => return,
@@ -49,41 +50,41 @@ pub(super) async fn accept(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                door.tell(None, &format!("it could not be accepted: {error}"));
+                admission.tell(None, &format!("it could not be accepted: {error}"));
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
         };
         if !pxe::is_neighbour(peer.ip(), *place.address.ip(), place.prefix_len) {
-            door.tell(Some(peer), "it comes from another network");
+            admission.tell(Some(peer), "it comes from another network");
             continue;
         }
         let displaced = CancellationToken::new();
         let make_room = displaced.clone();
-        match door.places.take(peer.ip(), Instant::now(), Box::new(move || make_room.cancel())) {
+        match admission.places.take(peer.ip(), Instant::now(), Box::new(move || make_room.cancel())) {
             Ok(place) => {
-                let (shared, door) = (Arc::clone(&shared), Arc::clone(&door));
+                let (shared, admission) = (Arc::clone(&shared), Arc::clone(&admission));
                 shared.tasks.clone().spawn(async move {
                     tokio::select! {
-                        () = displaced.cancelled() => door.tell(Some(peer), "it made room for another one"),
-                        () = greet(&shared, &door, stream, peer, place) => {}
+                        () = displaced.cancelled() => admission.tell(Some(peer), "it made room for another one"),
+                        () = greet(&shared, &admission, stream, peer, place) => {}
                     }
                 });
             }
-            Err(reason) => door.tell(Some(peer), &reason.to_string()),
+            Err(reason) => admission.tell(Some(peer), &reason.to_string()),
         }
     }
 }
 
 /// Who comes in on one network, and what is told of those who do not.
-struct Door {
+struct Admission {
     network: BootNetwork,
     places: Places,
     acceptor: TlsAcceptor,
     lines: Mutex<Pace>,
 }
 
-impl Door {
+impl Admission {
     /// Tells of a connection that was no ramdisk's, as often as is good for a log.
     fn tell(&self, peer: Option<SocketAddr>, reason: &str) {
         let said = self.lines.lock().unwrap_or_else(PoisonError::into_inner).next(Instant::now());
@@ -95,10 +96,16 @@ impl Door {
 }
 
 /// One connection until it is handed to its session.
-async fn greet(shared: &Arc<Shared>, door: &Door, stream: TcpStream, peer: SocketAddr, place: Place) {
-    let network = door.network;
+async fn greet(
+    shared: &Arc<Shared>,
+    admission: &Admission,
+    stream: TcpStream,
+    peer: SocketAddr,
+    place: Place,
+) {
+    let network = admission.network;
     let greeting = async {
-        let mut connection = Connection::accept(stream, door.acceptor.clone(), place).await?;
+        let mut connection = Connection::accept(stream, admission.acceptor.clone(), place).await?;
         let greeting = connection.greeting().await?;
         Ok::<_, String>((connection, greeting))
     };
@@ -110,7 +117,7 @@ async fn greet(shared: &Arc<Shared>, door: &Door, stream: TcpStream, peer: Socke
     };
     let (mut connection, greeting) = match greeting {
         Ok(greeting) => greeting,
-        Err(reason) => return door.tell(Some(peer), &reason),
+        Err(reason) => return admission.tell(Some(peer), &reason),
     };
     let (let_in, hardware, last) = match greeting {
         Greeting::Hello { token, hardware } => (shared.let_in(&token, network), hardware, None),
@@ -125,7 +132,7 @@ async fn greet(shared: &Arc<Shared>, door: &Door, stream: TcpStream, peer: Socke
             let _ = arrivals.send(Arrival { connection, answer, hardware, last }).await;
         }
         Err(reason) => {
-            door.tell(Some(peer), &reason);
+            admission.tell(Some(peer), &reason);
             connection.refuse(reason).await;
         }
     }

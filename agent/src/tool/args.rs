@@ -12,6 +12,7 @@ Examples:
   bms-agent bmc -H 192.0.2.7 sensors --bad
   bms-agent bmc -H 192.0.2.7 sel list --last 20
   bms-agent bmc -H 192.0.2.7 boot set pxe --uefi
+  bms-agent bmc -H 192.0.2.7 sol
   bms-agent bmc --hosts rack1.txt --json health
   bms-agent bmc --hosts rack1.txt --rounds 100 --at-once 64 power status
 
@@ -118,6 +119,15 @@ pub enum Verb {
         /// For how long, in seconds; without it until it is switched off.
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
         seconds: Option<u8>,
+    },
+    /// The server's serial console on this terminal, until `~.` is typed at the beginning of a line; `~?` lists the other keys.
+    Sol {
+        /// Take the console from whoever has it.
+        #[arg(long)]
+        take_over: bool,
+        /// Only look; nothing is sent.
+        #[arg(long)]
+        watch: bool,
     },
     /// Which BMC answers, what it offers, and which ways of logging in it takes.
     Probe,
@@ -273,6 +283,7 @@ impl Verb {
             Verb::Health => "health",
             Verb::Users(_) => "users",
             Verb::Identify { .. } => "identify",
+            Verb::Sol { .. } => "sol",
             Verb::Probe => "probe",
         }
     }

@@ -24,11 +24,11 @@ use std::{
 };
 
 use futures::{StreamExt, stream};
-use protocol::text::Shown;
+use protocol::{ipmi::sol::line::Take, text::Shown};
 use serde_json::{Value, json};
 
 use self::{
-    args::{BmcArgs, Whom},
+    args::{BmcArgs, Verb, Whom},
     failure::Failure,
     hosts::Host,
     kind::Kind,
@@ -79,6 +79,11 @@ async fn execute(args: &BmcArgs) -> Result<Option<Kind>, Failure> {
     let hosts = named(&args.whom)?;
     let verb = verbs::prepare(&args.verb).await?;
     let reached = reach::all(&args.whom, &hosts).await?;
+    if let Verb::Sol { take_over, watch } = &args.verb {
+        let [bmc] = reached.as_slice() else { return Err(verbs::sol::one_at_a_time()) };
+        let take = if *take_over { Take::ByForce } else { Take::IfFree };
+        return verbs::sol::run(bmc, take, *watch).await.map(|()| None);
+    }
     match args.whom.rounds {
         Some(rounds) => Ok(rounds_of(&args.whom, &verb, &reached, rounds).await),
         None => Ok(once(&args.whom, &verb, &reached).await),

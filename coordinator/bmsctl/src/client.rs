@@ -10,7 +10,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use super::args::Connection;
 use api_types::Problem;
-use openstack::session::{self, Credentials, Scope, Session};
+use openstack::{Credentials, Scope, Session, client};
 
 /// How long the coordinator may take for an answer that is not a stream.
 const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
@@ -34,8 +34,8 @@ pub struct Refused(pub Problem);
 impl Client {
     /// Logs in to Keystone, or takes the token of `OS_TOKEN`.
     pub async fn connect(connection: &Connection) -> anyhow::Result<Self> {
-        let http = session::http_client(connection.cacert.as_deref())?;
-        let uploads = session::upload_client(connection.cacert.as_deref())?;
+        let http = client::http_client(connection.cacert.as_deref())?;
+        let uploads = client::upload_client(connection.cacert.as_deref())?;
         let url = connection.url.trim_end_matches('/').to_owned();
         let token = match std::env::var("OS_TOKEN") {
             Ok(token) if !token.is_empty() => Secret::new(token),
@@ -166,7 +166,7 @@ async fn login(connection: &Connection) -> anyhow::Result<Secret> {
         region: None,
         interface: "public".to_owned(),
     };
-    let session = Session::new(session::http_client(None)?, credentials);
+    let session = Session::new(client::http_client(None)?, credentials);
     Ok(session.issued().await?.token.clone())
 }
 

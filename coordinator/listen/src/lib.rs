@@ -76,8 +76,8 @@ pub async fn serve_until(
     let Terms { name, places, timers } = terms;
     let tls = tls.map(TlsAcceptor::from);
     let shared = Arc::new(Shared { tls, router, timers, until, stop: stop.clone() });
-    let mut door =
-        Door { name, places: Places::new(places), refused: pace(), failed: pace(), rest: REST_MIN };
+    let mut admission =
+        Admission { name, places: Places::new(places), refused: pace(), failed: pace(), rest: REST_MIN };
     let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
@@ -87,13 +87,13 @@ pub async fn serve_until(
         let (stream, peer) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                door.rest_after(&error).await;
+                admission.rest_after(&error).await;
                 continue;
             }
         };
-        door.rest = REST_MIN;
+        admission.rest = REST_MIN;
         let displaced = CancellationToken::new();
-        if let Some(place) = door.place(peer, &displaced) {
+        if let Some(place) = admission.place(peer, &displaced) {
             connections.spawn(attend(Arc::clone(&shared), stream, peer, place, displaced));
         }
     }
@@ -120,7 +120,7 @@ async fn attend(
 }
 
 /// Who comes in, and what is told of those who do not.
-struct Door {
+struct Admission {
     name: &'static str,
     places: Places,
     refused: Pace,
@@ -132,7 +132,7 @@ fn pace() -> Pace {
     Pace::new(1, TOLD_EVERY)
 }
 
-impl Door {
+impl Admission {
     fn place(&mut self, peer: SocketAddr, displaced: &CancellationToken) -> Option<Place> {
         let (now, displaced) = (Instant::now(), displaced.clone());
         match self.places.take(peer.ip(), now, Box::new(move || displaced.cancel())) {

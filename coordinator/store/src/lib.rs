@@ -216,6 +216,7 @@ fn migrator() -> Migrator {
         one(32, "projects' names", include_str!("../migrations/0032_audit_project_names.sql")),
         one(33, "BMCs' keys", include_str!("../migrations/0033_bmc_key.sql")),
         one(36, "kinds of reasons", include_str!("../migrations/0036_kinds_of_reasons.sql")),
+        one(37, "kinds of tenants' reasons", include_str!("../migrations/0037_kinds_of_tenants_reasons.sql")),
         one(42, "hardware", include_str!("../migrations/0042_hardware.sql")),
     ])
 }

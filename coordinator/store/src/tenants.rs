@@ -10,18 +10,22 @@ use super::{
     Inventory, InventoryError, Server, TenantServer, TenantServerState, failed,
     row::{Reader, big, json},
 };
-use domain::lifecycle::Node;
+use domain::{
+    lifecycle::{Node, trouble::Trouble},
+    records::{TenantReason, TenantReasonKind},
+};
 
 impl Inventory {
     /// Stores a tenant's server, whole.
     pub async fn put_tenant_server(&self, server: &TenantServer) -> Result<(), InventoryError> {
         sqlx::query(
             "INSERT INTO tenant_servers (id, instance, project_id, name, flavor, image, network, port, address, node, \
-             state, reason, created_us, state_since_us) \
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+             state, reason, reason_kind, created_us, state_since_us) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
              ON CONFLICT (id) DO UPDATE SET instance = excluded.instance, name = excluded.name, \
              flavor = excluded.flavor, image = excluded.image, network = excluded.network, port = excluded.port, \
              address = excluded.address, node = excluded.node, state = excluded.state, reason = excluded.reason, \
+             reason_kind = excluded.reason_kind, \
              state_since_us = CASE WHEN tenant_servers.state = excluded.state THEN tenant_servers.state_since_us \
              ELSE excluded.state_since_us END",
         )
@@ -36,7 +40,8 @@ impl Inventory {
         .bind(server.address.map(|address| address.to_string()))
         .bind(server.node.map(|id| id.to_string()))
         .bind(json(&server.state))
-        .bind(&server.reason)
+        .bind(server.reason.as_ref().map(|reason| &reason.text))
+        .bind(server.reason.as_ref().map(|reason| json(&reason.kind)))
         .bind(big(server.created_us))
         .bind(big(self.clock.now_us()))
         .execute(&self.pool)
@@ -53,8 +58,8 @@ impl Inventory {
     ) -> Result<bool, InventoryError> {
         let changed = sqlx::query(
             "UPDATE tenant_servers SET instance = $2, image = $3, port = $4, address = $5, node = $6, state = $7, \
-             reason = $8, state_since_us = CASE WHEN state = $7 THEN state_since_us ELSE $9 END \
-             WHERE id = $1 AND state = $10",
+             reason = $8, reason_kind = $9, state_since_us = CASE WHEN state = $7 THEN state_since_us ELSE $10 END \
+             WHERE id = $1 AND state = $11",
         )
         .bind(server.id.to_string())
         .bind(server.instance.map(|id| id.to_string()))
@@ -63,7 +68,8 @@ impl Inventory {
         .bind(server.address.map(|address| address.to_string()))
         .bind(server.node.map(|id| id.to_string()))
         .bind(json(&server.state))
-        .bind(&server.reason)
+        .bind(server.reason.as_ref().map(|reason| &reason.text))
+        .bind(server.reason.as_ref().map(|reason| json(&reason.kind)))
         .bind(big(self.clock.now_us()))
         .bind(json(&from))
         .execute(&self.pool)
@@ -243,7 +249,14 @@ fn read_tenant_server(row: &SqliteRow) -> Result<TenantServer, InventoryError> {
         address: read.parsed_opt("address")?,
         node: read.parsed_opt("node")?,
         state: read.json("state")?,
-        reason: read.text_opt("reason")?,
+        reason: read_reason(&read)?,
         created_us: read.number("created_us")?,
     })
+}
+
+/// A reason always has its kind: of one without, only that something is wrong is known.
+fn read_reason(read: &Reader<'_>) -> Result<Option<TenantReason>, InventoryError> {
+    let Some(text) = read.text_opt("reason")? else { return Ok(None) };
+    let kind = read.json_opt("reason_kind")?.unwrap_or(TenantReasonKind::Trouble(Trouble::Machine));
+    Ok(Some(TenantReason { kind, text }))
 }

@@ -7,6 +7,7 @@ use domain::{
     disks::Exception,
     events::{EventKind, TEXT_CHARS_MAX, Told},
     lifecycle::{Confirmed, Node, ProvisionState, trouble::Trouble},
+    records::{TenantReason, TenantReasonKind, Wait},
     rim::{ObservedNetwork, SwitchPort, WantedNetwork},
 };
 use protocol::{
@@ -391,6 +392,51 @@ async fn tenants_are_told_apart() {
     assert_eq!(inventory.tenant_of(Some(Uuid::from_u128(99)), ServerId::random()).await.unwrap(), None);
     inventory.delete_tenant_server(Uuid::from_u128(1)).await.unwrap();
     assert_eq!(inventory.tenant_servers(None).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn tenants_reasons_keep_their_kind_and_those_of_before_get_one() {
+    let inventory = inventory().await;
+    let id = Uuid::from_u128(1);
+    let server = TenantServer { reason: None, ..domain::samples::tenant_server(id) };
+    let kinds = Wait::ALL.map(TenantReasonKind::Waits).into_iter();
+    for kind in kinds.chain(Trouble::ALL.iter().copied().map(TenantReasonKind::Trouble)) {
+        let reason = Some(TenantReason { kind, text: "because".to_owned() });
+        let server = TenantServer { reason, ..server.clone() };
+        inventory.put_tenant_server(&server).await.unwrap();
+        assert_eq!(inventory.tenant_server(id).await.unwrap().unwrap(), server);
+        assert!(inventory.change_tenant_server(server.state, &server).await.unwrap());
+        assert_eq!(inventory.tenant_server(id).await.unwrap().unwrap(), server);
+    }
+    let check = async |state, failure: Option<&str>, text: &str, expected| {
+        inventory.put_tenant_server(&TenantServer { state, ..server.clone() }).await.unwrap();
+        sqlx::query("UPDATE tenant_servers SET reason = $1, failure = $2")
+            .bind(text)
+            .bind(failure)
+            .execute(&inventory.pool)
+            .await
+            .unwrap();
+        let (_, update) = include_str!("../migrations/0037_kinds_of_tenants_reasons.sql")
+            .split_once("reason_kind TEXT;")
+            .unwrap();
+        sqlx::raw_sql(sqlx::SqlSafeStr::into_sql_str(update)).execute(&inventory.pool).await.unwrap();
+        let read = inventory.tenant_server(id).await.unwrap().unwrap().reason.unwrap();
+        assert_eq!(read, TenantReason { kind: expected, text: text.to_owned() });
+    };
+    use TenantServerState::{Active, Building, Deleting, Error};
+    let trouble = TenantReasonKind::Trouble;
+    let forgotten =
+        "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left";
+    check(Active, None, forgotten, trouble(Trouble::UnknownToNova)).await;
+    check(Error, Some("checksum"), forgotten, trouble(Trouble::UnknownToNova)).await;
+    for wait in Wait::ALL {
+        check(Deleting, None, wait.words(), TenantReasonKind::Waits(wait)).await;
+    }
+    check(Error, Some("checksum"), "checksum", trouble(Trouble::ImageNotWritten)).await;
+    check(Error, None, "No valid host was found.", trouble(Trouble::NoServerFree)).await;
+    check(Error, None, "eth0 is elsewhere", trouble(Trouble::NotInstalled)).await;
+    check(Building, None, "nova did not answer", trouble(Trouble::Service)).await;
+    check(Active, None, "eth0 is elsewhere", trouble(Trouble::Machine)).await;
 }
 
 /// What one project's members are shown of all events, and of whose server.

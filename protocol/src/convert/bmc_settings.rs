@@ -4,7 +4,10 @@ use std::ops::RangeInclusive;
 
 use super::InvalidMessage;
 use crate::{
-    bmc_settings::{ANSWER_WAIT_MS, BmcSettings, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, UserPrivilege},
+    bmc_settings::{
+        ANSWER_WAIT_MS, BmcSettings, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, REQUESTS_PER_SECOND,
+        SESSIONS_MAX, UserPrivilege,
+    },
     grpc as wire,
     quirk::QUIRKS_MAX,
     secret::Secret,
@@ -25,6 +28,8 @@ impl From<BmcSettings> for wire::BmcSettings {
             answer_wait_ms: settings.answer_wait_ms,
             request_gap_ms: settings.request_gap_ms,
             poll_interval_ms: settings.poll_interval_ms,
+            requests_per_second: settings.requests_per_second,
+            sessions_max: settings.sessions_max,
         }
     }
 }
@@ -50,21 +55,27 @@ impl TryFrom<wire::BmcSettings> for BmcSettings {
                 settings.poll_interval_ms,
                 POLL_INTERVAL_MS,
             )?,
+            requests_per_second: bounded(
+                "BmcSettings.requests_per_second",
+                settings.requests_per_second,
+                REQUESTS_PER_SECOND,
+            )?,
+            sessions_max: bounded("BmcSettings.sessions_max", settings.sessions_max, SESSIONS_MAX)?,
         })
     }
 }
 
 fn bounded(
     field: &'static str,
-    ms: Option<u32>,
+    number: Option<u32>,
     bounds: RangeInclusive<u32>,
 ) -> Result<Option<u32>, InvalidMessage> {
-    match ms {
-        Some(ms) if !bounds.contains(&ms) => {
+    match number {
+        Some(number) if !bounds.contains(&number) => {
             let (least, most) = (bounds.start(), bounds.end());
-            Err(InvalidMessage::new(field, format!("is {ms}, not {least} to {most}")))
+            Err(InvalidMessage::new(field, format!("is {number}, not {least} to {most}")))
         }
-        Some(_) | None => Ok(ms),
+        Some(_) | None => Ok(number),
     }
 }
 

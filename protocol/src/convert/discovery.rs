@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::{InvalidMessage, parse, present};
 use crate::{
-    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     grpc as wire,
     secret::Secret,
     spec::BmcProtocol,
@@ -48,14 +48,14 @@ impl From<Scan> for wire::ScanBmcs {
             first: range.first().to_string(),
             last: range.last().to_string(),
         };
-        let door = |door: RedfishDoor| wire::RedfishDoor { port: door.port.into(), http: door.http };
+        let one = |one: RedfishPort| wire::RedfishPort { port: one.port.into(), http: one.http };
         let credential = |credential: Credential| wire::BmcCredential {
             username: credential.username,
             password: credential.password.reveal().to_owned(),
         };
         Self {
             ranges: scan.ranges.into_iter().map(range).collect(),
-            redfish: scan.redfish.into_iter().map(door).collect(),
+            redfish: scan.redfish.into_iter().map(one).collect(),
             credentials: scan.credentials.into_iter().map(credential).collect(),
             spare: scan.spare.iter().map(Ipv4Addr::to_string).collect(),
         }
@@ -77,13 +77,13 @@ impl TryFrom<wire::ScanBmcs> for Scan {
             AddressRange::new(first, last)
                 .map_err(|error| InvalidMessage::new("ScanBmcs.ranges", error.to_string()))
         };
-        let door = |door: wire::RedfishDoor| {
-            Ok(RedfishDoor { port: port("RedfishDoor.port", door.port)?, http: door.http })
+        let one = |one: wire::RedfishPort| {
+            Ok(RedfishPort { port: port("RedfishPort.port", one.port)?, http: one.http })
         };
         Ok(Self {
             credentials,
             ranges: scan.ranges.into_iter().map(range).collect::<Result<_, _>>()?,
-            redfish: scan.redfish.into_iter().map(door).collect::<Result<_, _>>()?,
+            redfish: scan.redfish.into_iter().map(one).collect::<Result<_, _>>()?,
             spare: scan.spare.iter().map(|one| parse("ScanBmcs.spare", one)).collect::<Result<_, _>>()?,
         })
     }

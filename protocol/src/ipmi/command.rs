@@ -110,6 +110,14 @@ impl Request {
         }
     }
 
+    /// Whether it asks for what any BMC has at hand, and changes nothing.
+    pub fn is_look(&self) -> bool {
+        matches!(
+            self,
+            Request::ChassisStatus | Request::GetBootFlags | Request::DeviceId | Request::SystemGuid
+        )
+    }
+
     /// Network function, command and data.
     pub fn encode(&self) -> (u8, u8, Vec<u8>) {
         match self {

@@ -17,6 +17,8 @@ const AUTH_TYPE_RMCP_PLUS: u8 = 6;
 pub enum PayloadType {
     /// An IPMI message.
     Ipmi,
+    /// Characters of the serial console (section 15.9).
+    Sol,
     /// Open Session request.
     OpenSessionRequest,
     /// Open Session response.
@@ -35,6 +37,7 @@ impl PayloadType {
     fn code(self) -> u8 {
         match self {
             PayloadType::Ipmi => 0x00,
+            PayloadType::Sol => 0x01,
             PayloadType::OpenSessionRequest => 0x10,
             PayloadType::OpenSessionResponse => 0x11,
             PayloadType::Rakp1 => 0x12,
@@ -47,6 +50,7 @@ impl PayloadType {
     fn from_code(code: u8) -> Result<Self, Malformed> {
         match code {
             0x00 => Ok(PayloadType::Ipmi),
+            0x01 => Ok(PayloadType::Sol),
             0x10 => Ok(PayloadType::OpenSessionRequest),
             0x11 => Ok(PayloadType::OpenSessionResponse),
             0x12 => Ok(PayloadType::Rakp1),
@@ -206,7 +210,9 @@ pub fn console_session_id(datagram: &[u8]) -> Option<u32> {
         return None;
     }
     match PayloadType::from_code(header[1] & 0x3f).ok()? {
-        PayloadType::Ipmi => Some(u32::from_le_bytes(header[2..6].try_into().expect("four bytes"))),
+        PayloadType::Ipmi | PayloadType::Sol => {
+            Some(u32::from_le_bytes(header[2..6].try_into().expect("four bytes")))
+        }
         PayloadType::OpenSessionResponse | PayloadType::Rakp2 | PayloadType::Rakp4 => {
             let id = datagram.get(20..24)?;
             Some(u32::from_le_bytes(id.try_into().expect("four bytes")))

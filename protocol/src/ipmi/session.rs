@@ -4,7 +4,11 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{Malformed, rmcp::PlusPacket, suite::SessionKeys};
+use super::{
+    Malformed,
+    rmcp::{PayloadType, PlusPacket},
+    suite::SessionKeys,
+};
 
 /// Unforeseeable numbers from a seed, so that the machines draw none themselves and a test can repeat a session.
 pub(crate) struct Entropy {
@@ -92,9 +96,13 @@ impl Sealed {
     }
 
     pub(crate) fn seal(&mut self, message: &[u8]) -> Vec<u8> {
+        self.seal_as(PayloadType::Ipmi, message)
+    }
+
+    pub(crate) fn seal_as(&mut self, payload_type: PayloadType, payload: &[u8]) -> Vec<u8> {
         // 0 is never used inside a session, so the count wraps past it.
         self.sent = self.sent.checked_add(1).unwrap_or(1);
-        self.keys.seal(self.peer_id, self.sent, message)
+        self.keys.seal_as(payload_type, self.peer_id, self.sent, payload)
     }
 
     pub(crate) fn open(&mut self, packet: &PlusPacket<'_>) -> Result<Zeroizing<Vec<u8>>, Malformed> {

@@ -197,6 +197,17 @@ impl SessionKeys {
 
     /// Encrypts an IPMI message and builds the whole authenticated packet for `session_id`, the receiver's id.
     pub fn seal(&self, session_id: u32, sequence: u32, message: &[u8]) -> Vec<u8> {
+        self.seal_as(PayloadType::Ipmi, session_id, sequence, message)
+    }
+
+    /// The same of any payload of a session.
+    pub fn seal_as(
+        &self,
+        payload_type: PayloadType,
+        session_id: u32,
+        sequence: u32,
+        message: &[u8],
+    ) -> Vec<u8> {
         let iv_seed = self.suite.hmac(&self.iv, &[&session_id.to_le_bytes(), &sequence.to_le_bytes()]);
         let iv: [u8; BLOCK_BYTES] =
             iv_seed[..BLOCK_BYTES].try_into().expect("a digest has at least 20 bytes");
@@ -209,13 +220,7 @@ impl SessionKeys {
         let mut payload = iv.to_vec();
         payload.extend(cipher.encrypt_padded_vec::<NoPadding>(&plain));
 
-        let header = Header {
-            payload_type: PayloadType::Ipmi,
-            encrypted: true,
-            authenticated: true,
-            session_id,
-            sequence,
-        };
+        let header = Header { payload_type, encrypted: true, authenticated: true, session_id, sequence };
         let mut session = rmcp::header_and_payload(header, &payload);
         let pad = (4 - (session.len() + 2) % 4) % 4;
         session.extend(std::iter::repeat_n(0xff, pad));

@@ -301,6 +301,9 @@ pub struct Task {
     /// `OK`, `Warning` or `Critical`.
     #[serde(deserialize_with = "lenient::option")]
     pub task_status: Option<String>,
+    /// How far it is, in percent.
+    #[serde(rename = "PercentComplete", deserialize_with = "lenient::count")]
+    pub percent: Option<u64>,
     /// What is said of it.
     #[serde(deserialize_with = "lenient::list")]
     pub messages: Vec<ExtendedInfo>,

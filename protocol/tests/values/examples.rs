@@ -7,7 +7,7 @@ use protocol::{
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     health::{
         BmcClock, HardwareChange, Limits, LogChange, LogCourse, LogEntry, Milli, Says, Sensor, SensorChange,
@@ -389,6 +389,23 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                         answer_wait_ms: Some(2_000),
                         request_gap_ms: Some(250),
                         poll_interval_ms: Some(10_000),
+                        ..BmcSettings::default()
+                    };
+                    spec
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        (
+            "down-declare-budget",
+            ToAgent::Declare(Declaration {
+                servers: vec![{
+                    let mut spec = spec(BmcProtocol::Ipmi { cipher_suite: None });
+                    spec.bmc.settings = BmcSettings {
+                        requests_per_second: Some(5),
+                        sessions_max: Some(1),
+                        ..BmcSettings::default()
                     };
                     spec
                 }],
@@ -440,7 +457,7 @@ fn example_order() -> EraseOrder {
 fn example_scan() -> Scan {
     Scan {
         ranges: vec!["198.51.100.0/27".parse().unwrap()],
-        redfish: vec![RedfishDoor { port: 8000, http: true }],
+        redfish: vec![RedfishPort { port: 8000, http: true }],
         credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
         spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
     }

@@ -8,13 +8,14 @@ use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
     bmc_settings::{
-        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, UserPrivilege,
+        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
+        REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
     },
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishDoor, Scan},
+    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, RamdiskSessionId, ServerId},
@@ -294,10 +295,10 @@ fn order() -> impl Strategy<Value = Order> {
     let range = (address(), 0u32..100).prop_map(|(first, more)| {
         AddressRange::new(first, first.to_bits().saturating_add(more).into()).unwrap()
     });
-    let door = any::<(u16, bool)>().prop_map(|(port, http)| RedfishDoor { port, http });
+    let port = any::<(u16, bool)>().prop_map(|(port, http)| RedfishPort { port, http });
     let credential = (text(), text())
         .prop_map(|(username, password)| Credential { username, password: Secret::new(password) });
-    let scan = (vec(range, 0..3), vec(door, 0..3), vec(credential, 0..3), vec(address(), 0..3)).prop_map(
+    let scan = (vec(range, 0..3), vec(port, 0..3), vec(credential, 0..3), vec(address(), 0..3)).prop_map(
         |(ranges, redfish, credentials, spare)| OrderTask::Scan(Scan { ranges, redfish, credentials, spare }),
     );
     let task = prop_oneof![
@@ -321,14 +322,20 @@ fn settings() -> impl Strategy<Value = BmcSettings> {
     let quirk = (select(Quirk::ALL.to_vec()), any::<bool>())
         .prop_map(|(quirk, has)| if has { SaidQuirk::Has(quirk) } else { SaidQuirk::HasNot(quirk) });
     let limits = (option::of(ANSWER_WAIT_MS), option::of(REQUEST_GAP_MS), option::of(POLL_INTERVAL_MS));
-    (option::of(privilege), option::of(key), vec(quirk, 0..3), limits).prop_map(
-        |(privilege, k_g, quirks, (answer_wait_ms, request_gap_ms, poll_interval_ms))| BmcSettings {
-            privilege,
-            k_g,
-            quirks,
-            answer_wait_ms,
-            request_gap_ms,
-            poll_interval_ms,
+    let budget = (option::of(REQUESTS_PER_SECOND), option::of(SESSIONS_MAX));
+    (option::of(privilege), option::of(key), vec(quirk, 0..3), limits, budget).prop_map(
+        |(privilege, k_g, quirks, limits, (requests_per_second, sessions_max))| {
+            let (answer_wait_ms, request_gap_ms, poll_interval_ms) = limits;
+            BmcSettings {
+                privilege,
+                k_g,
+                quirks,
+                answer_wait_ms,
+                request_gap_ms,
+                poll_interval_ms,
+                requests_per_second,
+                sessions_max,
+            }
         },
     )
 }

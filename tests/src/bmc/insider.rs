@@ -135,7 +135,7 @@ impl Insider {
             PayloadType::Rakp3 => self.rakp3(packet.payload),
             PayloadType::Rakp4 => self.rakp4(packet.payload),
             PayloadType::Ipmi if packet.header.session_id != 0 => self.sealed(direction, &packet),
-            PayloadType::Ipmi => None,
+            PayloadType::Ipmi | PayloadType::Sol => None,
         }
     }
 

@@ -103,11 +103,30 @@ pub async fn start_with(
     chassis: Arc<dyn Chassis>,
     commands: &str,
 ) -> anyhow::Result<IpmiSim> {
+    start_special(config, chassis, commands, "").await
+}
+
+/// The same, of a machine whose serial port is at the other end of a TCP connection that the simulator makes.
+pub async fn start_with_console(
+    config: IpmiSimConfig,
+    chassis: Arc<dyn Chassis>,
+    serial: SocketAddr,
+) -> anyhow::Result<IpmiSim> {
+    let sol = format!("  sol \"tcp:{}:{}\" 115200\n", serial.ip(), serial.port());
+    start_special(config, chassis, "", &sol).await
+}
+
+async fn start_special(
+    config: IpmiSimConfig,
+    chassis: Arc<dyn Chassis>,
+    commands: &str,
+    lines: &str,
+) -> anyhow::Result<IpmiSim> {
     let IpmiSimConfig { addr, netns, dir, credentials, uuid } = config;
     fs::create_dir_all(dir.join("state")).with_context(|| format!("making {}", dir.display()))?;
     let dir = dir.canonicalize()?;
     let power = serve_power(&dir.join("power.sock"), chassis)?;
-    let started = spawn(addr, netns.as_deref(), &dir, &credentials, uuid, commands);
+    let started = spawn(addr, netns.as_deref(), &dir, &credentials, uuid, (commands, lines));
     let (child, log) = started.inspect_err(|_| power.abort())?;
     let mut sim = IpmiSim { addr, child, power, log };
     sim.wait_for_port().await?;
@@ -120,7 +139,7 @@ fn spawn(
     dir: &Path,
     credentials: &Credentials,
     uuid: Uuid,
-    commands: &str,
+    (commands, lines): (&str, &str),
 ) -> anyhow::Result<(Child, PathBuf)> {
     let guid = hex::encode(uuid.to_bytes_le());
     let (conf, emulation, script, log) =
@@ -142,7 +161,7 @@ fn spawn(
             "name \"bmc\"\nset_working_mc 0x20\n  startlan 1\n    addr {} {}\n    priv_limit admin\n\
              \x20   allowed_auths_callback none\n    allowed_auths_user md5\n    allowed_auths_operator md5\n\
              \x20   allowed_auths_admin md5\n    guid {guid}\n  endlan\n\
-             \x20 chassis_control \"{} 0x20\"\n  user 2 true \"{}\" \"{}\" admin 10 md5\n",
+             {lines}  chassis_control \"{} 0x20\"\n  user 2 true \"{}\" \"{}\" admin 10 md5\n",
             addr.ip(),
             addr.port(),
             script.display(),

@@ -11,8 +11,11 @@ pub mod ipmi_sim;
 pub mod odd;
 pub mod records;
 pub mod redfish;
+mod redfish_events;
+pub mod redfish_manners;
 pub mod redfish_odd;
 mod redfish_system;
+mod redfish_tree;
 mod small_key;
 
 use std::{

@@ -40,14 +40,16 @@ use super::{
     Credentials, FaultSwitch, Faults,
     chassis::Chassis,
     der,
+    redfish_events::{self, Events},
+    redfish_manners::{Manner, Manners, Told},
     redfish_odd::{Asked, Odd, Oddities},
-    redfish_system as system, small_key,
+    redfish_system as system, redfish_tree, small_key,
 };
 
 /// Sessions at a time.
 pub const SESSIONS_MAX: usize = 8;
 /// Longest request body.
-const BODY_BYTES_MAX: usize = 64 << 10;
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// A certificate with its key.
 #[derive(Debug)]
@@ -105,6 +107,8 @@ pub struct RedfishOptions {
     pub uuid: Option<Uuid>,
     /// In which ways it is odd.
     pub odd: Vec<Odd>,
+    /// In which manners it does what goes beyond power and boot device.
+    pub manners: Vec<Manner>,
 }
 
 /// Where the path of a new session is told.
@@ -167,6 +171,31 @@ impl RedfishBmc {
         *self.service.uuid.lock().expect("no holder panics") = uuid;
     }
 
+    /// What it was told beside power and boot device.
+    pub fn told(&self) -> Told {
+        self.service.manners.told()
+    }
+
+    /// A document of its tree, as it is now.
+    pub fn document(&self, path: &str) -> Option<Value> {
+        self.service.manners.document(path)
+    }
+
+    /// Something happens that its stream of events tells.
+    pub fn tell(&self, message_id: &str, message: &str) {
+        self.service.events.tell(message_id, message);
+    }
+
+    /// All streams of events end.
+    pub fn cut_streams(&self) {
+        self.service.events.cut();
+    }
+
+    /// Streams of events that were begun so far.
+    pub fn streams(&self) -> u64 {
+        self.service.events.streams()
+    }
+
     /// Answer the next write as if somebody else had written in between.
     pub fn change_behind_the_back(&self) {
         self.service.hidden_writes.fetch_add(1, Ordering::Relaxed);
@@ -186,6 +215,8 @@ struct Service {
     faults: FaultSwitch,
     options: RedfishOptions,
     oddities: Oddities,
+    manners: Manners,
+    events: Arc<Events>,
     uuid: Mutex<Uuid>,
     /// Token to session id.
     sessions: Mutex<HashMap<String, String>>,
@@ -273,6 +304,8 @@ pub fn serve_on(
         chassis: Machine(chassis),
         faults: faults.clone(),
         oddities: Oddities::new(std::mem::take(&mut options.odd)),
+        manners: Manners::new(std::mem::take(&mut options.manners)),
+        events: Arc::default(),
         options,
         sessions: Mutex::default(),
         writes: AtomicU64::new(1),
@@ -338,6 +371,10 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     let body: Value = match (body.is_empty(), serde_json::from_slice(&body)) {
         (true, _) => Value::Null,
         (false, Ok(value)) => value,
+        // A file, mostly.
+        (false, Err(_)) if !is_json(&parts.headers) => {
+            Value::String(String::from_utf8_lossy(&body).into_owned())
+        }
         (false, Err(_)) => return problem(StatusCode::BAD_REQUEST, "The body is not JSON."),
     };
     let mut asked = Asked {
@@ -357,6 +394,10 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
     service.oddities.after((&asked.method, &asked.path, &asked.headers), response).await
 }
 
+fn is_json(headers: &HeaderMap) -> bool {
+    headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"))
+}
+
 /// The answer of a service that is not odd.
 async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
     let Asked { method, path, body, headers, .. } = asked;
@@ -372,6 +413,12 @@ async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
     if faults.ignore && *method != Method::GET {
         return StatusCode::NO_CONTENT.into_response();
     }
+    if path == redfish_events::STREAM {
+        return service.events.stream(service.chassis.0.clone(), headers);
+    }
+    if let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on) {
+        return response;
+    }
     private(service, method, path, body, headers).await
 }
 
@@ -379,7 +426,13 @@ async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
 fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Option<Response> {
     match (method.as_str(), path) {
         ("GET", "/redfish") => Some(found(&json!({ "v1": "/redfish/v1/" }))),
-        ("GET", "/redfish/v1") => Some(found(&system::root(!service.options.no_sessions))),
+        ("GET", "/redfish/v1") => {
+            let mut root = system::root(!service.options.no_sessions);
+            for (name, value) in redfish_tree::of_root().as_object().into_iter().flatten() {
+                root[name] = value.clone();
+            }
+            Some(found(&root))
+        }
         ("POST", "/redfish/v1/SessionService/Sessions") if !service.options.no_sessions => {
             Some(log_in(service, body))
         }
@@ -450,7 +503,10 @@ async fn private(
     }
     match (method.as_str(), path) {
         ("GET", system::SYSTEM) => match system::show(chassis, service.uuid()).await {
-            Ok(body) => with_etag(found(&body), &service.etag()),
+            Ok(mut body) => {
+                service.manners.add_to(path, &mut body);
+                with_etag(found(&body), &service.etag())
+            }
             Err(error) => failed(&error),
         },
         ("PATCH", system::SYSTEM) => {
@@ -464,7 +520,10 @@ async fn private(
         }
         ("POST", system::RESET) => done(system::reset(chassis, body).await),
         ("GET", _) => match system::still(path, !service.options.no_sessions, &service.options.macs) {
-            Some(body) => found(&body),
+            Some(mut body) => {
+                service.manners.add_to(path, &mut body);
+                found(&body)
+            }
             None => problem(StatusCode::NOT_FOUND, "There is no such resource."),
         },
         _ => problem(StatusCode::METHOD_NOT_ALLOWED, "That cannot be done to this resource."),

@@ -130,12 +130,12 @@ impl Shared {
 }
 
 /// Accepts connections, unless the stand-in is to look as if nobody listened.
-pub struct Door {
+pub struct ApiListener {
     inner: TcpListener,
     shared: Arc<Shared>,
 }
 
-impl axum::serve::Listener for Door {
+impl axum::serve::Listener for ApiListener {
     type Io = TcpStream;
     type Addr = std::net::SocketAddr;
 
@@ -159,9 +159,9 @@ pub async fn serve(
     shared: Arc<Shared>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    let door = Door { inner: listener, shared: shared.clone() };
+    let listener = ApiListener { inner: listener, shared: shared.clone() };
     let router = Router::new().fallback(answer).with_state(shared);
-    axum::serve(door, router).with_graceful_shutdown(stop).await
+    axum::serve(listener, router).with_graceful_shutdown(stop).await
 }
 
 /// The fault switches and what the switch is told, for tests and the lab.

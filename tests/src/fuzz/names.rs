@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use contrail::VlanRange;
 use faces::redfish::path::Resource;
 use protocol::{
-    discovery::{AddressRange, RedfishDoor},
+    discovery::{AddressRange, RedfishPort},
     id::{RackId, ServerId},
     identity::HardwareUuid,
     mac::MacAddr,
@@ -25,7 +25,7 @@ pub fn run(data: &[u8]) {
     shown::<RackId>(&text);
     shown::<ServerId>(&text);
     shown::<AddressRange>(&text);
-    shown::<RedfishDoor>(&text);
+    shown::<RedfishPort>(&text);
     shown::<VlanRange>(&text);
     let _ = Resource::parse(&text);
     if let Some(uuid) = HardwareUuid::read(&text) {

@@ -297,7 +297,7 @@ async fn run(site: &Site, program: &str, arguments: &[&str]) -> anyhow::Result<(
 
 /// Waits until something answers HTTP at all.
 async fn answers(lab: &Lab, name: &str, url: &str) -> anyhow::Result<()> {
-    let http = ::openstack::session::http_client(None)?;
+    let http = ::openstack::client::http_client(None)?;
     wait_for(format!("{name} to answer at {url}"), START_WAIT_MAX, async |seen| {
         lab.processes.expect_alive(name).inspect_err(|error| *seen = error.to_string())?;
         http.get(url).send().await?;

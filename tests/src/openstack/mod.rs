@@ -21,7 +21,7 @@ mod venv;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
-use openstack::{Credentials, Scope, Session, session::http_client};
+use openstack::{Credentials, Scope, Session, client::http_client};
 use protocol::secret::Secret;
 use serde::{Deserialize, Serialize};
 

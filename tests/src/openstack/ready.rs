@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use openstack::{Session, ironic::Ironic, session::http_client};
+use openstack::{Session, client::http_client, ironic::Ironic};
 use serde_json::Value;
 
 use super::{OpenStack, Who};

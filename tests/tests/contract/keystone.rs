@@ -5,11 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, ensure};
 use domain::rim::{Identity, IdentityService};
 use faces::access::{AdminProject, Authenticator, RoleNames, Standing, Use};
-use openstack::{
-    Error,
-    keystone::{self, Keystone},
-    session::http_client,
-};
+use openstack::{Error, client::http_client, keystone::Keystone, login::login};
 use protocol::secret::Secret;
 use serde_json::{Value, json};
 use store::clock::SystemClock;
@@ -50,13 +46,13 @@ pub async fn bad_credentials(cloud: &Cloud) -> Result<()> {
     }
     let mut credentials = cloud.openstack.credentials(Who::Demo);
     credentials.password = Secret::new("wrong");
-    let error = refused(keystone::login(&http_client(None)?, &credentials).await)?;
+    let error = refused(login(&http_client(None)?, &credentials).await)?;
     ensure!(
         matches!(&error, Error::Unauthorized { message, .. } if message.contains("authentication")),
         "{error:?}"
     );
     credentials.auth_url = "http://127.0.0.1:1/v3".into();
-    let error = refused(keystone::login(&http_client(None)?, &credentials).await)?;
+    let error = refused(login(&http_client(None)?, &credentials).await)?;
     ensure!(matches!(error, Error::Unavailable { .. }), "{error:?}");
     Ok(())
 }

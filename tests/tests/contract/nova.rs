@@ -10,10 +10,10 @@ use bytes::Bytes;
 use domain::rim::IdentityService;
 use openstack::{
     Caller, Error,
+    client::http_client,
     glance::NewImage,
     ironic::{PowerTarget, ProvisionTarget},
     nova::{Flavor, FlavorSpec, NewServer, ProjectsShown, Server, ServerNetworks},
-    session::http_client,
 };
 use protocol::{id::ServerId, step::ImageFormat};
 use serde_json::json;

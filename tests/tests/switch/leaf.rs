@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use contrail::security::boot_entries;
-use openstack::session::http_client;
+use openstack::client::http_client;
 use serde_json::{Value, json};
 use tests::{
     contrail::{

@@ -164,6 +164,21 @@ impl IpmiBmc {
         }
     }
 
+    /// Begins a session with the BMC that is expected; an error when somebody else answers.
+    pub(super) async fn begin_session(&self, state: &mut State) -> Result<(), BmcError> {
+        loop {
+            state.session = Some(self.log_in(state).await?);
+            state.is_known = false;
+            match self.ask_who(state, &Request::ChassisStatus).await {
+                Ok(()) => return Ok(()),
+                Err(NotKnown::Other(error)) => return Err(error),
+                // It will not be asked that again.
+                Err(NotKnown::HidesGuid) => {}
+                Err(NotKnown::Ended(reason)) => return Err(self.ended(&reason)),
+            }
+        }
+    }
+
     /// Asks who answers in this session, once, before anything else is asked or told.
     async fn ask_who(&self, state: &mut State, request: &Request) -> Result<(), NotKnown> {
         if state.is_known || asks_who(request) {
@@ -218,7 +233,7 @@ impl IpmiBmc {
                 asked,
                 Asked::Answered(Err(RequestError::Refused { code: CompletionCode::UNSPECIFIED, .. }))
             );
-            let asks_again = starts && reads(&request) && state.quirks.has(Quirk::UnspecifiedPasses);
+            let asks_again = starts && request.is_look() && state.quirks.has(Quirk::UnspecifiedPasses);
             if !asks_again || tries >= self.options.tries {
                 return asked;
             }
@@ -227,7 +242,11 @@ impl IpmiBmc {
         }
     }
 
-    async fn pause(&self, state: &State) {
+    async fn pause(&self, state: &mut State) {
+        let wait = state.meter.wait(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         let by_quirk = state.quirks.has(Quirk::PauseBetweenRequests).then_some(GAP);
         let gap = by_quirk.unwrap_or_default().max(self.options.min_gap);
         if let Some(last) = state.last_request.filter(|_| !gap.is_zero()) {
@@ -239,11 +258,6 @@ impl IpmiBmc {
 /// Whether it asks only who the BMC is, which any may be asked.
 fn asks_who(request: &Request) -> bool {
     matches!(request, Request::DeviceId | Request::SystemGuid)
-}
-
-/// Whether it changes nothing.
-fn reads(request: &Request) -> bool {
-    matches!(request, Request::ChassisStatus | Request::GetBootFlags) || asks_who(request)
 }
 
 /// Who a BMC says it is.

@@ -85,7 +85,7 @@ impl SensorNames {
         };
         LogEntry {
             id: record.id.to_string(),
-            fingerprint: protocol::hex::encode(&record.build()),
+            fingerprint: protocol::hex::encode(record.build()),
             at_s: told.at.and_then(|at| match at.when() {
                 When::Unix(seconds) => Some(seconds.into()),
                 When::SinceStart(_) | When::Unknown => None,

@@ -147,7 +147,7 @@ impl IpmiBmc {
     }
 
     async fn on<C: Command>(&self, line: &Line, command: &C) -> Result<C::Answer, CallError> {
-        let _turn = line.turn().await;
+        let _turn = line.spare_turn().await;
         self.call(command).await
     }
 

@@ -1,14 +1,19 @@
 //! Edges: logging in by IPMI, as often as the account may be tried.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use protocol::{
-    ipmi::client::{ClientConfig, EndReason, Retry},
+    ipmi::client::{Client, ClientConfig, EndReason, Retry},
     quirk::Quirk,
 };
 use tracing::{debug, warn};
 
-use super::{IpmiBmc, State, session::Session, socket, verdict};
+use super::{
+    IpmiBmc, State,
+    session::Session,
+    socket::{self, Full, Place},
+    verdict,
+};
 use crate::bmc::BmcError;
 
 impl IpmiBmc {
@@ -67,7 +72,15 @@ impl IpmiBmc {
             retry: Retry { first: self.options.first_wait, tries: self.options.tries.max(1) },
             seed: rand::random(),
         };
-        Ok(Session::open(Arc::clone(&socket), peer, config).await)
+        let client = Client::new(config, Instant::now());
+        let place = Place::take(socket, peer, client.console_id(), self.budget.sessions).map_err(|Full| {
+            self.refused(format!(
+                "this agent has {} sessions open at it, which is as many as it may (bmc_sessions_max in the server's entry); \
+                 close a console",
+                self.budget.sessions
+            ))
+        })?;
+        Ok(Session::open(client, place).await)
     }
 
     /// The last refusal, and when it is tried again.

@@ -3,6 +3,7 @@
 mod asking;
 mod boot;
 mod call;
+mod console;
 pub(super) mod entries;
 mod hardware;
 mod login;
@@ -40,6 +41,8 @@ use self::{
 };
 use super::{
     Account, Bmc, BmcError, BmcOptions, HardwareReader, LogIns, Power,
+    budget::{Budget, Meter},
+    console::{Console, Take},
     quirks::{Deviations, Maker},
     who::Who,
 };
@@ -53,6 +56,7 @@ pub struct IpmiBmc {
     /// The only suite to try; none: both.
     only_suite: Option<u8>,
     options: BmcOptions,
+    budget: Budget,
     log_ins: LogIns,
     state: Mutex<State>,
 }
@@ -67,6 +71,7 @@ struct State {
     /// When it was found to be another machine.
     other: Option<(Instant, BmcError)>,
     last_request: Option<Instant>,
+    meter: Meter,
     account: Account,
     /// Why the last log-in was refused.
     refused: Option<EndReason>,
@@ -82,7 +87,7 @@ impl IpmiBmc {
         endpoint: BmcEndpoint,
         cipher_suite: Option<u8>,
         who: Who,
-        options: BmcOptions,
+        (options, budget): (BmcOptions, Budget),
         log_ins: LogIns,
     ) -> Self {
         let settings = &endpoint.settings;
@@ -95,12 +100,13 @@ impl IpmiBmc {
             hides_guid: false,
             other: None,
             last_request: None,
+            meter: Meter::new(budget),
             account: log_ins.account(),
             refused: None,
             suite: None,
             quirks,
         };
-        Self { endpoint, only_suite: cipher_suite, options, log_ins, state: Mutex::new(state) }
+        Self { endpoint, only_suite: cipher_suite, options, budget, log_ins, state: Mutex::new(state) }
     }
 
     fn address(&self) -> String {
@@ -177,6 +183,10 @@ impl Bmc for IpmiBmc {
         mode: BootMode,
     ) -> Result<(), BmcError> {
         self.choose_boot(Wish { device, persistence, mode }).await
+    }
+
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        self.open_console(take).await
     }
 
     async fn try_now(&self) {

@@ -31,7 +31,7 @@ impl IpmiBmc {
     ) -> Result<(Vec<SensorRecord>, usize), CallError> {
         let mut walk = Walk::default();
         while let Some(ask) = walk.ask()? {
-            let _turn = line.turn().await;
+            let _turn = line.spare_turn().await;
             match ask {
                 Ask::Reserve => walk.reserved(said(self.call(&Reserve).await)?),
                 Ask::Part(part) => walk.read(said(self.call(&part).await)?)?,

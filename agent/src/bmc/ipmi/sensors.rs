@@ -111,7 +111,7 @@ impl Described {
 
 impl SensorPlace<'_> {
     async fn call<C: Command>(&self, command: &C) -> Result<C::Answer, CallError> {
-        let _turn = self.line.turn().await;
+        let _turn = self.line.spare_turn().await;
         match self.target {
             None => self.bmc.call(command).await,
             Some(target) => self.bmc.call_behind(target, command).await,

@@ -1,14 +1,14 @@
 //! Edges: turns the client machine's crank with the socket and the clock, only while there is something to ask.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::time::Instant;
 
 use protocol::ipmi::{
     CipherSuite,
-    client::{Client, ClientConfig, ClientEvent, EndReason, RequestError, RequestId},
+    client::{Client, ClientEvent, EndReason, RequestError, RequestId},
     command::{Request, Response},
 };
 
-use super::socket::{Place, Shared};
+use super::socket::Place;
 
 /// How a request went.
 pub(super) enum Asked {
@@ -18,22 +18,23 @@ pub(super) enum Asked {
     Ended(EndReason),
 }
 
+/// The machine and its place on the socket.
+pub(super) struct Wire {
+    pub(super) client: Client,
+    pub(super) place: Place,
+}
+
 /// An open session. Dropped, it says goodbye, so that the BMC's slot is free at once.
 pub(super) struct Session {
-    client: Client,
-    place: Place,
+    /// None: somebody else has it now.
+    wire: Option<Wire>,
     suite: CipherSuite,
 }
 
 impl Session {
-    pub(super) async fn open(
-        shared: Arc<Shared>,
-        peer: SocketAddr,
-        config: ClientConfig,
-    ) -> Result<Self, EndReason> {
-        let client = Client::new(config, Instant::now());
-        let place = Place::take(shared, peer, client.console_id());
-        let mut session = Self { client, place, suite: CipherSuite::Three };
+    /// A new one, in the place that was kept for it.
+    pub(super) async fn open(client: Client, place: Place) -> Result<Self, EndReason> {
+        let mut session = Self { wire: Some(Wire { client, place }), suite: CipherSuite::Three };
         loop {
             match session.next_event().await {
                 ClientEvent::Opened(suite) => {
@@ -50,8 +51,14 @@ impl Session {
         self.suite
     }
 
+    /// The open session for somebody who turns its crank himself, and says the goodbye.
+    pub(super) fn into_wire(mut self) -> Option<Wire> {
+        self.wire.take()
+    }
+
     pub(super) async fn ask(&mut self, request: Request) -> Asked {
-        let Ok(id): Result<RequestId, _> = self.client.request(request, Instant::now()) else {
+        let asked = self.wire.as_mut().map(|wire| wire.client.request(request, Instant::now()));
+        let Some(Ok(id)): Option<Result<RequestId, _>> = asked else {
             return Asked::Ended(EndReason::Closed);
         };
         loop {
@@ -66,22 +73,25 @@ impl Session {
 
     /// Sends, receives and waits until something happens. It ends: every wait of the machine is bounded, and an ended machine says so.
     async fn next_event(&mut self) -> ClientEvent {
+        let Some(Wire { client, place }) = &mut self.wire else {
+            return ClientEvent::Ended(EndReason::Closed);
+        };
         loop {
-            while let Some(datagram) = self.client.poll_transmit() {
-                self.place.send(&datagram).await;
+            while let Some(datagram) = client.poll_transmit() {
+                place.send(&datagram).await;
             }
-            if let Some(event) = self.client.poll_event() {
+            if let Some(event) = client.poll_event() {
                 return event;
             }
-            let Some(deadline) = self.client.poll_timeout() else {
+            let Some(deadline) = client.poll_timeout() else {
                 return ClientEvent::Ended(EndReason::Closed);
             };
             tokio::select! {
-                datagram = self.place.receive() => match datagram {
-                    Some(datagram) => self.client.handle_packet(&datagram, Instant::now()),
+                datagram = place.receive() => match datagram {
+                    Some(datagram) => client.handle_packet(&datagram, Instant::now()),
                     None => return ClientEvent::Ended(EndReason::Closed),
                 },
-                () = tokio::time::sleep_until(deadline.into()) => self.client.handle_timeout(Instant::now()),
+                () = tokio::time::sleep_until(deadline.into()) => client.handle_timeout(Instant::now()),
             }
         }
     }
@@ -89,11 +99,12 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if !self.client.is_ended() {
-            self.client.leave();
+        let Some(Wire { client, place }) = &mut self.wire else { return };
+        if !client.is_ended() {
+            client.leave();
         }
-        while let Some(datagram) = self.client.poll_transmit() {
-            self.place.send_now(&datagram);
+        while let Some(datagram) = client.poll_transmit() {
+            place.send_now(&datagram);
         }
     }
 }

@@ -101,11 +101,26 @@ pub(super) struct Place {
     inbox: mpsc::Receiver<Vec<u8>>,
 }
 
+/// As many sessions with one peer are open as may be.
+pub(super) struct Full;
+
 impl Place {
-    pub(super) fn take(shared: Arc<Shared>, peer: SocketAddr, console_id: u32) -> Self {
+    /// One of so many that there may be with this peer.
+    pub(super) fn take(
+        shared: Arc<Shared>,
+        peer: SocketAddr,
+        console_id: u32,
+        most: u32,
+    ) -> Result<Self, Full> {
         let (sender, inbox) = mpsc::channel(INBOX_MAX);
-        locked(&shared.sessions).entry(peer).or_default().insert(console_id, sender);
-        Self { shared, peer, console_id, inbox }
+        let mut sessions = locked(&shared.sessions);
+        let of_peer = sessions.entry(peer).or_default();
+        if of_peer.len() >= most.max(1) as usize {
+            return Err(Full);
+        }
+        of_peer.insert(console_id, sender);
+        drop(sessions);
+        Ok(Self { shared, peer, console_id, inbox })
     }
 
     /// Sends, or loses: the machine's retries do not care which of the two went wrong.

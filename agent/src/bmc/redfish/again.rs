@@ -34,6 +34,16 @@ pub(super) enum Trouble {
     NotInThisState,
 }
 
+impl Trouble {
+    /// Whether nothing has been done yet. Otherwise only a reading tells, and of a restart none does.
+    pub(super) fn has_not_begun(self) -> bool {
+        match self {
+            Trouble::SessionLost | Trouble::Busy | Trouble::InUse | Trouble::NotInThisState => true,
+            Trouble::Broken | Trouble::Faulty => false,
+        }
+    }
+}
+
 /// How often something is asked again, and after which pauses: the first, then each twice as long, up to the longest.
 struct Row {
     trouble: Trouble,

@@ -1,7 +1,6 @@
 //! Edges: climbs the ladder of `boot.rs`: says where the server boots, and reads it back.
 
 use protocol::{boot::BootDevice, redfish::ComputerSystem};
-use reqwest::StatusCode;
 use serde_json::json;
 use tracing::{info, warn};
 
@@ -12,6 +11,7 @@ use super::{
         Place, Says, Shown, Wanted, Way, body, etags, is_off, is_set, ladder, not_offered, settings_object,
         wanted_words, words,
     },
+    call::is_about_the_etag,
     fault::Fault,
     http::Found,
     task,
@@ -193,8 +193,4 @@ impl RedfishBmc {
             Err(fault) => Err(self.error(fault)),
         }
     }
-}
-
-fn is_about_the_etag(status: Option<StatusCode>) -> bool {
-    matches!(status, Some(StatusCode::PRECONDITION_FAILED | StatusCode::PRECONDITION_REQUIRED))
 }

@@ -110,7 +110,7 @@ fn course(before: &BTreeSet<(String, String)>, now: &BTreeSet<(String, String)>)
 impl RedfishBmc {
     /// A resource of this very machine; none: the service does not give it.
     async fn value(&self, line: &Line, path: &str) -> Result<Option<Value>, NotRead> {
-        let _turn = line.turn().await;
+        let _turn = line.spare_turn().await;
         let mut state = self.begin_for(READING_MAX).await;
         self.system_lately(&mut state).await?;
         match state.http.get::<Value>(path).await {
@@ -133,7 +133,7 @@ impl RedfishBmc {
 
     async fn find_places(&self, line: &Line) -> Result<Places, NotRead> {
         let path = {
-            let _turn = line.turn().await;
+            let _turn = line.spare_turn().await;
             let mut state = self.begin_for(READING_MAX).await;
             self.system_lately(&mut state).await?;
             self.path(&mut state).await.map_err(|fault| self.error(fault))?

@@ -10,7 +10,7 @@ use protocol::{
     spec::BmcEndpoint,
 };
 use reqwest::{
-    Method, RequestBuilder,
+    Method, RequestBuilder, StatusCode, Upgraded, Version,
     header::{CONNECTION, ETAG, IF_MATCH},
 };
 use serde::de::DeserializeOwned;
@@ -18,11 +18,16 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::{
-    super::{Account, BmcOptions, LogIns, quirks::Deviations},
+    super::{
+        Account, BmcOptions, LogIns,
+        budget::{Budget, Meter},
+        quirks::Deviations,
+    },
     again::{AfterAnswer, CALL_MAX, Left, Shown, Trouble, after_answer, may_repeat_after_break, trouble},
     answer::{Answer, NoAnswer},
     client::{self, Settings},
-    fault::{Fault, is_broken},
+    console,
+    fault::{Fault, Refused, is_broken},
     kept::{Kept, KeptSessions},
     login::{Login, TOKEN},
     tls,
@@ -69,6 +74,7 @@ pub(super) struct Http {
     pub(super) last_refusal: String,
     options: BmcOptions,
     last_request: Option<Instant>,
+    meter: Meter,
     /// When the call ends for which all this is asked.
     until: Instant,
     /// Until then something is asked again for it.
@@ -83,7 +89,7 @@ impl Http {
     pub(super) fn new(
         endpoint: &BmcEndpoint,
         settings: Settings,
-        options: BmcOptions,
+        (options, budget): (BmcOptions, Budget),
         log_ins: LogIns,
         kept: &KeptSessions,
     ) -> Self {
@@ -105,6 +111,7 @@ impl Http {
             last_refusal: String::new(),
             options,
             last_request: None,
+            meter: Meter::new(budget),
             until: Instant::now() + CALL_MAX,
             again_until: Instant::now() + CALL_MAX,
             broken: 0,
@@ -168,7 +175,7 @@ impl Http {
 
     /// One request with our credentials. A session that the service has forgotten is made anew; a refusal is tried again as the
     /// account allows.
-    async fn send(
+    pub(super) async fn send(
         &mut self,
         method: Method,
         path: &str,
@@ -236,6 +243,39 @@ impl Http {
             }
         };
         self.deliver(method, path, with_all).await
+    }
+
+    /// Asks that a connection becomes a WebSocket (RFC 6455, section 4.1).
+    pub(super) async fn upgrade(&mut self, path: &str) -> Result<Upgraded, Fault> {
+        self.ensure_login().await?;
+        let mut request = self.request(Method::GET, path).await?.version(Version::HTTP_11);
+        for (name, value) in console::headers() {
+            request = request.header(name, value);
+        }
+        request = match &self.login {
+            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
+            Login::Basic { .. } | Login::No => {
+                request.basic_auth(&self.username, Some(self.password.reveal()))
+            }
+        };
+        let response = request.send().await.map_err(|error| self.settings.fault_of(error, 0))?;
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => {}
+            StatusCode::UNAUTHORIZED => {
+                self.refused_by_request(&Method::GET, path);
+                return Err(Fault::refused(format!("GET {path}: HTTP 401")));
+            }
+            status => {
+                let reason = format!("GET {path}: HTTP {status} instead of a WebSocket");
+                return Err(Fault::Refused(Refused {
+                    status: Some(status),
+                    reason,
+                    trouble: None,
+                    wish: None,
+                }));
+            }
+        }
+        response.upgrade().await.map_err(|error| self.settings.fault_of(error, 0))
     }
 
     /// Sends a request, to where it is redirected on this service. One whose connection breaks is sent again on a new one, unless it
@@ -324,6 +364,10 @@ impl Http {
         if let Some(last) = self.last_request {
             tokio::time::sleep_until((last + self.options.min_gap).into()).await;
         }
+        let wait = self.meter.wait(Instant::now());
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
         self.last_request = Some(Instant::now());
         let left = self.until.saturating_duration_since(Instant::now());
         let time = left.clamp(REQUEST_MIN, REQUEST_MAX);
@@ -336,6 +380,19 @@ impl Http {
         };
         let request = client.request(method, format!("{}{path}", self.base)).timeout(time);
         Ok(if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request })
+    }
+
+    /// A request with our credentials that is sent beside all others, by whoever has more time for it than they have. Nothing of it is
+    /// sent again.
+    pub(super) async fn apart(&mut self, method: Method, path: &str) -> Result<RequestBuilder, Fault> {
+        self.ensure_login().await?;
+        let request = self.request(method, path).await?;
+        Ok(match &self.login {
+            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
+            Login::Basic { .. } | Login::No => {
+                request.basic_auth(&self.username, Some(self.password.reveal()))
+            }
+        })
     }
 
     /// A person asks for a log-in now.

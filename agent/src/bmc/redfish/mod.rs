@@ -1,10 +1,12 @@
-//! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs` and `find.rs`, how to ask in `http.rs`.
+//! Edges: a BMC by Redfish. What to ask is here and in `choose.rs`, `power.rs`, `find.rs` and `verbs/`, how to ask in `http.rs`.
 
 mod again;
 mod answer;
 mod boot;
+mod call;
 mod choose;
 mod client;
+mod console;
 mod fault;
 mod find;
 mod hardware;
@@ -19,6 +21,7 @@ mod spki;
 mod systems;
 mod task;
 mod tls;
+mod verbs;
 
 use std::time::{Duration, Instant};
 
@@ -42,9 +45,16 @@ use self::{
     fault::Fault,
     http::{Found, Http},
 };
-pub use self::{kept::KeptSessions, spki::key_info};
+pub use self::{
+    call::{Listed, MEMBERS_MAX, REQUESTS_MAX, VERB_MAX},
+    kept::KeptSessions,
+    spki::key_info,
+    verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
+};
 use super::{
-    Bmc, BmcError, BmcOptions, HardwareReader, LogIns, Power,
+    Bmc, BmcError, BmcOptions, HardwareReader, IpmiBmc, LogIns, Power,
+    budget::Budget,
+    console::{Console, Take},
     quirks::{Deviations, Maker},
     who::{Who, words},
 };
@@ -59,13 +69,16 @@ pub(super) struct Kind {
     pub(super) http: bool,
 }
 
-/// One BMC by Redfish.
-pub(super) struct RedfishBmc {
+/// One BMC by Redfish, with all that it can be asked and told: what every BMC can by [`Bmc`], and the rest by methods of its own. Dropped, it
+/// gives its session back.
+pub struct RedfishBmc {
     address: String,
     username: String,
     system: Option<String>,
     /// What the site says of its quirks.
     said: Vec<SaidQuirk>,
+    /// Its console, where Redfish has none.
+    by_ipmi: IpmiBmc,
     /// One request at a time: BMCs have little memory.
     state: Mutex<State>,
 }
@@ -91,7 +104,7 @@ impl RedfishBmc {
         endpoint: &BmcEndpoint,
         kind: Kind,
         who: Who,
-        options: BmcOptions,
+        limits: (BmcOptions, Budget),
         log_ins: LogIns,
         kept: &KeptSessions,
     ) -> Self {
@@ -101,7 +114,7 @@ impl RedfishBmc {
             is_old_tls: false,
             small_key: None,
         };
-        let mut http = Http::new(endpoint, settings, options, log_ins, kept);
+        let mut http = Http::new(endpoint, settings, limits, log_ins, kept);
         let address = http.base.clone();
         let said = endpoint.settings.quirks.clone();
         let quirks = Deviations::of(&Maker::from(who.expected()), &said);
@@ -109,7 +122,8 @@ impl RedfishBmc {
         let (ways, is_met) = (Ways::default(), false);
         let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
         let (username, state) = (endpoint.username.clone(), Mutex::new(state));
-        Self { address, username, system: kind.system, said, state }
+        let by_ipmi = console::by_ipmi(endpoint, limits, log_ins);
+        Self { address, username, system: kind.system, said, by_ipmi, state }
     }
 
     fn error(&self, fault: Fault) -> BmcError {
@@ -153,6 +167,12 @@ impl RedfishBmc {
     /// The system, if it is who is expected: it says so whenever it is read, and it is read before anything is asked of it.
     async fn system(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
         let found = self.found(state).await?;
+        self.meet(state, found.clone())?;
+        Ok(found)
+    }
+
+    /// A system was read: whether it is who is expected, and what is known of its like.
+    fn meet(&self, state: &mut State, found: Found<ComputerSystem>) -> Result<(), BmcError> {
         let identity = identity_of(&found.body, None);
         state.who.judge(&self.address, identity.clone())?;
         if !std::mem::replace(&mut state.is_met, true) {
@@ -162,8 +182,8 @@ impl RedfishBmc {
             }
             state.http.heed(&state.quirks);
         }
-        state.last = Some((Instant::now(), found.clone()));
-        Ok(found)
+        state.last = Some((Instant::now(), found));
+        Ok(())
     }
 
     /// What is known of it. It is read when that was never done.
@@ -211,7 +231,7 @@ fn identity_of(system: &ComputerSystem, firmware: Option<String>) -> BmcIdentity
 
 impl RedfishBmc {
     /// The version of the BMC's firmware, which is not worth a failure.
-    async fn firmware(&self, state: &mut State, manager: &Link) -> Result<Option<String>, BmcError> {
+    async fn manager_version(&self, state: &mut State, manager: &Link) -> Result<Option<String>, BmcError> {
         let Ok(path) = state.local(&manager.odata_id, "the manager's link") else { return Ok(None) };
         match state.http.get::<Manager>(&path).await {
             Ok(found) => Ok(found.body.firmware_version),
@@ -282,9 +302,13 @@ impl Bmc for RedfishBmc {
         let manager = system.links.as_ref().and_then(|links| links.managed_by.first());
         let firmware = match manager {
             None => None,
-            Some(link) => self.firmware(&mut state, link).await?,
+            Some(link) => self.manager_version(&mut state, link).await?,
         };
         Ok(identity_of(&system, firmware))
+    }
+
+    async fn console(&self, take: Take) -> Result<Console, BmcError> {
+        self.open_console(take).await
     }
 
     async fn seen(&self) -> Option<BmcIdentity> {

@@ -44,7 +44,7 @@ impl RedfishBmc {
                     return Err(self.error(fault));
                 }
             };
-            let trouble = trouble.filter(|trouble| done_when.is_some() || has_not_begun(*trouble));
+            let trouble = trouble.filter(|trouble| done_when.is_some() || trouble.has_not_begun());
             let pause = trouble.and_then(|trouble| state.http.left().pause(trouble, repeats, wish));
             tokio::time::sleep(pause.unwrap_or_default()).await;
             // Refused because it is so already, or done in spite of it.
@@ -85,8 +85,8 @@ impl RedfishBmc {
             match stage {
                 Some(Stage::Ended) | None => break,
                 Some(Stage::Failed(reason)) => return Ok(Some(Fault::refused(reason))),
-                Some(Stage::Running) if done_when.is_none() => {}
-                Some(Stage::Running) => {
+                Some(Stage::Running(_)) if done_when.is_none() => {}
+                Some(Stage::Running(_)) => {
                     if power_of(&self.system(state).await?.body) == done_when {
                         break;
                     }
@@ -94,14 +94,6 @@ impl RedfishBmc {
             }
         }
         Ok(None)
-    }
-}
-
-/// Whether nothing has been switched. Otherwise only a reading tells, and of a restart none does.
-fn has_not_begun(trouble: Trouble) -> bool {
-    match trouble {
-        Trouble::SessionLost | Trouble::Busy | Trouble::InUse | Trouble::NotInThisState => true,
-        Trouble::Broken | Trouble::Faulty => false,
     }
 }
 

@@ -11,7 +11,8 @@ pub(super) const LOOKS_MAX: u32 = 10;
 /// How far a task is.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    Running,
+    /// How far it is, in percent, where that is told.
+    Running(Option<u64>),
     Ended,
     /// With what it says.
     Failed(String),
@@ -35,17 +36,22 @@ pub(super) async fn look(http: &mut Http, monitor: &str) -> Result<Option<Stage>
         return Ok(None);
     }
     tokio::time::sleep(pause).await;
-    match http.ask(monitor).await {
+    told(http.ask(monitor).await).map(Some)
+}
+
+/// How far a task is, by what its monitor has answered.
+pub(super) fn told(answer: Result<Answer, Fault>) -> Result<Stage, Fault> {
+    match answer {
         Ok(answer) => {
             let task = dirty::resource(&answer.body).unwrap_or_default();
-            Ok(Some(stage(answer.status, &task)))
+            Ok(stage(answer.status, &task))
         }
         // A monitor that has told the end is gone.
         Err(fault) if matches!(fault.status(), Some(StatusCode::NOT_FOUND | StatusCode::GONE)) => {
-            Ok(Some(Stage::Ended))
+            Ok(Stage::Ended)
         }
         // It answers with what became of the request itself.
-        Err(Fault::Refused(refused)) => Ok(Some(Stage::Failed(refused.reason))),
+        Err(Fault::Refused(refused)) => Ok(Stage::Failed(refused.reason)),
         Err(fault) => Err(fault),
     }
 }
@@ -55,7 +61,7 @@ pub(super) async fn follow(http: &mut Http, answer: &Answer) -> Result<(), Fault
     let Some(monitor) = monitor(http, answer) else { return Ok(()) };
     for _ in 0..LOOKS_MAX {
         match look(http, &monitor).await? {
-            Some(Stage::Running) => {}
+            Some(Stage::Running(_)) => {}
             Some(Stage::Failed(reason)) => return Err(Fault::refused(reason)),
             Some(Stage::Ended) | None => break,
         }
@@ -66,7 +72,7 @@ pub(super) async fn follow(http: &mut Http, answer: &Answer) -> Result<(), Fault
 /// What a task, or its monitor (DSP0266, section 12.2), says with this status.
 fn stage(status: StatusCode, task: &Task) -> Stage {
     let Some(state) = task.task_state.as_deref() else {
-        return if status == StatusCode::ACCEPTED { Stage::Running } else { Stage::Ended };
+        return if status == StatusCode::ACCEPTED { Stage::Running(None) } else { Stage::Ended };
     };
     match state {
         "Exception" | "Killed" | "Cancelled" | "Interrupted" => {
@@ -78,7 +84,7 @@ fn stage(status: StatusCode, task: &Task) -> Stage {
             Stage::Failed(format!("its task ended with errors{said}"))
         }
         "Completed" => Stage::Ended,
-        _ => Stage::Running,
+        _ => Stage::Running(task.percent),
     }
 }
 
@@ -94,9 +100,10 @@ mod tests {
             let read = serde_json::from_value(task.clone()).unwrap();
             assert_eq!(stage(StatusCode::OK, &read), expected, "{task}");
         };
-        assert_eq!(stage(StatusCode::ACCEPTED, &Task::default()), Stage::Running);
+        assert_eq!(stage(StatusCode::ACCEPTED, &Task::default()), Stage::Running(None));
         check(json!({}), Stage::Ended);
-        check(json!({"TaskState": "Running"}), Stage::Running);
+        check(json!({"TaskState": "Running"}), Stage::Running(None));
+        check(json!({"TaskState": "Running", "PercentComplete": "40"}), Stage::Running(Some(40)));
         check(json!({"TaskState": "Completed", "TaskStatus": "OK"}), Stage::Ended);
         let messages = json!([{"Message": "The fan tray is open."}]);
         check(

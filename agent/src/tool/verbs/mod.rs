@@ -9,6 +9,7 @@ mod power;
 mod probe;
 mod sel;
 mod sensors;
+pub(super) mod sol;
 mod users;
 
 use protocol::secret::Secret;
@@ -49,6 +50,7 @@ pub(super) async fn prepare(verb: &Verb) -> Result<Prepared, Failure> {
         | Verb::Inventory
         | Verb::Health
         | Verb::Identify { .. }
+        | Verb::Sol { .. }
         | Verb::Probe => None,
     };
     Ok(Prepared { verb: verb.clone(), new_password })
@@ -62,6 +64,7 @@ pub(super) async fn run(prepared: &Prepared, bmc: &Reached) -> Result<Answer, Fa
         Verb::Boot(verb) => boot::run(*verb, bmc).await,
         Verb::Inventory => inventory::run(bmc).await,
         Verb::Probe => probe::run(bmc).await,
+        Verb::Sol { .. } => Err(sol::one_at_a_time()),
         Verb::Sel(verb) => sel::run(*verb, bmc.ipmi(name)?).await,
         Verb::Sensors { bad } => sensors::run(*bad, bmc.ipmi(name)?).await,
         Verb::Fru => fru::run(bmc.ipmi(name)?).await,

@@ -8,8 +8,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
+    Caller, Service,
+    answer::unavailable,
+    call::{Body, Call},
     error::Error,
-    session::{self, Body, Call, Caller, Service, Session},
+    session::Session,
 };
 pub use domain::rim::{Image, NewImage};
 use domain::url_text::query;
@@ -35,7 +38,7 @@ pub struct ImageBytes {
 impl ImageBytes {
     /// The next bytes; none at the end.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Error> {
-        self.response.chunk().await.map_err(|e| session::unavailable(Service::Glance, &self.operation, &e))
+        self.response.chunk().await.map_err(|e| unavailable(Service::Glance, &self.operation, &e))
     }
 }
 

@@ -9,21 +9,29 @@
 //!      `-- Placement  what Nova's scheduler would find
 //! ```
 //!
-//! What must stay true: a tenant's request goes out with the tenant's own token ([`Caller::Tenant`]), so that quota,
+//! What must stay true: a tenant's request goes out with the tenant's own token ([`domain::rim::Caller::Tenant`]), so that quota,
 //! ownership and policy stay OpenStack's business; every answer is bounded in bytes and in time; every error carries
 //! the sentence that the service meant for people. Waiting and repeating are the caller's: nothing here loops.
 
+mod answer;
+mod call;
+pub mod client;
+pub mod credentials;
 pub mod error;
 pub mod glance;
 pub mod ironic;
 pub mod keystone;
+pub mod login;
 pub mod nova;
 pub mod placement;
 mod provisioner;
 mod ramdisk;
 mod services;
 pub mod session;
+mod token;
 
+pub use credentials::{Credentials, Scope};
+pub use domain::rim::{Caller, Service};
 pub use error::Error;
 pub use provisioner::{GlanceImages, IronicProvisioner, ironic_node};
-pub use session::{Caller, Credentials, Scope, Service, Session};
+pub use session::Session;

@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use http::Method;
 use serde::Deserialize;
 
-use super::{
-    error::Error,
-    session::{Call, Caller, Service, Session},
-};
+use super::{Caller, Service, call::Call, error::Error, session::Session};
 use domain::url_text::query;
 
 /// API version that is asked for: forbidden traits came with 1.22.

@@ -1,29 +1,24 @@
 //! Edges: one identity towards OpenStack: its token, the catalogue that came with it, and one request at a time.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use bytes::Bytes;
+use counters::Asked;
+use domain::rim::{Caller, Service};
+use http::StatusCode;
 use jiff::Timestamp;
-use protocol::{error_chain::chain, secret::Secret};
+use protocol::secret::Secret;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 
 use super::{
+    answer::{read_body, sensitive, unavailable},
+    call::{Body, Call},
+    client::REQUEST_TIME_MAX,
+    credentials::{Credentials, Scope},
     error::{self, Error},
-    keystone::{self, IssuedToken},
+    login::{IssuedToken, login},
 };
-use counters::Asked;
-pub use domain::rim::{Caller, Service};
 
-/// Time to connect to a service.
-pub const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
-/// Time for one request and its whole answer; streams of image bytes are bounded by [`SILENCE_MAX`] instead.
-pub const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
-/// Longest silence inside an answer.
-pub const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// Largest answer that is not an image: a page of 1000 nodes is about 3 MB.
-pub const ANSWER_BYTES_MAX: usize = 32 << 20;
 /// A token is renewed this long before it expires.
 pub const TOKEN_MARGIN: Duration = Duration::from_secs(300);
 
@@ -59,84 +54,6 @@ fn version_path(service: Service) -> &'static str {
     }
 }
 
-/// What a token is good for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Scope {
-    /// The whole cloud. Ironic shows nodes without an owner only to this.
-    System,
-    /// One project.
-    Project {
-        /// Its name.
-        name: String,
-        /// Name of its domain, usually `Default`.
-        domain: String,
-    },
-}
-
-/// A user with a password.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Credentials {
-    /// Keystone's URL, with or without `/v3`.
-    pub auth_url: String,
-    /// User.
-    pub username: String,
-    /// Name of the user's domain, usually `Default`.
-    pub user_domain: String,
-    /// Password.
-    pub password: Secret,
-    /// What the token is to be good for.
-    pub scope: Scope,
-    /// Region whose endpoints are used; none: the first in the catalogue.
-    pub region: Option<String>,
-    /// Which endpoints are used: `public`, `internal` or `admin`.
-    pub interface: String,
-}
-
-/// Makes the HTTP client that sessions share. `ca_file` holds the certificates (PEM) to trust instead of the system's.
-pub fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, ClientError> {
-    client(ca_file, Some(SILENCE_MAX))
-}
-
-/// The same for uploads: to the client the time in which a body is sent is silence, so whoever sends one has to watch
-/// that it moves.
-pub fn upload_client(ca_file: Option<&Path>) -> Result<reqwest::Client, ClientError> {
-    client(ca_file, None)
-}
-
-fn client(ca_file: Option<&Path>, silence_max: Option<Duration>) -> Result<reqwest::Client, ClientError> {
-    // A second installation is refused and harmless: the first one stays.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_TIME_MAX)
-        .redirect(reqwest::redirect::Policy::none())
-        .no_proxy();
-    if let Some(silence_max) = silence_max {
-        builder = builder.read_timeout(silence_max);
-    }
-    if let Some(path) = ca_file {
-        let pem = std::fs::read(path)
-            .map_err(|source| ClientError::CaFile { path: path.display().to_string(), source })?;
-        builder = builder.tls_certs_only(reqwest::Certificate::from_pem_bundle(&pem)?);
-    }
-    Ok(builder.build()?)
-}
-
-/// Why there is no HTTP client.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    /// The file of trusted certificates cannot be read.
-    #[error("cannot read the certificates to trust from {path}; check the file's name and rights")]
-    CaFile {
-        /// Which file.
-        path: String,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The certificates or the TLS set-up are not usable.
-    #[error("cannot set up TLS towards OpenStack")]
-    Tls(#[from] reqwest::Error),
-}
-
 /// One identity towards OpenStack. Clones share the token.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
@@ -161,7 +78,7 @@ impl Session {
         Self::with_uploads(http, None, credentials)
     }
 
-    /// The same, with a client of [`upload_client`] for bodies of any length.
+    /// The same, with a client of [`super::client::upload_client`] for bodies of any length.
     pub fn with_uploads(
         http: reqwest::Client,
         uploads: Option<reqwest::Client>,
@@ -180,7 +97,7 @@ impl Session {
             return Ok(Arc::clone(issued));
         }
         // The lock is held on purpose: of many requests that find the token old, one logs in.
-        let issued = Arc::new(keystone::login(&self.0.http, &self.0.credentials).await?);
+        let issued = Arc::new(login(&self.0.http, &self.0.credentials).await?);
         *slot = Some(Arc::clone(&issued));
         Ok(issued)
     }
@@ -200,7 +117,7 @@ impl Session {
             scope,
             ..self.0.credentials.clone()
         };
-        keystone::login(&self.0.http, &credentials).await
+        login(&self.0.http, &credentials).await
     }
 
     /// Forgets a token that a service did not accept, unless it was replaced meanwhile.
@@ -342,102 +259,6 @@ fn broke_off(error: &reqwest::Error) -> bool {
     !error.is_connect() && !error.is_timeout() && !error.is_builder()
 }
 
-/// What a request carries.
-pub(crate) enum Body {
-    None,
-    Json(Value),
-    Stream(reqwest::Body),
-}
-
-/// One request.
-pub(crate) struct Call<'a> {
-    pub service: Service,
-    /// In whose name; none: without a token.
-    pub caller: Option<Caller<'a>>,
-    pub method: Method,
-    /// Path with its version and query.
-    pub path: String,
-    /// What is tried, as it follows "cannot".
-    pub operation: String,
-    pub headers: HeaderMap,
-    pub body: Body,
-    /// Whether the request or the answer is a stream of any length, bounded by silence rather than by total time.
-    pub streaming: bool,
-}
-
-impl Call<'_> {
-    /// A request of the session's own user, without a body.
-    pub fn new(service: Service, method: Method, path: String, operation: String) -> Self {
-        let mut headers = HeaderMap::new();
-        headers.insert(http::header::ACCEPT, HeaderValue::from_static("application/json"));
-        let caller = Some(Caller::Service);
-        Call { service, caller, method, path, operation, headers, body: Body::None, streaming: false }
-    }
-
-    /// Adds a header.
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        self
-    }
-
-    /// Adds a JSON body.
-    pub fn body(mut self, body: Value) -> Self {
-        self.body = Body::Json(body);
-        self
-    }
-}
-
-impl<'a> Call<'a> {
-    /// Uses another's rights.
-    pub fn caller<'b>(self, caller: Caller<'b>) -> Call<'b>
-    where
-        'a: 'b,
-    {
-        Call { caller: Some(caller), ..self }
-    }
-
-    /// Shows no token: the service lets anyone ask this.
-    pub fn without_token(self) -> Self {
-        Call { caller: None, ..self }
-    }
-}
-
-/// A secret as a header that logs do not show.
-pub(crate) fn sensitive(service: Service, operation: &str, token: &Secret) -> Result<HeaderValue, Error> {
-    let mut value = HeaderValue::from_str(token.reveal()).map_err(|_| Error::Unauthorized {
-        service,
-        operation: operation.to_owned(),
-        message: "the token contains characters that are not allowed in tokens".to_owned(),
-    })?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// Reads a whole answer, up to [`ANSWER_BYTES_MAX`].
-pub(crate) async fn read_body(
-    service: Service,
-    operation: &str,
-    mut response: reqwest::Response,
-) -> Result<Bytes, Error> {
-    let mut body = BytesMut::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| unavailable(service, operation, &e))? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Err(Error::Unintelligible {
-                service,
-                operation: operation.to_owned(),
-                message: format!("it is larger than {ANSWER_BYTES_MAX} bytes"),
-            });
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body.freeze())
-}
-
-/// The error for a request that got no answer.
-pub(crate) fn unavailable(service: Service, operation: &str, error: &reqwest::Error) -> Error {
-    Error::Unavailable { service, operation: operation.to_owned(), message: chain(error) }
-}
-
 fn trim_version<'a>(url: &'a str, version: &str) -> &'a str {
     let url = url.trim_end_matches('/');
     if version.is_empty() { url } else { url.strip_suffix(version).unwrap_or(url).trim_end_matches('/') }
@@ -449,7 +270,10 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+    use http::Method;
+
     use super::*;
+    use crate::client::http_client;
 
     #[test]
     fn endpoints_with_and_without_version_are_the_same() {

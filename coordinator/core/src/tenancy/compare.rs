@@ -4,9 +4,8 @@
 use domain::{
     events::Told,
     lifecycle::trouble::Trouble,
-    records::{TenantServer, TenantServerState},
+    records::{TenantReason, TenantReasonKind, TenantServer, TenantServerState},
     rim::{Caller, ComputeServer, ServiceError},
-    tenancy::reasons::FORGOTTEN,
 };
 use tokio::time::{Duration, Instant};
 use tracing::warn;
@@ -84,7 +83,7 @@ impl Tenancy {
                 }
                 Ok(())
             }
-            (Some(_), _) if server.reason.as_deref() == Some(FORGOTTEN) => {
+            (Some(_), _) if server.reason.as_ref().is_some_and(is_unknown_to_nova) => {
                 let record = TenantServer { reason: None, ..server.clone() };
                 self.inventory.change_tenant_server(server.state, &record).await?;
                 Ok(())
@@ -116,12 +115,17 @@ impl Tenancy {
                 server.state
             }
         };
-        let record = TenantServer { state, reason: Some(FORGOTTEN.to_owned()), ..server.clone() };
+        let record = TenantServer { state, reason: Some(TenantReason::unknown_to_nova()), ..server.clone() };
         if record != *server && self.inventory.change_tenant_server(server.state, &record).await? {
             self.tell(&record, "Nova has forgotten it", Told::Trouble(Trouble::UnknownToNova)).await;
         }
         Ok(())
     }
+}
+
+/// What was said of a server that Nova did not know.
+fn is_unknown_to_nova(reason: &TenantReason) -> bool {
+    reason.kind == TenantReasonKind::Trouble(Trouble::UnknownToNova)
 }
 
 /// Servers that nothing is being done with: the others are looked at anyway.

@@ -9,9 +9,12 @@ use domain::{
         admission::{self, Wish},
         release::may_be_ended,
     },
-    records::{Server, TenantServer, TenantServerState},
+    records::{Server, TenantReason, TenantServer, TenantServerState, Wait},
     rim::{Caller, ComputeServer, ProvisionTarget, ServiceError},
-    tenancy::ending::{self, IronicSays, Next, NovaSays, Seen, Wait},
+    tenancy::{
+        ending::{self, IronicSays, Next, NovaSays, Seen},
+        reasons,
+    },
 };
 use protocol::id::ServerId;
 use tracing::warn;
@@ -35,14 +38,16 @@ impl Tenancy {
                 format!("{} is being adopted: wait until it is active, then give it back", server.name);
             return Err(TenancyError::Refused(message));
         }
-        let mut reason = Wait::Nova.reason().to_owned();
+        let mut reason = TenantReason::waits(Wait::Nova);
         if self.is_held(&server).await? {
             // Nova would switch it off and clean it at once.
-            reason = Wait::Operator.reason().to_owned();
+            reason = TenantReason::waits(Wait::Operator);
         } else if let Some(instance) = server.instance {
             match self.nova.delete_server(caller, instance).await {
                 Ok(()) | Err(ServiceError::NotFound { .. }) => self.note_nova_asked(server.id),
-                Err(error @ ServiceError::Unavailable { .. }) => reason = error.to_string(),
+                Err(error @ ServiceError::Unavailable { .. }) => {
+                    reason = reasons::of_failed_look(TenantServerState::Deleting, error.to_string());
+                }
                 Err(error) => return Err(error.into()),
             }
         }
@@ -75,7 +80,7 @@ impl Tenancy {
             self.look(server.clone()).await;
             return Ok(match self.inventory.tenant_server(server.id).await? {
                 Some(record) => {
-                    let waits = record.reason.unwrap_or_default();
+                    let waits = record.reason.map(|reason| reason.text).unwrap_or_default();
                     format!("reclaim again: {} is being given back: {waits}", record.name)
                 }
                 None => format!("reclaim again: {} is given back", server.name),
@@ -112,7 +117,7 @@ impl Tenancy {
                 Some(Next::AskIronic) => Wait::Release,
                 Some(Next::GivenBack) | None => return Ok(()),
             };
-            record.reason = Some(waits.reason().to_owned());
+            record.reason = Some(TenantReason::waits(waits));
             if record != *server {
                 self.inventory.change_tenant_server(TenantServerState::Deleting, &record).await?;
             }
@@ -184,7 +189,7 @@ impl Tenancy {
         let Some(node) = node else { return Ok(Next::Wait(Wait::Work)) };
         match self.ironic.try_provision_state(node, &ProvisionTarget::Deleted).await {
             Ok(()) => {
-                if record.reason.as_deref() != Some(Wait::Release.reason()) {
+                if record.reason != Some(TenantReason::waits(Wait::Release)) {
                     let what = "Nova has not ended it, so Ironic was asked to";
                     self.tell(record, what, Told::EndingGoesOn).await;
                 }

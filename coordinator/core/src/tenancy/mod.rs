@@ -31,7 +31,7 @@ use std::{
 
 use domain::{
     events::{EventKind, Told},
-    records::{TenantServer, TenantServerState},
+    records::{TenantReason, TenantReasonKind, TenantServer, TenantServerState},
     rim::{
         Caller, FabricError, Flavor, NewComputeServer, NodeService, PlacementService, ServerNetworks,
         ServerService, ServiceError, TenantNetworks,
@@ -262,7 +262,7 @@ impl Tenancy {
             TenantServerState::Active | TenantServerState::Error => Ok(()),
         };
         if let Err(error) = looked {
-            let reason = Some(error.to_string());
+            let reason = Some(reasons::of_failed_look(server.state, error.to_string()));
             if server.reason != reason {
                 warn!(server = %server.id, %error, "a tenant's server waits");
                 let state = server.state;
@@ -291,7 +291,6 @@ impl Tenancy {
     async fn look_building(&self, server: &TenantServer) -> Result<(), TenancyError> {
         let Some(instance) = server.instance else { return self.look_adopting(server).await };
         let mut record = TenantServer { reason: None, ..server.clone() };
-        let mut image_failed = false;
         match self.nova.show_server(Caller::Service, instance).await {
             Ok(nova) => {
                 record.node = nova.node.map(protocol::id::ServerId).or(record.node);
@@ -304,11 +303,8 @@ impl Tenancy {
                     "ERROR" => {
                         record.state = TenantServerState::Error;
                         let fault = nova.fault.map(|fault| fault.message);
-                        // Nova tries again elsewhere and may say no more in the end than that it gave up.
-                        let seen = self.inventory.tenant_failure(server.id).await?;
-                        image_failed = seen.is_some();
-                        record.reason =
-                            Some(seen.or(fault).unwrap_or_else(|| "Nova gave no reason".to_owned()));
+                        let image = self.inventory.tenant_failure(server.id).await?;
+                        record.reason = Some(reasons::of_failed_build(image, fault));
                     }
                     _ => {}
                 }
@@ -319,10 +315,13 @@ impl Tenancy {
         // What was asked of us meanwhile is newer than what Nova said.
         let changed = record != *server && self.inventory.change_tenant_server(server.state, &record).await?;
         if changed && record.state != server.state {
-            let (what, told) = match record.reason.as_deref() {
+            let (what, told) = match &record.reason {
                 None => ("active", Told::Ready),
-                Some(reason) => {
-                    (reason, Told::Trouble(reasons::of_record(record.state, reason, image_failed)))
+                Some(TenantReason { kind: TenantReasonKind::Trouble(trouble), text }) => {
+                    (text.as_str(), Told::Trouble(*trouble))
+                }
+                Some(TenantReason { kind: TenantReasonKind::Waits(_), text }) => {
+                    (text.as_str(), Told::EndingGoesOn)
                 }
             };
             self.tell(&record, what, told).await;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use domain::tenancy::*;
 use domain::{
-    lifecycle::{Node, ProvisionState},
+    lifecycle::{Node, ProvisionState, trouble::Trouble},
+    records::Wait,
     rim::{ObservedNetwork, PowerTarget, TenantPort},
 };
 use protocol::secret::Secret;
@@ -57,6 +58,14 @@ impl Tenants {
     }
 
     /// The record; none: it is forgotten.
+    /// What its end waits for, by the record.
+    async fn waits_for(&self) -> Option<Wait> {
+        match self.record().await?.reason?.kind {
+            TenantReasonKind::Waits(wait) => Some(wait),
+            TenantReasonKind::Trouble(_) => None,
+        }
+    }
+
     async fn record(&self) -> Option<TenantServer> {
         self.bench.inventory.tenant_server(RECORD).await.unwrap()
     }
@@ -158,7 +167,8 @@ async fn a_server_of_another_project_is_nobodys_request() {
 
 #[tokio::test]
 async fn what_refuses_is_asked_again_and_the_record_says_so() {
-    let check = async |refusal, words: &str| {
+    let service = || TenantReasonKind::Trouble(Trouble::Service);
+    let check = async |refusal, kind: TenantReasonKind, words: &str| {
         let tenants = Tenants::new().await;
         tenants.cloud.held().deletes = NovaDeletes::WithoutIronic;
         tenants.cloud.held().ironic_fails = Some(refusal);
@@ -168,7 +178,7 @@ async fn what_refuses_is_asked_again_and_the_record_says_so() {
             let record = tenants.record().await.unwrap();
             assert_eq!(record.state, TenantServerState::Deleting);
             let reason = record.reason.unwrap();
-            assert!(reason.contains(words), "{reason}");
+            assert!(reason.kind == kind && reason.text.contains(words), "{reason:?}");
             assert_eq!(tenants.bench.port(), ObservedNetwork::Tenant(TENANT), "its machine still runs");
             assert_eq!(tenants.cloud.held().unmade, Vec::<Uuid>::new(), "so its address is not given away");
         }
@@ -176,9 +186,9 @@ async fn what_refuses_is_asked_again_and_the_record_says_so() {
         tenants.cloud.held().ironic_fails = None;
         tenants.ends_well().await;
     };
-    check(LOCKED, "comes to its end first").await;
-    check(NO_CONDUCTOR, "did not answer").await;
-    check(Fails::Refuses(500, "something broke"), "something broke").await;
+    check(LOCKED, TenantReasonKind::Waits(Wait::Work), "comes to its end first").await;
+    check(NO_CONDUCTOR, service(), "did not answer").await;
+    check(Fails::Refuses(500, "something broke"), service(), "something broke").await;
 }
 
 #[tokio::test]
@@ -190,7 +200,7 @@ async fn every_state_of_its_node_is_waited_out() {
         tenants.give_back().await.unwrap();
         tenants.look().await;
         assert_eq!(tenants.cloud.asked("ironic deleted"), 0, "{state} cannot be broken off");
-        assert!(tenants.record().await.unwrap().reason.unwrap().contains("comes to its end first"));
+        assert_eq!(tenants.waits_for().await, Some(Wait::Work));
         tenants.node_is("active", Some(INSTANCE));
         tenants.ends_well().await;
     }
@@ -239,8 +249,7 @@ async fn a_machine_on_which_the_operator_works_is_taken_back_when_that_is_done()
         for _ in 0..3 {
             tenants.look().await;
             let record = tenants.record().await.unwrap();
-            let reason = record.reason.unwrap();
-            assert!(reason.contains("the operator is working") && !reason.contains("PSU"), "{reason}");
+            assert_eq!(record.reason, Some(TenantReason::waits(Wait::Operator)));
             assert_eq!(tenants.cloud.held().asked, Vec::<String>::new(), "nothing that ends in a clean");
             tenants.bench.clock.advance_us(60_000_000);
         }
@@ -288,7 +297,7 @@ async fn a_nova_that_is_away_is_asked_later() {
     tenants.cloud.held().nova_fails = Some(Fails::Away("nova is being upgraded"));
     tenants.give_back().await.unwrap();
     tenants.look().await;
-    assert!(tenants.record().await.unwrap().reason.unwrap().contains("nova is being upgraded"));
+    assert!(tenants.record().await.unwrap().reason.unwrap().text.contains("nova is being upgraded"));
     let tenants = tenants.restarted();
     tenants.cloud.held().nova_fails = None;
     tenants.look().await;
@@ -312,14 +321,14 @@ async fn an_address_is_free_when_the_machine_is_off_the_network_and_the_record_s
     tenants.bench.inventory.set_node(tenants.bench.id, Some(&node)).await.unwrap();
     tenants.tenancy.look(tenants.record().await.unwrap()).await;
     assert_eq!(tenants.cloud.held().unmade, Vec::<Uuid>::new(), "it is still seen on the tenant's network");
-    assert!(tenants.record().await.unwrap().reason.unwrap().contains("taken off its network"));
+    assert_eq!(tenants.waits_for().await, Some(Wait::Unplug));
     tenants.look().await;
     assert_eq!(tenants.cloud.held().unmade, [port_of(RECORD, 0), TENANT]);
-    assert!(tenants.record().await.unwrap().reason.unwrap().contains("disks are being erased"));
+    assert_eq!(tenants.waits_for().await, Some(Wait::Clean));
     for state in ["clean failed", "manageable"] {
         tenants.node_is(state, None);
         tenants.look().await;
-        assert!(tenants.record().await.unwrap().reason.unwrap().contains("administrator"), "{state}");
+        assert_eq!(tenants.waits_for().await, Some(Wait::Person), "{state}");
     }
     tenants.node_is("available", None);
     tenants.look().await;
@@ -348,7 +357,7 @@ async fn a_server_that_nova_has_forgotten_is_ended_only_when_somebody_wanted_it(
         assert_eq!(record.state, expected, "{before:?} {shown_deleted} {carried}");
         assert_eq!(tenants.cloud.asked("ironic deleted"), 0);
         if carried && !shown_deleted {
-            assert!(record.reason.unwrap().contains("nobody is seen to have deleted it"));
+            assert_eq!(record.reason, Some(TenantReason::unknown_to_nova()));
             // The tenant's word, or an administrator's, ends it.
             tenants.give_back().await.unwrap();
         }

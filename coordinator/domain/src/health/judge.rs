@@ -166,7 +166,7 @@ mod tests {
     #[test]
     fn the_word_is_the_worst_reasons_and_nobody_guesses() {
         let read = Hardware { read_us: Some(1), ..Hardware::default() };
-        let unread = Hardware { unread: Some("it has none".into()), ..read.clone() };
+        let unread = Hardware { unread: Some("it has none".into()), ..read };
         let full = LogStanding { records: 512, is_full: true, clock: BmcClock::Right };
         let full = Hardware { log: Some(full), ..read.clone() };
         let check = |hardware: Option<&Hardware>, reasons: &[Reason], away, word, not_known: Option<&str>| {
@@ -177,12 +177,12 @@ mod tests {
         };
         let (bad, worse) = (reason(Severity::Warning, 2), reason(Severity::Critical, 3));
         check(Some(&read), &[], None, Word::Ok, None);
-        check(Some(&read), &[bad.clone()], None, Word::Warning, None);
+        check(Some(&read), std::slice::from_ref(&bad), None, Word::Warning, None);
         check(Some(&read), &[bad.clone(), worse.clone()], None, Word::Critical, None);
         check(Some(&full), &[], None, Word::Warning, None);
         check(
             Some(&read),
-            &[worse.clone()],
+            std::slice::from_ref(&worse),
             Some("the agent is away"),
             Word::Unknown,
             Some("the agent is away"),

@@ -39,7 +39,7 @@ const fn column(name: &'static str, place: Place) -> Column {
 }
 
 /// Every column, in the order in which they are written.
-pub(super) const COLUMNS: [Column; 32] = [
+pub(super) const COLUMNS: [Column; 34] = [
     column("name", Place::Server),
     column("rack", Place::Server),
     column("resource_class", Place::Server),
@@ -60,6 +60,8 @@ pub(super) const COLUMNS: [Column; 32] = [
     column("bmc_answer_wait_ms", Place::Driver),
     column("bmc_request_gap_ms", Place::Driver),
     column("bmc_poll_interval_ms", Place::Driver),
+    column("bmc_requests_per_second", Place::Driver),
+    column("bmc_sessions_max", Place::Driver),
     column("cpus", Place::Properties),
     column("cpu_arch", Place::Properties),
     column("memory_mb", Place::Properties),

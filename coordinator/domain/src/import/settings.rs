@@ -4,7 +4,8 @@ use std::{fmt::Display, ops::RangeInclusive};
 
 use protocol::{
     bmc_settings::{
-        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS, UserPrivilege,
+        ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
+        REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
     },
     quirk::{QUIRKS_MAX, SaidQuirk},
     secret::Secret,
@@ -30,17 +31,24 @@ pub(super) fn keep() -> Option<KgKey> {
     kept().ok()
 }
 
+fn number(
+    info: &mut Fields<'_>,
+    faults: &mut Faults,
+    name: &'static str,
+    bounds: &RangeInclusive<u32>,
+) -> Option<u32> {
+    let read = info.number(name, (*bounds.start()).into(), (*bounds.end()).into(), faults);
+    read.and_then(|number| u32::try_from(number).ok())
+}
+
 /// Reads the fields that every BMC may have.
 pub(super) fn read(info: &mut Fields<'_>, faults: &mut Faults) -> BmcSettings {
-    let number = |info: &mut Fields<'_>, faults: &mut Faults, name, bounds: &RangeInclusive<u32>| {
-        let read = info.number(name, (*bounds.start()).into(), (*bounds.end()).into(), faults);
-        read.and_then(|ms| u32::try_from(ms).ok())
-    };
     BmcSettings {
         quirks: quirks(info, faults),
         answer_wait_ms: number(info, faults, "bmc_answer_wait_ms", &ANSWER_WAIT_MS),
         request_gap_ms: number(info, faults, "bmc_request_gap_ms", &REQUEST_GAP_MS),
         poll_interval_ms: number(info, faults, "bmc_poll_interval_ms", &POLL_INTERVAL_MS),
+        requests_per_second: number(info, faults, "bmc_requests_per_second", &REQUESTS_PER_SECOND),
         ..BmcSettings::default()
     }
 }
@@ -50,6 +58,7 @@ pub(super) fn read_ipmi(info: &mut Fields<'_>, faults: &mut Faults) -> BmcSettin
     BmcSettings {
         privilege: info.parsed::<UserPrivilege>("ipmi_priv_level", faults),
         k_g: key(info, faults),
+        sessions_max: number(info, faults, "bmc_sessions_max", &SESSIONS_MAX),
         ..read(info, faults)
     }
 }
@@ -81,7 +90,16 @@ fn quirks(info: &mut Fields<'_>, faults: &mut Faults) -> Vec<SaidQuirk> {
 
 /// The settings as a file's fields: name and value, what is not said left out.
 pub(super) fn written(settings: &BmcSettings) -> Vec<(&'static str, String)> {
-    let BmcSettings { privilege, k_g, quirks, answer_wait_ms, request_gap_ms, poll_interval_ms } = settings;
+    let BmcSettings {
+        privilege,
+        k_g,
+        quirks,
+        answer_wait_ms,
+        request_gap_ms,
+        poll_interval_ms,
+        requests_per_second,
+        sessions_max,
+    } = settings;
     let mut fields = Vec::new();
     let mut say = |name, value: Option<String>| fields.extend(value.map(|value| (name, value)));
     say("ipmi_priv_level", privilege.as_ref().map(ToString::to_string));
@@ -91,6 +109,8 @@ pub(super) fn written(settings: &BmcSettings) -> Vec<(&'static str, String)> {
     say("bmc_answer_wait_ms", answer_wait_ms.map(|ms| ms.to_string()));
     say("bmc_request_gap_ms", request_gap_ms.map(|ms| ms.to_string()));
     say("bmc_poll_interval_ms", poll_interval_ms.map(|ms| ms.to_string()));
+    say("bmc_requests_per_second", requests_per_second.map(|number| number.to_string()));
+    say("bmc_sessions_max", sessions_max.map(|number| number.to_string()));
     fields
 }
 

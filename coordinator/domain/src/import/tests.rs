@@ -438,6 +438,8 @@ fn what_a_file_says_of_a_bmc_is_read_told_and_kept() {
         ("bmc_request_gap_ms: 6000", "from 0 to 5000"),
         ("bmc_answer_wait_ms: 0", "from 100 to 10000"),
         ("bmc_poll_interval_ms: 1", "from 1000 to 20000"),
+        ("bmc_requests_per_second: 0", "from 1 to 1000"),
+        ("bmc_sessions_max: 9", "from 1 to 8"),
     ] {
         let faults = parse(&with(more)).unwrap_err();
         assert!(faults.len() == 1 && faults[0].message.contains(words), "{more}: {faults:?}");

@@ -7,6 +7,7 @@ mod new_server;
 mod proof;
 mod ramdisk;
 mod server;
+mod tenant_reason;
 mod tenant_server;
 mod upload;
 
@@ -17,5 +18,6 @@ pub use new_server::{NewPort, NewServer};
 pub use proof::{AskedBy, Proof, SIGHTINGS_MAX, Sighting};
 pub use ramdisk::Ramdisk;
 pub use server::{Adopted, Holder, Intent, Port, PowerUpdate, SeenPower, Server, Unwatched};
+pub use tenant_reason::{TenantReason, TenantReasonKind, Wait};
 pub use tenant_server::{TenantPortRecord, TenantServer, TenantServerState};
 pub use upload::Upload;

@@ -6,6 +6,8 @@ use protocol::id::ServerId;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::TenantReason;
+
 /// How far a tenant's server has come, in our own words; Nova's and Ironic's states say more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -61,7 +63,7 @@ pub struct TenantServer {
     /// How far it has come.
     pub state: TenantServerState,
     /// Why it is as it is.
-    pub reason: Option<String>,
+    pub reason: Option<TenantReason>,
     /// When it was asked for.
     pub created_us: u64,
 }

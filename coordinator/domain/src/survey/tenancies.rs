@@ -161,7 +161,7 @@ fn reclaim_again(name: &str, state: &str) -> String {
 }
 
 fn of_record(record: &TenantServer) -> String {
-    let reason = record.reason.as_deref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let reason = record.reason.as_ref().map(|reason| format!(" ({})", reason.text)).unwrap_or_default();
     format!("server {} is {}{reason}", record.name, record.state.word())
 }
 

@@ -13,9 +13,12 @@
 
 use std::time::Duration;
 
-use crate::lifecycle::{
-    Node, ProvisionState,
-    release::{Cleaned, cleaned, may_be_ended},
+use crate::{
+    lifecycle::{
+        Node, ProvisionState,
+        release::{Cleaned, cleaned, may_be_ended},
+    },
+    records::Wait,
 };
 
 /// How long Nova may say that it is deleting a server before Ironic is asked beside it.
@@ -87,44 +90,6 @@ pub enum Next {
     Wait(Wait),
     /// Forget the record, and tell that it is given back.
     GivenBack,
-}
-
-/// What is waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wait {
-    /// Nova, which is ending it.
-    Nova,
-    /// Whoever keeps the node in maintenance.
-    Operator,
-    /// The end of what Ironic does with the node, which cannot be broken off.
-    Work,
-    /// Ironic, which is ending it.
-    Release,
-    /// The ports to leave the tenant's network.
-    Unplug,
-    /// The clean.
-    Clean,
-    /// An administrator: its disks are not clean, and it is not being cleaned.
-    Person,
-}
-
-impl Wait {
-    /// All of them.
-    pub const ALL: [Wait; 7] =
-        [Wait::Nova, Wait::Operator, Wait::Work, Wait::Release, Wait::Unplug, Wait::Clean, Wait::Person];
-
-    /// In its tenant's words.
-    pub fn reason(self) -> &'static str {
-        match self {
-            Wait::Nova => "Nova is ending it",
-            Wait::Operator => "the operator is working on its machine, which is taken back when that is done",
-            Wait::Work => "the work on its machine comes to its end first, then it is taken back",
-            Wait::Release => "its machine is switched off and released",
-            Wait::Unplug => "its machine is taken off its network",
-            Wait::Clean => "its disks are being erased",
-            Wait::Person => "its disks could not be erased yet; an administrator has to look at its machine",
-        }
-    }
 }
 
 /// What comes next. Total: whatever the services say, something is asked or waited for.

@@ -1,26 +1,21 @@
 //! Decisions: why a tenant's server is as it is, in the tenant's words.
 //!
-//! The stored reasons are administrators' words. Of them a tenant is shown only those that this crate has written for tenants,
-//! recognised letter by letter; all others count by their place (whose reason it is, in which state), and are told by their
-//! kind of [`Trouble`].
+//! The stored reasons are administrators' words, and each has a kind. A tenant is told the kind in words that this crate has
+//! written for tenants, and never what a service or a machine said.
 
-use super::ending::Wait;
-use crate::{lifecycle::trouble::Trouble, records::TenantServerState};
+use crate::{
+    lifecycle::trouble::Trouble,
+    records::{TenantReason, TenantReasonKind, TenantServerState},
+};
 
 /// What the scheduler's fault begins with in Nova and in Ironic when nothing fits.
 const NO_HOST: &str = "No valid host";
 
-/// What is said of a server in use that Nova has lost. Nothing is ended for it: its tenant did not ask.
-pub const FORGOTTEN: &str = "Nova does not know this server any more, and nobody is seen to have deleted it there; it is left running: \
-                         give it back (server delete), or have an administrator look at Nova";
-
 /// The reasons that are stored for a tenant's server.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Reasons<'a> {
+pub struct Reasons {
     /// Of its record.
-    pub record: Option<&'a str>,
-    /// Whether its image was at fault while it was built.
-    pub image_failed: bool,
+    pub record: Option<TenantReasonKind>,
     /// Whether a rescue of it, or the way back, failed.
     pub rescue_failed: bool,
     /// Of its machine: of which kind; none: its machine has no reason to tell.
@@ -28,10 +23,9 @@ pub struct Reasons<'a> {
 }
 
 /// What its tenant is told; none: all is well.
-pub fn tenants_reason(state: TenantServerState, reasons: &Reasons<'_>) -> Option<&'static str> {
-    if let Some(text) = reasons.record {
-        let ours = Wait::ALL.into_iter().map(Wait::reason).find(|words| *words == text);
-        return Some(ours.unwrap_or_else(|| of_record(state, text, reasons.image_failed).words()));
+pub fn tenants_reason(reasons: &Reasons) -> Option<&'static str> {
+    if let Some(kind) = reasons.record {
+        return Some(kind.words());
     }
     if reasons.rescue_failed {
         return Some(Trouble::NotRescued.words());
@@ -39,31 +33,33 @@ pub fn tenants_reason(state: TenantServerState, reasons: &Reasons<'_>) -> Option
     reasons.machine.map(Trouble::words)
 }
 
-/// What kind of trouble the reason of its record is.
-pub fn of_record(state: TenantServerState, text: &str, image_failed: bool) -> Trouble {
-    match state {
-        _ if text == FORGOTTEN => Trouble::UnknownToNova,
-        TenantServerState::Error if image_failed => Trouble::ImageNotWritten,
-        TenantServerState::Error if text.contains(NO_HOST) => Trouble::NoServerFree,
-        TenantServerState::Error => Trouble::NotInstalled,
+/// Why a server could not be built. `image` is what is known of its image's fault, `nova` what Nova said; Nova tries again
+/// elsewhere and may say no more in the end than that it gave up.
+pub fn of_failed_build(image: Option<String>, nova: Option<String>) -> TenantReason {
+    match (image, nova) {
+        (Some(image), _) => TenantReason::trouble(Trouble::ImageNotWritten, image),
+        (None, Some(text)) if text.contains(NO_HOST) => TenantReason::trouble(Trouble::NoServerFree, text),
+        (None, Some(text)) => TenantReason::trouble(Trouble::NotInstalled, text),
+        (None, None) => TenantReason::trouble(Trouble::NotInstalled, "Nova gave no reason"),
+    }
+}
+
+/// Why a look at a server came to nothing.
+pub fn of_failed_look(state: TenantServerState, error: String) -> TenantReason {
+    let trouble = match state {
         TenantServerState::Requested | TenantServerState::Building | TenantServerState::Deleting => {
             Trouble::Service
         }
         TenantServerState::Active => Trouble::Machine,
-    }
+        TenantServerState::Error => Trouble::NotInstalled,
+    };
+    TenantReason::trouble(trouble, error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const STATES: [TenantServerState; 5] = [
-        TenantServerState::Requested,
-        TenantServerState::Building,
-        TenantServerState::Active,
-        TenantServerState::Deleting,
-        TenantServerState::Error,
-    ];
+    use crate::records::Wait;
 
     #[test]
     fn no_word_from_below_reaches_a_tenant() {
@@ -88,49 +84,53 @@ mod tests {
             "conductor",
             "8082",
         ];
-        for state in STATES {
-            for text in below {
-                for image_failed in [false, true] {
-                    let reasons = Reasons { record: Some(text), image_failed, ..Reasons::default() };
-                    let told = tenants_reason(state, &reasons).unwrap();
-                    assert!(!names.iter().any(|name| told.contains(name)), "{state:?}: {told}");
-                }
+        use TenantServerState::{Active, Building, Deleting, Error, Requested};
+        for text in below {
+            let looks = [Requested, Building, Active, Deleting, Error]
+                .map(|state| of_failed_look(state, text.to_owned()));
+            let builds = [
+                of_failed_build(Some(text.to_owned()), None),
+                of_failed_build(None, Some(text.to_owned())),
+                of_failed_build(None, Some(format!("No valid host: {text}"))),
+            ];
+            for reason in looks.into_iter().chain(builds) {
+                assert!(reason.text.contains(text), "an administrator reads it all: {reason:?}");
+                let told = tenants_reason(&Reasons { record: Some(reason.kind), ..Reasons::default() });
+                let told = told.unwrap();
+                assert!(!names.iter().any(|name| told.contains(name)), "{told}");
             }
         }
     }
 
     #[test]
     fn each_reason_is_told_by_its_kind() {
-        let check = |state, reasons: Reasons<'_>, words: Option<&str>| {
-            let told = tenants_reason(state, &reasons);
+        let check = |reasons: Reasons, words: Option<&str>| {
+            let told = tenants_reason(&reasons);
             assert_eq!(told.is_some(), words.is_some(), "{told:?}");
             assert!(told.unwrap_or_default().contains(words.unwrap_or_default()), "{told:?}");
         };
-        use TenantServerState::{Active, Building, Deleting, Error};
-        let record = |text| Reasons { record: Some(text), ..Reasons::default() };
-        for state in STATES {
-            check(state, Reasons::default(), None);
-        }
+        use TenantServerState::{Active, Building, Deleting};
+        let record = |reason: TenantReason| Reasons { record: Some(reason.kind), ..Reasons::default() };
+        check(Reasons::default(), None);
         for wait in Wait::ALL {
-            check(Deleting, record(wait.reason()), Some(wait.reason()));
+            check(record(TenantReason::waits(wait)), Some(wait.words()));
         }
-        check(Deleting, record("cannot delete: nova did not answer"), Some("a service of the cloud"));
-        check(Building, record("address 192.0.2.5 is in use"), Some("a service of the cloud"));
-        check(Active, record(FORGOTTEN), Some("Nova does not know this server"));
-        check(
-            Error,
-            record("No valid host was found. There are not enough hosts"),
-            Some("no server of this flavor"),
-        );
-        check(Error, record("eth0 is elsewhere"), Some("could not be installed"));
-        check(
-            Error,
-            Reasons { image_failed: true, ..record("checksum") },
-            Some("the image could not be written"),
-        );
-        check(Active, Reasons { rescue_failed: true, ..Reasons::default() }, Some("server unrescue"));
+        let look = |state| of_failed_look(state, "nova did not answer".to_owned());
+        check(record(look(Deleting)), Some("a service of the cloud"));
+        check(record(look(Building)), Some("a service of the cloud"));
+        check(record(look(Active)), Some("server's machine"));
+        check(record(TenantReason::unknown_to_nova()), Some("Nova does not know this server"));
+        let build = |image: Option<&str>, nova: Option<&str>| {
+            record(of_failed_build(image.map(str::to_owned), nova.map(str::to_owned)))
+        };
+        let no_host = "No valid host was found. There are not enough hosts";
+        check(build(None, Some(no_host)), Some("no server of this flavor"));
+        check(build(None, Some("eth0 is elsewhere")), Some("could not be installed"));
+        check(build(None, None), Some("could not be installed"));
+        check(build(Some("checksum"), Some(no_host)), Some("the image could not be written"));
+        check(Reasons { rescue_failed: true, ..Reasons::default() }, Some("server unrescue"));
         for trouble in Trouble::ALL {
-            check(Active, Reasons { machine: Some(*trouble), ..Reasons::default() }, Some(trouble.words()));
+            check(Reasons { machine: Some(*trouble), ..Reasons::default() }, Some(trouble.words()));
         }
     }
 }

@@ -3,11 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use api_types::{Adopted, AdoptedNetwork, AdoptedNode, Adoption, Fault, List};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use coordinator_core::adoption::work::owners;
 use domain::{
     adoption::{
@@ -24,7 +20,12 @@ use protocol::id::{RackId, ServerId};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::{Api, auth::User, import::read_file, request::Query};
+use super::{
+    Api,
+    auth::User,
+    import::read_file,
+    request::{Path, Query},
+};
 use crate::problem::Problem;
 
 /// How a file is adopted.

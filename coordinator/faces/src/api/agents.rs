@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use api_types::{Agent, AgentCertificate, CertificateState, List, Revocation};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use coordinator_core::agents::{Peer, Standing, lasting, standing};
 use domain::{certificate::Fingerprint, events::EventKind, records::AgentCertificate as Known};
 use protocol::id::RackId;
 use store;
 
-use super::{Api, auth::User, request::JsonBody, time};
+use super::{
+    Api,
+    auth::User,
+    request::{JsonBody, Path},
+    time,
+};
 use crate::problem::Problem;
 
 /// Lists the agents of all racks.

@@ -6,11 +6,7 @@ use api_types::{
     AcceptDiscovery, DiscoveredBmc, DiscoveredNic, Discovery, Fault, FoundBy, ImportedNode, List, NewScan,
     NewWindow, Scan, Window,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use coordinator_core::discovery::{DiscoveryError, ScanRun, WindowRun};
 use domain::{
     discovery::{
@@ -23,7 +19,7 @@ use domain::{
 };
 use protocol::{
     discovery::{
-        ADDRESSES_MAX, AddressRange, CREDENTIALS_MAX, Credential, DOORS_MAX, RANGES_MAX, RedfishDoor,
+        ADDRESSES_MAX, AddressRange, CREDENTIALS_MAX, Credential, RANGES_MAX, REDFISH_PORTS_MAX, RedfishPort,
         Scan as ScanOrder, WINDOW_SECONDS_MAX,
     },
     id::RackId,
@@ -36,7 +32,7 @@ use uuid::Uuid;
 use super::{
     Api,
     auth::User,
-    request::{JsonBody, Query},
+    request::{JsonBody, Path, Query},
     time,
 };
 use crate::problem::Problem;
@@ -199,12 +195,12 @@ fn order(wanted: NewScan) -> Result<ScanOrder, Problem> {
             ),
         ));
     }
-    let mut redfish = each::<RedfishDoor>("redfish", &wanted.redfish)?;
+    let mut redfish = each::<RedfishPort>("redfish", &wanted.redfish)?;
     if redfish.is_empty() {
-        redfish.push(RedfishDoor { port: 443, http: false });
+        redfish.push(RedfishPort { port: 443, http: false });
     }
-    if redfish.len() > DOORS_MAX {
-        return Err(Problem::bad_at("redfish", format!("give at most {DOORS_MAX}")));
+    if redfish.len() > REDFISH_PORTS_MAX {
+        return Err(Problem::bad_at("redfish", format!("give at most {REDFISH_PORTS_MAX}")));
     }
     if wanted.credentials.len() > CREDENTIALS_MAX {
         return Err(Problem::bad_at(

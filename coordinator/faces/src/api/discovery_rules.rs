@@ -3,11 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use api_types::{DiscoveryRule, List, NewDiscoveryRule};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     discovery::{Entry, RULES_MAX, Rule},
     events::EventKind,
@@ -21,7 +17,7 @@ use super::{
     Api,
     auth::User,
     discovery::{LOGIN, check_login},
-    request::JsonBody,
+    request::{JsonBody, Path},
 };
 use crate::problem::Problem;
 

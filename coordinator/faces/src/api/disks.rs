@@ -3,18 +3,18 @@
 use std::sync::Arc;
 
 use api_types::{DiskErasure, DiskException, List, NewDiskException, NodeDisk};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     disks::{Exception, KnownDisk},
     events::EventKind,
     records::Server,
 };
 
-use super::{Api, auth::User, request::JsonBody};
+use super::{
+    Api,
+    auth::User,
+    request::{JsonBody, Path},
+};
 use crate::problem::Problem;
 
 /// Longest reason for leaving a disk out.

@@ -3,11 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use api_types::{Flavor, List, NewFlavor, OtherServers};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use coordinator_core::pools::{self, Counts};
 use domain::{
     pools::manufacturer_trait,
@@ -16,7 +12,13 @@ use domain::{
     tenancy::nics::{self, NICS_MAX},
 };
 
-use super::{Api, auth::User, pick::pick, plain::check_name, request::JsonBody};
+use super::{
+    Api,
+    auth::User,
+    pick::pick,
+    plain::check_name,
+    request::{JsonBody, Path},
+};
 use crate::problem::Problem;
 
 /// Longest name, and longest resource class.

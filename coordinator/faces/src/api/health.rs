@@ -5,15 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 use api_types::{
     Acknowledge, AcknowledgedCount, NodeLog, NodeLogEntry, NodeSensor, NodeSensors, clock_words,
 };
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use domain::{
     events::EventKind,
     health::{
-        Acknowledged, Hardware, Health, KnownEntry, KnownSensor, Reason, SiteLimits, Source, health,
-        of_entry, of_sensor,
+        Acknowledged, Hardware, Health, KnownEntry, KnownSensor, Reason, SiteLimits, health, of_entry,
+        of_sensor,
     },
     records::Server,
 };
@@ -23,7 +20,12 @@ use protocol::{
 };
 use store::{DealtWith, Inventory, InventoryError, LOG_ENTRIES_MAX};
 
-use super::{Api, auth::User, request::JsonBody, time::time};
+use super::{
+    Api,
+    auth::User,
+    request::{JsonBody, Path},
+    time::time,
+};
 use crate::problem::Problem;
 
 /// Lists a node's sensors as its agent told them last, those that are not well first.

@@ -6,7 +6,7 @@ use api_types::{Image, ImageFirmware, List};
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::State,
     http::{HeaderMap, StatusCode, header},
 };
 use coordinator_core::{images::NewUpload, pools};
@@ -20,7 +20,7 @@ use super::{
     incoming::file_bytes,
     pick::pick,
     plain::check_name,
-    request::{Query, one_of},
+    request::{Path, Query, one_of},
 };
 use crate::{access::Held, problem::Problem};
 

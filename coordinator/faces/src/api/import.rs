@@ -21,7 +21,11 @@ use protocol::id::{RackId, ServerId};
 use serde::Deserialize;
 use tokio::sync::{Semaphore, mpsc};
 
-use super::{Api, auth::User, request::Query};
+use super::{
+    Api,
+    auth::User,
+    request::{Query, TextBody},
+};
 use crate::problem::Problem;
 
 /// How long the answer to an import waits for Ironic and the BMCs. What is not done by then goes on by itself.
@@ -59,7 +63,7 @@ pub async fn import(
     State(api): State<Arc<Api>>,
     user: User,
     Query(query): Query<ImportQuery>,
-    text: String,
+    TextBody(text): TextBody,
 ) -> Result<Json<Imported>, Problem> {
     let rack: RackId = query.rack.parse().map_err(|error| Problem::bad_at("rack", error))?;
     let read = read_file(move || import::parse_as(&text, query.format)).await?;

@@ -3,11 +3,7 @@
 use std::sync::Arc;
 
 use api_types::{List, NetworkDetail, NewNetwork, SecurityGroup, SiteSetup, TenantNetwork};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use domain::rim::NetworkAddresses;
 use uuid::Uuid;
 
@@ -15,7 +11,7 @@ use super::{
     Api,
     auth::{Tenant, User},
     pick::pick,
-    request::JsonBody,
+    request::{JsonBody, Path},
     subnet::check_subnet,
 };
 use crate::problem::Problem;

@@ -3,11 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use api_types::{HardwareHealth, Node, NodeAction, NodeVerb, Page, PowerState};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     adoption::Stage,
     events::EventKind,
@@ -28,7 +24,7 @@ use super::{
     health::Healths,
     node_list::{self, Wanted},
     node_view::node_view,
-    request::{JsonBody, Query, one_of},
+    request::{JsonBody, Path, Query, one_of},
 };
 use crate::{audit::Asked, problem::Problem};
 
@@ -178,7 +174,7 @@ impl Api {
     /// What the tenancies wait for that are to end, by the server on which they are or were.
     async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
         let ends = |tenant: TenantServer| {
-            let waits = tenant.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+            let waits = tenant.reason.as_ref().map(|reason| format!(": {}", reason.text)).unwrap_or_default();
             let text = format!("{} is being given back{waits}", tenant.name);
             tenant.node.filter(|_| tenant.state == TenantServerState::Deleting).map(|node| (node, text))
         };

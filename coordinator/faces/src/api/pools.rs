@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use api_types::{List, NewPool, Pool, PoolMove, PoolMoves};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use coordinator_core::pools::{self, PoolingError};
 use domain::{pools::POOLS_MAX, records::Server};
 
-use super::{Api, request::JsonBody};
+use super::{
+    Api,
+    request::{JsonBody, Path},
+};
 use crate::problem::Problem;
 
 /// Lists the pools, in the order in which they are tried.

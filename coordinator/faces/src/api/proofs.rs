@@ -3,14 +3,11 @@
 use std::sync::Arc;
 
 use api_types::{List, Proof, Sighting};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use axum::{Json, extract::State};
 use domain::rim::{describe_observed, describe_wanted};
 use store;
 
-use super::Api;
+use super::{Api, request::Path};
 use crate::problem::Problem;
 
 /// Lists the moves of a node's ports with the proof of each, newest first.

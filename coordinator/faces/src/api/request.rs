@@ -1,20 +1,25 @@
-//! Edges: a request's query and its JSON body, read so that a refusal names each field that cannot be read or is missing.
+//! Edges: a request's path, its query and its JSON body, read so that a refusal names each field that cannot be read or is missing.
 //!
 //! The web framework refuses such requests in plain text. Here they are problems like any other.
 
 use std::{fmt::Display, str::FromStr};
 
 use axum::{
-    extract::{FromRequest, FromRequestParts, Request},
+    extract::{
+        FromRequest, FromRequestParts, Path as RawPath, RawPathParams, Request,
+        path::ErrorKind,
+        rejection::{BytesRejection, PathRejection},
+    },
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use bytes::Bytes;
+use protocol::text::Shown;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _},
 };
 use serde_json::Value;
-use serde_path_to_error::{Error, Path};
+use serde_path_to_error::{Error, Path as Place};
 use utoipa::{
     IntoParams, PartialSchema,
     openapi::{
@@ -41,6 +46,67 @@ where
     word.map(|word| word.parse().map_err(D::Error::custom)).transpose()
 }
 
+/// A body that is a text file.
+pub struct TextBody(pub String);
+
+impl<S: Send + Sync> FromRequest<S> for TextBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|refused| not_read(&refused))?;
+        let text = str::from_utf8(&bytes).map_err(|error| {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count();
+            Problem::bad(format!(
+                "line {line} of the file is not text in UTF-8; save the file in that encoding"
+            ))
+        })?;
+        Ok(TextBody(text.to_owned()))
+    }
+}
+
+fn not_read(refused: &BytesRejection) -> Problem {
+    Problem::new(refused.status(), "body-not-read", refused.body_text())
+}
+
+/// The parameters of a request's path.
+pub struct Path<T>(pub T);
+
+impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        match RawPath::<T>::from_request_parts(parts, state).await {
+            Ok(RawPath(read)) => Ok(Path(read)),
+            Err(refused) => {
+                let params = RawPathParams::from_request_parts(parts, state).await;
+                let names = params.iter().flatten().map(|(name, _)| name.to_owned()).collect::<Vec<_>>();
+                Err(path_problem(&refused, &names))
+            }
+        }
+    }
+}
+
+/// What is wrong with a path whose parameters have these names, in their order.
+fn path_problem(refused: &PathRejection, names: &[String]) -> Problem {
+    let PathRejection::FailedToDeserializePathParams(failed) = refused else {
+        // The route has no such parameters: ours to mend, and never the client's.
+        return Problem::new(refused.status(), "path-not-read", refused.body_text());
+    };
+    let unread = |name: &str, value: &str, expected: &str| {
+        Problem::bad_at(name, format!("\"{}\" cannot be read as {expected}", Shown(value)))
+    };
+    match failed.kind() {
+        ErrorKind::InvalidUtf8InPathParam { key } => {
+            Problem::bad_at(key, "must be UTF-8, percent-encoded in the path")
+        }
+        ErrorKind::ParseErrorAtKey { key, value, expected_type } => unread(key, value, expected_type),
+        ErrorKind::ParseErrorAtIndex { index, value, expected_type } => {
+            unread(names.get(*index).map_or("path", String::as_str), value, expected_type)
+        }
+        other => Problem::bad(other.to_string()),
+    }
+}
+
 /// The parameters of a request's query.
 pub struct Query<T>(pub T);
 
@@ -65,9 +131,7 @@ impl<S: Send + Sync, T: DeserializeOwned + PartialSchema> FromRequest<S> for Jso
                 Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", format!("Content-Type: {why}"));
             return Err(problem.at("Content-Type", why));
         }
-        let bytes = Bytes::from_request(request, state)
-            .await
-            .map_err(|refused| Problem::new(refused.status(), "body-not-read", refused.body_text()))?;
+        let bytes = Bytes::from_request(request, state).await.map_err(|refused| not_read(&refused))?;
         body(&bytes).map(JsonBody)
     }
 }
@@ -135,14 +199,16 @@ fn refused<E: Display>(status: StatusCode, error: &Error<E>, of_whole: Vec<(Stri
 }
 
 /// A dotted path; none: the whole.
-fn place(path: &Path) -> Option<String> {
+fn place(path: &Place) -> Option<String> {
     path.iter().next().map(|_| path.to_string())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use api_types::{NewPool, NewScan, NewServer};
+    use tower::ServiceExt;
+
+    use super::*;
 
     #[derive(Debug, Deserialize, utoipa::IntoParams)]
     struct Asked {
@@ -203,6 +269,48 @@ mod tests {
         check("rack=a&dry_run=yes", &["dry_run"]);
         check("rack=a&rack=b", &["rack"]);
         assert_eq!(query::<Asked>("rack=a%20b&other=x").unwrap().rack, "a b");
+    }
+
+    #[tokio::test]
+    async fn a_path_that_cannot_be_read_names_its_parameter() {
+        let router = axum::Router::new().route(
+            "/disks/{node}/{number}",
+            axum::routing::get(|Path((node, number)): Path<(String, u32)>| async move {
+                format!("{node} {number}")
+            }),
+        );
+        let check = async |path: &str, expected: Result<&str, &str>| {
+            let request = Request::get(path).body(axum::body::Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            let status = answer.status();
+            let bytes = axum::body::to_bytes(answer.into_body(), 10_000).await.unwrap();
+            match expected {
+                Ok(said) => assert_eq!((status, &bytes[..]), (StatusCode::OK, said.as_bytes())),
+                Err(field) => {
+                    let problem: api_types::Problem = serde_json::from_slice(&bytes).unwrap();
+                    assert_eq!(
+                        (problem.status, problem.fields[0].field.as_str()),
+                        (400, field),
+                        "{problem:?}"
+                    );
+                }
+            }
+        };
+        check("/disks/n%201/7", Ok("n 1 7")).await;
+        check("/disks/n1/seven", Err("number")).await;
+        check("/disks/n1/-1", Err("number")).await;
+        check("/disks/%FF/7", Err("node")).await;
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_no_text_is_told_with_its_line() {
+        let read = async |bytes: &'static [u8]| {
+            let request = Request::post("/").body(axum::body::Body::from(bytes)).unwrap();
+            TextBody::from_request(request, &()).await.map(|TextBody(text)| text)
+        };
+        assert_eq!(read("name\ngrößer".as_bytes()).await.unwrap(), "name\ngrößer");
+        let refused = read(b"name\nn1\nb\xfcro").await.unwrap_err();
+        assert!(refused.status == 400 && refused.detail.contains("line 3"), "{refused:?}");
     }
 
     #[test]

@@ -6,11 +6,7 @@ use std::{
 };
 
 use api_types::{Attachment, List, NewServer, Server, ServerAction, ServerStatus, ServerVerb};
-use axum::{
-    Json,
-    extract::{Path, State},
-    http::StatusCode,
-};
+use axum::{Json, extract::State, http::StatusCode};
 use base64::Engine;
 use coordinator_core::tenancy::Request;
 use domain::{
@@ -32,7 +28,7 @@ use super::{
     audit,
     auth::{Tenant, User},
     password,
-    request::JsonBody,
+    request::{JsonBody, Path},
 };
 use crate::{audit::Asked, problem::Problem};
 
@@ -291,9 +287,8 @@ impl Api {
             Some(node) => self.inventory.trouble(node).await?,
             None => None,
         };
-        let image_failed = self.inventory.tenant_failure(server.id).await?.is_some();
-        let record = server.reason.as_deref();
-        Ok(tenants_reason(server.state, &Reasons { record, image_failed, rescue_failed, machine }))
+        let record = server.reason.as_ref().map(|reason| reason.kind);
+        Ok(tenants_reason(&Reasons { record, rescue_failed, machine }))
     }
 
     async fn shown(&self, server: TenantServer, user: &User) -> Result<Json<Server>, Problem> {
@@ -364,7 +359,8 @@ impl Api {
         let off_us = physical.and_then(|node| node.off_since_us).filter(|_| status == ServerStatus::Off);
         let rescue_us = physical.and_then(|node| node.node.as_ref()?.since_us).filter(|_| rescue.is_some());
         let reason = if user.sees_all() {
-            server.reason.clone().or(failure).or_else(|| physical.and_then(|node| node.reason.clone()))
+            let own = server.reason.as_ref().map(|reason| reason.text.clone());
+            own.or(failure).or_else(|| physical.and_then(|node| node.reason.clone()))
         } else {
             self.tenants_reason(&server, rescue_failed).await?.map(str::to_owned)
         };

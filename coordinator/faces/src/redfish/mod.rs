@@ -16,6 +16,7 @@ pub mod boot;
 pub mod path;
 pub mod resource;
 pub mod session;
+pub mod storage;
 
 mod answer;
 mod witness;
@@ -202,6 +203,16 @@ impl RedfishFacade {
             Resource::EthernetInterface(_, index) => {
                 resource::ethernet_interface(server, *index).ok_or_else(Failed::not_found)?
             }
+            Resource::StorageCollection(_) => {
+                let path = format!("{}/Storage", resource::system_path(id));
+                let known = storage::storage(server).map(|_| storage::storage_path(id));
+                resource::collection("Storage", &path, known.as_slice())
+            }
+            Resource::Storage(_) => storage::storage(server).ok_or_else(Failed::not_found)?,
+            Resource::Drives(_) => {
+                resource::collection("Drive", &storage::drives_path(id), &storage::drive_paths(server))
+            }
+            Resource::Drive(_, index) => storage::drive(server, *index).ok_or_else(Failed::not_found)?,
             Resource::Managers => {
                 resource::collection("Manager", "/redfish/v1/Managers", &[resource::manager_path(id)])
             }

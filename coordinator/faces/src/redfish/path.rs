@@ -28,6 +28,14 @@ pub enum Resource {
     EthernetInterfaces(ServerId),
     /// One of them, by its place in the inventory.
     EthernetInterface(ServerId, usize),
+    /// Its storage subsystems.
+    StorageCollection(ServerId),
+    /// The one that has all its disks.
+    Storage(ServerId),
+    /// The disks in its chassis.
+    Drives(ServerId),
+    /// One of them, by its place in the hardware report.
+    Drive(ServerId, usize),
     /// The action that changes the power.
     Reset(ServerId),
     /// All managers that the user may see: one.
@@ -62,12 +70,16 @@ impl Resource {
             ["v1", "Systems", id, "EthernetInterfaces", nic] => {
                 Resource::EthernetInterface(server(id)?, nic.strip_prefix("NIC")?.parse().ok()?)
             }
+            ["v1", "Systems", id, "Storage"] => Resource::StorageCollection(server(id)?),
+            ["v1", "Systems", id, "Storage", "Disks"] => Resource::Storage(server(id)?),
             ["v1", "Systems", id, "Actions", "ComputerSystem.Reset"] => Resource::Reset(server(id)?),
             ["v1", "Managers"] => Resource::Managers,
             ["v1", "Managers", id] => Resource::Manager(server(id)?),
             ["v1", "Managers", id, "VirtualMedia"] => Resource::VirtualMedia(server(id)?),
             ["v1", "Chassis"] => Resource::ChassisCollection,
             ["v1", "Chassis", id] => Resource::Chassis(server(id)?),
+            ["v1", "Chassis", id, "Drives"] => Resource::Drives(server(id)?),
+            ["v1", "Chassis", id, "Drives", drive] => Resource::Drive(server(id)?, drive.parse().ok()?),
             _ => return None,
         })
     }
@@ -88,6 +100,10 @@ impl Resource {
             | Resource::Processor(id)
             | Resource::EthernetInterfaces(id)
             | Resource::EthernetInterface(id, _)
+            | Resource::StorageCollection(id)
+            | Resource::Storage(id)
+            | Resource::Drives(id)
+            | Resource::Drive(id, _)
             | Resource::Reset(id)
             | Resource::Manager(id)
             | Resource::VirtualMedia(id)

@@ -109,6 +109,7 @@ pub fn system(server: &FacadeServer, boot: BootOverride) -> Value {
         },
         "Processors": link(&format!("{path}/Processors")),
         "EthernetInterfaces": link(&format!("{path}/EthernetInterfaces")),
+        "Storage": link(&format!("{path}/Storage")),
         "Links": {
             "Chassis": [link(&chassis_path(server.id))],
             "ManagedBy": [link(&manager_path(server.id))],
@@ -149,16 +150,12 @@ fn add_hardware(system: &mut Value, hardware: &HardwareReport) {
             system[key] = text.as_str().into();
         }
     }
-    system["MemorySummary"] = json!({
-        "TotalSystemMemoryGiB": hardware.memory_mib as f64 / 1024.0,
-        "Status": {"State": "Enabled", "Health": "OK"},
-    });
-    system["ProcessorSummary"] = json!({
-        "Count": 1,
-        "LogicalProcessorCount": hardware.cpu.count,
-        "Model": hardware.cpu.model,
-        "Status": {"State": "Enabled", "Health": "OK"},
-    });
+    system["MemorySummary"] = json!({"TotalSystemMemoryGiB": hardware.memory_mib as f64 / 1024.0});
+    let mut summary = json!({"Count": 1, "LogicalProcessorCount": hardware.cpu.count});
+    if !hardware.cpu.model.is_empty() {
+        summary["Model"] = hardware.cpu.model.as_str().into();
+    }
+    system["ProcessorSummary"] = summary;
 }
 
 /// All processors of a server as one: the ramdisk counts logical processors, not sockets.
@@ -168,7 +165,7 @@ pub fn processor(server: &FacadeServer) -> Value {
         "aarch64" => ("ARM", "ARM-A64"),
         _ => ("x86", "x86-64"),
     };
-    json!({
+    let mut processor = json!({
         "@odata.type": "#Processor.v1_18_0.Processor",
         "@odata.id": format!("{}/Processors/CPU", system_path(server.id)),
         "Id": "CPU",
@@ -176,10 +173,15 @@ pub fn processor(server: &FacadeServer) -> Value {
         "ProcessorType": "CPU",
         "ProcessorArchitecture": architecture,
         "InstructionSet": instructions,
-        "Model": cpu.model,
-        "TotalThreads": cpu.count,
         "Status": {"State": "Enabled", "Health": "OK"},
-    })
+    });
+    if !cpu.model.is_empty() {
+        processor["Model"] = cpu.model.into();
+    }
+    if cpu.count > 0 {
+        processor["TotalThreads"] = cpu.count.into();
+    }
+    processor
 }
 
 /// Path of an Ethernet interface.
@@ -190,7 +192,7 @@ pub fn interface_path(id: ServerId, index: usize) -> String {
 /// One Ethernet interface; none when the server has fewer.
 pub fn ethernet_interface(server: &FacadeServer, index: usize) -> Option<Value> {
     let mac = server.macs.get(index)?;
-    Some(json!({
+    let mut interface = json!({
         "@odata.type": "#EthernetInterface.v1_11_0.EthernetInterface",
         "@odata.id": interface_path(server.id, index),
         "Id": format!("NIC{index}"),
@@ -198,7 +200,15 @@ pub fn ethernet_interface(server: &FacadeServer, index: usize) -> Option<Value> 
         "MACAddress": mac.to_string(),
         "PermanentMACAddress": mac.to_string(),
         "Status": {"State": "Enabled", "Health": "OK"},
-    }))
+    });
+    let nics = server.hardware.iter().flat_map(|hardware| &hardware.nics);
+    if let Some(seen) = nics.into_iter().find(|nic| nic.mac == *mac) {
+        interface["LinkStatus"] = if seen.carrier { "LinkUp" } else { "LinkDown" }.into();
+        if seen.speed_mbps > 0 {
+            interface["SpeedMbps"] = seen.speed_mbps.into();
+        }
+    }
+    Some(interface)
 }
 
 /// The manager of a server: ourselves, with the BMC behind us.
@@ -229,6 +239,7 @@ pub fn chassis(server: &FacadeServer) -> Value {
         "Id": server.id.to_string(),
         "Name": server.name,
         "ChassisType": "RackMount",
+        "Drives": link(&format!("{}/Drives", chassis_path(server.id))),
         "Status": {"State": "Enabled", "Health": "OK"},
         "Links": {
             "ComputerSystems": [link(&system_path(server.id))],
@@ -243,7 +254,8 @@ pub fn error(code: &str, message: &str) -> Value {
     json!({"error": {"code": code, "message": message, "@Message.ExtendedInfo": [{"MessageId": code}]}})
 }
 
-fn link(path: &str) -> Value {
+/// A link to a resource.
+pub fn link(path: &str) -> Value {
     json!({"@odata.id": path})
 }
 

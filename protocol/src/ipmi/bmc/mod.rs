@@ -3,6 +3,7 @@
 //! What the machine does alone: discovery, the handshake, privileges, session ends. A repeated datagram is answered from memory,
 //! so that a lost answer never switches power twice.
 
+mod console;
 mod login;
 
 use std::{
@@ -76,10 +77,12 @@ pub struct Datagram {
     pub bytes: Vec<u8>,
 }
 
+pub use console::{ConsolePacket, SessionId};
+
 /// Names a request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Token {
-    session: u32,
+    pub(super) session: u32,
     number: u64,
 }
 
@@ -163,6 +166,7 @@ pub struct Bmc {
     stats: BmcStats,
     out: VecDeque<Datagram>,
     events: VecDeque<BmcEvent>,
+    console: VecDeque<ConsolePacket>,
 }
 
 impl Bmc {
@@ -176,6 +180,7 @@ impl Bmc {
             stats: BmcStats::default(),
             out: VecDeque::new(),
             events: VecDeque::new(),
+            console: VecDeque::new(),
         }
     }
 
@@ -233,6 +238,7 @@ impl Bmc {
                     Ok(())
                 }
                 PayloadType::Ipmi => self.request(from, &packet, now),
+                PayloadType::Sol => self.console_packet(from, &packet, now),
                 PayloadType::OpenSessionResponse | PayloadType::Rakp2 | PayloadType::Rakp4 => {
                     Err(Malformed::new("payload type", "is one that only a BMC sends"))
                 }

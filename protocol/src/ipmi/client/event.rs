@@ -7,6 +7,9 @@ use super::super::{
 };
 use crate::{bmc_settings::KgKey, secret::Secret};
 
+/// Tries beyond so many add no patience: their waits would be hours.
+const TRIES_MAX: u32 = 16;
+
 /// How long to wait for an answer and how often to ask.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retry {
@@ -14,6 +17,14 @@ pub struct Retry {
     pub first: Duration,
     /// Tries in all, at least 1.
     pub tries: u32,
+}
+
+impl Retry {
+    /// How long a question without an answer is asked on: all its waits together.
+    pub fn patience(self) -> Duration {
+        let waits = std::iter::successors(Some(self.first), |wait| Some(*wait + *wait / 2));
+        waits.take(self.tries.clamp(1, TRIES_MAX) as usize).sum()
+    }
 }
 
 impl Default for Retry {

@@ -200,7 +200,7 @@ impl Client {
     }
 
     fn refused(&mut self, stage: LoginStep, status: Status) {
-        let repeated = self.tries.is_some_and(|tries| tries.made > 1);
+        let repeated = self.tries.is_some_and(|tries| tries.made() > 1);
         self.end(EndReason::Refused { stage, status, repeated });
     }
 }

@@ -3,14 +3,13 @@
 //! One `Client` is one session. When it has ended it stays ended; whoever owns it decides whether to make another one.
 //! A refusal ends it after a single attempt, with what was refused; what that proves, and whether to try again, the owner decides.
 
+mod console;
 mod event;
 mod login;
+pub mod patience;
 mod requests;
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
 use super::{
     CipherSuite, Malformed, Privilege,
@@ -21,6 +20,8 @@ use super::{
     session::{Entropy, Sealed},
     suite::{SessionKeys, WRONG_CODE},
 };
+
+use patience::{RoundTrip, Tries};
 
 pub use event::{
     ClientConfig, ClientEvent, Dropped, EndReason, LoginStep, ProofRole, RequestError, RequestId, Retry,
@@ -71,14 +72,6 @@ struct Pending {
     sequence: u8,
 }
 
-/// The tries of what was sent last.
-#[derive(Clone, Copy, Debug)]
-struct Tries {
-    made: u32,
-    wait: Duration,
-    deadline: Instant,
-}
-
 /// The machine. See the module's text.
 #[derive(Debug)]
 pub struct Client {
@@ -93,6 +86,7 @@ pub struct Client {
     denies_rmcp_plus: bool,
     pending: Option<Pending>,
     tries: Option<Tries>,
+    round_trip: RoundTrip,
     dropped: Dropped,
     sequence: u8,
     /// Numbers that were given to requests so far.
@@ -102,6 +96,8 @@ pub struct Client {
     next_id: u64,
     out: VecDeque<Vec<u8>>,
     events: VecDeque<ClientEvent>,
+    /// Packets of the serial console that came.
+    console: VecDeque<Vec<u8>>,
 }
 
 /// Keeps the seed out of `Debug`.
@@ -127,6 +123,7 @@ impl Client {
             denies_rmcp_plus: false,
             pending: None,
             tries: None,
+            round_trip: RoundTrip::default(),
             dropped: Dropped::default(),
             sequence: 0,
             numbered: 0,
@@ -135,6 +132,7 @@ impl Client {
             next_id: 0,
             out: VecDeque::new(),
             events: VecDeque::new(),
+            console: VecDeque::new(),
             config,
         };
         if client.config.username.len() > rakp::USERNAME_BYTES_MAX {
@@ -211,6 +209,7 @@ impl Client {
                 PayloadType::Rakp2 => self.rakp2(packet.payload, now),
                 PayloadType::Rakp4 => self.rakp4(packet.payload, now),
                 PayloadType::Ipmi => self.response(&packet, now),
+                PayloadType::Sol => self.console_packet(&packet),
                 PayloadType::OpenSessionRequest | PayloadType::Rakp1 | PayloadType::Rakp3 => {
                     Err(Fault::Strange)
                 }
@@ -220,10 +219,9 @@ impl Client {
 
     /// Repeats or gives up what is due.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let Some(tries) = self.tries.filter(|tries| tries.deadline <= now) else { return };
-        if tries.made < self.config.retry.tries {
-            let wait = tries.wait + tries.wait / 2;
-            self.tries = Some(Tries { made: tries.made + 1, wait, deadline: now + wait });
+        let Some(tries) = self.tries.filter(|tries| tries.deadline() <= now) else { return };
+        if let Some(next) = tries.next(now) {
+            self.tries = Some(next);
             self.transmit();
             return;
         }
@@ -240,7 +238,7 @@ impl Client {
         }
         let reason = EndReason::NoAnswer {
             stage: self.stage_name(),
-            tries: tries.made,
+            tries: tries.made(),
             heard: !matches!(self.stage, Stage::Probe),
             dropped: self.dropped,
         };
@@ -255,7 +253,7 @@ impl Client {
 
     /// When [`Client::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.tries.map(|tries| tries.deadline)
+        self.tries.map(|tries| tries.deadline())
     }
 
     /// The next thing that happened.
@@ -284,8 +282,10 @@ impl Client {
     }
 
     fn start_tries(&mut self, now: Instant) {
-        let wait = self.config.retry.first;
-        self.tries = Some(Tries { made: 1, wait, deadline: now + wait });
+        let retry = self.config.retry;
+        let is_look = self.pending.is_some_and(|pending| pending.request.is_look());
+        let wait = if is_look { self.round_trip.first_wait(retry) } else { retry.first };
+        self.tries = Some(Tries::begin(retry, wait, now));
         self.dropped = Dropped::default();
     }
 

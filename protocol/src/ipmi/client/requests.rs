@@ -65,7 +65,7 @@ impl Client {
         if (response.netfn, response.command, response.sequence) != (netfn, command, pending.sequence) {
             return if self.is_late(response.sequence) { Ok(()) } else { Err(Fault::Strange) };
         }
-        let last_try = self.tries.is_some_and(|tries| tries.made >= self.config.retry.tries);
+        let last_try = self.tries.is_some_and(|tries| tries.next(tries.deadline()).is_none());
         if response.code.passes(pending.request.is_repeatable()) && !last_try {
             // Asked again under a new number when the wait is over: it counts as a try.
             self.next_sequence();
@@ -73,7 +73,10 @@ impl Client {
             return Ok(());
         }
         self.pending = None;
-        self.tries = None;
+        let took = self.tries.take().and_then(|tries| tries.took(now));
+        if let Some(took) = took.filter(|_| pending.request.is_look()) {
+            self.round_trip.took(took);
+        }
         let name = pending.request.name();
         let answer = if response.code == CompletionCode::OK {
             Response::parse(&pending.request, response.data)

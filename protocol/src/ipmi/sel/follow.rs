@@ -99,13 +99,13 @@ impl Turn {
             return self.end();
         }
         self.reservation = 0;
-        self.ask = Some(if info.can_reserve { Ask::Reserve } else { self.from_the_place() });
+        self.ask = Some(if info.can_reserve { Ask::Reserve } else { self.ask_at_the_place() });
     }
 
     /// A reservation; who gives none is asked without.
     pub fn reserved(&mut self, answer: Result<u16, CompletionCode>) {
         self.reservation = answer.unwrap_or(0);
-        self.ask = Some(self.from_the_place());
+        self.ask = Some(self.ask_at_the_place());
     }
 
     /// A record. An error: the BMC refuses, and the turn is over.
@@ -114,7 +114,7 @@ impl Turn {
             Ok(entry) if self.is_proving => self.proved(entry),
             Ok(entry) => self.took(entry),
             Err(CompletionCode(RESERVATION_LOST)) => self.changed_meanwhile(),
-            Err(CompletionCode(NOT_PRESENT)) if self.is_proving => self.from_the_beginning(),
+            Err(CompletionCode(NOT_PRESENT)) if self.is_proving => self.read_anew(),
             Err(CompletionCode(NOT_PRESENT)) => self.end(),
             Err(code) => return Err(code),
         }
@@ -129,7 +129,7 @@ impl Turn {
         (Read { records, course, info, has_more }, place)
     }
 
-    fn from_the_place(&mut self) -> Ask {
+    fn ask_at_the_place(&mut self) -> Ask {
         self.is_proving = self.place.last.is_some();
         self.entry(self.place.last.map_or(FIRST, |(id, _)| id))
     }
@@ -141,7 +141,7 @@ impl Turn {
     fn proved(&mut self, entry: Entry) {
         match self.place.last {
             Some((id, record)) if record == entry.record => self.go_on(id, entry.next),
-            Some(_) | None => self.from_the_beginning(),
+            Some(_) | None => self.read_anew(),
         }
     }
 
@@ -164,7 +164,7 @@ impl Turn {
         }
     }
 
-    fn from_the_beginning(&mut self) {
+    fn read_anew(&mut self) {
         self.gone();
         self.place.last = None;
         self.is_proving = false;

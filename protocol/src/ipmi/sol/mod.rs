@@ -1,8 +1,9 @@
 //! Decisions: serial over LAN (chapters 15 and 26): its commands, its packets, and how characters get across once and in order.
 //!
-//! [`packet`] has the packets, [`flow`] is one end of the line. Who owns the session carries the packets.
+//! [`packet`] has the packets, [`flow`] is one end of the line, [`line`] a whole console over a session of its own.
 
 pub mod flow;
+pub mod line;
 pub mod packet;
 
 use super::{
@@ -13,7 +14,8 @@ use super::{
 };
 
 /// The commands of this family.
-pub(super) const KINDS: &[&Kind] = &[Activate::KIND, Deactivate::KIND, GetSetting::KIND, SetSetting::KIND];
+pub(super) const KINDS: &[&Kind] =
+    &[Activate::KIND, Deactivate::KIND, InstanceInfo::KIND, GetSetting::KIND, SetSetting::KIND];
 
 /// Payload type of serial over LAN (table 13-16).
 pub const PAYLOAD: u8 = 1;
@@ -105,6 +107,38 @@ impl Command for Deactivate {
 
     fn parse_answer(_: &[u8]) -> Result<(), Malformed> {
         Ok(())
+    }
+}
+
+/// Get Payload Instance Info: whose the console is (section 24.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InstanceInfo {
+    /// Which console, from 1, 4 bits.
+    pub instance: u8,
+}
+
+impl Command for InstanceInfo {
+    const KIND: &'static Kind =
+        &Kind::reads("Get Payload Instance Info", NETFN_APP, 0x4b).needs(Privilege::User);
+    /// The session that has it, by an id of the BMC's choice; 0: nobody has it.
+    type Answer = u32;
+
+    fn build(&self) -> Vec<u8> {
+        vec![PAYLOAD, self.instance & 0x0f]
+    }
+
+    fn parse(data: &[u8]) -> Result<Self, Malformed> {
+        let [_, instance] = Reader::new("Get Payload Instance Info request", data).array()?;
+        Ok(Self { instance: instance & 0x0f })
+    }
+
+    fn build_answer(owner: &u32) -> Vec<u8> {
+        // Port number and seven bytes that mean nothing.
+        [&owner.to_le_bytes()[..], &[0; 8]].concat()
+    }
+
+    fn parse_answer(data: &[u8]) -> Result<u32, Malformed> {
+        Reader::new("Get Payload Instance Info answer", data).u32()
     }
 }
 
@@ -246,6 +280,7 @@ mod tests {
         let activated = Activated { to_bmc_max: 200, from_bmc_max: 255, port: 623 };
         check(Activate { instance: 1, sealed: true }, activated);
         check(Deactivate { instance: 1 }, ());
+        check(InstanceInfo { instance: 1 }, 0x0102_0304);
         check(GetSetting { channel: 1, number: 2 }, vec![1]);
         for setting in [
             Setting::Enabled(true),

@@ -56,7 +56,7 @@ impl Seen {
 impl Client {
     /// A client of the API at a URL.
     pub fn new(url: String) -> anyhow::Result<Self> {
-        Ok(Self { http: openstack::session::http_client(None)?, url })
+        Ok(Self { http: openstack::client::http_client(None)?, url })
     }
 
     /// One GET.

@@ -176,7 +176,7 @@ async fn plug(lab: &Lab) -> anyhow::Result<()> {
 async fn unplug(lab: &Lab) -> anyhow::Result<()> {
     let (contrail, port) = operator(lab)?;
     contrail.release_port(&port).await?;
-    let http = openstack::session::http_client(None)?;
+    let http = openstack::client::http_client(None)?;
     let body =
         serde_json::json!({ "type": "virtual-network", "fq_name": ["default-domain", "bms", "discovery"] });
     let found = http.post(format!("{}/fqname-to-id", lab.contrail_url())).json(&body).send().await?;

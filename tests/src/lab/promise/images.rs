@@ -11,7 +11,7 @@ use std::{
 use anyhow::{Context, ensure};
 use api_types::{Image, ImageFirmware, Server};
 use faces::problem::Problem;
-use openstack::{keystone, session::http_client};
+use openstack::{client::http_client, login::login};
 use protocol::hex;
 use sha2::{Digest, Sha512};
 
@@ -188,7 +188,7 @@ async fn unfit(lab: &Lab, files: &Files) -> anyhow::Result<()> {
 /// Begins an upload that takes long, and returns once Glance has heard of it.
 async fn begin_upload(lab: &Lab, files: &Files) -> anyhow::Result<std::process::Child> {
     let cloud = OpenStack::attach(&lab.site.run().join("openstack"))?;
-    let token = keystone::login(&http_client(None)?, &cloud.credentials(Who::Demo)).await?.token;
+    let token = login(&http_client(None)?, &cloud.credentials(Who::Demo)).await?.token;
     // The token goes by a file: arguments can be read by everybody.
     let header = files.write("token", format!("X-Auth-Token: {}\n", token.reveal()).as_bytes())?;
     let child = Command::new("curl")
@@ -253,7 +253,7 @@ async fn glance_away(lab: &Lab, files: &Files) -> anyhow::Result<()> {
                 "{line}: {words}"
             );
         }
-        let token = keystone::login(&http_client(None)?, &cloud.credentials(Who::Demo)).await?.token;
+        let token = login(&http_client(None)?, &cloud.credentials(Who::Demo)).await?.token;
         let http = http_client(Some(&lab.site.ca_file()))?;
         let request = http.get(format!("https://{}/v1/images", lab.site.api()));
         let answer = request.header("X-Auth-Token", token.reveal()).send().await?;

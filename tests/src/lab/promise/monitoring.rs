@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, ensure};
 use api_types::{Event, Node};
-use openstack::session::http_client;
+use openstack::client::http_client;
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 

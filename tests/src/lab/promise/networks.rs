@@ -16,8 +16,8 @@ use domain::{
     rim::{Fabric, ServerPort, SwitchPort, WantedNetwork},
 };
 use openstack::{
+    Caller,
     nova::{FlavorSpec, Nova, ProjectsShown},
-    session::Caller,
 };
 use protocol::{id::ServerId, mac::MacAddr, network::BootNetwork};
 use serde_json::{Value, json};
@@ -185,7 +185,7 @@ async fn nothing_left(lab: &Lab, before: &BTreeSet<String>) -> anyhow::Result<()
 }
 
 pub(super) fn http() -> anyhow::Result<reqwest::Client> {
-    Ok(openstack::session::http_client(None)?)
+    Ok(openstack::client::http_client(None)?)
 }
 
 pub(super) async fn set_fault(lab: &Lab, fault: Fault) -> anyhow::Result<()> {

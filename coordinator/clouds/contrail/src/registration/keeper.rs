@@ -118,17 +118,15 @@ impl Keeper {
     /// Failures are shown where nothing more important is, and taken back when they are over.
     async fn show(&self, servers: &[Server], failures: &Failures) -> Result<(), InventoryError> {
         for server in servers {
-            let shown = server.reason.as_deref();
-            let is_ours = server.trouble == Some(Trouble::NotRegistered);
-            match failures.get(&server.id).map(|failure| format!("{REASON}{failure}")) {
-                Some(reason) if shown == Some(&reason) => {}
-                Some(reason) if is_ours || shown.is_none() => {
+            let failure = failures.get(&server.id).map(|failure| format!("{REASON}{failure}"));
+            match change(server.reason.as_deref(), server.trouble, failure) {
+                Change::Nothing => {}
+                Change::Show(reason) => {
                     self.inventory.set_trouble(server.id, &reason, Trouble::NotRegistered).await?;
                     warn!(server = %server.id, reason, "server not registered in contrail");
                     self.inventory.record(server.id, EventKind::Alarm, reason).await;
                 }
-                None if is_ours => self.inventory.set_reason(server.id, None).await?,
-                Some(_) | None => {}
+                Change::TakeBack => self.inventory.set_reason(server.id, None).await?,
             }
         }
         Ok(())
@@ -142,5 +140,51 @@ impl Keeper {
             self.inventory.record_event(None, None, EventKind::Alarm, text).await;
         }
         self.outage = Some(error);
+    }
+}
+
+/// What becomes of a server's reason.
+#[derive(Debug, PartialEq, Eq)]
+enum Change {
+    Nothing,
+    Show(String),
+    TakeBack,
+}
+
+/// A failure is shown where nothing else is, or an older failure of ours; what is over is taken back if it is ours. Whose a reason
+/// is, is told by its kind.
+fn change(shown: Option<&str>, kind: Option<Trouble>, failure: Option<String>) -> Change {
+    let is_ours = kind == Some(Trouble::NotRegistered);
+    match failure {
+        Some(reason) if shown == Some(&reason) => Change::Nothing,
+        Some(reason) if is_ours || shown.is_none() => Change::Show(reason),
+        None if is_ours => Change::TakeBack,
+        Some(_) | None => Change::Nothing,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_replaces_its_like_and_only_its_like_is_taken_back() {
+        let check = |shown: Option<(&str, Option<Trouble>)>, failure: Option<&str>, expected| {
+            let (text, kind) = shown.unzip();
+            assert_eq!(change(text, kind.flatten(), failure.map(str::to_owned)), expected, "{shown:?}");
+        };
+        let ours = |text| Some((text, Some(Trouble::NotRegistered)));
+        check(None, None, Change::Nothing);
+        check(None, Some("refused"), Change::Show("refused".to_owned()));
+        check(ours("refused"), Some("refused"), Change::Nothing);
+        check(ours("refused"), Some("away"), Change::Show("away".to_owned()));
+        check(ours("whatever it says"), None, Change::TakeBack);
+        // Another's reason stays, whatever its words.
+        for others in
+            [Some(("not registered in Contrail: said by hand", None)), Some(("on", Some(Trouble::Machine)))]
+        {
+            check(others, Some("refused"), Change::Nothing);
+            check(others, None, Change::Nothing);
+        }
     }
 }

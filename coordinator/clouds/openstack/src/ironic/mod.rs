@@ -15,10 +15,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{
-    error::Error,
-    session::{Call, Service, Session},
-};
+use super::{Service, call::Call, error::Error, session::Session};
 use patience::when_unlocked;
 
 pub use node::{IronicNode, NodeProperties, NodeStep, Port, PowerTarget, ProvisionTarget};

@@ -39,7 +39,7 @@ mod tests {
     use std::{cell::Cell, future::ready};
 
     use super::*;
-    use crate::session::Service;
+    use domain::rim::Service;
 
     fn locked() -> Error {
         Error::Locked { service: Service::Ironic, operation: String::new(), message: String::new() }

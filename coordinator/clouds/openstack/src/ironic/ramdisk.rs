@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Ironic;
-use crate::{error::Error, session::Service};
+use crate::{Service, error::Error};
 pub use domain::rim::InspectionReport;
 use domain::url_text::query;
 

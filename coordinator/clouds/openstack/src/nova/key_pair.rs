@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Nova, done};
-use crate::{error::Error, session::Caller};
+use crate::{Caller, error::Error};
 use domain::url_text::segment;
 
 /// A public key that Nova keeps for a user.

@@ -6,10 +6,7 @@ mod server;
 
 use http::Method;
 
-use super::{
-    error::Error,
-    session::{Call, Caller, Service, Session},
-};
+use super::{Caller, Service, call::Call, error::Error, session::Session};
 pub use domain::rim::{
     ComputeServer as Server, Flavor, FlavorSpec, NewComputeServer as NewServer, ProjectsShown, ServerNetworks,
 };

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::{Nova, done};
-use crate::{error::Error, session::Caller};
+use crate::{Caller, error::Error};
 use domain::{
     rim::{ComputeServer as Server, NewComputeServer as NewServer, ProjectsShown, ServerNetworks},
     url_text::query,

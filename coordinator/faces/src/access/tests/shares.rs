@@ -15,7 +15,7 @@ use tower::ServiceExt;
 use super::{people::PEOPLE, signed_in, world::World};
 
 /// What is answered, and what a person reads.
-struct Answer {
+struct Reply {
     status: StatusCode,
     retry_after: Option<String>,
     said: String,
@@ -23,24 +23,24 @@ struct Answer {
     _open: Option<Response<Body>>,
 }
 
-async fn answer(world: &World, request: Request<Body>) -> Answer {
+async fn answer(world: &World, request: Request<Body>) -> Reply {
     let answer = world.router.clone().oneshot(request).await.unwrap();
     let (status, headers) = (answer.status(), answer.headers().clone());
     let retry_after = headers.get("retry-after").map(|after| after.to_str().unwrap().to_owned());
     if headers.get("content-type").is_some_and(|kind| kind == "text/event-stream") {
-        return Answer { status, retry_after, said: String::new(), _open: Some(answer) };
+        return Reply { status, retry_after, said: String::new(), _open: Some(answer) };
     }
     let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
-    Answer { status, retry_after, said: String::from_utf8(body.to_vec()).unwrap(), _open: None }
+    Reply { status, retry_after, said: String::from_utf8(body.to_vec()).unwrap(), _open: None }
 }
 
-async fn rest(world: &World, who: &str, path: &str) -> Answer {
+async fn rest(world: &World, who: &str, path: &str) -> Reply {
     let request = Request::get(path).header("x-auth-token", format!("token-{who}"));
     answer(world, request.body(Body::empty()).unwrap()).await
 }
 
 /// Takes one after the other until none is given; gives what was given, and the refusal.
-async fn take_all(mut take: impl AsyncFnMut() -> Answer) -> (Vec<Answer>, Answer) {
+async fn take_all(mut take: impl AsyncFnMut() -> Reply) -> (Vec<Reply>, Reply) {
     let mut held = Vec::new();
     loop {
         let next = take().await;
@@ -53,7 +53,7 @@ async fn take_all(mut take: impl AsyncFnMut() -> Answer) -> (Vec<Answer>, Answer
 }
 
 #[track_caller]
-fn refused_for_now(refused: &Answer, status: StatusCode, words: &str) {
+fn refused_for_now(refused: &Reply, status: StatusCode, words: &str) {
     assert_eq!(refused.status, status, "{}", refused.said);
     assert!(refused.said.contains(words), "{words}: {}", refused.said);
     assert!(refused.retry_after.is_some(), "{}", refused.said);
@@ -185,7 +185,7 @@ async fn an_unknown_token_is_asked_about_once() {
     assert_eq!(world.cloud.count("whose"), 1);
 }
 
-async fn try_in(world: &World, from: &str, user: &str, password: &str) -> Answer {
+async fn try_in(world: &World, from: &str, user: &str, password: &str) -> Reply {
     let peer: SocketAddr = format!("{from}:1000").parse().unwrap();
     let body = format!("user={user}&password={password}&project=demo&to=/ui/");
     let request = Request::post("/ui/sign-in").header("content-type", "application/x-www-form-urlencoded");

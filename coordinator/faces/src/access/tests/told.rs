@@ -5,6 +5,7 @@ use domain::{
     events::EventKind,
     lifecycle::{Node, ProvisionState, trouble::Trouble},
     records::{TenantServer, TenantServerState},
+    tenancy::reasons::of_failed_look,
 };
 use protocol::id::ServerId;
 
@@ -23,7 +24,7 @@ async fn deployed(world: &World, state: TenantServerState, reason: Option<&str>)
     let machine = world.inventory.servers(None).await.unwrap().pop().unwrap().id;
     let record = world.inventory.tenant_server(id_of("demo")).await.unwrap().unwrap();
     let instance = record.instance;
-    let reason = reason.map(str::to_owned);
+    let reason = reason.map(|text| of_failed_look(state, text.to_owned()));
     let record = TenantServer { node: Some(machine), state, reason, ..record };
     world.inventory.put_tenant_server(&record).await.unwrap();
     let mut node = Node::in_state(machine, ProvisionState::Active);

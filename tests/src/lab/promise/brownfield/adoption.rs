@@ -4,8 +4,8 @@
 use anyhow::ensure;
 use api_types::{AdoptedNode, Node, Server, Survey, TenantNetwork};
 use openstack::{
+    Caller,
     nova::{Nova, ProjectsShown},
-    session::Caller,
 };
 use serde_json::Value;
 use uuid::Uuid;

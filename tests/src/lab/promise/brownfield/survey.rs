@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use anyhow::{Context, ensure};
 use api_types::{FindingKind, Survey, TenantNetwork};
 use openstack::{
+    Caller,
     ironic::{InstanceSpec, Ironic, NodeProperties, NodeSpec, RedfishAccess},
     nova::{Nova, ProjectsShown},
-    session::Caller,
 };
 use protocol::{id::ServerId, secret::Secret};
 use serde_json::{Value, json};

@@ -37,8 +37,8 @@ pub(super) fn plan() -> BootPlan {
     BootPlan { purpose: BootPurpose::Inspect, network: LABEL }
 }
 
-/// The door of the discovery network.
-pub(super) struct Door {
+/// Answers boots on the discovery network.
+pub(super) struct DiscoveryBooter {
     boot_table: Arc<BootTable>,
     ramdisks: Control,
     address: SocketAddr,
@@ -51,7 +51,7 @@ struct Inner {
     tickets: HashMap<ServerId, (u64, Secret)>,
 }
 
-impl Door {
+impl DiscoveryBooter {
     pub(super) fn new(boot_table: Arc<BootTable>, ramdisks: Control, address: SocketAddr) -> Self {
         Self { boot_table, ramdisks, address, inner: Mutex::default() }
     }
@@ -102,7 +102,7 @@ impl Door {
     }
 }
 
-impl Booter for Door {
+impl Booter for DiscoveryBooter {
     fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
         let Some((boot_id, token)) = self.ask(mac).ok().filter(|_| network == LABEL) else {
             return Plan::Nowhere;
@@ -196,23 +196,23 @@ mod tests {
         table.know(&server);
         // Even a server that may boot on the network of this name gets nothing here.
         table.permit(server.id, plan(), Secret::new("ef".repeat(32)));
-        let door = Door::new(table, ramdisks.clone(), "198.18.3.1:8444".parse().unwrap());
+        let booter = DiscoveryBooter::new(table, ramdisks.clone(), "198.18.3.1:8444".parse().unwrap());
         let check = |expected: [bool; 3], when: &str| {
-            let answered = [SERVER, OTHER_RACKS, STRANGER].map(|mac| door.plan(mac, LABEL).is_here());
+            let answered = [SERVER, OTHER_RACKS, STRANGER].map(|mac| booter.plan(mac, LABEL).is_here());
             assert_eq!(answered, expected, "{when}");
         };
         check([false; 3], "closed");
-        door.open(Uuid::nil(), Duration::from_secs(60), vec![OTHER_RACKS]);
+        booter.open(Uuid::nil(), Duration::from_secs(60), vec![OTHER_RACKS]);
         check([false, false, true], "open");
-        let ticket = door.plan(STRANGER, LABEL).ticket().unwrap();
-        assert_eq!(door.plan(STRANGER, LABEL), Plan::Here(ticket.clone()), "one boot, one token");
+        let ticket = booter.plan(STRANGER, LABEL).ticket().unwrap();
+        assert_eq!(booter.plan(STRANGER, LABEL), Plan::Here(ticket.clone()), "one boot, one token");
         let arguments = BootArguments::parse(&ticket.command_line).unwrap();
         assert_eq!(
             (arguments.agent.to_string().as_str(), arguments.lldp_seconds),
             ("198.18.3.1:8444", Some(35))
         );
-        assert_eq!(door.plan(STRANGER, BootNetwork::Cleaning), Plan::Nowhere, "another network");
-        assert!(door.close().is_some());
+        assert_eq!(booter.plan(STRANGER, BootNetwork::Cleaning), Plan::Nowhere, "another network");
+        assert!(booter.close().is_some());
         check([false; 3], "closed again");
         ramdisks.stop().await;
     }

@@ -1,0 +1,363 @@
+//! Edges: what a virtual Redfish BMC does with its tree: reads, writes, actions, tasks. Services do the same things in different manners;
+//! a [`Manner`] chooses one.
+
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use super::{
+    redfish::problem,
+    redfish_tree::{self as tree, Tree},
+};
+
+const TASK: &str = "/redfish/v1/TaskService/Tasks/update";
+
+/// One manner that is not the usual one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Manner {
+    /// `Sensors` and subsystems in place of `Thermal` and `Power`.
+    NewerSensors,
+    /// Users have places, which are written to; none is posted or deleted. The first place is refused.
+    PlacesForUsers,
+    /// Settings of the firmware have no settings object: what is written holds at once.
+    SettingsAtOnce,
+    /// A write of settings must not say when it is applied.
+    NoApplyTime,
+    /// Drives of virtual media have no actions.
+    MediaByPatch,
+    /// An image is taken only when the protocol is said, and nothing else beside it but the method.
+    MediaTyped,
+    /// Files of firmware are pushed bare.
+    PushesBare,
+    /// Updates fail with a reason.
+    UpdateFails,
+    /// The light is an `IndicatorLED` of the chassis, and can only be lit.
+    OlderLight,
+    /// Entries of logs come two a page, whole.
+    PagedLog,
+    /// This resource answers 500.
+    Broken(&'static str),
+    /// Writes to this resource are answered 204 and thrown away.
+    Ignores(&'static str),
+    /// Members of collections are links, and the members lie at another service.
+    MembersElsewhere,
+}
+
+/// What was asked for beside documents.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Told {
+    /// Interrupts that nothing masks.
+    pub nmis: u32,
+    /// Restarts of the BMC.
+    pub manager_resets: u32,
+    /// Resets of keys, and resets of settings.
+    pub resets: Vec<String>,
+    /// Bodies of updates.
+    pub updates: Vec<String>,
+    /// The certificate that was put in place.
+    pub certificate: Option<String>,
+    /// Passwords that were given, by user.
+    pub passwords: Vec<(String, String)>,
+}
+
+/// The tree of one service, which is made when somebody looks.
+#[derive(Debug, Default)]
+pub(super) struct Manners {
+    all: Vec<Manner>,
+    tree: OnceLock<Mutex<Tree>>,
+    told: Mutex<Told>,
+    looks: Mutex<u32>,
+}
+
+impl Manners {
+    pub(super) fn new(all: Vec<Manner>) -> Self {
+        Self { all, ..Self::default() }
+    }
+
+    fn has(&self, manner: &Manner) -> bool {
+        self.all.contains(manner)
+    }
+
+    fn tree(&self) -> MutexGuard<'_, Tree> {
+        let make = || {
+            let mut made = tree::build(&self.all);
+            made.insert(tree::SYSTEM.to_owned(), tree::of_system(&self.all));
+            made.insert(tree::CHASSIS.to_owned(), tree::of_chassis(&self.all));
+            made.insert(tree::MANAGER.to_owned(), tree::of_manager());
+            Mutex::new(made)
+        };
+        self.tree.get_or_init(make).lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn told_mut(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn told(&self) -> Told {
+        self.told_mut().clone()
+    }
+
+    /// The document at a path, as it is now.
+    pub(super) fn document(&self, path: &str) -> Option<Value> {
+        self.tree().get(path).cloned()
+    }
+
+    /// What a resource shows beside what is known of it elsewhere.
+    pub(super) fn add_to(&self, path: &str, shown: &mut Value) {
+        let Some(Value::Object(more)) = self.document(path) else { return };
+        for (name, value) in more {
+            shown[name] = value;
+        }
+        if path == tree::SYSTEM {
+            if let Some(words) =
+                shown["Actions"]["#ComputerSystem.Reset"]["ResetType@Redfish.AllowableValues"].as_array_mut()
+            {
+                words.push(json!("Nmi"));
+            }
+            shown["Boot"]["BootOptions"] = json!({ "@odata.id": format!("{}/BootOptions", tree::SYSTEM) });
+            shown["Boot"]["BootOrder"] = json!(["Boot0002", "Boot0001"]);
+        }
+    }
+
+    /// The answer of what is in the tree; none: that is somebody else's.
+    pub(super) fn answer(&self, asked: (&Method, &str, &str), body: &Value, is_on: bool) -> Option<Response> {
+        let (method, path, query) = asked;
+        let is = |manner: &&Manner, broken: bool| match manner {
+            Manner::Broken(at) => broken && *at == path,
+            Manner::Ignores(at) => !broken && *at == path,
+            _ => false,
+        };
+        if self.all.iter().any(|manner| is(&manner, true)) {
+            return Some(problem(StatusCode::INTERNAL_SERVER_ERROR, "It is broken."));
+        }
+        let is_write = *method != Method::GET;
+        if is_write && self.all.iter().any(|manner| is(&manner, false)) {
+            return Some(StatusCode::NO_CONTENT.into_response());
+        }
+        match method.as_str() {
+            "GET" => self.read(path, query),
+            "PATCH" => self.patch(path, body),
+            "POST" => self.post(path, body, is_on),
+            "DELETE" => self.delete(path),
+            _ => None,
+        }
+    }
+
+    fn read(&self, path: &str, query: &str) -> Option<Response> {
+        if path == TASK {
+            return Some(self.task());
+        }
+        // What is made elsewhere is shown there, with what is in the tree added to it.
+        if [tree::SYSTEM, tree::CHASSIS, tree::MANAGER].contains(&path) {
+            return None;
+        }
+        let document = self.document(path)?;
+        if self.has(&Manner::MembersElsewhere) && document.get("Members").is_some() {
+            let away = json!({ "Members": [{ "@odata.id": "https://other.example/redfish/v1/x" }] });
+            return Some(Json(away).into_response());
+        }
+        if self.has(&Manner::PagedLog) && path == format!("{}/Entries", tree::LOG) {
+            return Some(Json(self.page(&document, query)).into_response());
+        }
+        let etag = HeaderValue::from_str(&format!("\"{:x}\"", document.to_string().len())).ok()?;
+        Some(([(header::ETAG, etag)], Json(document)).into_response())
+    }
+
+    /// Two whole members of a collection.
+    fn page(&self, collection: &Value, query: &str) -> Value {
+        let skip: usize = query.split('=').next_back().and_then(|skip| skip.parse().ok()).unwrap_or(0);
+        let links = collection["Members"].as_array().cloned().unwrap_or_default();
+        let paths = links.iter().filter_map(|link| link["@odata.id"].as_str());
+        let members: Vec<Value> = paths.skip(skip).take(2).filter_map(|path| self.document(path)).collect();
+        let mut page = json!({ "Members@odata.count": links.len(), "Members": members });
+        if skip + 2 < links.len() {
+            let path = collection["@odata.id"].as_str().unwrap_or_default();
+            page["Members@odata.nextLink"] = json!(format!("{path}?$skip={}", skip + 2));
+        }
+        page
+    }
+
+    fn patch(&self, path: &str, body: &Value) -> Option<Response> {
+        if path == tree::SYSTEM && body.get("Boot").is_some() {
+            return None;
+        }
+        let bad = |why: &str| Some(problem(StatusCode::BAD_REQUEST, why));
+        if path == format!("{}/1", tree::ACCOUNTS) {
+            return bad("This account is reserved.");
+        }
+        if self.has(&Manner::NoApplyTime) && body.get("@Redfish.SettingsApplyTime").is_some() {
+            return bad("The property @Redfish.SettingsApplyTime is unknown.");
+        }
+        if path == tree::BIOS && !self.has(&Manner::SettingsAtOnce) {
+            return bad("Settings are changed at the settings object.");
+        }
+        let is_drive = path.strip_prefix(tree::MEDIA).is_some_and(|name| !name.is_empty());
+        if is_drive && !self.has(&Manner::MediaByPatch) {
+            return Some(problem(StatusCode::METHOD_NOT_ALLOWED, "Use the actions."));
+        }
+        if body["IndicatorLED"] == "Blinking" {
+            return bad("The value Blinking is not in the list of acceptable values.");
+        }
+        let mut tree = self.tree();
+        let document = tree.get_mut(path)?;
+        if let Some(unknown) =
+            body.as_object()?.keys().find(|name| !name.starts_with('@') && document.get(*name).is_none())
+        {
+            return bad(&format!("The property {unknown} is unknown."));
+        }
+        let mut body = body.clone();
+        if let Some(password) = body["Password"].as_str().filter(|_| path.starts_with(tree::ACCOUNTS)) {
+            let user = body["UserName"].as_str().or(document["UserName"].as_str()).unwrap_or_default();
+            self.told_mut().passwords.push((user.to_owned(), password.to_owned()));
+            body["Password"] = Value::Null;
+        }
+        merge(document, &body);
+        if is_drive {
+            document["ConnectedVia"] =
+                json!(if document["Image"].is_null() { "NotConnected" } else { "URI" });
+        }
+        Some(StatusCode::NO_CONTENT.into_response())
+    }
+
+    fn post(&self, path: &str, body: &Value, is_on: bool) -> Option<Response> {
+        let done = || Some(StatusCode::NO_CONTENT.into_response());
+        let bad = |why: &str| Some(problem(StatusCode::BAD_REQUEST, why));
+        if path == tree::ACCOUNTS {
+            return self.make_account(body);
+        }
+        if path == format!("{}/upload", tree::UPDATE)
+            || path == format!("{}/push", tree::UPDATE)
+            || path.ends_with("SimpleUpdate")
+        {
+            let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+            self.told_mut().updates.push(text);
+            let location = [(header::LOCATION, TASK)];
+            return Some(
+                (StatusCode::ACCEPTED, location, Json(json!({ "@odata.id": TASK }))).into_response(),
+            );
+        }
+        let (owner, action) = path.split_once("/Actions/")?;
+        match action {
+            "ComputerSystem.Reset" if body["ResetType"] == "Nmi" && is_on => {
+                self.told_mut().nmis += 1;
+                done()
+            }
+            "ComputerSystem.Reset" if body["ResetType"] == "Nmi" => bad("The server is off."),
+            "Manager.Reset" => {
+                self.told_mut().manager_resets += 1;
+                done()
+            }
+            "LogService.ClearLog" => {
+                let (mut tree, below) = (self.tree(), format!("{owner}/Entries/"));
+                tree.retain(|path, _| !path.starts_with(&below));
+                tree::collect(&mut tree, &format!("{owner}/Entries"), "LogEntry");
+                done()
+            }
+            "Bios.ResetBios" | "SecureBoot.ResetKeys" | "SecureBootDatabase.ResetKeys" => {
+                self.told_mut().resets.push(format!("{action} {}", body["ResetKeysType"].as_str().unwrap_or_default()));
+                done()
+            }
+            "VirtualMedia.InsertMedia" => self.insert(owner, body),
+            "VirtualMedia.EjectMedia" => {
+                let empty = json!({ "Image": null, "Inserted": false, "ConnectedVia": "NotConnected" });
+                merge(self.tree().get_mut(owner)?, &empty);
+                done()
+            }
+            "CertificateService.GenerateCSR" => Some(Json(json!({
+                "CSRString": format!("-----BEGIN CERTIFICATE REQUEST-----\n{}\n", body["CommonName"].as_str().unwrap_or_default()),
+                "CertificateCollection": body["CertificateCollection"],
+            })).into_response()),
+            "CertificateService.ReplaceCertificate" => {
+                if body["CertificateUri"]["@odata.id"] != tree::CERTIFICATE {
+                    return bad("There is no such certificate.");
+                }
+                self.told_mut().certificate = body["CertificateString"].as_str().map(str::to_owned);
+                done()
+            }
+            _ => None,
+        }
+    }
+
+    fn make_account(&self, body: &Value) -> Option<Response> {
+        if self.has(&Manner::PlacesForUsers) {
+            return Some(problem(StatusCode::METHOD_NOT_ALLOWED, "Write to a free account."));
+        }
+        let (user, password) = (body["UserName"].as_str()?, body["Password"].as_str()?);
+        self.told_mut().passwords.push((user.to_owned(), password.to_owned()));
+        let (mut tree, path) = (self.tree(), format!("{}/{user}", tree::ACCOUNTS));
+        let account = json!({ "UserName": user, "RoleId": body["RoleId"], "Enabled": body["Enabled"], "Locked": false, "Password": null });
+        tree::put(&mut tree, &path, "#ManagerAccount.v1_8_0.ManagerAccount", account.clone());
+        tree::collect(&mut tree, tree::ACCOUNTS, "ManagerAccount");
+        Some((StatusCode::CREATED, [(header::LOCATION, path)], Json(account)).into_response())
+    }
+
+    fn insert(&self, drive: &str, body: &Value) -> Option<Response> {
+        let names: Vec<&String> = body.as_object()?.keys().collect();
+        let is_typed = body.get("TransferProtocolType").is_some();
+        if self.has(&Manner::MediaTyped) != is_typed {
+            return Some(problem(
+                StatusCode::BAD_REQUEST,
+                &format!("These parameters do not fit: {names:?}"),
+            ));
+        }
+        let mut tree = self.tree();
+        let document = tree.get_mut(drive)?;
+        if document["Inserted"] == true {
+            return Some(problem(StatusCode::BAD_REQUEST, "There is something in it."));
+        }
+        merge(document, &json!({ "Image": body["Image"], "Inserted": true, "ConnectedVia": "URI" }));
+        Some(StatusCode::NO_CONTENT.into_response())
+    }
+
+    fn delete(&self, path: &str) -> Option<Response> {
+        path.strip_prefix(tree::ACCOUNTS).filter(|name| !name.is_empty())?;
+        if self.has(&Manner::PlacesForUsers) {
+            return Some(problem(StatusCode::METHOD_NOT_ALLOWED, "Accounts are not deleted."));
+        }
+        let mut tree = self.tree();
+        tree.remove(path)?;
+        tree::collect(&mut tree, tree::ACCOUNTS, "ManagerAccount");
+        Some(StatusCode::NO_CONTENT.into_response())
+    }
+
+    /// An update, which takes some looks.
+    fn task(&self) -> Response {
+        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
+        *looks += 1;
+        let fails = self.has(&Manner::UpdateFails);
+        let (state, percent) = match (*looks, fails) {
+            (..15, _) => ("Running", *looks * 5),
+            (_, true) => ("Exception", 75),
+            (_, false) => ("Completed", 100),
+        };
+        let messages =
+            if fails { json!([{ "Message": "The image is for another board." }]) } else { json!([]) };
+        let task = json!({
+            "@odata.id": TASK, "@odata.type": "#Task.v1_4_3.Task", "Id": "update", "Name": "Update", "TaskState": state,
+            "PercentComplete": percent, "Messages": messages,
+        });
+        Json(task).into_response()
+    }
+}
+
+/// Puts the properties of one document over those of another.
+fn merge(document: &mut Value, over: &Value) {
+    match (document, over) {
+        (Value::Object(fields), Value::Object(over)) => {
+            for (name, value) in over {
+                merge(fields.entry(name.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(values), Value::Array(over)) => {
+            for (value, over) in values.iter_mut().zip(over) {
+                merge(value, over);
+            }
+        }
+        (document, over) => *document = over.clone(),
+    }
+}
