@@ -8,6 +8,7 @@ pub mod console;
 pub mod discovery;
 pub mod files;
 pub mod given;
+pub mod hardware;
 pub mod image;
 pub mod journal;
 pub mod metrics;

@@ -24,10 +24,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bmc::Bmc,
+    bmc::{Bmc, Line},
     boot::BootTable,
     console::Consoles,
     given::Given,
+    hardware::Hardware,
     journal::Journal,
     metrics,
     poll::{
@@ -64,6 +65,8 @@ pub struct Runner {
     pub consoles: Arc<Consoles>,
     /// The booted ramdisks.
     pub ramdisks: Control,
+    /// Who reads sensors and event logs.
+    pub hardware: Arc<Hardware>,
     /// How commands ended, on disk.
     pub results: Journal,
     /// Towards the coordinator.
@@ -86,6 +89,7 @@ struct Loop {
     boot_table: Arc<BootTable>,
     consoles: Arc<Consoles>,
     ramdisks: Control,
+    hardware: Arc<Hardware>,
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
@@ -101,6 +105,7 @@ struct Loop {
 #[derive(Clone)]
 struct Reached {
     bmc: Arc<dyn Bmc>,
+    line: Arc<Line>,
     endpoint: BmcEndpoint,
     expected: ExpectedIdentity,
     /// The password that is to follow, as declared.
@@ -117,6 +122,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            hardware,
             results,
             seen,
             back,
@@ -131,6 +137,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            hardware,
             results,
             results_appended: 0,
             seen,
@@ -190,6 +197,10 @@ async fn at(moment: Option<tokio::time::Instant>) {
 
 impl Loop {
     async fn take(&mut self, input: Input) {
+        if matches!(&input, Input::Declare(declaration) if declaration.complete) {
+            // The coordinator has just connected: it may have missed or lost what was told before.
+            self.hardware.tell_anew();
+        }
         self.rack.handle(input, Instant::now());
         metrics::oldest_reading(self.rack.oldest_reading().map(|oldest| oldest.read_at));
         while let Some(effect) = self.rack.poll_effect() {
@@ -205,6 +216,7 @@ impl Loop {
                 self.ways.remove(&server);
                 self.consoles.forget(server);
                 metrics::servers(self.servers.len());
+                self.hardware.forget(server);
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number, patience } => self.poll(server, number, patience),
@@ -245,11 +257,15 @@ impl Loop {
         let kept = self.servers.remove(&spec.id).filter(|it| {
             it.endpoint == spec.bmc && it.expected == spec.expected && it.next == spec.next_password
         });
-        let bmc = kept.map_or_else(|| self.reach(spec), |reached| reached.bmc);
+        let (bmc, line) = kept.map_or_else(
+            || (self.reach(spec), Arc::new(Line::shared())),
+            |reached| (reached.bmc, reached.line),
+        );
+        self.hardware.know(spec.id, &bmc, &line);
+        self.consoles.know(spec.id, Arc::clone(&bmc));
         let (endpoint, expected, next) =
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
-        let reached = Reached { bmc, endpoint, expected, next, boot_mode: spec.boot_mode };
-        self.consoles.know(spec.id, Arc::clone(&reached.bmc));
+        let reached = Reached { bmc, line, endpoint, expected, next, boot_mode: spec.boot_mode };
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
@@ -270,11 +286,14 @@ impl Loop {
         let (way, made) = oneshot::channel();
         self.ways.insert(server, (number, way));
         self.tasks.spawn(async move {
+            let turn = reached.line.turn().await;
             let began = Instant::now();
             let Some(sample) = driver::ask(&*reached.bmc, patience, made).await else {
                 let _ = back.send(Input::TakenBack { server, number }).await;
                 return;
             };
+            drop(turn);
+            reached.line.set_answers(sample.is_reading());
             metrics::polled(&sample, began.elapsed());
             reached.tell_who(&back, server).await;
             let _ = back.send(Input::Answered { server, number, sample }).await;
@@ -301,8 +320,10 @@ impl Loop {
         let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
+            let turn = reached.line.turn().await;
             let (outcome, sample) =
                 work::carry_out(&*reached.bmc, reached.boot_mode, &action, until.into()).await;
+            drop(turn);
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
         });

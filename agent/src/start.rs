@@ -34,6 +34,7 @@ use crate::{
         record::{self, Recorder, Room, What},
     },
     discovery::{Discovery, DiscoveryError, Place},
+    hardware::Hardware,
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
     metrics,
@@ -224,6 +225,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     }
     tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
 
+    let hardware = Arc::new(Hardware::new(config.hardware.every()));
+    let reading = tokio::spawn(Arc::clone(&hardware).run(seen.clone(), stop.clone()));
     let stop_discovery = stop.clone();
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
@@ -233,6 +236,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boot_table,
         consoles,
         ramdisks: ramdisks.clone(),
+        hardware,
         results: journal,
         seen,
         back,
@@ -245,6 +249,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     runner.run().await;
     if let Err(error) = discovery.await {
         tracing::error!(%error, "discovery ended badly");
+    }
+    if let Err(error) = reading.await {
+        tracing::error!(%error, "the reading of sensors ended badly");
     }
     for service in services {
         service.stop().await;

@@ -7,6 +7,7 @@ use crate::{
     command::CommandResult,
     discovery::Finding,
     hardware::{BmcIdentity, HardwareReport},
+    health::HardwareChange,
     id::{CommandId, RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
@@ -94,6 +95,11 @@ pub enum ReportBody {
     Watch {
         /// Whether it is.
         watch: Watch,
+    },
+    /// Sensors, power draw or event log say what they did not say before. Sent only to who understands it.
+    Hardware {
+        /// What has changed.
+        change: HardwareChange,
     },
     /// Something was found that nobody has enrolled, or the search for it moved on.
     Found {

@@ -15,6 +15,7 @@ mod discovery;
 mod disk;
 mod events;
 mod flavor;
+mod health;
 mod image;
 mod network;
 mod node;

@@ -4,9 +4,12 @@ mod asking;
 mod boot;
 mod call;
 mod console;
+pub(super) mod entries;
+mod hardware;
 mod login;
 mod orders;
 mod reads;
+pub(super) mod sensors;
 mod session;
 mod socket;
 mod upkeep;
@@ -38,7 +41,7 @@ use self::{
     verdict::Ladder,
 };
 use super::{
-    Account, Bmc, BmcError, BmcOptions, LogIns, Power, Renewed,
+    Account, Bmc, BmcError, BmcOptions, HardwareReader, LogIns, Power, Renewed,
     budget::{Budget, Meter},
     console::{Console, Take},
     keys::Keys,
@@ -47,6 +50,7 @@ use super::{
 };
 
 pub use self::call::CallError;
+pub(super) use self::hardware::HardwareMemory;
 
 /// One BMC by IPMI.
 pub struct IpmiBmc {
@@ -220,5 +224,9 @@ impl Bmc for IpmiBmc {
 
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
+    }
+
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        Some(self)
     }
 }

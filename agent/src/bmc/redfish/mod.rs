@@ -11,6 +11,8 @@ mod console;
 mod events;
 mod fault;
 mod find;
+mod hardware;
+mod health;
 mod http;
 mod kept;
 mod login;
@@ -38,6 +40,7 @@ use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
+pub(super) use self::hardware::HardwareMemory;
 use self::{
     again::{CALL_MAX, READING_MAX},
     boot::{Wanted, Ways},
@@ -53,7 +56,7 @@ pub use self::{
     verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
 };
 use super::{
-    Bmc, BmcError, BmcOptions, IpmiBmc, LogIns, Power, Renewed,
+    Bmc, BmcError, BmcOptions, HardwareReader, IpmiBmc, LogIns, Power, Renewed,
     budget::Budget,
     console::{Console, Take},
     keys::Keys,
@@ -328,5 +331,9 @@ impl Bmc for RedfishBmc {
 
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
+    }
+
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        Some(self)
     }
 }

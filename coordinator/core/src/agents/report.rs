@@ -92,6 +92,7 @@ impl AgentHub {
             }
             ReportBody::Watch { watch } => self.watched(&server, watch).await?,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
+            ReportBody::Hardware { change } => return self.hardware_changed(&server, change).await,
             // It was taken in above: it is of no server.
             ReportBody::Found { .. } => {}
         }

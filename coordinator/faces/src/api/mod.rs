@@ -17,6 +17,7 @@ mod disks;
 mod document;
 mod events;
 mod flavors;
+pub(crate) mod health;
 mod https_only;
 mod images;
 mod import;
@@ -139,6 +140,9 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(networks::show, networks::delete))
         .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
+        .routes(routes!(health::sensors))
+        .routes(routes!(health::log))
+        .routes(routes!(health::acknowledge))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))
