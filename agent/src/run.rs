@@ -33,7 +33,7 @@ use crate::{
     rack::{Effect, Input, Rack},
     ramdisk::Control,
     results::{self, RESULTS_MAX},
-    uplink::client::Seen,
+    uplink::{client::Seen, health::HealthBoard},
     work,
 };
 
@@ -62,6 +62,8 @@ pub struct Runner {
     pub results: Journal,
     /// Towards the coordinator.
     pub seen: mpsc::Sender<Seen>,
+    /// How BMCs answer, on the same way.
+    pub health: Arc<HealthBoard>,
     /// For those who report back; the other end is `inputs`.
     pub back: mpsc::Sender<Input>,
     /// What happens.
@@ -80,6 +82,7 @@ struct Loop {
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
+    health: Arc<HealthBoard>,
     back: mpsc::Sender<Input>,
     servers: HashMap<ServerId, Reached>,
     /// By which a reading under way is told to make way for a command.
@@ -99,8 +102,19 @@ struct Reached {
 impl Runner {
     /// Runs until it is told to stop; commands under way then get a moment to end.
     pub async fn run(self) {
-        let Runner { rack, connect, boot_table, ramdisks, results, seen, back, mut inputs, stop, stop_wait } =
-            self;
+        let Runner {
+            rack,
+            connect,
+            boot_table,
+            ramdisks,
+            results,
+            seen,
+            health,
+            back,
+            mut inputs,
+            stop,
+            stop_wait,
+        } = self;
         let mut this = Loop {
             rack,
             connect,
@@ -109,6 +123,7 @@ impl Runner {
             results,
             results_appended: 0,
             seen,
+            health,
             back,
             servers: HashMap::new(),
             ways: HashMap::new(),
@@ -177,6 +192,7 @@ impl Loop {
             Effect::Forget(server) => {
                 self.servers.remove(&server);
                 self.ways.remove(&server);
+                self.health.forget(server);
                 metrics::servers(self.servers.len());
                 self.boot_table.forget(server);
             }
@@ -204,6 +220,14 @@ impl Loop {
                 self.ramdisks.revoke(server);
             }
             Effect::Remember(result) => self.remember(&results::encode(&result)),
+            Effect::Health(mut healths) => {
+                for health in &mut healths {
+                    let reached = self.servers.get(&health.server);
+                    health.sessions = reached.map_or(0, |reached| reached.bmc.sessions());
+                }
+                metrics::breakers(self.rack.breakers());
+                self.health.put(healths);
+            }
             Effect::Report { server, body } => {
                 if self.seen.send(Seen { server, body }).await.is_err() {
                     tracing::error!(%server, "the uplink is gone, a report is lost");

@@ -32,6 +32,7 @@ use crate::{
     run::{INPUTS_MAX, Runner, STOP_WAIT},
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
+        health::HealthBoard,
         images::CoordinatorImages,
         papers::{Papers, RENEWED_FILE},
         spool::{Spool, SpoolError},
@@ -197,9 +198,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let discovery = Discovery::start(place, orders_rx, seen.clone())?;
     distribute(requests_rx, back.clone(), orders);
     let boot_id = AgentBootId::random();
+    let health = Arc::new(HealthBoard::default());
     // The uplink ends when the rack has said its last word.
-    let uplink =
-        Uplink::new(uplink_config, boot_id, spool, seen_rx, requests, CancellationToken::new()).run();
+    let uplink = Uplink::new(uplink_config, boot_id, spool, seen_rx, requests, CancellationToken::new())
+        .telling(Arc::clone(&health))
+        .run();
     let uplink = tokio::spawn(uplink);
     let metrics_stop = CancellationToken::new();
     if let Some(address) = config.metrics {
@@ -219,6 +222,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         ramdisks: ramdisks.clone(),
         results: journal,
         seen,
+        health,
         back,
         inputs,
         stop,

@@ -177,6 +177,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         ramdisks,
         results: journal,
         seen: seen_tx,
+        health: Arc::default(),
         back: back.clone(),
         inputs: inputs_rx,
         stop: stop.clone(),

@@ -48,6 +48,7 @@ impl Coordinator {
                     acknowledged: self.highest(),
                     heartbeats: None,
                     certificate_days: None,
+                    bmc_healths: false,
                 })
             }
             FromAgent::Report(report) => {
@@ -57,7 +58,9 @@ impl Coordinator {
                 }
                 Some(ToAgent::Acknowledge { seq: self.highest() })
             }
-            FromAgent::Heartbeat(_) | FromAgent::Renew(_) => panic!("nobody asked for {message:?}"),
+            FromAgent::Heartbeat(_) | FromAgent::Renew(_) | FromAgent::Health(_) => {
+                panic!("nobody asked for {message:?}")
+            }
         }
     }
 }
@@ -181,6 +184,7 @@ fn no_more_than_the_window_is_in_flight() {
                 acknowledged: 0,
                 heartbeats: None,
                 certificate_days: None,
+                bmc_healths: false,
             },
             &outbox,
         )
@@ -200,6 +204,7 @@ fn a_coordinator_that_breaks_the_rules_is_told() {
         acknowledged: 0,
         heartbeats: None,
         certificate_days: None,
+        bmc_healths: false,
     };
     let check = |messages: Vec<ToAgent>, expected: Violation| {
         let mut session = session();
@@ -225,6 +230,7 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
         acknowledged: 50,
         heartbeats: None,
         certificate_days: None,
+        bmc_healths: false,
     };
     let event = session.handle_message(welcome, &outbox).unwrap();
     assert!(matches!(event, Event::SpoolLost { acknowledged: 50, .. }), "{event:?}");

@@ -12,5 +12,6 @@
 
 pub mod debounce;
 pub mod driver;
+pub mod health;
 pub mod pulse;
 pub mod schedule;

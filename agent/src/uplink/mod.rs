@@ -9,6 +9,7 @@
 //! until the coordinator has acknowledged it. A certificate and its key are on the disk together or not at all. Deliberately absent: any opinion on what a report or a command means.
 
 pub mod client;
+pub mod health;
 pub mod images;
 pub mod lag;
 pub mod outbox;

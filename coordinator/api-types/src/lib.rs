@@ -2,6 +2,7 @@
 
 mod agent;
 mod audit;
+mod bmc;
 mod boot;
 mod brownfield;
 mod catalogue;
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub use agent::*;
 pub use audit::*;
+pub use bmc::*;
 pub use boot::*;
 pub use brownfield::*;
 pub use catalogue::*;

@@ -7,6 +7,7 @@ mod agent;
 mod args;
 mod attachment;
 mod audit;
+mod bmc;
 mod brownfield;
 mod client;
 mod discovery;

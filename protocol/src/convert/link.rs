@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{InvalidMessage, parse, present, server, whole_ms};
 use crate::{
+    bmc_health::BmcHealth,
     certificate::{InvalidPublicKey, PublicKey},
     command::Command,
     discovery::Order,
@@ -25,6 +26,8 @@ pub enum FromAgent {
     Heartbeat(Heartbeat),
     /// It wants a new certificate for this key; sent only to who renews certificates.
     Renew(PublicKey),
+    /// How BMCs answer; sent only to who wants to know.
+    Health(Vec<BmcHealth>),
 }
 
 /// Who the agent is.
@@ -53,6 +56,8 @@ pub enum ToAgent {
         heartbeats: Option<HeartbeatsWanted>,
         /// For how many days it gives certificates; none: it does not renew any.
         certificate_days: Option<NonZeroU32>,
+        /// Whether it wants to hear how BMCs answer; an older one does not.
+        bmc_healths: bool,
     },
     /// Servers to look after.
     Declare(Declaration),
@@ -103,6 +108,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms })
             }
             FromAgent::Renew(key) => Message::Renew(wire::Renew { public_key: key.as_bytes().to_vec() }),
+            FromAgent::Health(healths) => Message::BmcHealths(healths.into()),
         };
         Self { message: Some(message) }
     }
@@ -130,6 +136,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                     |why: InvalidPublicKey| InvalidMessage::new("Renew.public_key", why.to_string());
                 key.map(Self::Renew).map_err(invalid)
             }
+            Message::BmcHealths(healths) => Ok(Self::Health(healths.try_into()?)),
         }
     }
 }
@@ -138,13 +145,14 @@ impl From<ToAgent> for wire::CoordinatorMessage {
     fn from(message: ToAgent) -> Self {
         use wire::coordinator_message::Message;
         let message = match message {
-            ToAgent::Welcome { coordinator, acknowledged, heartbeats, certificate_days } => {
+            ToAgent::Welcome { coordinator, acknowledged, heartbeats, certificate_days, bmc_healths } => {
                 Message::Welcome(wire::Welcome {
                     coordinator,
                     acknowledged,
                     heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
                     at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
                     certificate_days: certificate_days.map_or(0, NonZeroU32::get),
+                    bmc_healths,
                 })
             }
             ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
@@ -182,6 +190,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
                     acknowledged: welcome.acknowledged,
                     heartbeats,
                     certificate_days: NonZeroU32::new(welcome.certificate_days),
+                    bmc_healths: welcome.bmc_healths,
                 })
             }
             Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {

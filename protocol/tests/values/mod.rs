@@ -6,6 +6,7 @@ use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
+    bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{
         ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
         REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
@@ -386,7 +387,33 @@ pub fn from_agent() -> impl Strategy<Value = FromAgent> {
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading })
         }),
         vec(any::<u8>(), 64).prop_map(|rest| FromAgent::Renew(public_key(&rest))),
+        vec(health(), 0..3).prop_map(FromAgent::Health),
     ]
+}
+
+fn health() -> impl Strategy<Value = BmcHealth> {
+    let latency = (milliseconds(), milliseconds()).prop_map(|(median, p95)| Latency { median, p95 });
+    let breaker = prop_oneof![
+        Just(BreakerState::Closed),
+        Just(BreakerState::HalfOpen),
+        milliseconds().prop_map(|again_in| BreakerState::Open { again_in }),
+    ];
+    let error = (milliseconds(), ".{0,300}").prop_map(|(ago, text)| LastError { ago, text });
+    let figures = (option::of(any::<bool>()), any::<u32>(), any::<u32>(), any::<u32>());
+    let rest = (option::of(latency), breaker, option::of(error), option::of(milliseconds()));
+    (any::<u128>(), figures, rest).prop_map(
+        |(id, (answers, asked, failed, sessions), (latency, breaker, last_error, reading_age))| BmcHealth {
+            server: ServerId(Uuid::from_u128(id)),
+            answers,
+            asked,
+            failed,
+            latency,
+            sessions,
+            breaker,
+            last_error,
+            reading_age,
+        },
+    )
 }
 
 /// What stands behind the first byte of a point is not looked at.
@@ -402,6 +429,7 @@ pub fn to_agent() -> impl Strategy<Value = ToAgent> {
                 acknowledged,
                 heartbeats: heartbeats.map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
                 certificate_days: NonZeroU32::new(days),
+                bmc_healths: false,
             }
         ),
         "[a-zA-Z]{1,40}".prop_map(|pem| ToAgent::Renewed(Ok(pem))),

@@ -285,6 +285,10 @@ impl Bmc for RedfishBmc {
         Ok(identity_of(&system, firmware))
     }
 
+    fn sessions(&self) -> u32 {
+        self.state.try_lock().map_or(1, |state| state.http.has_session().into())
+    }
+
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
     }

@@ -26,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     arrival::Peer,
+    bmc_health::Healths,
     dispatch::{Dispatch, Ending, LeftOver, Wait},
     expected::Expected,
     images::IMAGES_PER_RACK_MAX,
@@ -83,6 +84,7 @@ pub(super) struct State {
     image_places: HashMap<RackId, Arc<Semaphore>>,
     /// What each rack's agent said of its readings last.
     pub(super) readings: HashMap<RackId, Readings>,
+    pub(super) healths: Healths,
     pub(super) expected: Expected,
 }
 
@@ -95,6 +97,7 @@ impl State {
             progress: HashMap::new(),
             image_places: HashMap::new(),
             readings: HashMap::new(),
+            healths: Healths::default(),
             expected: Expected::default(),
         }
     }

@@ -71,6 +71,8 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/export", ReadAll),
     (Get, "/v1/nodes/{node}", ReadAll),
     (Get, "/v1/nodes/{node}/proofs", ReadAll),
+    (Get, "/v1/nodes/{node}/bmc", ReadAll),
+    (Get, "/v1/bmcs", ReadAll),
     (Get, "/v1/nodes/{node}/disks", ReadAll),
     (Post, "/v1/nodes/import", WriteAll),
     (Post, "/v1/nodes/adopt", WriteAll),

@@ -9,6 +9,7 @@ mod agents;
 mod attach;
 mod audit;
 pub(crate) mod auth;
+mod bmcs;
 mod discovery;
 mod discovery_rules;
 mod disks;
@@ -130,6 +131,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(networks::show, networks::delete))
         .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
+        .routes(routes!(bmcs::list))
+        .routes(routes!(bmcs::show))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))

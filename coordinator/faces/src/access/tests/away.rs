@@ -56,6 +56,8 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/export", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
+    (Verb::Get, "/v1/bmcs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),
     (Verb::Post, "/v1/nodes/adopt", "?rack=rack1&dry_run=true", ADOPT, 202, &[GLANCE, NOVA, CONTRAIL]),
