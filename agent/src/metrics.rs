@@ -31,7 +31,7 @@ use pxe::connections::{self, Newcomer, Terms};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::poll::debounce::Sample;
+use crate::{poll::debounce::Sample, rack::Breakers};
 
 /// The text format that we write; Prometheus asks for it since 2.5.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -52,6 +52,7 @@ struct Metrics {
     servers: Gauge,
     polls: Family<Labels<1>, Histogram, fn() -> Histogram>,
     oldest_reading: Gauge<f64, AtomicU64>,
+    breakers: Family<Labels<1>, Gauge>,
     commands: Family<Labels<1>, Counter>,
     connected: Gauge,
     spool_reports: Gauge,
@@ -72,6 +73,7 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
         servers: Gauge::default(),
         polls: Family::new_with_constructor(poll_histogram),
         oldest_reading: Gauge::default(),
+        breakers: Family::default(),
         commands: Family::default(),
         connected: Gauge::default(),
         spool_reports: Gauge::default(),
@@ -89,6 +91,8 @@ static METRICS: LazyLock<Metrics> = LazyLock::new(|| {
     registry.register_with_unit("bmc_poll", help, Unit::Seconds, metrics.polls.clone());
     let help = "Age of the oldest current power reading; silent BMCs are reported and not included";
     registry.register_with_unit("oldest_reading", help, Unit::Seconds, metrics.oldest_reading.clone());
+    let help = "BMCs by whether they are asked in turn: closed, or open or half_open: they failed and are left in peace";
+    registry.register("bmc_breakers", help, metrics.breakers.clone());
     registry.register("commands", "Finished commands of the coordinator", metrics.commands.clone());
     let help = "Whether the agent is connected to the coordinator";
     registry.register("coordinator_connected", help, metrics.connected.clone());
@@ -143,6 +147,14 @@ pub fn oldest_reading(read_at: Option<Instant>) {
 /// How old the oldest reading is that is stood by; none: there is none.
 pub fn oldest_reading_age() -> Option<Duration> {
     OLDEST.lock().unwrap_or_else(PoisonError::into_inner).map(|read_at| read_at.elapsed())
+}
+
+/// So many BMCs are in each state.
+pub fn breakers(count: Breakers) {
+    let Breakers { closed, open, half_open } = count;
+    for (state, count) in [("closed", closed), ("open", open), ("half_open", half_open)] {
+        METRICS.breakers.get_or_create(&[("state", state)]).set(size(count));
+    }
 }
 
 /// A command has ended.
@@ -241,6 +253,7 @@ mod tests {
         polled(&Sample::NoAnswer { reason: "a secret place".into() }, Duration::from_secs(4));
         boot_stage(BootStage::DhcpAck, "provisioning");
         spool(7, 900);
+        breakers(Breakers { closed: 3, open: 2, half_open: 0 });
         let page = page(dir.path());
         for line in [
             "bms_agent_servers 3",
@@ -248,6 +261,8 @@ mod tests {
             "bms_agent_bmc_poll_seconds_count{outcome=\"silent\"} 1",
             "bms_agent_boot_stages_total{stage=\"dhcp_ack\",network=\"provisioning\"} 1",
             "bms_agent_spool_reports 7",
+            "bms_agent_bmc_breakers{state=\"open\"} 2",
+            "bms_agent_bmc_breakers{state=\"half_open\"} 0",
             "bms_agent_spool_bytes 900",
             "bms_agent_image_cache_bytes 500",
         ] {

@@ -16,6 +16,7 @@
 //! - a command waits for a poll only as long as a reading of that BMC takes, and for none of a silent BMC;
 //! - a result is remembered on disk before it is reported.
 
+mod health;
 mod lanes;
 mod polls;
 
@@ -25,6 +26,7 @@ use std::{
 };
 
 use protocol::{
+    bmc_health::BmcHealth,
     boot::{BootPlan, BootProgress},
     command::{CommandResult, Failure, Success},
     convert::Declaration,
@@ -38,12 +40,13 @@ use protocol::{
     watch::Watch,
 };
 
+pub use self::health::Breakers;
 pub use self::polls::{OldestReading, READING_AGE_MAX};
 
 use self::lanes::interrupted;
 use crate::{
     given::Given,
-    poll::{debounce::Sample, pulse::Pulse, schedule::Schedule},
+    poll::{debounce::Sample, health::Health, pulse::Pulse, schedule::Schedule},
     results::Results,
     server::{BmcLane, Server},
 };
@@ -183,6 +186,8 @@ pub enum Effect {
     Forbid(ServerId),
     /// Keep a result on disk.
     Remember(CommandResult),
+    /// Tell the coordinator, if it wants to know, how these BMCs answer.
+    Health(Vec<BmcHealth>),
     /// Tell the coordinator.
     Report {
         /// Of which server.
@@ -201,6 +206,8 @@ pub struct Rack {
     polls_asked: u64,
     ages_due: Option<Instant>,
     oldest: Option<OldestReading>,
+    health_due: Option<Instant>,
+    breakers: Breakers,
     stopping: bool,
     effects: VecDeque<Effect>,
 }
@@ -215,6 +222,8 @@ impl Rack {
             polls_asked: 0,
             ages_due: None,
             oldest: None,
+            health_due: None,
+            breakers: Breakers::default(),
             stopping: false,
             effects: VecDeque::new(),
         }
@@ -347,6 +356,7 @@ impl Rack {
                     server.watch = Watch::Watched;
                     server.hurry_until = None;
                     server.pulse = Pulse::default();
+                    server.health = Health::default();
                     server.read_at = now;
                     if matches!(server.lane, BmcLane::Polling(_)) {
                         server.lane = BmcLane::Idle;

@@ -38,7 +38,7 @@ use crate::{
     rack::{Effect, Input, Rack},
     ramdisk::Control,
     results::{self, RESULTS_MAX},
-    uplink::client::Seen,
+    uplink::{client::Seen, health::HealthBoard},
     work,
 };
 
@@ -71,6 +71,8 @@ pub struct Runner {
     pub results: Journal,
     /// Towards the coordinator.
     pub seen: mpsc::Sender<Seen>,
+    /// How BMCs answer, on the same way.
+    pub health: Arc<HealthBoard>,
     /// For those who report back; the other end is `inputs`.
     pub back: mpsc::Sender<Input>,
     /// What happens.
@@ -93,6 +95,7 @@ struct Loop {
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
+    health: Arc<HealthBoard>,
     back: mpsc::Sender<Input>,
     servers: HashMap<ServerId, Reached>,
     /// By which a reading under way is told to make way for a command.
@@ -125,6 +128,7 @@ impl Runner {
             hardware,
             results,
             seen,
+            health,
             back,
             mut inputs,
             stop,
@@ -141,6 +145,7 @@ impl Runner {
             results,
             results_appended: 0,
             seen,
+            health,
             back,
             servers: HashMap::new(),
             ways: HashMap::new(),
@@ -215,6 +220,7 @@ impl Loop {
                 self.servers.remove(&server);
                 self.ways.remove(&server);
                 self.consoles.forget(server);
+                self.health.forget(server);
                 metrics::servers(self.servers.len());
                 self.hardware.forget(server);
                 self.boot_table.forget(server);
@@ -243,6 +249,14 @@ impl Loop {
                 self.ramdisks.revoke(server);
             }
             Effect::Remember(result) => self.remember(&results::encode(&result)),
+            Effect::Health(mut healths) => {
+                for health in &mut healths {
+                    let reached = self.servers.get(&health.server);
+                    health.sessions = reached.map_or(0, |reached| reached.bmc.sessions());
+                }
+                metrics::breakers(self.rack.breakers());
+                self.health.put(healths);
+            }
             Effect::Report { server, body } => {
                 if self.seen.send(Seen { server, body }).await.is_err() {
                     tracing::error!(%server, "the uplink is gone, a report is lost");

@@ -19,7 +19,7 @@ use protocol::{
 
 use crate::{
     given::Given,
-    poll::{debounce::Debounce, pulse::Pulse},
+    poll::{debounce::Debounce, health::Health, pulse::Pulse},
 };
 
 /// Most commands of one server that wait for their turn, in each lane.
@@ -49,6 +49,8 @@ pub struct Server {
     pub power: Debounce,
     /// How its BMC answers.
     pub pulse: Pulse,
+    /// How it has answered of late, for people.
+    pub health: Health,
     /// When its BMC last said on or off, or when it was declared.
     pub read_at: Instant,
     /// Why the last reported reading was what it was.
@@ -80,6 +82,7 @@ impl Server {
             spec,
             power: Debounce::default(),
             pulse: Pulse::default(),
+            health: Health::default(),
             read_at: now,
             cause: PowerCause::First,
             identified: None,

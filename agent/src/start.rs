@@ -46,6 +46,7 @@ use crate::{
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
         consoles::ConsoleStreams,
+        health::HealthBoard,
         images::CoordinatorImages,
         papers::{Papers, RENEWED_FILE},
         spool::{Spool, SpoolError},
@@ -213,9 +214,11 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let console_streams = ConsoleStreams::new(Arc::clone(&uplink_config), Arc::clone(&consoles));
     distribute(requests_rx, back.clone(), orders, console_streams);
     let boot_id = AgentBootId::random();
+    let health = Arc::new(HealthBoard::default());
     // The uplink ends when the rack has said its last word.
-    let uplink =
-        Uplink::new(uplink_config, boot_id, spool, seen_rx, requests, CancellationToken::new()).run();
+    let uplink = Uplink::new(uplink_config, boot_id, spool, seen_rx, requests, CancellationToken::new())
+        .telling(Arc::clone(&health))
+        .run();
     let uplink = tokio::spawn(uplink);
     let metrics_stop = CancellationToken::new();
     if let Some(address) = config.metrics {
@@ -239,6 +242,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         hardware,
         results: journal,
         seen,
+        health,
         back,
         inputs,
         stop,

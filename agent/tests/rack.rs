@@ -9,11 +9,12 @@ use std::{
 use agent::{
     given::Given,
     poll::debounce::Sample,
-    rack::{Effect, Input, Rack},
+    rack::{Breakers, Effect, Input, Rack},
     results::Results,
 };
 use proptest::prelude::*;
 use protocol::{
+    bmc_health::{BmcHealth, BreakerState},
     boot::{Boot, BootMode, BootPlan, BootPurpose},
     command::{Action, Command, Failure, FailureKind, Success},
     convert::Declaration,
@@ -81,6 +82,7 @@ struct World {
     fails: bool,
     /// Questions that were told to make way, and how long they still had.
     in_the_way: Vec<(ServerId, u64, Duration)>,
+    healths: Vec<BmcHealth>,
 }
 
 impl World {
@@ -101,6 +103,7 @@ impl World {
             watches: Vec::new(),
             fails: false,
             in_the_way: Vec::new(),
+            healths: Vec::new(),
         };
         world.declare();
         world
@@ -128,6 +131,7 @@ impl World {
             }
             match effect {
                 Effect::Know(_) | Effect::Forget(_) => {}
+                Effect::Health(healths) => self.healths.extend(healths),
                 Effect::Poll { server, number, .. } => {
                     self.assert_bmc_is_free(server);
                     self.asked.push(Asked::Poll { server, number });
@@ -241,7 +245,7 @@ impl World {
     /// The questions that were told to make way are given up.
     fn make_way(&mut self) {
         for (server, number, _) in std::mem::take(&mut self.in_the_way) {
-            let is_it = |asked: &Asked| matches!(asked, Asked::Poll { number: of, .. } if *of == number);
+            let is_it = |asked: &Asked| matches!(asked, Asked::Poll { server: of, number: its } if (*of, *its) == (server, number));
             if let Some(index) = self.asked.iter().position(is_it) {
                 self.asked.remove(index);
                 self.happen(Input::TakenBack { server, number });
@@ -269,6 +273,7 @@ impl World {
         self.remembered.iter().for_each(|result| results.insert(result.clone()));
         self.rack = Rack::new(Duration::from_secs(2), 1, results);
         self.asked.clear();
+        self.in_the_way.clear();
         self.begun.retain(|id| self.remembered.get(*id).is_some());
         self.reported.clear();
         self.declare();
@@ -456,6 +461,44 @@ fn a_command_waits_for_no_silent_bmc_and_for_no_breaker() {
     check(0, 1000, 0);
     check(1, 0, 0);
     check(6, 0, 0);
+}
+
+/// Each BMC's summary is told every half minute; that one falls silent, or answers again, within a second.
+#[test]
+fn how_bmcs_answer_is_told_now_and_then_and_when_it_changes() {
+    let mut world = World::new();
+    let (server, ms) = (spec(0, "p").id, Duration::from_millis);
+    // So long passes; the summaries of one server meanwhile.
+    let pass = |world: &mut World, time: Duration, is_silent: bool| {
+        let until = world.now + time;
+        while world.now < until {
+            world.pass(ms(100));
+            while let Some(index) = world.asked.iter().position(|asked| matches!(asked, Asked::Poll { .. })) {
+                match world.asked[index] {
+                    Asked::Poll { server: of, number } if of == server && is_silent => {
+                        world.asked.remove(index);
+                        let sample = Sample::NoAnswer { reason: "silent".into() };
+                        world.happen(Input::Answered { server, number, sample });
+                    }
+                    _ => world.answer(index),
+                }
+            }
+        }
+        let healths = std::mem::take(&mut world.healths).into_iter();
+        healths
+            .filter(|health| health.server == server)
+            .map(|health| (health.answers, health.breaker))
+            .collect::<Vec<_>>()
+    };
+    pass(&mut world, ms(60_000), false);
+    assert_eq!(pass(&mut world, ms(60_000), false), [(Some(true), BreakerState::Closed); 2]);
+    let told = pass(&mut world, ms(4000), true);
+    assert!(matches!(told[..], [(Some(false), BreakerState::Open { .. }), ..]), "{told:?}");
+    assert!(told.len() <= 2, "{told:?}");
+    assert_eq!(world.rack.breakers(), Breakers { closed: SERVERS - 1, open: 1, half_open: 0 });
+    let told = pass(&mut world, ms(18_000), false);
+    assert_eq!(told.last(), Some(&(Some(true), BreakerState::Closed)));
+    assert_eq!(world.rack.breakers(), Breakers { closed: SERVERS, open: 0, half_open: 0 });
 }
 
 #[test]

@@ -182,6 +182,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
         results: journal,
         seen: seen_tx,
+        health: Arc::default(),
         back: back.clone(),
         inputs: inputs_rx,
         stop: stop.clone(),

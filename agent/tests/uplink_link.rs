@@ -14,6 +14,7 @@ use agent::{
     image::Upstream,
     uplink::{
         client::{Request, Seen, Uplink, UplinkConfig},
+        health::HealthBoard,
         images::CoordinatorImages,
         papers::{Papers, RENEWED_FILE},
         spool::Spool,
@@ -21,6 +22,7 @@ use agent::{
 };
 use futures::{Stream, StreamExt};
 use protocol::{
+    bmc_health::{BmcHealth, BreakerState},
     certificate::PublicKey,
     command::{Action, Command},
     convert::{FromAgent, ToAgent},
@@ -60,6 +62,9 @@ struct Book {
     heartbeats: Option<HeartbeatsWanted>,
     /// The heartbeats that came.
     beats: Vec<Heartbeat>,
+    /// Whether it wants to hear how BMCs answer, and what it heard.
+    wants_health: bool,
+    healths: Vec<BmcHealth>,
     /// How it answers who asks for a new certificate; none: it does not renew any.
     renew: Option<Renew>,
     /// The keys for which a certificate was asked.
@@ -149,6 +154,7 @@ impl Book {
                     heartbeats: self.heartbeats,
                     certificate_days: self.renew.as_ref().and_then(|_| NonZeroU32::new(90)),
                     hardware: true,
+                    bmc_healths: self.wants_health,
                 };
                 std::iter::once(welcome).chain(self.commands.iter().cloned().map(ToAgent::Command)).collect()
             }
@@ -156,6 +162,11 @@ impl Book {
                 self.beats.push(beat);
                 let at = self.heartbeats.expect("it sends none unasked").at;
                 vec![ToAgent::Heard { number: beat.number, at }]
+            }
+            FromAgent::Health(healths) => {
+                assert!(self.wants_health, "nobody asked for {healths:?}");
+                self.healths.extend(healths);
+                vec![]
             }
             FromAgent::Renew(key) => {
                 let answer = self.renew.as_ref().expect("it asks only who renews certificates")(&key);
@@ -251,6 +262,10 @@ struct Running {
 }
 
 fn start(config: UplinkConfig, spool: &Path) -> Running {
+    start_telling(config, spool, Arc::default())
+}
+
+fn start_telling(config: UplinkConfig, spool: &Path, health: Arc<HealthBoard>) -> Running {
     let (seen, seen_rx) = mpsc::channel(16);
     let (requests_tx, requests) = mpsc::channel(1);
     let spool = Spool::open(spool).unwrap();
@@ -261,7 +276,8 @@ fn start(config: UplinkConfig, spool: &Path) -> Running {
         seen_rx,
         requests_tx,
         CancellationToken::new(),
-    );
+    )
+    .telling(health);
     Running { seen, requests, task: tokio::spawn(uplink.run()) }
 }
 
@@ -403,6 +419,45 @@ async fn a_command_that_was_held_up_comes_with_what_is_left_of_its_time() {
     until(&coordinator, "three heartbeats", |book| book.beats.len() >= 3).await;
     let book = coordinator.book.lock().unwrap();
     assert!(book.beats.windows(2).all(|pair| pair[1].number == pair[0].number + 1), "{:?}", book.beats);
+}
+
+/// Of each server the last word is told, when the coordinator wants to know; an older one is told nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn how_bmcs_answer_is_told_to_who_wants_to_know() {
+    let health = |server: u128, asked| BmcHealth {
+        server: ServerId(uuid::Uuid::from_u128(server)),
+        answers: Some(true),
+        asked,
+        failed: 0,
+        latency: None,
+        sessions: 1,
+        breaker: BreakerState::Closed,
+        last_error: None,
+        reading_age: None,
+    };
+    for wants_health in [false, true] {
+        let authority = Authority::new();
+        let coordinator = Coordinator::default();
+        {
+            let mut book = coordinator.book.lock().unwrap();
+            book.wants_health = wants_health;
+            book.heartbeats = Some(HeartbeatsWanted { every: Duration::from_millis(100), at: StreamTime(1) });
+        }
+        let address = authority.serve(&coordinator).await;
+        let board = Arc::new(HealthBoard::default());
+        board.put(vec![health(1, 1), health(2, 1), health(3, 1)]);
+        board.put(vec![health(1, 2)]);
+        board.forget(health(3, 1).server);
+        let config = authority.uplink_config(address);
+        let _running = start_telling(config, &authority.path("spool"), Arc::clone(&board));
+        if wants_health {
+            until(&coordinator, "both", |book| book.healths == [health(1, 2), health(2, 1)]).await;
+            board.put(vec![health(2, 3)]);
+            until(&coordinator, "news", |book| book.healths.last() == Some(&health(2, 3))).await;
+        } else {
+            until(&coordinator, "three heartbeats", |book| book.beats.len() >= 3).await;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,6 +50,7 @@ impl Coordinator {
                     heartbeats: None,
                     certificate_days: None,
                     hardware: false,
+                    bmc_healths: false,
                 })
             }
             FromAgent::Report(report) => {
@@ -59,7 +60,9 @@ impl Coordinator {
                 }
                 Some(ToAgent::Acknowledge { seq: self.highest() })
             }
-            FromAgent::Heartbeat(_) | FromAgent::Renew(_) => panic!("nobody asked for {message:?}"),
+            FromAgent::Heartbeat(_) | FromAgent::Renew(_) | FromAgent::Health(_) => {
+                panic!("nobody asked for {message:?}")
+            }
         }
     }
 }
@@ -184,6 +187,7 @@ fn no_more_than_the_window_is_in_flight() {
                 heartbeats: None,
                 certificate_days: None,
                 hardware: false,
+                bmc_healths: false,
             },
             &outbox,
         )
@@ -204,6 +208,7 @@ fn a_coordinator_that_breaks_the_rules_is_told() {
         heartbeats: None,
         certificate_days: None,
         hardware: false,
+        bmc_healths: false,
     };
     let check = |messages: Vec<ToAgent>, expected: Violation| {
         let mut session = session();
@@ -230,6 +235,7 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
         heartbeats: None,
         certificate_days: None,
         hardware: false,
+        bmc_healths: false,
     };
     let event = session.handle_message(welcome, &outbox).unwrap();
     assert!(matches!(event, Event::SpoolLost { acknowledged: 50, .. }), "{event:?}");
@@ -254,6 +260,7 @@ fn a_coordinator_that_knows_no_sensors_is_told_of_none() {
             heartbeats: None,
             certificate_days: None,
             hardware,
+            bmc_healths: false,
         };
         session.handle_message(welcome, &outbox).unwrap();
         let mut sent = Vec::new();

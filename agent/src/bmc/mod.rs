@@ -106,6 +106,10 @@ pub trait Bmc: Send + Sync {
     fn redfish(&self) -> Option<&RedfishBmc> {
         None
     }
+    /// Sessions that are open at it, as far as this process keeps them for it. Nothing is asked for it.
+    fn sessions(&self) -> u32 {
+        0
+    }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}

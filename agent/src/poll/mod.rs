@@ -13,6 +13,7 @@
 
 pub mod debounce;
 pub mod driver;
+pub mod health;
 pub mod hints;
 pub mod pulse;
 pub mod schedule;

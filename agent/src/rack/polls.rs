@@ -58,6 +58,7 @@ impl Rack {
         server.lane = BmcLane::Idle;
         let asked = self.schedule.answered(id).unwrap_or(now);
         let took = now.saturating_duration_since(asked);
+        server.health.noted(&sample, took, now);
         match &sample {
             Sample::On | Sample::Off => {
                 server.read_at = now;
@@ -134,6 +135,7 @@ impl Rack {
         match sample {
             Sample::On | Sample::Off => {
                 server.read_at = now;
+                server.health.read(now);
                 if server.pulse.commanded(Ok(()), now, chance) {
                     self.schedule.hasten_probes(now);
                 }
@@ -238,6 +240,7 @@ impl Rack {
         let stood_by = self.servers.iter().filter(|(_, server)| server.is_stood_by());
         let oldest = stood_by.min_by_key(|(_, server)| server.read_at);
         self.oldest = oldest.map(|(id, server)| OldestReading { server: *id, read_at: server.read_at });
+        self.tell_health(now);
     }
 }
 

@@ -31,6 +31,7 @@ use tonic::{
 };
 
 use super::{
+    health::HealthBoard,
     lag::Lag,
     papers::{Paper, Papers, now_s},
     renewal::Renewal,
@@ -167,6 +168,9 @@ pub struct Uplink {
     renewal: Renewal,
     /// How often the coordinator wants a heartbeat, and when the next one is due.
     beat: Option<Beat>,
+    /// How BMCs answer; and whether the coordinator wants to know.
+    health: Arc<HealthBoard>,
+    wants_health: bool,
     spool: Spool,
     seen: mpsc::Receiver<Seen>,
     requests: mpsc::Sender<Request>,
@@ -194,7 +198,14 @@ impl Uplink {
     ) -> Self {
         let session = Session::new(config.rack.clone(), boot, env!("CARGO_PKG_VERSION"));
         let renewal = Renewal::new(Arc::clone(&config));
-        Self { config, session, lag: Lag::default(), renewal, beat: None, spool, seen, requests, stop }
+        let (health, wants_health, beat) = (Arc::default(), false, None);
+        let lag = Lag::default();
+        Self { config, session, lag, renewal, beat, health, wants_health, spool, seen, requests, stop }
+    }
+
+    /// Tells what is on this board too.
+    pub fn telling(self, health: Arc<HealthBoard>) -> Self {
+        Self { health, ..self }
     }
 
     /// Connects again and again until it is told to stop; then spools what is still in the channel.
@@ -236,6 +247,7 @@ impl Uplink {
         self.lag = Lag::greets(Instant::now());
         self.renewal.connected();
         self.beat = None;
+        self.wants_health = false;
         // The stream's answer may wait for our Hello, so it is put there before the call.
         self.transmit(&outgoing);
         let config = Arc::clone(&self.config);
@@ -294,6 +306,11 @@ impl Uplink {
                     return Err(UplinkError::Ended("it takes no more reports".into()));
                 },
                 () = due(self.beat.map(|beat| beat.due)) => self.send_heartbeat(&outgoing),
+                healths = self.health.take(), if self.wants_health => {
+                    if outgoing.send(FromAgent::Health(healths).into()).await.is_err() {
+                        return Err(UplinkError::Ended("it takes no more messages".into()));
+                    }
+                }
                 () = due(self.renewal.due()) => {
                     if let Some(question) = self.renewal.question().await
                         && outgoing.send(question.into()).await.is_err()
@@ -310,7 +327,10 @@ impl Uplink {
 
     fn handle(&mut self, message: ToAgent) -> Result<Option<Request>, UplinkError> {
         let (heartbeats, certificate_days) = match &message {
-            ToAgent::Welcome { heartbeats, certificate_days, .. } => (*heartbeats, *certificate_days),
+            ToAgent::Welcome { heartbeats, certificate_days, bmc_healths, .. } => {
+                self.wants_health = *bmc_healths;
+                (*heartbeats, *certificate_days)
+            }
             ToAgent::Declare(_)
             | ToAgent::Command(_)
             | ToAgent::Acknowledge { .. }

@@ -10,6 +10,7 @@
 
 pub mod client;
 pub mod consoles;
+pub mod health;
 pub mod images;
 pub mod lag;
 pub mod outbox;

@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod bmc;
+mod bmc_health;
 mod boot;
 mod brownfield;
 mod catalogue;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 pub use agent::*;
 pub use audit::*;
 pub use bmc::*;
+pub use bmc_health::*;
 pub use boot::*;
 pub use brownfield::*;
 pub use catalogue::*;

@@ -270,7 +270,7 @@ pub enum NodeCommand {
     /// Power nodes on or off, or reboot them, if their provision state allows it.
     #[command(subcommand)]
     Power(Power),
-    /// Accept a changed BMC, or retry a refused BMC login now.
+    /// Show how BMCs answer, accept a changed BMC, or retry a refused BMC login now.
     #[command(subcommand)]
     Bmc(Bmc),
     /// Take servers back from their projects; they are cleaned and become available.
@@ -295,6 +295,12 @@ pub enum Maintenance {
 
 #[derive(Debug, Subcommand)]
 pub enum Bmc {
+    /// Show how the BMCs answer: whether, how fast, how often not, and why not.
+    #[command(after_help = "Examples:\n  bmsctl node bmc health\n  bmsctl node bmc health srv1")]
+    Health {
+        /// Names or ids; none: all nodes.
+        nodes: Vec<String>,
+    },
     /// Accept the BMCs that now answer for these nodes: their board or BMC was replaced, or their identity cannot be proved
     /// otherwise.
     #[command(after_help = "Example: bmsctl node bmc accept srv1")]

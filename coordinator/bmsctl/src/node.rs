@@ -10,7 +10,7 @@ use domain::url_text::query;
 
 use super::{
     args::{Bmc, FileFormat, Maintenance, NodeCommand as Command, NodeFilter, Nodes, Output, Power, Wait},
-    brownfield,
+    bmc_health, brownfield,
     client::Client,
     disk, health,
     output::{self, Cell, Look},
@@ -64,6 +64,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Power(Power::On(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOn)).await,
         Command::Power(Power::Off(nodes)) => act(client, output, nodes, plain(NodeVerb::PowerOff)).await,
         Command::Power(Power::Reboot(nodes)) => act(client, output, nodes, plain(NodeVerb::Reboot)).await,
+        Command::Bmc(Bmc::Health { nodes }) => bmc_health::health(client, output, &nodes).await,
         Command::Bmc(Bmc::Accept(nodes)) => act(client, output, nodes, plain(NodeVerb::AcceptBmc)).await,
         Command::Bmc(Bmc::Retry(nodes)) => {
             for name in &nodes.nodes {

@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, time::Duration};
 
 use super::{InvalidMessage, parse, present, server, whole_ms};
 use crate::{
+    bmc_health::BmcHealth,
     certificate::{InvalidPublicKey, PublicKey},
     command::Command,
     console::OpenConsole,
@@ -26,6 +27,8 @@ pub enum FromAgent {
     Heartbeat(Heartbeat),
     /// It wants a new certificate for this key; sent only to who renews certificates.
     Renew(PublicKey),
+    /// How BMCs answer; sent only to who wants to know.
+    Health(Vec<BmcHealth>),
 }
 
 /// Who the agent is.
@@ -58,6 +61,8 @@ pub enum ToAgent {
         certificate_days: Option<NonZeroU32>,
         /// Whether it understands reports of sensors and event logs; an older one ends the stream over them.
         hardware: bool,
+        /// Whether it wants to hear how BMCs answer; an older one does not.
+        bmc_healths: bool,
     },
     /// Servers to look after.
     Declare(Declaration),
@@ -111,6 +116,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms })
             }
             FromAgent::Renew(key) => Message::Renew(wire::Renew { public_key: key.as_bytes().to_vec() }),
+            FromAgent::Health(healths) => Message::BmcHealths(healths.into()),
         };
         Self { message: Some(message) }
     }
@@ -139,6 +145,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                     |why: InvalidPublicKey| InvalidMessage::new("Renew.public_key", why.to_string());
                 key.map(Self::Renew).map_err(invalid)
             }
+            Message::BmcHealths(healths) => Ok(Self::Health(healths.try_into()?)),
         }
     }
 }
@@ -147,16 +154,22 @@ impl From<ToAgent> for wire::CoordinatorMessage {
     fn from(message: ToAgent) -> Self {
         use wire::coordinator_message::Message;
         let message = match message {
-            ToAgent::Welcome { coordinator, acknowledged, heartbeats, certificate_days, hardware } => {
-                Message::Welcome(wire::Welcome {
-                    coordinator,
-                    acknowledged,
-                    heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
-                    at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
-                    certificate_days: certificate_days.map_or(0, NonZeroU32::get),
-                    hardware,
-                })
-            }
+            ToAgent::Welcome {
+                coordinator,
+                acknowledged,
+                heartbeats,
+                certificate_days,
+                hardware,
+                bmc_healths,
+            } => Message::Welcome(wire::Welcome {
+                coordinator,
+                acknowledged,
+                heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
+                at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
+                certificate_days: certificate_days.map_or(0, NonZeroU32::get),
+                hardware,
+                bmc_healths,
+            }),
             ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
                 servers: declaration.servers.into_iter().map(Into::into).collect(),
                 forget: declaration.forget.iter().map(ToString::to_string).collect(),
@@ -194,6 +207,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
                     heartbeats,
                     certificate_days: NonZeroU32::new(welcome.certificate_days),
                     hardware: welcome.hardware,
+                    bmc_healths: welcome.bmc_healths,
                 })
             }
             Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {

@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use protocol::{
+    bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
@@ -91,6 +92,36 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
+        ),
+        (
+            "up-bmc-healths",
+            FromAgent::Health(vec![
+                BmcHealth {
+                    server: ServerId(Uuid::from_u128(7)),
+                    answers: Some(true),
+                    asked: 128,
+                    failed: 1,
+                    latency: Some(Latency {
+                        median: Duration::from_millis(12),
+                        p95: Duration::from_millis(40),
+                    }),
+                    sessions: 1,
+                    breaker: BreakerState::Closed,
+                    last_error: Some(LastError { ago: Duration::from_secs(90), text: "no answer".into() }),
+                    reading_age: Some(Duration::from_millis(700)),
+                },
+                BmcHealth {
+                    server: ServerId(Uuid::from_u128(8)),
+                    answers: Some(false),
+                    asked: 3,
+                    failed: 3,
+                    latency: None,
+                    sessions: 0,
+                    breaker: BreakerState::Open { again_in: Duration::from_secs(4) },
+                    last_error: None,
+                    reading_age: None,
+                },
+            ]),
         ),
         ("up-renew", FromAgent::Renew(public_key(&[7; 64]))),
         ("up-heartbeat-of-nobody", FromAgent::Heartbeat(Heartbeat { number: 8, oldest_reading: None })),
@@ -339,6 +370,18 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 heartbeats: None,
                 certificate_days: None,
                 hardware: false,
+                bmc_healths: false,
+            },
+        ),
+        (
+            "down-welcome-bmc-healths",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: None,
+                certificate_days: None,
+                hardware: false,
+                bmc_healths: true,
             },
         ),
         (
@@ -349,6 +392,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 heartbeats: None,
                 certificate_days: NonZeroU32::new(90),
                 hardware: false,
+                bmc_healths: false,
             },
         ),
         (
@@ -359,6 +403,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 heartbeats: None,
                 certificate_days: None,
                 hardware: true,
+                bmc_healths: false,
             },
         ),
         ("down-open-console", ToAgent::OpenConsole(open_console(Manner::Types))),
@@ -373,6 +418,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 heartbeats: Some(HeartbeatsWanted { every: Duration::from_secs(5), at: StreamTime(90_000) }),
                 certificate_days: None,
                 hardware: false,
+                bmc_healths: false,
             },
         ),
         ("down-heard", ToAgent::Heard { number: 7, at: StreamTime(95_001) }),

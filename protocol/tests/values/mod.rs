@@ -7,6 +7,7 @@ use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
+    bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{
         ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
         REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
@@ -396,7 +397,33 @@ pub fn from_agent() -> impl Strategy<Value = FromAgent> {
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading })
         }),
         vec(any::<u8>(), 64).prop_map(|rest| FromAgent::Renew(public_key(&rest))),
+        vec(health(), 0..3).prop_map(FromAgent::Health),
     ]
+}
+
+fn health() -> impl Strategy<Value = BmcHealth> {
+    let latency = (milliseconds(), milliseconds()).prop_map(|(median, p95)| Latency { median, p95 });
+    let breaker = prop_oneof![
+        Just(BreakerState::Closed),
+        Just(BreakerState::HalfOpen),
+        milliseconds().prop_map(|again_in| BreakerState::Open { again_in }),
+    ];
+    let error = (milliseconds(), ".{0,300}").prop_map(|(ago, text)| LastError { ago, text });
+    let figures = (option::of(any::<bool>()), any::<u32>(), any::<u32>(), any::<u32>());
+    let rest = (option::of(latency), breaker, option::of(error), option::of(milliseconds()));
+    (any::<u128>(), figures, rest).prop_map(
+        |(id, (answers, asked, failed, sessions), (latency, breaker, last_error, reading_age))| BmcHealth {
+            server: ServerId(Uuid::from_u128(id)),
+            answers,
+            asked,
+            failed,
+            latency,
+            sessions,
+            breaker,
+            last_error,
+            reading_age,
+        },
+    )
 }
 
 /// What stands behind the first byte of a point is not looked at.
@@ -406,13 +433,16 @@ pub fn public_key(rest: &[u8]) -> PublicKey {
 
 pub fn to_agent() -> impl Strategy<Value = ToAgent> {
     prop_oneof![
-        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>(), any::<bool>())
-            .prop_map(|(coordinator, acknowledged, heartbeats, days, hardware)| ToAgent::Welcome {
-                coordinator,
-                acknowledged,
-                heartbeats: heartbeats.map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
-                certificate_days: NonZeroU32::new(days),
-                hardware,
+        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>(), any::<[bool; 2]>())
+            .prop_map(|(coordinator, acknowledged, heartbeats, days, [hardware, bmc_healths])| {
+                ToAgent::Welcome {
+                    coordinator,
+                    acknowledged,
+                    heartbeats: heartbeats.map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
+                    certificate_days: NonZeroU32::new(days),
+                    hardware,
+                    bmc_healths,
+                }
             }),
         "[a-zA-Z]{1,40}".prop_map(|pem| ToAgent::Renewed(Ok(pem))),
         text().prop_map(|refused| ToAgent::Renewed(Err(refused))),

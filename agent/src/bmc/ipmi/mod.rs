@@ -222,6 +222,11 @@ impl Bmc for IpmiBmc {
         Ok(identity_of(Some(id), guid))
     }
 
+    fn sessions(&self) -> u32 {
+        // One that is in use cannot be looked at, and is there.
+        self.state.try_lock().map_or(1, |state| state.session.is_some().into())
+    }
+
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
     }

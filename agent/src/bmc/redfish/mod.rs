@@ -329,6 +329,10 @@ impl Bmc for RedfishBmc {
         self.open_console(take).await
     }
 
+    fn sessions(&self) -> u32 {
+        self.state.try_lock().map_or(1, |state| state.http.has_session().into())
+    }
+
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
     }

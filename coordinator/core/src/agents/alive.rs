@@ -5,9 +5,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{
     events::EventKind,
-    rim::{AgentConnection, Presence},
+    rim::{AgentConnection, HeardHealth, Presence},
 };
-use protocol::{heartbeat::HEARTBEAT_EVERY, id::RackId, power_budget::AGENT_WAIT_MAX};
+use protocol::{
+    heartbeat::HEARTBEAT_EVERY,
+    id::{RackId, ServerId},
+    power_budget::AGENT_WAIT_MAX,
+};
 use tokio::time::Instant;
 
 use super::{
@@ -69,6 +73,10 @@ impl AgentHub {
 impl Presence for AgentHub {
     fn oldest_reading(&self, rack: &RackId) -> Option<Duration> {
         self.state().readings.get(rack).and_then(|readings| readings.age(now()))
+    }
+
+    fn bmc_health(&self, rack: &RackId, server: ServerId) -> Option<HeardHealth> {
+        self.health_of(rack, server)
     }
 
     async fn await_back(&self, rack: &RackId) {

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     arrival::Peer,
+    bmc_health::Healths,
     consoles::Awaited,
     dispatch::{Dispatch, Ending, LeftOver, Wait},
     expected::Expected,
@@ -87,6 +88,7 @@ pub(super) struct State {
     image_places: HashMap<RackId, Arc<Semaphore>>,
     /// What each rack's agent said of its readings last.
     pub(super) readings: HashMap<RackId, Readings>,
+    pub(super) healths: Healths,
     pub(super) expected: Expected,
 }
 
@@ -99,6 +101,7 @@ impl State {
             progress: HashMap::new(),
             image_places: HashMap::new(),
             readings: HashMap::new(),
+            healths: Healths::default(),
             expected: Expected::default(),
         }
     }

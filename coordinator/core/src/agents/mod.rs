@@ -19,6 +19,7 @@
 
 mod alive;
 mod arrival;
+mod bmc_health;
 mod boot;
 mod command;
 mod consoles;

@@ -49,7 +49,7 @@ pub(super) async fn greet(mut inbound: Streaming<grpc::AgentMessage>) -> Result<
     let first = first.ok_or_else(|| Status::invalid_argument("the stream ended before a hello"))?;
     match FromAgent::try_from(first).map_err(|error| Status::invalid_argument(error.to_string()))? {
         FromAgent::Hello(hello) => Ok(Greeted { hello, inbound }),
-        FromAgent::Report(_) | FromAgent::Heartbeat(_) | FromAgent::Renew(_) => {
+        FromAgent::Report(_) | FromAgent::Heartbeat(_) | FromAgent::Renew(_) | FromAgent::Health(_) => {
             Err(Status::failed_precondition("something else came before the hello"))
         }
     }
@@ -94,6 +94,7 @@ pub(super) async fn begin(
             heartbeats: Some(HeartbeatsWanted { every: HEARTBEAT_EVERY, at: hub.stream_time() }),
             certificate_days: Some(admitted.issuer.days),
             hardware: true,
+            bmc_healths: true,
         },
         ToAgent::Declare(Declaration {
             servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),
@@ -196,6 +197,10 @@ async fn take_in_all(
                 if outbox.send(heard).await.is_err() {
                     return "its stream was closed".to_owned();
                 }
+                continue;
+            }
+            Ok(FromAgent::Health(healths)) => {
+                hub.health_heard(rack, healths);
                 continue;
             }
             Ok(FromAgent::Renew(key)) => {

@@ -193,14 +193,21 @@ impl Site {
         let mut agent = FakeAgent::connect(self.channel("rack1").await, run).await;
         let welcome = agent.next().await.unwrap();
         let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
-        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats, certificate_days, hardware } =
-            welcome
+        let ToAgent::Welcome {
+            coordinator,
+            acknowledged: stored,
+            heartbeats,
+            certificate_days,
+            hardware,
+            bmc_healths,
+        } = welcome
         else {
             panic!("{welcome:?}")
         };
         assert_eq!((coordinator.as_str(), stored, hardware), ("test", acknowledged, true));
         assert_eq!(heartbeats.map(|wanted| wanted.every), Some(HEARTBEAT_EVERY));
         assert_eq!(certificate_days, Some(CERTIFICATE_DAYS));
+        assert!(bmc_healths);
         let declared = Declaration { servers: vec![self.server.spec()], forget: vec![], complete: true };
         assert_eq!(agent.next().await.unwrap(), ToAgent::Declare(declared));
         agent

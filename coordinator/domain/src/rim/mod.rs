@@ -52,7 +52,7 @@ pub use image_source::{ImageError, ImageSource, ImageStream};
 pub use inspection::InspectionReport;
 pub use node_service::{ListedNode, NodeService, PowerTarget, ProvisionTarget};
 pub use placement_service::PlacementService;
-pub use presence::{AgentConnection, Presence};
+pub use presence::{AgentConnection, HeardHealth, Presence};
 pub use provisioner::{NodeSpec, Provisioner, ProvisionerError};
 pub use ramdisk::{
     AGENT_VERSION, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore,

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use protocol::id::RackId;
+use protocol::{
+    bmc_health::BmcHealth,
+    id::{RackId, ServerId},
+};
 
 /// The connection of a rack's agent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +35,15 @@ impl AgentConnection {
     }
 }
 
+/// How a server's BMC answers, and how long ago its agent said so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeardHealth {
+    /// What it said.
+    pub health: BmcHealth,
+    /// How long ago.
+    pub ago: Duration,
+}
+
 /// Whether a rack's agent is connected.
 #[async_trait]
 pub trait Presence: Send + Sync {
@@ -45,6 +57,11 @@ pub trait Presence: Send + Sync {
     /// Age of the oldest power reading that the rack's agent stands by; none: nobody knows.
     fn oldest_reading(&self, rack: &RackId) -> Option<Duration> {
         let _ = rack;
+        None
+    }
+    /// How a server's BMC answers, as the rack's agent said last; none: nobody knows here.
+    fn bmc_health(&self, rack: &RackId, server: ServerId) -> Option<HeardHealth> {
+        let _ = (rack, server);
         None
     }
 }

@@ -74,6 +74,8 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/{node}", ReadAll),
     (Get, "/v1/nodes/{node}/console", WriteAll),
     (Get, "/v1/nodes/{node}/proofs", ReadAll),
+    (Get, "/v1/nodes/{node}/bmc", ReadAll),
+    (Get, "/v1/bmcs", ReadAll),
     (Get, "/v1/nodes/{node}/disks", ReadAll),
     (Get, "/v1/nodes/{node}/sensors", ReadAll),
     (Get, "/v1/nodes/{node}/sel", ReadAll),

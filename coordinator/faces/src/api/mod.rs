@@ -10,6 +10,7 @@ mod attach;
 mod audit;
 pub(crate) mod auth;
 mod bmc;
+mod bmcs;
 mod console;
 mod discovery;
 mod discovery_rules;
@@ -143,6 +144,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::sensors))
         .routes(routes!(health::log))
         .routes(routes!(health::acknowledge))
+        .routes(routes!(bmcs::list))
+        .routes(routes!(bmcs::show))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))

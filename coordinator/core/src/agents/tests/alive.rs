@@ -1,6 +1,10 @@
 //! Edges: how long commands are wanted, how old the readings of a rack are, and which agents are waited for.
 
-use protocol::{heartbeat::Heartbeat, power_budget};
+use protocol::{
+    bmc_health::{BmcHealth, BreakerState, LastError},
+    heartbeat::Heartbeat,
+    power_budget,
+};
 
 use super::*;
 use crate::agents::alive::AGENT_EXPECTED_FOR;
@@ -42,6 +46,37 @@ async fn a_heartbeat_says_how_old_the_readings_of_a_rack_are() {
     agent.up.send(FromAgent::Heartbeat(beat).into()).await.unwrap();
     assert!(matches!(agent.next().await.unwrap(), ToAgent::Heard { number: 2, .. }));
     assert_eq!(site.hub.oldest_reading(&rack()), None, "it stands by none");
+}
+
+#[tokio::test]
+async fn an_agent_says_how_the_bmcs_of_its_rack_answer() {
+    let site = Site::new().await;
+    let agent = site.agent().await;
+    let health = |asked| BmcHealth {
+        server: site.server.id,
+        answers: Some(false),
+        asked,
+        failed: 1,
+        latency: None,
+        sessions: 0,
+        breaker: BreakerState::HalfOpen,
+        last_error: Some(LastError { ago: Duration::from_secs(3), text: "no answer".into() }),
+        reading_age: None,
+    };
+    for asked in [1, 2] {
+        agent.up.send(FromAgent::Health(vec![health(asked)]).into()).await.unwrap();
+        let heard = async {
+            loop {
+                match site.hub.bmc_health(&rack(), site.server.id) {
+                    Some(heard) if heard.health.asked == asked => return heard.health,
+                    Some(_) | None => tokio::time::sleep(Duration::from_millis(5)).await,
+                }
+            }
+        };
+        let heard = tokio::time::timeout(Duration::from_secs(20), heard).await.expect("it is heard");
+        assert_eq!(heard, health(asked));
+    }
+    assert!(site.hub.bmc_health(&"rack-9".parse().unwrap(), site.server.id).is_none());
 }
 
 #[tokio::test]

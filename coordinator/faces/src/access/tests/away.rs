@@ -59,6 +59,8 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
+    (Verb::Get, "/v1/bmcs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sensors", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sel", "", "", 200, &[]),
