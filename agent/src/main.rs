@@ -44,7 +44,7 @@ enum Command {
         config: PathBuf,
     },
     /// Ask and tell BMCs directly, without a coordinator.
-    Bmc(BmcArgs),
+    Bmc(Box<BmcArgs>),
     /// Print a completion script for a shell.
     #[command(after_help = "Example: bms-agent completion bash > /etc/bash_completion.d/bms-agent")]
     Completion {
@@ -73,7 +73,7 @@ async fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run { config } => run(config).await,
         Command::CheckConfig { config } => check(config),
-        Command::Bmc(args) => return tool::run(args).await,
+        Command::Bmc(args) => return tool::run(*args).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "bms-agent", &mut script);
