@@ -62,7 +62,7 @@ enum Command {
         since: Duration,
     },
     /// Ask and tell BMCs directly, without a coordinator.
-    Bmc(BmcArgs),
+    Bmc(Box<BmcArgs>),
     /// Print a completion script for a shell.
     #[command(after_help = "Example: bms-agent completion bash > /etc/bash_completion.d/bms-agent")]
     Completion {
@@ -92,7 +92,7 @@ async fn main() -> ExitCode {
         Command::Run { config } => run(config).await,
         Command::CheckConfig { config } => check(config),
         Command::ConsoleLog { config, server, since } => console_log(&config, server, since),
-        Command::Bmc(args) => return tool::run(args).await,
+        Command::Bmc(args) => return tool::run(*args).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), "bms-agent", &mut script);
