@@ -19,6 +19,7 @@ pub mod convert;
 pub mod der;
 pub mod discovery;
 pub mod error_chain;
+pub mod footprint;
 pub mod hardware;
 pub mod heartbeat;
 pub mod hex;

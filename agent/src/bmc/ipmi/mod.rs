@@ -3,6 +3,7 @@
 mod asking;
 mod boot;
 mod call;
+mod footprint;
 mod login;
 mod orders;
 mod reads;
@@ -16,6 +17,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    footprint::Footprint,
     hardware::BmcIdentity,
     ipmi::{
         CipherSuite,
@@ -183,6 +185,10 @@ impl Bmc for IpmiBmc {
 
     async fn keep_off(&self) -> Result<(), BmcError> {
         self.ensure_kept_off().await
+    }
+
+    async fn read_footprint(&self) -> Result<Footprint, BmcError> {
+        self.footprint().await
     }
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {

@@ -8,6 +8,7 @@ mod choose;
 mod client;
 mod fault;
 mod find;
+mod footprint;
 mod http;
 mod kept;
 mod login;
@@ -25,6 +26,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    footprint::Footprint,
     hardware::BmcIdentity,
     quirk::{Quirk, SaidQuirk},
     redfish::{ComputerSystem, Link, Manager, PowerState},
@@ -275,6 +277,10 @@ impl Bmc for RedfishBmc {
 
     async fn keep_off(&self) -> Result<(), BmcError> {
         self.ensure_kept_off().await
+    }
+
+    async fn read_footprint(&self) -> Result<Footprint, BmcError> {
+        self.footprint().await
     }
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {

@@ -118,6 +118,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(nodes::act))
         .routes(routes!(bmc::rotate, bmc::cancel))
         .routes(routes!(bmc::read))
+        .routes(routes!(bmc::accept_changes))
         .routes(routes!(agents::list))
         .routes(routes!(agents::show))
         .routes(routes!(agents::revoke))
