@@ -31,6 +31,7 @@ impl Given {
             | Action::Reset { .. }
             | Action::ReadIdentity
             | Action::KeepOff
+            | Action::ReadFootprint
             | Action::RenewPassword => self.until <= now,
             Action::EndBoot | Action::RunStep { .. } => false,
         }
@@ -45,6 +46,7 @@ pub fn time_for(action: &Action) -> Duration {
         | Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff
+        | Action::ReadFootprint
         | Action::RenewPassword
         | Action::RunStep { .. } => power_budget::OFF_COMMAND_MAX,
     }

@@ -395,6 +395,7 @@ fn name(action: &Action) -> &'static str {
         Action::EndBoot => "end boot",
         Action::KeepOff => "keep off after a power failure",
         Action::RenewPassword => "renew password",
+        Action::ReadFootprint => "read footprint",
         Action::RunStep { .. } => "run step",
     }
 }

@@ -70,6 +70,10 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
         Action::KeepOff => {
             (bmc.keep_off().await.map(|()| Success::Done).map_err(|error| failure(&error)), None)
         }
+        Action::ReadFootprint => {
+            let read = bmc.read_footprint().await;
+            (read.map(Success::Footprint).map_err(|error| failure(&error)), None)
+        }
         Action::RenewPassword => {
             let renewed = bmc.renew_password().await.map(|renewed| match renewed {
                 Renewed::New => Success::Done,

@@ -235,7 +235,11 @@ impl World {
                         outcome = Ok(Success::Step(StepOutput::HandedOver));
                     }
                     Action::RunStep { .. } => outcome = Ok(Success::Step(StepOutput::Done)),
-                    Action::ReadIdentity | Action::EndBoot | Action::KeepOff | Action::RenewPassword => {}
+                    Action::ReadIdentity
+                    | Action::EndBoot
+                    | Action::KeepOff
+                    | Action::ReadFootprint
+                    | Action::RenewPassword => {}
                 }
                 self.happen(Input::Ended { server, command: id, outcome, sample });
             }

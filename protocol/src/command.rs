@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     boot::Boot,
+    footprint::Footprint,
     hardware::BmcIdentity,
     heartbeat::Wanted,
     id::{CommandId, RamdiskSessionId, ServerId},
@@ -54,6 +55,8 @@ pub enum Action {
     /// Have the BMC take the password that is declared to follow ([`crate::spec::NextPassword`]), and prove by a log-in which of
     /// the two it has. Safe to repeat at any point.
     RenewPassword,
+    /// Read what whoever had the server could have changed in its BMC and firmware settings.
+    ReadFootprint,
     /// Let the booted ramdisk do a step.
     RunStep {
         /// The ramdisk that must do it: a step is never given to a later boot by mistake.
@@ -87,6 +90,8 @@ pub enum Success {
         /// Why it did not take the new one, for a person.
         reason: String,
     },
+    /// What stands in the BMC and the firmware's settings.
+    Footprint(Footprint),
 }
 
 /// A command that failed. The text is for a person and names what to look at.

@@ -21,6 +21,7 @@ pub mod convert;
 pub mod der;
 pub mod discovery;
 pub mod error_chain;
+pub mod footprint;
 pub mod hardware;
 pub mod health;
 pub mod heartbeat;

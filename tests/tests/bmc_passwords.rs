@@ -6,6 +6,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use agent::bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Renewed, account::Pace, connect_declared};
 use protocol::{
     boot::BootMode,
+    footprint::Part,
     id::ServerId,
     ipmi::front::RestorePolicy,
     secret::Secret,
@@ -161,6 +162,24 @@ async fn where_neither_password_is_right_each_is_tried_once_and_then_the_account
             assert!(matches!(refused, BmcError::Credentials { .. }), "{}: {refused}", bmc.name());
         }
         assert_eq!(bmc.failed() - before, 2, "{}", bmc.name());
+    }
+}
+
+#[tokio::test]
+async fn what_could_have_been_changed_is_read_and_what_cannot_be_read_is_named() {
+    for bmc in Virtual::both() {
+        let read = bmc
+            .connect(false)
+            .read_footprint()
+            .await
+            .unwrap_or_else(|error| panic!("{}: {error}", bmc.name()));
+        assert!(read.users.iter().any(|user| user.contains("admin")), "{}: {read:?}", bmc.name());
+        assert!(read.firmware.iter().any(|version| version.starts_with("BMC ")), "{}: {read:?}", bmc.name());
+        assert!(
+            read.unread.contains(&Part::SecureBoot) && read.secure_boot.is_none(),
+            "{}: {read:?}",
+            bmc.name()
+        );
     }
 }
 

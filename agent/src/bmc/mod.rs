@@ -28,6 +28,7 @@ use async_trait::async_trait;
 use protocol::{
     bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
+    footprint::Footprint,
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
@@ -109,6 +110,10 @@ pub trait Bmc: Send + Sync {
     /// Sessions that are open at it, as far as this process keeps them for it. Nothing is asked for it.
     fn sessions(&self) -> u32 {
         0
+    }
+    /// What whoever had the server could have changed in it and in the firmware's settings, as far as it can be read.
+    async fn read_footprint(&self) -> Result<Footprint, BmcError> {
+        Err(not_offered("what could have been changed in it"))
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.

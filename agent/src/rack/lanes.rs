@@ -46,6 +46,7 @@ impl Rack {
                 | Action::Reset { .. }
                 | Action::ReadIdentity
                 | Action::KeepOff
+                | Action::ReadFootprint
                 | Action::RenewPassword
                 | Action::EndBoot => self.finish(id, server_id, Err(interrupted("the agent is stopping"))),
             };
@@ -61,6 +62,7 @@ impl Rack {
             | Action::Reset { .. }
             | Action::ReadIdentity
             | Action::KeepOff
+            | Action::ReadFootprint
             | Action::RenewPassword => &mut server.waiting,
         };
         if lane.len() >= COMMANDS_WAITING_MAX {
@@ -121,6 +123,7 @@ impl Rack {
             Action::ReadIdentity
             | Action::EndBoot
             | Action::KeepOff
+            | Action::ReadFootprint
             | Action::RenewPassword
             | Action::RunStep { .. } => {}
         }
@@ -166,6 +169,7 @@ impl Rack {
                 Action::ReadIdentity
                 | Action::EndBoot
                 | Action::KeepOff
+                | Action::ReadFootprint
                 | Action::RenewPassword
                 | Action::RunStep { .. },
                 _,

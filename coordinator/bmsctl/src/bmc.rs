@@ -21,6 +21,13 @@ pub enum Command {
             of users that the coordinator's settings name as its own (bmc_passwords.users) are changed."
     )]
     Rotate(Rotate),
+    /// Accept what differs in the BMCs or firmware settings of nodes since before their last tenancy (field `notes` of `node show`).
+    #[command(after_help = "Example: bmsctl bmc accept-changes srv1")]
+    AcceptChanges {
+        /// Names or ids of nodes.
+        #[arg(required = true)]
+        nodes: Vec<String>,
+    },
     /// Show the password of a node's BMC.
     #[command(subcommand)]
     Password(Password),
@@ -72,6 +79,14 @@ fn days(text: &str) -> Result<u32, String> {
 pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::Result<()> {
     match command {
         Command::Rotate(asked) => rotate(client, output, asked).await,
+        Command::AcceptChanges { nodes } => {
+            for name in &nodes {
+                let path = path(&["nodes", name, "bmc", "changes-acceptance"])?;
+                let _: Option<Node> = client.post(&path, &serde_json::json!({})).await?;
+                output::say(output, format_args!("{name}: accepted"));
+            }
+            Ok(())
+        }
         Command::Password(Password::Show { node, reason }) => show(client, output, &node, reason).await,
     }
 }

@@ -312,7 +312,7 @@ impl Hardware for Core {
         match done {
             Ok(Success::Step(output)) => Ok(output),
             Ok(Success::Done) => Ok(StepOutput::Done),
-            Ok(Success::Identity(_) | Success::PasswordKept { .. }) => Err(refuse(
+            Ok(Success::Identity(_) | Success::PasswordKept { .. } | Success::Footprint(_)) => Err(refuse(
                 RefusalKind::Hardware,
                 format!("the agent of rack {} answered a step with news of a BMC", server.rack),
             )),

@@ -179,7 +179,7 @@ impl Enroller {
                 }
                 None
             }
-            Ok(Success::Done | Success::Step(_) | Success::PasswordKept { .. }) => {
+            Ok(Success::Done | Success::Step(_) | Success::PasswordKept { .. } | Success::Footprint(_)) => {
                 Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
             }
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(

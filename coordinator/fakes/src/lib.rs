@@ -20,6 +20,7 @@ use domain::{
 use protocol::{
     boot::Boot,
     command::{Action, Failure, FailureKind, Success},
+    footprint::Footprint,
     hardware::BmcIdentity,
     id::{RackId, ServerId},
     network::BootNetwork,
@@ -50,6 +51,8 @@ pub struct World {
     pub state_on_move: Mutex<Option<ProvisionState>>,
     /// What the agent answers.
     pub agent_error: Mutex<Option<AgentError>>,
+    /// What stands in every BMC.
+    pub footprint: Mutex<Footprint>,
     /// The agent is away.
     pub away: AtomicBool,
     /// It is back as soon as somebody waits for it.
@@ -237,6 +240,7 @@ impl Agents for Fake {
             Action::EndBoot => "end_boot",
             Action::KeepOff => "keep_off",
             Action::RenewPassword => "renew_password",
+            Action::ReadFootprint => "read_footprint",
             Action::RunStep { .. } => "run_step",
         };
         // Rule 3, judged by where the ports really are.
@@ -262,6 +266,7 @@ impl Agents for Fake {
         }
         Ok(match action {
             Action::ReadIdentity => Success::Identity(BmcIdentity::default()),
+            Action::ReadFootprint => Success::Footprint(self.0.footprint.lock().unwrap().clone()),
             _ => Success::Done,
         })
     }

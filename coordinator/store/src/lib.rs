@@ -221,5 +221,6 @@ fn migrator() -> Migrator {
         one(42, "hardware", include_str!("../migrations/0042_hardware.sql")),
         one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
         one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),
+        one(46, "footprints", include_str!("../migrations/0046_footprints.sql")),
     ])
 }

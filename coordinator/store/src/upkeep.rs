@@ -4,6 +4,7 @@ use domain::{
     records::{NewServer, Server},
     upkeep::{
         Upkeep,
+        footprint::Traces,
         restore::Restore,
         retired::Retired,
         rotation::{Rotation, Stage},
@@ -56,6 +57,17 @@ impl Inventory {
             .execute(&self.pool)
             .await
             .map_err(failed("store a BMC's restore policy"))?;
+        Ok(())
+    }
+
+    /// Stores what is known of what a tenancy could have left in a BMC.
+    pub async fn set_traces(&self, id: ServerId, traces: &Traces) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE servers SET traces = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(json(traces))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("store what is in a BMC"))?;
         Ok(())
     }
 
@@ -171,6 +183,7 @@ impl Inventory {
             shown_us: read.number_opt("bmc_shown_us")?,
             rotate_days: days.and_then(|days| u32::try_from(days).ok()),
             retired: self.read_retired(id, read.row)?,
+            traces: read.json_opt("traces")?,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{InvalidMessage, known, parse, present, server, unspecified, whole_ms};
 use crate::{
     command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    footprint::{Footprint, Part},
     grpc as wire,
     heartbeat::{StreamTime, Wanted},
     power::PowerOffHow,
@@ -22,6 +23,7 @@ impl From<Command> for wire::Command {
             Action::EndBoot => Wire::EndBoot(wire::EndBoot {}),
             Action::KeepOff => Wire::KeepOff(wire::KeepOff {}),
             Action::RenewPassword => Wire::RenewPassword(wire::RenewPassword {}),
+            Action::ReadFootprint => Wire::ReadFootprint(wire::ReadFootprint {}),
             Action::RunStep { session, step } => {
                 Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
             }
@@ -50,6 +52,7 @@ impl TryFrom<wire::Command> for Command {
             Wire::EndBoot(wire::EndBoot {}) => Action::EndBoot,
             Wire::KeepOff(wire::KeepOff {}) => Action::KeepOff,
             Wire::RenewPassword(wire::RenewPassword {}) => Action::RenewPassword,
+            Wire::ReadFootprint(wire::ReadFootprint {}) => Action::ReadFootprint,
             Wire::RunStep(run) => Action::RunStep {
                 session: parse("RunStep.session", &run.session)?,
                 step: present("RunStep.step", run.step)?.try_into()?,
@@ -83,6 +86,7 @@ impl From<CommandResult> for wire::CommandResult {
             }
             Ok(Success::Step(StepOutput::HandedOver)) => Outcome::HandedOver(wire::HandedOver {}),
             Ok(Success::PasswordKept { reason }) => Outcome::PasswordKept(wire::PasswordKept { reason }),
+            Ok(Success::Footprint(footprint)) => Outcome::Footprint(footprint.into()),
             Err(failure) => Outcome::Failure(failure.into()),
         };
         Self { command: result.command.to_string(), outcome: Some(outcome) }
@@ -108,9 +112,27 @@ impl TryFrom<wire::CommandResult> for CommandResult {
             })),
             Outcome::HandedOver(wire::HandedOver {}) => Ok(Success::Step(StepOutput::HandedOver)),
             Outcome::PasswordKept(wire::PasswordKept { reason }) => Ok(Success::PasswordKept { reason }),
+            Outcome::Footprint(footprint) => Ok(Success::Footprint(footprint.into())),
             Outcome::Failure(failure) => Err(failure.try_into()?),
         };
         Ok(Self { command: parse("CommandResult.command", &result.command)?, outcome })
+    }
+}
+
+impl From<Footprint> for wire::Footprint {
+    fn from(footprint: Footprint) -> Self {
+        let Footprint { users, boot_order, secure_boot, firmware, unread } = footprint;
+        let unread = unread.into_iter().map(|part| part.as_str().to_owned()).collect();
+        Self { users, boot_order, secure_boot, firmware, unread }
+    }
+}
+
+impl From<wire::Footprint> for Footprint {
+    fn from(footprint: wire::Footprint) -> Self {
+        let wire::Footprint { users, boot_order, secure_boot, firmware, unread } = footprint;
+        // A part that we do not know is none that we compare.
+        let unread = unread.iter().filter_map(|word| Part::of_word(word)).collect();
+        Self { users, boot_order, secure_boot, firmware, unread }
     }
 }
 

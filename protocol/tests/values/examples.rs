@@ -10,6 +10,7 @@ use protocol::{
     console::{ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
+    footprint::{Footprint, Part},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     health::{
         BmcClock, HardwareChange, Limits, LogChange, LogCourse, LogEntry, Milli, Says, Sensor, SensorChange,
@@ -225,6 +226,16 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             }),
         ),
         ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
+        (
+            "up-result-footprint",
+            ended(Ok(Success::Footprint(Footprint {
+                users: vec!["2 admin".into()],
+                boot_order: vec!["Boot0001".into()],
+                secure_boot: Some(false),
+                firmware: vec!["BMC 1.10".into()],
+                unread: vec![Part::Firmware],
+            }))),
+        ),
         ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into() }))),
         ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
         (
@@ -520,6 +531,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-end-boot", command(Action::EndBoot)),
         ("down-keep-off", command(Action::KeepOff)),
         ("down-renew-password", command(Action::RenewPassword)),
+        ("down-read-footprint", command(Action::ReadFootprint)),
         ("down-step-inventory", step(Step::Inventory)),
         ("down-step-write-image", step(Step::WriteImage(image))),
         ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),

@@ -18,6 +18,7 @@ use protocol::{
     console::{Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
+    footprint::{Footprint, Part},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId},
@@ -168,6 +169,7 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Action::EndBoot),
         Just(Action::KeepOff),
         Just(Action::RenewPassword),
+        Just(Action::ReadFootprint),
         (uuid(), step())
             .prop_map(|(session, step)| Action::RunStep { session: RamdiskSessionId(session), step }),
     ];
@@ -203,6 +205,12 @@ fn result() -> impl Strategy<Value = CommandResult> {
         }),
         vec(erased, 0..3).prop_map(|disks| Success::Step(StepOutput::Erased { disks })),
         text().prop_map(|reason| Success::PasswordKept { reason }),
+        (vec(text(), 0..3), vec(text(), 0..3), option::of(any::<bool>())).prop_map(
+            |(users, boot_order, secure_boot)| {
+                let unread = vec![Part::Firmware];
+                Success::Footprint(Footprint { users, boot_order, secure_boot, firmware: vec![], unread })
+            }
+        ),
     ];
     let kind = prop_oneof![
         Just(FailureKind::UnknownServer),

@@ -5,6 +5,7 @@ mod boot;
 mod call;
 mod console;
 pub(super) mod entries;
+mod footprint;
 mod hardware;
 mod login;
 mod orders;
@@ -20,6 +21,7 @@ use std::time::Instant;
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    footprint::Footprint,
     hardware::BmcIdentity,
     ipmi::{
         CipherSuite,
@@ -198,6 +200,10 @@ impl Bmc for IpmiBmc {
 
     async fn keep_off(&self) -> Result<(), BmcError> {
         self.ensure_kept_off().await
+    }
+
+    async fn read_footprint(&self) -> Result<Footprint, BmcError> {
+        self.footprint().await
     }
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {

@@ -7,7 +7,7 @@ use protocol::{
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{RedfishBmc, State, fault::Fault, task};
+use super::{RedfishBmc, State, fault::Fault, task, words};
 use crate::bmc::{BmcError, Renewed};
 
 /// Accounts that are looked at.
@@ -40,6 +40,10 @@ struct Accounts {
 #[serde(rename_all = "PascalCase")]
 struct Account {
     user_name: Option<String>,
+    #[serde(default)]
+    role_id: Option<String>,
+    #[serde(default)]
+    enabled: Option<bool>,
 }
 
 impl RedfishBmc {
@@ -76,15 +80,39 @@ impl State {
         task::follow(&mut self.http, &answer).await
     }
 
-    /// The path of our account, with its ETag.
-    async fn own_account(&mut self, username: &str) -> Result<(String, Option<String>), Fault> {
+    /// The accounts.
+    async fn accounts(&mut self) -> Result<Accounts, Fault> {
         let root: Root = self.http.get(ROOT).await?.body;
         let service =
             self.linked(root.account_service.as_ref(), "the service root's link to the account service")?;
         let service: AccountService = self.http.get(&service).await?.body;
         let accounts =
             self.linked(service.accounts.as_ref(), "the account service's link to the accounts")?;
-        let accounts: Accounts = self.http.get(&accounts).await?.body;
+        Ok(self.http.get(&accounts).await?.body)
+    }
+
+    /// Each account that has a name, with what it may do.
+    pub(super) async fn users(&mut self) -> Result<Vec<String>, Fault> {
+        let mut users = vec![];
+        for link in self.accounts().await?.members.iter().take(ACCOUNTS_MAX) {
+            let path = self.linked(Some(link), "an account's link")?;
+            let Account { user_name, role_id, enabled } = self.http.get(&path).await?.body;
+            let name = words(user_name);
+            if !name.is_empty() {
+                let state = match enabled {
+                    Some(true) => ", enabled",
+                    Some(false) => ", disabled",
+                    None => "",
+                };
+                users.push(format!("{name:?} {}{state}", words(role_id)));
+            }
+        }
+        Ok(users)
+    }
+
+    /// The path of our account, with its ETag.
+    async fn own_account(&mut self, username: &str) -> Result<(String, Option<String>), Fault> {
+        let accounts = self.accounts().await?;
         for link in accounts.members.iter().take(ACCOUNTS_MAX) {
             let path = self.linked(Some(link), "an account's link")?;
             let found = match self.http.get::<Account>(&path).await {

@@ -11,6 +11,7 @@ mod console;
 mod events;
 mod fault;
 mod find;
+mod footprint;
 mod hardware;
 mod health;
 mod http;
@@ -31,6 +32,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
+    footprint::Footprint,
     hardware::BmcIdentity,
     quirk::{Quirk, SaidQuirk},
     redfish::{ComputerSystem, Link, Manager, PowerState},
@@ -300,6 +302,10 @@ impl Bmc for RedfishBmc {
 
     async fn keep_off(&self) -> Result<(), BmcError> {
         self.ensure_kept_off().await
+    }
+
+    async fn read_footprint(&self) -> Result<Footprint, BmcError> {
+        self.footprint().await
     }
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {

@@ -23,6 +23,7 @@ pub fn repeat_of(action: &Action) -> Repeat {
         | Action::Reset { .. }
         | Action::ReadIdentity
         | Action::KeepOff
+        | Action::ReadFootprint
         | Action::RenewPassword
         | Action::EndBoot => Repeat::NewEachTime,
         Action::RunStep { .. } => Repeat::SameCommand,
@@ -47,6 +48,7 @@ pub fn after_break(action: &Action) -> AfterBreak {
         | Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff
+        | Action::ReadFootprint
         | Action::RenewPassword
         | Action::RunStep { .. } => AfterBreak::Again,
     }
@@ -61,6 +63,7 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
         Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff
+        | Action::ReadFootprint
         | Action::RenewPassword
         | Action::RunStep { .. } => None,
     }
@@ -87,6 +90,7 @@ pub fn image_of(action: &Action) -> Option<&str> {
         | Action::Reset { .. }
         | Action::ReadIdentity
         | Action::KeepOff
+        | Action::ReadFootprint
         | Action::RenewPassword
         | Action::EndBoot => None,
     }
@@ -99,7 +103,11 @@ pub fn digest_of(action: &Action) -> String {
     let json = match action {
         Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
         Action::PowerOff { how } => serde_json::to_vec(how),
-        Action::ReadIdentity | Action::EndBoot | Action::KeepOff | Action::RenewPassword => Ok(Vec::new()),
+        Action::ReadIdentity
+        | Action::EndBoot
+        | Action::KeepOff
+        | Action::ReadFootprint
+        | Action::RenewPassword => Ok(Vec::new()),
         Action::RunStep { session, step } => serde_json::to_vec(&(session, step)),
     };
     hash.update(json.expect("our own values have text keys only, so they are JSON"));

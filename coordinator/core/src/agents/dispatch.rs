@@ -261,6 +261,7 @@ impl UnderWay {
             | Action::ReadIdentity
             | Action::EndBoot
             | Action::KeepOff
+            | Action::ReadFootprint
             | Action::RenewPassword
             | Action::RunStep { .. } => Ending::NotTaken,
         }

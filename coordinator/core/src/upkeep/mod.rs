@@ -3,6 +3,7 @@
 //!
 //! ```text
 //!   enrolled, or other firmware ---------> KeepOff ---------> settled, or a note on the node
+//!   nobody has it, and again after somebody had it -> ReadFootprint -> compared, or a note on the node
 //!   asked for, old, or read by somebody -> rotation: candidate stored -> declared -> RenewPassword -> proved, old one forgotten
 //! ```
 
@@ -11,11 +12,12 @@ mod restore;
 mod rotate;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 pub use self::asked::{NotShown, Shown};
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -24,6 +26,7 @@ use domain::{
     records::Server,
     rim::{Agents, Declarations, Presence},
     upkeep::{
+        footprint::{self, RETRY_US},
         policy::PasswordPolicy,
         readings::Readings,
         restore::is_due,
@@ -42,6 +45,9 @@ const ROUND: Duration = Duration::from_secs(15);
 /// BMCs that are told to leave their server off in one round, and at the same time.
 const RESTORES_MAX: usize = 64;
 const RESTORES_AT_ONCE: usize = 16;
+/// BMCs that are read for what a tenancy has left in one round, and at the same time.
+const TRACES_MAX: usize = 32;
+const TRACES_AT_ONCE: usize = 8;
 
 /// Keeps BMCs right.
 pub struct Upkeep {
@@ -54,6 +60,8 @@ pub struct Upkeep {
     asked: Notify,
     /// Which passwords people have read lately.
     readings: Mutex<Readings>,
+    /// When what is in a BMC could not be read.
+    unread: Mutex<HashMap<ServerId, u64>>,
 }
 
 impl Upkeep {
@@ -65,8 +73,8 @@ impl Upkeep {
         presence: Arc<dyn Presence>,
         policy: PasswordPolicy,
     ) -> Self {
-        let (asked, readings) = (Notify::new(), Mutex::default());
-        Self { inventory, agents, declarations, presence, policy, asked, readings }
+        let (asked, readings, unread) = (Notify::new(), Mutex::default(), Mutex::default());
+        Self { inventory, agents, declarations, presence, policy, asked, readings, unread }
     }
 
     /// Runs until it is told to stop. What is cut off then is taken up by the next run.
@@ -91,7 +99,7 @@ impl Upkeep {
         match self.inventory.servers(None).await {
             Ok(servers) => {
                 self.plan(&servers).await;
-                tokio::join!(self.keep_off(&servers), self.rotate());
+                tokio::join!(self.keep_off(&servers), self.rotate(), self.look_for_traces(&servers));
             }
             Err(error) => warn!(%error, "BMCs are not looked after: the servers cannot be read"),
         }
@@ -105,6 +113,24 @@ impl Upkeep {
             .for_each_concurrent(RESTORES_AT_ONCE, |server| async move {
                 if let Err(error) = self.settle_restore(&server).await {
                     warn!(server = %server.id, %error, "restore policy not stored");
+                }
+            })
+            .await;
+    }
+
+    async fn look_for_traces(&self, servers: &[Server]) {
+        let now_us = self.now_us();
+        let rests = |server: &&Server| {
+            let at_us = self.unread().get(&server.id).copied();
+            at_us.is_some_and(|at_us| now_us.saturating_sub(at_us) < RETRY_US)
+        };
+        let due =
+            servers.iter().filter(|server| footprint::due(server).is_some() && self.is_reached(&server.rack));
+        let due: Vec<Server> = due.filter(|server| !rests(server)).take(TRACES_MAX).cloned().collect();
+        stream::iter(due)
+            .for_each_concurrent(TRACES_AT_ONCE, |server| async move {
+                if let Err(error) = self.settle_traces(&server).await {
+                    warn!(server = %server.id, %error, "what is in a BMC not stored");
                 }
             })
             .await;
@@ -141,6 +167,10 @@ impl Upkeep {
 
     fn now_us(&self) -> u64 {
         self.inventory.clock().now_us()
+    }
+
+    fn unread(&self) -> std::sync::MutexGuard<'_, HashMap<ServerId, u64>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn readings(&self) -> std::sync::MutexGuard<'_, Readings> {

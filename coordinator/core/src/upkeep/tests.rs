@@ -16,6 +16,7 @@ use domain::{
 };
 use protocol::{
     command::{Action, Failure, FailureKind, Success},
+    footprint::Footprint,
     hardware::BmcIdentity,
     id::{RackId, ServerId},
     secret::Secret,
@@ -427,4 +428,42 @@ async fn a_bmc_that_cannot_be_told_to_stay_off_is_noted_once_and_holds_nothing_u
     upkeep.round().await;
     upkeep.round().await;
     assert_eq!((note().await, bench.world.count("keep_off")), (None, 4));
+}
+
+#[tokio::test]
+async fn what_a_tenancy_left_in_a_bmc_is_told_before_the_server_is_available_until_somebody_accepts_it() {
+    let bench = crate::bench::Bench::new("available", None).await;
+    bench.set_node(|node| node.instance_id = None).await;
+    let fake = || Arc::new(crate::bench::Fake(Arc::clone(&bench.world)));
+    let upkeep = Upkeep::new(bench.inventory.clone(), fake(), fake(), fake(), PasswordPolicy::default());
+    let note = async || bench.server().await.upkeep.traces.and_then(|traces| traces.note("n1"));
+    let users = |names: &[&str]| {
+        let users = names.iter().map(|name| (*name).to_owned()).collect();
+        *bench.world.footprint.lock().unwrap() = Footprint { users, ..Footprint::default() };
+    };
+    users(&["admin"]);
+    upkeep.round().await;
+    assert_eq!(bench.server().await.upkeep.traces.unwrap().before.users, ["admin"]);
+    let instance = Some(domain::samples::INSTANCE);
+    bench.set_node(|node| (node.instance_id, node.provision_state) = (instance, "active".into())).await;
+    users(&["admin", "evil"]);
+    upkeep.round().await;
+    assert_eq!((note().await, bench.world.count("read_footprint")), (None, 1), "it is the tenant's now");
+    bench.set_node(|node| (node.instance_id, node.provision_state) = (None, "cleaning".into())).await;
+    // Its BMC is silent, and is left alone for a while.
+    *bench.world.agent_error.lock().unwrap() = Some(failed(FailureKind::BmcUnreachable, "silent"));
+    upkeep.round().await;
+    upkeep.round().await;
+    assert_eq!((note().await, bench.world.count("read_footprint")), (None, 2));
+    *bench.world.agent_error.lock().unwrap() = None;
+    bench.clock.advance_us(domain::upkeep::footprint::RETRY_US);
+    upkeep.round().await;
+    assert!(note().await.is_some_and(|note| note.contains("user evil is new")), "{:?}", note().await);
+    upkeep.round().await;
+    let alarms = bench.inventory.events(&EventFilter::default()).await.unwrap();
+    let alarms = alarms.iter().filter(|event| event.text.contains("evil")).count();
+    assert_eq!((alarms, bench.world.count("read_footprint")), (1, 3), "it is told once");
+    upkeep.accept_changes(&bench.server().await).await.unwrap();
+    assert_eq!(note().await, None);
+    upkeep.accept_changes(&bench.server().await).await.unwrap_err();
 }

@@ -23,13 +23,15 @@ pub enum CommandKind {
     KeepOff,
     /// Have the BMC take the password that is to follow.
     RenewPassword,
+    /// Read what could have been changed in the BMC.
+    ReadFootprint,
     /// Let the ramdisk do a step.
     RunStep,
 }
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [CommandKind; 8] = [
+    pub const ALL: [CommandKind; 9] = [
         Self::PowerOn,
         Self::PowerOff,
         Self::Reset,
@@ -37,6 +39,7 @@ impl CommandKind {
         Self::EndBoot,
         Self::KeepOff,
         Self::RenewPassword,
+        Self::ReadFootprint,
         Self::RunStep,
     ];
 
@@ -50,6 +53,7 @@ impl CommandKind {
             Action::EndBoot => Self::EndBoot,
             Action::KeepOff => Self::KeepOff,
             Action::RenewPassword => Self::RenewPassword,
+            Action::ReadFootprint => Self::ReadFootprint,
             Action::RunStep { .. } => Self::RunStep,
         }
     }
@@ -64,6 +68,7 @@ impl CommandKind {
             Self::EndBoot => "end_boot",
             Self::KeepOff => "keep_off",
             Self::RenewPassword => "renew_password",
+            Self::ReadFootprint => "read_footprint",
             Self::RunStep => "run_step",
         }
     }
@@ -73,7 +78,12 @@ impl CommandKind {
         match self {
             Self::PowerOn | Self::Reset => Some(PowerReading::On),
             Self::PowerOff => Some(PowerReading::Off),
-            Self::ReadIdentity | Self::EndBoot | Self::KeepOff | Self::RenewPassword | Self::RunStep => None,
+            Self::ReadIdentity
+            | Self::EndBoot
+            | Self::KeepOff
+            | Self::RenewPassword
+            | Self::ReadFootprint
+            | Self::RunStep => None,
         }
     }
 }
@@ -131,6 +141,7 @@ mod tests {
             check(Action::EndBoot, "end_boot", None),
             check(Action::KeepOff, "keep_off", None),
             check(Action::RenewPassword, "renew_password", None),
+            check(Action::ReadFootprint, "read_footprint", None),
             check(Action::RunStep { session, step: Step::Sync }, "run_step", None),
         ];
         assert_eq!(kinds, CommandKind::ALL);

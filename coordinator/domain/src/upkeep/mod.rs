@@ -1,6 +1,7 @@
 //! Decisions: what is kept right at every BMC, round by round: it leaves its server off after a power failure, and its password is
 //! changed now and then without anybody being locked out.
 
+pub mod footprint;
 pub mod forget;
 pub mod password;
 pub mod policy;
@@ -9,7 +10,7 @@ pub mod restore;
 pub mod retired;
 pub mod rotation;
 
-use self::{restore::Restore, retired::Retired, rotation::Rotation};
+use self::{footprint::Traces, restore::Restore, retired::Retired, rotation::Rotation};
 
 /// What is kept right at one server's BMC, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,4 +27,6 @@ pub struct Upkeep {
     pub rotate_days: Option<u32>,
     /// The password that the last change replaced, as a digest.
     pub retired: Option<Retired>,
+    /// What was in it before a tenancy, and what differs after it; none: it was not read yet.
+    pub traces: Option<Traces>,
 }

@@ -87,6 +87,7 @@ pub const ROUTES: &[Row] = &[
     (Delete, "/v1/nodes/{node}/bmc/password-rotation", WriteAll),
     (Post, "/v1/nodes/{node}/bmc/password-reading", ReadSecrets),
     (Post, "/v1/nodes/{node}/sel/acknowledge", WriteAll),
+    (Post, "/v1/nodes/{node}/bmc/changes-acceptance", WriteAll),
     (Post, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Delete, "/v1/nodes/{node}/disks/{number}/exception", WriteAll),
     (Get, "/v1/audit", ReadAll),

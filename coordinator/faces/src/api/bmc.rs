@@ -91,6 +91,21 @@ pub async fn read(
     }))
 }
 
+/// Accepts what differs in a node's BMC or firmware settings since before its last tenancy.
+#[utoipa::path(post, path = "/v1/nodes/{node}/bmc/changes-acceptance", operation_id = "accept_bmc_changes",
+    params(("node" = String, Path, description = "name or id")), responses((status = 204), (status = 409, body = Problem)))]
+pub async fn accept_changes(
+    State(api): State<Arc<Api>>,
+    user: User,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let server = api.find_node(&name).await?;
+    api.upkeep.accept_changes(&server).await?;
+    let text = format!("{} accepted what differs in its BMC since before its last tenancy", user.name());
+    api.inventory.record(server.id, EventKind::Upkeep, text).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 impl Api {
     async fn node_now(&self, server: &Server) -> Result<Node, Problem> {
         let server = self.find_node(&server.id.to_string()).await?;

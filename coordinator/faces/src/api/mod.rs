@@ -123,6 +123,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(console::of_server))
         .routes(routes!(bmc::rotate, bmc::cancel))
         .routes(routes!(bmc::read))
+        .routes(routes!(bmc::accept_changes))
         .routes(routes!(agents::list))
         .routes(routes!(agents::show))
         .routes(routes!(agents::revoke))

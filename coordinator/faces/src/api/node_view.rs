@@ -56,7 +56,8 @@ pub(super) fn node_view(
             Some("its BMC to be proved to be its own, or to be accepted by an administrator".to_owned())
         }
     };
-    let notes = server.upkeep.restore.iter().filter_map(Restore::note).collect();
+    let traces = server.upkeep.traces.as_ref().and_then(|traces| traces.note(&server.name));
+    let notes = server.upkeep.restore.iter().filter_map(Restore::note).chain(traces).collect();
     let password = password_view(&server);
     let resource_class = server.class().to_owned();
     let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);

@@ -72,6 +72,7 @@ const CASES: &[Case] = &[
     (Verb::Delete, "/v1/nodes/{node}/bmc/password-rotation", "", "", 204, &[]),
     (Verb::Post, "/v1/nodes/{node}/bmc/password-reading", "", r#"{"reason":"x"}"#, 200, &[]),
     (Verb::Post, "/v1/nodes/{node}/sel/acknowledge", "", "{}", 200, &[]),
+    (Verb::Post, "/v1/nodes/{node}/bmc/changes-acceptance", "", "", 409, &[]),
     (Verb::Post, "/v1/nodes/{node}/disks/{number}/exception", "", r#"{"reason":"x"}"#, 404, &[]),
     (Verb::Delete, "/v1/nodes/{node}/disks/{number}/exception", "", "", 404, &[]),
     (Verb::Get, "/v1/audit", "", "", 200, &[]),
