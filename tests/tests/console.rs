@@ -68,8 +68,13 @@ impl Watcher {
 
     /// The next word; characters before it are kept. None: it was closed.
     async fn word(&mut self) -> Option<Value> {
+        // Pings come all the time: the wait is bounded as a whole.
+        timeout(WAIT_MAX, self.next_word()).await.expect("a word comes")
+    }
+
+    async fn next_word(&mut self) -> Option<Value> {
         loop {
-            match timeout(WAIT_MAX, self.socket.next()).await.expect("something comes") {
+            match self.socket.next().await {
                 Some(Ok(Message::Binary(characters))) => self.seen.extend(characters),
                 Some(Ok(Message::Text(word))) => return Some(serde_json::from_str(&word).unwrap()),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
@@ -92,13 +97,16 @@ impl Watcher {
 
     /// Waits for these characters, whatever comes between.
     async fn shows(&mut self, expected: &str) {
-        while !self.seen.windows(expected.len()).any(|seen| seen == expected.as_bytes()) {
-            match timeout(WAIT_MAX, self.socket.next()).await.expect("something comes") {
-                Some(Ok(Message::Binary(characters))) => self.seen.extend(characters),
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => panic!("closed without {expected}"),
+        let waited = async {
+            while !self.seen.windows(expected.len()).any(|seen| seen == expected.as_bytes()) {
+                match self.socket.next().await {
+                    Some(Ok(Message::Binary(characters))) => self.seen.extend(characters),
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => panic!("closed without {expected}"),
+                }
             }
-        }
+        };
+        timeout(WAIT_MAX, waited).await.unwrap_or_else(|_| panic!("{expected} is not shown"));
     }
 
     /// Why it was ended; nothing follows.
