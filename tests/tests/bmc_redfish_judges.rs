@@ -1,5 +1,5 @@
-//! Edges: judges that nobody here wrote, of our virtual Redfish BMC: DMTF's validators of schemas and of the protocol, sushy,
-//! DMTF's redfishtool, and badfish.
+//! Edges: judges that nobody here wrote, of our virtual Redfish BMC as far as power, boot device and sessions go: DMTF's validators
+//! of schemas and of the protocol, sushy, DMTF's redfishtool, and badfish.
 
 use std::{
     net::TcpListener,
@@ -26,7 +26,8 @@ fn bmc(tls: bool) -> (RedfishBmc, Arc<FakeChassis>) {
     let chassis = Arc::new(FakeChassis::default());
     let mac = |last| MacAddr([0x52, 0x54, 0, 0, 0, last]);
     let tls = tls.then(|| Tls::self_signed().unwrap());
-    let options = RedfishOptions { tls, macs: vec![mac(1), mac(2)], ..RedfishOptions::default() };
+    let macs = vec![mac(1), mac(2)];
+    let options = RedfishOptions { tls, macs, is_bare: true, ..RedfishOptions::default() };
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let credentials = Credentials::new("admin", PASSWORD);
     (redfish::serve_on(listener, credentials, chassis.clone(), options).unwrap(), chassis)

@@ -102,13 +102,18 @@ impl Guard {
             Ok(Packet::Plain(_)) | Err(_) => None,
         };
         let instead = match step {
-            Some((kind, payload)) if kind == PayloadType::OpenSessionRequest => {
-                open_session(payload, faults, known)
-            }
-            Some((kind, payload)) if kind == PayloadType::Rakp1 => {
-                self.rakp1(payload, faults, known, refuses)
-            }
-            Some(_) | None => None,
+            Some((PayloadType::OpenSessionRequest, payload)) => open_session(payload, faults, known),
+            Some((PayloadType::Rakp1, payload)) => self.rakp1(payload, faults, known, refuses),
+            Some((
+                PayloadType::OpenSessionResponse
+                | PayloadType::Rakp2
+                | PayloadType::Rakp3
+                | PayloadType::Rakp4
+                | PayloadType::Ipmi
+                | PayloadType::Sol,
+                _,
+            ))
+            | None => None,
         };
         instead.unwrap_or(Comes::In(datagram))
     }
@@ -286,8 +291,8 @@ mod tests {
             let comes = guard.comes(from, datagram, &faults, known(0, now), || faults.refused_log_ins > 0);
             assert!(expected(&comes), "{faults:?}: {comes:?}");
         };
-        let (lost, passes): (fn(&Comes) -> bool, fn(&Comes) -> bool) =
-            (|comes| *comes == Comes::Lost, |comes| matches!(comes, Comes::In(_)));
+        let lost: fn(&Comes) -> bool = |comes| *comes == Comes::Lost;
+        let passes: fn(&Comes) -> bool = |comes| matches!(comes, Comes::In(_));
         let answered: fn(&Comes) -> bool = |comes| matches!(comes, Comes::Answered(_));
         check(Faults::default(), &rakp1("admin"), passes);
         check(Faults { silent: true, ..Faults::default() }, &rakp1("admin"), lost);

@@ -119,6 +119,8 @@ pub struct RedfishOptions {
     pub who: Option<RedfishWho>,
     /// In which manners it does what goes beyond power and boot device.
     pub manners: Vec<Manner>,
+    /// There is nothing beyond power, boot device and sessions.
+    pub is_bare: bool,
 }
 
 /// Who a service says it is.
@@ -550,7 +552,9 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
     if path == redfish_tree::STREAM {
         return service.events.stream(service.chassis.0.clone(), headers);
     }
-    if let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on) {
+    if !service.options.is_bare
+        && let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on)
+    {
         return response;
     }
     private(service, method, path, body, headers).await
@@ -562,7 +566,8 @@ fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Optio
         ("GET", "/redfish") => Some(found(&json!({ "v1": "/redfish/v1/" }))),
         ("GET", "/redfish/v1") => {
             let mut root = system::root(!service.options.no_sessions);
-            for (name, value) in redfish_tree::of_root().as_object().into_iter().flatten() {
+            let more = if service.options.is_bare { Value::Null } else { redfish_tree::of_root() };
+            for (name, value) in more.as_object().into_iter().flatten() {
                 root[name] = value.clone();
             }
             Some(found(&root))
@@ -639,7 +644,9 @@ async fn private(
     match (method.as_str(), path) {
         ("GET", system::SYSTEM) => match system::show(chassis, service.uuid()).await {
             Ok(mut body) => {
-                service.manners.add_to(path, &mut body);
+                if !service.options.is_bare {
+                    service.manners.add_to(path, &mut body);
+                }
                 body["PowerRestorePolicy"] = json!(*service.restore());
                 with_etag(found(&service.as_who(body)), &service.etag())
             }
@@ -669,7 +676,9 @@ async fn private(
             .or_else(|| system::still(path, !service.options.no_sessions, &service.options.macs))
         {
             Some(mut body) => {
-                service.manners.add_to(path, &mut body);
+                if !service.options.is_bare {
+                    service.manners.add_to(path, &mut body);
+                }
                 found(&service.as_who(body))
             }
             None => problem(StatusCode::NOT_FOUND, "There is no such resource."),
