@@ -27,6 +27,7 @@ use crate::{
     bmc::Bmc,
     boot::BootTable,
     console::Consoles,
+    facts::Facts,
     given::Given,
     journal::Journal,
     metrics,
@@ -61,6 +62,8 @@ pub struct Runner {
     pub consoles: Arc<Consoles>,
     /// The booted ramdisks.
     pub ramdisks: Control,
+    /// Who reads what BMCs say of themselves.
+    pub facts: Arc<Facts>,
     /// How commands ended, on disk.
     pub results: Journal,
     /// Towards the coordinator.
@@ -81,6 +84,7 @@ struct Loop {
     boot_table: Arc<BootTable>,
     consoles: Arc<Consoles>,
     ramdisks: Control,
+    facts: Arc<Facts>,
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
@@ -111,6 +115,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            facts,
             results,
             seen,
             back,
@@ -124,6 +129,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            facts,
             results,
             results_appended: 0,
             seen,
@@ -196,6 +202,7 @@ impl Loop {
                 self.servers.remove(&server);
                 self.ways.remove(&server);
                 self.consoles.forget(server);
+                self.facts.forget(server);
                 metrics::servers(self.servers.len());
                 self.boot_table.forget(server);
             }
@@ -242,6 +249,7 @@ impl Loop {
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
         let reached = Reached { bmc, endpoint, expected, next, boot_mode: spec.boot_mode };
         self.consoles.know(spec.id, Arc::clone(&reached.bmc));
+        self.facts.know(spec.id, &reached.bmc);
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);

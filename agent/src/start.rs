@@ -24,6 +24,7 @@ use crate::{
     config::Config,
     console::Consoles,
     discovery::{Discovery, DiscoveryError, Place},
+    facts::Facts,
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
     metrics,
@@ -213,6 +214,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     }
     tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
 
+    let facts = Arc::new(Facts::default());
+    let reading = tokio::spawn(Arc::clone(&facts).run(seen.clone(), stop.clone()));
     let stop_discovery = stop.clone();
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
@@ -222,6 +225,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boot_table,
         consoles,
         ramdisks: ramdisks.clone(),
+        facts,
         results: journal,
         seen,
         back,
@@ -233,6 +237,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     runner.run().await;
     if let Err(error) = discovery.await {
         tracing::error!(%error, "discovery ended badly");
+    }
+    if let Err(error) = reading.await {
+        tracing::error!(%error, "the reading of bmcs' facts ended badly");
     }
     for service in services {
         service.stop().await;

@@ -177,6 +177,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         boot_table: Arc::clone(&table),
         consoles: Arc::default(),
         ramdisks,
+        facts: Arc::default(),
         results: journal,
         seen: seen_tx,
         back: back.clone(),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bmc_facts::PartFacts,
     boot::{BootProgress, BootPurpose},
     command::CommandResult,
     discovery::Finding,
@@ -94,6 +95,11 @@ pub enum ReportBody {
     Watch {
         /// Whether it is.
         watch: Watch,
+    },
+    /// A part of what a BMC says of itself and its server was read anew.
+    Facts {
+        /// Which, and what it says.
+        part: PartFacts,
     },
     /// Something was found that nobody has enrolled, or the search for it moved on.
     Found {

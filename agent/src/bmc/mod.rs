@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts},
     bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
@@ -91,6 +92,11 @@ pub trait Bmc: Send + Sync {
     /// Have our user get the password that is to follow, and prove by a fresh log-in which of the two it has. Safe to repeat.
     async fn renew_password(&self) -> Result<Renewed, BmcError> {
         Err(not_offered("passwords"))
+    }
+    /// Reads a part of what it says of itself and its server; none: it cannot be asked for it in this way.
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        let _ = part;
+        Ok(None)
     }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.

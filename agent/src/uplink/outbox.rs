@@ -153,6 +153,8 @@ impl Outbox {
 fn is_progress(body: &ReportBody) -> bool {
     match body {
         ReportBody::Boot(_) | ReportBody::StepProgress { .. } => true,
+        // They are read again in some hours.
+        ReportBody::Facts { .. } => true,
         // A port on the wrong network is an alarm.
         ReportBody::BootRefused { planned, .. } => planned.is_none(),
         ReportBody::Found { finding } => match finding {

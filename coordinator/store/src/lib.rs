@@ -4,6 +4,7 @@
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
 //!           --- adoptions     --< disks       contradictions   agent_certificates
+//!           --< bmc_facts
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -15,6 +16,7 @@ mod adoptions;
 mod agents;
 mod audit;
 mod bmc;
+mod bmc_facts;
 mod broadcast;
 mod certificates;
 pub mod clock;
@@ -215,5 +217,6 @@ fn migrator() -> Migrator {
         one(37, "kinds of tenants' reasons", include_str!("../migrations/0037_kinds_of_tenants_reasons.sql")),
         one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
         one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),
+        one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),
     ])
 }

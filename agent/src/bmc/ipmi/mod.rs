@@ -16,6 +16,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts, SystemFacts, bounded},
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     ipmi::{
@@ -215,6 +216,16 @@ impl Bmc for IpmiBmc {
             Err(error) => return Err(error),
         };
         Ok(identity_of(Some(id), guid))
+    }
+
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        match part {
+            FactsPart::System => {
+                let manager_version = bounded(&self.identity().await?.firmware);
+                Ok(Some(PartFacts::System(SystemFacts { manager_version, ..SystemFacts::default() })))
+            }
+            FactsPart::Firmware | FactsPart::SecureBoot | FactsPart::Media | FactsPart::Bios => Ok(None),
+        }
     }
 
     async fn seen(&self) -> Option<BmcIdentity> {

@@ -27,6 +27,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts},
     boot::{BootDevice, BootMode, Persistence},
     hardware::BmcIdentity,
     quirk::{Quirk, SaidQuirk},
@@ -318,6 +319,10 @@ impl Bmc for RedfishBmc {
 
     async fn console(&self, take: Take) -> Result<Console, BmcError> {
         self.open_console(take).await
+    }
+
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        self.part(part).await.map(Some)
     }
 
     async fn seen(&self) -> Option<BmcIdentity> {
