@@ -14,6 +14,7 @@ mod console;
 mod discovery;
 mod disk;
 mod events;
+mod firmware;
 mod flavor;
 mod image;
 mod network;
@@ -60,6 +61,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Bmc(command) => bmc::run(&client, output, command).await,
         Command::Server(command) => server::run(&client, output, command).await,
         Command::Image(command) => image::run(&client, output, command).await,
+        Command::Firmware(command) => firmware::run(&client, output, command).await,
         Command::Flavor(command) => flavor::run(&client, output, command).await,
         Command::Pool(command) => pool::run(&client, output, command).await,
         Command::Network(command) => network::run(&client, output, command).await,

@@ -75,6 +75,8 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/{node}/console", WriteAll),
     (Get, "/v1/nodes/{node}/proofs", ReadAll),
     (Get, "/v1/nodes/{node}/disks", ReadAll),
+    (Get, "/v1/nodes/{node}/firmware", ReadAll),
+    (Get, "/v1/firmware", ReadAll),
     (Post, "/v1/nodes/import", WriteAll),
     (Post, "/v1/nodes/adopt", WriteAll),
     (Delete, "/v1/nodes/{node}", WriteAll),

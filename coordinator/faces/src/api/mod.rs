@@ -16,6 +16,7 @@ mod discovery_rules;
 mod disks;
 mod document;
 mod events;
+mod firmware;
 mod flavors;
 mod https_only;
 mod images;
@@ -139,6 +140,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(networks::show, networks::delete))
         .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
+        .routes(routes!(firmware::show))
+        .routes(routes!(firmware::list))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))

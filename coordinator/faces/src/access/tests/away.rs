@@ -60,6 +60,8 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/firmware", "", "", 200, &[]),
+    (Verb::Get, "/v1/firmware", "?drift=true", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),
     (Verb::Post, "/v1/nodes/adopt", "?rack=rack1&dry_run=true", ADOPT, 202, &[GLANCE, NOVA, CONTRAIL]),
     (Verb::Delete, "/v1/nodes/{node}", "", "", 204, &[]),
