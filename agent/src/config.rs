@@ -42,8 +42,15 @@
 //! snponly = "/usr/lib/ipxe/snponly.efi"
 //! undionly = "/usr/lib/ipxe/undionly.kpxe"
 //!
+//! [console]
+//! record = "off"                         # or "all": what the servers print is kept under state_dir
+//!
 //! [image_cache]
 //! size_mib = 20480
+//!
+//! [hardware]
+//! sensors_every_s = 60                   # sensors and power draw of each server; 0: never
+//! log_every_s = 60                       # its event log; 0: never
 //! ```
 
 use std::{
@@ -56,12 +63,17 @@ use std::{
 use protocol::{id::RackId, network::BootNetwork};
 use serde::Deserialize;
 
-use crate::ramdisk::config::Listener;
+use crate::{hardware::rounds::Every, ramdisk::config::Listener};
 
 /// Shortest poll interval: below it BMCs have no time for anything else.
 pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(200);
 /// Longest poll interval: beyond it "off" would be noticed too late to isolate anything.
 pub const POLL_INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// Shortest interval between two readings of sensors or of a log: BMCs have other things to do.
+pub const HARDWARE_EVERY_MIN_S: u64 = 10;
+/// Longest one: beyond it, what is shown would be of no use.
+pub const HARDWARE_EVERY_MAX_S: u64 = 3600;
 
 /// The whole file.
 #[derive(Clone, Debug, Deserialize)]
@@ -89,11 +101,17 @@ pub struct Config {
     pub coordinator: Coordinator,
     /// The two isolated networks.
     pub networks: Networks,
+    /// The servers' serial consoles.
+    #[serde(default)]
+    pub console: ConsoleConfig,
     /// What servers boot.
     pub boot: BootFiles,
     /// Images kept on disk.
     #[serde(default)]
     pub image_cache: ImageCache,
+    /// How often sensors and event logs are read.
+    #[serde(default)]
+    pub hardware: Hardware,
 }
 
 /// Where the coordinator is, and how both sides prove who they are.
@@ -110,6 +128,26 @@ pub struct Coordinator {
     pub cert: PathBuf,
     /// Our key, PEM.
     pub key: PathBuf,
+}
+
+/// The servers' serial consoles.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleConfig {
+    /// Which are recorded.
+    #[serde(default)]
+    pub record: Record,
+}
+
+/// Which consoles are recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Record {
+    /// None: a console is open only while somebody watches it.
+    #[default]
+    Off,
+    /// All of the rack: their consoles are open all the time.
+    All,
 }
 
 /// The isolated networks.
@@ -179,6 +217,30 @@ pub struct ImageCache {
 impl Default for ImageCache {
     fn default() -> Self {
         Self { size_mib: 20 << 10 }
+    }
+}
+
+/// How often sensors and event logs are read, in seconds from one reading to the next; 0: never.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hardware {
+    /// Sensors and power draw.
+    pub sensors_every_s: u64,
+    /// The event log.
+    pub log_every_s: u64,
+}
+
+impl Default for Hardware {
+    fn default() -> Self {
+        Self { sensors_every_s: 60, log_every_s: 60 }
+    }
+}
+
+impl Hardware {
+    /// As the rounds take it.
+    pub fn every(&self) -> Every {
+        let every = |seconds: u64| (seconds > 0).then(|| Duration::from_secs(seconds));
+        Every { sensors: every(self.sensors_every_s), log: every(self.log_every_s) }
     }
 }
 
@@ -304,6 +366,16 @@ impl Config {
             &"is empty; write the name in the coordinator's certificate",
         );
         check(self.image_cache.size_mib > 0, "image_cache.size_mib".into(), &"is 0; no image would fit");
+        let Hardware { sensors_every_s, log_every_s } = self.hardware;
+        for (field, every_s) in [("sensors_every_s", sensors_every_s), ("log_every_s", log_every_s)] {
+            check(
+                every_s == 0 || (HARDWARE_EVERY_MIN_S..=HARDWARE_EVERY_MAX_S).contains(&every_s),
+                format!("hardware.{field}"),
+                &format_args!(
+                    "is {every_s}; choose {HARDWARE_EVERY_MIN_S} to {HARDWARE_EVERY_MAX_S}, or 0 to read nothing"
+                ),
+            );
+        }
         check(
             self.ramdisk_port != self.http_port,
             "ramdisk_port".into(),

@@ -9,6 +9,7 @@ pub mod discovery;
 pub mod facts;
 pub mod files;
 pub mod given;
+pub mod hardware;
 pub mod image;
 pub mod journal;
 pub mod metrics;

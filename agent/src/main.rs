@@ -1,6 +1,10 @@
 //! Edges: the rack agent's command line.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use agent::{
     config::{Config, ConfigError},
@@ -8,13 +12,13 @@ use agent::{
     start::{self, StartError},
     tool::{self, args::BmcArgs},
 };
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use host::{
     dumps,
     log::{self, Filter},
     open_files::{self, OpenFilesError},
 };
-use protocol::{error_chain::chain, text::Shown};
+use protocol::{error_chain::chain, id::ServerId, text::Shown};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -43,6 +47,20 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// Print what was recorded of a server's console (`[console] record = "all"`), as it is.
+    #[command(
+        after_help = "Example: bms-agent console-log --config agent.toml 6ae0a1b2-c3d4-45e6-8f70-0123456789ab --since 30m"
+    )]
+    ConsoleLog {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+        /// The server's id, as `bmsctl node show` has it.
+        server: ServerId,
+        /// From so long ago on: 90s, 30m, 12h, 7d.
+        #[arg(long, default_value = "1h", value_parser = ago)]
+        since: Duration,
+    },
     /// Ask and tell BMCs directly, without a coordinator.
     Bmc(BmcArgs),
     /// Print a completion script for a shell.
@@ -67,9 +85,13 @@ enum Fault {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Arguments::parse().command {
+    // The options that all verbs share are told once, by `bmc --help`.
+    let typed = tool::help::shortened(Arguments::command()).get_matches();
+    let arguments = Arguments::from_arg_matches(&typed).unwrap_or_else(|error| error.exit());
+    let done = match arguments.command {
         Command::Run { config } => run(config).await,
         Command::CheckConfig { config } => check(config),
+        Command::ConsoleLog { config, server, since } => console_log(&config, server, since),
         Command::Bmc(args) => return tool::run(args).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -88,6 +110,25 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn console_log(path: &Path, server: ServerId, since: Duration) -> Result<(), Fault> {
+    Ok(start::print_console(&Config::read(path)?, server, since)?)
+}
+
+/// A number and its unit.
+fn ago(text: &str) -> Result<Duration, String> {
+    let wrong = || "must be a whole number and s, m, h or d, such as 30m".to_owned();
+    let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or_else(wrong)?;
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u32 = number.parse().map_err(|_| wrong())?;
+    Ok(Duration::from_secs(u64::from(number) * seconds))
 }
 
 #[allow(clippy::print_stdout, reason = "this is a command line's answer")]

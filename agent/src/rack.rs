@@ -80,6 +80,11 @@ pub enum Input {
         /// Of the question.
         number: u64,
     },
+    /// A BMC has told that the power may have changed. It is read now, and nobody stands by what was told.
+    Hint {
+        /// Whose.
+        server: ServerId,
+    },
     /// [`Effect::Work`] is over.
     Ended {
         /// Whose.
@@ -223,6 +228,7 @@ impl Rack {
             Input::Identified { server, place, identity } => self.identified(server, place, identity),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
             Input::TakenBack { server, number } => self.taken_back(server, number, now),
+            Input::Hint { server } => self.hinted(server, now),
             Input::Ended { server, command, outcome, sample } => {
                 self.ended(server, command, outcome, sample, now);
             }

@@ -24,14 +24,18 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    bmc::Bmc,
+    bmc::{Bmc, Line},
     boot::BootTable,
     console::Consoles,
     facts::Facts,
     given::Given,
+    hardware::Hardware,
     journal::Journal,
     metrics,
-    poll::driver,
+    poll::{
+        driver,
+        hints::{self, Patience},
+    },
     rack::{Effect, Input, Rack},
     ramdisk::Control,
     results::{self, RESULTS_MAX},
@@ -64,6 +68,8 @@ pub struct Runner {
     pub ramdisks: Control,
     /// Who reads what BMCs say of themselves.
     pub facts: Arc<Facts>,
+    /// Who reads sensors and event logs.
+    pub hardware: Arc<Hardware>,
     /// How commands ended, on disk.
     pub results: Journal,
     /// Towards the coordinator.
@@ -76,6 +82,8 @@ pub struct Runner {
     pub stop: CancellationToken,
     /// How long commands under way then get to end: [`STOP_WAIT`].
     pub stop_wait: Duration,
+    /// How soon a BMC is listened to.
+    pub patience: Patience,
 }
 
 struct Loop {
@@ -85,6 +93,7 @@ struct Loop {
     consoles: Arc<Consoles>,
     ramdisks: Control,
     facts: Arc<Facts>,
+    hardware: Arc<Hardware>,
     results: Journal,
     results_appended: usize,
     seen: mpsc::Sender<Seen>,
@@ -93,12 +102,14 @@ struct Loop {
     /// By which a reading under way is told to make way for a command.
     ways: HashMap<ServerId, (u64, oneshot::Sender<Duration>)>,
     places: Arc<Semaphore>,
+    patience: Patience,
     tasks: JoinSet<()>,
 }
 
 #[derive(Clone)]
 struct Reached {
     bmc: Arc<dyn Bmc>,
+    line: Arc<Line>,
     endpoint: BmcEndpoint,
     expected: ExpectedIdentity,
     /// The password that is to follow, as declared.
@@ -116,12 +127,14 @@ impl Runner {
             consoles,
             ramdisks,
             facts,
+            hardware,
             results,
             seen,
             back,
             mut inputs,
             stop,
             stop_wait,
+            patience,
         } = self;
         let mut this = Loop {
             rack,
@@ -130,6 +143,7 @@ impl Runner {
             consoles,
             ramdisks,
             facts,
+            hardware,
             results,
             results_appended: 0,
             seen,
@@ -137,6 +151,7 @@ impl Runner {
             servers: HashMap::new(),
             ways: HashMap::new(),
             places: Arc::new(Semaphore::new(BMC_COMMANDS_AT_ONCE)),
+            patience,
             tasks: JoinSet::new(),
         };
         let mut stop_by: Option<tokio::time::Instant> = None;
@@ -188,6 +203,10 @@ async fn at(moment: Option<tokio::time::Instant>) {
 
 impl Loop {
     async fn take(&mut self, input: Input) {
+        if matches!(&input, Input::Declare(declaration) if declaration.complete) {
+            // The coordinator has just connected: it may have missed or lost what was told before.
+            self.hardware.tell_anew();
+        }
         self.rack.handle(input, Instant::now());
         metrics::oldest_reading(self.rack.oldest_reading().map(|oldest| oldest.read_at));
         while let Some(effect) = self.rack.poll_effect() {
@@ -204,6 +223,7 @@ impl Loop {
                 self.consoles.forget(server);
                 self.facts.forget(server);
                 metrics::servers(self.servers.len());
+                self.hardware.forget(server);
                 self.boot_table.forget(server);
             }
             Effect::Poll { server, number, patience } => self.poll(server, number, patience),
@@ -244,15 +264,28 @@ impl Loop {
         let kept = self.servers.remove(&spec.id).filter(|it| {
             it.endpoint == spec.bmc && it.expected == spec.expected && it.next == spec.next_password
         });
-        let bmc = kept.map_or_else(|| (self.connect)(spec), |reached| reached.bmc);
+        let (bmc, line) = kept.map_or_else(
+            || (self.reach(spec), Arc::new(Line::shared())),
+            |reached| (reached.bmc, reached.line),
+        );
+        self.hardware.know(spec.id, &bmc, &line);
+        self.facts.know(spec.id, &bmc);
+        self.consoles.know(spec.id, Arc::clone(&bmc));
         let (endpoint, expected, next) =
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
-        let reached = Reached { bmc, endpoint, expected, next, boot_mode: spec.boot_mode };
-        self.consoles.know(spec.id, Arc::clone(&reached.bmc));
-        self.facts.know(spec.id, &reached.bmc);
+        let reached = Reached { bmc, line, endpoint, expected, next, boot_mode: spec.boot_mode };
         self.servers.insert(spec.id, reached);
         metrics::servers(self.servers.len());
         self.boot_table.know(spec);
+    }
+
+    /// A new connection to a BMC; what it tells by itself is listened to.
+    fn reach(&mut self, spec: &ServerSpec) -> Arc<dyn Bmc> {
+        let bmc = (self.connect)(spec);
+        if bmc.redfish().is_some() {
+            self.tasks.spawn(hints::listen(Arc::downgrade(&bmc), spec.id, self.back.clone(), self.patience));
+        }
+        bmc
     }
 
     fn poll(&mut self, server: ServerId, number: u64, patience: Duration) {
@@ -261,11 +294,14 @@ impl Loop {
         let (way, made) = oneshot::channel();
         self.ways.insert(server, (number, way));
         self.tasks.spawn(async move {
+            let turn = reached.line.turn().await;
             let began = Instant::now();
             let Some(sample) = driver::ask(&*reached.bmc, patience, made).await else {
                 let _ = back.send(Input::TakenBack { server, number }).await;
                 return;
             };
+            drop(turn);
+            reached.line.set_answers(sample.is_reading());
             metrics::polled(&sample, began.elapsed());
             reached.tell_who(&back, server).await;
             let _ = back.send(Input::Answered { server, number, sample }).await;
@@ -292,8 +328,10 @@ impl Loop {
         let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
+            let turn = reached.line.turn().await;
             let (outcome, sample) =
                 work::carry_out(&*reached.bmc, reached.boot_mode, &action, until.into()).await;
+            drop(turn);
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
         });

@@ -7,13 +7,20 @@ use std::{
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
     sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use host::terminal;
 use nix::{
     fcntl::{Flock, FlockArg},
     unistd::geteuid,
 };
-use protocol::{discovery::Order, id::AgentBootId, ramdisk::RESUME_WAIT_MAX};
+use protocol::{
+    discovery::Order,
+    id::{AgentBootId, ServerId},
+    ramdisk::RESUME_WAIT_MAX,
+    text::Shown,
+};
 use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
@@ -21,13 +28,18 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     bmc::{self, BmcOptions, KeptSessions, LogIns},
     boot::{BootTable, BootTableError, RamdiskEntry},
-    config::Config,
-    console::Consoles,
+    config::{Config, Record},
+    console::{
+        Consoles,
+        record::{self, Recorder, Room, What},
+    },
     discovery::{Discovery, DiscoveryError, Place},
     facts::Facts,
+    hardware::Hardware,
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
     metrics,
+    poll::hints::Patience,
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig, ControlError, Event},
     results::{self, Results},
@@ -198,7 +210,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         state_dir: state,
     });
     let discovery = Discovery::start(place, orders_rx, seen.clone())?;
-    let consoles = Arc::<Consoles>::default();
+    let consoles = Arc::new(consoles(&config)?);
     let console_streams = ConsoleStreams::new(Arc::clone(&uplink_config), Arc::clone(&consoles));
     distribute(requests_rx, back.clone(), orders, console_streams);
     let boot_id = AgentBootId::random();
@@ -215,7 +227,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
 
     let facts = Arc::new(Facts::default());
-    let reading = tokio::spawn(Arc::clone(&facts).run(seen.clone(), stop.clone()));
+    let facts_read = tokio::spawn(Arc::clone(&facts).run(seen.clone(), stop.clone()));
+    let hardware = Arc::new(Hardware::new(config.hardware.every()));
+    let reading = tokio::spawn(Arc::clone(&hardware).run(seen.clone(), stop.clone()));
     let stop_discovery = stop.clone();
     let runner = Runner {
         rack: Rack::new(config.poll_interval(), rand::random(), results),
@@ -226,20 +240,25 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         consoles,
         ramdisks: ramdisks.clone(),
         facts,
+        hardware,
         results: journal,
         seen,
         back,
         inputs,
         stop,
         stop_wait: STOP_WAIT,
+        patience: Patience::default(),
     };
     let discovery = tokio::spawn(discovery.run(stop_discovery));
     runner.run().await;
     if let Err(error) = discovery.await {
         tracing::error!(%error, "discovery ended badly");
     }
-    if let Err(error) = reading.await {
+    if let Err(error) = facts_read.await {
         tracing::error!(%error, "the reading of bmcs' facts ended badly");
+    }
+    if let Err(error) = reading.await {
+        tracing::error!(%error, "the reading of sensors ended badly");
     }
     for service in services {
         service.stop().await;
@@ -251,6 +270,37 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     }
     tracing::info!("agent ends");
     Ok(())
+}
+
+/// Where consoles are recorded below the state directory.
+const CONSOLES_DIR: &str = "consoles";
+
+fn consoles(config: &Config) -> Result<Consoles, StartError> {
+    let path = config.state_dir.join(CONSOLES_DIR);
+    match config.console.record {
+        Record::Off => Ok(Consoles::default()),
+        Record::All => {
+            let recorder = Recorder::start(path.clone(), Room::default());
+            let failed = |source| StartError::State { operation: "create", path, source };
+            recorder.map(Consoles::recorded).map_err(failed)
+        }
+    }
+}
+
+/// Prints what was recorded of a server since then.
+pub fn print_console(config: &Config, server: ServerId, since: Duration) -> Result<(), StartError> {
+    let path = config.state_dir.join(CONSOLES_DIR);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let from = now.saturating_sub(since).as_micros() as u64;
+    let printed = record::read(&path, server, from..u64::MAX, |entry| match entry.what {
+        What::Output(characters) => terminal::show(&characters),
+        What::Note(note) => {
+            let at = jiff::Timestamp::from_microsecond(i64::try_from(entry.at_us).unwrap_or(i64::MAX));
+            let at = at.map_or_else(|_| String::new(), |at| format!("{at:.0} "));
+            terminal::show(format!("\r\n[{at}{}]\r\n", Shown(&note)).as_bytes())
+        }
+    });
+    printed.map_err(|source| StartError::State { operation: "read", path, source })
 }
 
 fn boot_files(config: &Config) -> Result<BootFiles, StartError> {

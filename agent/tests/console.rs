@@ -13,7 +13,10 @@ use agent::{
         Bmc, BmcError, Power,
         console::{Console, Heard, Take, Typed, pair},
     },
-    console::{Consoles, NoConsole, PIECES_MAX, Piece, WATCHERS_MAX, Watching},
+    console::{
+        Consoles, NoConsole, PIECES_MAX, Piece, WATCHERS_MAX, Watching,
+        record::{Entry, Recorder, Room, What, read},
+    },
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -158,6 +161,36 @@ async fn a_lost_console_is_opened_again_and_each_reason_told_once() {
     assert_eq!(told, [lost("it started anew"), lost(busy)]);
     types(&alice, "again").await;
     hears(&mut alice, output("again")).await;
+}
+
+#[tokio::test]
+async fn where_all_is_recorded_a_console_is_open_without_a_watcher() {
+    let dir = tempfile::tempdir().unwrap();
+    let consoles = Consoles::recorded(Recorder::start(dir.path().to_owned(), Room::default()).unwrap());
+    let bmc = Arc::new(Echo::default());
+    consoles.know(SERVER, bmc.clone());
+    let alice = consoles.watch(SERVER, "alice", Manner::Types).await.unwrap();
+    until("the console is open", || bmc.open.load(Ordering::SeqCst) == 1).await;
+    let recorded = || {
+        let mut all = String::new();
+        let tell = |entry: Entry| {
+            match entry.what {
+                What::Output(characters) => all.push_str(&String::from_utf8_lossy(&characters)),
+                What::Note(note) => all.push_str(&note),
+            }
+            Ok(())
+        };
+        read(dir.path(), SERVER, 0..u64::MAX, tell).unwrap();
+        all
+    };
+    until("its opening is recorded", || recorded() == "console open").await;
+    types(&alice, "hello").await;
+    until("it is recorded", || recorded() == "console openhello").await;
+    drop(alice);
+    let mut bob = consoles.watch(SERVER, "bob", Manner::Types).await.unwrap();
+    types(&bob, "again").await;
+    hears(&mut bob, output("again")).await;
+    assert_eq!(bmc.opened.load(Ordering::SeqCst), 1, "it stayed open");
 }
 
 #[tokio::test]

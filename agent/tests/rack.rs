@@ -662,3 +662,48 @@ fn a_command_that_nobody_waits_for_any_more_switches_nothing() {
     world.is_refused_as_late(&behind);
     assert!(!world.permits.contains(&first));
 }
+
+/// The questions that a rack asks now.
+fn polls(rack: &mut Rack) -> Vec<u64> {
+    let effects = std::iter::from_fn(|| rack.poll_effect());
+    let number = |effect| match effect {
+        Effect::Poll { number, .. } => Some(number),
+        _ => None,
+    };
+    effects.filter_map(number).collect()
+}
+
+#[test]
+fn a_hint_brings_the_next_reading_forward() {
+    let (start, server) = (Instant::now(), spec(0, "p").id);
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let mut rack = Rack::new(Duration::from_secs(600), 1, Results::default());
+    let declaration = Declaration { servers: vec![spec(0, "p")], forget: vec![], complete: true };
+    rack.handle(Input::Declare(declaration), start);
+    // Until nothing is doubted or hurried any more.
+    for second in 1..30 {
+        rack.handle(Input::Timer, at(second));
+        for number in polls(&mut rack) {
+            rack.handle(Input::Answered { server, number, sample: Sample::On }, at(second));
+        }
+    }
+    assert_eq!(polls(&mut rack), Vec::<u64>::new(), "its turn is in ten minutes");
+    rack.handle(Input::Hint { server }, at(31));
+    let asked = polls(&mut rack);
+    assert_eq!(asked.len(), 1, "it is read now");
+    rack.handle(Input::Hint { server }, at(31));
+    assert_eq!(polls(&mut rack), Vec::<u64>::new(), "one thing at a time");
+    rack.handle(Input::Answered { server, number: asked[0], sample: Sample::Off }, at(31));
+    // The reading is confirmed as ever: nobody stands by the hint.
+    rack.handle(Input::Timer, at(32));
+    let confirm = polls(&mut rack);
+    assert_eq!(confirm.len(), 1);
+    rack.handle(Input::Answered { server, number: confirm[0], sample: Sample::Off }, at(32));
+    let effects: Vec<Effect> = std::iter::from_fn(|| rack.poll_effect()).collect();
+    let is_off = |effect: &Effect| {
+        matches!(effect, Effect::Report { body: ReportBody::Power { reading: PowerReading::Off, .. }, .. })
+    };
+    assert!(effects.iter().any(is_off), "{effects:?}");
+    let stranger = ServerId(uuid::Uuid::from_u128(99));
+    rack.handle(Input::Hint { server: stranger }, at(33));
+}

@@ -14,8 +14,10 @@ use agent::{
     bmc::{Bmc, BmcError, Power},
     boot::{BootTable, RamdiskEntry},
     given::Given,
+    hardware::{Every, Hardware},
     image::{Cache, ImageStream, Upstream, UpstreamError},
     journal::Journal,
+    poll::hints::Patience,
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig, Listener},
     results::{self, Results},
@@ -178,12 +180,14 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         consoles: Arc::default(),
         ramdisks,
         facts: Arc::default(),
+        hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
         results: journal,
         seen: seen_tx,
         back: back.clone(),
         inputs: inputs_rx,
         stop: stop.clone(),
         stop_wait: Duration::from_millis(200),
+        patience: Patience::default(),
     };
     let task = tokio::spawn(runner.run());
     let declaration = Declaration { servers: vec![spec()], forget: vec![], complete: true };

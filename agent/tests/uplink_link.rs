@@ -148,6 +148,7 @@ impl Book {
                     acknowledged: self.highest(),
                     heartbeats: self.heartbeats,
                     certificate_days: self.renew.as_ref().and_then(|_| NonZeroU32::new(90)),
+                    hardware: true,
                 };
                 std::iter::once(welcome).chain(self.commands.iter().cloned().map(ToAgent::Command)).collect()
             }

@@ -10,7 +10,9 @@ use agent::uplink::{
 };
 use proptest::prelude::*;
 use protocol::{
+    bmc_facts::PartFacts,
     convert::{FromAgent, ToAgent},
+    health::HardwareChange,
     id::{AgentBootId, ServerId},
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
@@ -48,6 +50,7 @@ impl Coordinator {
                     acknowledged: self.highest(),
                     heartbeats: None,
                     certificate_days: None,
+                    hardware: false,
                 })
             }
             FromAgent::Report(report) => {
@@ -181,6 +184,7 @@ fn no_more_than_the_window_is_in_flight() {
                 acknowledged: 0,
                 heartbeats: None,
                 certificate_days: None,
+                hardware: false,
             },
             &outbox,
         )
@@ -200,6 +204,7 @@ fn a_coordinator_that_breaks_the_rules_is_told() {
         acknowledged: 0,
         heartbeats: None,
         certificate_days: None,
+        hardware: false,
     };
     let check = |messages: Vec<ToAgent>, expected: Violation| {
         let mut session = session();
@@ -225,7 +230,45 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
         acknowledged: 50,
         heartbeats: None,
         certificate_days: None,
+        hardware: false,
     };
     let event = session.handle_message(welcome, &outbox).unwrap();
     assert!(matches!(event, Event::SpoolLost { acknowledged: 50, .. }), "{event:?}");
+}
+
+#[test]
+fn a_coordinator_that_knows_no_sensors_is_told_of_none() {
+    // Nor of what BMCs say.
+    let check = |hardware: bool, expected: &[u64]| {
+        let mut outbox = Outbox::new(1, usize::MAX);
+        let server = ServerId(uuid::Uuid::nil());
+        let sensors = || ReportBody::Hardware { change: HardwareChange::Unread { reason: String::new() } };
+        let facts = || ReportBody::Facts { part: PartFacts::Media(Vec::new()) };
+        let power = || ReportBody::Power { reading: PowerReading::On, cause: PowerCause::First };
+        for body in [sensors(), power(), sensors(), facts(), power(), sensors()] {
+            outbox.push(0, server, body).unwrap();
+        }
+        let mut session = session();
+        session.handle_connected();
+        session.poll_transmit(&outbox);
+        let welcome = ToAgent::Welcome {
+            coordinator: "c".into(),
+            acknowledged: 0,
+            heartbeats: None,
+            certificate_days: None,
+            hardware,
+        };
+        session.handle_message(welcome, &outbox).unwrap();
+        let mut sent = Vec::new();
+        while session.has_more(&outbox) {
+            match session.poll_transmit(&outbox) {
+                Some(FromAgent::Report(report)) => sent.push(report.seq),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(sent, expected);
+        assert_eq!(session.poll_transmit(&outbox), None);
+    };
+    check(true, &[1, 2, 3, 4, 5, 6]);
+    check(false, &[2, 5]);
 }

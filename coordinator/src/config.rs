@@ -25,11 +25,15 @@ use std::{
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use contrail;
 use coordinator_core::agents::CERTIFICATE_DAYS;
-use domain::upkeep::policy::{DAYS_MAX, PER_RACK, PasswordPolicy};
+use domain::{
+    health::{LimitRule, SiteLimits},
+    upkeep::policy::{DAYS_MAX, PER_RACK, PasswordPolicy},
+};
 use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX};
 use ipnet::IpNet;
 use listen::{
@@ -78,6 +82,17 @@ pub struct Config {
     /// What a site may choose.
     #[serde(default)]
     pub site: Site,
+    /// What a site thinks of its servers' hardware.
+    #[serde(default)]
+    pub hardware: Hardware,
+}
+
+/// What a site thinks of its servers' hardware.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hardware {
+    /// Limits of sensors, over their own; the first rule that is about a sensor counts.
+    pub limits: Vec<LimitRule>,
 }
 
 /// Where to listen.
@@ -398,6 +413,11 @@ impl Config {
         Ok(config)
     }
 
+    /// What the site thinks of sensors' numbers; checked when the configuration was read.
+    pub fn limits(&self) -> Arc<SiteLimits> {
+        Arc::new(SiteLimits::new(self.hardware.limits.clone()).unwrap_or_default())
+    }
+
     /// Checks a text; `path` is named in faults.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)
@@ -493,6 +513,8 @@ impl Config {
              3900, cleaning = 3901 } and contrail.tenant_native_vlans = \"3000-3899\", with ids that are free in the \
              fabric",
         );
+        let limits = SiteLimits::new(self.hardware.limits.clone()).err().unwrap_or_default();
+        limits.iter().for_each(|fault| check(false, &format!("hardware.limits: {fault}")));
         let client = self.contrail.client();
         let (ours, range) = (client.native_vlans, client.tenant_native_vlans);
         let good = |vlan: u16| {
@@ -605,6 +627,10 @@ mod tests {
         check("[contrail]", "[contrail]\ntenant_native_vlans = \"300-200\"", "write it like 3000-3899");
         check("[contrail]", "[contrail]\nagents = [\"agent1\"]", "contrail.agents");
         check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
+        let limit = |text: &str| format!("[[hardware.limits]]\nsensor = \"Inlet*\"\n{text}\n[contrail]");
+        check("[contrail]", &limit("upper_warning = 35\nupper_critical = 42.5"), "");
+        check("[contrail]", &limit(""), "hardware.limits: \"Inlet*\" has no limit");
+        check("[contrail]", &limit("upper_warning = 43\nupper_critical = 42"), "do not rise");
         check(
             "[contrail]",
             "[api]\nadmin_project = \"admin\"\n[contrail]",

@@ -128,7 +128,12 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let outside = Outside { provisioner, fabric: contrail.clone(), networks: contrail.clone() };
     let poll_ironic_every = Duration::from_millis(config.site.poll_ironic_ms);
     let core = Core::new(
-        Site { name: config.name.clone(), poll_ironic_every, passwords: config.bmc_passwords.policy() },
+        Site {
+            name: config.name.clone(),
+            poll_ironic_every,
+            passwords: config.bmc_passwords.policy(),
+            limits: config.limits(),
+        },
         inventory,
         outside,
     );
@@ -278,6 +283,7 @@ fn tell_others(
         let sources = Sources {
             inventory: core.inventory.clone(),
             presence: Arc::clone(&presence),
+            limits: Arc::clone(&core.agents.limits),
             page: tokio::sync::Mutex::default(),
         };
         let page = metrics::router(sources);

@@ -22,6 +22,7 @@ pub mod der;
 pub mod discovery;
 pub mod error_chain;
 pub mod hardware;
+pub mod health;
 pub mod heartbeat;
 pub mod hex;
 pub mod id;

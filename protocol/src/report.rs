@@ -8,6 +8,7 @@ use crate::{
     command::CommandResult,
     discovery::Finding,
     hardware::{BmcIdentity, HardwareReport},
+    health::HardwareChange,
     id::{CommandId, RamdiskSessionId, ServerId},
     mac::MacAddr,
     network::BootNetwork,
@@ -100,6 +101,11 @@ pub enum ReportBody {
     Facts {
         /// Which, and what it says.
         part: PartFacts,
+    },
+    /// Sensors, power draw or event log say what they did not say before. Sent only to who understands it.
+    Hardware {
+        /// What has changed.
+        change: HardwareChange,
     },
     /// Something was found that nobody has enrolled, or the search for it moved on.
     Found {

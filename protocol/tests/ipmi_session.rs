@@ -185,7 +185,7 @@ fn refusals_say_why_and_are_not_repeated() {
     check(|c| c.password = Secret::new("wrong"), &SUITES, 1, "does not match");
     check(|c| c.username = "nobody".into(), &SUITES, 1, "unknown user name");
     check(|c| c.password = Secret::new("x".repeat(21)), &SUITES, 0, "longer than IPMI's 20");
-    check(|c| c.suites = vec![CipherSuite::Seventeen], &[CipherSuite::Three], 0, "not supported");
+    check(|c| c.suites = vec![CipherSuite::Seventeen], &[CipherSuite::Three], 0, "no cipher suite in common");
 }
 
 #[test]

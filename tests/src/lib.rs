@@ -7,6 +7,7 @@ pub mod browser;
 pub mod contrail;
 pub mod failure;
 pub mod fake_hardware;
+pub mod farm;
 pub mod fuzz;
 pub mod image;
 pub mod lab;

@@ -20,7 +20,6 @@ use tests::bmc::{
     ipmi::{self, IpmiBmc},
     ipmi_sim::{self, IpmiSimConfig},
     records::{Records, emulation},
-    redfish,
 };
 use tokio::process::Command;
 use uuid::Uuid;
@@ -67,7 +66,7 @@ fn bmc() -> (IpmiBmc, Arc<FakeChassis>) {
 }
 
 /// What each verb says, in this order, of the BMC that `tests::bmc::records` describes.
-const SAID: [(&str, &[&str]); 24] = [
+const SAID: [(&str, &[&str]); 26] = [
     ("power", &["off"]),
     ("power on", &["on"]),
     ("power cycle", &["on"]),
@@ -130,6 +129,8 @@ const SAID: [(&str, &[&str]); 24] = [
     ("users list", &["4       backup   operator       yes"]),
     ("identify on --seconds 30", &["on for 30 s"]),
     ("identify off", &["off"]),
+    ("users disable backup", &["user 4: disabled"]),
+    ("power-restore set off", &["stays off"]),
     ("sel set-time", &["20"]),
     ("sel clear", &["cleared: 5 records removed"]),
     ("sel list", &["ID"]),
@@ -243,7 +244,8 @@ async fn what_cannot_be_done_is_said_with_its_status() {
     check(&["-H", "a:b:c]", "--password", "secret", "power"], 2, "unexpected argument '--password'").await;
     check(&["-H", "192.0.2.7:0", "power"], 2, "is no ADDRESS[:PORT]").await;
     check(&["--hosts", "/nowhere/hosts", "power"], 2, "/nowhere/hosts").await;
-    check(&["-H", &host, "--by", "redfish", "sensors"], 2, "sensors: not by Redfish so far").await;
+    check(&["-H", &host, "--by", "redfish", "fru"], 2, "fru: not by Redfish").await;
+    check(&["-H", &host, "bios", "get"], 2, "bios: not by IPMI; use --by redfish").await;
     check(&["-H", &host, "--rounds", "0", "power"], 2, "0 is not in 1..=1000000").await;
     check(&["-H", &host, "users", "set-name", "4", "seventeen letters"], 2, "at most 16 bytes").await;
     let mut unasked = command(&["-H", &host, "power"]);
@@ -255,23 +257,6 @@ async fn what_cannot_be_done_is_said_with_its_status() {
     check(&["-H", &host, "boot", "set", "pxe"], 1, "when it is read back it shows no boot device").await;
     bmc.faults.set(Faults { refuse: true, ..Faults::default() });
     check(&["-H", &host, "sel", "info"], 1, "Get SEL Info: the BMC answers 0xff, unspecified error").await;
-    assert_eq!(bmc.sessions(), 0, "every session was given back");
-}
-
-#[tokio::test]
-async fn power_boot_and_inventory_go_by_redfish_too() {
-    let chassis = Arc::new(FakeChassis::default());
-    let bmc = redfish::serve(loopback(), Credentials::new("admin", PASSWORD), chassis.clone(), None).unwrap();
-    let host = bmc.addr.to_string();
-    let check = async |words: &str, expected: &str| {
-        let (status, text, failures) = call(&host, &format!("--by redfish --http {words}")).await;
-        assert!(status == 0 && text.contains(expected), "{words}: {text}{failures}");
-    };
-    check("power on", "on").await;
-    check("boot set pxe", "set").await;
-    check("inventory", "BMC maker").await;
-    check("probe", "Redfish by HTTP  logged in").await;
-    assert!(chassis.state().on && chassis.state().boot.is_some());
     assert_eq!(bmc.sessions(), 0, "every session was given back");
 }
 

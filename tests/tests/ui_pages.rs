@@ -143,6 +143,23 @@ async fn the_page_of_agents_says_until_when_each_may_come() {
 }
 
 #[tokio::test]
+async fn a_nodes_page_says_what_is_wrong_with_its_hardware() {
+    let fakes = start().await;
+    let (cookie, _) = sign_in(&fakes, "admin").await;
+    let check = async |path: &str, expected: &[&str]| {
+        let page = text(get(&fakes, &cookie, path).await).await;
+        for shown in expected {
+            assert!(page.contains(shown), "{shown} is not in {page}");
+        }
+    };
+    let reasons = ["FAN2: 0 rpm (its lower critical limit is 500)", "bmsctl node sel ack srv1 17"];
+    check("/ui/nodes/srv1", &[&reasons[..], &["hardware critical"]].concat()).await;
+    check("/ui/nodes/srv4", &["hardware unknown", "lets nobody in", "as it was last", "DIMM A1"]).await;
+    check("/ui/nodes/srv2", &["hardware ok"]).await;
+    check("/ui/nodes", &["hardware critical", "FAN2: 0 rpm"]).await;
+}
+
+#[tokio::test]
 async fn tenants_get_no_page_and_no_form_of_administrators() {
     let fakes = start().await;
     let (cookie, _) = sign_in(&fakes, "demo").await;

@@ -9,12 +9,16 @@
 pub mod account;
 pub mod breaker;
 pub mod budget;
+mod clock;
 pub mod console;
 mod error;
+mod hardware;
 pub mod heard;
 mod ipmi;
 pub mod keys;
+mod line;
 pub mod quirks;
+pub mod readings;
 pub(crate) mod redfish;
 mod who;
 
@@ -38,11 +42,17 @@ use self::{
 };
 pub use self::{
     error::{BmcError, Power, reading},
-    ipmi::{CallError, IpmiBmc},
+    hardware::{HardwareReader, Memory, NotRead},
+    ipmi::{
+        CallError, IpmiBmc,
+        entries::{SensorNames, Told},
+        sensors::{Described, SensorLimits, Shown, Unreadable},
+    },
     keys::Renewed,
+    line::Line,
     redfish::{
-        ENTRIES_MAX, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
-        UPLOAD_BYTES_MAX, Update, VERB_MAX, key_info,
+        ENTRIES_MAX, Events, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
+        UPLOAD_BYTES_MAX, Update, VERB_MAX, is_of_power, key_info,
     },
 };
 
@@ -98,9 +108,17 @@ pub trait Bmc: Send + Sync {
         let _ = part;
         Ok(None)
     }
+    /// The same BMC with all that can be asked and told by Redfish; none: it speaks another language.
+    fn redfish(&self) -> Option<&RedfishBmc> {
+        None
+    }
     /// A person asks for a log-in now: the next call does not wait for a refused account's pause to end. Granted once in a while
     /// only; what knows no pauses has nothing to do.
     async fn try_now(&self) {}
+    /// Its sensors and its event log; none: they cannot be read in this way.
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        None
+    }
 }
 
 /// What a kind of BMC that knows nothing of a thing answers.

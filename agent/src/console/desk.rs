@@ -41,9 +41,9 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// Whether nobody is here.
-    pub fn is_empty(&self) -> bool {
-        self.watchers.is_empty()
+    /// Whether somebody came, and everybody has left.
+    pub fn is_left(&self) -> bool {
+        self.came > 0 && self.watchers.is_empty()
     }
 
     /// The next thing to do.
@@ -194,6 +194,7 @@ mod tests {
     #[test]
     fn the_keyboard_of_whoever_leaves_is_free_and_nobody_types_unasked() {
         let mut desk = Desk::default();
+        assert!(!desk.is_left(), "its first watcher is on the way");
         let alice = desk.comes("alice".into(), Manner::Types);
         let bob = desk.comes("bob".into(), Manner::Looks);
         effects(&mut desk);
@@ -206,7 +207,7 @@ mod tests {
         desk.says(bob, ConsoleDown::Input(b"y".to_vec()));
         assert_eq!(effects(&mut desk), [told(bob, ConsoleNote::Keyboard), typed(bob, "y")]);
         desk.leaves(bob);
-        assert!(desk.is_empty() && effects(&mut desk).is_empty());
+        assert!(desk.is_left() && effects(&mut desk).is_empty());
     }
 
     #[test]

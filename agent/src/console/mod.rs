@@ -6,11 +6,12 @@
 //!   watcher --/                        \--> every watcher: characters, and what happens between them
 //! ```
 //! What must stay true: a slow watcher loses output, with a mark, and holds up nobody; the keyboard is one watcher's, and is taken
-//! from it only by force; a console that nobody watches is given back. What carries a console to its BMC is in
+//! from it only by force; a console that nobody watches is given back, unless the rack records (`record/`). What carries a console to its BMC is in
 //! [`crate::bmc::console`].
 
 mod desk;
 mod kept;
+pub mod record;
 mod watch;
 
 use std::{
@@ -25,11 +26,14 @@ use protocol::{
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use self::watch::{Asked, run};
 pub use self::{
     desk::{Desk, Piece, WatcherId},
     kept::{AGAIN_MAX, AGAIN_MIN, keep},
     watch::PIECES_MAX,
+};
+use self::{
+    record::Recorder,
+    watch::{Asked, run},
 };
 use crate::bmc::Bmc;
 
@@ -55,6 +59,8 @@ pub struct Consoles {
     servers: Mutex<HashMap<ServerId, Known>>,
     /// Whoever watches holds a clone.
     watchers: Arc<()>,
+    /// Where everything is recorded; none: nothing is, and a console is open only while somebody watches it.
+    recorder: Option<Arc<Recorder>>,
 }
 
 struct Known {
@@ -101,14 +107,23 @@ impl Drop for Saying {
 }
 
 impl Consoles {
+    /// Consoles that are open all the time, and recorded.
+    pub fn recorded(recorder: Recorder) -> Self {
+        Self { recorder: Some(Arc::new(recorder)), ..Self::default() }
+    }
+
     /// A server, or another connection to its BMC. A console that is open ends; its watchers come again.
     pub fn know(&self, server: ServerId, bmc: Arc<dyn Bmc>) {
         let mut servers = self.locked();
         let is_same = servers.get(&server).is_some_and(|known| Arc::ptr_eq(&known.bmc, &bmc));
-        if !is_same {
-            let end = CancellationToken::new();
-            servers.insert(server, Known { bmc, desk: None, end });
+        if is_same {
+            return;
         }
+        let mut known = Known { bmc, desk: None, end: CancellationToken::new() };
+        if self.recorder.is_some() {
+            self.begin(server, &mut known);
+        }
+        servers.insert(server, known);
     }
 
     /// A server that is nobody's business any more; its console ends.
@@ -142,16 +157,21 @@ impl Consoles {
         if let Some(desk) = known.desk.as_ref().filter(|desk| !desk.is_closed()) {
             return Ok(desk.clone());
         }
+        Ok(self.begin(server, known))
+    }
+
+    fn begin(&self, server: ServerId, known: &mut Known) -> mpsc::Sender<Asked> {
         let (desk, asked) = mpsc::channel(ASKED_MAX);
         let (bmc, end) = (Arc::clone(&known.bmc), known.end.clone());
+        let recorder = self.recorder.clone();
         tokio::spawn(async move {
             tokio::select! {
-                () = run(server, bmc, asked) => {}
+                () = run(server, bmc, asked, recorder) => {}
                 () = end.cancelled() => {}
             }
         });
         known.desk = Some(desk.clone());
-        Ok(desk)
+        desk
     }
 
     fn locked(&self) -> MutexGuard<'_, HashMap<ServerId, Known>> {

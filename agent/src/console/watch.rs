@@ -12,6 +12,7 @@ use tracing::info;
 use super::{
     desk::{Desk, Effect, Piece, WatcherId},
     kept::keep,
+    record::Recorder,
 };
 use crate::bmc::{
     Bmc,
@@ -57,8 +58,14 @@ impl Way {
     }
 }
 
-/// Serves a console from its first watcher until its last one has left, or the server is forgotten.
-pub(super) async fn run(server: ServerId, bmc: Arc<dyn Bmc>, mut asked: mpsc::Receiver<Asked>) {
+/// Serves a console from its first watcher until its last one has left, or the server is forgotten; where everything is recorded,
+/// until the server is forgotten.
+pub(super) async fn run(
+    server: ServerId,
+    bmc: Arc<dyn Bmc>,
+    mut asked: mpsc::Receiver<Asked>,
+    recorder: Option<Arc<Recorder>>,
+) {
     info!(%server, "console is watched");
     let (console, far) = pair();
     let (typed, mut heard) = (console.typed, console.heard);
@@ -68,7 +75,12 @@ pub(super) async fn run(server: ServerId, bmc: Arc<dyn Bmc>, mut asked: mpsc::Re
         tokio::select! {
             () = &mut carrying => break,
             heard = heard.recv() => match heard {
-                Some(heard) => desk.heard(heard),
+                Some(heard) => {
+                    if let Some(recorder) = &recorder {
+                        recorder.hear(server, &heard);
+                    }
+                    desk.heard(heard);
+                }
                 None => break,
             },
             asked = asked.recv() => match asked {
@@ -93,7 +105,7 @@ pub(super) async fn run(server: ServerId, bmc: Arc<dyn Bmc>, mut asked: mpsc::Re
             ways.remove(&id);
             desk.leaves(id);
         }
-        if desk.is_empty() {
+        if desk.is_left() && recorder.is_none() {
             break;
         }
     }

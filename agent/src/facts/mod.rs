@@ -92,11 +92,13 @@ impl Facts {
             return Ended::NotLetIn;
         }
         for part in FactsPart::ALL {
+            if !self.is_still(server, bmc) {
+                return Ended::Unfinished;
+            }
             match tokio::time::timeout(PART_MAX, bmc.facts(part)).await {
                 Ok(Ok(Some(part))) => {
-                    let is_still_its = self.lock().bmcs.get(&server).is_some_and(|now| Arc::ptr_eq(now, bmc));
                     let body = ReportBody::Facts { part };
-                    if !is_still_its || seen.send(Seen { server, body }).await.is_err() {
+                    if !self.is_still(server, bmc) || seen.send(Seen { server, body }).await.is_err() {
                         return Ended::Unfinished;
                     }
                 }
@@ -118,6 +120,11 @@ impl Facts {
             }
         }
         Ended::Read
+    }
+
+    /// Whether it is by this connection that the server is looked after.
+    fn is_still(&self, server: ServerId, bmc: &Arc<dyn Bmc>) -> bool {
+        self.lock().bmcs.get(&server).is_some_and(|now| Arc::ptr_eq(now, bmc))
     }
 
     /// The tables hold no invariant across a panic, so a poisoned lock is as good as another.

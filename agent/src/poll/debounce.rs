@@ -48,6 +48,19 @@ pub enum Sample {
     },
 }
 
+impl Sample {
+    /// Whether it is a reading of the power.
+    pub fn is_reading(&self) -> bool {
+        match self {
+            Sample::On | Sample::Off => true,
+            Sample::NoAnswer { .. }
+            | Sample::Refused { .. }
+            | Sample::NotWatched { .. }
+            | Sample::OtherMachine { .. } => false,
+        }
+    }
+}
+
 /// What an answer means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {

@@ -4,6 +4,7 @@
 //!   schedule: who is asked when --> driver: asks the BMC --> debounce: is it news? --> a report
 //!       ^                                |
 //!       '------ pulse: how does it answer?
+//!       '------ hints: has its BMC told that something changed? (where it tells; otherwise its turn comes as ever)
 //! ```
 //!
 //! What must stay true: a BMC is asked one thing at a time; a silent BMC is never taken for a server that is off, and holds no
@@ -12,5 +13,6 @@
 
 pub mod debounce;
 pub mod driver;
+pub mod hints;
 pub mod pulse;
 pub mod schedule;

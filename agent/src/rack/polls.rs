@@ -41,6 +41,15 @@ impl Rack {
         self.oldest
     }
 
+    /// Its power may have changed: it is read now. One that is being asked or told something is read at the end of that anyway.
+    pub(super) fn hinted(&mut self, id: ServerId, now: Instant) {
+        let Some(server) = self.servers.get_mut(&id) else { return };
+        server.hurry_until = Some(now + HURRY_FOR);
+        if server.lane == BmcLane::Idle {
+            self.schedule.ask_at(id, Order::Confirm, now);
+        }
+    }
+
     pub(super) fn answered(&mut self, id: ServerId, number: u64, sample: Sample, now: Instant) {
         let Some(server) = self.servers.get_mut(&id) else { return };
         if server.lane != BmcLane::Polling(number) {

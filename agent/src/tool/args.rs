@@ -1,9 +1,16 @@
 //! Values: what can be typed after `bms-agent bmc`.
 
+mod changes;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 use protocol::boot::{BootDevice, BootMode, Persistence};
+
+pub use self::changes::{
+    BiosVerb, FirmwareVerb, Keys, ManagerVerb, Media, MediaVerb, PowerLimitVerb, Restore, RestoreVerb,
+    SecureBootVerb,
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -13,6 +20,7 @@ Examples:
   bms-agent bmc -H 192.0.2.7 sel list --last 20
   bms-agent bmc -H 192.0.2.7 boot set pxe --uefi
   bms-agent bmc -H 192.0.2.7 sol
+  bms-agent bmc -H 192.0.2.7 --by redfish firmware list
   bms-agent bmc --hosts rack1.txt --json health
   bms-agent bmc --hosts rack1.txt --rounds 100 --at-once 64 power status
 
@@ -22,9 +30,12 @@ A file of hosts has one BMC a line: ADDRESS[:PORT] [name=NAME] [user=USER] [pass
 Exit status: 0 done; 1 a BMC refused or was not understood; 2 the command line or a file is wrong; 3 a BMC does not answer;
 4 a BMC does not accept user or password; 130 interrupted. Of several BMCs the highest counts.";
 
+/// The options that every verb has.
+const HOW: &str = "Which BMCs, and how";
+
 /// Ask and tell BMCs directly, without a coordinator.
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, next_help_heading = HOW)]
 pub struct BmcArgs {
     /// Which BMCs, and how.
     #[command(flatten)]
@@ -49,7 +60,7 @@ pub struct Whom {
     /// File whose first line is the password.
     #[arg(long, global = true, value_name = "FILE")]
     pub password_file: Option<PathBuf>,
-    /// Which protocol. Redfish knows power, boot and inventory so far.
+    /// Which protocol.
     #[arg(long, global = true, value_enum, default_value = "ipmi")]
     pub by: By,
     /// Redfish: SHA-256 of the BMC's certificate, hexadecimal. Without it the system's authorities are trusted.
@@ -81,22 +92,31 @@ pub enum By {
     Redfish,
 }
 
+/// Examples of one verb, and where the other options are described.
+macro_rules! examples {
+    ($($line:literal),+) => {
+        concat!("Examples:\n", $("  bms-agent bmc -H 192.0.2.7 ", $line, "\n",)+ "\nOptions of all verbs, and how a password is given: bms-agent bmc --help")
+    };
+}
+
 /// What to do.
 #[derive(Clone, Debug, Subcommand)]
 pub enum Verb {
     /// Read or switch the power.
+    #[command(after_help = examples!["power", "power on", "--by redfish power cycle"])]
     Power {
         /// What to do with it.
         #[arg(value_enum, default_value = "status")]
         action: PowerAction,
     },
     /// Read or set where the next boot looks first.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples!["boot get", "boot set pxe --uefi"])]
     Boot(BootVerb),
     /// The system event log.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples!["sel list --last 20", "sel clear", "--by redfish sel list --log Audit"])]
     Sel(SelVerb),
     /// All sensors with their readings, states and limits.
+    #[command(after_help = examples!["sensors", "--by redfish sensors --bad"])]
     Sensors {
         /// Only those that are not as they should be.
         #[arg(long)]
@@ -104,23 +124,26 @@ pub enum Verb {
     },
     /// The inventories of the server and its parts.
     Fru,
-    /// Who the BMC is and what it manages: maker, product, serial numbers, firmware, addresses, power draw.
+    /// Who the BMC is and what it manages: maker, product, serial numbers, firmware, addresses, power draw; by Redfish the parts too.
+    #[command(after_help = examples!["inventory", "--by redfish --json inventory"])]
     Inventory,
     /// Whether anything is wrong with the server, in one word and its reasons.
     Health,
     /// Users of the BMC.
-    #[command(subcommand)]
+    #[command(subcommand, after_help = examples!["users list", "users set-password 4", "--by redfish users create backup operator"])]
     Users(UsersVerb),
     /// The light that shows which server it is.
+    #[command(after_help = examples!["identify on", "identify on --seconds 30", "identify off"])]
     Identify {
         /// On or off.
         #[arg(value_enum)]
         light: Light,
-        /// For how long, in seconds; without it until it is switched off.
+        /// For how long, in seconds; without it until it is switched off. By Redfish it is always on until then.
         #[arg(long, value_parser = clap::value_parser!(u8).range(1..))]
         seconds: Option<u8>,
     },
     /// The server's serial console on this terminal, until `~.` is typed at the beginning of a line; `~?` lists the other keys.
+    #[command(after_help = examples!["sol", "sol --watch"])]
     Sol {
         /// Take the console from whoever has it.
         #[arg(long)]
@@ -129,8 +152,33 @@ pub enum Verb {
         #[arg(long)]
         watch: bool,
     },
-    /// Which BMC answers, what it offers, and which ways of logging in it takes.
+    /// Which BMC answers, what it offers, which of its quirks are heeded, and which ways of logging in it takes.
+    #[command(after_help = examples!["probe", "--by redfish probe"])]
     Probe,
+    /// Firmware: what there is, and its update. By Redfish.
+    #[command(subcommand, after_help = examples!["--by redfish firmware list", "--by redfish firmware update bmc.bin --target BMC"])]
+    Firmware(FirmwareVerb),
+    /// Settings of the server's firmware. By Redfish.
+    #[command(subcommand, after_help = examples!["--by redfish bios get", "--by redfish bios set LogicalProc=Disabled"])]
+    Bios(BiosVerb),
+    /// Virtual media: an image that the server sees as a CD or a USB stick. By Redfish.
+    #[command(subcommand, after_help = examples!["--by redfish media list", "--by redfish media insert https://192.0.2.1/rescue.iso"])]
+    Media(MediaVerb),
+    /// Secure Boot and its keys. By Redfish.
+    #[command(subcommand, after_help = examples!["--by redfish secureboot status", "--by redfish secureboot reset-keys default"])]
+    Secureboot(SecureBootVerb),
+    /// Send the processor an interrupt that nothing masks: an operating system may write a crash dump then.
+    #[command(after_help = examples!["nmi"])]
+    Nmi,
+    /// The BMC itself: its clock, its restart, its certificates. By Redfish.
+    #[command(subcommand, after_help = examples!["--by redfish manager show", "--by redfish manager reset"])]
+    Manager(ManagerVerb),
+    /// What the server draws, and may draw at most. By Redfish.
+    #[command(subcommand, after_help = examples!["--by redfish power-limit show", "--by redfish power-limit set 500"])]
+    PowerLimit(PowerLimitVerb),
+    /// What the server does when its power comes back.
+    #[command(subcommand, after_help = examples!["power-restore get", "power-restore set off"])]
+    PowerRestore(RestoreVerb),
 }
 
 /// What to do with the power.
@@ -192,13 +240,16 @@ pub enum Device {
 }
 
 /// The system event log.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 pub enum SelVerb {
     /// Its records, in words.
     List {
         /// Only the newest so many.
         #[arg(long)]
         last: Option<usize>,
+        /// By Redfish: of this log; otherwise that of hardware events.
+        #[arg(long)]
+        log: Option<String>,
     },
     /// How full it is, and its clock.
     Info,
@@ -215,33 +266,55 @@ pub enum UsersVerb {
     List,
     /// Let a user log in.
     Enable {
-        /// The user's number.
-        number: u8,
+        /// The user's number or name.
+        #[arg(id = "whose", value_name = "NUMBER|NAME")]
+        user: String,
     },
     /// Let a user log in no longer.
     Disable {
-        /// The user's number.
-        number: u8,
+        /// The user's number or name.
+        #[arg(id = "whose", value_name = "NUMBER|NAME")]
+        user: String,
     },
     /// Name a user.
     SetName {
-        /// The user's number.
-        number: u8,
+        /// The user's number or name.
+        #[arg(id = "whose", value_name = "NUMBER|NAME")]
+        user: String,
         /// The name, at most 16 bytes.
         name: String,
     },
     /// Give a user another password, and ask the BMC whether it has it.
     SetPassword {
-        /// The user's number.
-        number: u8,
+        /// The user's number or name.
+        #[arg(id = "whose", value_name = "NUMBER|NAME")]
+        user: String,
         /// File whose first line is the new password; without it BMS_BMC_NEW_PASSWORD, or asked for on the terminal.
         #[arg(long, value_name = "FILE")]
         new_password_file: Option<PathBuf>,
     },
+    /// Make a user that may log in. By Redfish; by IPMI users have numbers, and are named.
+    Create {
+        /// The name.
+        name: String,
+        /// How much it may do.
+        #[arg(value_enum)]
+        privilege: Level,
+        /// File whose first line is the password; without it BMS_BMC_NEW_PASSWORD, or asked for on the terminal.
+        #[arg(long, value_name = "FILE")]
+        new_password_file: Option<PathBuf>,
+    },
+    /// Remove a user. By Redfish; by IPMI it is disabled.
+    Remove {
+        /// The user's number or name.
+        #[arg(id = "whose", value_name = "NUMBER|NAME")]
+        user: String,
+    },
     /// Say how much a user may do.
     SetPrivilege {
-        /// The user's number.
-        number: u8,
+        /// The user's number or name.
+        #[arg(id = "whose", value_name = "NUMBER|NAME")]
+        user: String,
         /// How much.
         #[arg(value_enum)]
         privilege: Level,
@@ -285,6 +358,14 @@ impl Verb {
             Verb::Identify { .. } => "identify",
             Verb::Sol { .. } => "sol",
             Verb::Probe => "probe",
+            Verb::Firmware(_) => "firmware",
+            Verb::Bios(_) => "bios",
+            Verb::Media(_) => "media",
+            Verb::Secureboot(_) => "secureboot",
+            Verb::Nmi => "nmi",
+            Verb::Manager(_) => "manager",
+            Verb::PowerLimit(_) => "power-limit",
+            Verb::PowerRestore(_) => "power-restore",
         }
     }
 }

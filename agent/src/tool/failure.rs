@@ -16,8 +16,14 @@ pub enum Failure {
     #[error("{0}")]
     NotSo(String),
     /// The protocol of the call cannot do it.
-    #[error("{verb}: not by Redfish so far; use --by ipmi")]
+    #[error("{verb}: not by Redfish; use --by ipmi, or inventory")]
     NotByRedfish {
+        /// What was asked for.
+        verb: &'static str,
+    },
+    /// The same.
+    #[error("{verb}: not by IPMI; use --by redfish")]
+    NotByIpmi {
         /// What was asked for.
         verb: &'static str,
     },
@@ -49,7 +55,7 @@ impl Failure {
             )
             | Failure::Call(_)
             | Failure::NotSo(_) => Kind::Refused,
-            Failure::NotByRedfish { .. } | Failure::Usage(_) => Kind::Usage,
+            Failure::NotByRedfish { .. } | Failure::NotByIpmi { .. } | Failure::Usage(_) => Kind::Usage,
         }
     }
 

@@ -9,6 +9,7 @@
 
 pub mod args;
 mod failure;
+pub mod help;
 mod hosts;
 mod kind;
 mod load;

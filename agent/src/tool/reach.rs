@@ -15,7 +15,7 @@ use super::{
     hosts::Host,
     password,
 };
-use crate::bmc::{self, Bmc, BmcOptions, IpmiBmc};
+use crate::bmc::{self, Bmc, BmcOptions, IpmiBmc, LogIns, RedfishBmc};
 
 /// The usual TCP port of Redfish.
 pub const REDFISH_PORT: u16 = 443;
@@ -31,9 +31,12 @@ pub struct Reached {
     way: Way,
 }
 
-enum Way {
+/// By which protocol, with all that it can.
+pub enum Way {
+    /// By IPMI.
     Ipmi(Box<IpmiBmc>),
-    Redfish(Box<dyn Bmc>),
+    /// By Redfish.
+    Redfish(Box<RedfishBmc>),
 }
 
 impl Reached {
@@ -61,10 +64,10 @@ impl Reached {
             settings: BmcSettings::default(),
         };
         let options = BmcOptions { tries: whom.tries, ..BmcOptions::default() };
-        let way = match bmc::connect_ipmi(&endpoint, options) {
-            Some(ipmi) => Way::Ipmi(Box::new(ipmi)),
-            None => Way::Redfish(bmc::connect_with(&endpoint, options)),
-        };
+        let ipmi = bmc::connect_ipmi(&endpoint, options).map(|ipmi| Way::Ipmi(Box::new(ipmi)));
+        let redfish = || bmc::connect_redfish(&endpoint, options, LogIns::default());
+        let way = ipmi.or_else(|| redfish().map(|redfish| Way::Redfish(Box::new(redfish))));
+        let way = way.expect("there are two protocols");
         Self { name: host.name.clone(), endpoint, options, way }
     }
 
@@ -76,12 +79,9 @@ impl Reached {
         }
     }
 
-    /// What IPMI alone can so far.
-    pub fn ipmi(&self, verb: &'static str) -> Result<&IpmiBmc, Failure> {
-        match &self.way {
-            Way::Ipmi(ipmi) => Ok(ipmi),
-            Way::Redfish(_) => Err(Failure::NotByRedfish { verb }),
-        }
+    /// By which protocol it is asked.
+    pub fn way(&self) -> &Way {
+        &self.way
     }
 }
 

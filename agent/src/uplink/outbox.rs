@@ -13,12 +13,16 @@ use protocol::{
 
 /// Most bytes of unacknowledged reports: days of power changes of a full rack with the coordinator away.
 pub const OUTBOX_BYTES_MAX: usize = 16 << 20;
+/// Of these, reports of sensors and event logs take at most one part in so many: they are told anew after an outage, power is not.
+pub const HARDWARE_PART: usize = 4;
 
 /// Unacknowledged reports, oldest first. Numbers rise; gaps are reports that were given up.
 #[derive(Debug)]
 pub struct Outbox {
     pending: VecDeque<Entry>,
     bytes: usize,
+    /// Of them, of hardware.
+    hardware_bytes: usize,
     next_seq: u64,
     bytes_max: usize,
 }
@@ -27,6 +31,17 @@ pub struct Outbox {
 struct Entry {
     report: Report,
     bytes: usize,
+}
+
+/// What is given up for what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    /// It only says how far something has come; a later one tells as much. Given up first.
+    Progress,
+    /// It is told anew after an outage. Given up next, and the oldest of it for a newer one.
+    Hardware,
+    /// It is never given up.
+    Kept,
 }
 
 /// There is no room for a report that must not be lost, and nothing left to give up for it.
@@ -44,7 +59,7 @@ pub struct Full {
 impl Outbox {
     /// An empty one that gives the next report this number.
     pub fn new(next_seq: u64, bytes_max: usize) -> Self {
-        Self { pending: VecDeque::new(), bytes: 0, next_seq: next_seq.max(1), bytes_max }
+        Self { pending: VecDeque::new(), bytes: 0, hardware_bytes: 0, next_seq: next_seq.max(1), bytes_max }
     }
 
     /// Puts back a report that was read from disk. Those out of order were written by something else and are refused.
@@ -58,17 +73,17 @@ impl Outbox {
         true
     }
 
-    /// Numbers and keeps a report. When there is no room, the oldest reports of mere progress are given up first.
+    /// Numbers and keeps a report. When there is no room, the oldest reports of mere progress are given up first, then those of
+    /// hardware.
     pub fn push(&mut self, at_us: u64, server: ServerId, body: ReportBody) -> Result<&Report, Full> {
         let report = Report { seq: self.next_seq, at_us, server, body };
         let bytes = encoded_len(&report);
+        let is_hardware = worth(&report.body) == Worth::Hardware;
+        while is_hardware && self.hardware_bytes + bytes > self.bytes_max / HARDWARE_PART {
+            self.give_up(Worth::Hardware)?;
+        }
         while self.bytes + bytes > self.bytes_max {
-            let Some(position) = self.pending.iter().position(|entry| is_progress(&entry.report.body)) else {
-                return Err(Full { pending: self.pending.len(), bytes_max: self.bytes_max });
-            };
-            if let Some(dropped) = self.pending.remove(position) {
-                self.bytes -= dropped.bytes;
-            }
+            self.give_up(Worth::Progress).or_else(|_| self.give_up(Worth::Hardware))?;
         }
         self.next_seq += 1;
         self.insert(report);
@@ -78,7 +93,7 @@ impl Outbox {
     /// Takes back the newest report, because it could not be stored.
     pub fn take_back(&mut self) {
         if let Some(entry) = self.pending.pop_back() {
-            self.bytes -= entry.bytes;
+            self.uncount(&entry);
             self.next_seq = entry.report.seq;
         }
     }
@@ -87,7 +102,7 @@ impl Outbox {
     pub fn acknowledge(&mut self, seq: u64) {
         while self.pending.front().is_some_and(|entry| entry.report.seq <= seq) {
             if let Some(entry) = self.pending.pop_front() {
-                self.bytes -= entry.bytes;
+                self.uncount(&entry);
             }
         }
     }
@@ -145,31 +160,51 @@ impl Outbox {
     fn insert(&mut self, report: Report) {
         let bytes = encoded_len(&report);
         self.bytes += bytes;
+        if worth(&report.body) == Worth::Hardware {
+            self.hardware_bytes += bytes;
+        }
         self.pending.push_back(Entry { report, bytes });
+    }
+
+    fn uncount(&mut self, entry: &Entry) {
+        self.bytes -= entry.bytes;
+        if worth(&entry.report.body) == Worth::Hardware {
+            self.hardware_bytes -= entry.bytes;
+        }
+    }
+
+    /// Gives up the oldest report of this worth.
+    fn give_up(&mut self, of: Worth) -> Result<(), Full> {
+        let oldest = self.pending.iter().position(|entry| worth(&entry.report.body) == of);
+        let given_up = oldest.and_then(|position| self.pending.remove(position));
+        let given_up = given_up.ok_or(Full { pending: self.pending.len(), bytes_max: self.bytes_max })?;
+        self.uncount(&given_up);
+        Ok(())
     }
 }
 
-/// A report that only says how far something has come; a later one tells as much.
-fn is_progress(body: &ReportBody) -> bool {
+fn worth(body: &ReportBody) -> Worth {
     match body {
-        ReportBody::Boot(_) | ReportBody::StepProgress { .. } => true,
+        ReportBody::Boot(_) | ReportBody::StepProgress { .. } => Worth::Progress,
+        ReportBody::BootRefused { planned: None, .. } => Worth::Progress,
         // They are read again in some hours.
-        ReportBody::Facts { .. } => true,
+        ReportBody::Facts { .. } => Worth::Progress,
         // A port on the wrong network is an alarm.
-        ReportBody::BootRefused { planned, .. } => planned.is_none(),
+        ReportBody::BootRefused { planned: Some(_), .. } => Worth::Kept,
         ReportBody::Found { finding } => match finding {
-            Finding::Progress { .. } => true,
+            Finding::Progress { .. } => Worth::Progress,
             Finding::Bmc(_)
             | Finding::Machine { .. }
             | Finding::ScanEnded { .. }
-            | Finding::WindowEnded { .. } => false,
+            | Finding::WindowEnded { .. } => Worth::Kept,
         },
+        ReportBody::Hardware { .. } => Worth::Hardware,
         ReportBody::Power { .. }
         | ReportBody::Identified { .. }
         | ReportBody::RamdiskReady { .. }
         | ReportBody::RamdiskGone { .. }
         | ReportBody::Watch { .. }
-        | ReportBody::Command(_) => false,
+        | ReportBody::Command(_) => Worth::Kept,
     }
 }
 
@@ -180,6 +215,7 @@ fn encoded_len(report: &Report) -> usize {
 #[cfg(test)]
 mod tests {
     use protocol::{
+        health::HardwareChange,
         id::CommandId,
         power::{PowerCause, PowerReading},
         step::StepProgress,
@@ -209,11 +245,33 @@ mod tests {
             }
         }
         assert!(refused.is_some(), "600 bytes cannot hold 20 power reports");
-        assert!(outbox.pending().all(|report| !is_progress(&report.body)));
+        assert!(outbox.pending().all(|report| worth(&report.body) == Worth::Kept));
         let numbers: Vec<_> = outbox.pending().map(|report| report.seq).collect();
         assert!(numbers.len() > 5 && numbers.iter().all(|seq| seq % 2 == 0), "{numbers:?}");
         outbox.acknowledge(numbers[1]);
         assert!(outbox.push(0, server, power()).is_ok());
+    }
+
+    #[test]
+    fn sensors_take_a_part_of_the_room_and_yield_to_power() {
+        let server = ServerId(uuid::Uuid::nil());
+        let hardware = || ReportBody::Hardware { change: HardwareChange::Unread { reason: "x".repeat(30) } };
+        let mut outbox = Outbox::new(1, 4000);
+        for number in 0..200u64 {
+            outbox.push(number, server, hardware()).unwrap();
+        }
+        assert!(outbox.bytes() <= 4000 / HARDWARE_PART, "{} bytes", outbox.bytes());
+        let newest = outbox.pending().last().map(|report| report.at_us);
+        assert_eq!(newest, Some(199), "the oldest are given up");
+        let mut power_reports = 0;
+        while outbox.push(0, server, power()).is_ok() {
+            power_reports += 1;
+        }
+        assert!(outbox.pending().all(|report| worth(&report.body) == Worth::Kept), "power has all the room");
+        assert_eq!(outbox.len(), power_reports);
+        assert!(outbox.push(0, server, hardware()).is_err(), "and is not given up for a sensor");
+        outbox.acknowledge(u64::MAX);
+        assert_eq!((outbox.bytes(), outbox.hardware_bytes), (0, 0));
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In Open, reports go out in the order of their numbers, starting behind what the coordinator has stored, with at most
-//! [`WINDOW`] of them unacknowledged.
+//! [`WINDOW`] of them unacknowledged. Those of sensors, event logs and what BMCs say are passed over where the Welcome did not ask for them.
 
 use protocol::{
     command::Command,
@@ -15,6 +15,7 @@ use protocol::{
     discovery::Order,
     heartbeat::StreamTime,
     id::{AgentBootId, RackId},
+    report::{Report, ReportBody},
 };
 
 use super::outbox::Outbox;
@@ -36,7 +37,7 @@ enum State {
     Closed,
     Greeting,
     Waiting,
-    Open { next: u64 },
+    Open { next: u64, hardware: bool },
 }
 
 /// What a received message asks for.
@@ -121,8 +122,8 @@ impl Session {
     /// A message arrived. The caller does what the event says to the outbox before it asks for more to send.
     pub fn handle_message(&mut self, message: ToAgent, outbox: &Outbox) -> Result<Event, Violation> {
         match (message, self.state) {
-            (ToAgent::Welcome { coordinator, acknowledged, .. }, State::Waiting) => {
-                self.state = State::Open { next: acknowledged.saturating_add(1) };
+            (ToAgent::Welcome { coordinator, acknowledged, hardware, .. }, State::Waiting) => {
+                self.state = State::Open { next: acknowledged.saturating_add(1), hardware };
                 if acknowledged >= outbox.next_seq() {
                     Ok(Event::SpoolLost { coordinator, acknowledged })
                 } else {
@@ -130,7 +131,7 @@ impl Session {
                 }
             }
             (ToAgent::Welcome { .. }, State::Open { .. }) => Err(Violation::SecondWelcome),
-            (ToAgent::Acknowledge { seq }, State::Open { next }) => {
+            (ToAgent::Acknowledge { seq }, State::Open { next, .. }) => {
                 if seq >= next {
                     return Err(Violation::NeverSent { acknowledged: seq, next });
                 }
@@ -151,10 +152,7 @@ impl Session {
         match self.state {
             State::Closed | State::Waiting => false,
             State::Greeting => true,
-            State::Open { next } => {
-                let (in_flight, report) = outbox.from_seq(next);
-                in_flight < WINDOW && report.is_some()
-            }
+            State::Open { next, hardware } => next_report(outbox, next, hardware).is_some(),
         }
     }
 
@@ -172,15 +170,26 @@ impl Session {
                     consoles: true,
                 }))
             }
-            State::Open { next } => {
-                let (in_flight, report) = outbox.from_seq(next);
-                if in_flight >= WINDOW {
-                    return None;
-                }
-                let report = report?;
-                self.state = State::Open { next: report.seq + 1 };
+            State::Open { next, hardware } => {
+                let report = next_report(outbox, next, hardware)?;
+                self.state = State::Open { next: report.seq + 1, hardware };
                 Some(FromAgent::Report(report.clone()))
             }
         }
     }
+}
+
+/// The report that goes out next; none: there is none, or too many are not acknowledged.
+fn next_report(outbox: &Outbox, next: u64, hardware: bool) -> Option<&Report> {
+    let (in_flight, mut report) = outbox.from_seq(next);
+    if in_flight >= WINDOW {
+        return None;
+    }
+    while let Some(passed_over) = report
+        && !hardware
+        && matches!(passed_over.body, ReportBody::Hardware { .. } | ReportBody::Facts { .. })
+    {
+        report = outbox.from_seq(passed_over.seq + 1).1;
+    }
+    report
 }

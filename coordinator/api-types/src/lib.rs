@@ -10,6 +10,7 @@ mod console;
 mod discovery;
 mod disk;
 mod firmware;
+mod health;
 mod network;
 mod problem;
 mod state;
@@ -31,6 +32,7 @@ pub use console::*;
 pub use discovery::*;
 pub use disk::*;
 pub use firmware::*;
+pub use health::*;
 pub use network::*;
 pub use problem::{FieldFault, Problem};
 pub use state::{BmcProtocol, PowerState, ServerStatus, WhyNotWatched};
@@ -95,6 +97,15 @@ pub struct Node {
     /// How far its last network boot came. Absent: it has none that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<BootProgress>,
+    /// The health of its hardware.
+    #[serde(default)]
+    pub health: HardwareHealth,
+    /// Why its health is not known, as a sentence. Absent: it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health_not_known: Option<String>,
+    /// What is wrong with its hardware, the worst first; where its health is not known, what was wrong last.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health_reasons: Vec<HealthReason>,
     /// Why nobody would notice if it lost power. Absent: its agent watches it.
     #[serde(default)]
     pub not_watched: Option<NotWatched>,

@@ -134,6 +134,25 @@ mod tests {
         check(FoundBy::ALL, &["bmc", "boot", "unknown"]);
         check(CertificateState::ALL, &["good", "replaced", "revoked", "ended", "unknown"]);
         check(CertificateOrigin::ALL, &["issued", "renewed", "taken_up", "unknown"]);
+        check(HardwareHealth::ALL, &["ok", "warning", "critical", "unknown"]);
+        check(ReasonSource::ALL, &["sensor", "log_entry", "log", "unknown"]);
+        check(
+            SensorKind::ALL,
+            &[
+                "temperature",
+                "voltage",
+                "current",
+                "fan",
+                "power",
+                "power_supply",
+                "processor",
+                "memory",
+                "drive",
+                "chassis",
+                "other",
+                "unknown",
+            ],
+        );
         check(DiskStanding::ALL, &["missing", "to be erased", "erased", "left out", "unknown"]);
     }
 

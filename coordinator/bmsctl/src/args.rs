@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use api_types::PowerState;
+use api_types::{HardwareHealth, PowerState};
 
 use super::attachment::Attachment;
 
@@ -247,6 +247,23 @@ pub enum NodeCommand {
         #[arg(long = "step", required = true)]
         steps: Vec<String>,
     },
+    /// Show why nodes are not well: each sensor and log entry that says so.
+    #[command(after_help = "Example: bmsctl node health srv1\n\nWithout a node: all nodes that are not ok.")]
+    Health {
+        /// Name or id; without one, all nodes that are not ok.
+        node: Option<String>,
+    },
+    /// List a node's sensors and its power draw, as its agent read them last.
+    Sensors {
+        /// Name or id.
+        node: String,
+        /// Only sensors that are not well.
+        #[arg(long)]
+        bad: bool,
+    },
+    /// Show a node's event log, and acknowledge what is dealt with.
+    #[command(subcommand)]
+    Sel(super::health::Sel),
     /// Show the disks that a clean must erase, and exclude or include them.
     #[command(subcommand)]
     Disk(super::disk::Disk),
@@ -320,6 +337,9 @@ pub struct NodeFilter {
     /// Power: on, off, unreachable or unknown.
     #[arg(long)]
     pub power: Option<PowerState>,
+    /// Health of the hardware: ok, warning, critical or unknown.
+    #[arg(long)]
+    pub health: Option<HardwareHealth>,
     /// Only nodes that this flavor selects.
     #[arg(long)]
     pub flavor: Option<String>,

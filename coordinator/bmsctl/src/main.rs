@@ -16,6 +16,7 @@ mod disk;
 mod events;
 mod firmware;
 mod flavor;
+mod health;
 mod image;
 mod network;
 mod node;

@@ -12,7 +12,7 @@ use super::{
     args::{Bmc, FileFormat, Maintenance, NodeCommand as Command, NodeFilter, Nodes, Output, Power, Wait},
     brownfield,
     client::Client,
-    disk,
+    disk, health,
     output::{self, Cell, Look},
     path::path,
     proof,
@@ -50,6 +50,9 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Clean { nodes, steps } => {
             act(client, output, nodes, NodeAction { steps, ..plain(NodeVerb::Clean) }).await
         }
+        Command::Health { node } => health::health(client, output, node.as_deref()).await,
+        Command::Sensors { node, bad } => health::sensors(client, output, &node, bad).await,
+        Command::Sel(command) => health::sel(client, output, command).await,
         Command::Disk(command) => disk::run(client, output, command).await,
         Command::Maintenance(Maintenance::On { nodes, reason }) => {
             let action = NodeAction { reason: Some(reason), ..plain(NodeVerb::MaintenanceOn) };
@@ -115,6 +118,7 @@ async fn read_all(client: &Client, filter: &NodeFilter) -> anyhow::Result<Vec<No
     ];
     pairs.extend(texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?))));
     pairs.extend(filter.power.map(|power| ("power", power.to_string())));
+    pairs.extend(filter.health.map(|health| ("health", health.to_string())));
     let flags = [("deployed", filter.deployed), ("maintenance", filter.maintenance)];
     pairs.extend(flags.into_iter().filter_map(|(name, flag)| Some((name, flag?.to_string()))));
     let mut nodes = Vec::new();
@@ -130,7 +134,8 @@ async fn read_all(client: &Client, filter: &NodeFilter) -> anyhow::Result<Vec<No
 
 async fn list(client: &Client, output: Output, filter: &NodeFilter) -> anyhow::Result<()> {
     let nodes = read_all(client, filter).await?;
-    let header = ["name", "rack", "state", "since", "power", "network", "class", "waiting for or reason"];
+    let header =
+        ["name", "rack", "state", "since", "power", "health", "network", "class", "waiting for or reason"];
     let now = jiff::Timestamp::now();
     output::list(output, &nodes, &header, |node| {
         let kept = node.maintenance.then(|| {
@@ -144,6 +149,7 @@ async fn list(client: &Client, output: Output, filter: &NodeFilter) -> anyhow::R
             node.provision_state.clone(),
             since(node.state_since.as_deref(), now),
             if node.not_watched.is_some() { "NOT WATCHED".to_owned() } else { node.power.to_string() },
+            node.health.to_string(),
             node.network_observed.clone().unwrap_or_default(),
             node.resource_class.clone(),
             said.into_iter().flatten().next().cloned().unwrap_or_default(),
@@ -180,6 +186,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         ("maintenance", maintenance),
         ("power", power),
         ("not watched", not_watched),
+        ("health", health_line(&node)),
         ("network wanted", optional(&node.network_wanted)),
         ("network observed", optional(&node.network_observed)),
         ("reason", optional(&node.reason)),
@@ -218,6 +225,17 @@ fn password_line(password: &BmcPassword) -> String {
         format!("change {} because {}{again}{trouble}", rotation.stage, rotation.why)
     });
     [rotated, every, shown, rotation].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+/// The word, and the worst of its reasons.
+fn health_line(node: &Node) -> String {
+    let why = node.health_not_known.as_ref().or(node.health_reasons.first().map(|reason| &reason.text));
+    let others = node.health_reasons.len().saturating_sub(1);
+    let more = match (&node.health_not_known, others) {
+        (Some(_), _) | (None, 0) => String::new(),
+        (None, others) => format!("; and {others} more: `bmsctl node health {}`", node.name),
+    };
+    why.map_or_else(|| node.health.to_string(), |why| format!("{}: {why}{more}", node.health))
 }
 
 fn port_line(port: &NodePort) -> String {

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::{
     disks::{Account, Erase, Erasure, KnownDisk},
     events::{EventKind, Told},
+    health::SiteLimits,
     lifecycle::{placement::networks_of_ports, trouble::Trouble},
     records::Server,
     rim::{
@@ -71,6 +72,8 @@ pub struct Site {
     pub poll_ironic_every: Duration,
     /// What is done with the passwords of BMCs.
     pub passwords: PasswordPolicy,
+    /// What it thinks of sensors' numbers.
+    pub limits: Arc<SiteLimits>,
 }
 
 /// The outside world, as a core needs it.
@@ -88,7 +91,7 @@ impl Core {
     pub fn new(site: Site, inventory: Inventory, outside: Outside) -> Arc<Self> {
         let Outside { provisioner, fabric, networks } = outside;
         let (wake, locks) = (Wake::default(), ServerLocks::default());
-        let hub = Arc::new(AgentHub::new(inventory.clone(), wake.clone(), site.name));
+        let hub = Arc::new(AgentHub::new(inventory.clone(), wake.clone(), site.name, site.limits));
         let agents: Arc<dyn Agents> = Arc::new(Hub(Arc::clone(&hub)));
         let presence: Arc<dyn Presence> = hub.clone();
         let mover = Mover::new(inventory.clone(), Arc::clone(&fabric));

@@ -34,6 +34,14 @@ pub struct Figures {
     pub not_isolated: Gauge,
     /// Servers whose power nobody watches, by reason.
     pub not_watched: Family<Labels<1>, Gauge>,
+    /// Servers by the health of their hardware.
+    pub health: Family<Labels<1>, Gauge>,
+    /// Sensors that are not well, by kind and severity.
+    pub bad_sensors: Family<Labels<2>, Gauge>,
+    /// Entries of event logs that nobody has dealt with, by severity.
+    pub open_log_entries: Family<Labels<1>, Gauge>,
+    /// Power draw of a rack's servers, as far as they measure it.
+    pub power_draw: Family<Labels<1>, Gauge>,
     /// From the report that a server is off to its isolation.
     pub isolation: Histogram,
     /// Power-ons permitted and refused.
@@ -75,6 +83,10 @@ impl Figures {
             servers: Family::default(),
             not_isolated: Gauge::default(),
             not_watched: Family::default(),
+            health: Family::default(),
+            bad_sensors: Family::default(),
+            open_log_entries: Family::default(),
+            power_draw: Family::default(),
             isolation: Histogram::new(exponential_buckets(0.05, 2.0, 12)),
             gate_decisions: Family::default(),
             gate_wait: Histogram::new(exponential_buckets(0.02, 2.0, 12)),
@@ -108,6 +120,18 @@ impl Figures {
         registry.register("servers_off_not_isolated", help, self.not_isolated.clone());
         let help = "Servers whose power is not watched, by the cause";
         registry.register("servers_not_watched", help, self.not_watched.clone());
+        registry.register("servers_health", "Servers by the health of their hardware", self.health.clone());
+        let help = "Sensors that are not well, by kind and severity";
+        registry.register("sensors_not_well", help, self.bad_sensors.clone());
+        let help = "Entries of event logs that nobody has acknowledged and that have not ended, by severity";
+        registry.register("log_entries_open", help, self.open_log_entries.clone());
+        let help = "Power draw of a rack's servers together, as far as they measure it";
+        registry.register_with_unit(
+            "rack_power_draw",
+            help,
+            Unit::Other("watts".to_owned()),
+            self.power_draw.clone(),
+        );
         let help =
             "From the report that a deployed server is off until its ports are seen on the isolated network";
         registry.register_with_unit("isolation", help, Unit::Seconds, self.isolation.clone());

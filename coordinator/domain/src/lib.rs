@@ -10,6 +10,7 @@ pub mod discovery;
 pub mod disks;
 pub mod events;
 pub mod firmware;
+pub mod health;
 pub mod identity;
 pub mod images;
 pub mod import;

@@ -1,7 +1,10 @@
 //! Edges: what Prometheus reads: the counters of this process, and gauges read from the inventory when somebody asks. Nobody has to
 //! prove who he is here, which is why it has a listener of its own and is off unless configured.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -13,9 +16,16 @@ use axum::{
 };
 use coordinator_core::agents::lasting;
 use counters::figures;
-use domain::{lifecycle::isolation_is_due, records::Server, rim::Presence};
+use domain::{
+    health::{SiteLimits, Word},
+    lifecycle::isolation_is_due,
+    records::Server,
+    rim::Presence,
+};
 use protocol::{power::PowerReading, watch::NotWatched};
 use store::{Inventory, InventoryError};
+
+use crate::api::health::Healths;
 
 /// Racks that are named; a site with more has larger worries than this page.
 const RACKS_MAX: usize = 1000;
@@ -45,6 +55,8 @@ pub struct Sources {
     pub inventory: Inventory,
     /// Which agents are here.
     pub presence: Arc<dyn Presence>,
+    /// What the site thinks of sensors' numbers.
+    pub limits: Arc<SiteLimits>,
     /// One page at a time: gauges are cleared before they are set.
     pub page: tokio::sync::Mutex<()>,
 }
@@ -73,6 +85,7 @@ impl Sources {
             let gauge = figures().not_watched.get_or_create(&[("reason", why.as_str().to_owned())]);
             gauge.set(i64::try_from(count).unwrap_or(i64::MAX));
         }
+        self.look_at_hardware(&servers).await?;
         figures().agents.clear();
         figures().oldest_reading.clear();
         figures().certificate_ends.clear();
@@ -91,6 +104,39 @@ impl Sources {
             // While nobody says how old they are, there is no figure, rather than a good one.
             if let Some(age) = self.presence.oldest_reading(&agent.rack) {
                 figures().oldest_reading.get_or_create(&labels).set(age.as_secs_f64());
+            }
+        }
+        Ok(())
+    }
+
+    /// Each figure has few labels: power draw is a rack's, because servers are without number.
+    async fn look_at_hardware(&self, servers: &[Server]) -> Result<(), InventoryError> {
+        let healths = Healths::read(&self.inventory, &self.limits, None).await?;
+        let mut words = BTreeMap::from(Word::ALL.map(|word| (word, 0)));
+        for server in servers {
+            let away = self.presence.connection(&server.rack).reason();
+            *words.entry(healths.of(server, away.as_deref()).word).or_default() += 1;
+        }
+        for (word, count) in words {
+            figures().health.get_or_create(&[("health", word.as_str().to_owned())]).set(count);
+        }
+        figures().bad_sensors.clear();
+        for (_, known) in self.inventory.bad_sensors(None).await? {
+            let (kind, severity) = (known.sensor.kind.as_str(), known.severity.name());
+            let labels = [("kind", kind.to_owned()), ("severity", severity.to_owned())];
+            figures().bad_sensors.get_or_create(&labels).inc();
+        }
+        figures().open_log_entries.clear();
+        for (_, known) in self.inventory.open_entries(None).await? {
+            let labels = [("severity", known.entry.severity.name().to_owned())];
+            figures().open_log_entries.get_or_create(&labels).inc();
+        }
+        figures().power_draw.clear();
+        let racks: BTreeSet<_> = servers.iter().map(|server| &server.rack).take(RACKS_MAX).collect();
+        for server in servers.iter().filter(|server| racks.contains(&server.rack)) {
+            if let Some(draw_w) = healths.draw_w(server.id) {
+                let labels = [("rack", server.rack.to_string())];
+                figures().power_draw.get_or_create(&labels).inc_by(draw_w.into());
             }
         }
         Ok(())
@@ -190,12 +236,19 @@ mod tests {
         asked("contrail", Asked::Unavailable);
         oldest_waits(Duration::from_millis(1500), Duration::from_secs(61));
         visits("isolate", 3, 2);
-        let sources = Sources { inventory, presence: Arc::new(Away), page: tokio::sync::Mutex::default() };
+        let sources = Sources {
+            inventory,
+            presence: Arc::new(Away),
+            limits: Arc::default(),
+            page: tokio::sync::Mutex::default(),
+        };
         let page = sources.page().await.unwrap();
         for line in [
             "bms_servers{provision_state=\"clean wait\",power=\"unknown\"} 1",
             "bms_servers_not_watched{reason=\"credentials_refused\"} 0",
             "bms_servers_not_watched{reason=\"other_machine\"} 0",
+            "bms_servers_health{health=\"critical\"} 0",
+            "bms_servers_health{health=\"unknown\"} 1",
             "bms_gate_decisions_total{decision=\"permitted\",reason=\"none\"} 1",
             "bms_gate_decisions_total{decision=\"refused\",reason=\"no_proof\"} 1",
             "bms_rack_oldest_reading_seconds{rack=\"rack1\"} 2.5",

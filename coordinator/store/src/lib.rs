@@ -5,6 +5,7 @@
 //!           --< proofs      agents      commands      ramdisks      events
 //!           --- adoptions     --< disks       contradictions   agent_certificates
 //!           --< bmc_facts
+//!           --- hardware      --< sensors     --< log_entries
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -25,7 +26,9 @@ mod discoveries;
 mod discovery_rules;
 mod disks;
 mod events;
+mod hardware;
 mod links;
+mod log_entries;
 mod nodes;
 mod pools;
 mod proofs;
@@ -56,6 +59,8 @@ use sqlx::{
 pub use broadcast::{Broadcast, LISTENER_BACKLOG_MAX};
 pub use discoveries::DISCOVERIES_MAX;
 pub use domain::{events::EventFilter, records::*};
+pub use hardware::SensorsRead;
+pub use log_entries::{DealtWith, LOG_ENTRIES_MAX, LOG_KEPT_DAYS};
 pub use proofs::PROOFS_MAX;
 pub use sessions::StoredSessions;
 pub use share::EVENTS_MAX;
@@ -215,6 +220,7 @@ fn migrator() -> Migrator {
         one(33, "BMCs' keys", include_str!("../migrations/0033_bmc_key.sql")),
         one(36, "kinds of reasons", include_str!("../migrations/0036_kinds_of_reasons.sql")),
         one(37, "kinds of tenants' reasons", include_str!("../migrations/0037_kinds_of_tenants_reasons.sql")),
+        one(42, "hardware", include_str!("../migrations/0042_hardware.sql")),
         one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
         one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),
         one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),

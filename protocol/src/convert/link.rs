@@ -56,6 +56,8 @@ pub enum ToAgent {
         heartbeats: Option<HeartbeatsWanted>,
         /// For how many days it gives certificates; none: it does not renew any.
         certificate_days: Option<NonZeroU32>,
+        /// Whether it understands reports of sensors, event logs and what BMCs say; an older one ends the stream over them.
+        hardware: bool,
     },
     /// Servers to look after.
     Declare(Declaration),
@@ -145,13 +147,14 @@ impl From<ToAgent> for wire::CoordinatorMessage {
     fn from(message: ToAgent) -> Self {
         use wire::coordinator_message::Message;
         let message = match message {
-            ToAgent::Welcome { coordinator, acknowledged, heartbeats, certificate_days } => {
+            ToAgent::Welcome { coordinator, acknowledged, heartbeats, certificate_days, hardware } => {
                 Message::Welcome(wire::Welcome {
                     coordinator,
                     acknowledged,
                     heartbeat_ms: heartbeats.map_or(0, |wanted| whole_ms(wanted.every)),
                     at_ms: heartbeats.map_or(0, |wanted| wanted.at.0),
                     certificate_days: certificate_days.map_or(0, NonZeroU32::get),
+                    hardware,
                 })
             }
             ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
@@ -190,6 +193,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
                     acknowledged: welcome.acknowledged,
                     heartbeats,
                     certificate_days: NonZeroU32::new(welcome.certificate_days),
+                    hardware: welcome.hardware,
                 })
             }
             Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {

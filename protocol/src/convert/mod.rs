@@ -11,6 +11,7 @@ mod command;
 mod console;
 mod discovery;
 mod hardware;
+mod health;
 mod link;
 mod report;
 mod spec;

@@ -25,8 +25,6 @@ impl Status {
     pub const NO_RESOURCES: Self = Self(0x01);
     /// The session id is not known.
     pub const INVALID_SESSION: Self = Self(0x02);
-    /// Authentication algorithm not supported.
-    pub const AUTHENTICATION_ALGORITHM: Self = Self(0x04);
     /// The role is not one.
     pub const INVALID_ROLE: Self = Self(0x09);
     /// The privilege is more than the user may have.
@@ -35,6 +33,8 @@ impl Status {
     pub const UNAUTHORIZED_NAME: Self = Self(0x0d);
     /// The proof of the password is wrong.
     pub const INVALID_INTEGRITY_CHECK: Self = Self(0x0f);
+    /// No cipher suite has these algorithms.
+    pub const NO_SUITE: Self = Self(0x11);
 
     /// The BMC does not speak this cipher suite; another one may do.
     pub fn is_about_the_suite(self) -> bool {

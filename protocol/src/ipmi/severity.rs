@@ -1,28 +1,8 @@
 //! Values: how bad a state of a sensor is (tables 42-2 and 42-3), for a server's health in one word.
 
 use super::words::{SENSOR_SPECIFIC, THRESHOLD};
-
-/// How bad something is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// As it should be, or a mere fact.
-    Ok,
-    /// To be looked at soon.
-    Warning,
-    /// To be looked at now.
-    Critical,
-}
-
-impl Severity {
-    /// In a word.
-    pub fn name(self) -> &'static str {
-        match self {
-            Severity::Ok => "ok",
-            Severity::Warning => "warning",
-            Severity::Critical => "critical",
-        }
-    }
-}
+use crate::health::SensorKind;
+pub use crate::health::Severity;
 
 /// How bad it is that a discrete sensor shows this state. What is not known to be bad is a mere fact.
 pub fn of_state(event_type: u8, sensor_type: u8, offset: u8) -> Severity {
@@ -79,6 +59,23 @@ fn of_kind(sensor_type: u8) -> (&'static [u8], &'static [u8]) {
         // Battery.
         0x29 => (&[1], &[0]),
         _ => (&[], &[]),
+    }
+}
+
+/// What a kind of sensor (table 42-3) is about.
+pub fn kind(sensor_type: u8) -> SensorKind {
+    match sensor_type {
+        0x01 => SensorKind::Temperature,
+        0x02 => SensorKind::Voltage,
+        0x03 => SensorKind::Current,
+        0x04 | 0x0a => SensorKind::Fan,
+        0x05 | 0x06 | 0x18 => SensorKind::Chassis,
+        0x07 => SensorKind::Processor,
+        0x08 => SensorKind::PowerSupply,
+        0x09 => SensorKind::Power,
+        0x0c => SensorKind::Memory,
+        0x0d => SensorKind::Drive,
+        _ => SensorKind::Other,
     }
 }
 

@@ -10,6 +10,10 @@ use protocol::{
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
+    health::{
+        BmcClock, HardwareChange, Limits, LogChange, LogCourse, LogEntry, Milli, Says, Sensor, SensorChange,
+        SensorKind, Severity,
+    },
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId},
     identity::ExpectedIdentity,
@@ -107,6 +111,12 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             }),
         ),
         ("up-watched", report(ReportBody::Watch { watch: Watch::Watched })),
+        ("up-sensors", report(ReportBody::Hardware { change: sensors() })),
+        ("up-log", report(ReportBody::Hardware { change: log() })),
+        (
+            "up-unread",
+            report(ReportBody::Hardware { change: HardwareChange::Unread { reason: "it is silent".into() } }),
+        ),
         (
             "up-not-watched",
             report(ReportBody::Watch {
@@ -334,6 +344,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 acknowledged: 12,
                 heartbeats: None,
                 certificate_days: None,
+                hardware: false,
             },
         ),
         (
@@ -343,6 +354,17 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 acknowledged: 12,
                 heartbeats: None,
                 certificate_days: NonZeroU32::new(90),
+                hardware: false,
+            },
+        ),
+        (
+            "down-welcome-hardware",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: None,
+                certificate_days: None,
+                hardware: true,
             },
         ),
         ("down-open-console", ToAgent::OpenConsole(open_console(Manner::Types))),
@@ -356,6 +378,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 acknowledged: 12,
                 heartbeats: Some(HeartbeatsWanted { every: Duration::from_secs(5), at: StreamTime(90_000) }),
                 certificate_days: None,
+                hardware: false,
             },
         ),
         ("down-heard", ToAgent::Heard { number: 7, at: StreamTime(95_001) }),
@@ -498,4 +521,62 @@ fn example_scan() -> Scan {
         credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
         spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
     }
+}
+
+fn sensors() -> HardwareChange {
+    let limits = Limits {
+        upper_warning: Some(Milli(90_000)),
+        upper_critical: Some(Milli(95_000)),
+        ..Limits::default()
+    };
+    let sensor = |key: &str, name: &str, kind, severity, says| Sensor {
+        key: key.into(),
+        name: name.into(),
+        kind,
+        severity,
+        says,
+    };
+    HardwareChange::Sensors(SensorChange {
+        sensors: vec![
+            sensor(
+                "20/0/30",
+                "CPU1 Temp",
+                SensorKind::Temperature,
+                Severity::Critical,
+                Says::Number { value: Milli(96_500), unit: "°C".into(), limits, hysteresis: Milli(2000) },
+            ),
+            sensor(
+                "20/0/51",
+                "PSU2 Status",
+                SensorKind::PowerSupply,
+                Severity::Ok,
+                Says::States(vec!["present".into()]),
+            ),
+            sensor("20/0/41", "FAN1", SensorKind::Fan, Severity::Ok, Says::Nothing("no reading now".into())),
+        ],
+        complete: true,
+        draw_w: Some(212),
+        left_out: 3,
+    })
+}
+
+fn log() -> HardwareChange {
+    HardwareChange::Log(LogChange {
+        entries: vec![LogEntry {
+            id: "3".into(),
+            fingerprint: "030002".into(),
+            at_s: Some(1_767_225_600),
+            sensor: "DIMM A1".into(),
+            kind: SensorKind::Memory,
+            text: "uncorrectable error".into(),
+            severity: Severity::Critical,
+            condition: "20/0c/6f/1".into(),
+            ends: false,
+        }],
+        left_out: 1,
+        course: LogCourse::Cleared,
+        records: 4,
+        is_full: true,
+        clock: BmcClock::Off { by_s: -3600 },
+    })
 }

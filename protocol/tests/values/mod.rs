@@ -2,6 +2,7 @@
 
 pub mod examples;
 mod facts;
+mod health;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
@@ -251,6 +252,7 @@ fn body() -> impl Strategy<Value = ReportBody> {
         result().prop_map(ReportBody::Command),
         watch().prop_map(|watch| ReportBody::Watch { watch }),
         facts::part().prop_map(|part| ReportBody::Facts { part }),
+        health::change().prop_map(|change| ReportBody::Hardware { change }),
         finding().prop_map(|finding| ReportBody::Found { finding }),
     ]
 }
@@ -406,14 +408,14 @@ pub fn public_key(rest: &[u8]) -> PublicKey {
 
 pub fn to_agent() -> impl Strategy<Value = ToAgent> {
     prop_oneof![
-        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>()).prop_map(
-            |(coordinator, acknowledged, heartbeats, days)| ToAgent::Welcome {
+        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>(), any::<bool>())
+            .prop_map(|(coordinator, acknowledged, heartbeats, days, hardware)| ToAgent::Welcome {
                 coordinator,
                 acknowledged,
                 heartbeats: heartbeats.map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
                 certificate_days: NonZeroU32::new(days),
-            }
-        ),
+                hardware,
+            }),
         "[a-zA-Z]{1,40}".prop_map(|pem| ToAgent::Renewed(Ok(pem))),
         text().prop_map(|refused| ToAgent::Renewed(Err(refused))),
         (any::<u64>(), any::<u64>()).prop_map(|(number, at)| ToAgent::Heard { number, at: StreamTime(at) }),

@@ -22,6 +22,8 @@ pub(super) struct BootOptions {
     told: Arc<Mutex<Vec<Vec<u8>>>>,
     /// Looks at the flags since they were set.
     looks: Arc<Mutex<u32>>,
+    /// Flags without a device: they change no boot, and are shown as they were told, to whoever sets them one by one.
+    without_device: Arc<Mutex<Option<BootFlags>>>,
 }
 
 impl BootOptions {
@@ -56,6 +58,8 @@ impl BootOptions {
             return Ok(());
         };
         *self.looks.lock().expect("no holder panics") = 0;
+        *self.without_device.lock().expect("no holder panics") =
+            (flags.device == BootFlagDevice::None).then_some(flags);
         let is_kept = match manner {
             BootManner::Refused(code) => return Err(Code(CompletionCode(code)).into()),
             BootManner::DiskIsRemote(code) if flags.device == BootFlagDevice::Disk => {
@@ -79,7 +83,9 @@ impl BootOptions {
     }
 
     pub(super) async fn shown(&self, manner: BootManner, chassis: &dyn Chassis) -> anyhow::Result<BootFlags> {
-        let flags = chassis.boot().await?.map_or(BootFlags::NONE, flags_of);
+        let without_device = *self.without_device.lock().expect("no holder panics");
+        let without_device = without_device.unwrap_or(BootFlags::NONE);
+        let flags = chassis.boot().await?.map_or(without_device, flags_of);
         match manner {
             BootManner::Hidden(code) => Err(Code(CompletionCode(code)).into()),
             BootManner::Stale => Ok(BootFlags { valid: false, ..flags }),

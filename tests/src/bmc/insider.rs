@@ -63,16 +63,7 @@ pub enum Oddity {
 
 /// Before an IPMI BMC whose user has this password.
 pub async fn before_ipmi(bmc: SocketAddr, password: &str, oddity: Oddity) -> anyhow::Result<Front> {
-    let mut insider = Insider {
-        password: Secret::new(password),
-        oddity,
-        left: match oddity {
-            Oddity::Answers { times, .. } => times,
-            _ => usize::MAX,
-        },
-        opening: Opening::default(),
-        ends: None,
-    };
+    let mut insider = Insider::new(Secret::new(password), oddity);
     relay(bmc, move |direction, datagram| insider.pass(direction, datagram)).await
 }
 
@@ -93,7 +84,8 @@ struct Ends {
     bmc_id: u32,
 }
 
-struct Insider {
+/// He knows what one console and the BMC have told each other.
+pub(super) struct Insider {
     password: Secret,
     oddity: Oddity,
     left: usize,
@@ -102,7 +94,23 @@ struct Insider {
 }
 
 impl Insider {
-    fn pass(&mut self, direction: Direction, datagram: Vec<u8>) -> Passed {
+    /// Before either has said anything.
+    pub(super) fn new(password: Secret, oddity: Oddity) -> Self {
+        let left = match oddity {
+            Oddity::Answers { times, .. } => times,
+            Oddity::NotAuthenticated
+            | Oddity::RoleInProof(_)
+            | Oddity::RoleInRakp3(_)
+            | Oddity::LongProof(_)
+            | Oddity::SessionZero
+            | Oddity::NumberZero
+            | Oddity::OwnKey => usize::MAX,
+        };
+        Self { password, oddity, left, opening: Opening::default(), ends: None }
+    }
+
+    /// A datagram as it goes on.
+    pub(super) fn pass(&mut self, direction: Direction, datagram: Vec<u8>) -> Passed {
         let code_bytes = self.opening.suite.map_or(0, CipherSuite::integrity_bytes);
         let changed = match rmcp::parse(&datagram, |_| code_bytes) {
             Ok(Packet::Plus(packet)) => self.plus(direction, packet),

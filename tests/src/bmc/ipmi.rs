@@ -2,8 +2,11 @@
 
 use std::{
     net::{SocketAddr, UdpSocket as StdUdpSocket},
-    sync::{Arc, Mutex},
-    time::Instant,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -27,7 +30,11 @@ use tracing::{debug, warn};
 use uuid::Uuid;
 
 use super::{
-    Credentials, FaultSwitch, Faults, accounts::Password, boot_options::BootOptions, chassis::Chassis,
+    Credentials, FaultSwitch,
+    accounts::Password,
+    boot_options::BootOptions,
+    chassis::Chassis,
+    ipmi_guard::{self, Comes, Guard, Known},
     records::SharedRecords,
 };
 
@@ -161,7 +168,8 @@ pub fn serve_special(
     serve_with(socket, credentials, &CipherSuite::ALL, chassis, Uuid::new_v4(), special)
 }
 
-fn serve_with(
+/// Serves on a socket that was made elsewhere: with these suites, as the BMC of a machine with this hardware UUID, and special.
+pub fn serve_with(
     socket: StdUdpSocket,
     credentials: Credentials,
     suites: &[CipherSuite],
@@ -175,7 +183,7 @@ fn serve_with(
     let (username, password) = (credentials.username.clone(), Password::new(credentials.password.clone()));
     let bmc = SharedBmc(Arc::new(Mutex::new(Bmc::new(BmcConfig {
         username: credentials.username,
-        password: credentials.password,
+        password: credentials.password.clone(),
         k_g: special.k_g,
         privilege: special.privilege,
         suites: suites.to_vec(),
@@ -188,6 +196,7 @@ fn serve_with(
     let faults = FaultSwitch::default();
     let options = BootOptions::default();
     let records = SharedRecords::default();
+    let (guard, unspecified) = (Guard::new(password.clone()), Arc::default());
     let machine = Machine {
         faults: faults.clone(),
         records: records.clone(),
@@ -195,8 +204,9 @@ fn serve_with(
         chassis,
         username,
         password: password.clone(),
+        unspecified,
     };
-    let task = tokio::spawn(run(socket, bmc.clone(), machine)).abort_handle();
+    let task = tokio::spawn(run(socket, bmc.clone(), machine, guard)).abort_handle();
     Ok(IpmiBmc { addr, faults, records, password, bmc, options, task })
 }
 
@@ -209,9 +219,11 @@ struct Machine {
     chassis: Arc<dyn Chassis>,
     username: String,
     password: Password,
+    /// Readings that are answered with "unspecified error" before the next good one.
+    unspecified: Arc<AtomicU32>,
 }
 
-async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
+async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine, mut guard: Guard) {
     let faults = machine.faults.clone();
     let socket = Arc::new(socket);
     let (answers, mut answered) = mpsc::channel::<(Token, Result<Response, CompletionCode>)>(AT_WORK_MAX);
@@ -227,11 +239,10 @@ async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
         };
         tokio::select! {
             received = socket.recv_from(&mut buffer) => match received {
-                Ok((length, from)) if !faults.get().silent => bmc.with(|bmc| {
-                    bmc.set_password(machine.password.get());
-                    bmc.handle_packet(from, &buffer[..length], Instant::now());
-                }),
-                Ok(_) => {}
+                Ok((length, from)) => {
+                    bmc.with(|bmc| bmc.set_password(machine.password.get()));
+                    take(&buffer[..length], from, &bmc, &mut guard, &faults, &socket).await;
+                }
                 // An ICMP error for an earlier answer: the console has gone.
                 Err(error) => debug!(%error, "virtual BMC could not receive"),
             },
@@ -253,12 +264,14 @@ async fn run(socket: UdpSocket, bmc: SharedBmc, machine: Machine) {
         }
         while let Some(datagram) = bmc.with(|bmc| bmc.poll_transmit()) {
             let (socket, faults) = (socket.clone(), faults.get());
-            if faults == Faults::default() {
-                send(&socket, datagram).await;
+            let Datagram { to, bytes } = datagram;
+            let Some(bytes) = guard.goes(to, bytes, &faults, known(&bmc)) else { continue };
+            if faults.delay == Duration::ZERO {
+                send(&socket, Datagram { to, bytes }).await;
             } else {
                 work.spawn(async move {
                     tokio::time::sleep(faults.delay).await;
-                    send(&socket, spoil(datagram, &faults)).await;
+                    send(&socket, Datagram { to, bytes }).await;
                 });
             }
         }
@@ -271,16 +284,43 @@ async fn send(socket: &UdpSocket, datagram: Datagram) {
     }
 }
 
-fn spoil(mut datagram: Datagram, faults: &Faults) -> Datagram {
-    if faults.garbage {
-        datagram.bytes.iter_mut().skip(6).for_each(|byte| *byte ^= 0x5a);
-    }
-    datagram
+fn known(bmc: &SharedBmc) -> Known {
+    let (sessions, refused) = bmc.with(|bmc| (bmc.sessions(), bmc.stats().refused));
+    Known { sessions, refused, now: Instant::now(), chance: ipmi_guard::chance() }
+}
+
+/// A datagram has come.
+async fn take(
+    datagram: &[u8],
+    from: SocketAddr,
+    bmc: &SharedBmc,
+    guard: &mut Guard,
+    faults: &FaultSwitch,
+    socket: &UdpSocket,
+) {
+    let comes = guard.comes(from, datagram, &faults.get(), known(bmc), || faults.refuses_log_in());
+    let datagram = match comes {
+        Comes::Lost => return,
+        Comes::Answered(bytes) => return send(socket, Datagram { to: from, bytes }).await,
+        Comes::AfterRestart(datagram) => {
+            faults.is_up();
+            bmc.with(Bmc::forget_sessions);
+            datagram
+        }
+        Comes::In(datagram) => datagram,
+    };
+    bmc.with(|bmc| bmc.handle_packet(from, &datagram, Instant::now()));
 }
 
 async fn carry_out(request: Request, machine: &Machine) -> Result<Response, CompletionCode> {
     let faults = machine.faults.get();
     if faults.refuse {
+        return Err(CompletionCode::UNSPECIFIED);
+    }
+    if matches!(request, Request::ChassisControl(_)) {
+        machine.unspecified.store(faults.unspecified, Ordering::Relaxed);
+    }
+    if request == Request::ChassisStatus && is_left(&machine.unspecified) {
         return Err(CompletionCode::UNSPECIFIED);
     }
     if faults.ignore && matches!(request, Request::ChassisControl(_) | Request::SetBootOption(_)) {
@@ -293,6 +333,12 @@ async fn carry_out(request: Request, machine: &Machine) -> Result<Response, Comp
             CompletionCode::UNSPECIFIED
         }
     })
+}
+
+/// Whether there was one left; then there is one less.
+fn is_left(count: &AtomicU32) -> bool {
+    let less = |left: u32| left.checked_sub(1);
+    count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
 }
 
 /// A completion code on its way through `anyhow`.

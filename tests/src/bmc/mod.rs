@@ -8,20 +8,24 @@ pub mod chassis;
 mod der;
 pub mod insider;
 pub mod ipmi;
+mod ipmi_guard;
 pub mod ipmi_sim;
+pub mod judges;
 pub mod odd;
 pub mod records;
 pub mod redfish;
 mod redfish_events;
+mod redfish_manner;
 pub mod redfish_manners;
 pub mod redfish_odd;
+mod redfish_protocol;
 mod redfish_system;
 mod redfish_tree;
 mod small_key;
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use protocol::secret::Secret;
@@ -57,6 +61,54 @@ pub struct Faults {
     pub ignore: bool,
     /// IPMI: what it does with boot options.
     pub boot: BootManner,
+    /// So many of a hundred datagrams are lost, in each direction; Redfish: of connections with a request.
+    pub loss_percent: u8,
+    /// Sessions at a time; none: as many as it usually has.
+    pub sessions_max: Option<usize>,
+    /// Its user is locked after failed log-ins.
+    pub lock_out: Option<LockOut>,
+    /// So many of the next log-ins are refused as if the password were wrong.
+    pub refused_log_ins: u32,
+    /// It restarts: until then it is silent, and then it has forgotten its sessions.
+    pub down_until: Option<Instant>,
+    /// A request that comes so soon after an answer is lost.
+    pub gap: Duration,
+    /// IPMI: so many readings after a power command are answered with "unspecified error".
+    pub unspecified: u32,
+    /// IPMI: how it lets people in.
+    pub log_in: Vec<LogInManner>,
+    /// Redfish: a connection that is used again is closed.
+    pub one_request_a_connection: bool,
+}
+
+/// When a user is locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LockOut {
+    /// After so many failed log-ins.
+    pub after: u64,
+    /// For so long.
+    pub pause: Duration,
+}
+
+/// A way of its own in which an IPMI BMC lets people in, as field reports tell of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogInManner {
+    /// RAKP 2 and RAKP 4 carry tag 0.
+    TagZero,
+    /// A refusal in RAKP 2 has zeroes in place of tag and session id.
+    AnonymousRefusals,
+    /// It grants cipher suite 3 whatever is asked for.
+    SuiteThreeGranted,
+    /// It is silent when another cipher suite than 3 is asked for.
+    SuiteThreeOnly,
+    /// It is silent when the user's name has less than 16 bytes.
+    NamePadded,
+    /// Its proof is hashed without the bit that says that the user is found by name.
+    ProofOfPrivilegeOnly,
+    /// The console's proof has to be hashed so.
+    ConsolesProofOfPrivilegeOnly,
+    /// Answers in a session are encrypted and not authenticated.
+    NotAuthenticated,
 }
 
 /// What an IPMI BMC does with the boot options that it is told.
@@ -107,5 +159,18 @@ impl FaultSwitch {
     /// Other faults from now on.
     pub fn set(&self, faults: Faults) {
         *self.0.lock().expect("no holder panics") = faults;
+    }
+
+    /// Whether the log-in that comes now is one of those that are refused though all is right.
+    fn refuses_log_in(&self) -> bool {
+        let mut faults = self.0.lock().expect("no holder panics");
+        let is_refused = faults.refused_log_ins > 0;
+        faults.refused_log_ins = faults.refused_log_ins.saturating_sub(1);
+        is_refused
+    }
+
+    /// It has started again.
+    fn is_up(&self) {
+        self.0.lock().expect("no holder panics").down_until = None;
     }
 }

@@ -4,9 +4,10 @@ use std::{
     collections::HashMap,
     net::{SocketAddr, TcpListener as StdTcpListener},
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 use anyhow::Context;
@@ -18,10 +19,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, prelude::BASE64_STANDARD};
+use hyper::body::Incoming;
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
-    service::TowerToHyperService,
 };
 use protocol::{hex, mac::MacAddr, secret::Secret};
 use rustls::sign::SigningKey;
@@ -33,6 +34,7 @@ use tokio::{
     task::{AbortHandle, JoinSet},
 };
 use tokio_rustls::TlsAcceptor;
+use tower::ServiceExt;
 use tracing::{debug, warn};
 use uuid::Uuid;
 
@@ -40,11 +42,11 @@ use super::{
     Credentials, FaultSwitch, Faults,
     accounts::{self, Password},
     chassis::Chassis,
-    der,
-    redfish_events::{self, Events},
+    der, ipmi_guard,
+    redfish_events::Events,
     redfish_manners::{Manner, Manners, Told},
     redfish_odd::{Asked, Odd, Oddities},
-    redfish_system as system, redfish_tree, small_key,
+    redfish_protocol, redfish_system as system, redfish_tree, small_key,
 };
 
 /// Sessions at a time.
@@ -87,6 +89,11 @@ impl Tls {
         Ok(Self { certificate: certificate.into(), ..made })
     }
 
+    /// The same once more, for another service.
+    pub fn again(&self) -> Self {
+        Self { certificate: self.certificate.clone(), key: Arc::clone(&self.key), versions: self.versions }
+    }
+
     /// SHA-256 of the certificate, as the agent's pin wants it.
     pub fn fingerprint(&self) -> String {
         hex::encode(Sha256::digest(&self.certificate))
@@ -108,8 +115,21 @@ pub struct RedfishOptions {
     pub uuid: Option<Uuid>,
     /// In which ways it is odd.
     pub odd: Vec<Odd>,
+    /// Who it says it is; none: the virtual BMC of the lab.
+    pub who: Option<RedfishWho>,
     /// In which manners it does what goes beyond power and boot device.
     pub manners: Vec<Manner>,
+}
+
+/// Who a service says it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RedfishWho {
+    /// `Manufacturer` of the system.
+    pub manufacturer: String,
+    /// `Model` of the system.
+    pub model: String,
+    /// `FirmwareVersion` of the manager.
+    pub firmware: String,
 }
 
 /// Where the path of a new session is told.
@@ -167,6 +187,17 @@ impl RedfishBmc {
     /// Forget every session, as a BMC does that restarts.
     pub fn forget_sessions(&self) {
         self.service.sessions().clear();
+    }
+
+    /// Other oddities from now on.
+    pub fn set_odd(&self, odd: Vec<Odd>) {
+        self.service.oddities.set(odd);
+    }
+
+    /// From the next connection on it shows this certificate and speaks these versions of TLS.
+    pub fn set_tls(&self, tls: Tls) -> anyhow::Result<()> {
+        *self.service.tls.lock().expect("no holder panics") = Some(configured(tls)?);
+        Ok(())
     }
 
     /// From now on the system is another machine, as it is when another BMC gets this one's address.
@@ -229,6 +260,10 @@ struct Service {
     manners: Manners,
     events: Arc<Events>,
     uuid: Mutex<Uuid>,
+    /// None: plain HTTP.
+    tls: Mutex<Option<Arc<rustls::ServerConfig>>>,
+    /// Log-ins that have failed, and until when the user is locked for it.
+    failed: Mutex<(u64, Option<Instant>)>,
     /// Token to session id.
     sessions: Mutex<HashMap<String, String>>,
     /// Part of the system's ETag.
@@ -258,6 +293,48 @@ impl Service {
 
     fn uuid(&self) -> Uuid {
         *self.uuid.lock().expect("no holder panics")
+    }
+
+    /// A resource as a BMC of this maker shows it.
+    fn as_who(&self, mut body: Value) -> Value {
+        if let Some(who) = &self.options.who {
+            let said = [
+                ("Manufacturer", &who.manufacturer),
+                ("Model", &who.model),
+                ("FirmwareVersion", &who.firmware),
+            ];
+            for (name, said) in said {
+                if let Some(value) = body.get_mut(name).filter(|_| !said.is_empty()) {
+                    *value = json!(said);
+                }
+            }
+        }
+        body
+    }
+
+    /// Whether a request is lost with its connection. After a restart, sessions are forgotten.
+    fn cuts(&self, is_again: bool) -> bool {
+        let faults = self.faults.get();
+        if let Some(until) = faults.down_until {
+            if Instant::now() < until {
+                return true;
+            }
+            self.faults.is_up();
+            self.sessions().clear();
+        }
+        (is_again && faults.one_request_a_connection) || ipmi_guard::chance() < faults.loss_percent
+    }
+
+    /// Whether a log-in with this user and password is let in. A locked user is not, and is not told.
+    fn lets_in(&self, is_right: bool) -> bool {
+        let (faults, now) = (self.faults.get(), Instant::now());
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        if failed.1.is_some_and(|until| now < until) || self.faults.refuses_log_in() {
+            return false;
+        }
+        failed.0 = if is_right { 0 } else { failed.0 + 1 };
+        failed.1 = faults.lock_out.filter(|lock| failed.0 >= lock.after).map(|lock| now + lock.pause);
+        is_right
     }
 
     fn etag(&self) -> String {
@@ -299,18 +376,7 @@ pub fn serve_on(
     listener.set_nonblocking(true)?;
     let listener = TcpListener::from_std(listener)?;
     let addr = listener.local_addr()?;
-    let acceptor = match options.tls.take() {
-        None => None,
-        Some(tls) => {
-            let provider = Arc::new(rustls::crypto::ring::default_provider());
-            let shown = rustls::sign::CertifiedKey::new(vec![tls.certificate], tls.key);
-            let config = rustls::ServerConfig::builder_with_provider(provider)
-                .with_protocol_versions(tls.versions)?
-                .with_no_client_auth()
-                .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
-            Some(TlsAcceptor::from(Arc::new(config)))
-        }
-    };
+    let tls = options.tls.take().map(configured).transpose()?;
     let faults = FaultSwitch::default();
     let uuid = Mutex::new(options.uuid.unwrap_or_else(Uuid::new_v4));
     let password = Password::new(credentials.password);
@@ -319,6 +385,8 @@ pub fn serve_on(
         username: credentials.username,
         password: password.clone(),
         restore: Mutex::new("LastState".to_owned()),
+        tls: Mutex::new(tls),
+        failed: Mutex::default(),
         chassis: Machine(chassis),
         faults: faults.clone(),
         oddities: Oddities::new(std::mem::take(&mut options.odd)),
@@ -333,11 +401,21 @@ pub fn serve_on(
         requests: AtomicU64::new(0),
     });
     let router = Router::new().fallback(answer).with_state(service.clone());
-    let task = tokio::spawn(accept(listener, acceptor, router)).abort_handle();
+    let task = tokio::spawn(accept(listener, Arc::clone(&service), router)).abort_handle();
     Ok(RedfishBmc { addr, faults, password, service, task })
 }
 
-async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Router) {
+fn configured(tls: Tls) -> anyhow::Result<Arc<rustls::ServerConfig>> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let shown = rustls::sign::CertifiedKey::new(vec![tls.certificate], tls.key);
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(tls.versions)?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
+    Ok(Arc::new(config))
+}
+
+async fn accept(listener: TcpListener, service: Arc<Service>, router: Router) {
     // Connections end with the service: the set is dropped with this task.
     let mut connections = JoinSet::new();
     loop {
@@ -351,7 +429,12 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Ro
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
         };
-        let (acceptor, service) = (acceptor.clone(), TowerToHyperService::new(router.clone()));
+        let acceptor = service.tls.lock().expect("no holder panics").clone().map(TlsAcceptor::from);
+        let (service, router, asked) = (Arc::clone(&service), router.clone(), AtomicU64::new(0));
+        let service = hyper::service::service_fn(move |request| {
+            let is_again = asked.fetch_add(1, Ordering::Relaxed) > 0;
+            answer_or_cut(Arc::clone(&service), router.clone(), is_again, request)
+        });
         connections.spawn(async move {
             let builder = Builder::new(TokioExecutor::new());
             let served = match acceptor {
@@ -369,6 +452,24 @@ async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, router: Ro
             }
         });
     }
+}
+
+/// Why a connection is closed without an answer.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the virtual BMC closes the connection")]
+struct Cut;
+
+/// Answers one request, if the faults let its connection live.
+async fn answer_or_cut(
+    service: Arc<Service>,
+    router: Router,
+    is_again: bool,
+    request: hyper::Request<Incoming>,
+) -> Result<Response, Cut> {
+    if service.cuts(is_again) {
+        return Err(Cut);
+    }
+    router.oneshot(request.map(Body::new)).await.map_err(|error| match error {})
 }
 
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
@@ -395,8 +496,13 @@ async fn answer(State(service): State<Arc<Service>>, request: Request) -> Respon
         }
         (false, Err(_)) => return problem(StatusCode::BAD_REQUEST, "The body is not JSON."),
     };
+    // HEAD is GET, of which HTTP sends the head alone.
+    let method = if parts.method == Method::HEAD { Method::GET } else { parts.method };
+    if let Some(response) = redfish_protocol::before(&method, &path, &parts.headers) {
+        return redfish_protocol::dressed(response, &path, None);
+    }
     let mut asked = Asked {
-        method: parts.method,
+        method,
         raw_path: parts.uri.path().to_owned(),
         path,
         query: parts.uri.query().unwrap_or_default().to_owned(),
@@ -416,8 +522,18 @@ fn is_json(headers: &HeaderMap) -> bool {
     headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind.as_bytes().starts_with(b"application/json"))
 }
 
-/// The answer of a service that is not odd.
+/// The answer of a service that is not odd, with what belongs to every answer.
 async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
+    let answered = answered(service, faults, asked).await;
+    let kind = answered.extensions().get::<Shown>().map(|Shown(kind)| kind.clone());
+    redfish_protocol::dressed(answered, &asked.path, kind.as_deref())
+}
+
+/// The `@odata.type` of what an answer shows.
+#[derive(Clone, Debug)]
+struct Shown(String);
+
+async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response {
     let Asked { method, path, body, headers, .. } = asked;
     if let Some(response) = public(service, method, path, body) {
         return response;
@@ -431,7 +547,7 @@ async fn usual(service: &Service, faults: &Faults, asked: &Asked) -> Response {
     if faults.ignore && *method != Method::GET {
         return StatusCode::NO_CONTENT.into_response();
     }
-    if path == redfish_events::STREAM {
+    if path == redfish_tree::STREAM {
         return service.events.stream(service.chassis.0.clone(), headers);
     }
     if let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on) {
@@ -451,7 +567,9 @@ fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Optio
             }
             Some(found(&root))
         }
-        ("POST", "/redfish/v1/SessionService/Sessions") if !service.options.no_sessions => {
+        ("POST", "/redfish/v1/SessionService/Sessions" | "/redfish/v1/SessionService/Sessions/Members")
+            if !service.options.no_sessions =>
+        {
             Some(log_in(service, body))
         }
         _ => None,
@@ -462,11 +580,11 @@ fn log_in(service: &Service, body: &Value) -> Response {
     service.attempts.fetch_add(1, Ordering::Relaxed);
     let good =
         body["UserName"] == service.username.as_str() && body["Password"] == service.password.get().reveal();
-    if !good {
+    if !service.lets_in(good) {
         return problem(StatusCode::UNAUTHORIZED, "The user name or password is wrong.");
     }
     let mut sessions = service.sessions();
-    if sessions.len() >= SESSIONS_MAX {
+    if sessions.len() >= service.faults.get().sessions_max.unwrap_or(SESSIONS_MAX) {
         return problem(StatusCode::SERVICE_UNAVAILABLE, "No session is free.");
     }
     let (token, id) = (Uuid::new_v4().to_string(), Uuid::new_v4().to_string());
@@ -492,7 +610,7 @@ fn authorised(service: &Service, headers: &HeaderMap) -> bool {
         return false;
     };
     let wanted = format!("{}:{}", service.username, service.password.get().reveal());
-    let good = basic == BASE64_STANDARD.encode(wanted);
+    let good = service.lets_in(basic == BASE64_STANDARD.encode(wanted));
     if !good {
         service.attempts.fetch_add(1, Ordering::Relaxed);
     }
@@ -523,7 +641,7 @@ async fn private(
             Ok(mut body) => {
                 service.manners.add_to(path, &mut body);
                 body["PowerRestorePolicy"] = json!(*service.restore());
-                with_etag(found(&body), &service.etag())
+                with_etag(found(&service.as_who(body)), &service.etag())
             }
             Err(error) => failed(&error),
         },
@@ -552,7 +670,7 @@ async fn private(
         {
             Some(mut body) => {
                 service.manners.add_to(path, &mut body);
-                found(&body)
+                found(&service.as_who(body))
             }
             None => problem(StatusCode::NOT_FOUND, "There is no such resource."),
         },
@@ -561,11 +679,12 @@ async fn private(
 }
 
 fn found(body: &Value) -> Response {
-    let headers = [
-        (header::CONTENT_TYPE, "application/json"),
-        (header::HeaderName::from_static("odata-version"), "4.0"),
-    ];
-    (headers, Body::from(body.to_string())).into_response()
+    let headers = [(header::CONTENT_TYPE, "application/json")];
+    let mut response = (headers, Body::from(body.to_string())).into_response();
+    if let Some(kind) = body["@odata.type"].as_str() {
+        response.extensions_mut().insert(Shown(kind.to_owned()));
+    }
+    response
 }
 
 fn with_etag(mut response: Response, etag: &str) -> Response {

@@ -20,8 +20,6 @@ use serde_json::{Value, json};
 
 use super::chassis::Chassis;
 
-/// Where the stream is.
-pub(super) const STREAM: &str = "/redfish/v1/EventService/SSE";
 /// Between two looks at the power.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 

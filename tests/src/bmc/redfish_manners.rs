@@ -10,43 +10,13 @@ use axum::{
 };
 use serde_json::{Value, json};
 
+pub use super::redfish_manner::Manner;
 use super::{
     redfish::problem,
     redfish_tree::{self as tree, Tree},
 };
 
 const TASK: &str = "/redfish/v1/TaskService/Tasks/update";
-
-/// One manner that is not the usual one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Manner {
-    /// `Sensors` and subsystems in place of `Thermal` and `Power`.
-    NewerSensors,
-    /// Users have places, which are written to; none is posted or deleted. The first place is refused.
-    PlacesForUsers,
-    /// Settings of the firmware have no settings object: what is written holds at once.
-    SettingsAtOnce,
-    /// A write of settings must not say when it is applied.
-    NoApplyTime,
-    /// Drives of virtual media have no actions.
-    MediaByPatch,
-    /// An image is taken only when the protocol is said, and nothing else beside it but the method.
-    MediaTyped,
-    /// Files of firmware are pushed bare.
-    PushesBare,
-    /// Updates fail with a reason.
-    UpdateFails,
-    /// The light is an `IndicatorLED` of the chassis, and can only be lit.
-    OlderLight,
-    /// Entries of logs come two a page, whole.
-    PagedLog,
-    /// This resource answers 500.
-    Broken(&'static str),
-    /// Writes to this resource are answered 204 and thrown away.
-    Ignores(&'static str),
-    /// Members of collections are links, and the members lie at another service.
-    MembersElsewhere,
-}
 
 /// What was asked for beside documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use std::{
     io::Write,
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, PoisonError, RwLock},
 };
 
 use axum::{
@@ -148,7 +148,7 @@ pub(super) struct Asked {
 /// All oddities of one service.
 #[derive(Debug, Default)]
 pub(super) struct Oddities {
-    all: Vec<Odd>,
+    all: RwLock<Vec<Odd>>,
     seen: Mutex<Seen>,
 }
 
@@ -163,11 +163,17 @@ struct Seen {
 
 impl Oddities {
     pub(super) fn new(all: Vec<Odd>) -> Self {
-        Self { all, seen: Mutex::default() }
+        Self { all: RwLock::new(all), seen: Mutex::default() }
     }
 
-    fn has(&self, odd: Odd) -> bool {
-        self.all.contains(&odd)
+    /// Other oddities from now on; what was seen of the old ones is forgotten.
+    pub(super) fn set(&self, all: Vec<Odd>) {
+        *self.all.write().unwrap_or_else(PoisonError::into_inner) = all;
+        *self.seen() = Seen::default();
+    }
+
+    fn all(&self) -> Vec<Odd> {
+        self.all.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Seen> {
@@ -176,7 +182,7 @@ impl Oddities {
 
     /// Changes what was asked; an answer is instead of everything else.
     pub(super) fn before(&self, asked: &mut Asked) -> Option<Response> {
-        self.all.iter().find_map(|odd| self.one_before(*odd, asked))
+        self.all().into_iter().find_map(|odd| self.one_before(odd, asked))
     }
 
     fn one_before(&self, odd: Odd, asked: &mut Asked) -> Option<Response> {
@@ -247,10 +253,11 @@ impl Oddities {
     /// Changes what is answered.
     pub(super) async fn after(&self, asked: (&Method, &str, &HeaderMap), response: Response) -> Response {
         let (method, path, headers) = asked;
-        if self.all.is_empty() {
+        let all = self.all();
+        if all.is_empty() {
             return response;
         }
-        if self.has(Odd::ResetTask { fails: false }) && method == Method::POST && path == system::RESET {
+        if all.contains(&Odd::ResetTask { fails: false }) && method == Method::POST && path == system::RESET {
             return begun();
         }
         let (mut parts, body) = response.into_parts();
@@ -258,11 +265,11 @@ impl Oddities {
         let Ok(mut value) = serde_json::from_slice::<Value>(&bytes) else {
             return Response::from_parts(parts, Body::from(bytes));
         };
-        for odd in &self.all {
+        for odd in &all {
             self.one_after(*odd, path, headers, &mut parts.headers, &mut value);
         }
         parts.headers.remove(header::CONTENT_LENGTH);
-        let body = self.all.iter().fold(value.to_string().into_bytes(), |body, odd| match odd {
+        let body = all.iter().fold(value.to_string().into_bytes(), |body, odd| match odd {
             Odd::Dirty(dirt) => dirty(*dirt, body, &mut parts.headers),
             _ => body,
         });

@@ -120,6 +120,8 @@ pub(super) fn still(path: &str, sessions: bool, macs: &[MacAddr]) -> Option<Valu
                 "MACAddress": mac.to_string(),
                 "PermanentMACAddress": mac.to_string(),
                 "InterfaceEnabled": true,
+                // Without a health, Ironic's library leaves the interface out.
+                "Status": { "State": "Enabled", "Health": "OK" },
             })
         }
     })

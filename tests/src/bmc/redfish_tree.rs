@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::redfish_manners::Manner;
+use super::redfish_manner::Manner;
 
 /// Documents by their paths.
 pub(super) type Tree = BTreeMap<String, Value>;
@@ -21,6 +21,8 @@ pub(super) const BIOS_SETTINGS: &str = "/redfish/v1/Systems/1/Bios/Settings";
 pub(super) const SECURE_BOOT: &str = "/redfish/v1/Systems/1/SecureBoot";
 pub(super) const MEDIA: &str = "/redfish/v1/Managers/1/VirtualMedia";
 pub(super) const CERTIFICATE: &str = "/redfish/v1/Managers/1/NetworkProtocol/HTTPS/Certificates/1";
+/// Where the stream of events is.
+pub(super) const STREAM: &str = "/redfish/v1/EventService/SSE";
 const SERVICES: [&str; 4] = ["AccountService", "UpdateService", "CertificateService", "EventService"];
 /// Places for users, where they have places.
 const PLACES: usize = 6;
@@ -462,7 +464,7 @@ fn manager(tree: &mut Tree) {
         tree,
         "/redfish/v1/EventService",
         "#EventService.v1_7_0.EventService",
-        json!({ "ServiceEnabled": true, "ServerSentEventUri": super::redfish_events::STREAM }),
+        json!({ "ServiceEnabled": true, "ServerSentEventUri": STREAM }),
     );
 }
 

@@ -108,7 +108,7 @@ impl Site {
             ramdisk: None,
         };
         hardware.add(entry, &format!("bms-{server}"), PASSWORD);
-        let hub = AgentHub::new(fakes.inventory.clone(), Wake::default(), "test".into());
+        let hub = AgentHub::new(fakes.inventory.clone(), Wake::default(), "test".into(), Default::default());
         let issuer = Arc::new(Issuer { authority: Arc::new(authority), days: NonZeroU32::new(1).unwrap() });
         let links = agents::router(agents::Service {
             hub: Arc::new(hub),

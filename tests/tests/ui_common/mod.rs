@@ -7,8 +7,8 @@ use std::{
 };
 
 use api_types::{
-    Attachment, Bmc, BmcProtocol, BootMode, Event, Hardware, HardwareDisk, HardwareNic, Node, NodePort,
-    Server, ServerStatus,
+    Attachment, Bmc, BmcProtocol, BootMode, Event, Hardware, HardwareDisk, HardwareHealth, HardwareNic, Node,
+    NodePort, Server, ServerStatus,
 };
 use async_trait::async_trait;
 use axum::{
@@ -487,6 +487,9 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         power: serde_json::from_value(json!(power)).expect("every word is a power state"),
         power_reason: None,
         boot: None,
+        health: HardwareHealth::Ok,
+        health_not_known: None,
+        health_reasons: Vec::new(),
         not_watched: None,
         network_wanted: None,
         network_observed: None,
@@ -547,6 +550,16 @@ fn nodes() -> Vec<Value> {
     nodes[3]["power_reason"] = json!("no answer from 198.51.100.14 for 40 s");
     nodes[3]["maintenance"] = json!(true);
     nodes[2]["instance"] = json!(Uuid::new_v4());
+    let since = (jiff::Timestamp::now() - jiff::SignedDuration::from_secs(5400)).to_string();
+    let fan = json!({"severity": "critical", "source": "sensor", "since": since,
+        "text": "FAN2: 0 rpm (its lower critical limit is 500)"});
+    let memory = json!({"severity": "warning", "source": "log_entry", "entry": 17, "since": since,
+        "text": "event log: DIMM A1: correctable error log limit reached"});
+    nodes[0]["health"] = json!("critical");
+    nodes[0]["health_reasons"] = json!([fan, memory]);
+    nodes[3]["health"] = json!("unknown");
+    nodes[3]["health_not_known"] = json!("its BMC does not answer, or lets nobody in");
+    nodes[3]["health_reasons"] = json!([memory]);
     nodes[0]["hardware"] = json!(hardware());
     nodes
 }

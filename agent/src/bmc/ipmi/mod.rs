@@ -4,9 +4,12 @@ mod asking;
 mod boot;
 mod call;
 mod console;
+pub(super) mod entries;
+mod hardware;
 mod login;
 mod orders;
 mod reads;
+pub(super) mod sensors;
 mod session;
 mod socket;
 mod upkeep;
@@ -39,7 +42,7 @@ use self::{
     verdict::Ladder,
 };
 use super::{
-    Account, Bmc, BmcError, BmcOptions, LogIns, Power, Renewed,
+    Account, Bmc, BmcError, BmcOptions, HardwareReader, LogIns, Power, Renewed,
     budget::{Budget, Meter},
     console::{Console, Take},
     keys::Keys,
@@ -48,6 +51,7 @@ use super::{
 };
 
 pub use self::call::CallError;
+pub(super) use self::hardware::HardwareMemory;
 
 /// One BMC by IPMI.
 pub struct IpmiBmc {
@@ -139,6 +143,7 @@ impl IpmiBmc {
             | EndReason::KeyMismatch { .. }
             | EndReason::Privilege { .. }
             | EndReason::Refused { .. }
+            | EndReason::OtherSuite { .. }
             | EndReason::NoRmcpPlus => self.refused(reason.to_string()),
         }
     }
@@ -230,5 +235,9 @@ impl Bmc for IpmiBmc {
 
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
+    }
+
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        Some(self)
     }
 }

@@ -29,6 +29,14 @@ const OFF_LOOKS_MAX: u32 = 6;
 const FLAG_LOOKS_MAX: u32 = 2;
 
 impl IpmiBmc {
+    /// Sends the processor an interrupt that nothing masks (section 28.3): an operating system may write a crash dump then.
+    ///
+    /// # Errors
+    /// The BMC refuses it; most do while the server is off.
+    pub async fn nmi(&self) -> Result<(), BmcError> {
+        self.control(ChassisControl::DiagnosticInterrupt, None).await
+    }
+
     /// Gives a power command. Some BMCs refuse to switch off what is off; some refuse to switch on what has just gone off.
     pub(super) async fn control(
         &self,

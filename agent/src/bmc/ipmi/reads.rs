@@ -13,6 +13,7 @@ use protocol::ipmi::{
 };
 
 use super::{IpmiBmc, call::CallError};
+use crate::bmc::Line;
 
 /// Records that are read of one event log.
 pub const LOG_RECORDS_MAX: usize = 10_000;
@@ -20,8 +21,17 @@ pub const LOG_RECORDS_MAX: usize = 10_000;
 impl IpmiBmc {
     /// All sensor records, and how many there are that cannot be read.
     pub async fn sensor_records(&self) -> Result<(Vec<SensorRecord>, usize), CallError> {
+        self.sensor_records_on(&Line::default()).await
+    }
+
+    /// The same for whoever has to wait for the line.
+    pub(super) async fn sensor_records_on(
+        &self,
+        line: &Line,
+    ) -> Result<(Vec<SensorRecord>, usize), CallError> {
         let mut walk = Walk::default();
         while let Some(ask) = walk.ask()? {
+            let _turn = line.spare_turn().await;
             match ask {
                 Ask::Reserve => walk.reserved(said(self.call(&Reserve).await)?),
                 Ask::Part(part) => walk.read(said(self.call(&part).await)?)?,

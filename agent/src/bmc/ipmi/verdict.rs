@@ -24,9 +24,10 @@ pub(super) fn refusal(reason: &EndReason) -> Option<Refusal> {
         EndReason::TooLong(_) => Some(Refusal::SaysWrong),
         // A wrong password looks like this, but so does a firmware that computes otherwise.
         EndReason::ProofMismatch => Some(Refusal::MayCount),
-        EndReason::KeyMismatch { .. } | EndReason::Privilege { .. } | EndReason::NoRmcpPlus => {
-            Some(Refusal::Passes)
-        }
+        EndReason::KeyMismatch { .. }
+        | EndReason::Privilege { .. }
+        | EndReason::OtherSuite { .. }
+        | EndReason::NoRmcpPlus => Some(Refusal::Passes),
         EndReason::Refused { stage: LoginStep::OpenSession, .. } => Some(Refusal::Passes),
         EndReason::Refused { stage: LoginStep::Rakp1, status, repeated } => {
             Some(by_status(*status, *repeated))
@@ -128,6 +129,7 @@ impl Ladder {
             | EndReason::TooLong(_)
             | EndReason::ProofMismatch
             | EndReason::KeyMismatch { .. }
+            | EndReason::OtherSuite { .. }
             | EndReason::NoRmcpPlus => false,
         };
         if gives_less && !self.is_fixed {

@@ -8,8 +8,11 @@ mod call;
 mod choose;
 mod client;
 mod console;
+mod events;
 mod fault;
 mod find;
+mod hardware;
+mod health;
 mod http;
 mod kept;
 mod login;
@@ -38,6 +41,7 @@ use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
+pub(super) use self::hardware::HardwareMemory;
 use self::{
     again::{CALL_MAX, READING_MAX},
     boot::{Wanted, Ways},
@@ -47,12 +51,13 @@ use self::{
 };
 pub use self::{
     call::{Listed, MEMBERS_MAX, REQUESTS_MAX, VERB_MAX},
+    events::{Events, is_of_power},
     kept::KeptSessions,
     spki::key_info,
     verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
 };
 use super::{
-    Bmc, BmcError, BmcOptions, IpmiBmc, LogIns, Power, Renewed,
+    Bmc, BmcError, BmcOptions, HardwareReader, IpmiBmc, LogIns, Power, Renewed,
     budget::Budget,
     console::{Console, Take},
     keys::Keys,
@@ -302,6 +307,10 @@ impl Bmc for RedfishBmc {
         self.renew().await
     }
 
+    fn redfish(&self) -> Option<&RedfishBmc> {
+        Some(self)
+    }
+
     async fn try_now(&self) {
         self.state.lock().await.http.try_now();
     }
@@ -327,5 +336,9 @@ impl Bmc for RedfishBmc {
 
     async fn seen(&self) -> Option<BmcIdentity> {
         self.state.lock().await.who.seen()
+    }
+
+    fn hardware(&self) -> Option<&dyn HardwareReader> {
+        Some(self)
     }
 }

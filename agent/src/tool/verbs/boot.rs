@@ -1,34 +1,47 @@
 //! Edges: `boot`: where the next boot looks first, set and read back.
 
-use protocol::ipmi::chassis::{BootFlagDevice, BootFlags};
+use protocol::{
+    boot::BootDevice,
+    ipmi::chassis::{BootFlagDevice, BootFlags},
+};
 use serde_json::json;
 
-use super::super::{args::BootVerb, failure::Failure, output::Answer, reach::Reached};
+use super::{
+    super::{
+        args::BootVerb,
+        failure::Failure,
+        output::Answer,
+        reach::{Reached, Way},
+    },
+    redfish,
+};
 
 pub(super) async fn run(verb: BootVerb, bmc: &Reached) -> Result<Answer, Failure> {
-    let Some((device, persistence, mode)) = verb.wanted() else {
-        return Ok(said(bmc.ipmi("boot get")?.boot_flags().await?));
-    };
-    bmc.bmc().set_boot_device(device, persistence, mode).await?;
-    match bmc.ipmi("boot get") {
-        // By Redfish it is set, and nobody can read it back so far.
-        Err(_) => Ok(Answer::fact(&["boot"], "set", json!({ "set": true }))),
-        Ok(ipmi) => {
-            let flags = ipmi.boot_flags().await?;
-            let has = match flags.device {
-                BootFlagDevice::Pxe => Some(protocol::boot::BootDevice::Pxe),
-                BootFlagDevice::Disk => Some(protocol::boot::BootDevice::Disk),
-                BootFlagDevice::None
-                | BootFlagDevice::Cdrom
-                | BootFlagDevice::Setup
-                | BootFlagDevice::Other(_) => None,
-            };
-            if flags.valid && has == Some(device) {
-                return Ok(said(flags));
-            }
-            Err(Failure::NotSo(format!("the BMC accepted it, and reads back {}", words(flags))))
+    if let Some((device, persistence, mode)) = verb.wanted() {
+        bmc.bmc().set_boot_device(device, persistence, mode).await?;
+        if let Way::Ipmi(ipmi) = bmc.way() {
+            return read_back(device, ipmi.boot_flags().await?);
         }
     }
+    match bmc.way() {
+        Way::Ipmi(ipmi) => Ok(said(ipmi.boot_flags().await?)),
+        // What was set was read back before it was called done.
+        Way::Redfish(it) => redfish::power::boot(it).await,
+    }
+}
+
+fn read_back(device: BootDevice, flags: BootFlags) -> Result<Answer, Failure> {
+    let has = match flags.device {
+        BootFlagDevice::Pxe => Some(BootDevice::Pxe),
+        BootFlagDevice::Disk => Some(BootDevice::Disk),
+        BootFlagDevice::None | BootFlagDevice::Cdrom | BootFlagDevice::Setup | BootFlagDevice::Other(_) => {
+            None
+        }
+    };
+    if flags.valid && has == Some(device) {
+        return Ok(said(flags));
+    }
+    Err(Failure::NotSo(format!("the BMC accepted it, and reads back {}", words(flags))))
 }
 
 fn said(flags: BootFlags) -> Answer {

@@ -10,25 +10,22 @@ use protocol::{
     },
 };
 
-use super::super::{failure::Failure, output::Answer, reach::Reached};
-use crate::bmc::{CallError, IpmiBmc};
+use super::super::{failure::Failure, output::Answer};
+use crate::bmc::{Bmc, CallError, IpmiBmc};
 
 /// "The channel that this request comes by".
 const THIS_CHANNEL: u8 = 0x0e;
 /// Static IPv6 addresses that are asked for.
 const V6_MAX: u8 = 8;
 
-pub(super) async fn run(bmc: &Reached) -> Result<Answer, Failure> {
-    let identity = bmc.bmc().identity().await?;
-    let mut fields = of_identity(&identity);
-    if let Ok(ipmi) = bmc.ipmi("inventory") {
-        if let Some(inventory) = known(ipmi.inventory(0).await)?.flatten() {
-            fields.extend(of_inventory(&inventory));
-        }
-        fields.extend(addresses(ipmi).await?);
-        if let Some(draw) = known(ipmi.call(&GetPowerReading).await)? {
-            fields.push(("power draw", format!("{} W (mean {} W)", draw.now_w, draw.mean_w)));
-        }
+pub(super) async fn run(bmc: &IpmiBmc) -> Result<Answer, Failure> {
+    let mut fields = of_identity(&bmc.identity().await?);
+    if let Some(inventory) = known(bmc.inventory(0).await)?.flatten() {
+        fields.extend(of_inventory(&inventory));
+    }
+    fields.extend(addresses(bmc).await?);
+    if let Some(draw) = known(bmc.call(&GetPowerReading).await)? {
+        fields.push(("power draw", format!("{} W (mean {} W)", draw.now_w, draw.mean_w)));
     }
     Ok(Answer::fields(fields))
 }

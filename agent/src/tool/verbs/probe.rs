@@ -1,4 +1,4 @@
-//! Edges: `probe`: which BMC answers, what it offers, and which ways of logging in it takes.
+//! Edges: `probe`: which BMC answers, what it offers, which quirks of its like are heeded, and which ways of logging in it takes.
 //!
 //! Each way is tried by itself, so that one that fails does not hide behind the next. A refused log-in counts at the BMC: a way is
 //! tried once, and after a wrong password no other.
@@ -6,6 +6,7 @@
 use protocol::{
     hardware::BmcIdentity,
     ipmi::{self, CipherSuite},
+    quirk::Quirk,
     spec::{BmcEndpoint, BmcProtocol},
 };
 use serde_json::{Value, json};
@@ -14,11 +15,14 @@ use super::{
     super::{
         failure::Failure,
         output::Answer,
-        reach::{REDFISH_PORT, Reached},
+        reach::{REDFISH_PORT, Reached, Way},
     },
     inventory,
 };
-use crate::bmc::{self, BmcError};
+use crate::bmc::{
+    self, BmcError,
+    quirks::{Deviations, Maker},
+};
 
 /// One thing that was tried.
 struct Tried {
@@ -53,7 +57,13 @@ pub(super) async fn run(bmc: &Reached) -> Result<Answer, Failure> {
     match (who, last) {
         // What was tried last says why nothing worked.
         (None, Some(failure)) => Err(failure),
-        (who, _) => Ok(answer(&tried, who.as_ref())),
+        (who, _) => {
+            let offers = match bmc.way() {
+                Way::Redfish(it) => it.offers().await.ok(),
+                Way::Ipmi(_) => None,
+            };
+            Ok(answer(&tried, who.as_ref(), offers.as_deref()))
+        }
     }
 }
 
@@ -85,19 +95,29 @@ fn name(protocol: &BmcProtocol) -> String {
     }
 }
 
-fn answer(tried: &[Tried], who: Option<&BmcIdentity>) -> Answer {
+fn answer(tried: &[Tried], who: Option<&BmcIdentity>, offers: Option<&[&str]>) -> Answer {
     let mut rows: Vec<Vec<String>> =
         tried.iter().map(|tried| vec![tried.what.clone(), tried.came_of_it.clone()]).collect();
-    let who: Vec<(&str, String)> = who.map(inventory::of_identity).unwrap_or_default();
+    let quirks = who.map(|who| Deviations::of(&Maker::from(who), &[]));
+    let mut who: Vec<(&str, String)> = who.map(inventory::of_identity).unwrap_or_default();
+    let heeded: Vec<Quirk> =
+        Quirk::ALL.into_iter().filter(|quirk| quirks.as_ref().is_some_and(|it| it.has(*quirk))).collect();
+    if quirks.is_some() && heeded.is_empty() {
+        who.push(("quirks heeded", "none is known of its like".to_owned()));
+    }
+    who.extend(offers.iter().map(|offers| ("offers", offers.join(", "))));
     rows.extend(
         who.iter()
             .filter(|(_, value)| !value.is_empty())
             .map(|(name, value)| vec![(*name).to_owned(), value.clone()]),
     );
+    rows.extend(heeded.iter().map(|quirk| vec![format!("quirk {quirk}"), quirk.remedy().to_owned()]));
     let each =
         |tried: &Tried| json!({ "tried": tried.what, "worked": tried.worked, "answer": tried.came_of_it });
     let who: serde_json::Map<String, Value> =
         who.into_iter().map(|(name, value)| (name.replace(' ', "_"), value.into())).collect();
-    let json = json!({ "tried": tried.iter().map(each).collect::<Vec<_>>(), "bmc": who });
+    let quirks: Vec<&str> = heeded.iter().map(|quirk| quirk.name()).collect();
+    let tried: Vec<Value> = tried.iter().map(each).collect();
+    let json = json!({ "tried": tried, "bmc": who, "quirks": quirks, "offers": offers });
     Answer { header: &["tried or known", "answer"], rows, json }
 }

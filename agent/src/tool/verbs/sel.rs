@@ -1,33 +1,22 @@
 //! Edges: `sel`: the event log in words.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant, SystemTime},
-};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
-use protocol::ipmi::{
-    device::maker,
-    sdr::record::{Body as SensorBody, Sensor},
-    sel::{
-        Clear, GetTime, Info, Reserve, SetTime, Time, When,
-        record::{Body, Event, Record},
-    },
-    words,
-};
+use protocol::ipmi::sel::{Clear, GetTime, Info, Reserve, SetTime, Time, When, record::Record};
 use serde_json::{Value, json};
 
 use super::super::{args::SelVerb, failure::Failure, output::Answer};
-use crate::bmc::IpmiBmc;
+use crate::bmc::{IpmiBmc, SensorNames, Told};
 
 /// How long a BMC may take to clear its log.
 const CLEARED_WITHIN: Duration = Duration::from_secs(30);
 /// Between two looks meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-pub(super) async fn run(verb: SelVerb, bmc: &IpmiBmc) -> Result<Answer, Failure> {
+pub(super) async fn run(verb: &SelVerb, bmc: &IpmiBmc) -> Result<Answer, Failure> {
     match verb {
-        SelVerb::List { last } => list(last, bmc).await,
+        SelVerb::List { last, .. } => list(*last, bmc).await,
         SelVerb::Info => info(bmc).await,
         SelVerb::Clear => clear(bmc).await,
         SelVerb::SetTime => set_time(bmc).await,
@@ -74,75 +63,22 @@ async fn set_time(bmc: &IpmiBmc) -> Result<Answer, Failure> {
 async fn list(last: Option<usize>, bmc: &IpmiBmc) -> Result<Answer, Failure> {
     let records = bmc.log().await?;
     // Names make it readable; without them there are numbers.
-    let sensors = match bmc.sensor_records().await {
-        Ok((records, _)) => named(records.into_iter().map(|record| record.body)),
-        Err(_) => HashMap::new(),
+    let names = match bmc.sensor_records().await {
+        Ok((records, _)) => SensorNames::of(&records),
+        Err(_) => SensorNames::default(),
     };
     let from = records.len().saturating_sub(last.unwrap_or(usize::MAX));
     let (rows, json): (Vec<Vec<String>>, Vec<Value>) =
-        records[from..].iter().map(|record| shown(record, &sensors)).unzip();
+        records[from..].iter().map(|record| shown(record, &names)).unzip();
     Ok(Answer { header: &["id", "time", "sensor", "kind", "event"], rows, json: Value::Array(json) })
 }
 
-/// What is known of a sensor: its name, and how its numbers are read.
-type Sensors = HashMap<(u8, u8), (String, Option<Sensor>)>;
-
-fn named(bodies: impl Iterator<Item = SensorBody>) -> Sensors {
-    let mut sensors = HashMap::new();
-    for body in bodies {
-        match body {
-            SensorBody::Sensor(sensor) => sensor.each().for_each(|sensor| {
-                let key = (sensor.key.owner, sensor.key.number);
-                sensors.insert(key, (sensor.name.clone(), Some(sensor)));
-            }),
-            SensorBody::EventOnly(sensor) => {
-                sensors.insert((sensor.key.owner, sensor.key.number), (sensor.name, None));
-            }
-            SensorBody::FruLocator(_) | SensorBody::McLocator(_) | SensorBody::Other { .. } => {}
-        }
-    }
-    sensors
-}
-
-fn shown(record: &Record, sensors: &Sensors) -> (Vec<String>, Value) {
+fn shown(record: &Record, names: &SensorNames) -> (Vec<String>, Value) {
     let id = format!("{:#06x}", record.id);
-    let (at, sensor, kind, event) = match &record.body {
-        Body::Event { time, event } => {
-            let known = sensors.get(&(event.generator as u8, event.sensor));
-            let name =
-                known.map_or_else(|| format!("sensor {:#04x}", event.sensor), |(name, _)| name.clone());
-            let kind = words::sensor_type(event.sensor_type).to_owned();
-            (Some(*time), name, kind, words_of(event, known.and_then(|(_, sensor)| sensor.as_ref())))
-        }
-        Body::Oem { kind, time, manufacturer, data } => {
-            let who = maker(*manufacturer).map_or_else(|| manufacturer.to_string(), str::to_owned);
-            let words = format!("record {kind:#04x} of {who}: {}", protocol::hex::encode(data));
-            (Some(*time), String::new(), "maker's own".to_owned(), words)
-        }
-        Body::Other { kind, data } => {
-            let words = format!("record {kind:#04x}: {}", protocol::hex::encode(data));
-            (None, String::new(), "maker's own".to_owned(), words)
-        }
-    };
+    let Told { at, sensor, kind, event } = names.tell(record);
     let at = at.map_or_else(|| "-".to_owned(), time);
     let json = json!({ "id": record.id, "time": at, "sensor": sensor, "kind": kind, "event": event });
     (vec![id, at, sensor, kind, event], json)
-}
-
-/// With the reading and the limit that it crossed, where the event carries them.
-fn words_of(event: &Event, sensor: Option<&Sensor>) -> String {
-    let words = event.words();
-    let Some((sensor, formula)) = sensor.and_then(|sensor| Some((sensor, sensor.formula?))) else {
-        return words;
-    };
-    let value = |raw: u8| {
-        formula.value(raw).map(|value| format!("{} {}", (value * 1000.0).round() / 1000.0, sensor.unit))
-    };
-    match event.crossing().map(|(reading, limit)| (value(reading), limit.and_then(value))) {
-        Some((Some(reading), Some(limit))) => format!("{words}: {reading}, limit {limit}"),
-        Some((Some(reading), None)) => format!("{words}: {reading}"),
-        Some((None, _)) | None => words,
-    }
 }
 
 /// A time of the BMC's clock.

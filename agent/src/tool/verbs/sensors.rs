@@ -1,46 +1,24 @@
 //! Edges: `sensors`: every sensor that a BMC describes, read where it is.
 
-use std::collections::HashMap;
-
-use protocol::ipmi::{
-    bridge::Target,
-    call::Command,
-    sdr::{
-        formula::{Curve, Formula},
-        record::{Body, McLocator, Record, Sensor},
+use protocol::{
+    error_chain::chain,
+    ipmi::{
+        sdr::{RepositoryInfo, record::Sensor},
+        severity::Severity,
+        words,
     },
-    sensor::{Crossed, GetFactors, GetReading, GetThresholds, Reading, Thresholds},
-    severity::{self, Severity},
-    words,
 };
 use serde_json::{Value, json};
 
 use super::super::{failure::Failure, output::Answer};
-use crate::bmc::{BmcError, CallError, IpmiBmc};
+use crate::bmc::{CallError, IpmiBmc, Line, SensorLimits, Shown, Unreadable};
 
 /// One sensor with what it says.
 pub(super) struct Seen {
     pub(super) sensor: Sensor,
     /// None: it says nothing, and why.
     pub(super) reading: Result<Shown, String>,
-}
-
-/// A reading as people read it.
-pub(super) struct Shown {
-    /// Its number; none: it has states only.
-    pub(super) value: Option<f64>,
-    /// States, or how the number is.
-    pub(super) states: Vec<String>,
-    /// How bad it is.
-    pub(super) severity: Severity,
-    limits: Limits,
-}
-
-/// Limits as numbers: non-critical, critical, non-recoverable.
-#[derive(Default)]
-struct Limits {
-    lower: [Option<f64>; 3],
-    upper: [Option<f64>; 3],
+    limits: SensorLimits,
 }
 
 pub(super) async fn run(bad: bool, bmc: &IpmiBmc) -> Result<Answer, Failure> {
@@ -52,124 +30,24 @@ pub(super) async fn run(bad: bool, bmc: &IpmiBmc) -> Result<Answer, Failure> {
 
 /// All sensors. A BMC that goes silent ends it; a sensor that cannot be read is told as such.
 pub(super) async fn all(bmc: &IpmiBmc, with_limits: bool) -> Result<Vec<Seen>, Failure> {
-    let (records, _) = bmc.sensor_records().await?;
-    let controllers = controllers(&records);
+    let line = Line::default();
+    let described = bmc.describe(&line, RepositoryInfo::default()).await?;
     let mut seen = vec![];
-    for record in &records {
-        let Body::Sensor(sensor) = &record.body else { continue };
-        for sensor in sensor.each() {
-            let at = Place { bmc, target: controllers.get(&sensor.key.owner).copied() };
-            let reading = match at.read(&sensor, with_limits).await {
-                Ok(reading) => Ok(reading),
-                Err(NotRead::Says(why)) => Err(why),
-                Err(NotRead::Call(CallError::Bmc(error))) => return Err(error.into()),
-                Err(NotRead::Call(error)) => Err(protocol::error_chain::chain(&error)),
-            };
-            seen.push(Seen { sensor, reading });
-        }
+    for sensor in &described.sensors {
+        let place = described.place(bmc, &line, sensor);
+        let reading = match place.read().await {
+            Ok(reading) => Ok(reading),
+            Err(Unreadable::Says(why)) => Err(why),
+            Err(Unreadable::Call(CallError::Bmc(error))) => return Err(error.into()),
+            Err(Unreadable::Call(error)) => Err(chain(&error)),
+        };
+        let limits = match with_limits && reading.is_ok() {
+            true => place.limits().await?,
+            false => SensorLimits::default(),
+        };
+        seen.push(Seen { sensor: sensor.clone(), reading, limits });
     }
     Ok(seen)
-}
-
-/// How the other controllers of the chassis are reached.
-fn controllers(records: &[Record]) -> HashMap<u8, Target> {
-    let locators = records.iter().filter_map(|record| match &record.body {
-        Body::McLocator(McLocator { address, channel, .. }) => {
-            Some((*address, Target { channel: *channel, address: *address, lun: 0 }))
-        }
-        Body::Sensor(_) | Body::EventOnly(_) | Body::FruLocator(_) | Body::Other { .. } => None,
-    });
-    locators.collect()
-}
-
-/// Where a sensor is read.
-struct Place<'a> {
-    bmc: &'a IpmiBmc,
-    /// None: at the BMC itself, unless somebody owns it who is not described.
-    target: Option<Target>,
-}
-
-/// Why a sensor has no reading.
-enum NotRead {
-    Says(String),
-    Call(CallError),
-}
-
-impl From<CallError> for NotRead {
-    fn from(error: CallError) -> Self {
-        NotRead::Call(error)
-    }
-}
-
-impl Place<'_> {
-    async fn call<C: Command>(&self, command: &C) -> Result<C::Answer, CallError> {
-        match self.target {
-            None => self.bmc.call(command).await,
-            Some(target) => self.bmc.call_behind(target, command).await,
-        }
-    }
-
-    async fn read(&self, sensor: &Sensor, with_limits: bool) -> Result<Shown, NotRead> {
-        if !sensor.key.is_of_bmc() && self.target.is_none() {
-            let owner = sensor.key.owner;
-            return Err(NotRead::Says(format!("belongs to controller {owner:#04x}, which is not described")));
-        }
-        let reading = self.call(&GetReading(sensor.key.number)).await?;
-        if !reading.is_there() {
-            return Err(NotRead::Says("no reading now".to_owned()));
-        }
-        match sensor.formula {
-            Some(formula) if sensor.event_type == words::THRESHOLD => {
-                let formula = self.factors(sensor, formula, reading.raw).await?;
-                let limits =
-                    if with_limits { self.limits(sensor, formula).await? } else { Limits::default() };
-                Ok(number(formula, reading, limits))
-            }
-            _ => Ok(discrete(sensor, reading)),
-        }
-    }
-
-    /// The factors for this very reading, where they differ from reading to reading.
-    async fn factors(&self, sensor: &Sensor, formula: Formula, raw: u8) -> Result<Formula, CallError> {
-        match formula.curve {
-            Curve::NonLinear => {
-                let factors = self.call(&GetFactors { number: sensor.key.number, raw }).await?;
-                Ok(formula.with(factors))
-            }
-            _ => Ok(formula),
-        }
-    }
-
-    /// A BMC that refuses them has none.
-    async fn limits(&self, sensor: &Sensor, formula: Formula) -> Result<Limits, CallError> {
-        let Thresholds { lower, upper } = match self.call(&GetThresholds(sensor.key.number)).await {
-            Ok(thresholds) => thresholds,
-            Err(CallError::Bmc(error @ BmcError::Unreachable { .. })) => return Err(error.into()),
-            Err(_) => Thresholds::default(),
-        };
-        let value = |raw: Option<u8>| raw.and_then(|raw| formula.value(raw));
-        Ok(Limits { lower: lower.map(value), upper: upper.map(value) })
-    }
-}
-
-fn number(formula: Formula, reading: Reading, limits: Limits) -> Shown {
-    let crossed = Crossed::of(reading.states);
-    let severity = match crossed {
-        Crossed::Nothing => Severity::Ok,
-        Crossed::NonCritical => Severity::Warning,
-        Crossed::Critical | Crossed::NonRecoverable => Severity::Critical,
-    };
-    Shown { value: formula.value(reading.raw), states: vec![crossed.name().to_owned()], severity, limits }
-}
-
-fn discrete(sensor: &Sensor, reading: Reading) -> Shown {
-    let (event_type, sensor_type) = (sensor.event_type, sensor.sensor_type);
-    Shown {
-        value: None,
-        states: words::states(event_type, sensor_type, reading.states),
-        severity: severity::of_states(event_type, sensor_type, reading.states),
-        limits: Limits::default(),
-    }
 }
 
 impl Seen {
@@ -190,7 +68,7 @@ impl Seen {
         let (reading, state, limits) = match &self.reading {
             Err(why) => ("-".to_owned(), why.clone(), String::new()),
             Ok(shown) if shown.value.is_some() => {
-                (self.words(), shown.states.join(", "), shown.limits.words())
+                (self.words(), shown.states.join(", "), limit_words(self.limits))
             }
             Ok(shown) => {
                 let states =
@@ -217,7 +95,7 @@ impl Seen {
                 if let Some(value) = shown.value {
                     json["value"] = round(value).into();
                     json["unit"] = self.sensor.unit.to_string().into();
-                    json["limits"] = shown.limits.json();
+                    json["limits"] = limits_json(self.limits);
                 }
             }
         }
@@ -228,28 +106,27 @@ impl Seen {
 /// What the three limits of a side are called.
 const LIMIT_NAMES: [&str; 3] = ["non_critical", "critical", "non_recoverable"];
 
-impl Limits {
-    /// Those that there are.
-    fn json(&self) -> Value {
-        let side = |name: &'static str, limits: [Option<f64>; 3]| {
-            LIMIT_NAMES.iter().zip(limits).filter_map(move |(limit, value)| {
-                Some((format!("{name}_{limit}"), Value::from(round(value?))))
-            })
-        };
-        Value::Object(side("lower", self.lower).chain(side("upper", self.upper)).collect())
-    }
+/// Those that there are.
+fn limits_json(limits: SensorLimits) -> Value {
+    let side = |name: &'static str, limits: [Option<f64>; 3]| {
+        LIMIT_NAMES
+            .iter()
+            .zip(limits)
+            .filter_map(move |(limit, value)| Some((format!("{name}_{limit}"), Value::from(round(value?)))))
+    };
+    Value::Object(side("lower", limits.lower).chain(side("upper", limits.upper)).collect())
+}
 
-    /// The critical ones, or what there is.
-    fn words(&self) -> String {
-        let of = |limits: [Option<f64>; 3]| {
-            limits[1].or(limits[0]).or(limits[2]).map(|limit| round(limit).to_string())
-        };
-        match (of(self.lower), of(self.upper)) {
-            (None, None) => String::new(),
-            (Some(lower), None) => format!("from {lower}"),
-            (None, Some(upper)) => format!("to {upper}"),
-            (Some(lower), Some(upper)) => format!("{lower} to {upper}"),
-        }
+/// The critical ones, or what there is.
+fn limit_words(limits: SensorLimits) -> String {
+    let of = |limits: [Option<f64>; 3]| {
+        limits[1].or(limits[0]).or(limits[2]).map(|limit| round(limit).to_string())
+    };
+    match (of(limits.lower), of(limits.upper)) {
+        (None, None) => String::new(),
+        (Some(lower), None) => format!("from {lower}"),
+        (None, Some(upper)) => format!("to {upper}"),
+        (Some(lower), Some(upper)) => format!("{lower} to {upper}"),
     }
 }
 

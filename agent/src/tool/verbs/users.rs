@@ -32,14 +32,40 @@ pub(super) async fn run(
 ) -> Result<Answer, Failure> {
     match verb {
         UsersVerb::List => list(bmc).await,
-        UsersVerb::Enable { number } => switch(*number, PasswordAction::Enable, "enabled", bmc).await,
-        UsersVerb::Disable { number } => switch(*number, PasswordAction::Disable, "disabled", bmc).await,
-        UsersVerb::SetName { number, name } => set_name(*number, name, bmc).await,
-        UsersVerb::SetPassword { number, .. } => {
-            let missing = || Failure::Usage("there is no new password".to_owned());
-            set_password(*number, new_password.ok_or_else(missing)?, bmc).await
+        UsersVerb::Enable { user } => {
+            switch(number(user, bmc).await?, PasswordAction::Enable, "enabled", bmc).await
         }
-        UsersVerb::SetPrivilege { number, privilege } => set_privilege(*number, *privilege, bmc).await,
+        UsersVerb::Disable { user } => {
+            switch(number(user, bmc).await?, PasswordAction::Disable, "disabled", bmc).await
+        }
+        UsersVerb::SetName { user, name } => set_name(number(user, bmc).await?, name, bmc).await,
+        UsersVerb::SetPassword { user, .. } => {
+            let missing = || Failure::Usage("there is no new password".to_owned());
+            set_password(number(user, bmc).await?, new_password.ok_or_else(missing)?, bmc).await
+        }
+        UsersVerb::SetPrivilege { user, privilege } => {
+            set_privilege(number(user, bmc).await?, *privilege, bmc).await
+        }
+        UsersVerb::Create { .. } => Err(Failure::NotByIpmi { verb: "users create" }),
+        UsersVerb::Remove { .. } => Err(Failure::NotByIpmi { verb: "users remove" }),
+    }
+}
+
+/// The number of a user, who may be named.
+async fn number(user: &str, bmc: &IpmiBmc) -> Result<u8, Failure> {
+    if let Ok(number) = user.parse() {
+        return Ok(number);
+    }
+    let mut number = 1;
+    loop {
+        let access = bmc.call(&GetAccess { channel: THIS_CHANNEL, user: number }).await?;
+        if bmc.call(&GetName(number)).await.is_ok_and(|name| name.text() == user) {
+            return Ok(number);
+        }
+        if number >= access.users_max {
+            return Err(Failure::NotSo(format!("it has no user {user:?}; see users list")));
+        }
+        number += 1;
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     certificate::Fingerprint,
+    health::SiteLimits,
     records::{Ramdisk, Server},
     rim::{AgentError, Agents, Declarations},
 };
@@ -133,6 +134,8 @@ pub struct AgentHub {
     pub(super) wake: Wake,
     /// Our name, for their logs.
     pub(super) name: String,
+    /// What the site thinks of sensors' numbers.
+    pub limits: Arc<SiteLimits>,
     /// How long an agent that was restarted has to tell of its ramdisks.
     pub(super) ramdisk_wait: Duration,
     /// How long a request for an image waits for the step that names it.
@@ -153,7 +156,7 @@ pub struct AgentHub {
 
 impl AgentHub {
     /// A hub without agents.
-    pub fn new(inventory: Inventory, wake: Wake, name: String) -> Self {
+    pub fn new(inventory: Inventory, wake: Wake, name: String, limits: Arc<SiteLimits>) -> Self {
         let state = Mutex::new(State::new(inventory.clock().now_us()));
         let signals = broadcast::channel(SIGNALS_MAX).0;
         let discovery = Arc::<Orders>::default();
@@ -162,6 +165,7 @@ impl AgentHub {
             inventory,
             wake,
             name,
+            limits,
             ramdisk_wait,
             image_wait: IMAGE_STEP_WAIT_MAX,
             certificates_changed: watch::Sender::new(0),

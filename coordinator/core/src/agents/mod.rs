@@ -25,6 +25,7 @@ mod consoles;
 mod dispatch;
 mod entry;
 mod expected;
+mod hardware;
 mod hub;
 mod images;
 mod issue;

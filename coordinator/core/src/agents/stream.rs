@@ -93,6 +93,7 @@ pub(super) async fn begin(
             acknowledged,
             heartbeats: Some(HeartbeatsWanted { every: HEARTBEAT_EVERY, at: hub.stream_time() }),
             certificate_days: Some(admitted.issuer.days),
+            hardware: true,
         },
         ToAgent::Declare(Declaration {
             servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),

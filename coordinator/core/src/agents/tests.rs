@@ -4,6 +4,7 @@ mod alive;
 mod certificates;
 mod commands;
 mod facts;
+mod hardware;
 mod images;
 mod ramdisks;
 mod rivals;
@@ -193,11 +194,12 @@ impl Site {
         let mut agent = FakeAgent::connect(self.channel("rack1").await, run).await;
         let welcome = agent.next().await.unwrap();
         let acknowledged = self.inventory.agent(&rack()).await.unwrap().map_or(0, |agent| agent.acknowledged);
-        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats, certificate_days } = welcome
+        let ToAgent::Welcome { coordinator, acknowledged: stored, heartbeats, certificate_days, hardware } =
+            welcome
         else {
             panic!("{welcome:?}")
         };
-        assert_eq!((coordinator.as_str(), stored), ("test", acknowledged));
+        assert_eq!((coordinator.as_str(), stored, hardware), ("test", acknowledged, true));
         assert_eq!(heartbeats.map(|wanted| wanted.every), Some(HEARTBEAT_EVERY));
         assert_eq!(certificate_days, Some(CERTIFICATE_DAYS));
         let declared = Declaration { servers: vec![self.server.spec()], forget: vec![], complete: true };
@@ -237,12 +239,21 @@ async fn serve_hub(
     inventory: &Inventory,
     waits: Waits,
 ) -> (Arc<AgentHub>, SocketAddr, CancellationToken) {
+    serve_hub_with(issuer, inventory, waits, Arc::default()).await
+}
+
+async fn serve_hub_with(
+    issuer: &Arc<Issuer>,
+    inventory: &Inventory,
+    waits: Waits,
+    limits: Arc<domain::health::SiteLimits>,
+) -> (Arc<AgentHub>, SocketAddr, CancellationToken) {
     let own =
         OwnCertificate::open(Arc::clone(&issuer.authority), &["localhost".to_owned()], SystemClock.now_us());
     let config = listener_tls(&issuer.authority, own.unwrap(), Clients::Certified).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let mut hub = AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned());
+    let mut hub = AgentHub::new(inventory.clone(), Wake::default(), "test".to_owned(), limits);
     hub.ramdisk_wait = waits.ramdisk;
     hub.image_wait = waits.image;
     let hub = Arc::new(hub);

@@ -59,6 +59,8 @@ event_kinds! {
     Boot = "boot",
     /// A network boot was asked for and not answered.
     BootRefused = "boot_refused",
+    /// A server's sensors are better, or its event log was cleared or dealt with. What got worse is an alarm.
+    Hardware = "hardware",
     /// A ramdisk is ready.
     RamdiskReady = "ramdisk_ready",
     /// A ramdisk is gone.

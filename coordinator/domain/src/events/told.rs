@@ -97,6 +97,7 @@ impl Told {
             | EventKind::Boot
             | EventKind::BootRefused
             | EventKind::RamdiskReady
+            | EventKind::Hardware
             | EventKind::RamdiskGone
             | EventKind::Step
             | EventKind::Agent

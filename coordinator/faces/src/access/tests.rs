@@ -6,6 +6,7 @@ mod audited;
 mod away;
 mod ends;
 mod fields;
+mod health;
 mod lists;
 mod people;
 mod proxied;

@@ -94,6 +94,7 @@ pub async fn read(
 impl Api {
     async fn node_now(&self, server: &Server) -> Result<Node, Problem> {
         let server = self.find_node(&server.id.to_string()).await?;
-        Ok(self.node_view(server, &self.endings().await?))
+        let beside = self.beside(Some(server.id)).await?;
+        Ok(self.node_view(server, &beside))
     }
 }

@@ -18,6 +18,7 @@ mod document;
 mod events;
 mod firmware;
 mod flavors;
+pub(crate) mod health;
 mod https_only;
 mod images;
 mod import;
@@ -142,6 +143,9 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(proofs::list))
         .routes(routes!(firmware::show))
         .routes(routes!(firmware::list))
+        .routes(routes!(health::sensors))
+        .routes(routes!(health::log))
+        .routes(routes!(health::acknowledge))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))

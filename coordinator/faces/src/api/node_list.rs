@@ -1,6 +1,6 @@
 //! Decisions: which servers a list shows, in which order, and which page of it.
 
-use api_types::{Node, PAGE_ITEMS_MAX, Page, PowerState};
+use api_types::{HardwareHealth, Node, PAGE_ITEMS_MAX, Page, PowerState};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::problem::Problem;
@@ -32,6 +32,8 @@ pub struct Wanted {
     pub rack: Option<String>,
     /// Power, as it is shown.
     pub power: Option<PowerState>,
+    /// Health of the hardware.
+    pub health: Option<HardwareHealth>,
     /// Resource class.
     pub class: Option<String>,
     /// With a tenant's server on it, or without.
@@ -125,6 +127,7 @@ fn matches(node: &Node, wanted: &Wanted) -> bool {
     (wanted.states.is_empty() || wanted.states.contains(&node.provision_state))
         && is(&wanted.rack, &node.rack)
         && wanted.power.is_none_or(|power| power == node.power)
+        && wanted.health.is_none_or(|health| health == node.health)
         && is(&wanted.class, &node.resource_class)
         && wanted.deployed.is_none_or(|deployed| deployed == node.deployed)
         && wanted.maintenance.is_none_or(|maintenance| maintenance == node.maintenance)

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 
 use api_types::{
-    Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, Node, NodePort, NotWatched, PowerState,
+    Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, HealthReason, Node, NodePort, NotWatched,
+    PowerState,
 };
 use domain::{
+    health::{Health, Reason, Source},
     import::said_of_bmc,
     lifecycle::outlook::{Outlook, Seen, outlook},
     records::{Port, Server},
@@ -17,7 +19,13 @@ use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
 use super::{password_view::password_view, time::time};
 
 /// A server as administrators see it. `away`: why its rack's agent is not connected. `endings`: what the tenancies wait for that are to end.
-pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<ServerId, String>) -> Node {
+pub(super) fn node_view(
+    server: Server,
+    away: Option<String>,
+    endings: &HashMap<ServerId, String>,
+    health: Health,
+) -> Node {
+    let Health { word, not_known, reasons } = health;
     let unwatched = server.unwatched.as_ref();
     let (power, power_reason) = match (&away, server.power.as_ref().map(|seen| &seen.reading)) {
         (Some(away), _) => (PowerState::Unknown, Some(away.clone())),
@@ -67,6 +75,9 @@ pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<
         provision_state: node.map_or(String::new(), |node| node.provision_state.to_string()),
         power,
         power_reason,
+        health: word.into(),
+        health_not_known: not_known,
+        health_reasons: reasons.iter().map(reason_view).collect(),
         not_watched: unwatched.map(|unwatched| NotWatched {
             why: unwatched.why.into(),
             reason: unwatched.reason.clone(),
@@ -94,6 +105,19 @@ pub(super) fn node_view(server: Server, away: Option<String>, endings: &HashMap<
         pool: server.pool,
         // What is waited for now says more than what was refused before.
         reason: server.waiting.or(server.reason),
+    }
+}
+
+fn reason_view(reason: &Reason) -> HealthReason {
+    HealthReason {
+        severity: reason.severity.into(),
+        source: (&reason.source).into(),
+        entry: match reason.source {
+            Source::Entry(number) => Some(number),
+            Source::Sensor(_) | Source::Log => None,
+        },
+        text: reason.text.clone(),
+        since: time(reason.since_us),
     }
 }
 

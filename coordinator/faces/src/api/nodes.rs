@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use api_types::{Node, NodeAction, NodeVerb, Page, PowerState};
+use api_types::{HardwareHealth, Node, NodeAction, NodeVerb, Page, PowerState};
 use axum::{Json, extract::State, http::StatusCode};
 use domain::{
     adoption::Stage,
@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{
     Api, audit,
     auth::User,
+    health::Healths,
     node_list::{self, Wanted},
     node_view::node_view,
     request::{JsonBody, Path, Query, one_of},
@@ -40,6 +41,9 @@ pub struct ListQuery {
     /// Only nodes with this power.
     #[serde(default, deserialize_with = "one_of")]
     power: Option<PowerState>,
+    /// Only nodes whose hardware has this health.
+    #[serde(default, deserialize_with = "one_of")]
+    health: Option<HardwareHealth>,
     /// Only nodes of this resource class.
     resource_class: Option<String>,
     /// Only nodes that this flavor selects; name or id.
@@ -76,6 +80,7 @@ pub async fn list(
         states: query.state.as_deref().map(node_list::states).transpose()?.unwrap_or_default(),
         rack: query.rack,
         power: query.power,
+        health: query.health,
         class: query.resource_class,
         deployed: query.deployed,
         maintenance: query.maintenance,
@@ -90,8 +95,8 @@ pub async fn list(
             |class: &str| flavor.extra_specs.contains_key(&format!("resources:{}", custom_resource(class)));
         servers.retain(|server| asked(server.class()));
     }
-    let endings = api.endings().await?;
-    let shown = servers.into_iter().map(|server| api.node_view(server, &endings)).collect();
+    let beside = api.beside(None).await?;
+    let shown = servers.into_iter().map(|server| api.node_view(server, &beside)).collect();
     Ok(Json(node_list::page(shown, &wanted)))
 }
 
@@ -99,7 +104,8 @@ pub async fn list(
 #[utoipa::path(get, path = "/v1/nodes/{node}", params(("node" = String, Path, description = "name or id")), responses((status = 200, body = Node)))]
 pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Result<Json<Node>, Problem> {
     let server = api.find_node(&name).await?;
-    Ok(Json(api.node_view(server, &api.endings().await?)))
+    let beside = api.beside(Some(server.id)).await?;
+    Ok(Json(api.node_view(server, &beside)))
 }
 
 /// Starts an action on a node: a provision verb of Ironic, maintenance, power, reclaim, or one on its BMC.
@@ -120,7 +126,8 @@ pub async fn act(
     // Answered with the new state, so that a caller who waits for the end does not see the beginning.
     api.read_anew(server.id).await;
     let server = api.find_node(&server.id.to_string()).await?;
-    Ok((StatusCode::ACCEPTED, Json(api.node_view(server, &api.endings().await?))))
+    let beside = api.beside(Some(server.id)).await?;
+    Ok((StatusCode::ACCEPTED, Json(api.node_view(server, &beside))))
 }
 
 /// Deletes a node from the inventory and from Ironic.
@@ -134,6 +141,14 @@ pub async fn delete(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Re
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What is shown of servers that is not in their records.
+pub(super) struct Beside {
+    /// What the tenancies wait for that are to end.
+    endings: HashMap<ServerId, String>,
+    /// What is known of their hardware.
+    healths: Healths,
+}
+
 impl Api {
     pub(super) async fn find_node(&self, name: &str) -> Result<Server, Problem> {
         let found = match name.parse::<ServerId>() {
@@ -144,13 +159,20 @@ impl Api {
     }
 
     /// A server as administrators see it.
-    pub(super) fn node_view(&self, server: Server, endings: &HashMap<ServerId, String>) -> Node {
+    pub(super) fn node_view(&self, server: Server, beside: &Beside) -> Node {
         let away = self.enroll.presence.connection(&server.rack).reason();
-        node_view(server, away, endings)
+        let health = beside.healths.of(&server, away.as_deref());
+        node_view(server, away, &beside.endings, health)
+    }
+
+    /// What is shown of a server, or of all, that is not in its record.
+    pub(super) async fn beside(&self, server: Option<ServerId>) -> Result<Beside, Problem> {
+        let healths = Healths::read(&self.inventory, &self.agents.limits, server).await?;
+        Ok(Beside { endings: self.endings().await?, healths })
     }
 
     /// What the tenancies wait for that are to end, by the server on which they are or were.
-    pub(super) async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
+    async fn endings(&self) -> Result<HashMap<ServerId, String>, Problem> {
         let ends = |tenant: TenantServer| {
             let waits = tenant.reason.as_ref().map(|reason| format!(": {}", reason.text)).unwrap_or_default();
             let text = format!("{} is being given back{waits}", tenant.name);

@@ -19,6 +19,7 @@ mod discoveries;
 mod disk;
 mod form;
 mod found;
+mod health;
 mod live;
 mod new_server;
 mod nodes;

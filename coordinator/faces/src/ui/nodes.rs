@@ -17,6 +17,7 @@ use super::{
     Ui,
     actions::{self, Action},
     disk::{self, DiskRow},
+    health::{self, ReasonRow},
     page::{self, Frame, Posted},
     part::Part,
     proof::{self, ProofRow},
@@ -93,6 +94,7 @@ struct NodePage {
     frame: Frame,
     node: Node,
     row: NodeRow,
+    reasons: Vec<ReasonRow>,
     bmc: String,
     /// What is done next usually, and what else can be done.
     next: Vec<Action>,
@@ -124,6 +126,7 @@ impl NodePage {
             frame,
             bmc: format!("{} {}@{}:{}", bmc.protocol, bmc.username, bmc.address, bmc.port),
             row: view::node_row(&node, now),
+            reasons: health::rows(&node.health_reasons, now),
             next,
             more,
             hardware: node.hardware.clone(),

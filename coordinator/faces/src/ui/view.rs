@@ -5,6 +5,8 @@ use askama::Template;
 use domain::lifecycle::ProvisionState;
 use jiff::Timestamp;
 
+use super::health;
+
 /// A moment as it is shown: its age, and the moment itself when somebody asks.
 #[derive(Clone, Debug, PartialEq, Eq, Template)]
 #[template(
@@ -216,6 +218,12 @@ pub struct NodeRow {
     pub power: Pill,
     /// Why the power is not known.
     pub power_reason: String,
+    /// Health of its hardware.
+    pub health: Pill,
+    /// Whether a list shows that.
+    pub health_stands_out: bool,
+    /// Why it is not well, or why nobody knows.
+    pub health_why: String,
     /// Why nobody watches its power; empty: somebody does.
     pub unwatched: String,
     /// Network.
@@ -248,6 +256,9 @@ pub fn node_row(node: &Node, now: Timestamp) -> NodeRow {
             None => power_pill(node.power),
         },
         power_reason: node.power_reason.clone().unwrap_or_default(),
+        health: health::pill(node.health),
+        health_stands_out: health::stands_out(node.health),
+        health_why: health::why(node),
         unwatched,
         place: Place::of(node.network_wanted.as_ref(), node.network_observed.as_ref()),
         reason,
@@ -372,6 +383,7 @@ fn event_tone(kind: EventKind) -> Tone {
         | EventKind::PortMoved
         | EventKind::Permitted
         | EventKind::Boot
+        | EventKind::Hardware
         | EventKind::RamdiskReady
         | EventKind::RamdiskGone
         | EventKind::Step

@@ -36,7 +36,7 @@ impl Bmc {
         let OpenSessionRequest { tag, console_id, privilege, algorithms } = request;
         let suite = rakp::suite_of(algorithms).filter(|suite| self.config.suites.contains(suite));
         let outcome = match suite {
-            None => Err(Status::AUTHENTICATION_ALGORITHM),
+            None => Err(Status::NO_SUITE),
             Some(_) if !self.make_room() => Err(Status::NO_RESOURCES),
             Some(suite) => {
                 let mut bmc_id = self.entropy.session_id();

@@ -15,6 +15,8 @@ use std::{
 use super::{
     CipherSuite, Malformed, Privilege,
     app::{CIPHER_SUITE_CHUNK_BYTES, ChannelAuthCapabilities, DeviceId, cipher_suite_records},
+    bridge::SendMessage,
+    call::Command,
     command::{Request, Response},
     message::{CompletionCode, RequestMessage, ResponseMessage},
     presence,
@@ -124,8 +126,8 @@ struct Active {
     privilege_max: Privilege,
     /// The request that the chassis works on.
     working: Option<(u64, Asked)>,
-    /// The last one that was answered, with its answer.
-    answered: Option<(Asked, Vec<u8>, Instant)>,
+    /// The last one that was answered, with what was sent for it.
+    answered: Option<(Asked, Vec<Vec<u8>>, Instant)>,
 }
 
 /// A request as it was asked: the same again is a repetition.
@@ -276,8 +278,9 @@ impl Bmc {
         let Some(session) = self.sessions.get_mut(&token.session) else { return };
         let (peer, Stage::Active(active)) = (session.peer, &mut session.stage) else { return };
         let Some((_, asked)) = active.working.take_if(|(number, _)| *number == token.number) else { return };
-        let bytes = active.answer(asked, &outcome, now);
-        self.send(peer, bytes);
+        for bytes in active.answer(asked, outcome, now) {
+            self.send(peer, bytes);
+        }
     }
 
     fn send(&mut self, to: SocketAddr, bytes: Vec<u8>) {
@@ -333,18 +336,18 @@ impl Bmc {
             sequence: message.sequence,
             data: message.data.to_vec(),
         };
-        if let Some((same, answer, at)) = &active.answered
+        if let Some((same, answers, at)) = &active.answered
             && *same == asked
             && now.duration_since(*at) < REPEAT_MAX
         {
-            let answer = active.sealed.seal(answer);
-            self.send(from, answer);
+            let answers: Vec<_> = answers.iter().map(|answer| active.sealed.seal(answer)).collect();
+            answers.into_iter().for_each(|answer| self.send(from, answer));
             return Ok(());
         }
         if let Some((_, working)) = &active.working {
             if *working != asked && is_goodbye(&message, bmc_id) {
-                let answer = active.answer(asked, &Ok(Response::Done), now);
-                self.send(from, answer);
+                let answers = active.answer(asked, Ok(Response::Done), now);
+                answers.into_iter().for_each(|answer| self.send(from, answer));
                 self.sessions.remove(&bmc_id);
             } else if *working != asked {
                 let busy = active.sealed.seal(&respond_to(&message, &Err(CompletionCode::BUSY)));
@@ -394,11 +397,11 @@ impl Bmc {
             ) => {
                 // Borrowed anew below: answering needs the whole machine.
                 let outcome = self.about_us(request);
-                return self.answer_now(bmc_id, from, asked, &outcome, now);
+                return self.answer_now(bmc_id, from, asked, outcome, now);
             }
         };
-        let answer = active.answer(asked, &outcome, now);
-        self.send(from, answer);
+        let answers = active.answer(asked, outcome, now);
+        answers.into_iter().for_each(|answer| self.send(from, answer));
         if close {
             self.sessions.remove(&bmc_id);
         }
@@ -410,26 +413,43 @@ impl Bmc {
         bmc_id: u32,
         to: SocketAddr,
         asked: Asked,
-        outcome: &Result<Response, CompletionCode>,
+        outcome: Result<Response, CompletionCode>,
         now: Instant,
     ) -> Result<(), Malformed> {
         if let Some(Session { stage: Stage::Active(active), .. }) = self.sessions.get_mut(&bmc_id) {
-            let answer = active.answer(asked, outcome, now);
-            self.send(to, answer);
+            let answers = active.answer(asked, outcome, now);
+            answers.into_iter().for_each(|answer| self.send(to, answer));
         }
         Ok(())
     }
 }
 
 impl Active {
-    fn answer(&mut self, asked: Asked, outcome: &Result<Response, CompletionCode>, now: Instant) -> Vec<u8> {
+    /// What is sent for a request: the answer, and what another controller has said to a message that was carried to it. That comes
+    /// by itself afterwards (section 6.13.2), as FreeIPMI waits for it.
+    fn answer(
+        &mut self,
+        asked: Asked,
+        outcome: Result<Response, CompletionCode>,
+        now: Instant,
+    ) -> Vec<Vec<u8>> {
         let Asked { netfn, command, sequence, data } = &asked;
         let request = RequestMessage { netfn: *netfn, command: *command, sequence: *sequence, data };
-        let message = respond_to(&request, outcome);
-        let bytes = self.sealed.seal(&message);
-        self.answered = Some((asked, message, now));
-        bytes
+        let messages = match outcome {
+            Ok(Response::Call(carried)) if is_carried(&asked) && !carried.is_empty() => {
+                vec![respond_to(&request, &Ok(Response::Done)), carried]
+            }
+            outcome => vec![respond_to(&request, &outcome)],
+        };
+        let sent = messages.iter().map(|message| self.sealed.seal(message)).collect();
+        self.answered = Some((asked, messages, now));
+        sent
     }
+}
+
+/// Whether a message is to be carried to another controller.
+fn is_carried(asked: &Asked) -> bool {
+    (asked.netfn, asked.command) == (SendMessage::KIND.netfn, SendMessage::KIND.command)
 }
 
 /// Whether the session's own end is asked for, which waits for no chassis.

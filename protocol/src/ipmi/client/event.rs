@@ -217,6 +217,19 @@ pub enum EndReason {
         /// The answer.
         code: CompletionCode,
     },
+    /// It grants other algorithms than were asked for, and no other cipher suite may be asked for.
+    #[error(
+        "Open Session: asked for cipher suite {}, the BMC grants {}", .asked.id(),
+        .granted.map_or("algorithms of no suite that is spoken here".to_owned(), |suite| format!(
+            "cipher suite {}; write that as ipmi_cipher_suite into this server's entry, or remove it there", suite.id()
+        ))
+    )]
+    OtherSuite {
+        /// The last one that was asked for.
+        asked: CipherSuite,
+        /// What it grants; none: nothing that we know.
+        granted: Option<CipherSuite>,
+    },
     /// It does not speak IPMI 2.0.
     #[error("the BMC does not offer IPMI 2.0 sessions")]
     NoRmcpPlus,

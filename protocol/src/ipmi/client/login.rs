@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::{
     super::{
-        CipherSuite, Malformed, Privilege,
+        CipherSuite, Privilege,
         command::{Request, Response},
         message::{CompletionCode, RequestMessage, ResponseMessage},
         rakp::{self, OpenSessionResponse, Rakp1, Rakp2, Rakp2Proof, Rakp3, Rakp4, Status},
@@ -55,7 +55,8 @@ impl Client {
             Err(status) => self.refused(LoginStep::OpenSession, status),
             Ok(opened) => {
                 if opened.algorithms != suite.algorithms() {
-                    return self.other_suite(opened.algorithms, now);
+                    self.other_suite(suite, opened.algorithms, now);
+                    return Ok(());
                 }
                 let rakp1 = Rakp1 {
                     tag: self.tag.wrapping_add(1),
@@ -71,12 +72,15 @@ impl Client {
     }
 
     /// Some BMCs grant one suite whatever is asked for: it is asked for, if it is one of ours.
-    fn other_suite(&mut self, granted: Algorithms, now: Instant) -> Result<(), Fault> {
-        let unasked = Malformed::new("Open Session response", "grants algorithms nobody asked for");
-        let suite = rakp::suite_of(granted).filter(|suite| self.suites.contains(suite)).ok_or(unasked)?;
-        self.suites.retain(|other| *other != suite);
-        self.begin(Stage::Open { suite }, now);
-        Ok(())
+    fn other_suite(&mut self, asked: CipherSuite, granted: Algorithms, now: Instant) {
+        let granted = rakp::suite_of(granted);
+        match granted.filter(|suite| self.suites.contains(suite)) {
+            Some(suite) => {
+                self.suites.retain(|other| *other != suite);
+                self.begin(Stage::Open { suite }, now);
+            }
+            None => self.end(EndReason::OtherSuite { asked, granted }),
+        }
     }
 
     pub(super) fn rakp2(&mut self, payload: &[u8], now: Instant) -> Result<(), Fault> {

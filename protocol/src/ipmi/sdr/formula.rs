@@ -188,6 +188,17 @@ impl Formula {
         self.curve.apply(self.factors.line(self.format.value(raw)))
     }
 
+    /// How far a distance of so many raw steps is, on a straight line; 0 on a curve, where it differs from place to place.
+    pub fn distance(&self, raw: u8) -> f64 {
+        match self.curve {
+            Curve::Linear => {
+                let from = self.factors.line(0);
+                (self.factors.line(i32::from(raw)) - from).abs()
+            }
+            _ => 0.0,
+        }
+    }
+
     /// The same with other factors, of [`Curve::NonLinear`].
     pub fn with(&self, factors: Factors) -> Self {
         Self { factors, ..*self }

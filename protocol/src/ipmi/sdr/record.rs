@@ -79,6 +79,9 @@ pub struct Sensor {
     pub unit: Unit,
     /// How its number is computed; none: it has states only.
     pub formula: Option<Formula>,
+    /// By how much its raw byte must come back behind an upper and a lower threshold before it counts as back; 0: by nothing, or it is
+    /// not known.
+    pub hysteresis: [u8; 2],
     /// Whether the record is a full one, with factors and thresholds; otherwise a compact one.
     pub is_full: bool,
     /// How many sensors with numbers in a row share the record, at least 1.
@@ -204,6 +207,7 @@ fn sensor(reader: &mut Reader<'_>) -> Result<Sensor, Malformed> {
         event_type,
         unit,
         formula: None,
+        hysteresis: [0; 2],
         is_full: false,
         shared: 1,
         suffix: 0,
@@ -214,9 +218,12 @@ fn sensor(reader: &mut Reader<'_>) -> Result<Sensor, Malformed> {
 fn full(reader: &mut Reader<'_>) -> Result<Sensor, Malformed> {
     let head = sensor(reader)?;
     let (unit, formula) = formula::parse(reader)?;
-    // Analogue flags, nominal value and limits, thresholds, hysteresis, reserved, OEM.
-    reader.take(17)?;
-    Ok(Sensor { unit, formula, is_full: true, name: read_name(reader)?, ..head })
+    // Analogue flags, nominal value and limits, thresholds, then hysteresis, reserved, OEM.
+    reader.take(12)?;
+    let [upper, lower, _, _, _] = reader.array()?;
+    // FFh was meant for "none" by some.
+    let hysteresis = [upper, lower].map(|raw| if raw == u8::MAX { 0 } else { raw });
+    Ok(Sensor { unit, formula, hysteresis, is_full: true, name: read_name(reader)?, ..head })
 }
 
 fn compact(reader: &mut Reader<'_>) -> Result<Sensor, Malformed> {
@@ -284,7 +291,9 @@ impl Sensor {
     fn build_full(&self) -> Vec<u8> {
         let mut bytes = self.head();
         bytes.extend(formula::build(self.unit, self.formula));
-        bytes.extend([0; 17]);
+        bytes.extend([0; 12]);
+        bytes.extend(self.hysteresis);
+        bytes.extend([0; 3]);
         bytes.extend(build_name(&self.name));
         bytes
     }

@@ -29,13 +29,14 @@ fn body() -> impl Strategy<Value = Body> {
         entity.clone(),
         unit,
         any::<[u8; 2]>(),
+        any::<[u8; 2]>(),
         proptest::option::of(formula),
         1..16_u8,
         0..128_u8,
         NAME,
     )
         .prop_flat_map(
-            |(key, entity, unit, [sensor_type, event_type], formula, shared, suffix, name)| {
+            |(key, entity, unit, [sensor_type, event_type], hysteresis, formula, shared, suffix, name)| {
                 any::<bool>().prop_map(move |is_full| {
                     let (formula, shared, suffix) =
                         if is_full { (formula, 1, 0) } else { (None, shared, suffix) };
@@ -47,6 +48,8 @@ fn body() -> impl Strategy<Value = Body> {
                         event_type,
                         unit,
                         formula,
+                        // FFh reads as none, and a compact record has its own elsewhere.
+                        hysteresis: if is_full { hysteresis.map(|raw| raw % 0xff) } else { [0; 2] },
                         is_full,
                         shared,
                         suffix,
@@ -106,6 +109,7 @@ fn sensors_that_share_a_record_have_numbers_and_names_of_their_own() {
         event_type: 0x6f,
         unit,
         formula: None,
+        hysteresis: [0; 2],
         is_full: false,
         shared: 3,
         suffix: 1,

@@ -1,7 +1,8 @@
 //! Values: the system event log and its commands (chapter 31).
 //!
-//! [`record`] has the records.
+//! [`record`] has the records, [`follow`] reads on from where a log was read last.
 
+pub mod follow;
 pub mod record;
 
 use super::{

@@ -101,13 +101,14 @@ impl Records {
     }
 }
 
-/// The records of a running BMC, to be looked at and changed while it runs.
+/// The records of a running BMC, to be looked at and changed while it runs. There are none until somebody looks: most of thousands
+/// of BMCs are asked for their power alone.
 #[derive(Clone, Debug, Default)]
-pub struct SharedRecords(Arc<Mutex<Records>>);
+pub struct SharedRecords(Arc<Mutex<Option<Box<Records>>>>);
 
 impl SharedRecords {
     /// Looks at them, or changes them.
     pub fn with<T>(&self, act: impl FnOnce(&mut Records) -> T) -> T {
-        act(&mut self.0.lock().expect("no holder panics"))
+        act(self.0.lock().expect("no holder panics").get_or_insert_default())
     }
 }

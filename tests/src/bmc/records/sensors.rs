@@ -105,6 +105,15 @@ impl Sensors {
         sensors
     }
 
+    /// What the sensor of this name says; none: there is no such sensor here, or several share the name.
+    pub fn named(&mut self, name: &str) -> Option<&mut SensorState> {
+        let of_name = self.records.iter().find_map(|record| match &record.body {
+            Body::Sensor(sensor) if sensor.name == name && sensor.shared == 1 => Some(sensor.key.number),
+            _ => None,
+        })?;
+        self.states.get_mut(&of_name)
+    }
+
     /// The records that describe them.
     pub fn records(&self) -> &[Record] {
         &self.records
@@ -204,6 +213,7 @@ fn analogue(Analogue(number, name, kind, base, m, r_exponent, _): &Analogue) -> 
         event_type: 0x01,
         unit: Unit { shape: 0, base: *base, modifier: 0 },
         formula: Some(Formula { format, curve: Curve::Linear, factors }),
+        hysteresis: [0; 2],
         is_full: true,
         shared: 1,
         suffix: 0,
@@ -223,6 +233,7 @@ fn compact(number: u8, name: &str, sensor_type: u8, entity: Entity, shared: u8) 
         event_type: 0x6f,
         unit: Unit { shape: 0, base: 0, modifier: 0 },
         formula: None,
+        hysteresis: [0; 2],
         is_full: false,
         shared,
         suffix: u8::from(shared > 1),

@@ -59,6 +59,43 @@ impl RedfishBmc {
         call.manager().await
     }
 
+    /// What its service has beside power and boot device, each in a word or two.
+    ///
+    /// # Errors
+    /// The BMC is not reached, does not let us in, or belongs to another machine.
+    pub async fn offers(&self) -> Result<Vec<&'static str>, BmcError> {
+        const OF_ROOT: [(&str, &str); 4] = [
+            ("AccountService", "users"),
+            ("UpdateService", "firmware"),
+            ("CertificateService", "certificates"),
+            ("EventService", "events"),
+        ];
+        const OF_SYSTEM: [(&str, &str); 7] = [
+            ("Processors", "processors"),
+            ("Memory", "memory"),
+            ("Storage", "storage"),
+            ("LogServices", "logs"),
+            ("Bios", "settings of the firmware"),
+            ("SecureBoot", "Secure Boot"),
+            ("VirtualMedia", "virtual media"),
+        ];
+        let mut call = self.call().await?;
+        let (system, root) = (call.system.body.clone(), call.root().await?.unwrap_or_default());
+        let manager =
+            call.managers().await?.into_iter().next().map(|(_, manager)| manager).unwrap_or_default();
+        let of = |resource: &Resource, names: &[(&str, &'static str)]| -> Vec<&'static str> {
+            names
+                .iter()
+                .filter(|(name, _)| resource.node().at(name).is_there())
+                .map(|(_, word)| *word)
+                .collect()
+        };
+        let mut words = [of(&system, &OF_SYSTEM), of(&manager, &OF_SYSTEM), of(&root, &OF_ROOT)].concat();
+        words.sort_unstable();
+        words.dedup();
+        Ok(words)
+    }
+
     /// What the server's firmware can boot, in its order where it tells one.
     ///
     /// # Errors

@@ -123,6 +123,7 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         name: "test".to_owned(),
         poll_ironic_every: std::time::Duration::from_secs(2),
         passwords: Default::default(),
+        limits: Default::default(),
     };
     Core::new(site, inventory.clone(), outside)
 }

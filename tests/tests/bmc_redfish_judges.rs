@@ -1,0 +1,173 @@
+//! Edges: judges that nobody here wrote, of our virtual Redfish BMC: DMTF's validators of schemas and of the protocol, sushy,
+//! DMTF's redfishtool, and badfish.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Output, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use protocol::mac::MacAddr;
+use tests::bmc::{
+    Credentials,
+    chassis::FakeChassis,
+    judges,
+    redfish::{self, RedfishBmc, RedfishOptions, Tls},
+};
+use tokio::{io::AsyncWriteExt, process::Command};
+
+const PASSWORD: &str = "correct horse";
+/// Longest that a judge may take.
+const JUDGE_MAX: Duration = Duration::from_secs(120);
+
+fn bmc(tls: bool) -> (RedfishBmc, Arc<FakeChassis>) {
+    let chassis = Arc::new(FakeChassis::default());
+    let mac = |last| MacAddr([0x52, 0x54, 0, 0, 0, last]);
+    let tls = tls.then(|| Tls::self_signed().unwrap());
+    let options = RedfishOptions { tls, macs: vec![mac(1), mac(2)], ..RedfishOptions::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let credentials = Credentials::new("admin", PASSWORD);
+    (redfish::serve_on(listener, credentials, chassis.clone(), options).unwrap(), chassis)
+}
+
+/// Runs a judge in a directory of its own, with what it reads.
+async fn run(program: PathBuf, args: &[&str], dir: &Path, input: &str) -> (Output, String) {
+    let mut judge = Command::new(program)
+        .args(args)
+        .current_dir(dir)
+        .env_clear()
+        .env("HOME", dir)
+        .env("PYTHONWARNINGS", "ignore")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // One that reads nothing may have ended.
+    let _ = judge.stdin.take().unwrap().write_all(input.as_bytes()).await;
+    let output = tokio::time::timeout(JUDGE_MAX, judge.wait_with_output()).await.expect("it ends").unwrap();
+    let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let text = text.into_owned();
+    (output, text)
+}
+
+/// Each resource is as its schema has it. The schemas are DMTF's, as a crate brings them.
+#[tokio::test]
+async fn dmtfs_service_validator_finds_no_failure() {
+    let (programs, dir) = (judges::programs().await.unwrap(), tempfile::tempdir().unwrap());
+    let (bmc, _) = bmc(false);
+    let base = format!("http://{}", bmc.addr);
+    let schemas = nv_redfish_schema::REDFISH_CSDL_DIR;
+    let args = [
+        "--user",
+        "admin",
+        "--password",
+        PASSWORD,
+        "--rhost",
+        &base,
+        "--authtype",
+        "Session",
+        "--skipschema",
+        "--schema_directory",
+        schemas,
+        "--logdir",
+        "logs",
+    ];
+    let (output, text) = run(programs.join("rf_service_validator"), &args, dir.path(), "").await;
+    assert!(output.status.success(), "{text}");
+    let validated = text.lines().filter(|line| line.starts_with("Validating ")).count();
+    let failed: Vec<_> =
+        text.lines().filter(|line| line.contains("Fail: ") && !line.contains("Fail: 0")).collect();
+    assert!(validated >= 12 && failed.is_empty(), "{failed:?}\n{text}");
+}
+
+/// What the protocol's validator does not find, and why it is not there.
+const NOT_THERE: [(&str, &str); 2] = [
+    ("SEC_PRIV_SUPPORT_PREDEFINED_ROLES", "there is one user, and no account service"),
+    ("SEC_BASIC_AUTH_OVER_HTTPS", "one BMC speaks one of HTTP and HTTPS, by choice"),
+];
+
+#[tokio::test]
+async fn dmtfs_protocol_validator_finds_nothing_but_what_is_left_out() {
+    let (programs, dir) = (judges::programs().await.unwrap(), tempfile::tempdir().unwrap());
+    let (bmc, _) = bmc(false);
+    let base = format!("http://{}", bmc.addr);
+    let args = [
+        "--user",
+        "admin",
+        "--password",
+        PASSWORD,
+        "--rhost",
+        &base,
+        "--avoid-http-redirect",
+        "--no-cert-check",
+        "--report-type",
+        "tsv",
+        "--report-dir",
+        "reports",
+    ];
+    let (_, text) = run(programs.join("rf_protocol_validator"), &args, dir.path(), "").await;
+    let report = std::fs::read_dir(dir.path().join("reports")).expect(&text).next().expect(&text).unwrap();
+    let report = std::fs::read_to_string(report.path()).unwrap();
+    let failed = report.lines().filter(|line| line.split('\t').any(|field| field == "FAIL"));
+    let failed: Vec<_> =
+        failed.filter(|line| !NOT_THERE.iter().any(|(name, _)| line.starts_with(name))).collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let passed = report.lines().filter(|line| line.split('\t').any(|field| field == "PASS")).count();
+    assert!(passed > 150, "only {passed} were looked at:\n{text}");
+}
+
+#[tokio::test]
+async fn sushy_drives_and_reads_our_bmc() {
+    const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/bmc/judges/sushy_judge.py");
+    let (programs, dir) = (judges::programs().await.unwrap(), tempfile::tempdir().unwrap());
+    let (bmc, chassis) = bmc(false);
+    let base = format!("http://{}", bmc.addr);
+    let (output, text) = run(programs.join("python"), &[JUDGE, &base], dir.path(), "correct horse\n").await;
+    assert!(output.status.success() && text.contains("sushy is content"), "{text}");
+    assert_eq!((chassis.state().boots.len(), chassis.state().soft_offs, bmc.sessions()), (2, 1, 0));
+}
+
+#[tokio::test]
+async fn dmtfs_redfishtool_drives_our_bmc() {
+    let (programs, dir) = (judges::programs().await.unwrap(), tempfile::tempdir().unwrap());
+    let (bmc, chassis) = bmc(false);
+    let addr = bmc.addr.to_string();
+    for (words, expected) in [
+        (&["Systems", "reset", "On"][..], ""),
+        (&["Systems", "get", "-F"], "\"PowerState\": \"On\""),
+        (&["Systems", "setBootOverride", "Once", "Pxe"], "\"BootSourceOverrideTarget\": \"Pxe\""),
+        (&["Systems", "EthernetInterfaces"], "EthernetInterfaces/2"),
+        (&["Chassis"], "/redfish/v1/Chassis/1"),
+        (&["Managers"], "/redfish/v1/Managers/1"),
+        (&["SessionService"], "SessionTimeout"),
+        (&["Systems", "reset", "ForceOff"], ""),
+    ] {
+        let login = ["-r", &addr, "-S", "Never", "-u", "admin", "-p", PASSWORD];
+        let args = [&login[..], words].concat();
+        let (output, text) = run(programs.join("redfishtool"), &args, dir.path(), "").await;
+        assert!(output.status.success() && text.contains(expected), "{words:?}: {text}");
+    }
+    assert_eq!((chassis.state().boots.len(), chassis.state().on), (1, false));
+}
+
+#[tokio::test]
+async fn badfish_drives_our_bmc() {
+    let (programs, dir) = (judges::programs().await.unwrap(), tempfile::tempdir().unwrap());
+    let (bmc, chassis) = bmc(true);
+    let addr = bmc.addr.to_string();
+    for (verb, expected, is_on) in [
+        ("--power-state", "Off", false),
+        ("--power-on", "", true),
+        ("--power-state", "On", true),
+        ("--power-off", "", false),
+    ] {
+        let args = ["-H", &addr, "-u", "admin", "-p", PASSWORD, "--insecure", verb];
+        let (output, text) = run(programs.join("badfish"), &args, dir.path(), "").await;
+        assert!(output.status.success() && text.contains(expected), "{verb}: {text}");
+        assert_eq!(chassis.state().on, is_on, "{verb}: {text}");
+    }
+}
