@@ -6,6 +6,7 @@ pub mod boot;
 pub mod config;
 pub mod console;
 pub mod discovery;
+pub mod facts;
 pub mod files;
 pub mod given;
 pub mod hardware;

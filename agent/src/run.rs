@@ -27,6 +27,7 @@ use crate::{
     bmc::{Bmc, Line},
     boot::BootTable,
     console::Consoles,
+    facts::Facts,
     given::Given,
     hardware::Hardware,
     journal::Journal,
@@ -65,6 +66,8 @@ pub struct Runner {
     pub consoles: Arc<Consoles>,
     /// The booted ramdisks.
     pub ramdisks: Control,
+    /// Who reads what BMCs say of themselves.
+    pub facts: Arc<Facts>,
     /// Who reads sensors and event logs.
     pub hardware: Arc<Hardware>,
     /// How commands ended, on disk.
@@ -91,6 +94,7 @@ struct Loop {
     boot_table: Arc<BootTable>,
     consoles: Arc<Consoles>,
     ramdisks: Control,
+    facts: Arc<Facts>,
     hardware: Arc<Hardware>,
     results: Journal,
     results_appended: usize,
@@ -125,6 +129,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            facts,
             hardware,
             results,
             seen,
@@ -141,6 +146,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            facts,
             hardware,
             results,
             results_appended: 0,
@@ -221,6 +227,7 @@ impl Loop {
                 self.ways.remove(&server);
                 self.consoles.forget(server);
                 self.health.forget(server);
+                self.facts.forget(server);
                 metrics::servers(self.servers.len());
                 self.hardware.forget(server);
                 self.boot_table.forget(server);
@@ -276,6 +283,7 @@ impl Loop {
             |reached| (reached.bmc, reached.line),
         );
         self.hardware.know(spec.id, &bmc, &line);
+        self.facts.know(spec.id, &bmc);
         self.consoles.know(spec.id, Arc::clone(&bmc));
         let (endpoint, expected, next) =
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());

@@ -34,6 +34,7 @@ use crate::{
         record::{self, Recorder, Room, What},
     },
     discovery::{Discovery, DiscoveryError, Place},
+    facts::Facts,
     hardware::Hardware,
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
@@ -228,6 +229,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     }
     tracing::info!(rack = %config.rack, %boot_id, version = env!("CARGO_PKG_VERSION"), "agent runs");
 
+    let facts = Arc::new(Facts::default());
+    let facts_read = tokio::spawn(Arc::clone(&facts).run(seen.clone(), stop.clone()));
     let hardware = Arc::new(Hardware::new(config.hardware.every()));
     let reading = tokio::spawn(Arc::clone(&hardware).run(seen.clone(), stop.clone()));
     let stop_discovery = stop.clone();
@@ -239,6 +242,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boot_table,
         consoles,
         ramdisks: ramdisks.clone(),
+        facts,
         hardware,
         results: journal,
         seen,
@@ -253,6 +257,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     runner.run().await;
     if let Err(error) = discovery.await {
         tracing::error!(%error, "discovery ended badly");
+    }
+    if let Err(error) = facts_read.await {
+        tracing::error!(%error, "the reading of bmcs' facts ended badly");
     }
     if let Err(error) = reading.await {
         tracing::error!(%error, "the reading of sensors ended badly");

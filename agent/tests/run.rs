@@ -179,6 +179,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         boot_table: Arc::clone(&table),
         consoles: Arc::default(),
         ramdisks,
+        facts: Arc::default(),
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
         results: journal,
         seen: seen_tx,

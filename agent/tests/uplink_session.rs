@@ -10,6 +10,7 @@ use agent::uplink::{
 };
 use proptest::prelude::*;
 use protocol::{
+    bmc_facts::PartFacts,
     convert::{FromAgent, ToAgent},
     health::HardwareChange,
     id::{AgentBootId, ServerId},
@@ -243,12 +244,14 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
 
 #[test]
 fn a_coordinator_that_knows_no_sensors_is_told_of_none() {
+    // Nor of what BMCs say.
     let check = |hardware: bool, expected: &[u64]| {
         let mut outbox = Outbox::new(1, usize::MAX);
         let server = ServerId(uuid::Uuid::nil());
         let sensors = || ReportBody::Hardware { change: HardwareChange::Unread { reason: String::new() } };
+        let facts = || ReportBody::Facts { part: PartFacts::Media(Vec::new()) };
         let power = || ReportBody::Power { reading: PowerReading::On, cause: PowerCause::First };
-        for body in [sensors(), power(), sensors(), sensors(), power(), sensors()] {
+        for body in [sensors(), power(), sensors(), facts(), power(), sensors()] {
             outbox.push(0, server, body).unwrap();
         }
         let mut session = session();

@@ -10,6 +10,7 @@
 //! and every byte that arrives from outside is checked before it becomes one of these values.
 
 pub mod backoff;
+pub mod bmc_facts;
 pub mod bmc_health;
 pub mod bmc_settings;
 pub mod boot;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bmc_facts::PartFacts,
     boot::{BootProgress, BootPurpose},
     command::CommandResult,
     discovery::Finding,
@@ -95,6 +96,11 @@ pub enum ReportBody {
     Watch {
         /// Whether it is.
         watch: Watch,
+    },
+    /// A part of what a BMC says of itself and its server was read anew.
+    Facts {
+        /// Which, and what it says.
+        part: PartFacts,
     },
     /// Sensors, power draw or event log say what they did not say before. Sent only to who understands it.
     Hardware {

@@ -13,9 +13,11 @@ use domain::{
 };
 use faces::ramdisk_api::{SessionStore, StoreError};
 use protocol::{
+    bmc_facts::{BiosFacts, BmcFacts, FirmwareItem, MediaSlot, SecureBootFacts, SystemFacts},
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
+    redfish::read::bios::{Setting, Settings},
     secret::Secret,
     step::{ErasedDisk, Step, StepOutput},
 };
@@ -38,6 +40,7 @@ struct State {
     erases: Option<Vec<ErasedDisk>>,
     accounts: Vec<Account>,
     comes_back: Option<PowerReading>,
+    facts: HashMap<ServerId, BmcFacts>,
 }
 
 impl Default for FakeHardware {
@@ -61,6 +64,11 @@ impl FakeHardware {
         if let Some((server, _, _)) = self.state().servers.get_mut(&id) {
             change(server);
         }
+    }
+
+    /// What a server's BMC says.
+    pub fn set_facts(&self, id: ServerId, facts: BmcFacts) {
+        self.state().facts.insert(id, facts);
     }
 
     /// Changes a server's password.
@@ -134,6 +142,10 @@ impl FakeHardware {
 impl Hardware for FakeHardware {
     async fn server(&self, id: ServerId) -> Option<FacadeServer> {
         self.state().servers.get(&id).map(|(server, _, _)| server.clone())
+    }
+
+    async fn facts(&self, id: ServerId) -> BmcFacts {
+        self.state().facts.get(&id).cloned().unwrap_or_default()
     }
 
     async fn await_agent(&self, id: ServerId) {
@@ -251,5 +263,43 @@ impl SessionStore for MemoryStore {
     async fn forget(&self, session: RamdiskSessionId) -> Result<(), StoreError> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
         Ok(())
+    }
+}
+
+/// What a BMC says that says everything.
+pub fn bmc_facts() -> BmcFacts {
+    BmcFacts {
+        system: SystemFacts {
+            manager_version: "2.78".into(),
+            bios_version: "U30 v2.1".into(),
+            boot_mode: "UEFI".into(),
+            light: Some(true),
+            can_nmi: true,
+        },
+        bios: BiosFacts {
+            attributes: Settings::from([
+                ("Cores".to_owned(), Setting::Number(8.into())),
+                ("Turbo".to_owned(), Setting::Flag(true)),
+            ]),
+            pending: Settings::from([("Cores".to_owned(), Setting::Number(4.into()))]),
+            left_out: 0,
+        },
+        secure_boot: SecureBootFacts {
+            is_enabled: Some(true),
+            was_enabled: Some(false),
+            mode: "UserMode".into(),
+        },
+        media: vec![MediaSlot {
+            id: "Cd".into(),
+            kinds: vec!["CD".into(), "Tape".into()],
+            image: "http://192.0.2.9/a.iso".into(),
+            is_inserted: true,
+        }],
+        firmware: vec![FirmwareItem {
+            id: "NIC/1".into(),
+            name: "Network adapter".into(),
+            version: "14.2".into(),
+            is_updateable: true,
+        }],
     }
 }

@@ -7,6 +7,7 @@ use agent::bmc::{
     Bmc, BmcError, BmcOptions, LogIns, Medium, RedfishBmc, Update, account::Pace, connect_redfish,
 };
 use protocol::{
+    bmc_facts::{BmcFacts, FactsPart, SecureBootFacts},
     bmc_settings::BmcSettings,
     redfish::read::{
         Health,
@@ -90,6 +91,34 @@ async fn the_parts_of_a_server_are_read() {
     let options = bmc.boot_options().await.unwrap().items;
     let order: Vec<_> = options.iter().map(|option| option.reference.as_str()).collect();
     assert_eq!(order, ["Boot0002", "Boot0001"]);
+}
+
+#[tokio::test]
+async fn what_a_service_says_of_its_server_is_told_part_by_part() {
+    let (_server, bmc) = one(&[]);
+    let sixteen = Setting::Number(16.into());
+    bmc.set_bios(&Settings::from([("LogicalCores".to_owned(), sixteen.clone())])).await.unwrap();
+    let url = "https://u:p@images.example/rescue.iso?signature=1";
+    let medium = Medium { image: url, is_write_protected: true, account: None };
+    bmc.insert_media(Some("Cd"), MediaKind::Cd, medium).await.unwrap();
+    let mut facts = BmcFacts::default();
+    for part in FactsPart::ALL {
+        facts.take(bmc.facts(part).await.unwrap().expect("Redfish has them all"));
+    }
+    assert_eq!(facts.system.manager_version, "1.2.3");
+    assert_eq!((facts.system.light, facts.system.can_nmi), (Some(false), true));
+    assert_eq!(facts.bios.pending.get("LogicalCores"), Some(&sixteen));
+    assert_ne!(
+        facts.bios.attributes.get("LogicalCores"),
+        Some(&sixteen),
+        "it holds after the next start only"
+    );
+    let SecureBootFacts { is_enabled, was_enabled, mode } = &facts.secure_boot;
+    assert_eq!((*is_enabled, *was_enabled, mode.as_str()), (Some(false), Some(false), "UserMode"));
+    let cd = facts.media.iter().find(|slot| slot.id == "Cd").expect("it has a drive");
+    assert_eq!((cd.is_inserted, cd.image.as_str()), (true, IMAGE), "without what opens it");
+    let versions: Vec<_> = facts.firmware.iter().map(|it| (it.id.as_str(), it.version.as_str())).collect();
+    assert_eq!(versions, [("BIOS", "4.5"), ("BMC", "1.2.3")]);
 }
 
 #[tokio::test]

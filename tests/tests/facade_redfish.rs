@@ -18,7 +18,7 @@ use protocol::{
     power::{PowerOffHow, PowerReading},
 };
 use serde_json::{Value, json};
-use tests::fake_hardware::FakeHardware;
+use tests::fake_hardware::{FakeHardware, bmc_facts};
 use tower::ServiceExt;
 
 struct Bench {
@@ -269,5 +269,68 @@ proptest! {
             }
             Ok(())
         })?;
+    }
+}
+
+#[tokio::test]
+async fn what_the_bmc_says_is_shown_of_the_users_own_server() {
+    let bench = bench();
+    let (system, id) = (bench.system(), bench.id);
+    let manager = format!("/redfish/v1/Managers/{id}");
+    let get = async |path: &str| bench.ask("GET", path, bench.basic(), "").await;
+    for path in
+        [format!("{system}/Bios"), format!("{system}/SecureBoot"), format!("{system}/VirtualMedia/Cd")]
+    {
+        assert_eq!(get(&path).await.status, 404, "{path}: nothing was said of it");
+    }
+    bench.hardware.set_facts(bench.other, bmc_facts());
+    assert_eq!(get(&system).await.body["BiosVersion"], Value::Null, "it is another server's");
+    assert_eq!(get("/redfish/v1/UpdateService/FirmwareInventory").await.body["Members"], json!([]));
+    bench.hardware.set_facts(id, bmc_facts());
+    let check = async |path: &str, pointer: &str, expected: Value| {
+        let reply = get(path).await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.body);
+        assert_eq!(reply.body["@odata.id"], path, "each resource says where it is");
+        assert_eq!(
+            reply.body.pointer(pointer).unwrap_or(&Value::Null),
+            &expected,
+            "{path} {pointer}: {}",
+            reply.body
+        );
+    };
+    check(&system, "/BiosVersion", "U30 v2.1".into()).await;
+    check(&system, "/IndicatorLED", "Lit".into()).await;
+    check(&system, "/LocationIndicatorActive", true.into()).await;
+    check(&system, "/Bios/@odata.id", format!("{system}/Bios").into()).await;
+    check(&manager, "/FirmwareVersion", "2.78".into()).await;
+    check(&format!("{system}/Bios"), "/Attributes", json!({"Cores": 8, "Turbo": true})).await;
+    check(&format!("{system}/Bios/Settings"), "/Attributes", json!({"Cores": 4, "Turbo": true})).await;
+    check(&format!("{system}/SecureBoot"), "/SecureBootEnable", true.into()).await;
+    check(&format!("{system}/SecureBoot"), "/SecureBootCurrentBoot", "Disabled".into()).await;
+    for owner in [&system, &manager] {
+        check(&format!("{owner}/VirtualMedia"), "/Members@odata.count", 1.into()).await;
+        check(&format!("{owner}/VirtualMedia/Cd"), "/Image", "http://192.0.2.9/a.iso".into()).await;
+        check(&format!("{owner}/VirtualMedia/Cd"), "/MediaTypes", json!(["CD"])).await;
+    }
+    let items = "/redfish/v1/UpdateService/FirmwareInventory";
+    check("/redfish/v1/UpdateService", "/FirmwareInventory/@odata.id", items.into()).await;
+    check(&format!("{items}/0"), "/Version", "14.2".into()).await;
+    check(&format!("{items}/0"), "/SoftwareId", "NIC/1".into()).await;
+}
+
+#[tokio::test]
+async fn what_is_shown_of_the_bmc_is_not_changed_over_the_facade() {
+    let bench = bench();
+    bench.hardware.set_facts(bench.id, bmc_facts());
+    let system = bench.system();
+    for (method, path) in [
+        ("PATCH", format!("{system}/Bios/Settings")),
+        ("PATCH", format!("{system}/SecureBoot")),
+        ("POST", format!("{system}/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia")),
+        ("POST", "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate".to_owned()),
+    ] {
+        let reply = bench.ask(method, &path, bench.basic(), "{}").await;
+        assert!(matches!(reply.status.as_u16(), 404 | 405), "{method} {path}: {}", reply.status);
+        assert!(reply.body["error"]["message"].is_string(), "{}", reply.body);
     }
 }

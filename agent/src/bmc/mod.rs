@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts},
     bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
@@ -102,6 +103,11 @@ pub trait Bmc: Send + Sync {
     /// Have our user get the password that is to follow, and prove by a fresh log-in which of the two it has. Safe to repeat.
     async fn renew_password(&self) -> Result<Renewed, BmcError> {
         Err(not_offered("passwords"))
+    }
+    /// Reads a part of what it says of itself and its server; none: it cannot be asked for it in this way.
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        let _ = part;
+        Ok(None)
     }
     /// The same BMC with all that can be asked and told by Redfish; none: it speaks another language.
     fn redfish(&self) -> Option<&RedfishBmc> {

@@ -187,6 +187,8 @@ fn worth(body: &ReportBody) -> Worth {
     match body {
         ReportBody::Boot(_) | ReportBody::StepProgress { .. } => Worth::Progress,
         ReportBody::BootRefused { planned: None, .. } => Worth::Progress,
+        // They are read again in some hours.
+        ReportBody::Facts { .. } => Worth::Progress,
         // A port on the wrong network is an alarm.
         ReportBody::BootRefused { planned: Some(_), .. } => Worth::Kept,
         ReportBody::Found { finding } => match finding {

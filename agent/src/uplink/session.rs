@@ -6,7 +6,7 @@
 //! ```
 //!
 //! In Open, reports go out in the order of their numbers, starting behind what the coordinator has stored, with at most
-//! [`WINDOW`] of them unacknowledged. Those of sensors and event logs are passed over where the Welcome did not ask for them.
+//! [`WINDOW`] of them unacknowledged. Those of sensors, event logs and what BMCs say are passed over where the Welcome did not ask for them.
 
 use protocol::{
     command::Command,
@@ -187,7 +187,7 @@ fn next_report(outbox: &Outbox, next: u64, hardware: bool) -> Option<&Report> {
     }
     while let Some(passed_over) = report
         && !hardware
-        && matches!(passed_over.body, ReportBody::Hardware { .. })
+        && matches!(passed_over.body, ReportBody::Hardware { .. } | ReportBody::Facts { .. })
     {
         report = outbox.from_seq(passed_over.seq + 1).1;
     }

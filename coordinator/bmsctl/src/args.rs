@@ -99,6 +99,9 @@ pub enum Command {
     /// Find machines that are not enrolled yet, and enroll them (administrators).
     #[command(subcommand)]
     Discovery(super::discovery::Command),
+    /// Show which firmware nodes have, and where nodes of one model differ (administrators).
+    #[command(subcommand)]
+    Firmware(super::firmware::Command),
     /// Show rack agents and revoke their certificates (administrators).
     #[command(subcommand)]
     Agent(AgentCommand),

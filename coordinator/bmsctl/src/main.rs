@@ -15,6 +15,7 @@ mod console;
 mod discovery;
 mod disk;
 mod events;
+mod firmware;
 mod flavor;
 mod health;
 mod image;
@@ -62,6 +63,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Bmc(command) => bmc::run(&client, output, command).await,
         Command::Server(command) => server::run(&client, output, command).await,
         Command::Image(command) => image::run(&client, output, command).await,
+        Command::Firmware(command) => firmware::run(&client, output, command).await,
         Command::Flavor(command) => flavor::run(&client, output, command).await,
         Command::Pool(command) => pool::run(&client, output, command).await,
         Command::Network(command) => network::run(&client, output, command).await,

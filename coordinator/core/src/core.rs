@@ -17,6 +17,7 @@ use domain::{
     upkeep::policy::PasswordPolicy,
 };
 use protocol::{
+    bmc_facts::BmcFacts,
     command::{Action, Failure, FailureKind, Success},
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
@@ -260,6 +261,13 @@ impl Hardware for Core {
             hardware: server.hardware,
             ramdisk: server.ramdisk,
             name: server.name,
+        })
+    }
+
+    async fn facts(&self, id: ServerId) -> BmcFacts {
+        self.inventory.facts(id).await.map(|known| known.facts).unwrap_or_else(|error| {
+            warn!(server = %id, %error, "what its bmc says was not read");
+            BmcFacts::default()
         })
     }
 

@@ -4,6 +4,7 @@
 //!   servers --< ports        tenant_servers --< tenant_ports
 //!           --< proofs      agents      commands      ramdisks      events
 //!           --- adoptions     --< disks       contradictions   agent_certificates
+//!           --< bmc_facts
 //!           --- hardware      --< sensors     --< log_entries
 //! ```
 //!
@@ -16,6 +17,7 @@ mod adoptions;
 mod agents;
 mod audit;
 mod bmc;
+mod bmc_facts;
 mod broadcast;
 mod certificates;
 pub mod clock;
@@ -222,5 +224,6 @@ fn migrator() -> Migrator {
         one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
         one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),
         one(46, "footprints", include_str!("../migrations/0046_footprints.sql")),
+        one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),
     ])
 }

@@ -59,7 +59,7 @@ pub enum ToAgent {
         heartbeats: Option<HeartbeatsWanted>,
         /// For how many days it gives certificates; none: it does not renew any.
         certificate_days: Option<NonZeroU32>,
-        /// Whether it understands reports of sensors and event logs; an older one ends the stream over them.
+        /// Whether it understands reports of sensors, event logs and what BMCs say; an older one ends the stream over them.
         hardware: bool,
         /// Whether it wants to hear how BMCs answer; an older one does not.
         bmc_healths: bool,

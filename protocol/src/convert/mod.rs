@@ -4,6 +4,7 @@
 //! went over and came back is the same value; the tests hold that for every type, and hold the bytes as well.
 //! Generated messages stay inside the two programs' stream code: everybody else sees checked values only.
 
+mod bmc_facts;
 mod bmc_health;
 mod bmc_settings;
 mod boot;

@@ -48,6 +48,7 @@ impl From<Report> for wire::Report {
             }),
             ReportBody::Command(result) => Body::Command(result.into()),
             ReportBody::Watch { watch } => Body::Watch(watch.into()),
+            ReportBody::Facts { part } => Body::Facts(part.into()),
             ReportBody::Hardware { change } => Body::Hardware(change.into()),
             ReportBody::Found { finding } => Body::Found(finding.into()),
         };
@@ -95,6 +96,7 @@ impl TryFrom<wire::Report> for Report {
             }
             Body::Command(result) => ReportBody::Command(result.try_into()?),
             Body::Watch(watch) => ReportBody::Watch { watch: watch.try_into()? },
+            Body::Facts(facts) => ReportBody::Facts { part: facts.try_into()? },
             Body::Hardware(change) => ReportBody::Hardware { change: change.try_into()? },
             Body::Found(found) => ReportBody::Found { finding: found.try_into()? },
         };

@@ -78,6 +78,7 @@ fn example_hardware() -> HardwareReport {
 pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
     let report =
         |body| FromAgent::Report(Report { seq: 300, at_us: 1_700_000_000_000_000, server: SERVER, body });
+    let facts = |at: usize| report(ReportBody::Facts { part: super::facts::examples().swap_remove(at) });
     let found = |finding| report(ReportBody::Found { finding });
     let ended = |outcome| report(ReportBody::Command(CommandResult { command: COMMAND, outcome }));
     let hello = Hello {
@@ -163,6 +164,11 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 watch: Watch::NotWatched { why: NotWatched::OtherMachine, reason: "it is n2".into() },
             }),
         ),
+        ("up-facts-system", facts(0)),
+        ("up-facts-firmware", facts(1)),
+        ("up-facts-secure-boot", facts(2)),
+        ("up-facts-media", facts(3)),
+        ("up-facts-bios", facts(4)),
         (
             "up-boot",
             report(ReportBody::Boot(BootProgress {

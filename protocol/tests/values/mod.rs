@@ -1,6 +1,7 @@
 //! Values: random ones for the tests of the wire; the fixed ones whose bytes are kept are in `examples.rs`.
 
 pub mod examples;
+mod facts;
 mod health;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
@@ -259,6 +260,7 @@ fn body() -> impl Strategy<Value = ReportBody> {
         }),
         result().prop_map(ReportBody::Command),
         watch().prop_map(|watch| ReportBody::Watch { watch }),
+        facts::part().prop_map(|part| ReportBody::Facts { part }),
         health::change().prop_map(|change| ReportBody::Hardware { change }),
         finding().prop_map(|finding| ReportBody::Found { finding }),
     ]

@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts, SystemFacts, bounded},
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -231,6 +232,16 @@ impl Bmc for IpmiBmc {
     fn sessions(&self) -> u32 {
         // One that is in use cannot be looked at, and is there.
         self.state.try_lock().map_or(1, |state| state.session.is_some().into())
+    }
+
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        match part {
+            FactsPart::System => {
+                let manager_version = bounded(&self.identity().await?.firmware);
+                Ok(Some(PartFacts::System(SystemFacts { manager_version, ..SystemFacts::default() })))
+            }
+            FactsPart::Firmware | FactsPart::SecureBoot | FactsPart::Media | FactsPart::Bios => Ok(None),
+        }
     }
 
     async fn seen(&self) -> Option<BmcIdentity> {

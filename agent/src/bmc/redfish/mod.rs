@@ -31,6 +31,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts},
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -337,6 +338,10 @@ impl Bmc for RedfishBmc {
 
     fn sessions(&self) -> u32 {
         self.state.try_lock().map_or(1, |state| state.http.has_session().into())
+    }
+
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        self.part(part).await.map(Some)
     }
 
     async fn seen(&self) -> Option<BmcIdentity> {

@@ -91,6 +91,8 @@ impl AgentHub {
                 self.set_progress(server.id, Progress { command, progress });
             }
             ReportBody::Watch { watch } => self.watched(&server, watch).await?,
+            // Shown when somebody asks; nothing is decided by it.
+            ReportBody::Facts { part } => return self.inventory.put_facts(server.id, &part, at_us).await,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
             ReportBody::Hardware { change } => return self.hardware_changed(&server, change).await,
             // It was taken in above: it is of no server.

@@ -3,6 +3,7 @@
 mod alive;
 mod certificates;
 mod commands;
+mod facts;
 mod hardware;
 mod images;
 mod ramdisks;

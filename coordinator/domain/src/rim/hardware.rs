@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::BmcFacts,
     boot::BootMode,
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
@@ -76,6 +77,11 @@ pub struct FacadeServer {
 pub trait Hardware: Send + Sync {
     /// The server, or none when there is no such.
     async fn server(&self, id: ServerId) -> Option<FacadeServer>;
+    /// What its BMC says of itself and its server, as it was read last.
+    async fn facts(&self, id: ServerId) -> BmcFacts {
+        let _ = id;
+        BmcFacts::default()
+    }
     /// Waits a moment for the agent of the server's rack, if that has only just gone away; not at all for one that is here.
     async fn await_agent(&self, id: ServerId) {
         let _ = id;

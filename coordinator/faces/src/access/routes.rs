@@ -77,6 +77,8 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/{node}/bmc", ReadAll),
     (Get, "/v1/bmcs", ReadAll),
     (Get, "/v1/nodes/{node}/disks", ReadAll),
+    (Get, "/v1/nodes/{node}/firmware", ReadAll),
+    (Get, "/v1/firmware", ReadAll),
     (Get, "/v1/nodes/{node}/sensors", ReadAll),
     (Get, "/v1/nodes/{node}/sel", ReadAll),
     (Post, "/v1/nodes/import", WriteAll),

@@ -17,6 +17,7 @@ mod discovery_rules;
 mod disks;
 mod document;
 mod events;
+mod firmware;
 mod flavors;
 pub(crate) mod health;
 mod https_only;
@@ -142,6 +143,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(networks::show, networks::delete))
         .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
+        .routes(routes!(firmware::show))
+        .routes(routes!(firmware::list))
         .routes(routes!(health::sensors))
         .routes(routes!(health::log))
         .routes(routes!(health::acknowledge))

@@ -12,6 +12,7 @@
 //! A server's user name on the facade ends with the server's id (`bms-6ae0...`, or the id alone), so that a session can be
 //! opened without a search through all servers.
 
+pub mod bmc;
 pub mod boot;
 pub mod path;
 pub mod resource;
@@ -140,10 +141,10 @@ impl RedfishFacade {
         match (&method, resource) {
             (&Method::GET | &Method::HEAD, resource @ Resource::System(_)) => {
                 let principal = self.settled(principal).await;
-                self.get(&resource, &principal).map(RedfishAnswer::Found)
+                self.get(&resource, &principal).await.map(RedfishAnswer::Found)
             }
             (&Method::GET | &Method::HEAD, resource) => {
-                self.get(&resource, &principal).map(RedfishAnswer::Found)
+                self.get(&resource, &principal).await.map(RedfishAnswer::Found)
             }
             (&Method::DELETE, Resource::Session(id)) => {
                 match lock(&self.sessions).close(&id, principal.server.id) {
@@ -161,7 +162,7 @@ impl RedfishFacade {
         }
     }
 
-    fn get(&self, resource: &Resource, principal: &Principal) -> Result<serde_json::Value, Failed> {
+    async fn get(&self, resource: &Resource, principal: &Principal) -> Result<serde_json::Value, Failed> {
         let server = &principal.server;
         let id = server.id;
         Ok(match resource {
@@ -187,7 +188,9 @@ impl RedfishFacade {
                     return Err(Failed::unreachable(&server.name, reason));
                 }
                 let boot = lock(&self.overrides).get(&id).copied().unwrap_or_default();
-                resource::system(server, boot)
+                let mut system = resource::system(server, boot);
+                bmc::add_to_system(&mut system, id, &self.hardware.facts(id).await);
+                system
             }
             Resource::Processors(_) => {
                 let path = format!("{}/Processors", resource::system_path(id));
@@ -216,10 +219,25 @@ impl RedfishFacade {
             Resource::Managers => {
                 resource::collection("Manager", "/redfish/v1/Managers", &[resource::manager_path(id)])
             }
-            Resource::Manager(_) => resource::manager(server),
-            Resource::VirtualMedia(_) => {
-                let path = format!("{}/VirtualMedia", resource::manager_path(id));
-                resource::collection("VirtualMedia", &path, &[])
+            Resource::Manager(_) => resource::manager(server, &self.hardware.facts(id).await),
+            Resource::Bios(_) => {
+                bmc::bios(id, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
+            }
+            Resource::BiosSettings(_) => {
+                bmc::bios_settings(id, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
+            }
+            Resource::SecureBoot(_) => {
+                bmc::secure_boot(id, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
+            }
+            Resource::VirtualMedia(_, owner) => bmc::media(id, *owner, &self.hardware.facts(id).await),
+            Resource::Medium(_, owner, name) => {
+                let facts = self.hardware.facts(id).await;
+                bmc::medium(id, *owner, name, &facts).ok_or_else(Failed::not_found)?
+            }
+            Resource::UpdateService => bmc::update_service(),
+            Resource::FirmwareInventory => bmc::firmware(&self.hardware.facts(id).await),
+            Resource::FirmwareItem(name) => {
+                bmc::firmware_item(name, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
             }
             Resource::ChassisCollection => {
                 resource::collection("Chassis", "/redfish/v1/Chassis", &[resource::chassis_path(id)])

@@ -2,6 +2,8 @@
 
 use protocol::id::ServerId;
 
+use super::bmc::MediaOwner;
+
 /// One resource of the tree that we serve. Every server has a system, a manager and a chassis of its own, all three
 /// under the server's id, so that its user can see them and nobody else's.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,14 +38,28 @@ pub enum Resource {
     Drives(ServerId),
     /// One of them, by its place in the hardware report.
     Drive(ServerId, usize),
+    /// The settings of its firmware.
+    Bios(ServerId),
+    /// The same as they will be after the next start.
+    BiosSettings(ServerId),
+    /// Secure Boot.
+    SecureBoot(ServerId),
     /// The action that changes the power.
     Reset(ServerId),
     /// All managers that the user may see: one.
     Managers,
     /// The manager of a server.
     Manager(ServerId),
-    /// Its virtual media: none.
-    VirtualMedia(ServerId),
+    /// The drives of virtual media.
+    VirtualMedia(ServerId, MediaOwner),
+    /// One of them, by its name.
+    Medium(ServerId, MediaOwner, String),
+    /// The service that lists firmware.
+    UpdateService,
+    /// Its list: the firmware of the user's server.
+    FirmwareInventory,
+    /// One piece of firmware, by its name.
+    FirmwareItem(String),
     /// All chassis that the user may see: one.
     ChassisCollection,
     /// The chassis of a server.
@@ -72,10 +88,25 @@ impl Resource {
             }
             ["v1", "Systems", id, "Storage"] => Resource::StorageCollection(server(id)?),
             ["v1", "Systems", id, "Storage", "Disks"] => Resource::Storage(server(id)?),
+            ["v1", "Systems", id, "Bios"] => Resource::Bios(server(id)?),
+            ["v1", "Systems", id, "Bios", "Settings"] => Resource::BiosSettings(server(id)?),
+            ["v1", "Systems", id, "SecureBoot"] => Resource::SecureBoot(server(id)?),
+            ["v1", "Systems", id, "VirtualMedia"] => Resource::VirtualMedia(server(id)?, MediaOwner::System),
+            ["v1", "Systems", id, "VirtualMedia", name] => {
+                Resource::Medium(server(id)?, MediaOwner::System, (*name).to_owned())
+            }
             ["v1", "Systems", id, "Actions", "ComputerSystem.Reset"] => Resource::Reset(server(id)?),
             ["v1", "Managers"] => Resource::Managers,
             ["v1", "Managers", id] => Resource::Manager(server(id)?),
-            ["v1", "Managers", id, "VirtualMedia"] => Resource::VirtualMedia(server(id)?),
+            ["v1", "Managers", id, "VirtualMedia"] => {
+                Resource::VirtualMedia(server(id)?, MediaOwner::Manager)
+            }
+            ["v1", "Managers", id, "VirtualMedia", name] => {
+                Resource::Medium(server(id)?, MediaOwner::Manager, (*name).to_owned())
+            }
+            ["v1", "UpdateService"] => Resource::UpdateService,
+            ["v1", "UpdateService", "FirmwareInventory"] => Resource::FirmwareInventory,
+            ["v1", "UpdateService", "FirmwareInventory", name] => Resource::FirmwareItem((*name).to_owned()),
             ["v1", "Chassis"] => Resource::ChassisCollection,
             ["v1", "Chassis", id] => Resource::Chassis(server(id)?),
             ["v1", "Chassis", id, "Drives"] => Resource::Drives(server(id)?),
@@ -94,7 +125,10 @@ impl Resource {
             | Resource::Session(_)
             | Resource::Systems
             | Resource::Managers
-            | Resource::ChassisCollection => None,
+            | Resource::ChassisCollection
+            | Resource::UpdateService
+            | Resource::FirmwareInventory
+            | Resource::FirmwareItem(_) => None,
             Resource::System(id)
             | Resource::Processors(id)
             | Resource::Processor(id)
@@ -106,7 +140,11 @@ impl Resource {
             | Resource::Drive(id, _)
             | Resource::Reset(id)
             | Resource::Manager(id)
-            | Resource::VirtualMedia(id)
+            | Resource::Bios(id)
+            | Resource::BiosSettings(id)
+            | Resource::SecureBoot(id)
+            | Resource::VirtualMedia(id, _)
+            | Resource::Medium(id, _, _)
             | Resource::Chassis(id) => Some(*id),
         }
     }
@@ -135,6 +173,11 @@ mod tests {
             Some(Resource::EthernetInterface(id, 1)),
         );
         check(&format!("/redfish/v1/Systems/{ID}/Actions/ComputerSystem.Reset"), Some(Resource::Reset(id)));
+        check(&format!("/redfish/v1/Systems/{ID}/Bios/Settings"), Some(Resource::BiosSettings(id)));
+        check(
+            &format!("/redfish/v1/Managers/{ID}/VirtualMedia/Cd"),
+            Some(Resource::Medium(id, MediaOwner::Manager, "Cd".to_owned())),
+        );
         check("/redfish/v1/Systems/1", None);
         check("/redfish/v2", None);
         check("/", None);

@@ -4,10 +4,13 @@
 //! guessed.
 
 use domain::rim::FacadeServer;
-use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
+use protocol::{bmc_facts::BmcFacts, hardware::HardwareReport, id::ServerId, power::PowerReading};
 use serde_json::{Value, json};
 
-use super::boot::{BootOverride, mode_word};
+use super::{
+    bmc::UPDATE_SERVICE,
+    boot::{BootOverride, mode_word},
+};
 
 /// The values of `ResetType` that we carry out.
 pub const RESET_TYPES: [&str; 6] =
@@ -30,6 +33,7 @@ pub fn root() -> Value {
         "Managers": link("/redfish/v1/Managers"),
         "Chassis": link("/redfish/v1/Chassis"),
         "SessionService": link("/redfish/v1/SessionService"),
+        "UpdateService": link(UPDATE_SERVICE),
         "Links": {"Sessions": link("/redfish/v1/SessionService/Sessions")},
     })
 }
@@ -211,9 +215,10 @@ pub fn ethernet_interface(server: &FacadeServer, index: usize) -> Option<Value> 
     Some(interface)
 }
 
-/// The manager of a server: ourselves, with the BMC behind us.
-pub fn manager(server: &FacadeServer) -> Value {
+/// The manager of a server: ourselves, with the BMC behind us, whose version it is, once that is known.
+pub fn manager(server: &FacadeServer, facts: &BmcFacts) -> Value {
     let path = manager_path(server.id);
+    let said = facts.system.manager_version.as_str();
     json!({
         "@odata.type": "#Manager.v1_18_0.Manager",
         "@odata.id": path,
@@ -221,7 +226,7 @@ pub fn manager(server: &FacadeServer) -> Value {
         "Name": "BMS Manager",
         "ManagerType": "BMC",
         "PowerState": "On",
-        "FirmwareVersion": env!("CARGO_PKG_VERSION"),
+        "FirmwareVersion": if said.is_empty() { env!("CARGO_PKG_VERSION") } else { said },
         "Status": {"State": "Enabled", "Health": "OK"},
         "VirtualMedia": link(&format!("{path}/VirtualMedia")),
         "Links": {

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::redfish::node::{Action, Node, TEXT_CHARS_MAX};
@@ -11,7 +11,7 @@ use crate::redfish::node::{Action, Node, TEXT_CHARS_MAX};
 pub const ATTRIBUTES_MAX: usize = 4096;
 
 /// A setting's value.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Setting {
     /// Yes or no.

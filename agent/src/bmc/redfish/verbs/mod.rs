@@ -6,6 +6,7 @@
 mod accounts;
 mod bios;
 mod certificates;
+mod facts;
 mod firmware;
 mod inventory;
 mod logs;

@@ -62,6 +62,8 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
     (Verb::Get, "/v1/bmcs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/firmware", "", "", 200, &[]),
+    (Verb::Get, "/v1/firmware", "?drift=true", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sensors", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sel", "", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),

@@ -1,0 +1,42 @@
+//! Edges: what an agent tells of what BMCs say.
+
+use protocol::{
+    bmc_facts::{FirmwareItem, PartFacts, SystemFacts},
+    report::ReportBody,
+};
+
+use super::Site;
+
+#[tokio::test]
+async fn what_a_bmc_says_is_kept_part_by_part_and_the_newest_counts() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let system = |version: &str| {
+        PartFacts::System(SystemFacts { manager_version: version.into(), ..SystemFacts::default() })
+    };
+    let firmware = |versions: &[&str]| {
+        let item = |version: &&str| FirmwareItem {
+            name: "NIC".into(),
+            version: (*version).into(),
+            ..FirmwareItem::default()
+        };
+        PartFacts::Firmware(versions.iter().map(item).collect())
+    };
+    // What is told, and then: the BMC's version and the versions of all firmware.
+    let steps: [(PartFacts, &str, &[&str]); 4] = [
+        (system("1"), "1", &["1"]),
+        (firmware(&["7", "8"]), "1", &["7", "8"]),
+        (system("2"), "2", &["7", "8"]),
+        (firmware(&["9"]), "2", &["9"]),
+    ];
+    for (seq, (part, version, all)) in (1..).zip(steps) {
+        agent.report(&site, seq, ReportBody::Facts { part }).await;
+        agent.acknowledged(seq).await;
+        let known = site.inventory.facts(site.server.id).await.unwrap();
+        assert_eq!(known.facts.system.manager_version, version, "after report {seq}");
+        let versions: Vec<_> = known.firmware().into_iter().map(|item| item.version).collect();
+        assert_eq!(versions, all, "after report {seq}");
+        let of_all = site.inventory.all_firmware().await.unwrap();
+        assert_eq!(of_all[&site.server.id].firmware(), known.firmware(), "after report {seq}");
+    }
+}

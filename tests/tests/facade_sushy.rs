@@ -1,0 +1,63 @@
+//! Edges: Ironic's own Redfish client on our facade: it finds what the BMC said.
+
+use std::{path::Path, process::Stdio, sync::Arc};
+
+use domain::rim::FacadeServer;
+use faces::redfish::RedfishFacade;
+use protocol::{boot::BootMode, id::ServerId, power::PowerReading};
+use serde_json::{Value, json};
+use tests::{
+    fake_hardware::{FakeHardware, bmc_facts},
+    openstack::ensure_venv,
+};
+use tokio::{net::TcpListener, process::Command};
+
+const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.lab/venv");
+const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facade_sushy/judge.py");
+
+#[tokio::test]
+async fn sushy_finds_what_the_bmc_said() {
+    let python = Path::new(VENV).join("bin/python");
+    if !python.exists() {
+        tokio::task::spawn_blocking(|| ensure_venv(Path::new(VENV))).await.unwrap().unwrap();
+    }
+    let (hardware, id) = (Arc::new(FakeHardware::default()), ServerId::random());
+    let server = FacadeServer {
+        id,
+        name: "rack1-7".into(),
+        power: Some(PowerReading::Off),
+        boot_mode: BootMode::Uefi,
+        macs: vec!["52:54:00:00:00:01".parse().unwrap()],
+        hardware: None,
+        ramdisk: None,
+    };
+    let user = format!("bms-{id}");
+    hardware.add(server, &user, "secret");
+    hardware.set_facts(id, bmc_facts());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let router = RedfishFacade::new(hardware).router();
+    let served = tokio::spawn(async move { axum::serve(listener, router).await });
+    let judged = Command::new(python)
+        .args(["-W", "ignore", JUDGE, &url, &id.to_string(), &user, "secret"])
+        .env_clear()
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    served.abort();
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
+    let found: Value = serde_json::from_slice(&judged.stdout).unwrap();
+    let check = |key: &str, expected: Value| assert_eq!(found[key], expected, "{key}: {found:#}");
+    check("bios_version", "U30 v2.1".into());
+    check("manager_version", "2.78".into());
+    check("light", "Lit".into());
+    check("attributes", json!({"Cores": 8, "Turbo": true}));
+    check("pending", json!({"Cores": 4, "Turbo": true}));
+    check("secure_boot", json!([true, "UserMode"]));
+    let cd = json!([["Cd", "http://192.0.2.9/a.iso", true, ["CD"]]]);
+    check("media", cd.clone());
+    check("media_of_manager", cd);
+    check("firmware", json!([["Network adapter", "14.2", false]]));
+}
