@@ -60,7 +60,7 @@ struct FakeBmc {
 }
 
 impl FakeBmc {
-    async fn start(programs: &Path) -> Self {
+    fn start(programs: &Path) -> Self {
         let port = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let child = Command::new(programs.join("fakebmc"))
             .args(["--port", &port.to_string()])
@@ -106,7 +106,7 @@ impl FakeBmc {
 
 #[tokio::test]
 async fn our_client_drives_pyghmis_fakebmc() {
-    let mut fake = FakeBmc::start(&judges::programs().await.unwrap()).await;
+    let mut fake = FakeBmc::start(&judges::programs().await.unwrap());
     assert_eq!(fake.power().await, Power::Off);
     let bmc = fake.bmc(None);
     bmc.identity().await.expect("it says who it is");
@@ -124,7 +124,7 @@ async fn our_client_drives_pyghmis_fakebmc() {
 /// It answers, so a person is told with what, and not to look for a cable.
 #[tokio::test]
 async fn a_suite_that_is_not_the_one_asked_for_is_named() {
-    let mut fake = FakeBmc::start(&judges::programs().await.unwrap()).await;
+    let mut fake = FakeBmc::start(&judges::programs().await.unwrap());
     assert_eq!(fake.power().await, Power::Off);
     let text = fake.bmc(Some(17)).power_status().await.unwrap_err().to_string();
     assert!(text.contains("cipher suite 3") && text.contains("17") && !text.contains("cable"), "{text}");

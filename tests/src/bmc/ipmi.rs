@@ -183,7 +183,7 @@ pub fn serve_with(
     let (username, password) = (credentials.username.clone(), Password::new(credentials.password.clone()));
     let bmc = SharedBmc(Arc::new(Mutex::new(Bmc::new(BmcConfig {
         username: credentials.username,
-        password: credentials.password.clone(),
+        password: credentials.password,
         k_g: special.k_g,
         privilege: special.privilege,
         suites: suites.to_vec(),

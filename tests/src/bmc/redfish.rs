@@ -234,7 +234,8 @@ impl RedfishBmc {
 
     /// What the server does when its mains power comes back.
     pub fn restore_policy(&self) -> String {
-        self.service.restore().clone()
+        let system = self.document(system::SYSTEM).unwrap_or_default();
+        system["PowerRestorePolicy"].as_str().unwrap_or_default().to_owned()
     }
 
     /// Answer the next write as if somebody else had written in between.
@@ -253,8 +254,6 @@ impl Drop for RedfishBmc {
 struct Service {
     username: String,
     password: Password,
-    /// What the server does when its mains power comes back.
-    restore: Mutex<String>,
     chassis: Machine,
     faults: FaultSwitch,
     options: RedfishOptions,
@@ -287,10 +286,6 @@ impl std::fmt::Debug for Machine {
 impl Service {
     fn sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, String>> {
         self.sessions.lock().expect("no holder panics")
-    }
-
-    fn restore(&self) -> std::sync::MutexGuard<'_, String> {
-        self.restore.lock().expect("no holder panics")
     }
 
     fn uuid(&self) -> Uuid {
@@ -386,7 +381,6 @@ pub fn serve_on(
         uuid,
         username: credentials.username,
         password: password.clone(),
-        restore: Mutex::new("LastState".to_owned()),
         tls: Mutex::new(tls),
         failed: Mutex::default(),
         chassis: Machine(chassis),
@@ -647,7 +641,6 @@ async fn private(
                 if !service.options.is_bare {
                     service.manners.add_to(path, &mut body);
                 }
-                body["PowerRestorePolicy"] = json!(*service.restore());
                 with_etag(found(&service.as_who(body)), &service.etag())
             }
             Err(error) => failed(&error),
@@ -659,10 +652,6 @@ async fn private(
                 return problem(StatusCode::PRECONDITION_FAILED, "Somebody else has written meanwhile.");
             }
             service.writes.fetch_add(1, Ordering::Relaxed);
-            if let Some(policy) = body["PowerRestorePolicy"].as_str() {
-                policy.clone_into(&mut service.restore());
-                return StatusCode::NO_CONTENT.into_response();
-            }
             done(system::set_boot(chassis, body).await)
         }
         ("PATCH", accounts::OWN) => match body["Password"].as_str() {

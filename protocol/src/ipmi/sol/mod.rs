@@ -1,6 +1,6 @@
 //! Decisions: serial over LAN (chapters 15 and 26): its commands, its packets, and how characters get across once and in order.
 //!
-//! [`packet`] has the packets, [`flow`] is one end of the line, [`line`] a whole console over a session of its own.
+//! [`packet`] has the packets, [`flow`] is one end of the line, [`mod@line`] a whole console over a session of its own.
 
 pub mod flow;
 pub mod line;
