@@ -1,15 +1,15 @@
 //! Decisions: what `--help` of a verb shows: its own options and examples. Those that all verbs share are shown once, by `bmc --help`.
 
-use clap::Command;
+use clap::Command as CommandLine;
 
 /// The same command line; below `bmc` the shared options are taken as ever and not shown.
-pub fn shortened(mut all: Command) -> Command {
+pub fn shortened(mut all: CommandLine) -> CommandLine {
     // Shared options reach the verbs only now.
     all.build();
     all.mut_subcommand("bmc", |bmc| bmc.mut_subcommands(without_shared))
 }
 
-fn without_shared(verb: Command) -> Command {
+fn without_shared(verb: CommandLine) -> CommandLine {
     let verb = verb.mut_args(|arg| if arg.is_global_set() { arg.hide(true) } else { arg });
     verb.mut_subcommands(without_shared)
 }
@@ -21,8 +21,8 @@ mod tests {
     use super::*;
     use crate::tool::args::BmcArgs;
 
-    fn command() -> Command {
-        Command::new("bms-agent").subcommand(BmcArgs::augment_args(Command::new("bmc")))
+    fn command() -> CommandLine {
+        CommandLine::new("bms-agent").subcommand(BmcArgs::augment_args(CommandLine::new("bmc")))
     }
 
     fn help(words: &str) -> String {

@@ -9,7 +9,6 @@ use protocol::{
     },
     secret::Secret,
 };
-use serde_json::{Value, json};
 
 /// How a BMC takes a new password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,42 +85,5 @@ impl Password {
     }
 }
 
-pub(super) const SERVICE: &str = "/redfish/v1/AccountService";
-pub(super) const ACCOUNTS: &str = "/redfish/v1/AccountService/Accounts";
+/// Where a Redfish BMC has the user that logs in.
 pub(super) const OWN: &str = "/redfish/v1/AccountService/Accounts/2";
-const ANOTHER: &str = "/redfish/v1/AccountService/Accounts/1";
-
-/// A resource of the account service; none: it is none of its.
-pub(super) fn show(path: &str, username: &str) -> Option<Value> {
-    let account = |name: &str, role: &str| {
-        json!({
-            "@odata.type": "#ManagerAccount.v1_3_0.ManagerAccount",
-            "@odata.id": path,
-            "Id": path.rsplit('/').next(),
-            "Name": "User Account",
-            "UserName": name,
-            "RoleId": role,
-            "Enabled": true,
-            "Password": Value::Null,
-        })
-    };
-    Some(match path {
-        SERVICE => json!({
-            "@odata.type": "#AccountService.v1_5_0.AccountService",
-            "@odata.id": path,
-            "Id": "AccountService",
-            "Name": "Account Service",
-            "Accounts": { "@odata.id": ACCOUNTS },
-        }),
-        ACCOUNTS => json!({
-            "@odata.type": "#ManagerAccountCollection.ManagerAccountCollection",
-            "@odata.id": path,
-            "Name": "Accounts",
-            "Members@odata.count": 2,
-            "Members": [{ "@odata.id": ANOTHER }, { "@odata.id": OWN }],
-        }),
-        ANOTHER => account("operator", "Operator"),
-        OWN => account(username, "Administrator"),
-        _ => return None,
-    })
-}

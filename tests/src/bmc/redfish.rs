@@ -546,6 +546,13 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
     if path == redfish_tree::STREAM {
         return service.events.stream(service.chassis.0.clone(), headers);
     }
+    if *method == Method::PATCH
+        && path == accounts::OWN
+        && let Some(password) = body["Password"].as_str()
+        && !service.password.tell(Secret::new(password))
+    {
+        return problem(StatusCode::BAD_REQUEST, "The password does not meet the policy.");
+    }
     if !service.options.is_bare
         && let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on)
     {
@@ -654,16 +661,8 @@ async fn private(
             service.writes.fetch_add(1, Ordering::Relaxed);
             done(system::set_boot(chassis, body).await)
         }
-        ("PATCH", accounts::OWN) => match body["Password"].as_str() {
-            Some(password) if service.password.tell(Secret::new(password)) => {
-                StatusCode::NO_CONTENT.into_response()
-            }
-            Some(_) | None => problem(StatusCode::BAD_REQUEST, "The password does not meet the policy."),
-        },
         ("POST", system::RESET) => done(system::reset(chassis, body).await),
-        ("GET", _) => match accounts::show(path, &service.username)
-            .or_else(|| system::still(path, !service.options.no_sessions, &service.options.macs))
-        {
+        ("GET", _) => match system::still(path, !service.options.no_sessions, &service.options.macs) {
             Some(mut body) => {
                 if !service.options.is_bare {
                     service.manners.add_to(path, &mut body);

@@ -38,7 +38,6 @@ pub(super) fn root(sessions: bool) -> Value {
         "Systems": { "@odata.id": "/redfish/v1/Systems" },
         "Chassis": { "@odata.id": "/redfish/v1/Chassis" },
         "Managers": { "@odata.id": "/redfish/v1/Managers" },
-        "AccountService": { "@odata.id": super::accounts::SERVICE },
         "Links": {},
     });
     if sessions {

@@ -300,7 +300,7 @@ mod tests {
         check("iana = 10876", "vendor = 10876", "vendor");
         check("off_ms", "off_s", "off_s");
         check("\"ipmi\"", "\"ipmi2\"", "ipmi2");
-        check("count = 300", "count = 30000", "30000 BMCs");
+        check("count = 300", "count = 30000", "30001 BMCs; 20000 are the most");
         check("name = \"new\"", "name = \"old\"", "two of this name");
         check("\"1.35\"", "\"1.x\"", "who.firmware");
         check("every = 10", "every = 0", "counted from 1");
