@@ -18,10 +18,10 @@ pub mod rack;
 pub mod ramdisk;
 pub mod results;
 pub mod run;
-pub mod server;
 pub mod start;
 pub mod tool;
 pub mod uplink;
+pub mod watched;
 pub mod work;
 
 /// Tests of pure modules take their first instant from here, for those modules read no clock.

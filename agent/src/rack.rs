@@ -48,7 +48,7 @@ use crate::{
     given::Given,
     poll::{debounce::Sample, health::Health, pulse::Pulse, schedule::Schedule},
     results::Results,
-    server::{BmcLane, Server},
+    watched::{BmcLane, WatchedServer},
 };
 
 /// Something that happened.
@@ -200,7 +200,7 @@ pub enum Effect {
 /// All servers of the rack.
 #[derive(Debug)]
 pub struct Rack {
-    servers: BTreeMap<ServerId, Server>,
+    servers: BTreeMap<ServerId, WatchedServer>,
     schedule: Schedule,
     results: Results,
     polls_asked: u64,
@@ -293,7 +293,7 @@ impl Rack {
 
     /// The commands for BMCs that are under way. A ramdisk's step is not among them: it outlives this process.
     pub fn under_way(&self) -> Vec<(ServerId, CommandId)> {
-        let working = |(id, server): (&ServerId, &Server)| match &server.lane {
+        let working = |(id, server): (&ServerId, &WatchedServer)| match &server.lane {
             BmcLane::Working(given) => Some((*id, given.command.id)),
             BmcLane::Idle | BmcLane::Polling(_) => None,
         };
@@ -330,7 +330,7 @@ impl Rack {
             for (id, reading, cause) in known {
                 self.report(id, ReportBody::Power { reading, cause });
             }
-            let is_unwatched = |(id, server): (&ServerId, &Server)| {
+            let is_unwatched = |(id, server): (&ServerId, &WatchedServer)| {
                 (server.watch != Watch::Watched).then(|| (*id, server.watch.clone()))
             };
             let unwatched: Vec<_> = self.servers.iter().filter_map(is_unwatched).collect();
@@ -366,7 +366,7 @@ impl Rack {
                 server.spec = spec.clone();
             }
             None => {
-                self.servers.insert(id, Server::new(spec.clone(), now));
+                self.servers.insert(id, WatchedServer::new(spec.clone(), now));
             }
         }
         self.effects.push_back(Effect::Know(Box::new(spec)));

@@ -130,13 +130,13 @@ async fn at(moment: Option<tokio::time::Instant>) {
 struct Reader {
     hardware: Arc<Hardware>,
     rounds: Rounds,
-    servers: HashMap<ServerId, Server>,
+    servers: HashMap<ServerId, ReadServer>,
     tasks: JoinSet<Ended>,
     seen: mpsc::Sender<Seen>,
 }
 
 /// What is known of one server.
-struct Server {
+struct ReadServer {
     reached: Reached,
     sensors: SensorNews,
     log: LogNews,
@@ -162,7 +162,7 @@ impl Reader {
             let mut known = self.hardware.known.lock().unwrap_or_else(PoisonError::into_inner);
             (known.servers.clone(), std::mem::take(&mut known.is_anew))
         };
-        let is_gone = |id: &ServerId, server: &Server| {
+        let is_gone = |id: &ServerId, server: &ReadServer| {
             known.get(id).is_none_or(|reached| reached.number != server.reached.number)
         };
         let gone: Vec<_> =
@@ -175,7 +175,7 @@ impl Reader {
         for (id, reached) in known {
             if !self.servers.contains_key(&id) && reached.bmc.hardware().is_some() {
                 self.rounds.add(id, now);
-                self.servers.insert(id, Server::new(reached, now));
+                self.servers.insert(id, ReadServer::new(reached, now));
             }
         }
         if is_anew {
@@ -233,7 +233,7 @@ impl Reader {
     }
 }
 
-impl Server {
+impl ReadServer {
     fn new(reached: Reached, now: Instant) -> Self {
         let (sensors, log, memory) = (SensorNews::default(), LogNews::default(), Memory::default());
         Self { reached, sensors, log, memory, read_at: now, is_unread: false }

@@ -15,7 +15,7 @@ use super::{Effect, Rack};
 use crate::{
     given::{Given, too_late},
     poll::debounce::Sample,
-    server::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, RESET_SETTLES_IN},
+    watched::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, RESET_SETTLES_IN},
 };
 
 impl Rack {

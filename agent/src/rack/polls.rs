@@ -16,7 +16,7 @@ use crate::{
         debounce::{ASK_AGAIN_AFTER, Sample, Verdict},
         schedule::{HURRIED, Order},
     },
-    server::{BmcLane, HURRY_FOR, Server},
+    watched::{BmcLane, HURRY_FOR, WatchedServer},
 };
 
 /// A reading that is older is not stood by any more: the power is then reported as not known, with the reason. No command and no
@@ -244,7 +244,7 @@ impl Rack {
     }
 }
 
-fn why_outdated(server: &Server, now: Instant) -> String {
+fn why_outdated(server: &WatchedServer, now: Instant) -> String {
     let age = now.saturating_duration_since(server.read_at).as_secs();
     let why = match &server.lane {
         BmcLane::Idle => {

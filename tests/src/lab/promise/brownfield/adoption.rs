@@ -150,8 +150,13 @@ pub(super) async fn gone(lab: &Lab, port: Uuid) -> anyhow::Result<()> {
         Ok(left.is_empty().then_some(()))
     })
     .await?;
-    let servers: Vec<Server> = lab.admin.json("server list").await?;
-    ensure!(servers.iter().all(|server| server.name != NAME), "{servers:?}");
+    // The record goes with the next look after its clean.
+    wait_for("its record to be gone", WAIT_MAX, async |seen| {
+        let servers: Vec<Server> = lab.admin.json("server list").await?;
+        *seen = format!("{servers:?}");
+        Ok(servers.iter().all(|server| server.name != NAME).then_some(()))
+    })
+    .await?;
     let disk = Machine::disk(&lab.site.server(PLAN.name));
     ensure!(!image::holds_secret(&disk)?, "{} still holds the tenant's bytes", disk.display());
     Ok(())

@@ -42,7 +42,7 @@ pub enum BmcLane {
 
 /// One server.
 #[derive(Debug)]
-pub struct Server {
+pub struct WatchedServer {
     /// What the coordinator declared.
     pub spec: ServerSpec,
     /// What is known of its power.
@@ -75,7 +75,7 @@ pub struct Server {
     pub asked_to_go_off: bool,
 }
 
-impl Server {
+impl WatchedServer {
     /// One of which nothing is known yet.
     pub fn new(spec: ServerSpec, now: Instant) -> Self {
         Self {
