@@ -23,6 +23,8 @@ pub enum Manner {
     OlderLight,
     /// Entries of logs come two a page, whole.
     PagedLog,
+    /// Users come one a page, whole.
+    PagedUsers,
     /// This resource answers 500.
     Broken(&'static str),
     /// Writes to this resource are answered 204 and thrown away.

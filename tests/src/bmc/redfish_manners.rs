@@ -132,22 +132,26 @@ impl Manners {
             return Some(Json(away).into_response());
         }
         if self.has(&Manner::PagedLog) && path == format!("{}/Entries", tree::LOG) {
-            return Some(Json(self.page(&document, query)).into_response());
+            return Some(Json(self.page(&document, query, 2)).into_response());
+        }
+        if self.has(&Manner::PagedUsers) && path == tree::ACCOUNTS {
+            return Some(Json(self.page(&document, query, 1)).into_response());
         }
         let etag = HeaderValue::from_str(&format!("\"{:x}\"", document.to_string().len())).ok()?;
         Some(([(header::ETAG, etag)], Json(document)).into_response())
     }
 
-    /// Two whole members of a collection.
-    fn page(&self, collection: &Value, query: &str) -> Value {
+    /// So many whole members of a collection.
+    fn page(&self, collection: &Value, query: &str, size: usize) -> Value {
         let skip: usize = query.split('=').next_back().and_then(|skip| skip.parse().ok()).unwrap_or(0);
         let links = collection["Members"].as_array().cloned().unwrap_or_default();
         let paths = links.iter().filter_map(|link| link["@odata.id"].as_str());
-        let members: Vec<Value> = paths.skip(skip).take(2).filter_map(|path| self.document(path)).collect();
+        let members: Vec<Value> =
+            paths.skip(skip).take(size).filter_map(|path| self.document(path)).collect();
         let mut page = json!({ "Members@odata.count": links.len(), "Members": members });
-        if skip + 2 < links.len() {
+        if skip + size < links.len() {
             let path = collection["@odata.id"].as_str().unwrap_or_default();
-            page["Members@odata.nextLink"] = json!(format!("{path}?$skip={}", skip + 2));
+            page["Members@odata.nextLink"] = json!(format!("{path}?$skip={}", skip + size));
         }
         page
     }
@@ -225,7 +229,7 @@ impl Manners {
             "LogService.ClearLog" => {
                 let (mut tree, below) = (self.tree(), format!("{owner}/Entries/"));
                 tree.retain(|path, _| !path.starts_with(&below));
-                tree::collect(&mut tree, &format!("{owner}/Entries"), "LogEntry");
+                tree::collect_entries(&mut tree, &format!("{owner}/Entries"));
                 done()
             }
             "Bios.ResetBios" | "SecureBoot.ResetKeys" | "SecureBootDatabase.ResetKeys" => {

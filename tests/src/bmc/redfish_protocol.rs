@@ -19,8 +19,8 @@ const METADATA: &str = "/redfish/v1/$metadata";
 /// Types of the resources, with the versions of their schemas.
 const TYPES: [&str; 8] = [
     "ServiceRoot.v1_5_0",
-    "ComputerSystem.v1_8_0",
-    "Chassis.v1_5_0",
+    "ComputerSystem.v1_13_0",
+    "Chassis.v1_15_0",
     "Manager.v1_5_0",
     "EthernetInterface.v1_4_0",
     "SessionService.v1_0_2",

@@ -87,7 +87,7 @@ pub(super) fn still(path: &str, sessions: bool, macs: &[MacAddr]) -> Option<Valu
             "Sessions": { "@odata.id": "/redfish/v1/SessionService/Sessions" },
         }),
         "/redfish/v1/Chassis/1" => json!({
-            "@odata.type": "#Chassis.v1_5_0.Chassis",
+            "@odata.type": "#Chassis.v1_15_0.Chassis",
             "@odata.id": path,
             "Id": "1",
             "Name": "Virtual chassis",
@@ -147,7 +147,7 @@ pub(super) async fn show(chassis: &dyn Chassis, uuid: Uuid) -> anyhow::Result<Va
         ),
     };
     Ok(json!({
-        "@odata.type": "#ComputerSystem.v1_8_0.ComputerSystem",
+        "@odata.type": "#ComputerSystem.v1_13_0.ComputerSystem",
         "@odata.id": SYSTEM,
         "Id": "1",
         "Name": "Virtual server",

@@ -84,6 +84,17 @@ pub(super) fn collect(tree: &mut Tree, path: &str, kind: &str) {
     tree.insert(path.to_owned(), document);
 }
 
+/// The same for entries of a log, which are there whole.
+pub(super) fn collect_entries(tree: &mut Tree, path: &str) {
+    collect(tree, path, "LogEntry");
+    let paths = tree[path]["Members"].as_array().cloned().unwrap_or_default();
+    let whole = paths.iter().filter_map(|link| tree.get(link["@odata.id"].as_str()?));
+    let whole: Vec<Value> = whole.cloned().collect();
+    if let Some(collection) = tree.get_mut(path) {
+        collection["Members"] = json!(whole);
+    }
+}
+
 fn well() -> Value {
     json!({ "State": "Enabled", "Health": "OK" })
 }
@@ -111,7 +122,7 @@ fn parts(tree: &mut Tree) {
         "#Memory.v1_11_0.Memory",
         json!({
             "DeviceLocator": "DIMM A1", "MemoryDeviceType": "DDR5", "CapacityMiB": 32768, "OperatingSpeedMhz": 4800,
-            "PartNumber": "P-32G", "SerialNumber": 4711, "Status": well(),
+            "PartNumber": "P-32G", "SerialNumber": "4711", "Status": well(),
         }),
     );
     let drive = at("Storage/1/Drives/0");
@@ -139,7 +150,7 @@ fn parts(tree: &mut Tree) {
         "#Storage.v1_10_0.Storage",
         json!({
             "Name": "Controller 1", "Drives": [link(drive)], "Volumes": link(at("Storage/1/Volumes")),
-            "StorageControllers": [{ "MemberId": "0", "Model": "SAS 9500", "FirmwareVersion": "24.1" }], "Status": well(),
+            "StorageControllers": [{ "@odata.id": format!("{}#/StorageControllers/0", at("Storage/1")), "MemberId": "0", "Model": "SAS 9500", "FirmwareVersion": "24.1" }], "Status": well(),
         }),
     );
     for (folder, kind) in [
@@ -174,12 +185,16 @@ fn network(tree: &mut Tree) {
     put(
         tree,
         &format!("{adapter}/Ports/1"),
-        "#Port.v1_6_0.Port",
+        "#Port.v1_9_0.Port",
         json!({
             "PortId": "1", "CurrentSpeedGbps": 25, "LinkStatus": "LinkUp", "Status": well(),
             "Ethernet": {
                 "AssociatedMACAddresses": ["52:54:00:aa:00:01"],
-                "LLDPReceive": { "ChassisId": "02:00:00:00:00:01", "PortId": "Ethernet1/7", "SystemName": "leaf-1", "ManagementVlanId": 4095 },
+                // Its port id is "Ethernet1/7", octet by octet.
+                "LLDPReceive": {
+                    "ChassisId": "02:00:00:00:00:01", "ChassisIdSubtype": "MacAddr", "PortId": "45:74:68:65:72:6E:65:74:31:2F:37",
+                    "PortIdSubtype": "IfName", "SystemName": "leaf-1", "ManagementVlanId": 4095,
+                },
             },
         }),
     );
@@ -205,11 +220,11 @@ fn chassis(tree: &mut Tree, is_newer: bool) {
         "#Thermal.v1_6_0.Thermal",
         json!({
             "Temperatures": [
-                { "MemberId": "0", "Name": "CPU1 Temp", "ReadingCelsius": 47, "UpperThresholdNonCritical": 90, "UpperThresholdCritical": 95, "Status": well() },
-                { "MemberId": "1", "Name": "Inlet Temp", "ReadingCelsius": 43, "UpperThresholdNonCritical": 42, "UpperThresholdCritical": 47 },
-                { "MemberId": "2", "Name": "CPU2 Temp", "Status": { "State": "Absent" } },
+                { "@odata.id": format!("{}#/Temperatures/0", at("Thermal")), "MemberId": "0", "Name": "CPU1 Temp", "ReadingCelsius": 47, "UpperThresholdNonCritical": 90, "UpperThresholdCritical": 95, "Status": well() },
+                { "@odata.id": format!("{}#/Temperatures/1", at("Thermal")), "MemberId": "1", "Name": "Inlet Temp", "ReadingCelsius": 43, "UpperThresholdNonCritical": 42, "UpperThresholdCritical": 47 },
+                { "@odata.id": format!("{}#/Temperatures/2", at("Thermal")), "MemberId": "2", "Name": "CPU2 Temp", "Status": { "State": "Absent" } },
             ],
-            "Fans": [{ "MemberId": "0", "Name": "FAN1", "Reading": 5400, "ReadingUnits": "RPM", "LowerThresholdCritical": 600, "Status": well() }],
+            "Fans": [{ "@odata.id": format!("{}#/Fans/0", at("Thermal")), "MemberId": "0", "Name": "FAN1", "Reading": 5400, "ReadingUnits": "RPM", "LowerThresholdCritical": 600, "Status": well() }],
         }),
     );
     put(
@@ -217,9 +232,9 @@ fn chassis(tree: &mut Tree, is_newer: bool) {
         &at("Power"),
         "#Power.v1_6_0.Power",
         json!({
-            "PowerControl": [{ "MemberId": "0", "Name": "System Power Control", "PowerConsumedWatts": 212, "PowerCapacityWatts": 800, "PowerLimit": { "LimitInWatts": null } }],
-            "Voltages": [{ "MemberId": "0", "Name": "P12V", "ReadingVolts": 12.06, "Status": well() }],
-            "PowerSupplies": [{ "MemberId": "0", "Name": "PSU2", "LastPowerOutputWatts": 0, "Status": { "State": "UnavailableOffline", "Health": "Critical" } }],
+            "PowerControl": [{ "@odata.id": format!("{}#/PowerControl/0", at("Power")), "MemberId": "0", "Name": "System Power Control", "PowerConsumedWatts": 212, "PowerCapacityWatts": 800, "PowerLimit": { "LimitInWatts": null } }],
+            "Voltages": [{ "@odata.id": format!("{}#/Voltages/0", at("Power")), "MemberId": "0", "Name": "P12V", "ReadingVolts": 12.06, "Status": well() }],
+            "PowerSupplies": [{ "@odata.id": format!("{}#/PowerSupplies/0", at("Power")), "MemberId": "0", "Name": "PSU2", "LastPowerOutputWatts": 0, "Status": { "State": "UnavailableOffline", "Health": "Critical" } }],
         }),
     );
 }
@@ -340,7 +355,7 @@ fn log(tree: &mut Tree) {
             }),
         );
     }
-    collect(tree, &format!("{LOG}/Entries"), "LogEntry");
+    collect_entries(tree, &format!("{LOG}/Entries"));
     put(
         tree,
         LOG,
@@ -353,12 +368,12 @@ fn log(tree: &mut Tree) {
     collect(tree, &format!("{SYSTEM}/LogServices"), "LogService");
     let own = format!("{MANAGER}/LogServices/Audit");
     put(tree, &own, "#LogService.v1_2_0.LogService", json!({ "Entries": link(format!("{own}/Entries")) }));
-    collect(tree, &format!("{own}/Entries"), "LogEntry");
+    collect_entries(tree, &format!("{own}/Entries"));
     collect(tree, &format!("{MANAGER}/LogServices"), "LogService");
 }
 
 fn accounts(tree: &mut Tree, has_places: bool) {
-    let account = |name: &str, role: &str| json!({ "UserName": name, "RoleId": role, "Enabled": !name.is_empty(), "Locked": false, "Password": null });
+    let account = |name: &str, role: &str| json!({ "UserName": name, "RoleId": role, "Enabled": !name.is_empty(), "Locked": false, "Password": null, "AccountTypes": ["Redfish"] });
     let kind = "#ManagerAccount.v1_8_0.ManagerAccount";
     // The first place is the maker's, as one maker has it.
     if has_places {

@@ -90,8 +90,8 @@ pub struct Neighbour {
 impl Neighbour {
     fn of(node: Node<'_>) -> Option<Self> {
         let neighbour = Self {
-            chassis: node.text("ChassisId"),
-            port: node.text("PortId"),
+            chassis: told(node, "ChassisId"),
+            port: told(node, "PortId"),
             system: node.text("SystemName"),
             vlan: node.count("ManagementVlanId").filter(|vlan| (1..4095).contains(vlan)),
         };
@@ -106,6 +106,59 @@ impl Neighbour {
     }
 }
 
+/// An id as people write it. Redfish has a port's as octets in hexadecimal with colons (schema Port, LLDPReceive), whatever they are:
+/// a name is in there letter by letter. Some services give the name itself.
+fn told(node: Node<'_>, name: &str) -> Option<String> {
+    let text = node.text(name)?;
+    let subtype = node.text(&format!("{name}Subtype"));
+    let octets: Option<Vec<u8>> = text.split(':').map(octet).collect();
+    let letters = octets.filter(|octets| match subtype.as_deref() {
+        Some("MacAddr" | "NetworkAddr") => false,
+        Some(_) => true,
+        // Six of them are rather an address.
+        None => octets.len() != MAC_OCTETS,
+    });
+    let named = letters.and_then(|letters| String::from_utf8(letters).ok());
+    Some(named.filter(|named| named.chars().all(|letter| matches!(letter, ' '..='~'))).unwrap_or(text))
+}
+
+/// Octets of a MAC address.
+const MAC_OCTETS: usize = 6;
+
+fn octet(text: &str) -> Option<u8> {
+    let is_octet = text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
+    is_octet.then(|| u8::from_str_radix(text, 16).ok()).flatten()
+}
+
 fn mac(node: Node<'_>, name: &str) -> Option<MacAddr> {
     node.text(name)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_neighbours_port_is_told_as_people_write_it() {
+        let check = |id: &str, subtype: Option<&str>, expected: &str| {
+            let mut shown = json!({ "PortId": id });
+            if let Some(subtype) = subtype {
+                shown["PortIdSubtype"] = json!(subtype);
+            }
+            let port = Neighbour::of(Node::of(&shown)).unwrap().port.unwrap();
+            assert_eq!(port, expected, "{id} {subtype:?}");
+        };
+        check("45:74:68:65:72:6E:65:74:31:2F:37", Some("IfName"), "Ethernet1/7");
+        check("45:74:68:65:72:6E:65:74:31:2F:37", None, "Ethernet1/7");
+        check("Ethernet1/7", Some("IfName"), "Ethernet1/7");
+        check("37", Some("LocalAssign"), "7");
+        check("41:42:43:44:45:46", Some("MacAddr"), "41:42:43:44:45:46");
+        check("41:42:43:44:45:46", None, "41:42:43:44:45:46");
+        check("41:42:43:44:45:46", Some("IfAlias"), "ABCDEF");
+        check("78:65:2D:30:2F:30:FF", Some("IfName"), "78:65:2D:30:2F:30:FF");
+        check("+1:+2", Some("IfName"), "+1:+2");
+        check("xe-0/0/0:1", None, "xe-0/0/0:1");
+    }
 }
