@@ -1,7 +1,11 @@
 //! Edges: a BMC's password is changed and proved, and its server told to stay off after a power failure, by IPMI and by Redfish, on
 //! virtual BMCs that take it, refuse it, or only say that they take it; and the agent is killed before and after each of it.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    time::Duration,
+};
 
 use agent::bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Renewed, account::Pace, connect_declared};
 use protocol::{
@@ -17,7 +21,8 @@ use tests::bmc::{
     accounts::{Password, TakesPasswords},
     chassis::FakeChassis,
     ipmi::{self, IpmiBmc},
-    redfish::{self, RedfishBmc},
+    redfish::{self, RedfishBmc, RedfishOptions},
+    redfish_manners::Manner,
 };
 
 const OLD: &str = "calvin";
@@ -183,6 +188,28 @@ async fn what_could_have_been_changed_is_read_and_what_cannot_be_read_is_named()
         let found = (read.secure_boot, read.unread.contains(&Part::SecureBoot));
         assert_eq!(found, expected, "{}: {read:?}", bmc.name());
     }
+}
+
+#[tokio::test]
+async fn our_user_may_stand_on_another_page_of_a_redfish_services_users() {
+    let manners = vec![Manner::PlacesForUsers, Manner::PagedUsers];
+    let options = RedfishOptions { manners, ..RedfishOptions::default() };
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let served = redfish::serve_on(
+        listener,
+        Credentials::new("admin", OLD),
+        Arc::new(FakeChassis::default()),
+        options,
+    );
+    let bmc = Virtual::Redfish(served.unwrap());
+    let connection = bmc.connect(false);
+    let users = connection.read_footprint().await.unwrap().users;
+    assert!(
+        ["admin", "monitor"].iter().all(|name| users.iter().any(|user| user.contains(name))),
+        "{users:?}"
+    );
+    assert_eq!(connection.renew_password().await, Ok(Renewed::New));
+    assert!(bmc.is(NEW) && bmc.failed() == 0);
 }
 
 #[tokio::test]

@@ -1,63 +1,29 @@
 //! Edges: our own account at a Redfish service (DSP0268, ManagerAccount): its password is changed, and proved by a fresh log-in.
 
-use protocol::{
-    redfish::{Link, ROOT},
-    secret::Secret,
-};
-use serde::Deserialize;
+use protocol::secret::Secret;
+use serde::de::IgnoredAny;
 use serde_json::json;
 
-use super::{RedfishBmc, State, fault::Fault, task, words};
+use super::{RedfishBmc, State, fault::Fault, task};
 use crate::bmc::{BmcError, Renewed};
-
-/// Accounts that are looked at.
-const ACCOUNTS_MAX: usize = 64;
-
-/// The root, as far as accounts go.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Root {
-    account_service: Option<Link>,
-}
-
-/// The account service.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AccountService {
-    accounts: Option<Link>,
-}
-
-/// The accounts.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Accounts {
-    #[serde(default)]
-    members: Vec<Link>,
-}
-
-/// One account.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Account {
-    user_name: Option<String>,
-    #[serde(default)]
-    role_id: Option<String>,
-    #[serde(default)]
-    enabled: Option<bool>,
-}
 
 impl RedfishBmc {
     /// Has our account get the password that is to follow, and proves by a fresh log-in which one it has.
     pub(super) async fn renew(&self) -> Result<Renewed, BmcError> {
-        let mut state = self.begin().await;
         // Whichever of the two it has lets us in.
+        let own = self.own_account().await?;
+        // From here on nobody else asks: a question in between would log in by a password that may be the old one by now.
+        let mut state = self.begin().await;
         self.system(&mut state).await?;
         if state.http.keys.is_by_next() {
             return Ok(Renewed::New);
         }
         let missing = || Fault::refused("no password is declared that is to follow the present one");
         let next = state.http.keys.next().cloned().ok_or_else(missing).map_err(|fault| self.error(fault))?;
-        let told = state.tell_password(&self.username, &next).await;
+        let told = match own {
+            Ok(path) => state.tell_password(&path, &next).await,
+            Err(why) => Err(Fault::refused(why)),
+        };
         // Cut off, it is likelier to have been done than not.
         let is_refused = matches!(told, Err(Fault::Refused(_) | Fault::NotUnderstood(_)));
         state.http.log_out().await;
@@ -71,60 +37,28 @@ impl RedfishBmc {
             (false, Err(fault)) => Renewed::Kept { reason: self.error(fault).to_string() },
         })
     }
+
+    /// The path of our account, or why it shows none.
+    async fn own_account(&self) -> Result<Result<String, String>, BmcError> {
+        let listed = match self.accounts().await {
+            Ok(listed) => listed,
+            Err(BmcError::Refused { reason, .. } | BmcError::NotUnderstood { reason, .. }) => {
+                return Ok(Err(reason));
+            }
+            Err(error) => return Err(error),
+        };
+        let number = listed.items.len();
+        let own = listed.items.into_iter().find(|account| account.name == self.username);
+        Ok(own
+            .map(|account| account.path)
+            .ok_or_else(|| format!("none of its {number} accounts is named {:?}", self.username)))
+    }
 }
 
 impl State {
-    async fn tell_password(&mut self, username: &str, next: &Secret) -> Result<(), Fault> {
-        let (path, etag) = self.own_account(username).await?;
-        let answer = self.http.patch(&path, &json!({ "Password": next.reveal() }), etag.as_deref()).await?;
+    async fn tell_password(&mut self, path: &str, next: &Secret) -> Result<(), Fault> {
+        let etag = self.http.get::<IgnoredAny>(path).await?.etag;
+        let answer = self.http.patch(path, &json!({ "Password": next.reveal() }), etag.as_deref()).await?;
         task::follow(&mut self.http, &answer).await
-    }
-
-    /// The accounts.
-    async fn accounts(&mut self) -> Result<Accounts, Fault> {
-        let root: Root = self.http.get(ROOT).await?.body;
-        let service =
-            self.linked(root.account_service.as_ref(), "the service root's link to the account service")?;
-        let service: AccountService = self.http.get(&service).await?.body;
-        let accounts =
-            self.linked(service.accounts.as_ref(), "the account service's link to the accounts")?;
-        Ok(self.http.get(&accounts).await?.body)
-    }
-
-    /// Each account that has a name, with what it may do.
-    pub(super) async fn users(&mut self) -> Result<Vec<String>, Fault> {
-        let mut users = vec![];
-        for link in self.accounts().await?.members.iter().take(ACCOUNTS_MAX) {
-            let path = self.linked(Some(link), "an account's link")?;
-            let Account { user_name, role_id, enabled } = self.http.get(&path).await?.body;
-            let name = words(user_name);
-            if !name.is_empty() {
-                let state = match enabled {
-                    Some(true) => ", enabled",
-                    Some(false) => ", disabled",
-                    None => "",
-                };
-                users.push(format!("{name:?} {}{state}", words(role_id)));
-            }
-        }
-        Ok(users)
-    }
-
-    /// The path of our account, with its ETag.
-    async fn own_account(&mut self, username: &str) -> Result<(String, Option<String>), Fault> {
-        let accounts = self.accounts().await?;
-        for link in accounts.members.iter().take(ACCOUNTS_MAX) {
-            let path = self.linked(Some(link), "an account's link")?;
-            let found = match self.http.get::<Account>(&path).await {
-                Ok(found) => found,
-                // An account of somebody's that we may not read.
-                Err(Fault::Refused(_) | Fault::NotUnderstood(_)) => continue,
-                Err(fault) => return Err(fault),
-            };
-            if found.body.user_name.as_deref() == Some(username) {
-                return Ok((path, found.etag));
-            }
-        }
-        Err(Fault::refused(format!("none of its {} accounts is named {username:?}", accounts.members.len())))
     }
 }

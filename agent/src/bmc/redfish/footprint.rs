@@ -2,11 +2,11 @@
 
 use protocol::{
     footprint::{ENTRIES_MAX, Footprint, Part},
-    redfish::Link,
+    redfish::read::account::Account,
 };
 use serde::Deserialize;
 
-use super::{RedfishBmc, State, fault::Fault, words};
+use super::{RedfishBmc, words};
 use crate::bmc::BmcError;
 
 /// A system, as far as this goes.
@@ -15,7 +15,6 @@ use crate::bmc::BmcError;
 struct System {
     #[serde(default)]
     boot: Option<Boot>,
-    secure_boot: Option<Link>,
     #[serde(default)]
     bios_version: Option<String>,
 }
@@ -27,34 +26,25 @@ struct Boot {
     boot_order: Option<Vec<String>>,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct SecureBoot {
-    #[serde(default)]
-    secure_boot_enable: Option<bool>,
-}
-
 impl RedfishBmc {
     pub(super) async fn footprint(&self) -> Result<Footprint, BmcError> {
-        let mut state = self.begin().await;
-        // It must be who is expected.
-        let system = self.system(&mut state).await?.body;
-        let bmc = match system.links.as_ref().and_then(|links| links.managed_by.first()) {
-            Some(manager) => self.manager_version(&mut state, manager).await?,
-            None => None,
-        };
-        let path = self.path(&mut state).await.map_err(|fault| self.error(fault))?;
-        let read = state.http.get::<System>(&path).await.map_err(|fault| self.error(fault))?.body;
+        let (read, bmc) = self.boot_and_versions().await?;
         let mut footprint = Footprint::default();
-        match state.users().await {
-            Ok(users) => footprint.users = users,
-            Err(fault) => self.leave_out(&mut footprint, Part::Users, fault)?,
+        match left_out(self.accounts().await)? {
+            // A list with a gap would show a user as gone, or hide one.
+            Some(listed) if listed.missing.is_empty() => {
+                footprint.users = listed
+                    .items
+                    .iter()
+                    .filter(|one| !one.name.is_empty())
+                    .take(ENTRIES_MAX)
+                    .map(user)
+                    .collect();
+            }
+            Some(_) | None => footprint.unread.push(Part::Users),
         }
-        match state.secure_boot(read.secure_boot.as_ref()).await {
-            Ok(on) => footprint.secure_boot = on,
-            Err(fault) => self.leave_out(&mut footprint, Part::SecureBoot, fault)?,
-        }
-        if footprint.secure_boot.is_none() && !footprint.unread.contains(&Part::SecureBoot) {
+        footprint.secure_boot = left_out(self.secure_boot().await)?.and_then(|shown| shown.enable);
+        if footprint.secure_boot.is_none() {
             footprint.unread.push(Part::SecureBoot);
         }
         match read.boot.and_then(|boot| boot.boot_order) {
@@ -74,22 +64,40 @@ impl RedfishBmc {
         Ok(footprint)
     }
 
-    /// A part that the service does not have, or does not show us, is left out; without a service nothing is.
-    fn leave_out(&self, footprint: &mut Footprint, part: Part, fault: Fault) -> Result<(), BmcError> {
-        match fault {
-            Fault::Refused(_) | Fault::NotUnderstood(_) => {
-                footprint.unread.push(part);
-                Ok(())
-            }
-            Fault::Unreachable(_) | Fault::Lost(_) | Fault::LogIn { .. } => Err(self.error(fault)),
-        }
+    /// The system, and the version of the BMC.
+    async fn boot_and_versions(&self) -> Result<(System, Option<String>), BmcError> {
+        let mut state = self.begin().await;
+        // It must be who is expected.
+        let system = self.system(&mut state).await?.body;
+        let bmc = match system.links.as_ref().and_then(|links| links.managed_by.first()) {
+            Some(manager) => self.manager_version(&mut state, manager).await?,
+            None => None,
+        };
+        let path = self.path(&mut state).await.map_err(|fault| self.error(fault))?;
+        let read = state.http.get::<System>(&path).await.map_err(|fault| self.error(fault))?;
+        Ok((read.body, bmc))
     }
 }
 
-impl State {
-    async fn secure_boot(&mut self, link: Option<&Link>) -> Result<Option<bool>, Fault> {
-        let path = self.linked(link, "the system's link to Secure Boot")?;
-        let found = self.http.get::<SecureBoot>(&path).await?;
-        Ok(found.body.secure_boot_enable)
+/// A part that the service does not have, or does not show us, is left out; without a service nothing is.
+fn left_out<T>(read: Result<T, BmcError>) -> Result<Option<T>, BmcError> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(BmcError::Refused { .. } | BmcError::NotUnderstood { .. }) => Ok(None),
+        Err(
+            error @ (BmcError::Unreachable { .. }
+            | BmcError::Credentials { .. }
+            | BmcError::OtherMachine { .. }),
+        ) => Err(error),
     }
+}
+
+/// A user in words that are compared.
+fn user(account: &Account) -> String {
+    let state = match account.enabled {
+        Some(true) => ", enabled",
+        Some(false) => ", disabled",
+        None => "",
+    };
+    format!("{:?} {}{state}", words(Some(account.name.clone())), words(account.role.clone()))
 }

@@ -210,6 +210,10 @@ mod tests {
         next: u32,
         reservation: u16,
         erased: u32,
+        /// Whether it says when it was cleared.
+        tells_erasure: bool,
+        /// The number of the first record since it was cleared: ids begin anew there.
+        first: u32,
         lost: usize,
     }
 
@@ -227,12 +231,21 @@ mod tests {
 
     impl Log {
         fn new(room: usize) -> Self {
-            Self { records: vec![], room, next: 1, reservation: 1, erased: 0, lost: 0 }
+            Self {
+                records: vec![],
+                room,
+                next: 1,
+                reservation: 1,
+                erased: 0,
+                tells_erasure: true,
+                first: 1,
+                lost: 0,
+            }
         }
 
         fn add(&mut self) {
             // Ids are used again, as they are where a log goes round.
-            let id = (self.next % 1000) as u16 + 1;
+            let id = ((self.next - self.first) % 1000) as u16 + 1;
             self.records.push(record(id, self.next));
             self.next += 1;
             self.reservation += 1;
@@ -245,6 +258,7 @@ mod tests {
         fn clear(&mut self) {
             self.records.clear();
             self.erased += 1;
+            self.first = self.next;
             self.reservation += 1;
         }
 
@@ -277,7 +291,7 @@ mod tests {
             match ask {
                 Ask::Info => turn.informed(LogInfo {
                     entries: log.records.len() as u16,
-                    last_erased: log.erased,
+                    last_erased: if log.tells_erasure { log.erased } else { 0 },
                     can_reserve: true,
                     ..LogInfo::default()
                 }),
@@ -316,6 +330,23 @@ mod tests {
         check(&mut log, LogCourse::Cleared, &[5, 6]);
         (0..4).for_each(|_| log.add());
         check(&mut log, LogCourse::Overwritten, &[8, 9, 10]);
+    }
+
+    #[test]
+    fn a_log_that_was_cleared_in_silence_is_known_by_its_last_record() {
+        let (mut log, mut place) = (Log { tells_erasure: false, ..Log::new(9) }, Place::default());
+        turn(&mut log, &mut place, |_, _| {});
+        log.add();
+        assert_eq!(numbers(&turn(&mut log, &mut place, |_, _| {})), [1]);
+        // As many records, of the same ids.
+        log.clear();
+        log.add();
+        let read = turn(&mut log, &mut place, |_, _| {});
+        assert_eq!(
+            (read.course, numbers(&read)),
+            (LogCourse::Overwritten, vec![2]),
+            "which of the two, nobody says"
+        );
     }
 
     #[test]
