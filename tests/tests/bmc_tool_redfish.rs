@@ -12,7 +12,7 @@ use serde_json::Value;
 use tests::bmc::{
     Credentials,
     chassis::FakeChassis,
-    redfish::{self, RedfishBmc, RedfishOptions},
+    redfish::{self, RedfishBmc, RedfishOptions, RedfishWho},
     redfish_manners::Manner,
 };
 use tokio::process::Command;
@@ -29,9 +29,12 @@ fn program() -> PathBuf {
 }
 
 fn serve(manners: &[Manner]) -> (RedfishBmc, Arc<FakeChassis>) {
+    serve_with(RedfishOptions { manners: manners.to_vec(), ..RedfishOptions::default() })
+}
+
+fn serve_with(options: RedfishOptions) -> (RedfishBmc, Arc<FakeChassis>) {
     let chassis = Arc::new(FakeChassis::default());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let options = RedfishOptions { manners: manners.to_vec(), ..RedfishOptions::default() };
     let credentials = Credentials::new("admin", PASSWORD);
     (redfish::serve_on(listener, credentials, chassis.clone(), options).unwrap(), chassis)
 }
@@ -172,4 +175,18 @@ async fn a_firmware_file_is_sent_and_its_task_is_waited_for() {
     let (status, _, failures) = call(&bmc, &format!("firmware update {} --target nic", file.display())).await;
     assert_eq!(status, 1);
     assert!(failures.contains("no firmware with the id \"nic\"; see firmware list"), "{failures}");
+}
+
+#[tokio::test]
+async fn the_firmware_of_a_bmc_decides_which_quirks_are_heeded() {
+    let check = async |firmware: &str, expected: &str| {
+        let (manufacturer, model) = ("Dell Inc.".to_owned(), "PowerEdge R670".to_owned());
+        let who = Some(RedfishWho { manufacturer, model, firmware: firmware.to_owned() });
+        let (bmc, _) = serve_with(RedfishOptions { who, ..RedfishOptions::default() });
+        let (status, text, failures) = call(&bmc, "probe").await;
+        assert_eq!(status, 0, "{failures}");
+        assert!(text.contains(expected), "{firmware}: {text}");
+    };
+    check("1.20.50.50", "quirk boot-at-settings").await;
+    check("7.10.30.00", "none is known of its like").await;
 }

@@ -44,6 +44,13 @@ impl From<&BmcIdentity> for Maker {
     }
 }
 
+impl Maker {
+    /// Whether a row is about some firmware of this maker's only.
+    pub fn differs_by_firmware(&self) -> bool {
+        rows().any(|row| row.of.asks_firmware(self))
+    }
+}
+
 /// Whose BMCs a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Vendor {
@@ -101,19 +108,32 @@ impl Of {
         Of::Maker { vendor, product: None, from: None, below: None }
     }
 
+    /// Whether it is about a range of this maker's firmware.
+    fn asks_firmware(self, maker: &Maker) -> bool {
+        match self {
+            Of::BySite => false,
+            Of::Maker { vendor, product, from, below } => {
+                (from.is_some() || below.is_some()) && vendor.is(maker) && product_is(product, maker)
+            }
+        }
+    }
+
     fn is(self, maker: &Maker) -> bool {
         match self {
             Of::BySite => false,
             Of::Maker { vendor, product, from, below } => {
-                let said = |product: &str| maker.product.starts_with(&product.to_lowercase());
                 let firmware = &maker.firmware;
                 vendor.is(maker)
-                    && product.is_none_or(said)
+                    && product_is(product, maker)
                     && from.is_none_or(|from| firmware.is_known() && *firmware >= Version::of(from))
                     && below.is_none_or(|below| firmware.is_known() && *firmware < Version::of(below))
             }
         }
     }
+}
+
+fn product_is(product: Option<&str>, maker: &Maker) -> bool {
+    product.is_none_or(|product| maker.product.starts_with(&product.to_lowercase()))
 }
 
 /// One row of the table.

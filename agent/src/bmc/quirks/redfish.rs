@@ -19,6 +19,13 @@ pub const ROWS: &[Row] = &[
         source: "https://github.com/DMTF/Redfish-Tacklebox/issues/144",
     },
     Row {
+        // An iDRAC 8 or 9 says 2 to 7; older ones know no Redfish.
+        of: Of::Maker { vendor: Vendor::Named("Dell"), product: None, from: Some("1.0"), below: Some("2.0") },
+        whose: "Dell with iDRAC 10, whose system shows no boot override that can be written",
+        quirks: &[Quirk::BootAtSettings],
+        source: "https://github.com/dell/iDRAC-Redfish-Scripting/issues/324",
+    },
+    Row {
         of: Of::all(Vendor::Named("Lenovo")),
         whose: "Lenovo, whose UEFI firmware boots in circles while the disk is chosen as boot device",
         quirks: &[Quirk::DiskBootLeftAlone],
@@ -129,6 +136,12 @@ pub const TAKEN_OF_ALL: &[Taken] = &[
         what: "On is answered 409 for a while after a power-off",
         remedy: "the same",
         source: "https://bugs.launchpad.net/ironic/+bug/2162995",
+    },
+    Taken {
+        whose: "Dell R640 and R650 with iDRAC 9, seen with 5.10.10.05",
+        what: "a power-on is taken without an error and does nothing",
+        remedy: "given again after some seconds without effect",
+        source: "https://github.com/redhat-performance/jetlag/issues/245",
     },
     Taken {
         whose: "Dell iDRAC",

@@ -33,6 +33,10 @@ fn a_bmc_has_the_quirks_of_its_maker_and_the_site_has_the_last_word() {
     check(&maker("", "0x0001", "1.10"), &[], "");
     check(&Maker::default(), &[], "");
     check(&Maker::default(), &["session-not-kept"], "session-not-kept");
+    // An iDRAC 10, and an iDRAC 9; of one that does not say which it is nothing is taken for granted.
+    check(&maker("Dell Inc.", "PowerEdge R670", "1.20.50.50"), &[], "boot-at-settings");
+    check(&maker("Dell Inc.", "PowerEdge R650", "7.10.30.00"), &[], "");
+    check(&maker("Dell Inc.", "PowerEdge R650", ""), &[], "");
     // A number is no beginning of another one.
     check(&maker("IANA enterprise 108761", "0x0801", "3.45"), &[], "");
 }
@@ -51,6 +55,7 @@ fn a_row_is_about_its_vendor_product_and_range_of_firmware() {
     {
         check(of(None, Some("4.10"), Some("5.1")), &dell(firmware), expected);
     }
+    assert!(dell("").differs_by_firmware() && !maker("HPE", "ProLiant", "").differs_by_firmware());
     check(of(None, None, None), &maker("HPE", "", ""), false);
     check(Of::BySite, &dell("4.20"), false);
 }

@@ -77,7 +77,7 @@ impl RedfishBmc {
         let path = self.path(&mut state).await.map_err(|fault| self.error(fault))?;
         let system: Found<Resource> = state.http.get(&path).await.map_err(|fault| self.error(fault))?;
         let typed: ComputerSystem = serde_json::from_value(system.body.value().clone()).unwrap_or_default();
-        self.meet(&mut state, Found { body: typed, etag: system.etag.clone() })?;
+        self.meet(&mut state, Found { body: typed, etag: system.etag.clone() }).await?;
         let (requests_left, missing) = (REQUESTS_MAX, Vec::new());
         Ok(Call { bmc: self, until, requests_left, missing, system, system_path: path })
     }

@@ -176,16 +176,18 @@ impl RedfishBmc {
     /// The system, if it is who is expected: it says so whenever it is read, and it is read before anything is asked of it.
     async fn system(&self, state: &mut State) -> Result<Found<ComputerSystem>, BmcError> {
         let found = self.found(state).await?;
-        self.meet(state, found.clone())?;
+        self.meet(state, found.clone()).await?;
         Ok(found)
     }
 
     /// A system was read: whether it is who is expected, and what is known of its like.
-    fn meet(&self, state: &mut State, found: Found<ComputerSystem>) -> Result<(), BmcError> {
+    async fn meet(&self, state: &mut State, found: Found<ComputerSystem>) -> Result<(), BmcError> {
         let identity = identity_of(&found.body, None);
         state.who.judge(&self.address, identity.clone())?;
-        if !std::mem::replace(&mut state.is_met, true) {
-            state.quirks = Deviations::of(&Maker::from(&identity), &self.said);
+        if !state.is_met {
+            let maker = self.maker(state, &found.body, identity).await?;
+            state.is_met = true;
+            state.quirks = Deviations::of(&maker, &self.said);
             if !state.quirks.is_empty() {
                 info!(bmc = self.address, quirks = %state.quirks, "known quirks of this BMC are heeded");
             }
@@ -193,6 +195,20 @@ impl RedfishBmc {
         }
         state.last = Some((Instant::now(), found));
         Ok(())
+    }
+
+    /// Who made it; with the version of its firmware, which is a further request, where that makes a difference.
+    async fn maker(
+        &self,
+        state: &mut State,
+        system: &ComputerSystem,
+        identity: BmcIdentity,
+    ) -> Result<Maker, BmcError> {
+        let maker = Maker::from(&identity);
+        let manager = system.links.as_ref().and_then(|links| links.managed_by.first());
+        let Some(manager) = manager.filter(|_| maker.differs_by_firmware()) else { return Ok(maker) };
+        let firmware = words(self.manager_version(state, manager).await?);
+        Ok(Maker::from(&BmcIdentity { firmware, ..identity }))
     }
 
     /// What is known of it. It is read when that was never done.
