@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use protocol::secret::Secret;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::fault::Fault;
 
@@ -15,7 +15,7 @@ use super::fault::Fault;
 pub const BMCS_MAX: usize = 20_000;
 
 /// A file.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Farm {
     /// Where faults are listed and switched by HTTP while it runs; none: they are not.
@@ -25,7 +25,7 @@ pub struct Farm {
 }
 
 /// BMCs that are alike.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
     /// Its name; its BMCs are called `NAME-1`, `NAME-2` and so on.
@@ -74,7 +74,7 @@ pub struct Group {
 }
 
 /// Faults of some of a group.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Share {
     /// Each how many-th BMC has them.
@@ -93,7 +93,7 @@ impl Share {
 }
 
 /// What BMCs speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Speaks {
     /// IPMI 2.0 over LAN.
@@ -105,7 +105,7 @@ pub enum Speaks {
 }
 
 /// Where the BMCs of a group listen after the first one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Spread {
     /// At the same address, each at the next port.
@@ -116,7 +116,7 @@ pub enum Spread {
 }
 
 /// Who a BMC says it is. What is not said is as our own virtual BMC has it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Who {
     /// IPMI: the manufacturer's IANA enterprise number.
@@ -132,7 +132,7 @@ pub struct Who {
 }
 
 /// How long the power takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PowerTimes {
     /// Whether the server is on at the start.
@@ -146,7 +146,7 @@ pub struct PowerTimes {
 }
 
 /// What is in an event log.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Log {
     /// A handful of events.

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use protocol::{
     bmc_settings::{BmcSettings, KgKey},
     ipmi::{CipherSuite, Privilege},
@@ -23,10 +23,11 @@ use super::{
     effect::{Effects, effects},
     fault::Fault,
     machine::Started,
-    server::Server,
+    server::{Behind, Given, Server},
 };
 use crate::bmc::{
     Credentials,
+    chassis::Chassis,
     ipmi::{self, IpmiBmc, Special},
     records::{Records, User},
     redfish::{self, RedfishBmc, RedfishOptions, RedfishWho, Tls},
@@ -52,17 +53,28 @@ impl Running {
         host::open_files::raise_limit(files(farm))?;
         let mut bmcs = Vec::new();
         for group in &farm.group {
-            let tls = match group.protocol {
-                Speaks::RedfishTls => Some(Tls::self_signed()?),
-                Speaks::Ipmi | Speaks::Redfish => None,
-            };
+            let tls = group.tls()?;
             for number in 1..=group.count {
-                let started = VirtualBmc::start(group, number, tls.as_ref());
+                let server = Behind::Machine(Arc::new(Server::new(group.power)));
+                let started = VirtualBmc::start(group, number, tls.as_ref(), server, Uuid::new_v4());
                 bmcs.push(started.with_context(|| format!("BMC {}-{number}", group.name))?);
             }
         }
+        Self::over(bmcs, farm.control).await
+    }
+
+    /// The one BMC of a description, before a server that is given.
+    pub async fn before(server: Arc<dyn Chassis>, uuid: Uuid, farm: &Farm) -> anyhow::Result<Self> {
+        let [group] = &farm.group[..] else { bail!("group: one is wanted for one server") };
+        ensure!(group.count == 1, "count: one is wanted for one server");
+        let tls = group.tls()?;
+        let server = Behind::Given(Arc::new(Given::new(server)));
+        Self::over(vec![VirtualBmc::start(group, 1, tls.as_ref(), server, uuid)?], farm.control).await
+    }
+
+    async fn over(bmcs: Vec<VirtualBmc>, control: Option<SocketAddr>) -> anyhow::Result<Self> {
         let bmcs = Arc::new(bmcs);
-        let control = match farm.control {
+        let control = match control {
             None => None,
             Some(addr) => Some(Control::start(addr, Arc::clone(&bmcs)).await?),
         };
@@ -77,6 +89,16 @@ impl Running {
     /// Where its faults are switched by HTTP.
     pub fn control(&self) -> Option<SocketAddr> {
         self.control.as_ref().map(Control::addr)
+    }
+}
+
+impl Group {
+    /// The certificate of all of it, if they speak TLS.
+    fn tls(&self) -> anyhow::Result<Option<Tls>> {
+        match self.protocol {
+            Speaks::RedfishTls => Tls::self_signed().map(Some),
+            Speaks::Ipmi | Speaks::Redfish => Ok(None),
+        }
     }
 }
 
@@ -97,7 +119,7 @@ pub struct VirtualBmc {
     /// The name of its group.
     pub group: String,
     /// Its server.
-    pub server: Arc<Server>,
+    pub server: Behind,
     user: String,
     password: Secret,
     front: Front,
@@ -135,22 +157,28 @@ pub struct Status {
     pub requests: u64,
     /// Sessions that are open.
     pub sessions: usize,
-    /// How often its server was started.
-    pub starts: u32,
+    /// How often its server was started; none: not known, of a server that is given.
+    pub starts: Option<u32>,
     /// How the last start went.
     pub last_start: Option<Started>,
 }
 
 impl VirtualBmc {
-    fn start(group: &Group, number: usize, tls: Option<&Tls>) -> anyhow::Result<Self> {
-        let (server, addr) = (Arc::new(Server::new(group.power)), group.address_of(number)?);
+    fn start(
+        group: &Group,
+        number: usize,
+        tls: Option<&Tls>,
+        server: Behind,
+        uuid: Uuid,
+    ) -> anyhow::Result<Self> {
+        let (chassis, addr) = (server.chassis(), group.address_of(number)?);
         let credentials = Credentials { username: group.user.clone(), password: group.password.clone() };
         let fingerprint = tls.map(Tls::fingerprint);
         let binding = || format!("listening at {addr}");
         let front = match group.protocol {
             Speaks::Ipmi => {
                 let socket = StdUdpSocket::bind(addr).with_context(binding)?;
-                Front::Ipmi(start_ipmi(socket, credentials, group, Arc::clone(&server))?)
+                Front::Ipmi(start_ipmi(socket, credentials, group, chassis, uuid)?)
             }
             Speaks::Redfish | Speaks::RedfishTls => {
                 let listener = StdTcpListener::bind(addr).with_context(binding)?;
@@ -161,9 +189,13 @@ impl VirtualBmc {
                     model: text(&who.model),
                     firmware: text(&who.firmware),
                 };
-                let options =
-                    RedfishOptions { tls: tls.map(Tls::again), who: Some(who), ..RedfishOptions::default() };
-                Front::Redfish(redfish::serve_on(listener, credentials, Arc::clone(&server) as _, options)?)
+                let options = RedfishOptions {
+                    tls: tls.map(Tls::again),
+                    who: Some(who),
+                    uuid: Some(uuid),
+                    ..RedfishOptions::default()
+                };
+                Front::Redfish(redfish::serve_on(listener, credentials, chassis, options)?)
             }
         };
         let bmc = Self {
@@ -228,7 +260,7 @@ impl VirtualBmc {
                 bmc.faults.set(of_bmc);
             }
         }
-        self.server.set_manner(manner);
+        self.server.set_manner(manner)?;
         *self.faults.lock().unwrap_or_else(PoisonError::into_inner) = faults;
         Ok(())
     }
@@ -282,7 +314,8 @@ fn start_ipmi(
     socket: StdUdpSocket,
     credentials: Credentials,
     group: &Group,
-    server: Arc<Server>,
+    server: Arc<dyn Chassis>,
+    uuid: Uuid,
 ) -> anyhow::Result<IpmiBmc> {
     let privilege = if group.operator_only { Privilege::Operator } else { Privilege::Administrator };
     let k_g = group.k_g.as_deref().map(KgKey::from_text).transpose().context("k_g")?;
@@ -293,7 +326,7 @@ fn start_ipmi(
     if let Some((major, minor)) = who.firmware_numbers()? {
         (device.firmware_major, device.firmware_minor) = (major, minor);
     }
-    let bmc = ipmi::serve_with(socket, credentials, &CipherSuite::ALL, server, Uuid::new_v4(), special)?;
+    let bmc = ipmi::serve_with(socket, credentials, &CipherSuite::ALL, server, uuid, special)?;
     if group.log == Log::Empty || !group.sensors.is_empty() || !group.users.is_empty() {
         bmc.records.with(|records| fill(records, group))?;
     }

@@ -12,6 +12,7 @@ pub mod filtered;
 pub mod frames;
 pub mod listen;
 pub mod lldp;
+pub mod odd;
 pub mod process;
 pub mod promise;
 pub mod rack;
@@ -85,7 +86,7 @@ impl Lab {
         for name in self.processes.names() {
             println!("--- {name}\n{}", self.processes.tail(&name, 40));
         }
-        for server in site::SERVERS {
+        for server in site::machines() {
             let console = crate::qemu::Machine::console(&self.site.server(server.name));
             let text = std::fs::read(&console).unwrap_or_default();
             let text = String::from_utf8_lossy(&text);

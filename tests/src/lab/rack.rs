@@ -58,8 +58,8 @@ impl Rack {
         format!("tap-{server}")
     }
 
-    /// Builds it afresh for these servers.
-    pub async fn build(prefix: &str, servers: &[&str]) -> anyhow::Result<Self> {
+    /// Builds it afresh for these servers, by their numbers and names.
+    pub async fn build(prefix: &str, servers: &[(u8, &str)]) -> anyhow::Result<Self> {
         let names = Self::named(prefix);
         let rack = Self {
             fabric: Netns::create(&names.fabric.0).await?,
@@ -72,11 +72,11 @@ impl Rack {
             );
             rack.fabric.ip_batch(&lines).await?;
         }
-        for server in 0..servers.len() {
-            let address = format!("{}/24", bmc_address(u8::try_from(server)?));
+        for (number, _) in servers {
+            let address = format!("{}/24", bmc_address(*number));
             rack.fabric.ip(&["address", "add", &address, "dev", "br-bmc"]).await?;
         }
-        for server in servers {
+        for (_, server) in servers {
             rack.fabric.ip(&["tuntap", "add", &Self::tap(server), "mode", "tap"]).await?;
         }
         rack.plug_agent("br-bmc", "bmc0", AGENT_BMC).await?;
@@ -137,7 +137,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_agent_reaches_bmcs_and_nothing_answers_on_the_boot_networks() {
-        let rack = Rack::build("rk-unit", &["srv1"]).await.unwrap();
+        let rack = Rack::build("rk-unit", &[(0, "srv1")]).await.unwrap();
         let ping = async |address: &str| rack.agent.run("ping", &["-c1", "-W1", address]).await;
         ping("198.51.100.11").await.unwrap();
         // A frame sent to the bridge's own address must not reach the BMCs' network through the fabric's kernel.

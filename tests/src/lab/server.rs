@@ -14,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{
     bmc::{self, Credentials, chassis::Chassis, ipmi_sim::IpmiSimConfig},
+    farm::{Farm, Running},
     qemu::{Machine, MachineConfig},
 };
 
@@ -36,6 +37,9 @@ pub struct ServerConfig {
     pub machine: MachineConfig,
     /// Its BMC.
     pub bmc: BmcKind,
+    /// What is odd about its BMC, and where that is switched: one group of one. Then this is who it is, and where it listens.
+    #[serde(default)]
+    pub odd: Option<Farm>,
     /// Where the BMC listens.
     pub address: SocketAddr,
     /// The BMC's user.
@@ -61,6 +65,12 @@ pub async fn run(path: &Path) -> anyhow::Result<()> {
     let uuid = config.machine.uuid.unwrap_or_else(uuid::Uuid::new_v4);
     let machine: Arc<dyn Chassis> = Arc::new(Machine::new(config.machine)?);
     let credentials = Credentials { username: config.username, password: config.password };
+    if let Some(farm) = &config.odd {
+        let running = Running::before(Arc::clone(&machine), uuid, farm).await?;
+        stop.recv().await;
+        drop(running);
+        return machine.power_off().await;
+    }
     match config.bmc {
         BmcKind::IpmiSim => {
             let sim = IpmiSimConfig {

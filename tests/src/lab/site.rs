@@ -9,6 +9,7 @@ use protocol::{boot::BootMode, mac::MacAddr};
 use uuid::Uuid;
 
 use super::{
+    odd::{ODD, Odd},
     rack::{Rack, bmc_address},
     server::BmcKind,
 };
@@ -38,6 +39,8 @@ pub struct ServerPlan {
     pub number: u8,
     /// How many network cards it has.
     pub nics: u8,
+    /// What is odd about its BMC; none: it is as good as ours are.
+    pub odd: Option<Odd>,
 }
 
 /// One network card of a virtual server.
@@ -58,18 +61,32 @@ pub const PROBE_PORTS: [(&str, &str); 2] = [("xe-0/9/0", "tap-probe0"), ("xe-0/9
 
 /// The lab's three servers.
 pub const SERVERS: [ServerPlan; 3] = [
-    ServerPlan { name: "srv1", bmc: BmcKind::IpmiSim, firmware: BootMode::Bios, number: 0, nics: 1 },
-    ServerPlan { name: "srv2", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 1, nics: 2 },
-    ServerPlan { name: "srv3", bmc: BmcKind::Redfish, firmware: BootMode::Uefi, number: 2, nics: 1 },
+    ServerPlan {
+        name: "srv1",
+        bmc: BmcKind::IpmiSim,
+        firmware: BootMode::Bios,
+        number: 0,
+        nics: 1,
+        odd: None,
+    },
+    ServerPlan { name: "srv2", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 1, nics: 2, odd: None },
+    ServerPlan {
+        name: "srv3",
+        bmc: BmcKind::Redfish,
+        firmware: BootMode::Uefi,
+        number: 2,
+        nics: 1,
+        odd: None,
+    },
 ];
 
 /// A fourth one in the same rack. It stands in no import file and on no network: nobody has enrolled it.
 pub const STRANGER: ServerPlan =
-    ServerPlan { name: "srv4", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 3, nics: 1 };
+    ServerPlan { name: "srv4", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 3, nics: 1, odd: None };
 
 /// Every machine in the rack, enrolled or not.
 pub fn machines() -> impl Iterator<Item = ServerPlan> {
-    SERVERS.into_iter().chain([STRANGER])
+    SERVERS.into_iter().chain([STRANGER]).chain(ODD)
 }
 
 impl ServerPlan {
@@ -96,9 +113,10 @@ impl ServerPlan {
 
     /// Where its BMC listens.
     pub fn bmc_address(&self) -> SocketAddr {
-        let port = match self.bmc {
-            BmcKind::IpmiSim | BmcKind::Ipmi => 623,
-            BmcKind::Redfish => 8000,
+        let port = match (self.bmc, self.odd) {
+            (BmcKind::IpmiSim | BmcKind::Ipmi, _) => 623,
+            (BmcKind::Redfish, None) => 8000,
+            (BmcKind::Redfish, Some(_)) => 8443,
         };
         SocketAddr::from((bmc_address(self.number), port))
     }
@@ -110,20 +128,28 @@ impl ServerPlan {
 
     /// Its resource class: servers of one firmware are alike.
     pub fn resource_class(&self) -> &'static str {
-        match self.firmware {
-            BootMode::Bios => "baremetal",
-            BootMode::Uefi => "baremetal-uefi",
+        match (self.odd, self.firmware) {
+            (Some(odd), _) => odd.resource_class(),
+            (None, BootMode::Bios) => "baremetal",
+            (None, BootMode::Uefi) => "baremetal-uefi",
         }
     }
 
     /// Its entry in the import file.
     pub(super) fn import_entry(&self) -> String {
+        self.import_entry_with("")
+    }
+
+    /// The same, with more about its BMC.
+    pub(super) fn import_entry_with(&self, more: &str) -> String {
+        let comma = if more.is_empty() { "" } else { ", " };
         let address = self.bmc_address();
+        let scheme = if self.odd.is_some() { "https" } else { "http" };
         let (driver, info) = match self.bmc {
             BmcKind::IpmiSim | BmcKind::Ipmi => (
                 "ipmi",
                 format!(
-                    "{{ipmi_address: {}, ipmi_port: {}, ipmi_username: {BMC_USER}, ipmi_password: {BMC_PASSWORD}}}",
+                    "{{ipmi_address: {}, ipmi_port: {}, ipmi_username: {BMC_USER}, ipmi_password: {BMC_PASSWORD}{comma}{more}}}",
                     address.ip(),
                     address.port()
                 ),
@@ -131,7 +157,7 @@ impl ServerPlan {
             BmcKind::Redfish => (
                 "redfish",
                 format!(
-                    "{{redfish_address: \"http://{address}\", redfish_username: {BMC_USER}, redfish_password: {BMC_PASSWORD}}}"
+                    "{{redfish_address: \"{scheme}://{address}\", redfish_username: {BMC_USER}, redfish_password: {BMC_PASSWORD}{comma}{more}}}"
                 ),
             ),
         };

@@ -10,6 +10,7 @@ use protocol::{boot::BootMode, secret::Secret};
 
 use super::{
     Lab,
+    odd::Odd,
     rack::{AGENT_CLEANING, AGENT_DISCOVERY, AGENT_PROVISIONING, Rack, agent_prefixes},
     server::ServerConfig,
     site::{
@@ -138,8 +139,8 @@ async fn rack(lab: &Lab) -> anyhow::Result<()> {
     if rack.fabric.exists() && rack.agent.exists() {
         return Ok(());
     }
-    let names: Vec<_> = machines().map(|server| server.name).collect();
-    let rack = Rack::build(&lab.site.prefix, &names).await?;
+    let servers: Vec<_> = machines().map(|server| (server.number, server.name)).collect();
+    let rack = Rack::build(&lab.site.prefix, &servers).await?;
     for card in SERVERS.iter().flat_map(|server| server.cards().into_iter().skip(1)) {
         rack.fabric.ip(&["tuntap", "add", &card.tap, "mode", "tap"]).await?;
     }
@@ -220,6 +221,7 @@ async fn servers(lab: &Lab, accelerator: &str) -> anyhow::Result<()> {
                 uuid: Some(plan.uuid()),
             },
             bmc: plan.bmc,
+            odd: plan.odd.map(Odd::farm).transpose()?,
             address: plan.bmc_address(),
             username: BMC_USER.to_owned(),
             password: Secret::new(BMC_PASSWORD),

@@ -11,6 +11,7 @@ mod inventory;
 mod life_cycle;
 mod monitoring;
 mod networks;
+mod odd_bmcs;
 mod rescue;
 mod ui;
 
@@ -20,7 +21,7 @@ use api_types::Node;
 use super::{Lab, site::SERVERS, step::Steps, story};
 
 /// The promises, in the order in which they are played.
-pub const ALL: [&str; 11] = [
+pub const ALL: [&str; 12] = [
     READY,
     "images",
     "flavors",
@@ -30,6 +31,7 @@ pub const ALL: [&str; 11] = [
     "ui",
     "discovery",
     "networks",
+    "odd_bmcs",
     "brownfield",
     "inventory",
 ];
@@ -53,6 +55,7 @@ pub async fn play(lab: &Lab, steps: &mut Steps, names: &[String]) -> anyhow::Res
             "inventory" => inventory::play(lab, steps).await?,
             "life_cycle" => life_cycle::play(lab, steps).await?,
             "networks" => networks::play(lab, steps).await?,
+            "odd_bmcs" => odd_bmcs::play(lab, steps).await?,
             "rescue" => rescue::play(lab, steps).await?,
             "ui" => ui::play(lab, steps).await?,
             other => bail!("no promise is called {other}; there are {}", ALL.join(", ")),
