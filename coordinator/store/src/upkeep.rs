@@ -184,6 +184,7 @@ impl Inventory {
             rotate_days: days.and_then(|days| u32::try_from(days).ok()),
             retired: self.read_retired(id, read.row)?,
             traces: read.json_opt("traces")?,
+            certificates: read.json_opt("bmc_certificates")?,
         })
     }
 }

@@ -25,6 +25,7 @@ use protocol::{
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
+    shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     watch::{NotWatched, Watch},
@@ -231,6 +232,13 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 identity: BmcIdentity { guid: "d".into(), serial: "e".into(), ..BmcIdentity::default() },
             }),
         ),
+        (
+            "up-certificate-shown",
+            report(ReportBody::CertificateShown {
+                place: "redfish://198.51.100.11:443".into(),
+                shown: ShownCertificate::new(vec![vec![1, 2], vec![3]], true).unwrap(),
+            }),
+        ),
         ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
         (
             "up-result-footprint",
@@ -388,6 +396,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: false,
+                certificates: false,
             },
         ),
         (
@@ -399,6 +408,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: true,
+                certificates: false,
             },
         ),
         (
@@ -410,6 +420,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: NonZeroU32::new(90),
                 hardware: false,
                 bmc_healths: false,
+                certificates: false,
             },
         ),
         (
@@ -421,6 +432,19 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: true,
                 bmc_healths: false,
+                certificates: false,
+            },
+        ),
+        (
+            "down-welcome-certificates",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: None,
+                certificate_days: None,
+                hardware: false,
+                bmc_healths: false,
+                certificates: true,
             },
         ),
         ("down-open-console", ToAgent::OpenConsole(open_console(Manner::Types))),
@@ -436,6 +460,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: false,
+                certificates: false,
             },
         ),
         ("down-heard", ToAgent::Heard { number: 7, at: StreamTime(95_001) }),
