@@ -6,7 +6,7 @@ use protocol::{
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
-    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
@@ -250,7 +250,14 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 unread: vec![Part::Firmware],
             }))),
         ),
-        ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into() }))),
+        ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into(), length: None }))),
+        (
+            "up-result-password-length",
+            ended(Ok(Success::PasswordKept {
+                reason: "r".into(),
+                length: Some(PasswordLength { min: 20, max: 40 }),
+            })),
+        ),
         ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
         (
             "up-result-inventory",

@@ -15,7 +15,7 @@ use protocol::{
     },
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
-    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
@@ -206,7 +206,10 @@ fn result() -> impl Strategy<Value = CommandResult> {
             Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })
         }),
         vec(erased, 0..3).prop_map(|disks| Success::Step(StepOutput::Erased { disks })),
-        text().prop_map(|reason| Success::PasswordKept { reason }),
+        (text(), option::of((0..40_u32, 0..40_u32))).prop_map(|(reason, length)| {
+            let length = length.map(|(min, more)| PasswordLength { min, max: min + more + 1 });
+            Success::PasswordKept { reason, length }
+        }),
         (vec(text(), 0..3), vec(text(), 0..3), option::of(any::<bool>())).prop_map(
             |(users, boot_order, secure_boot)| {
                 let unread = vec![Part::Firmware];

@@ -1,6 +1,7 @@
 //! Edges: our own account at a Redfish service (DSP0268, ManagerAccount): its password is changed, and proved by a fresh log-in.
 
 use protocol::{
+    command::PasswordLength,
     redfish::{Link, ROOT},
     secret::Secret,
 };
@@ -25,6 +26,10 @@ struct Root {
 #[serde(rename_all = "PascalCase")]
 struct AccountService {
     accounts: Option<Link>,
+    #[serde(default)]
+    min_password_length: Option<u32>,
+    #[serde(default)]
+    max_password_length: Option<u32>,
 }
 
 /// The accounts.
@@ -51,33 +56,64 @@ impl RedfishBmc {
     pub(super) async fn renew(&self) -> Result<Renewed, BmcError> {
         let mut state = self.begin().await;
         // Whichever of the two it has lets us in.
-        self.system(&mut state).await?;
+        match self.system(&mut state).await {
+            // It has let us in and answers nothing but this: who it is it says afterwards.
+            Err(_) if state.http.password_due.is_some() => {}
+            found => drop(found?),
+        }
+        let is_due = state.http.password_due.is_some();
         if state.http.keys.is_by_next() {
             return Ok(Renewed::New);
         }
         let missing = || Fault::refused("no password is declared that is to follow the present one");
         let next = state.http.keys.next().cloned().ok_or_else(missing).map_err(|fault| self.error(fault))?;
+        if let Some(length) = state.password_length().await.filter(|length| !length.is_of(&next)) {
+            let reason = format!("it takes passwords of {length}, and was not told this one");
+            return Ok(Renewed::Kept { reason, length: Some(length) });
+        }
         let told = state.tell_password(&self.username, &next).await;
         // Cut off, it is likelier to have been done than not.
         let is_refused = matches!(told, Err(Fault::Refused(_) | Fault::NotUnderstood(_)));
         state.http.log_out().await;
         state.http.keys.prefer(!is_refused);
-        self.system(&mut state).await?;
+        match self.system(&mut state).await {
+            // By the old one it lets us in, and answers nothing else still.
+            Err(_) if is_due && is_refused && state.http.password_due.is_some() => {}
+            found => drop(found?),
+        }
         Ok(match (state.http.keys.is_by_next(), told) {
             (true, _) => Renewed::New,
             (false, Ok(())) => Renewed::Kept {
                 reason: "it accepted the new password, and lets us in by the old one only".to_owned(),
+                length: None,
             },
-            (false, Err(fault)) => Renewed::Kept { reason: self.error(fault).to_string() },
+            (false, Err(fault)) => Renewed::Kept { reason: self.error(fault).to_string(), length: None },
         })
     }
 }
 
 impl State {
     async fn tell_password(&mut self, username: &str, next: &Secret) -> Result<(), Fault> {
-        let (path, etag) = self.own_account(username).await?;
+        let (path, etag) = match self.http.password_due.clone() {
+            Some(Some(path)) => {
+                let account = self.http.get::<Account>(&path).await.ok();
+                (path, account.and_then(|found| found.etag))
+            }
+            Some(None) | None => self.own_account(username).await?,
+        };
         let answer = self.http.patch(&path, &json!({ "Password": next.reveal() }), etag.as_deref()).await?;
         task::follow(&mut self.http, &answer).await
+    }
+
+    /// How long the service says that passwords are; none: it does not say, or answers nothing now.
+    async fn password_length(&mut self) -> Option<PasswordLength> {
+        let root: Root = self.http.get(ROOT).await.ok()?.body;
+        let service =
+            self.linked(root.account_service.as_ref(), "the service root's link to the account service");
+        let service: AccountService = self.http.get(&service.ok()?).await.ok()?.body;
+        let min = service.min_password_length.unwrap_or(0);
+        let max = service.max_password_length.filter(|max| *max > 0).unwrap_or(u32::MAX);
+        (min <= max).then_some(PasswordLength { min, max })
     }
 
     /// The accounts.

@@ -123,7 +123,7 @@ impl Rack {
         let is_first = state.tries == 1;
         match self.takes {
             Takes::NotAtFirst if is_first => {
-                return Ok(Success::PasswordKept { reason: "0xcc, invalid data".to_owned() });
+                return Ok(Success::PasswordKept { reason: "0xcc, invalid data".to_owned(), length: None });
             }
             Takes::SaysSo if is_first => {}
             Takes::Yes | Takes::NotAtFirst | Takes::SaysSo => state.bmc = next.password.reveal().to_owned(),
@@ -132,7 +132,9 @@ impl Rack {
         state.log_in()?;
         Ok(match state.by_next {
             true => Success::Done,
-            false => Success::PasswordKept { reason: "it lets us in by the old one only".to_owned() },
+            false => {
+                Success::PasswordKept { reason: "it lets us in by the old one only".to_owned(), length: None }
+            }
         })
     }
 }
