@@ -35,6 +35,7 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
     report::ReportBody,
+    shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, ServerSpec},
     step::StepProgress,
     watch::Watch,
@@ -66,6 +67,15 @@ pub enum Input {
         place: String,
         /// Who it said it is.
         identity: BmcIdentity,
+    },
+    /// A BMC showed another certificate than before.
+    CertificateShown {
+        /// Whose it should be.
+        server: ServerId,
+        /// Where it was asked, as [`protocol::spec::BmcEndpoint::place`] writes it.
+        place: String,
+        /// What it showed.
+        shown: ShownCertificate,
     },
     /// A BMC answered [`Effect::Poll`].
     Answered {
@@ -235,6 +245,7 @@ impl Rack {
             Input::Declare(declaration) => self.declare(declaration, now),
             Input::Command(given) => self.command(given, now),
             Input::Identified { server, place, identity } => self.identified(server, place, identity),
+            Input::CertificateShown { server, place, shown } => self.certificate_shown(server, place, shown),
             Input::Answered { server, number, sample } => self.answered(server, number, sample, now),
             Input::TakenBack { server, number } => self.taken_back(server, number, now),
             Input::Hint { server } => self.hinted(server, now),
@@ -392,6 +403,13 @@ impl Rack {
         if place == server.spec.bmc.place() && is_news {
             server.identified = Some(identity.clone());
             self.report(id, ReportBody::Identified { place, identity });
+        }
+    }
+
+    /// Tells which certificate a BMC shows. Who reached it says so once for each.
+    fn certificate_shown(&mut self, id: ServerId, place: String, shown: ShownCertificate) {
+        if self.servers.get(&id).is_some_and(|server| server.spec.bmc.place() == place) {
+            self.report(id, ReportBody::CertificateShown { place, shown });
         }
     }
 

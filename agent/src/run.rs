@@ -368,8 +368,11 @@ impl Loop {
 }
 
 impl Reached {
-    /// Says who answered, before what it answered.
+    /// Says who answered, and by which certificate, before what it answered.
     async fn tell_who(&self, back: &mpsc::Sender<Input>, server: ServerId) {
+        if let Some(shown) = self.bmc.certificate_news() {
+            let _ = back.send(Input::CertificateShown { server, place: self.endpoint.place(), shown }).await;
+        }
         if let Some(identity) = self.bmc.seen().await {
             let _ = back.send(Input::Identified { server, place: self.endpoint.place(), identity }).await;
         }

@@ -77,7 +77,7 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
         Action::RenewPassword => {
             let renewed = bmc.renew_password().await.map(|renewed| match renewed {
                 Renewed::New => Success::Done,
-                Renewed::Kept { reason } => Success::PasswordKept { reason },
+                Renewed::Kept { reason, length } => Success::PasswordKept { reason, length },
             });
             (renewed.map_err(|error| failure(&error)), None)
         }

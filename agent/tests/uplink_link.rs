@@ -155,6 +155,7 @@ impl Book {
                     certificate_days: self.renew.as_ref().and_then(|_| NonZeroU32::new(90)),
                     hardware: true,
                     bmc_healths: self.wants_health,
+                    certificates: true,
                 };
                 std::iter::once(welcome).chain(self.commands.iter().cloned().map(ToAgent::Command)).collect()
             }

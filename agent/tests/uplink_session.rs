@@ -16,6 +16,7 @@ use protocol::{
     id::{AgentBootId, ServerId},
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
+    shown_certificate::ShownCertificate,
 };
 
 fn body(number: u64) -> ReportBody {
@@ -52,6 +53,7 @@ impl Coordinator {
                     certificate_days: None,
                     hardware: false,
                     bmc_healths: false,
+                    certificates: true,
                 })
             }
             FromAgent::Report(report) => {
@@ -189,6 +191,7 @@ fn no_more_than_the_window_is_in_flight() {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: false,
+                certificates: true,
             },
             &outbox,
         )
@@ -210,6 +213,7 @@ fn a_coordinator_that_breaks_the_rules_is_told() {
         certificate_days: None,
         hardware: false,
         bmc_healths: false,
+        certificates: true,
     };
     let check = |messages: Vec<ToAgent>, expected: Violation| {
         let mut session = session();
@@ -237,6 +241,7 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
         certificate_days: None,
         hardware: false,
         bmc_healths: false,
+        certificates: true,
     };
     let event = session.handle_message(welcome, &outbox).unwrap();
     assert!(matches!(event, Event::SpoolLost { acknowledged: 50, .. }), "{event:?}");
@@ -244,14 +249,18 @@ fn an_agent_without_its_spool_goes_on_behind_what_the_coordinator_knows() {
 
 #[test]
 fn a_coordinator_that_knows_no_sensors_is_told_of_none() {
-    // Nor of what BMCs say.
+    // Nor of what BMCs say, nor of their certificates.
     let check = |hardware: bool, expected: &[u64]| {
         let mut outbox = Outbox::new(1, usize::MAX);
         let server = ServerId(uuid::Uuid::nil());
         let sensors = || ReportBody::Hardware { change: HardwareChange::Unread { reason: String::new() } };
         let facts = || ReportBody::Facts { part: PartFacts::Media(Vec::new()) };
         let power = || ReportBody::Power { reading: PowerReading::On, cause: PowerCause::First };
-        for body in [sensors(), power(), sensors(), facts(), power(), sensors()] {
+        let certificate = || ReportBody::CertificateShown {
+            place: "redfish://192.0.2.5:443".to_owned(),
+            shown: ShownCertificate::new(vec![vec![1]], false).unwrap(),
+        };
+        for body in [sensors(), power(), sensors(), facts(), power(), sensors(), certificate()] {
             outbox.push(0, server, body).unwrap();
         }
         let mut session = session();
@@ -264,6 +273,7 @@ fn a_coordinator_that_knows_no_sensors_is_told_of_none() {
             certificate_days: None,
             hardware,
             bmc_healths: false,
+            certificates: hardware,
         };
         session.handle_message(welcome, &outbox).unwrap();
         let mut sent = Vec::new();
@@ -276,6 +286,6 @@ fn a_coordinator_that_knows_no_sensors_is_told_of_none() {
         assert_eq!(sent, expected);
         assert_eq!(session.poll_transmit(&outbox), None);
     };
-    check(true, &[1, 2, 3, 4, 5, 6]);
+    check(true, &[1, 2, 3, 4, 5, 6, 7]);
     check(false, &[2, 5]);
 }

@@ -32,7 +32,10 @@ use contrail;
 use coordinator_core::agents::CERTIFICATE_DAYS;
 use domain::{
     health::{LimitRule, SiteLimits},
-    upkeep::policy::{DAYS_MAX, PER_RACK, PasswordPolicy},
+    upkeep::{
+        hold::AfterTenancy,
+        policy::{DAYS_MAX, PER_RACK, PasswordPolicy},
+    },
 };
 use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX};
 use ipnet::IpNet;
@@ -42,6 +45,8 @@ use listen::{
 };
 use protocol::{hex, secret::Secret};
 use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::certificate_rules::CertificateRules;
 
 /// Ironic is never asked more often than this for all its nodes.
 const POLL_MS_MIN: u64 = 200;
@@ -79,6 +84,9 @@ pub struct Config {
     /// The passwords of BMCs.
     #[serde(default)]
     pub bmc_passwords: BmcPasswords,
+    /// By which rules renewed certificates of BMCs are accepted; the first that is about a rack counts.
+    #[serde(default)]
+    pub bmc_certificates: Vec<CertificateRules>,
     /// What a site may choose.
     #[serde(default)]
     pub site: Site,
@@ -340,11 +348,33 @@ pub struct Site {
     pub poll_ironic_ms: u64,
     /// Whether cleaning erases every byte when Ironic does not say.
     pub full_erase: bool,
+    /// What is done with a server whose BMC or firmware settings differ after a tenancy: `report` or `hold`.
+    pub after_tenancy: BmcChanges,
+}
+
+/// What is done with a server whose BMC or firmware settings differ after a tenancy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BmcChanges {
+    /// An alarm, and a note on its node.
+    #[default]
+    Report,
+    /// The same, and nobody is given it until an administrator accepts what differs.
+    Hold,
+}
+
+impl From<BmcChanges> for AfterTenancy {
+    fn from(changes: BmcChanges) -> Self {
+        match changes {
+            BmcChanges::Report => Self::Report,
+            BmcChanges::Hold => Self::Hold,
+        }
+    }
 }
 
 impl Default for Site {
     fn default() -> Self {
-        Self { poll_ironic_ms: 3000, full_erase: true }
+        Self { poll_ironic_ms: 3000, full_erase: true, after_tenancy: BmcChanges::Report }
     }
 }
 
@@ -407,6 +437,12 @@ impl Config {
                 .map_err(|source| ConfigError::Read { path: path.to_owned(), source })
         };
         let mut config = Self::parse(path, &read(path)?)?;
+        for rules in &mut config.bmc_certificates {
+            if let Some(path) = rules.ca_file.clone() {
+                let found = rules.set_authorities(&read(&path)?);
+                found.map_err(|reason| ConfigError::Parse { path, reason })?;
+            }
+        }
         if let Some(file) = &config.openstack.password_file {
             config.openstack.password = Some(Secret::new(read(file)?.trim_end_matches(['\n', '\r'])));
         }
@@ -466,6 +502,10 @@ impl Config {
         check(
             self.bmc_passwords.every_days.is_none_or(|days| (1..=DAYS_MAX).contains(&days)),
             "bmc_passwords.every_days: is not 1 to 3650, or leave it out: then a password is changed only when somebody asks",
+        );
+        check(
+            self.bmc_certificates.iter().all(CertificateRules::has_good_days),
+            "bmc_certificates.same_names_days: is not 1 to 365, or leave it out: then equal names accept no certificate",
         );
         check(
             is_url(&self.openstack.auth_url),
@@ -626,6 +666,13 @@ mod tests {
         check("[contrail]", &ours("parking = 5"), "unknown field `parking`");
         check("[contrail]", "[contrail]\ntenant_native_vlans = \"300-200\"", "write it like 3000-3899");
         check("[contrail]", "[contrail]\nagents = [\"agent1\"]", "contrail.agents");
+        let names = |days: u32| format!("[[bmc_certificates]]\nsame_names_days = {days}\n[contrail]");
+        check("[contrail]", &names(30), "");
+        check("[contrail]", &names(0), "bmc_certificates.same_names_days: is not 1 to 365");
+        check("[contrail]", "[[bmc_certificates]]\nracks = [\"r1\"]\nsame_key = false\n[contrail]", "");
+        check("[contrail]", "[[bmc_certificates]]\nsame_kye = false\n[contrail]", "unknown field `same_kye`");
+        check("[contrail]", "[site]\nafter_tenancy = \"hold\"\n[contrail]", "");
+        check("[contrail]", "[site]\nafter_tenancy = \"erase\"\n[contrail]", "unknown variant `erase`");
         check("[contrail]", "[site]\npoll_ironic_ms = 1\n[contrail]", "site.poll_ironic_ms");
         let limit = |text: &str| format!("[[hardware.limits]]\nsensor = \"Inlet*\"\n{text}\n[contrail]");
         check("[contrail]", &limit("upper_warning = 35\nupper_critical = 42.5"), "");

@@ -54,7 +54,7 @@ use tokio::{net::TcpListener, signal::unix};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{config::Config, tokens::KeystoneTokens};
+use crate::{certificate_rules, config::Config, tokens::KeystoneTokens};
 
 /// Time between two attempts to prepare our networks in Contrail.
 const SITE_RETRY: Duration = Duration::from_secs(2);
@@ -132,6 +132,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             name: config.name.clone(),
             poll_ironic_every,
             passwords: config.bmc_passwords.policy(),
+            after_tenancy: config.site.after_tenancy.into(),
+            renewals: certificate_rules::renewals(&config.bmc_certificates),
             limits: config.limits(),
         },
         inventory,

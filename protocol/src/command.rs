@@ -9,6 +9,7 @@ use crate::{
     heartbeat::Wanted,
     id::{CommandId, RamdiskSessionId, ServerId},
     power::PowerOffHow,
+    secret::Secret,
     step::{Step, StepOutput},
 };
 
@@ -75,6 +76,32 @@ pub struct CommandResult {
     pub outcome: Result<Success, Failure>,
 }
 
+/// How long a BMC's passwords must be, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PasswordLength {
+    /// At least.
+    pub min: u32,
+    /// At most.
+    pub max: u32,
+}
+
+impl std::fmt::Display for PasswordLength {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.max {
+            u32::MAX => write!(f, "{} characters or more", self.min),
+            max => write!(f, "{} to {max} characters", self.min),
+        }
+    }
+}
+
+impl PasswordLength {
+    /// Whether a password is of such a length.
+    pub fn is_of(&self, password: &Secret) -> bool {
+        let length = password.reveal().chars().count();
+        u32::try_from(length).is_ok_and(|length| (self.min..=self.max).contains(&length))
+    }
+}
+
 /// A command that did what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -89,6 +116,9 @@ pub enum Success {
     PasswordKept {
         /// Why it did not take the new one, for a person.
         reason: String,
+        /// How long it must be, in characters; none: its length is not what is wrong.
+        #[serde(default)]
+        length: Option<PasswordLength>,
     },
     /// What stands in the BMC and the firmware's settings.
     Footprint(Footprint),

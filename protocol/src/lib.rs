@@ -15,6 +15,7 @@ pub mod bmc_health;
 pub mod bmc_settings;
 pub mod boot;
 pub mod certificate;
+pub mod certificate_parts;
 pub mod command;
 pub mod console;
 #[cfg(feature = "grpc")]
@@ -45,6 +46,7 @@ mod ramdisk_boot;
 pub mod redfish;
 pub mod report;
 pub mod secret;
+pub mod shown_certificate;
 pub mod spec;
 pub mod step;
 pub mod text;

@@ -13,6 +13,7 @@ use crate::{
     mac::MacAddr,
     network::BootNetwork,
     power::{PowerCause, PowerReading},
+    shown_certificate::ShownCertificate,
     step::StepProgress,
     watch::Watch,
 };
@@ -49,6 +50,14 @@ pub enum ReportBody {
         place: String,
         /// Who it said it is.
         identity: BmcIdentity,
+    },
+    /// A BMC showed this certificate, and has not shown it at this place since the agent was started or told otherwise. Sent only to who
+    /// understands it.
+    CertificateShown {
+        /// Where it was asked, as [`crate::spec::BmcEndpoint::place`] writes it.
+        place: String,
+        /// What it showed.
+        shown: ShownCertificate,
     },
     /// A network boot moved on.
     Boot(BootProgress),

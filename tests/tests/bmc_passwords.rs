@@ -10,6 +10,7 @@ use std::{
 use agent::bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Renewed, account::Pace, connect_declared};
 use protocol::{
     boot::BootMode,
+    command::PasswordLength,
     footprint::Part,
     id::ServerId,
     ipmi::front::RestorePolicy,
@@ -143,7 +144,7 @@ async fn a_bmc_that_keeps_its_password_says_why_and_is_reached_by_the_old_one() 
             bmc.password().takes(takes);
             let connection = bmc.connect(false);
             let renewed = connection.renew_password().await;
-            let is_kept = matches!(&renewed, Ok(Renewed::Kept { reason }) if reason.contains(words));
+            let is_kept = matches!(&renewed, Ok(Renewed::Kept { reason, .. }) if reason.contains(words));
             assert!(is_kept, "{}, {takes:?}: {renewed:?}", bmc.name());
             assert!(bmc.is(OLD) && connection.power_status().await.is_ok(), "{}, {takes:?}", bmc.name());
             assert!(bmc.failed() <= failed_max, "{}, {takes:?}: {} failed", bmc.name(), bmc.failed());
@@ -151,6 +152,30 @@ async fn a_bmc_that_keeps_its_password_says_why_and_is_reached_by_the_old_one() 
     };
     check(TakesPasswords::Refuses, "", 0).await;
     check(TakesPasswords::SaysSo, "by the old one only", 1).await;
+}
+
+#[tokio::test]
+async fn an_account_whose_password_must_be_changed_first_is_changed_first() {
+    let [_, bmc] = Virtual::both();
+    bmc.password().takes(TakesPasswords::First);
+    let connection = bmc.connect(false);
+    let refused = connection.power_status().await.unwrap_err().to_string();
+    assert!(refused.contains("bmsctl bmc rotate"), "{refused}");
+    assert_eq!(connection.renew_password().await, Ok(Renewed::New));
+    assert!(bmc.is(NEW) && connection.power_status().await.is_ok());
+    assert_eq!(bmc.failed(), 0);
+}
+
+#[tokio::test]
+async fn a_password_of_a_length_that_is_not_taken_is_not_told_and_the_right_one_is_named() {
+    let [_, bmc] = Virtual::both();
+    bmc.password().takes(TakesPasswords::Long);
+    let connection = bmc.connect(false);
+    let renewed = connection.renew_password().await.unwrap();
+    let length = Some(PasswordLength { min: 20, max: u32::MAX });
+    assert!(matches!(&renewed, Renewed::Kept { length: found, .. } if *found == length), "{renewed:?}");
+    assert!(bmc.is(OLD) && connection.power_status().await.is_ok());
+    assert_eq!(bmc.failed(), 0);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! declared; a refusal turns to the other one at once, once, and from then on one is tried at a time, as the account's pauses allow
 //! (see [`super::account`]). So whoever knows one right password of the two fails to log in once at most.
 
-use protocol::{secret::Secret, spec::NextPassword};
+use protocol::{command::PasswordLength, secret::Secret, spec::NextPassword};
 
 use super::account::Refusal;
 
@@ -80,6 +80,8 @@ pub enum Renewed {
     Kept {
         /// Why it did not take the new one.
         reason: String,
+        /// How long a new one must be, where this one was not told because of its length.
+        length: Option<PasswordLength>,
     },
 }
 

@@ -32,6 +32,7 @@ use protocol::{
     footprint::Footprint,
     hardware::BmcIdentity,
     identity::ExpectedIdentity,
+    shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
 };
 
@@ -53,7 +54,7 @@ pub use self::{
     line::Line,
     redfish::{
         ENTRIES_MAX, Events, Inventory, KeptSessions, Listed, MEMBERS_MAX, Medium, REQUESTS_MAX, RedfishBmc,
-        UPLOAD_BYTES_MAX, Update, VERB_MAX, is_of_power, key_info,
+        UPLOAD_BYTES_MAX, Update, VERB_MAX, is_of_power,
     },
 };
 
@@ -81,6 +82,11 @@ pub trait Bmc: Send + Sync {
     async fn identity(&self) -> Result<BmcIdentity, BmcError>;
     /// Who it was at its last log-in; none: it has not logged in yet, or did not say. Nothing is asked for it.
     async fn seen(&self) -> Option<BmcIdentity> {
+        None
+    }
+    /// The certificate that it showed last, once for each; none: it was told already, or TLS is not spoken to it. Nothing is asked for
+    /// it.
+    fn certificate_news(&self) -> Option<ShownCertificate> {
         None
     }
     /// Whether it has let us in, whatever it answered afterwards. False: it has not, or that is not known.

@@ -201,6 +201,7 @@ fn worth(body: &ReportBody) -> Worth {
         ReportBody::Hardware { .. } => Worth::Hardware,
         ReportBody::Power { .. }
         | ReportBody::Identified { .. }
+        | ReportBody::CertificateShown { .. }
         | ReportBody::RamdiskReady { .. }
         | ReportBody::RamdiskGone { .. }
         | ReportBody::Watch { .. }

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! In Open, reports go out in the order of their numbers, starting behind what the coordinator has stored, with at most
-//! [`WINDOW`] of them unacknowledged. Those of sensors, event logs and what BMCs say are passed over where the Welcome did not ask for them.
+//! [`WINDOW`] of them unacknowledged. Those of sensors, event logs, of what BMCs say and of their certificates are passed over where
+//! the Welcome did not say that they are understood.
 
 use protocol::{
     command::Command,
@@ -37,7 +38,33 @@ enum State {
     Closed,
     Greeting,
     Waiting,
-    Open { next: u64, hardware: bool },
+    Open { next: u64, understood: Understood },
+}
+
+/// Reports that an older coordinator does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Understood {
+    hardware: bool,
+    certificates: bool,
+}
+
+impl Understood {
+    fn takes(self, body: &ReportBody) -> bool {
+        match body {
+            ReportBody::Hardware { .. } | ReportBody::Facts { .. } => self.hardware,
+            ReportBody::CertificateShown { .. } => self.certificates,
+            ReportBody::Power { .. }
+            | ReportBody::Identified { .. }
+            | ReportBody::Boot(_)
+            | ReportBody::BootRefused { .. }
+            | ReportBody::RamdiskReady { .. }
+            | ReportBody::RamdiskGone { .. }
+            | ReportBody::StepProgress { .. }
+            | ReportBody::Command(_)
+            | ReportBody::Watch { .. }
+            | ReportBody::Found { .. } => true,
+        }
+    }
 }
 
 /// What a received message asks for.
@@ -122,8 +149,9 @@ impl Session {
     /// A message arrived. The caller does what the event says to the outbox before it asks for more to send.
     pub fn handle_message(&mut self, message: ToAgent, outbox: &Outbox) -> Result<Event, Violation> {
         match (message, self.state) {
-            (ToAgent::Welcome { coordinator, acknowledged, hardware, .. }, State::Waiting) => {
-                self.state = State::Open { next: acknowledged.saturating_add(1), hardware };
+            (ToAgent::Welcome { coordinator, acknowledged, hardware, certificates, .. }, State::Waiting) => {
+                let understood = Understood { hardware, certificates };
+                self.state = State::Open { next: acknowledged.saturating_add(1), understood };
                 if acknowledged >= outbox.next_seq() {
                     Ok(Event::SpoolLost { coordinator, acknowledged })
                 } else {
@@ -152,7 +180,7 @@ impl Session {
         match self.state {
             State::Closed | State::Waiting => false,
             State::Greeting => true,
-            State::Open { next, hardware } => next_report(outbox, next, hardware).is_some(),
+            State::Open { next, understood } => next_report(outbox, next, understood).is_some(),
         }
     }
 
@@ -170,9 +198,9 @@ impl Session {
                     consoles: true,
                 }))
             }
-            State::Open { next, hardware } => {
-                let report = next_report(outbox, next, hardware)?;
-                self.state = State::Open { next: report.seq + 1, hardware };
+            State::Open { next, understood } => {
+                let report = next_report(outbox, next, understood)?;
+                self.state = State::Open { next: report.seq + 1, understood };
                 Some(FromAgent::Report(report.clone()))
             }
         }
@@ -180,14 +208,13 @@ impl Session {
 }
 
 /// The report that goes out next; none: there is none, or too many are not acknowledged.
-fn next_report(outbox: &Outbox, next: u64, hardware: bool) -> Option<&Report> {
+fn next_report(outbox: &Outbox, next: u64, understood: Understood) -> Option<&Report> {
     let (in_flight, mut report) = outbox.from_seq(next);
     if in_flight >= WINDOW {
         return None;
     }
     while let Some(passed_over) = report
-        && !hardware
-        && matches!(passed_over.body, ReportBody::Hardware { .. } | ReportBody::Facts { .. })
+        && !understood.takes(&passed_over.body)
     {
         report = outbox.from_seq(passed_over.seq + 1).1;
     }

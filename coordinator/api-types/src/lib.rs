@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod bmc;
+mod bmc_certificate;
 mod bmc_health;
 mod boot;
 mod brownfield;
@@ -26,6 +27,7 @@ use uuid::Uuid;
 pub use agent::*;
 pub use audit::*;
 pub use bmc::*;
+pub use bmc_certificate::*;
 pub use bmc_health::*;
 pub use boot::*;
 pub use brownfield::*;
@@ -188,6 +190,13 @@ pub struct Bmc {
     /// What is known of its user's password, without the password.
     #[serde(default)]
     pub password: BmcPassword,
+    /// Whether something in it or in the firmware's settings differs from before the last tenancy, or was not read, and waits for an
+    /// administrator to accept it.
+    #[serde(default)]
+    pub has_changes: bool,
+    /// SHA-256 of the certificate that it shows instead of the pinned one, about which an administrator is asked. Absent: there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_in_question: Option<String>,
 }
 
 /// An interface of a server.
@@ -322,6 +331,10 @@ pub enum NodeVerb {
     AcceptBmc,
     /// Ask its BMC now, and not only when a refused log-in's pause is over.
     RetryBmc,
+    /// The certificate that its BMC shows instead of the pinned one is pinned from now on.
+    AcceptCertificate,
+    /// It is not asked about again, and the BMC stays out of reach until it shows the pinned one.
+    RefuseCertificate,
 }
 
 /// A request for an action on a node.
@@ -336,6 +349,10 @@ pub struct NodeAction {
     /// The steps of `clean`, in order: `erase_devices_metadata`, `erase_devices`. Only for `clean`, which needs at least one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<String>,
+    /// SHA-256 of the certificate that was looked at, for `accept_certificate` and `refuse_certificate`: if the BMC shows another one by
+    /// now, nothing is done. Absent: whichever it shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_sha256: Option<String>,
 }
 
 /// A tenant's server.

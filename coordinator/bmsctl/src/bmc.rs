@@ -7,6 +7,7 @@ use domain::url_text::query;
 
 use super::{
     args::{Output, Wait},
+    bmc_certificate,
     client::Client,
     output::{self, Look},
     path::path,
@@ -28,6 +29,9 @@ pub enum Command {
         #[arg(required = true)]
         nodes: Vec<String>,
     },
+    /// Show the certificate of a node's BMC, and decide about one that it shows instead of the pinned one.
+    #[command(subcommand)]
+    Certificate(bmc_certificate::Command),
     /// Show the password of a node's BMC.
     #[command(subcommand)]
     Password(Password),
@@ -87,6 +91,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             }
             Ok(())
         }
+        Command::Certificate(command) => bmc_certificate::run(client, output, command).await,
         Command::Password(Password::Show { node, reason }) => show(client, output, &node, reason).await,
     }
 }

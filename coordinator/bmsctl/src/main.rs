@@ -8,6 +8,7 @@ mod args;
 mod attachment;
 mod audit;
 mod bmc;
+mod bmc_certificate;
 mod bmc_health;
 mod brownfield;
 mod client;

@@ -87,7 +87,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
 }
 
 fn plain(action: NodeVerb) -> NodeAction {
-    NodeAction { action, reason: None, steps: Vec::new() }
+    NodeAction { action, reason: None, steps: Vec::new(), certificate_sha256: None }
 }
 
 fn word(format: FileFormat) -> &'static str {
@@ -333,6 +333,7 @@ fn settled(node: Node, verb: NodeVerb) -> Look<Node> {
         NodeVerb::Reclaim => state == "available",
         NodeVerb::AcceptBmc => !node.has_another_machines_bmc(),
         NodeVerb::RetryBmc => !node.is_refused_by_its_bmc(),
+        NodeVerb::AcceptCertificate | NodeVerb::RefuseCertificate => true,
     };
     if there {
         Look::Done(node)

@@ -14,7 +14,7 @@ use domain::{
         Refusal, RefusalKind, TenantNetworks, WantedNetwork,
     },
     tenancy::network_data::{Link, network_data},
-    upkeep::policy::PasswordPolicy,
+    upkeep::{certificate::SiteRenewals, hold::AfterTenancy, policy::PasswordPolicy},
 };
 use protocol::{
     bmc_facts::BmcFacts,
@@ -72,6 +72,10 @@ pub struct Site {
     pub poll_ironic_every: Duration,
     /// What is done with the passwords of BMCs.
     pub passwords: PasswordPolicy,
+    /// What it wants of servers whose BMC differs after a tenancy.
+    pub after_tenancy: AfterTenancy,
+    /// By which rules it takes renewed certificates of BMCs.
+    pub renewals: SiteRenewals,
     /// What it thinks of sensors' numbers.
     pub limits: Arc<SiteLimits>,
 }
@@ -91,7 +95,8 @@ impl Core {
     pub fn new(site: Site, inventory: Inventory, outside: Outside) -> Arc<Self> {
         let Outside { provisioner, fabric, networks } = outside;
         let (wake, locks) = (Wake::default(), ServerLocks::default());
-        let hub = Arc::new(AgentHub::new(inventory.clone(), wake.clone(), site.name, site.limits));
+        let hub = AgentHub::new(inventory.clone(), wake.clone(), site.name, site.limits);
+        let hub = Arc::new(hub.with_renewals(site.renewals));
         let agents: Arc<dyn Agents> = Arc::new(Hub(Arc::clone(&hub)));
         let presence: Arc<dyn Presence> = hub.clone();
         let mover = Mover::new(inventory.clone(), Arc::clone(&fabric));
@@ -115,13 +120,15 @@ impl Core {
             locks: locks.clone(),
             wake: wake.clone(),
         });
-        let upkeep = Arc::new(Upkeep::new(
+        let upkeep = Upkeep::new(
             inventory.clone(),
             Arc::clone(&agents),
             hub.clone(),
             Arc::clone(&presence),
+            Arc::clone(&provisioner),
             site.passwords,
-        ));
+        );
+        let upkeep = Arc::new(upkeep.with_after_tenancy(site.after_tenancy));
         let reconcile = Arc::new(Reconcile {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),

@@ -230,6 +230,9 @@ impl Enroller {
         let server = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
         let accepted = domain::identity::accept(&server).map_err(refuse)?;
         self.inventory.end_bmc_doubt(&server, accepted.identity.as_ref()).await.map_err(stored)?;
+        if accepted.is_replaced {
+            self.inventory.forget_former_bmc(id).await.map_err(stored)?;
+        }
         self.inventory.set_reason(id, None).await.map_err(stored)?;
         let now = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
         if let Some(reading) = accepted.reading {
@@ -238,7 +241,15 @@ impl Enroller {
         self.declarations.declare(&now).await;
         self.wake.wake(id);
         let (was, is) = (server.identity.unwrap_or_default(), now.identity.unwrap_or_default());
-        Ok(format!("the machine at {} to be accepted as its BMC: it was {was}, and is {is}", now.bmc.place()))
+        let forgotten = match accepted.is_replaced {
+            true => {
+                "; what was read of the former BMC, a change of its password that was under way, and which of its passwords and \
+                 certificates are out of date, are forgotten: if this one has another password, import that one"
+            }
+            false => "",
+        };
+        let place = now.bmc.place();
+        Ok(format!("the machine at {place} to be accepted as its BMC: it was {was}, and is {is}{forgotten}"))
     }
 
     /// A reading that was held back in a doubt counts from now on, as a first one.

@@ -25,6 +25,7 @@ use domain::{
         AgentConnection, AgentError, Agents, PowerRequest, Presence, Provisioner, Refusal, RefusalKind,
         describe_wanted,
     },
+    upkeep::hold::admit_deployment,
 };
 use protocol::{
     backoff::Backoff, boot::Boot, command::Action, id::ServerId, power::PowerReading, power_budget,
@@ -254,6 +255,7 @@ impl Gate {
         // Read again: reports may have arrived since.
         let server = self.server(server.id).await?;
         refuse_in_doubt(&server)?;
+        admit_deployment(&server, &node).map_err(|words| refuse(RefusalKind::State, words))?;
         permitted_boot(&server.name, &node, &server.power_facts(true), server.ports_given, tenant)
     }
 
@@ -365,10 +367,11 @@ enum Start {
     Restart,
 }
 
-/// Neither on nor off while another machine may answer as the server's BMC: it would hit that one.
+/// Neither on nor off while another machine may answer as the server's BMC: it would hit that one. And none while its BMC shows a
+/// certificate that nobody has accepted: no command would reach it, and its port would be moved for nothing.
 fn refuse_in_doubt(server: &Server) -> Result<(), Refusal> {
     match &server.bmc_doubt {
-        None => Ok(()),
+        None => server.certificate_words().map_or(Ok(()), |words| Err(refuse(RefusalKind::State, words))),
         Some(doubt) => Err(refuse(RefusalKind::State, server.words_of(doubt))),
     }
 }

@@ -6,6 +6,7 @@ pub mod adoption;
 pub mod agents;
 #[cfg(test)]
 pub(crate) mod bench;
+pub mod certificates;
 pub mod core;
 pub mod discovery;
 pub mod enroll;

@@ -221,6 +221,14 @@ impl Provisioner for Fake {
         Ok(())
     }
 
+    async fn set_maintenance(&self, id: ServerId, reason: Option<&str>) -> Result<(), ProvisionerError> {
+        self.0.call(format!("set_maintenance {}", reason.unwrap_or("off"))).await;
+        if let Some(node) = self.0.nodes.lock().unwrap().get_mut(&id) {
+            (node.maintenance, node.maintenance_reason) = (reason.is_some(), reason.map(str::to_owned));
+        }
+        Ok(())
+    }
+
     async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError> {
         self.0.call("delete_node".to_owned()).await;
         self.0.nodes.lock().unwrap().remove(&id);

@@ -224,6 +224,7 @@ fn migrator() -> Migrator {
         one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
         one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),
         one(46, "footprints", include_str!("../migrations/0046_footprints.sql")),
+        one(47, "certificates of BMCs", include_str!("../migrations/0047_bmc_certificates.sql")),
         one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),
     ])
 }

@@ -6,6 +6,7 @@ use sqlx::SqliteConnection;
 use super::{
     Inventory, InventoryError, NewServer, Server,
     adoptions::put_adoption,
+    bmc::bmc_to_store,
     failed,
     row::{big, json},
     servers::{StoredBmc, bmc_place, facade_place, k_g_place},
@@ -91,7 +92,11 @@ impl Inventory {
                 Some(id) => self.password_to_store(&mut transaction, *id, new).await?,
                 None => new.bmc.password.clone(),
             };
-            self.put_row(&mut transaction, *id, known.is_some(), new, &password).await?;
+            let bmc = match known {
+                Some(id) => bmc_to_store(&mut transaction, *id, new).await?,
+                None => StoredBmc::of(&new.bmc),
+            };
+            self.put_row(&mut transaction, *id, known.is_some(), new, &bmc, &password).await?;
             put_doubt(&mut transaction, *id, doubt.as_ref()).await?;
             put_ports(&mut transaction, *id, new).await?;
         }
@@ -107,9 +112,9 @@ impl Inventory {
         id: ServerId,
         is_known: bool,
         new: &NewServer,
+        bmc: &StoredBmc,
         password: &Secret,
     ) -> Result<(), InventoryError> {
-        let bmc = StoredBmc::of(&new.bmc);
         let statement = if is_known {
             "UPDATE servers SET name = $2, rack = $3, bmc = $4, bmc_key = $5, bmc_password = $6, boot_mode = $7, \
              resource_class = $8, properties = $9, bmc_k_g = $10 WHERE id = $1"
@@ -128,7 +133,7 @@ impl Inventory {
             .bind(id.to_string())
             .bind(&new.name)
             .bind(new.rack.as_str())
-            .bind(json(&bmc))
+            .bind(json(bmc))
             .bind(bmc_key(&new.bmc))
             .bind(self.sealer.seal(&bmc_place(id), password)?)
             .bind(json(&new.boot_mode))

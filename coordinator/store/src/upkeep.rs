@@ -5,6 +5,7 @@ use domain::{
     upkeep::{
         Upkeep,
         footprint::Traces,
+        password::LENGTH,
         restore::Restore,
         retired::Retired,
         rotation::{Rotation, Stage},
@@ -30,6 +31,8 @@ struct StoredRotation {
     not_before_us: u64,
     failures: u32,
     trouble: Option<String>,
+    #[serde(default)]
+    length: Option<usize>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -71,9 +74,9 @@ impl Inventory {
         Ok(())
     }
 
-    /// A new password for a BMC.
-    pub fn make_bmc_password(&self) -> Secret {
-        domain::upkeep::password::password(&random_bytes())
+    /// A new password for a BMC, of so many characters; none: as many as is usual.
+    pub fn make_bmc_password(&self, length: Option<usize>) -> Secret {
+        domain::upkeep::password::password(&random_bytes(), length.unwrap_or(LENGTH))
     }
 
     /// Stores how far the change of a BMC's password has come; none: none is wanted any more.
@@ -184,28 +187,29 @@ impl Inventory {
             rotate_days: days.and_then(|days| u32::try_from(days).ok()),
             retired: self.read_retired(id, read.row)?,
             traces: read.json_opt("traces")?,
+            certificates: read.json_opt("bmc_certificates")?,
         })
     }
 }
 
 impl StoredRotation {
     fn of(rotation: &Rotation) -> Self {
-        let Rotation { stage, why, since_us, not_before_us, failures, trouble } = rotation.clone();
+        let Rotation { stage, why, since_us, not_before_us, failures, trouble, length } = rotation.clone();
         let stage = match stage {
             Stage::Planned => StoredStage::Planned,
             Stage::Candidate(_) => StoredStage::Candidate,
             Stage::Told(_) => StoredStage::Told,
         };
-        Self { stage, why, since_us, not_before_us, failures, trouble }
+        Self { stage, why, since_us, not_before_us, failures, trouble, length }
     }
 
     fn with(self, next: Option<Secret>) -> Rotation {
-        let Self { stage, why, since_us, not_before_us, failures, trouble } = self;
+        let Self { stage, why, since_us, not_before_us, failures, trouble, length } = self;
         let stage = match (stage, next) {
             (StoredStage::Candidate, Some(next)) => Stage::Candidate(next),
             (StoredStage::Told, Some(next)) => Stage::Told(next),
             (StoredStage::Planned, _) | (StoredStage::Candidate | StoredStage::Told, None) => Stage::Planned,
         };
-        Rotation { stage, why, since_us, not_before_us, failures, trouble }
+        Rotation { stage, why, since_us, not_before_us, failures, trouble, length }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{InvalidMessage, known, parse, present, server, unspecified, whole_ms};
 use crate::{
-    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     footprint::{Footprint, Part},
     grpc as wire,
     heartbeat::{StreamTime, Wanted},
@@ -85,7 +85,11 @@ impl From<CommandResult> for wire::CommandResult {
                 Outcome::Erased(wire::Erased { disks: disks.into_iter().map(Into::into).collect() })
             }
             Ok(Success::Step(StepOutput::HandedOver)) => Outcome::HandedOver(wire::HandedOver {}),
-            Ok(Success::PasswordKept { reason }) => Outcome::PasswordKept(wire::PasswordKept { reason }),
+            Ok(Success::PasswordKept { reason, length }) => Outcome::PasswordKept(wire::PasswordKept {
+                reason,
+                length_min: length.map_or(0, |length| length.min),
+                length_max: length.map_or(0, |length| length.max),
+            }),
             Ok(Success::Footprint(footprint)) => Outcome::Footprint(footprint.into()),
             Err(failure) => Outcome::Failure(failure.into()),
         };
@@ -111,7 +115,10 @@ impl TryFrom<wire::CommandResult> for CommandResult {
                 disks: erased.disks.into_iter().map(Into::into).collect(),
             })),
             Outcome::HandedOver(wire::HandedOver {}) => Ok(Success::Step(StepOutput::HandedOver)),
-            Outcome::PasswordKept(wire::PasswordKept { reason }) => Ok(Success::PasswordKept { reason }),
+            Outcome::PasswordKept(wire::PasswordKept { reason, length_min: min, length_max: max }) => {
+                let length = (min <= max && max > 0).then_some(PasswordLength { min, max });
+                Ok(Success::PasswordKept { reason, length })
+            }
             Outcome::Footprint(footprint) => Ok(Success::Footprint(footprint.into())),
             Outcome::Failure(failure) => Err(failure.try_into()?),
         };

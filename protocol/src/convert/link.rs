@@ -63,6 +63,8 @@ pub enum ToAgent {
         hardware: bool,
         /// Whether it wants to hear how BMCs answer; an older one does not.
         bmc_healths: bool,
+        /// Whether it understands reports of the certificates that BMCs show; an older one ends the stream over them.
+        certificates: bool,
     },
     /// Servers to look after.
     Declare(Declaration),
@@ -161,6 +163,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
                 certificate_days,
                 hardware,
                 bmc_healths,
+                certificates,
             } => Message::Welcome(wire::Welcome {
                 coordinator,
                 acknowledged,
@@ -169,6 +172,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
                 certificate_days: certificate_days.map_or(0, NonZeroU32::get),
                 hardware,
                 bmc_healths,
+                certificates,
             }),
             ToAgent::Declare(declaration) => Message::Declare(wire::Declare {
                 servers: declaration.servers.into_iter().map(Into::into).collect(),
@@ -208,6 +212,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
                     certificate_days: NonZeroU32::new(welcome.certificate_days),
                     hardware: welcome.hardware,
                     bmc_healths: welcome.bmc_healths,
+                    certificates: welcome.certificates,
                 })
             }
             Message::Declare(wire::Declare { servers, forget, complete }) => Ok(Self::Declare(Declaration {

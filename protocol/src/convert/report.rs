@@ -10,6 +10,7 @@ use crate::{
     mac::MacAddr,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
+    shown_certificate::ShownCertificate,
     watch::{NotWatched, Watch},
 };
 
@@ -21,6 +22,11 @@ impl From<Report> for wire::Report {
             ReportBody::Identified { place, identity } => {
                 Body::Identified(wire::Identified { place, identity: Some(identity.into()) })
             }
+            ReportBody::CertificateShown { place, shown } => Body::Certificate(wire::CertificateShown {
+                place,
+                chain: shown.chain().to_vec(),
+                is_expected: shown.is_expected,
+            }),
             ReportBody::Boot(progress) => Body::Boot(progress.into()),
             ReportBody::BootRefused { network, mac, planned, reason } => {
                 Body::BootRefused(wire::BootRefused {
@@ -64,6 +70,11 @@ impl TryFrom<wire::Report> for Report {
             Body::Power(power) => power_body(power)?,
             Body::Identified(wire::Identified { place, identity }) => {
                 ReportBody::Identified { place, identity: present("Identified.identity", identity)?.into() }
+            }
+            Body::Certificate(wire::CertificateShown { place, chain, is_expected }) => {
+                let shown = ShownCertificate::new(chain, is_expected)
+                    .map_err(|error| InvalidMessage::new("CertificateShown.chain", error.to_string()))?;
+                ReportBody::CertificateShown { place, shown }
             }
             Body::Boot(progress) => ReportBody::Boot(progress.try_into()?),
             Body::BootRefused(wire::BootRefused { network, reason, planned, mac }) => {

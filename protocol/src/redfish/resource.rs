@@ -350,8 +350,13 @@ pub struct ExtendedInfo {
     /// The sentence.
     #[serde(deserialize_with = "lenient::option")]
     pub message: Option<String>,
+    /// What it is about.
+    #[serde(deserialize_with = "lenient::list")]
+    pub message_args: Vec<String>,
 }
 
+/// The kind of message by which a service wants our password to be changed first.
+const PASSWORD_CHANGE: &str = "PasswordChangeRequired";
 /// Longest error text that is passed on to a person.
 const ERROR_CHARS_MAX: usize = 300;
 
@@ -370,6 +375,20 @@ impl ErrorBody {
         let code = self.error.iter().filter_map(|error| error.code.as_deref());
         ids.chain(code).map(|id| id.rsplit('.').next().unwrap_or(id))
     }
+
+    /// Whether our password must be changed before anything else is answered (DSP0266, on accounts whose password must be changed), and the path of our account, if it
+    /// says so.
+    pub fn password_change(&self) -> Option<Option<&str>> {
+        let is_it = |kind: &str| kind == PASSWORD_CHANGE;
+        let extended = self.error.iter().flat_map(|error| error.extended.iter());
+        let mut asked = extended.filter(|info| {
+            info.message_id.as_deref().is_some_and(|id| id.rsplit('.').next().is_some_and(is_it))
+        });
+        match asked.next() {
+            Some(info) => Some(info.message_args.first().and_then(|arg| local_path(arg))),
+            None => self.kinds().any(is_it).then_some(None),
+        }
+    }
 }
 
 fn sentences(messages: &[ExtendedInfo]) -> Option<String> {
@@ -387,6 +406,21 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_password_that_must_be_changed_is_told_with_its_account() {
+        let check = |error: serde_json::Value, expected: Option<Option<&str>>| {
+            let body: ErrorBody = serde_json::from_value(json!({ "error": error })).unwrap();
+            assert_eq!(body.password_change(), expected, "{error}");
+        };
+        let info = |id: &str, args: serde_json::Value| json!({ "@Message.ExtendedInfo": [{ "MessageId": "Base.1.8.Other" }, { "MessageId": id, "MessageArgs": args }] });
+        let own = "/redfish/v1/AccountService/Accounts/1";
+        check(info("Base.1.5.PasswordChangeRequired", json!([own])), Some(Some(own)));
+        check(info("PasswordChangeRequired", json!([])), Some(None));
+        check(info("Base.1.5.PasswordChangeRequired", json!(["https://elsewhere.example/x"])), Some(None));
+        check(json!({ "code": "Base.1.5.PasswordChangeRequired" }), Some(None));
+        check(info("Base.1.5.InsufficientPrivilege", json!([own])), None);
+    }
 
     #[test]
     fn reads_what_is_right_and_passes_over_the_rest() {

@@ -6,7 +6,7 @@ use protocol::{
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
-    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
@@ -25,6 +25,7 @@ use protocol::{
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
+    shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     watch::{NotWatched, Watch},
@@ -231,6 +232,13 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 identity: BmcIdentity { guid: "d".into(), serial: "e".into(), ..BmcIdentity::default() },
             }),
         ),
+        (
+            "up-certificate-shown",
+            report(ReportBody::CertificateShown {
+                place: "redfish://198.51.100.11:443".into(),
+                shown: ShownCertificate::new(vec![vec![1, 2], vec![3]], true).unwrap(),
+            }),
+        ),
         ("up-result-step-done", ended(Ok(Success::Step(StepOutput::Done)))),
         (
             "up-result-footprint",
@@ -242,7 +250,14 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 unread: vec![Part::Firmware],
             }))),
         ),
-        ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into() }))),
+        ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into(), length: None }))),
+        (
+            "up-result-password-length",
+            ended(Ok(Success::PasswordKept {
+                reason: "r".into(),
+                length: Some(PasswordLength { min: 20, max: 40 }),
+            })),
+        ),
         ("up-result-handed-over", ended(Ok(Success::Step(StepOutput::HandedOver)))),
         (
             "up-result-inventory",
@@ -388,6 +403,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: false,
+                certificates: false,
             },
         ),
         (
@@ -399,6 +415,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: true,
+                certificates: false,
             },
         ),
         (
@@ -410,6 +427,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: NonZeroU32::new(90),
                 hardware: false,
                 bmc_healths: false,
+                certificates: false,
             },
         ),
         (
@@ -421,6 +439,19 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: true,
                 bmc_healths: false,
+                certificates: false,
+            },
+        ),
+        (
+            "down-welcome-certificates",
+            ToAgent::Welcome {
+                coordinator: "c1".into(),
+                acknowledged: 12,
+                heartbeats: None,
+                certificate_days: None,
+                hardware: false,
+                bmc_healths: false,
+                certificates: true,
             },
         ),
         ("down-open-console", ToAgent::OpenConsole(open_console(Manner::Types))),
@@ -436,6 +467,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 certificate_days: None,
                 hardware: false,
                 bmc_healths: false,
+                certificates: false,
             },
         ),
         ("down-heard", ToAgent::Heard { number: 7, at: StreamTime(95_001) }),

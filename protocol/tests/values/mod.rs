@@ -15,7 +15,7 @@ use protocol::{
     },
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
-    command::{Action, Command, CommandResult, Failure, FailureKind, Success},
+    command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
@@ -30,6 +30,7 @@ use protocol::{
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
     secret::Secret,
+    shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     watch::{NotWatched, Watch},
@@ -205,7 +206,10 @@ fn result() -> impl Strategy<Value = CommandResult> {
             Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })
         }),
         vec(erased, 0..3).prop_map(|disks| Success::Step(StepOutput::Erased { disks })),
-        text().prop_map(|reason| Success::PasswordKept { reason }),
+        (text(), option::of((0..40_u32, 0..40_u32))).prop_map(|(reason, length)| {
+            let length = length.map(|(min, more)| PasswordLength { min, max: min + more + 1 });
+            Success::PasswordKept { reason, length }
+        }),
         (vec(text(), 0..3), vec(text(), 0..3), option::of(any::<bool>())).prop_map(
             |(users, boot_order, secure_boot)| {
                 let unread = vec![Part::Firmware];
@@ -246,6 +250,10 @@ fn body() -> impl Strategy<Value = ReportBody> {
             |(network, mac, planned, reason)| ReportBody::BootRefused { network, mac, planned, reason }
         ),
         (text(), identity()).prop_map(|(place, identity)| ReportBody::Identified { place, identity }),
+        (text(), vec(vec(any::<u8>(), 1..9), 1..4), any::<bool>()).prop_map(|(place, chain, is_expected)| {
+            let shown = ShownCertificate::new(chain, is_expected).unwrap();
+            ReportBody::CertificateShown { place, shown }
+        }),
         (uuid(), purpose(), network(), hardware()).prop_map(|(session, purpose, network, hardware)| {
             let session = RamdiskSessionId(session);
             ReportBody::RamdiskReady { session, purpose, network, hardware: Box::new(hardware) }
@@ -443,17 +451,21 @@ pub fn public_key(rest: &[u8]) -> PublicKey {
 
 pub fn to_agent() -> impl Strategy<Value = ToAgent> {
     prop_oneof![
-        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>(), any::<[bool; 2]>())
-            .prop_map(|(coordinator, acknowledged, heartbeats, days, [hardware, bmc_healths])| {
-                ToAgent::Welcome {
-                    coordinator,
-                    acknowledged,
-                    heartbeats: heartbeats.map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
-                    certificate_days: NonZeroU32::new(days),
-                    hardware,
-                    bmc_healths,
+        (text(), any::<u64>(), option::of((milliseconds(), any::<u64>())), any::<u32>(), any::<[bool; 3]>())
+            .prop_map(
+                |(coordinator, acknowledged, heartbeats, days, [hardware, bmc_healths, certificates])| {
+                    ToAgent::Welcome {
+                        coordinator,
+                        acknowledged,
+                        heartbeats: heartbeats
+                            .map(|(every, at)| HeartbeatsWanted { every, at: StreamTime(at) }),
+                        certificate_days: NonZeroU32::new(days),
+                        hardware,
+                        bmc_healths,
+                        certificates,
+                    }
                 }
-            }),
+            ),
         "[a-zA-Z]{1,40}".prop_map(|pem| ToAgent::Renewed(Ok(pem))),
         text().prop_map(|refused| ToAgent::Renewed(Err(refused))),
         (any::<u64>(), any::<u64>()).prop_map(|(number, at)| ToAgent::Heard { number, at: StreamTime(at) }),

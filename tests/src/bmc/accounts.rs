@@ -20,7 +20,14 @@ pub enum TakesPasswords {
     Refuses,
     /// It says that it does, and does not; nor can it be asked.
     SaysSo,
+    /// It does, and answers nothing else before that (Redfish).
+    First,
+    /// It takes those of 20 characters and more, and says so (Redfish).
+    Long,
 }
+
+/// How long a password is that [`TakesPasswords::Long`] takes, at least.
+pub const LONG: usize = 20;
 
 /// The password that a log-in is checked against.
 #[derive(Clone, Debug)]
@@ -47,11 +54,19 @@ impl Password {
         self.0.lock().expect("no holder panics").1 = how;
     }
 
+    /// How another one is taken now.
+    pub(super) fn manner(&self) -> TakesPasswords {
+        self.0.lock().expect("no holder panics").1
+    }
+
     /// It is told another one. Whether it says that it has taken it.
     pub(super) fn tell(&self, password: Secret) -> bool {
         let mut held = self.0.lock().expect("no holder panics");
         match held.1 {
             TakesPasswords::Yes => held.0 = password,
+            TakesPasswords::First => *held = (password, TakesPasswords::Yes),
+            TakesPasswords::Long if password.reveal().len() >= LONG => held.0 = password,
+            TakesPasswords::Long => return false,
             TakesPasswords::SaysSo => {}
             TakesPasswords::Refuses => return false,
         }

@@ -40,7 +40,7 @@ use uuid::Uuid;
 
 use super::{
     Credentials, FaultSwitch, Faults,
-    accounts::{self, Password},
+    accounts::{self, Password, TakesPasswords},
     chassis::Chassis,
     der, ipmi_guard,
     redfish_events::Events,
@@ -537,6 +537,17 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
     if !authorised(service, headers) {
         return problem(StatusCode::UNAUTHORIZED, "Log in first.");
     }
+    let is_session = path.starts_with("/redfish/v1/SessionService/Sessions/");
+    if service.password.manner() == TakesPasswords::First && path != accounts::OWN && !is_session {
+        return change_first();
+    }
+    if service.password.manner() == TakesPasswords::Long && path == "/redfish/v1/AccountService" {
+        return found(&json!({
+            "@odata.id": "/redfish/v1/AccountService",
+            "Accounts": { "@odata.id": "/redfish/v1/AccountService/Accounts" },
+            "MinPasswordLength": accounts::LONG,
+        }));
+    }
     if faults.refuse && *method != Method::GET {
         return problem(StatusCode::CONFLICT, "The BMC was told to refuse.");
     }
@@ -559,6 +570,16 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
         return response;
     }
     private(service, method, path, body, headers).await
+}
+
+/// Nothing is answered before the password is changed (DSP0268, Base.PasswordChangeRequired).
+fn change_first() -> Response {
+    let body = json!({ "error": { "code": "Base.1.8.GeneralError", "message": "See ExtendedInfo.", "@Message.ExtendedInfo": [{
+        "MessageId": "Base.1.8.PasswordChangeRequired",
+        "Message": "The password provided for this account must be changed before access is granted.",
+        "MessageArgs": [accounts::OWN],
+    }] } });
+    (StatusCode::FORBIDDEN, axum::Json(body)).into_response()
 }
 
 /// What strangers may see and do.

@@ -1,8 +1,13 @@
-//! Decisions: the public key in the certificate of a BMC.
+//! Decisions: names and public key in the certificate of a BMC.
 
-/// The key is a piece of the certificate.
+use protocol::certificate_parts::{CertificateParts, name_text};
+
+/// Each is a piece of the certificate, and a name is text for people.
 pub fn run(data: &[u8]) {
-    if let Some(key) = agent::bmc::key_info(data) {
-        assert!(data.windows(key.len()).any(|window| window == key));
+    if let Some(CertificateParts { issuer, subject, key_info }) = CertificateParts::of(data) {
+        for part in [issuer, subject, key_info] {
+            assert!(data.windows(part.len()).any(|window| window == part));
+        }
+        assert!(!name_text(subject).contains(char::is_control));
     }
 }

@@ -290,6 +290,8 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         name: "test".to_owned(),
         poll_ironic_every: Duration::from_secs(2),
         passwords: Default::default(),
+        renewals: Default::default(),
+        after_tenancy: Default::default(),
         limits: Default::default(),
     };
     Core::new(site, inventory.clone(), outside)

@@ -472,6 +472,8 @@ fn node_shown(name: &str, state: &str, power: &str, mac: &str) -> Node {
         identity: None,
         settings: Vec::new(),
         password: Default::default(),
+        has_changes: false,
+        certificate_in_question: None,
     };
     Node {
         id: Uuid::new_v4(),

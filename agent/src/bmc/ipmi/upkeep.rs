@@ -73,8 +73,11 @@ impl IpmiBmc {
             (true, _) => Renewed::New,
             (false, Ok(())) => Renewed::Kept {
                 reason: "it accepted the new password, and lets us in by the old one only".to_owned(),
+                length: None,
             },
-            (false, Err(Told::Refused(reason) | Told::CutOff(reason))) => Renewed::Kept { reason },
+            (false, Err(Told::Refused(reason) | Told::CutOff(reason))) => {
+                Renewed::Kept { reason, length: None }
+            }
         })
     }
 

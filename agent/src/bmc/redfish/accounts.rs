@@ -1,11 +1,32 @@
 //! Edges: our own account at a Redfish service (DSP0268, ManagerAccount): its password is changed, and proved by a fresh log-in.
 
-use protocol::secret::Secret;
-use serde::de::IgnoredAny;
+use protocol::{
+    command::PasswordLength,
+    redfish::{Link, ROOT},
+    secret::Secret,
+};
+use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::{RedfishBmc, State, fault::Fault, task};
 use crate::bmc::{BmcError, Renewed};
+
+/// The root, as far as accounts go.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Root {
+    account_service: Option<Link>,
+}
+
+/// The account service, as far as it says how long passwords are.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct AccountService {
+    #[serde(default)]
+    min_password_length: Option<u32>,
+    #[serde(default)]
+    max_password_length: Option<u32>,
+}
 
 impl RedfishBmc {
     /// Has our account get the password that is to follow, and proves by a fresh log-in which one it has.
@@ -14,27 +35,41 @@ impl RedfishBmc {
         let own = self.own_account().await?;
         // From here on nobody else asks: a question in between would log in by a password that may be the old one by now.
         let mut state = self.begin().await;
-        self.system(&mut state).await?;
+        match self.system(&mut state).await {
+            // It has let us in and answers nothing but this: who it is it says afterwards.
+            Err(_) if state.http.password_due.is_some() => {}
+            found => drop(found?),
+        }
+        let is_due = state.http.password_due.is_some();
         if state.http.keys.is_by_next() {
             return Ok(Renewed::New);
         }
         let missing = || Fault::refused("no password is declared that is to follow the present one");
         let next = state.http.keys.next().cloned().ok_or_else(missing).map_err(|fault| self.error(fault))?;
-        let told = match own {
-            Ok(path) => state.tell_password(&path, &next).await,
-            Err(why) => Err(Fault::refused(why)),
+        if let Some(length) = state.password_length().await.filter(|length| !length.is_of(&next)) {
+            let reason = format!("it takes passwords of {length}, and was not told this one");
+            return Ok(Renewed::Kept { reason, length: Some(length) });
+        }
+        let told = match (state.http.password_due.clone(), own) {
+            (Some(Some(path)), _) | (Some(None) | None, Ok(path)) => state.tell_password(&path, &next).await,
+            (Some(None) | None, Err(why)) => Err(Fault::refused(why)),
         };
         // Cut off, it is likelier to have been done than not.
         let is_refused = matches!(told, Err(Fault::Refused(_) | Fault::NotUnderstood(_)));
         state.http.log_out().await;
         state.http.keys.prefer(!is_refused);
-        self.system(&mut state).await?;
+        match self.system(&mut state).await {
+            // By the old one it lets us in, and answers nothing else still.
+            Err(_) if is_due && is_refused && state.http.password_due.is_some() => {}
+            found => drop(found?),
+        }
         Ok(match (state.http.keys.is_by_next(), told) {
             (true, _) => Renewed::New,
             (false, Ok(())) => Renewed::Kept {
                 reason: "it accepted the new password, and lets us in by the old one only".to_owned(),
+                length: None,
             },
-            (false, Err(fault)) => Renewed::Kept { reason: self.error(fault).to_string() },
+            (false, Err(fault)) => Renewed::Kept { reason: self.error(fault).to_string(), length: None },
         })
     }
 
@@ -57,8 +92,24 @@ impl RedfishBmc {
 
 impl State {
     async fn tell_password(&mut self, path: &str, next: &Secret) -> Result<(), Fault> {
-        let etag = self.http.get::<IgnoredAny>(path).await?.etag;
+        let etag = match self.http.get::<IgnoredAny>(path).await {
+            Ok(found) => found.etag,
+            // It may answer nothing but the change.
+            Err(_) if self.http.password_due.is_some() => None,
+            Err(fault) => return Err(fault),
+        };
         let answer = self.http.patch(path, &json!({ "Password": next.reveal() }), etag.as_deref()).await?;
         task::follow(&mut self.http, &answer).await
+    }
+
+    /// How long the service says that passwords are; none: it does not say, or answers nothing now.
+    async fn password_length(&mut self) -> Option<PasswordLength> {
+        let root: Root = self.http.get(ROOT).await.ok()?.body;
+        let service =
+            self.linked(root.account_service.as_ref(), "the service root's link to the account service");
+        let service: AccountService = self.http.get(&service.ok()?).await.ok()?.body;
+        let min = service.min_password_length.unwrap_or(0);
+        let max = service.max_password_length.filter(|max| *max > 0).unwrap_or(u32::MAX);
+        (min <= max).then_some(PasswordLength { min, max })
     }
 }

@@ -1,5 +1,7 @@
 //! Edges: the HTTP client of one BMC, made when it is first needed: whoever declares a thousand servers waits for none of them.
 
+use std::sync::Arc;
+
 use protocol::{
     error_chain::{chain, find},
     spec::BmcEndpoint,
@@ -13,6 +15,7 @@ use super::{
     super::BmcOptions,
     fault::{self, Fault},
     pin, roots,
+    shown::Shown,
     spki::SmallKey,
 };
 
@@ -22,6 +25,8 @@ pub(super) struct Settings {
     pub(super) is_tls: bool,
     /// SHA-256 of the only certificate that is taken; none: the system's authorities say.
     pub(super) certificate_sha256: Option<String>,
+    /// Which certificate it shows.
+    pub(super) shown: Arc<Shown>,
     /// TLS 1.2 alone is spoken to it.
     pub(super) is_old_tls: bool,
     /// It has an RSA key so small that only TLS 1.2 is spoken to it.
@@ -49,7 +54,7 @@ pub(super) async fn build(settings: &Settings, options: BmcOptions) -> Result<re
     let failed = |error: &dyn std::error::Error| format!("TLS cannot be set up: {}", chain(error));
     let is_old = settings.is_old_tls || settings.small_key.is_some();
     let tls = match (&settings.certificate_sha256, settings.is_tls) {
-        (Some(fingerprint), true) => pin::tls_config(fingerprint, is_old)?,
+        (Some(fingerprint), true) => pin::tls_config(fingerprint, is_old, Arc::clone(&settings.shown))?,
         (None, true) => {
             let made = tokio::task::spawn_blocking(move || roots::system(is_old)).await;
             made.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?

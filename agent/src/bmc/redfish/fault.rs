@@ -68,7 +68,13 @@ pub(super) fn reason(
     let said = body.text().map(|text| format!(": {text}")).unwrap_or_default();
     let wait =
         wish.map(|wish| format!("; it asks to be asked again in {} s", wish.as_secs())).unwrap_or_default();
-    format!("{method} {path}: HTTP {status}{said}{wait}")
+    let change = match body.password_change() {
+        Some(_) => {
+            "; it answers nothing else before that: have it changed by `bmsctl bmc rotate`, or in the BMC"
+        }
+        None => "",
+    };
+    format!("{method} {path}: HTTP {status}{said}{wait}{change}")
 }
 
 /// Whether the connection was there, and broke before the whole answer came.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use protocol::{
     error_chain::{chain, find},
     quirk::Quirk,
-    redfish::{ROOT, origin::Origin},
+    redfish::{ErrorBody, ROOT, origin::Origin},
     spec::BmcEndpoint,
 };
 use reqwest::{
@@ -70,6 +70,8 @@ pub(super) struct Http {
     pub(super) kept: Kept,
     /// Sessions that an earlier run has left open; none: nobody has looked yet.
     pub(super) left: Option<Vec<String>>,
+    /// Our password must be changed before anything else is answered, and the path of our account, if it was told.
+    pub(super) password_due: Option<Option<String>>,
     /// Why the last log-in was refused.
     pub(super) last_refusal: String,
     options: BmcOptions,
@@ -109,6 +111,7 @@ impl Http {
             login: Login::No,
             account: log_ins.account(),
             log_ins,
+            password_due: None,
             last_refusal: String::new(),
             options,
             last_request: None,
@@ -193,8 +196,13 @@ impl Http {
             self.ensure_login().await?;
             let answer = self.send_once(method.clone(), path, body, etag).await?;
             let status = answer.status;
-            let trouble =
-                if status.is_success() { None } else { trouble(&method, status, &answer.error_body()) };
+            let said = if status.is_success() { None } else { Some(answer.error_body()) };
+            match said.as_ref().map(ErrorBody::password_change) {
+                Some(Some(account)) => self.password_due = Some(account.map(str::to_owned)),
+                None if path != ROOT => self.password_due = None,
+                Some(None) | None => {}
+            }
+            let trouble = said.and_then(|said| trouble(&method, status, &said));
             match after_answer((&method, shown, repeats), status, trouble, answer.wish(), self.left()) {
                 AfterAnswer::LogInRefused => self.refused_by_request(&method, path),
                 AfterAnswer::LogInAgain => {

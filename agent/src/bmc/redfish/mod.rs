@@ -21,13 +21,17 @@ pub(crate) mod pin;
 mod power;
 mod restore;
 mod roots;
+mod shown;
 mod spki;
 mod systems;
 mod task;
 mod tls;
 mod verbs;
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use async_trait::async_trait;
 use protocol::{
@@ -37,6 +41,7 @@ use protocol::{
     hardware::BmcIdentity,
     quirk::{Quirk, SaidQuirk},
     redfish::{ComputerSystem, Link, Manager, PowerState},
+    shown_certificate::ShownCertificate,
     spec::BmcEndpoint,
 };
 use reqwest::StatusCode;
@@ -50,12 +55,12 @@ use self::{
     client::Settings,
     fault::Fault,
     http::{Found, Http},
+    shown::Shown,
 };
 pub use self::{
     call::{Listed, MEMBERS_MAX, REQUESTS_MAX, VERB_MAX},
     events::{Events, is_of_power},
     kept::KeptSessions,
-    spki::key_info,
     verbs::{ENTRIES_MAX, Inventory, Medium, UPLOAD_BYTES_MAX, Update},
 };
 use super::{
@@ -87,6 +92,8 @@ pub struct RedfishBmc {
     said: Vec<SaidQuirk>,
     /// Its console, where Redfish has none.
     by_ipmi: IpmiBmc,
+    /// Which certificate it shows.
+    shown: Arc<Shown>,
     /// One request at a time: BMCs have little memory.
     state: Mutex<State>,
 }
@@ -117,9 +124,11 @@ impl RedfishBmc {
         log_ins: LogIns,
         kept: &KeptSessions,
     ) -> Self {
+        let shown = Arc::<Shown>::default();
         let settings = Settings {
             is_tls: !kind.http,
             certificate_sha256: kind.certificate_sha256,
+            shown: Arc::clone(&shown),
             is_old_tls: false,
             small_key: None,
         };
@@ -132,7 +141,7 @@ impl RedfishBmc {
         let (ways, is_met) = (Ways::default(), false);
         let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
         let (username, state) = (endpoint.username.clone(), Mutex::new(state));
-        Self { address, username, system: kind.system, said, by_ipmi, state }
+        Self { address, username, system: kind.system, said, by_ipmi, shown, state }
     }
 
     fn error(&self, fault: Fault) -> BmcError {
@@ -278,6 +287,10 @@ impl Bmc for RedfishBmc {
             };
             self.error(Fault::NotUnderstood(said))
         })
+    }
+
+    fn certificate_news(&self) -> Option<ShownCertificate> {
+        self.shown.news()
     }
 
     async fn has_let_in(&self) -> bool {

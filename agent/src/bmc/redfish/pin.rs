@@ -1,10 +1,12 @@
 //! Edges: TLS to a BMC goes by one certificate's SHA-256: the one that an operator copied, or, where nothing is told to it, the one
 //! that it shows. Names and dates do not matter then: BMCs sign for themselves, and their clocks are wrong.
+//!
+//! A certificate that is not the pinned one ends the handshake, but only after its owner has signed for it: so whoever is asked whether a
+//! BMC was renewed is asked about somebody who has its key. Nothing is sent to it before (RFC 8446, section 4.4.3; RFC 5246, section 7.4.3).
 
 use std::sync::{Arc, OnceLock};
 
 use protocol::hex;
-use ring::digest::{SHA256, digest};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::{
@@ -15,21 +17,24 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-use super::{roots, spki};
+pub(crate) use super::shown::Fingerprint;
+use super::{
+    roots,
+    shown::{Shown, fingerprint},
+    spki,
+};
 
 /// TLS sessions that are kept of one BMC, to be resumed.
 const SESSIONS_KEPT: usize = 2;
 
-/// SHA-256 of a certificate.
-pub(crate) type Fingerprint = [u8; 32];
-
 /// TLS that trusts the certificate with this fingerprint and no other. Colons and capitals are taken as people copy them.
 /// `is_old`: TLS 1.2 alone, with signatures that can be checked by small RSA keys.
-pub(super) fn tls_config(fingerprint: &str, is_old: bool) -> Result<ClientConfig, String> {
+/// What is shown instead is noted.
+pub(super) fn tls_config(fingerprint: &str, is_old: bool, shown: Arc<Shown>) -> Result<ClientConfig, String> {
     let expected = parse(fingerprint).ok_or(
         "the certificate's SHA-256 must have 64 hexadecimal digits; correct it in the server's entry",
     )?;
-    Pin::config(Some(expected), is_old)
+    Pin::config(Some(expected), is_old, shown)
         .map(|(config, _)| config)
         .map_err(|error| format!("TLS cannot be set up: {error}"))
 }
@@ -37,7 +42,7 @@ pub(super) fn tls_config(fingerprint: &str, is_old: bool) -> Result<ClientConfig
 /// TLS that takes any certificate and keeps the fingerprint of the first. Whatever is told later is told to the one that showed
 /// it, and an administrator sees it before the server is enrolled.
 pub(crate) fn tls_config_to_look() -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
-    Pin::config(None, false)
+    Pin::config(None, false, Arc::default())
 }
 
 fn parse(fingerprint: &str) -> Option<[u8; 32]> {
@@ -48,7 +53,8 @@ fn parse(fingerprint: &str) -> Option<[u8; 32]> {
 struct Pin {
     /// None: any.
     expected: Option<Fingerprint>,
-    shown: Arc<OnceLock<Fingerprint>>,
+    first: Arc<OnceLock<Fingerprint>>,
+    shown: Arc<Shown>,
     provider: Arc<CryptoProvider>,
     /// Signatures by PKCS #1, by which alone a small RSA key can be checked, and not by PSS.
     is_old: bool,
@@ -58,17 +64,31 @@ impl Pin {
     fn config(
         expected: Option<Fingerprint>,
         is_old: bool,
+        shown: Arc<Shown>,
     ) -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
         let provider = roots::provider();
-        let shown = Arc::default();
-        let pin = Self { expected, shown: Arc::clone(&shown), provider: provider.clone(), is_old };
+        let first = Arc::default();
+        let pin = Self { expected, first: Arc::clone(&first), shown, provider: provider.clone(), is_old };
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(roots::versions(is_old))?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(pin))
             .with_no_client_auth();
         config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
-        Ok((config, shown))
+        Ok((config, first))
+    }
+
+    /// Whether this certificate, whose key its owner has proved to have, is the one that is taken.
+    fn judge(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        let found = fingerprint(certificate);
+        let first = *self.first.get_or_init(|| found);
+        let is_expected = found == self.expected.unwrap_or(first);
+        self.shown.proved(certificate, is_expected);
+        if is_expected {
+            Ok(())
+        } else {
+            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
+        }
     }
 }
 
@@ -76,19 +96,14 @@ impl ServerCertVerifier for Pin {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
+        intermediates: &[CertificateDer<'_>],
         _server_name: &ServerName<'_>,
         _ocsp_response: &[u8],
         _now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let mut found = Fingerprint::default();
-        found.copy_from_slice(digest(&SHA256, end_entity).as_ref());
-        let first = *self.shown.get_or_init(|| found);
-        if found == self.expected.unwrap_or(first) {
-            Ok(ServerCertVerified::assertion())
-        } else {
-            Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure))
-        }
+        // It is judged once the handshake is signed with its key.
+        self.shown.begun(end_entity, intermediates);
+        Ok(ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -97,7 +112,9 @@ impl ServerCertVerifier for Pin {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        spki::verify_tls12(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let signed =
+            spki::verify_tls12(message, cert, dss, &self.provider.signature_verification_algorithms)?;
+        self.judge(cert).map(|()| signed)
     }
 
     fn verify_tls13_signature(
@@ -106,7 +123,9 @@ impl ServerCertVerifier for Pin {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        spki::verify_tls13(message, cert, dss, &self.provider.signature_verification_algorithms)
+        let signed =
+            spki::verify_tls13(message, cert, dss, &self.provider.signature_verification_algorithms)?;
+        self.judge(cert).map(|()| signed)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

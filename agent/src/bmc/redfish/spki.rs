@@ -1,9 +1,12 @@
-//! Decisions: the public key in a certificate, whatever else stands there. BMCs of some years have certificates of X.509 version 1,
+//! Decisions: whether a handshake is signed with a certificate's key, whatever else stands there. BMCs of some years have certificates of X.509 version 1,
 //! which TLS libraries refuse to read; where one certificate is pinned, nothing but its key is wanted of it.
 
 use std::sync::Arc;
 
-use protocol::der::{BIT_STRING, Element, SEQUENCE, behind_version};
+use protocol::{
+    certificate_parts::key_info,
+    der::{BIT_STRING, Element, SEQUENCE},
+};
 use ring::signature::{
     RSA_PKCS1_1024_8192_SHA256_FOR_LEGACY_USE_ONLY, RSA_PKCS1_1024_8192_SHA512_FOR_LEGACY_USE_ONLY,
     UnparsedPublicKey, VerificationAlgorithm,
@@ -20,19 +23,6 @@ const OBJECT_ID: u8 = 0x06;
 const INTEGER: u8 = 0x02;
 /// The OBJECT IDENTIFIER `rsaEncryption` (RFC 8017, section A.1).
 const RSA_ENCRYPTION: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-/// What stands between version and key: serial number, signature, issuer, validity, subject.
-const BEFORE_THE_KEY: usize = 5;
-
-/// The `SubjectPublicKeyInfo` (RFC 5280, section 4.1.2.7) of a certificate in DER, as it stands there; none when it is not
-/// found.
-pub fn key_info(certificate: &[u8]) -> Option<&[u8]> {
-    let mut rest = behind_version(certificate)?;
-    for _ in 0..BEFORE_THE_KEY {
-        rest = Element::read(rest)?.rest;
-    }
-    Element::tagged(rest, SEQUENCE).map(|info| info.whole)
-}
-
 /// Algorithm and key of a `SubjectPublicKeyInfo`.
 fn algorithm_and_key(info: &[u8]) -> Option<(&[u8], &[u8])> {
     let algorithm = Element::tagged(Element::tagged(info, SEQUENCE)?.content, SEQUENCE)?;

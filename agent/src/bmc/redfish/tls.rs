@@ -12,7 +12,7 @@ pub(super) const TOO_OLD: &str = "it may support only what is no longer safe and
                                   in its settings, or manage the server by IPMI";
 /// What to do about a certificate that is not the pinned one.
 const CHANGED: &str = "its certificate is not the one whose SHA-256 is in the server's entry: if it was renewed, compare its SHA-256 \
-                       and correct the entry";
+                       and correct the entry, or accept it (bmsctl bmc certificate accept)";
 /// What to do about a certificate that no authority vouches for.
 const NOT_TRUSTED: &str =
     "its certificate is not trusted here: put the certificate's SHA-256 into the server's entry";

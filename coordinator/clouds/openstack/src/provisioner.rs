@@ -143,6 +143,10 @@ impl Provisioner for IronicProvisioner {
         Ok(())
     }
 
+    async fn set_maintenance(&self, id: ServerId, reason: Option<&str>) -> Result<(), ProvisionerError> {
+        self.ironic.set_maintenance(id, reason).await.map_err(provisioner_error)
+    }
+
     async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError> {
         match self.ironic.delete_node(id).await {
             Ok(()) | Err(Error::NotFound { .. }) => Ok(()),

@@ -12,6 +12,7 @@ use domain::{
     health::SiteLimits,
     records::{Ramdisk, Server},
     rim::{AgentError, Agents, Declarations},
+    upkeep::certificate::SiteRenewals,
 };
 use protocol::{
     command::{Action, CommandResult, Success},
@@ -139,6 +140,8 @@ pub struct AgentHub {
     pub(super) name: String,
     /// What the site thinks of sensors' numbers.
     pub limits: Arc<SiteLimits>,
+    /// By which rules the site takes renewed certificates of BMCs.
+    pub(super) renewals: SiteRenewals,
     /// How long an agent that was restarted has to tell of its ramdisks.
     pub(super) ramdisk_wait: Duration,
     /// How long a request for an image waits for the step that names it.
@@ -169,6 +172,7 @@ impl AgentHub {
             wake,
             name,
             limits,
+            renewals: SiteRenewals::default(),
             ramdisk_wait,
             image_wait: IMAGE_STEP_WAIT_MAX,
             certificates_changed: watch::Sender::new(0),
@@ -179,6 +183,11 @@ impl AgentHub {
             signals,
             discovery,
         }
+    }
+
+    /// The same, with a site's rules for renewed certificates of BMCs.
+    pub fn with_renewals(self, renewals: SiteRenewals) -> Self {
+        Self { renewals, ..self }
     }
 
     /// Our running clock.

@@ -15,6 +15,7 @@ use protocol::{
     network::BootNetwork,
     power::{PowerCause, PowerReading},
     report::{Report, ReportBody},
+    shown_certificate::ShownCertificate,
     step::StepOutput,
 };
 use store::InventoryError;
@@ -25,7 +26,7 @@ use super::{
     hub::{AgentHub, Progress, RamdiskSignal},
 };
 use crate::{
-    discovery,
+    certificates, discovery,
     identity::{self, Source},
     power::take_power,
 };
@@ -50,6 +51,9 @@ impl AgentHub {
             ReportBody::Power { reading, cause } => self.power(&server, reading, cause, at_us).await?,
             ReportBody::Identified { place, identity } => {
                 self.identified(&server, &place, identity, at_us).await?
+            }
+            ReportBody::CertificateShown { place, shown } => {
+                self.certificate_shown(&server, &place, &shown).await?;
             }
             ReportBody::Boot(progress) => self.boot_moved_on(&server, &progress, at_us).await?,
             ReportBody::BootRefused { network, mac, planned, reason } => {
@@ -92,6 +96,10 @@ impl AgentHub {
             }
             ReportBody::Watch { watch } => self.watched(&server, watch).await?,
             // Shown when somebody asks; nothing is decided by it.
+            // Of whomever they are while its BMC is in doubt, they are none of this server's; they are read again.
+            ReportBody::Facts { .. } | ReportBody::Hardware { .. } if server.bmc_doubt.is_some() => {
+                return Ok(());
+            }
             ReportBody::Facts { part } => return self.inventory.put_facts(server.id, &part, at_us).await,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
             ReportBody::Hardware { change } => return self.hardware_changed(&server, change).await,
@@ -160,6 +168,21 @@ impl AgentHub {
             self.power(&server, reading, PowerCause::First, at_us).await?;
         }
         if heard.is_news {
+            self.declare(&server).await;
+        }
+        Ok(())
+    }
+
+    async fn certificate_shown(
+        &self,
+        server: &Server,
+        place: &str,
+        shown: &ShownCertificate,
+    ) -> Result<(), InventoryError> {
+        if !certificates::heard(&self.inventory, &self.renewals, server, place, shown).await? {
+            return Ok(());
+        }
+        if let Some(server) = self.inventory.server(server.id).await? {
             self.declare(&server).await;
         }
         Ok(())

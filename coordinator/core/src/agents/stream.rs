@@ -95,6 +95,7 @@ pub(super) async fn begin(
             certificate_days: Some(admitted.issuer.days),
             hardware: true,
             bmc_healths: true,
+            certificates: true,
         },
         ToAgent::Declare(Declaration {
             servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),

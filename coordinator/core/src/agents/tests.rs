@@ -201,6 +201,7 @@ impl Site {
             certificate_days,
             hardware,
             bmc_healths,
+            certificates,
         } = welcome
         else {
             panic!("{welcome:?}")
@@ -208,7 +209,7 @@ impl Site {
         assert_eq!((coordinator.as_str(), stored, hardware), ("test", acknowledged, true));
         assert_eq!(heartbeats.map(|wanted| wanted.every), Some(HEARTBEAT_EVERY));
         assert_eq!(certificate_days, Some(CERTIFICATE_DAYS));
-        assert!(bmc_healths);
+        assert!(bmc_healths && certificates);
         let declared = Declaration { servers: vec![self.server.spec()], forget: vec![], complete: true };
         assert_eq!(agent.next().await.unwrap(), ToAgent::Declare(declared));
         agent

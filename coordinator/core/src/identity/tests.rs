@@ -7,10 +7,14 @@ use domain::{
     lifecycle::Confirmed,
     records::{NewServer, SeenPower, Server},
     rim::{ObservedNetwork, PowerRequest, RefusalKind},
+    upkeep::{footprint::Traces, restore::Restore, rotation::Rotation},
 };
 use protocol::{
+    bmc_facts::{FirmwareItem, PartFacts},
+    footprint::Footprint,
     hardware::BmcIdentity,
     power::{PowerCause, PowerOffHow, PowerReading},
+    secret::Secret,
 };
 
 use super::*;
@@ -181,9 +185,40 @@ async fn another_user_or_password_makes_no_doubt() {
     let (bench, _) = bench(said(OURS)).await;
     let mut new = at("198.51.100.11");
     new.bmc.username = "operator".to_owned();
-    new.bmc.password = protocol::secret::Secret::new("another");
+    new.bmc.password = Secret::new("another");
     bench.inventory.put_servers(&[(Some(bench.id), &new)]).await.unwrap();
     assert_eq!(bench.server().await.bmc_doubt, None);
+}
+
+#[tokio::test]
+async fn nothing_of_a_former_bmc_is_mixed_with_the_one_that_took_its_place() {
+    let (bench, _) = bench(said(OURS)).await;
+    let id = bench.id;
+    let traces = Traces { before: Footprint::default(), read_us: 1, had_by: None, found: None, hold: false };
+    bench.inventory.set_traces(id, &traces).await.unwrap();
+    let firmware =
+        FirmwareItem { name: "BMC".to_owned(), version: "1".to_owned(), ..FirmwareItem::default() };
+    bench.inventory.put_facts(id, &PartFacts::Firmware(vec![firmware]), 1).await.unwrap();
+    let restore = Restore::settled(&bench.server().await, None, 1);
+    bench.inventory.set_restore(id, &restore).await.unwrap();
+    // Its password was changed once, and is to be changed again.
+    let first = bench.server().await.bmc.password;
+    bench.inventory.finish_rotation(&bench.server().await, &Secret::new("rotated")).await.unwrap();
+    bench.inventory.set_rotation(id, Some(&Rotation::planned("it was time", 0, 0))).await.unwrap();
+
+    bench.says(said("00112233-0000-6677-8899-aabbccddee99")).await;
+    bench.assert_untouched().await;
+    assert!(bench.server().await.upkeep.traces.is_some(), "nothing is forgotten before a person has said so");
+    let done = bench.reconcile.enroll.accept_bmc(id).await.unwrap();
+    assert!(done.contains("import that one"), "{done}");
+    let upkeep = bench.server().await.upkeep;
+    assert_eq!(upkeep, Default::default());
+    assert!(bench.inventory.facts(id).await.unwrap().firmware().is_empty());
+    // The board came from the factory with the password that the former one had at first: the file says so, and is believed.
+    let mut file = at("198.51.100.11");
+    file.bmc.password = first.clone();
+    bench.inventory.put_servers(&[(Some(id), &file)]).await.unwrap();
+    assert_eq!(bench.server().await.bmc.password, first);
 }
 
 #[tokio::test]

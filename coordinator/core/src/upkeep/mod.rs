@@ -8,6 +8,7 @@
 //! ```
 
 mod asked;
+mod hold;
 mod restore;
 mod rotate;
 #[cfg(test)]
@@ -24,9 +25,10 @@ use std::{
 
 use domain::{
     records::Server,
-    rim::{Agents, Declarations, Presence},
+    rim::{Agents, Declarations, Presence, Provisioner},
     upkeep::{
         footprint::{self, RETRY_US},
+        hold::AfterTenancy,
         policy::PasswordPolicy,
         readings::Readings,
         restore::is_due,
@@ -56,6 +58,9 @@ pub struct Upkeep {
     declarations: Arc<dyn Declarations>,
     presence: Arc<dyn Presence>,
     policy: PasswordPolicy,
+    provisioner: Arc<dyn Provisioner>,
+    /// What the site wants of servers whose BMC differs after a tenancy.
+    after_tenancy: AfterTenancy,
     /// Somebody asked for something.
     asked: Notify,
     /// Which passwords people have read lately.
@@ -71,10 +76,28 @@ impl Upkeep {
         agents: Arc<dyn Agents>,
         declarations: Arc<dyn Declarations>,
         presence: Arc<dyn Presence>,
+        provisioner: Arc<dyn Provisioner>,
         policy: PasswordPolicy,
     ) -> Self {
+        let after_tenancy = AfterTenancy::Report;
         let (asked, readings, unread) = (Notify::new(), Mutex::default(), Mutex::default());
-        Self { inventory, agents, declarations, presence, policy, asked, readings, unread }
+        Self {
+            inventory,
+            agents,
+            declarations,
+            presence,
+            policy,
+            provisioner,
+            after_tenancy,
+            asked,
+            readings,
+            unread,
+        }
+    }
+
+    /// The same, with what a site wants of servers whose BMC differs after a tenancy.
+    pub fn with_after_tenancy(self, after_tenancy: AfterTenancy) -> Self {
+        Self { after_tenancy, ..self }
     }
 
     /// Runs until it is told to stop. What is cut off then is taken up by the next run.
@@ -99,7 +122,11 @@ impl Upkeep {
         match self.inventory.servers(None).await {
             Ok(servers) => {
                 self.plan(&servers).await;
-                tokio::join!(self.keep_off(&servers), self.rotate(), self.look_for_traces(&servers));
+                let traces = async {
+                    self.look_for_traces(&servers).await;
+                    self.hold_back_now().await;
+                };
+                tokio::join!(self.keep_off(&servers), self.rotate(), traces);
             }
             Err(error) => warn!(%error, "BMCs are not looked after: the servers cannot be read"),
         }
@@ -116,6 +143,14 @@ impl Upkeep {
                 }
             })
             .await;
+    }
+
+    /// What was read in this round counts in it.
+    async fn hold_back_now(&self) {
+        match self.inventory.servers(None).await {
+            Ok(servers) => self.hold_back(&servers).await,
+            Err(error) => warn!(%error, "nobody is held back or let go: the servers cannot be read"),
+        }
     }
 
     async fn look_for_traces(&self, servers: &[Server]) {

@@ -36,7 +36,9 @@ impl Upkeep {
                 Step::Wait => return Ok(()),
                 Step::MakeCandidate => match self.policy.admit(&server) {
                     Ok(()) => {
-                        let rotation = rotation.with_candidate(self.inventory.make_bmc_password());
+                        let rotation = rotation
+                            .clone()
+                            .with_candidate(self.inventory.make_bmc_password(rotation.length));
                         self.inventory.set_rotation(id, Some(&rotation)).await?;
                     }
                     Err(why) => {
@@ -96,7 +98,7 @@ impl Upkeep {
 fn ended(answer: Result<Success, AgentError>) -> Ended {
     match answer {
         Ok(Success::Done) => Ended::New,
-        Ok(Success::PasswordKept { reason }) => Ended::Kept { reason },
+        Ok(Success::PasswordKept { reason, length }) => Ended::Kept { reason, length },
         Ok(Success::Identity(_) | Success::Step(_) | Success::Footprint(_)) => {
             Ended::NotKnown { reason: "the agent answered something else".to_owned(), is_refused: false }
         }

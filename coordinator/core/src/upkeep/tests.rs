@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use domain::{
     events::{EventFilter, EventKind},
     records::Server,
-    rim::{AgentConnection, AgentError, Agents, Declarations, Presence},
+    rim::{AgentConnection, AgentError, Agents, Declarations, PowerRequest, Presence},
     samples::new_server,
-    upkeep::{policy::PasswordPolicy, readings::BY_ONE_MAX, rotation::Rotation},
+    upkeep::{hold::AfterTenancy, policy::PasswordPolicy, readings::BY_ONE_MAX, rotation::Rotation},
 };
 use protocol::{
     command::{Action, Failure, FailureKind, Success},
@@ -123,7 +123,7 @@ impl Rack {
         let is_first = state.tries == 1;
         match self.takes {
             Takes::NotAtFirst if is_first => {
-                return Ok(Success::PasswordKept { reason: "0xcc, invalid data".to_owned() });
+                return Ok(Success::PasswordKept { reason: "0xcc, invalid data".to_owned(), length: None });
             }
             Takes::SaysSo if is_first => {}
             Takes::Yes | Takes::NotAtFirst | Takes::SaysSo => state.bmc = next.password.reveal().to_owned(),
@@ -132,7 +132,9 @@ impl Rack {
         state.log_in()?;
         Ok(match state.by_next {
             true => Success::Done,
-            false => Success::PasswordKept { reason: "it lets us in by the old one only".to_owned() },
+            false => {
+                Success::PasswordKept { reason: "it lets us in by the old one only".to_owned(), length: None }
+            }
         })
     }
 }
@@ -246,7 +248,8 @@ impl Site {
     fn upkeep_with(&self, users: Vec<String>) -> Upkeep {
         let seen = || Arc::new(Seen(Arc::clone(&self.rack)));
         let policy = PasswordPolicy { users, ..PasswordPolicy::default() };
-        Upkeep::new(self.inventory.clone(), seen(), seen(), seen(), policy)
+        let ironic = Arc::new(crate::bench::Fake(Arc::default()));
+        Upkeep::new(self.inventory.clone(), seen(), seen(), seen(), ironic, policy)
     }
 
     async fn server(&self) -> Server {
@@ -409,7 +412,7 @@ async fn a_bmc_that_cannot_be_told_to_stay_off_is_noted_once_and_holds_nothing_u
     let bench = crate::bench::Bench::new("available", None).await;
     let fake = || Arc::new(crate::bench::Fake(Arc::clone(&bench.world)));
     let policy = PasswordPolicy::default();
-    let upkeep = Upkeep::new(bench.inventory.clone(), fake(), fake(), fake(), policy);
+    let upkeep = Upkeep::new(bench.inventory.clone(), fake(), fake(), fake(), fake(), policy);
     let note = async || bench.server().await.upkeep.restore.and_then(|restore| restore.note());
     *bench.world.agent_error.lock().unwrap() = Some(failed(FailureKind::BmcRefused, "0xc1, invalid command"));
     upkeep.round().await;
@@ -435,7 +438,8 @@ async fn what_a_tenancy_left_in_a_bmc_is_told_before_the_server_is_available_unt
     let bench = crate::bench::Bench::new("available", None).await;
     bench.set_node(|node| node.instance_id = None).await;
     let fake = || Arc::new(crate::bench::Fake(Arc::clone(&bench.world)));
-    let upkeep = Upkeep::new(bench.inventory.clone(), fake(), fake(), fake(), PasswordPolicy::default());
+    let upkeep =
+        Upkeep::new(bench.inventory.clone(), fake(), fake(), fake(), fake(), PasswordPolicy::default());
     let note = async || bench.server().await.upkeep.traces.and_then(|traces| traces.note("n1"));
     let users = |names: &[&str]| {
         let users = names.iter().map(|name| (*name).to_owned()).collect();
@@ -466,4 +470,54 @@ async fn what_a_tenancy_left_in_a_bmc_is_told_before_the_server_is_available_unt
     upkeep.accept_changes(&bench.server().await).await.unwrap();
     assert_eq!(note().await, None);
     upkeep.accept_changes(&bench.server().await).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn where_the_site_wants_it_nobody_is_given_a_server_before_what_a_tenancy_left_was_looked_at() {
+    let bench = crate::bench::Bench::new("available", None).await;
+    bench.set_node(|node| node.instance_id = None).await;
+    let fake = || Arc::new(crate::bench::Fake(Arc::clone(&bench.world)));
+    let policy = PasswordPolicy::default();
+    let upkeep = Upkeep::new(bench.inventory.clone(), fake(), fake(), fake(), fake(), policy);
+    let upkeep = upkeep.with_after_tenancy(AfterTenancy::Hold);
+    let users = |names: &[&str]| {
+        let users = names.iter().map(|name| (*name).to_owned()).collect();
+        *bench.world.footprint.lock().unwrap() = Footprint { users, ..Footprint::default() };
+    };
+    let maintenance = async || bench.server().await.node.unwrap().maintenance_reason;
+    users(&["admin"]);
+    upkeep.round().await;
+    assert_eq!((maintenance().await, bench.world.count("set_maintenance")), (None, 0), "nobody has had it");
+    let instance = Some(domain::samples::INSTANCE);
+    bench.set_node(|node| (node.instance_id, node.provision_state) = (instance, "active".into())).await;
+    upkeep.round().await;
+
+    // Free again, and its BMC is silent: what was left is not known.
+    users(&["admin", "evil"]);
+    *bench.world.agent_error.lock().unwrap() = Some(failed(FailureKind::BmcUnreachable, "silent"));
+    bench.set_node(|node| (node.instance_id, node.provision_state) = (None, "available".into())).await;
+    upkeep.round().await;
+    assert!(maintenance().await.is_some_and(|why| why.contains("has not been read yet")));
+    // Somebody ends the maintenance by hand, and Nova gives it to the next tenant: the gate does not.
+    bench.set_node(|node| (node.maintenance, node.maintenance_reason) = (false, None)).await;
+    let next = Some(uuid::Uuid::from_u128(0xabc));
+    bench.set_node(|node| (node.instance_id, node.provision_state) = (next, "deploying".into())).await;
+    let refused = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
+    assert!(refused.message.contains("bmsctl bmc accept-changes n1"), "{refused}");
+    assert_eq!(bench.world.count("power_on"), 0);
+    // Its BMC answers, before the next one has had it.
+    *bench.world.agent_error.lock().unwrap() = None;
+    bench.clock.advance_us(domain::upkeep::footprint::RETRY_US);
+    upkeep.round().await;
+    let refused = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
+    assert!(refused.message.contains("user evil is new"), "{refused}");
+    bench.set_node(|node| (node.instance_id, node.provision_state) = (None, "available".into())).await;
+    upkeep.round().await;
+    upkeep.round().await;
+    assert!(maintenance().await.is_some_and(|why| why.contains("user evil is new")));
+    assert_eq!(bench.world.count("set_maintenance"), 2, "it is said once");
+
+    upkeep.accept_changes(&bench.server().await).await.unwrap();
+    upkeep.round().await;
+    assert_eq!((maintenance().await, bench.world.count("set_maintenance off")), (None, 1));
 }

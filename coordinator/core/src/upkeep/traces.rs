@@ -4,7 +4,10 @@ use domain::{
     events::EventKind,
     records::Server,
     rim::{Refusal, RefusalKind},
-    upkeep::footprint::{Due, Traces, due},
+    upkeep::{
+        footprint::{Due, Traces, due},
+        hold::AfterTenancy,
+    },
 };
 use protocol::command::{Action, Success};
 use store::InventoryError;
@@ -22,7 +25,13 @@ impl Upkeep {
             }
             (Some(Due::First), _) => match self.read(server).await {
                 Some(before) => {
-                    let traces = Traces { before, read_us: self.now_us(), had_by: None, found: None };
+                    let traces = Traces {
+                        before,
+                        read_us: self.now_us(),
+                        had_by: None,
+                        found: None,
+                        hold: self.after_tenancy == AfterTenancy::Hold,
+                    };
                     self.inventory.set_traces(server.id, &traces).await
                 }
                 None => Ok(()),
@@ -59,11 +68,18 @@ impl Upkeep {
     /// An administrator has looked at what differs after a tenancy.
     pub async fn accept_changes(&self, server: &Server) -> Result<(), Refusal> {
         let refuse = |message: String| Refusal { kind: RefusalKind::State, message };
-        let traces = server.upkeep.traces.clone().filter(|traces| traces.found.is_some());
+        let traces = server
+            .upkeep
+            .traces
+            .clone()
+            .filter(|traces| traces.found.is_some() || traces.hold_words(&server.name, None).is_some());
         let traces = traces.ok_or_else(|| {
             refuse(format!("nothing in the BMC of {} differs from before its last tenancy", server.name))
         })?;
         let accepted = traces.accepted(self.now_us());
-        self.inventory.set_traces(server.id, &accepted).await.map_err(|error| refuse(error.to_string()))
+        self.inventory.set_traces(server.id, &accepted).await.map_err(|error| refuse(error.to_string()))?;
+        // It is let go at once where that held it back.
+        self.asked.notify_one();
+        Ok(())
     }
 }

@@ -141,6 +141,8 @@ pub struct Accepted {
     pub identity: Option<BmcIdentity>,
     /// The reading that was held back, which counts from now on.
     pub reading: Option<PowerReading>,
+    /// Its board or BMC was replaced: what was known of the one before is nothing of this one's.
+    pub is_replaced: bool,
 }
 
 /// Accepts what answers as this server's, or says why not.
@@ -153,11 +155,11 @@ pub fn accept(server: &Server) -> Result<Accepted, String> {
              address of {name} by an import",
             server.bmc.place()
         )),
-        Some(Doubt::OtherMachine { said, .. }) => {
-            Ok(Accepted { identity: Some(said.clone()), reading: None })
+        Some(Doubt::OtherMachine { said, differs, .. }) => {
+            Ok(Accepted { identity: Some(said.clone()), reading: None, is_replaced: differs.is_some() })
         }
         Some(Doubt::Changed { heard, reading, .. }) => {
-            Ok(Accepted { identity: heard.clone(), reading: reading.clone() })
+            Ok(Accepted { identity: heard.clone(), reading: reading.clone(), is_replaced: false })
         }
     }
 }

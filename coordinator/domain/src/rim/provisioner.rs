@@ -67,6 +67,8 @@ pub trait Provisioner: Send + Sync {
         class: &str,
         traits: &std::collections::BTreeSet<String>,
     ) -> Result<(), ProvisionerError>;
+    /// Puts a node into maintenance for this reason, in which nobody is given it, or ends that with none.
+    async fn set_maintenance(&self, id: ServerId, reason: Option<&str>) -> Result<(), ProvisionerError>;
     /// Deletes the node with its ports. Gone already is done.
     async fn delete_node(&self, id: ServerId) -> Result<(), ProvisionerError>;
 }

@@ -1,13 +1,17 @@
 //! Decisions: what a tenancy has left in a BMC and in the firmware's settings, seen by what was there before it.
 //!
 //! What is there is read once while nobody has the server. Once somebody has had it, it is read again, before the server is available to
-//! the next one. What differs is told and shown until an administrator accepts it; nothing is put back, and nothing is held up.
+//! the next one. What differs is told and shown until an administrator accepts it; nothing is put back, and only where the site wants it is
+//! the server held back meanwhile ([`super::hold`]).
 
 use protocol::footprint::{Footprint, Part};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::records::Server;
+use crate::{
+    lifecycle::{Node, ProvisionState},
+    records::Server,
+};
 
 /// What could not be read is read again after so long, in microseconds: ten minutes.
 pub const RETRY_US: u64 = 600 * 1_000_000;
@@ -23,6 +27,9 @@ pub struct Traces {
     pub had_by: Option<Uuid>,
     /// What is there now, where it differs.
     pub found: Option<Found>,
+    /// Whether the site holds its servers back while something differs, or was not read.
+    #[serde(default)]
+    pub hold: bool,
 }
 
 /// What differs after a tenancy.
@@ -59,20 +66,33 @@ impl Traces {
         ))
     }
 
+    /// Why nobody is given the server, where the site holds such servers back; none: it may be given. `instance` has it, or is to have it.
+    pub fn hold_words(&self, name: &str, instance: Option<Uuid>) -> Option<String> {
+        let had_by = self.had_by.filter(|had_by| Some(*had_by) != instance);
+        let not_read = had_by.map(|had_by| {
+            format!(
+                "what the tenancy of {had_by} has left in its BMC has not been read yet; that is tried again by itself, or accept it unread with \
+                 `bmsctl bmc accept-changes {name}`"
+            )
+        });
+        self.note(name).or(not_read).filter(|_| self.hold)
+    }
+
     /// This was read after somebody had the server.
     pub fn compared(self, after: Uuid, now: Footprint, now_us: u64) -> Self {
         let differences = differences(&self.before, &now);
         if differences.is_empty() {
-            return Self { before: now, read_us: now_us, had_by: None, found: None };
+            return Self { before: now, read_us: now_us, had_by: None, found: None, hold: self.hold };
         }
         Self { had_by: None, found: Some(Found { after, now, differences }), ..self }
     }
 
-    /// An administrator has looked at what differs: it is what there is from now on.
+    /// An administrator has looked at what differs: it is what there is from now on. What was not read yet is not compared any more where
+    /// that held the server back.
     pub fn accepted(self, now_us: u64) -> Self {
         match self.found {
-            None => self,
-            Some(found) => Self { before: found.now, read_us: now_us, had_by: self.had_by, found: None },
+            None => Self { had_by: self.had_by.filter(|_| !self.hold), ..self },
+            Some(found) => Self { before: found.now, read_us: now_us, found: None, ..self },
         }
     }
 }
@@ -86,9 +106,20 @@ pub fn due(server: &Server) -> Option<Due> {
         // A server that was in use when it came has nothing to be compared with.
         (None, Some(_)) => None,
         (None, None) => Some(Due::First),
+        // The next one is to have it, and has not had it yet: what the one before left is still to be seen.
+        (Some(Traces { had_by: Some(before), .. }), Some(next)) if is_begun(node) && *before != next => {
+            Some(Due::Compare(*before))
+        }
+        (Some(_), Some(_)) if is_begun(node) => None,
         (Some(traces), Some(instance)) => (traces.had_by != Some(instance)).then_some(Due::Had(instance)),
         (Some(traces), None) => traces.had_by.map(Due::Compare),
     }
+}
+
+/// Whether its deployment is under way: what runs on it is ours.
+fn is_begun(node: &Node) -> bool {
+    use ProvisionState as S;
+    matches!(node.provision_state, S::Available | S::Deploying | S::WaitCallBack | S::DeployHold)
 }
 
 /// What differs, in words. A part that was not read, before or after, is not compared.
@@ -156,19 +187,28 @@ mod tests {
 
     #[test]
     fn it_is_read_before_a_tenancy_and_compared_after_it() {
-        let traces = |had_by| Some(Traces { before: footprint(), read_us: 1, had_by, found: None });
-        let check = |instance: Option<Uuid>, traces: Option<Traces>, expected: Option<Due>| {
-            let mut server = server_in("available");
-            server.identity = Some(BmcIdentity::default());
-            server.node.as_mut().unwrap().instance_id = instance;
-            server.upkeep.traces = traces;
-            assert_eq!(due(&server), expected);
-        };
+        let traces =
+            |had_by| Some(Traces { before: footprint(), read_us: 1, had_by, found: None, hold: false });
+        let check_in =
+            |state: &str, instance: Option<Uuid>, traces: Option<Traces>, expected: Option<Due>| {
+                let mut server = server_in(state);
+                server.identity = Some(BmcIdentity::default());
+                server.node.as_mut().unwrap().instance_id = instance;
+                server.upkeep.traces = traces;
+                assert_eq!(due(&server), expected);
+            };
+        let check = |instance, traces, expected| check_in("active", instance, traces, expected);
         check(None, None, Some(Due::First));
         check(None, traces(None), None);
         check(Some(INSTANCE), None, None);
         check(Some(INSTANCE), traces(None), Some(Due::Had(INSTANCE)));
         check(Some(INSTANCE), traces(Some(INSTANCE)), None);
         check(None, traces(Some(INSTANCE)), Some(Due::Compare(INSTANCE)));
+        // The next tenant is on its way in: it has left nothing yet, and hides nothing of the one before.
+        let next = Some(Uuid::from_u128(7));
+        for state in ["available", "deploying", "wait call-back"] {
+            check_in(state, next, traces(Some(INSTANCE)), Some(Due::Compare(INSTANCE)));
+            check_in(state, next, traces(None), None);
+        }
     }
 }

@@ -1,8 +1,10 @@
 //! Decisions: what is kept right at every BMC, round by round: it leaves its server off after a power failure, and its password is
-//! changed now and then without anybody being locked out.
+//! changed now and then without anybody being locked out, and its certificate is renewed.
 
+pub mod certificate;
 pub mod footprint;
 pub mod forget;
+pub mod hold;
 pub mod password;
 pub mod policy;
 pub mod readings;
@@ -10,7 +12,9 @@ pub mod restore;
 pub mod retired;
 pub mod rotation;
 
-use self::{footprint::Traces, restore::Restore, retired::Retired, rotation::Rotation};
+use self::{
+    certificate::BmcCertificates, footprint::Traces, restore::Restore, retired::Retired, rotation::Rotation,
+};
 
 /// What is kept right at one server's BMC, as it is stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,4 +33,6 @@ pub struct Upkeep {
     pub retired: Option<Retired>,
     /// What was in it before a tenancy, and what differs after it; none: it was not read yet.
     pub traces: Option<Traces>,
+    /// Its certificate; none: it has not shown one.
+    pub certificates: Option<BmcCertificates>,
 }

@@ -27,7 +27,8 @@ impl Default for PasswordPolicy {
 }
 
 impl PasswordPolicy {
-    /// Whether a server's password may be changed; an error: why not, for a person.
+    /// Whether a server's password may be changed; an error: why not, for a person. Its BMC need not have answered yet: some answer nothing
+    /// before that.
     pub fn admit(&self, server: &Server) -> Result<(), String> {
         let user = &server.bmc.username;
         if !self.users.contains(user) {
@@ -41,12 +42,6 @@ impl PasswordPolicy {
         if let Some(doubt) = &server.bmc_doubt {
             return Err(server.words_of(doubt));
         }
-        if server.identity.is_none() {
-            return Err(format!(
-                "the password of {} was not changed: its BMC has not answered yet; see its reason (bmsctl node show)",
-                server.name
-            ));
-        }
         Ok(())
     }
 
@@ -55,7 +50,12 @@ impl PasswordPolicy {
         let Some(days) = server.upkeep.rotate_days.or(self.every_days) else { return false };
         let since_us = server.upkeep.rotated_us.unwrap_or(server.created_us);
         let is_old = now_us.saturating_sub(since_us) >= u64::from(days) * DAY_US;
-        is_old && server.upkeep.rotation.is_none() && server.unwatched.is_none() && self.admit(server).is_ok()
+        // One that has not answered yet is changed only when somebody asks.
+        is_old
+            && server.identity.is_some()
+            && server.upkeep.rotation.is_none()
+            && server.unwatched.is_none()
+            && self.admit(server).is_ok()
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
         let mut anothers = known();
         anothers.bmc.username = "root".to_owned();
         check(&anothers, &policy(), Some("\"root\""));
-        check(&Server { identity: None, ..known() }, &policy(), Some("has not answered yet"));
+        check(&Server { identity: None, ..known() }, &policy(), None);
     }
 
     #[test]
@@ -106,5 +106,6 @@ mod tests {
         check(&|server| server.upkeep.rotated_us = Some(server.created_us + DAY_US), 90, false);
         check(&|server| server.upkeep.rotate_days = Some(7), 7, true);
         check(&|server| server.bmc.username = "root".to_owned(), 900, false);
+        check(&|server| server.identity = None, 900, false);
     }
 }

@@ -13,7 +13,9 @@
 
 use std::time::Duration;
 
-use protocol::{backoff::Backoff, secret::Secret, spec::NextPassword};
+use protocol::{backoff::Backoff, command::PasswordLength, secret::Secret, spec::NextPassword};
+
+use super::password::fitting;
 
 /// After a refused log-in, or a password that was not taken, nothing is told for so long; BMCs count refusals within such a time.
 pub const WINDOW: Duration = Duration::from_secs(15 * 60);
@@ -48,6 +50,8 @@ pub struct Rotation {
     pub failures: u32,
     /// Why the last one did.
     pub trouble: Option<String>,
+    /// How long the new password is to be, where the BMC has said so; none: as long as it is usually.
+    pub length: Option<usize>,
 }
 
 /// What to do next.
@@ -70,6 +74,8 @@ pub enum Ended {
     Kept {
         /// Why it did not take the new one.
         reason: String,
+        /// How long a new one must be, where it was told none because of that.
+        length: Option<PasswordLength>,
     },
     /// Neither is proved.
     NotKnown {
@@ -93,7 +99,15 @@ impl Rotation {
     /// One that begins at this time.
     pub fn planned(why: impl Into<String>, now_us: u64, not_before_us: u64) -> Self {
         let why = why.into();
-        Self { stage: Stage::Planned, why, since_us: now_us, not_before_us, failures: 0, trouble: None }
+        Self {
+            stage: Stage::Planned,
+            why,
+            since_us: now_us,
+            not_before_us,
+            failures: 0,
+            trouble: None,
+            length: None,
+        }
     }
 
     /// What to do now.
@@ -125,10 +139,20 @@ impl Rotation {
 
     /// A telling ended.
     pub fn ended(self, how: Ended, now_us: u64) -> After {
+        let mut length = self.length;
         let (stage, reason, pause) = match (self.stage, how) {
             (Stage::Candidate(next) | Stage::Told(next), Ended::New) => return After::Done(next),
             (Stage::Planned, Ended::New) => (Stage::Planned, "it was told nothing".to_owned(), SOON),
-            (_, Ended::Kept { reason }) => (Stage::Planned, reason, pause_after(self.failures)),
+            (_, Ended::Kept { reason, length: Some(wanted) }) => match fitting(wanted) {
+                // It was told nothing, so nothing is counted: one of that length is told at once, once.
+                Ok(fits) if length != Some(fits) => {
+                    length = Some(fits);
+                    (Stage::Planned, reason, Duration::ZERO)
+                }
+                Ok(_) => (Stage::Planned, reason, pause_after(self.failures)),
+                Err(why) => (Stage::Planned, why, pause_after(self.failures)),
+            },
+            (_, Ended::Kept { reason, length: None }) => (Stage::Planned, reason, pause_after(self.failures)),
             (stage, Ended::NotKnown { reason, is_refused: true }) => {
                 (stage, reason, pause_after(self.failures))
             }
@@ -140,6 +164,7 @@ impl Rotation {
             not_before_us: now_us.saturating_add(pause_us),
             failures: self.failures.saturating_add(1),
             trouble: Some(reason),
+            length,
             ..self
         })
     }
@@ -201,7 +226,9 @@ mod tests {
             assert_eq!(after.stage, Stage::Told(secret()));
         }
         // Only a proof of the old one ends it.
-        let After::GoesOn(after) = told.clone().ended(Ended::Kept { reason: "no".to_owned() }, 0) else {
+        let After::GoesOn(after) =
+            told.clone().ended(Ended::Kept { reason: "no".to_owned(), length: None }, 0)
+        else {
             panic!("it is done")
         };
         assert_eq!((after.stage, after.trouble.as_deref()), (Stage::Planned, Some("no")));
@@ -230,8 +257,27 @@ mod tests {
                 rotation = after;
             }
         };
-        check(Ended::Kept { reason: String::new() }, [15, 30, 60]);
+        check(Ended::Kept { reason: String::new(), length: None }, [15, 30, 60]);
         check(Ended::NotKnown { reason: String::new(), is_refused: true }, [15, 30, 60]);
         check(Ended::NotKnown { reason: String::new(), is_refused: false }, [1, 1, 1]);
+    }
+
+    #[test]
+    fn one_of_the_wrong_length_is_made_anew_at_once_and_once() {
+        let kept = |min, max| {
+            let length = Some(PasswordLength { min, max });
+            Ended::Kept { reason: "too short".to_owned(), length }
+        };
+        let check = |rotation: Rotation, how: Ended, length: Option<usize>, minutes: u64| {
+            let After::GoesOn(after) = rotation.ended(how.clone(), 0) else { panic!("it is done") };
+            let found = (after.length, after.not_before_us / MINUTE_US, after.stage.clone());
+            assert_eq!(found, (length, minutes, Stage::Planned), "{how:?}");
+            after
+        };
+        let told = at(Stage::Told(secret()));
+        let longer = check(told.clone(), kept(20, 40), Some(20), 0);
+        let again = Rotation { stage: Stage::Told(secret()), failures: 0, ..longer };
+        check(again, kept(20, 40), Some(20), 15);
+        check(told, kept(0, 8), None, 15);
     }
 }

@@ -75,6 +75,7 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/{node}/console", WriteAll),
     (Get, "/v1/nodes/{node}/proofs", ReadAll),
     (Get, "/v1/nodes/{node}/bmc", ReadAll),
+    (Get, "/v1/nodes/{node}/bmc/certificate", ReadAll),
     (Get, "/v1/bmcs", ReadAll),
     (Get, "/v1/nodes/{node}/disks", ReadAll),
     (Get, "/v1/nodes/{node}/firmware", ReadAll),

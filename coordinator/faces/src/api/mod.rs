@@ -10,6 +10,7 @@ mod attach;
 mod audit;
 pub(crate) mod auth;
 mod bmc;
+mod bmc_certificate;
 mod bmcs;
 mod console;
 mod discovery;
@@ -125,6 +126,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(bmc::rotate, bmc::cancel))
         .routes(routes!(bmc::read))
         .routes(routes!(bmc::accept_changes))
+        .routes(routes!(bmc_certificate::show))
         .routes(routes!(agents::list))
         .routes(routes!(agents::show))
         .routes(routes!(agents::revoke))

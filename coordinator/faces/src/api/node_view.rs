@@ -51,13 +51,21 @@ pub(super) fn node_view(
         ending: endings.get(&server.id).map(String::as_str),
     });
     let waiting_for = match &server.bmc_doubt {
+        None if server.certificate_question().is_some() => {
+            Some("the certificate that its BMC shows to be accepted by an administrator".to_owned())
+        }
         None => waiting_for,
         Some(_) => {
             Some("its BMC to be proved to be its own, or to be accepted by an administrator".to_owned())
         }
     };
-    let traces = server.upkeep.traces.as_ref().and_then(|traces| traces.note(&server.name));
-    let notes = server.upkeep.restore.iter().filter_map(Restore::note).chain(traces).collect();
+    let question = server.certificate_question().map(|question| question.fingerprint().to_string());
+    let traces = server.upkeep.traces.as_ref();
+    let traces =
+        traces.and_then(|traces| traces.note(&server.name).or(traces.hold_words(&server.name, None)));
+    let has_changes = traces.is_some();
+    let notes = server.upkeep.restore.iter().filter_map(Restore::note).chain(traces);
+    let notes = notes.chain(server.certificate_words()).collect();
     let password = password_view(&server);
     let resource_class = server.class().to_owned();
     let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);
@@ -98,6 +106,8 @@ pub(super) fn node_view(
             identity: server.identity.as_ref().map(ToString::to_string),
             settings: said_of_bmc(&server.bmc),
             password,
+            has_changes,
+            certificate_in_question: question,
         },
         ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
         hardware: server.hardware.map(hardware_view),

@@ -21,6 +21,7 @@ use serde::Deserialize;
 use super::{
     Api, audit,
     auth::User,
+    bmc_certificate::looked_at,
     health::Healths,
     node_list::{self, Wanted},
     node_view::node_view,
@@ -120,7 +121,7 @@ pub async fn act(
 ) -> Result<(StatusCode, Json<Node>), Problem> {
     change.does(&audit::word(&wanted.action));
     let server = api.find_node(&name).await?;
-    let asked = api.do_action(&server, &wanted).await?;
+    let asked = api.do_action(&server, &wanted, user.name()).await?;
     let text = format!("{} asked for: {asked}", user.name());
     api.inventory.record(server.id, EventKind::Asked, text).await;
     // Answered with the new state, so that a caller who waits for the end does not see the beginning.
@@ -182,7 +183,7 @@ impl Api {
     }
 
     /// Does it, and says in words what was asked.
-    async fn do_action(&self, server: &Server, wanted: &NodeAction) -> Result<String, Problem> {
+    async fn do_action(&self, server: &Server, wanted: &NodeAction, who: &str) -> Result<String, Problem> {
         let (id, name) = (server.id, server.name.as_str());
         let steps = &wanted.steps;
         if wanted.action == NodeVerb::Clean {
@@ -198,16 +199,13 @@ impl Api {
             );
             return Err(Problem::bad_at("reason", why));
         }
-        // Nothing that Ironic says bears on these two, and nothing waits for Ironic.
-        if wanted.action == NodeVerb::AcceptBmc {
-            return Ok(self.enroll.accept_bmc(id).await?);
-        }
-        if wanted.action == NodeVerb::RetryBmc {
-            return Ok(self.enroll.retry_bmc(server).await?);
+        if let Some(done) = self.do_to_bmc(server, wanted, who).await? {
+            return Ok(done);
         }
         let is_power = matches!(wanted.action, NodeVerb::PowerOn | NodeVerb::PowerOff | NodeVerb::Reboot);
-        if let Some(doubt) = server.bmc_doubt.as_ref().filter(|_| is_power) {
-            return Err(Problem::conflict(server.words_of(doubt)));
+        let doubt = server.bmc_doubt.as_ref().map(|doubt| server.words_of(doubt));
+        if let Some(words) = doubt.or_else(|| server.certificate_words()).filter(|_| is_power) {
+            return Err(Problem::conflict(words));
         }
         let node = self.fresh_node(server).await?;
         self.refuse_while_adopted(server, wanted.action).await?;
@@ -267,9 +265,41 @@ impl Api {
                 self.inventory.set_node(id, Some(&node)).await?;
                 Ok(self.tenancy.reclaim(name, &node).await?)
             }
-            NodeVerb::AcceptBmc => Ok(self.enroll.accept_bmc(id).await?),
-            NodeVerb::RetryBmc => Ok(self.enroll.retry_bmc(server).await?),
+            NodeVerb::AcceptBmc
+            | NodeVerb::RetryBmc
+            | NodeVerb::AcceptCertificate
+            | NodeVerb::RefuseCertificate => {
+                Err(Problem::conflict(format!("{name}: that is done at its BMC, and was not done here")))
+            }
         }
+    }
+
+    /// What is done to a BMC: nothing that Ironic says bears on it, and nothing waits for Ironic. None: it is something else.
+    async fn do_to_bmc(
+        &self,
+        server: &Server,
+        wanted: &NodeAction,
+        who: &str,
+    ) -> Result<Option<String>, Problem> {
+        let id = server.id;
+        let done = match wanted.action {
+            NodeVerb::AcceptBmc => self.enroll.accept_bmc(id).await,
+            NodeVerb::RetryBmc => self.enroll.retry_bmc(server).await,
+            NodeVerb::AcceptCertificate => self.enroll.accept_certificate(id, looked_at(wanted)?).await,
+            NodeVerb::RefuseCertificate => self.enroll.refuse_certificate(id, looked_at(wanted)?, who).await,
+            NodeVerb::Manage
+            | NodeVerb::Inspect
+            | NodeVerb::Provide
+            | NodeVerb::Abort
+            | NodeVerb::Clean
+            | NodeVerb::MaintenanceOn
+            | NodeVerb::MaintenanceOff
+            | NodeVerb::PowerOn
+            | NodeVerb::PowerOff
+            | NodeVerb::Reboot
+            | NodeVerb::Reclaim => return Ok(None),
+        };
+        Ok(Some(done?))
     }
 
     /// A server that somebody wants to adopt is in use: what boots the ramdisk would end that.
@@ -284,7 +314,9 @@ impl Api {
             | NodeVerb::Reboot
             | NodeVerb::Reclaim
             | NodeVerb::AcceptBmc
-            | NodeVerb::RetryBmc => false,
+            | NodeVerb::RetryBmc
+            | NodeVerb::AcceptCertificate
+            | NodeVerb::RefuseCertificate => false,
         };
         let adoption = match ends_it {
             true => self.inventory.adoption(server.id).await?,

@@ -62,6 +62,24 @@ const RETRY_BMC: Action = harmless(
     "Ask the BMC now",
     "Retry the refused login now, without waiting for the pause to end.",
 );
+/// Accepts what a tenancy left.
+pub const ACCEPT_CHANGES: Action = Action {
+    word: "accept_bmc_changes",
+    label: "Accept the BMC's changes",
+    does: "Accept what differs in its BMC and firmware settings since before its last tenancy.",
+    loses: "What a tenant may have left there stays.",
+};
+const ACCEPT_CERTIFICATE: Action = Action {
+    word: "accept_certificate",
+    label: "Accept the certificate",
+    does: "Pin the certificate that its BMC shows now.",
+    loses: "If somebody else shows it, that one is told the BMC's password.",
+};
+const REFUSE_CERTIFICATE: Action = harmless(
+    "refuse_certificate",
+    "Refuse the certificate",
+    "Keep the pinned certificate; the BMC stays out of reach until it shows it again.",
+);
 const POWER_ON: Action = harmless("power_on", "Power on", "Power on, if its state allows it.");
 const POWER_OFF: Action =
     harmless("power_off", "Power off", "Power off at once, without shutting down a tenant's system.");
@@ -79,6 +97,12 @@ pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
     }
     if node.has_another_machines_bmc() {
         next.push(ACCEPT_BMC);
+    }
+    if node.bmc.has_changes {
+        next.push(ACCEPT_CHANGES);
+    }
+    if node.bmc.certificate_in_question.is_some() {
+        next.extend([ACCEPT_CERTIFICATE, REFUSE_CERTIFICATE]);
     }
     if node.is_refused_by_its_bmc() {
         next.push(RETRY_BMC);
@@ -136,7 +160,9 @@ pub fn offered(node: &Node) -> (Vec<Action>, Vec<Action>) {
 
 /// Whether somebody must have said that the loss is meant.
 pub fn needs_word(action: &str) -> bool {
-    [PROVIDE, CLEAN, RECLAIM, ACCEPT_BMC].iter().any(|lossy| lossy.word == action)
+    [PROVIDE, CLEAN, RECLAIM, ACCEPT_BMC, ACCEPT_CERTIFICATE, ACCEPT_CHANGES]
+        .iter()
+        .any(|lossy| lossy.word == action)
 }
 
 #[cfg(test)]
@@ -192,6 +218,25 @@ mod tests {
         for why in [None, Some("other_machine")] {
             assert!(!offered(&node(why)).0.contains(&RETRY_BMC), "{why:?}");
         }
+    }
+
+    #[test]
+    fn a_persons_answer_is_asked_for_where_a_bmc_waits_for_one() {
+        let check = |bmc: serde_json::Value, expected: &[Action]| {
+            let node = serde_json::json!({
+                "id": uuid::Uuid::nil(), "name": "srv1", "rack": "rack1", "resource_class": "x", "boot_mode": "uefi",
+                "provision_state": "available", "power": "off", "maintenance": false, "ports": [], "bmc": bmc,
+            });
+            let (next, _) = offered(&serde_json::from_value(node).unwrap());
+            assert_eq!(next, expected);
+        };
+        let bmc = |question: Option<&str>, has_changes: bool| {
+            serde_json::json!({ "protocol": "redfish", "address": "a", "port": 1, "username": "u",
+                "certificate_in_question": question, "has_changes": has_changes })
+        };
+        check(bmc(None, false), &[]);
+        check(bmc(Some("ab"), false), &[ACCEPT_CERTIFICATE, REFUSE_CERTIFICATE]);
+        check(bmc(None, true), &[ACCEPT_CHANGES]);
     }
 
     #[test]

@@ -178,11 +178,18 @@ pub async fn act(State(ui): State<Arc<Ui>>, Path(name): Path<String>, posted: Po
     if let Some(step) = typed.filled("step") {
         wanted["steps"] = json!([step]);
     }
+    if let Some(sha256) = typed.filled("certificate_sha256") {
+        wanted["certificate_sha256"] = json!(sha256);
+    }
     let asked = async {
         if actions::needs_word(action) {
             typed.check_sure()?;
         }
-        ui.rest.post::<Value>(&visitor, &format!("/v1/nodes/{path}/actions"), &wanted).await
+        let to = match action == actions::ACCEPT_CHANGES.word {
+            true => format!("/v1/nodes/{path}/bmc/changes-acceptance"),
+            false => format!("/v1/nodes/{path}/actions"),
+        };
+        ui.rest.post::<Value>(&visitor, &to, &wanted).await
     };
     match asked.await {
         Ok(_) => page::done(&format!("/ui/nodes/{path}"), "asked"),

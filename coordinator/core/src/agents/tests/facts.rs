@@ -1,7 +1,9 @@
 //! Edges: what an agent tells of what BMCs say.
 
+use domain::identity::Doubt;
 use protocol::{
     bmc_facts::{FirmwareItem, PartFacts, SystemFacts},
+    health::HardwareChange,
     report::ReportBody,
 };
 
@@ -39,4 +41,20 @@ async fn what_a_bmc_says_is_kept_part_by_part_and_the_newest_counts() {
         let of_all = site.inventory.all_firmware().await.unwrap();
         assert_eq!(of_all[&site.server.id].firmware(), known.firmware(), "after report {seq}");
     }
+}
+
+#[tokio::test]
+async fn what_somebody_says_while_it_is_in_doubt_whose_bmc_answers_is_nothing_of_the_servers() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let doubt = Doubt::Changed { at_us: 1, from: "ipmi://192.0.2.9:623".into(), heard: None, reading: None };
+    site.inventory.set_bmc_doubt(&site.server, &doubt).await.unwrap();
+    let item = FirmwareItem { name: "NIC".into(), version: "7".into(), ..FirmwareItem::default() };
+    agent.report(&site, 1, ReportBody::Facts { part: PartFacts::Firmware(vec![item]) }).await;
+    let change = HardwareChange::Unread { reason: "it has no sensors".into() };
+    agent.report(&site, 2, ReportBody::Hardware { change }).await;
+    agent.acknowledged(1).await;
+    agent.acknowledged(2).await;
+    assert!(site.inventory.facts(site.server.id).await.unwrap().firmware().is_empty());
+    assert_eq!(site.inventory.hardware(site.server.id).await.unwrap(), None);
 }

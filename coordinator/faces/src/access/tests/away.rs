@@ -60,6 +60,7 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/bmc/certificate", "", "", 200, &[]),
     (Verb::Get, "/v1/bmcs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/firmware", "", "", 200, &[]),
