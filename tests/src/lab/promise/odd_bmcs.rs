@@ -20,10 +20,10 @@ use crate::{
     farm::Fault,
 };
 
-/// How long the BMC is away that restarts.
-const AWAY: Duration = Duration::from_secs(12);
+/// How long the BMC is away that restarts: longer than what is bridged by asking again.
+const AWAY: Duration = Duration::from_secs(35);
 /// How long it may take until that is shown, or forgotten.
-const SHOWN_WAIT_MAX: Duration = Duration::from_secs(60);
+const SHOWN_WAIT_MAX: Duration = Duration::from_secs(90);
 
 /// Plays it; afterwards the lab is as before.
 pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
