@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use protocol::{
     bmc_settings::{BmcSettings, KgKey},
     ipmi::{CipherSuite, Privilege},
@@ -44,18 +45,21 @@ static TLS_1_2: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
 pub struct Running {
     bmcs: Arc<Vec<VirtualBmc>>,
     control: Option<Control>,
+    /// As its groups show them at the start, DER.
+    certificates: Vec<Vec<u8>>,
 }
 
 impl Running {
     /// Starts all of a description. Must be called inside a tokio runtime.
     pub async fn start(farm: &Farm) -> anyhow::Result<Self> {
         host::open_files::raise_limit(files(farm))?;
-        let mut bmcs = Vec::new();
+        let (mut bmcs, mut certificates) = (Vec::new(), Vec::new());
         for group in &farm.group {
             let tls = match group.protocol {
                 Speaks::RedfishTls => Some(Tls::self_signed()?),
                 Speaks::Ipmi | Speaks::Redfish => None,
             };
+            certificates.extend(tls.iter().map(|tls| tls.certificate.to_vec()));
             for number in 1..=group.count {
                 let started = VirtualBmc::start(group, number, tls.as_ref());
                 bmcs.push(started.with_context(|| format!("BMC {}-{number}", group.name))?);
@@ -66,7 +70,16 @@ impl Running {
             None => None,
             Some(addr) => Some(Control::start(addr, Arc::clone(&bmcs)).await?),
         };
-        Ok(Self { bmcs, control })
+        Ok(Self { bmcs, control, certificates })
+    }
+
+    /// The certificates of its groups as they were at the start, as a file of authorities has them: for whoever is to trust them.
+    pub fn authorities(&self) -> String {
+        let pem = |der: &Vec<u8>| {
+            let text = BASE64_STANDARD.encode(der);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        self.certificates.iter().map(pem).collect()
     }
 
     /// Its BMCs, group by group.
