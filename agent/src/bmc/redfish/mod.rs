@@ -19,17 +19,23 @@ mod kept;
 mod login;
 pub(crate) mod pin;
 mod power;
+mod request;
 mod restore;
+mod resumed;
 mod roots;
 mod spki;
+mod stream;
 mod systems;
 mod task;
 mod tls;
+mod unanswered;
 mod verbs;
+mod wire;
 
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
+use hyper::StatusCode;
 use protocol::{
     bmc_facts::{FactsPart, PartFacts},
     boot::{BootDevice, BootMode, Persistence},
@@ -39,7 +45,6 @@ use protocol::{
     redfish::{ComputerSystem, Link, Manager, PowerState},
     spec::BmcEndpoint,
 };
-use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
@@ -118,6 +123,8 @@ impl RedfishBmc {
         kept: &KeptSessions,
     ) -> Self {
         let settings = Settings {
+            host: endpoint.address.clone(),
+            port: endpoint.port,
             is_tls: !kind.http,
             certificate_sha256: kind.certificate_sha256,
             is_old_tls: false,
