@@ -53,4 +53,5 @@ fresh: setup
 	tests/fresh.sh $(ROOT)
 
 bench: build
+	cargo build --quiet --profile speed -p tests --bin speeds
 	$(QUIETLY) target/debug/lab bench $(if $(ONLY),--only $(ONLY)) $(if $(QUICK),--quick)

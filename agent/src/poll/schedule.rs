@@ -27,6 +27,9 @@ pub const PROBES_AT_ONCE: usize = 256;
 pub const BURST_MAX: usize = 128;
 /// See [`BURST_MAX`]: 10,000 BMCs are asked each 2 s in half of the bursts that there are.
 pub const BURST: Duration = Duration::from_millis(12);
+/// Those that answer are asked at moments that are so far apart, several at each: to wake up for one question costs more than the question,
+/// and nobody is asked later for it.
+pub const BEAT: Duration = Duration::from_millis(25);
 /// Interval while something is going on.
 pub const HURRIED: Duration = Duration::from_millis(500);
 
@@ -72,6 +75,8 @@ pub struct Schedule {
     probe: Queue,
     planned: HashMap<ServerId, (Order, Instant)>,
     asked: HashMap<ServerId, (Order, Instant)>,
+    /// The first of the moments at which those that answer are asked; none: nobody was to be asked yet.
+    first_beat: Option<Instant>,
     /// When the present burst began, and how many questions it has.
     burst: Option<(Instant, usize)>,
     /// When a silent one answered last.
@@ -89,6 +94,7 @@ impl Schedule {
             probe: Queue::new(PROBES_AT_ONCE),
             planned: HashMap::new(),
             asked: HashMap::new(),
+            first_beat: None,
             burst: None,
             sign_of_life: None,
             chance: seed | 1,
@@ -100,6 +106,14 @@ impl Schedule {
         self.remove(server);
         self.queue(order).due.insert((at, server));
         self.planned.insert(server, (order, at));
+    }
+
+    /// The last moment before this one at which those that answer are asked.
+    fn beat(&mut self, at: Instant) -> Instant {
+        let first = *self.first_beat.get_or_insert(at);
+        let since = at.saturating_duration_since(first);
+        let beyond = since.as_nanos() % BEAT.as_nanos();
+        at - Duration::from_nanos(u64::try_from(beyond).unwrap_or_default())
     }
 
     /// Asks this server one interval, or up to a tenth less, after it was `asked`; the chance keeps a rack's BMCs from being
@@ -120,6 +134,7 @@ impl Schedule {
     /// Asks this server so long after it was `asked`, but leaves one that is slow to answer in peace for half of that.
     pub fn ask_again(&mut self, server: ServerId, every: Duration, asked: Instant, answered: Instant) {
         let at = (asked + every).max(answered + every / 2);
+        let at = self.beat(at).max(answered);
         self.ask_at(server, Order::Routine, at);
     }
 
@@ -288,6 +303,28 @@ mod tests {
         let mut burst = |now| std::iter::from_fn(|| schedule.next_due(now)).count();
         let bursts = [burst(start), burst(start), burst(start + BURST), burst(start + 2 * BURST)];
         assert_eq!(bursts, [BURST_MAX, 0, BURST_MAX, 300 - 2 * BURST_MAX]);
+    }
+
+    #[test]
+    fn the_agent_wakes_up_for_many_questions_at_once_and_asks_nobody_later_for_it() {
+        let start = crate::test_clock::start();
+        let interval = Duration::from_secs(2);
+        let mut schedule = Schedule::new(interval, 9);
+        let all = servers(1000);
+        all.iter().for_each(|server| schedule.ask_at(*server, Order::Routine, start));
+        let (mut now, mut wakes, mut asked) = (start, 0, HashMap::new());
+        while now < start + Duration::from_secs(60) {
+            wakes += 1;
+            while let Some(server) = schedule.next_due(now) {
+                let last = asked.insert(server, now).unwrap_or(now);
+                assert!(now - last <= interval, "{:?} between two questions", now - last);
+                schedule.answered(server);
+                schedule.ask_in_turn(server, now, now + Duration::from_millis(3));
+            }
+            now = schedule.timeout().unwrap();
+        }
+        // Forty times a second, and in the first moments once for each burst.
+        assert!(wakes < 60 * 40 + 100, "{wakes} wakes");
     }
 
     #[test]

@@ -5,21 +5,17 @@
 
 mod cycle;
 pub mod figure;
-pub mod poll;
+pub mod speed;
 pub mod stock;
 
 use std::{collections::BTreeMap, path::Path};
 
 use anyhow::{Context, bail};
 use figure::{Bench, Figure, Measured, median};
-use poll::Polls;
+use speed::Told;
 
 /// Cycles of the life cycle's benches, of which the median counts.
 const REPEATS: usize = 3;
-/// How often the power is polled for one figure.
-const POLLS: Polls = Polls { in_session: 5000, runs: 100 };
-/// The same when it has to be quick.
-const QUICK_POLLS: Polls = Polls { in_session: 500, runs: 10 };
 
 const STOCK: &str = stock::NAME;
 /// Stands for every bench that the stock stack has, too.
@@ -30,11 +26,9 @@ const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, 
     Bench { name, unit, peer_name, goal }
 }
 
-/// Every bench, in the order of the table.
-pub const BENCHES: [Bench; 11] = [
+/// The benches of initrd and life cycle, in the order of the table; behind them come [`speed::BENCHES`].
+pub const BENCHES: [Bench; 9] = [
     bench("initrd", "bytes", STOCK, Some(1_000_000.0)),
-    bench("cpu-per-poll", "us", "ipmitool, one run per poll", None),
-    bench("cpu-per-poll-session", "us", "ipmitool exec, one session", None),
     bench("inspect", "s", STOCK, Some(15.0)),
     bench("provide", "s", STOCK, Some(20.0)),
     bench("deploy", "s", STOCK, Some(35.0)),
@@ -67,13 +61,10 @@ pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result
     if wants(&["initrd"]) {
         measured.insert("initrd", initrd(root, cache).await.map_err(words));
     }
-    if wants(&["cpu-per-poll", "cpu-per-poll-session"]) {
-        let cost = poll::measure(if options.quick { QUICK_POLLS } else { POLLS }).await.map_err(words);
-        measured.insert("cpu-per-poll", cost.clone().map(|cost| cost.beside_runs));
-        measured.insert("cpu-per-poll-session", cost.map(|cost| cost.beside_session));
-    }
     let cycles = if options.quick { 1 } else { REPEATS };
-    let left: Vec<_> = wanted.iter().filter(|bench| !measured.contains_key(bench.name)).collect();
+    let is_speed = |bench: &Bench| speed::BENCHES.contains(bench);
+    let left: Vec<_> =
+        wanted.iter().filter(|bench| !measured.contains_key(bench.name) && !is_speed(bench)).collect();
     let mut interrupted = false;
     if !left.is_empty() {
         let (samples, result) = cycle::run(root, cycles).await;
@@ -92,11 +83,30 @@ pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result
         let result = measured.remove(bench.name).unwrap_or_else(|| Err("it was not run".to_owned()));
         Figure::new(bench, result)
     };
-    let figures: Vec<_> = wanted.iter().map(figure).collect();
+    let mut figures: Vec<_> = wanted.iter().filter(|bench| !is_speed(bench)).map(figure).collect();
+    figures.extend(speeds(root, wanted.iter().filter(|bench| is_speed(bench)), options.quick).await);
     if options.quick && options.only.as_deref() != Some(ONLY_STOCK) {
         return Ok(figures);
     }
     Ok(beside_stock(root, figures, interrupted).await)
+}
+
+/// What the program `speeds` measures; it is built as a release is, and this one is not.
+async fn speeds(root: &Path, wanted: impl Iterator<Item = &Bench>, quick: bool) -> Vec<Figure> {
+    let wanted: Vec<_> = wanted.collect();
+    if wanted.is_empty() {
+        return Vec::new();
+    }
+    let names = wanted.iter().map(|bench| bench.name.to_owned()).collect();
+    let told = speed::by_program(root, names, quick).await.map_err(words);
+    let figure = |bench: &&Bench| match &told {
+        Err(why) => Figure::new(bench, Err(why.clone())),
+        Ok(told) => match told.iter().find(|told| told.name == bench.name) {
+            Some(told) => Told::clone(told).figure(bench),
+            None => Figure::new(bench, Err("it was not measured".to_owned())),
+        },
+    };
+    wanted.iter().map(figure).collect()
 }
 
 /// Gives those figures their peer that the stock stack has, too. What it cannot measure takes nothing from our figures.
@@ -121,15 +131,18 @@ async fn beside_stock(root: &Path, figures: Vec<Figure>, interrupted: bool) -> V
     figures.into_iter().map(beside).collect()
 }
 
+fn every() -> impl Iterator<Item = Bench> {
+    BENCHES.into_iter().chain(speed::BENCHES)
+}
+
 /// The benches that were asked for.
 fn chosen(only: Option<&str>) -> anyhow::Result<Vec<Bench>> {
     let fits = |bench: &Bench, name: &str| {
         if name == ONLY_STOCK { bench.peer_name == STOCK } else { bench.name == name }
     };
-    let chosen: Vec<_> =
-        BENCHES.into_iter().filter(|bench| only.is_none_or(|name| fits(bench, name))).collect();
+    let chosen: Vec<_> = every().filter(|bench| only.is_none_or(|name| fits(bench, name))).collect();
     if chosen.is_empty() {
-        let names: Vec<_> = BENCHES.iter().map(|bench| bench.name).chain([ONLY_STOCK]).collect();
+        let names: Vec<_> = every().map(|bench| bench.name).chain([ONLY_STOCK]).collect();
         bail!("there is no bench {}; there are: {}", only.unwrap_or_default(), names.join(", "));
     }
     Ok(chosen)
@@ -156,7 +169,8 @@ mod tests {
         let check = |only: Option<&str>, expected: usize| {
             assert_eq!(chosen(only).map_or(0, |chosen| chosen.len()), expected, "{only:?}");
         };
-        check(None, BENCHES.len());
+        check(None, BENCHES.len() + speed::BENCHES.len());
+        check(Some("redfish-kept"), 1);
         check(Some("deploy"), 1);
         check(Some("stock"), 6);
         check(Some("depoly"), 0);

@@ -50,14 +50,6 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
-    /// One of the bench's pollers; prints microseconds of processor time per poll.
-    #[command(hide = true)]
-    IpmiPolls {
-        #[arg(long)]
-        address: SocketAddr,
-        #[arg(long)]
-        polls: u32,
-    },
     /// A lab of its own beside it: start it, play the story, play the bad days.
     #[command(hide = true)]
     BadDays {
@@ -171,7 +163,6 @@ fn site(command: &Command) -> Option<anyhow::Result<Site>> {
         Command::Up { .. } | Command::Story | Command::Down => Some(root().map(Site::standard)),
         Command::BadDays { site, .. } | Command::Promise { site, .. } => Some(site_beside(site)),
         Command::Bench { .. }
-        | Command::IpmiPolls { .. }
         | Command::Bmc { .. }
         | Command::ContrailStandin { .. }
         | Command::Relay { .. }
@@ -187,7 +178,6 @@ fn level(command: &Command) -> tracing::Level {
         | Command::Story
         | Command::Down
         | Command::Bench { .. }
-        | Command::IpmiPolls { .. }
         | Command::BadDays { .. }
         | Command::Promise { .. } => tracing::Level::WARN,
         Command::Bmc { .. }
@@ -209,11 +199,6 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Down => up::down(&standard()?).await,
         Command::Bench { only, quick } => measure(&bench::Options { only, quick }).await,
-        Command::IpmiPolls { address, polls } => {
-            // As the agent's pollers are: a task among the runtime's.
-            println!("{}", tokio::spawn(bench::poll::child(address, polls)).await??);
-            Ok(())
-        }
         Command::BadDays { names, site, down, no_story, fabric } => {
             bad_days(&names, &beside(&site, fabric)?, down, no_story).await
         }
@@ -306,7 +291,10 @@ async fn measure(options: &bench::Options) -> anyhow::Result<()> {
         );
     }
     if cfg!(debug_assertions) {
-        println!("Our programs are a debug build; processor time and memory are less in a release build.");
+        println!(
+            "Agent and coordinator of the life cycle are a debug build; their memory is less in a release build. The clients of BMCs \
+             were measured as they are in one."
+        );
     }
     let file = site.target().join("bench.json");
     std::fs::write(&file, serde_json::to_vec_pretty(&figures)?)

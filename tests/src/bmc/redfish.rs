@@ -66,9 +66,10 @@ pub struct Tls {
 }
 
 impl Tls {
-    /// A fresh certificate signed by itself, as BMCs have.
+    /// A fresh certificate signed by itself, as BMCs have; of this machine too, for whoever trusts it.
     pub fn self_signed() -> anyhow::Result<Self> {
-        let made = rcgen::generate_simple_self_signed(vec!["bmc.invalid".to_owned()])?;
+        let names = ["bmc.invalid", "127.0.0.1"].map(str::to_owned);
+        let made = rcgen::generate_simple_self_signed(names)?;
         let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
         // The certificate is not read: BMCs do not look at theirs either.
         let key = rustls::crypto::ring::sign::any_supported_type(&key)?;

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, bail, ensure};
+use base64::prelude::{BASE64_STANDARD, Engine};
 use protocol::{
     bmc_settings::{BmcSettings, KgKey},
     ipmi::{CipherSuite, Privilege},
@@ -45,22 +46,25 @@ static TLS_1_2: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
 pub struct Running {
     bmcs: Arc<Vec<VirtualBmc>>,
     control: Option<Control>,
+    /// As its groups show them at the start, DER.
+    certificates: Vec<Vec<u8>>,
 }
 
 impl Running {
     /// Starts all of a description. Must be called inside a tokio runtime.
     pub async fn start(farm: &Farm) -> anyhow::Result<Self> {
         host::open_files::raise_limit(files(farm))?;
-        let mut bmcs = Vec::new();
+        let (mut bmcs, mut certificates) = (Vec::new(), Vec::new());
         for group in &farm.group {
             let tls = group.tls()?;
+            certificates.extend(tls.iter().map(|tls| tls.certificate.to_vec()));
             for number in 1..=group.count {
                 let server = Behind::Machine(Arc::new(Server::new(group.power)));
                 let started = VirtualBmc::start(group, number, tls.as_ref(), server, Uuid::new_v4());
                 bmcs.push(started.with_context(|| format!("BMC {}-{number}", group.name))?);
             }
         }
-        Self::over(bmcs, farm.control).await
+        Self::over(bmcs, certificates, farm.control).await
     }
 
     /// The one BMC of a description, before a server that is given.
@@ -69,16 +73,31 @@ impl Running {
         ensure!(group.count == 1, "count: one is wanted for one server");
         let tls = group.tls()?;
         let server = Behind::Given(Arc::new(Given::new(server)));
-        Self::over(vec![VirtualBmc::start(group, 1, tls.as_ref(), server, uuid)?], farm.control).await
+        let bmc = VirtualBmc::start(group, 1, tls.as_ref(), server, uuid)?;
+        let certificates = tls.iter().map(|tls| tls.certificate.to_vec()).collect();
+        Self::over(vec![bmc], certificates, farm.control).await
     }
 
-    async fn over(bmcs: Vec<VirtualBmc>, control: Option<SocketAddr>) -> anyhow::Result<Self> {
+    async fn over(
+        bmcs: Vec<VirtualBmc>,
+        certificates: Vec<Vec<u8>>,
+        control: Option<SocketAddr>,
+    ) -> anyhow::Result<Self> {
         let bmcs = Arc::new(bmcs);
         let control = match control {
             None => None,
             Some(addr) => Some(Control::start(addr, Arc::clone(&bmcs)).await?),
         };
-        Ok(Self { bmcs, control })
+        Ok(Self { bmcs, control, certificates })
+    }
+
+    /// The certificates of its groups as they were at the start, as a file of authorities has them: for whoever is to trust them.
+    pub fn authorities(&self) -> String {
+        let pem = |der: &Vec<u8>| {
+            let text = BASE64_STANDARD.encode(der);
+            format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        };
+        self.certificates.iter().map(pem).collect()
     }
 
     /// Its BMCs, group by group.

@@ -106,10 +106,7 @@ impl Crank {
             return;
         };
         tokio::select! {
-            datagram = self.place.receive() => match datagram {
-                Some(datagram) => self.line.handle_packet(&datagram, Instant::now()),
-                None => self.line.leave(),
-            },
+            datagram = self.place.receive() => self.line.handle_packet(&datagram, Instant::now()),
             () = tokio::time::sleep_until(due.into()) => self.line.handle_timeout(Instant::now()),
         }
     }

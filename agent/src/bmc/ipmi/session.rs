@@ -87,10 +87,9 @@ impl Session {
                 return ClientEvent::Ended(EndReason::Closed);
             };
             tokio::select! {
-                datagram = place.receive() => match datagram {
-                    Some(datagram) => client.handle_packet(&datagram, Instant::now()),
-                    None => return ClientEvent::Ended(EndReason::Closed),
-                },
+                // What is there already needs no timer.
+                biased;
+                datagram = place.receive() => client.handle_packet(&datagram, Instant::now()),
                 () = tokio::time::sleep_until(deadline.into()) => client.handle_timeout(Instant::now()),
             }
         }

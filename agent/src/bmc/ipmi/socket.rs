@@ -6,7 +6,7 @@
 //! receivers with it, and nobody else's.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     sync::{Arc, LazyLock, Mutex, MutexGuard, Weak},
@@ -16,7 +16,7 @@ use protocol::ipmi::{PACKET_BYTES_MAX, rmcp::console_session_id};
 use tokio::{
     net::UdpSocket,
     runtime::{self, Handle},
-    sync::mpsc,
+    sync::Notify,
     task::AbortHandle,
 };
 use tracing::debug;
@@ -24,7 +24,34 @@ use tracing::debug;
 /// Datagrams that wait for one session; what comes beyond is dropped, as a network would.
 const INBOX_MAX: usize = 16;
 
-type Sessions = Mutex<HashMap<SocketAddr, HashMap<u32, mpsc::Sender<Vec<u8>>>>>;
+type Sessions = Mutex<HashMap<SocketAddr, Vec<(u32, Arc<Inbox>)>>>;
+
+/// What has come for one session. A channel would keep room for more than ever comes, for each of thousands.
+#[derive(Debug, Default)]
+struct Inbox {
+    datagrams: Mutex<VecDeque<Box<[u8]>>>,
+    has_come: Notify,
+}
+
+impl Inbox {
+    fn put(&self, datagram: &[u8]) {
+        let mut datagrams = locked(&self.datagrams);
+        // A full inbox means that nobody asks just now.
+        if datagrams.len() < INBOX_MAX {
+            datagrams.push_back(datagram.into());
+            self.has_come.notify_one();
+        }
+    }
+
+    async fn take(&self) -> Box<[u8]> {
+        loop {
+            if let Some(datagram) = locked(&self.datagrams).pop_front() {
+                return datagram;
+            }
+            self.has_come.notified().await;
+        }
+    }
+}
 
 /// The socket and who listens on it.
 pub(super) struct Shared {
@@ -86,10 +113,10 @@ async fn receive(socket: Arc<UdpSocket>, sessions: Arc<Sessions>) {
 fn deliver(sessions: &Sessions, from: SocketAddr, datagram: &[u8]) {
     let sessions = locked(sessions);
     let Some(of_peer) = sessions.get(&from) else { return };
-    match console_session_id(datagram).and_then(|id| of_peer.get(&id)) {
-        // A full inbox means that nobody asks just now.
-        Some(inbox) => drop(inbox.try_send(datagram.to_vec())),
-        None => of_peer.values().for_each(|inbox| drop(inbox.try_send(datagram.to_vec()))),
+    let id = console_session_id(datagram);
+    match of_peer.iter().find(|(own, _)| Some(*own) == id) {
+        Some((_, inbox)) => inbox.put(datagram),
+        None => of_peer.iter().for_each(|(_, inbox)| inbox.put(datagram)),
     }
 }
 
@@ -98,7 +125,7 @@ pub(super) struct Place {
     shared: Arc<Shared>,
     peer: SocketAddr,
     console_id: u32,
-    inbox: mpsc::Receiver<Vec<u8>>,
+    inbox: Arc<Inbox>,
 }
 
 /// As many sessions with one peer are open as may be.
@@ -112,13 +139,13 @@ impl Place {
         console_id: u32,
         most: u32,
     ) -> Result<Self, Full> {
-        let (sender, inbox) = mpsc::channel(INBOX_MAX);
+        let inbox = Arc::new(Inbox::default());
         let mut sessions = locked(&shared.sessions);
         let of_peer = sessions.entry(peer).or_default();
         if of_peer.len() >= most.max(1) as usize {
             return Err(Full);
         }
-        of_peer.insert(console_id, sender);
+        of_peer.push((console_id, Arc::clone(&inbox)));
         drop(sessions);
         Ok(Self { shared, peer, console_id, inbox })
     }
@@ -137,8 +164,9 @@ impl Place {
         }
     }
 
-    pub(super) async fn receive(&mut self) -> Option<Vec<u8>> {
-        self.inbox.recv().await
+    /// What comes next. Whoever stops waiting loses nothing.
+    pub(super) async fn receive(&mut self) -> Box<[u8]> {
+        self.inbox.take().await
     }
 }
 
@@ -146,7 +174,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut sessions = locked(&self.shared.sessions);
         if let Some(of_peer) = sessions.get_mut(&self.peer) {
-            of_peer.remove(&self.console_id);
+            of_peer.retain(|(id, _)| *id != self.console_id);
             if of_peer.is_empty() {
                 sessions.remove(&self.peer);
             }

@@ -5,8 +5,8 @@
 
 use std::time::{Duration, SystemTime};
 
+use hyper::{Method, StatusCode};
 use protocol::{backoff::Backoff, redfish::ErrorBody};
-use reqwest::{Method, StatusCode};
 
 use super::super::account::Pace;
 

@@ -6,16 +6,19 @@ use std::{
 };
 
 use flate2::read::GzDecoder;
-use protocol::redfish::{BODY_BYTES_MAX, ErrorBody, dirty};
-use reqwest::{
-    Method, RequestBuilder, StatusCode,
-    header::{AsHeaderName, CONTENT_ENCODING, DATE, HeaderMap, LOCATION, RETRY_AFTER},
+use hyper::{
+    Method, StatusCode,
+    header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
 };
+use protocol::redfish::{BODY_BYTES_MAX, ErrorBody, dirty};
 use serde::de::DeserializeOwned;
 
 use super::{
     again,
     fault::{Fault, Refused, reason},
+    request::Request,
+    unanswered::WireError,
+    wire::Wire,
 };
 
 /// An answer that has come to its end.
@@ -27,27 +30,27 @@ pub(super) struct Answer {
 
 /// Why there is none.
 pub(super) enum NoAnswer {
-    Failed(reqwest::Error),
+    Failed(WireError),
     TooLong,
 }
 
 impl Answer {
     /// Sends a request and reads the answer to its end. Where only the end of an answer to a write is missing, its status says enough.
-    pub(super) async fn to(request: RequestBuilder, method: &Method) -> Result<Self, NoAnswer> {
-        let mut response = request.send().await.map_err(NoAnswer::Failed)?;
+    pub(super) async fn to(wire: &mut Wire, request: &Request) -> Result<Self, NoAnswer> {
+        let mut exchange = wire.begin(request).await.map_err(NoAnswer::Failed)?;
         let mut body = Vec::new();
         loop {
-            match response.chunk().await {
+            match exchange.chunk().await {
                 Ok(Some(chunk)) if body.len() + chunk.len() > BODY_BYTES_MAX => {
                     return Err(NoAnswer::TooLong);
                 }
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
-                Err(error) if *method == Method::GET => return Err(NoAnswer::Failed(error)),
+                Err(error) if request.method == Method::GET => return Err(NoAnswer::Failed(error)),
                 Err(_) => break,
             }
         }
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
+        let (status, headers) = wire.take_back(exchange).await;
         let mut answer = Self { status, headers, body };
         answer.unpack();
         Ok(answer)
@@ -65,7 +68,7 @@ impl Answer {
         }
     }
 
-    pub(super) fn header(&self, name: impl AsHeaderName) -> Option<&str> {
+    pub(super) fn header(&self, name: HeaderName) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 

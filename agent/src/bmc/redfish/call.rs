@@ -6,11 +6,11 @@
 
 use std::time::{Duration, Instant};
 
+use hyper::{Method, StatusCode};
 use protocol::redfish::{
     ComputerSystem, dirty,
     node::{Action, Node, Resource},
 };
-use reqwest::{Method, StatusCode};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::sync::MutexGuard;

@@ -1,14 +1,11 @@
-//! Edges: the HTTP client of one BMC, made when it is first needed: whoever declares a thousand servers waits for none of them.
+//! Edges: where the service of one BMC is, and its TLS, made when it is first needed: whoever declares a thousand servers waits for none
+//! of them.
 
 use std::sync::Arc;
 
 use protocol::{
     error_chain::{chain, find},
     spec::BmcEndpoint,
-};
-use reqwest::{
-    header::{ACCEPT, HeaderMap, HeaderName, HeaderValue},
-    redirect::Policy,
 };
 
 use super::{
@@ -17,10 +14,17 @@ use super::{
     pin, roots,
     shown::Shown,
     spki::SmallKey,
+    stream::Place,
+    unanswered::WireError,
+    wire::Wire,
 };
 
 /// How the service is spoken to.
 pub(super) struct Settings {
+    /// Its name or address, as it is in the server's entry.
+    pub(super) host: String,
+    /// Its port.
+    pub(super) port: u16,
     /// TLS.
     pub(super) is_tls: bool,
     /// SHA-256 of the only certificate that is taken; none: the system's authorities say.
@@ -35,8 +39,8 @@ pub(super) struct Settings {
 
 impl Settings {
     /// What a request has failed of. `breaks`: how often its connection broke, this time included.
-    pub(super) fn fault_of(&self, error: reqwest::Error, breaks: u32) -> Fault {
-        match (self.small_key, find::<rustls::Error>(&error)) {
+    pub(super) fn fault_of(&self, error: &WireError, breaks: u32) -> Fault {
+        match (self.small_key, find::<rustls::Error>(error)) {
             // What it says of TLS 1.2 is not the cause.
             (Some(small), Some(_)) => fault::of_tls(&small.into()),
             (Some(_) | None, _) => fault::of_request(error, self.is_tls, breaks),
@@ -47,38 +51,29 @@ impl Settings {
 /// Why there is no client, and never will be until the server's entry is changed.
 pub(super) type NoClient = String;
 
-/// Makes a client. The system's authorities are read on a thread of their own the first time.
-pub(super) async fn build(settings: &Settings, options: BmcOptions) -> Result<reqwest::Client, NoClient> {
-    // An error means that there is a provider already.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+/// A connection that is not made yet. The system's authorities are read on a thread of their own the first time.
+pub(super) async fn build(settings: &Settings, options: BmcOptions) -> Result<Wire, NoClient> {
     let failed = |error: &dyn std::error::Error| format!("TLS cannot be set up: {}", chain(error));
     let is_old = settings.is_old_tls || settings.small_key.is_some();
     let tls = match (&settings.certificate_sha256, settings.is_tls) {
-        (Some(fingerprint), true) => pin::tls_config(fingerprint, is_old, Arc::clone(&settings.shown))?,
+        (Some(fingerprint), true) => Some(pin::tls_config(fingerprint, is_old, Arc::clone(&settings.shown))?),
         (None, true) => {
             let made = tokio::task::spawn_blocking(move || roots::system(is_old)).await;
-            made.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?
+            Some(made.map_err(|error| failed(&error))?.map_err(|error| failed(&error))?)
         }
-        (Some(_) | None, false) => roots::none().map_err(|error| failed(&error))?,
+        (Some(_) | None, false) => None,
     };
-    reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .connect_timeout(options.first_wait * options.tries.max(1))
-        .redirect(Policy::none())
-        .default_headers(HeaderMap::from_iter([
-            (HeaderName::from_static("odata-version"), HeaderValue::from_static("4.0")),
-            (ACCEPT, HeaderValue::from_static("application/json")),
-        ]))
-        .pool_max_idle_per_host(1)
-        .http1_ignore_invalid_headers_in_responses(true)
-        .http1_allow_spaces_after_header_name_in_responses(true)
-        .http1_allow_obsolete_multiline_headers_in_responses(true)
-        .no_proxy()
-        .build()
-        .map_err(|error| failed(&error))
+    let place = Place {
+        host: settings.host.clone(),
+        port: settings.port,
+        tls: tls.map(Arc::new),
+        wait: options.first_wait * options.tries.max(1),
+    };
+    Wire::new(place)
+        .map_err(|error| format!("it cannot be asked: {error}; correct the address in the server's entry"))
 }
 
-/// The service's address, as it begins every URL.
+/// The service's address, as people read it.
 pub(super) fn base(endpoint: &BmcEndpoint, is_tls: bool) -> String {
     let scheme = if is_tls { "https" } else { "http" };
     let host = match endpoint.address.parse() {

@@ -3,13 +3,17 @@
 //!
 //! The connection is an ordinary request of this service's client, so that certificate, log-in and its budget are the same.
 
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
+use hyper::{
+    StatusCode,
+    header::{CONNECTION, HeaderName, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE},
+};
 use protocol::{
     identity::ExpectedIdentity,
     ipmi::{self, sol::line::Take},
     spec::{BmcEndpoint, BmcProtocol},
 };
-use reqwest::{StatusCode, Upgraded};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{
@@ -20,7 +24,7 @@ use tokio_tungstenite::{
 };
 use tracing::debug;
 
-use super::{RedfishBmc, fault::Fault};
+use super::{RedfishBmc, fault::Fault, stream::Stream};
 use crate::bmc::{
     Bmc, BmcError, BmcOptions, IpmiBmc, LogIns,
     budget::Budget,
@@ -42,7 +46,7 @@ impl RedfishBmc {
         self.system(&mut state).await?;
         for path in PATHS {
             match state.http.upgrade(path).await {
-                Ok(socket) => return Ok(carried(socket).await),
+                Ok((stream, begun)) => return Ok(carried(stream, begun).await),
                 Err(Fault::Refused(refused)) if says_there_is_none(refused.status) => {
                     debug!(bmc = self.address, path, "no console by WebSocket there");
                 }
@@ -88,27 +92,28 @@ fn says_there_is_none(status: Option<StatusCode>) -> bool {
 }
 
 /// The headers that ask for it (RFC 6455, section 4.1).
-pub(super) fn headers() -> [(&'static str, String); 4] {
+pub(super) fn headers() -> [(HeaderName, String); 4] {
     [
-        ("connection", "Upgrade".to_owned()),
-        ("upgrade", "websocket".to_owned()),
-        ("sec-websocket-version", "13".to_owned()),
-        ("sec-websocket-key", generate_key()),
+        (CONNECTION, "Upgrade".to_owned()),
+        (UPGRADE, "websocket".to_owned()),
+        (SEC_WEBSOCKET_VERSION, "13".to_owned()),
+        (SEC_WEBSOCKET_KEY, generate_key()),
     ]
 }
 
-async fn carried(socket: Upgraded) -> Console {
+async fn carried(stream: Stream, begun: Bytes) -> Console {
     let config = WebSocketConfig::default()
         .max_message_size(Some(MESSAGE_BYTES_MAX))
         .max_frame_size(Some(MESSAGE_BYTES_MAX));
-    let socket = WebSocketStream::from_raw_socket(socket, Role::Client, Some(config)).await;
+    let socket =
+        WebSocketStream::from_partially_read(stream, begun.to_vec(), Role::Client, Some(config)).await;
     let (console, far) = console::pair();
     tokio::spawn(carry(socket, far));
     console
 }
 
 /// Both ways, until either end is gone.
-async fn carry(mut socket: WebSocketStream<Upgraded>, far: Far) {
+async fn carry(mut socket: WebSocketStream<Stream>, far: Far) {
     let Far { mut typed, heard } = far;
     loop {
         tokio::select! {

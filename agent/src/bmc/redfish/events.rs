@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use hyper::{
+    Method, StatusCode,
+    header::{ACCEPT, HeaderName},
+};
 use protocol::{
     quirk::Quirk,
     redfish::{
@@ -10,14 +14,12 @@ use protocol::{
         node::{Node, Resource},
     },
 };
-use reqwest::{
-    Method, StatusCode,
-    header::{ACCEPT, HeaderName},
-};
 
 use super::{
     RedfishBmc,
     fault::{Fault, of_request},
+    http::Apart,
+    wire::Exchange,
 };
 use crate::bmc::BmcError;
 
@@ -30,7 +32,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// A stream of events. Dropped, it ends.
 pub struct Events {
-    response: reqwest::Response,
+    exchange: Exchange,
     reader: EventReader,
     /// When something came last.
     heard: tokio::time::Instant,
@@ -55,23 +57,23 @@ impl RedfishBmc {
         let service = state.http.get::<Resource>(&path).await.map_err(error)?;
         let Some(link) = service.body.node().text("ServerSentEventUri") else { return Ok(None) };
         let path = state.local(&link, "the stream of events").map_err(error)?;
-        let mut request = state.http.apart(Method::GET, &path).await.map_err(error)?;
+        let Apart { mut wire, mut request } = state.http.apart(Method::GET, &path).await.map_err(error)?;
         drop(state);
-        request = request.timeout(STREAM_MAX).header(ACCEPT, "text/event-stream");
+        request = request.header(ACCEPT, "text/event-stream");
         if let Some(id) = after {
             request = request.header(LAST_EVENT_ID, id);
         }
-        let response = request
-            .send()
-            .await
-            .map_err(|failed| error(of_request(failed, self.address.starts_with("https"), 0)))?;
-        match response.status() {
+        let begun = wire.begin(&request).await;
+        let mut exchange =
+            begun.map_err(|failed| error(of_request(&failed, self.address.starts_with("https"), 0)))?;
+        match exchange.status() {
             status if status.is_success() => {}
             StatusCode::NOT_FOUND | StatusCode::NOT_IMPLEMENTED => return Ok(None),
             status => return Err(error(Fault::refused(format!("GET {path}: HTTP {status}")))),
         }
+        exchange.may_last(STREAM_MAX);
         let (reader, heard) = (EventReader::after(after.map(str::to_owned)), tokio::time::Instant::now());
-        Ok(Some(Events { response, reader, heard }))
+        Ok(Some(Events { exchange, reader, heard }))
     }
 }
 
@@ -79,7 +81,7 @@ impl Events {
     /// What came next, perhaps nothing whole; none: the stream has ended. Whoever stops waiting loses nothing.
     pub async fn next(&mut self) -> Option<Vec<StreamEvent>> {
         let idle_until = self.heard + IDLE_MAX;
-        let chunk = tokio::time::timeout_at(idle_until, self.response.chunk()).await.ok()?.ok()??;
+        let chunk = tokio::time::timeout_at(idle_until, self.exchange.chunk()).await.ok()?.ok()??;
         self.heard = tokio::time::Instant::now();
         Some(self.reader.take(&chunk))
     }

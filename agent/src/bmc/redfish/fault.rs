@@ -3,13 +3,18 @@
 
 use std::{error::Error, io, time::Duration};
 
+use hyper::{Method, StatusCode};
 use protocol::{
     error_chain::{causes, chain, find},
     redfish::{ErrorBody, dirty},
 };
-use reqwest::{Method, StatusCode};
 
-use super::{super::account::Pause, again::Trouble, tls};
+use super::{
+    super::account::Pause,
+    again::Trouble,
+    tls,
+    unanswered::{ConnectError, WireError},
+};
 
 /// Why there is no good answer.
 #[derive(Clone, Debug)]
@@ -78,14 +83,11 @@ pub(super) fn reason(
 }
 
 /// Whether the connection was there, and broke before the whole answer came.
-pub(super) fn is_broken(error: &reqwest::Error) -> bool {
-    let is_of_the_answer = error.is_request() || error.is_body() || error.is_decode();
-    is_of_the_answer && !error.is_connect() && !error.is_timeout() && !is_no_http(error)
-}
-
-/// Somebody is there, and speaks something else.
-fn is_no_http(error: &reqwest::Error) -> bool {
-    find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
+pub(super) fn is_broken(error: &WireError) -> bool {
+    match error {
+        WireError::Http(error) => !error.is_parse(),
+        WireError::Connect(_) | WireError::Unsendable(_) | WireError::Time(_) => false,
+    }
 }
 
 /// A handshake has failed.
@@ -94,35 +96,28 @@ pub(super) fn of_tls(error: &rustls::Error) -> Fault {
 }
 
 /// What a request has failed of. `breaks`: how often its connection broke, this time included.
-pub(super) fn of_request(error: reqwest::Error, is_tls: bool, breaks: u32) -> Fault {
-    let error = error.without_url();
-    if let Some(tls) = find::<rustls::Error>(&error) {
+pub(super) fn of_request(error: &WireError, is_tls: bool, breaks: u32) -> Fault {
+    if let Some(tls) = find::<rustls::Error>(error) {
         return of_tls(tls);
     }
-    if is_no_http(&error) {
-        let remedy =
-            if is_tls { "check the port" } else { "it may speak TLS there: check port and protocol" };
-        return Fault::NotUnderstood(format!("it does not speak HTTP: {}; {remedy}", chain(&error)));
-    }
-    if is_broken(&error) {
-        let reason = format!(
-            "it answers, but closes its connections in the middle ({breaks} times): {}",
-            chain(&error)
-        );
-        return Fault::NotUnderstood(reason);
-    }
-    if error.is_connect() && is_tls && is_cut(&error) {
-        let reason = format!(
-            "it answers, but ends the TLS handshake without a word ({}); {}",
-            chain(&error),
+    let said = chain(error);
+    match error {
+        // Somebody is there, and speaks something else.
+        WireError::Http(error) if error.is_parse() => {
+            let remedy =
+                if is_tls { "check the port" } else { "it may speak TLS there: check port and protocol" };
+            Fault::NotUnderstood(format!("it does not speak HTTP: {said}; {remedy}"))
+        }
+        WireError::Http(_) => Fault::NotUnderstood(format!(
+            "it answers, but closes its connections in the middle ({breaks} times): {said}"
+        )),
+        WireError::Connect(ConnectError::Tls(cut)) if is_cut(cut) => Fault::NotUnderstood(format!(
+            "it answers, but ends the TLS handshake without a word ({said}); {}",
             tls::TOO_OLD
-        );
-        return Fault::NotUnderstood(reason);
+        )),
+        WireError::Unsendable(_) => Fault::NotUnderstood(said),
+        WireError::Connect(_) | WireError::Time(_) => Fault::Unreachable(said),
     }
-    if error.is_decode() || error.is_body() || error.is_builder() {
-        return Fault::NotUnderstood(chain(&error));
-    }
-    Fault::Unreachable(chain(&error))
 }
 
 /// A connection that was there and was cut. Where nobody is, it is refused, or nothing comes.

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use hyper::{
+    Method, StatusCode,
+    header::{CONNECTION, ETAG, IF_MATCH},
+};
 use protocol::{
     error_chain::{chain, find},
     quirk::Quirk,
     redfish::{ErrorBody, ROOT, origin::Origin},
     spec::BmcEndpoint,
-};
-use reqwest::{
-    Method, RequestBuilder, StatusCode, Upgraded, Version,
-    header::{CONNECTION, ETAG, IF_MATCH},
 };
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -30,7 +31,11 @@ use super::{
     fault::{Fault, Refused, is_broken},
     kept::{Kept, KeptSessions},
     login::{Login, TOKEN},
+    request::Request,
+    stream::Stream,
     tls,
+    unanswered::WireError,
+    wire::Wire,
 };
 
 /// Whole time for one request; Redfish services are slow.
@@ -56,7 +61,8 @@ pub(super) struct Found<T> {
 /// One service.
 pub(super) struct Http {
     settings: Settings,
-    client: Option<reqwest::Client>,
+    /// None: it is not known yet how to connect.
+    wire: Option<Wire>,
     pub(super) base: String,
     pub(super) origin: Origin,
     pub(super) username: String,
@@ -105,7 +111,7 @@ impl Http {
             kept,
             origin: Origin::new(settings.is_tls, &endpoint.address, endpoint.port),
             settings,
-            client: None,
+            wire: None,
             username: endpoint.username.clone(),
             keys,
             login: Login::No,
@@ -132,7 +138,7 @@ impl Http {
             self.options.min_gap = self.options.min_gap.max(PAUSE);
         }
         if quirks.has(Quirk::OldTls) && !self.settings.is_old_tls {
-            (self.settings.is_old_tls, self.client) = (true, None);
+            (self.settings.is_old_tls, self.wire) = (true, None);
         }
         self.without_session = quirks.has(Quirk::SessionNotKept);
     }
@@ -234,57 +240,46 @@ impl Http {
         body: Option<&Value>,
         etag: Option<&str>,
     ) -> Result<Answer, Fault> {
-        let (user, password) = (self.username.clone(), self.keys.current().clone());
-        let token = match &self.login {
-            Login::Token { token, .. } => Some(token.clone()),
-            Login::Basic { .. } | Login::No => None,
-        };
-        let with_all = |mut request: RequestBuilder| {
+        let with_all = |this: &Self, mut request: Request| {
             if let Some(body) = body {
                 request = request.json(body);
             }
             if let Some(etag) = etag {
                 request = request.header(IF_MATCH, etag);
             }
-            match &token {
-                Some(token) => request.header(TOKEN, token.reveal()),
-                None => request.basic_auth(&user, Some(password.reveal())),
-            }
+            this.as_us(request)
         };
         self.deliver(method, path, with_all).await
     }
 
-    /// Asks that a connection becomes a WebSocket (RFC 6455, section 4.1).
-    pub(super) async fn upgrade(&mut self, path: &str) -> Result<Upgraded, Fault> {
-        self.ensure_login().await?;
-        let mut request = self.request(Method::GET, path).await?.version(Version::HTTP_11);
-        for (name, value) in console::headers() {
-            request = request.header(name, value);
-        }
-        request = match &self.login {
-            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
+    /// The request with our credentials.
+    fn as_us(&self, request: Request) -> Request {
+        match &self.login {
+            Login::Token { token, .. } => request.secret_header(TOKEN, token.reveal()),
             Login::Basic { .. } | Login::No => {
-                request.basic_auth(&self.username, Some(self.keys.current().reveal()))
+                request.basic_auth(&self.username, self.keys.current().reveal())
             }
-        };
-        let response = request.send().await.map_err(|error| self.settings.fault_of(error, 0))?;
-        match response.status() {
-            StatusCode::SWITCHING_PROTOCOLS => {}
+        }
+    }
+
+    /// Asks that a connection becomes a WebSocket (RFC 6455, section 4.1): its stream, and what has come on it already.
+    pub(super) async fn upgrade(&mut self, path: &str) -> Result<(Stream, Bytes), Fault> {
+        let Apart { mut wire, mut request } = self.apart(Method::GET, path).await?;
+        for (name, value) in console::headers() {
+            request = request.header(name, &value);
+        }
+        let exchange = wire.begin(&request).await.map_err(|error| self.settings.fault_of(&error, 0))?;
+        match exchange.status() {
+            StatusCode::SWITCHING_PROTOCOLS => Ok(exchange.upgraded().await),
             StatusCode::UNAUTHORIZED => {
                 self.refused_by_request(&Method::GET, path);
-                return Err(Fault::refused(format!("GET {path}: HTTP 401")));
+                Err(Fault::refused(format!("GET {path}: HTTP 401")))
             }
             status => {
                 let reason = format!("GET {path}: HTTP {status} instead of a WebSocket");
-                return Err(Fault::Refused(Refused {
-                    status: Some(status),
-                    reason,
-                    trouble: None,
-                    wish: None,
-                }));
+                Err(Fault::Refused(Refused { status: Some(status), reason, trouble: None, wish: None }))
             }
         }
-        response.upgrade().await.map_err(|error| self.settings.fault_of(error, 0))
     }
 
     /// Sends a request, to where it is redirected on this service. One whose connection breaks is sent again on a new one, unless it
@@ -293,14 +288,15 @@ impl Http {
         &mut self,
         method: Method,
         path: &str,
-        with: impl Fn(RequestBuilder) -> RequestBuilder,
+        with: impl Fn(&Self, Request) -> Request,
     ) -> Result<Answer, Fault> {
         let moved = self.moved.iter().find(|(from, _)| from == path).map(|(_, to)| to.clone());
         let mut at = moved.unwrap_or_else(|| path.to_owned());
         let (mut breaks, mut redirects) = (0, 0);
         loop {
-            let request = with(self.request(method.clone(), &at).await?);
-            match Answer::to(request, &method).await {
+            let request = self.request(method.clone(), &at).await;
+            let request = with(self, request);
+            match Answer::to(self.wire().await?, &request).await {
                 Ok(answer) => match answer.redirect() {
                     None => return Ok(answer),
                     Some(location) => {
@@ -318,15 +314,15 @@ impl Http {
                 Err(NoAnswer::Failed(error)) => {
                     let is_another_way = self.fall_back(&error);
                     if !is_broken(&error) && !is_another_way {
-                        return Err(self.settings.fault_of(error, breaks));
+                        return Err(self.settings.fault_of(&error, breaks));
                     }
                     self.broken = self.broken.saturating_add(u32::from(!is_another_way));
                     let is_logged_in = matches!(self.login, Login::Token { .. } | Login::Basic { .. });
                     if !is_another_way && !may_repeat_after_break(&method, is_logged_in) {
-                        return Err(Fault::Lost(chain(&error.without_url())));
+                        return Err(Fault::Lost(chain(&error)));
                     }
                     let Some(pause) = self.left().pause(Trouble::Broken, breaks, None) else {
-                        return Err(self.settings.fault_of(error, breaks + 1));
+                        return Err(self.settings.fault_of(&error, breaks + 1));
                     };
                     breaks += 1;
                     debug!(service = self.base, "Redfish connection broken, asking again");
@@ -337,11 +333,11 @@ impl Http {
     }
 
     /// TLS 1.3 asks more of a small RSA key than can be checked here; TLS 1.2 does not. With a pinned certificate that is as safe.
-    fn fall_back(&mut self, error: &reqwest::Error) -> bool {
+    fn fall_back(&mut self, error: &WireError) -> bool {
         let small = find::<rustls::Error>(error).and_then(tls::small_key);
         let is_new = small.is_some() && self.settings.small_key.is_none();
         if is_new {
-            (self.settings.small_key, self.client) = (small.copied(), None);
+            (self.settings.small_key, self.wire) = (small.copied(), None);
         }
         is_new
     }
@@ -369,39 +365,38 @@ impl Http {
         }
     }
 
-    async fn request(&mut self, method: Method, path: &str) -> Result<RequestBuilder, Fault> {
-        if let Some(last) = self.last_request {
-            tokio::time::sleep_until((last + self.options.min_gap).into()).await;
+    /// A request that may be sent now.
+    async fn request(&mut self, method: Method, path: &str) -> Request {
+        let gap = self.options.min_gap;
+        if let Some(last) = self.last_request.filter(|_| !gap.is_zero()) {
+            tokio::time::sleep_until((last + gap).into()).await;
         }
         let wait = self.meter.wait(Instant::now());
         if !wait.is_zero() {
             tokio::time::sleep(wait).await;
         }
-        self.last_request = Some(Instant::now());
-        let left = self.until.saturating_duration_since(Instant::now());
-        let time = left.clamp(REQUEST_MIN, REQUEST_MAX);
-        let client = match &self.client {
-            Some(client) => client,
-            None => {
-                let built = client::build(&self.settings, self.options).await.map_err(Fault::refused)?;
-                self.client.insert(built)
-            }
-        };
-        let request = client.request(method, format!("{}{path}", self.base)).timeout(time);
-        Ok(if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request })
+        let now = Instant::now();
+        self.last_request = Some(now);
+        let time = self.until.saturating_duration_since(now).clamp(REQUEST_MIN, REQUEST_MAX);
+        let request = Request::new(method, path, time);
+        if self.broken >= BROKEN_MAX { request.header(CONNECTION, "close") } else { request }
     }
 
-    /// A request with our credentials that is sent beside all others, by whoever has more time for it than they have. Nothing of it is
-    /// sent again.
-    pub(super) async fn apart(&mut self, method: Method, path: &str) -> Result<RequestBuilder, Fault> {
+    /// The connection; made when nobody has needed it yet.
+    async fn wire(&mut self) -> Result<&mut Wire, Fault> {
+        if self.wire.is_none() {
+            self.wire = Some(client::build(&self.settings, self.options).await.map_err(Fault::refused)?);
+        }
+        self.wire.as_mut().ok_or_else(|| Fault::refused("its connection was given up"))
+    }
+
+    /// A request with our credentials on a connection of its own, beside all others, by whoever has more time for it than they have.
+    /// Nothing of it is sent again.
+    pub(super) async fn apart(&mut self, method: Method, path: &str) -> Result<Apart, Fault> {
         self.ensure_login().await?;
-        let request = self.request(method, path).await?;
-        Ok(match &self.login {
-            Login::Token { token, .. } => request.header(TOKEN, token.reveal()),
-            Login::Basic { .. } | Login::No => {
-                request.basic_auth(&self.username, Some(self.keys.current().reveal()))
-            }
-        })
+        let request = self.request(method, path).await;
+        let wire = self.wire().await?.another();
+        Ok(Apart { wire, request: self.as_us(request) })
     }
 
     /// Gives the session back, so that the next request logs in afresh.
@@ -428,18 +423,22 @@ impl Http {
     }
 }
 
+/// A request, and the connection on which it is to be sent.
+pub(super) struct Apart {
+    pub(super) wire: Wire,
+    pub(super) request: Request,
+}
+
 impl Drop for Http {
     /// Gives the session back, if there is still a runtime to do it: services have few.
     fn drop(&mut self) {
-        let (Login::Token { token, path: Some(path) }, Some(client)) = (&self.login, &self.client) else {
-            return;
-        };
-        let request =
-            client.delete(format!("{}{path}", self.base)).timeout(REQUEST_MAX).header(TOKEN, token.reveal());
+        let Some(mut wire) = self.wire.take() else { return };
+        let Login::Token { path: Some(path), .. } = &self.login else { return };
+        let request = self.as_us(Request::new(Method::DELETE, path, REQUEST_MAX));
         let (kept, path) = (self.kept.clone(), path.clone());
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                match request.send().await {
+                match wire.begin(&request).await {
                     Ok(_) => kept.closed(&path).await,
                     Err(error) => debug!(error = chain(&error), "Redfish session not deleted"),
                 }

@@ -3,13 +3,13 @@
 
 use std::time::Instant;
 
+use hyper::{
+    Method, StatusCode,
+    header::{HeaderName, LOCATION},
+};
 use protocol::{
     redfish::{Link, ROOT, ServiceRoot, Session, SessionService, dirty, resource::local_path},
     secret::Secret,
-};
-use reqwest::{
-    Method, StatusCode,
-    header::{HeaderName, LOCATION},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
@@ -186,7 +186,7 @@ impl Http {
 
     async fn open_session(&mut self, path: &str) -> Result<Attempt, Fault> {
         let body = json!({ "UserName": self.username, "Password": self.keys.current().reveal() });
-        let answer = self.deliver(Method::POST, path, |request| request.json(&body)).await?;
+        let answer = self.deliver(Method::POST, path, |_, request| request.json(&body)).await?;
         let status = answer.status;
         if status.is_success() {
             return Ok(Attempt::In(session_of(path, &answer)));
@@ -203,7 +203,7 @@ impl Http {
 
     /// A GET without credentials.
     async fn get_plain<T: DeserializeOwned>(&mut self, path: &str) -> Result<Plain<T>, Fault> {
-        let answer = self.deliver(Method::GET, path, |request| request).await?;
+        let answer = self.deliver(Method::GET, path, |_, request| request).await?;
         let status = answer.status;
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => return Ok(Plain::Guarded),

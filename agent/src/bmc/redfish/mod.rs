@@ -19,14 +19,19 @@ mod kept;
 mod login;
 pub(crate) mod pin;
 mod power;
+mod request;
 mod restore;
+mod resumed;
 mod roots;
 mod shown;
 mod spki;
+mod stream;
 mod systems;
 mod task;
 mod tls;
+mod unanswered;
 mod verbs;
+mod wire;
 
 use std::{
     sync::Arc,
@@ -34,6 +39,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use hyper::StatusCode;
 use protocol::{
     bmc_facts::{FactsPart, PartFacts},
     boot::{BootDevice, BootMode, Persistence},
@@ -44,7 +50,6 @@ use protocol::{
     shown_certificate::ShownCertificate,
     spec::BmcEndpoint,
 };
-use reqwest::StatusCode;
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::info;
 
@@ -126,6 +131,8 @@ impl RedfishBmc {
     ) -> Self {
         let shown = Arc::<Shown>::default();
         let settings = Settings {
+            host: endpoint.address.clone(),
+            port: endpoint.port,
             is_tls: !kind.http,
             certificate_sha256: kind.certificate_sha256,
             shown: Arc::clone(&shown),

@@ -19,13 +19,11 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 pub(crate) use super::shown::Fingerprint;
 use super::{
+    resumed::LastSession,
     roots,
     shown::{Shown, fingerprint},
     spki,
 };
-
-/// TLS sessions that are kept of one BMC, to be resumed.
-const SESSIONS_KEPT: usize = 2;
 
 /// TLS that trusts the certificate with this fingerprint and no other. Colons and capitals are taken as people copy them.
 /// `is_old`: TLS 1.2 alone, with signatures that can be checked by small RSA keys.
@@ -74,7 +72,7 @@ impl Pin {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(pin))
             .with_no_client_auth();
-        config.resumption = Resumption::in_memory_sessions(SESSIONS_KEPT);
+        config.resumption = Resumption::store(Arc::new(LastSession::default()));
         Ok((config, first))
     }
 
@@ -139,7 +137,70 @@ impl ServerCertVerifier for Pin {
 
 #[cfg(test)]
 mod tests {
+    use rustls::{ClientConnection, HandshakeKind, ServerConfig, ServerConnection, SupportedProtocolVersion};
+    use rustls_pki_types::PrivateKeyDer;
+
     use super::*;
+
+    /// A BMC's TLS, and the SHA-256 of its certificate.
+    fn bmc(version: &'static SupportedProtocolVersion) -> (Arc<ServerConfig>, String) {
+        let made = rcgen::generate_simple_self_signed(vec!["bmc.invalid".to_owned()]).unwrap();
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let shown = made.cert.der().clone();
+        let fingerprint = hex::encode(fingerprint(&shown));
+        let config = ServerConfig::builder_with_provider(roots::provider())
+            .with_protocol_versions(&[version])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![shown], key)
+            .unwrap();
+        (Arc::new(config), fingerprint)
+    }
+
+    /// How a connection came about, in memory; none: it did not.
+    fn connected(client: &Arc<ClientConfig>, bmc: &Arc<ServerConfig>) -> Option<HandshakeKind> {
+        let name = ServerName::try_from("192.0.2.1").unwrap();
+        let mut client = ClientConnection::new(Arc::clone(client), name).unwrap();
+        let mut server = ServerConnection::new(Arc::clone(bmc)).unwrap();
+        while client.is_handshaking() || client.wants_write() || server.wants_write() {
+            let (mut up, mut down) = (Vec::new(), Vec::new());
+            while client.wants_write() {
+                client.write_tls(&mut up).unwrap();
+            }
+            let mut rest = up.as_slice();
+            while !rest.is_empty() {
+                server.read_tls(&mut rest).unwrap();
+                server.process_new_packets().ok()?;
+            }
+            while server.wants_write() {
+                server.write_tls(&mut down).unwrap();
+            }
+            let mut rest = down.as_slice();
+            while !rest.is_empty() {
+                client.read_tls(&mut rest).unwrap();
+                client.process_new_packets().ok()?;
+            }
+        }
+        client.handshake_kind()
+    }
+
+    #[test]
+    fn a_session_is_resumed_by_the_client_of_the_same_bmc_and_by_no_other() {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let ((one, pin), (other, other_pin)) = (bmc(version), bmc(version));
+            let client = |pin: &str| Arc::new(tls_config(pin, false, Arc::default()).unwrap());
+            let (ours, again) = (client(&pin), client(&pin));
+            let check = |client: &Arc<ClientConfig>, bmc: &Arc<ServerConfig>, expected| {
+                assert_eq!(connected(client, bmc), expected, "{version:?}");
+            };
+            check(&ours, &one, Some(HandshakeKind::Full));
+            check(&ours, &one, Some(HandshakeKind::Resumed));
+            check(&again, &one, Some(HandshakeKind::Full));
+            check(&client(&other_pin), &one, None);
+            // Another BMC at the same address.
+            check(&ours, &other, None);
+        }
+    }
 
     #[test]
     fn takes_fingerprints_as_people_copy_them() {

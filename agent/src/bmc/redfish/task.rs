@@ -1,7 +1,7 @@
 //! Edges: follows what a service has only begun (202) to its end and its reason.
 
+use hyper::{StatusCode, header::LOCATION};
 use protocol::redfish::{Link, Task, dirty};
-use reqwest::{StatusCode, header::LOCATION};
 
 use super::{answer::Answer, fault::Fault, http::Http};
 

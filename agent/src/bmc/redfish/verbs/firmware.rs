@@ -1,8 +1,8 @@
 //! Edges: which firmware there is, and its update: the BMC fetches an image, or is sent one. An update is a task of minutes; whoever asks for
 //! it looks how far it is.
 
+use hyper::{Method, header::CONTENT_TYPE};
 use protocol::redfish::read::firmware::{Firmware, TaskStage, UpdateService};
-use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::json;
 
 use super::super::{
@@ -10,6 +10,7 @@ use super::super::{
     answer::{Answer, NoAnswer},
     call::{Call, Listed, Said},
     fault::Fault,
+    http::Apart,
     task::Stage,
 };
 use crate::bmc::BmcError;
@@ -101,17 +102,19 @@ impl RedfishBmc {
                 return Err(call.refuse("it takes no files (MultipartHttpPushUri, HttpPushUri); give it an address to fetch the image from"));
             }
         };
-        let (request, path) = {
+        let (apart, path) = {
             let mut state = call.turn().await?;
             self.system_lately(&mut state).await?;
             let path = state.local(&link, "where files are sent").map_err(|fault| self.error(fault))?;
-            let request = state.http.apart(Method::POST, &path).await.map_err(|fault| self.error(fault))?;
-            (request.timeout(UPLOAD_MAX).header(CONTENT_TYPE, content).body(bytes), path)
+            let apart = state.http.apart(Method::POST, &path).await.map_err(|fault| self.error(fault))?;
+            (apart, path)
         };
-        let answer = Answer::to(request, &Method::POST).await.map_err(|error| {
+        let Apart { mut wire, request } = apart;
+        let request = request.timeout(UPLOAD_MAX).header(CONTENT_TYPE, &content).body(bytes);
+        let answer = Answer::to(&mut wire, &request).await.map_err(|error| {
             let reason = match error {
                 NoAnswer::TooLong => "the answer is too long".to_owned(),
-                NoAnswer::Failed(error) => protocol::error_chain::chain(&error.without_url()),
+                NoAnswer::Failed(error) => protocol::error_chain::chain(&error),
             };
             self.error(Fault::NotUnderstood(format!(
                 "sending the file failed, and it is not known whether it was taken: {reason}"

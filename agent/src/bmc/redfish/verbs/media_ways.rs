@@ -1,8 +1,8 @@
 //! Decisions: how an image is put into a virtual drive and taken out: services want the same thing said in different ways, so there is a
 //! ladder of them, from what a drive shows of itself.
 
+use hyper::StatusCode;
 use protocol::{redfish::read::media::VirtualMedia, secret::Secret};
-use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 /// What is to be put in.
