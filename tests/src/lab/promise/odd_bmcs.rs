@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use api_types::{BmcAnswers, BmcHealth, Node, Server};
+use api_types::{BmcAnswers, BmcCertificate, BmcHealth, Node, Server};
 use uuid::Uuid;
 
 use super::super::{
@@ -76,6 +76,9 @@ async fn tenancy(lab: &Lab, steps: &mut Steps, vm: &VirtualMachine, network: Uui
         })
         .await?;
     steps.step("let a BMC restart: its server stays with its tenant", restart(lab, old, network)).await?;
+    steps
+        .step("let a BMC show another certificate: asked about, then accepted", renew(lab, new, network))
+        .await?;
     for (plan, server) in [(old, &on_old), (new, &on_new)] {
         let off_us = story::pull_plug(lab, plan)?;
         let name = format!("pull the plug of {}: isolated", plan.name);
@@ -116,6 +119,29 @@ async fn restart(lab: &Lab, plan: &ServerPlan, network: Uuid) -> anyhow::Result<
     ensure!(link.contains(&format!("master {}", tenant_bridge(network))), "{tap} was moved: {link}");
     wait_answers(lab, plan, BmcAnswers::Yes).await?;
     ensure!(lab.moves_of(plan.name)? == moves, "{tap} was moved while its BMC was away");
+    Ok(())
+}
+
+/// Nobody is cut off by a certificate, and nothing is sent to who shows it before somebody has accepted it.
+async fn renew(lab: &Lab, plan: &ServerPlan, network: Uuid) -> anyhow::Result<()> {
+    let (which, name, tap) = (plan.odd.context("an odd one")?, plan.name, Rack::tap(plan.name));
+    let moves = lab.moves_of(name)?;
+    let mut faults = odd::now(lab, which).await?.faults;
+    faults.push(Fault::CertificateRenewed);
+    odd::set_faults(lab, which, &faults).await?;
+    let shown = odd::now(lab, which).await?.certificate_sha256;
+    wait_for(format!("the BMC of {name} to be asked about"), SHOWN_WAIT_MAX, async |seen| {
+        let known: BmcCertificate = lab.admin.json(&format!("bmc certificate show {name}")).await?;
+        *seen = format!("{known:?}");
+        Ok((known.question.map(|question| question.certificate.sha256) == shown).then_some(()))
+    })
+    .await?;
+    let link = link_of(lab, &tap).await?;
+    ensure!(link.contains(&format!("master {}", tenant_bridge(network))), "{tap} was moved: {link}");
+    wait_answers(lab, plan, BmcAnswers::No).await?;
+    lab.admin.run(&format!("bmc certificate accept {name}")).await?;
+    wait_answers(lab, plan, BmcAnswers::Yes).await?;
+    ensure!(lab.moves_of(name)? == moves, "{tap} was moved for a certificate");
     Ok(())
 }
 
