@@ -79,6 +79,9 @@ pub struct Config {
     /// The passwords of BMCs.
     #[serde(default)]
     pub bmc_passwords: BmcPasswords,
+    /// Where new firmware comes from.
+    #[serde(default)]
+    pub firmware: Firmware,
     /// What a site may choose.
     #[serde(default)]
     pub site: Site,
@@ -332,6 +335,14 @@ impl BmcPasswords {
     }
 }
 
+/// Where new firmware comes from.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Firmware {
+    /// Beginnings of addresses from which BMCs may fetch it; none: it comes as files only.
+    pub urls: Vec<String>,
+}
+
 /// What a site may choose.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -468,6 +479,11 @@ impl Config {
             "bmc_passwords.every_days: is not 1 to 3650, or leave it out: then a password is changed only when somebody asks",
         );
         check(
+            self.firmware.urls.iter().all(|url| is_url(url) && url.matches('/').count() > 2),
+            "firmware.urls: is not a list of beginnings of addresses, write each with a slash behind the host, as in \
+             [\"https://images.example/firmware/\"]",
+        );
+        check(
             is_url(&self.openstack.auth_url),
             "openstack.auth_url: is not a URL, write it as https://keystone.example:5000/v3",
         );
@@ -553,6 +569,11 @@ impl Config {
     /// Base URL at which Ironic reaches the facades.
     pub fn facade_url(&self) -> String {
         self.facade.url.clone().unwrap_or_else(|| format!("https://{}", self.listen.facade))
+    }
+
+    /// Where files of firmware are kept.
+    pub fn firmware_dir(&self) -> PathBuf {
+        self.state_dir.join("firmware")
     }
 
     /// The database file.

@@ -48,6 +48,7 @@ pub mod secret;
 pub mod spec;
 pub mod step;
 pub mod text;
+pub mod update;
 pub mod watch;
 
 /// The generated gRPC messages, client and server.

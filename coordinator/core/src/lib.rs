@@ -9,6 +9,7 @@ pub(crate) mod bench;
 pub mod core;
 pub mod discovery;
 pub mod enroll;
+pub mod firmware;
 pub mod gate;
 pub mod identity;
 pub mod images;

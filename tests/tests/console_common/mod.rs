@@ -291,6 +291,8 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         poll_ironic_every: Duration::from_secs(2),
         passwords: Default::default(),
         limits: Default::default(),
+        firmware_urls: Vec::new(),
+        firmware_dir: std::env::temp_dir(),
     };
     Core::new(site, inventory.clone(), outside)
 }
@@ -335,5 +337,6 @@ fn api_of(
         adoptions: Arc::new(adoptions),
         survey,
         upkeep: Arc::clone(&core.upkeep),
+        updates: Arc::clone(&core.updates),
     }
 }

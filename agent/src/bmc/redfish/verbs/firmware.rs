@@ -1,16 +1,18 @@
-//! Edges: which firmware there is, and its update: the BMC fetches an image, or is sent one. An update is a task of minutes; whoever asks for
-//! it looks how far it is.
+//! Edges: which firmware there is, and its update: the BMC fetches an image, or is sent one, once (see `update.rs`). An update is a task of
+//! minutes; whoever asks for it looks how far it is.
 
 use protocol::redfish::read::firmware::{Firmware, TaskStage, UpdateService};
 use reqwest::{Method, header::CONTENT_TYPE};
 use serde_json::json;
 
-use super::super::{
-    RedfishBmc,
-    answer::{Answer, NoAnswer},
-    call::{Call, Listed, Said},
-    fault::Fault,
-    task::Stage,
+use super::{
+    super::{
+        RedfishBmc,
+        answer::{Answer, NoAnswer},
+        call::{Call, Listed},
+        task::Stage,
+    },
+    update::Update,
 };
 use crate::bmc::BmcError;
 
@@ -20,18 +22,6 @@ pub const UPLOAD_BYTES_MAX: usize = 512 << 20;
 const UPLOAD_MAX: std::time::Duration = std::time::Duration::from_secs(900);
 /// Between the parts of what is sent.
 const BOUNDARY: &str = "bms-6c1f0f4e4b0d4d2f9d8a";
-
-/// What came of an update that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update {
-    /// It is done, or holds from the next start on: the BMC has nothing more to tell.
-    Done,
-    /// It goes on; [`RedfishBmc::task`] says how far it is.
-    UnderWay {
-        /// Where that is told.
-        task: String,
-    },
-}
 
 impl RedfishBmc {
     /// All pieces of firmware with their versions.
@@ -72,8 +62,7 @@ impl RedfishBmc {
         if !targets.is_empty() {
             body["Targets"] = json!(targets);
         }
-        let said = call.post(&simple.target, &body).await?;
-        call.update(said)
+        call.give_once(&simple.target, &body).await
     }
 
     /// Sends the BMC an image and has it take it. It is sent beside the BMC's other requests, which go on.
@@ -108,21 +97,18 @@ impl RedfishBmc {
             let request = state.http.apart(Method::POST, &path).await.map_err(|fault| self.error(fault))?;
             (request.timeout(UPLOAD_MAX).header(CONTENT_TYPE, content).body(bytes), path)
         };
-        let answer = Answer::to(request, &Method::POST).await.map_err(|error| {
-            let reason = match error {
-                NoAnswer::TooLong => "the answer is too long".to_owned(),
-                NoAnswer::Failed(error) => protocol::error_chain::chain(&error.without_url()),
-            };
-            self.error(Fault::NotUnderstood(format!(
-                "sending the file failed, and it is not known whether it was taken: {reason}"
-            )))
-        })?;
-        call.renew();
-        let said = match answer.good(&Method::POST, &path) {
-            Ok(answer) => call.answered(&answer).await?,
-            Err(fault) => return Err(self.error(fault)),
+        let answer = match Answer::to(request, &Method::POST).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let reason = match error {
+                    NoAnswer::TooLong => "the answer is too long".to_owned(),
+                    NoAnswer::Failed(error) => protocol::error_chain::chain(&error.without_url()),
+                };
+                return Ok(Update::NotKnown { reason });
+            }
         };
-        call.update(said)
+        call.renew();
+        call.given(answer.good(&Method::POST, &path)).await
     }
 
     /// How far a task is.
@@ -133,6 +119,7 @@ impl RedfishBmc {
         let mut call = self.call().await?;
         Ok(match call.stage(task).await? {
             Stage::Running(percent) => TaskStage::Running(percent),
+            Stage::Paused => TaskStage::Paused,
             Stage::Ended => TaskStage::Done,
             Stage::Failed(reason) => TaskStage::Failed(reason),
         })
@@ -140,7 +127,7 @@ impl RedfishBmc {
 }
 
 impl Call<'_> {
-    async fn update_service(&mut self) -> Result<UpdateService, BmcError> {
+    pub(super) async fn update_service(&mut self) -> Result<UpdateService, BmcError> {
         let root = self.root().await?;
         let service = match &root {
             Some(root) => self.follow(root.node(), "UpdateService").await?,
@@ -149,14 +136,6 @@ impl Call<'_> {
         service
             .map(|service| UpdateService::from(service.node()))
             .ok_or_else(|| self.refuse("it has no UpdateService"))
-    }
-
-    fn update(&self, said: Said) -> Result<Update, BmcError> {
-        match said {
-            Said::Done(_) => Ok(Update::Done),
-            Said::Begun(task) => Ok(Update::UnderWay { task }),
-            Said::Refused(refused) => Err(self.refused(refused)),
-        }
     }
 }
 
