@@ -47,7 +47,7 @@ impl Updating {
     /// Somebody looks how far it is.
     pub(super) fn look(&mut self, manners: &[Manner], tree: &mut Tree, is_on: bool) -> Looked {
         let has = |manner: &Manner| manners.contains(manner);
-        if !(has(&Manner::UpdateWaits) && !is_on) {
+        if !has(&Manner::UpdateWaits) || is_on {
             self.looks += 1;
         }
         let (state, percent) = match (self.looks, has(&Manner::UpdateFails)) {
