@@ -33,7 +33,10 @@ impl Given {
             | Action::KeepOff
             | Action::ReadFootprint
             | Action::RenewPassword => self.until <= now,
-            Action::EndBoot | Action::RunStep { .. } => false,
+            Action::EndBoot
+            | Action::UpdateFirmware(_)
+            | Action::LookAtFirmware { .. }
+            | Action::RunStep { .. } => false,
         }
     }
 }
@@ -48,6 +51,8 @@ pub fn time_for(action: &Action) -> Duration {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::UpdateFirmware(_)
+        | Action::LookAtFirmware { .. }
         | Action::RunStep { .. } => power_budget::OFF_COMMAND_MAX,
     }
 }
@@ -57,4 +62,10 @@ pub fn too_late() -> Failure {
     let message = "nothing was done: this command could not start before its request had timed out; check the connection \
                    between coordinator and agent, and what else the server's BMC was busy with, and try again";
     Failure { kind: FailureKind::Interrupted, message: message.to_owned() }
+}
+
+/// What is answered of an update of firmware that was begun by a run of the agent that is gone.
+pub fn begun_and_cut_off() -> Failure {
+    let message = "the agent was stopped while it gave the BMC its new firmware".to_owned();
+    Failure { kind: FailureKind::MaybeDone, message }
 }

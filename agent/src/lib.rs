@@ -8,6 +8,7 @@ pub mod console;
 pub mod discovery;
 pub mod facts;
 pub mod files;
+pub mod firmware;
 pub mod given;
 pub mod hardware;
 pub mod image;

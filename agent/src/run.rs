@@ -28,6 +28,7 @@ use crate::{
     boot::BootTable,
     console::Consoles,
     facts::Facts,
+    firmware::{self, Updater},
     given::Given,
     hardware::Hardware,
     journal::Journal,
@@ -68,6 +69,8 @@ pub struct Runner {
     pub ramdisks: Control,
     /// Who reads what BMCs say of themselves.
     pub facts: Arc<Facts>,
+    /// Who gives them new firmware.
+    pub firmware: Arc<Updater>,
     /// Who reads sensors and event logs.
     pub hardware: Arc<Hardware>,
     /// How commands ended, on disk.
@@ -95,6 +98,7 @@ struct Loop {
     consoles: Arc<Consoles>,
     ramdisks: Control,
     facts: Arc<Facts>,
+    firmware: Arc<Updater>,
     hardware: Arc<Hardware>,
     results: Journal,
     results_appended: usize,
@@ -130,6 +134,7 @@ impl Runner {
             consoles,
             ramdisks,
             facts,
+            firmware,
             hardware,
             results,
             seen,
@@ -147,6 +152,7 @@ impl Runner {
             consoles,
             ramdisks,
             facts,
+            firmware,
             hardware,
             results,
             results_appended: 0,
@@ -339,6 +345,9 @@ impl Loop {
             return;
         }
         let Some(reached) = self.servers.get(&server).cloned() else { return };
+        if matches!(action, Action::UpdateFirmware(_) | Action::LookAtFirmware { .. }) {
+            return self.work_on_firmware(reached, server, id, action);
+        }
         let places = Arc::clone(&self.places);
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
@@ -348,6 +357,27 @@ impl Loop {
             drop(turn);
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
+        });
+    }
+
+    /// Beside polls and commands: it takes minutes.
+    fn work_on_firmware(&mut self, reached: Reached, server: ServerId, id: CommandId, action: Action) {
+        let (back, updater) = (self.back.clone(), Arc::clone(&self.firmware));
+        self.tasks.spawn(async move {
+            let outcome = match &action {
+                Action::UpdateFirmware(update) => updater.give(&*reached.bmc, update).await,
+                Action::LookAtFirmware { task } => firmware::look(&*reached.bmc, task.as_deref()).await,
+                Action::PowerOn { .. }
+                | Action::PowerOff { .. }
+                | Action::Reset { .. }
+                | Action::ReadIdentity
+                | Action::EndBoot
+                | Action::KeepOff
+                | Action::ReadFootprint
+                | Action::RenewPassword
+                | Action::RunStep { .. } => return,
+            };
+            send_ended(&back, server, id, outcome, None).await;
         });
     }
 
@@ -407,6 +437,8 @@ fn name(action: &Action) -> &'static str {
         Action::KeepOff => "keep off after a power failure",
         Action::RenewPassword => "renew password",
         Action::ReadFootprint => "read footprint",
+        Action::UpdateFirmware(_) => "update firmware",
+        Action::LookAtFirmware { .. } => "look at firmware",
         Action::RunStep { .. } => "run step",
     }
 }

@@ -35,6 +35,7 @@ use crate::{
     },
     discovery::{Discovery, DiscoveryError, Place},
     facts::Facts,
+    firmware::Updater,
     hardware::Hardware,
     image::{Cache, CacheError},
     journal::{Journal, JournalError},
@@ -171,6 +172,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boots: BootTable::under_way(&boots)?,
         resume_wait: RESUME_WAIT_MAX,
     };
+    let firmware = Arc::new(Updater::new(Arc::clone(&images)));
     let ramdisks = Control::start(control_config, Arc::clone(&images), ramdisk_events)?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
@@ -243,6 +245,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         consoles,
         ramdisks: ramdisks.clone(),
         facts,
+        firmware,
         hardware,
         results: journal,
         seen,

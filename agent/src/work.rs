@@ -81,7 +81,10 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
             });
             (renewed.map_err(|error| failure(&error)), None)
         }
-        Action::EndBoot | Action::RunStep { .. } => {
+        Action::EndBoot
+        | Action::UpdateFirmware(_)
+        | Action::LookAtFirmware { .. }
+        | Action::RunStep { .. } => {
             let message = "the command is not for the BMC".to_owned();
             (Err(Failure { kind: FailureKind::BmcRefused, message }), None)
         }

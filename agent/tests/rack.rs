@@ -27,6 +27,7 @@ use protocol::{
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, ServerSpec},
     step::{Step, StepOutput},
+    update::{FirmwareImage, FirmwareUpdate},
     watch::{NotWatched, Watch},
 };
 
@@ -54,6 +55,11 @@ fn spec(number: usize, password: &str) -> ServerSpec {
 
 fn deploy() -> Boot {
     Boot::Network(BootPlan { purpose: BootPurpose::Deploy, network: BootNetwork::Provisioning })
+}
+
+/// Whether it is done beside what the BMC is asked and told.
+fn is_beside(action: &Action) -> bool {
+    matches!(action, Action::RunStep { .. } | Action::UpdateFirmware(_) | Action::LookAtFirmware { .. })
 }
 
 /// What the rack asked for and has not been answered yet.
@@ -143,8 +149,16 @@ impl World {
                     assert!(self.sent.contains_key(&command.id), "nobody sent {command:?}");
                     assert!(self.begun.insert(command.id), "begun twice: {command:?}");
                     self.begun_here.insert(command.id);
-                    assert!(self.remembered.get(command.id).is_none(), "done already: {command:?}");
-                    if !matches!(command.action, Action::RunStep { .. }) {
+                    let known = self.remembered.get(command.id).map(|result| result.outcome.clone());
+                    match (&command.action, known) {
+                        // What must not be done twice is on the disk before it is begun.
+                        (Action::UpdateFirmware(_), known) => {
+                            let kind = known.and_then(Result::err).map(|failure| failure.kind);
+                            assert_eq!(kind, Some(FailureKind::MaybeDone), "{command:?}");
+                        }
+                        (_, known) => assert_eq!(known, None, "done already: {command:?}"),
+                    }
+                    if !is_beside(&command.action) {
                         self.assert_bmc_is_free(command.server);
                     }
                     self.asked.push(Asked::Work(command));
@@ -192,9 +206,7 @@ impl World {
     fn assert_bmc_is_free(&self, server: ServerId) {
         let busy = self.asked.iter().any(|asked| match asked {
             Asked::Poll { server: of, .. } => *of == server,
-            Asked::Work(command) => {
-                command.server == server && !matches!(command.action, Action::RunStep { .. })
-            }
+            Asked::Work(command) => command.server == server && !is_beside(&command.action),
         });
         assert!(!busy, "two things at once for the BMC of {server}: {:?}", self.asked);
     }
@@ -235,10 +247,12 @@ impl World {
                         outcome = Ok(Success::Step(StepOutput::HandedOver));
                     }
                     Action::RunStep { .. } => outcome = Ok(Success::Step(StepOutput::Done)),
+                    Action::UpdateFirmware(_) => outcome = Ok(Success::FirmwareTaken { task: None }),
                     Action::ReadIdentity
                     | Action::EndBoot
                     | Action::KeepOff
                     | Action::ReadFootprint
+                    | Action::LookAtFirmware { .. }
                     | Action::RenewPassword => {}
                 }
                 self.happen(Input::Ended { server, command: id, outcome, sample });
@@ -278,7 +292,11 @@ impl World {
         self.rack = Rack::new(Duration::from_secs(2), 1, results);
         self.asked.clear();
         self.in_the_way.clear();
-        self.begun.retain(|id| self.remembered.get(*id).is_some());
+        // An update of firmware that was begun once is not begun again, whatever is on the disk.
+        let is_update = |id: &CommandId| {
+            self.sent.get(id).is_some_and(|it| matches!(it.action, Action::UpdateFirmware(_)))
+        };
+        self.begun.retain(|id| is_update(id) || self.remembered.get(*id).is_some());
         self.reported.clear();
         self.declare();
         let open: Vec<_> =
@@ -312,7 +330,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..SERVERS, 0u8..10).prop_map(|(server, action)| Op::Command(server, action)),
+        4 => (0..SERVERS, 0u8..11).prop_map(|(server, action)| Op::Command(server, action)),
         1 => any::<prop::sample::Index>().prop_map(Op::Repeat),
         8 => (0usize..8).prop_map(Op::Answer),
         1 => (0..SERVERS).prop_map(Op::PullPlug),
@@ -330,6 +348,16 @@ fn hand_over() -> Action {
     Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step }
 }
 
+fn update() -> Action {
+    let image = FirmwareImage::Url("https://images.example/bmc.bin".into());
+    Action::UpdateFirmware(FirmwareUpdate {
+        order: uuid::Uuid::nil(),
+        attempt: 0,
+        component: "BMC".into(),
+        image,
+    })
+}
+
 fn action(number: u8) -> Action {
     match number {
         0 => Action::PowerOn { boot: deploy() },
@@ -341,6 +369,7 @@ fn action(number: u8) -> Action {
         6 => hand_over(),
         7 => Action::KeepOff,
         8 => Action::RenewPassword,
+        9 => update(),
         _ => Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step: Step::Sync },
     }
 }
@@ -503,6 +532,25 @@ fn how_bmcs_answer_is_told_now_and_then_and_when_it_changes() {
     let told = pass(&mut world, ms(18_000), false);
     assert_eq!(told.last(), Some(&(Some(true), BreakerState::Closed)));
     assert_eq!(world.rack.breakers(), Breakers { closed: SERVERS, open: 0, half_open: 0 });
+}
+
+#[test]
+fn an_update_that_a_killed_agent_had_begun_is_answered_and_not_begun_again() {
+    let mut world = World::new();
+    let id = send(&mut world, update());
+    assert!(world.begun.contains(&id), "it waits for nothing");
+    world.declare();
+    let again = world.sent[&id].clone();
+    world.send(again);
+    assert!(!world.answered.contains(&id), "it is under way, and not cut off");
+    world.restart();
+    let failure = world.remembered.get(id).unwrap().outcome.clone().unwrap_err();
+    assert!(world.answered.contains(&id));
+    assert_eq!(failure.kind, FailureKind::MaybeDone);
+    // One that comes to its end is remembered as it ended.
+    let id = send(&mut world, update());
+    world.settle();
+    assert_eq!(world.remembered.get(id).unwrap().outcome, Ok(Success::FirmwareTaken { task: None }));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::{
 use agent::{
     bmc::{Bmc, BmcError, Power},
     boot::{BootTable, RamdiskEntry},
+    firmware::Updater,
     given::Given,
     hardware::{Every, Hardware},
     image::{Cache, ImageStream, Upstream, UpstreamError},
@@ -160,6 +161,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         boots: BootTable::under_way(&dir.join("boots.json")).unwrap(),
         resume_wait: SOON,
     };
+    let cache_of_updates = Arc::clone(&cache);
     let ramdisks = Control::start(config, cache, events).unwrap();
     let entry = RamdiskEntry {
         addresses: HashMap::from([(NETWORK, ramdisks.address(NETWORK).unwrap())]),
@@ -180,6 +182,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         consoles: Arc::default(),
         ramdisks,
         facts: Arc::default(),
+        firmware: Arc::new(Updater::new(cache_of_updates)),
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
         results: journal,
         seen: seen_tx,

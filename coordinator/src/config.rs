@@ -87,6 +87,9 @@ pub struct Config {
     /// By which rules renewed certificates of BMCs are accepted; the first that is about a rack counts.
     #[serde(default)]
     pub bmc_certificates: Vec<CertificateRules>,
+    /// Where new firmware comes from.
+    #[serde(default)]
+    pub firmware: Firmware,
     /// What a site may choose.
     #[serde(default)]
     pub site: Site,
@@ -340,6 +343,14 @@ impl BmcPasswords {
     }
 }
 
+/// Where new firmware comes from.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Firmware {
+    /// Beginnings of addresses from which BMCs may fetch it; none: it comes as files only.
+    pub urls: Vec<String>,
+}
+
 /// What a site may choose.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -508,6 +519,11 @@ impl Config {
             "bmc_certificates.same_names_days: is not 1 to 365, or leave it out: then equal names accept no certificate",
         );
         check(
+            self.firmware.urls.iter().all(|url| is_url(url) && url.matches('/').count() > 2),
+            "firmware.urls: is not a list of beginnings of addresses, write each with a slash behind the host, as in \
+              [\"https://images.example/firmware/\"]",
+        );
+        check(
             is_url(&self.openstack.auth_url),
             "openstack.auth_url: is not a URL, write it as https://keystone.example:5000/v3",
         );
@@ -593,6 +609,11 @@ impl Config {
     /// Base URL at which Ironic reaches the facades.
     pub fn facade_url(&self) -> String {
         self.facade.url.clone().unwrap_or_else(|| format!("https://{}", self.listen.facade))
+    }
+
+    /// Where files of firmware are kept.
+    pub fn firmware_dir(&self) -> PathBuf {
+        self.state_dir.join("firmware")
     }
 
     /// The database file.

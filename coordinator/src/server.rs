@@ -135,6 +135,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             after_tenancy: config.site.after_tenancy.into(),
             renewals: certificate_rules::renewals(&config.bmc_certificates),
             limits: config.limits(),
+            firmware_urls: config.firmware.urls.clone(),
+            firmware_dir: config.firmware_dir(),
         },
         inventory,
         outside,
@@ -183,6 +185,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     ));
     tasks.spawn(Arc::clone(&core.reconcile).run(stop.clone()));
     tasks.spawn(Arc::clone(&core.upkeep).run(stop.clone()));
+    core.updates.files.sweep().await;
+    tasks.spawn(Arc::clone(&core.updates).run(stop.clone()));
     tasks.spawn(listen::serve(facades, Some(anonymous.clone()), routes, Terms::facade(), stop.clone()));
     let nova = Arc::new(Nova::new(openstack.project.clone()));
     let tenancy = Arc::new(Tenancy::new(
@@ -236,6 +240,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         adoptions,
         survey,
         upkeep: Arc::clone(&core.upkeep),
+        updates: Arc::clone(&core.updates),
     });
     tasks.spawn(Arc::clone(&api).accept_by_rules(stop.clone()));
     let api = api::router(api);
@@ -249,7 +254,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let days = config.agents.certificate_days;
     let links = agents::router(agents::Service {
         hub: Arc::clone(&core.agents),
-        images: Arc::new(GlanceImages(Glance::clone(&glance))),
+        images: Arc::new(core.updates.files.beside(Arc::new(GlanceImages(Glance::clone(&glance))))),
         issuer: Arc::new(Issuer { authority, days }),
         stop: stop.clone(),
     });

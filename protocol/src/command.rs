@@ -11,6 +11,7 @@ use crate::{
     power::PowerOffHow,
     secret::Secret,
     step::{Step, StepOutput},
+    update::{FirmwareSeen, FirmwareUpdate},
 };
 
 /// One command. It may arrive several times; it is done once and answered every time.
@@ -58,6 +59,14 @@ pub enum Action {
     RenewPassword,
     /// Read what whoever had the server could have changed in its BMC and firmware settings.
     ReadFootprint,
+    /// Give the BMC new firmware, once whatever happens: an agent that has begun writes that down first, and whoever asks again is told
+    /// how it ended, or that nobody knows. Answered as soon as the BMC has taken it; [`Action::LookAtFirmware`] tells what becomes of it.
+    UpdateFirmware(FirmwareUpdate),
+    /// Look how far an update is, and which firmware there is.
+    LookAtFirmware {
+        /// Where the BMC tells how far it is, as it was answered; none: nowhere.
+        task: Option<String>,
+    },
     /// Let the booted ramdisk do a step.
     RunStep {
         /// The ramdisk that must do it: a step is never given to a later boot by mistake.
@@ -122,6 +131,13 @@ pub enum Success {
     },
     /// What stands in the BMC and the firmware's settings.
     Footprint(Footprint),
+    /// The BMC has taken new firmware.
+    FirmwareTaken {
+        /// Where it tells how far it is; none: it says that it has done its part.
+        task: Option<String>,
+    },
+    /// What became of an update.
+    FirmwareSeen(FirmwareSeen),
 }
 
 /// A command that failed. The text is for a person and names what to look at.
@@ -156,6 +172,8 @@ pub enum FailureKind {
     ImageCorrupt,
     /// The step failed on the server.
     StepFailed,
+    /// It was begun, and nobody knows whether it was done: doing it again may do harm.
+    MaybeDone,
     /// The agent was stopped, the command was overtaken by a newer one, or nobody waited for it any more: it was not carried out.
     Interrupted,
 }

@@ -50,6 +50,7 @@ pub mod shown_certificate;
 pub mod spec;
 pub mod step;
 pub mod text;
+pub mod update;
 pub mod watch;
 
 /// The generated gRPC messages, client and server.

@@ -9,6 +9,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     disks::{Account, Erase, KnownDisk, inspected},
+    firmware::update::{By, Order, Update},
     rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
 };
 use faces::ramdisk_api::{SessionStore, StoreError};
@@ -20,8 +21,10 @@ use protocol::{
     redfish::read::bios::{Setting, Settings},
     secret::Secret,
     step::{ErasedDisk, Step, StepOutput},
+    update::FirmwareImage,
 };
 use tokio::sync::watch;
+use uuid::Uuid;
 
 /// The fake.
 pub struct FakeHardware {
@@ -41,6 +44,7 @@ struct State {
     accounts: Vec<Account>,
     comes_back: Option<PowerReading>,
     facts: HashMap<ServerId, BmcFacts>,
+    updates: HashMap<ServerId, Vec<Update>>,
 }
 
 impl Default for FakeHardware {
@@ -69,6 +73,13 @@ impl FakeHardware {
     /// What a server's BMC says.
     pub fn set_facts(&self, id: ServerId, facts: BmcFacts) {
         self.state().facts.insert(id, facts);
+    }
+
+    /// Carries the newest update of a server's firmware on.
+    pub fn carry_on(&self, id: ServerId, change: impl FnOnce(Update) -> Update) {
+        if let Some(update) = self.state().updates.get_mut(&id).and_then(|all| all.first_mut()) {
+            *update = change(update.clone());
+        }
     }
 
     /// Changes a server's password.
@@ -146,6 +157,23 @@ impl Hardware for FakeHardware {
 
     async fn facts(&self, id: ServerId) -> BmcFacts {
         self.state().facts.get(&id).cloned().unwrap_or_default()
+    }
+
+    async fn update_firmware(&self, id: ServerId, component: String, url: String) -> Result<Uuid, Refusal> {
+        let mut state = self.state();
+        let of = state.updates.entry(id).or_default();
+        if of.iter().any(|update| !update.is_over()) {
+            let message = "an update is not over yet".to_owned();
+            return Err(Refusal { kind: RefusalKind::State, message });
+        }
+        let order = Order { component, image: FirmwareImage::Url(url), version: None, by: By::Ironic };
+        let update = Update::asked(Uuid::new_v4(), id, order, Vec::new(), 0);
+        of.insert(0, update.clone());
+        Ok(update.id)
+    }
+
+    async fn firmware_updates(&self, id: ServerId) -> Vec<Update> {
+        self.state().updates.get(&id).cloned().unwrap_or_default()
     }
 
     async fn await_agent(&self, id: ServerId) {

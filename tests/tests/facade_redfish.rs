@@ -7,7 +7,10 @@ use axum::{
     body::{Body, to_bytes},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::rim::{FacadeServer, PowerRequest, Refusal, RefusalKind};
+use domain::{
+    firmware::update::{Given, Update},
+    rim::{FacadeServer, PowerRequest, Refusal, RefusalKind},
+};
 use faces::redfish::RedfishFacade;
 use hyper::{Request, StatusCode, header::AUTHORIZATION};
 use proptest::prelude::*;
@@ -16,6 +19,7 @@ use protocol::{
     hardware::HardwareReport,
     id::ServerId,
     power::{PowerOffHow, PowerReading},
+    update::{FirmwareSeen, UpdateStage},
 };
 use serde_json::{Value, json};
 use tests::fake_hardware::{FakeHardware, bmc_facts};
@@ -327,10 +331,59 @@ async fn what_is_shown_of_the_bmc_is_not_changed_over_the_facade() {
         ("PATCH", format!("{system}/Bios/Settings")),
         ("PATCH", format!("{system}/SecureBoot")),
         ("POST", format!("{system}/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia")),
-        ("POST", "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate".to_owned()),
     ] {
         let reply = bench.ask(method, &path, bench.basic(), "{}").await;
         assert!(matches!(reply.status.as_u16(), 404 | 405), "{method} {path}: {}", reply.status);
         assert!(reply.body["error"]["message"].is_string(), "{}", reply.body);
     }
+}
+
+/// Ironic's client takes the monitor from `Location`, and a status other than 202 for the end.
+#[tokio::test]
+async fn an_update_of_firmware_is_a_task_that_goes_on_until_the_update_is_over() {
+    let bench = bench();
+    bench.hardware.set_facts(bench.id, bmc_facts());
+    let action = "/redfish/v1/UpdateService/Actions/UpdateService.SimpleUpdate";
+    let target = "/redfish/v1/UpdateService/FirmwareInventory/0";
+    let body = json!({"ImageURI": "https://images.example/nic.bin", "TransferProtocol": "HTTP", "Targets": [target]});
+    let asked = bench.ask("POST", action, bench.basic(), body.to_string()).await;
+    assert_eq!((asked.status.as_u16(), &asked.body), (202, &Value::Null));
+    let monitor = asked.location.unwrap();
+    let mine = || bench.basic();
+    let check = async |status: u16, state: &str, message: &str| {
+        let seen = bench.ask("GET", &monitor, mine(), "").await;
+        assert_eq!(seen.status.as_u16(), status, "{}", seen.body);
+        assert_eq!(seen.body["TaskState"], state, "{}", seen.body);
+        let said = seen.body["Messages"][0]["Message"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(said, message, "{}", seen.body);
+        let task = bench.ask("GET", seen.body["@odata.id"].as_str().unwrap(), mine(), "").await;
+        assert_eq!((task.status.as_u16(), task.body), (200, seen.body));
+    };
+    check(202, "New", "").await;
+    let step = |change: fn(Update) -> Update| bench.hardware.carry_on(bench.id, change);
+    step(|update| update.waiting_for("one at a time".to_owned(), 1));
+    check(202, "New", "one at a time").await;
+    step(|update| update.giving(Vec::new(), 1).given(Given::Taken { task: Some("/t/1".to_owned()) }, 2));
+    let paused = |stage| FirmwareSeen {
+        stage,
+        items: Vec::new(),
+        manager_version: String::new(),
+        bios_version: String::new(),
+    };
+    let running = paused(UpdateStage::Running(Some(40)));
+    bench.hardware.carry_on(bench.id, |update| update.looked(&running, 3));
+    // Not "Running": Ironic would restart the server.
+    check(202, "New", "").await;
+    let paused = paused(UpdateStage::Paused);
+    bench.hardware.carry_on(bench.id, |update| Update { trouble: None, ..update.looked(&paused, 4) });
+    check(202, "Pending", "").await;
+    let again = bench.ask("POST", action, bench.basic(), body.to_string()).await;
+    assert_eq!(again.status.as_u16(), 422, "{}", again.body);
+    step(|update| update.failed("the image is for another board".to_owned(), 5));
+    check(200, "Exception", "the image is for another board").await;
+    // Nobody else sees it, and what is not an update is refused with a sentence.
+    let theirs = Auth::Basic(bench.other.to_string(), "another".into());
+    assert_eq!(bench.ask("GET", &monitor, theirs, "").await.status.as_u16(), 404);
+    let wrong = bench.ask("POST", action, bench.basic(), "{}").await;
+    assert_eq!(wrong.status.as_u16(), 400, "{}", wrong.body);
 }

@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Stdio, sync::Arc};
 
-use domain::rim::FacadeServer;
+use domain::{
+    firmware::update::{Stage, Update},
+    rim::FacadeServer,
+};
 use faces::redfish::RedfishFacade;
 use protocol::{boot::BootMode, id::ServerId, power::PowerReading};
 use serde_json::{Value, json};
@@ -10,13 +13,17 @@ use tests::{
     fake_hardware::{FakeHardware, bmc_facts},
     openstack::ensure_venv,
 };
-use tokio::{net::TcpListener, process::Command};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::TcpListener,
+    process::Command,
+};
 
 const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.lab/venv");
 const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facade_sushy/judge.py");
 
 #[tokio::test]
-async fn sushy_finds_what_the_bmc_said() {
+async fn sushy_finds_what_the_bmc_said_and_updates_its_firmware() {
     let python = Path::new(VENV).join("bin/python");
     if !python.exists() {
         tokio::task::spawn_blocking(|| ensure_venv(Path::new(VENV))).await.unwrap().unwrap();
@@ -36,19 +43,29 @@ async fn sushy_finds_what_the_bmc_said() {
     hardware.set_facts(id, bmc_facts());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = RedfishFacade::new(hardware).router();
+    let router = RedfishFacade::new(hardware.clone()).router();
     let served = tokio::spawn(async move { axum::serve(listener, router).await });
-    let judged = Command::new(python)
+    let mut judge = Command::new(python)
         .args(["-W", "ignore", JUDGE, &url, &id.to_string(), &user, "secret"])
         .env_clear()
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .kill_on_drop(true)
-        .output()
-        .await
+        .spawn()
         .unwrap();
+    let mut said = BufReader::new(judge.stdout.take().unwrap());
+    let mut monitor = String::new();
+    said.read_line(&mut monitor).await.unwrap();
+    let done = Stage::Done { changes: vec!["BMC: 1.0 -> 2.0".to_owned()] };
+    hardware.carry_on(id, |update| Update { stage: done, ..update });
+    judge.stdin.take().unwrap().write_all(b"\n").await.unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).await.unwrap();
+    let judged = judge.wait_with_output().await.unwrap();
     served.abort();
-    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stderr));
-    let found: Value = serde_json::from_slice(&judged.stdout).unwrap();
+    assert!(judged.status.success(), "{monitor} {rest} {}", String::from_utf8_lossy(&judged.stderr));
+    let found: Value = serde_json::from_str(&rest).unwrap();
     let check = |key: &str, expected: Value| assert_eq!(found[key], expected, "{key}: {found:#}");
     check("bios_version", "U30 v2.1".into());
     check("manager_version", "2.78".into());
@@ -59,5 +76,7 @@ async fn sushy_finds_what_the_bmc_said() {
     let cd = json!([["Cd", "http://192.0.2.9/a.iso", true, ["CD"]]]);
     check("media", cd.clone());
     check("media_of_manager", cd);
-    check("firmware", json!([["Network adapter", "14.2", false]]));
+    check("firmware", json!([["Network adapter", "14.2", true]]));
+    let changes = ["BMC: 1.0 -> 2.0"];
+    check("update", json!([[true, "New"], [false, null], ["Completed", "OK", changes]]));
 }

@@ -34,6 +34,10 @@ const WAYS: [Way; 9] = [
                 "agent/src/image/cache.rs",
                 "a download of gigabytes goes on in its part, and is judged by its hash",
             ),
+            (
+                "coordinator/core/src/firmware/files.rs",
+                "an upload of many megabytes goes on in its part, and is judged by its hash",
+            ),
             ("pxe/ramdisk/src/pack/mod.rs", "packing a ramdisk is repeated whole when it was cut short"),
             (
                 "pxe/ramdisk/src/pack/kernel.rs",

@@ -64,6 +64,14 @@ impl CachedImage {
         self.virtual_bytes
     }
 
+    /// The bytes of the file.
+    pub fn whole(&self) -> io::Result<Vec<u8>> {
+        let bytes = usize::try_from(self.file.metadata()?.len()).map_err(io::Error::other)?;
+        let mut buffer = vec![0; bytes];
+        self.file.read_exact_at(&mut buffer, 0)?;
+        Ok(buffer)
+    }
+
     /// The next place from `offset` on at which there may be data; none: only zeroes follow.
     pub(super) fn next_data(&self, offset: u64, scratch: &mut Scratch) -> Result<Option<u64>, ImageError> {
         if offset >= self.virtual_bytes {

@@ -13,7 +13,7 @@ use protocol::{
 
 use super::{Effect, Rack};
 use crate::{
-    given::{Given, too_late},
+    given::{Given, begun_and_cut_off, too_late},
     poll::debounce::Sample,
     watched::{BmcLane, COMMANDS_WAITING_MAX, HURRY_FOR, RESET_SETTLES_IN},
 };
@@ -21,6 +21,10 @@ use crate::{
 impl Rack {
     pub(super) fn command(&mut self, given: Given, now: Instant) {
         let Command { id, server: server_id, .. } = given.command;
+        // One that is under way may have a result already: what is to be answered should it be cut off.
+        if self.servers.get(&server_id).is_some_and(|server| server.has(id)) {
+            return;
+        }
         if let Some(result) = self.results.get(id) {
             let body = ReportBody::Command(result.clone());
             return self.report(server_id, body);
@@ -34,13 +38,10 @@ impl Rack {
             let result = CommandResult { command: id, outcome: Err(failure) };
             return self.report(server_id, ReportBody::Command(result));
         };
-        if server.has(id) {
-            return;
-        }
         if self.stopping {
             return match given.command.action {
-                // The ramdisk waits for the agent's next run, and the coordinator asks that one again.
-                Action::RunStep { .. } => {}
+                // The ramdisk waits for the agent's next run, and the coordinator asks that one again; so it does for firmware.
+                Action::RunStep { .. } | Action::UpdateFirmware(_) | Action::LookAtFirmware { .. } => {}
                 Action::PowerOn { .. }
                 | Action::PowerOff { .. }
                 | Action::Reset { .. }
@@ -56,7 +57,9 @@ impl Rack {
                 self.forbid(server_id);
                 return self.finish(id, server_id, Ok(Success::Done));
             }
-            Action::RunStep { .. } => &mut server.steps_waiting,
+            Action::RunStep { .. } | Action::UpdateFirmware(_) | Action::LookAtFirmware { .. } => {
+                &mut server.steps_waiting
+            }
             Action::PowerOn { .. }
             | Action::PowerOff { .. }
             | Action::Reset { .. }
@@ -98,6 +101,7 @@ impl Rack {
             if matches!(&given.command.action, Action::RunStep { step: Step::PowerOff, .. }) {
                 server.asked_to_go_off = true;
             }
+            self.remember_begun(&given.command);
             self.effects.push_back(Effect::Work(given));
         }
     }
@@ -125,6 +129,8 @@ impl Rack {
             | Action::KeepOff
             | Action::ReadFootprint
             | Action::RenewPassword
+            | Action::UpdateFirmware(_)
+            | Action::LookAtFirmware { .. }
             | Action::RunStep { .. } => {}
         }
         self.effects.push_back(Effect::Work(given));
@@ -171,6 +177,8 @@ impl Rack {
                 | Action::KeepOff
                 | Action::ReadFootprint
                 | Action::RenewPassword
+                | Action::UpdateFirmware(_)
+                | Action::LookAtFirmware { .. }
                 | Action::RunStep { .. },
                 _,
             )
@@ -189,6 +197,15 @@ impl Rack {
         self.finish(command, id, outcome);
         self.resume_polling(id, now, now);
         self.start_next(id, now);
+    }
+
+    /// What must not be done twice is on the disk before it is begun, with what is answered should this run of the agent not see its end.
+    fn remember_begun(&mut self, command: &Command) {
+        if matches!(command.action, Action::UpdateFirmware(_)) {
+            let result = CommandResult { command: command.id, outcome: Err(begun_and_cut_off()) };
+            self.results.insert(result.clone());
+            self.effects.push_back(Effect::Remember(result));
+        }
     }
 
     /// A reading that a command ended with.

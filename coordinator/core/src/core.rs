@@ -1,11 +1,12 @@
 //! Edges: the core, put together: what the facades and the REST API hold.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{
     disks::{Account, Erase, Erasure, KnownDisk},
     events::{EventKind, Told},
+    firmware::update::{By, Update},
     health::SiteLimits,
     lifecycle::{placement::networks_of_ports, trouble::Trouble},
     records::Server,
@@ -31,6 +32,7 @@ use uuid::Uuid;
 use crate::{
     agents::{AgentHub, Hub},
     enroll::Enroller,
+    firmware::{self, FirmwareFiles, Updates, Wanted},
     gate::{GATE_WAIT_MAX, Gate, Parts},
     mover::Mover,
     reconcile::Reconcile,
@@ -61,6 +63,8 @@ pub struct Core {
     pub reconcile: Arc<Reconcile>,
     /// Keeps BMCs right; `main` runs it.
     pub upkeep: Arc<Upkeep>,
+    /// Carries updates of firmware on; `main` runs it.
+    pub updates: Arc<Updates>,
 }
 
 /// What a site says of itself.
@@ -78,6 +82,10 @@ pub struct Site {
     pub renewals: SiteRenewals,
     /// What it thinks of sensors' numbers.
     pub limits: Arc<SiteLimits>,
+    /// Beginnings of addresses from which BMCs may fetch firmware.
+    pub firmware_urls: Vec<String>,
+    /// Where files of firmware are kept.
+    pub firmware_dir: PathBuf,
 }
 
 /// The outside world, as a core needs it.
@@ -129,6 +137,17 @@ impl Core {
             site.passwords,
         );
         let upkeep = Arc::new(upkeep.with_after_tenancy(site.after_tenancy));
+        let updates = Arc::new(Updates::new(firmware::Parts {
+            inventory: inventory.clone(),
+            agents: Arc::clone(&agents),
+            presence: Arc::clone(&presence),
+            provisioner: Arc::clone(&provisioner),
+            mover: mover.clone(),
+            locks: locks.clone(),
+            wake: wake.clone(),
+            urls: site.firmware_urls,
+            files: Arc::new(FirmwareFiles::new(site.firmware_dir, inventory.clone())),
+        }));
         let reconcile = Arc::new(Reconcile {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
@@ -151,6 +170,7 @@ impl Core {
             networks,
             reconcile,
             upkeep,
+            updates,
         })
     }
 
@@ -176,6 +196,7 @@ impl Core {
             | FailureKind::NotConfirmed
             | FailureKind::NoRamdisk
             | FailureKind::StepFailed
+            | FailureKind::MaybeDone
             | FailureKind::Interrupted => false,
         };
         let trouble = if is_the_images { Trouble::ImageNotWritten } else { Trouble::Machine };
@@ -278,6 +299,32 @@ impl Hardware for Core {
         })
     }
 
+    async fn update_firmware(&self, id: ServerId, component: String, url: String) -> Result<Uuid, Refusal> {
+        let server = self.read(id).await.ok_or_else(|| Refusal {
+            kind: RefusalKind::UnknownServer,
+            message: format!("there is no server {id}"),
+        })?;
+        // Ironic's step is under way now, whatever was read of its node a moment ago.
+        let node = self.provisioner.get_node(id).await;
+        if let Ok(node) = &node {
+            self.inventory.set_node(id, node.as_ref()).await.map_err(not_stored)?;
+        }
+        let server = self.read(id).await.unwrap_or(server);
+        let asked = self.updates.ask(&server, component, Wanted::Url(url), None, By::Ironic).await;
+        if let Ok(update) = &asked {
+            let text = format!("Ironic asked for an update of its firmware ({})", update.id);
+            self.inventory.record(id, EventKind::Asked, text).await;
+        }
+        asked.map(|update| update.id)
+    }
+
+    async fn firmware_updates(&self, id: ServerId) -> Vec<Update> {
+        self.inventory.updates_of(id).await.unwrap_or_else(|error| {
+            warn!(server = %id, %error, "updates of its firmware were not read");
+            Vec::new()
+        })
+    }
+
     async fn note_image(&self, id: ServerId, news: ImageNews) {
         if let Some(server) = self.read(id).await {
             self.note_image_of(&server, news).await;
@@ -327,7 +374,13 @@ impl Hardware for Core {
         match done {
             Ok(Success::Step(output)) => Ok(output),
             Ok(Success::Done) => Ok(StepOutput::Done),
-            Ok(Success::Identity(_) | Success::PasswordKept { .. } | Success::Footprint(_)) => Err(refuse(
+            Ok(
+                Success::Identity(_)
+                | Success::PasswordKept { .. }
+                | Success::Footprint(_)
+                | Success::FirmwareTaken { .. }
+                | Success::FirmwareSeen(_),
+            ) => Err(refuse(
                 RefusalKind::Hardware,
                 format!("the agent of rack {} answered a step with news of a BMC", server.rack),
             )),

@@ -179,9 +179,14 @@ impl Enroller {
                 }
                 None
             }
-            Ok(Success::Done | Success::Step(_) | Success::PasswordKept { .. } | Success::Footprint(_)) => {
-                Some(format!("the agent of rack {} answered without the BMC's identity", server.rack))
-            }
+            Ok(
+                Success::Done
+                | Success::Step(_)
+                | Success::PasswordKept { .. }
+                | Success::Footprint(_)
+                | Success::FirmwareTaken { .. }
+                | Success::FirmwareSeen(_),
+            ) => Some(format!("the agent of rack {} answered without the BMC's identity", server.rack)),
             Err(AgentError::Failed(failure)) if failure.kind == FailureKind::BmcCredentials => Some(format!(
                 "the BMC of {} at {} refused user {}: {failure}; correct them by an import, or try now with \
                      `bmsctl node bmc retry {}`",

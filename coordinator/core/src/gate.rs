@@ -14,6 +14,7 @@ mod last_look;
 mod off;
 #[cfg(test)]
 mod tests;
+mod updating;
 
 use std::{sync::Arc, time::Duration};
 
@@ -103,6 +104,7 @@ impl Gate {
     async fn switch(&self, id: ServerId, request: PowerRequest, began: Instant) -> Result<(), Refusal> {
         let server = self.server(id).await?;
         refuse_in_doubt(&server)?;
+        self.refuse_while_updated(&server).await?;
         self.presence.await_back(&server.rack).await;
         match request {
             PowerRequest::Off(how) => self.off(id, how, began).await,
@@ -256,6 +258,7 @@ impl Gate {
         let server = self.server(server.id).await?;
         refuse_in_doubt(&server)?;
         admit_deployment(&server, &node).map_err(|words| refuse(RefusalKind::State, words))?;
+        self.refuse_while_updated(&server).await?;
         permitted_boot(&server.name, &node, &server.power_facts(true), server.ports_given, tenant)
     }
 

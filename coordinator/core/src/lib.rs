@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod core;
 pub mod discovery;
 pub mod enroll;
+pub mod firmware;
 pub mod gate;
 pub mod identity;
 pub mod images;

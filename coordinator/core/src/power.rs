@@ -97,8 +97,17 @@ async fn store(
         inventory.set_boot_given(server.id, None).await?;
     }
     if changed {
-        let (kind, text, told) = describe(&seen.reading, seen.cause);
-        inventory.record_told(server.id, kind, text, told).await;
+        match (&seen.reading, inventory.open_update(server.id).await?) {
+            // A BMC that takes new firmware restarts: that is no alarm, and its end is told.
+            (PowerReading::Unreachable { .. }, Some(update)) if update.is_under_way() => {
+                let text = "its BMC is silent while its firmware is updated; it restarts as a rule";
+                inventory.record(server.id, EventKind::Upkeep, text).await;
+            }
+            (_, _) => {
+                let (kind, text, told) = describe(&seen.reading, seen.cause);
+                inventory.record_told(server.id, kind, text, told).await;
+            }
+        }
     }
     Ok(())
 }

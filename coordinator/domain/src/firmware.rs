@@ -1,4 +1,9 @@
-//! Decisions: which firmware servers have, and where servers of one model differ.
+//! Decisions: which firmware servers have, where servers of one model differ, and how it is updated.
+
+pub mod files;
+pub mod rules;
+pub mod update;
+pub mod versions;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -249,6 +249,8 @@ impl Agents for Fake {
             Action::KeepOff => "keep_off",
             Action::RenewPassword => "renew_password",
             Action::ReadFootprint => "read_footprint",
+            Action::UpdateFirmware(_) => "update_firmware",
+            Action::LookAtFirmware { .. } => "look_at_firmware",
             Action::RunStep { .. } => "run_step",
         };
         // Rule 3, judged by where the ports really are.

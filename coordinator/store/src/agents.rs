@@ -117,6 +117,23 @@ impl Inventory {
         row.as_ref().map(read_command).transpose()
     }
 
+    /// The newest command of this digest, whether or not somebody has had its outcome.
+    pub async fn last_command(
+        &self,
+        server: ServerId,
+        digest: &str,
+    ) -> Result<Option<StoredCommand>, InventoryError> {
+        let row = sqlx::query(
+            "SELECT * FROM commands WHERE server = $1 AND digest = $2 ORDER BY created_us DESC LIMIT 1",
+        )
+        .bind(server.to_string())
+        .bind(digest)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(failed("look for a command"))?;
+        row.as_ref().map(read_command).transpose()
+    }
+
     /// Stores how a command ended; the first end counts. Says whether this was the first.
     pub async fn end_command(&self, result: &CommandResult) -> Result<bool, InventoryError> {
         let done = sqlx::query("UPDATE commands SET outcome = $2 WHERE id = $1 AND outcome IS NULL")

@@ -26,6 +26,7 @@ mod discoveries;
 mod discovery_rules;
 mod disks;
 mod events;
+mod firmware;
 mod hardware;
 mod links;
 mod log_entries;
@@ -59,6 +60,7 @@ use sqlx::{
 pub use broadcast::{Broadcast, LISTENER_BACKLOG_MAX};
 pub use discoveries::DISCOVERIES_MAX;
 pub use domain::{events::EventFilter, records::*};
+pub use firmware::UPDATES_KEPT;
 pub use hardware::SensorsRead;
 pub use log_entries::{DealtWith, LOG_ENTRIES_MAX, LOG_KEPT_DAYS};
 pub use proofs::PROOFS_MAX;
@@ -226,5 +228,6 @@ fn migrator() -> Migrator {
         one(46, "footprints", include_str!("../migrations/0046_footprints.sql")),
         one(47, "certificates of BMCs", include_str!("../migrations/0047_bmc_certificates.sql")),
         one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),
+        one(50, "firmware updates", include_str!("../migrations/0050_firmware_updates.sql")),
     ])
 }

@@ -24,6 +24,10 @@ impl From<Command> for wire::Command {
             Action::KeepOff => Wire::KeepOff(wire::KeepOff {}),
             Action::RenewPassword => Wire::RenewPassword(wire::RenewPassword {}),
             Action::ReadFootprint => Wire::ReadFootprint(wire::ReadFootprint {}),
+            Action::UpdateFirmware(update) => Wire::UpdateFirmware(update.into()),
+            Action::LookAtFirmware { task } => {
+                Wire::LookAtFirmware(wire::LookAtFirmware { task: task.unwrap_or_default() })
+            }
             Action::RunStep { session, step } => {
                 Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
             }
@@ -53,6 +57,8 @@ impl TryFrom<wire::Command> for Command {
             Wire::KeepOff(wire::KeepOff {}) => Action::KeepOff,
             Wire::RenewPassword(wire::RenewPassword {}) => Action::RenewPassword,
             Wire::ReadFootprint(wire::ReadFootprint {}) => Action::ReadFootprint,
+            Wire::UpdateFirmware(update) => Action::UpdateFirmware(update.try_into()?),
+            Wire::LookAtFirmware(look) => Action::LookAtFirmware { task: said(look.task) },
             Wire::RunStep(run) => Action::RunStep {
                 session: parse("RunStep.session", &run.session)?,
                 step: present("RunStep.step", run.step)?.try_into()?,
@@ -91,6 +97,10 @@ impl From<CommandResult> for wire::CommandResult {
                 length_max: length.map_or(0, |length| length.max),
             }),
             Ok(Success::Footprint(footprint)) => Outcome::Footprint(footprint.into()),
+            Ok(Success::FirmwareTaken { task }) => {
+                Outcome::FirmwareTaken(wire::FirmwareTaken { task: task.unwrap_or_default() })
+            }
+            Ok(Success::FirmwareSeen(seen)) => Outcome::FirmwareSeen(seen.into()),
             Err(failure) => Outcome::Failure(failure.into()),
         };
         Self { command: result.command.to_string(), outcome: Some(outcome) }
@@ -120,10 +130,17 @@ impl TryFrom<wire::CommandResult> for CommandResult {
                 Ok(Success::PasswordKept { reason, length })
             }
             Outcome::Footprint(footprint) => Ok(Success::Footprint(footprint.into())),
+            Outcome::FirmwareTaken(taken) => Ok(Success::FirmwareTaken { task: said(taken.task) }),
+            Outcome::FirmwareSeen(seen) => Ok(Success::FirmwareSeen(seen.try_into()?)),
             Outcome::Failure(failure) => Err(failure.try_into()?),
         };
         Ok(Self { command: parse("CommandResult.command", &result.command)?, outcome })
     }
+}
+
+/// A text where there may be none.
+fn said(text: String) -> Option<String> {
+    Some(text).filter(|text| !text.is_empty())
 }
 
 impl From<Footprint> for wire::Footprint {
@@ -156,6 +173,7 @@ impl From<Failure> for wire::Failure {
             FailureKind::ImageUnavailable => Kind::ImageUnavailable,
             FailureKind::ImageCorrupt => Kind::ImageCorrupt,
             FailureKind::StepFailed => Kind::StepFailed,
+            FailureKind::MaybeDone => Kind::MaybeDone,
             FailureKind::Interrupted => Kind::Interrupted,
         };
         Self { kind: kind.into(), message: failure.message }
@@ -177,6 +195,7 @@ impl TryFrom<wire::Failure> for Failure {
             Kind::ImageUnavailable => FailureKind::ImageUnavailable,
             Kind::ImageCorrupt => FailureKind::ImageCorrupt,
             Kind::StepFailed => FailureKind::StepFailed,
+            Kind::MaybeDone => FailureKind::MaybeDone,
             Kind::Interrupted => FailureKind::Interrupted,
         };
         Ok(Self { kind, message: failure.message })

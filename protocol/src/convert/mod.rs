@@ -17,6 +17,7 @@ mod link;
 mod report;
 mod spec;
 mod step;
+mod update;
 
 pub use link::{Declaration, FromAgent, Hello, ToAgent};
 

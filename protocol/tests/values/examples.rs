@@ -3,6 +3,7 @@
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use protocol::{
+    bmc_facts::FirmwareItem,
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
@@ -28,6 +29,7 @@ use protocol::{
     shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    update::{FirmwareImage, FirmwareSeen, FirmwareUpdate, UpdateStage},
     watch::{NotWatched, Watch},
 };
 use uuid::Uuid;
@@ -249,6 +251,15 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 firmware: vec!["BMC 1.10".into()],
                 unread: vec![Part::Firmware],
             }))),
+        ),
+        ("up-result-firmware-taken", ended(Ok(Success::FirmwareTaken { task: Some("/t/1".into()) }))),
+        (
+            "up-result-firmware-seen",
+            ended(Ok(Success::FirmwareSeen(example_seen(UpdateStage::Running(Some(40)))))),
+        ),
+        (
+            "up-result-firmware-failed",
+            ended(Ok(Success::FirmwareSeen(example_seen(UpdateStage::Failed("no".into()))))),
         ),
         ("up-result-password-kept", ended(Ok(Success::PasswordKept { reason: "r".into(), length: None }))),
         (
@@ -570,6 +581,9 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-keep-off", command(Action::KeepOff)),
         ("down-renew-password", command(Action::RenewPassword)),
         ("down-read-footprint", command(Action::ReadFootprint)),
+        ("down-update-firmware-file", command(Action::UpdateFirmware(example_update(true)))),
+        ("down-update-firmware-url", command(Action::UpdateFirmware(example_update(false)))),
+        ("down-look-at-firmware", command(Action::LookAtFirmware { task: Some("/t/1".into()) })),
         ("down-step-inventory", step(Step::Inventory)),
         ("down-step-write-image", step(Step::WriteImage(image))),
         ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),
@@ -585,6 +599,26 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
         ("down-discover-close", discover(OrderTask::Close)),
     ]
+}
+
+fn example_update(is_file: bool) -> FirmwareUpdate {
+    let image = match is_file {
+        true => FirmwareImage::File {
+            name: "bmc.bin".into(),
+            id: "firmware/ab".into(),
+            size_bytes: 7,
+            sha512: "cd".into(),
+        },
+        false => FirmwareImage::Url("https://images.example/bmc.bin".into()),
+    };
+    FirmwareUpdate { order: Uuid::from_u128(3), attempt: 1, component: "BMC".into(), image }
+}
+
+fn example_seen(stage: UpdateStage) -> FirmwareSeen {
+    let item =
+        FirmwareItem { id: "1".into(), name: "BMC".into(), version: "2.0".into(), is_updateable: true };
+    let (manager_version, bios_version) = ("2.0".into(), "4.5".into());
+    FirmwareSeen { stage, items: vec![item], manager_version, bios_version }
 }
 
 fn example_disk() -> Disk {

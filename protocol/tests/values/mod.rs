@@ -8,6 +8,7 @@ use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
 use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
+    bmc_facts::FirmwareItem,
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_settings::{
         ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
@@ -33,6 +34,7 @@ use protocol::{
     shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
     step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    update::{FirmwareImage, FirmwareSeen, FirmwareUpdate, UpdateStage},
     watch::{NotWatched, Watch},
 };
 use uuid::Uuid;
@@ -172,6 +174,16 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Action::KeepOff),
         Just(Action::RenewPassword),
         Just(Action::ReadFootprint),
+        (uuid(), any::<u32>(), text(), text(), any::<bool>()).prop_map(
+            |(order, attempt, component, name, is_file)| {
+                let image = match is_file {
+                    true => FirmwareImage::File { name, id: "f".into(), size_bytes: 7, sha512: "ab".into() },
+                    false => FirmwareImage::Url(name),
+                };
+                Action::UpdateFirmware(FirmwareUpdate { order, attempt, component, image })
+            }
+        ),
+        option::of("/[a-z]{1,9}").prop_map(|task| Action::LookAtFirmware { task }),
         (uuid(), step())
             .prop_map(|(session, step)| Action::RunStep { session: RamdiskSessionId(session), step }),
     ];
@@ -183,6 +195,16 @@ fn command() -> impl Strategy<Value = Command> {
         action,
         wanted,
     })
+}
+
+fn update_stage() -> impl Strategy<Value = UpdateStage> {
+    prop_oneof![
+        Just(UpdateStage::NotKnown),
+        option::of(any::<u32>()).prop_map(UpdateStage::Running),
+        Just(UpdateStage::Paused),
+        Just(UpdateStage::Ended),
+        text().prop_map(UpdateStage::Failed),
+    ]
 }
 
 fn result() -> impl Strategy<Value = CommandResult> {
@@ -206,6 +228,11 @@ fn result() -> impl Strategy<Value = CommandResult> {
             Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes })
         }),
         vec(erased, 0..3).prop_map(|disks| Success::Step(StepOutput::Erased { disks })),
+        option::of("/[a-z]{1,9}").prop_map(|task| Success::FirmwareTaken { task }),
+        (update_stage(), text(), text()).prop_map(|(stage, manager_version, bios_version)| {
+            let items = vec![FirmwareItem { id: "1".into(), ..FirmwareItem::default() }];
+            Success::FirmwareSeen(FirmwareSeen { stage, items, manager_version, bios_version })
+        }),
         (text(), option::of((0..40_u32, 0..40_u32))).prop_map(|(reason, length)| {
             let length = length.map(|(min, more)| PasswordLength { min, max: min + more + 1 });
             Success::PasswordKept { reason, length }
@@ -227,6 +254,7 @@ fn result() -> impl Strategy<Value = CommandResult> {
         Just(FailureKind::ImageUnavailable),
         Just(FailureKind::ImageCorrupt),
         Just(FailureKind::StepFailed),
+        Just(FailureKind::MaybeDone),
         Just(FailureKind::Interrupted),
     ];
     let failure = (kind, text()).prop_map(|(kind, message)| Failure { kind, message });

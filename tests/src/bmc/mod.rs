@@ -21,6 +21,7 @@ pub mod redfish_odd;
 mod redfish_protocol;
 mod redfish_system;
 mod redfish_tree;
+mod redfish_update;
 mod small_key;
 
 use std::{

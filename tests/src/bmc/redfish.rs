@@ -7,7 +7,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use anyhow::Context;
@@ -277,6 +277,9 @@ struct Service {
 }
 
 struct Machine(Arc<dyn Chassis>);
+
+/// How long it is silent when it restarts with new firmware.
+const UPDATE_RESTART: Duration = Duration::from_millis(300);
 
 impl std::fmt::Debug for Machine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -568,6 +571,10 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
     if !service.options.is_bare
         && let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on)
     {
+        if service.manners.restarts() {
+            let down_until = Some(Instant::now() + UPDATE_RESTART);
+            service.faults.set(Faults { down_until, ..service.faults.get() });
+        }
         return response;
     }
     private(service, method, path, body, headers).await

@@ -17,8 +17,16 @@ pub enum Manner {
     MediaTyped,
     /// Files of firmware are pushed bare.
     PushesBare,
+    /// Files of firmware are fetched, and not taken.
+    FetchesOnly,
     /// Updates fail with a reason.
     UpdateFails,
+    /// Updates end well, and the old version stays.
+    UpdateKeeps,
+    /// The BMC restarts in the middle of an update.
+    UpdateRestarts,
+    /// Updates wait until the server is on.
+    UpdateWaits,
     /// The light is an `IndicatorLED` of the chassis, and can only be lit.
     OlderLight,
     /// Entries of logs come two a page, whole.

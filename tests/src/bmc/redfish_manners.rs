@@ -1,7 +1,10 @@
 //! Edges: what a virtual Redfish BMC does with its tree: reads, writes, actions, tasks. Services do the same things in different manners;
 //! a [`Manner`] chooses one.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{
+    Mutex, MutexGuard, OnceLock, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use axum::{
     Json,
@@ -14,9 +17,8 @@ pub use super::redfish_manner::Manner;
 use super::{
     redfish::problem,
     redfish_tree::{self as tree, Tree},
+    redfish_update::{TASK, Updating},
 };
-
-const TASK: &str = "/redfish/v1/TaskService/Tasks/update";
 
 /// What was asked for beside documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,12 +43,18 @@ pub(super) struct Manners {
     all: Vec<Manner>,
     tree: OnceLock<Mutex<Tree>>,
     told: Mutex<Told>,
-    looks: Mutex<u32>,
+    updating: Mutex<Updating>,
+    restarts: AtomicBool,
 }
 
 impl Manners {
     pub(super) fn new(all: Vec<Manner>) -> Self {
         Self { all, ..Self::default() }
+    }
+
+    /// Whether the BMC restarts now; it is told once.
+    pub(super) fn restarts(&self) -> bool {
+        self.restarts.swap(false, Ordering::Relaxed)
     }
 
     fn has(&self, manner: &Manner) -> bool {
@@ -110,6 +118,7 @@ impl Manners {
             return Some(StatusCode::NO_CONTENT.into_response());
         }
         match method.as_str() {
+            "GET" if path == TASK => Some(self.task(is_on)),
             "GET" => self.read(path, query),
             "PATCH" => self.patch(path, body),
             "POST" => self.post(path, body, is_on),
@@ -119,9 +128,6 @@ impl Manners {
     }
 
     fn read(&self, path: &str, query: &str) -> Option<Response> {
-        if path == TASK {
-            return Some(self.task());
-        }
         // What is made elsewhere is shown there, with what is in the tree added to it.
         if [tree::SYSTEM, tree::CHASSIS, tree::MANAGER].contains(&path) {
             return None;
@@ -209,6 +215,7 @@ impl Manners {
             || path.ends_with("SimpleUpdate")
         {
             let text = body.as_str().map_or_else(|| body.to_string(), str::to_owned);
+            *self.updating.lock().unwrap_or_else(PoisonError::into_inner) = Updating::given(&text);
             self.told_mut().updates.push(text);
             let location = [(header::LOCATION, TASK)];
             return Some(
@@ -300,22 +307,12 @@ impl Manners {
     }
 
     /// An update, which takes some looks.
-    fn task(&self) -> Response {
-        let mut looks = self.looks.lock().unwrap_or_else(PoisonError::into_inner);
-        *looks += 1;
-        let fails = self.has(&Manner::UpdateFails);
-        let (state, percent) = match (*looks, fails) {
-            (..15, _) => ("Running", *looks * 5),
-            (_, true) => ("Exception", 75),
-            (_, false) => ("Completed", 100),
-        };
-        let messages =
-            if fails { json!([{ "Message": "The image is for another board." }]) } else { json!([]) };
-        let task = json!({
-            "@odata.id": TASK, "@odata.type": "#Task.v1_4_3.Task", "Id": "update", "Name": "Update", "TaskState": state,
-            "PercentComplete": percent, "Messages": messages,
-        });
-        Json(task).into_response()
+    fn task(&self, is_on: bool) -> Response {
+        let mut tree = self.tree();
+        let mut updating = self.updating.lock().unwrap_or_else(PoisonError::into_inner);
+        let looked = updating.look(&self.all, &mut tree, is_on);
+        self.restarts.store(looked.restarts, Ordering::Relaxed);
+        Json(looked.task).into_response()
     }
 }
 

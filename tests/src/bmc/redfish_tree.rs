@@ -415,7 +415,9 @@ fn firmware(tree: &mut Tree, manners: &[Manner]) {
     if manners.contains(&Manner::PushesBare) {
         service["HttpPushUri"] = json!(format!("{UPDATE}/push"));
     } else {
-        service["MultipartHttpPushUri"] = json!(format!("{UPDATE}/upload"));
+        if !manners.contains(&Manner::FetchesOnly) {
+            service["MultipartHttpPushUri"] = json!(format!("{UPDATE}/upload"));
+        }
         service["Actions"] = json!({ "#UpdateService.SimpleUpdate": {
             "target": format!("{UPDATE}/Actions/UpdateService.SimpleUpdate"), "TransferProtocol@Redfish.AllowableValues": ["HTTP", "HTTPS"],
         }});

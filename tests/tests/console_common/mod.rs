@@ -293,6 +293,8 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         renewals: Default::default(),
         after_tenancy: Default::default(),
         limits: Default::default(),
+        firmware_urls: Vec::new(),
+        firmware_dir: std::env::temp_dir(),
     };
     Core::new(site, inventory.clone(), outside)
 }
@@ -337,5 +339,6 @@ fn api_of(
         adoptions: Arc::new(adoptions),
         survey,
         upkeep: Arc::clone(&core.upkeep),
+        updates: Arc::clone(&core.updates),
     }
 }

@@ -51,8 +51,8 @@ pub struct Listed<T> {
 pub(super) enum Said {
     /// It is done; what was answered.
     Done(Resource),
-    /// It goes on; where to look.
-    Begun(String),
+    /// It goes on.
+    Begun,
     /// It is refused.
     Refused(Refused),
 }
@@ -102,6 +102,21 @@ impl<'a> Call<'a> {
     /// The refusal of a service.
     pub(super) fn refused(&self, refused: Refused) -> BmcError {
         self.bmc.error(Fault::Refused(refused))
+    }
+
+    /// A fault of this service.
+    pub(super) fn error(&self, fault: Fault) -> BmcError {
+        self.bmc.error(fault)
+    }
+
+    /// What is known of the service, between two requests.
+    pub(super) async fn state(&self) -> MutexGuard<'a, State> {
+        self.bmc.state.lock().await
+    }
+
+    /// The system once more, unless it was read a moment ago in the same session: nothing is written to another machine by mistake.
+    pub(super) async fn system_again(&self, state: &mut State) -> Result<(), BmcError> {
+        self.bmc.system_lately(state).await.map(drop)
     }
 
     /// A length of time in the pace of this BMC's pauses.
@@ -330,7 +345,7 @@ impl<'a> Call<'a> {
         for _ in 0..task::LOOKS_MAX {
             self.pause(1).await?;
             match self.stage(&monitor).await? {
-                Stage::Running(_) => {}
+                Stage::Running(_) | Stage::Paused => {}
                 Stage::Ended => return Ok(Said::Done(body)),
                 Stage::Failed(reason) => {
                     let Fault::Refused(refused) = Fault::refused(reason) else { break };
@@ -338,7 +353,7 @@ impl<'a> Call<'a> {
                 }
             }
         }
-        Ok(Said::Begun(monitor))
+        Ok(Said::Begun)
     }
 
     /// How far a task is.
@@ -352,7 +367,7 @@ impl<'a> Call<'a> {
     /// That it is done, or its refusal as an error.
     pub(super) fn must(&self, said: Said) -> Result<(), BmcError> {
         match said {
-            Said::Done(_) | Said::Begun(_) => Ok(()),
+            Said::Done(_) | Said::Begun => Ok(()),
             Said::Refused(refused) => Err(self.refused(refused)),
         }
     }

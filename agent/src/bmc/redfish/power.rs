@@ -85,8 +85,8 @@ impl RedfishBmc {
             match stage {
                 Some(Stage::Ended) | None => break,
                 Some(Stage::Failed(reason)) => return Ok(Some(Fault::refused(reason))),
-                Some(Stage::Running(_)) if done_when.is_none() => {}
-                Some(Stage::Running(_)) => {
+                Some(Stage::Running(_) | Stage::Paused) if done_when.is_none() => {}
+                Some(Stage::Running(_) | Stage::Paused) => {
                     if power_of(&self.system(state).await?.body) == done_when {
                         break;
                     }

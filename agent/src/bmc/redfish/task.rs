@@ -13,6 +13,8 @@ pub(super) const LOOKS_MAX: u32 = 10;
 pub(super) enum Stage {
     /// How far it is, in percent, where that is told.
     Running(Option<u64>),
+    /// It has not begun yet, or waits: for a restart of the server, as a rule.
+    Paused,
     Ended,
     /// With what it says.
     Failed(String),
@@ -61,7 +63,7 @@ pub(super) async fn follow(http: &mut Http, answer: &Answer) -> Result<(), Fault
     let Some(monitor) = monitor(http, answer) else { return Ok(()) };
     for _ in 0..LOOKS_MAX {
         match look(http, &monitor).await? {
-            Some(Stage::Running(_)) => {}
+            Some(Stage::Running(_) | Stage::Paused) => {}
             Some(Stage::Failed(reason)) => return Err(Fault::refused(reason)),
             Some(Stage::Ended) | None => break,
         }
@@ -84,6 +86,7 @@ fn stage(status: StatusCode, task: &Task) -> Stage {
             Stage::Failed(format!("its task ended with errors{said}"))
         }
         "Completed" => Stage::Ended,
+        "New" | "Starting" | "Pending" | "Suspended" => Stage::Paused,
         _ => Stage::Running(task.percent),
     }
 }
@@ -103,6 +106,7 @@ mod tests {
         assert_eq!(stage(StatusCode::ACCEPTED, &Task::default()), Stage::Running(None));
         check(json!({}), Stage::Ended);
         check(json!({"TaskState": "Running"}), Stage::Running(None));
+        check(json!({"TaskState": "Pending", "PercentComplete": 0}), Stage::Paused);
         check(json!({"TaskState": "Running", "PercentComplete": "40"}), Stage::Running(Some(40)));
         check(json!({"TaskState": "Completed", "TaskStatus": "OK"}), Stage::Ended);
         let messages = json!([{"Message": "The fan tray is open."}]);

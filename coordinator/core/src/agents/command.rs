@@ -3,8 +3,16 @@
 use std::time::Duration;
 
 use domain::records::CommandKind;
-use protocol::{command::Action, hex, power_budget, step::Step};
+use protocol::{
+    command::Action,
+    hex,
+    id::CommandId,
+    power_budget,
+    step::Step,
+    update::{FirmwareImage, FirmwareUpdate},
+};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 /// How an action behaves when whoever asked for it is gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +21,8 @@ pub enum Repeat {
     NewEachTime,
     /// The same request is the same command, also after a crash: it is done once.
     SameCommand,
+    /// The same, and also when its end was told already: it is never done twice.
+    Once,
 }
 
 /// How this action behaves.
@@ -26,7 +36,9 @@ pub fn repeat_of(action: &Action) -> Repeat {
         | Action::ReadFootprint
         | Action::RenewPassword
         | Action::EndBoot => Repeat::NewEachTime,
+        Action::LookAtFirmware { .. } => Repeat::NewEachTime,
         Action::RunStep { .. } => Repeat::SameCommand,
+        Action::UpdateFirmware(_) => Repeat::Once,
     }
 }
 
@@ -50,6 +62,8 @@ pub fn after_break(action: &Action) -> AfterBreak {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::UpdateFirmware(_)
+        | Action::LookAtFirmware { .. }
         | Action::RunStep { .. } => AfterBreak::Again,
     }
 }
@@ -65,6 +79,8 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::UpdateFirmware(_)
+        | Action::LookAtFirmware { .. }
         | Action::RunStep { .. } => None,
     }
 }
@@ -73,6 +89,9 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
 pub fn image_of(action: &Action) -> Option<&str> {
     match action {
         Action::RunStep { step: Step::WriteImage(image), .. } => Some(&image.id),
+        Action::UpdateFirmware(FirmwareUpdate { image: FirmwareImage::File { id, .. }, .. }) => Some(id),
+        Action::UpdateFirmware(FirmwareUpdate { image: FirmwareImage::Url(_), .. })
+        | Action::LookAtFirmware { .. } => None,
         Action::RunStep {
             step:
                 Step::Inventory
@@ -108,10 +127,21 @@ pub fn digest_of(action: &Action) -> String {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword => Ok(Vec::new()),
+        Action::UpdateFirmware(update) => serde_json::to_vec(update),
+        Action::LookAtFirmware { task } => serde_json::to_vec(task),
         Action::RunStep { session, step } => serde_json::to_vec(&(session, step)),
     };
     hash.update(json.expect("our own values have text keys only, so they are JSON"));
     hex::encode(hash.finalize())
+}
+
+/// The id of a new command. One that is done once has the same whenever it is asked for, so that its agent knows it again even when we have
+/// lost that we had given it.
+pub fn id_of(action: &Action, digest: &str) -> CommandId {
+    match repeat_of(action) {
+        Repeat::NewEachTime | Repeat::SameCommand => CommandId::random(),
+        Repeat::Once => CommandId(Uuid::new_v5(&Uuid::NAMESPACE_OID, digest.as_bytes())),
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +149,19 @@ mod tests {
     use protocol::{id::RamdiskSessionId, power::PowerOffHow, step::EraseOrder};
 
     use super::*;
+
+    #[test]
+    fn what_is_done_once_has_one_id_and_all_else_a_new_one_each_time() {
+        let update = |attempt| {
+            let image = FirmwareImage::Url("https://images.example/a".to_owned());
+            let (order, component) = (Uuid::from_u128(5), "BMC".to_owned());
+            Action::UpdateFirmware(FirmwareUpdate { order, attempt, component, image })
+        };
+        let id = |action: &Action| id_of(action, &digest_of(action));
+        assert_eq!(id(&update(0)), id(&update(0)));
+        assert_ne!(id(&update(0)), id(&update(1)));
+        assert_ne!(id(&Action::EndBoot), id(&Action::EndBoot));
+    }
 
     #[test]
     fn equal_actions_have_equal_digests_and_others_do_not() {

@@ -33,14 +33,17 @@ use super::{
 
 /// Longest wait for the end of a power command. The gate waits less.
 pub const POWER_WAIT_MAX: Duration = power_budget::CLIENT_READ_TIMEOUT;
+/// Longest wait for a look at a BMC's firmware. The agent looks less long.
+pub const LOOK_WAIT_MAX: Duration = Duration::from_secs(150);
 /// Longest wait for the end of a ramdisk's step: a full erase of a big disk takes hours.
 pub const STEP_WAIT_MAX: Duration = Duration::from_secs(48 * 3600);
 
 /// Longest wait for the end of this action.
 pub(super) fn wait_max(action: &Action) -> Duration {
-    match repeat_of(action) {
-        Repeat::NewEachTime => POWER_WAIT_MAX,
-        Repeat::SameCommand => STEP_WAIT_MAX,
+    match (repeat_of(action), action) {
+        (Repeat::NewEachTime, Action::LookAtFirmware { .. }) => LOOK_WAIT_MAX,
+        (Repeat::NewEachTime, _) => POWER_WAIT_MAX,
+        (Repeat::SameCommand | Repeat::Once, _) => STEP_WAIT_MAX,
     }
 }
 
@@ -263,6 +266,8 @@ impl UnderWay {
             | Action::KeepOff
             | Action::ReadFootprint
             | Action::RenewPassword
+            | Action::UpdateFirmware(_)
+            | Action::LookAtFirmware { .. }
             | Action::RunStep { .. } => Ending::NotTaken,
         }
     }

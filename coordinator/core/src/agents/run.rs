@@ -20,7 +20,7 @@ use tokio::{
 use tracing::warn;
 
 use super::{
-    command::{Repeat, digest_of, repeat_of, wanted_for},
+    command::{Repeat, digest_of, id_of, repeat_of, wanted_for},
     dispatch::{Asker, Begun, Ending, NotBegun, Wait, wait_max},
     hub::AgentHub,
 };
@@ -85,13 +85,16 @@ impl AgentHub {
         action: &Action,
     ) -> Result<StoredCommand, InventoryError> {
         let digest = digest_of(action);
-        if repeat_of(action) == Repeat::SameCommand
-            && let Some(open) = self.inventory.open_command(server, &digest).await?
-        {
-            return Ok(open);
+        let known = match repeat_of(action) {
+            Repeat::NewEachTime => None,
+            Repeat::SameCommand => self.inventory.open_command(server, &digest).await?,
+            Repeat::Once => self.inventory.last_command(server, &digest).await?,
+        };
+        if let Some(known) = known {
+            return Ok(known);
         }
         let stored = StoredCommand {
-            id: CommandId::random(),
+            id: id_of(action, &digest),
             rack: rack.clone(),
             server,
             kind: CommandKind::of(action),

@@ -43,6 +43,7 @@ use protocol::{
     report::{Report, ReportBody},
     secret::Secret,
     step::{EraseOrder, Step, StepOutput},
+    update::{FirmwareImage, FirmwareUpdate},
     watch::{NotWatched, Watch},
 };
 use store::{

@@ -14,11 +14,12 @@ mod rotate;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod updating;
 
 pub use self::asked::{NotShown, Shown};
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -121,12 +122,15 @@ impl Upkeep {
     pub async fn round(&self) {
         match self.inventory.servers(None).await {
             Ok(servers) => {
-                self.plan(&servers).await;
+                let left_alone = self.updated_now().await;
+                let is_free = |server: &Server| !left_alone.contains(&server.id);
+                let free: Vec<Server> = servers.into_iter().filter(is_free).collect();
+                self.plan(&free).await;
                 let traces = async {
-                    self.look_for_traces(&servers).await;
+                    self.look_for_traces(&free).await;
                     self.hold_back_now().await;
                 };
-                tokio::join!(self.keep_off(&servers), self.rotate(), traces);
+                tokio::join!(self.keep_off(&free), self.rotate(&left_alone), traces);
             }
             Err(error) => warn!(%error, "BMCs are not looked after: the servers cannot be read"),
         }
@@ -172,14 +176,17 @@ impl Upkeep {
     }
 
     /// Changes of passwords, some of each rack at the same time, and racks beside each other.
-    async fn rotate(&self) {
+    async fn rotate(&self, left_alone: &HashSet<ServerId>) {
         let servers = match self.inventory.servers(None).await {
             Ok(servers) => servers,
             Err(error) => {
                 return warn!(%error, "passwords of BMCs are not changed: the servers cannot be read");
             }
         };
-        let chosen = chosen(&servers, self.policy.per_rack, self.now_us());
+        self.say_what_waits(&servers, left_alone).await;
+        let free: Vec<Server> =
+            servers.into_iter().filter(|server| !left_alone.contains(&server.id)).collect();
+        let chosen = chosen(&free, self.policy.per_rack, self.now_us());
         let chosen: Vec<ServerId> =
             chosen.into_iter().filter(|(rack, _)| self.is_reached(rack)).map(|(_, id)| id).collect();
         let is_more = !chosen.is_empty();

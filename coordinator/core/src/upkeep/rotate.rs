@@ -99,9 +99,13 @@ fn ended(answer: Result<Success, AgentError>) -> Ended {
     match answer {
         Ok(Success::Done) => Ended::New,
         Ok(Success::PasswordKept { reason, length }) => Ended::Kept { reason, length },
-        Ok(Success::Identity(_) | Success::Step(_) | Success::Footprint(_)) => {
-            Ended::NotKnown { reason: "the agent answered something else".to_owned(), is_refused: false }
-        }
+        Ok(
+            Success::Identity(_)
+            | Success::Step(_)
+            | Success::Footprint(_)
+            | Success::FirmwareTaken { .. }
+            | Success::FirmwareSeen(_),
+        ) => Ended::NotKnown { reason: "the agent answered something else".to_owned(), is_refused: false },
         Err(error @ (AgentError::Away { .. } | AgentError::NotTaken { .. })) => {
             Ended::NotKnown { reason: error.to_string(), is_refused: false }
         }

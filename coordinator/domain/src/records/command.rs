@@ -25,13 +25,17 @@ pub enum CommandKind {
     RenewPassword,
     /// Read what could have been changed in the BMC.
     ReadFootprint,
+    /// Give the BMC new firmware.
+    UpdateFirmware,
+    /// Look what became of that.
+    LookAtFirmware,
     /// Let the ramdisk do a step.
     RunStep,
 }
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [CommandKind; 9] = [
+    pub const ALL: [CommandKind; 11] = [
         Self::PowerOn,
         Self::PowerOff,
         Self::Reset,
@@ -40,6 +44,8 @@ impl CommandKind {
         Self::KeepOff,
         Self::RenewPassword,
         Self::ReadFootprint,
+        Self::UpdateFirmware,
+        Self::LookAtFirmware,
         Self::RunStep,
     ];
 
@@ -54,6 +60,8 @@ impl CommandKind {
             Action::KeepOff => Self::KeepOff,
             Action::RenewPassword => Self::RenewPassword,
             Action::ReadFootprint => Self::ReadFootprint,
+            Action::UpdateFirmware(_) => Self::UpdateFirmware,
+            Action::LookAtFirmware { .. } => Self::LookAtFirmware,
             Action::RunStep { .. } => Self::RunStep,
         }
     }
@@ -69,6 +77,8 @@ impl CommandKind {
             Self::KeepOff => "keep_off",
             Self::RenewPassword => "renew_password",
             Self::ReadFootprint => "read_footprint",
+            Self::UpdateFirmware => "update_firmware",
+            Self::LookAtFirmware => "look_at_firmware",
             Self::RunStep => "run_step",
         }
     }
@@ -83,6 +93,8 @@ impl CommandKind {
             | Self::KeepOff
             | Self::RenewPassword
             | Self::ReadFootprint
+            | Self::UpdateFirmware
+            | Self::LookAtFirmware
             | Self::RunStep => None,
         }
     }
@@ -119,7 +131,13 @@ pub struct StoredCommand {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{boot::Boot, id::RamdiskSessionId, power::PowerOffHow, step::Step};
+    use protocol::{
+        boot::Boot,
+        id::RamdiskSessionId,
+        power::PowerOffHow,
+        step::Step,
+        update::{FirmwareImage, FirmwareUpdate},
+    };
 
     use super::*;
 
@@ -133,6 +151,8 @@ mod tests {
             kind
         };
         let session = RamdiskSessionId::random();
+        let image = FirmwareImage::Url("https://images.example/a".to_owned());
+        let update = FirmwareUpdate { order: uuid::Uuid::nil(), attempt: 0, component: String::new(), image };
         let kinds = [
             check(Action::PowerOn { boot: Boot::Disk }, "power_on", Some(PowerReading::On)),
             check(Action::PowerOff { how: PowerOffHow::Hard }, "power_off", Some(PowerReading::Off)),
@@ -142,6 +162,8 @@ mod tests {
             check(Action::KeepOff, "keep_off", None),
             check(Action::RenewPassword, "renew_password", None),
             check(Action::ReadFootprint, "read_footprint", None),
+            check(Action::UpdateFirmware(update), "update_firmware", None),
+            check(Action::LookAtFirmware { task: None }, "look_at_firmware", None),
             check(Action::RunStep { session, step: Step::Sync }, "run_step", None),
         ];
         assert_eq!(kinds, CommandKind::ALL);

@@ -11,8 +11,12 @@ use protocol::{
     secret::Secret,
     step::{Step, StepOutput},
 };
+use uuid::Uuid;
 
-use crate::disks::{Account, Erase, KnownDisk};
+use crate::{
+    disks::{Account, Erase, KnownDisk},
+    firmware::update::Update,
+};
 
 /// Why a power-on, or anything else that Ironic or a user asks of a server, is not done. `message` is shown to people
 /// as it is: in Ironic's `last_error`, in Nova's fault and by the command line.
@@ -81,6 +85,18 @@ pub trait Hardware: Send + Sync {
     async fn facts(&self, id: ServerId) -> BmcFacts {
         let _ = id;
         BmcFacts::default()
+    }
+    /// Has new firmware given to the server, as one of Ironic's steps: the id of the update that tells how far it is. `component`: what it
+    /// is for, by the BMC's own id; empty: the image says.
+    async fn update_firmware(&self, id: ServerId, component: String, url: String) -> Result<Uuid, Refusal> {
+        let _ = (component, url);
+        let message = format!("nothing here updates the firmware of {id}");
+        Err(Refusal { kind: RefusalKind::State, message })
+    }
+    /// The updates of its firmware, the newest first.
+    async fn firmware_updates(&self, id: ServerId) -> Vec<Update> {
+        let _ = id;
+        Vec::new()
     }
     /// Waits a moment for the agent of the server's rack, if that has only just gone away; not at all for one that is here.
     async fn await_agent(&self, id: ServerId) {

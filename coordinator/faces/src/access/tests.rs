@@ -6,6 +6,7 @@ mod audited;
 mod away;
 mod ends;
 mod fields;
+mod firmware;
 mod health;
 mod lists;
 mod people;
@@ -47,6 +48,8 @@ fn address(path: &str, project: &str) -> String {
         .replace("{flavor}", "f1")
         .replace("{node}", "n1")
         .replace("{number}", "1")
+        .replace("{update}", &id)
+        .replace("{file}", "bmc.bin")
         .replace("{rack}", "rack1")
         .replace("{pool}", "p1")
         .replace("{rule}", "r1")

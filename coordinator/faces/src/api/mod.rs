@@ -19,6 +19,7 @@ mod disks;
 mod document;
 mod events;
 mod firmware;
+mod firmware_updates;
 mod flavors;
 pub(crate) mod health;
 mod https_only;
@@ -52,8 +53,8 @@ use axum::{
     routing::get,
 };
 use coordinator_core::{
-    adoption::Adoptions, agents::AgentHub, discovery::Discovery, enroll::Enroller, images::Uploads,
-    survey::Survey, tenancy::Tenancy, upkeep::Upkeep,
+    adoption::Adoptions, agents::AgentHub, discovery::Discovery, enroll::Enroller, firmware::Updates,
+    images::Uploads, survey::Survey, tenancy::Tenancy, upkeep::Upkeep,
 };
 use domain::{
     import::FILE_BYTES_MAX,
@@ -102,6 +103,8 @@ pub struct Api {
     pub agents: Arc<AgentHub>,
     /// Keeps BMCs right.
     pub upkeep: Arc<Upkeep>,
+    /// Carries updates of firmware on.
+    pub updates: Arc<Updates>,
     /// Adopts servers in use.
     pub adoptions: Arc<Adoptions>,
     /// Looks for contradictions.
@@ -147,6 +150,10 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(proofs::list))
         .routes(routes!(firmware::show))
         .routes(routes!(firmware::list))
+        .routes(routes!(firmware_updates::list, firmware_updates::create))
+        .routes(routes!(firmware_updates::call_off))
+        .routes(routes!(firmware_updates::files, firmware_updates::upload))
+        .routes(routes!(firmware_updates::delete_file))
         .routes(routes!(health::sensors))
         .routes(routes!(health::log))
         .routes(routes!(health::acknowledge))

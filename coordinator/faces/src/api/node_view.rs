@@ -19,11 +19,13 @@ use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
 use super::{password_view::password_view, time::time};
 
 /// A server as administrators see it. `away`: why its rack's agent is not connected. `endings`: what the tenancies wait for that are to end.
+/// `update`: how far the update of its firmware is.
 pub(super) fn node_view(
     server: Server,
     away: Option<String>,
     endings: &HashMap<ServerId, String>,
     health: Health,
+    update: Option<String>,
 ) -> Node {
     let Health { word, not_known, reasons } = health;
     let unwatched = server.unwatched.as_ref();
@@ -65,7 +67,7 @@ pub(super) fn node_view(
         traces.and_then(|traces| traces.note(&server.name).or(traces.hold_words(&server.name, None)));
     let has_changes = traces.is_some();
     let notes = server.upkeep.restore.iter().filter_map(Restore::note).chain(traces);
-    let notes = notes.chain(server.certificate_words()).collect();
+    let notes = notes.chain(server.certificate_words()).chain(update).collect();
     let password = password_view(&server);
     let resource_class = server.class().to_owned();
     let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);

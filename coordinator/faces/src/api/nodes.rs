@@ -22,6 +22,7 @@ use super::{
     Api, audit,
     auth::User,
     bmc_certificate::looked_at,
+    firmware_updates,
     health::Healths,
     node_list::{self, Wanted},
     node_view::node_view,
@@ -148,6 +149,8 @@ pub(super) struct Beside {
     endings: HashMap<ServerId, String>,
     /// What is known of their hardware.
     healths: Healths,
+    /// The updates of their firmware that are not over, as sentences.
+    updates: HashMap<ServerId, String>,
 }
 
 impl Api {
@@ -163,13 +166,16 @@ impl Api {
     pub(super) fn node_view(&self, server: Server, beside: &Beside) -> Node {
         let away = self.enroll.presence.connection(&server.rack).reason();
         let health = beside.healths.of(&server, away.as_deref());
-        node_view(server, away, &beside.endings, health)
+        let update = beside.updates.get(&server.id).cloned();
+        node_view(server, away, &beside.endings, health, update)
     }
 
     /// What is shown of a server, or of all, that is not in its record.
     pub(super) async fn beside(&self, server: Option<ServerId>) -> Result<Beside, Problem> {
         let healths = Healths::read(&self.inventory, &self.agents.limits, server).await?;
-        Ok(Beside { endings: self.endings().await?, healths })
+        let open = self.inventory.open_updates().await?;
+        let updates = open.iter().map(|update| (update.server, firmware_updates::note(update))).collect();
+        Ok(Beside { endings: self.endings().await?, healths, updates })
     }
 
     /// What the tenancies wait for that are to end, by the server on which they are or were.

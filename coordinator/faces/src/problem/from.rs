@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use coordinator_core::{
+    firmware::FileError,
     images::{Cut, UploadError},
     tenancy::TenancyError,
 };
@@ -106,6 +107,18 @@ impl From<Refusal> for Problem {
             RefusalKind::Gate => Self::conflict(refusal.message).below(),
             RefusalKind::AgentAway | RefusalKind::Hardware | RefusalKind::Interrupted => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "hardware", refusal.message).below()
+            }
+        }
+    }
+}
+
+impl From<FileError> for Problem {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Inventory(error) => error.into(),
+            FileError::Refused(why) => Self::conflict(why),
+            FileError::Disk { .. } => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, "disk", error.to_string()).below()
             }
         }
     }

@@ -10,12 +10,22 @@ use serde_json::Value;
 
 use super::resource;
 
+/// Who looks after a task is asked to look again after so long.
+const RETRY_AFTER_SECONDS: u32 = 15;
+
 /// A request that was answered.
 pub enum RedfishAnswer {
     /// A resource.
     Found(Value),
     /// Done; there is nothing to show.
     Done,
+    /// It goes on; what is known of it, and where more is told (DSP0266, section 12.2).
+    GoesOn {
+        /// What is known of it; none: nothing yet.
+        body: Option<Value>,
+        /// Path of its monitor.
+        monitor: String,
+    },
     /// A session was opened.
     Opened {
         /// The session.
@@ -106,6 +116,14 @@ impl RedfishAnswer {
         versioned(match self {
             RedfishAnswer::Found(body) => axum::Json(body).into_response(),
             RedfishAnswer::Done => StatusCode::NO_CONTENT.into_response(),
+            RedfishAnswer::GoesOn { body, monitor } => {
+                let headers =
+                    [(header::LOCATION, monitor), (header::RETRY_AFTER, RETRY_AFTER_SECONDS.to_string())];
+                match body {
+                    Some(body) => (StatusCode::ACCEPTED, headers, axum::Json(body)).into_response(),
+                    None => (StatusCode::ACCEPTED, headers).into_response(),
+                }
+            }
             RedfishAnswer::Opened { body, location, token } => {
                 let mut response = (StatusCode::CREATED, axum::Json(body)).into_response();
                 let headers =

@@ -7,7 +7,10 @@ use protocol::{
 };
 use serde_json::{Value, json};
 
-use super::resource::{collection, link, manager_path, system_path};
+use super::{
+    resource::{collection, link, manager_path, system_path},
+    update,
+};
 
 /// Path of the service that lists firmware.
 pub const UPDATE_SERVICE: &str = "/redfish/v1/UpdateService";
@@ -144,17 +147,17 @@ pub fn medium(id: ServerId, owner: MediaOwner, name: &str, facts: &BmcFacts) -> 
     }))
 }
 
-/// The service that lists firmware. It takes no updates: they would go past the gate.
+/// The service that lists firmware and updates it.
 pub fn update_service() -> Value {
-    json!({
+    let mut service = json!({
         "@odata.type": "#UpdateService.v1_11_0.UpdateService",
         "@odata.id": UPDATE_SERVICE,
         "Id": "UpdateService",
         "Name": "Update Service",
-        "ServiceEnabled": false,
         "FirmwareInventory": link(FIRMWARE_INVENTORY),
-        "Actions": {},
-    })
+    });
+    update::add_to_service(&mut service);
+    service
 }
 
 /// The list of a server's firmware.
@@ -164,14 +167,15 @@ pub fn firmware(facts: &BmcFacts) -> Value {
     collection("SoftwareInventory", FIRMWARE_INVENTORY, &members)
 }
 
-fn firmware_names(facts: &BmcFacts) -> Vec<String> {
+/// Their names in the path, in their order.
+pub fn firmware_names(facts: &BmcFacts) -> Vec<String> {
     names(facts.firmware.iter().map(|item| item.id.as_str()))
 }
 
 /// One piece of firmware, by its name in the path.
 pub fn firmware_item(name: &str, facts: &BmcFacts) -> Option<Value> {
     let at = firmware_names(facts).iter().position(|known| known == name)?;
-    let FirmwareItem { id: own_id, name: own_name, version, is_updateable: _ } = facts.firmware.get(at)?;
+    let FirmwareItem { id: own_id, name: own_name, version, is_updateable } = facts.firmware.get(at)?;
     Some(json!({
         "@odata.type": "#SoftwareInventory.v1_10_0.SoftwareInventory",
         "@odata.id": format!("{FIRMWARE_INVENTORY}/{name}"),
@@ -179,8 +183,7 @@ pub fn firmware_item(name: &str, facts: &BmcFacts) -> Option<Value> {
         "Name": own_name,
         "SoftwareId": own_id,
         "Version": version,
-        // By this service, which takes none.
-        "Updateable": false,
+        "Updateable": is_updateable,
         "Status": {"State": "Enabled"},
     }))
 }

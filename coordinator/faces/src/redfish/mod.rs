@@ -18,6 +18,7 @@ pub mod path;
 pub mod resource;
 pub mod session;
 pub mod storage;
+pub mod update;
 
 mod answer;
 mod witness;
@@ -35,7 +36,10 @@ use axum::{
     response::Response,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::rim::{FacadeServer, Hardware, PowerRequest};
+use domain::{
+    firmware::update::Update,
+    rim::{FacadeServer, Hardware, PowerRequest},
+};
 use http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION};
 use protocol::{
     hex,
@@ -45,12 +49,14 @@ use protocol::{
 };
 use serde::Deserialize;
 use tracing::{debug, info, warn};
+use uuid::Uuid;
 
 use self::{
     answer::{Failed, RedfishAnswer},
     boot::{BootOverride, SystemPatch},
     path::Resource,
     session::{Holder, SESSION_IDLE_MAX, Sessions, fingerprint, same},
+    update::SimpleUpdate,
 };
 pub use witness::witness_ironic;
 
@@ -143,6 +149,9 @@ impl RedfishFacade {
                 let principal = self.settled(principal).await;
                 self.get(&resource, &principal).await.map(RedfishAnswer::Found)
             }
+            (&Method::GET | &Method::HEAD, Resource::TaskMonitor(task)) => {
+                self.monitor(principal.server.id, task).await
+            }
             (&Method::GET | &Method::HEAD, resource) => {
                 self.get(&resource, &principal).await.map(RedfishAnswer::Found)
             }
@@ -154,6 +163,7 @@ impl RedfishFacade {
             }
             (&Method::PATCH, Resource::System(_)) => self.patch(request, &principal.server).await,
             (&Method::POST, Resource::Reset(id)) => self.reset(request, id).await,
+            (&Method::POST, Resource::SimpleUpdate) => self.update(request, principal.server.id).await,
             _ => Err(Failed::new(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "Base.1.18.OperationNotAllowed",
@@ -177,7 +187,9 @@ impl RedfishFacade {
             Resource::Session(session) if lock(&self.sessions).ids(id).contains(session) => {
                 resource::session(session, &principal.user)
             }
-            Resource::Session(_) | Resource::Reset(_) => return Err(Failed::not_found()),
+            Resource::Session(_) | Resource::Reset(_) | Resource::SimpleUpdate | Resource::TaskMonitor(_) => {
+                return Err(Failed::not_found());
+            }
             Resource::Systems => {
                 resource::collection("ComputerSystem", "/redfish/v1/Systems", &[resource::system_path(id)])
             }
@@ -235,6 +247,9 @@ impl RedfishFacade {
                 bmc::medium(id, *owner, name, &facts).ok_or_else(Failed::not_found)?
             }
             Resource::UpdateService => bmc::update_service(),
+            Resource::TaskService => update::task_service(),
+            Resource::Tasks => update::tasks(&self.hardware.firmware_updates(id).await),
+            Resource::Task(task) => update::task(&self.update_of(id, *task).await?),
             Resource::FirmwareInventory => bmc::firmware(&self.hardware.facts(id).await),
             Resource::FirmwareItem(name) => {
                 bmc::firmware_item(name, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
@@ -320,6 +335,40 @@ impl RedfishFacade {
         }
         overrides.insert(server.id, after);
         Ok(RedfishAnswer::Done)
+    }
+
+    /// Has the server's firmware updated; how far that is, its task tells.
+    async fn update(&self, request: Request, id: ServerId) -> Result<RedfishAnswer, Failed> {
+        let written = request.extensions().get::<Asked>().cloned();
+        let asked: SimpleUpdate = read_body(request).await?;
+        if let Some(written) = written {
+            written.does("SimpleUpdate");
+        }
+        let component = asked.component(&self.hardware.facts(id).await).map_err(|why| {
+            Failed::new(StatusCode::BAD_REQUEST, "Base.1.18.ActionParameterValueError", why)
+        })?;
+        info!(server = %id, component, "ironic asks for an update of firmware");
+        match self.hardware.update_firmware(id, component, asked.image).await {
+            Ok(task) => Ok(RedfishAnswer::GoesOn { body: None, monitor: update::monitor_path(task) }),
+            Err(refusal) => {
+                warn!(server = %id, reason = %refusal, "update of firmware refused");
+                Err(Failed::refused(&refusal))
+            }
+        }
+    }
+
+    async fn monitor(&self, id: ServerId, task: Uuid) -> Result<RedfishAnswer, Failed> {
+        let update = self.update_of(id, task).await?;
+        let body = update::task(&update);
+        Ok(match update::goes_on(&update) {
+            true => RedfishAnswer::GoesOn { body: Some(body), monitor: update::monitor_path(task) },
+            false => RedfishAnswer::Found(body),
+        })
+    }
+
+    async fn update_of(&self, id: ServerId, task: Uuid) -> Result<Update, Failed> {
+        let all = self.hardware.firmware_updates(id).await;
+        all.into_iter().find(|update| update.id == task).ok_or_else(Failed::not_found)
     }
 
     async fn reset(&self, request: Request, id: ServerId) -> Result<RedfishAnswer, Failed> {

@@ -1,6 +1,7 @@
 //! Decisions: which Redfish resource a request's path names. Everything else is "not found".
 
 use protocol::id::ServerId;
+use uuid::Uuid;
 
 use super::bmc::MediaOwner;
 
@@ -54,8 +55,18 @@ pub enum Resource {
     VirtualMedia(ServerId, MediaOwner),
     /// One of them, by its name.
     Medium(ServerId, MediaOwner, String),
-    /// The service that lists firmware.
+    /// The service that lists firmware and updates it.
     UpdateService,
+    /// Its action.
+    SimpleUpdate,
+    /// The service that has the tasks.
+    TaskService,
+    /// The tasks of the user's server.
+    Tasks,
+    /// One of them.
+    Task(Uuid),
+    /// Its monitor.
+    TaskMonitor(Uuid),
     /// Its list: the firmware of the user's server.
     FirmwareInventory,
     /// One piece of firmware, by its name.
@@ -105,6 +116,11 @@ impl Resource {
                 Resource::Medium(server(id)?, MediaOwner::Manager, (*name).to_owned())
             }
             ["v1", "UpdateService"] => Resource::UpdateService,
+            ["v1", "UpdateService", "Actions", "UpdateService.SimpleUpdate"] => Resource::SimpleUpdate,
+            ["v1", "TaskService"] => Resource::TaskService,
+            ["v1", "TaskService", "Tasks"] => Resource::Tasks,
+            ["v1", "TaskService", "Tasks", id] => Resource::Task(id.parse().ok()?),
+            ["v1", "TaskService", "TaskMonitors", id] => Resource::TaskMonitor(id.parse().ok()?),
             ["v1", "UpdateService", "FirmwareInventory"] => Resource::FirmwareInventory,
             ["v1", "UpdateService", "FirmwareInventory", name] => Resource::FirmwareItem((*name).to_owned()),
             ["v1", "Chassis"] => Resource::ChassisCollection,
@@ -127,6 +143,11 @@ impl Resource {
             | Resource::Managers
             | Resource::ChassisCollection
             | Resource::UpdateService
+            | Resource::SimpleUpdate
+            | Resource::TaskService
+            | Resource::Tasks
+            | Resource::Task(_)
+            | Resource::TaskMonitor(_)
             | Resource::FirmwareInventory
             | Resource::FirmwareItem(_) => None,
             Resource::System(id)

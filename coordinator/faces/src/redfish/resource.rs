@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     bmc::UPDATE_SERVICE,
     boot::{BootOverride, mode_word},
+    update::TASK_SERVICE,
 };
 
 /// The values of `ResetType` that we carry out.
@@ -34,6 +35,7 @@ pub fn root() -> Value {
         "Chassis": link("/redfish/v1/Chassis"),
         "SessionService": link("/redfish/v1/SessionService"),
         "UpdateService": link(UPDATE_SERVICE),
+        "Tasks": link(TASK_SERVICE),
         "Links": {"Sessions": link("/redfish/v1/SessionService/Sessions")},
     })
 }

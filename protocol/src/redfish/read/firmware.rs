@@ -66,6 +66,8 @@ impl From<Node<'_>> for UpdateService {
 pub enum TaskStage {
     /// It runs on; how far it is, in percent, where that is told.
     Running(Option<u64>),
+    /// It has not begun yet, or waits: for a restart of the server, as a rule.
+    Paused,
     /// It has ended well.
     Done,
     /// It has failed, and why.

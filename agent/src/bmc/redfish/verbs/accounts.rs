@@ -52,12 +52,12 @@ impl RedfishBmc {
         let mut reasons = Vec::new();
         for place in &free {
             match call.patch(&place.path, &body).await? {
-                Said::Done(_) | Said::Begun(_) => return call.account_named(name).await,
+                Said::Done(_) | Said::Begun => return call.account_named(name).await,
                 Said::Refused(refused) => reasons.push(refused.reason),
             }
         }
         match call.post(&collection, &body).await? {
-            Said::Done(_) | Said::Begun(_) => return call.account_named(name).await,
+            Said::Done(_) | Said::Begun => return call.account_named(name).await,
             // Where there are places, what they said is the reason.
             Said::Refused(refused) if free.is_empty() => reasons.push(refused.reason),
             Said::Refused(_) => {}

@@ -39,7 +39,7 @@ impl RedfishBmc {
         let mut reasons = Vec::new();
         for body in bodies(&bios, wanted) {
             match call.patch(&at, &body).await? {
-                Said::Done(_) | Said::Begun(_) => return call.bios_reads(wanted).await,
+                Said::Done(_) | Said::Begun => return call.bios_reads(wanted).await,
                 Said::Refused(refused) => reasons.push(refused.reason),
             }
         }

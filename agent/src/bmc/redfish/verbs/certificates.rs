@@ -47,7 +47,7 @@ impl RedfishBmc {
         });
         match call.post(&action.target, &body).await? {
             Said::Refused(refused) => Err(call.refused(refused)),
-            Said::Begun(_) => Err(call.refuse("it is still making the request; ask again")),
+            Said::Begun => Err(call.refuse("it is still making the request; ask again")),
             // It is longer than other texts.
             Said::Done(answer) => match answer.value().get("CSRString").and_then(|text| text.as_str()) {
                 Some(request) => Ok(request.to_owned()),

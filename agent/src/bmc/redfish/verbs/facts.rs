@@ -23,7 +23,7 @@ impl RedfishBmc {
             FactsPart::System => PartFacts::System(self.system_facts().await?),
             FactsPart::Firmware => {
                 let items = self.firmware().await?.items;
-                PartFacts::Firmware(items.into_iter().take(FIRMWARE_MAX).map(firmware).collect())
+                PartFacts::Firmware(items.into_iter().take(FIRMWARE_MAX).map(item).collect())
             }
             FactsPart::SecureBoot => PartFacts::SecureBoot(secure_boot(&self.secure_boot().await?)),
             FactsPart::Media => {
@@ -60,7 +60,8 @@ impl RedfishBmc {
     }
 }
 
-fn firmware(item: Firmware) -> FirmwareItem {
+/// A piece of firmware as it is told.
+pub(super) fn item(item: Firmware) -> FirmwareItem {
     FirmwareItem {
         id: bounded(&item.id),
         name: bounded(&item.name),

@@ -1,17 +1,19 @@
-//! Edges: which firmware there is, and its update: the BMC fetches an image, or is sent one. An update is a task of minutes; whoever asks for
-//! it looks how far it is.
+//! Edges: which firmware there is, and its update: the BMC fetches an image, or is sent one, once (see `update.rs`). An update is a task of
+//! minutes; whoever asks for it looks how far it is.
 
 use hyper::{Method, header::CONTENT_TYPE};
 use protocol::redfish::read::firmware::{Firmware, TaskStage, UpdateService};
 use serde_json::json;
 
-use super::super::{
-    RedfishBmc,
-    answer::{Answer, NoAnswer},
-    call::{Call, Listed, Said},
-    fault::Fault,
-    http::Apart,
-    task::Stage,
+use super::{
+    super::{
+        RedfishBmc,
+        answer::{Answer, NoAnswer},
+        call::{Call, Listed},
+        http::Apart,
+        task::Stage,
+    },
+    update::Update,
 };
 use crate::bmc::BmcError;
 
@@ -21,18 +23,6 @@ pub const UPLOAD_BYTES_MAX: usize = 512 << 20;
 const UPLOAD_MAX: std::time::Duration = std::time::Duration::from_secs(900);
 /// Between the parts of what is sent.
 const BOUNDARY: &str = "bms-6c1f0f4e4b0d4d2f9d8a";
-
-/// What came of an update that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Update {
-    /// It is done, or holds from the next start on: the BMC has nothing more to tell.
-    Done,
-    /// It goes on; [`RedfishBmc::task`] says how far it is.
-    UnderWay {
-        /// Where that is told.
-        task: String,
-    },
-}
 
 impl RedfishBmc {
     /// All pieces of firmware with their versions.
@@ -73,8 +63,7 @@ impl RedfishBmc {
         if !targets.is_empty() {
             body["Targets"] = json!(targets);
         }
-        let said = call.post(&simple.target, &body).await?;
-        call.update(said)
+        call.give_once(&simple.target, &body).await
     }
 
     /// Sends the BMC an image and has it take it. It is sent beside the BMC's other requests, which go on.
@@ -111,21 +100,18 @@ impl RedfishBmc {
         };
         let Apart { mut wire, request } = apart;
         let request = request.timeout(UPLOAD_MAX).header(CONTENT_TYPE, &content).body(bytes);
-        let answer = Answer::to(&mut wire, &request).await.map_err(|error| {
-            let reason = match error {
-                NoAnswer::TooLong => "the answer is too long".to_owned(),
-                NoAnswer::Failed(error) => protocol::error_chain::chain(&error),
-            };
-            self.error(Fault::NotUnderstood(format!(
-                "sending the file failed, and it is not known whether it was taken: {reason}"
-            )))
-        })?;
-        call.renew();
-        let said = match answer.good(&Method::POST, &path) {
-            Ok(answer) => call.answered(&answer).await?,
-            Err(fault) => return Err(self.error(fault)),
+        let answer = match Answer::to(&mut wire, &request).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let reason = match error {
+                    NoAnswer::TooLong => "the answer is too long".to_owned(),
+                    NoAnswer::Failed(error) => protocol::error_chain::chain(&error),
+                };
+                return Ok(Update::NotKnown { reason });
+            }
         };
-        call.update(said)
+        call.renew();
+        call.given(answer.good(&Method::POST, &path)).await
     }
 
     /// How far a task is.
@@ -136,6 +122,7 @@ impl RedfishBmc {
         let mut call = self.call().await?;
         Ok(match call.stage(task).await? {
             Stage::Running(percent) => TaskStage::Running(percent),
+            Stage::Paused => TaskStage::Paused,
             Stage::Ended => TaskStage::Done,
             Stage::Failed(reason) => TaskStage::Failed(reason),
         })
@@ -143,7 +130,7 @@ impl RedfishBmc {
 }
 
 impl Call<'_> {
-    async fn update_service(&mut self) -> Result<UpdateService, BmcError> {
+    pub(super) async fn update_service(&mut self) -> Result<UpdateService, BmcError> {
         let root = self.root().await?;
         let service = match &root {
             Some(root) => self.follow(root.node(), "UpdateService").await?,
@@ -152,14 +139,6 @@ impl Call<'_> {
         service
             .map(|service| UpdateService::from(service.node()))
             .ok_or_else(|| self.refuse("it has no UpdateService"))
-    }
-
-    fn update(&self, said: Said) -> Result<Update, BmcError> {
-        match said {
-            Said::Done(_) => Ok(Update::Done),
-            Said::Begun(task) => Ok(Update::UnderWay { task }),
-            Said::Refused(refused) => Err(self.refused(refused)),
-        }
     }
 }
 

@@ -134,7 +134,7 @@ impl Call<'_> {
                     }
                 }
                 Said::Refused(refused) => return Err(self.refused(refused)),
-                Said::Done(_) | Said::Begun(_) => return self.shows(drive, is_so).await,
+                Said::Done(_) | Said::Begun => return self.shows(drive, is_so).await,
             }
         }
         Err(self.refuse(format!("its drive {} takes no way to be told: {}", drive.id, reasons.join("; "))))

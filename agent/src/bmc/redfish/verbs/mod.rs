@@ -16,10 +16,8 @@ mod media_ways;
 mod power;
 mod secure_boot;
 mod sensors;
+mod update;
 
 pub use self::{
-    firmware::{UPLOAD_BYTES_MAX, Update},
-    inventory::Inventory,
-    logs::ENTRIES_MAX,
-    media::Medium,
+    firmware::UPLOAD_BYTES_MAX, inventory::Inventory, logs::ENTRIES_MAX, media::Medium, update::Update,
 };

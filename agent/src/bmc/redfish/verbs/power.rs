@@ -129,7 +129,7 @@ impl RedfishBmc {
             for body in found.bodies(light) {
                 match call.patch(&found.path, &body).await? {
                     Said::Refused(refused) => reasons.push(refused.reason),
-                    Said::Done(_) | Said::Begun(_) => {
+                    Said::Done(_) | Said::Begun => {
                         let now = Light::of(call.get(&found.path, "the light").await?.body.node());
                         if now == Some(light) {
                             return Ok(());

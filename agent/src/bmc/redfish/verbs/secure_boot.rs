@@ -33,7 +33,7 @@ impl RedfishBmc {
         for place in places {
             let refused = match call.patch(&place, &json!({ "SecureBootEnable": is_enabled })).await? {
                 Said::Refused(refused) => refused,
-                Said::Done(_) | Said::Begun(_) => {
+                Said::Done(_) | Said::Begun => {
                     let now = call.secure_boot_at(&place).await?;
                     if now.enable == Some(is_enabled) {
                         return Ok(now);

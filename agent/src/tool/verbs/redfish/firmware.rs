@@ -50,6 +50,9 @@ async fn update(image: &str, targets: &[String], waits: bool, bmc: &RedfishBmc) 
         Update::UnderWay { task } if waits => end(&task, bmc).await,
         Update::UnderWay { task } => Ok(said("it goes on", Some(&task))),
         Update::Done => Ok(said("done", None)),
+        Update::NotKnown { reason } => Err(Failure::NotSo(format!(
+            "it is not known whether the BMC has taken it: {reason}; look at its tasks and versions (firmware list) before it is given again"
+        ))),
     }
 }
 
@@ -90,7 +93,7 @@ async fn end(task: &str, bmc: &RedfishBmc) -> Result<Answer, Failure> {
         match bmc.task(task).await {
             Ok(TaskStage::Done) => return Ok(said("done", Some(task))),
             Ok(TaskStage::Failed(reason)) => return Err(Failure::NotSo(reason)),
-            Ok(TaskStage::Running(_)) | Err(BmcError::Unreachable { .. }) => {}
+            Ok(TaskStage::Running(_) | TaskStage::Paused) | Err(BmcError::Unreachable { .. }) => {}
             Err(error) => return Err(error.into()),
         }
         if began.elapsed() > UPDATED_WITHIN {

@@ -88,3 +88,38 @@ async fn a_permit_is_never_given_on_a_second_stream() {
     let mut agent = site.agent_of(agent.run).await;
     assert_eq!(agent.command().await, command);
 }
+
+/// What must not be done twice is one command for ever: while its end is awaited, and after it was told.
+#[tokio::test]
+async fn an_update_of_firmware_is_the_same_command_whenever_it_is_asked_for() {
+    let site = Site::new().await;
+    let id = site.server.id;
+    let update = |attempt| {
+        let image = FirmwareImage::Url("https://images.example/bmc.bin".into());
+        Action::UpdateFirmware(FirmwareUpdate {
+            order: uuid::Uuid::from_u128(5),
+            attempt,
+            component: "BMC".into(),
+            image,
+        })
+    };
+    let mut asked = site.agent().await;
+    let ask = |attempt| {
+        let agents = site.agents();
+        tokio::spawn(async move { agents.run(&rack(), id, update(attempt)).await })
+    };
+    let first = ask(0);
+    let command = asked.command().await;
+    // The agent is restarted: it is given again under its id.
+    let mut asked = site.agent_of(AgentBootId::random()).await;
+    assert_eq!(asked.command().await, command);
+    asked.report(&site, 1, done(&command, Success::FirmwareTaken { task: None })).await;
+    assert_eq!(first.await.unwrap(), Ok(Success::FirmwareTaken { task: None }));
+    // Asked again after its end was told, it is answered from what is stored, and not given.
+    let again = tokio::time::timeout(Duration::from_secs(20), ask(0)).await.expect("it is given again");
+    assert_eq!(again.unwrap(), Ok(Success::FirmwareTaken { task: None }));
+    let other = ask(1);
+    let second = asked.command().await;
+    assert_ne!(second.id, command.id, "after a proof that it was not given it is another one");
+    other.abort();
+}

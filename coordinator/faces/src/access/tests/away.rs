@@ -65,6 +65,13 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/firmware", "", "", 200, &[]),
     (Verb::Get, "/v1/firmware", "?drift=true", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/firmware-updates", "", "", 200, &[]),
+    // The machine is one by IPMI.
+    (Verb::Post, "/v1/nodes/{node}/firmware-updates", "", UPDATE, 409, &[]),
+    (Verb::Delete, "/v1/nodes/{node}/firmware-updates/{update}", "", "", 404, &[]),
+    (Verb::Get, "/v1/firmware-files", "", "", 200, &[]),
+    (Verb::Post, "/v1/firmware-files", "?name=x", FIRMWARE, 201, &[]),
+    (Verb::Delete, "/v1/firmware-files/{file}", "", "", 404, &[]),
     (Verb::Get, "/v1/nodes/{node}/sensors", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sel", "", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),
@@ -114,6 +121,8 @@ const MAINTENANCE: &str = r#"{"action":"maintenance_on","reason":"x"}"#;
 const SCAN: &str = r#"{"rack":"rack1","ranges":["192.0.2.1"],"credentials":[]}"#;
 /// Stands for the bytes of [`disk`].
 const IMAGE: &str = "a whole disk";
+const FIRMWARE: &str = "new firmware";
+const UPDATE: &str = r#"{"component":"BMC","version":"2.0","url":"https://images.example/a"}"#;
 
 /// The smallest file that is a whole disk: a boot record with one partition (UEFI specification 2.10, section 5.2.1).
 fn disk() -> Vec<u8> {

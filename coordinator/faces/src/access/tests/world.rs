@@ -1,7 +1,7 @@
 //! Edges: the real REST API and the real pages before a cloud in memory that knows two projects, each with a server, an image and
 //! a network.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use async_trait::async_trait;
 use axum::{Router, body::Body, extract::Request, http::StatusCode};
@@ -28,6 +28,7 @@ use store::{
     clock::{SystemClock, TestClock},
     secret::Sealer,
 };
+use tempfile::TempDir;
 use tower::ServiceExt;
 use uuid::Uuid;
 
@@ -62,6 +63,8 @@ pub struct World {
     pub cloud: Arc<Cloud>,
     /// The clock by which tokens are believed and end.
     pub clock: Arc<TestClock>,
+    /// Where files of firmware are kept.
+    _files: TempDir,
 }
 
 impl World {
@@ -79,10 +82,11 @@ impl World {
             Authenticator::new(cloud.clone(), clock.clone(), RoleNames::default(), admins);
         authenticator.look_again_every = LOOK_AGAIN_EVERY;
         let authenticator = Arc::new(authenticator);
-        let core = core_of(&inventory, &cloud);
+        let files = tempfile::tempdir().unwrap();
+        let core = core_of(&inventory, &cloud, files.path());
         let api = api::router(Arc::new(api_of(&cloud, &inventory, &authenticator, &core)));
         let router = ui::router(api, Arc::clone(&authenticator), inventory.clone(), Sealer::new(&[1; 32]));
-        Self { router, authenticator, inventory, core, cloud, clock }
+        Self { router, authenticator, inventory, core, cloud, clock, _files: files }
     }
 
     /// One request; gives status, where it leads, what it says.
@@ -116,7 +120,7 @@ fn cloud() -> Cloud {
     cloud
 }
 
-fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
+fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>, files: &Path) -> Arc<Core> {
     let rim = Arc::new(Fake(Arc::new(Rim::default())));
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
     let site = Site {
@@ -126,6 +130,8 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         renewals: Default::default(),
         after_tenancy: Default::default(),
         limits: Default::default(),
+        firmware_urls: Vec::new(),
+        firmware_dir: files.to_owned(),
     };
     Core::new(site, inventory.clone(), outside)
 }
@@ -170,6 +176,7 @@ fn api_of(
         adoptions: Arc::new(adoptions),
         survey,
         upkeep: Arc::clone(&core.upkeep),
+        updates: Arc::clone(&core.updates),
     }
 }
 
