@@ -17,6 +17,7 @@ pub mod boot;
 pub mod certificate;
 pub mod command;
 pub mod console;
+pub mod console_record;
 #[cfg(feature = "grpc")]
 pub mod convert;
 pub mod der;

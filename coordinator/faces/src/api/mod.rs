@@ -122,6 +122,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(nodes::act))
         .routes(routes!(console::of_node))
         .routes(routes!(console::of_server))
+        .routes(routes!(console::log::of_node))
+        .routes(routes!(console::log::of_server))
         .routes(routes!(bmc::rotate, bmc::cancel))
         .routes(routes!(bmc::read))
         .routes(routes!(bmc::accept_changes))

@@ -38,6 +38,8 @@ const CASES: &[Case] = &[
     (Verb::Post, "/v1/servers/{server}/actions", "", r#"{"action":"stop"}"#, 202, &[IRONIC]),
     // It is asked for as a WebSocket, or not at all.
     (Verb::Get, "/v1/servers/{server}/console", "", "", 400, &[]),
+    // The record is at the rack.
+    (Verb::Get, "/v1/servers/{server}/console/log", "", "", 503, &[]),
     (Verb::Get, "/v1/images", "", "", 200, &[GLANCE]),
     (Verb::Post, "/v1/images", "?name=x", IMAGE, 201, &[GLANCE]),
     (Verb::Get, "/v1/images/{image}", "", "", 200, &[GLANCE]),
@@ -58,6 +60,7 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/export", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
+    (Verb::Get, "/v1/nodes/{node}/console/log", "", "", 503, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
     (Verb::Get, "/v1/bmcs", "", "", 200, &[]),
