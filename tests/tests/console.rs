@@ -385,3 +385,57 @@ async fn bmsctl_prints_a_record_follows_it_and_says_why_it_ends() {
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && told.contains("cut off here: there is no server"), "{told}");
 }
+
+/// Signs in to the pages; gives the cookie.
+async fn sign_in(site: &Site, user: &str) -> String {
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
+    let client =
+        reqwest::Client::builder().tls_certs_only([ca]).redirect(reqwest::redirect::Policy::none()).build();
+    let form = format!("user={user}&password=x&project=demo&domain=Default&to=/ui/");
+    let request = client.unwrap().post(format!("https://{}/ui/sign-in", site.api)).body(form);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = request.header("sec-fetch-site", "same-origin").send().await.unwrap();
+    let set = answer.headers().get("set-cookie").map(|set| set.to_str().unwrap().to_owned());
+    let Some(set) = set else { panic!("not signed in: {}", answer.text().await.unwrap()) };
+    set.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_at_a_console_in_its_visitors_name_and_another_sites_page_is_not() {
+    let site = Site::start().await;
+    let cookie = sign_in(&site, "member").await;
+    let page = |from: &'static str, path: String| {
+        let headers = [("cookie", cookie.clone()), ("sec-fetch-site", from.to_owned())];
+        open_with(&site, path, headers)
+    };
+    let socket = || format!("ui/servers/{WEB}/console/socket");
+    let (status, _) = page("cross-site", socket()).await.err().expect("refused");
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (status, _) =
+        page("same-origin", format!("ui/nodes/{}/console/socket", site.node)).await.err().expect("refused");
+    assert_eq!(status, StatusCode::FORBIDDEN, "a node's is not a project's");
+    let mut member = page("same-origin", socket()).await.ok().expect("it is open");
+    member.hears(json!({"word": "keyboard"})).await;
+    member.types("from a page\r\n").await;
+    member.shows("from a page").await;
+    assert_eq!(written(&site).await.last(), Some(&("member".to_owned(), "console".to_owned())));
+    site.becomes(ProvisionState::Deleting).await;
+    assert!(member.end().await.contains("its own system"));
+    // What was recorded is a file.
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let waited = async {
+        loop {
+            let url = format!("https://{}/ui/servers/{WEB}/console/log", site.api);
+            let answer = client.get(url).header("cookie", &cookie).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            let kept = answer.headers()["content-disposition"].to_str().unwrap().to_owned();
+            assert!(kept.starts_with("attachment;"), "{kept}");
+            if answer.text().await.unwrap().contains("from a page") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WAIT_MAX, waited).await.expect("it is recorded");
+}

@@ -15,6 +15,7 @@ mod firmware;
 mod health;
 mod network;
 mod problem;
+mod sensor_history;
 mod state;
 pub mod unwatched;
 mod word;
@@ -39,6 +40,7 @@ pub use firmware::*;
 pub use health::*;
 pub use network::*;
 pub use problem::{FieldFault, Problem};
+pub use sensor_history::*;
 pub use state::{BmcProtocol, PowerState, ServerStatus, WhyNotWatched};
 pub use word::UnknownWord;
 

@@ -280,8 +280,11 @@ pub enum NodeCommand {
         /// Name or id.
         node: String,
         /// Only sensors that are not well.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "history")]
         bad: bool,
+        /// How one of them, by name or key, or power-draw, has moved within a day.
+        #[arg(long, value_name = "NAME")]
+        history: Option<String>,
     },
     /// Show a node's event log, and acknowledge what is dealt with.
     #[command(subcommand)]

@@ -46,6 +46,7 @@ use domain::{
 use faces::{
     access::{AdminProject, Authenticator, RoleNames},
     api::{self, Api},
+    ui,
 };
 use fakes::{
     Fake, World,
@@ -181,7 +182,9 @@ impl Site {
         let mut authenticator =
             Authenticator::new(cloud.clone(), Arc::new(SystemClock), RoleNames::default(), admins);
         authenticator.look_again_every = Duration::from_millis(50);
-        let router = api::router(Arc::new(api_of(&cloud, &inventory, Arc::new(authenticator), &core)));
+        let authenticator = Arc::new(authenticator);
+        let rest = api::router(Arc::new(api_of(&cloud, &inventory, Arc::clone(&authenticator), &core)));
+        let router = ui::router(rest, authenticator, inventory.clone(), Sealer::new(&[1; 32]));
 
         let now_us = SystemClock.now_us();
         let authority = Authority::open_or_create(dir.path(), now_us).unwrap();

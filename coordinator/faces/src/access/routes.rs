@@ -83,6 +83,7 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/{node}/firmware", ReadAll),
     (Get, "/v1/firmware", ReadAll),
     (Get, "/v1/nodes/{node}/sensors", ReadAll),
+    (Get, "/v1/nodes/{node}/sensors/{sensor}/history", ReadAll),
     (Get, "/v1/nodes/{node}/sel", ReadAll),
     (Post, "/v1/nodes/import", WriteAll),
     (Post, "/v1/nodes/adopt", WriteAll),

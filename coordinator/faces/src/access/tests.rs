@@ -49,6 +49,7 @@ fn address(path: &str, project: &str) -> String {
         .replace("{number}", "1")
         .replace("{rack}", "rack1")
         .replace("{pool}", "p1")
+        .replace("{sensor}", "power-draw")
         .replace("{rule}", "r1")
         .replace("{*rest}", "no/such/page")
 }

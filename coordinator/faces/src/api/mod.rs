@@ -35,6 +35,7 @@ mod plain;
 mod pools;
 mod proofs;
 mod request;
+mod sensor_history;
 mod servers;
 mod subnet;
 mod survey;
@@ -148,6 +149,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(firmware::show))
         .routes(routes!(firmware::list))
         .routes(routes!(health::sensors))
+        .routes(routes!(sensor_history::history))
         .routes(routes!(health::log))
         .routes(routes!(health::acknowledge))
         .routes(routes!(bmcs::list))

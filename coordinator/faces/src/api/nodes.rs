@@ -17,11 +17,11 @@ use domain::{
 };
 use protocol::id::ServerId;
 use serde::Deserialize;
+use store::Healths;
 
 use super::{
     Api, audit,
     auth::User,
-    health::Healths,
     node_list::{self, Wanted},
     node_view::node_view,
     request::{JsonBody, Path, Query, one_of},

@@ -68,6 +68,7 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}/firmware", "", "", 200, &[]),
     (Verb::Get, "/v1/firmware", "?drift=true", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sensors", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/sensors/{sensor}/history", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sel", "", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),
     (Verb::Post, "/v1/nodes/adopt", "?rack=rack1&dry_run=true", ADOPT, 202, &[GLANCE, NOVA, CONTRAIL]),
