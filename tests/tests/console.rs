@@ -414,7 +414,7 @@ async fn a_page_is_at_a_console_in_its_visitors_name_and_another_sites_page_is_n
     let (status, _) =
         page("same-origin", format!("ui/nodes/{}/console/socket", site.node)).await.err().expect("refused");
     assert_eq!(status, StatusCode::FORBIDDEN, "a node's is not a project's");
-    let mut member = page("same-origin", socket()).await.ok().expect("it is open");
+    let Ok(mut member) = page("same-origin", socket()).await else { panic!("the page has no console") };
     member.hears(json!({"word": "keyboard"})).await;
     member.types("from a page\r\n").await;
     member.shows("from a page").await;
