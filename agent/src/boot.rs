@@ -184,6 +184,7 @@ mod tests {
             boot_mode: BootMode::Uefi,
             expected: Default::default(),
             next_password: None,
+            tenancy: None,
         }
     }
 

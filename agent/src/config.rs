@@ -44,6 +44,7 @@
 //!
 //! [console]
 //! record = "off"                         # or "all": what the servers print is kept under state_dir
+//! keep_days = 30                         # for so long, and within the bound in bytes
 //!
 //! [image_cache]
 //! size_mib = 20480
@@ -56,6 +57,7 @@
 use std::{
     fmt, io,
     net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    num::NonZeroU16,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -63,7 +65,11 @@ use std::{
 use protocol::{id::RackId, network::BootNetwork};
 use serde::Deserialize;
 
-use crate::{hardware::rounds::Every, ramdisk::config::Listener};
+use crate::{
+    console::record::{KEEP_DAYS, Room},
+    hardware::rounds::Every,
+    ramdisk::config::Listener,
+};
 
 /// Shortest poll interval: below it BMCs have no time for anything else.
 pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(200);
@@ -131,12 +137,32 @@ pub struct Coordinator {
 }
 
 /// The servers' serial consoles.
-#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConsoleConfig {
     /// Which are recorded.
     #[serde(default)]
     pub record: Record,
+    /// For how many days what they print is kept, at least one.
+    #[serde(default = "default_keep_days")]
+    pub keep_days: NonZeroU16,
+}
+
+impl Default for ConsoleConfig {
+    fn default() -> Self {
+        Self { record: Record::default(), keep_days: default_keep_days() }
+    }
+}
+
+impl ConsoleConfig {
+    /// How much is kept.
+    pub fn room(&self) -> Room {
+        Room { age: Duration::from_hours(24 * u64::from(self.keep_days.get())), ..Room::default() }
+    }
+}
+
+fn default_keep_days() -> NonZeroU16 {
+    NonZeroU16::new(KEEP_DAYS).unwrap_or(NonZeroU16::MIN)
 }
 
 /// Which consoles are recorded.

@@ -249,6 +249,7 @@ impl Loop {
             }
             Effect::Work(given) => self.work(given),
             Effect::Permit { server, plan } => {
+                self.consoles.take_back(server);
                 // An earlier boot's ramdisk is none of this boot's.
                 self.ramdisks.revoke(server);
                 let token = self.ramdisks.issue(server, plan.clone());
@@ -290,7 +291,7 @@ impl Loop {
         );
         self.hardware.know(spec.id, &bmc, &line);
         self.facts.know(spec.id, &bmc);
-        self.consoles.know(spec.id, Arc::clone(&bmc));
+        self.consoles.know(spec.id, Arc::clone(&bmc), spec.tenancy);
         let (endpoint, expected, next) =
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
         let reached = Reached { bmc, line, endpoint, expected, next, boot_mode: spec.boot_mode };

@@ -31,7 +31,7 @@ use crate::{
     config::{Config, Record},
     console::{
         Consoles,
-        record::{self, Recorder, Room, What},
+        record::{self, Recorder, What},
     },
     discovery::{Discovery, DiscoveryError, Place},
     facts::Facts,
@@ -287,7 +287,7 @@ fn consoles(config: &Config) -> Result<Consoles, StartError> {
     match config.console.record {
         Record::Off => Ok(Consoles::default()),
         Record::All => {
-            let recorder = Recorder::start(path.clone(), Room::default());
+            let recorder = Recorder::start(path.clone(), config.console.room());
             let failed = |source| StartError::State { operation: "create", path, source };
             recorder.map(Consoles::recorded).map_err(failed)
         }
@@ -301,13 +301,18 @@ pub fn print_console(config: &Config, server: ServerId, since: Duration) -> Resu
     let from = now.saturating_sub(since).as_micros() as u64;
     let printed = record::read(&path, server, from..u64::MAX, |entry| match entry.what {
         What::Output(characters) => terminal::show(&characters),
-        What::Note(note) => {
-            let at = jiff::Timestamp::from_microsecond(i64::try_from(entry.at_us).unwrap_or(i64::MAX));
-            let at = at.map_or_else(|_| String::new(), |at| format!("{at:.0} "));
-            terminal::show(format!("\r\n[{at}{}]\r\n", Shown(&note)).as_bytes())
-        }
+        What::Note(note) => print_note(entry.at_us, &note),
+        What::Lost(why) => print_note(entry.at_us, &format!("console lost: {why}")),
+        What::Mark(Some(tenancy)) => print_note(entry.at_us, &format!("in the time of instance {tenancy}")),
+        What::Mark(None) => print_note(entry.at_us, "in no tenant's time"),
     });
     printed.map_err(|source| StartError::State { operation: "read", path, source })
+}
+
+fn print_note(at_us: u64, note: &str) -> io::Result<()> {
+    let at = jiff::Timestamp::from_microsecond(i64::try_from(at_us).unwrap_or(i64::MAX));
+    let at = at.map_or_else(|_| String::new(), |at| format!("{at:.0} "));
+    terminal::show(format!("\r\n[{at}{}]\r\n", Shown(note)).as_bytes())
 }
 
 fn boot_files(config: &Config) -> Result<BootFiles, StartError> {
@@ -370,6 +375,10 @@ fn distribute(
                 Request::Command(given) => rack.send(Input::Command(given)).await.is_ok(),
                 Request::OpenConsole(open) => {
                     consoles.open(open);
+                    true
+                }
+                Request::ReadConsole(read) => {
+                    consoles.read(read);
                     true
                 }
                 // Discovery must not hold commands up.

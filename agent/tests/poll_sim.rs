@@ -54,6 +54,7 @@ fn spec(number: usize) -> ServerSpec {
         boot_mode: BootMode::Bios,
         expected: Default::default(),
         next_password: None,
+        tenancy: None,
     }
 }
 

@@ -19,7 +19,7 @@ use protocol::{
     command::{Action, Command, Failure, FailureKind, Success},
     convert::Declaration,
     hardware::BmcIdentity,
-    id::{CommandId, RamdiskSessionId, ServerId},
+    id::{CommandId, RamdiskSessionId, ServerId, TenancyId},
     identity::ExpectedIdentity,
     network::BootNetwork,
     power::{PowerCause, PowerOffHow, PowerReading},
@@ -50,6 +50,7 @@ fn spec(number: usize, password: &str) -> ServerSpec {
         boot_mode: BootMode::Bios,
         expected: Default::default(),
         next_password: None,
+        tenancy: None,
     }
 }
 
@@ -801,4 +802,45 @@ fn a_hint_brings_the_next_reading_forward() {
     assert!(effects.iter().any(is_off), "{effects:?}");
     let stranger = ServerId(uuid::Uuid::from_u128(99));
     rack.handle(Input::Hint { server: stranger }, at(33));
+}
+
+#[test]
+fn a_boot_of_ours_ends_a_tenants_time_until_it_is_declared_anew() {
+    let mut rack = Rack::new(Duration::from_secs(2), 1, Results::default());
+    let now = Instant::now();
+    let tenancy = Some(TenancyId(uuid::Uuid::from_u128(7)));
+    let theirs = ServerSpec { tenancy, ..spec(0, "p") };
+    // Every poll is answered, so that nothing waits for one.
+    let known = |rack: &mut Rack| {
+        let mut known = Vec::new();
+        while let Some(effect) = rack.poll_effect() {
+            match effect {
+                Effect::Know(spec) => known.push(spec.tenancy),
+                Effect::Poll { server, number, .. } => {
+                    rack.handle(Input::Answered { server, number, sample: Sample::Off }, now);
+                }
+                _ => {}
+            }
+        }
+        known
+    };
+    let declare = |rack: &mut Rack| {
+        let declaration = Declaration { servers: vec![theirs.clone()], forget: vec![], complete: false };
+        rack.handle(Input::Declare(declaration), now);
+        known(rack)
+    };
+    let power_on = |rack: &mut Rack, boot: Boot| {
+        let (id, action) = (CommandId::random(), Action::PowerOn { boot });
+        let command = Command { id, server: theirs.id, action, wanted: None };
+        rack.handle(Input::Command(Given::now(command, now)), now);
+        let (server, outcome) = (theirs.id, Ok(Success::Done));
+        rack.handle(Input::Ended { server, command: id, outcome, sample: None }, now);
+        known(rack)
+    };
+    assert_eq!(declare(&mut rack), [tenancy]);
+    assert_eq!(declare(&mut rack), [], "it is known");
+    power_on(&mut rack, Boot::Disk);
+    assert_eq!(declare(&mut rack), [], "its own disk is its own");
+    power_on(&mut rack, deploy());
+    assert_eq!(declare(&mut rack), [tenancy], "it was ours meanwhile");
 }

@@ -145,6 +145,7 @@ fn spec() -> ServerSpec {
         boot_mode: BootMode::Uefi,
         expected: Default::default(),
         next_password: None,
+        tenancy: None,
     }
 }
 

@@ -299,7 +299,9 @@ fn tell_others(
     let collectors = config.contrail.collectors.clone();
     if !collectors.is_empty() {
         let config = SandeshConfig { collectors, name: config.name.clone() };
-        tasks.spawn(sandesh::client::run(config, core.inventory.clone(), presence, stop.clone()));
+        let limits = Arc::clone(&core.agents.limits);
+        let inventory = core.inventory.clone();
+        tasks.spawn(sandesh::client::run(config, inventory, presence, limits, stop.clone()));
     }
 }
 

@@ -1,6 +1,9 @@
 //! Values: what watchers of a serial console and the agent of its rack say to each other.
 
-use crate::id::{ConsoleId, ServerId};
+use crate::{
+    console_record::RecordLine,
+    id::{ConsoleId, ServerId, TenancyId},
+};
 
 /// Most characters of a watcher's name that is shown to the others.
 pub const WHO_CHARS_MAX: usize = 100;
@@ -18,6 +21,8 @@ pub struct OpenConsole {
     pub who: String,
     /// Whether it wants the keyboard, or only looks.
     pub manner: Manner,
+    /// It is there only while the server is this tenancy's; none: whosever it is.
+    pub tenancy: Option<TenancyId>,
 }
 
 /// What somebody wants at a console.
@@ -43,6 +48,10 @@ pub enum ConsoleUp {
     Output(Vec<u8>),
     /// Something between them.
     Note(ConsoleNote),
+    /// A line of what was recorded.
+    Line(RecordLine),
+    /// Everything that was asked of a record has been sent; or it has not, and why.
+    End(Result<(), String>),
 }
 
 /// Something that is told between the characters.

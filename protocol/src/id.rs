@@ -56,6 +56,10 @@ uuid_newtype! {
     /// One watcher's place at one serial console.
     ConsoleId
 }
+uuid_newtype! {
+    /// One tenancy of one server: the `instance_uuid` under which Ironic's node carries it.
+    TenancyId
+}
 
 /// A rack, and so the one agent that serves it. 1-63 characters, letters, digits, `-`, `_` and `.`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

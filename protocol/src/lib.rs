@@ -18,6 +18,7 @@ pub mod certificate;
 pub mod certificate_parts;
 pub mod command;
 pub mod console;
+pub mod console_record;
 #[cfg(feature = "grpc")]
 pub mod convert;
 pub mod der;

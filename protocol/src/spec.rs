@@ -3,7 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    bmc_settings::BmcSettings, boot::BootMode, id::ServerId, identity::ExpectedIdentity, mac::MacAddr,
+    bmc_settings::BmcSettings,
+    boot::BootMode,
+    id::{ServerId, TenancyId},
+    identity::ExpectedIdentity,
+    mac::MacAddr,
     secret::Secret,
 };
 
@@ -25,6 +29,9 @@ pub struct ServerSpec {
     /// The password that is to follow the one in `bmc`, while it is being changed.
     #[serde(default)]
     pub next_password: Option<NextPassword>,
+    /// The tenancy whose own system runs on it now: what it prints is that tenant's to read. None: it is in our hands.
+    #[serde(default)]
+    pub tenancy: Option<TenancyId>,
 }
 
 /// The password that a BMC is to have. Until a log-in has proved which of the two it has, both are known and either may be right.

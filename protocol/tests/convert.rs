@@ -78,14 +78,18 @@ fn the_bytes_of_version_1_stay() {
     for (name, message) in values::examples::examples_up() {
         check_golden(name, &up(&message));
     }
-    for (name, message) in values::examples::examples_down() {
+    for (name, message) in
+        values::examples::examples_down().into_iter().chain(values::records::examples_down())
+    {
         check_golden(name, &down(&message));
     }
 }
 
 #[test]
 fn what_a_console_says_arrives_unchanged_and_its_bytes_stay() {
-    for (name, message) in values::examples::examples_console_up() {
+    for (name, message) in
+        values::examples::examples_console_up().into_iter().chain(values::records::examples_up())
+    {
         let bytes = wire::ConsoleUp::from(message.clone()).encode_to_vec();
         check_golden(name, &bytes);
         assert_eq!(ConsoleUp::try_from(wire::ConsoleUp::decode(&bytes[..]).unwrap()), Ok(message));

@@ -86,6 +86,7 @@ impl Virtual {
             boot_mode: BootMode::Bios,
             expected: Default::default(),
             next_password: Some(NextPassword { password: Secret::new(NEW), is_first }),
+            tenancy: None,
         };
         // Pauses are as long as a product's: none is waited for here.
         let log_ins = LogIns { pace: Pace(Duration::from_secs(1)), in_call: false };

@@ -36,6 +36,14 @@ struct Watcher {
 
 /// A console, or what is answered instead.
 async fn open(site: &Site, token: &str, path: &str) -> Result<Watcher, (StatusCode, String)> {
+    open_with(site, format!("v1/{path}"), [("x-auth-token", token.to_owned())]).await
+}
+
+async fn open_with<const N: usize>(
+    site: &Site,
+    path: String,
+    with: [(&'static str, String); N],
+) -> Result<Watcher, (StatusCode, String)> {
     let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
     let client = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
     let mut headers = HeaderMap::new();
@@ -44,11 +52,13 @@ async fn open(site: &Site, token: &str, path: &str) -> Result<Watcher, (StatusCo
         ("upgrade", "websocket"),
         ("sec-websocket-version", "13"),
         ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-        ("x-auth-token", token),
     ] {
         headers.insert(name, value.parse().unwrap());
     }
-    let url = format!("https://{}/v1/{path}", site.api);
+    for (name, value) in with {
+        headers.insert(name, value.parse().unwrap());
+    }
+    let url = format!("https://{}/{path}", site.api);
     let answer = client.get(url).headers(headers).send().await.unwrap();
     if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err((answer.status(), answer.text().await.unwrap()));
@@ -122,15 +132,6 @@ impl Watcher {
     }
 }
 
-async fn until(what: &str, holds: impl Fn() -> bool) {
-    let waited = async {
-        while !holds() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    timeout(WAIT_MAX, waited).await.unwrap_or_else(|_| panic!("{what}"));
-}
-
 /// Actions that were written down, oldest first: who, and what.
 async fn written(site: &Site) -> Vec<(String, String)> {
     let page = site.inventory.audit(&AuditFilter::default()).await.unwrap();
@@ -175,12 +176,10 @@ async fn several_look_one_types_and_a_take_over_is_written_down() {
         written(&site).await,
         [act("administrator", "console"), act("member", "console"), act("member", "console take-over")]
     );
-    // One session at the BMC for all, which is given back with the last of them.
+    // One session at the BMC for all; where all is recorded it stays.
     assert_eq!(site.bmc.open.load(Ordering::SeqCst), 1);
     drop(member);
     admin.hears(json!({"word": "free"})).await;
-    drop(admin);
-    until("the console is given back", || site.bmc.open.load(Ordering::SeqCst) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -269,4 +268,174 @@ async fn bmsctl_shows_a_console_and_types_at_it() {
     let ended = timeout(WAIT_MAX, refused.wait_with_output()).await.expect("it ends").unwrap();
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(!ended.status.success() && told.contains("there is no server"), "{told}");
+}
+
+/// What is told of a record, and in which form.
+async fn record(site: &Site, token: &str, path: &str, accept: &str) -> (StatusCode, String) {
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let request = client.get(format!("https://{}/v1/{path}", site.api)).header("x-auth-token", token);
+    let answer = request.header("accept", accept).timeout(WAIT_MAX).send().await.unwrap();
+    (answer.status(), answer.text().await.unwrap())
+}
+
+/// Waits until the record as text, without times, is this; of a project's people only what the server printed counts. The disk comes
+/// behind the console.
+async fn reads(site: &Site, token: &str, path: &str, expected: &[&str]) {
+    let told = |text: &str| -> Vec<String> {
+        let lines = text.lines().map(|line| line.split_once("Z ").map_or(line, |(_, rest)| rest).to_owned());
+        lines.filter(|line| token == "token-administrator" || !line.starts_with("-- ")).collect()
+    };
+    let waited = async {
+        loop {
+            let (status, text) = record(site, token, path, "*/*").await;
+            assert_eq!(status, StatusCode::OK, "{text}");
+            if told(&text) == expected {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    if timeout(WAIT_MAX, waited).await.is_err() {
+        panic!("{path}: {:?}, not {expected:?}", record(site, token, path, "*/*").await.1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tenant_watches_and_reads_its_own_time_only() {
+    let site = Site::start().await;
+    let of_node = format!("nodes/{}/console", site.node);
+    let (of_server, log) = (format!("servers/{WEB}/console"), format!("servers/{WEB}/console/log"));
+    let mut admin = open(&site, "token-administrator", &of_node).await.ok().unwrap();
+    admin.hears(json!({"word": "opened"})).await;
+    let print = async |admin: &mut Watcher, text: &str| {
+        admin.types(text).await;
+        admin.shows(text.trim_end()).await;
+    };
+    site.becomes(ProvisionState::Deploying).await;
+    print(&mut admin, "secret of the ramdisk\r\n").await;
+    site.becomes(ProvisionState::Active).await;
+    let mut member = open(&site, "token-member", &of_server).await.ok().unwrap();
+    print(&mut admin, "web boots\r\n").await;
+    member.shows("web boots").await;
+    site.becomes(ProvisionState::Deleting).await;
+    print(&mut admin, "erasing disks\r\n").await;
+    assert!(member.end().await.contains("its own system"), "cut off with the reason");
+    let seen = String::from_utf8_lossy(&member.seen).into_owned();
+    assert_eq!(seen, "web boots\r\n", "nothing of before or after");
+    // The same holds for the record; what others read of it is all of it, with the marks.
+    let instance = "00000000-0000-0000-0000-00000000004e";
+    let (begins, ends) = (format!("-- tenancy {instance} begins"), format!("-- tenancy {instance} ends"));
+    reads(&site, "token-member", &log, &["web boots"]).await;
+    // Between its opening and the first declaration it was nobody's for a moment.
+    let of_all = format!("{of_node}/log?since=1970-01-01T00:00:00Z&tail=5");
+    let all = ["secret of the ramdisk", &begins, "web boots", &ends, "erasing disks"];
+    reads(&site, "token-administrator", &of_all, &all).await;
+    reads(&site, "token-member", &format!("{log}?grep=ERASING"), &[]).await;
+    reads(&site, "token-member", &format!("{log}?grep=WEB"), &["web boots"]).await;
+    reads(&site, "token-member", &format!("{log}?until=2000-01-01T00:00:00Z"), &[]).await;
+    // As JSON it is one document.
+    let (_, json) = record(&site, "token-member", &format!("{log}?tail=2"), "application/json").await;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((&json[0]["text"], &json[1]["kind"]), (&json!("web boots"), &json!("tenancy-ended")));
+    let check = async |token: &str, path: &str, status: StatusCode, words: &str| {
+        let (answered, said) = record(&site, token, path, "*/*").await;
+        assert!(answered == status && said.contains(words), "{token} {path}: {answered} {said}");
+    };
+    check("token-other-member", &log, StatusCode::NOT_FOUND, "there is no server").await;
+    check("token-reader", &log, StatusCode::FORBIDDEN, "can only read").await;
+    check("token-member", &format!("{of_node}/log"), StatusCode::FORBIDDEN, "administrators").await;
+    check("token-member", &format!("{log}?since=noon"), StatusCode::BAD_REQUEST, "not a time").await;
+    assert!(written(&site).await.contains(&("administrator".to_owned(), "console log".to_owned())));
+    // It is another instance's: what the first one printed is not for the second.
+    site.is_anothers().await;
+    print(&mut admin, "other boots\r\n").await;
+    reads(&site, "token-member", &log, &["web boots"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bmsctl_prints_a_record_follows_it_and_says_why_it_ends() {
+    let site = Site::start().await;
+    let mut admin =
+        open(&site, "token-administrator", &format!("nodes/{}/console", site.node)).await.ok().unwrap();
+    admin.hears(json!({"word": "opened"})).await;
+    admin.types("one\r\n").await;
+    admin.shows("one").await;
+    reads(&site, "token-member", &format!("servers/{WEB}/console/log?grep=one"), &["one"]).await;
+    let program: PathBuf = Path::new(env!("CARGO_BIN_EXE_lab")).with_file_name("bmsctl");
+    let log = |words: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(["console", "web", "--server", "--log"]).args(words).env("OS_TOKEN", "token-member");
+        command.env("BMS_URL", format!("https://{}", site.api)).env("BMS_CACERT", site.ca());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        command.spawn().unwrap()
+    };
+    let whole = log(&["--since", "1h", "--grep", "ONE"]);
+    let whole = timeout(WAIT_MAX, whole.wait_with_output()).await.expect("it ends").unwrap();
+    let told = String::from_utf8(whole.stdout).unwrap();
+    assert!(whole.status.success() && told.ends_with("Z one\n") && told.lines().count() == 1, "{told}");
+    let mut following = log(&["--tail", "1", "--follow"]);
+    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
+    let mut next = async || timeout(WAIT_MAX, lines.next_line()).await.expect("it is told").unwrap();
+    assert!(next().await.unwrap().ends_with(" one"));
+    admin.types("two\r\n").await;
+    assert!(next().await.unwrap().ends_with(" two"));
+    site.inventory.delete_tenant_server(WEB).await.unwrap();
+    let ended = timeout(WAIT_MAX, following.wait_with_output()).await.expect("it ends").unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(!ended.status.success() && told.contains("cut off here: there is no server"), "{told}");
+}
+
+/// Signs in to the pages; gives the cookie.
+async fn sign_in(site: &Site, user: &str) -> String {
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
+    let client =
+        reqwest::Client::builder().tls_certs_only([ca]).redirect(reqwest::redirect::Policy::none()).build();
+    let form = format!("user={user}&password=x&project=demo&domain=Default&to=/ui/");
+    let request = client.unwrap().post(format!("https://{}/ui/sign-in", site.api)).body(form);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let answer = request.header("sec-fetch-site", "same-origin").send().await.unwrap();
+    let set = answer.headers().get("set-cookie").map(|set| set.to_str().unwrap().to_owned());
+    let Some(set) = set else { panic!("not signed in: {}", answer.text().await.unwrap()) };
+    set.split(';').next().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_is_at_a_console_in_its_visitors_name_and_another_sites_page_is_not() {
+    let site = Site::start().await;
+    let cookie = sign_in(&site, "member").await;
+    let page = |from: &'static str, path: String| {
+        let headers = [("cookie", cookie.clone()), ("sec-fetch-site", from.to_owned())];
+        open_with(&site, path, headers)
+    };
+    let socket = || format!("ui/servers/{WEB}/console/socket");
+    let (status, _) = page("cross-site", socket()).await.err().expect("refused");
+    assert_eq!(status, StatusCode::FORBIDDEN);
+    let (status, _) =
+        page("same-origin", format!("ui/nodes/{}/console/socket", site.node)).await.err().expect("refused");
+    assert_eq!(status, StatusCode::FORBIDDEN, "a node's is not a project's");
+    let Ok(mut member) = page("same-origin", socket()).await else { panic!("the page has no console") };
+    member.hears(json!({"word": "keyboard"})).await;
+    member.types("from a page\r\n").await;
+    member.shows("from a page").await;
+    assert_eq!(written(&site).await.last(), Some(&("member".to_owned(), "console".to_owned())));
+    site.becomes(ProvisionState::Deleting).await;
+    assert!(member.end().await.contains("its own system"));
+    // What was recorded is a file.
+    let ca = reqwest::Certificate::from_pem(&std::fs::read(site.ca()).unwrap()).unwrap();
+    let client = reqwest::Client::builder().tls_certs_only([ca]).build().unwrap();
+    let waited = async {
+        loop {
+            let url = format!("https://{}/ui/servers/{WEB}/console/log", site.api);
+            let answer = client.get(url).header("cookie", &cookie).send().await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            let kept = answer.headers()["content-disposition"].to_str().unwrap().to_owned();
+            assert!(kept.starts_with("attachment;"), "{kept}");
+            if answer.text().await.unwrap().contains("from a page") {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(WAIT_MAX, waited).await.expect("it is recorded");
 }

@@ -108,7 +108,8 @@ async fn a_collector_knows_every_servers_latest_state_whatever_happens_to_it() {
     let collector = Collector::start(SocketAddr::from(([127, 0, 0, 1], 0))).await.unwrap();
     let stop = CancellationToken::new();
     let config = SandeshConfig { collectors: vec![collector.address.to_string()], name: "lab".into() };
-    let telling = tokio::spawn(client::run(config, inventory.clone(), Arc::new(Here), stop.clone()));
+    let telling =
+        tokio::spawn(client::run(config, inventory.clone(), Arc::new(Here), Arc::default(), stop.clone()));
 
     let known = wait_known(&collector, "all three", |known| known.servers.len() == 3).await;
     assert_eq!(known.generators.iter().collect::<Vec<_>>(), ["lab:Analytics:bms-coordinator:0"]);

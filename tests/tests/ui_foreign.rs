@@ -23,7 +23,15 @@ const TEXT: &str = "\"><zebra onclick=\"alert(1)\">' onmouseover='alert(1)' </ti
 const PEOPLES: &str = "\"><okapi onclick='alert(1)'>\u{202e}&lt;okapi";
 
 /// Pages on which nobody else's text can be.
-const NOTHING_FOREIGN: [&str; 4] = ["/ui/sign-in", "/ui/add", "/ui/import", "/ui/{*rest}"];
+const NOTHING_FOREIGN: [&str; 6] = [
+    "/ui/sign-in",
+    "/ui/add",
+    "/ui/import",
+    "/ui/{*rest}",
+    // Files: the fakes have none.
+    "/ui/servers/{server}/console/log",
+    "/ui/nodes/{node}/console/log",
+];
 
 struct Visitor {
     cookie: String,

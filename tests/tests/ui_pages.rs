@@ -374,3 +374,36 @@ async fn a_rescues_password_is_shown_once() {
     let asked: Vec<_> = fakes.world.lock().unwrap().asked.drain(..).map(|(_, asked)| asked).collect();
     assert_eq!(asked, [json!({ "action": "rescue" }), json!({ "action": "unrescue" })]);
 }
+
+#[tokio::test]
+async fn a_servers_page_shows_its_inside_and_a_console_is_for_who_may_type() {
+    let fakes = start().await;
+    let (admin, _) = sign_in(&fakes, "admin").await;
+    fakes.change_node("srv1", "notes", json!(["its BMC switches it on after a power failure"])).await;
+    let rotated = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(50);
+    let bmc = json!({
+        "protocol": "ipmi", "address": "192.0.2.5", "port": 623, "username": "admin",
+        "password": { "rotated": rotated.to_string() },
+    });
+    fakes.change_node("srv1", "bmc", bmc).await;
+    let page = text(get(&fakes, &admin, "/ui/nodes/srv1").await).await;
+    for wanted in [
+        "switches it on after a power failure",
+        "power draw: ",
+        "CPU1: ",
+        "<svg class=\"chart\"",
+        "correctable error 7",
+        "correctable error 3",
+        "answers",
+        "changed ",
+        "/ui/nodes/srv1/console",
+    ] {
+        assert!(page.contains(wanted), "{wanted} is not in {page}");
+    }
+    assert!(!page.contains("correctable error 2"), "the newest only");
+    let console = text(get(&fakes, &admin, "/ui/nodes/srv1/console").await).await;
+    assert!(console.contains("data-socket=\"/ui/nodes/srv1/console/socket\""), "{console}");
+    let (tenant, _) = sign_in(&fakes, "demo").await;
+    let refused = get(&fakes, &tenant, "/ui/nodes/srv1/console").await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use bytes::Bytes;
-use protocol::console::{ConsoleDown, ConsoleNote, Grip, Manner};
+use protocol::{
+    console::{ConsoleDown, ConsoleNote, Grip, Manner},
+    id::TenancyId,
+};
 
 use crate::bmc::heard::{Heard, Typed};
 
@@ -27,12 +30,33 @@ pub enum Effect {
     Tell(WatcherId, Piece),
     /// Send it to the server, in the name of this one.
     Type(WatcherId, Typed),
+    /// Tell this one nothing more: the server is not its tenant's any more.
+    Part(WatcherId),
+}
+
+/// Somebody who wants to be at a console.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Visitor {
+    /// Its name, for the others there.
+    pub who: String,
+    /// Whether it wants to type.
+    pub manner: Manner,
+    /// It is there only while the server is this tenancy's; none: whosever it is.
+    pub tenancy: Option<TenancyId>,
+}
+
+#[derive(Debug)]
+struct Present {
+    who: String,
+    tenancy: Option<TenancyId>,
 }
 
 /// Everybody at one console.
 #[derive(Debug, Default)]
 pub struct Desk {
-    watchers: BTreeMap<WatcherId, String>,
+    watchers: BTreeMap<WatcherId, Present>,
+    /// Whose the server is now.
+    tenancy: Option<TenancyId>,
     /// Who types.
     keyboard: Option<WatcherId>,
     is_open: bool,
@@ -51,11 +75,26 @@ impl Desk {
         self.effects.pop_front()
     }
 
-    /// Somebody comes. Whoever wants to type gets the keyboard if it is free.
-    pub fn comes(&mut self, who: String, manner: Manner) -> WatcherId {
+    /// The server is this tenancy's from now on. Whoever was there for another one is parted from it before it is told anything more.
+    pub fn belongs_to(&mut self, tenancy: Option<TenancyId>) {
+        self.tenancy = tenancy;
+        let parted = |(_, at): &(&WatcherId, &Present)| at.tenancy.is_some() && at.tenancy != tenancy;
+        let parted: Vec<WatcherId> = self.watchers.iter().filter(parted).map(|(id, _)| *id).collect();
+        for id in parted {
+            self.effects.push_back(Effect::Part(id));
+            self.leaves(id);
+        }
+    }
+
+    /// Somebody comes. Whoever wants to type gets the keyboard if it is free. None: the server is not its tenant's now.
+    pub fn comes(&mut self, visitor: Visitor) -> Option<WatcherId> {
+        let Visitor { who, manner, tenancy } = visitor;
+        if tenancy.is_some() && tenancy != self.tenancy {
+            return None;
+        }
         self.came += 1;
         let id = WatcherId(self.came);
-        self.watchers.insert(id, who);
+        self.watchers.insert(id, Present { who, tenancy });
         if self.is_open {
             self.note(id, ConsoleNote::Opened);
         }
@@ -63,7 +102,7 @@ impl Desk {
             Manner::Types => self.takes(id, Grip::IfFree),
             Manner::Looks => self.tell_holder(id),
         }
-        id
+        Some(id)
     }
 
     /// Somebody leaves. The keyboard is free then, if it was this one's.
@@ -118,7 +157,7 @@ impl Desk {
             }
             (Some(_) | None, Grip::IfFree | Grip::ByForce) => {
                 self.keyboard = Some(id);
-                let who = self.watchers.get(&id).cloned().unwrap_or_default();
+                let who = self.name_of(id);
                 self.note_others(id, ConsoleNote::Held(who));
                 self.note(id, ConsoleNote::Keyboard);
             }
@@ -129,10 +168,14 @@ impl Desk {
     fn tell_holder(&mut self, id: WatcherId) {
         let note = match self.keyboard {
             Some(holder) if holder == id => ConsoleNote::Keyboard,
-            Some(holder) => ConsoleNote::Held(self.watchers.get(&holder).cloned().unwrap_or_default()),
+            Some(holder) => ConsoleNote::Held(self.name_of(holder)),
             None => ConsoleNote::Free,
         };
         self.note(id, note);
+    }
+
+    fn name_of(&self, id: WatcherId) -> String {
+        self.watchers.get(&id).map(|at| at.who.clone()).unwrap_or_default()
     }
 
     fn note(&mut self, id: WatcherId, note: ConsoleNote) {
@@ -147,6 +190,8 @@ impl Desk {
 
 #[cfg(test)]
 mod tests {
+    use uuid::Uuid;
+
     use super::*;
 
     fn effects(desk: &mut Desk) -> Vec<Effect> {
@@ -157,6 +202,10 @@ mod tests {
         Effect::Tell(id, Piece::Note(note))
     }
 
+    fn comes(desk: &mut Desk, who: &str, manner: Manner) -> WatcherId {
+        desk.comes(Visitor { who: who.into(), manner, tenancy: None }).unwrap()
+    }
+
     fn typed(id: WatcherId, text: &'static str) -> Effect {
         Effect::Type(id, Typed::Characters(Bytes::from_static(text.as_bytes())))
     }
@@ -164,10 +213,10 @@ mod tests {
     #[test]
     fn one_types_and_everybody_is_told_who() {
         let mut desk = Desk::default();
-        let alice = desk.comes("alice".into(), Manner::Types);
+        let alice = comes(&mut desk, "alice", Manner::Types);
         assert_eq!(effects(&mut desk), [told(alice, ConsoleNote::Keyboard)]);
-        let bob = desk.comes("bob".into(), Manner::Types);
-        let eve = desk.comes("eve".into(), Manner::Looks);
+        let bob = comes(&mut desk, "bob", Manner::Types);
+        let eve = comes(&mut desk, "eve", Manner::Looks);
         let held_by_alice = || ConsoleNote::Held("alice".into());
         assert_eq!(effects(&mut desk), [told(bob, held_by_alice()), told(eve, held_by_alice())]);
         desk.says(alice, ConsoleDown::Input(b"ls".to_vec()));
@@ -195,8 +244,8 @@ mod tests {
     fn the_keyboard_of_whoever_leaves_is_free_and_nobody_types_unasked() {
         let mut desk = Desk::default();
         assert!(!desk.is_left(), "its first watcher is on the way");
-        let alice = desk.comes("alice".into(), Manner::Types);
-        let bob = desk.comes("bob".into(), Manner::Looks);
+        let alice = comes(&mut desk, "alice", Manner::Types);
+        let bob = comes(&mut desk, "bob", Manner::Looks);
         effects(&mut desk);
         desk.leaves(alice);
         assert_eq!(effects(&mut desk), [told(bob, ConsoleNote::Free)]);
@@ -213,12 +262,12 @@ mod tests {
     #[test]
     fn everybody_hears_the_same_and_who_comes_late_hears_that_it_is_open() {
         let mut desk = Desk::default();
-        let alice = desk.comes("alice".into(), Manner::Looks);
+        let alice = comes(&mut desk, "alice", Manner::Looks);
         desk.heard(Heard::Opened);
-        let bob = desk.comes("bob".into(), Manner::Looks);
+        let bob = comes(&mut desk, "bob", Manner::Looks);
         desk.heard(Heard::Characters(Bytes::from_static(b"login: ")));
         desk.heard(Heard::Lost("gone".into()));
-        let eve = desk.comes("eve".into(), Manner::Looks);
+        let eve = comes(&mut desk, "eve", Manner::Looks);
         let output = |id| Effect::Tell(id, Piece::Output(Bytes::from_static(b"login: ")));
         let lost = |id| told(id, ConsoleNote::Lost("gone".into()));
         assert_eq!(
@@ -235,5 +284,30 @@ mod tests {
                 told(eve, ConsoleNote::Free),
             ]
         );
+    }
+
+    #[test]
+    fn who_is_there_for_a_tenancy_is_parted_at_its_end_before_anything_more_is_told() {
+        let (mine, other) = (TenancyId(Uuid::from_u128(1)), TenancyId(Uuid::from_u128(2)));
+        let visitor = |who: &str| Visitor { who: who.into(), manner: Manner::Types, tenancy: Some(mine) };
+        let mut desk = Desk::default();
+        assert_eq!(desk.comes(visitor("early")), None, "it is nobody's yet");
+        desk.belongs_to(Some(mine));
+        let alice = desk.comes(visitor("alice")).unwrap();
+        let admin = comes(&mut desk, "admin", Manner::Looks);
+        effects(&mut desk);
+        desk.belongs_to(Some(mine));
+        assert_eq!(effects(&mut desk), [], "nothing has changed");
+        desk.belongs_to(None);
+        desk.heard(Heard::Characters(Bytes::from_static(b"ours")));
+        let output = Piece::Output(Bytes::from_static(b"ours"));
+        assert_eq!(
+            effects(&mut desk),
+            [Effect::Part(alice), told(admin, ConsoleNote::Free), Effect::Tell(admin, output)]
+        );
+        desk.says(alice, ConsoleDown::Input(b"x".to_vec()));
+        assert_eq!(effects(&mut desk), [], "it is heard no more");
+        desk.belongs_to(Some(other));
+        assert_eq!(desk.comes(visitor("alice")), None, "it is another's");
     }
 }

@@ -6,7 +6,8 @@
 //!   watcher --/                        \--> every watcher: characters, and what happens between them
 //! ```
 //! What must stay true: a slow watcher loses output, with a mark, and holds up nobody; the keyboard is one watcher's, and is taken
-//! from it only by force; a console that nobody watches is given back, unless the rack records (`record/`). What carries a console to its BMC is in
+//! from it only by force; a console that nobody watches is given back, unless the rack records (`record/`); whoever is there for a tenancy is told nothing
+//! of before it or after it. What carries a console to its BMC is in
 //! [`crate::bmc::console`].
 
 mod desk;
@@ -17,22 +18,26 @@ mod watch;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use protocol::{
-    console::{ConsoleDown, Manner},
-    id::ServerId,
+    console::ConsoleDown,
+    id::{ServerId, TenancyId},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot, watch as latest},
+    time::timeout,
+};
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    desk::{Desk, Piece, WatcherId},
+    desk::{Desk, Piece, Visitor, WatcherId},
     kept::{AGAIN_MAX, AGAIN_MIN, keep},
     watch::PIECES_MAX,
 };
 use self::{
-    record::Recorder,
+    record::{Place, Recorder},
     watch::{Asked, run},
 };
 use crate::bmc::Bmc;
@@ -41,6 +46,9 @@ use crate::bmc::Bmc;
 pub const WATCHERS_MAX: usize = 128;
 /// What watchers say, and has not been heard yet.
 const ASKED_MAX: usize = 64;
+
+/// How long somebody who comes for a tenancy waits for the word that the server is that tenancy's.
+const TENANCY_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Why there is no console.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -51,6 +59,17 @@ pub enum NoConsole {
     /// Too many are open.
     #[error("{WATCHERS_MAX} people watch consoles of this rack; try again when one has left")]
     Full,
+    /// It is in our hands, or somebody else's.
+    #[error("the server is not this tenant's now; its console is open while its own system runs on it")]
+    NotTheirs,
+    /// Nothing is recorded here.
+    #[error(
+        "consoles of this rack are not recorded; set [console] record = \"all\" in its agent's configuration"
+    )]
+    NotRecorded,
+    /// Too many are read.
+    #[error("{} people read consoles' records of this rack; try again when one is done", record::READERS_MAX)]
+    FullOfReaders,
 }
 
 /// The consoles of a rack.
@@ -67,8 +86,16 @@ struct Known {
     bmc: Arc<dyn Bmc>,
     /// Where watchers are taken in; closed when nobody watches.
     desk: Option<mpsc::Sender<Asked>>,
+    /// Whose own system runs on the server now.
+    tenancy: latest::Sender<Option<TenancyId>>,
     /// Ends the console with this entry.
     end: CancellationToken,
+}
+
+impl Known {
+    fn belongs_to(&self, tenancy: Option<TenancyId>) {
+        self.tenancy.send_if_modified(|was| std::mem::replace(was, tenancy) != tenancy);
+    }
 }
 
 impl Drop for Known {
@@ -112,14 +139,16 @@ impl Consoles {
         Self { recorder: Some(Arc::new(recorder)), ..Self::default() }
     }
 
-    /// A server, or another connection to its BMC. A console that is open ends; its watchers come again.
-    pub fn know(&self, server: ServerId, bmc: Arc<dyn Bmc>) {
+    /// A server and whose it is now, or another connection to its BMC. Over another one, a console that is open ends, and its watchers
+    /// come again.
+    pub fn know(&self, server: ServerId, bmc: Arc<dyn Bmc>, tenancy: Option<TenancyId>) {
         let mut servers = self.locked();
-        let is_same = servers.get(&server).is_some_and(|known| Arc::ptr_eq(&known.bmc, &bmc));
-        if is_same {
+        if let Some(known) = servers.get(&server).filter(|known| Arc::ptr_eq(&known.bmc, &bmc)) {
+            known.belongs_to(tenancy);
             return;
         }
-        let mut known = Known { bmc, desk: None, end: CancellationToken::new() };
+        let tenancy = latest::Sender::new(tenancy);
+        let mut known = Known { bmc, desk: None, tenancy, end: CancellationToken::new() };
         if self.recorder.is_some() {
             self.begin(server, &mut known);
         }
@@ -131,22 +160,48 @@ impl Consoles {
         self.locked().remove(&server);
     }
 
+    /// The server is about to boot something of ours: what it prints from now on is no tenant's, whatever was declared of it.
+    pub fn take_back(&self, server: ServerId) {
+        if let Some(known) = self.locked().get(&server) {
+            known.belongs_to(None);
+        }
+    }
+
+    /// Takes a place to read what was recorded.
+    pub fn reader(&self) -> Result<(Place, Arc<Recorder>), NoConsole> {
+        let recorder = self.recorder.clone().ok_or(NoConsole::NotRecorded)?;
+        let place = recorder.place().ok_or(NoConsole::FullOfReaders)?;
+        Ok((place, recorder))
+    }
+
     /// Takes a place at a console, which is opened if nobody watches it yet.
-    pub async fn watch(&self, server: ServerId, who: &str, manner: Manner) -> Result<Watching, NoConsole> {
+    pub async fn watch(&self, server: ServerId, visitor: Visitor) -> Result<Watching, NoConsole> {
         let counted = Arc::clone(&self.watchers);
         // We and the field hold two that are none of a watcher's.
         if Arc::strong_count(&counted) > WATCHERS_MAX + 1 {
             return Err(NoConsole::Full);
         }
+        if let Some(tenancy) = visitor.tenancy {
+            self.await_tenancy(server, tenancy).await;
+        }
         loop {
             let desk = self.desk(server)?;
             let (tell, told) = oneshot::channel();
-            let comes = Asked::Comes { who: who.to_owned(), manner, tell };
+            let comes = Asked::Comes { visitor: visitor.clone(), tell };
             let Ok(()) = desk.send(comes).await else { continue };
             // A desk that ended in this moment is followed by another one.
-            if let Ok((id, pieces)) = told.await {
-                return Ok(Watching { pieces, said: Saying { id, desk }, _counted: counted });
-            }
+            let Ok(place) = told.await else { continue };
+            let (id, pieces) = place.ok_or(NoConsole::NotTheirs)?;
+            return Ok(Watching { pieces, said: Saying { id, desk }, _counted: counted });
+        }
+    }
+
+    /// Waits a moment until the server is this tenancy's: what was declared just before may be on its way through the rack still.
+    async fn await_tenancy(&self, server: ServerId, tenancy: TenancyId) {
+        let now = self.locked().get(&server).map(|known| known.tenancy.subscribe());
+        if let Some(mut now) = now {
+            // Whoever is too early, or too late, is told so at the desk.
+            let _ = timeout(TENANCY_WAIT_MAX, now.wait_for(|now| *now == Some(tenancy))).await;
         }
     }
 
@@ -163,10 +218,10 @@ impl Consoles {
     fn begin(&self, server: ServerId, known: &mut Known) -> mpsc::Sender<Asked> {
         let (desk, asked) = mpsc::channel(ASKED_MAX);
         let (bmc, end) = (Arc::clone(&known.bmc), known.end.clone());
-        let recorder = self.recorder.clone();
+        let (recorder, tenancy) = (self.recorder.clone(), known.tenancy.subscribe());
         tokio::spawn(async move {
             tokio::select! {
-                () = run(server, bmc, asked, recorder) => {}
+                () = run(server, bmc, asked, tenancy, recorder) => {}
                 () = end.cancelled() => {}
             }
         });

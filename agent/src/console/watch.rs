@@ -3,20 +3,20 @@
 use std::{collections::HashMap, pin::pin, sync::Arc};
 
 use protocol::{
-    console::{ConsoleDown, ConsoleNote, Manner},
-    id::ServerId,
+    console::{ConsoleDown, ConsoleNote},
+    id::{ServerId, TenancyId},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
 use super::{
-    desk::{Desk, Effect, Piece, WatcherId},
+    desk::{Desk, Effect, Piece, Visitor, WatcherId},
     kept::keep,
     record::Recorder,
 };
 use crate::bmc::{
     Bmc,
-    console::{Typed, pair},
+    console::{Heard, Typed, pair},
 };
 
 /// Pieces that wait to be taken by one watcher; what comes beyond is lost to it, with a mark.
@@ -27,12 +27,20 @@ pub(super) type Place = (WatcherId, mpsc::Receiver<Piece>);
 
 /// What is asked of the task.
 pub(super) enum Asked {
-    /// Somebody comes.
-    Comes { who: String, manner: Manner, tell: oneshot::Sender<Place> },
+    /// Somebody comes; it is told none if the server is not its tenant's now.
+    Comes { visitor: Visitor, tell: oneshot::Sender<Option<Place>> },
     /// Somebody says something.
     Says(WatcherId, ConsoleDown),
     /// Somebody leaves.
     Leaves(WatcherId),
+}
+
+/// What has happened.
+enum Came {
+    /// The server is another tenancy's, or nobody's.
+    Other,
+    Heard(Heard),
+    Asked(Asked),
 }
 
 /// The way to one watcher.
@@ -64,6 +72,7 @@ pub(super) async fn run(
     server: ServerId,
     bmc: Arc<dyn Bmc>,
     mut asked: mpsc::Receiver<Asked>,
+    mut tenancy: watch::Receiver<Option<TenancyId>>,
     recorder: Option<Arc<Recorder>>,
 ) {
     info!(%server, "console is watched");
@@ -71,30 +80,44 @@ pub(super) async fn run(
     let (typed, mut heard) = (console.typed, console.heard);
     let mut carrying = pin!(keep(&*bmc, None, far));
     let (mut desk, mut ways) = (Desk::default(), HashMap::<WatcherId, Way>::new());
+    // Whose it was when something came last.
+    let mut belongs: Option<Option<TenancyId>> = None;
+    tenancy.mark_changed();
     loop {
-        tokio::select! {
+        let came = tokio::select! {
             () = &mut carrying => break,
-            heard = heard.recv() => match heard {
-                Some(heard) => {
-                    if let Some(recorder) = &recorder {
-                        recorder.hear(server, &heard);
-                    }
-                    desk.heard(heard);
+            changed = tenancy.changed() => changed.map(|()| Came::Other).ok(),
+            heard = heard.recv() => heard.map(Came::Heard),
+            asked = asked.recv() => asked.map(Came::Asked),
+        };
+        let Some(came) = came else { break };
+        let now = *tenancy.borrow_and_update();
+        // Before what came is told: it is of whoever has the server by now.
+        if belongs.replace(now) != Some(now) {
+            desk.belongs_to(now);
+            if let Some(recorder) = &recorder {
+                recorder.mark(server, now);
+            }
+        }
+        match came {
+            Came::Other => {}
+            Came::Heard(heard) => {
+                if let Some(recorder) = &recorder {
+                    recorder.hear(server, now, &heard);
                 }
-                None => break,
-            },
-            asked = asked.recv() => match asked {
-                Some(Asked::Comes { who, manner, tell }) => {
-                    let id = desk.comes(who, manner);
+                desk.heard(heard);
+            }
+            Came::Asked(Asked::Comes { visitor, tell }) => {
+                let place = desk.comes(visitor).map(|id| {
                     let (pieces, told) = mpsc::channel(PIECES_MAX);
                     ways.insert(id, Way { pieces, skipped: 0 });
-                    // Whoever has gone meanwhile is missed below.
-                    let _ = tell.send((id, told));
-                }
-                Some(Asked::Says(id, what)) => desk.says(id, what),
-                Some(Asked::Leaves(id)) => desk.leaves(id),
-                None => break,
-            },
+                    (id, told)
+                });
+                // Whoever has gone meanwhile is missed below.
+                let _ = tell.send(place);
+            }
+            Came::Asked(Asked::Says(id, what)) => desk.says(id, what),
+            Came::Asked(Asked::Leaves(id)) => desk.leaves(id),
         }
         while let Some(effect) = desk.poll_effect() {
             perform(effect, &mut ways, &typed);
@@ -112,6 +135,7 @@ pub(super) async fn run(
     info!(%server, "console is not watched any more");
 }
 
+/// Does it. Whoever is parted has its way closed, and hears nothing more.
 fn perform(effect: Effect, ways: &mut HashMap<WatcherId, Way>, typed: &mpsc::Sender<Typed>) {
     match effect {
         Effect::Tell(id, piece) => {
@@ -119,6 +143,7 @@ fn perform(effect: Effect, ways: &mut HashMap<WatcherId, Way>, typed: &mpsc::Sen
                 way.tell(piece);
             }
         }
+        Effect::Part(id) => drop(ways.remove(&id)),
         // The others do not wait for a BMC that takes nothing.
         Effect::Type(id, what) => {
             if typed.try_send(what).is_err()

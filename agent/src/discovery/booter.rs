@@ -193,6 +193,7 @@ mod tests {
             boot_mode: BootMode::Bios,
             expected: Default::default(),
             next_password: None,
+            tenancy: None,
         };
         table.know(&server);
         // Even a server that may boot on the network of this name gets nothing here.

@@ -115,6 +115,8 @@ impl Rack {
                 server.asked_to_go_off = false;
                 match boot {
                     Boot::Network(plan) => {
+                        // Ours from now on. Whose it is after that has to be declared anew.
+                        server.spec.tenancy = None;
                         self.effects.push_back(Effect::Permit { server: id, plan: plan.clone() });
                     }
                     Boot::Disk => self.forbid(id),

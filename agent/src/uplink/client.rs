@@ -13,6 +13,7 @@ use protocol::{
     backoff::{self, Backoff},
     command::Command,
     console::OpenConsole,
+    console_record::ReadConsole,
     convert::{Declaration, FromAgent, InvalidMessage, ToAgent},
     discovery::Order,
     error_chain::chain,
@@ -92,6 +93,8 @@ pub enum Request {
     Discover(Order),
     /// Somebody wants to be at a console.
     OpenConsole(OpenConsole),
+    /// Somebody wants to read what was recorded of a console.
+    ReadConsole(ReadConsole),
 }
 
 /// Why a connection could not be made or did not last.
@@ -337,6 +340,7 @@ impl Uplink {
             | ToAgent::Discover(_)
             | ToAgent::Heard { .. }
             | ToAgent::OpenConsole(_)
+            | ToAgent::ReadConsole(_)
             | ToAgent::Renewed(_) => (None, None),
         };
         let event = self.session.handle_message(message, self.spool.outbox())?;
@@ -369,6 +373,7 @@ impl Uplink {
             Event::Heard { number, at } => self.lag.heard(number, at),
             Event::Renewed(answer) => self.renewal.answered(answer),
             Event::OpenConsole(open) => return Ok(Some(Request::OpenConsole(open))),
+            Event::ReadConsole(read) => return Ok(Some(Request::ReadConsole(read))),
             Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)

@@ -12,6 +12,7 @@
 use protocol::{
     command::Command,
     console::OpenConsole,
+    console_record::ReadConsole,
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::Order,
     heartbeat::StreamTime,
@@ -97,6 +98,8 @@ pub enum Event {
     Renewed(Result<String, String>),
     /// Somebody wants to be at a console.
     OpenConsole(OpenConsole),
+    /// Somebody wants to read what was recorded of a console.
+    ReadConsole(ReadConsole),
     /// A heartbeat was heard.
     Heard {
         /// Which.
@@ -170,6 +173,7 @@ impl Session {
             (ToAgent::Discover(order), State::Open { .. }) => Ok(Event::Discover(order)),
             (ToAgent::Heard { number, at }, State::Open { .. }) => Ok(Event::Heard { number, at }),
             (ToAgent::OpenConsole(open), State::Open { .. }) => Ok(Event::OpenConsole(open)),
+            (ToAgent::ReadConsole(read), State::Open { .. }) => Ok(Event::ReadConsole(read)),
             (ToAgent::Renewed(answer), State::Open { .. }) => Ok(Event::Renewed(answer)),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
@@ -196,6 +200,7 @@ impl Session {
                     version: self.version.clone(),
                     oldest_unacknowledged: outbox.oldest(),
                     consoles: true,
+                    console_records: true,
                 }))
             }
             State::Open { next, understood } => {

@@ -6,7 +6,10 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use api_types::{HardwareHealth, PowerState};
 
-use super::attachment::Attachment;
+use super::{
+    attachment::Attachment,
+    since::{Moment, moment},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,9 +111,10 @@ pub enum Command {
     /// Show who requested which change (administrators).
     #[command(subcommand)]
     Audit(super::audit::Command),
-    /// Show the serial console of a node, or of a project's server, and type at it; ~. at the beginning of a line leaves it.
+    /// Show the serial console of a node, or of a project's server, and type at it; ~. at the beginning of a line leaves it. With --log,
+    /// print what was recorded of it.
     #[command(
-        after_help = "Keys, at the beginning of a line only:\n  ~.  leave the console\n  ~B  send a break\n  ~W  take the keyboard from whoever has it (written down in the audit)\n  ~~  the character ~\n  ~?  show the keys\n\nExamples:\n  bmsctl console srv1\n  bmsctl console srv1 --watch\n  bmsctl console web1 --server"
+        after_help = "Keys, at the beginning of a line only:\n  ~.  leave the console\n  ~B  send a break\n  ~W  take the keyboard from whoever has it (written down in the audit)\n  ~~  the character ~\n  ~?  show the keys\n\nExamples:\n  bmsctl console srv1\n  bmsctl console srv1 --watch\n  bmsctl console web1 --server\n  bmsctl console srv1 --log --since 2h --grep panic\n  bmsctl console web1 --server --log --tail 100 --follow"
     )]
     Console(Console),
     /// Show events: a project sees those of its own servers, administrators see all.
@@ -132,8 +136,26 @@ pub struct Console {
     #[arg(long)]
     pub server: bool,
     /// Only look; the keyboard is left to others.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "log")]
     pub watch: bool,
+    /// Print what was recorded of it (where the rack's agent records), each line with its time.
+    #[arg(long)]
+    pub log: bool,
+    /// Only what was printed since then: a time such as 2026-11-30T08:00:00Z, or how long ago, such as 2h or 30m.
+    #[arg(long, requires = "log", value_parser = moment)]
+    pub since: Option<Moment>,
+    /// Only what was printed before then, in the same words.
+    #[arg(long, requires = "log", value_parser = moment)]
+    pub until: Option<Moment>,
+    /// Of those only the last so many lines.
+    #[arg(long, requires = "log", value_name = "LINES", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub tail: Option<u32>,
+    /// Only lines with this text in them, whatever their case.
+    #[arg(long, requires = "log", value_name = "TEXT")]
+    pub grep: Option<String>,
+    /// Keep running and print what comes.
+    #[arg(short, long, requires = "log", conflicts_with = "until")]
+    pub follow: bool,
 }
 
 /// Which events.
@@ -258,8 +280,11 @@ pub enum NodeCommand {
         /// Name or id.
         node: String,
         /// Only sensors that are not well.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "history")]
         bad: bool,
+        /// How one of them, by name or key, or power-draw, has moved within a day.
+        #[arg(long, value_name = "NAME")]
+        history: Option<String>,
     },
     /// Show a node's event log, and acknowledge what is dealt with.
     #[command(subcommand)]

@@ -1,9 +1,13 @@
 //! Edges: `bmsctl audit`.
 
-use anyhow::Context;
 use clap::Subcommand;
 
-use super::{args::Output, client::Client, output};
+use super::{
+    args::Output,
+    client::Client,
+    output,
+    since::{Moment, moment},
+};
 use api_types::{AuditEntry, PAGE_ITEMS_MAX, Page};
 use domain::url_text::query;
 
@@ -33,8 +37,8 @@ pub struct Filter {
     #[arg(long)]
     object: Option<String>,
     /// Only changes since then: a time such as 2026-11-30T08:00:00Z, or how long ago, such as 2h or 30m.
-    #[arg(long, value_parser = since)]
-    since: Option<String>,
+    #[arg(long, value_parser = moment)]
+    since: Option<Moment>,
     /// Show at most this many, the newest ones.
     #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=ENTRIES_MAX))]
     limit: u32,
@@ -67,11 +71,12 @@ async fn read(client: &Client, filter: &Filter) -> anyhow::Result<Vec<AuditEntry
 
 fn path(filter: &Filter, limit: u32, marker: Option<&str>) -> String {
     let limit = limit.to_string();
+    let since = filter.since.map(|moment| moment.text(jiff::Timestamp::now()));
     let given = [
         ("user", filter.user.as_deref()),
         ("project", filter.project.as_deref()),
         ("object", filter.object.as_deref()),
-        ("since", filter.since.as_deref()),
+        ("since", since.as_deref()),
         ("limit", Some(&*limit)),
         ("marker", marker),
     ];
@@ -103,29 +108,4 @@ fn row(entry: &AuditEntry) -> Vec<String> {
         entry.status.map_or("hung up".to_owned(), |status| status.to_string()),
         entry.request_id.clone(),
     ]
-}
-
-/// A time, or a span before now, as the API takes it.
-fn since(text: &str) -> anyhow::Result<String> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return Ok(time.to_string());
-    }
-    let ago: jiff::SignedDuration = text
-        .parse()
-        .ok()
-        .with_context(|| format!("{text:?} is not a time; write 2h, 30m or 2026-11-30T08:00:00Z"))?;
-    Ok((jiff::Timestamp::now() - ago).to_string())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_time_and_a_span_are_understood() {
-        assert_eq!(since("2026-11-30T08:00:00Z").unwrap(), "2026-11-30T08:00:00Z");
-        let ago: jiff::Timestamp = since("2h").unwrap().parse().unwrap();
-        assert!((7199..7300).contains(&(jiff::Timestamp::now().as_second() - ago.as_second())));
-        assert!(since("yesterday").unwrap_err().to_string().contains("write 2h"));
-    }
 }

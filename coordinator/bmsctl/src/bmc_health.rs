@@ -1,7 +1,8 @@
 //! Edges: `bmsctl node bmc health`.
 
 use super::{args::Output, client::Client, output, path::path, since::since};
-use api_types::{BmcAnswers, BmcFigures, BmcHealth, List};
+use api_types::{BmcAnswers, BmcFigures, BmcHealth, Page};
+use domain::url_text::query;
 
 /// Shows how the BMCs of some nodes answer, or of all.
 pub async fn health(client: &Client, output: Output, nodes: &[String]) -> anyhow::Result<()> {
@@ -13,11 +14,24 @@ pub async fn health(client: &Client, output: Output, nodes: &[String]) -> anyhow
         healths.push(client.get::<BmcHealth>(&path(&["nodes", node, "bmc"])?).await?);
     }
     if nodes.is_empty() {
-        healths = client.get::<List<BmcHealth>>("/v1/bmcs").await?.items;
+        healths = all(client).await?;
     }
     let now = jiff::Timestamp::now();
     let header = ["node", "answers", "ms", "p95", "failed", "breaker", "power read", "last error"];
     output::list(output, &healths, &header, |health| row(health, now))
+}
+
+/// Those of all nodes, page by page.
+async fn all(client: &Client) -> anyhow::Result<Vec<BmcHealth>> {
+    let (mut all, mut path) = (Vec::new(), "/v1/bmcs".to_owned());
+    loop {
+        let page: Page<BmcHealth> = client.get(&path).await?;
+        all.extend(page.items);
+        match page.next {
+            Some(marker) => path = format!("/v1/bmcs?{}", query(&[("marker", &marker)])),
+            None => return Ok(all),
+        }
+    }
 }
 
 fn row(health: &BmcHealth, now: jiff::Timestamp) -> Vec<String> {

@@ -130,6 +130,29 @@ impl Client {
         }
     }
 
+    /// Lines of an answer as they come, until it ends.
+    pub async fn lines(
+        &self,
+        path: &str,
+        accept: &str,
+        mut each: impl FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let answer = self.send(self.request(Method::GET, path).header("Accept", accept)).await?;
+        let mut stream = answer.bytes_stream();
+        let mut buffer = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            buffer.extend_from_slice(&chunk.context("the answer was interrupted")?);
+            if buffer.len() > ANSWER_BYTES_MAX {
+                bail!("the coordinator sent a line that never ends");
+            }
+            while let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
+                let line: Vec<u8> = buffer.drain(..=end).collect();
+                each(String::from_utf8_lossy(&line).trim_end())?;
+            }
+        }
+        Ok(())
+    }
+
     /// An event stream (text/event-stream) until it ends: each event's id and data. `last`: the id after which to go on.
     pub async fn follow(
         &self,

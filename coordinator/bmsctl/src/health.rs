@@ -2,7 +2,7 @@
 
 use api_types::{
     Acknowledge, AcknowledgedCount, HardwareHealth, HealthReason, Node, NodeLog, NodeLogEntry, NodeSensor,
-    NodeSensors, Page, ReasonSource,
+    NodeSensorHistory, NodeSensors, Page, ReasonSource,
 };
 use clap::Subcommand;
 
@@ -116,6 +116,28 @@ pub async fn sensors(client: &Client, output: Output, node: &str, bad: bool) -> 
             limits(sensor),
             sensor.since.clone().unwrap_or_default(),
         ]
+    })
+}
+
+/// Shows how a number has moved.
+pub async fn history(client: &Client, output: Output, node: &str, sensor: &str) -> anyhow::Result<()> {
+    let history: NodeSensorHistory =
+        client.get(&path(&["nodes", node, "sensors", sensor, "history"])?).await?;
+    if output == Output::Json {
+        return output::json(&history);
+    }
+    let unit = if history.unit.is_empty() { String::new() } else { format!(" in {}", history.unit) };
+    output::say(
+        output,
+        format_args!(
+            "{}{unit}, {} min a line; between two lines it had not moved, or was not read",
+            history.name,
+            history.span_s / 60
+        ),
+    );
+    output::list(output, &history.points, &["from", "lowest", "mean", "highest"], |point| {
+        let number = |value: f64| value.to_string();
+        vec![point.at.clone(), number(point.low), number(point.mean), number(point.high)]
     })
 }
 

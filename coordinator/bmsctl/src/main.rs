@@ -13,6 +13,7 @@ mod bmc_health;
 mod brownfield;
 mod client;
 mod console;
+mod console_log;
 mod discovery;
 mod disk;
 mod events;
@@ -71,6 +72,7 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Discovery(command) => discovery::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
         Command::Audit(command) => audit::run(&client, output, command).await,
+        Command::Console(asked) if asked.log => console_log::run(&client, output, asked).await,
         Command::Console(asked) => console::run(&client, asked).await,
         Command::Events(asked) => events::run(client, &args.connection, output, asked).await,
         Command::Completion { .. } => Ok(()),

@@ -51,7 +51,10 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             act(client, output, nodes, NodeAction { steps, ..plain(NodeVerb::Clean) }).await
         }
         Command::Health { node } => health::health(client, output, node.as_deref()).await,
-        Command::Sensors { node, bad } => health::sensors(client, output, &node, bad).await,
+        Command::Sensors { node, bad: _, history: Some(sensor) } => {
+            health::history(client, output, &node, &sensor).await
+        }
+        Command::Sensors { node, bad, history: None } => health::sensors(client, output, &node, bad).await,
         Command::Sel(command) => health::sel(client, output, command).await,
         Command::Disk(command) => disk::run(client, output, command).await,
         Command::Maintenance(Maintenance::On { nodes, reason }) => {

@@ -1,4 +1,6 @@
-//! Decisions: how long ago something was, in a few letters.
+//! Decisions: times as people say them: how long ago something was, in a few letters, and a span before now.
+
+use anyhow::Context;
 
 /// The time from `at` (RFC 3339) to `now`, such as `45s`, `12m`, `3h` or `8d`; nothing for a time that is not known.
 pub fn since(at: Option<&str>, now: jiff::Timestamp) -> String {
@@ -12,9 +14,50 @@ pub fn since(at: Option<&str>, now: jiff::Timestamp) -> String {
     }
 }
 
+/// A moment as people type it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Then.
+    At(jiff::Timestamp),
+    /// So long before now.
+    Ago(jiff::SignedDuration),
+}
+
+impl Moment {
+    /// As the API takes it.
+    pub fn text(self, now: jiff::Timestamp) -> String {
+        match self {
+            Moment::At(at) => at.to_string(),
+            Moment::Ago(ago) => (now - ago).to_string(),
+        }
+    }
+}
+
+/// A time, or a span before now.
+pub fn moment(text: &str) -> anyhow::Result<Moment> {
+    if let Ok(time) = text.parse() {
+        return Ok(Moment::At(time));
+    }
+    let ago = text.parse().ok();
+    ago.map(Moment::Ago)
+        .with_context(|| format!("{text:?} is not a time; write 2h, 30m or 2026-11-30T08:00:00Z"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_and_a_span_are_understood() {
+        let check = |text: &str, expected: &str| {
+            let now = "2026-11-30T10:00:00Z".parse().unwrap();
+            assert_eq!(moment(text).unwrap().text(now), expected, "{text}");
+        };
+        check("2026-11-30T08:00:00Z", "2026-11-30T08:00:00Z");
+        check("2h", "2026-11-30T08:00:00Z");
+        check("1h 30m", "2026-11-30T08:30:00Z");
+        assert!(moment("yesterday").unwrap_err().to_string().contains("write 2h"));
+    }
 
     #[test]
     fn ages_are_short() {

@@ -23,9 +23,7 @@ use domain::{
     rim::Presence,
 };
 use protocol::{power::PowerReading, watch::NotWatched};
-use store::{Inventory, InventoryError};
-
-use crate::api::health::Healths;
+use store::{Healths, Inventory, InventoryError};
 
 /// Racks that are named; a site with more has larger worries than this page.
 const RACKS_MAX: usize = 1000;

@@ -28,6 +28,7 @@ mod disks;
 mod events;
 mod firmware;
 mod hardware;
+mod healths;
 mod links;
 mod log_entries;
 mod nodes;
@@ -36,6 +37,7 @@ mod proofs;
 mod ramdisks;
 mod row;
 pub mod secret;
+mod sensor_history;
 mod servers;
 mod sessions;
 mod share;
@@ -62,6 +64,7 @@ pub use discoveries::DISCOVERIES_MAX;
 pub use domain::{events::EventFilter, records::*};
 pub use firmware::UPDATES_KEPT;
 pub use hardware::SensorsRead;
+pub use healths::Healths;
 pub use log_entries::{DealtWith, LOG_ENTRIES_MAX, LOG_KEPT_DAYS};
 pub use proofs::PROOFS_MAX;
 pub use sessions::StoredSessions;
@@ -222,6 +225,7 @@ fn migrator() -> Migrator {
         one(33, "BMCs' keys", include_str!("../migrations/0033_bmc_key.sql")),
         one(36, "kinds of reasons", include_str!("../migrations/0036_kinds_of_reasons.sql")),
         one(37, "kinds of tenants' reasons", include_str!("../migrations/0037_kinds_of_tenants_reasons.sql")),
+        one(40, "history of sensors", include_str!("../migrations/0040_sensor_history.sql")),
         one(42, "hardware", include_str!("../migrations/0042_hardware.sql")),
         one(44, "upkeep", include_str!("../migrations/0044_upkeep.sql")),
         one(45, "reasons of changes", include_str!("../migrations/0045_audit_reasons.sql")),

@@ -1,6 +1,6 @@
 //! Values: what goes over a console's stream, to and from the wire.
 
-use super::{InvalidMessage, parse, present, server};
+use super::{InvalidMessage, optional_id, parse, present, server};
 use crate::{
     console::{
         ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole, PIECE_BYTES_MAX, WHO_CHARS_MAX,
@@ -11,8 +11,14 @@ use crate::{
 
 impl From<OpenConsole> for wire::OpenConsole {
     fn from(open: OpenConsole) -> Self {
-        let OpenConsole { id, server, who, manner } = open;
-        Self { id: id.to_string(), server: server.to_string(), who, types: manner == Manner::Types }
+        let OpenConsole { id, server, who, manner, tenancy } = open;
+        Self {
+            id: id.to_string(),
+            server: server.to_string(),
+            who,
+            types: manner == Manner::Types,
+            tenancy: tenancy.map(|tenancy| tenancy.to_string()),
+        }
     }
 }
 
@@ -24,6 +30,7 @@ impl TryFrom<wire::OpenConsole> for OpenConsole {
             server: server("OpenConsole.server", &open.server)?,
             who: bounded(&open.who, WHO_CHARS_MAX).into_owned(),
             manner: if open.types { Manner::Types } else { Manner::Looks },
+            tenancy: optional_id("OpenConsole.tenancy", open.tenancy.as_deref())?,
         })
     }
 }
@@ -38,6 +45,8 @@ impl From<ConsoleUp> for wire::ConsoleUp {
             }),
             ConsoleUp::Output(bytes) => Message::Output(bytes),
             ConsoleUp::Note(note) => Message::Note(note.into()),
+            ConsoleUp::Line(line) => Message::Line(line.into()),
+            ConsoleUp::End(end) => Message::End(wire::RecordEnd { cut: end.err().unwrap_or_default() }),
         };
         Self { message: Some(message) }
     }
@@ -54,6 +63,10 @@ impl TryFrom<wire::ConsoleUp> for ConsoleUp {
             }),
             Message::Output(bytes) => Ok(Self::Output(piece("ConsoleUp.output", bytes)?)),
             Message::Note(note) => Ok(Self::Note(note.try_into()?)),
+            Message::Line(line) => Ok(Self::Line(line.try_into()?)),
+            Message::End(wire::RecordEnd { cut }) => {
+                Ok(Self::End(if cut.is_empty() { Ok(()) } else { Err(cut) }))
+            }
         }
     }
 }

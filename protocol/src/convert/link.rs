@@ -8,6 +8,7 @@ use crate::{
     certificate::{InvalidPublicKey, PublicKey},
     command::Command,
     console::OpenConsole,
+    console_record::ReadConsole,
     discovery::Order,
     grpc as wire,
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime},
@@ -44,6 +45,8 @@ pub struct Hello {
     pub oldest_unacknowledged: u64,
     /// Whether it opens consoles; an older one does not know how.
     pub consoles: bool,
+    /// Whether it reads what was recorded of consoles; an older one does not know how.
+    pub console_records: bool,
 }
 
 /// What a coordinator sends.
@@ -88,6 +91,8 @@ pub enum ToAgent {
     Renewed(Result<String, String>),
     /// Somebody wants to be at a console; sent only to who opens consoles.
     OpenConsole(OpenConsole),
+    /// Somebody wants to read what was recorded of a console; sent only to who reads such records.
+    ReadConsole(ReadConsole),
 }
 
 /// Servers to look after.
@@ -111,6 +116,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 version: hello.version,
                 oldest_unacknowledged: hello.oldest_unacknowledged,
                 consoles: hello.consoles,
+                console_records: hello.console_records,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
@@ -135,6 +141,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 version: hello.version,
                 oldest_unacknowledged: hello.oldest_unacknowledged,
                 consoles: hello.consoles,
+                console_records: hello.console_records,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
             Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {
@@ -184,6 +191,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             ToAgent::Discover(order) => Message::Discover(order.into()),
             ToAgent::Heard { number, at } => Message::Heard(wire::Heard { number, at_ms: at.0 }),
             ToAgent::OpenConsole(open) => Message::OpenConsole(open.into()),
+            ToAgent::ReadConsole(read) => Message::ReadConsole(read.into()),
             ToAgent::Renewed(Ok(certificate)) => {
                 Message::Renewed(wire::Renewed { certificate, refused: String::new() })
             }
@@ -227,6 +235,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
                 Ok(Self::Heard { number, at: StreamTime(at_ms) })
             }
             Message::OpenConsole(open) => Ok(Self::OpenConsole(open.try_into()?)),
+            Message::ReadConsole(read) => Ok(Self::ReadConsole(read.try_into()?)),
             Message::Renewed(wire::Renewed { certificate, refused }) => {
                 Ok(Self::Renewed(if certificate.is_empty() { Err(refused) } else { Ok(certificate) }))
             }

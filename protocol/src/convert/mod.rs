@@ -10,6 +10,7 @@ mod bmc_settings;
 mod boot;
 mod command;
 mod console;
+mod console_record;
 mod discovery;
 mod hardware;
 mod health;
@@ -46,6 +47,14 @@ fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(
     text: &str,
 ) -> Result<T, InvalidMessage> {
     text.parse().map_err(|why: T::Err| InvalidMessage::new(field, format!("is {text:?}: {why}")))
+}
+
+/// An id that need not be there.
+fn optional_id<T: std::str::FromStr<Err: std::fmt::Display>>(
+    field: &'static str,
+    text: Option<&str>,
+) -> Result<Option<T>, InvalidMessage> {
+    text.map(|text| parse(field, text)).transpose()
 }
 
 /// A duration as whole milliseconds; what is more than a number can say is said as the largest.

@@ -1,6 +1,6 @@
 //! Values: declared servers to and from the wire.
 
-use super::{InvalidMessage, boot::boot_mode, parse, present, server};
+use super::{InvalidMessage, boot::boot_mode, optional_id, parse, present, server};
 use crate::{
     bmc_settings::BmcSettings,
     grpc as wire,
@@ -20,6 +20,7 @@ impl From<ServerSpec> for wire::ServerSpec {
             // Absent when nothing is known, as it was before there was such a field.
             expected: (spec.expected != ExpectedIdentity::default()).then(|| spec.expected.into()),
             next_password: spec.next_password.map(Into::into),
+            tenancy: spec.tenancy.map(|tenancy| tenancy.to_string()),
         }
     }
 }
@@ -49,6 +50,7 @@ impl TryFrom<wire::ServerSpec> for ServerSpec {
             boot_mode: boot_mode("ServerSpec.boot_mode", spec.boot_mode)?,
             expected: spec.expected.map(Into::into).unwrap_or_default(),
             next_password: spec.next_password.map(Into::into),
+            tenancy: optional_id("ServerSpec.tenancy", spec.tenancy.as_deref())?,
         })
     }
 }

@@ -18,7 +18,7 @@ use protocol::{
         SensorKind, Severity,
     },
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
-    id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId},
+    id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId, TenancyId},
     identity::ExpectedIdentity,
     mac::MacAddr,
     network::BootNetwork,
@@ -36,7 +36,7 @@ use uuid::Uuid;
 
 use super::public_key;
 
-const SERVER: ServerId = ServerId(Uuid::from_u128(0x1111_1111_2222_3333_4444_5555_5555_5555));
+pub const SERVER: ServerId = ServerId(Uuid::from_u128(0x1111_1111_2222_3333_4444_5555_5555_5555));
 const COMMAND: CommandId = CommandId(Uuid::from_u128(0xaaaa_aaaa_bbbb_cccc_dddd_eeee_eeee_eeee));
 const SESSION: RamdiskSessionId =
     RamdiskSessionId(Uuid::from_u128(0x7777_7777_7777_7777_7777_7777_7777_7777));
@@ -90,10 +90,12 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         version: "0.1.0".into(),
         oldest_unacknowledged: 299,
         consoles: false,
+        console_records: false,
     };
     vec![
         ("up-hello", FromAgent::Hello(hello.clone())),
-        ("up-hello-with-consoles", FromAgent::Hello(Hello { consoles: true, ..hello })),
+        ("up-hello-with-consoles", FromAgent::Hello(Hello { consoles: true, ..hello.clone() })),
+        ("up-hello-with-records", FromAgent::Hello(Hello { consoles: true, console_records: true, ..hello })),
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
@@ -347,7 +349,13 @@ fn found_bmc() -> FoundBmc {
 }
 
 fn open_console(manner: Manner) -> OpenConsole {
-    OpenConsole { id: ConsoleId(Uuid::from_u128(11)), server: SERVER, who: "alice".into(), manner }
+    OpenConsole {
+        id: ConsoleId(Uuid::from_u128(11)),
+        server: SERVER,
+        who: "alice".into(),
+        manner,
+        tenancy: None,
+    }
 }
 
 /// One message of every kind on a console's stream, up.
@@ -400,6 +408,7 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         boot_mode: BootMode::Bios,
         expected: ExpectedIdentity::default(),
         next_password: None,
+        tenancy: None,
     };
     let image =
         ImageRef { id: "img".into(), format: ImageFormat::Qcow2, size_bytes: 9, sha512: "ab".repeat(64) };
@@ -467,6 +476,13 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ),
         ("down-open-console", ToAgent::OpenConsole(open_console(Manner::Types))),
         ("down-look-at-console", ToAgent::OpenConsole(open_console(Manner::Looks))),
+        (
+            "down-open-own-console",
+            ToAgent::OpenConsole(OpenConsole {
+                tenancy: Some(TenancyId(Uuid::from_u128(12))),
+                ..open_console(Manner::Types)
+            }),
+        ),
         ("down-renewed", ToAgent::Renewed(Ok("PEM".into()))),
         ("down-not-renewed", ToAgent::Renewed(Err("because".into()))),
         (
@@ -565,6 +581,17 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
             ToAgent::Declare(Declaration {
                 servers: vec![ServerSpec {
                     next_password: Some(NextPassword { password: Secret::new("hunter2b"), is_first: true }),
+                    ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        (
+            "down-declare-tenancy",
+            ToAgent::Declare(Declaration {
+                servers: vec![ServerSpec {
+                    tenancy: Some(TenancyId(Uuid::from_u128(12))),
                     ..spec(BmcProtocol::Ipmi { cipher_suite: None })
                 }],
                 forget: Vec::new(),

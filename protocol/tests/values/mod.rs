@@ -3,6 +3,7 @@
 pub mod examples;
 mod facts;
 mod health;
+pub mod records;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
@@ -23,7 +24,7 @@ use protocol::{
     footprint::{Footprint, Part},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
-    id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId},
+    id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId, TenancyId},
     identity::ExpectedIdentity,
     mac::MacAddr,
     network::BootNetwork,
@@ -407,8 +408,8 @@ fn spec() -> impl Strategy<Value = ServerSpec> {
     let expected = prop_oneof![Just(ExpectedIdentity::default()), expected];
     let next = (text(), any::<bool>())
         .prop_map(|(password, is_first)| NextPassword { password: Secret::new(password), is_first });
-    (uuid(), text(), bmc, vec(mac(), 0..4), mode(), expected, option::of(next)).prop_map(
-        |(id, name, bmc, macs, boot_mode, expected, next_password)| ServerSpec {
+    (uuid(), text(), bmc, vec(mac(), 0..4), mode(), expected, option::of(next), option::of(uuid())).prop_map(
+        |(id, name, bmc, macs, boot_mode, expected, next_password, tenancy)| ServerSpec {
             id: ServerId(id),
             name,
             bmc,
@@ -416,6 +417,7 @@ fn spec() -> impl Strategy<Value = ServerSpec> {
             boot_mode,
             expected,
             next_password,
+            tenancy: tenancy.map(TenancyId),
         },
     )
 }
@@ -427,14 +429,17 @@ fn milliseconds() -> impl Strategy<Value = Duration> {
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<bool>()).prop_map(
-            |(rack, boot, version, oldest_unacknowledged, consoles)| FromAgent::Hello(Hello {
-                rack: rack.parse().unwrap(),
-                agent_boot_id: AgentBootId(boot),
-                version,
-                oldest_unacknowledged,
-                consoles,
-            })
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 2]>()).prop_map(
+            |(rack, boot, version, oldest_unacknowledged, [consoles, console_records])| FromAgent::Hello(
+                Hello {
+                    rack: rack.parse().unwrap(),
+                    agent_boot_id: AgentBootId(boot),
+                    version,
+                    oldest_unacknowledged,
+                    consoles,
+                    console_records,
+                }
+            )
         ),
         (1u64.., any::<u64>(), uuid(), body()).prop_map(|(seq, at_us, server, body)| FromAgent::Report(
             Report { seq, at_us, server: ServerId(server), body }
@@ -503,9 +508,13 @@ pub fn to_agent() -> impl Strategy<Value = ToAgent> {
         command().prop_map(ToAgent::Command),
         any::<u64>().prop_map(|seq| ToAgent::Acknowledge { seq }),
         order().prop_map(ToAgent::Discover),
-        (uuid(), uuid(), text(), any::<bool>()).prop_map(|(id, server, who, types)| {
-            let manner = if types { Manner::Types } else { Manner::Looks };
-            ToAgent::OpenConsole(OpenConsole { id: ConsoleId(id), server: ServerId(server), who, manner })
-        }),
+        (uuid(), uuid(), text(), any::<bool>(), option::of(uuid())).prop_map(
+            |(id, server, who, types, tenancy)| {
+                let manner = if types { Manner::Types } else { Manner::Looks };
+                let (id, server, tenancy) = (ConsoleId(id), ServerId(server), tenancy.map(TenancyId));
+                ToAgent::OpenConsole(OpenConsole { id, server, who, manner, tenancy })
+            }
+        ),
+        records::read(),
     ]
 }

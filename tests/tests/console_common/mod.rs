@@ -16,7 +16,10 @@ use agent::{
         Bmc, BmcError, Power,
         console::{Console, Heard, Take, Typed, pair},
     },
-    console::Consoles,
+    console::{
+        Consoles,
+        record::{Recorder, Room},
+    },
     uplink::{
         client::{Request, Uplink, UplinkConfig},
         consoles::ConsoleStreams,
@@ -43,6 +46,7 @@ use domain::{
 use faces::{
     access::{AdminProject, Authenticator, RoleNames},
     api::{self, Api},
+    ui,
 };
 use fakes::{
     Fake, World,
@@ -129,6 +133,7 @@ pub struct Site {
     pub node: ServerId,
     /// Its BMC.
     pub bmc: Arc<Echo>,
+    core: Arc<Core>,
     dir: tempfile::TempDir,
     _stop: DropGuard,
 }
@@ -177,7 +182,9 @@ impl Site {
         let mut authenticator =
             Authenticator::new(cloud.clone(), Arc::new(SystemClock), RoleNames::default(), admins);
         authenticator.look_again_every = Duration::from_millis(50);
-        let router = api::router(Arc::new(api_of(&cloud, &inventory, Arc::new(authenticator), &core)));
+        let authenticator = Arc::new(authenticator);
+        let rest = api::router(Arc::new(api_of(&cloud, &inventory, Arc::clone(&authenticator), &core)));
+        let router = ui::router(rest, authenticator, inventory.clone(), Sealer::new(&[1; 32]));
 
         let now_us = SystemClock.now_us();
         let authority = Authority::open_or_create(dir.path(), now_us).unwrap();
@@ -206,7 +213,7 @@ impl Site {
         while core.agents.connected(&rack).is_none() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
-        let site = Self { api, inventory, cloud, node, bmc, dir, _stop: stop.drop_guard() };
+        let site = Self { api, inventory, cloud, node, bmc, core, dir, _stop: stop.drop_guard() };
         site.becomes(ProvisionState::Active).await;
         site
     }
@@ -214,7 +221,23 @@ impl Site {
     /// Ironic shows the node in another state.
     pub async fn becomes(&self, state: ProvisionState) {
         let node = Node { instance_id: Some(INSTANCE), ..Node::in_state(self.node, state) };
-        self.inventory.set_node(self.node, Some(&node)).await.unwrap();
+        self.take_in(&node).await;
+    }
+
+    async fn take_in(&self, node: &Node) {
+        self.inventory.set_node(self.node, Some(node)).await.unwrap();
+        // As a visit does, which follows by itself where reconciliation runs.
+        let server = self.inventory.server(self.node).await.unwrap().unwrap();
+        self.core.enroll.declarations.keep(&server).await;
+    }
+
+    /// Ironic shows another instance on it, in use.
+    pub async fn is_anothers(&self) {
+        let node = Node {
+            instance_id: Some(Uuid::from_u128(99)),
+            ..Node::in_state(self.node, ProvisionState::Active)
+        };
+        self.take_in(&node).await;
     }
 
     /// The authority of our certificates.
@@ -247,9 +270,10 @@ fn start_agent(
         },
         rack,
     });
-    let consoles = Arc::<Consoles>::default();
-    consoles.know(node, bmc);
-    let streams = ConsoleStreams::new(Arc::clone(&config), consoles);
+    let recorder = Recorder::start(dir.join("consoles"), Room::default()).unwrap();
+    let consoles = Arc::new(Consoles::recorded(recorder));
+    consoles.know(node, bmc.clone(), None);
+    let streams = ConsoleStreams::new(Arc::clone(&config), Arc::clone(&consoles));
     let (seen, seen_rx) = mpsc::channel(16);
     let (requests, mut asked) = mpsc::channel(16);
     let spool = Spool::open(&dir.join("spool")).unwrap();
@@ -258,8 +282,16 @@ fn start_agent(
         // Without anybody who could report, the uplink ends.
         let _seen = seen;
         while let Some(request) = asked.recv().await {
-            if let Request::OpenConsole(open) = request {
-                streams.open(open);
+            match request {
+                Request::OpenConsole(open) => streams.open(open),
+                Request::ReadConsole(read) => streams.read(read),
+                // What is declared of the server concerns its console alone.
+                Request::Declare(declared) => {
+                    for spec in declared.servers {
+                        consoles.know(spec.id, bmc.clone(), spec.tenancy);
+                    }
+                }
+                Request::Command(_) | Request::Discover(_) => {}
             }
         }
     });

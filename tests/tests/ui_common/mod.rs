@@ -76,6 +76,7 @@ pub struct Fakes {
 
 mod catalogue;
 pub mod foreign;
+mod inside;
 pub mod shown;
 
 type Held = State<Arc<Mutex<World>>>;
@@ -213,6 +214,13 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/discovery-scans", list(shown::scans()).post(scan))
         .route("/v1/discovery-windows", list(shown::windows()).post(note))
         .route("/v1/nodes/{node}/disks", list(shown::disks()))
+        .route("/v1/nodes/{node}/sensors", get(async || Json(inside::sensors())))
+        .route(
+            "/v1/nodes/{node}/sensors/{sensor}/history",
+            get(async |Path((_, key)): Path<(String, String)>| Json(inside::history(&key))),
+        )
+        .route("/v1/nodes/{node}/sel", get(async || Json(inside::log())))
+        .route("/v1/nodes/{node}/bmc", get(async || Json(inside::bmc())))
         .route("/v1/audit", list(shown::audit()))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), foreign::speak))

@@ -1,7 +1,11 @@
 //! Values: what is recorded of a console, and how it lies in a file.
 //!
 //! One entry is `length (4 bytes) | kind (1) | time in microseconds since 1970 (8) | text`, numbers little-endian; the length is that
-//! of all behind it. A file that was cut off within an entry is good up to there.
+//! of all behind it. A file that was cut off within an entry is good up to there. Each file begins with a mark, so that what is in it
+//! is known to be whose even when the files before it are gone.
+
+use protocol::id::TenancyId;
+use uuid::Uuid;
 
 use crate::bmc::heard::Heard;
 
@@ -26,6 +30,10 @@ pub enum What {
     Output(Vec<u8>),
     /// Something between them, in words.
     Note(String),
+    /// The console was lost, and why: an administrator's business, because it tells of the BMC.
+    Lost(String),
+    /// What follows belongs to this tenancy, or to nobody.
+    Mark(Option<TenancyId>),
 }
 
 impl What {
@@ -36,7 +44,7 @@ impl What {
             Heard::Break => Some(What::Note("the server sent a break".to_owned())),
             Heard::Overrun => Some(What::Note("the BMC has lost characters".to_owned())),
             Heard::Opened => Some(What::Note("console open".to_owned())),
-            Heard::Lost(why) => Some(What::Note(format!("console lost: {why}"))),
+            Heard::Lost(why) => Some(What::Lost(why.clone())),
             Heard::Cannot(_) => None,
         }
     }
@@ -48,6 +56,9 @@ impl Entry {
         let (kind, text) = match &self.what {
             What::Output(characters) => (0, &characters[..]),
             What::Note(note) => (1, note.as_bytes()),
+            What::Mark(None) => (2, &[][..]),
+            What::Mark(Some(tenancy)) => (2, &tenancy.0.as_bytes()[..]),
+            What::Lost(why) => (3, why.as_bytes()),
         };
         let text = &text[..text.len().min(TEXT_BYTES_MAX)];
         let length = u32::try_from(HEAD_BYTES + text.len()).unwrap_or(u32::MAX);
@@ -71,6 +82,9 @@ impl Entry {
         let what = match kind {
             0 => What::Output(text.to_vec()),
             1 => What::Note(String::from_utf8_lossy(text).into_owned()),
+            2 if text.is_empty() => What::Mark(None),
+            2 => What::Mark(Some(TenancyId(Uuid::from_slice(text).ok()?))),
+            3 => What::Lost(String::from_utf8_lossy(text).into_owned()),
             _ => return None,
         };
         Some((Self { at_us: u64::from_le_bytes(*at_us), what }, rest))
@@ -93,8 +107,13 @@ mod tests {
     }
 
     fn entry() -> impl Strategy<Value = Entry> {
-        let what =
-            prop_oneof![vec(any::<u8>(), 0..50).prop_map(What::Output), "[a-zß]{0,20}".prop_map(What::Note),];
+        let tenancy = proptest::option::of(any::<u128>());
+        let what = prop_oneof![
+            vec(any::<u8>(), 0..50).prop_map(What::Output),
+            "[a-zß]{0,20}".prop_map(What::Note),
+            "[a-zß]{0,20}".prop_map(What::Lost),
+            tenancy.prop_map(|id| What::Mark(id.map(|id| TenancyId(Uuid::from_u128(id))))),
+        ];
         (any::<u64>(), what).prop_map(|(at_us, what)| Entry { at_us, what })
     }
 

@@ -1,6 +1,6 @@
 //! Decisions: when a console's file is full, and which of the older files are given up for the room they take.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 /// A file that has so many bytes is followed by another one.
 pub const FILE_BYTES_MAX: u64 = 512 << 10;
@@ -9,6 +9,9 @@ pub const SERVER_BYTES_MAX: u64 = 8 << 20;
 /// Bytes that are kept of all servers of the rack.
 pub const TOTAL_BYTES_MAX: u64 = 4 << 30;
 
+/// For so many days what was printed is kept, unless the site says otherwise.
+pub const KEEP_DAYS: u16 = 30;
+
 /// A file of records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kept {
@@ -16,6 +19,8 @@ pub struct Kept {
     pub server: String,
     /// When it was begun, in microseconds since 1970; its name, too.
     pub begun_us: u64,
+    /// When it was written to last, in microseconds since 1970.
+    pub ended_us: u64,
     /// How long it is.
     pub bytes: u64,
 }
@@ -27,18 +32,25 @@ pub struct Room {
     pub server: u64,
     /// Of all.
     pub total: u64,
+    /// For how long.
+    pub age: Duration,
 }
 
 impl Default for Room {
     fn default() -> Self {
-        Self { server: SERVER_BYTES_MAX, total: TOTAL_BYTES_MAX }
+        Self {
+            server: SERVER_BYTES_MAX,
+            total: TOTAL_BYTES_MAX,
+            age: Duration::from_hours(24 * u64::from(KEEP_DAYS)),
+        }
     }
 }
 
-/// Which files are given up: the oldest of a server that has too much, then the oldest of all. The newest of each server stays: it is
-/// being written.
-pub fn given_up(files: &[Kept], room: Room) -> Vec<Kept> {
-    let mut files: Vec<&Kept> = files.iter().collect();
+/// Which files are given up: those that are too old, the oldest of a server that has too much, then the oldest of all. The newest of
+/// each server makes room for nobody: it is being written. It, too, ends by its age.
+pub fn given_up(files: &[Kept], room: Room, now_us: u64) -> Vec<Kept> {
+    let since_us = now_us.saturating_sub(u64::try_from(room.age.as_micros()).unwrap_or(u64::MAX));
+    let (old, mut files): (Vec<&Kept>, Vec<&Kept>) = files.iter().partition(|file| file.ended_us < since_us);
     files.sort_by_key(|file| file.begun_us);
     let (mut newest, mut of_server) = (HashMap::<&str, u64>::new(), HashMap::<&str, u64>::new());
     for file in &files {
@@ -47,7 +59,7 @@ pub fn given_up(files: &[Kept], room: Room) -> Vec<Kept> {
     }
     files.retain(|file| newest.get(file.server.as_str()) != Some(&file.begun_us));
     let mut total: u64 = of_server.values().sum();
-    let mut gone = Vec::new();
+    let mut gone: Vec<Kept> = old.into_iter().cloned().collect();
     let mut take = |file: &Kept, total: &mut u64| {
         *total -= file.bytes;
         gone.push(file.clone());
@@ -75,10 +87,15 @@ mod tests {
 
     #[test]
     fn the_oldest_make_room_and_what_is_written_stays() {
-        let file =
-            |server: &str, begun_us: u64, bytes: u64| Kept { server: server.to_owned(), begun_us, bytes };
+        let file = |server: &str, begun_us: u64, bytes: u64| Kept {
+            server: server.to_owned(),
+            begun_us,
+            ended_us: begun_us,
+            bytes,
+        };
         let check = |files: &[Kept], room: (u64, u64), gone: &[(&str, u64)]| {
-            let found = given_up(files, Room { server: room.0, total: room.1 });
+            let room = Room { server: room.0, total: room.1, ..Room::default() };
+            let found = given_up(files, room, 10);
             let found: Vec<(&str, u64)> =
                 found.iter().map(|file| (file.server.as_str(), file.begun_us)).collect();
             assert_eq!(found, gone, "{files:?}");
@@ -96,5 +113,26 @@ mod tests {
         // The newest of each stays, whatever it has.
         check(&files, (1, 1), &[("a", 1), ("a", 2), ("b", 3)]);
         check(&[], (1, 1), &[]);
+    }
+
+    #[test]
+    fn what_is_too_old_goes_even_if_nothing_was_printed_since() {
+        let day_us = 24 * 3600 * 1_000_000;
+        let file = |begun: u64, ended: u64| Kept {
+            server: "a".to_owned(),
+            begun_us: begun * day_us,
+            ended_us: ended * day_us,
+            bytes: 1,
+        };
+        let check = |now: u64, gone: &[u64]| {
+            let room = Room { age: Duration::from_hours(24 * 7), ..Room::default() };
+            let found = given_up(&[file(1, 2), file(2, 9)], room, now * day_us);
+            let found: Vec<u64> = found.iter().map(|file| file.begun_us / day_us).collect();
+            assert_eq!(found, gone, "on day {now}");
+        };
+        check(9, &[]);
+        check(10, &[1]);
+        check(16, &[1]);
+        check(17, &[1, 2]);
     }
 }

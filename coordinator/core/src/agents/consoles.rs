@@ -1,4 +1,5 @@
-//! Edges: serial consoles: asked for on an agent's stream, carried on a stream of their own that the agent opens for each watcher.
+//! Edges: serial consoles, and what was recorded of them: asked for on an agent's stream, carried on a stream of their own that the agent
+//! opens for each watcher or reader.
 
 use std::{
     collections::HashMap,
@@ -6,13 +7,14 @@ use std::{
     time::Duration,
 };
 
-use domain::rim::AgentError;
+use domain::{records::Server, rim::AgentError};
 use protocol::{
     command::{Failure, FailureKind},
     console::{ConsoleDown, ConsoleUp, Manner, OpenConsole},
+    console_record::{ReadConsole, RecordLine, WantedLines},
     convert::ToAgent,
     grpc,
-    id::{ConsoleId, RackId, ServerId},
+    id::{ConsoleId, RackId, TenancyId},
 };
 use tokio::sync::{mpsc, oneshot};
 use tonic::{Status, Streaming};
@@ -82,25 +84,80 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// How somebody is at a console.
+pub struct Visit<'a> {
+    /// Its name, for the others there.
+    pub who: &'a str,
+    /// Whether it wants to type.
+    pub manner: Manner,
+    /// It is there only while the server is this tenancy's; none: whosever it is.
+    pub tenancy: Option<TenancyId>,
+}
+
+/// A console's record that is being read. Dropped, it is left.
+pub struct ConsoleRecord(Console);
+
+impl ConsoleRecord {
+    /// The next line; none: everything was told. An error says why not everything was.
+    pub async fn next(&mut self) -> Result<Option<RecordLine>, String> {
+        match self.0.next().await {
+            Some(ConsoleUp::Line(line)) => Ok(Some(line)),
+            Some(ConsoleUp::End(end)) => end.map(|()| None),
+            Some(ConsoleUp::Hello { .. } | ConsoleUp::Output(_) | ConsoleUp::Note(_)) => {
+                Err("the rack's agent sent something else than a record".to_owned())
+            }
+            None => Err("the rack's agent is not connected any more; ask again when it is".to_owned()),
+        }
+    }
+}
+
 impl AgentHub {
-    /// Takes a place at a server's console, for somebody whom the others there know by this name.
-    pub async fn open_console(
-        &self,
-        rack: &RackId,
-        server: ServerId,
-        who: &str,
-        manner: Manner,
-    ) -> Result<Console, AgentError> {
+    /// Takes a place at a server's console.
+    pub async fn open_console(&self, server: &Server, visit: Visit<'_>) -> Result<Console, AgentError> {
+        let rack = &server.rack;
         let outbox = self.outbox(rack).ok_or_else(|| self.is_away(rack))?;
-        if !self.opens_consoles(rack) {
+        if !self.can(rack, |wire| wire.consoles) {
             return Err(refused(format!("the agent of rack {rack} is too old to open consoles; update it")));
         }
+        let Visit { who, manner, tenancy } = visit;
+        // On the same stream and before it: the agent knows whose the server is by then.
+        self.keep_told(server).await;
+        let ask = |id| {
+            let who = who.to_owned();
+            ToAgent::OpenConsole(OpenConsole { id, server: server.id, who, manner, tenancy })
+        };
+        self.call_for(rack, &outbox, ask).await
+    }
+
+    /// Reads what was recorded of a server's console.
+    pub async fn read_console(
+        &self,
+        server: &Server,
+        wanted: WantedLines,
+    ) -> Result<ConsoleRecord, AgentError> {
+        let rack = &server.rack;
+        let outbox = self.outbox(rack).ok_or_else(|| self.is_away(rack))?;
+        if !self.can(rack, |wire| wire.console_records) {
+            return Err(refused(format!(
+                "the agent of rack {rack} is too old to read what was recorded of consoles; update it"
+            )));
+        }
+        let ask = |id| ToAgent::ReadConsole(ReadConsole { id, server: server.id, wanted });
+        self.call_for(rack, &outbox, ask).await.map(ConsoleRecord)
+    }
+
+    /// Asks an agent to call with a stream of this id, and waits for the call.
+    async fn call_for(
+        &self,
+        rack: &RackId,
+        outbox: &mpsc::Sender<ToAgent>,
+        ask: impl FnOnce(ConsoleId) -> ToAgent,
+    ) -> Result<Console, AgentError> {
         let id = ConsoleId::random();
         let (tell, told) = oneshot::channel();
         self.consoles.locked().insert(id, (rack.clone(), tell));
         let _waiting = Waiting { awaited: &self.consoles, id };
-        let open = OpenConsole { id, server, who: who.to_owned(), manner };
-        outbox.send(ToAgent::OpenConsole(open)).await.map_err(|_| self.is_away(rack))?;
+        outbox.send(ask(id)).await.map_err(|_| self.is_away(rack))?;
         match tokio::time::timeout(CONSOLE_WAIT_MAX, told).await {
             Ok(Ok(arrival)) => arrival.map_err(refused),
             Ok(Err(_)) | Err(_) => {

@@ -2,7 +2,7 @@
 
 use domain::{
     events::EventKind,
-    health::{KnownSensor, LogNews, LogStanding, SensorNews},
+    health::{KnownSensor, LogNews, LogStanding, SensorNews, history},
     records::Server,
 };
 use protocol::health::{HardwareChange, LogChange, LogCourse, SensorChange, Severity};
@@ -16,9 +16,14 @@ impl AgentHub {
         &self,
         server: &Server,
         change: HardwareChange,
+        at_us: u64,
     ) -> Result<(), InventoryError> {
         match change {
-            HardwareChange::Sensors(change) => self.sensors_changed(server, change).await,
+            HardwareChange::Sensors(change) => {
+                let values = history::values(&change.sensors, change.draw_w);
+                self.sensors_changed(server, change).await?;
+                self.inventory.note_history(server.id, at_us, &values).await
+            }
             HardwareChange::Log(change) => self.log_changed(server, change).await,
             HardwareChange::Unread { reason } => {
                 let before = self.inventory.hardware(server.id).await?.and_then(|known| known.unread);

@@ -35,6 +35,7 @@ use super::{
     images::IMAGES_PER_RACK_MAX,
     readings::Readings,
     roster::{Newcomer, Rival, Roster},
+    tenancy::Told,
 };
 use crate::{discovery::Orders, visits::Wake};
 
@@ -78,6 +79,8 @@ pub(super) struct Wire {
     pub end: CancellationToken,
     /// Whether it opens consoles.
     pub consoles: bool,
+    /// Whether it reads what was recorded of them.
+    pub console_records: bool,
 }
 
 pub(super) struct State {
@@ -91,6 +94,8 @@ pub(super) struct State {
     pub(super) readings: HashMap<RackId, Readings>,
     pub(super) healths: Healths,
     pub(super) expected: Expected,
+    /// Whose each server is, as its agent was told last.
+    pub(super) told: Told,
 }
 
 impl State {
@@ -104,6 +109,7 @@ impl State {
             readings: HashMap::new(),
             healths: Healths::default(),
             expected: Expected::default(),
+            told: Told::default(),
         }
     }
 
@@ -297,9 +303,9 @@ impl AgentHub {
         self.state().roster.wire(rack).map(|wire| wire.outbox.clone())
     }
 
-    /// Whether a rack's agent is here and opens consoles.
-    pub(super) fn opens_consoles(&self, rack: &RackId) -> bool {
-        self.state().roster.wire(rack).is_some_and(|wire| wire.consoles)
+    /// Whether a rack's agent is here and knows how to do this.
+    pub(super) fn can(&self, rack: &RackId, knows: fn(&Wire) -> bool) -> bool {
+        self.state().roster.wire(rack).is_some_and(knows)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
@@ -324,9 +330,13 @@ impl Declarations for AgentHub {
     async fn declare(&self, server: &Server) {
         self.send_declaration(
             &server.rack,
-            Declaration { servers: vec![server.spec()], forget: Vec::new(), complete: false },
+            Declaration { servers: vec![self.spec_as_told(server)], forget: Vec::new(), complete: false },
         )
         .await;
+    }
+
+    async fn keep(&self, server: &Server) {
+        self.keep_told(server).await;
     }
 
     async fn forget(&self, rack: &RackId, server: ServerId) {

@@ -40,13 +40,14 @@ mod roster;
 mod run;
 mod server;
 mod stream;
+mod tenancy;
 mod watch;
 
 #[cfg(test)]
 mod tests;
 
 pub use arrival::Peer;
-pub use consoles::{CONSOLE_WAIT_MAX, Console};
+pub use consoles::{CONSOLE_WAIT_MAX, Console, ConsoleRecord, Visit};
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
 pub use issue::{IssueError, IssuedAgent, Older, issue_agent};
 pub use papers::{Standing, lasting, standing};

@@ -102,7 +102,7 @@ impl AgentHub {
             }
             ReportBody::Facts { part } => return self.inventory.put_facts(server.id, &part, at_us).await,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
-            ReportBody::Hardware { change } => return self.hardware_changed(&server, change).await,
+            ReportBody::Hardware { change } => return self.hardware_changed(&server, change, at_us).await,
             // It was taken in above: it is of no server.
             ReportBody::Found { .. } => {}
         }

@@ -57,6 +57,7 @@ impl AgentHub {
         }
         let longest = wait_max(&action);
         let wanted = wanted_for(&action).map(|within| Wanted { given: self.stream_time(), within });
+        self.note_boot(server, &action);
         let command = Command { id: stored.id, server, action, wanted };
         let ending = match self.begin(rack, &command, asker) {
             Ok((waiting, outbox)) => waiting.end(command, outbox).await,

@@ -87,6 +87,9 @@ pub(super) async fn begin(
     let acknowledged = known.as_ref().map_or(0, |agent| agent.acknowledged);
     let started_anew = known.is_none_or(|agent| agent.boot_id != hello.agent_boot_id.0);
     let (outbox, outbound) = mpsc::channel(OUTBOX_MAX);
+    let specs: Vec<_> =
+        servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect();
+    hub.note_told(&specs);
     let first = [
         ToAgent::Welcome {
             coordinator: hub.name.clone(),
@@ -97,11 +100,7 @@ pub(super) async fn begin(
             bmc_healths: true,
             certificates: true,
         },
-        ToAgent::Declare(Declaration {
-            servers: servers.iter().filter(|server| !server.forgetting).map(|server| server.spec()).collect(),
-            forget: Vec::new(),
-            complete: true,
-        }),
+        ToAgent::Declare(Declaration { servers: specs, forget: Vec::new(), complete: true }),
     ];
     for message in first {
         outbox.try_send(message).expect("a new channel has room for two messages");
@@ -118,7 +117,12 @@ pub(super) async fn begin(
     let linked = hub.link(
         &rack,
         newcomer,
-        Wire { outbox: outbox.clone(), end: end.clone(), consoles: hello.consoles },
+        Wire {
+            outbox: outbox.clone(),
+            end: end.clone(),
+            consoles: hello.consoles,
+            console_records: hello.console_records,
+        },
     );
     let number = match linked {
         Ok(number) => number,

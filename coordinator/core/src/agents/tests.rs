@@ -8,6 +8,7 @@ mod hardware;
 mod images;
 mod ramdisks;
 mod rivals;
+mod tenancy;
 
 use std::{
     collections::HashMap,
@@ -296,6 +297,7 @@ impl FakeAgent {
             version: "1".to_owned(),
             oldest_unacknowledged: 0,
             consoles: true,
+            console_records: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -102,6 +102,7 @@ impl Reconcile {
         if server.forgetting {
             return Ok(Found::next(Lane::Enroll));
         }
+        self.enroll.declarations.keep(&server).await;
         self.expire_intent(&mut server).await?;
         let (decision, tenant) = self.decide(&server).await?;
         if decision.urgency == Urgency::Isolate {

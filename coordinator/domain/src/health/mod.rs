@@ -1,6 +1,7 @@
 //! Decisions: the health of a server's hardware: what is known of its sensors and its event log, what a site thinks of it, and what
 //! is wrong, in one word with its reasons.
 
+pub mod history;
 pub mod judge;
 pub mod limits;
 mod news;

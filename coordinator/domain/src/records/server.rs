@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use protocol::{
     boot::{BootMode, BootPlan},
     hardware::{BmcIdentity, HardwareReport},
-    id::{RackId, RamdiskSessionId, ServerId},
+    id::{RackId, RamdiskSessionId, ServerId, TenancyId},
     mac::MacAddr,
     power::{PowerCause, PowerReading},
     secret::Secret,
@@ -19,7 +19,7 @@ use super::BootReached;
 use crate::{
     identity::{self, Doubt},
     lifecycle::{
-        Confirmed, Facts, Node, PermittedBoot, PowerFacts,
+        Confirmed, Facts, Node, PermittedBoot, PowerFacts, ProvisionState,
         placement::{PortUse, port_uses},
         trouble::Trouble,
     },
@@ -200,7 +200,16 @@ impl Server {
             boot_mode: self.boot_mode,
             expected: identity::expected(self),
             next_password: self.upkeep.rotation.as_ref().and_then(Rotation::next_password),
+            tenancy: self.tenancy(),
         }
+    }
+
+    /// The tenancy whose own system, or rescue system, runs on it as Ironic showed it last: what it prints is that tenant's to see. None:
+    /// it is in our hands, and its console shows what is ours.
+    pub fn tenancy(&self) -> Option<TenancyId> {
+        let node = self.node.as_ref()?;
+        let is_theirs = matches!(node.provision_state, ProvisionState::Active | ProvisionState::Rescue);
+        node.instance_id.filter(|_| is_theirs).map(TenancyId)
     }
 
     /// A doubt about its BMC, for a person.
@@ -285,4 +294,39 @@ pub struct PowerUpdate {
     pub untold_off: bool,
     /// When its isolation was last complete.
     pub isolated_us: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::samples;
+
+    #[test]
+    fn a_server_is_a_tenants_only_while_nothing_of_ours_runs_there() {
+        let instance = Uuid::from_u128(7);
+        let check = |state: ProvisionState, named: Option<Uuid>, expected: Option<Uuid>| {
+            let mut server = samples::server();
+            let node = Node::in_state(server.id, state.clone());
+            server.node = Some(Node { instance_id: named, ..node });
+            assert_eq!(server.tenancy(), expected.map(TenancyId), "{state:?}");
+            assert_eq!(server.spec().tenancy, server.tenancy());
+        };
+        check(ProvisionState::Active, Some(instance), Some(instance));
+        check(ProvisionState::Rescue, Some(instance), Some(instance));
+        check(ProvisionState::Active, None, None);
+        for ours in [
+            ProvisionState::Available,
+            ProvisionState::Deploying,
+            ProvisionState::WaitCallBack,
+            ProvisionState::Rescuing,
+            ProvisionState::RescueWait,
+            ProvisionState::Unrescuing,
+            ProvisionState::Deleting,
+            ProvisionState::Cleaning,
+            ProvisionState::CleanWait,
+            ProvisionState::Unknown("new".into()),
+        ] {
+            check(ours, Some(instance), None);
+        }
+    }
 }

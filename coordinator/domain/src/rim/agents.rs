@@ -21,6 +21,8 @@ pub trait Agents: Send + Sync {
 pub trait Declarations: Send + Sync {
     /// Tells the rack's agent of a server, new or changed, when it is here; it hears of all when it comes.
     async fn declare(&self, server: &Server);
+    /// Tells it anew whose own system runs on a server, if that is not what it was told last. Nothing is kept by whoever tells nobody.
+    async fn keep(&self, _server: &Server) {}
     /// Tells the rack's agent to forget a server.
     async fn forget(&self, rack: &RackId, server: ServerId);
 }

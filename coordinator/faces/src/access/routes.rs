@@ -53,6 +53,8 @@ pub const ROUTES: &[Row] = &[
     (Post, "/v1/servers/{server}/actions", WriteOwn),
     // Whoever is there may type: as for power.
     (Get, "/v1/servers/{server}/console", WriteOwn),
+    // What was typed there is in it.
+    (Get, "/v1/servers/{server}/console/log", WriteOwn),
     (Get, "/v1/images", ReadOwn),
     (Post, "/v1/images", WriteOwn),
     (Get, "/v1/images/{image}", ReadOwn),
@@ -73,6 +75,7 @@ pub const ROUTES: &[Row] = &[
     (Get, "/v1/nodes/export", ReadAll),
     (Get, "/v1/nodes/{node}", ReadAll),
     (Get, "/v1/nodes/{node}/console", WriteAll),
+    (Get, "/v1/nodes/{node}/console/log", WriteAll),
     (Get, "/v1/nodes/{node}/proofs", ReadAll),
     (Get, "/v1/nodes/{node}/bmc", ReadAll),
     (Get, "/v1/nodes/{node}/bmc/certificate", ReadAll),
@@ -87,6 +90,7 @@ pub const ROUTES: &[Row] = &[
     (Post, "/v1/firmware-files", WriteAll),
     (Delete, "/v1/firmware-files/{file}", WriteAll),
     (Get, "/v1/nodes/{node}/sensors", ReadAll),
+    (Get, "/v1/nodes/{node}/sensors/{sensor}/history", ReadAll),
     (Get, "/v1/nodes/{node}/sel", ReadAll),
     (Post, "/v1/nodes/import", WriteAll),
     (Post, "/v1/nodes/adopt", WriteAll),

@@ -52,6 +52,7 @@ fn address(path: &str, project: &str) -> String {
         .replace("{file}", "bmc.bin")
         .replace("{rack}", "rack1")
         .replace("{pool}", "p1")
+        .replace("{sensor}", "power-draw")
         .replace("{rule}", "r1")
         .replace("{*rest}", "no/such/page")
 }

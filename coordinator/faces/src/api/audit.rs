@@ -7,7 +7,7 @@ use axum::{Json, extract::State};
 use domain::audit::{AuditFilter, Entry};
 use serde::{Deserialize, Serialize};
 
-use super::{Api, request::Query};
+use super::{Api, request::Query, time::moment_us};
 use crate::problem::Problem;
 
 /// Which changes.
@@ -40,7 +40,7 @@ pub async fn list(
         user: query.user,
         project: query.project,
         object: query.object,
-        since_us: query.since.as_deref().map(since_us).transpose()?,
+        since_us: query.since.as_deref().map(|text| moment_us("since", text)).transpose()?,
         before: query.marker.as_deref().map(before).transpose()?,
         // One more than is shown tells whether there are older ones.
         limit: Some(limit + 1),
@@ -55,13 +55,6 @@ pub async fn list(
 /// The word by which a request names one of a route's actions.
 pub(super) fn word(verb: &impl Serialize) -> String {
     serde_json::to_value(verb).ok().and_then(|value| Some(value.as_str()?.to_owned())).unwrap_or_default()
-}
-
-fn since_us(text: &str) -> Result<u64, Problem> {
-    let time: Option<jiff::Timestamp> = text.parse().ok();
-    time.and_then(|time| u64::try_from(time.as_microsecond()).ok()).ok_or_else(|| {
-        Problem::bad_at("since", format!("{text:?} is not a time; write one such as 2026-11-30T08:00:00Z"))
-    })
 }
 
 fn before(text: &str) -> Result<u64, Problem> {

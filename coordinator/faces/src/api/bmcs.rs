@@ -2,22 +2,50 @@
 
 use std::{sync::Arc, time::Duration};
 
-use api_types::{BmcAnswers, BmcBreaker, BmcFigures, BmcHealth, List};
-use axum::{
-    Json,
-    extract::{Path, State},
-};
+use api_types::{BmcAnswers, BmcBreaker, BmcFigures, BmcHealth, Page};
+use axum::{Json, extract::State};
 use domain::{records::Server, rim::HeardHealth};
 use protocol::bmc_health::BreakerState;
 
-use super::{Api, time};
+use serde::Deserialize;
+
+use super::{
+    Api, node_list,
+    request::{Path, Query},
+    time,
+};
 use crate::problem::Problem;
 
-/// Lists how the BMCs of all nodes answer.
-#[utoipa::path(get, path = "/v1/bmcs", operation_id = "bmcs", responses((status = 200, body = List<BmcHealth>)))]
-pub async fn list(State(api): State<Arc<Api>>) -> Result<Json<List<BmcHealth>>, Problem> {
-    let servers = api.inventory.servers(None).await?;
-    Ok(Json(List { items: servers.iter().map(|server| api.health_view(server)).collect() }))
+/// Which page.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+pub struct BmcQuery {
+    /// Most items of a page, at most 1000. Absent: 1000.
+    limit: Option<u32>,
+    /// `next` of the page before.
+    marker: Option<String>,
+}
+
+/// Lists how the BMCs of all nodes answer, by the nodes' names.
+#[utoipa::path(get, path = "/v1/bmcs", operation_id = "bmcs", params(BmcQuery),
+    responses((status = 200, body = Page<BmcHealth>), (status = 400, body = Problem)))]
+pub async fn list(
+    State(api): State<Arc<Api>>,
+    Query(query): Query<BmcQuery>,
+) -> Result<Json<Page<BmcHealth>>, Problem> {
+    let limit = node_list::limit(query.limit)?;
+    let (page, next) = cut(api.inventory.servers(None).await?, limit, query.marker.as_deref());
+    Ok(Json(Page { items: page.iter().map(|server| api.health_view(server)).collect(), next }))
+}
+
+/// A page of servers behind the one with this name, and the name at which the next page begins to look. Names are unique, and a server that
+/// comes or goes between two pages moves no other.
+fn cut(mut servers: Vec<Server>, limit: usize, after: Option<&str>) -> (Vec<Server>, Option<String>) {
+    servers.retain(|server| after.is_none_or(|after| server.name.as_str() > after));
+    servers.sort_by(|a, b| a.name.cmp(&b.name));
+    let has_more = servers.len() > limit;
+    servers.truncate(limit);
+    let next = servers.last().filter(|_| has_more).map(|last| last.name.clone());
+    (servers, next)
 }
 
 /// Shows how a node's BMC answers: whether, how fast, how often not, and why not.
@@ -91,6 +119,22 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn pages_go_on_where_the_one_before_ended() {
+        let named = |name: &str| Server { name: name.to_owned(), ..domain::samples::server() };
+        let servers = || ["b", "d", "a", "c"].map(named).to_vec();
+        let check = |limit: usize, after: Option<&str>, names: &[&str], next: Option<&str>| {
+            let (page, found) = cut(servers(), limit, after);
+            let page: Vec<_> = page.iter().map(|server| server.name.as_str()).collect();
+            assert_eq!((&page[..], found.as_deref()), (names, next), "{limit} after {after:?}");
+        };
+        check(10, None, &["a", "b", "c", "d"], None);
+        check(4, None, &["a", "b", "c", "d"], None);
+        check(3, None, &["a", "b", "c"], Some("c"));
+        check(3, Some("c"), &["d"], None);
+        check(1, Some("bb"), &["c"], Some("c"));
+    }
 
     #[test]
     fn ages_become_times() {

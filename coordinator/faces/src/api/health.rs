@@ -1,6 +1,6 @@
 //! Edges: the health of servers' hardware in the API: sensors, event logs, and who has dealt with an entry.
 
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 use api_types::{
     Acknowledge, AcknowledgedCount, NodeLog, NodeLogEntry, NodeSensor, NodeSensors, clock_words,
@@ -8,17 +8,10 @@ use api_types::{
 use axum::{Json, extract::State};
 use domain::{
     events::EventKind,
-    health::{
-        Acknowledged, Hardware, Health, KnownEntry, KnownSensor, Reason, SiteLimits, health, of_entry,
-        of_sensor,
-    },
-    records::Server,
+    health::{Acknowledged, KnownEntry, KnownSensor},
 };
-use protocol::{
-    health::{Limits, Milli, Says},
-    id::ServerId,
-};
-use store::{DealtWith, Inventory, InventoryError, LOG_ENTRIES_MAX};
+use protocol::health::{Limits, Milli, Says};
+use store::{DealtWith, LOG_ENTRIES_MAX};
 
 use super::{
     Api,
@@ -91,47 +84,6 @@ pub async fn acknowledge(
         api.inventory.record_told(server.id, EventKind::Hardware, text, None).await;
     }
     Ok(Json(AcknowledgedCount { acknowledged }))
-}
-
-/// What is known of the hardware of many servers, read once for all of them.
-#[derive(Default)]
-pub(crate) struct Healths {
-    hardware: HashMap<ServerId, Hardware>,
-    reasons: HashMap<ServerId, Vec<Reason>>,
-}
-
-impl Healths {
-    /// Of one server, or of all.
-    pub(crate) async fn read(
-        inventory: &Inventory,
-        limits: &SiteLimits,
-        server: Option<ServerId>,
-    ) -> Result<Self, InventoryError> {
-        let hardware = match server {
-            Some(id) => inventory.hardware(id).await?.map(|known| (id, known)).into_iter().collect(),
-            None => inventory.all_hardware().await?,
-        };
-        let mut reasons: HashMap<ServerId, Vec<Reason>> = HashMap::new();
-        for (id, known) in inventory.bad_sensors(server).await? {
-            reasons.entry(id).or_default().extend(of_sensor(&known, limits.rule(&known.sensor)));
-        }
-        for (id, known) in inventory.open_entries(server).await? {
-            reasons.entry(id).or_default().extend(of_entry(&known));
-        }
-        Ok(Self { hardware, reasons })
-    }
-
-    /// The power draw of one of them in W; none: not known.
-    pub(crate) fn draw_w(&self, server: ServerId) -> Option<u32> {
-        self.hardware.get(&server)?.draw_w
-    }
-
-    /// The health of one of them. `away`: why its rack's agent is not connected.
-    pub(crate) fn of(&self, server: &Server, away: Option<&str>) -> Health {
-        let away = away.or(server.unwatched.as_ref().map(|unwatched| unwatched.reason.as_str()));
-        let reasons = self.reasons.get(&server.id).cloned().unwrap_or_default();
-        health(self.hardware.get(&server.id), reasons, away)
-    }
 }
 
 fn sensor_view(known: KnownSensor) -> NodeSensor {

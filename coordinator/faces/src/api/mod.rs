@@ -37,6 +37,7 @@ mod plain;
 mod pools;
 mod proofs;
 mod request;
+mod sensor_history;
 mod servers;
 mod subnet;
 mod survey;
@@ -126,6 +127,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(nodes::act))
         .routes(routes!(console::of_node))
         .routes(routes!(console::of_server))
+        .routes(routes!(console::log::of_node))
+        .routes(routes!(console::log::of_server))
         .routes(routes!(bmc::rotate, bmc::cancel))
         .routes(routes!(bmc::read))
         .routes(routes!(bmc::accept_changes))
@@ -155,6 +158,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(firmware_updates::files, firmware_updates::upload))
         .routes(routes!(firmware_updates::delete_file))
         .routes(routes!(health::sensors))
+        .routes(routes!(sensor_history::history))
         .routes(routes!(health::log))
         .routes(routes!(health::acknowledge))
         .routes(routes!(bmcs::list))

@@ -17,13 +17,13 @@ use domain::{
 };
 use protocol::id::ServerId;
 use serde::Deserialize;
+use store::Healths;
 
 use super::{
     Api, audit,
     auth::User,
     bmc_certificate::looked_at,
     firmware_updates,
-    health::Healths,
     node_list::{self, Wanted},
     node_view::node_view,
     request::{JsonBody, Path, Query, one_of},

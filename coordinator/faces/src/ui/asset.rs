@@ -11,12 +11,13 @@ use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("../../ui/style.css");
 const SCRIPT: &str = include_str!("../../ui/live.js");
+const CONSOLE: &str = include_str!("../../ui/console.js");
 const ICON: &str = include_str!("../../ui/icon.svg");
 
-/// Changes with the style sheet and the script, so that browsers may keep both for ever.
+/// Changes with the style sheet and the scripts, so that browsers may keep them for ever.
 pub fn version() -> &'static str {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
-        let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).finalize();
+        let digest = Sha256::new().chain_update(STYLE).chain_update(SCRIPT).chain_update(CONSOLE).finalize();
         hex::encode(&digest[..6])
     });
     &VERSION
@@ -38,6 +39,11 @@ pub async fn style() -> Response {
 /// The script.
 pub async fn script() -> Response {
     asset("text/javascript; charset=utf-8", SCRIPT)
+}
+
+/// The script of a console.
+pub async fn console() -> Response {
+    asset("text/javascript; charset=utf-8", CONSOLE)
 }
 
 /// The icon.

@@ -15,11 +15,14 @@ mod asset;
 mod audit;
 mod brake;
 mod catalogue;
+mod chart;
+mod console;
 mod discoveries;
 mod disk;
 mod form;
 mod found;
 mod health;
+mod inside;
 mod live;
 mod new_server;
 mod nodes;
@@ -135,6 +138,9 @@ pub(crate) fn routes() -> Routes {
         .route("/ui/add", get(onboard::add_form).post(onboard::add))
         .route("/ui/nodes/{node}", get(nodes::show))
         .route("/ui/nodes/{node}/act", post(nodes::act).get(to_node))
+        .route("/ui/nodes/{node}/console", get(console::of_node))
+        .route("/ui/nodes/{node}/console/socket", get(console::node_socket))
+        .route("/ui/nodes/{node}/console/log", get(console::node_log))
         .route("/ui/nodes/{node}/delete", post(nodes::delete).get(to_node))
         .route("/ui/discoveries", get(discoveries::list))
         .route("/ui/discoveries/scan", post(discoveries::scan).get(discoveries::to_list))
@@ -150,6 +156,9 @@ pub(crate) fn routes() -> Routes {
         .route("/ui/new", get(new_server::form).post(new_server::create))
         .route("/ui/servers/{server}", get(servers::show))
         .route("/ui/servers/{server}/act", post(servers::act).get(to_server))
+        .route("/ui/servers/{server}/console", get(console::of_server))
+        .route("/ui/servers/{server}/console/socket", get(console::server_socket))
+        .route("/ui/servers/{server}/console/log", get(console::server_log))
         .route("/ui/servers/{server}/delete", post(servers::delete).get(to_server))
         .route("/ui/live", get(live::stream));
     let pages = shelf::routes::<shelves::Images>(pages);
@@ -164,6 +173,7 @@ pub(crate) fn routes() -> Routes {
         .route("/ui/{*rest}", get(nothing))
         .route("/ui/style.css", get(asset::style))
         .route("/ui/live.js", get(asset::script))
+        .route("/ui/console.js", get(asset::console))
         .route("/ui/icon.svg", get(asset::icon))
 }
 

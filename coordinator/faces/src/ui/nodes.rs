@@ -18,6 +18,7 @@ use super::{
     actions::{self, Action},
     disk::{self, DiskRow},
     health::{self, ReasonRow},
+    inside::Inside,
     page::{self, Frame, Posted},
     part::Part,
     proof::{self, ProofRow},
@@ -104,6 +105,7 @@ struct NodePage {
     older_proofs: Vec<ProofRow>,
     disks: Part<DiskRow>,
     events: Part<EventRow>,
+    inside: Inside,
 }
 
 impl NodePage {
@@ -119,6 +121,7 @@ impl NodePage {
             Part::<NodeDisk>::read(ui, visitor, &disks)
         )?;
         let now = Timestamp::now();
+        let inside = Inside::read(ui, visitor, &node, now).await;
         let (next, more) = actions::offered(&node);
         let (newest, older_proofs) = proof::rows(proofs.items, now);
         let bmc = &node.bmc;
@@ -134,6 +137,7 @@ impl NodePage {
             older_proofs,
             disks: Part { items: disk::rows(disks.items, now), away: disks.away },
             events: Part { items: view::timeline(events.items, &[], now), away: events.away },
+            inside,
             node,
         })
     }

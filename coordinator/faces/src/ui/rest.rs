@@ -6,8 +6,10 @@
 use axum::{
     Router,
     body::{self, Body},
-    http::{Method, Request, StatusCode, header},
+    http::{HeaderValue, Method, Request, StatusCode, header},
+    response::Response,
 };
+use hyper::upgrade::OnUpgrade;
 use serde::{Serialize, de::DeserializeOwned};
 use tower::ServiceExt;
 
@@ -76,6 +78,40 @@ impl Rest {
         })
     }
 
+    /// A request as it came, its WebSocket too, to another path; its answer is passed on as it comes.
+    pub async fn pass(
+        &self,
+        who: &Visitor,
+        path: &str,
+        mut given: Request<Body>,
+    ) -> Result<Response, Problem> {
+        let bad = |error: &dyn std::fmt::Display| Problem::bad(format!("{path} cannot be asked: {error}"));
+        let token = HeaderValue::from_str(who.token.reveal()).map_err(|error| bad(&error))?;
+        // Of what was found out about it on its way here only that it may become a WebSocket goes on.
+        let upgrade = given.extensions_mut().remove::<OnUpgrade>();
+        let (head, body) = given.into_parts();
+        let mut request = Request::new(body);
+        *request.method_mut() = head.method;
+        *request.uri_mut() = path.parse().map_err(|error| bad(&error))?;
+        *request.headers_mut() = head.headers;
+        // The session stays with the pages.
+        request.headers_mut().remove(header::COOKIE);
+        request.headers_mut().insert("x-auth-token", token);
+        if let Some(upgrade) = upgrade {
+            request.extensions_mut().insert(upgrade);
+        }
+        if let Some(asked) = &who.asked {
+            request.extensions_mut().insert(asked.clone());
+        }
+        let answer = self.0.clone().oneshot(request).await.unwrap_or_else(|never| match never {});
+        let status = answer.status();
+        if status.is_success() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Ok(answer);
+        }
+        let bytes = body::to_bytes(answer.into_body(), ANSWER_BYTES_MAX).await.map_err(|e| bad(&e))?;
+        Err(refused(status, &bytes))
+    }
+
     async fn send(
         &self,
         who: &Visitor,
@@ -100,8 +136,12 @@ impl Rest {
         if status.is_success() {
             return Ok(bytes);
         }
-        // Not every refusal is ours: the web framework refuses some requests in plain text.
-        Err(serde_json::from_slice(&bytes)
-            .unwrap_or_else(|_| Problem::new(status, "refused", String::from_utf8_lossy(&bytes))))
+        Err(refused(status, &bytes))
     }
+}
+
+/// Not every refusal is ours: the web framework refuses some requests in plain text.
+fn refused(status: StatusCode, bytes: &[u8]) -> Problem {
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|_| Problem::new(status, "refused", String::from_utf8_lossy(bytes)))
 }

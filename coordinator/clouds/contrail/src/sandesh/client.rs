@@ -22,8 +22,12 @@ use super::{
     node,
     session::{Event, Identity, Session},
 };
-use domain::{events, rim::Presence};
-use store::{Broadcast, Inventory, InventoryError, Server};
+use domain::{
+    events,
+    health::SiteLimits,
+    rim::{AgentConnection, Presence},
+};
+use store::{Broadcast, Healths, Inventory, InventoryError, Server};
 
 /// Every server is read again at least this often: a signal may be lost.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
@@ -59,6 +63,7 @@ pub async fn run(
     config: SandeshConfig,
     inventory: Inventory,
     presence: Arc<dyn Presence>,
+    limits: Arc<SiteLimits>,
     stop: CancellationToken,
 ) {
     let (states, states_rx) = mpsc::channel(STATES_MAX);
@@ -66,6 +71,7 @@ pub async fn run(
         publisher: format!("bms-coordinator.{}", config.name),
         inventory,
         presence,
+        limits,
         known: BTreeSet::new(),
     };
     tokio::join!(source.run(states, stop.clone()), tell(config, states_rx, stop));
@@ -76,6 +82,8 @@ struct Source {
     publisher: String,
     inventory: Inventory,
     presence: Arc<dyn Presence>,
+    /// What the site thinks of sensors' numbers.
+    limits: Arc<SiteLimits>,
     known: BTreeSet<ServerId>,
 }
 
@@ -113,8 +121,9 @@ impl Source {
             // Nobody receives only when everything ends.
             let _ = states.send((*gone, None)).await;
         }
+        let healths = Healths::read(&self.inventory, &self.limits, None).await?;
         for server in &servers {
-            let _ = states.send((server.id, Some(self.fields(server)))).await;
+            let _ = states.send((server.id, Some(self.fields(server, &healths)))).await;
         }
         self.known = present;
         Ok(())
@@ -131,13 +140,21 @@ impl Source {
                 Some(_) => self.known.insert(*id),
                 None => self.known.remove(id),
             };
-            let _ = states.send((*id, server.map(|server| self.fields(&server)))).await;
+            let healths = Healths::read(&self.inventory, &self.limits, Some(*id)).await?;
+            let _ = states.send((*id, server.map(|server| self.fields(&server, &healths)))).await;
         }
         Ok(())
     }
 
-    fn fields(&self, server: &Server) -> Vec<Field> {
-        node::fields(server, !self.presence.connection(&server.rack).is_connected(), &self.publisher)
+    fn fields(&self, server: &Server, healths: &Healths) -> Vec<Field> {
+        let away = match self.presence.connection(&server.rack) {
+            AgentConnection::Connected => None,
+            AgentConnection::Disconnected(why) => Some(why),
+        };
+        let mut fields = node::fields(server, away.is_some(), &self.publisher);
+        let health = healths.of(server, away.as_deref());
+        fields.extend(node::hardware(&health, healths.draw_w(server.id)));
+        fields
     }
 }
 

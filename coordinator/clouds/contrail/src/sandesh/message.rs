@@ -211,7 +211,7 @@ impl Header {
 }
 
 impl Field {
-    fn write(&self, out: &mut String) {
+    pub(super) fn write(&self, out: &mut String) {
         let Field { id, name, key, value } = self;
         let key = key.as_ref().map(|key| format!(" key=\"{key}\"")).unwrap_or_default();
         out.push_str(&format!("<{name} type=\"{}\" identifier=\"{id}\"{key}>", value.kind()));

@@ -1,11 +1,14 @@
 //! Decisions: a server as Contrail's analytics knows one: the fields of `IronicNode`, without its password.
 
-use protocol::{network::BootNetwork, power::PowerReading};
+use protocol::{health::Severity, network::BootNetwork, power::PowerReading};
 
 use super::message::{Field, Struct, Value, field};
 use crate::{describe, site::boot_interface_id};
-use domain::records::{Port, Server};
-use domain::rim::ObservedNetwork;
+use domain::{
+    health::Health,
+    records::{Port, Server},
+    rim::ObservedNetwork,
+};
 
 /// Type of the message.
 pub const MESSAGE: &str = "IronicNodeInfo";
@@ -57,6 +60,25 @@ pub fn fields(server: &Server, away: bool, publisher: &str) -> Vec<Field> {
     fields.push(structure(17, "node_properties", "NodeProperties", properties(server)));
     let ports = server.ports.iter().map(|port| port_info(server, port)).collect();
     fields.push(field(18, "port_info", Value::Structs(ports)));
+    fields
+}
+
+/// Most reasons that are told of a server.
+pub const REASONS_MAX: usize = 8;
+
+/// How a server's hardware is: fields of ours behind Contrail's own, which a collector keeps by their names. What is not known is not
+/// told; the words are what sensors and the event log say, and no more.
+pub fn hardware(health: &Health, draw_w: Option<u32>) -> Vec<Field> {
+    let reasons =
+        health.not_known.iter().cloned().chain(health.reasons.iter().map(|reason| reason.text.clone()));
+    let alarms = health.reasons.iter().filter(|reason| reason.severity > Severity::Ok).count();
+    let alarms = u32::try_from(alarms).unwrap_or(u32::MAX);
+    let mut fields = vec![
+        text(60, "hardware_health", health.word.as_str()),
+        field(61, "hardware_reasons", Value::Texts(reasons.take(REASONS_MAX).collect())),
+        field(62, "hardware_alarms", Value::U32(alarms)),
+    ];
+    fields.extend(draw_w.map(|watts| field(63, "power_draw_w", Value::U32(watts))));
     fields
 }
 
@@ -130,7 +152,11 @@ mod tests {
     use protocol::power::PowerCause;
 
     use super::*;
-    use domain::{records::SeenPower, samples};
+    use domain::{
+        health::{Reason, Source, Word},
+        records::SeenPower,
+        samples,
+    };
 
     fn server() -> Server {
         let off = SeenPower { reading: PowerReading::Off, cause: PowerCause::First, at_us: 1 };
@@ -150,6 +176,40 @@ mod tests {
         }
         let numbers: Vec<_> = fields.iter().map(|field| field.id).collect();
         assert!(numbers.is_sorted(), "{numbers:?}");
+    }
+
+    #[test]
+    fn hardware_is_told_in_a_word_with_its_reasons_bounded() {
+        let reason = |number: u64| Reason {
+            severity: Severity::Critical,
+            source: Source::Entry(number),
+            text: format!("fan {number} & more"),
+            since_us: 1,
+        };
+        let health = |count, not_known: Option<&str>| Health {
+            word: Word::Critical,
+            not_known: not_known.map(str::to_owned),
+            reasons: (0..count).map(reason).collect(),
+        };
+        let shown = |fields: &[Field]| {
+            let mut xml = String::new();
+            fields.iter().for_each(|field| field.write(&mut xml));
+            xml
+        };
+        // The bytes that a collector is sent.
+        let golden = concat!(
+            r#"<hardware_health type="string" identifier="60">critical</hardware_health>"#,
+            r#"<hardware_reasons type="list" identifier="61"><list type="string" size="1">"#,
+            r#"<element>fan 0 &amp; more</element></list></hardware_reasons>"#,
+            r#"<hardware_alarms type="u32" identifier="62">1</hardware_alarms>"#,
+            r#"<power_draw_w type="u32" identifier="63">212</power_draw_w>"#,
+        );
+        assert_eq!(shown(&hardware(&health(1, None), Some(212))), golden);
+        assert!(!shown(&hardware(&health(0, None), None)).contains("power_draw"), "not known is not 0");
+        let many = hardware(&health(100, Some("its agent is away")), None);
+        let Value::Texts(texts) = &many[1].value else { panic!("{many:?}") };
+        assert_eq!((texts.len(), texts[0].as_str()), (REASONS_MAX, "its agent is away"));
+        assert_eq!(many[2].value, Value::U32(100));
     }
 
     #[test]

@@ -38,6 +38,8 @@ const CASES: &[Case] = &[
     (Verb::Post, "/v1/servers/{server}/actions", "", r#"{"action":"stop"}"#, 202, &[IRONIC]),
     // It is asked for as a WebSocket, or not at all.
     (Verb::Get, "/v1/servers/{server}/console", "", "", 400, &[]),
+    // The record is at the rack.
+    (Verb::Get, "/v1/servers/{server}/console/log", "", "", 503, &[]),
     (Verb::Get, "/v1/images", "", "", 200, &[GLANCE]),
     (Verb::Post, "/v1/images", "?name=x", IMAGE, 201, &[GLANCE]),
     (Verb::Get, "/v1/images/{image}", "", "", 200, &[GLANCE]),
@@ -58,6 +60,7 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/export", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
+    (Verb::Get, "/v1/nodes/{node}/console/log", "", "", 503, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/bmc/certificate", "", "", 200, &[]),
@@ -73,6 +76,7 @@ const CASES: &[Case] = &[
     (Verb::Post, "/v1/firmware-files", "?name=x", FIRMWARE, 201, &[]),
     (Verb::Delete, "/v1/firmware-files/{file}", "", "", 404, &[]),
     (Verb::Get, "/v1/nodes/{node}/sensors", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/sensors/{sensor}/history", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/sel", "", "", 200, &[]),
     (Verb::Post, "/v1/nodes/import", "?rack=rack1&dry_run=true", FILE, 200, &[]),
     (Verb::Post, "/v1/nodes/adopt", "?rack=rack1&dry_run=true", ADOPT, 202, &[GLANCE, NOVA, CONTRAIL]),

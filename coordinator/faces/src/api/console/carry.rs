@@ -1,6 +1,6 @@
 //! Edges: one console's WebSocket, from its opening to its end.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use api_types::{ConsoleAsks, ConsoleSaid};
 use axum::extract::ws::{Message, WebSocket};
@@ -11,12 +11,17 @@ use protocol::{
     id::ServerId,
 };
 use store::Inventory;
-use tokio::time::{Instant, timeout};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
 
 use crate::{audit::Asked, problem::Problem};
 
 /// How long a client may take for one message; meanwhile its agent keeps so much for it, and then skips.
 const SEND_MAX: Duration = Duration::from_secs(10);
+/// How long it may take to see whether a console that ended did so because the server is not its watcher's any more.
+const LOOK_MAX: Duration = Duration::from_secs(1);
 /// How often a client is asked for a sign of life.
 const PING_EVERY: Duration = Duration::from_secs(15);
 /// A client that has said nothing for so long, not even to a ping, is gone.
@@ -28,6 +33,8 @@ pub(super) struct Ends {
     pub(super) gone: BoxFuture<'static, Problem>,
     /// The server is not what it was any more.
     pub(super) stays: BoxFuture<'static, Problem>,
+    /// Has that looked at now: the rack is the first to know.
+    pub(super) look: Arc<Notify>,
 }
 
 /// In whose name something is done there.
@@ -35,11 +42,13 @@ pub(super) struct Watcher {
     pub(super) inventory: Inventory,
     pub(super) asked: Asked,
     pub(super) node: ServerId,
+    /// Whether it may know of BMCs.
+    pub(super) sees_all: bool,
 }
 
 /// Carries both ways until either end is gone, or an end comes from outside. The last word says why.
 pub(super) async fn carry(socket: WebSocket, mut console: Console, ends: Ends, watcher: Watcher) {
-    let Ends { mut gone, mut stays } = ends;
+    let Ends { mut gone, mut stays, look } = ends;
     let (mut to, mut from) = socket.split();
     let mut pings = tokio::time::interval(PING_EVERY);
     let mut heard_at = Instant::now();
@@ -47,9 +56,15 @@ pub(super) async fn carry(socket: WebSocket, mut console: Console, ends: Ends, w
         let sent = tokio::select! {
             why = &mut gone => break Some(why.detail.clone()),
             why = &mut stays => break Some(why.detail.clone()),
-            told = console.next() => match told.and_then(message) {
+            told = console.next() => match told.and_then(|told| message(told, watcher.sees_all)) {
                 Some(message) => send(&mut to, message).await,
-                None => break Some("the rack's agent has ended the console; open it again".to_owned()),
+                None => {
+                    look.notify_one();
+                    let why = timeout(LOOK_MAX, &mut stays).await.map(|why| why.detail.clone());
+                    break Some(why.unwrap_or_else(|_| {
+                        "the rack's agent has ended the console; open it again".to_owned()
+                    }));
+                }
             },
             message = from.next() => {
                 heard_at = Instant::now();
@@ -122,16 +137,20 @@ fn said(word: &ConsoleSaid) -> Message {
     Message::Text(serde_json::to_string(word).unwrap_or_default().into())
 }
 
-/// What the client is told; none: the stream begins anew, which it never does.
-fn message(told: ConsoleUp) -> Option<Message> {
+/// What the client is told; none: the stream begins anew, or is a record, which it never is. Why a console was lost tells of a BMC, which
+/// is no tenant's business.
+fn message(told: ConsoleUp, sees_all: bool) -> Option<Message> {
     let note = match told {
         ConsoleUp::Output(characters) => return Some(Message::Binary(characters.into())),
-        ConsoleUp::Hello { .. } => return None,
+        ConsoleUp::Hello { .. } | ConsoleUp::Line(_) | ConsoleUp::End(_) => return None,
         ConsoleUp::Note(note) => note,
     };
     Some(said(&match note {
         ConsoleNote::Opened => ConsoleSaid::Opened,
-        ConsoleNote::Lost(why) => ConsoleSaid::Lost { why },
+        ConsoleNote::Lost(why) if sees_all => ConsoleSaid::Lost { why },
+        ConsoleNote::Lost(_) => ConsoleSaid::Lost {
+            why: "it cannot be reached now; ask an administrator if that lasts".to_owned(),
+        },
         ConsoleNote::Break => ConsoleSaid::Break,
         ConsoleNote::Overrun => ConsoleSaid::Overrun,
         ConsoleNote::Skipped(bytes) => ConsoleSaid::Skipped { bytes },

@@ -6,6 +6,7 @@
 //! who took the keyboard is in the audit.
 
 mod carry;
+pub mod log;
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,16 +14,15 @@ use axum::{
     extract::{State, ws::WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     response::Response,
 };
-use domain::{
-    lifecycle::ProvisionState,
-    records::{Server, TenantServer, TenantServerState},
-};
+use coordinator_core::agents::Visit;
+use domain::records::{Server, TenantServer, TenantServerState};
 use futures::{FutureExt, future::BoxFuture};
 use protocol::{
     console::{Manner, PIECE_BYTES_MAX},
-    id::ServerId,
+    id::{ServerId, TenancyId},
 };
 use serde::Deserialize;
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use self::carry::{Ends, Watcher, carry};
@@ -65,8 +65,8 @@ pub async fn of_node(
     let node = api.find_node(&name).await?;
     let upgrade = upgrade.map_err(|_| no_websocket())?;
     // Whoever sees every node keeps seeing it for as long as the token is good.
-    let stays = std::future::pending().boxed();
-    open(&api, Opening { user, asked, node, watch: query.watch, stays, upgrade }).await
+    let (stays, look) = (std::future::pending().boxed(), Arc::default());
+    open(&api, Opening { user, asked, node, tenancy: None, watch: query.watch, stays, look, upgrade }).await
 }
 
 /// The serial console of a server, as a WebSocket: the same words as of a node.
@@ -85,8 +85,9 @@ pub async fn of_server(
     let server = api.find_server(&user, &name).await?;
     let node = api.node_in_use(&server).await?;
     let upgrade = upgrade.map_err(|_| no_websocket())?;
-    let stays = until_another(Arc::clone(&api), server.id, node.id).boxed();
-    open(&api, Opening { user, asked, node, watch: query.watch, stays, upgrade }).await
+    let (tenancy, look) = (node.tenancy(), Arc::<Notify>::default());
+    let stays = until_another(Arc::clone(&api), server.id, node.id, Arc::clone(&look)).boxed();
+    open(&api, Opening { user, asked, node, tenancy, watch: query.watch, stays, look, upgrade }).await
 }
 
 fn no_websocket() -> Problem {
@@ -100,32 +101,38 @@ struct Opening {
     user: User,
     asked: Asked,
     node: Server,
+    /// It is there only while the server is this tenancy's; none: whosever it is.
+    tenancy: Option<TenancyId>,
     watch: bool,
     /// Ends when the server is not this caller's any more.
     stays: BoxFuture<'static, Problem>,
+    /// Has that looked at now.
+    look: Arc<Notify>,
     upgrade: WebSocketUpgrade,
 }
 
 async fn open(api: &Arc<Api>, opening: Opening) -> Result<Response, Problem> {
-    let Opening { user, asked, node, watch, stays, upgrade } = opening;
+    let Opening { user, asked, node, tenancy, watch, stays, look, upgrade } = opening;
     let place = api.authenticator.shares.consoles.take(&user.known)?;
     let manner = if watch { Manner::Looks } else { Manner::Types };
-    let console = api.agents.open_console(&node.rack, node.id, user.name(), manner).await?;
+    let visit = Visit { who: user.name(), manner, tenancy };
+    let console = api.agents.open_console(&node, visit).await?;
     if manner == Manner::Types {
         asked.write_down(&api.inventory, "console", &node.id.to_string()).await;
     }
     let held = Held::new(&api.authenticator, &user.token, &user.known);
-    let ends = Ends { gone: held.gone(), stays };
-    let watcher = Watcher { inventory: api.inventory.clone(), asked, node: node.id };
+    let ends = Ends { gone: held.gone(), stays, look };
+    let sees_all = tenancy.is_none();
+    let watcher = Watcher { inventory: api.inventory.clone(), asked, node: node.id, sees_all };
     Ok(upgrade.max_message_size(PIECE_BYTES_MAX).on_upgrade(async move |socket| {
         let _place = place;
         carry(socket, console, ends, watcher).await;
     }))
 }
 
-/// Whether a server's own system runs on a node in this state, or its tenant's rescue system: then its console shows nothing of ours.
-fn is_tenants_own(state: &ProvisionState) -> bool {
-    matches!(state, ProvisionState::Active | ProvisionState::Rescue)
+/// In whose name a project's server is carried by Ironic, and its console recorded.
+fn tenancy_of(server: &TenantServer) -> Option<TenancyId> {
+    server.held_as().map(TenancyId)
 }
 
 impl Api {
@@ -135,12 +142,7 @@ impl Api {
             Some(node) => self.inventory.server(node).await?,
             None => None,
         };
-        let in_use = node.filter(|node| {
-            node.node.as_ref().is_some_and(|seen| {
-                is_tenants_own(&seen.provision_state)
-                    && (seen.instance_id.is_none() || seen.instance_id == server.held_as())
-            })
-        });
+        let in_use = node.filter(|node| node.tenancy().is_some() && node.tenancy() == tenancy_of(server));
         in_use.ok_or_else(|| {
             let (name, state) = (&server.name, server.state.word());
             Problem::conflict(format!(
@@ -151,48 +153,37 @@ impl Api {
     }
 }
 
-/// Waits until a server is not in use on this node any more.
-async fn until_another(api: Arc<Api>, server: Uuid, node: ServerId) -> Problem {
+/// Waits until a server is not in use on this node any more. Looked at at once when that is asked for.
+async fn until_another(api: Arc<Api>, server: Uuid, node: ServerId, look: Arc<Notify>) -> Problem {
     loop {
-        tokio::time::sleep(LOOK_AGAIN_EVERY).await;
+        tokio::select! {
+            () = tokio::time::sleep(LOOK_AGAIN_EVERY) => {}
+            () = look.notified() => {}
+        }
         // A database that is away for a moment ends nothing.
         let Ok(found) = api.inventory.tenant_server(server).await else { continue };
         let Some(found) = found else { return Problem::not_found("server", &server.to_string()) };
         match api.node_in_use(&found).await {
             Ok(same) if same.id == node => {}
-            Ok(_) => {
-                return Problem::conflict("the server is on another machine now; open its console again");
-            }
+            Ok(_) => return moved(),
             Err(problem) if problem.status < 500 => return problem,
             Err(_) => {}
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_console_is_a_tenants_only_while_nothing_of_ours_runs_there() {
-        let check = |state: ProvisionState, expected: bool| {
-            assert_eq!(is_tenants_own(&state), expected, "{state:?}");
-        };
-        check(ProvisionState::Active, true);
-        check(ProvisionState::Rescue, true);
-        for ours in [
-            ProvisionState::Available,
-            ProvisionState::Deploying,
-            ProvisionState::WaitCallBack,
-            ProvisionState::Rescuing,
-            ProvisionState::RescueWait,
-            ProvisionState::Unrescuing,
-            ProvisionState::Deleting,
-            ProvisionState::Cleaning,
-            ProvisionState::CleanWait,
-            ProvisionState::Unknown("new".into()),
-        ] {
-            check(ours, false);
+/// Waits until a server is gone, or is on another node.
+async fn until_moved(api: Arc<Api>, server: Uuid, node: ServerId) -> Problem {
+    loop {
+        tokio::time::sleep(LOOK_AGAIN_EVERY).await;
+        match api.inventory.tenant_server(server).await {
+            Ok(None) => return Problem::not_found("server", &server.to_string()),
+            Ok(Some(found)) if found.node != Some(node) => return moved(),
+            Ok(Some(_)) | Err(_) => {}
         }
     }
+}
+
+fn moved() -> Problem {
+    Problem::conflict("the server is on another machine now; open its console again")
 }
