@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, io::BufRead, sync::Arc};
 
-use agent::bmc::{Bmc, BmcOptions, KeptSessions, Power, connect_kept};
+use agent::bmc::{Bmc, BmcOptions, Power, connect_to};
 use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use protocol::{
@@ -92,8 +92,8 @@ pub async fn run(job: Job, rounds: usize) -> anyhow::Result<Measured> {
 /// The first reading of each, the memory that they then have, and so many further readings of each.
 async fn clients(endpoints: &[BmcEndpoint], rounds: usize) -> anyhow::Result<Measured> {
     let connect = |endpoint: &BmcEndpoint| -> Arc<dyn Bmc> {
-        let (options, kept) = (BmcOptions::default(), KeptSessions::default());
-        Arc::from(connect_kept(endpoint, &ExpectedIdentity::default(), options, &kept))
+        // At no pace: what is measured is work, and no waits.
+        Arc::from(connect_to(endpoint, &ExpectedIdentity::default(), BmcOptions::default()))
     };
     // What the process needs once is no single BMC's.
     let (first, others) = endpoints.split_first().context("no BMC")?;

@@ -35,13 +35,12 @@ const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, 
 }
 
 /// What is measured here, in the order of the table.
-pub const BENCHES: [Bench; 17] = [
+pub const BENCHES: [Bench; 16] = [
     bench("ipmi-kept", "us", "bare loop of the same codec", None),
     bench("ipmi-kept-over-codec", "x", NO_PEER, Some(1.4)),
     bench("cpu-per-poll", "us", "ipmitool, one run per poll", None),
     bench("cpu-per-poll-session", "us", "ipmitool exec, one session", None),
     bench("cpu-per-poll-ipmipower", "us", "ipmipower, one run per poll", None),
-    bench("cpu-per-poll-pyghmi", "us", "pyghmi, one session", None),
     bench("ipmi-memory", "KiB", NO_PEER, Some(4.0)),
     bench("redfish-kept", "us", "sushy, one session", Some(60.0)),
     bench("redfish-kept-tls", "us", NO_PEER, Some(60.0)),
@@ -219,10 +218,6 @@ async fn ipmi(
             peers.insert(name, words(cost));
             put(ours, name, &measured, "kept_us", 1.0);
         }
-    }
-    if wants(&["cpu-per-poll-pyghmi"]) {
-        peers.insert("cpu-per-poll-pyghmi", words(peers::pyghmi(addr, effort.peer_polls).await));
-        put(ours, "cpu-per-poll-pyghmi", &measured, "kept_us", 1.0);
     }
     Ok(())
 }

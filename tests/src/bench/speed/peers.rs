@@ -12,12 +12,11 @@ use super::{
     cost,
     jobs::{CIPHER_SUITE, PASSWORD, USER},
 };
-use crate::{bmc::judges, openstack::ensure_venv};
+use crate::openstack::ensure_venv;
 
 /// Where ipmitool's `-E` and the scripts look for the password, so that it is in no process arguments.
 const PASSWORD_VARIABLE: &str = "IPMI_PASSWORD";
 /// Prints microseconds of processor time of one reading over one session.
-const PYGHMI: &str = include_str!("pyghmi_polls.py");
 const SUSHY: &str = include_str!("sushy_polls.py");
 
 /// One ipmitool that asks again and again over one session.
@@ -55,18 +54,14 @@ pub fn ipmipower_each(addr: SocketAddr, runs: usize) -> anyhow::Result<f64> {
     Ok(cost::micros_each(cost::of_children()?.saturating_sub(before), runs))
 }
 
-/// pyghmi, which Ironic has beside ipmitool, over one session.
-pub async fn pyghmi(addr: SocketAddr, polls: usize) -> anyhow::Result<f64> {
-    let programs = judges::programs().await?;
-    script(&programs.join("python"), PYGHMI, addr, polls)
-}
-
 /// sushy, Ironic's Redfish client, over one session.
 pub async fn sushy(root: &Path, addr: SocketAddr, polls: usize) -> anyhow::Result<f64> {
     let venv = root.join(".lab/venv");
-    let place = venv.clone();
-    tokio::task::spawn_blocking(move || ensure_venv(&place)).await??;
-    script(&venv.join("bin/python"), SUSHY, addr, polls)
+    let asked = move || {
+        ensure_venv(&venv)?;
+        script(&venv.join("bin/python"), SUSHY, addr, polls)
+    };
+    tokio::task::spawn_blocking(asked).await?
 }
 
 fn script(python: &Path, text: &str, addr: SocketAddr, polls: usize) -> anyhow::Result<f64> {
