@@ -418,7 +418,7 @@ async fn meanwhile_the_power_is_left_and_the_password_waits() {
     let inventory: &Inventory = &site.bench.inventory;
     let fake = || Arc::new(Fake(Arc::clone(&site.bench.world)));
     let policy = PasswordPolicy { users: vec!["admin".to_owned()], ..PasswordPolicy::default() };
-    let upkeep = Upkeep::new(inventory.clone(), fake(), fake(), fake(), policy);
+    let upkeep = Upkeep::new(inventory.clone(), fake(), fake(), fake(), fake(), policy);
     upkeep.ask_rotation(&site.bench.server().await, "ada", None).await.unwrap();
     upkeep.round().await;
     let rotation = site.bench.server().await.upkeep.rotation.unwrap();

@@ -9,6 +9,7 @@ use std::{
 use agent::{
     bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Power, connect_declared},
     boot::{BootTable, RamdiskEntry},
+    firmware::Updater,
     hardware::{Every, Hardware},
     image::{Cache, ImageStream, Upstream, UpstreamError},
     journal::Journal,
@@ -194,6 +195,7 @@ fn runner(
         boots: BootTable::under_way(&boots)?,
         resume_wait: INTERVAL,
     };
+    let firmware = Arc::new(Updater::new(Arc::clone(&cache)));
     let ramdisks = Control::start(config, cache, events)?;
     let entry = RamdiskEntry { addresses: HashMap::new(), fingerprint: ramdisks.fingerprint().to_owned() };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
@@ -213,6 +215,7 @@ fn runner(
         consoles: Arc::default(),
         ramdisks,
         facts: Arc::default(),
+        firmware,
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
         results: journal,
         seen,
@@ -234,5 +237,6 @@ fn spec(number: usize, bmc: BmcEndpoint) -> ServerSpec {
         boot_mode: BootMode::Bios,
         expected: Default::default(),
         next_password: None,
+        tenancy: None,
     }
 }
