@@ -12,7 +12,9 @@ use protocol::{
     boot::BootMode,
     command::PasswordLength,
     footprint::Part,
+    hardware::BmcIdentity,
     id::ServerId,
+    identity::ExpectedIdentity,
     ipmi::front::RestorePolicy,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
@@ -65,6 +67,11 @@ impl Virtual {
 
     /// The agent's connection, as a server is declared to it: with both passwords, in an order.
     fn connect(&self, is_first: bool) -> Box<dyn Bmc> {
+        self.connect_to(Default::default(), is_first)
+    }
+
+    /// The same to a server of which this is known.
+    fn connect_to(&self, expected: ExpectedIdentity, is_first: bool) -> Box<dyn Bmc> {
         let (addr, protocol) = match self {
             Self::Ipmi(bmc) => (bmc.addr, BmcProtocol::Ipmi { cipher_suite: None }),
             Self::Redfish(bmc) => {
@@ -84,7 +91,7 @@ impl Virtual {
             },
             macs: vec![],
             boot_mode: BootMode::Bios,
-            expected: Default::default(),
+            expected,
             next_password: Some(NextPassword { password: Secret::new(NEW), is_first }),
             tenancy: None,
         };
@@ -159,6 +166,12 @@ async fn a_bmc_that_keeps_its_password_says_why_and_is_reached_by_the_old_one() 
 async fn an_account_whose_password_must_be_changed_first_is_changed_first() {
     let [_, bmc] = Virtual::both();
     bmc.password().takes(TakesPasswords::First);
+    // One of whom it is known who it must be, and that does not say who it is, may be another machine from the same factory.
+    let guid = "00112233-4455-6677-8899-aabbccddeeff".to_owned();
+    let known = BmcIdentity { guid, ..BmcIdentity::default() };
+    let known = ExpectedIdentity { bmc: known, ..ExpectedIdentity::default() };
+    bmc.connect_to(known, false).renew_password().await.unwrap_err();
+    assert!(bmc.is(OLD));
     let connection = bmc.connect(false);
     let refused = connection.power_status().await.unwrap_err().to_string();
     assert!(refused.contains("bmsctl bmc rotate"), "{refused}");

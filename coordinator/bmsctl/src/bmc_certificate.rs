@@ -43,12 +43,24 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let found: BmcCertificate = client.get(&path(&["nodes", &node, "bmc", "certificate"])?).await?;
             output::one(output, &found, fields(&found))
         }
-        Command::Accept(decided) => decide(client, output, decided, NodeVerb::AcceptCertificate).await,
-        Command::Refuse(decided) => decide(client, output, decided, NodeVerb::RefuseCertificate).await,
+        Command::Accept(decided) => {
+            let (node, sha256) = decide(client, decided, NodeVerb::AcceptCertificate).await?;
+            output::say(
+                output,
+                format_args!("{node}: certificate {sha256} accepted, and pinned from now on"),
+            );
+            Ok(())
+        }
+        Command::Refuse(decided) => {
+            let (node, sha256) = decide(client, decided, NodeVerb::RefuseCertificate).await?;
+            output::say(output, format_args!("{node}: certificate {sha256} refused; the pinned one stays"));
+            Ok(())
+        }
     }
 }
 
-async fn decide(client: &Client, output: Output, decided: Decided, action: NodeVerb) -> anyhow::Result<()> {
+/// Says which certificate of which node was decided about.
+async fn decide(client: &Client, decided: Decided, action: NodeVerb) -> anyhow::Result<(String, String)> {
     let Decided { node, sha256 } = decided;
     // What is decided about is named, so that it cannot be another one by then.
     let sha256 = match sha256 {
@@ -64,12 +76,7 @@ async fn decide(client: &Client, output: Output, decided: Decided, action: NodeV
     let wanted =
         NodeAction { action, reason: None, steps: Vec::new(), certificate_sha256: Some(sha256.clone()) };
     let _: Option<Node> = client.post(&path(&["nodes", &node, "actions"])?, &wanted).await?;
-    let done = match action {
-        NodeVerb::AcceptCertificate => "accepted, and pinned from now on",
-        _ => "refused",
-    };
-    output::say(output, format_args!("{node}: certificate {sha256} {done}"));
-    Ok(())
+    Ok((node, sha256))
 }
 
 fn fields(found: &BmcCertificate) -> Vec<(&'static str, String)> {
@@ -84,13 +91,13 @@ fn fields(found: &BmcCertificate) -> Vec<(&'static str, String)> {
         ),
     ];
     match &found.known {
-        Some(known) => fields.extend([("", described(known))]),
-        None if found.pinned.is_some() => fields.push(("", "not shown yet".to_owned())),
+        Some(known) => fields.push(("pinned one", described(known))),
+        None if found.pinned.is_some() => fields.push(("pinned one", "not shown yet".to_owned())),
         None => {}
     }
     if let Some(question) = &found.question {
         let shown = &question.certificate;
-        fields.extend([("shows instead", shown.sha256.clone()), ("", described(shown))]);
+        fields.extend([("shows instead", shown.sha256.clone()), ("other one", described(shown))]);
         fields.push(("since", question.since.clone().unwrap_or_default()));
         fields.push(("not accepted", question.why.clone()));
         fields.push(("refused by", question.refused_by.clone().unwrap_or_else(|| "nobody yet".to_owned())));
@@ -109,4 +116,50 @@ fn described(certificate: &Certificate) -> String {
         or_unread(ends),
         or_unread(key_sha256)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::CertificateQuestion;
+
+    use super::*;
+
+    #[test]
+    fn both_certificates_and_what_is_to_be_decided_are_shown() {
+        let certificate = |name: &str| Certificate {
+            sha256: name.repeat(32),
+            subject: Some(format!("CN={name}")),
+            issuer: None,
+            key_sha256: None,
+            begins: Some("2026-01-01T00:00:00Z".to_owned()),
+            ends: None,
+        };
+        let question = CertificateQuestion {
+            certificate: certificate("bb"),
+            since: None,
+            why: "it has another key".to_owned(),
+            refused_by: None,
+        };
+        let found = BmcCertificate {
+            place: "redfish://192.0.2.5:443".to_owned(),
+            pinned: Some("aa".repeat(32)),
+            known: Some(certificate("aa")),
+            question: Some(question),
+        };
+        let shown = fields(&found);
+        for (name, words) in [
+            ("pinned", &"aa".repeat(32)[..]),
+            ("pinned one", "of CN=aa, by unreadable, 2026-01-01T00:00:00Z to unreadable"),
+            ("shows instead", &"bb".repeat(32)),
+            ("not accepted", "another key"),
+            ("refused by", "nobody yet"),
+        ] {
+            assert!(
+                shown.iter().any(|(field, text)| *field == name && text.contains(words)),
+                "{name}: {shown:?}"
+            );
+        }
+        let unpinned = fields(&BmcCertificate { pinned: None, known: None, question: None, ..found });
+        assert_eq!(unpinned.len(), 2);
+    }
 }

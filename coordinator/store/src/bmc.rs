@@ -130,7 +130,7 @@ pub(super) async fn bmc_to_store(
     let Some(row) = row else { return Ok(given) };
     let read = Reader { row: &row, name: format!("server {}", new.name) };
     let certificates: Option<BmcCertificates> = read.json_opt("bmc_certificates")?;
-    let Some(replaced) = certificates.and_then(|kept| kept.replaced) else { return Ok(given) };
+    let replaced = certificates.map(|kept| kept.replaced).unwrap_or_default();
     let known: StoredBmc = read.json("bmc")?;
     let is_there = (&known.address, known.port) == (&given.address, given.port);
     if let (
@@ -138,7 +138,7 @@ pub(super) async fn bmc_to_store(
         BmcProtocol::Redfish { certificate_sha256: now, .. },
     ) = (&mut given.protocol, known.protocol)
         && is_there
-        && pin.as_ref() == Some(&replaced)
+        && pin.as_ref().is_some_and(|pin| replaced.contains(pin))
     {
         *pin = now;
     }

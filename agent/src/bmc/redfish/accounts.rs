@@ -2,6 +2,7 @@
 
 use protocol::{
     command::PasswordLength,
+    identity::is_usable,
     redfish::{Link, ROOT},
     secret::Secret,
 };
@@ -37,7 +38,7 @@ impl RedfishBmc {
         let mut state = self.begin().await;
         match self.system(&mut state).await {
             // It has let us in and answers nothing but this: who it is it says afterwards.
-            Err(_) if state.http.password_due.is_some() => {}
+            Err(_) if state.http.password_due.is_some() && self.may_be_told_unseen(&state) => {}
             found => drop(found?),
         }
         let is_due = state.http.password_due.is_some();
@@ -87,6 +88,14 @@ impl RedfishBmc {
         Ok(own
             .map(|account| account.path)
             .ok_or_else(|| format!("none of its {number} accounts is named {:?}", self.username)))
+    }
+}
+
+impl RedfishBmc {
+    /// Whether it may be told a password before it has said who it is: nothing is known of who it must be, or its certificate proves it.
+    /// Another machine at this address may have the same password from its factory.
+    fn may_be_told_unseen(&self, state: &State) -> bool {
+        self.is_pinned || !is_usable(state.who.expected())
     }
 }
 

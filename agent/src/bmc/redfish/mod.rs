@@ -99,6 +99,8 @@ pub struct RedfishBmc {
     by_ipmi: IpmiBmc,
     /// Which certificate it shows.
     shown: Arc<Shown>,
+    /// Only the pinned one is taken.
+    is_pinned: bool,
     /// One request at a time: BMCs have little memory.
     state: Mutex<State>,
 }
@@ -130,6 +132,7 @@ impl RedfishBmc {
         kept: &KeptSessions,
     ) -> Self {
         let shown = Arc::<Shown>::default();
+        let is_pinned = !kind.http && kind.certificate_sha256.is_some();
         let settings = Settings {
             host: endpoint.address.clone(),
             port: endpoint.port,
@@ -148,7 +151,7 @@ impl RedfishBmc {
         let (ways, is_met) = (Ways::default(), false);
         let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
         let (username, state) = (endpoint.username.clone(), Mutex::new(state));
-        Self { address, username, system: kind.system, said, by_ipmi, shown, state }
+        Self { address, username, system: kind.system, said, by_ipmi, shown, is_pinned, state }
     }
 
     fn error(&self, fault: Fault) -> BmcError {

@@ -12,7 +12,7 @@ use domain::{
 use protocol::{power::PowerOffHow, shown_certificate::ShownCertificate, spec::BmcProtocol};
 
 use super::heard;
-use crate::bench::{Bench, TENANT, new_server};
+use crate::bench::{Bench, CLEANING, TENANT, new_server};
 
 fn certificate() -> (Vec<u8>, rcgen::KeyPair) {
     let made = rcgen::generate_simple_self_signed(vec!["bmc.invalid".to_owned()]).unwrap();
@@ -134,8 +134,9 @@ async fn a_tenancy_that_ends_is_isolated_though_its_bmc_cannot_be_asked() {
         bench.shows(&certificate().0).await;
         bench.set_node(|node| node.provision_state = ProvisionState::from(state)).await;
         bench.reconcile.visit(bench.id).await;
-        // Whether it is off cannot be asked: it stays unplugged until that is seen.
-        assert_eq!(bench.port(), ObservedNetwork::Nothing, "{state}");
+        // One that is given back stays unplugged until it is seen to be off, which cannot be asked.
+        let isolated = [CLEANING, ObservedNetwork::Nothing];
+        assert!(isolated.contains(&bench.port()), "{state}: {:?}", bench.port());
         assert_eq!(bench.world.count("power"), 0, "{state}");
     }
 }

@@ -3,7 +3,7 @@
 use protocol::{shown_certificate::ShownCertificate, spec::BmcProtocol};
 
 use super::{
-    kept::{BmcCertificates, Der, Question},
+    kept::{BmcCertificates, Der, Question, REPLACED_MAX},
     rules::{RenewalRules, Rule, Verdict, judge},
 };
 use crate::{certificate::Fingerprint, records::Server};
@@ -66,7 +66,13 @@ impl Server {
 impl BmcCertificates {
     /// This one is pinned from now on, in place of another one.
     pub fn renewed(self, shown: Der, replaced: Fingerprint) -> Self {
-        Self { known: Some(shown), question: None, replaced: Some(replaced.to_string()) }
+        let now = Fingerprint::of(&shown.0).to_string();
+        let (replaced, mut before) = (replaced.to_string(), self.replaced);
+        before.retain(|one| *one != now && *one != replaced);
+        before.push(replaced);
+        let too_many = before.len().saturating_sub(REPLACED_MAX);
+        before.drain(..too_many);
+        Self { known: Some(shown), question: None, replaced: before }
     }
 }
 
@@ -147,6 +153,24 @@ mod tests {
         server.bmc = pinned(b"two").bmc;
         assert_eq!(server.certificate_question(), None);
         assert!(matches!(hear(&server, b"two"), Course::Known { is_back: false, .. }));
+    }
+
+    #[test]
+    fn those_of_before_are_remembered_within_a_bound_and_the_pinned_one_is_none_of_them() {
+        let name = |number: usize| Fingerprint::of(&[u8::try_from(number).unwrap()]);
+        let renew = |kept: BmcCertificates, from: usize, to: usize| {
+            kept.renewed(Der(vec![u8::try_from(to).unwrap()]), name(from))
+        };
+        let mut kept = BmcCertificates::default();
+        for number in 0..REPLACED_MAX + 2 {
+            kept = renew(kept, number, number + 1);
+        }
+        assert_eq!(kept.replaced.len(), REPLACED_MAX);
+        assert!(!kept.replaced.contains(&name(1).to_string()), "the oldest is forgotten");
+        // Back again: it is pinned, and a file that says so is right.
+        let back = renew(kept, REPLACED_MAX + 2, REPLACED_MAX);
+        assert!(!back.replaced.contains(&name(REPLACED_MAX).to_string()));
+        assert!(back.replaced.contains(&name(REPLACED_MAX + 2).to_string()));
     }
 
     #[test]

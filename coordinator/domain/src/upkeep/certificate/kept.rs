@@ -27,6 +27,9 @@ impl TryFrom<String> for Der {
     }
 }
 
+/// So many certificates that were pinned before are remembered.
+pub const REPLACED_MAX: usize = 8;
+
 /// What is kept of the certificate of one BMC.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BmcCertificates {
@@ -34,9 +37,9 @@ pub struct BmcCertificates {
     pub known: Option<Der>,
     /// The one that it shows instead of the pinned one.
     pub question: Option<Question>,
-    /// SHA-256 of the one that the pinned one has replaced: a file from before does not bring it back.
+    /// SHA-256 of those that were pinned before, the newest last: a file from before does not bring one back. [`REPLACED_MAX`] at most.
     #[serde(default)]
-    pub replaced: Option<String>,
+    pub replaced: Vec<String>,
 }
 
 /// Another certificate than the pinned one, about which somebody is asked.
