@@ -152,6 +152,7 @@ async fn a_bmc_that_only_fetches_images_finds_the_file_at_its_agent() {
     updater.give(&bmc, &order("BMC", file())).await.unwrap();
     let told: serde_json::Value = serde_json::from_str(&server.told().updates[0]).unwrap();
     assert_eq!(told["TransferProtocol"], "HTTP", "{told}");
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let fetched = reqwest::get(told["ImageURI"].as_str().unwrap()).await.unwrap();
     assert_eq!(fetched.bytes().await.unwrap(), IMAGE);
 }
