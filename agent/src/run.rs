@@ -339,12 +339,18 @@ impl Loop {
             return;
         }
         let Some(reached) = self.servers.get(&server).cloned() else { return };
-        let places = Arc::clone(&self.places);
+        let (places, facts, seen) = (Arc::clone(&self.places), Arc::clone(&self.facts), self.seen.clone());
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
             let turn = reached.line.turn().await;
             let (outcome, sample) =
                 work::carry_out(&*reached.bmc, reached.boot_mode, &action, until.into()).await;
+            if let Action::Order(order) = &action
+                && let Some(part) = order.part()
+            {
+                // Also when it failed: it may be done in part. It is told before the command's end is.
+                facts.read_anew(server, &reached.bmc, part, until.into(), &seen).await;
+            }
             drop(turn);
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
@@ -404,6 +410,7 @@ fn name(action: &Action) -> &'static str {
         Action::KeepOff => "keep off after a power failure",
         Action::RenewPassword => "renew password",
         Action::ReadFootprint => "read footprint",
+        Action::Order(_) => "order for the bmc",
         Action::RunStep { .. } => "run step",
     }
 }

@@ -15,6 +15,7 @@ use agent::{
 use proptest::prelude::*;
 use protocol::{
     bmc_health::{BmcHealth, BreakerState},
+    bmc_order::BmcOrder,
     boot::{Boot, BootMode, BootPlan, BootPurpose},
     command::{Action, Command, Failure, FailureKind, Success},
     convert::Declaration,
@@ -239,6 +240,7 @@ impl World {
                     | Action::EndBoot
                     | Action::KeepOff
                     | Action::ReadFootprint
+                    | Action::Order(_)
                     | Action::RenewPassword => {}
                 }
                 self.happen(Input::Ended { server, command: id, outcome, sample });
@@ -312,7 +314,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..SERVERS, 0u8..10).prop_map(|(server, action)| Op::Command(server, action)),
+        4 => (0..SERVERS, 0u8..11).prop_map(|(server, action)| Op::Command(server, action)),
         1 => any::<prop::sample::Index>().prop_map(Op::Repeat),
         8 => (0usize..8).prop_map(Op::Answer),
         1 => (0..SERVERS).prop_map(Op::PullPlug),
@@ -341,6 +343,7 @@ fn action(number: u8) -> Action {
         6 => hand_over(),
         7 => Action::KeepOff,
         8 => Action::RenewPassword,
+        9 => Action::Order(BmcOrder::Interrupt),
         _ => Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step: Step::Sync },
     }
 }

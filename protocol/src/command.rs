@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bmc_order::BmcOrder,
     boot::Boot,
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -57,6 +58,9 @@ pub enum Action {
     RenewPassword,
     /// Read what whoever had the server could have changed in its BMC and firmware settings.
     ReadFootprint,
+    /// Have the BMC do something that neither switches power nor chooses a boot. The coordinator sends it only in a state that allows
+    /// it. What it may have changed is read anew and reported before the command has ended.
+    Order(BmcOrder),
     /// Let the booted ramdisk do a step.
     RunStep {
         /// The ramdisk that must do it: a step is never given to a later boot by mistake.

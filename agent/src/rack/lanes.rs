@@ -47,6 +47,7 @@ impl Rack {
                 | Action::ReadIdentity
                 | Action::KeepOff
                 | Action::ReadFootprint
+                | Action::Order(_)
                 | Action::RenewPassword
                 | Action::EndBoot => self.finish(id, server_id, Err(interrupted("the agent is stopping"))),
             };
@@ -63,6 +64,7 @@ impl Rack {
             | Action::ReadIdentity
             | Action::KeepOff
             | Action::ReadFootprint
+            | Action::Order(_)
             | Action::RenewPassword => &mut server.waiting,
         };
         if lane.len() >= COMMANDS_WAITING_MAX {
@@ -124,6 +126,7 @@ impl Rack {
             | Action::EndBoot
             | Action::KeepOff
             | Action::ReadFootprint
+            | Action::Order(_)
             | Action::RenewPassword
             | Action::RunStep { .. } => {}
         }
@@ -170,6 +173,7 @@ impl Rack {
                 | Action::EndBoot
                 | Action::KeepOff
                 | Action::ReadFootprint
+                | Action::Order(_)
                 | Action::RenewPassword
                 | Action::RunStep { .. },
                 _,

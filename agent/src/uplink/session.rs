@@ -168,6 +168,7 @@ impl Session {
                     version: self.version.clone(),
                     oldest_unacknowledged: outbox.oldest(),
                     consoles: true,
+                    bmc_orders: true,
                 }))
             }
             State::Open { next, hardware } => {

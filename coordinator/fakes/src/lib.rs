@@ -241,6 +241,7 @@ impl Agents for Fake {
             Action::KeepOff => "keep_off",
             Action::RenewPassword => "renew_password",
             Action::ReadFootprint => "read_footprint",
+            Action::Order(_) => "order",
             Action::RunStep { .. } => "run_step",
         };
         // Rule 3, judged by where the ports really are.

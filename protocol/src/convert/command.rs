@@ -24,6 +24,7 @@ impl From<Command> for wire::Command {
             Action::KeepOff => Wire::KeepOff(wire::KeepOff {}),
             Action::RenewPassword => Wire::RenewPassword(wire::RenewPassword {}),
             Action::ReadFootprint => Wire::ReadFootprint(wire::ReadFootprint {}),
+            Action::Order(order) => Wire::BmcOrder(order.into()),
             Action::RunStep { session, step } => {
                 Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
             }
@@ -53,6 +54,7 @@ impl TryFrom<wire::Command> for Command {
             Wire::KeepOff(wire::KeepOff {}) => Action::KeepOff,
             Wire::RenewPassword(wire::RenewPassword {}) => Action::RenewPassword,
             Wire::ReadFootprint(wire::ReadFootprint {}) => Action::ReadFootprint,
+            Wire::BmcOrder(order) => Action::Order(order.try_into()?),
             Wire::RunStep(run) => Action::RunStep {
                 session: parse("RunStep.session", &run.session)?,
                 step: present("RunStep.step", run.step)?.try_into()?,

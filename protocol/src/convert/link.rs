@@ -44,6 +44,8 @@ pub struct Hello {
     pub oldest_unacknowledged: u64,
     /// Whether it opens consoles; an older one does not know how.
     pub consoles: bool,
+    /// Whether it takes orders for BMCs; an older one ends the stream over them.
+    pub bmc_orders: bool,
 }
 
 /// What a coordinator sends.
@@ -109,6 +111,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 version: hello.version,
                 oldest_unacknowledged: hello.oldest_unacknowledged,
                 consoles: hello.consoles,
+                bmc_orders: hello.bmc_orders,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
@@ -133,6 +136,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 version: hello.version,
                 oldest_unacknowledged: hello.oldest_unacknowledged,
                 consoles: hello.consoles,
+                bmc_orders: hello.bmc_orders,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
             Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {

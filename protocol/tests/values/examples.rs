@@ -87,10 +87,12 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         version: "0.1.0".into(),
         oldest_unacknowledged: 299,
         consoles: false,
+        bmc_orders: false,
     };
     vec![
         ("up-hello", FromAgent::Hello(hello.clone())),
-        ("up-hello-with-consoles", FromAgent::Hello(Hello { consoles: true, ..hello })),
+        ("up-hello-with-consoles", FromAgent::Hello(Hello { consoles: true, ..hello.clone() })),
+        ("up-hello-with-bmc-orders", FromAgent::Hello(Hello { bmc_orders: true, ..hello })),
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
@@ -553,6 +555,9 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
         ("down-discover-close", discover(OrderTask::Close)),
     ]
+    .into_iter()
+    .chain(super::orders::examples().into_iter().map(|(name, order)| (name, command(Action::Order(order)))))
+    .collect()
 }
 
 fn example_disk() -> Disk {

@@ -3,6 +3,7 @@
 pub mod examples;
 mod facts;
 mod health;
+mod orders;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
@@ -171,6 +172,7 @@ fn command() -> impl Strategy<Value = Command> {
         Just(Action::KeepOff),
         Just(Action::RenewPassword),
         Just(Action::ReadFootprint),
+        orders::order().prop_map(Action::Order),
         (uuid(), step())
             .prop_map(|(session, step)| Action::RunStep { session: RamdiskSessionId(session), step }),
     ];
@@ -391,13 +393,14 @@ fn milliseconds() -> impl Strategy<Value = Duration> {
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<bool>()).prop_map(
-            |(rack, boot, version, oldest_unacknowledged, consoles)| FromAgent::Hello(Hello {
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<bool>(), any::<bool>()).prop_map(
+            |(rack, boot, version, oldest_unacknowledged, consoles, bmc_orders)| FromAgent::Hello(Hello {
                 rack: rack.parse().unwrap(),
                 agent_boot_id: AgentBootId(boot),
                 version,
                 oldest_unacknowledged,
                 consoles,
+                bmc_orders,
             })
         ),
         (1u64.., any::<u64>(), uuid(), body()).prop_map(|(seq, at_us, server, body)| FromAgent::Report(

@@ -168,6 +168,7 @@ impl Site {
             version: "1".into(),
             oldest_unacknowledged: 0,
             consoles: false,
+            bmc_orders: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

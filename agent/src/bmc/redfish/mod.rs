@@ -32,6 +32,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use protocol::{
     bmc_facts::{FactsPart, PartFacts},
+    bmc_order::BmcOrder,
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -311,6 +312,10 @@ impl Bmc for RedfishBmc {
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {
         self.renew().await
+    }
+
+    async fn obey(&self, order: &BmcOrder) -> Result<(), BmcError> {
+        self.carry_out(order).await
     }
 
     fn redfish(&self) -> Option<&RedfishBmc> {

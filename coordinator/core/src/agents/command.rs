@@ -25,6 +25,7 @@ pub fn repeat_of(action: &Action) -> Repeat {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::Order(_)
         | Action::EndBoot => Repeat::NewEachTime,
         Action::RunStep { .. } => Repeat::SameCommand,
     }
@@ -43,7 +44,8 @@ pub enum AfterBreak {
 /// What becomes of this action after a break.
 pub fn after_break(action: &Action) -> AfterBreak {
     match action {
-        Action::PowerOn { .. } | Action::Reset { .. } => AfterBreak::AskFirst,
+        // Whom an order may concern was true when it was given.
+        Action::PowerOn { .. } | Action::Reset { .. } | Action::Order(_) => AfterBreak::AskFirst,
         Action::PowerOff { .. }
         | Action::ReadIdentity
         | Action::EndBoot
@@ -60,6 +62,7 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
     match action {
         Action::PowerOn { .. } | Action::Reset { .. } => Some(power_budget::ON_WANTED_MAX),
         Action::PowerOff { .. } => Some(power_budget::OFF_WANTED_MAX),
+        Action::Order(_) => Some(power_budget::ORDER_WANTED_MAX),
         Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff
@@ -92,6 +95,7 @@ pub fn image_of(action: &Action) -> Option<&str> {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::Order(_)
         | Action::EndBoot => None,
     }
 }
@@ -103,6 +107,7 @@ pub fn digest_of(action: &Action) -> String {
     let json = match action {
         Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
         Action::PowerOff { how } => serde_json::to_vec(how),
+        Action::Order(order) => serde_json::to_vec(order),
         Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff

@@ -77,6 +77,8 @@ pub(super) struct Wire {
     pub end: CancellationToken,
     /// Whether it opens consoles.
     pub consoles: bool,
+    /// Whether it takes orders for BMCs.
+    pub bmc_orders: bool,
 }
 
 pub(super) struct State {
@@ -291,6 +293,11 @@ impl AgentHub {
     /// Whether a rack's agent is here and opens consoles.
     pub(super) fn opens_consoles(&self, rack: &RackId) -> bool {
         self.state().roster.wire(rack).is_some_and(|wire| wire.consoles)
+    }
+
+    /// Whether a rack's agent is here and too old to take orders for BMCs.
+    pub(super) fn takes_no_orders(&self, rack: &RackId) -> bool {
+        self.state().roster.wire(rack).is_some_and(|wire| !wire.bmc_orders)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

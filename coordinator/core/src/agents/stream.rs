@@ -117,7 +117,12 @@ pub(super) async fn begin(
     let linked = hub.link(
         &rack,
         newcomer,
-        Wire { outbox: outbox.clone(), end: end.clone(), consoles: hello.consoles },
+        Wire {
+            outbox: outbox.clone(),
+            end: end.clone(),
+            consoles: hello.consoles,
+            bmc_orders: hello.bmc_orders,
+        },
     );
     let number = match linked {
         Ok(number) => number,

@@ -294,6 +294,7 @@ impl FakeAgent {
             version: "1".to_owned(),
             oldest_unacknowledged: 0,
             consoles: true,
+            bmc_orders: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -25,13 +25,15 @@ pub enum CommandKind {
     RenewPassword,
     /// Read what could have been changed in the BMC.
     ReadFootprint,
+    /// Have the BMC do something beside power and boot.
+    Order,
     /// Let the ramdisk do a step.
     RunStep,
 }
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [CommandKind; 9] = [
+    pub const ALL: [CommandKind; 10] = [
         Self::PowerOn,
         Self::PowerOff,
         Self::Reset,
@@ -40,6 +42,7 @@ impl CommandKind {
         Self::KeepOff,
         Self::RenewPassword,
         Self::ReadFootprint,
+        Self::Order,
         Self::RunStep,
     ];
 
@@ -54,6 +57,7 @@ impl CommandKind {
             Action::KeepOff => Self::KeepOff,
             Action::RenewPassword => Self::RenewPassword,
             Action::ReadFootprint => Self::ReadFootprint,
+            Action::Order(_) => Self::Order,
             Action::RunStep { .. } => Self::RunStep,
         }
     }
@@ -69,6 +73,7 @@ impl CommandKind {
             Self::KeepOff => "keep_off",
             Self::RenewPassword => "renew_password",
             Self::ReadFootprint => "read_footprint",
+            Self::Order => "order",
             Self::RunStep => "run_step",
         }
     }
@@ -83,6 +88,7 @@ impl CommandKind {
             | Self::KeepOff
             | Self::RenewPassword
             | Self::ReadFootprint
+            | Self::Order
             | Self::RunStep => None,
         }
     }
@@ -119,7 +125,7 @@ pub struct StoredCommand {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{boot::Boot, id::RamdiskSessionId, power::PowerOffHow, step::Step};
+    use protocol::{bmc_order::BmcOrder, boot::Boot, id::RamdiskSessionId, power::PowerOffHow, step::Step};
 
     use super::*;
 
@@ -142,6 +148,7 @@ mod tests {
             check(Action::KeepOff, "keep_off", None),
             check(Action::RenewPassword, "renew_password", None),
             check(Action::ReadFootprint, "read_footprint", None),
+            check(Action::Order(BmcOrder::Interrupt), "order", None),
             check(Action::RunStep { session, step: Step::Sync }, "run_step", None),
         ];
         assert_eq!(kinds, CommandKind::ALL);
