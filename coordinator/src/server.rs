@@ -133,6 +133,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             poll_ironic_every,
             passwords: config.bmc_passwords.policy(),
             limits: config.limits(),
+            media: config.facade.media_sources(),
         },
         inventory,
         outside,

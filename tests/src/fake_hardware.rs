@@ -14,6 +14,7 @@ use domain::{
 use faces::ramdisk_api::{SessionStore, StoreError};
 use protocol::{
     bmc_facts::{BiosFacts, BmcFacts, FirmwareItem, MediaSlot, SecureBootFacts, SystemFacts},
+    bmc_order::BmcOrder,
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
@@ -40,7 +41,12 @@ struct State {
     erases: Option<Vec<ErasedDisk>>,
     accounts: Vec<Account>,
     comes_back: Option<PowerReading>,
+    /// What BMCs have told.
     facts: HashMap<ServerId, BmcFacts>,
+    /// What they would tell now.
+    real: HashMap<ServerId, BmcFacts>,
+    orders: Vec<(ServerId, BmcOrder)>,
+    refuse_orders: Option<Refusal>,
 }
 
 impl Default for FakeHardware {
@@ -68,7 +74,9 @@ impl FakeHardware {
 
     /// What a server's BMC says.
     pub fn set_facts(&self, id: ServerId, facts: BmcFacts) {
-        self.state().facts.insert(id, facts);
+        let mut state = self.state();
+        state.real.insert(id, facts.clone());
+        state.facts.insert(id, facts);
     }
 
     /// Changes a server's password.
@@ -132,6 +140,21 @@ impl FakeHardware {
         std::mem::take(&mut self.state().power)
     }
 
+    /// Refuses every order for a BMC from now on; none: no more.
+    pub fn refuse_orders(&self, refusal: Option<Refusal>) {
+        self.state().refuse_orders = refusal;
+    }
+
+    /// The orders for BMCs that were asked for, but for mere looks; then they are forgotten.
+    pub fn take_orders(&self) -> Vec<BmcOrder> {
+        let orders = std::mem::take(&mut self.state().orders);
+        orders
+            .into_iter()
+            .map(|(_, order)| order)
+            .filter(|order| !matches!(order, BmcOrder::Look { .. }))
+            .collect()
+    }
+
     async fn released(&self) {
         let mut hold = self.hold.subscribe();
         let _ = hold.wait_for(|hold| !hold).await;
@@ -146,6 +169,19 @@ impl Hardware for FakeHardware {
 
     async fn facts(&self, id: ServerId) -> BmcFacts {
         self.state().facts.get(&id).cloned().unwrap_or_default()
+    }
+
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.orders.push((id, order.clone()));
+        if let Some(refusal) = state.refuse_orders.clone() {
+            return Err(refusal);
+        }
+        let mut real = state.real.get(&id).cloned().unwrap_or_default();
+        obey(&mut real, &order);
+        state.facts.insert(id, real.clone());
+        state.real.insert(id, real);
+        Ok(())
     }
 
     async fn await_agent(&self, id: ServerId) {
@@ -173,6 +209,11 @@ impl Hardware for FakeHardware {
             PowerRequest::Off(_) => PowerReading::Off,
         };
         let mut state = self.state();
+        if reading == PowerReading::On
+            && let Some(real) = state.real.get_mut(&id)
+        {
+            start(real);
+        }
         let message = format!("there is no server {id}");
         let (server, _, _) =
             state.servers.get_mut(&id).ok_or(Refusal { kind: RefusalKind::UnknownServer, message })?;
@@ -216,6 +257,32 @@ impl Hardware for FakeHardware {
         self.state().accounts.push(account.clone());
         Ok(())
     }
+}
+
+/// What a BMC does of an order.
+fn obey(facts: &mut BmcFacts, order: &BmcOrder) {
+    let slot = |facts: &mut BmcFacts, drive: &str, image: &str| {
+        for slot in facts.media.iter_mut().filter(|slot| slot.id == drive) {
+            (slot.image, slot.is_inserted) = (image.to_owned(), !image.is_empty());
+        }
+    };
+    match order {
+        BmcOrder::Light { is_on } => facts.system.light = Some(*is_on),
+        BmcOrder::SecureBoot { is_enabled } => facts.secure_boot.is_enabled = Some(*is_enabled),
+        BmcOrder::ResetKeys { .. } => facts.secure_boot.mode = "SetupMode".into(),
+        BmcOrder::SetBios { settings } => facts.bios.pending.extend(settings.clone()),
+        BmcOrder::ResetBios => facts.bios.pending.clear(),
+        BmcOrder::InsertMedia { drive, image, .. } => slot(facts, drive, image),
+        BmcOrder::EjectMedia { drive } => slot(facts, drive, ""),
+        BmcOrder::Interrupt | BmcOrder::Look { .. } => {}
+    }
+}
+
+/// What becomes of what waited, when the server starts.
+fn start(facts: &mut BmcFacts) {
+    let pending = std::mem::take(&mut facts.bios.pending);
+    facts.bios.attributes.extend(pending);
+    facts.secure_boot.was_enabled = facts.secure_boot.is_enabled;
 }
 
 fn output(step: &Step, hardware: &HardwareReport, erases: Option<Vec<ErasedDisk>>) -> StepOutput {

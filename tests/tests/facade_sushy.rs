@@ -1,10 +1,19 @@
-//! Edges: Ironic's own Redfish client on our facade: it finds what the BMC said.
+//! Edges: Ironic's own Redfish client on our facade: it finds what the BMC said, and changes it by every verb that it has.
 
 use std::{path::Path, process::Stdio, sync::Arc};
 
 use domain::rim::FacadeServer;
 use faces::redfish::RedfishFacade;
-use protocol::{boot::BootMode, id::ServerId, power::PowerReading};
+use protocol::{
+    bmc_order::BmcOrder,
+    boot::BootMode,
+    id::ServerId,
+    power::PowerReading,
+    redfish::read::{
+        bios::{Setting, Settings},
+        secure_boot::KeysReset,
+    },
+};
 use serde_json::{Value, json};
 use tests::{
     fake_hardware::{FakeHardware, bmc_facts},
@@ -16,7 +25,7 @@ const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.lab/venv");
 const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facade_sushy/judge.py");
 
 #[tokio::test]
-async fn sushy_finds_what_the_bmc_said() {
+async fn sushy_finds_what_the_bmc_said_and_changes_it() {
     let python = Path::new(VENV).join("bin/python");
     if !python.exists() {
         tokio::task::spawn_blocking(|| ensure_venv(Path::new(VENV))).await.unwrap().unwrap();
@@ -36,7 +45,7 @@ async fn sushy_finds_what_the_bmc_said() {
     hardware.set_facts(id, bmc_facts());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let router = RedfishFacade::new(hardware).router();
+    let router = RedfishFacade::new(hardware.clone()).router();
     let served = tokio::spawn(async move { axum::serve(listener, router).await });
     let judged = Command::new(python)
         .args(["-W", "ignore", JUDGE, &url, &id.to_string(), &user, "secret"])
@@ -60,4 +69,34 @@ async fn sushy_finds_what_the_bmc_said() {
     check("media", cd.clone());
     check("media_of_manager", cd);
     check("firmware", json!([["Network adapter", "14.2", false]]));
+    check(
+        "changed",
+        json!({
+            "light": "Off",
+            "secure_boot": false,
+            "attributes": {"Cores": 8, "Turbo": true},
+            "pending": {"Cores": 2, "Turbo": false},
+            "applied": {"Cores": 2, "Turbo": false},
+            "ejected": false,
+            "inserted": ["https://images.example/a.iso", true],
+            "resets": true,
+        }),
+    );
+    let drive = || "Cd".to_owned();
+    let settings = Settings::from([
+        ("Cores".to_owned(), Setting::Number(2.into())),
+        ("Turbo".to_owned(), Setting::Flag(false)),
+    ]);
+    let image = "https://images.example/a.iso".to_owned();
+    let expected = [
+        BmcOrder::Light { is_on: false },
+        BmcOrder::SecureBoot { is_enabled: false },
+        BmcOrder::ResetKeys { reset: KeysReset::ToDefault },
+        BmcOrder::SetBios { settings },
+        BmcOrder::ResetBios,
+        BmcOrder::EjectMedia { drive: drive() },
+        BmcOrder::InsertMedia { drive: drive(), image, is_write_protected: true },
+        BmcOrder::Interrupt,
+    ];
+    assert_eq!(hardware.take_orders(), expected);
 }

@@ -8,16 +8,18 @@ use domain::{
     events::{EventKind, Told},
     health::SiteLimits,
     lifecycle::{placement::networks_of_ports, trouble::Trouble},
+    media_sources::MediaSources,
     records::Server,
     rim::{
-        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Presence, Provisioner,
-        Refusal, RefusalKind, TenantNetworks, WantedNetwork,
+        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Presence,
+        Provisioner, Refusal, RefusalKind, TenantNetworks, WantedNetwork,
     },
     tenancy::network_data::{Link, network_data},
     upkeep::policy::PasswordPolicy,
 };
 use protocol::{
     bmc_facts::BmcFacts,
+    bmc_order::BmcOrder,
     command::{Action, Failure, FailureKind, Success},
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
@@ -33,6 +35,7 @@ use crate::{
     enroll::Enroller,
     gate::{GATE_WAIT_MAX, Gate, Parts},
     mover::Mover,
+    orders::Orders,
     reconcile::Reconcile,
     tenancy::TenancyError,
     upkeep::Upkeep,
@@ -61,6 +64,8 @@ pub struct Core {
     pub reconcile: Arc<Reconcile>,
     /// Keeps BMCs right; `main` runs it.
     pub upkeep: Arc<Upkeep>,
+    /// What BMCs are ordered beside power and boot.
+    pub orders: Arc<Orders>,
 }
 
 /// What a site says of itself.
@@ -74,6 +79,8 @@ pub struct Site {
     pub passwords: PasswordPolicy,
     /// What it thinks of sensors' numbers.
     pub limits: Arc<SiteLimits>,
+    /// From where images may be put into virtual drives.
+    pub media: MediaSources,
 }
 
 /// The outside world, as a core needs it.
@@ -122,6 +129,13 @@ impl Core {
             Arc::clone(&presence),
             site.passwords,
         ));
+        let orders = Arc::new(Orders {
+            inventory: inventory.clone(),
+            provisioner: Arc::clone(&provisioner),
+            agents: Arc::clone(&agents),
+            presence: Arc::clone(&presence),
+            sources: site.media,
+        });
         let reconcile = Arc::new(Reconcile {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
@@ -144,6 +158,7 @@ impl Core {
             networks,
             reconcile,
             upkeep,
+            orders,
         })
     }
 
@@ -290,11 +305,28 @@ impl Hardware for Core {
 
     async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal> {
         // In a task of its own: a client that hangs up must not stop a power-on between two of its steps.
-        let gate = Arc::clone(&self.gate);
-        let done = tokio::spawn(async move { gate.power(id, request).await }).await;
+        let (gate, orders) = (Arc::clone(&self.gate), Arc::clone(&self.orders));
+        let done = tokio::spawn(async move {
+            match request {
+                PowerRequest::On | PowerRequest::Restart => orders.empty_drives(id).await?,
+                PowerRequest::Off(_) => {}
+            }
+            gate.power(id, request).await
+        })
+        .await;
         done.unwrap_or_else(|error| {
             let message = format!("the gate stopped unexpectedly: {error}; check the coordinator's log");
             Err(Refusal { kind: RefusalKind::Gate, message })
+        })
+    }
+
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        // In a task of its own, as a change of the power.
+        let orders = Arc::clone(&self.orders);
+        let done = tokio::spawn(async move { orders.order(id, &order).await }).await;
+        done.unwrap_or_else(|error| {
+            let message = format!("the order ended unexpectedly: {error}; check the coordinator's log");
+            Err(Refusal { kind: RefusalKind::Hardware, message })
         })
     }
 

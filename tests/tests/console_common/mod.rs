@@ -291,6 +291,7 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         poll_ironic_every: Duration::from_secs(2),
         passwords: Default::default(),
         limits: Default::default(),
+        media: Default::default(),
     };
     Core::new(site, inventory.clone(), outside)
 }

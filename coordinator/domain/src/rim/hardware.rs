@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use protocol::{
     bmc_facts::BmcFacts,
+    bmc_order::BmcOrder,
     boot::BootMode,
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
@@ -82,14 +83,12 @@ pub trait Hardware: Send + Sync {
         let _ = id;
         BmcFacts::default()
     }
-    /// Waits a moment for the agent of the server's rack, if that has only just gone away; not at all for one that is here.
-    async fn await_agent(&self, id: ServerId) {
-        let _ = id;
+    /// Has the server's BMC do something beside power and boot, if the server's state allows it. When this returns, what the BMC says
+    /// has been read anew.
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        let message = format!("{order} is not possible here: there is no agent for server {id}");
+        Err(Refusal { kind: RefusalKind::AgentAway, message })
     }
-    /// User and password that Ironic must show for this server.
-    async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)>;
-    /// Changes the power. A power-on goes through the gate and returns when the gate has decided and the BMC has done it.
-    async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal>;
     /// Lets the connected ramdisk do a step; returns when it is done.
     async fn run_step(
         &self,
