@@ -9,13 +9,15 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     disks::{Account, Erase, KnownDisk, inspected},
-    rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
+    health::KnownSensor,
+    rim::{FacadeSensors, FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
 };
 use faces::ramdisk_api::{SessionStore, StoreError};
 use protocol::{
     bmc_facts::{BiosFacts, BmcFacts, FirmwareItem, MediaSlot, SecureBootFacts, SystemFacts},
     bmc_order::BmcOrder,
     hardware::HardwareReport,
+    health::{Limits, Milli, Says, Sensor, SensorKind, Severity},
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
     redfish::read::bios::{Setting, Settings},
@@ -46,6 +48,7 @@ struct State {
     /// What they would tell now.
     real: HashMap<ServerId, BmcFacts>,
     orders: Vec<(ServerId, BmcOrder)>,
+    sensors: HashMap<ServerId, FacadeSensors>,
     refuse_orders: Option<Refusal>,
 }
 
@@ -77,6 +80,11 @@ impl FakeHardware {
         let mut state = self.state();
         state.real.insert(id, facts.clone());
         state.facts.insert(id, facts);
+    }
+
+    /// What a server's sensors say.
+    pub fn set_sensors(&self, id: ServerId, sensors: FacadeSensors) {
+        self.state().sensors.insert(id, sensors);
     }
 
     /// Changes a server's password.
@@ -169,6 +177,10 @@ impl Hardware for FakeHardware {
 
     async fn facts(&self, id: ServerId) -> BmcFacts {
         self.state().facts.get(&id).cloned().unwrap_or_default()
+    }
+
+    async fn sensors(&self, id: ServerId) -> FacadeSensors {
+        self.state().sensors.get(&id).cloned().unwrap_or_default()
     }
 
     async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
@@ -368,5 +380,34 @@ pub fn bmc_facts() -> BmcFacts {
             version: "14.2".into(),
             is_updateable: true,
         }],
+    }
+}
+
+/// Sensors of every kind that is shown.
+pub fn sensors() -> FacadeSensors {
+    let number = |milli, unit: &str| {
+        let limits = Limits { upper_critical: Some(Milli(95_000)), ..Limits::default() };
+        Says::Number { value: Milli(milli), unit: unit.into(), limits, hysteresis: Milli(1_000) }
+    };
+    let known = |name: &str, kind, severity, says| KnownSensor {
+        sensor: Sensor { key: name.replace(' ', "-"), name: name.into(), kind, severity, says },
+        severity,
+        by_site: false,
+        since_us: 1,
+    };
+    FacadeSensors {
+        known: vec![
+            known("CPU 1 temperature", SensorKind::Temperature, Severity::Ok, number(41_500, "°C")),
+            known("Fan 1", SensorKind::Fan, Severity::Ok, number(4_200_000, "rpm")),
+            known("Fan 2", SensorKind::Fan, Severity::Ok, number(35_000, "%")),
+            known("12 V", SensorKind::Voltage, Severity::Warning, number(11_900, "V")),
+            known(
+                "PS 1",
+                SensorKind::PowerSupply,
+                Severity::Critical,
+                Says::States(vec!["input lost".into()]),
+            ),
+        ],
+        draw_w: Some(214),
     }
 }

@@ -13,7 +13,7 @@ use protocol::{
 };
 use tests::{
     bmc::judges,
-    fake_hardware::{FakeHardware, bmc_facts},
+    fake_hardware::{FakeHardware, bmc_facts, sensors},
 };
 use tokio::{net::TcpListener, process::Command, time::timeout};
 
@@ -65,6 +65,7 @@ async fn serve(server: FacadeServer, password: &str) -> Result<String> {
     hardware.add(server, &user, password);
     if says_all {
         hardware.set_facts(id, bmc_facts());
+        hardware.set_sensors(id, sensors());
     }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);

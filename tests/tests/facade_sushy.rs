@@ -16,7 +16,7 @@ use protocol::{
 };
 use serde_json::{Value, json};
 use tests::{
-    fake_hardware::{FakeHardware, bmc_facts},
+    fake_hardware::{FakeHardware, bmc_facts, sensors},
     openstack::ensure_venv,
 };
 use tokio::{net::TcpListener, process::Command};
@@ -43,6 +43,7 @@ async fn sushy_finds_what_the_bmc_said_and_changes_it() {
     let user = format!("bms-{id}");
     hardware.add(server, &user, "secret");
     hardware.set_facts(id, bmc_facts());
+    hardware.set_sensors(id, sensors());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = RedfishFacade::new(hardware.clone()).router();
@@ -69,6 +70,9 @@ async fn sushy_finds_what_the_bmc_said_and_changes_it() {
     check("media", cd.clone());
     check("media_of_manager", cd);
     check("firmware", json!([["Network adapter", "14.2", false]]));
+    check("temperatures", json!([["CPU 1 temperature", 41.5, "ok"]]));
+    check("fans", json!([["Fan 1", 4200, "RPM"], ["Fan 2", 35, "Percent"]]));
+    check("supplies", json!([["0", "critical"]]));
     check(
         "changed",
         json!({

@@ -11,7 +11,7 @@ use domain::{
     media_sources::MediaSources,
     records::Server,
     rim::{
-        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Presence,
+        AgentError, Agents, Fabric, FacadeSensors, FacadeServer, Hardware, ImageNews, PowerRequest, Presence,
         Provisioner, Refusal, RefusalKind, TenantNetworks, WantedNetwork,
     },
     tenancy::network_data::{Link, network_data},
@@ -253,6 +253,15 @@ impl Core {
         Ok(Some(links))
     }
 
+    /// What a server's sensors said last. Old words of sensors that cannot be read any more are none.
+    async fn sensors_of(&self, id: ServerId) -> Result<FacadeSensors, InventoryError> {
+        let Some(hardware) = self.inventory.hardware(id).await?.filter(|known| known.unread.is_none()) else {
+            return Ok(FacadeSensors::default());
+        };
+        let known = self.inventory.sensors(id).await?.into_values().collect();
+        Ok(FacadeSensors { known, draw_w: hardware.draw_w })
+    }
+
     async fn read(&self, id: ServerId) -> Option<Server> {
         match self.inventory.server(id).await {
             Ok(server) => server,
@@ -283,6 +292,13 @@ impl Hardware for Core {
         self.inventory.facts(id).await.map(|known| known.facts).unwrap_or_else(|error| {
             warn!(server = %id, %error, "what its bmc says was not read");
             BmcFacts::default()
+        })
+    }
+
+    async fn sensors(&self, id: ServerId) -> FacadeSensors {
+        self.sensors_of(id).await.unwrap_or_else(|error| {
+            warn!(server = %id, %error, "what its sensors say was not read");
+            FacadeSensors::default()
         })
     }
 

@@ -11,11 +11,16 @@ url, server, user, password = sys.argv[1:]
 root = sushy.Sushy(url, username=user, password=password, verify=False)
 system = root.get_system(f"/redfish/v1/Systems/{server}")
 manager = root.get_manager(f"/redfish/v1/Managers/{server}")
+chassis = root.get_chassis(f"/redfish/v1/Chassis/{server}")
 firmware = root.get_update_service().firmware_inventory.get_members()
 
 
 def media(of):
     return [[drive.identity, drive.image, drive.inserted, [kind.value for kind in drive.media_types]] for drive in of.virtual_media.get_members()]
+
+
+def health(of):
+    return of.status.health.value.lower()
 
 
 def bios(attributes):
@@ -33,6 +38,9 @@ found = {
     "media": media(system),
     "media_of_manager": media(manager),
     "firmware": [[item.name, item.version, item.updateable] for item in firmware],
+    "temperatures": [[one.name, one.reading_celsius, health(one)] for one in chassis.thermal.temperatures],
+    "fans": [[fan.name, fan.reading, fan.reading_units.value] for fan in chassis.thermal.fans],
+    "supplies": [[one.identity, health(one)] for one in chassis.power.power_supplies],
 }
 
 changed = {}

@@ -210,7 +210,7 @@ pub fn firmware_item(name: &str, facts: &BmcFacts) -> Option<Value> {
 }
 
 /// Names for a path: a BMC's own id where it can stand there and nobody else has it, its place otherwise.
-fn names<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn names<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (place, id) in ids.enumerate() {
         let is_plain =

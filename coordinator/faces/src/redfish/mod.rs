@@ -17,6 +17,7 @@ pub mod bmc;
 pub mod boot;
 pub mod path;
 pub mod resource;
+pub mod sensors;
 pub mod session;
 pub mod storage;
 

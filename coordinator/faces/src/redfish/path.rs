@@ -66,6 +66,14 @@ pub enum Resource {
     ChassisCollection,
     /// The chassis of a server.
     Chassis(ServerId),
+    /// Its temperatures and fans.
+    Thermal(ServerId),
+    /// Its power draw, voltages and power supplies.
+    Power(ServerId),
+    /// Its sensors.
+    Sensors(ServerId),
+    /// One of them, by its name.
+    Sensor(ServerId, String),
 }
 
 /// An action on what the BMC has.
@@ -140,6 +148,10 @@ impl Resource {
             ["v1", "UpdateService", "FirmwareInventory", name] => Resource::FirmwareItem((*name).to_owned()),
             ["v1", "Chassis"] => Resource::ChassisCollection,
             ["v1", "Chassis", id] => Resource::Chassis(server(id)?),
+            ["v1", "Chassis", id, "Thermal"] => Resource::Thermal(server(id)?),
+            ["v1", "Chassis", id, "Power"] => Resource::Power(server(id)?),
+            ["v1", "Chassis", id, "Sensors"] => Resource::Sensors(server(id)?),
+            ["v1", "Chassis", id, "Sensors", name] => Resource::Sensor(server(id)?, (*name).to_owned()),
             ["v1", "Chassis", id, "Drives"] => Resource::Drives(server(id)?),
             ["v1", "Chassis", id, "Drives", drive] => Resource::Drive(server(id)?, drive.parse().ok()?),
             _ => return None,
@@ -177,7 +189,11 @@ impl Resource {
             | Resource::SecureBoot(id)
             | Resource::VirtualMedia(id, _)
             | Resource::Medium(id, _, _)
-            | Resource::Chassis(id) => Some(*id),
+            | Resource::Chassis(id)
+            | Resource::Thermal(id)
+            | Resource::Power(id)
+            | Resource::Sensors(id)
+            | Resource::Sensor(id, _) => Some(*id),
         }
     }
 }

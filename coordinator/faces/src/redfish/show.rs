@@ -11,7 +11,7 @@ use protocol::{
 use tracing::debug;
 
 use super::{
-    Principal, RedfishFacade, answer::Failed, bmc, lock, path::Resource, resource,
+    Principal, RedfishFacade, answer::Failed, bmc, lock, path::Resource, resource, sensors,
     session::SESSION_IDLE_MAX, storage,
 };
 
@@ -108,7 +108,22 @@ impl RedfishFacade {
             Resource::ChassisCollection => {
                 resource::collection("Chassis", "/redfish/v1/Chassis", &[resource::chassis_path(id)])
             }
-            Resource::Chassis(_) => resource::chassis(server),
+            Resource::Chassis(_) => {
+                let mut chassis = resource::chassis(server);
+                sensors::add_to_chassis(&mut chassis, id, &self.hardware.sensors(id).await);
+                chassis
+            }
+            Resource::Thermal(_) => {
+                sensors::thermal(id, &self.hardware.sensors(id).await).ok_or_else(Failed::not_found)?
+            }
+            Resource::Power(_) => {
+                sensors::power(id, &self.hardware.sensors(id).await).ok_or_else(Failed::not_found)?
+            }
+            Resource::Sensors(_) => sensors::sensors(id, &self.hardware.sensors(id).await),
+            Resource::Sensor(_, name) => {
+                let of = self.hardware.sensors(id).await;
+                sensors::sensor(id, name, &of).ok_or_else(Failed::not_found)?
+            }
         })
     }
 
