@@ -32,6 +32,7 @@ impl Given {
             | Action::ReadIdentity
             | Action::KeepOff
             | Action::ReadFootprint
+            | Action::Order(_)
             | Action::RenewPassword => self.until <= now,
             Action::EndBoot
             | Action::UpdateFirmware(_)
@@ -45,6 +46,7 @@ impl Given {
 pub fn time_for(action: &Action) -> Duration {
     match action {
         Action::PowerOn { .. } | Action::Reset { .. } => power_budget::ON_COMMAND_MAX,
+        Action::Order(_) => power_budget::ORDER_COMMAND_MAX,
         Action::PowerOff { .. }
         | Action::ReadIdentity
         | Action::EndBoot

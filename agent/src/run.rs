@@ -349,12 +349,18 @@ impl Loop {
         if matches!(action, Action::UpdateFirmware(_) | Action::LookAtFirmware { .. }) {
             return self.work_on_firmware(reached, server, id, action);
         }
-        let places = Arc::clone(&self.places);
+        let (places, facts, seen) = (Arc::clone(&self.places), Arc::clone(&self.facts), self.seen.clone());
         self.tasks.spawn(async move {
             let _place = places.acquire().await;
             let turn = reached.line.turn().await;
             let (outcome, sample) =
                 work::carry_out(&*reached.bmc, reached.boot_mode, &action, until.into()).await;
+            if let Action::Order(order) = &action
+                && let Some(part) = order.part()
+            {
+                // Also when it failed: it may be done in part. It is told before the command's end is.
+                facts.read_anew(server, &reached.bmc, part, until.into(), &seen).await;
+            }
             drop(turn);
             reached.tell_who(&back, server).await;
             send_ended(&back, server, id, outcome, sample).await;
@@ -376,6 +382,7 @@ impl Loop {
                 | Action::KeepOff
                 | Action::ReadFootprint
                 | Action::RenewPassword
+                | Action::Order(_)
                 | Action::RunStep { .. } => return,
             };
             send_ended(&back, server, id, outcome, None).await;
@@ -440,6 +447,7 @@ fn name(action: &Action) -> &'static str {
         Action::ReadFootprint => "read footprint",
         Action::UpdateFirmware(_) => "update firmware",
         Action::LookAtFirmware { .. } => "look at firmware",
+        Action::Order(_) => "order for the bmc",
         Action::RunStep { .. } => "run step",
     }
 }

@@ -35,6 +35,8 @@ pub type Ended = (Result<Success, Failure>, Option<Sample>);
 /// Carries out a command that is for the BMC, and ends by this time whatever the BMC does. After it nothing is switched any more:
 /// somebody may have been told by then that it was not.
 pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -> Ended {
+    let rest = rest_of(action);
+    let until = until.checked_sub(rest).unwrap_or(until);
     // Only a command that still has some of its time is begun.
     let ended = async {
         match Instant::now() < until {
@@ -47,11 +49,16 @@ pub async fn carry_out(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: In
         Ok(None) | Err(_) => {
             let message = format!(
                 "the BMC did not finish within {} s; check whether it is slow or overloaded, and check the server's power",
-                time_for(action).as_secs()
+                (time_for(action) - rest).as_secs()
             );
             (Err(Failure { kind: FailureKind::NotConfirmed, message }), None)
         }
     }
+}
+
+/// What of a command's time is not its own: what an order may have changed is read anew in it.
+fn rest_of(action: &Action) -> Duration {
+    if matches!(action, Action::Order(_)) { power_budget::ORDER_LOOK_MAX } else { Duration::ZERO }
 }
 
 async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -> Ended {
@@ -80,6 +87,9 @@ async fn begin(bmc: &dyn Bmc, mode: BootMode, action: &Action, until: Instant) -
                 Renewed::Kept { reason, length } => Success::PasswordKept { reason, length },
             });
             (renewed.map_err(|error| failure(&error)), None)
+        }
+        Action::Order(order) => {
+            (bmc.obey(order).await.map(|()| Success::Done).map_err(|error| failure(&error)), None)
         }
         Action::EndBoot
         | Action::UpdateFirmware(_)
@@ -213,125 +223,70 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use async_trait::async_trait;
-    use protocol::hardware::BmcIdentity;
+    use protocol::{bmc_order::BmcOrder, hardware::BmcIdentity};
 
     use super::*;
     use crate::poll::driver::CONFIRM_PAUSE;
 
-    /// A BMC that is off, accepts everything and does nothing; after so many questions it answers no more.
-    struct Lazy {
+    /// A BMC that is off, and answers and obeys as far as it is told to.
+    struct Odd {
+        /// Questions that it refuses, before it answers any.
+        refusals: usize,
+        /// After so many questions it answers no more.
         answers: usize,
+        /// So many times it says "done" and does not switch on.
+        ignores: usize,
         asked: AtomicUsize,
         switched: AtomicUsize,
     }
 
-    impl Lazy {
-        async fn answer(&self) {
-            if self.asked.fetch_add(1, Ordering::SeqCst) >= self.answers {
+    impl Default for Odd {
+        fn default() -> Self {
+            let (asked, switched) = (AtomicUsize::default(), AtomicUsize::default());
+            Self { refusals: 0, answers: usize::MAX, ignores: usize::MAX, asked, switched }
+        }
+    }
+
+    impl Odd {
+        async fn answer(&self) -> Result<(), BmcError> {
+            let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+            if asked >= self.answers {
                 std::future::pending::<()>().await;
             }
+            let full = || BmcError::Refused { address: "a".into(), reason: "no free session".into() };
+            if asked < self.refusals { Err(full()) } else { Ok(()) }
         }
     }
 
     #[async_trait]
-    impl Bmc for Lazy {
+    impl Bmc for Odd {
         async fn identity(&self) -> Result<BmcIdentity, BmcError> {
-            self.answer().await;
-            Ok(BmcIdentity::default())
+            self.answer().await.map(|()| BmcIdentity::default())
         }
         async fn power_status(&self) -> Result<Power, BmcError> {
-            self.answer().await;
-            Ok(Power::Off)
+            self.answer().await?;
+            let is_on = self.switched.load(Ordering::SeqCst) > self.ignores;
+            Ok(if is_on { Power::On } else { Power::Off })
         }
         async fn power_on(&self) -> Result<(), BmcError> {
-            self.answer().await;
+            self.answer().await?;
             self.switched.fetch_add(1, Ordering::SeqCst);
             Ok(())
         }
         async fn power_off(&self) -> Result<(), BmcError> {
-            Ok(())
+            self.answer().await
         }
         async fn soft_off(&self) -> Result<(), BmcError> {
-            Ok(())
+            self.answer().await
         }
         async fn reset(&self) -> Result<(), BmcError> {
-            Ok(())
+            self.answer().await
         }
         async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
-            self.answer().await;
-            Ok(())
+            self.answer().await
         }
-    }
-
-    /// A BMC that says "done" and does nothing, so many times.
-    struct Idle {
-        ignores: usize,
-        given: AtomicUsize,
-    }
-
-    impl Idle {
-        fn is_switched(&self) -> bool {
-            self.given.load(Ordering::SeqCst) > self.ignores
-        }
-    }
-
-    #[async_trait]
-    impl Bmc for Idle {
-        async fn identity(&self) -> Result<BmcIdentity, BmcError> {
-            Ok(BmcIdentity::default())
-        }
-        async fn power_status(&self) -> Result<Power, BmcError> {
-            Ok(if self.is_switched() { Power::On } else { Power::Off })
-        }
-        async fn power_on(&self) -> Result<(), BmcError> {
-            self.given.fetch_add(1, Ordering::SeqCst);
-            Ok(())
-        }
-        async fn power_off(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn soft_off(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn reset(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
-            Ok(())
-        }
-    }
-
-    /// A BMC that has no session free for the first so many questions.
-    struct Full {
-        refusals: usize,
-        asked: AtomicUsize,
-    }
-
-    #[async_trait]
-    impl Bmc for Full {
-        async fn identity(&self) -> Result<BmcIdentity, BmcError> {
-            Ok(BmcIdentity::default())
-        }
-        async fn power_status(&self) -> Result<Power, BmcError> {
-            match self.asked.fetch_add(1, Ordering::SeqCst) < self.refusals {
-                true => Err(BmcError::Refused { address: "a".into(), reason: "no free session".into() }),
-                false => Ok(Power::Off),
-            }
-        }
-        async fn power_on(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn power_off(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn soft_off(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn reset(&self) -> Result<(), BmcError> {
-            Ok(())
-        }
-        async fn set_boot_device(&self, _: BootDevice, _: Persistence, _: BootMode) -> Result<(), BmcError> {
-            Ok(())
+        async fn obey(&self, _: &BmcOrder) -> Result<(), BmcError> {
+            self.answer().await
         }
     }
 
@@ -339,7 +294,7 @@ mod tests {
     async fn a_command_waits_for_a_bmc_that_refuses_now_while_there_is_time() {
         let check =
             async |refusals: usize, left: Duration, expected: Result<Power, &str>, expected_asked: usize| {
-                let full = Full { refusals, asked: AtomicUsize::new(0) };
+                let full = Odd { refusals, ..Odd::default() };
                 let read = first_reading(&full, Instant::now() + left, Duration::from_millis(1)).await;
                 let read = read.map_err(|error| error.to_string());
                 match expected {
@@ -358,13 +313,13 @@ mod tests {
     #[tokio::test]
     async fn a_power_command_without_effect_is_given_again_some_times() {
         let check = async |ignores: usize, expected: Power, expected_given: usize| {
-            let idle = Idle { ignores, given: AtomicUsize::new(0) };
+            let idle = Odd { ignores, ..Odd::default() };
             idle.power_on().await.unwrap();
             // Sixteen readings' time, and one for each try.
             let until = Instant::now() + CONFIRM_PAUSE * 16;
             let ended = await_effect(&idle, Power::On, until, CONFIRM_PAUSE).await;
             assert_eq!(
-                (ended, idle.given.load(Ordering::SeqCst)),
+                (ended, idle.switched.load(Ordering::SeqCst)),
                 (Ok(expected), expected_given),
                 "{ignores}"
             );
@@ -380,7 +335,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_ends_in_its_time_and_switches_nothing_after_it() {
         let check = async |answers, left, expected_asked: usize, expected_switches| {
-            let lazy = Lazy { answers, asked: AtomicUsize::default(), switched: AtomicUsize::default() };
+            let lazy = Odd { answers, ..Odd::default() };
             let action = Action::PowerOn { boot: Boot::Disk };
             let (outcome, _) = carry_out(&lazy, BootMode::Bios, &action, Instant::now() + left).await;
             assert_eq!(outcome.unwrap_err().kind, FailureKind::NotConfirmed, "{answers} {left:?}");
@@ -397,5 +352,22 @@ mod tests {
         check(3, moment, 4, 1).await;
         // Come too late, it does not even ask.
         assert_eq!(check(usize::MAX, Duration::ZERO, 0, 0).await, 0);
+    }
+
+    #[tokio::test]
+    async fn an_order_leaves_time_to_look_at_what_it_has_changed() {
+        let check =
+            async |answers: usize, left: Duration, expected: Result<Success, FailureKind>, asked: usize| {
+                let odd = Odd { answers, ..Odd::default() };
+                let action = Action::Order(BmcOrder::Light { is_on: true });
+                let (outcome, sample) = carry_out(&odd, BootMode::Bios, &action, Instant::now() + left).await;
+                assert_eq!((outcome.map_err(|failure| failure.kind), sample), (expected, None), "{left:?}");
+                assert_eq!(odd.asked.load(Ordering::SeqCst), asked, "{left:?}");
+            };
+        let look = power_budget::ORDER_LOOK_MAX;
+        check(usize::MAX, look * 3, Ok(Success::Done), 1).await;
+        check(0, look + Duration::from_millis(200), Err(FailureKind::NotConfirmed), 1).await;
+        // Nothing is begun in the time for the look.
+        check(usize::MAX, look, Err(FailureKind::NotConfirmed), 0).await;
     }
 }

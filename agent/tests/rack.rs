@@ -15,6 +15,7 @@ use agent::{
 use proptest::prelude::*;
 use protocol::{
     bmc_health::{BmcHealth, BreakerState},
+    bmc_order::BmcOrder,
     boot::{Boot, BootMode, BootPlan, BootPurpose},
     command::{Action, Command, Failure, FailureKind, Success},
     convert::Declaration,
@@ -254,6 +255,7 @@ impl World {
                     | Action::KeepOff
                     | Action::ReadFootprint
                     | Action::LookAtFirmware { .. }
+                    | Action::Order(_)
                     | Action::RenewPassword => {}
                 }
                 self.happen(Input::Ended { server, command: id, outcome, sample });
@@ -331,7 +333,7 @@ enum Op {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        4 => (0..SERVERS, 0u8..11).prop_map(|(server, action)| Op::Command(server, action)),
+        4 => (0..SERVERS, 0u8..12).prop_map(|(server, action)| Op::Command(server, action)),
         1 => any::<prop::sample::Index>().prop_map(Op::Repeat),
         8 => (0usize..8).prop_map(Op::Answer),
         1 => (0..SERVERS).prop_map(Op::PullPlug),
@@ -371,6 +373,7 @@ fn action(number: u8) -> Action {
         7 => Action::KeepOff,
         8 => Action::RenewPassword,
         9 => update(),
+        10 => Action::Order(BmcOrder::Interrupt),
         _ => Action::RunStep { session: RamdiskSessionId(uuid::Uuid::nil()), step: Step::Sync },
     }
 }

@@ -27,6 +27,8 @@ use agent::{
 };
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts, SecureBootFacts},
+    bmc_order::BmcOrder,
     boot::{Boot, BootDevice, BootMode, BootPlan, BootPurpose, Persistence},
     command::{Action, Command, CommandResult, FailureKind, Success},
     convert::Declaration,
@@ -102,6 +104,20 @@ impl Bmc for FakeBmc {
     ) -> Result<(), BmcError> {
         self.note(format!("boot {device:?} {persistence:?} {mode:?}"));
         Ok(())
+    }
+    async fn obey(&self, order: &BmcOrder) -> Result<(), BmcError> {
+        self.note(order.to_string());
+        match order {
+            BmcOrder::ResetBios => Err(BmcError::Refused { address: "a".into(), reason: "it cannot".into() }),
+            _ => Ok(()),
+        }
+    }
+    async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
+        self.note(format!("facts: {}", part.name()));
+        Ok(Some(match part {
+            FactsPart::SecureBoot => PartFacts::SecureBoot(SecureBootFacts::default()),
+            _ => PartFacts::Bios(Default::default()),
+        }))
     }
     async fn identity(&self) -> Result<BmcIdentity, BmcError> {
         Ok(BmcIdentity { manufacturer: "fake".into(), ..BmcIdentity::default() })
@@ -335,4 +351,32 @@ async fn a_command_that_never_ends_is_answered_when_the_agent_stops() {
     assert_eq!(running.result(id).await.outcome.unwrap_err().kind, FailureKind::Interrupted);
     assert!(!running.table.plan(MAC, NETWORK).is_here());
     timeout(SOON, running.task).await.expect("the loop ends").unwrap();
+}
+
+#[tokio::test]
+async fn what_an_order_may_have_changed_is_told_before_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut running = start(dir.path(), Arc::new(FakeBmc::default())).await;
+    let mut check = async |order: BmcOrder, is_done: bool, expected: &[&str]| {
+        let id = CommandId::random();
+        running.send(id, Action::Order(order.clone())).await;
+        let result = running.result(id).await;
+        assert_eq!(result.outcome.is_ok(), is_done, "{order}: {result:?}");
+        let told: Vec<&str> = running
+            .log
+            .drain(..)
+            .filter_map(|body| match body {
+                ReportBody::Facts { part } => Some(part.part().name()),
+                ReportBody::Command(_) => Some("end"),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(told, expected, "{order}");
+    };
+    check(BmcOrder::SecureBoot { is_enabled: true }, true, &["secure boot", "end"]).await;
+    // One that was refused may be done in part.
+    check(BmcOrder::ResetBios, false, &["bios", "end"]).await;
+    check(BmcOrder::Interrupt, true, &["end"]).await;
+    check(BmcOrder::Look { part: FactsPart::Bios }, true, &["bios", "end"]).await;
+    running.stop().await;
 }

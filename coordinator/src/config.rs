@@ -32,6 +32,7 @@ use contrail;
 use coordinator_core::agents::CERTIFICATE_DAYS;
 use domain::{
     health::{LimitRule, SiteLimits},
+    media_sources::MediaSources,
     upkeep::{
         hold::AfterTenancy,
         policy::{DAYS_MAX, PER_RACK, PasswordPolicy},
@@ -143,6 +144,15 @@ pub struct Facade {
     /// File with our authority's certificate on the conductors' hosts; none: the one in our state directory, which is right
     /// when they run on this machine.
     pub ca_file: Option<String>,
+    /// Beginnings of addresses from which images may be put into servers' virtual drives; none: from nowhere.
+    pub media_from: Vec<String>,
+}
+
+impl Facade {
+    /// From where images may be put into virtual drives. What the configuration's check has refused is no source.
+    pub fn media_sources(&self) -> MediaSources {
+        MediaSources::new(self.media_from.clone()).unwrap_or_default()
+    }
 }
 
 /// The racks' agents.
@@ -502,6 +512,9 @@ impl Config {
             self.facade.url.as_deref().is_none_or(|url| url.starts_with("https://") && !url.ends_with('/')),
             "facade.url: must begin with https:// and must not end in a slash, as in https://bms.example:22021",
         );
+        if let Err(why) = MediaSources::new(self.facade.media_from.clone()) {
+            check(false, &format!("facade.media_from: {why}"));
+        }
         check(
             self.agents.certificate_days.get() <= CERTIFICATE_DAYS_MAX,
             "agents.certificate_days: is more than 365, write 1 to 365 days; certificates are renewed by themselves",
@@ -728,5 +741,7 @@ mod tests {
         }
         check("[contrail]", "[api]\nforwarded_by = \"x-real-ip\"\n[contrail]", "x-forwarded-for");
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
+        check("[contrail]", "[facade]\nmedia_from = [\"https://x/iso/\"]\n[contrail]", "");
+        check("[contrail]", "[facade]\nmedia_from = [\"https://x\"]\n[contrail]", "facade.media_from: ");
     }
 }

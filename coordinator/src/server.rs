@@ -137,6 +137,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             limits: config.limits(),
             firmware_urls: config.firmware.urls.clone(),
             firmware_dir: config.firmware_dir(),
+            media: config.facade.media_sources(),
         },
         inventory,
         outside,

@@ -19,7 +19,8 @@ pub const MEDIA_MAX: usize = 16;
 pub const FIRMWARE_MAX: usize = 128;
 
 /// A part of what a BMC says, read by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum FactsPart {
     /// [`SystemFacts`].
     System,
@@ -95,6 +96,18 @@ pub struct BmcFacts {
 }
 
 impl BmcFacts {
+    /// Whether a part says of itself that it is about to be otherwise, so that it may have changed since it was read.
+    pub fn waits(&self, part: FactsPart) -> bool {
+        match part {
+            FactsPart::Bios => !self.bios.pending.is_empty(),
+            FactsPart::SecureBoot => {
+                let SecureBootFacts { is_enabled, was_enabled, .. } = self.secure_boot;
+                is_enabled.is_some() && was_enabled.is_some() && is_enabled != was_enabled
+            }
+            FactsPart::System | FactsPart::Firmware | FactsPart::Media => false,
+        }
+    }
+
     /// Takes a part that was read anew.
     pub fn take(&mut self, part: PartFacts) {
         match part {
@@ -262,6 +275,26 @@ mod tests {
         check(many(ATTRIBUTES_MAX, "x"), many(1, "y"), (ATTRIBUTES_MAX - 1, 1), 1);
         check(many(1000, &"x".repeat(190)), Settings::new(), (ATTRIBUTES_BYTES_MAX / 200, 0), 755);
         check(many(1, &"x".repeat(2 * TEXT_BYTES_MAX)), Settings::new(), (0, 0), 1);
+    }
+
+    #[test]
+    fn what_waits_for_the_next_start_may_have_changed() {
+        let check = |change: fn(&mut BmcFacts), expected: &[FactsPart]| {
+            let mut facts = BmcFacts::default();
+            change(&mut facts);
+            let waits: Vec<_> = FactsPart::ALL.into_iter().filter(|part| facts.waits(*part)).collect();
+            assert_eq!(waits, expected);
+        };
+        check(|_| {}, &[]);
+        let pending = |facts: &mut BmcFacts| {
+            facts.bios.pending.insert("Turbo".to_owned(), Setting::Flag(true));
+        };
+        check(pending, &[FactsPart::Bios]);
+        check(|facts| facts.secure_boot.is_enabled = Some(true), &[]);
+        let secure_boot = |facts: &mut BmcFacts| {
+            (facts.secure_boot.is_enabled, facts.secure_boot.was_enabled) = (Some(true), Some(false));
+        };
+        check(secure_boot, &[FactsPart::SecureBoot]);
     }
 
     #[test]

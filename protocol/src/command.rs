@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    bmc_order::BmcOrder,
     boot::Boot,
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -67,6 +68,9 @@ pub enum Action {
         /// Where the BMC tells how far it is, as it was answered; none: nowhere.
         task: Option<String>,
     },
+    /// Have the BMC do something that neither switches power nor chooses a boot. The coordinator sends it only in a state that allows
+    /// it. What it may have changed is read anew and reported before the command has ended.
+    Order(BmcOrder),
     /// Let the booted ramdisk do a step.
     RunStep {
         /// The ramdisk that must do it: a step is never given to a later boot by mistake.

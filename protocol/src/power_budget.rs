@@ -8,6 +8,7 @@
 //!         the command's way to the agent and its result's way back    2 s
 //!         the agent ends a power-on within                           26 s   (first reading, boot device, switch, confirmation)
 //!         a power-off needs no proof: the agent ends it within       43 s   (an operating system may need long)
+//!         an order that is not about power is as a power-off       43 s   (10 s of it to read anew what it has changed)
 //!       an agent that has just gone away is waited for               5 s    (of the proof's time, or the power-off's)
 //! ```
 //!
@@ -43,6 +44,12 @@ pub const OFF_COMMAND_MAX: Duration =
 pub const ON_WANTED_MAX: Duration = ON_COMMAND_MAX.saturating_add(WAY_MAX.saturating_sub(WAY_BACK_MAX));
 /// The same of a power-off.
 pub const OFF_WANTED_MAX: Duration = OFF_COMMAND_MAX.saturating_add(WAY_MAX.saturating_sub(WAY_BACK_MAX));
+/// From the arrival of an order that is not about power at the agent to its end, what it may have changed read anew included.
+pub const ORDER_COMMAND_MAX: Duration = OFF_COMMAND_MAX;
+/// Of that, the time for reading anew.
+pub const ORDER_LOOK_MAX: Duration = Duration::from_secs(10);
+/// From when such an order is given to when its result must be on its way: so long it is wanted.
+pub const ORDER_WANTED_MAX: Duration = ORDER_COMMAND_MAX.saturating_add(WAY_MAX.saturating_sub(WAY_BACK_MAX));
 /// Longest wait for one reading of a BMC.
 pub const READING_MAX: Duration = Duration::from_secs(15);
 /// The end of a command's time, in which no further confirmation is begun.
@@ -65,6 +72,8 @@ mod tests {
         check(PROOF_MAX, &[AGENT_WAIT_MAX, LOOK_MAX]);
         check(GATE_ANSWER_MAX, &[PROOF_MAX, ON_WANTED_MAX, WAY_BACK_MAX]);
         check(GATE_ANSWER_MAX, &[AGENT_WAIT_MAX, LOOK_MAX, OFF_WANTED_MAX, WAY_BACK_MAX]);
+        check(GATE_ANSWER_MAX, &[AGENT_WAIT_MAX, LOOK_MAX, ORDER_WANTED_MAX, WAY_BACK_MAX]);
+        check(ORDER_COMMAND_MAX, &[READING_MAX, ORDER_LOOK_MAX]);
         check(ON_COMMAND_MAX, &[READING_MAX, LAST_READING]);
         check(OFF_COMMAND_MAX, &[READING_MAX, LAST_READING]);
     }

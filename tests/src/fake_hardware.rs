@@ -10,12 +10,15 @@ use async_trait::async_trait;
 use domain::{
     disks::{Account, Erase, KnownDisk, inspected},
     firmware::update::{By, Order, Update},
-    rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
+    health::KnownSensor,
+    rim::{FacadeSensors, FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
 };
 use faces::ramdisk_api::{SessionStore, StoreError};
 use protocol::{
     bmc_facts::{BiosFacts, BmcFacts, FirmwareItem, MediaSlot, SecureBootFacts, SystemFacts},
+    bmc_order::BmcOrder,
     hardware::HardwareReport,
+    health::{Limits, Milli, Says, Sensor, SensorKind, Severity},
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
     redfish::read::bios::{Setting, Settings},
@@ -43,8 +46,14 @@ struct State {
     erases: Option<Vec<ErasedDisk>>,
     accounts: Vec<Account>,
     comes_back: Option<PowerReading>,
+    /// What BMCs have told.
     facts: HashMap<ServerId, BmcFacts>,
     updates: HashMap<ServerId, Vec<Update>>,
+    /// What they would tell now.
+    real: HashMap<ServerId, BmcFacts>,
+    orders: Vec<(ServerId, BmcOrder)>,
+    sensors: HashMap<ServerId, FacadeSensors>,
+    refuse_orders: Option<Refusal>,
 }
 
 impl Default for FakeHardware {
@@ -72,7 +81,14 @@ impl FakeHardware {
 
     /// What a server's BMC says.
     pub fn set_facts(&self, id: ServerId, facts: BmcFacts) {
-        self.state().facts.insert(id, facts);
+        let mut state = self.state();
+        state.real.insert(id, facts.clone());
+        state.facts.insert(id, facts);
+    }
+
+    /// What a server's sensors say.
+    pub fn set_sensors(&self, id: ServerId, sensors: FacadeSensors) {
+        self.state().sensors.insert(id, sensors);
     }
 
     /// Carries the newest update of a server's firmware on.
@@ -143,6 +159,21 @@ impl FakeHardware {
         std::mem::take(&mut self.state().power)
     }
 
+    /// Refuses every order for a BMC from now on; none: no more.
+    pub fn refuse_orders(&self, refusal: Option<Refusal>) {
+        self.state().refuse_orders = refusal;
+    }
+
+    /// The orders for BMCs that were asked for, but for mere looks; then they are forgotten.
+    pub fn take_orders(&self) -> Vec<BmcOrder> {
+        let orders = std::mem::take(&mut self.state().orders);
+        orders
+            .into_iter()
+            .map(|(_, order)| order)
+            .filter(|order| !matches!(order, BmcOrder::Look { .. }))
+            .collect()
+    }
+
     async fn released(&self) {
         let mut hold = self.hold.subscribe();
         let _ = hold.wait_for(|hold| !hold).await;
@@ -176,6 +207,23 @@ impl Hardware for FakeHardware {
         self.state().updates.get(&id).cloned().unwrap_or_default()
     }
 
+    async fn sensors(&self, id: ServerId) -> FacadeSensors {
+        self.state().sensors.get(&id).cloned().unwrap_or_default()
+    }
+
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        let mut state = self.state();
+        state.orders.push((id, order.clone()));
+        if let Some(refusal) = state.refuse_orders.clone() {
+            return Err(refusal);
+        }
+        let mut real = state.real.get(&id).cloned().unwrap_or_default();
+        obey(&mut real, &order);
+        state.facts.insert(id, real.clone());
+        state.real.insert(id, real);
+        Ok(())
+    }
+
     async fn await_agent(&self, id: ServerId) {
         let mut state = self.state();
         let back = state.comes_back.take();
@@ -201,6 +249,11 @@ impl Hardware for FakeHardware {
             PowerRequest::Off(_) => PowerReading::Off,
         };
         let mut state = self.state();
+        if reading == PowerReading::On
+            && let Some(real) = state.real.get_mut(&id)
+        {
+            start(real);
+        }
         let message = format!("there is no server {id}");
         let (server, _, _) =
             state.servers.get_mut(&id).ok_or(Refusal { kind: RefusalKind::UnknownServer, message })?;
@@ -244,6 +297,32 @@ impl Hardware for FakeHardware {
         self.state().accounts.push(account.clone());
         Ok(())
     }
+}
+
+/// What a BMC does of an order.
+fn obey(facts: &mut BmcFacts, order: &BmcOrder) {
+    let slot = |facts: &mut BmcFacts, drive: &str, image: &str| {
+        for slot in facts.media.iter_mut().filter(|slot| slot.id == drive) {
+            (slot.image, slot.is_inserted) = (image.to_owned(), !image.is_empty());
+        }
+    };
+    match order {
+        BmcOrder::Light { is_on } => facts.system.light = Some(*is_on),
+        BmcOrder::SecureBoot { is_enabled } => facts.secure_boot.is_enabled = Some(*is_enabled),
+        BmcOrder::ResetKeys { .. } => facts.secure_boot.mode = "SetupMode".into(),
+        BmcOrder::SetBios { settings } => facts.bios.pending.extend(settings.clone()),
+        BmcOrder::ResetBios => facts.bios.pending.clear(),
+        BmcOrder::InsertMedia { drive, image, .. } => slot(facts, drive, image),
+        BmcOrder::EjectMedia { drive } => slot(facts, drive, ""),
+        BmcOrder::Interrupt | BmcOrder::Look { .. } => {}
+    }
+}
+
+/// What becomes of what waited, when the server starts.
+fn start(facts: &mut BmcFacts) {
+    let pending = std::mem::take(&mut facts.bios.pending);
+    facts.bios.attributes.extend(pending);
+    facts.secure_boot.was_enabled = facts.secure_boot.is_enabled;
 }
 
 fn output(step: &Step, hardware: &HardwareReport, erases: Option<Vec<ErasedDisk>>) -> StepOutput {
@@ -329,5 +408,34 @@ pub fn bmc_facts() -> BmcFacts {
             version: "14.2".into(),
             is_updateable: true,
         }],
+    }
+}
+
+/// Sensors of every kind that is shown.
+pub fn sensors() -> FacadeSensors {
+    let number = |milli, unit: &str| {
+        let limits = Limits { upper_critical: Some(Milli(95_000)), ..Limits::default() };
+        Says::Number { value: Milli(milli), unit: unit.into(), limits, hysteresis: Milli(1_000) }
+    };
+    let known = |name: &str, kind, severity, says| KnownSensor {
+        sensor: Sensor { key: name.replace(' ', "-"), name: name.into(), kind, severity, says },
+        severity,
+        by_site: false,
+        since_us: 1,
+    };
+    FacadeSensors {
+        known: vec![
+            known("CPU 1 temperature", SensorKind::Temperature, Severity::Ok, number(41_500, "°C")),
+            known("Fan 1", SensorKind::Fan, Severity::Ok, number(4_200_000, "rpm")),
+            known("Fan 2", SensorKind::Fan, Severity::Ok, number(35_000, "%")),
+            known("12 V", SensorKind::Voltage, Severity::Warning, number(11_900, "V")),
+            known(
+                "PS 1",
+                SensorKind::PowerSupply,
+                Severity::Critical,
+                Says::States(vec!["input lost".into()]),
+            ),
+        ],
+        draw_w: Some(214),
     }
 }

@@ -14,6 +14,8 @@ use agent::{
 };
 use async_trait::async_trait;
 use protocol::{
+    bmc_facts::{FactsPart, PartFacts},
+    bmc_order::BmcOrder,
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{BootDevice, BootMode, Persistence},
     discovery::{Finding, Order, OrderTask, Scan},
@@ -312,4 +314,27 @@ async fn a_scan_finds_bmcs_whatever_they_make_of_a_ping() {
     assert_eq!(found, [at(11), at(12), at(13)]);
     stop.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test]
+async fn ipmi_obeys_what_it_has_a_command_for_and_says_so_of_the_rest() {
+    let (server, _chassis) = virtual_bmc(Special::default());
+    let bmc = bmc_at(server.addr, BmcSettings::default());
+    bmc.obey(&BmcOrder::Light { is_on: true }).await.unwrap();
+    bmc.obey(&BmcOrder::Light { is_on: false }).await.unwrap();
+    bmc.obey(&BmcOrder::Look { part: FactsPart::System }).await.unwrap();
+    let Some(PartFacts::System(facts)) = bmc.facts(FactsPart::System).await.unwrap() else {
+        panic!("IPMI tells the system's part")
+    };
+    assert!(facts.can_nmi, "{facts:?}");
+    for order in [
+        BmcOrder::SecureBoot { is_enabled: true },
+        BmcOrder::ResetBios,
+        BmcOrder::EjectMedia { drive: "Cd".to_owned() },
+    ] {
+        let refusal = bmc.obey(&order).await.unwrap_err();
+        assert!(refusal.to_string().contains(&format!("IPMI has no command for {order}")), "{refusal}");
+    }
+    // This one refuses the interrupt itself.
+    assert!(matches!(bmc.obey(&BmcOrder::Interrupt).await, Err(BmcError::Refused { .. })));
 }

@@ -8,6 +8,7 @@ use agent::bmc::{
 };
 use protocol::{
     bmc_facts::{BmcFacts, FactsPart, SecureBootFacts},
+    bmc_order::BmcOrder,
     bmc_settings::BmcSettings,
     redfish::read::{
         Health,
@@ -398,4 +399,35 @@ async fn the_power_is_read_while_an_inventory_is() {
     }
     assert_eq!(inventory.await.unwrap(), Ok(1));
     assert!(readings > 3, "the inventory held all readings up: {readings}");
+}
+
+#[tokio::test]
+async fn an_order_is_done_by_the_verb_behind_it_and_told_anew() {
+    let (server, bmc) = one(&[]);
+    bmc.power_on().await.unwrap();
+    let check = async |order: BmcOrder, is_so: fn(&BmcFacts) -> bool| {
+        bmc.obey(&order).await.unwrap_or_else(|error| panic!("{order}: {error}"));
+        let mut facts = BmcFacts::default();
+        if let Some(part) = order.part() {
+            facts.take(bmc.facts(part).await.unwrap().expect("Redfish has them all"));
+        }
+        assert!(is_so(&facts), "{order}: {facts:?}");
+    };
+    let settings = Settings::from([("LogicalCores".to_owned(), Setting::Number(16.into()))]);
+    let drive = || "Cd".to_owned();
+    let insert = BmcOrder::InsertMedia { drive: drive(), image: IMAGE.to_owned(), is_write_protected: true };
+    let inserted = |facts: &BmcFacts| facts.media.iter().any(|slot| slot.id == "Cd" && slot.image == IMAGE);
+    check(BmcOrder::Light { is_on: true }, |facts| facts.system.light == Some(true)).await;
+    check(BmcOrder::Light { is_on: false }, |facts| facts.system.light == Some(false)).await;
+    check(BmcOrder::SecureBoot { is_enabled: true }, |facts| facts.waits(FactsPart::SecureBoot)).await;
+    check(BmcOrder::ResetKeys { reset: KeysReset::ToDefault }, |facts| facts.secure_boot.is_known()).await;
+    check(BmcOrder::SetBios { settings }, |facts| facts.waits(FactsPart::Bios)).await;
+    check(BmcOrder::ResetBios, |facts| !facts.bios.attributes.is_empty()).await;
+    check(insert, inserted).await;
+    check(BmcOrder::EjectMedia { drive: drive() }, |facts| facts.media.iter().all(|slot| !slot.is_inserted))
+        .await;
+    check(BmcOrder::Look { part: FactsPart::Firmware }, |facts| !facts.firmware.is_empty()).await;
+    check(BmcOrder::Interrupt, |_| true).await;
+    assert_eq!(server.told().nmis, 1);
+    refused(bmc.obey(&BmcOrder::EjectMedia { drive: "Tape".to_owned() }).await, "no such drive");
 }

@@ -11,7 +11,10 @@ use protocol::{
     id::ServerId,
     power::PowerReading,
 };
-use tests::{bmc::judges, fake_hardware::FakeHardware};
+use tests::{
+    bmc::judges,
+    fake_hardware::{FakeHardware, bmc_facts, sensors},
+};
 use tokio::{net::TcpListener, process::Command, time::timeout};
 
 /// The validator reads a few dozen resources and 15 MB of schemas.
@@ -54,11 +57,16 @@ fn hardware() -> HardwareReport {
     }
 }
 
-/// Serves one server; gives its address.
+/// Serves one server, whose BMC says everything if its hardware is known; gives its address.
 async fn serve(server: FacadeServer, password: &str) -> Result<String> {
     let hardware = Arc::new(FakeHardware::default());
     let user = format!("bms-{}", server.id);
+    let (id, says_all) = (server.id, server.hardware.is_some());
     hardware.add(server, &user, password);
+    if says_all {
+        hardware.set_facts(id, bmc_facts());
+        hardware.set_sensors(id, sensors());
+    }
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let address = format!("http://{}", listener.local_addr()?);
     let router = RedfishFacade::new(hardware).router();

@@ -15,10 +15,15 @@ use faces::redfish::RedfishFacade;
 use hyper::{Request, StatusCode, header::AUTHORIZATION};
 use proptest::prelude::*;
 use protocol::{
+    bmc_order::BmcOrder,
     boot::BootMode,
     hardware::HardwareReport,
     id::ServerId,
     power::{PowerOffHow, PowerReading},
+    redfish::read::{
+        bios::{Setting, Settings},
+        secure_boot::KeysReset,
+    },
     update::{FirmwareSeen, UpdateStage},
 };
 use serde_json::{Value, json};
@@ -182,7 +187,7 @@ async fn a_reset_is_answered_when_the_gate_has_decided() {
     check("ForceOff", PowerRequest::Off(PowerOffHow::Hard)).await;
     check("GracefulShutdown", PowerRequest::Off(PowerOffHow::Soft)).await;
     check("ForceRestart", PowerRequest::Restart).await;
-    assert_eq!(bench.reset("Nmi").await.status, 400);
+    assert_eq!(bench.reset("PushPowerButton").await.status, 400);
     assert!(bench.hardware.take_power().is_empty());
 
     let message = "port leaf1:xe-0/0/7 is on no network, and must be on cleaning".to_owned();
@@ -322,20 +327,166 @@ async fn what_the_bmc_says_is_shown_of_the_users_own_server() {
     check(&format!("{items}/0"), "/SoftwareId", "NIC/1".into()).await;
 }
 
+/// An image of a site's source, and one of anywhere.
+const IMAGE: &str = "https://images.example/a.iso";
+
 #[tokio::test]
-async fn what_is_shown_of_the_bmc_is_not_changed_over_the_facade() {
+async fn what_the_bmc_has_is_changed_by_orders_and_shown_as_it_is_then() {
+    let bench = bench();
+    bench.hardware.set_facts(bench.id, bmc_facts());
+    let (system, manager) = (bench.system(), format!("/redfish/v1/Managers/{}", bench.id));
+    let check = async |ask: (&str, &str, Value), order: BmcOrder, shown: (&str, &str, Value)| {
+        let (method, path, body) = ask;
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let reply = bench.ask(method, path, bench.basic(), body).await;
+        assert_eq!(reply.status, 204, "{method} {path}: {}", reply.body);
+        assert_eq!(bench.hardware.take_orders(), [order], "{method} {path}");
+        let (path, pointer, expected) = shown;
+        let body = bench.ask("GET", path, bench.basic(), "").await.body;
+        assert_eq!(body.pointer(pointer).unwrap_or(&Value::Null), &expected, "{path} {pointer}: {body}");
+    };
+    let light = |is_on| BmcOrder::Light { is_on };
+    check(
+        ("PATCH", &system, json!({"LocationIndicatorActive": false})),
+        light(false),
+        (&system, "/IndicatorLED", "Off".into()),
+    )
+    .await;
+    check(
+        ("PATCH", &system, json!({"IndicatorLED": "Blinking"})),
+        light(true),
+        (&system, "/LocationIndicatorActive", true.into()),
+    )
+    .await;
+    check(
+        ("POST", &format!("{system}/Actions/ComputerSystem.Reset"), json!({"ResetType": "Nmi"})),
+        BmcOrder::Interrupt,
+        (&system, "/Actions/#ComputerSystem.Reset/ResetType@Redfish.AllowableValues/6", "Nmi".into()),
+    )
+    .await;
+    let secure_boot = format!("{system}/SecureBoot");
+    check(
+        ("PATCH", &secure_boot, json!({"SecureBootEnable": false})),
+        BmcOrder::SecureBoot { is_enabled: false },
+        (&secure_boot, "/SecureBootEnable", false.into()),
+    )
+    .await;
+    check(
+        (
+            "POST",
+            &format!("{secure_boot}/Actions/SecureBoot.ResetKeys"),
+            json!({"ResetKeysType": "DeleteAllKeys"}),
+        ),
+        BmcOrder::ResetKeys { reset: KeysReset::DeleteAll },
+        (&secure_boot, "/SecureBootMode", "SetupMode".into()),
+    )
+    .await;
+    let (bios, settings) = (format!("{system}/Bios"), format!("{system}/Bios/Settings"));
+    check(
+        ("PATCH", &settings, json!({"Attributes": {"Turbo": false}})),
+        BmcOrder::SetBios { settings: Settings::from([("Turbo".to_owned(), Setting::Flag(false))]) },
+        (&settings, "/Attributes", json!({"Cores": 4, "Turbo": false})),
+    )
+    .await;
+    check(
+        ("POST", &format!("{bios}/Actions/Bios.ResetBios"), Value::Null),
+        BmcOrder::ResetBios,
+        (&settings, "/Attributes", json!({"Cores": 8, "Turbo": true})),
+    )
+    .await;
+    let eject = BmcOrder::EjectMedia { drive: "Cd".to_owned() };
+    let insert =
+        BmcOrder::InsertMedia { drive: "Cd".to_owned(), image: IMAGE.to_owned(), is_write_protected: true };
+    for owner in [&system, &manager] {
+        let drive = format!("{owner}/VirtualMedia/Cd");
+        check(
+            ("POST", &format!("{drive}/Actions/VirtualMedia.EjectMedia"), json!({})),
+            eject.clone(),
+            (&drive, "/Inserted", false.into()),
+        )
+        .await;
+        check(
+            ("POST", &format!("{drive}/Actions/VirtualMedia.InsertMedia"), json!({"Image": IMAGE})),
+            insert.clone(),
+            (&drive, "/Image", IMAGE.into()),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_order_that_is_refused_says_why_and_what_is_not_there_is_not_ordered() {
+    let bench = bench();
+    let system = bench.system();
+    let asks = |system: &str| {
+        let light = json!({"LocationIndicatorActive": true});
+        [
+            ("PATCH", system.to_owned(), light),
+            ("PATCH", format!("{system}/SecureBoot"), json!({"SecureBootEnable": true})),
+            (
+                "POST",
+                format!("{system}/SecureBoot/Actions/SecureBoot.ResetKeys"),
+                json!({"ResetKeysType": "DeletePK"}),
+            ),
+            ("PATCH", format!("{system}/Bios/Settings"), json!({"Attributes": {"Turbo": false}})),
+            ("POST", format!("{system}/Bios/Actions/Bios.ResetBios"), json!({})),
+            (
+                "POST",
+                format!("{system}/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia"),
+                json!({"Image": IMAGE}),
+            ),
+            ("POST", format!("{system}/VirtualMedia/Cd/Actions/VirtualMedia.EjectMedia"), json!({})),
+        ]
+    };
+    // Nothing was said of it; whether it has a light, the BMC knows.
+    for (method, path, body) in &asks(&system)[1..] {
+        assert_eq!(bench.ask(method, path, bench.basic(), body.to_string()).await.status, 404, "{path}");
+    }
+    bench.hardware.set_facts(bench.id, bmc_facts());
+    let other = format!("/redfish/v1/Systems/{}", bench.other);
+    bench.hardware.set_facts(bench.other, bmc_facts());
+    for (method, path, body) in asks(&other) {
+        assert_eq!(bench.ask(method, &path, bench.basic(), body.to_string()).await.status, 404, "{path}");
+    }
+    assert_eq!(bench.hardware.take_orders(), []);
+    let check = async |kind: RefusalKind, expected: u16, code: &str| {
+        let message = "rack1-7: the BMC shows no Secure Boot".to_owned();
+        bench.hardware.refuse_orders(Some(Refusal { kind, message: message.clone() }));
+        for (method, path, body) in asks(&system) {
+            let reply = bench.ask(method, &path, bench.basic(), body.to_string()).await;
+            assert_eq!(reply.status.as_u16(), expected, "{path}: {}", reply.body);
+            assert_eq!(reply.body["error"]["message"], message, "{path}");
+            assert_eq!(reply.body["error"]["@Message.ExtendedInfo"][0]["MessageId"], code, "{path}");
+        }
+    };
+    check(RefusalKind::State, 422, "Bms.1.0.State").await;
+    check(RefusalKind::Hardware, 502, "Bms.1.0.Hardware").await;
+    check(RefusalKind::AgentAway, 503, "Bms.1.0.AgentAway").await;
+    bench.hardware.take_orders();
+    // What is not understood is not ordered.
+    for (method, path, _) in asks(&system) {
+        let reply = bench.ask(method, &path, bench.basic(), r#"{"Oem": {}}"#).await;
+        assert_eq!(reply.status, 400, "{path}: {}", reply.body);
+    }
+    assert_eq!(bench.hardware.take_orders(), []);
+}
+
+#[tokio::test]
+async fn what_waits_for_a_start_is_read_anew_for_whoever_asks() {
     let bench = bench();
     bench.hardware.set_facts(bench.id, bmc_facts());
     let system = bench.system();
-    for (method, path) in [
-        ("PATCH", format!("{system}/Bios/Settings")),
-        ("PATCH", format!("{system}/SecureBoot")),
-        ("POST", format!("{system}/VirtualMedia/Cd/Actions/VirtualMedia.InsertMedia")),
-    ] {
-        let reply = bench.ask(method, &path, bench.basic(), "{}").await;
-        assert!(matches!(reply.status.as_u16(), 404 | 405), "{method} {path}: {}", reply.status);
-        assert!(reply.body["error"]["message"].is_string(), "{}", reply.body);
-    }
+    let get = async |path: &str| bench.ask("GET", &format!("{system}/{path}"), bench.basic(), "").await.body;
+    assert_eq!(get("Bios").await["Attributes"]["Cores"], 8);
+    assert_eq!(get("SecureBoot").await["SecureBootCurrentBoot"], "Disabled");
+    assert_eq!(bench.reset("On").await.status, 204);
+    assert_eq!(get("Bios").await["Attributes"]["Cores"], 4, "the start has applied it");
+    assert_eq!(get("SecureBoot").await["SecureBootCurrentBoot"], "Enabled");
+    // A BMC that cannot be asked: what was told last.
+    bench.hardware.set_facts(bench.id, bmc_facts());
+    let message = "the agent is away".to_owned();
+    bench.hardware.refuse_orders(Some(Refusal { kind: RefusalKind::AgentAway, message }));
+    assert_eq!(get("Bios").await["Attributes"]["Cores"], 8);
 }
 
 /// Ironic's client takes the monitor from `Location`, and a status other than 202 for the end.

@@ -1,4 +1,4 @@
-//! Edges: Ironic's own Redfish client on our facade: it finds what the BMC said.
+//! Edges: Ironic's own Redfish client on our facade: it finds what the BMC said, and changes it by every verb that it has.
 
 use std::{path::Path, process::Stdio, sync::Arc};
 
@@ -7,10 +7,19 @@ use domain::{
     rim::FacadeServer,
 };
 use faces::redfish::RedfishFacade;
-use protocol::{boot::BootMode, id::ServerId, power::PowerReading};
+use protocol::{
+    bmc_order::BmcOrder,
+    boot::BootMode,
+    id::ServerId,
+    power::PowerReading,
+    redfish::read::{
+        bios::{Setting, Settings},
+        secure_boot::KeysReset,
+    },
+};
 use serde_json::{Value, json};
 use tests::{
-    fake_hardware::{FakeHardware, bmc_facts},
+    fake_hardware::{FakeHardware, bmc_facts, sensors},
     openstack::ensure_venv,
 };
 use tokio::{
@@ -23,7 +32,7 @@ const VENV: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../.lab/venv");
 const JUDGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/facade_sushy/judge.py");
 
 #[tokio::test]
-async fn sushy_finds_what_the_bmc_said_and_updates_its_firmware() {
+async fn sushy_finds_what_the_bmc_said_and_changes_it() {
     let python = Path::new(VENV).join("bin/python");
     if !python.exists() {
         tokio::task::spawn_blocking(|| ensure_venv(Path::new(VENV))).await.unwrap().unwrap();
@@ -41,6 +50,7 @@ async fn sushy_finds_what_the_bmc_said_and_updates_its_firmware() {
     let user = format!("bms-{id}");
     hardware.add(server, &user, "secret");
     hardware.set_facts(id, bmc_facts());
+    hardware.set_sensors(id, sensors());
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let router = RedfishFacade::new(hardware.clone()).router();
@@ -79,4 +89,37 @@ async fn sushy_finds_what_the_bmc_said_and_updates_its_firmware() {
     check("firmware", json!([["Network adapter", "14.2", true]]));
     let changes = ["BMC: 1.0 -> 2.0"];
     check("update", json!([[true, "New"], [false, null], ["Completed", "OK", changes]]));
+    check("temperatures", json!([["CPU 1 temperature", 41.5, "ok"]]));
+    check("fans", json!([["Fan 1", 4200, "RPM"], ["Fan 2", 35, "Percent"]]));
+    check("supplies", json!([["0", "critical"]]));
+    check(
+        "changed",
+        json!({
+            "light": "Off",
+            "secure_boot": false,
+            "attributes": {"Cores": 8, "Turbo": true},
+            "pending": {"Cores": 2, "Turbo": false},
+            "applied": {"Cores": 2, "Turbo": false},
+            "ejected": false,
+            "inserted": ["https://images.example/a.iso", true],
+            "resets": true,
+        }),
+    );
+    let drive = || "Cd".to_owned();
+    let settings = Settings::from([
+        ("Cores".to_owned(), Setting::Number(2.into())),
+        ("Turbo".to_owned(), Setting::Flag(false)),
+    ]);
+    let image = "https://images.example/a.iso".to_owned();
+    let expected = [
+        BmcOrder::Light { is_on: false },
+        BmcOrder::SecureBoot { is_enabled: false },
+        BmcOrder::ResetKeys { reset: KeysReset::ToDefault },
+        BmcOrder::SetBios { settings },
+        BmcOrder::ResetBios,
+        BmcOrder::EjectMedia { drive: drive() },
+        BmcOrder::InsertMedia { drive: drive(), image, is_write_protected: true },
+        BmcOrder::Interrupt,
+    ];
+    assert_eq!(hardware.take_orders(), expected);
 }

@@ -27,6 +27,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use protocol::{
     bmc_facts::{FactsPart, PartFacts},
+    bmc_order::BmcOrder,
     bmc_settings::BmcSettings,
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
@@ -114,6 +115,11 @@ pub trait Bmc: Send + Sync {
     async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
         let _ = part;
         Ok(None)
+    }
+    /// Does what it is ordered beside power and boot, and looks whether it is so, where that shows. Of [`BmcOrder::Look`] there is nothing
+    /// to do.
+    async fn obey(&self, order: &BmcOrder) -> Result<(), BmcError> {
+        Err(not_offered(&order.to_string()))
     }
     /// The same BMC with all that can be asked and told by Redfish; none: it speaks another language.
     fn redfish(&self) -> Option<&RedfishBmc> {

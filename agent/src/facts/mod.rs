@@ -122,6 +122,30 @@ impl Facts {
         Ended::Read
     }
 
+    /// Reads and tells one part that may have changed, by this time at the latest. What cannot be read stays as it was told last.
+    pub async fn read_anew(
+        &self,
+        server: ServerId,
+        bmc: &Arc<dyn Bmc>,
+        part: FactsPart,
+        until: tokio::time::Instant,
+        seen: &mpsc::Sender<Seen>,
+    ) {
+        match tokio::time::timeout_at(until, bmc.facts(part)).await {
+            Ok(Ok(Some(part))) if self.is_still(server, bmc) => {
+                // Without an uplink there is nobody to tell.
+                let _ = seen.send(Seen { server, body: ReportBody::Facts { part } }).await;
+            }
+            Ok(Ok(Some(_) | None)) => {}
+            Ok(Err(error)) => {
+                tracing::info!(%server, part = part.name(), %error, "what an order may have changed was not read anew");
+            }
+            Err(_) => {
+                tracing::info!(%server, part = part.name(), "what an order may have changed is not read anew in time");
+            }
+        }
+    }
+
     /// Whether it is by this connection that the server is looked after.
     fn is_still(&self, server: ServerId, bmc: &Arc<dyn Bmc>) -> bool {
         self.lock().bmcs.get(&server).is_some_and(|now| Arc::ptr_eq(now, bmc))

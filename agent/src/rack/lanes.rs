@@ -48,6 +48,7 @@ impl Rack {
                 | Action::ReadIdentity
                 | Action::KeepOff
                 | Action::ReadFootprint
+                | Action::Order(_)
                 | Action::RenewPassword
                 | Action::EndBoot => self.finish(id, server_id, Err(interrupted("the agent is stopping"))),
             };
@@ -66,6 +67,7 @@ impl Rack {
             | Action::ReadIdentity
             | Action::KeepOff
             | Action::ReadFootprint
+            | Action::Order(_)
             | Action::RenewPassword => &mut server.waiting,
         };
         if lane.len() >= COMMANDS_WAITING_MAX {
@@ -130,6 +132,7 @@ impl Rack {
             | Action::EndBoot
             | Action::KeepOff
             | Action::ReadFootprint
+            | Action::Order(_)
             | Action::RenewPassword
             | Action::UpdateFirmware(_)
             | Action::LookAtFirmware { .. }
@@ -178,6 +181,7 @@ impl Rack {
                 | Action::EndBoot
                 | Action::KeepOff
                 | Action::ReadFootprint
+                | Action::Order(_)
                 | Action::RenewPassword
                 | Action::UpdateFirmware(_)
                 | Action::LookAtFirmware { .. }

@@ -201,6 +201,7 @@ impl Session {
                     oldest_unacknowledged: outbox.oldest(),
                     consoles: true,
                     console_records: true,
+                    bmc_orders: true,
                 }))
             }
             State::Open { next, understood } => {

@@ -9,16 +9,18 @@ use domain::{
     firmware::update::{By, Update},
     health::SiteLimits,
     lifecycle::{placement::networks_of_ports, trouble::Trouble},
+    media_sources::MediaSources,
     records::Server,
     rim::{
-        AgentError, Agents, Fabric, FacadeServer, Hardware, ImageNews, PowerRequest, Presence, Provisioner,
-        Refusal, RefusalKind, TenantNetworks, WantedNetwork,
+        AgentError, Agents, Fabric, FacadeSensors, FacadeServer, Hardware, ImageNews, PowerRequest, Presence,
+        Provisioner, Refusal, RefusalKind, TenantNetworks, WantedNetwork,
     },
     tenancy::network_data::{Link, network_data},
     upkeep::{certificate::SiteRenewals, hold::AfterTenancy, policy::PasswordPolicy},
 };
 use protocol::{
     bmc_facts::BmcFacts,
+    bmc_order::BmcOrder,
     command::{Action, Failure, FailureKind, Success},
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
@@ -35,6 +37,7 @@ use crate::{
     firmware::{self, FirmwareFiles, Updates, Wanted},
     gate::{GATE_WAIT_MAX, Gate, Parts},
     mover::Mover,
+    orders::Orders,
     reconcile::Reconcile,
     tenancy::TenancyError,
     upkeep::Upkeep,
@@ -65,6 +68,8 @@ pub struct Core {
     pub upkeep: Arc<Upkeep>,
     /// Carries updates of firmware on; `main` runs it.
     pub updates: Arc<Updates>,
+    /// What BMCs are ordered beside power and boot.
+    pub orders: Arc<Orders>,
 }
 
 /// What a site says of itself.
@@ -86,6 +91,8 @@ pub struct Site {
     pub firmware_urls: Vec<String>,
     /// Where files of firmware are kept.
     pub firmware_dir: PathBuf,
+    /// From where images may be put into virtual drives.
+    pub media: MediaSources,
 }
 
 /// The outside world, as a core needs it.
@@ -148,6 +155,13 @@ impl Core {
             urls: site.firmware_urls,
             files: Arc::new(FirmwareFiles::new(site.firmware_dir, inventory.clone())),
         }));
+        let orders = Arc::new(Orders {
+            inventory: inventory.clone(),
+            provisioner: Arc::clone(&provisioner),
+            agents: Arc::clone(&agents),
+            presence: Arc::clone(&presence),
+            sources: site.media,
+        });
         let reconcile = Arc::new(Reconcile {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
@@ -171,6 +185,7 @@ impl Core {
             reconcile,
             upkeep,
             updates,
+            orders,
         })
     }
 
@@ -266,6 +281,15 @@ impl Core {
         Ok(Some(links))
     }
 
+    /// What a server's sensors said last. Old words of sensors that cannot be read any more are none.
+    async fn sensors_of(&self, id: ServerId) -> Result<FacadeSensors, InventoryError> {
+        let Some(hardware) = self.inventory.hardware(id).await?.filter(|known| known.unread.is_none()) else {
+            return Ok(FacadeSensors::default());
+        };
+        let known = self.inventory.sensors(id).await?.into_values().collect();
+        Ok(FacadeSensors { known, draw_w: hardware.draw_w })
+    }
+
     async fn read(&self, id: ServerId) -> Option<Server> {
         match self.inventory.server(id).await {
             Ok(server) => server,
@@ -325,6 +349,13 @@ impl Hardware for Core {
         })
     }
 
+    async fn sensors(&self, id: ServerId) -> FacadeSensors {
+        self.sensors_of(id).await.unwrap_or_else(|error| {
+            warn!(server = %id, %error, "what its sensors say was not read");
+            FacadeSensors::default()
+        })
+    }
+
     async fn note_image(&self, id: ServerId, news: ImageNews) {
         if let Some(server) = self.read(id).await {
             self.note_image_of(&server, news).await;
@@ -344,11 +375,28 @@ impl Hardware for Core {
 
     async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal> {
         // In a task of its own: a client that hangs up must not stop a power-on between two of its steps.
-        let gate = Arc::clone(&self.gate);
-        let done = tokio::spawn(async move { gate.power(id, request).await }).await;
+        let (gate, orders) = (Arc::clone(&self.gate), Arc::clone(&self.orders));
+        let done = tokio::spawn(async move {
+            match request {
+                PowerRequest::On | PowerRequest::Restart => orders.empty_drives(id).await?,
+                PowerRequest::Off(_) => {}
+            }
+            gate.power(id, request).await
+        })
+        .await;
         done.unwrap_or_else(|error| {
             let message = format!("the gate stopped unexpectedly: {error}; check the coordinator's log");
             Err(Refusal { kind: RefusalKind::Gate, message })
+        })
+    }
+
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        // In a task of its own, as a change of the power.
+        let orders = Arc::clone(&self.orders);
+        let done = tokio::spawn(async move { orders.order(id, &order).await }).await;
+        done.unwrap_or_else(|error| {
+            let message = format!("the order ended unexpectedly: {error}; check the coordinator's log");
+            Err(Refusal { kind: RefusalKind::Hardware, message })
         })
     }
 

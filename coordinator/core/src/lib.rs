@@ -15,6 +15,7 @@ pub mod gate;
 pub mod identity;
 pub mod images;
 pub mod mover;
+pub mod orders;
 pub mod pki;
 pub mod pools;
 pub mod power;

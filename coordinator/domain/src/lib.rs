@@ -15,6 +15,7 @@ pub mod identity;
 pub mod images;
 pub mod import;
 pub mod lifecycle;
+pub mod media_sources;
 pub mod pools;
 pub mod records;
 pub mod rim;

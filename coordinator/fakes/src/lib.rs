@@ -251,6 +251,7 @@ impl Agents for Fake {
             Action::ReadFootprint => "read_footprint",
             Action::UpdateFirmware(_) => "update_firmware",
             Action::LookAtFirmware { .. } => "look_at_firmware",
+            Action::Order(_) => "order",
             Action::RunStep { .. } => "run_step",
         };
         // Rule 3, judged by where the ports really are.

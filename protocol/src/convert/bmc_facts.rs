@@ -68,7 +68,7 @@ impl TryFrom<wire::BiosFacts> for BiosFacts {
     }
 }
 
-fn to_wire(settings: Settings) -> Vec<wire::BiosSetting> {
+pub(super) fn to_wire(settings: Settings) -> Vec<wire::BiosSetting> {
     use wire::bios_setting::Value;
     let one = |(name, setting)| {
         let value = match setting {
@@ -82,7 +82,7 @@ fn to_wire(settings: Settings) -> Vec<wire::BiosSetting> {
     settings.into_iter().map(one).collect()
 }
 
-fn from_wire(settings: Vec<wire::BiosSetting>) -> Result<Settings, InvalidMessage> {
+pub(super) fn from_wire(settings: Vec<wire::BiosSetting>) -> Result<Settings, InvalidMessage> {
     use wire::bios_setting::Value;
     let one = |wire::BiosSetting { name, value }| {
         let setting = match value {

@@ -28,6 +28,7 @@ impl From<Command> for wire::Command {
             Action::LookAtFirmware { task } => {
                 Wire::LookAtFirmware(wire::LookAtFirmware { task: task.unwrap_or_default() })
             }
+            Action::Order(order) => Wire::BmcOrder(order.into()),
             Action::RunStep { session, step } => {
                 Wire::RunStep(wire::RunStep { session: session.to_string(), step: Some(step.into()) })
             }
@@ -59,6 +60,7 @@ impl TryFrom<wire::Command> for Command {
             Wire::ReadFootprint(wire::ReadFootprint {}) => Action::ReadFootprint,
             Wire::UpdateFirmware(update) => Action::UpdateFirmware(update.try_into()?),
             Wire::LookAtFirmware(look) => Action::LookAtFirmware { task: said(look.task) },
+            Wire::BmcOrder(order) => Action::Order(order.try_into()?),
             Wire::RunStep(run) => Action::RunStep {
                 session: parse("RunStep.session", &run.session)?,
                 step: present("RunStep.step", run.step)?.try_into()?,

@@ -47,6 +47,8 @@ pub struct Hello {
     pub consoles: bool,
     /// Whether it reads what was recorded of consoles; an older one does not know how.
     pub console_records: bool,
+    /// Whether it takes orders for BMCs; an older one ends the stream over them.
+    pub bmc_orders: bool,
 }
 
 /// What a coordinator sends.
@@ -117,6 +119,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 oldest_unacknowledged: hello.oldest_unacknowledged,
                 consoles: hello.consoles,
                 console_records: hello.console_records,
+                bmc_orders: hello.bmc_orders,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
@@ -142,6 +145,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 oldest_unacknowledged: hello.oldest_unacknowledged,
                 consoles: hello.consoles,
                 console_records: hello.console_records,
+                bmc_orders: hello.bmc_orders,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
             Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {

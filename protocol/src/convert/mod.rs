@@ -6,6 +6,7 @@
 
 mod bmc_facts;
 mod bmc_health;
+mod bmc_order;
 mod bmc_settings;
 mod boot;
 mod command;

@@ -91,11 +91,16 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         oldest_unacknowledged: 299,
         consoles: false,
         console_records: false,
+        bmc_orders: false,
     };
     vec![
         ("up-hello", FromAgent::Hello(hello.clone())),
         ("up-hello-with-consoles", FromAgent::Hello(Hello { consoles: true, ..hello.clone() })),
-        ("up-hello-with-records", FromAgent::Hello(Hello { consoles: true, console_records: true, ..hello })),
+        (
+            "up-hello-with-records",
+            FromAgent::Hello(Hello { consoles: true, console_records: true, ..hello.clone() }),
+        ),
+        ("up-hello-with-bmc-orders", FromAgent::Hello(Hello { bmc_orders: true, ..hello })),
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
@@ -626,6 +631,9 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
         ("down-discover-close", discover(OrderTask::Close)),
     ]
+    .into_iter()
+    .chain(super::orders::examples().into_iter().map(|(name, order)| (name, command(Action::Order(order)))))
+    .collect()
 }
 
 fn example_update(is_file: bool) -> FirmwareUpdate {

@@ -8,7 +8,7 @@ use protocol::{
 
 use super::text;
 
-fn settings() -> impl Strategy<Value = Settings> {
+pub fn settings() -> impl Strategy<Value = Settings> {
     let setting = prop_oneof![
         any::<bool>().prop_map(Setting::Flag),
         any::<i64>().prop_map(|number| Setting::Number(number.into())),

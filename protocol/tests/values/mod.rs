@@ -3,6 +3,7 @@
 pub mod examples;
 mod facts;
 mod health;
+mod orders;
 pub mod records;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
@@ -185,6 +186,7 @@ fn command() -> impl Strategy<Value = Command> {
             }
         ),
         option::of("/[a-z]{1,9}").prop_map(|task| Action::LookAtFirmware { task }),
+        orders::order().prop_map(Action::Order),
         (uuid(), step())
             .prop_map(|(session, step)| Action::RunStep { session: RamdiskSessionId(session), step }),
     ];
@@ -429,17 +431,18 @@ fn milliseconds() -> impl Strategy<Value = Duration> {
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 2]>()).prop_map(
-            |(rack, boot, version, oldest_unacknowledged, [consoles, console_records])| FromAgent::Hello(
-                Hello {
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 3]>()).prop_map(
+            |(rack, boot, version, oldest_unacknowledged, [consoles, console_records, bmc_orders])| {
+                FromAgent::Hello(Hello {
                     rack: rack.parse().unwrap(),
                     agent_boot_id: AgentBootId(boot),
                     version,
                     oldest_unacknowledged,
                     consoles,
                     console_records,
-                }
-            )
+                    bmc_orders,
+                })
+            }
         ),
         (1u64.., any::<u64>(), uuid(), body()).prop_map(|(seq, at_us, server, body)| FromAgent::Report(
             Report { seq, at_us, server: ServerId(server), body }

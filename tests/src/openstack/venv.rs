@@ -2,7 +2,7 @@
 
 use std::{fs, fs::File, path::Path, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::process::run;
 
@@ -24,6 +24,8 @@ pub fn ensure_packages(venv: &Path, what: &str, requirements: &str) -> Result<()
     let place =
         fs::canonicalize(parent)?.join(venv.file_name().context("the virtual environment needs a name")?);
     let venv = place.as_path();
+    // Whoever makes it anew empties what the link leads to, which is somebody else's.
+    ensure!(!venv.is_symlink(), "{} is a link; remove it, and the environment is made here", venv.display());
     let lock = File::create(venv.with_extension("lock"))?;
     lock.lock().with_context(|| format!("cannot lock {}", venv.with_extension("lock").display()))?;
     let installed = venv.join("installed-requirements.txt");

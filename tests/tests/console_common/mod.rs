@@ -327,6 +327,7 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         limits: Default::default(),
         firmware_urls: Vec::new(),
         firmware_dir: std::env::temp_dir(),
+        media: Default::default(),
     };
     Core::new(site, inventory.clone(), outside)
 }

@@ -169,6 +169,7 @@ impl Site {
             oldest_unacknowledged: 0,
             consoles: false,
             console_records: false,
+            bmc_orders: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -7,6 +7,7 @@ mod console;
 pub(super) mod entries;
 mod footprint;
 mod hardware;
+mod lights;
 mod login;
 mod orders;
 mod reads;
@@ -20,7 +21,8 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use protocol::{
-    bmc_facts::{FactsPart, PartFacts, SystemFacts, bounded},
+    bmc_facts::{FactsPart, PartFacts},
+    bmc_order::BmcOrder,
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -211,6 +213,10 @@ impl Bmc for IpmiBmc {
         self.renew().await
     }
 
+    async fn obey(&self, order: &BmcOrder) -> Result<(), BmcError> {
+        self.carry_out(order).await
+    }
+
     async fn try_now(&self) {
         let mut state = self.state.lock().await;
         state.account.try_now(Instant::now());
@@ -236,10 +242,7 @@ impl Bmc for IpmiBmc {
 
     async fn facts(&self, part: FactsPart) -> Result<Option<PartFacts>, BmcError> {
         match part {
-            FactsPart::System => {
-                let manager_version = bounded(&self.identity().await?.firmware);
-                Ok(Some(PartFacts::System(SystemFacts { manager_version, ..SystemFacts::default() })))
-            }
+            FactsPart::System => Ok(Some(PartFacts::System(self.system_facts().await?))),
             FactsPart::Firmware | FactsPart::SecureBoot | FactsPart::Media | FactsPart::Bios => Ok(None),
         }
     }

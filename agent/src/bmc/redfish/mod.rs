@@ -42,6 +42,7 @@ use async_trait::async_trait;
 use hyper::StatusCode;
 use protocol::{
     bmc_facts::{FactsPart, PartFacts},
+    bmc_order::BmcOrder,
     boot::{BootDevice, BootMode, Persistence},
     footprint::Footprint,
     hardware::BmcIdentity,
@@ -350,6 +351,10 @@ impl Bmc for RedfishBmc {
 
     async fn renew_password(&self) -> Result<Renewed, BmcError> {
         self.renew().await
+    }
+
+    async fn obey(&self, order: &BmcOrder) -> Result<(), BmcError> {
+        self.carry_out(order).await
     }
 
     fn redfish(&self) -> Option<&RedfishBmc> {

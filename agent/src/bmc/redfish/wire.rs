@@ -180,10 +180,11 @@ impl Exchange {
                     None => return Ok(None),
                     Some(Err(error)) => return Err(error),
                     // Trailers say nothing here.
-                    Some(Ok(frame)) => match frame.into_data() {
-                        Ok(data) => return Ok(Some(data)),
-                        Err(_) => {}
-                    },
+                    Some(Ok(frame)) => {
+                        if let Ok(data) = frame.into_data() {
+                            return Ok(Some(data));
+                        }
+                    }
                 }
             }
         };

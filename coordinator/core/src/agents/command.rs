@@ -35,6 +35,7 @@ pub fn repeat_of(action: &Action) -> Repeat {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::Order(_)
         | Action::EndBoot => Repeat::NewEachTime,
         Action::LookAtFirmware { .. } => Repeat::NewEachTime,
         Action::RunStep { .. } => Repeat::SameCommand,
@@ -55,7 +56,8 @@ pub enum AfterBreak {
 /// What becomes of this action after a break.
 pub fn after_break(action: &Action) -> AfterBreak {
     match action {
-        Action::PowerOn { .. } | Action::Reset { .. } => AfterBreak::AskFirst,
+        // Whom an order may concern was true when it was given.
+        Action::PowerOn { .. } | Action::Reset { .. } | Action::Order(_) => AfterBreak::AskFirst,
         Action::PowerOff { .. }
         | Action::ReadIdentity
         | Action::EndBoot
@@ -74,6 +76,7 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
     match action {
         Action::PowerOn { .. } | Action::Reset { .. } => Some(power_budget::ON_WANTED_MAX),
         Action::PowerOff { .. } => Some(power_budget::OFF_WANTED_MAX),
+        Action::Order(_) => Some(power_budget::ORDER_WANTED_MAX),
         Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff
@@ -111,6 +114,7 @@ pub fn image_of(action: &Action) -> Option<&str> {
         | Action::KeepOff
         | Action::ReadFootprint
         | Action::RenewPassword
+        | Action::Order(_)
         | Action::EndBoot => None,
     }
 }
@@ -122,6 +126,7 @@ pub fn digest_of(action: &Action) -> String {
     let json = match action {
         Action::PowerOn { boot } | Action::Reset { boot } => serde_json::to_vec(boot),
         Action::PowerOff { how } => serde_json::to_vec(how),
+        Action::Order(order) => serde_json::to_vec(order),
         Action::ReadIdentity
         | Action::EndBoot
         | Action::KeepOff

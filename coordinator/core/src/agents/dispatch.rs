@@ -21,6 +21,7 @@ use std::{
 };
 
 use protocol::{
+    bmc_order::BmcOrder,
     command::{Action, Command, CommandResult, FailureKind},
     id::{CommandId, RackId, ServerId},
     power_budget,
@@ -257,7 +258,8 @@ impl UnderWay {
     fn unanswered(&self, asked: Stream) -> Ending {
         let same_run = self.given.is_some_and(|given| given.run == asked.run);
         match &self.command.action {
-            Action::Reset { .. } if !same_run => Ending::NotKnown,
+            // A second one is another one.
+            Action::Reset { .. } | Action::Order(BmcOrder::Interrupt) if !same_run => Ending::NotKnown,
             Action::PowerOn { .. }
             | Action::Reset { .. }
             | Action::PowerOff { .. }
@@ -265,6 +267,7 @@ impl UnderWay {
             | Action::EndBoot
             | Action::KeepOff
             | Action::ReadFootprint
+            | Action::Order(_)
             | Action::RenewPassword
             | Action::UpdateFirmware(_)
             | Action::LookAtFirmware { .. }

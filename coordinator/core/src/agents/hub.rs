@@ -81,6 +81,8 @@ pub(super) struct Wire {
     pub consoles: bool,
     /// Whether it reads what was recorded of them.
     pub console_records: bool,
+    /// Whether it takes orders for BMCs.
+    pub bmc_orders: bool,
 }
 
 pub(super) struct State {
@@ -306,6 +308,11 @@ impl AgentHub {
     /// Whether a rack's agent is here and knows how to do this.
     pub(super) fn can(&self, rack: &RackId, knows: fn(&Wire) -> bool) -> bool {
         self.state().roster.wire(rack).is_some_and(knows)
+    }
+
+    /// Whether a rack's agent is here and too old to take orders for BMCs.
+    pub(super) fn takes_no_orders(&self, rack: &RackId) -> bool {
+        self.state().roster.wire(rack).is_some_and(|wire| !wire.bmc_orders)
     }
 
     pub(super) fn state(&self) -> MutexGuard<'_, State> {

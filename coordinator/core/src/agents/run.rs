@@ -7,7 +7,7 @@ use domain::{
     rim::AgentError,
 };
 use protocol::{
-    command::{Action, Command, Success},
+    command::{Action, Command, Failure, FailureKind, Success},
     convert::ToAgent,
     heartbeat::Wanted,
     id::{CommandId, RackId, ServerId},
@@ -32,6 +32,10 @@ impl AgentHub {
         server: ServerId,
         action: Action,
     ) -> Result<Success, AgentError> {
+        if matches!(action, Action::Order(_)) && self.takes_no_orders(rack) {
+            let message = format!("the agent of rack {rack} is too old to take orders for BMCs; update it");
+            return Err(Failure { kind: FailureKind::BmcRefused, message }.into());
+        }
         self.run_for(rack, server, action, Asker::Somebody).await
     }
 

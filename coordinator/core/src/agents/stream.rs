@@ -122,6 +122,7 @@ pub(super) async fn begin(
             end: end.clone(),
             consoles: hello.consoles,
             console_records: hello.console_records,
+            bmc_orders: hello.bmc_orders,
         },
     );
     let number = match linked {

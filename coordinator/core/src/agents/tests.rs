@@ -298,6 +298,7 @@ impl FakeAgent {
             oldest_unacknowledged: 0,
             consoles: true,
             console_records: true,
+            bmc_orders: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -20,6 +20,7 @@ use domain::{
 };
 use protocol::{
     bmc_facts::{FirmwareItem, PartFacts},
+    bmc_order::BmcOrder,
     command::{Action, Failure, FailureKind, Success},
     hardware::BmcIdentity,
     id::{RackId, ServerId},
@@ -35,6 +36,7 @@ use super::{FirmwareFiles, Parts, Updates, Wanted};
 use crate::{
     bench::{Bench, CLEANING, Fake, INSTANCE, new_server, store_power},
     mover::Mover,
+    orders::Orders,
     power::take_power,
     upkeep::Upkeep,
     visits::{ServerLocks, Wake},
@@ -415,6 +417,17 @@ async fn meanwhile_the_power_is_left_and_the_password_waits() {
         assert!(refused.message.contains("while the BMC writes new firmware"), "{request:?}: {refused}");
     }
     assert_eq!(site.bench.world.count("power_"), 0);
+    let rim = || Arc::new(Fake(Arc::clone(&site.bench.world)));
+    let orders = Orders {
+        inventory: site.bench.inventory.clone(),
+        provisioner: rim(),
+        agents: rim(),
+        presence: rim(),
+        sources: Default::default(),
+    };
+    let refused = orders.order(site.bench.id, &BmcOrder::ResetBios).await.unwrap_err();
+    assert!(refused.message.contains("while the BMC writes new firmware"), "{refused}");
+    assert_eq!(site.bench.world.count("order"), 0);
     let inventory: &Inventory = &site.bench.inventory;
     let fake = || Arc::new(Fake(Arc::clone(&site.bench.world)));
     let policy = PasswordPolicy { users: vec!["admin".to_owned()], ..PasswordPolicy::default() };

@@ -234,8 +234,8 @@ mod tests {
     fn what_it_waits_for_is_told() {
         let check = |by: By, change: &dyn Fn(&mut Server), beside: Beside<'_>, words: Option<&str>| {
             let mut server = ours("available");
-            let seen = |reading| Some(SeenPower { reading, cause: PowerCause::First, at_us: 1 });
-            server.power = seen(PowerReading::Off);
+            let reading = PowerReading::Off;
+            server.power = Some(SeenPower { reading, cause: PowerCause::First, at_us: 1 });
             change(&mut server);
             let said = waits_for(&server, &update(by), beside);
             let is_said = match (words, &said) {

@@ -18,6 +18,7 @@ pub mod admission;
 pub mod decision;
 pub mod in_use;
 pub mod news;
+pub mod orders;
 pub mod outlook;
 pub mod permit;
 mod phase;

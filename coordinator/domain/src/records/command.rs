@@ -29,13 +29,15 @@ pub enum CommandKind {
     UpdateFirmware,
     /// Look what became of that.
     LookAtFirmware,
+    /// Have the BMC do something beside power and boot.
+    Order,
     /// Let the ramdisk do a step.
     RunStep,
 }
 
 impl CommandKind {
     /// All kinds.
-    pub const ALL: [CommandKind; 11] = [
+    pub const ALL: [CommandKind; 12] = [
         Self::PowerOn,
         Self::PowerOff,
         Self::Reset,
@@ -46,6 +48,7 @@ impl CommandKind {
         Self::ReadFootprint,
         Self::UpdateFirmware,
         Self::LookAtFirmware,
+        Self::Order,
         Self::RunStep,
     ];
 
@@ -62,6 +65,7 @@ impl CommandKind {
             Action::ReadFootprint => Self::ReadFootprint,
             Action::UpdateFirmware(_) => Self::UpdateFirmware,
             Action::LookAtFirmware { .. } => Self::LookAtFirmware,
+            Action::Order(_) => Self::Order,
             Action::RunStep { .. } => Self::RunStep,
         }
     }
@@ -79,6 +83,7 @@ impl CommandKind {
             Self::ReadFootprint => "read_footprint",
             Self::UpdateFirmware => "update_firmware",
             Self::LookAtFirmware => "look_at_firmware",
+            Self::Order => "order",
             Self::RunStep => "run_step",
         }
     }
@@ -95,6 +100,7 @@ impl CommandKind {
             | Self::ReadFootprint
             | Self::UpdateFirmware
             | Self::LookAtFirmware
+            | Self::Order
             | Self::RunStep => None,
         }
     }
@@ -132,6 +138,7 @@ pub struct StoredCommand {
 #[cfg(test)]
 mod tests {
     use protocol::{
+        bmc_order::BmcOrder,
         boot::Boot,
         id::RamdiskSessionId,
         power::PowerOffHow,
@@ -164,6 +171,7 @@ mod tests {
             check(Action::ReadFootprint, "read_footprint", None),
             check(Action::UpdateFirmware(update), "update_firmware", None),
             check(Action::LookAtFirmware { task: None }, "look_at_firmware", None),
+            check(Action::Order(BmcOrder::Interrupt), "order", None),
             check(Action::RunStep { session, step: Step::Sync }, "run_step", None),
         ];
         assert_eq!(kinds, CommandKind::ALL);

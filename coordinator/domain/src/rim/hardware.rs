@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use protocol::{
     bmc_facts::BmcFacts,
+    bmc_order::BmcOrder,
     boot::BootMode,
     hardware::HardwareReport,
     id::{RamdiskSessionId, ServerId},
@@ -16,6 +17,7 @@ use uuid::Uuid;
 use crate::{
     disks::{Account, Erase, KnownDisk},
     firmware::update::Update,
+    health::KnownSensor,
 };
 
 /// Why a power-on, or anything else that Ironic or a user asks of a server, is not done. `message` is shown to people
@@ -76,6 +78,15 @@ pub struct FacadeServer {
     pub ramdisk: Option<RamdiskSessionId>,
 }
 
+/// A server's sensors as the facade shows them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FacadeSensors {
+    /// Each with what it said last, and how bad that is by the site's limits.
+    pub known: Vec<KnownSensor>,
+    /// Power draw in W; none: not known.
+    pub draw_w: Option<u32>,
+}
+
 /// The core as the two facades towards Ironic use it.
 #[async_trait]
 pub trait Hardware: Send + Sync {
@@ -98,6 +109,11 @@ pub trait Hardware: Send + Sync {
         let _ = id;
         Vec::new()
     }
+    /// What its sensors said last; none where they cannot be read now.
+    async fn sensors(&self, id: ServerId) -> FacadeSensors {
+        let _ = id;
+        FacadeSensors::default()
+    }
     /// Waits a moment for the agent of the server's rack, if that has only just gone away; not at all for one that is here.
     async fn await_agent(&self, id: ServerId) {
         let _ = id;
@@ -106,6 +122,12 @@ pub trait Hardware: Send + Sync {
     async fn facade_credentials(&self, id: ServerId) -> Option<(String, Secret)>;
     /// Changes the power. A power-on goes through the gate and returns when the gate has decided and the BMC has done it.
     async fn power(&self, id: ServerId, request: PowerRequest) -> Result<(), Refusal>;
+    /// Has the server's BMC do something beside power and boot, if the server's state allows it. When this returns, what the BMC says
+    /// has been read anew.
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        let message = format!("{order} is not possible here: there is no agent for server {id}");
+        Err(Refusal { kind: RefusalKind::AgentAway, message })
+    }
     /// Lets the connected ramdisk do a step; returns when it is done.
     async fn run_step(
         &self,

@@ -45,7 +45,7 @@ pub use caller::Caller;
 pub use error::{Service, ServiceError};
 pub use fabric::{Fabric, FabricError};
 pub use flavor_service::{Flavor, FlavorService, FlavorSpec, custom_resource};
-pub use hardware::{FacadeServer, Hardware, ImageNews, PowerRequest, Refusal, RefusalKind};
+pub use hardware::{FacadeSensors, FacadeServer, Hardware, ImageNews, PowerRequest, Refusal, RefusalKind};
 pub use identity::{Bearer, Identity, IdentityService, Project, SignIn, SignedIn, TokenScope};
 pub use image_service::{Image, ImageBytes, ImageService, NewImage, Unfinished};
 pub use image_source::{ImageError, ImageSource, ImageStream};

@@ -82,6 +82,14 @@ impl Failed {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "Bms.1.0.Timeout", text)
     }
 
+    pub fn order_too_slow(what: &str, after: Duration) -> Self {
+        let text = format!(
+            "{what} was not done within {} s; it continues, and its resource will show the result",
+            after.as_secs()
+        );
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "Bms.1.0.Timeout", text)
+    }
+
     pub fn internal() -> Self {
         let text = "the coordinator could not do this; check its log".to_owned();
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "Base.1.18.InternalError", text)

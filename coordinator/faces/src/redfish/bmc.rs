@@ -8,6 +8,7 @@ use protocol::{
 use serde_json::{Value, json};
 
 use super::{
+    orders::{APPLY_TIME, NMI},
     resource::{collection, link, manager_path, system_path},
     update,
 };
@@ -28,6 +29,12 @@ pub fn add_to_system(system: &mut Value, id: ServerId, facts: &BmcFacts) {
     if !said.bios_version.is_empty() {
         system["BiosVersion"] = said.bios_version.as_str().into();
     }
+    if said.can_nmi
+        && let Some(types) =
+            system["Actions"]["#ComputerSystem.Reset"]["ResetType@Redfish.AllowableValues"].as_array_mut()
+    {
+        types.push(NMI.into());
+    }
     if let Some(light) = said.light {
         system["LocationIndicatorActive"] = light.into();
         system["IndicatorLED"] = if light { "Lit" } else { "Off" }.into();
@@ -43,7 +50,8 @@ pub fn add_to_system(system: &mut Value, id: ServerId, facts: &BmcFacts) {
     }
 }
 
-fn has_bios(facts: &BmcFacts) -> bool {
+/// Whether its firmware shows settings.
+pub fn has_bios(facts: &BmcFacts) -> bool {
     !facts.bios.attributes.is_empty()
 }
 
@@ -60,7 +68,9 @@ pub fn bios(id: ServerId, facts: &BmcFacts) -> Option<Value> {
             "@Redfish.Settings": {
                 "@odata.type": "#Settings.v1_3_5.Settings",
                 "SettingsObject": link(&format!("{path}/Settings")),
+                "SupportedApplyTimes": [APPLY_TIME],
             },
+            "Actions": {"#Bios.ResetBios": {"target": format!("{path}/Actions/Bios.ResetBios")}},
         })
     })
 }
@@ -82,12 +92,14 @@ pub fn bios_settings(id: ServerId, facts: &BmcFacts) -> Option<Value> {
 
 /// Secure Boot; none: the BMC shows none.
 pub fn secure_boot(id: ServerId, facts: &BmcFacts) -> Option<Value> {
-    let said = &facts.secure_boot;
+    let (said, path) = (&facts.secure_boot, format!("{}/SecureBoot", system_path(id)));
     let mut shown = json!({
         "@odata.type": "#SecureBoot.v1_1_0.SecureBoot",
-        "@odata.id": format!("{}/SecureBoot", system_path(id)),
+        "@odata.id": path,
         "Id": "SecureBoot",
         "Name": "Secure Boot",
+        // Which ways to reset them a BMC has, it says when it is told one.
+        "Actions": {"#SecureBoot.ResetKeys": {"target": format!("{path}/Actions/SecureBoot.ResetKeys")}},
     });
     if let Some(is_enabled) = said.is_enabled {
         shown["SecureBootEnable"] = is_enabled.into();
@@ -130,20 +142,30 @@ fn media_names(facts: &BmcFacts) -> Vec<String> {
     names(facts.media.iter().map(|slot| slot.id.as_str()))
 }
 
+/// A drive of virtual media, by its name in the path.
+pub fn slot<'a>(name: &str, facts: &'a BmcFacts) -> Option<&'a MediaSlot> {
+    let at = media_names(facts).iter().position(|known| known == name)?;
+    facts.media.get(at)
+}
+
 /// One of them, by its name in the path.
 pub fn medium(id: ServerId, owner: MediaOwner, name: &str, facts: &BmcFacts) -> Option<Value> {
-    let at = media_names(facts).iter().position(|known| known == name)?;
-    let MediaSlot { id: own_name, kinds, image, is_inserted } = facts.media.get(at)?;
+    let MediaSlot { id: own_name, kinds, image, is_inserted } = slot(name, facts)?;
+    let path = format!("{}/{name}", media_path(id, owner));
     let kinds: Vec<_> = kinds.iter().filter(|kind| MEDIA_TYPES.contains(&kind.as_str())).collect();
     Some(json!({
         "@odata.type": "#VirtualMedia.v1_6_0.VirtualMedia",
-        "@odata.id": format!("{}/{name}", media_path(id, owner)),
+        "@odata.id": path,
         "Id": name,
         "Name": own_name,
         "MediaTypes": kinds,
         "Image": (!image.is_empty()).then_some(image),
         "Inserted": is_inserted,
         "ConnectedVia": if *is_inserted { "URI" } else { "NotConnected" },
+        "Actions": {
+            "#VirtualMedia.InsertMedia": {"target": format!("{path}/Actions/VirtualMedia.InsertMedia")},
+            "#VirtualMedia.EjectMedia": {"target": format!("{path}/Actions/VirtualMedia.EjectMedia")},
+        },
     }))
 }
 
@@ -189,7 +211,7 @@ pub fn firmware_item(name: &str, facts: &BmcFacts) -> Option<Value> {
 }
 
 /// Names for a path: a BMC's own id where it can stand there and nobody else has it, its place otherwise.
-fn names<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(super) fn names<'a>(ids: impl Iterator<Item = &'a str>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for (place, id) in ids.enumerate() {
         let is_plain =

@@ -73,16 +73,6 @@ impl Default for BootOverride {
     }
 }
 
-/// The body of a PATCH of a system. Only `Boot` can be written; anything else is refused, so that nobody believes that
-/// it was done.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SystemPatch {
-    /// The override.
-    #[serde(rename = "Boot")]
-    pub boot: BootPatch,
-}
-
 /// The part of it that is written; what is absent stays.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -134,9 +124,9 @@ mod tests {
     #[test]
     fn keeps_what_ironic_writes() {
         let check = |before: BootOverride, body: &str, after: Result<(BootTarget, BootEnabled), ()>| {
-            let result = serde_json::from_str::<SystemPatch>(body)
+            let result = serde_json::from_str::<BootPatch>(body)
                 .map_err(|error| error.to_string())
-                .and_then(|patch| before.patched(&patch.boot, BootMode::Uefi))
+                .and_then(|patch| before.patched(&patch, BootMode::Uefi))
                 .map(|boot| (boot.target, boot.enabled))
                 .map_err(|_| ());
             assert_eq!(result, after, "{body}");
@@ -145,21 +135,13 @@ mod tests {
         let disk = BootOverride { target: BootTarget::Hdd, enabled: BootEnabled::Continuous };
         check(
             fresh,
-            r#"{"Boot":{"BootSourceOverrideTarget":"Pxe","BootSourceOverrideEnabled":"Once"}}"#,
+            r#"{"BootSourceOverrideTarget":"Pxe","BootSourceOverrideEnabled":"Once"}"#,
             Ok((BootTarget::Pxe, BootEnabled::Once)),
         );
-        check(
-            disk,
-            r#"{"Boot":{"BootSourceOverrideTarget":"Hdd"}}"#,
-            Ok((BootTarget::Hdd, BootEnabled::Continuous)),
-        );
-        check(
-            fresh,
-            r#"{"Boot":{"BootSourceOverrideMode":"UEFI"}}"#,
-            Ok((BootTarget::None, BootEnabled::Disabled)),
-        );
-        check(fresh, r#"{"Boot":{"BootSourceOverrideMode":"Legacy"}}"#, Err(()));
-        check(fresh, r#"{"Boot":{"BootSourceOverrideTarget":"Usb"}}"#, Err(()));
+        check(disk, r#"{"BootSourceOverrideTarget":"Hdd"}"#, Ok((BootTarget::Hdd, BootEnabled::Continuous)));
+        check(fresh, r#"{"BootSourceOverrideMode":"UEFI"}"#, Ok((BootTarget::None, BootEnabled::Disabled)));
+        check(fresh, r#"{"BootSourceOverrideMode":"Legacy"}"#, Err(()));
+        check(fresh, r#"{"BootSourceOverrideTarget":"Usb"}"#, Err(()));
         check(fresh, r#"{"AssetTag":"x"}"#, Err(()));
     }
 

@@ -1,8 +1,9 @@
 //! Edges: the servers as Redfish systems, for Ironic.
 //!
 //! ```text
-//!   Ironic --GET--> facts (the last streamed reading, the hardware report); never a question to a BMC
+//!   Ironic --GET--> facts (the last streamed reading, the hardware report); a BMC is asked only for what waits for a start
 //!          --PATCH Boot--> kept and echoed
+//!          --PATCH, POST of what the BMC has--> Hardware::order (permitted by the server's state), answered when it is done
 //!          --POST Reset--> port::Hardware::power (the gate), answered when that has decided
 //! ```
 //!
@@ -16,11 +17,15 @@ pub mod bmc;
 pub mod boot;
 pub mod path;
 pub mod resource;
+pub mod sensors;
 pub mod session;
 pub mod storage;
 pub mod update;
 
 mod answer;
+mod change;
+mod orders;
+mod show;
 mod witness;
 
 use std::{
@@ -31,7 +36,7 @@ use std::{
 
 use axum::{
     Router,
-    body::to_bytes,
+    body::{Bytes, to_bytes},
     extract::{Request, State},
     response::Response,
 };
@@ -42,6 +47,7 @@ use domain::{
 };
 use http::{HeaderMap, Method, StatusCode, header::AUTHORIZATION};
 use protocol::{
+    bmc_order::BmcOrder,
     hex,
     id::ServerId,
     power::{PowerOffHow, PowerReading},
@@ -53,9 +59,9 @@ use uuid::Uuid;
 
 use self::{
     answer::{Failed, RedfishAnswer},
-    boot::{BootOverride, SystemPatch},
+    boot::BootOverride,
     path::Resource,
-    session::{Holder, SESSION_IDLE_MAX, Sessions, fingerprint, same},
+    session::{Holder, Sessions, fingerprint, same},
     update::SimpleUpdate,
 };
 pub use witness::witness_ironic;
@@ -161,7 +167,10 @@ impl RedfishFacade {
                     false => Err(Failed::not_found()),
                 }
             }
-            (&Method::PATCH, Resource::System(_)) => self.patch(request, &principal.server).await,
+            (&Method::PATCH, Resource::System(_)) => self.patch_system(request, &principal.server).await,
+            (&Method::PATCH, Resource::SecureBoot(id)) => self.patch_secure_boot(request, id).await,
+            (&Method::PATCH, Resource::BiosSettings(id)) => self.patch_bios(request, id).await,
+            (&Method::POST, Resource::Action(id, action)) => self.act(request, id, &action).await,
             (&Method::POST, Resource::Reset(id)) => self.reset(request, id).await,
             (&Method::POST, Resource::SimpleUpdate) => self.update(request, principal.server.id).await,
             _ => Err(Failed::new(
@@ -170,95 +179,6 @@ impl RedfishFacade {
                 format!("{method} is not possible on {}", request.uri().path()),
             )),
         }
-    }
-
-    async fn get(&self, resource: &Resource, principal: &Principal) -> Result<serde_json::Value, Failed> {
-        let server = &principal.server;
-        let id = server.id;
-        Ok(match resource {
-            Resource::Versions => resource::versions(),
-            Resource::Root => resource::root(),
-            Resource::SessionService => resource::session_service(SESSION_IDLE_MAX.as_secs()),
-            Resource::Sessions => {
-                let ids = lock(&self.sessions).ids(id);
-                let paths: Vec<String> = ids.iter().map(|session| resource::session_path(session)).collect();
-                resource::collection("Session", "/redfish/v1/SessionService/Sessions", &paths)
-            }
-            Resource::Session(session) if lock(&self.sessions).ids(id).contains(session) => {
-                resource::session(session, &principal.user)
-            }
-            Resource::Session(_) | Resource::Reset(_) | Resource::SimpleUpdate | Resource::TaskMonitor(_) => {
-                return Err(Failed::not_found());
-            }
-            Resource::Systems => {
-                resource::collection("ComputerSystem", "/redfish/v1/Systems", &[resource::system_path(id)])
-            }
-            Resource::System(_) => {
-                if let Some(PowerReading::Unreachable { reason }) = &server.power {
-                    // A reading that is neither On nor Off has no word in Redfish. An error brings the reason to
-                    // Ironic's last_error; one of the 5xx would make sushy repeat the GET ten times first.
-                    return Err(Failed::unreachable(&server.name, reason));
-                }
-                let boot = lock(&self.overrides).get(&id).copied().unwrap_or_default();
-                let mut system = resource::system(server, boot);
-                bmc::add_to_system(&mut system, id, &self.hardware.facts(id).await);
-                system
-            }
-            Resource::Processors(_) => {
-                let path = format!("{}/Processors", resource::system_path(id));
-                resource::collection("Processor", &path, &[format!("{path}/CPU")])
-            }
-            Resource::Processor(_) => resource::processor(server),
-            Resource::EthernetInterfaces(_) => {
-                let path = format!("{}/EthernetInterfaces", resource::system_path(id));
-                let paths: Vec<String> =
-                    (0..server.macs.len()).map(|index| resource::interface_path(id, index)).collect();
-                resource::collection("EthernetInterface", &path, &paths)
-            }
-            Resource::EthernetInterface(_, index) => {
-                resource::ethernet_interface(server, *index).ok_or_else(Failed::not_found)?
-            }
-            Resource::StorageCollection(_) => {
-                let path = format!("{}/Storage", resource::system_path(id));
-                let known = storage::storage(server).map(|_| storage::storage_path(id));
-                resource::collection("Storage", &path, known.as_slice())
-            }
-            Resource::Storage(_) => storage::storage(server).ok_or_else(Failed::not_found)?,
-            Resource::Drives(_) => {
-                resource::collection("Drive", &storage::drives_path(id), &storage::drive_paths(server))
-            }
-            Resource::Drive(_, index) => storage::drive(server, *index).ok_or_else(Failed::not_found)?,
-            Resource::Managers => {
-                resource::collection("Manager", "/redfish/v1/Managers", &[resource::manager_path(id)])
-            }
-            Resource::Manager(_) => resource::manager(server, &self.hardware.facts(id).await),
-            Resource::Bios(_) => {
-                bmc::bios(id, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
-            }
-            Resource::BiosSettings(_) => {
-                bmc::bios_settings(id, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
-            }
-            Resource::SecureBoot(_) => {
-                bmc::secure_boot(id, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
-            }
-            Resource::VirtualMedia(_, owner) => bmc::media(id, *owner, &self.hardware.facts(id).await),
-            Resource::Medium(_, owner, name) => {
-                let facts = self.hardware.facts(id).await;
-                bmc::medium(id, *owner, name, &facts).ok_or_else(Failed::not_found)?
-            }
-            Resource::UpdateService => bmc::update_service(),
-            Resource::TaskService => update::task_service(),
-            Resource::Tasks => update::tasks(&self.hardware.firmware_updates(id).await),
-            Resource::Task(task) => update::task(&self.update_of(id, *task).await?),
-            Resource::FirmwareInventory => bmc::firmware(&self.hardware.facts(id).await),
-            Resource::FirmwareItem(name) => {
-                bmc::firmware_item(name, &self.hardware.facts(id).await).ok_or_else(Failed::not_found)?
-            }
-            Resource::ChassisCollection => {
-                resource::collection("Chassis", "/redfish/v1/Chassis", &[resource::chassis_path(id)])
-            }
-            Resource::Chassis(_) => resource::chassis(server),
-        })
     }
 
     /// A server whose power is not known once more, after its agent has had a moment to come back: in the second after a restart
@@ -323,20 +243,6 @@ impl RedfishFacade {
         Ok(Holder { server, credentials: shown })
     }
 
-    async fn patch(&self, request: Request, server: &FacadeServer) -> Result<RedfishAnswer, Failed> {
-        let patch: SystemPatch = read_body(request).await?;
-        let mut overrides = lock(&self.overrides);
-        let before = overrides.get(&server.id).copied().unwrap_or_default();
-        let after = before
-            .patched(&patch.boot, server.boot_mode)
-            .map_err(|why| Failed::new(StatusCode::BAD_REQUEST, "Base.1.18.PropertyValueNotInList", why))?;
-        if overrides.len() >= OVERRIDES_MAX && !overrides.contains_key(&server.id) {
-            overrides.clear();
-        }
-        overrides.insert(server.id, after);
-        Ok(RedfishAnswer::Done)
-    }
-
     /// Has the server's firmware updated; how far that is, its task tells.
     async fn update(&self, request: Request, id: ServerId) -> Result<RedfishAnswer, Failed> {
         let written = request.extensions().get::<Asked>().cloned();
@@ -377,13 +283,20 @@ impl RedfishFacade {
         if let Some(written) = written {
             written.does(&asked.kind);
         }
+        if asked.kind == orders::NMI {
+            return self.order(id, BmcOrder::Interrupt).await;
+        }
         let power = match asked.kind.as_str() {
             "On" | "ForceOn" => PowerRequest::On,
             "ForceOff" => PowerRequest::Off(PowerOffHow::Hard),
             "GracefulShutdown" => PowerRequest::Off(PowerOffHow::Soft),
             "ForceRestart" | "GracefulRestart" => PowerRequest::Restart,
             other => {
-                let text = format!("ResetType {other:?} is not one of {}", resource::RESET_TYPES.join(", "));
+                let text = format!(
+                    "ResetType {other:?} is not one of {}, {}",
+                    resource::RESET_TYPES.join(", "),
+                    orders::NMI
+                );
                 let code = "Base.1.18.ActionParameterNotSupported";
                 return Err(Failed::new(StatusCode::BAD_REQUEST, code, text));
             }
@@ -459,6 +372,8 @@ async fn read_body<T: for<'de> Deserialize<'de>>(request: Request) -> Result<T, 
         let text = format!("the body could not be read, or is larger than {BODY_BYTES_MAX} bytes");
         Failed::new(StatusCode::PAYLOAD_TOO_LARGE, "Base.1.18.GeneralError", text)
     })?;
+    // An action without parameters may come without a body.
+    let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
     serde_json::from_slice(&bytes).map_err(|error| {
         let text = format!("the body is not what this resource takes: {error}");
         Failed::new(StatusCode::BAD_REQUEST, "Base.1.18.MalformedJSON", text)

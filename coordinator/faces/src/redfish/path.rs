@@ -47,6 +47,8 @@ pub enum Resource {
     SecureBoot(ServerId),
     /// The action that changes the power.
     Reset(ServerId),
+    /// An action on what the BMC has.
+    Action(ServerId, Action),
     /// All managers that the user may see: one.
     Managers,
     /// The manager of a server.
@@ -75,6 +77,27 @@ pub enum Resource {
     ChassisCollection,
     /// The chassis of a server.
     Chassis(ServerId),
+    /// Its temperatures and fans.
+    Thermal(ServerId),
+    /// Its power draw, voltages and power supplies.
+    Power(ServerId),
+    /// Its sensors.
+    Sensors(ServerId),
+    /// One of them, by its name.
+    Sensor(ServerId, String),
+}
+
+/// An action on what the BMC has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `Bios.ResetBios`.
+    ResetBios,
+    /// `SecureBoot.ResetKeys`.
+    ResetKeys,
+    /// `VirtualMedia.InsertMedia`, of the drive with this name in the path.
+    InsertMedia(String),
+    /// `VirtualMedia.EjectMedia`, of the drive with this name in the path.
+    EjectMedia(String),
 }
 
 impl Resource {
@@ -107,6 +130,22 @@ impl Resource {
                 Resource::Medium(server(id)?, MediaOwner::System, (*name).to_owned())
             }
             ["v1", "Systems", id, "Actions", "ComputerSystem.Reset"] => Resource::Reset(server(id)?),
+            ["v1", "Systems", id, "Bios", "Actions", "Bios.ResetBios"] => {
+                Resource::Action(server(id)?, Action::ResetBios)
+            }
+            ["v1", "Systems", id, "SecureBoot", "Actions", "SecureBoot.ResetKeys"] => {
+                Resource::Action(server(id)?, Action::ResetKeys)
+            }
+            // The drives of the system and of its manager are the same ones.
+            ["v1", "Systems" | "Managers", id, "VirtualMedia", name, "Actions", action] => {
+                let name = (*name).to_owned();
+                let action = match *action {
+                    "VirtualMedia.InsertMedia" => Action::InsertMedia(name),
+                    "VirtualMedia.EjectMedia" => Action::EjectMedia(name),
+                    _ => return None,
+                };
+                Resource::Action(server(id)?, action)
+            }
             ["v1", "Managers"] => Resource::Managers,
             ["v1", "Managers", id] => Resource::Manager(server(id)?),
             ["v1", "Managers", id, "VirtualMedia"] => {
@@ -125,6 +164,10 @@ impl Resource {
             ["v1", "UpdateService", "FirmwareInventory", name] => Resource::FirmwareItem((*name).to_owned()),
             ["v1", "Chassis"] => Resource::ChassisCollection,
             ["v1", "Chassis", id] => Resource::Chassis(server(id)?),
+            ["v1", "Chassis", id, "Thermal"] => Resource::Thermal(server(id)?),
+            ["v1", "Chassis", id, "Power"] => Resource::Power(server(id)?),
+            ["v1", "Chassis", id, "Sensors"] => Resource::Sensors(server(id)?),
+            ["v1", "Chassis", id, "Sensors", name] => Resource::Sensor(server(id)?, (*name).to_owned()),
             ["v1", "Chassis", id, "Drives"] => Resource::Drives(server(id)?),
             ["v1", "Chassis", id, "Drives", drive] => Resource::Drive(server(id)?, drive.parse().ok()?),
             _ => return None,
@@ -160,13 +203,18 @@ impl Resource {
             | Resource::Drives(id)
             | Resource::Drive(id, _)
             | Resource::Reset(id)
+            | Resource::Action(id, _)
             | Resource::Manager(id)
             | Resource::Bios(id)
             | Resource::BiosSettings(id)
             | Resource::SecureBoot(id)
             | Resource::VirtualMedia(id, _)
             | Resource::Medium(id, _, _)
-            | Resource::Chassis(id) => Some(*id),
+            | Resource::Chassis(id)
+            | Resource::Thermal(id)
+            | Resource::Power(id)
+            | Resource::Sensors(id)
+            | Resource::Sensor(id, _) => Some(*id),
         }
     }
 }
@@ -199,6 +247,11 @@ mod tests {
             &format!("/redfish/v1/Managers/{ID}/VirtualMedia/Cd"),
             Some(Resource::Medium(id, MediaOwner::Manager, "Cd".to_owned())),
         );
+        check(
+            &format!("/redfish/v1/Managers/{ID}/VirtualMedia/Cd/Actions/VirtualMedia.EjectMedia"),
+            Some(Resource::Action(id, Action::EjectMedia("Cd".to_owned()))),
+        );
+        check(&format!("/redfish/v1/Systems/{ID}/VirtualMedia/Cd/Actions/VirtualMedia.Format"), None);
         check("/redfish/v1/Systems/1", None);
         check("/redfish/v2", None);
         check("/", None);

@@ -1,4 +1,4 @@
-//! Edges: what Ironic asks for at the Redfish facade: a change of power, another boot device, and log-ins that are refused.
+//! Edges: what Ironic asks for at the Redfish facade: changes of power, boot device and of what a BMC has, and log-ins that are refused.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::{
 use http::{Method, StatusCode};
 use protocol::id::ServerId;
 
-use super::path::Resource;
+use super::path::{Action, Resource};
 use crate::audit::{Asked, Open, Witness};
 
 /// Writes down what Ironic changes; reads are not changes, nor is a session that is opened.
@@ -42,7 +42,27 @@ fn change(method: &Method, path: &str) -> Option<(&'static str, Option<ServerId>
         (&Method::POST, Resource::Reset(id)) => {
             Some(("/redfish/v1/Systems/{server}/Actions/ComputerSystem.Reset", Some(id)))
         }
+        (&Method::PATCH, Resource::SecureBoot(id)) => {
+            Some(("/redfish/v1/Systems/{server}/SecureBoot", Some(id)))
+        }
+        (&Method::PATCH, Resource::BiosSettings(id)) => {
+            Some(("/redfish/v1/Systems/{server}/Bios/Settings", Some(id)))
+        }
+        (&Method::POST, Resource::Action(id, action)) => Some((route(&action), Some(id))),
         (&Method::POST, Resource::Sessions) => Some(("/redfish/v1/SessionService/Sessions", None)),
         _ => None,
+    }
+}
+
+fn route(action: &Action) -> &'static str {
+    match action {
+        Action::ResetBios => "/redfish/v1/Systems/{server}/Bios/Actions/Bios.ResetBios",
+        Action::ResetKeys => "/redfish/v1/Systems/{server}/SecureBoot/Actions/SecureBoot.ResetKeys",
+        Action::InsertMedia(_) => {
+            "/redfish/v1/Systems/{server}/VirtualMedia/{drive}/Actions/VirtualMedia.InsertMedia"
+        }
+        Action::EjectMedia(_) => {
+            "/redfish/v1/Systems/{server}/VirtualMedia/{drive}/Actions/VirtualMedia.EjectMedia"
+        }
     }
 }

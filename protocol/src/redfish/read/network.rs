@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Status, hardware::name};
-use crate::{mac::MacAddr, redfish::node::Node};
+use crate::{hex, mac::MacAddr, redfish::node::Node};
 
 /// A network interface of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -126,8 +126,7 @@ fn told(node: Node<'_>, name: &str) -> Option<String> {
 const MAC_OCTETS: usize = 6;
 
 fn octet(text: &str) -> Option<u8> {
-    let is_octet = text.len() == 2 && text.bytes().all(|digit| digit.is_ascii_hexdigit());
-    is_octet.then(|| u8::from_str_radix(text, 16).ok()).flatten()
+    hex::decode_array::<1>(text).map(|[octet]| octet)
 }
 
 fn mac(node: Node<'_>, name: &str) -> Option<MacAddr> {

@@ -53,7 +53,8 @@ impl From<Node<'_>> for KeyDatabase {
 }
 
 /// What becomes of the keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum KeysReset {
     /// All of them are the maker's again.
     ToDefault,
@@ -64,6 +65,9 @@ pub enum KeysReset {
 }
 
 impl KeysReset {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::ToDefault, Self::DeleteAll, Self::DeletePlatformKey];
+
     /// As Redfish calls it.
     pub fn word(self) -> &'static str {
         match self {

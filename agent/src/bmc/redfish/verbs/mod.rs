@@ -13,6 +13,7 @@ mod logs;
 mod managers;
 mod media;
 mod media_ways;
+mod orders;
 mod power;
 mod secure_boot;
 mod sensors;

@@ -332,6 +332,11 @@ fn what_a_question_says_of_a_permit_depends_on_the_run_that_answers_it() {
     check(reset(), [first, first], Some(later), Ending::NotKnown);
     // To switch on what is on does nothing.
     check(on(), [first, first], Some(later), Ending::NotTaken);
+    // A second NMI is another one; a light that is switched again is as it was.
+    let order = Action::Order;
+    check(order(BmcOrder::Interrupt), [first, later], None, Ending::NotKnown);
+    check(order(BmcOrder::Interrupt), [first, first], None, Ending::NotTaken);
+    check(order(BmcOrder::Light { is_on: true }), [first, later], None, Ending::NotTaken);
 }
 
 #[test]

@@ -37,7 +37,7 @@ pub struct BmcCertificates {
     pub known: Option<Der>,
     /// The one that it shows instead of the pinned one.
     pub question: Option<Question>,
-    /// SHA-256 of those that were pinned before, the newest last: a file from before does not bring one back. [`REPLACED_MAX`] at most.
+    /// SHA-256 of those that were pinned before, the newest last: a file from before does not bring one back. `REPLACED_MAX` at most.
     #[serde(default)]
     pub replaced: Vec<String>,
 }

@@ -132,6 +132,7 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>, files: &Path) -> Arc<Core>
         limits: Default::default(),
         firmware_urls: Vec::new(),
         firmware_dir: files.to_owned(),
+        media: Default::default(),
     };
     Core::new(site, inventory.clone(), outside)
 }
