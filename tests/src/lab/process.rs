@@ -128,12 +128,16 @@ impl Processes {
     }
 }
 
-/// When the process started, in clock ticks since boot (proc_pid_stat(5), field 22); none for a dead or zombie one.
+/// When the process started, in clock ticks since boot (proc_pid_stat(5), field 22); none for a dead one, or a zombie of which no thread is
+/// left (field 20): until then its files are open, and what it has locked is locked.
 fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let mut fields = stat.rsplit_once(") ")?.1.split(' ');
     let state = fields.next()?;
-    if state == "Z" || state == "X" { None } else { fields.nth(18)?.parse().ok() }
+    let threads: u32 = fields.nth(16)?.parse().ok()?;
+    let started = fields.nth(1)?.parse().ok()?;
+    let is_over = state == "X" || (state == "Z" && threads <= 1);
+    (!is_over).then_some(started)
 }
 
 #[cfg(test)]
