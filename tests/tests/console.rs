@@ -312,21 +312,27 @@ async fn a_tenant_watches_and_reads_its_own_time_only() {
         admin.types(text).await;
         admin.shows(text.trim_end()).await;
     };
+    let instance = "00000000-0000-0000-0000-00000000004e";
+    let (begins, ends) = (format!("-- tenancy {instance} begins"), format!("-- tenancy {instance} ends"));
+    // What is printed belongs to whom the agent has heard of: each change is waited for in its record.
+    let last = format!("{of_node}/log?since=1970-01-01T00:00:00Z&tail=1");
+    reads(&site, "token-administrator", &last, &[&begins]).await;
     site.becomes(ProvisionState::Deploying).await;
+    reads(&site, "token-administrator", &last, &[&ends]).await;
     print(&mut admin, "secret of the ramdisk\r\n").await;
     site.becomes(ProvisionState::Active).await;
+    reads(&site, "token-administrator", &last, &[&begins]).await;
     let mut member = open(&site, "token-member", &of_server).await.ok().unwrap();
     print(&mut admin, "web boots\r\n").await;
     member.shows("web boots").await;
     site.becomes(ProvisionState::Deleting).await;
-    // The agent has heard of it then. Where a ramdisk boots, it ends the tenancy before that by itself.
+    // Where a ramdisk boots, the agent ends the tenancy before that by itself.
     assert!(member.end().await.contains("its own system"), "cut off with the reason");
+    reads(&site, "token-administrator", &last, &[&ends]).await;
     print(&mut admin, "erasing disks\r\n").await;
     let seen = String::from_utf8_lossy(&member.seen).into_owned();
     assert_eq!(seen, "web boots\r\n", "nothing of before or after");
     // The same holds for the record; what others read of it is all of it, with the marks.
-    let instance = "00000000-0000-0000-0000-00000000004e";
-    let (begins, ends) = (format!("-- tenancy {instance} begins"), format!("-- tenancy {instance} ends"));
     reads(&site, "token-member", &log, &["web boots"]).await;
     // Between its opening and the first declaration it was nobody's for a moment.
     let of_all = format!("{of_node}/log?since=1970-01-01T00:00:00Z&tail=5");
