@@ -140,6 +140,7 @@ impl Booter for BootTable {
             Refusal::WrongNetwork { planned } => Some(*planned),
             Refusal::NoPlan
             | Refusal::NoAddress { .. }
+            | Refusal::AddressesInUse { .. }
             | Refusal::UnsupportedFirmware { .. }
             | Refusal::NotItsAddress { .. }
             | Refusal::CommandLine { .. } => None,

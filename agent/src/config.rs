@@ -201,6 +201,10 @@ pub struct Network {
     pub prefix: u8,
     /// First and last address that servers may get.
     pub range: (Ipv4Addr, Ipv4Addr),
+    /// DHCP relays on it that are believed, by their address on it (`giaddr`). Isolated networks have none: whoever relays can
+    /// ask in every server's name.
+    #[serde(default)]
+    pub relays: Vec<Ipv4Addr>,
 }
 
 impl Network {
@@ -411,7 +415,7 @@ impl Config {
         let discovery = self.networks.discovery.as_ref().map(|settings| ("discovery", settings));
         for (network, settings) in named.into_iter().chain(discovery) {
             let field = |name| format!("networks.{network}.{name}");
-            let Network { interface, address, prefix, range: (first, last) } = settings;
+            let Network { interface, address, prefix, range: (first, last), relays } = settings;
             check(
                 (1..=15).contains(&interface.len()),
                 field("interface"),
@@ -429,6 +433,15 @@ impl Config {
                 field("range"),
                 &format_args!("{first} to {last} holds the agent's own address {address}; leave it out"),
             );
+            for relay in relays {
+                check(
+                    in_network(relay) && relay != address && !(first..=last).contains(&relay),
+                    field("relays"),
+                    &format_args!(
+                        "holds {relay}; name a relay's own address in the network of {address}/{prefix}, outside the range"
+                    ),
+                );
+            }
         }
         check(
             self.networks.provisioning.interface != self.networks.cleaning.interface,
@@ -503,6 +516,10 @@ mod tests {
         wrong("clean0", "prov0", "networks.cleaning.interface is that of the provisioning network");
         wrong("disc0", "clean0", "networks.discovery.interface is that of another network");
         wrong("\"198.18.3.50\"", "\"198.18.3.1\"", "networks.discovery.range 198.18.3.1 to");
+        for relay in ["198.18.2.254", "198.18.1.1", "198.18.1.60"] {
+            let relays = format!("198.18.1.200\"]\nrelays = [\"{relay}\"]");
+            wrong("198.18.1.200\"]", &relays, &format!("networks.provisioning.relays holds {relay}"));
+        }
         wrong("kernel =", "kernle =", "kernle");
         wrong("log_json = false", "colour = true", "colour");
     }

@@ -194,6 +194,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
             address: settings.address,
             prefix_len: settings.prefix,
             range: settings.range,
+            relays: settings.relays.clone(),
+            leases: Some(state.join(format!("leases-{}", network.as_str()))),
             files: files.clone(),
             http_port: config.http_port,
         };

@@ -86,6 +86,15 @@ pub enum Refusal {
         /// First and last address.
         range: String,
     },
+    /// Somebody answers at one address after the other.
+    #[error(
+        "addresses that are about to be given out, {last} the last, answer a ping already; find out who uses the range, or \
+         answers in everybody's name"
+    )]
+    AddressesInUse {
+        /// The last that was tried.
+        last: std::net::Ipv4Addr,
+    },
     /// We hold no boot loader for this processor and firmware.
     #[error("there is no boot loader for client architecture {architecture} (RFC 4578)")]
     UnsupportedFirmware {

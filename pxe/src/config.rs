@@ -1,6 +1,6 @@
 //! Edges: what is served on one network, and where.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, path::PathBuf};
 
 use protocol::network::BootNetwork;
 
@@ -21,6 +21,10 @@ pub struct ServiceConfig {
     pub prefix_len: u8,
     /// First and last address that servers may get; the agent's own must lie outside.
     pub range: (Ipv4Addr, Ipv4Addr),
+    /// DHCP relays on this network that are believed.
+    pub relays: Vec<Ipv4Addr>,
+    /// Where leases are kept over a restart; none: nowhere.
+    pub leases: Option<PathBuf>,
     /// What servers boot.
     pub files: BootFiles,
     /// TCP port for scripts, kernels and ramdisks.

@@ -57,6 +57,7 @@ impl Context {
                 network: config.network,
                 prefix_len: config.prefix_len,
                 origin: Origin { address: config.address, http_port: config.http_port },
+                relays: config.relays,
             },
             interface: config.interface,
             name: config.name,
@@ -103,7 +104,7 @@ impl Context {
 
     /// What is thought of somebody who connects from this address: whoever has a lease is waited for.
     pub(crate) fn newcomer(&self, peer: IpAddr) -> Newcomer {
-        let Subnet { network: _, prefix_len, origin } = self.subnet;
+        let Subnet { prefix_len, origin, .. } = self.subnet;
         if !is_neighbour(peer, origin.address, prefix_len) {
             return Newcomer::Foreign;
         }
@@ -141,11 +142,11 @@ impl Context {
         self.booter.refused(mac, network, reason);
     }
 
-    /// Tells that an address was declined, as often as is good for a log: anybody on the segment can say so in any name.
-    pub(crate) fn declined(&self, what: &Ignored) {
+    /// Tells that an address is not given out, as often as is good for a log: anybody on the segment can cause it in any name.
+    pub(crate) fn passed_over(&self, what: &Ignored) {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(passed_over) = news.line(Instant::now()) {
-            tracing::warn!(network = self.name, %what, passed_over, "dhcp address declined");
+            tracing::warn!(network = self.name, %what, passed_over, "dhcp address passed over");
         }
     }
 

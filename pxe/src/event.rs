@@ -88,6 +88,7 @@ impl News {
             // These are of interfaces that have a plan, of which there are few.
             Refusal::WrongNetwork { .. }
             | Refusal::NoAddress { .. }
+            | Refusal::AddressesInUse { .. }
             | Refusal::UnsupportedFirmware { .. }
             | Refusal::NotItsAddress { .. }
             | Refusal::CommandLine { .. } => false,

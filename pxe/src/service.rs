@@ -1,6 +1,6 @@
 //! Edges: one isolated network served: all its sockets, opened together and closed together.
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
 
 use protocol::network::BootNetwork;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -10,7 +10,13 @@ pub use crate::config::ServiceConfig;
 use crate::{
     booter::{BootEvent, Booter},
     context::Context,
-    dhcp::{self, lease::LeaseRange},
+    dhcp::{
+        self,
+        kept::Keeper,
+        lease::{LeaseRange, Lent},
+        probe::Probe,
+        server::Server,
+    },
     http, ra, socket, tftp,
 };
 
@@ -47,6 +53,16 @@ pub enum StartError {
         last: Ipv4Addr,
         /// What is wrong.
         reason: String,
+    },
+    /// The leases of before cannot be read, or none could be kept.
+    #[error(
+        "cannot use the leases in {path}; check its owner, mode and free space, or remove it: addresses are then probed"
+    )]
+    Leases {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// A socket could not be opened.
     #[error(
@@ -106,10 +122,29 @@ impl Service {
             })
             .ok();
 
+        let icmp = socket::icmp(&interface)
+            .inspect_err(|error| {
+                tracing::warn!(interface, %error, "no pings: an address that somebody uses already may be given out");
+            })
+            .ok();
+        let kept = match config.leases.clone() {
+            Some(path) => Some(Keeper::open(&path).map_err(|source| StartError::Leases { path, source })?),
+            None => None,
+        };
+
         let context = Arc::new(Context::new(config, range, booter, events));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(dhcp::server::run(dhcp, Arc::clone(&context), stop.clone()));
+        let keep = kept.map(|(keeper, keep, held)| {
+            // Of an interface that is named twice, the last counts.
+            for Lent { mac, address, until } in held.into_iter().rev() {
+                context.leases().restore(mac, address, until);
+            }
+            tasks.spawn(keeper.run(Arc::clone(&context), stop.clone()));
+            keep
+        });
+        let dhcp = Server { socket: dhcp, probe: Probe::new(icmp), keep, context: Arc::clone(&context) };
+        tasks.spawn(dhcp::server::run(dhcp, stop.clone()));
         tasks.spawn(tftp::server::run(tftp, Arc::clone(&context), stop.clone()));
         tasks.spawn(http::run(http, Arc::clone(&context), stop.clone()));
         if let Some(ra) = ra {

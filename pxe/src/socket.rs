@@ -66,6 +66,11 @@ pub fn tcp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<TcpListe
     TcpListener::from_std(socket.into())
 }
 
+/// The socket for pings. It hears every ICMP message of the interface, with its IPv4 header; Tokio's UDP type as below.
+pub(crate) fn icmp(interface: &str) -> io::Result<UdpSocket> {
+    UdpSocket::from_std(bound(interface, Type::RAW, Protocol::ICMPV4)?.into())
+}
+
 /// The socket for router solicitations and advertisements. Tokio has no type for raw sockets; its UDP type only sends
 /// and receives datagrams with an address, which is the same here, the port being always 0.
 pub(crate) fn icmpv6(interface: &str, index: u32) -> io::Result<UdpSocket> {

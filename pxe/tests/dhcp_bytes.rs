@@ -8,6 +8,7 @@ use std::{fs, net::Ipv4Addr, path::Path, time::Instant};
 
 use protocol::{
     boot::{BootMode, BootPlan, BootPurpose},
+    mac::MacAddr,
     network::BootNetwork,
 };
 use pxe::{
@@ -25,7 +26,7 @@ const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
 fn answer(request: &[u8]) -> Vec<u8> {
     let range = LeaseRange::new(Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99), OWN, 24);
     let origin = Origin { address: OWN, http_port: 80 };
-    let subnet = Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin };
+    let subnet = Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin, relays: Vec::new() };
     let ticket = BootTicket {
         boot_id: 1,
         command_line: "quiet".into(),
@@ -33,7 +34,16 @@ fn answer(request: &[u8]) -> Vec<u8> {
         plan: BootPlan { purpose: BootPurpose::Deploy, network: BootNetwork::Provisioning },
     };
     let plan = |_| Plan::Here(ticket.clone());
-    match respond(&subnet, &mut Leases::new(range.unwrap()), request, Instant::now(), &plan) {
+    let mut leases = Leases::new(range.unwrap());
+    let mut decide = |proven: Option<MacAddr>| {
+        proven.inspect(|mac| leases.prove(*mac));
+        respond(&subnet, &mut leases, request, Instant::now(), &plan)
+    };
+    let outcome = match decide(None) {
+        Outcome::Prove { mac, .. } => decide(Some(mac)),
+        outcome => outcome,
+    };
+    match outcome {
         Outcome::Reply(answer) => answer.bytes,
         other => panic!("no answer: {other:?}"),
     }

@@ -2,7 +2,7 @@
 
 mod pxe_common;
 
-use std::net::{Ipv4Addr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 
 use anyhow::{Context, ensure};
 use dhcproto::v4::{DhcpOption, Encodable, Message};
@@ -11,8 +11,8 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
 };
-use pxe::{Refusal, Service, StartError};
-use pxe_common::{CLIENT, Plans, WAIT, World, content, plain_files};
+use pxe::{Refusal, Service, ServiceConfig, StartError};
+use pxe_common::{CLIENT, Plans, WAIT, World, config, content, plain_files};
 use tests::netns::Netns;
 
 /// How the client's boot ROM would introduce itself.
@@ -157,6 +157,84 @@ async fn curl_and_atftp_fetch_boot_loaders() -> anyhow::Result<()> {
     Ok(())
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_boot_rom_that_reads_on_behind_the_name_and_keeps_its_port_is_served() -> anyhow::Result<()> {
+    let world = world_with_lease("rom").await?;
+    let request = |file: &[u8], option: &[u8]| [b"\0\x01", file, b"\0octet\0", option].concat();
+    let client = world.client.clone();
+    client.within(move || {
+        let socket = UdpSocket::bind(("0.0.0.0", 2071))?;
+        socket.set_read_timeout(Some(WAIT))?;
+        // What comes from ports of downloads that were given up is late.
+        let ask = |request: &[u8], expected: &[u8]| -> anyhow::Result<SocketAddr> {
+            socket.send_to(request, ("198.18.1.1", 69))?;
+            let mut buffer = [0; 1500];
+            loop {
+                let (len, from) = socket.recv_from(&mut buffer).context("no answer to a request")?;
+                if buffer[..len].starts_with(expected) {
+                    return Ok(from);
+                }
+            }
+        };
+        for name in [
+            &b"snponly.efi"[..],
+            b"snponly.efi=",
+            b"snponly.efia\x11",
+            b"./SNPONLY.EFI",
+            b"\\snponly.efi\xff",
+        ] {
+            let size = request(name, b"tsize\x000\0");
+            let whole = request(name, b"blksize\x001024\0");
+            for _ in 0..10 {
+                // It asks for the size, breaks off, and at once asks for more, or for the same once again.
+                for next in [&size, &whole, &whole, &size] {
+                    let from =
+                        ask(next, b"\0\x06").with_context(|| String::from_utf8_lossy(name).into_owned())?;
+                    socket.send_to(b"\0\x05\0\x08\0", from)?;
+                }
+            }
+        }
+        // One that begins anew in the middle of a download gets the new one.
+        let name = b"snponly.efi";
+        let from = ask(&request(name, b""), b"\0\x03\0\x01")?;
+        socket.send_to(b"\0\x04\0\x01", from)?;
+        ask(&request(name, b"blksize\x00512\0"), b"\0\x06blksize\x00512\0")?;
+        Ok(())
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_outlives_the_agent_and_a_used_address_is_given_to_nobody() -> anyhow::Result<()> {
+    let mut world = World::start("leases", plain_files()).await?;
+    let path = world.path("leases");
+    let keeps = || ServiceConfig { leases: Some(path.clone()), ..config(plain_files()) };
+    world.serve(keeps()).await?;
+    world.plans.permit(CLIENT, 1, BootNetwork::Provisioning);
+    let own = world.dhcp(&[])?.context("no address")?["ip"].clone();
+    assert!(std::fs::read_to_string(&path)?.starts_with(&format!("{CLIENT} {own} ")), "on the disk by now");
+
+    // The agent is started anew: the server goes on with its address, and it is nobody else's.
+    world.serve(keeps()).await?;
+    let files = world.run("curl", &["-sS", "-o", "f", "tftp://198.18.1.1/snponly.efi"])?;
+    assert!(files.status.success(), "{}", String::from_utf8_lossy(&files.stderr));
+    let other = "02:00:00:00:00:12";
+    world.client.ip(&["link", "set", "eth0", "address", other]).await?;
+    world.plans.permit(other.parse().unwrap(), 2, BootNetwork::Provisioning);
+    let others = world.dhcp(&[])?.context("no address for the other")?["ip"].clone();
+    assert_ne!(others, own);
+
+    // It has forgotten all, and somebody uses the address that this one would get.
+    std::fs::remove_file(&path)?;
+    world.serve(keeps()).await?;
+    world.rack.ip(&["address", "add", &format!("{others}/24"), "dev", "br0"]).await?;
+    world.client.ip(&["address", "flush", "dev", "eth0"]).await?;
+    // It is another machine than the one that had it.
+    world.agent.ip(&["neighbour", "flush", "dev", "prov0"]).await?;
+    let next = world.dhcp(&[])?.context("no address beside a used one")?["ip"].clone();
+    assert_ne!(next, others, "somebody answers there");
+    Ok(())
+}
+
 fn http_status(world: &World, url: &str) -> anyhow::Result<String> {
     let output = world.run("curl", &["-sS", "-m", "10", "-o", "http", "-w", "%{http_code}", url])?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
@@ -236,8 +314,8 @@ async fn what_cannot_start_says_why() -> anyhow::Result<()> {
     let inside = ns.clone();
     let checked = ns.within(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let start = |change: &dyn Fn(&mut pxe::ServiceConfig)| {
-            let mut config = pxe_common::config(plain_files());
+        let start = |change: &dyn Fn(&mut ServiceConfig)| {
+            let mut config = config(plain_files());
             config.interface = "lo".to_owned();
             config.address = Ipv4Addr::LOCALHOST;
             config.prefix_len = 8;
@@ -254,7 +332,7 @@ async fn what_cannot_start_says_why() -> anyhow::Result<()> {
                 }
             })
         };
-        let check = |change: &dyn Fn(&mut pxe::ServiceConfig), expected: &str| {
+        let check = |change: &dyn Fn(&mut ServiceConfig), expected: &str| {
             let text = start(change).map_err(|error: StartError| error.to_string());
             let text = format!("{text:?}");
             assert!(text.contains(expected), "{text} lacks {expected:?}");

@@ -28,7 +28,7 @@ const CLOUDS: [&str; 9] =
 const ARROWS: [(&str, &[&str], &[&str]); 19] = [
     ("protocol", &[], &[]),
     ("protocol/host", &["protocol"], &[]),
-    ("pxe", &["protocol"], &[]),
+    ("pxe", &["host", "protocol"], &[]),
     ("pxe/ramdisk", &["protocol"], &[]),
     ("agent", &["host", "protocol", "pxe"], &["ramdisk"]),
     (

@@ -259,7 +259,7 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
     let address = SocketAddr::from(listener.address);
     let control = ControlConfig {
         listeners: vec![listener],
-        state_dir,
+        state_dir: state_dir.clone(),
         // None of an earlier run goes on: the window has closed with it.
         boots: Vec::new(),
         resume_wait: RESUME_WAIT,
@@ -273,6 +273,8 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
         address: place.network.address,
         prefix_len: place.network.prefix,
         range: place.network.range,
+        relays: place.network.relays.clone(),
+        leases: Some(state_dir.join("leases")),
         files: place.files,
         http_port: place.http_port,
     };

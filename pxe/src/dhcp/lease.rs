@@ -1,7 +1,8 @@
 //! Decisions: which interface has which address.
 //!
 //! An interface gets the same address every time: the search starts at a place that follows from its MAC, and a lease
-//! that has run out is kept until its address is needed. So nothing has to be stored on disk.
+//! that has run out is kept until its address is needed. What was lent is told to whoever keeps it over a restart
+//! ([`super::kept`]); an address that an interface gets for the first time is proven to be free first ([`super::probe`]).
 
 use std::{
     collections::HashMap,
@@ -26,7 +27,10 @@ pub const QUARANTINE: Duration = Duration::from_secs(600);
 pub const DECLINES_MAX: usize = 3;
 
 /// Most addresses of a range, and so most leases and quarantined addresses remembered.
-pub const MAX_RANGE: u32 = 4096;
+pub const MAX_RANGE: u32 = 16_384;
+
+/// A lease that was kept for so long is kept anew when it is lent again: a boot asks three times within a minute.
+pub const KEPT_ANEW: Duration = Duration::from_secs(60);
 
 /// The addresses that may be given out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,8 @@ impl LeaseRange {
         Ok(Self { first, count: span + 1 })
     }
 
-    fn contains(&self, address: Ipv4Addr) -> bool {
+    /// Whether it is one of them.
+    pub fn contains(&self, address: Ipv4Addr) -> bool {
         u32::from(address).checked_sub(self.first).is_some_and(|offset| offset < self.count)
     }
 
@@ -113,12 +118,39 @@ pub fn is_neighbour(peer: IpAddr, own: Ipv4Addr, prefix_len: u8) -> bool {
     }
 }
 
+/// How sure an address is its interface's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hold {
+    /// Chosen; nobody has looked yet whether somebody else uses it.
+    Unproven,
+    /// Somebody looks.
+    BeingProven,
+    /// Offered, not acknowledged.
+    Offered,
+    /// Lent.
+    Taken,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Lease {
     address: Ipv4Addr,
     until: Instant,
-    /// Acknowledged, not only offered.
-    taken: bool,
+    hold: Hold,
+    /// Until when it is lent by what is kept over a restart; none: nothing is kept of it.
+    kept_until: Option<Instant>,
+}
+
+/// An address for an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// This one, which it had before, or which was proven to be free.
+    Proven(Ipv4Addr),
+    /// This one, which it never had: prove that nobody uses it, then say so by [`Leases::prove`] or [`Leases::in_use`].
+    Unproven(Ipv4Addr),
+    /// Somebody is about to prove it.
+    BeingProven,
+    /// All are in use.
+    None,
 }
 
 /// Who has what.
@@ -137,7 +169,18 @@ struct Quarantine {
     declined_by: MacAddr,
 }
 
-/// What becomes of an address that was declined.
+/// A lease, as it is kept over a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lent {
+    /// To whom.
+    pub mac: MacAddr,
+    /// Which address.
+    pub address: Ipv4Addr,
+    /// For how long.
+    pub until: Instant,
+}
+
+/// What becomes of an address that was declined, or that somebody else was seen to use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Declined {
     /// It is not given out for a while.
@@ -165,6 +208,15 @@ impl Leases {
         self.range
     }
 
+    /// Puts back what was lent before a restart. What does not fit into the range, or is another's by now, is left out.
+    pub fn restore(&mut self, mac: MacAddr, address: Ipv4Addr, until: Instant) {
+        let free = !self.by_mac.contains_key(&mac) && !self.by_address.contains_key(&address);
+        if free && self.range.contains(address) && self.by_mac.len() < MAX_RANGE as usize {
+            self.by_address.insert(address, mac);
+            self.by_mac.insert(mac, Lease { address, until, hold: Hold::Taken, kept_until: Some(until) });
+        }
+    }
+
     /// The interface's address, reserved for it if it has none. `wish` is taken if it is free, so that a client keeps
     /// its address when we have forgotten it. An address in use is taken away only if its lease has run out and
     /// `may_boot` says no of its holder.
@@ -174,39 +226,84 @@ impl Leases {
         wish: Option<Ipv4Addr>,
         now: Instant,
         may_boot: impl Fn(MacAddr) -> bool,
-    ) -> Option<Ipv4Addr> {
+    ) -> Reserved {
         if let Some(lease) = self.by_mac.get_mut(&mac) {
-            lease.until = lease.until.max(now + OFFER);
-            return Some(lease.address);
+            match lease.hold {
+                Hold::BeingProven if lease.until > now => return Reserved::BeingProven,
+                // Nobody has said how it ended.
+                Hold::Unproven | Hold::BeingProven => {
+                    (lease.hold, lease.until) = (Hold::BeingProven, now + OFFER);
+                    return Reserved::Unproven(lease.address);
+                }
+                Hold::Offered | Hold::Taken => {
+                    lease.until = lease.until.max(now + OFFER);
+                    return Reserved::Proven(lease.address);
+                }
+            }
         }
         self.quarantine.retain(|_, quarantine| quarantine.until > now);
-        let candidates: Vec<Ipv4Addr> = wish
-            .filter(|wish| self.range.contains(*wish))
-            .into_iter()
-            .chain(self.range.starting_at_place_of(mac))
-            .filter(|address| !self.quarantine.contains_key(address))
-            .collect();
-        let free = candidates.iter().copied().find(|address| !self.by_address.contains_key(address));
-        let address = free.or_else(|| {
-            candidates.into_iter().find(|address| {
+        let candidates = || {
+            let wish = wish.filter(|wish| self.range.contains(*wish));
+            let all = wish.into_iter().chain(self.range.starting_at_place_of(mac));
+            all.filter(|address| !self.quarantine.contains_key(address))
+        };
+        let free = candidates().find(|address| !self.by_address.contains_key(address));
+        let gone = || {
+            candidates().find(|address| {
                 self.by_address.get(address).is_some_and(|holder| {
                     self.by_mac.get(holder).is_none_or(|lease| lease.until <= now) && !may_boot(*holder)
                 })
             })
-        })?;
+        };
+        let Some(address) = free.or_else(gone) else { return Reserved::None };
         if let Some(former) = self.by_address.insert(address, mac) {
             self.by_mac.remove(&former);
         }
-        self.by_mac.insert(mac, Lease { address, until: now + OFFER, taken: false });
-        Some(address)
+        let lease = Lease { address, until: now + OFFER, hold: Hold::BeingProven, kept_until: None };
+        self.by_mac.insert(mac, lease);
+        Reserved::Unproven(address)
     }
 
-    /// Lends the reserved address.
-    pub fn take(&mut self, mac: MacAddr, now: Instant) {
-        if let Some(lease) = self.by_mac.get_mut(&mac) {
-            lease.until = now + LEASE;
-            lease.taken = true;
+    /// Nobody else uses the address that was reserved for the interface.
+    pub fn prove(&mut self, mac: MacAddr) {
+        if let Some(lease) = self.by_mac.get_mut(&mac)
+            && lease.hold == Hold::BeingProven
+        {
+            lease.hold = Hold::Offered;
         }
+    }
+
+    /// Somebody else was seen to use the address that was reserved for the interface: it needs another one.
+    pub fn in_use(&mut self, mac: MacAddr, address: Ipv4Addr, now: Instant) -> Declined {
+        match self.by_mac.get_mut(&mac) {
+            Some(lease) if lease.address == address && lease.hold == Hold::BeingProven => {
+                lease.hold = Hold::Unproven;
+                self.pass_over(mac, address, now)
+            }
+            _ => Declined::NotLent,
+        }
+    }
+
+    /// Lends the reserved address. Gives until when, if that has to be kept before the client is told.
+    pub fn take(&mut self, mac: MacAddr, now: Instant) -> Option<Lent> {
+        let lease = self.by_mac.get_mut(&mac)?;
+        lease.until = now + LEASE;
+        lease.hold = Hold::Taken;
+        let fresh = lease.kept_until.is_some_and(|kept| kept + KEPT_ANEW > lease.until);
+        if fresh {
+            return None;
+        }
+        lease.kept_until = Some(lease.until);
+        Some(Lent { mac, address: lease.address, until: lease.until })
+    }
+
+    /// All that is lent, or was and is still kept for its interface.
+    pub fn lent(&self) -> Vec<Lent> {
+        let lent = |(mac, lease): (&MacAddr, &Lease)| {
+            let lent = Lent { mac: *mac, address: lease.address, until: lease.until };
+            (lease.hold == Hold::Taken).then_some(lent)
+        };
+        self.by_mac.iter().filter_map(lent).collect()
     }
 
     /// Somebody else uses the address: the interface needs another one. Believed only of who has taken it, and a few times.
@@ -214,6 +311,10 @@ impl Leases {
         if self.holder(address, now) != Some(mac) {
             return Declined::NotLent;
         }
+        self.pass_over(mac, address, now)
+    }
+
+    fn pass_over(&mut self, mac: MacAddr, address: Ipv4Addr, now: Instant) -> Declined {
         self.quarantine.retain(|_, quarantine| quarantine.until > now);
         if self.quarantine.values().filter(|quarantine| quarantine.declined_by == mac).count() >= DECLINES_MAX
         {
@@ -228,7 +329,7 @@ impl Leases {
     /// Whose address it is, if it is lent now.
     pub fn holder(&self, address: Ipv4Addr, now: Instant) -> Option<MacAddr> {
         let mac = self.by_address.get(&address)?;
-        self.by_mac.get(mac).filter(|lease| lease.taken && lease.until > now).map(|_| *mac)
+        self.by_mac.get(mac).filter(|lease| lease.hold == Hold::Taken && lease.until > now).map(|_| *mac)
     }
 
     /// The address that was last lent to, or reserved for, the interface.
@@ -249,6 +350,24 @@ mod tests {
 
     fn mac(last: u8) -> MacAddr {
         MacAddr([2, 0, 0, 0, 0, last])
+    }
+
+    /// The address that an interface is reserved when nobody else uses it.
+    fn reserve(
+        leases: &mut Leases,
+        mac: MacAddr,
+        wish: Option<Ipv4Addr>,
+        now: Instant,
+        may_boot: impl Fn(MacAddr) -> bool,
+    ) -> Option<Ipv4Addr> {
+        match leases.reserve(mac, wish, now, may_boot) {
+            Reserved::Proven(address) => Some(address),
+            Reserved::Unproven(address) => {
+                leases.prove(mac);
+                Some(address)
+            }
+            Reserved::BeingProven | Reserved::None => None,
+        }
     }
 
     fn leases(first: u8, last: u8) -> Leases {
@@ -280,17 +399,21 @@ mod tests {
     fn an_address_stays_and_comes_back_after_a_restart() {
         let now = crate::test_clock::start();
         let mut first = leases(10, 250);
-        let address = first.reserve(mac(1), None, now, |_| true).unwrap();
-        assert_eq!(first.reserve(mac(1), None, now + LEASE * 9, |_| true), Some(address));
-        assert_eq!(leases(10, 250).reserve(mac(1), None, now, |_| true), Some(address));
-        assert_eq!(leases(10, 250).reserve(mac(2), Some(address), now, |_| true), Some(address), "a wish");
+        let address = reserve(&mut first, mac(1), None, now, |_| true).unwrap();
+        assert_eq!(reserve(&mut first, mac(1), None, now + LEASE * 9, |_| true), Some(address));
+        assert_eq!(reserve(&mut leases(10, 250), mac(1), None, now, |_| true), Some(address));
+        assert_eq!(
+            reserve(&mut leases(10, 250), mac(2), Some(address), now, |_| true),
+            Some(address),
+            "a wish"
+        );
         assert_ne!(
-            first.reserve(mac(2), Some(address), now, |_| true),
+            reserve(&mut first, mac(2), Some(address), now, |_| true),
             Some(address),
             "a wish for another's"
         );
         assert_ne!(
-            leases(10, 250).reserve(mac(2), Some(ip(1)), now, |_| true),
+            reserve(&mut leases(10, 250), mac(2), Some(ip(1)), now, |_| true),
             Some(ip(1)),
             "not in the range"
         );
@@ -300,14 +423,14 @@ mod tests {
     fn an_address_is_taken_away_only_from_who_is_gone() {
         let now = crate::test_clock::start();
         let mut leases = leases(10, 11);
-        let one = leases.reserve(mac(1), None, now, |_| true).unwrap();
+        let one = reserve(&mut leases, mac(1), None, now, |_| true).unwrap();
         leases.take(mac(1), now);
-        leases.reserve(mac(2), None, now, |_| true).unwrap();
+        reserve(&mut leases, mac(2), None, now, |_| true).unwrap();
         leases.take(mac(2), now);
-        assert_eq!(leases.reserve(mac(3), None, now, |_| false), None, "both are lent");
+        assert_eq!(reserve(&mut leases, mac(3), None, now, |_| false), None, "both are lent");
         let later = now + LEASE;
-        assert_eq!(leases.reserve(mac(3), None, later, |_| true), None, "both may still boot");
-        assert_eq!(leases.reserve(mac(3), None, later, |holder| holder != mac(1)), Some(one));
+        assert_eq!(reserve(&mut leases, mac(3), None, later, |_| true), None, "both may still boot");
+        assert_eq!(reserve(&mut leases, mac(3), None, later, |holder| holder != mac(1)), Some(one));
         assert_eq!(leases.address_of(mac(1)), None);
     }
 
@@ -315,7 +438,7 @@ mod tests {
     fn an_address_counts_from_the_acknowledgement_until_it_runs_out() {
         let now = crate::test_clock::start();
         let mut leases = leases(10, 20);
-        let address = leases.reserve(mac(1), None, now, |_| true).unwrap();
+        let address = reserve(&mut leases, mac(1), None, now, |_| true).unwrap();
         assert_eq!(leases.holder(address, now), None, "only offered");
         leases.take(mac(1), now);
         assert_eq!(leases.holder(address, now), Some(mac(1)));
@@ -323,10 +446,67 @@ mod tests {
         assert_eq!(leases.decline(mac(2), address, now), Declined::NotLent);
         assert_eq!(leases.holder(address, now), Some(mac(1)), "declined by somebody else");
         assert_eq!(leases.decline(mac(1), address, now), Declined::Quarantined);
-        let other = leases.reserve(mac(1), Some(address), now, |_| true).unwrap();
+        let other = reserve(&mut leases, mac(1), Some(address), now, |_| true).unwrap();
         assert_ne!(other, address, "in quarantine");
         assert_eq!(leases.decline(mac(1), other, now), Declined::NotLent, "only offered");
-        assert_eq!(leases.reserve(mac(1), None, now, |_| true), Some(other));
+        assert_eq!(reserve(&mut leases, mac(1), None, now, |_| true), Some(other));
+    }
+
+    #[test]
+    fn an_address_is_proven_before_it_is_anybodys() {
+        let mut now = crate::test_clock::start();
+        let mut leases = leases(10, 20);
+        let ask = |leases: &mut Leases, now| leases.reserve(mac(1), None, now, |_| true);
+        let Reserved::Unproven(first) = ask(&mut leases, now) else { panic!("it was nobody's before") };
+        // The client repeats itself meanwhile.
+        assert_eq!(ask(&mut leases, now), Reserved::BeingProven);
+        assert_ne!(leases.reserve(mac(2), Some(first), now, |_| true), Reserved::Unproven(first));
+        assert_eq!(leases.in_use(mac(2), first, now), Declined::NotLent, "not the other's to prove");
+        assert_eq!(leases.in_use(mac(1), first, now), Declined::Quarantined);
+        let Reserved::Unproven(second) = ask(&mut leases, now) else { panic!("another one") };
+        assert_ne!(second, first);
+        leases.prove(mac(1));
+        assert_eq!(ask(&mut leases, now), Reserved::Proven(second));
+        assert_eq!(leases.in_use(mac(1), second, now), Declined::NotLent, "it is proven");
+        leases.take(mac(1), now);
+        assert_eq!(ask(&mut leases, now + LEASE * 9), Reserved::Proven(second));
+        // Who does not say how it ended is not waited for without end.
+        let Reserved::Unproven(other) = leases.reserve(mac(3), None, now, |_| true) else { panic!("new") };
+        now += OFFER;
+        assert_eq!(leases.reserve(mac(3), None, now, |_| true), Reserved::Unproven(other));
+        // Nor does an answer to every question use the range up.
+        for _ in 0..20 {
+            if let Reserved::Unproven(address) = leases.reserve(mac(4), None, now, |_| true) {
+                leases.in_use(mac(4), address, now);
+            }
+        }
+        assert_eq!(leases.quarantine.len(), 1 + DECLINES_MAX);
+    }
+
+    #[test]
+    fn what_was_lent_is_lent_after_a_restart() {
+        let now = crate::test_clock::start();
+        let mut before = leases(10, 20);
+        let address = reserve(&mut before, mac(1), None, now, |_| true).unwrap();
+        assert!(before.lent().is_empty(), "only offered");
+        let lent = before.take(mac(1), now).expect("it is kept before the client is told");
+        assert_eq!((lent.mac, lent.address, lent.until), (mac(1), address, now + LEASE));
+        assert_eq!(before.lent(), [lent]);
+        // A boot asks several times; the disk is not asked each time.
+        assert_eq!(before.take(mac(1), now + KEPT_ANEW / 2), None);
+        assert!(before.take(mac(1), now + KEPT_ANEW).is_some());
+
+        let mut after = leases(10, 20);
+        after.restore(lent.mac, lent.address, lent.until);
+        assert_eq!(after.holder(address, now), Some(mac(1)));
+        assert_eq!(after.holder(address, lent.until), None, "it runs out as it would have");
+        assert_ne!(reserve(&mut after, mac(2), Some(address), now, |_| true), Some(address));
+        assert_eq!(after.reserve(mac(1), None, now, |_| true), Reserved::Proven(address));
+        // A range that was changed, and a file that says a thing twice.
+        for (who, address) in [(3, ip(9)), (3, ip(21)), (3, address), (1, ip(15))] {
+            after.restore(mac(who), address, lent.until);
+        }
+        assert_eq!(after.lent().len(), 1);
     }
 
     #[test]
@@ -334,7 +514,7 @@ mod tests {
         let mut now = crate::test_clock::start();
         let mut leases = leases(10, 19);
         let ask = |leases: &mut Leases, who, now| {
-            let address = leases.reserve(mac(who), None, now, |_| true).expect("there are free addresses");
+            let address = reserve(leases, mac(who), None, now, |_| true).expect("there are free addresses");
             leases.take(mac(who), now);
             address
         };
@@ -361,15 +541,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_interfaces_share_an_address(steps in proptest::collection::vec((0u8..12, 0u8..4, 8u8..20, any::<u16>()), 0..200)) {
+        fn no_two_interfaces_share_an_address(steps in proptest::collection::vec((0u8..12, 0u8..5, 8u8..20, any::<u16>()), 0..200)) {
             let mut now = crate::test_clock::start();
             let mut leases = leases(10, 15);
             for (who, what, address, pause) in steps {
                 now += Duration::from_secs(u64::from(pause) % 400);
                 match what {
-                    0 => drop(leases.reserve(mac(who), Some(ip(address)), now, |holder| holder.0[5] % 2 == 0)),
-                    1 => drop(leases.reserve(mac(who), None, now, |_| false)),
-                    2 => leases.take(mac(who), now),
+                    0 => drop(reserve(&mut leases, mac(who), Some(ip(address)), now, |holder| holder.0[5] % 2 == 0)),
+                    1 => drop(reserve(&mut leases, mac(who), None, now, |_| false)),
+                    2 => drop(leases.take(mac(who), now)),
+                    3 => drop(leases.in_use(mac(who), ip(address), now)),
                     _ => drop(leases.decline(mac(who), ip(address), now)),
                 }
                 prop_assert_eq!(leases.by_mac.len(), leases.by_address.len());

@@ -1,8 +1,7 @@
 //! Values: the options of a message that has arrived (RFC 2132), each code once, as bytes.
 //!
-//! dhcproto finds them; what it lets pass and we do not is checked first. It takes an option that is cut off for the end of
-//! the message, so that whatever comes after it would be missing without a word, and it joins parts of an option only where
-//! they are neighbours.
+//! dhcproto finds them. It joins parts of an option only where they are neighbours, and takes an option that is cut off for
+//! the end of the message. That is what we want: boot ROMs pad, repeat and cut off, and what stood there whole is meant.
 
 use dhcproto::v4::{Decoder, OptionCode, borrowed::DhcpOptionIterator};
 
@@ -10,29 +9,27 @@ use dhcproto::v4::{Decoder, OptionCode, borrowed::DhcpOptionIterator};
 pub const IPXE: OptionCode = OptionCode::Unknown(175);
 /// Within [`IPXE`]: 1 means "wait for no ProxyDHCP answer", which saves 3 s.
 pub const IPXE_NO_PROXY_DHCP: u8 = 176;
-
-/// The bytes end inside an option.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("option {code} is longer than the packet")]
-pub struct Truncated {
-    /// Which option.
-    pub code: u8,
-}
+/// Where more options stand: 1 in the field `file`, 2 in `sname`, 3 in both (RFC 2132 section 9.3).
+pub const OVERLOAD: OptionCode = OptionCode::OptionOverload;
 
 /// Options in the order in which they stand in the packet, every code once.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Options(Vec<(OptionCode, Vec<u8>)>);
 
 impl Options {
-    /// Reads options up to the end mark or, as some clients leave it out, the last byte. Parts of one option are
+    /// Reads options up to the end mark or, as some clients leave it out, the last whole one. Parts of one option are
     /// joined, wherever they stand (RFC 3396).
-    pub fn parse(bytes: &[u8]) -> Result<Self, Truncated> {
-        check_lengths(bytes)?;
+    pub fn parse(bytes: &[u8]) -> Self {
         let mut options = Self::default();
-        for option in DhcpOptionIterator::new(bytes) {
-            options.append(option.code(), option.data());
+        options.extend(bytes);
+        options
+    }
+
+    /// Reads more options, which stand in another field of the same message.
+    pub fn extend(&mut self, bytes: &[u8]) {
+        for option in DhcpOptionIterator::new(whole(bytes)) {
+            self.append(option.code(), option.data());
         }
-        Ok(options)
     }
 
     /// The value of an option.
@@ -40,9 +37,10 @@ impl Options {
         self.0.iter().find(|(has, _)| *has == code).map(|(_, value)| value.as_slice())
     }
 
-    /// The value of an option that has exactly this many bytes.
+    /// The first bytes of an option that has this many. Some clients send it twice, and RFC 3396 then joins what was
+    /// never meant to be one value.
     pub fn get_array<const N: usize>(&self, code: OptionCode) -> Option<[u8; N]> {
-        self.get(code)?.try_into().ok()
+        self.get(code)?.first_chunk().copied()
     }
 
     fn append(&mut self, code: OptionCode, value: &[u8]) {
@@ -53,20 +51,23 @@ impl Options {
     }
 }
 
-/// Whether every option up to the end mark is there whole.
-fn check_lengths(bytes: &[u8]) -> Result<(), Truncated> {
+/// The options up to the end mark, or to the first that is longer than the bytes.
+fn whole(bytes: &[u8]) -> &[u8] {
     let mut rest = Decoder::new(bytes);
+    let mut len = 0;
     while let Ok(code) = rest.read_u8() {
         match OptionCode::from(code) {
             OptionCode::Pad => {}
             OptionCode::End => break,
             _ => {
-                let value = rest.read_u8().and_then(|len| rest.read_slice(len.into()));
-                value.map_err(|_| Truncated { code })?;
+                if rest.read_u8().and_then(|len| rest.read_slice(len.into())).is_err() {
+                    break;
+                }
             }
         }
+        len = bytes.len() - rest.buffer().len();
     }
-    Ok(())
+    bytes.get(..len).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -75,25 +76,39 @@ mod tests {
 
     #[test]
     fn reads_what_clients_send() {
-        let check = |bytes: &[u8], expected: Result<&[(u8, &[u8])], u8>| {
-            let found = Options::parse(bytes);
-            let expected = expected
-                .map(|list| {
-                    Options(list.iter().map(|(code, value)| ((*code).into(), value.to_vec())).collect())
-                })
-                .map_err(|code| Truncated { code });
-            assert_eq!(found, expected, "{bytes:?}");
+        let check = |bytes: &[u8], expected: &[(u8, &[u8])]| {
+            let expected = expected.iter().map(|(code, value)| ((*code).into(), value.to_vec())).collect();
+            assert_eq!(Options::parse(bytes), Options(expected), "{bytes:?}");
         };
-        check(&[], Ok(&[]));
-        check(&[0, 0, 53, 1, 1, 255, 9, 9], Ok(&[(53, &[1])]));
-        check(&[53, 1, 1], Ok(&[(53, &[1])]));
-        check(&[60, 2, 65, 66, 53, 1, 1, 60, 1, 67, 255], Ok(&[(60, b"ABC"), (53, &[1])]));
-        check(&[60, 2, 65, 66, 60, 1, 67, 0, 60, 1, 68, 53, 1, 1], Ok(&[(60, b"ABCD"), (53, &[1])]));
-        check(&[53], Err(53));
-        check(&[53, 2, 1], Err(53));
-        check(&[53, 1, 1, 60], Err(60));
-        check(&[60, 1, 65, 60, 2, 66], Err(60));
-        check(&[60, 9, 65, 53, 1, 1], Err(60));
-        check(&[77, 0, 255], Ok(&[(77, &[])]));
+        check(&[], &[]);
+        check(&[0, 0, 53, 1, 1, 255, 9, 9], &[(53, &[1])]);
+        check(&[53, 1, 1], &[(53, &[1])]);
+        check(&[60, 2, 65, 66, 53, 1, 1, 60, 1, 67, 255], &[(60, b"ABC"), (53, &[1])]);
+        check(&[60, 2, 65, 66, 60, 1, 67, 0, 60, 1, 68, 53, 1, 1], &[(60, b"ABCD"), (53, &[1])]);
+        check(&[77, 0, 255], &[(77, &[])]);
+        // What is cut off is left out, and nothing before it.
+        check(&[53], &[]);
+        check(&[53, 2, 1], &[]);
+        check(&[53, 1, 1, 60], &[(53, &[1])]);
+        check(&[60, 1, 65, 60, 2, 66], &[(60, b"A")]);
+        check(&[60, 9, 65, 53, 1, 1], &[]);
+        check(&[53, 1, 1, 255, 255, 255], &[(53, &[1])]);
+    }
+
+    #[test]
+    fn of_a_fixed_size_option_that_came_twice_the_first_counts() {
+        let options =
+            Options::parse(&[53, 1, 1, 53, 1, 3, 54, 4, 198, 18, 1, 1, 54, 4, 198, 18, 1, 2, 50, 2, 198, 18]);
+        assert_eq!(options.get_array(OptionCode::MessageType), Some([1]));
+        assert_eq!(options.get_array(OptionCode::ServerIdentifier), Some([198, 18, 1, 1]));
+        assert_eq!(options.get_array::<4>(OptionCode::RequestedIpAddress), None);
+    }
+
+    #[test]
+    fn more_options_come_from_other_fields() {
+        let mut options = Options::parse(&[52, 1, 1, 60, 1, 65, 255]);
+        options.extend(&[53, 1, 1, 60, 1, 66, 255, 0, 0]);
+        let read = |code: u8| options.get(code.into());
+        assert_eq!((read(53), read(60), read(52)), (Some(&[1][..]), Some(&b"AB"[..]), Some(&[1][..])));
     }
 }

@@ -4,10 +4,9 @@
 //! its decoding one stops at the first value that it does not like, and a debug build panics on some (decision 4). Ours are
 //! the refusals, the order of a reply's options, and its least length.
 //!
-//! The field `sname` is left out: nobody uses it, and overloaded options (RFC 2131 section 4.1) come from no boot ROM that we
-//! know of.
+//! No reply uses the field `sname`. Requests that keep options in it or in `file` (RFC 2131 section 4.1) are read.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, ops::Range};
 
 use dhcproto::v4::{
     DhcpOption, Encodable, EncodeResult, Encoder, Flags, HType, MAGIC, MIN_PACKET_SIZE, Message, Opcode,
@@ -15,7 +14,7 @@ use dhcproto::v4::{
 };
 use protocol::mac::MacAddr;
 
-use super::option::{Options, Truncated};
+use super::option::{OVERLOAD, Options};
 
 /// Largest message that is read; Ethernet carries no larger one without fragments.
 pub const MAX_LEN: usize = 1500;
@@ -23,17 +22,20 @@ pub const MAX_LEN: usize = 1500;
 const ETHERNET_LEN: u8 = 6;
 /// Where the magic cookie stands, behind the fixed fields.
 const COOKIE_AT: usize = 236;
+/// Where the fields lie that may hold options.
+const SNAME: Range<usize> = 44..108;
+const FILE: Range<usize> = 108..COOKIE_AT;
 /// Longest name of a boot file. The field has one byte more, which stays zero: it is a C string.
 const FILE_LEN_MAX: usize = 127;
 
-/// A message of, or to, an Ethernet client, every option of which is whole.
+/// A message of, or to, an Ethernet client.
 #[derive(Debug)]
 pub struct Packet<'a> {
     /// The fixed fields: a request or a reply.
     pub fixed: borrowed::Message<'a>,
     /// The client's Ethernet address.
     pub mac: MacAddr,
-    /// All options.
+    /// All options that stand there whole.
     pub options: Options,
 }
 
@@ -57,9 +59,6 @@ pub enum InvalidPacket {
     /// Plain BOOTP, or something else altogether.
     #[error("the DHCP magic cookie is missing")]
     Cookie,
-    /// The options are broken.
-    #[error(transparent)]
-    Options(#[from] Truncated),
 }
 
 impl<'a> Packet<'a> {
@@ -77,7 +76,13 @@ impl<'a> Packet<'a> {
         }
         let mac = MacAddr(fixed.chaddr().try_into().map_err(|_| not_ethernet)?);
         let rest = bytes.get(COOKIE_AT..).and_then(|rest| rest.strip_prefix(&MAGIC));
-        let options = Options::parse(rest.ok_or(InvalidPacket::Cookie)?)?;
+        let mut options = Options::parse(rest.ok_or(InvalidPacket::Cookie)?);
+        let overload = options.get_array(OVERLOAD).map_or(0, |[fields]| fields);
+        for (bit, field) in [(1, FILE), (2, SNAME)] {
+            if overload & bit != 0 {
+                options.extend(bytes.get(field).unwrap_or_default());
+            }
+        }
         Ok(Self { fixed, mac, options })
     }
 }
@@ -186,7 +191,26 @@ mod tests {
             check(&|bytes| bytes[2] = len, Err(InvalidPacket::Hardware { kind: 1, len }));
         }
         check(&|bytes| bytes[COOKIE_AT] = 0, Err(InvalidPacket::Cookie));
-        check(&|bytes| bytes.truncate(COOKIE_AT + 6), Err(Truncated { code: 53 }.into()));
+        check(&|bytes| bytes.truncate(COOKIE_AT + 6), Ok(()));
+    }
+
+    #[test]
+    fn options_are_read_from_the_fields_that_hold_some() {
+        let check = |overload: u8, expected: [Option<&[u8]>; 2]| {
+            let mut bytes = vec![0; COOKIE_AT];
+            bytes[..3].copy_from_slice(&[1, 1, 6]);
+            bytes[FILE][..4].copy_from_slice(&[53, 1, 1, 255]);
+            bytes[SNAME][..4].copy_from_slice(&[60, 1, 65, 255]);
+            bytes.extend(MAGIC);
+            bytes.extend([52, 1, overload, 255]);
+            let packet = Packet::parse(&bytes).unwrap();
+            assert_eq!([53, 60].map(|code: u8| packet.options.get(code.into())), expected, "{overload}");
+        };
+        check(0, [None, None]);
+        check(1, [Some(&[1]), None]);
+        check(2, [None, Some(b"A")]);
+        check(3, [Some(&[1]), Some(b"A")]);
+        check(4, [None, None]);
     }
 
     proptest! {

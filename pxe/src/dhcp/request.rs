@@ -2,12 +2,13 @@
 
 use std::net::Ipv4Addr;
 
-use dhcproto::v4::{Architecture, DhcpOption, Flags, MessageType, Opcode, OptionCode};
+use dhcproto::v4::{DhcpOption, Flags, MessageType, Opcode, OptionCode, UnknownOption};
 use protocol::mac::MacAddr;
 
 use super::{
     option::{self, Options},
     packet::{InvalidPacket, Packet},
+    place::Place,
 };
 use crate::firmware::{Description, Firmware};
 
@@ -47,8 +48,11 @@ pub struct Request {
     pub giaddr: Ipv4Addr,
     /// Which firmware asks.
     pub firmware: Firmware,
-    /// Options 61 and 97, which the client wants to see again (RFC 6842, RFC 4578 section 2.3).
+    /// Options 61 and 97, which the client wants to see again (RFC 6842, RFC 4578 section 2.3), and at the end 82, which a
+    /// switch between us has put in and will look for (RFC 3046 section 2.2).
     pub echo: Vec<DhcpOption>,
+    /// Where the switch says that the client is plugged in; none if no switch says so.
+    pub place: Option<Place>,
     /// Whether it listed option 67, the boot file's name, or 66, the server's.
     pub wants_names: bool,
 }
@@ -77,6 +81,10 @@ pub enum InvalidRequest {
 /// sensible value has 32.
 const ECHO_LEN_MAX: usize = 64;
 
+/// Longest value of option 82, which is repeated whole: the switch takes it out again before the client sees it. One that is
+/// longer has come twice.
+const RELAY_LEN_MAX: usize = 255;
+
 impl Request {
     /// Reads and checks a message.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidRequest> {
@@ -98,6 +106,7 @@ impl Request {
             giaddr: fixed.giaddr(),
             firmware: firmware(&options),
             echo: echo(&options),
+            place: options.get(OptionCode::RelayAgentInformation).and_then(Place::parse),
             wants_names: names.into_iter().any(|name| list.contains(&name.into())),
         })
     }
@@ -122,14 +131,10 @@ fn ask(options: &Options, ciaddr: Ipv4Addr) -> Result<Ask, InvalidRequest> {
 
 fn firmware(options: &Options) -> Firmware {
     Firmware::recognise(Description {
-        // Some firmware lists several architectures; the first is its own.
-        architecture: options
-            .get(OptionCode::ClientSystemArchitecture)
-            .and_then(<[u8]>::first_chunk::<2>)
-            .map(|bytes| Architecture(u16::from_be_bytes(*bytes))),
+        architectures: options.get(OptionCode::ClientSystemArchitecture).unwrap_or_default(),
         vendor_class: options.get(OptionCode::ClassIdentifier).unwrap_or_default(),
         user_class: options.get(OptionCode::UserClass).unwrap_or_default(),
-        has_ipxe_option: options.get(option::IPXE).is_some(),
+        ipxe: options.get(option::IPXE).unwrap_or_default(),
     })
 }
 
@@ -137,7 +142,10 @@ fn echo(options: &Options) -> Vec<DhcpOption> {
     let value = |code| options.get(code).filter(|value| value.len() <= ECHO_LEN_MAX).map(<[u8]>::to_vec);
     let client = value(OptionCode::ClientIdentifier).map(DhcpOption::ClientIdentifier);
     let machine = value(OptionCode::ClientMachineIdentifier).map(DhcpOption::ClientMachineIdentifier);
-    client.into_iter().chain(machine).collect()
+    let relay = OptionCode::RelayAgentInformation;
+    let relayed = options.get(relay).filter(|value| value.len() <= RELAY_LEN_MAX);
+    let relay = relayed.map(|value| DhcpOption::Unknown(UnknownOption::new(relay, value.to_vec())));
+    client.into_iter().chain(machine).chain(relay).collect()
 }
 
 #[cfg(test)]
@@ -167,7 +175,8 @@ mod tests {
         check(&request(mac, &[(53, &[3]), (50, &[198, 18, 1])]), Err(InvalidRequest::NoAddress));
         check(&request(mac, &[(53, &[8])]), Err(InvalidRequest::Type(Some(8))));
         check(&request(mac, &[(53, &[77])]), Err(InvalidRequest::Type(Some(77))));
-        check(&request(mac, &[(53, &[1, 1])]), Err(InvalidRequest::Type(None)));
+        // Twice, which reads as one value of two bytes.
+        check(&request(mac, &[(53, &[1, 1])]), Ok(Ask::Discover));
         check(&request(mac, &[(12, b"name")]), Err(InvalidRequest::Type(None)));
         check(request(mac, &[(53, &[1])]).set_opcode(Opcode::BootReply), Err(InvalidRequest::Reply));
         check(&request(MacAddr([255; 6]), &[(53, &[1])]), Err(InvalidRequest::Hardware));

@@ -9,9 +9,10 @@ use dhcproto::v4::{DhcpOption, MessageType, UnknownOption};
 use protocol::{mac::MacAddr, network::BootNetwork};
 
 use super::{
-    lease::{Declined, LEASE, Leases, subnet_mask},
+    lease::{Declined, LEASE, Leases, Lent, Reserved, subnet_mask},
     option::{IPXE, IPXE_NO_PROXY_DHCP},
     packet::Reply,
+    place::Place,
     request::{Ask, InvalidRequest, Request},
 };
 use crate::{
@@ -22,8 +23,11 @@ use crate::{
 /// Clients listen here.
 pub const CLIENT_PORT: u16 = 68;
 
+/// Servers and relays listen here.
+pub const SERVER_PORT: u16 = 67;
+
 /// The network on which messages arrive.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Subnet {
     /// The part that it plays.
     pub network: BootNetwork,
@@ -31,6 +35,8 @@ pub struct Subnet {
     pub prefix_len: u8,
     /// The agent's address and HTTP port.
     pub origin: Origin,
+    /// DHCP relays that are believed. On an isolated network there are none: who relays can ask in every server's name.
+    pub relays: Vec<Ipv4Addr>,
 }
 
 /// What is to be done about a message.
@@ -44,6 +50,13 @@ pub enum Outcome {
         mac: MacAddr,
         /// Why it gets nothing.
         reason: Refusal,
+    },
+    /// Look whether somebody uses this address; then say so by [`Leases::prove`] or [`Leases::in_use`], and decide again.
+    Prove {
+        /// For whom.
+        mac: MacAddr,
+        /// Which address.
+        address: Ipv4Addr,
     },
     /// Be silent: the message is not for us.
     Ignored(Ignored),
@@ -66,6 +79,10 @@ pub struct DhcpReply {
     pub address: Ipv4Addr,
     /// Who asked.
     pub firmware: Firmware,
+    /// Where it is plugged in, if a switch says so.
+    pub place: Option<Place>,
+    /// Keep this over a restart before the answer is sent.
+    pub keep: Option<Lent>,
 }
 
 /// Kinds of answers.
@@ -85,12 +102,25 @@ pub enum Ignored {
     /// It makes no sense.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
-    /// It came through a relay; the servers of an isolated network need none.
-    #[error("it came through the relay {0}")]
+    /// It came through a relay that is not named in the configuration.
+    #[error("it came through the relay {0}, which is not in `relays` of this network")]
     Relayed(Ipv4Addr),
     /// The client has chosen another server, which should not exist on an isolated network.
     #[error("it is meant for the server {0}")]
     OtherServer(Ipv4Addr),
+    /// Somebody looks whether its address is free; it is answered then.
+    #[error("whether the address for {0} is free is being found out")]
+    BeingProven(MacAddr),
+    /// Somebody answers at an address that was about to be given out.
+    #[error("the address {address} for {mac} is in use by somebody else: {became}")]
+    InUse {
+        /// For whom.
+        mac: MacAddr,
+        /// Which.
+        address: Ipv4Addr,
+        /// What becomes of it.
+        became: Declined,
+    },
     /// An address was declined; the client will ask again.
     #[error("the address {address} was declined by {mac}: {became}")]
     Declined {
@@ -116,7 +146,7 @@ pub fn respond(
         Err(invalid) => return Outcome::Ignored(invalid.into()),
     };
     let mac = request.mac;
-    if !request.giaddr.is_unspecified() {
+    if !request.giaddr.is_unspecified() && !subnet.relays.contains(&request.giaddr) {
         return Outcome::Ignored(Ignored::Relayed(request.giaddr));
     }
     let wish = match request.ask {
@@ -134,40 +164,63 @@ pub fn respond(
         Ok(ticket) => ticket,
         Err(reason) => return Outcome::Refused { mac, reason },
     };
-    let Some(file) = boot_file(request.firmware, mac, &subnet.origin) else {
-        let Firmware::Unsupported(architecture) = request.firmware else {
+    let firmware = request.firmware.of_server(ticket.boot_mode);
+    let Some(file) = boot_file(firmware, mac, &subnet.origin) else {
+        let Firmware::Unsupported(architecture) = firmware else {
             return Outcome::Ignored(InvalidRequest::Type(None).into());
         };
         return Outcome::Refused { mac, reason: Refusal::UnsupportedFirmware { architecture } };
     };
-    let Some(address) = leases.reserve(mac, wish, now, |holder| plan(holder).is_here()) else {
-        return Outcome::Refused { mac, reason: Refusal::NoAddress { range: leases.range().to_string() } };
+    let address = match leases.reserve(mac, wish, now, |holder| plan(holder).is_here()) {
+        Reserved::Proven(address) => address,
+        // Who uses it already need not ask who uses it.
+        Reserved::Unproven(address) if address == request.ciaddr => {
+            leases.prove(mac);
+            address
+        }
+        Reserved::Unproven(address) => return Outcome::Prove { mac, address },
+        Reserved::BeingProven => return Outcome::Ignored(Ignored::BeingProven(mac)),
+        Reserved::None => {
+            return Outcome::Refused {
+                mac,
+                reason: Refusal::NoAddress { range: leases.range().to_string() },
+            };
+        }
     };
     let kind = match wish {
         None => ReplyKind::Offer,
         Some(wish) if wish == address => ReplyKind::Ack,
         Some(_) => ReplyKind::Nak,
     };
+    let keep = if kind == ReplyKind::Ack { leases.take(mac, now) } else { None };
     let (bytes, to) = match kind {
         ReplyKind::Offer | ReplyKind::Ack => {
-            if kind == ReplyKind::Ack {
-                leases.take(mac, now);
-            }
-            (lend(subnet, &request, kind, address, &file), destination(&request, address))
+            (lend(subnet, &request, firmware, kind, address, &file), destination(&request, address))
         }
-        ReplyKind::Nak => (deny(subnet, &request), SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT)),
+        ReplyKind::Nak => (deny(subnet, &request), destination(&request, Ipv4Addr::UNSPECIFIED)),
     };
-    Outcome::Reply(DhcpReply { bytes, to, kind, mac, ticket, address, firmware: request.firmware })
+    let place = request.place;
+    Outcome::Reply(DhcpReply { bytes, to, kind, mac, ticket, address, firmware, place, keep })
 }
 
-/// A client that uses its address already is answered there (RFC 2131 section 4.1); one that has none hears only
-/// broadcasts, whatever its flag says, until it has learnt its address.
+/// A relay is answered where it is, a client that uses its address already there (RFC 2131 section 4.1); one that has none
+/// hears only broadcasts, whatever its flag says, until it has learnt its address.
 fn destination(request: &Request, address: Ipv4Addr) -> SocketAddrV4 {
-    let to = if request.ciaddr == address { address } else { Ipv4Addr::BROADCAST };
-    SocketAddrV4::new(to, CLIENT_PORT)
+    match (request.giaddr, request.ciaddr) {
+        (relay, _) if !relay.is_unspecified() => SocketAddrV4::new(relay, SERVER_PORT),
+        (_, used) if used == address && !used.is_unspecified() => SocketAddrV4::new(address, CLIENT_PORT),
+        _ => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT),
+    }
 }
 
-fn lend(subnet: &Subnet, request: &Request, kind: ReplyKind, address: Ipv4Addr, file: &BootFile) -> Vec<u8> {
+fn lend(
+    subnet: &Subnet,
+    request: &Request,
+    firmware: Firmware,
+    kind: ReplyKind,
+    address: Ipv4Addr,
+    file: &BootFile,
+) -> Vec<u8> {
     let mut options = head(subnet, kind);
     options.push(DhcpOption::AddressLeaseTime(u32::try_from(LEASE.as_secs()).unwrap_or(u32::MAX)));
     // No router and no name server: a server here can talk to the agent, and to nobody else.
@@ -178,12 +231,12 @@ fn lend(subnet: &Subnet, request: &Request, kind: ReplyKind, address: Ipv4Addr, 
         BootFile::Tftp(name) => name,
         BootFile::Http(url) => url.as_str(),
     };
-    match request.firmware {
+    match firmware {
         Firmware::Ipxe => {
             let no_proxy = UnknownOption::new(IPXE, vec![IPXE_NO_PROXY_DHCP, 1, 1]);
             options.push(DhcpOption::Unknown(no_proxy));
         }
-        Firmware::BiosPxe | Firmware::UefiPxe => {
+        Firmware::BiosPxe | Firmware::UefiPxe | Firmware::SilentPxe => {
             // Boot ROMs take an offer for a network boot only if it says so. Discovery control 8: take the file named
             // here, ask no boot server and show no menu (PXE 2.1, table 2-1).
             options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
@@ -194,14 +247,20 @@ fn lend(subnet: &Subnet, request: &Request, kind: ReplyKind, address: Ipv4Addr, 
     }
     if !file.is_empty() && request.wants_names {
         options.push(DhcpOption::TFTPServerName(own.to_string().into_bytes()));
-        options.push(DhcpOption::BootfileName(file.as_bytes().to_vec()));
+        // Old boot ROMs take it for a C string, and whatever stands behind it for a part of the name.
+        options.push(DhcpOption::BootfileName([file.as_bytes(), &[0]].concat()));
     }
     reply(request, address, own, file, options)
 }
 
 fn deny(subnet: &Subnet, request: &Request) -> Vec<u8> {
     let none = Ipv4Addr::UNSPECIFIED;
-    reply(request, none, none, "", head(subnet, ReplyKind::Nak))
+    let mut denied = request.clone();
+    if !request.giaddr.is_unspecified() {
+        // The relay is to broadcast it: the client's address is wrong (RFC 2131 section 4.3.2).
+        denied.flags = request.flags.set_broadcast();
+    }
+    reply(&denied, none, none, "", head(subnet, ReplyKind::Nak))
 }
 
 fn head(subnet: &Subnet, kind: ReplyKind) -> Vec<DhcpOption> {
@@ -227,7 +286,7 @@ fn reply(
         ciaddr: if yiaddr.is_unspecified() { yiaddr } else { request.ciaddr },
         yiaddr,
         siaddr,
-        giaddr: Ipv4Addr::UNSPECIFIED,
+        giaddr: request.giaddr,
         mac: request.mac,
         file: file.to_owned(),
         options,
@@ -252,6 +311,7 @@ mod tests {
     const KNOWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 1]);
     const ELSEWHERE: MacAddr = MacAddr([2, 0, 0, 0, 0, 2]);
     const UNKNOWN: MacAddr = MacAddr([2, 0, 0, 0, 0, 3]);
+    const RELAY: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 254);
 
     fn plan(mac: MacAddr) -> Plan {
         match mac {
@@ -268,7 +328,7 @@ mod tests {
 
     fn subnet() -> Subnet {
         let origin = Origin { address: OWN, http_port: 80 };
-        Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin }
+        Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin, relays: vec![RELAY] }
     }
 
     fn leases() -> Leases {
@@ -278,8 +338,21 @@ mod tests {
 
     /// The answer's kind, or why there is none.
     fn ask(leases: &mut Leases, request: &Message) -> Result<(ReplyKind, Vec<u8>, SocketAddrV4), String> {
-        let outcome = respond(&subnet(), leases, &bytes(request), crate::test_clock::start(), &plan);
+        ask_bytes(leases, &bytes(request))
+    }
+
+    fn ask_bytes(leases: &mut Leases, request: &[u8]) -> Result<(ReplyKind, Vec<u8>, SocketAddrV4), String> {
+        let decide =
+            |leases: &mut Leases| respond(&subnet(), leases, request, crate::test_clock::start(), &plan);
+        let outcome = match decide(leases) {
+            Outcome::Prove { mac, .. } => {
+                leases.prove(mac);
+                decide(leases)
+            }
+            outcome => outcome,
+        };
         match outcome {
+            Outcome::Prove { .. } => Err("to be proven twice".to_owned()),
             Outcome::Reply(answer) => Ok((answer.kind, answer.bytes, answer.to)),
             Outcome::Refused { mac: _, reason } => Err(reason.to_string()),
             Outcome::Ignored(ignored) => Err(ignored.to_string()),
@@ -364,7 +437,7 @@ mod tests {
         check(60, Some(b"PXEClient"));
         check(61, Some(&[1, 2, 0, 0, 0, 0, 1]));
         check(66, Some(b"198.18.1.1"));
-        check(67, Some(b"snponly.efi"));
+        check(67, Some(b"snponly.efi\0"));
         check(97, Some(&uuid));
         check(175, None);
     }
@@ -378,6 +451,57 @@ mod tests {
         assert_eq!(offer.fixed.fname(), b"http://198.18.1.1/boot/02:00:00:00:00:01/script");
         assert_eq!(offer.options.get(IPXE), Some([176, 1, 1].as_slice()));
         assert_eq!(offer.options.get(OptionCode::VendorExtensions), None);
+    }
+
+    #[test]
+    fn a_first_address_is_proven_and_one_in_use_is_passed_over() {
+        let (mut leases, now) = (leases(), crate::test_clock::start());
+        let decide =
+            |leases: &mut Leases, request: &Message| respond(&subnet(), leases, &bytes(request), now, &plan);
+        let discover = request(KNOWN, &[(53, &[1])]);
+        let Outcome::Prove { mac: KNOWN, address } = decide(&mut leases, &discover) else { panic!() };
+        let again = decide(&mut leases, &discover);
+        assert!(matches!(again, Outcome::Ignored(Ignored::BeingProven(KNOWN))), "{again:?}");
+        leases.in_use(KNOWN, address, now);
+        let Outcome::Prove { address: other, .. } = decide(&mut leases, &discover) else { panic!() };
+        assert_ne!(other, address);
+        leases.prove(KNOWN);
+        let Outcome::Reply(offer) = decide(&mut leases, &discover) else { panic!() };
+        assert_eq!((offer.kind, offer.address, offer.keep), (ReplyKind::Offer, other, None));
+        let take = request(KNOWN, &[(53, &[3]), (50, &other.octets())]);
+        let Outcome::Reply(ack) = decide(&mut leases, &take) else { panic!() };
+        assert_eq!((ack.kind, ack.keep.map(|lent| lent.address)), (ReplyKind::Ack, Some(other)));
+        // Who uses an address that was forgotten keeps it unasked: it would answer itself.
+        let mut renewal = request(KNOWN, &[(53, &[3])]);
+        renewal.set_ciaddr(Ipv4Addr::new(198, 18, 1, 77));
+        let Outcome::Reply(ack) = decide(&mut self::leases(), &renewal) else { panic!() };
+        assert_eq!((ack.kind, ack.address.octets()[3]), (ReplyKind::Ack, 77));
+    }
+
+    #[test]
+    fn a_relay_is_answered_and_a_switchs_option_comes_back_last() {
+        let told = b"\x01\x08ge-0/0/3";
+        let check = |kind: u8, wish: [u8; 4], giaddr: Ipv4Addr, expected: (ReplyKind, &str)| {
+            let mut asked = request(KNOWN, &[(53, &[kind]), (50, &wish), (61, &[1, 2]), (97, &[0; 17])]);
+            asked.set_giaddr(giaddr);
+            // The switch puts it in where the end was.
+            let mut asked = bytes(&asked);
+            assert_eq!(asked.pop(), Some(255));
+            asked.extend([&[82, 10][..], told, &[255]].concat());
+            let (kind, bytes, to) = ask_bytes(&mut leases(), &asked).unwrap();
+            assert_eq!((kind, to.to_string().as_str()), expected);
+            let end = bytes.iter().rposition(|byte| *byte == 255).unwrap();
+            assert_eq!(bytes[end - 12..end], [&[82, 10][..], told].concat(), "the last option");
+            let reply = Packet::parse(&bytes).unwrap();
+            assert_eq!(reply.fixed.giaddr(), giaddr);
+            assert_eq!(reply.fixed.flags().broadcast(), kind == ReplyKind::Nak && giaddr == RELAY);
+        };
+        let none = Ipv4Addr::UNSPECIFIED;
+        check(1, [198, 18, 1, 20], none, (ReplyKind::Offer, "255.255.255.255:68"));
+        check(1, [198, 18, 1, 20], RELAY, (ReplyKind::Offer, "198.18.1.254:67"));
+        check(3, [198, 18, 1, 20], RELAY, (ReplyKind::Ack, "198.18.1.254:67"));
+        check(3, [192, 0, 2, 7], RELAY, (ReplyKind::Nak, "198.18.1.254:67"));
+        check(3, [192, 0, 2, 7], none, (ReplyKind::Nak, "255.255.255.255:68"));
     }
 
     #[test]

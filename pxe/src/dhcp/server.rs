@@ -1,58 +1,147 @@
 //! Edges: the DHCP socket of one network.
 
-use std::{net::SocketAddr, sync::Arc, sync::atomic::Ordering, time::Instant};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, atomic::Ordering},
+    time::Instant,
+};
 
-use protocol::boot::BootStage;
-use tokio::net::UdpSocket;
+use protocol::{boot::BootStage, mac::MacAddr};
+use tokio::{net::UdpSocket, sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    kept::Keep,
+    lease::Declined,
     packet::MAX_LEN,
+    probe::Probe,
     responder::{DhcpReply, Ignored, Outcome, ReplyKind, respond},
 };
-use crate::{context::Context, socket};
+use crate::{booter::Refusal, context::Context, socket};
+
+/// Messages at once that wait for a probe or for the disk. What comes beyond that is passed over: its client asks again.
+const WAITING_MAX: usize = 4096;
+
+/// What the DHCP server works with.
+#[derive(Debug)]
+pub(crate) struct Server {
+    pub(crate) socket: UdpSocket,
+    pub(crate) probe: Probe,
+    /// None: leases are not kept over a restart.
+    pub(crate) keep: Option<Keep>,
+    pub(crate) context: Arc<Context>,
+}
 
 /// Answers until it is told to stop.
-pub(crate) async fn run(socket: UdpSocket, context: Arc<Context>, stop: CancellationToken) {
+pub(crate) async fn run(server: Server, stop: CancellationToken) {
+    let server = Arc::new(server);
     let mut buffer = [0; MAX_LEN];
+    let mut waiting = JoinSet::new();
     loop {
-        let received = tokio::select! {
+        tokio::select! {
             () = stop.cancelled() => return,
-            received = socket.recv_from(&mut buffer) => received,
-        };
-        match received {
-            Ok((len, _)) => handle(&socket, &context, buffer.get(..len).unwrap_or_default()).await,
-            Err(error) => socket::pause_after(&error, "dhcp").await,
+            Some(_) = waiting.join_next() => {}
+            error = server.probe.hear() => socket::pause_after(&error, "icmp").await,
+            received = server.socket.recv_from(&mut buffer) => match received {
+                Ok((len, _)) => {
+                    let bytes = buffer.get(..len).unwrap_or_default();
+                    let outcome = server.decide(bytes);
+                    if !outcome.must_wait() {
+                        server.act(outcome).await;
+                    } else if waiting.len() < WAITING_MAX {
+                        let (server, bytes) = (Arc::clone(&server), bytes.to_vec());
+                        waiting.spawn(async move { server.act_in_time(outcome, &bytes).await });
+                    }
+                }
+                Err(error) => socket::pause_after(&error, "dhcp").await,
+            }
         }
     }
 }
 
-async fn handle(socket: &UdpSocket, context: &Context, bytes: &[u8]) {
-    let plan = |mac| context.plan(mac);
-    let outcome = respond(&context.subnet, &mut context.leases(), bytes, Instant::now(), &plan);
-    match outcome {
-        Outcome::Reply(answer) => send(socket, context, answer).await,
-        Outcome::Refused { mac, reason } => context.refuse(mac, reason),
-        Outcome::Ignored(ignored) => {
-            match &ignored {
-                Ignored::Relayed(_) => {
-                    context.relayed.fetch_add(1, Ordering::Relaxed);
-                }
-                Ignored::Declined { .. } => context.declined(&ignored),
-                Ignored::Invalid(_) | Ignored::OtherServer(_) => {}
+impl Outcome {
+    fn must_wait(&self) -> bool {
+        match self {
+            Outcome::Prove { .. } => true,
+            Outcome::Reply(answer) => answer.keep.is_some(),
+            Outcome::Refused { .. } | Outcome::Ignored(_) => false,
+        }
+    }
+}
+
+impl Server {
+    fn decide(&self, bytes: &[u8]) -> Outcome {
+        let context = &self.context;
+        let plan = |mac| context.plan(mac);
+        respond(&context.subnet, &mut context.leases(), bytes, Instant::now(), &plan)
+    }
+
+    /// Does what takes time: each address is probed, and a lease is kept, before its client is told.
+    async fn act_in_time(&self, mut outcome: Outcome, bytes: &[u8]) {
+        while let Outcome::Prove { mac, address } = outcome {
+            outcome = match self.prove(mac, address).await {
+                Ok(()) => self.decide(bytes),
+                Err(reason) => Outcome::Refused { mac, reason },
+            };
+        }
+        if let (Outcome::Reply(DhcpReply { keep: Some(lent), .. }), Some(keep)) = (&outcome, &self.keep) {
+            let (kept, is_kept) = oneshot::channel();
+            if keep.send((*lent, kept)).await.is_ok() {
+                // An error is told by the keeper; the boot goes on.
+                let _ = is_kept.await;
             }
-            tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
+        }
+        self.act(outcome).await;
+    }
+
+    /// Looks whether the address is free. An error: too many were not.
+    async fn prove(&self, mac: MacAddr, address: Ipv4Addr) -> Result<(), Refusal> {
+        if !self.probe.is_used(address).await {
+            self.context.leases().prove(mac);
+            return Ok(());
+        }
+        let became = self.context.leases().in_use(mac, address, Instant::now());
+        self.context.passed_over(&Ignored::InUse { mac, address, became });
+        match became {
+            Declined::Quarantined | Declined::NotLent => Ok(()),
+            Declined::TooOften => Err(Refusal::AddressesInUse { last: address }),
+        }
+    }
+
+    async fn act(&self, outcome: Outcome) {
+        let context = &self.context;
+        match outcome {
+            Outcome::Reply(answer) => send(&self.socket, context, answer).await,
+            Outcome::Refused { mac, reason } => context.refuse(mac, reason),
+            Outcome::Ignored(ignored) => {
+                match &ignored {
+                    Ignored::Relayed(_) => {
+                        context.relayed.fetch_add(1, Ordering::Relaxed);
+                    }
+                    Ignored::Declined { .. } | Ignored::InUse { .. } => context.passed_over(&ignored),
+                    Ignored::Invalid(_) | Ignored::OtherServer(_) | Ignored::BeingProven(_) => {}
+                }
+                tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
+            }
+            // Where this comes from, it is waited for.
+            Outcome::Prove { .. } => {}
         }
     }
 }
 
 async fn send(socket: &UdpSocket, context: &Context, answer: DhcpReply) {
-    let DhcpReply { bytes, to, kind, mac, ticket, address, firmware } = answer;
+    let DhcpReply { bytes, to, kind, mac, ticket, address, firmware, place, keep: _ } = answer;
     if let Some(mode) = firmware.boot_mode().filter(|mode| *mode != ticket.boot_mode) {
         tracing::warn!(%mac, found = ?mode, wanted = ?ticket.boot_mode, "server boots in another mode than it was told");
     }
     if kind == ReplyKind::Offer {
-        context.report(mac, ticket.boot_id, BootStage::DhcpDiscover, firmware.describe().to_owned());
+        let place = place.map(|place| format!(", {place}")).unwrap_or_default();
+        context.report(
+            mac,
+            ticket.boot_id,
+            BootStage::DhcpDiscover,
+            format!("{}{place}", firmware.describe()),
+        );
     }
     if let Err(error) = socket.send_to(&bytes, SocketAddr::V4(to)).await {
         tracing::warn!(%mac, %to, %error, "dhcp answer could not be sent");

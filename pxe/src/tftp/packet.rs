@@ -44,7 +44,7 @@ pub enum Packet {
 /// What is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// The file.
+    /// The file; `?` where a character is not printable ASCII.
     pub file: String,
     /// `octet`, in any case, or something of old.
     pub mode: String,
@@ -161,7 +161,11 @@ fn text(bytes: &[u8]) -> Result<(String, &[u8]), InvalidPacket> {
 }
 
 fn request(bytes: &[u8]) -> Result<Request, InvalidPacket> {
-    let (file, rest) = text(bytes)?;
+    // Old boot ROMs append what stood behind the name in the DHCP answer, whatever it is.
+    let end = bytes.iter().position(|byte| *byte == 0).ok_or(InvalidPacket::Truncated)?;
+    let (file, rest) = bytes.split_at_checked(end).ok_or(InvalidPacket::Truncated)?;
+    let (file, rest) =
+        (file.iter().map(|byte| printable(*byte)).collect(), rest.get(1..).unwrap_or_default());
     let (mode, rest) = text(rest)?;
     Ok(Request { file, mode, options: options(rest)? })
 }
@@ -244,7 +248,7 @@ mod tests {
         check(b"", InvalidPacket::Truncated);
         check(b"\0\x01file\0octet", InvalidPacket::Truncated);
         check(b"\0\x01file", InvalidPacket::Truncated);
-        check(b"\0\x01f\x07le\0octet\0", InvalidPacket::Text);
+        check(b"\0\x01file\0oct\x07t\0", InvalidPacket::Text);
         check(b"\0\x01f\0octet\0tsize\0", InvalidPacket::Truncated);
         check(b"\0\x09", InvalidPacket::Opcode(9));
         check(&[b"\0\x06".as_slice(), &b"a\0b\0".repeat(17)].concat(), InvalidPacket::TooManyOptions);

@@ -123,6 +123,11 @@ pub fn plain_files() -> BootFiles {
 impl World {
     /// Builds the network and starts the service; `name` is different in every test.
     pub async fn start(name: &str, files: BootFiles) -> anyhow::Result<Self> {
+        Self::start_with(name, config(files)).await
+    }
+
+    /// The same, set up otherwise.
+    pub async fn start_with(name: &str, config: ServiceConfig) -> anyhow::Result<Self> {
         let id = format!("pxe{}{name}", std::process::id());
         let agent = Netns::create(&format!("{id}a")).await?;
         let client = Netns::create(&format!("{id}c")).await?;
@@ -141,14 +146,24 @@ impl World {
         client.ip(&["link", "set", "eth0", "up"]).await?;
 
         let plans = Arc::new(Plans::default());
+        let (_, events) = mpsc::channel(1);
+        let dir = tempfile::tempdir()?;
+        let mut world = Self { agent, client, rack, plans, events, dir, stop: None, thread: None };
+        world.serve(config).await?;
+        Ok(world)
+    }
+
+    /// Stops the service and starts it again, as a restart of the agent does.
+    pub async fn serve(&mut self, config: ServiceConfig) -> anyhow::Result<()> {
+        self.end();
         let (sender, events) = mpsc::channel(64);
         let (stop, stopped) = oneshot::channel();
         let (started, result) = oneshot::channel();
-        let (ns, booter) = (agent.clone(), Arc::clone(&plans));
+        let (ns, booter) = (self.agent.clone(), Arc::clone(&self.plans));
         // Sockets belong to the namespace of the thread that opens them, so the service has a thread of its own.
         let thread = std::thread::spawn(move || {
             let serve = async {
-                match Service::start(config(files), booter, sender) {
+                match Service::start(config, booter, sender) {
                     Ok(service) => {
                         let _ = started.send(Ok(()));
                         let _ = stopped.await;
@@ -161,10 +176,16 @@ impl World {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime needs nothing special").block_on(serve);
         });
-        let dir = tempfile::tempdir()?;
-        let world = Self { agent, client, rack, plans, events, dir, stop: Some(stop), thread: Some(thread) };
+        (self.events, self.stop, self.thread) = (events, Some(stop), Some(thread));
         result.await.context("the service's thread ended")??;
-        Ok(world)
+        Ok(())
+    }
+
+    fn end(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 
     /// Runs a program as the client, with a limit, and gives what it wrote.
@@ -240,6 +261,8 @@ pub fn config(files: BootFiles) -> ServiceConfig {
         address: AGENT,
         prefix_len: 24,
         range: (Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99)),
+        relays: Vec::new(),
+        leases: None,
         files,
         http_port: 80,
     }
@@ -247,10 +270,7 @@ pub fn config(files: BootFiles) -> ServiceConfig {
 
 impl Drop for World {
     fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        self.end();
         for ns in [&self.client, &self.rack, &self.agent] {
             let _ = Command::new("ip").args(["netns", "del", &ns.0]).status();
         }
