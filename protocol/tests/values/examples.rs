@@ -74,6 +74,7 @@ fn example_hardware() -> HardwareReport {
             booted: true,
             neighbour: None,
         }],
+        ..HardwareReport::default()
     }
 }
 

@@ -48,11 +48,23 @@ pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
     write_variables(&load_option(&partition)).map_err(failed)
 }
 
-fn write_variables(option: &[u8]) -> io::Result<()> {
+/// Whether the firmware lets nothing start that is not signed (`SecureBoot`, UEFI specification 2.10, section 3.3).
+pub fn is_secure_boot() -> bool {
+    let is_on = |value: Vec<u8>| value.last() == Some(&1);
+    hardware::boot_mode() == BootMode::Uefi
+        && mount_variables().is_ok()
+        && read_variable("SecureBoot").is_ok_and(is_on)
+}
+
+fn mount_variables() -> io::Result<()> {
     match mount(Some("efivarfs"), EFIVARS, Some("efivarfs"), MsFlags::empty(), None::<&str>) {
-        Ok(()) | Err(nix::Error::EBUSY) => {}
-        Err(error) => return Err(error.into()),
+        Ok(()) | Err(nix::Error::EBUSY) => Ok(()),
+        Err(error) => Err(error.into()),
     }
+}
+
+fn write_variables(option: &[u8]) -> io::Result<()> {
+    mount_variables()?;
     let number = entry_number()?;
     write_variable(&format!("Boot{number:04X}"), option)?;
     let order = read_variable("BootOrder").unwrap_or_default();

@@ -9,7 +9,9 @@ use protocol::{
 };
 
 use crate::{
-    disk, network,
+    boot_entry, disk,
+    driver::seek,
+    network,
     network::Interface,
     system::{read, read_line},
 };
@@ -38,7 +40,18 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
                 ..describe_nic(interface, booted)
             })
             .collect(),
+        faults: seek::faults(),
+        modules: modules(&read("/proc/modules").unwrap_or_default()),
+        secure_boot: boot_entry::is_secure_boot(),
     }
+}
+
+/// Their names, sorted.
+fn modules(loaded: &str) -> Vec<String> {
+    let mut names: Vec<_> =
+        loaded.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    names.sort();
+    names
 }
 
 /// The firmware's mode in which we were booted.
@@ -105,5 +118,6 @@ mod tests {
         assert_eq!((found.count, found.model.as_str(), found.flags.len()), (2, "Some CPU", 2));
         assert_eq!(memory_mib("MemTotal:         487652 kB\nMemFree: 1 kB\n"), 476);
         assert_eq!(memory_mib(""), 0);
+        assert_eq!(modules("nvme 1 2 - Live\nahci 3 0 - Live\n"), ["ahci", "nvme"]);
     }
 }
