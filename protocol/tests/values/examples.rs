@@ -667,6 +667,7 @@ fn example_disk() -> Disk {
         wwn: "c".into(),
         removable: true,
         read_only: true,
+        transport: String::new(),
     }
 }
 
