@@ -3,21 +3,17 @@
 use std::{collections::HashMap, fs, net::Ipv4Addr, path::Path};
 
 use protocol::{
-    boot::BootMode,
     hardware::{Cpu, HardwareReport, Neighbour, Nic, SystemIdentity},
     mac::MacAddr,
 };
 
 use crate::{
-    boot_entry, disk,
+    disk,
     driver::seek,
-    network,
+    efi, network,
     network::Interface,
     system::{read, read_line},
 };
-
-/// Where the kernel shows firmware variables, on UEFI only.
-pub const EFI: &str = "/sys/firmware/efi";
 
 /// Looks at everything. `booted` is the interface we were booted over and its address; `heard` what switches said.
 pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) -> HardwareReport {
@@ -29,7 +25,7 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
             serial: dmi("product_serial"),
             uuid: dmi("product_uuid").to_ascii_lowercase(),
         },
-        boot_mode: boot_mode(),
+        boot_mode: efi::boot_mode(),
         cpu: cpu(&read("/proc/cpuinfo").unwrap_or_default()),
         memory_mib: memory_mib(&read("/proc/meminfo").unwrap_or_default()),
         disks: disk::all().iter().map(disk::Disk::describe).collect(),
@@ -42,7 +38,7 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
             .collect(),
         faults: seek::faults(),
         modules: modules(&read("/proc/modules").unwrap_or_default()),
-        secure_boot: boot_entry::is_secure_boot(),
+        secure_boot: efi::is_secure_boot(),
     }
 }
 
@@ -52,11 +48,6 @@ fn modules(loaded: &str) -> Vec<String> {
         loaded.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
     names.sort();
     names
-}
-
-/// The firmware's mode in which we were booted.
-pub fn boot_mode() -> BootMode {
-    if Path::new(EFI).exists() { BootMode::Uefi } else { BootMode::Bios }
 }
 
 fn cpu(cpuinfo: &str) -> Cpu {

@@ -17,6 +17,7 @@ pub mod console;
 pub mod dhcp;
 pub mod disk;
 pub mod driver;
+pub mod efi;
 pub mod erase;
 pub mod hardware;
 pub mod kernel;
