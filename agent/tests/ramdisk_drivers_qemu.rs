@@ -6,8 +6,12 @@ mod ramdisk_common;
 
 use std::{
     fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Arc, Mutex},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -15,8 +19,10 @@ use protocol::{
     boot::BootMode,
     hardware::HardwareReport,
     id::RamdiskSessionId,
+    ramdisk::BootArguments,
     step::{EraseOrder, Step, StepOutput},
 };
+use pxe::files::Parts;
 use ramdisk::pack::{self, Sources};
 use ramdisk_common::{MAC, Machine, Rack, SMALL_DISK_BYTES, WAIT_MAX};
 
@@ -227,4 +233,62 @@ async fn messages_go_to_every_console_that_the_firmware_names_or_that_is_usual()
         let said = fs::read_to_string(&port).unwrap_or_default();
         assert!(said.contains("bms: ramdisk ") && said.contains("bms: power off"), "{port}: {said}");
     }
+}
+
+/// Gives the files of a ramdisk as the agent does; returns its port, and which were asked for.
+fn give_files(dir: PathBuf) -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let told = Arc::clone(&asked);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let request = lines.next().unwrap();
+            lines.take_while(|line| !line.is_empty()).for_each(drop);
+            let path = request.split(' ').nth(1).unwrap();
+            let name = path.strip_prefix(&format!("/boot/{MAC}/part/")).unwrap().to_owned();
+            let content = fs::read(dir.join(&name)).unwrap();
+            told.lock().unwrap().push(name);
+            let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", content.len());
+            stream.write_all(&[head.as_bytes(), &content].concat()).unwrap();
+        }
+    });
+    (port, asked)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_is_loaded_with_the_drivers_of_its_nic_and_gets_the_others_that_it_needs() {
+    const LEAN_BYTES_MAX: usize = 1 << 20;
+    let mut rack = rack();
+    let mut server = server();
+    let parts = Parts::read(&rack.boot.dir).unwrap();
+    // As iPXE writes that it boots by an 82574L.
+    let lean = parts.ramdisk("01808610d3").unwrap();
+    println!("{} bytes", lean.len());
+    assert!(lean.len() <= LEAN_BYTES_MAX, "{} bytes", lean.len());
+    rack.boot.initrd = server.dir.path().join("lean");
+    fs::write(&rack.boot.initrd, lean).unwrap();
+    let (port, asked) = give_files(rack.boot.dir.join("files"));
+    for drive in ["sata", "vmware"] {
+        server.add_drive(drive, "");
+    }
+    server.add_devices(&[
+        "ide-hd,drive=sata,bus=ide.0,serial=sata-1",
+        "pvscsi,id=vmware-hba",
+        "scsi-hd,drive=vmware,bus=vmware-hba.0,serial=vmware-1",
+    ]);
+    let arguments = BootArguments { parts_port: Some(port), ..rack.arguments() };
+    server.boot(&rack.boot, &arguments, BootMode::Bios);
+    let (session, hardware) = rack.ready(&mut server).await;
+    println!("console:\n{}", server.console());
+    assert_eq!(disks(&hardware), [("sata", "sata-1"), ("scsi", "vmware-1")]);
+    assert_eq!((drivers(&hardware), hardware.faults.len()), (vec!["e1000e"], 0), "{:?}", hardware.faults);
+    off(&rack, &mut server, session).await;
+    let asked = asked.lock().unwrap();
+    let needed = ["ahci", "vmw_pvscsi", "sd_mod"].map(|name| format!("lib/modules/{name}.ko"));
+    assert!(needed.iter().all(|file| asked.contains(file)), "{asked:?}");
+    let others = ["nvme", "e1000e", "i40e", "megaraid_sas"].map(|name| format!("lib/modules/{name}.ko"));
+    assert!(!others.iter().any(|file| asked.contains(file)), "{asked:?}");
 }

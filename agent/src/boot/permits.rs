@@ -27,6 +27,8 @@ pub struct RamdiskEntry {
     pub addresses: HashMap<BootNetwork, SocketAddr>,
     /// SHA-256 of the certificate that it must see there.
     pub fingerprint: String,
+    /// Where it gets modules that were not loaded with it; none: all of them were.
+    pub parts_port: Option<u16>,
 }
 
 /// A server's interfaces, and how its firmware boots.
@@ -112,6 +114,7 @@ impl Permits {
             mac: Some(mac),
             address: None,
             lldp_seconds: None,
+            parts_port: entry.parts_port,
         };
         Plan::Here(BootTicket {
             boot_id: permit.boot_id,

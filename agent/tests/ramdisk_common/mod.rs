@@ -262,6 +262,7 @@ impl Rack {
             mac: Some(MAC.parse().unwrap()),
             address: None,
             lldp_seconds: None,
+            parts_port: None,
         }
     }
 

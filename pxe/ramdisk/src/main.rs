@@ -1,11 +1,11 @@
 //! Edges: the first process of a server in our hands.
 
-use std::{collections::HashMap, fs, iter, process, thread, time::Duration};
+use std::{collections::HashMap, fs, iter, net::SocketAddr, process, thread, time::Duration};
 
 use protocol::ramdisk::BootArguments;
 use ramdisk::{
     console, disk,
-    driver::{load, seek},
+    driver::{fetch::Source, load, seek},
     hardware, lldp, network,
     network::{Interface, NetworkError},
     rescue, say, session,
@@ -59,6 +59,10 @@ fn serve() -> Result<(Interface, SessionEnd), String> {
     let interface = network::bring_up(arguments.mac).map_err(|e| without_network(&e))?;
     let address = network::configure(&interface, arguments.address, VENDOR_CLASS).map_err(|e| text(&e))?;
     say!("{} ({}) has {address} at {} s", interface.name, interface.mac, uptime());
+    if let Some(port) = arguments.parts_port {
+        let agent = SocketAddr::new(arguments.agent.ip(), port);
+        seek::fetch_from(Source { agent, mac: interface.mac });
+    }
     let heard = match arguments.lldp_seconds {
         Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
         None => HashMap::new(),

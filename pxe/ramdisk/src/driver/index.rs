@@ -7,6 +7,7 @@
 //! needs i2c_algo_bit dca        the modules whose symbols it uses
 //! before ptp                    wants these loaded first, if they are there
 //! after ipmi_devintf            wants these loaded afterwards
+//! firmware tigon/tg3.bin        loads this file, which was packed
 //! alias pci:v00008086d000010C9sv*sd*bc*sc*i*
 //! ```
 
@@ -29,6 +30,8 @@ pub struct Module {
     pub before: Vec<String>,
     /// Modules that it wants loaded afterwards.
     pub after: Vec<String>,
+    /// Files that it loads, as far as they were packed.
+    pub firmware: Vec<String>,
     /// Patterns of the devices that it drives, and further names of its own.
     pub aliases: Vec<String>,
 }
@@ -44,21 +47,24 @@ impl Index {
         self.modules.insert(normal(name), module);
     }
 
-    /// Reads what [`Index::render`] wrote, any number of them one after another. Lines that say nothing to us are passed over.
+    /// Reads what [`Index::render`] wrote, any number of them one after another; of one module the last counts. Lines that say nothing to us are passed over.
     pub fn parse(text: &str) -> Self {
         let (mut index, mut current) = (Self::default(), None);
         for line in text.lines() {
             let Some((word, rest)) = line.split_once(' ') else { continue };
             let names = || rest.split_whitespace().map(normal);
             if word == "module" {
-                current = Some(normal(rest.trim()));
+                let name = normal(rest.trim());
+                index.modules.insert(name.clone(), Module::default());
+                current = Some(name);
             }
             let Some(name) = &current else { continue };
-            let module = index.modules.entry(name.clone()).or_default();
+            let Some(module) = index.modules.get_mut(name) else { continue };
             match word {
                 "needs" => module.needs.extend(names()),
                 "before" => module.before.extend(names()),
                 "after" => module.after.extend(names()),
+                "firmware" => module.firmware.push(rest.to_owned()),
                 "alias" => module.aliases.push(rest.to_owned()),
                 _ => {}
             }
@@ -73,20 +79,23 @@ impl Index {
         for (word, names) in lists.into_iter().filter(|(_, names)| !names.is_empty()) {
             text.push_str(&format!("{word} {}\n", names.join(" ")));
         }
+        for file in &module.firmware {
+            text.push_str(&format!("firmware {file}\n"));
+        }
         for alias in &module.aliases {
             text.push_str(&format!("alias {alias}\n"));
         }
         text
     }
 
-    /// All modules, by name.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.modules.keys().map(String::as_str)
+    /// A module's patterns and further names.
+    pub fn aliases(&self, name: &str) -> &[String] {
+        self.modules.get(&normal(name)).map_or(&[], |module| &module.aliases)
     }
 
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
-        self.modules.is_empty()
+    /// The files that a module loads.
+    pub fn firmware(&self, name: &str) -> &[String] {
+        self.modules.get(name).map_or(&[], |module| &module.firmware)
     }
 
     /// The modules that a device's `modalias`, or what the kernel itself asks for, means: by pattern, or by name.
@@ -126,7 +135,7 @@ mod tests {
     use super::*;
 
     const TEXT: &str = "module igb\nneeds dca i2c-algo-bit\nbefore ptp\nalias pci:v00008086d000010C9sv*sd*bc*sc*i*\n\
-                        module dca\nmodule i2c_algo_bit\nmodule ptp\nneeds pps_core\nmodule pps_core\n\
+                        module dca\nmodule i2c_algo_bit\nmodule ptp\nneeds pps_core\nmodule pps_core\nfirmware a/b.bin\n\
                         module ipmi_msghandler\nafter ipmi_devintf\nmodule ipmi_devintf\nneeds ipmi_msghandler\n\
                         module crc32c_generic\nalias crypto-crc32c\nalias crc32c\n";
 
@@ -155,6 +164,8 @@ mod tests {
     #[test]
     fn what_is_written_is_read_again() {
         let index = Index::parse(TEXT);
+        let twice = Index::parse(&format!("{TEXT}{TEXT}"));
+        assert_eq!(twice, index, "what is there twice is one");
         let text: String = index.modules.iter().map(|(name, module)| Index::render(name, module)).collect();
         assert_eq!(Index::parse(&text), index);
         assert_eq!(Index::parse("needs a\nnonsense\nmodule\n\u{0}"), Index::default());

@@ -23,6 +23,7 @@ use nix::{
 
 use super::{
     faults::{self, PciDevice},
+    fetch::Source,
     load::Loader,
     look,
 };
@@ -56,6 +57,8 @@ struct Work {
     seen: BTreeSet<String>,
     wishes: VecDeque<String>,
     running: usize,
+    /// What waits for the network: its files are the agent's.
+    deferred: Vec<String>,
     /// The first look has ended.
     looked: bool,
     idle_since: Instant,
@@ -67,6 +70,7 @@ pub fn start() {
         seen: BTreeSet::new(),
         wishes: VecDeque::new(),
         running: 0,
+        deferred: Vec::new(),
         looked: false,
         idle_since: Instant::now(),
     };
@@ -88,6 +92,16 @@ pub fn start() {
             Err(error) => say!("devices that appear later stay unseen: {error}"),
         }
     });
+}
+
+/// There is a network: what is not here is got from the agent from now on.
+pub fn fetch_from(source: Source) {
+    let Some(seeker) = SEEKER.get() else { return };
+    seeker.loader.fetch_from(source);
+    let mut work = seeker.lock();
+    let deferred = std::mem::take(&mut work.deferred);
+    work.wishes.extend(deferred);
+    seeker.changed.notify_all();
 }
 
 /// For how long nothing was to be loaded and no device has appeared; none: there is work. Without a start nothing ever is.
@@ -164,9 +178,17 @@ impl Seeker {
                 work = self.changed.wait(work).unwrap_or_else(PoisonError::into_inner);
             };
             drop(work);
-            self.loader.load(&wish);
+            let is_deferred = !self.loader.can_load(&wish);
+            if !is_deferred {
+                self.loader.load(&wish);
+            }
             let mut work = self.lock();
             work.running -= 1;
+            match (is_deferred, self.loader.has_source()) {
+                (true, true) => work.wishes.push_back(wish),
+                (true, false) => work.deferred.push(wish),
+                (false, _) => {}
+            }
             work.idle_since = Instant::now();
         }
     }

@@ -42,7 +42,7 @@ const CONTROLLERS: [&str; 23] = [
 const BUSES: [&str; 5] = ["xhci_pci", "ehci_pci", "uhci_hcd", "ohci_pci", "hv_vmbus"];
 
 /// Network interfaces.
-const NICS: [&str; 33] = [
+pub(super) const NICS: [&str; 33] = [
     "e1000",
     "e1000e",
     "igb",

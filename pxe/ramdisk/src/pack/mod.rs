@@ -10,6 +10,7 @@
 //!   Debian's generic kernel -> boot/generic/kernel
 //!   init -----------------------------------------> cpio | zstd --> boot/generic/base ------+
 //!   each driver of a server, with its firmware ---> cpio | zstd --> boot/generic/parts/NAME -+--> boot/generic/initrd
+//!                                                 \-> boot/generic/{lean,nics.txt,files/*}: for agents that put together what is needed
 //! ```
 //!
 //! Everything is made again only when what it is made of has changed, and the same input makes the same bytes. Archives are put together by
@@ -20,6 +21,7 @@ mod debian;
 mod drivers;
 mod firmware;
 mod kernel;
+mod nics;
 mod parts;
 mod rescue;
 mod tables;
@@ -129,7 +131,7 @@ pub fn pack_virtual(workspace: &Path, cache: &Path, sources: &Sources) -> Result
     finish(cache, &kernel, dir)
 }
 
-/// Makes `cache/boot/generic/{kernel,initrd,rescue,base,parts/*,firmware.txt,licences/*}`, for any server. `initrd` is `base` with all
+/// Makes `cache/boot/generic/{kernel,initrd,rescue,base,lean,parts/*,files/*,nics.txt,firmware.txt,licences/*}`, for any server. `initrd` is `base` with all
 /// parts behind it; whoever knows what a server has puts the parts together that it needs.
 pub fn pack_physical(workspace: &Path, cache: &Path, sources: &Sources) -> Result<BootFiles, PackError> {
     let _alone = lock(cache)?;

@@ -1,4 +1,7 @@
 //! Edges: the ramdisk in parts: `/init`, and an archive for each module with what is known of it and the firmware that it loads.
+//!
+//! An agent that knows the NIC by which a server boots gives it `lean`, which knows of all modules and holds none, with the parts of that
+//! NIC (`nics.txt`) behind it. What else the server has, its ramdisk gets from the agent file by file (`files`).
 
 use std::{
     collections::BTreeSet,
@@ -12,7 +15,7 @@ use super::{
     cpio::Archive,
     create_dir, file_error,
     firmware::{self, Firmware, Report},
-    read, write_if_changed,
+    nics, read, write_if_changed,
 };
 use crate::driver::index::{Index, Module};
 
@@ -60,7 +63,7 @@ pub(super) fn base(init: &[u8]) -> Archive {
     archive
 }
 
-/// Writes `base`, `parts/*` and all of it as `initrd`.
+/// Writes `base`, `lean`, `parts/*`, `files/*`, `nics.txt`, and base with all parts as `initrd`.
 pub(super) fn write(
     init: &[u8],
     kernel: &Kernel,
@@ -73,18 +76,25 @@ pub(super) fn write(
     let (base_path, mut report) = (dir.join("base"), Report::default());
     compress(&base(init).finish(), &base_path)?;
     let mut whole = read(&base_path)?;
-    let Parts { modules, absent } = modules(kernel, names)?;
-    let mut written = BTreeSet::new();
-    for part in &modules {
+    let Parts { mut modules, absent } = modules(kernel, names)?;
+    let (mut written, mut about, files) = (BTreeSet::new(), String::new(), dir.join("files"));
+    let _ = fs::remove_dir_all(&files);
+    for part in &mut modules {
         let mut archive = Archive::default();
+        part.add_firmware(firmware, &mut archive, &files, &mut report)?;
         part.add_to(&mut archive)?;
-        part.add_firmware(firmware, &mut archive, &mut report)?;
+        about.push_str(&Index::render(&part.name, &part.about));
+        write_file(&files.join(format!("lib/modules/{}.ko", part.name)), &plain(&part.file)?)?;
         let path = parts_dir.join(&part.name);
         compress(&archive.finish(), &path)?;
         append(&mut whole, &read(&path)?);
         written.insert(part.name.clone());
     }
     remove_others(&parts_dir, &written)?;
+    let mut lean = base(init);
+    lean.file("lib/modules/all.index", 0o644, about.as_bytes());
+    compress(&lean.finish(), &dir.join("lean"))?;
+    write_if_changed(nics::table(&Index::parse(&about)).as_bytes(), &dir.join("nics.txt"))?;
     firmware.write_report(&report, dir)?;
     write_if_changed(absent.join("\n").as_bytes(), &dir.join("absent.txt"))?;
     write_if_changed(&whole, &dir.join("initrd"))
@@ -106,9 +116,10 @@ impl Part {
     }
 
     fn add_firmware(
-        &self,
+        &mut self,
         firmware: &Firmware,
         archive: &mut Archive,
+        files: &Path,
         report: &mut Report,
     ) -> Result<(), PackError> {
         let mut made = BTreeSet::new();
@@ -122,9 +133,17 @@ impl Part {
                 archive.directory(&dir.to_string_lossy());
             }
             archive.file(&path.to_string_lossy(), 0o644, &content);
+            write_file(&files.join(&path), &content)?;
+            self.about.firmware.push(file);
         }
         Ok(())
     }
+}
+
+/// Writes a file with the directories above it.
+fn write_file(path: &Path, content: &[u8]) -> Result<(), PackError> {
+    path.parent().map_or(Ok(()), create_dir)?;
+    super::write(path, content)
 }
 
 /// A module's bytes as they were signed: newer Debians compress the files.

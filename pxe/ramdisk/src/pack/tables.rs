@@ -97,7 +97,7 @@ impl Tables {
             left.extend(needs.iter().chain(&before).chain(&after).cloned());
             let aliases = self.aliases.iter().filter(|(_, module)| *module == name);
             let aliases = aliases.map(|(pattern, _)| pattern.clone()).collect();
-            let module = Module { needs: needs.clone(), before, after, aliases };
+            let module = Module { needs: needs.clone(), before, after, aliases, ..Module::default() };
             closure.modules.insert(name, (file.clone(), module));
         }
         closure.absent.sort();
