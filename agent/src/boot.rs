@@ -194,7 +194,7 @@ mod tests {
             (PROV, "198.18.1.1:8444".parse().unwrap()),
             (CLEAN, "198.18.2.1:8444".parse().unwrap()),
         ]);
-        let entry = RamdiskEntry { addresses, fingerprint: "ab".repeat(32) };
+        let entry = RamdiskEntry { addresses, fingerprint: "ab".repeat(32), parts_port: Some(8080) };
         BootTable::open(path, entry, mpsc::channel(1).0, |_, _| Secret::new("cd".repeat(32))).unwrap()
     }
 
@@ -216,7 +216,7 @@ mod tests {
         let ticket = table.plan(MAC, PROV).ticket().unwrap();
         let arguments = BootArguments::parse(&ticket.command_line).unwrap();
         assert_eq!(arguments.agent.to_string(), "198.18.1.1:8444");
-        assert_eq!(arguments.mac, Some(MAC));
+        assert_eq!((arguments.mac, arguments.parts_port), (Some(MAC), Some(8080)));
         table.forbid(spec.id);
         check(MAC, PROV, Err(Refusal::NoPlan));
         check(MAC, CLEAN, Err(Refusal::NoPlan));

@@ -39,6 +39,7 @@
 //! kernel = "/usr/share/bms-agent/vmlinuz"
 //! initrd = "/usr/share/bms-agent/initrd"
 //! rescue = "/usr/share/bms-agent/rescue"     # optional
+//! parts = "/usr/share/bms-agent/generic"     # optional: the ramdisk is put together for each server
 //! snponly = "/usr/lib/ipxe/snponly.efi"
 //! undionly = "/usr/lib/ipxe/undionly.kpxe"
 //!
@@ -230,6 +231,9 @@ pub struct BootFiles {
     /// What a rescue system has beyond the ramdisk; without it a rescue fails with the reason.
     #[serde(default)]
     pub rescue: Option<PathBuf>,
+    /// The directory with the parts of the ramdisk in `initrd`; without it every server is given all of it.
+    #[serde(default)]
+    pub parts: Option<PathBuf>,
     /// iPXE's `snponly.efi`.
     pub snponly: PathBuf,
     /// iPXE's `undionly.kpxe`.

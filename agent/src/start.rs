@@ -176,7 +176,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let ramdisks = Control::start(control_config, Arc::clone(&images), ramdisk_events)?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
-    let entry = RamdiskEntry { addresses, fingerprint: ramdisks.fingerprint().to_owned() };
+    let parts_port = config.boot.parts.as_ref().map(|_| config.http_port);
+    let entry = RamdiskEntry { addresses, fingerprint: ramdisks.fingerprint().to_owned(), parts_port };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
 
@@ -322,6 +323,7 @@ fn boot_files(config: &Config) -> Result<BootFiles, StartError> {
         kernel: config.boot.kernel.clone(),
         initrd: config.boot.initrd.clone(),
         rescue: config.boot.rescue.clone(),
+        parts: config.boot.parts.clone(),
         snponly: config.boot.snponly.clone(),
         undionly: config.boot.undionly.clone(),
     };

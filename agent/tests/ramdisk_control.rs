@@ -498,6 +498,7 @@ fn real_at(
         mac: None,
         address: None,
         lldp_seconds: None,
+        parts_port: None,
     };
     spawn_blocking(move || session::run_for(&arguments, &HardwareReport::default, resume_wait))
 }

@@ -3,275 +3,26 @@
 //! at from outside.
 #![allow(clippy::print_stdout)] // Figures for who reads the test's output.
 
+mod ramdisk_common;
+
 use std::{
     fs::{self, File},
-    io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, SocketAddrV4},
-    os::unix::{fs::FileExt, net::UnixStream},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    sync::Arc,
-    time::{Duration, Instant},
+    io::Write,
+    os::unix::fs::FileExt,
+    path::Path,
+    process::{Command, Stdio},
 };
 
-use agent::{
-    image::{Cache, ImageStream, Upstream, UpstreamError},
-    ramdisk::{Control, ControlConfig, Event, Listener},
-};
-use async_trait::async_trait;
+use agent::ramdisk::Event;
 use protocol::{
-    boot::{BootMode, BootPlan, BootPurpose},
-    hardware::{Disk, HardwareReport},
-    id::{CommandId, RamdiskSessionId, ServerId},
-    network::BootNetwork,
-    ramdisk::BootArguments,
-    step::{EraseOrder, ImageFormat, ImageRef, METHOD_LEFT_OUT, Step, StepOutput},
+    boot::BootMode,
+    hardware::Disk,
+    id::CommandId,
+    step::{EraseOrder, ImageFormat, METHOD_LEFT_OUT, Step, StepOutput},
 };
-use ring::digest;
-use tokio::sync::mpsc;
+use ramdisk_common::{DISK_BYTES, Machine, Rack, SMALL_DISK_BYTES, plan, said};
 
-const DISK_BYTES: u64 = 512 << 20;
-const SMALL_DISK_BYTES: usize = 8 << 20;
 const IMAGE_BYTES: usize = 64 << 20;
-const WAIT_MAX: Duration = Duration::from_secs(120);
-const NETWORK: BootNetwork = BootNetwork::Provisioning;
-
-/// Image files in a directory, as the coordinator would send them.
-struct Directory(PathBuf);
-
-#[async_trait]
-impl Upstream for Directory {
-    async fn fetch(&self, id: &str, offset: u64) -> Result<ImageStream, UpstreamError> {
-        let bytes = fs::read(self.0.join(id)).map_err(|e| UpstreamError { reason: e.to_string() })?;
-        let chunks: Vec<_> =
-            bytes[offset as usize..].chunks(1 << 20).map(|c| Ok(c.to_vec().into())).collect();
-        Ok(Box::pin(tokio_stream::iter(chunks)))
-    }
-}
-
-struct Machine {
-    dir: tempfile::TempDir,
-    qemu: Option<Child>,
-    started: Instant,
-    /// Arguments of QEMU for what it has beside the usual.
-    further: Vec<String>,
-}
-
-impl Drop for Machine {
-    fn drop(&mut self) {
-        if let Some(mut qemu) = self.qemu.take() {
-            let _ = qemu.kill();
-            let _ = qemu.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("console:\n{}", self.console());
-        }
-    }
-}
-
-impl Machine {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let disk = File::create(dir.path().join("disk.raw")).unwrap();
-        disk.set_len(DISK_BYTES).unwrap();
-        Self { dir, qemu: None, started: Instant::now(), further: Vec::new() }
-    }
-
-    /// Makes a disk file that is full of what an earlier tenant left, and gives its drive to QEMU.
-    fn add_drive(&mut self, name: &str, options: &str) {
-        let path = self.dir.path().join(format!("{name}.raw"));
-        fs::write(&path, vec![0xaa; SMALL_DISK_BYTES]).unwrap();
-        let drive = format!("file={},if=none,id={name},format=raw{options}", path.display());
-        self.further.extend(["-drive".to_owned(), drive]);
-    }
-
-    /// The same with a place that cannot be read.
-    fn add_broken_drive(&mut self, name: &str, bad_byte: u64) {
-        let path = self.dir.path().join(format!("{name}.raw"));
-        fs::write(&path, vec![0xaa; SMALL_DISK_BYTES]).unwrap();
-        let error =
-            serde_json::json!({"event": "none", "iotype": "read", "errno": 5, "sector": bad_byte / 512});
-        let file = serde_json::json!({"driver": "file", "filename": path});
-        let debug = serde_json::json!({"driver": "blkdebug", "image": file, "inject-error": [error]});
-        let drive = serde_json::json!({"driver": "raw", "node-name": name, "file": debug});
-        self.further.extend(["-blockdev".to_owned(), drive.to_string()]);
-    }
-
-    fn add_devices(&mut self, devices: &[&str]) {
-        self.further.extend(devices.iter().flat_map(|device| ["-device".to_owned(), (*device).to_owned()]));
-    }
-
-    fn left_on(&self, name: &str) -> Vec<u8> {
-        fs::read(self.dir.path().join(format!("{name}.raw"))).unwrap()
-    }
-
-    /// Plugs a device in while the server runs, by QEMU's monitor.
-    fn plug_in(&self, device: &serde_json::Value) {
-        let mut monitor = UnixStream::connect(self.dir.path().join("qmp.sock")).unwrap();
-        monitor.set_read_timeout(Some(WAIT_MAX)).unwrap();
-        let mut lines = BufReader::new(monitor.try_clone().unwrap()).lines();
-        lines.next().unwrap().unwrap();
-        let add = serde_json::json!({"execute": "device_add", "arguments": device});
-        for command in [serde_json::json!({"execute": "qmp_capabilities"}), add] {
-            writeln!(monitor, "{command}").unwrap();
-            let answer = lines.next().unwrap().unwrap();
-            assert!(answer.contains("return"), "{command}: {answer}");
-        }
-    }
-
-    fn console(&self) -> String {
-        String::from_utf8_lossy(&fs::read(self.dir.path().join("console.log")).unwrap_or_default())
-            .into_owned()
-    }
-
-    fn disk(&self) -> File {
-        File::options().read(true).write(true).open(self.dir.path().join("disk.raw")).unwrap()
-    }
-
-    /// Boots the kernel and the initrd directly; the user network's own DHCP server gives the address.
-    fn boot(&mut self, boot: &ramdisk::pack::BootFiles, arguments: &BootArguments, firmware: BootMode) {
-        let dir = self.dir.path();
-        let argument = |name: &str| dir.join(name).display().to_string();
-        self.started = Instant::now();
-        let mut qemu = Command::new("qemu-system-x86_64");
-        match firmware {
-            BootMode::Bios => {}
-            BootMode::Uefi => {
-                let vars = argument("vars.fd");
-                fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &vars).unwrap();
-                let code = "if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd";
-                qemu.args(["-drive", code, "-drive", &format!("if=pflash,format=raw,unit=1,file={vars}")]);
-            }
-        }
-        let qemu = qemu
-            .args([
-                "-nodefaults",
-                "-no-user-config",
-                "-M",
-                "q35",
-                "-accel",
-                "tcg,thread=multi",
-                "-cpu",
-                "max",
-            ])
-            .args(["-m", "512", "-display", "none", "-no-reboot"])
-            .args(["-smbios", "type=1,manufacturer=Maker,product=Box,serial=S-1"])
-            .args(["-serial", &format!("file:{}", argument("console.log"))])
-            .args(["-drive", &format!("file={},if=none,id=d,format=raw,discard=unmap", argument("disk.raw"))])
-            .args(["-device", "virtio-blk-pci,drive=d,serial=disk-1"])
-            .args(["-netdev", "user,id=n", "-device", "virtio-net-pci,netdev=n,mac=52:54:00:12:34:56"])
-            .args([
-                "-kernel",
-                &boot.kernel.display().to_string(),
-                "-initrd",
-                &boot.initrd.display().to_string(),
-            ])
-            .args(["-qmp", &format!("unix:{},server=on,wait=off", argument("qmp.sock"))])
-            .args(&self.further)
-            .args(["-append", &format!("console=ttyS0 quiet {arguments}")])
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.qemu = Some(qemu);
-    }
-
-    async fn wait_off(&mut self) {
-        let mut qemu = self.qemu.take().unwrap();
-        let start = Instant::now();
-        while qemu.try_wait().unwrap().is_none() {
-            if start.elapsed() > WAIT_MAX {
-                let _ = qemu.kill();
-                panic!("the server stayed on");
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    }
-}
-
-struct Rack {
-    control: Control,
-    events: mpsc::Receiver<Event>,
-    images: tempfile::TempDir,
-    boot: ramdisk::pack::BootFiles,
-    id: ServerId,
-}
-
-fn plan() -> BootPlan {
-    BootPlan { purpose: BootPurpose::Deploy, network: NETWORK }
-}
-
-/// The agent's control of ramdisks, which keeps its state beside the images.
-fn control(images: &Path, port: u16, boots: Vec<(ServerId, BootPlan)>) -> (Control, mpsc::Receiver<Event>) {
-    let upstream = Arc::new(Directory(images.to_owned()));
-    let cache = Cache::open(images.join("cache"), 1 << 30, upstream).unwrap();
-    let (sender, events) = mpsc::channel(16);
-    let config = ControlConfig {
-        listeners: vec![Listener {
-            network: NETWORK,
-            interface: "lo".into(),
-            address: SocketAddrV4::new(Ipv4Addr::LOCALHOST, port),
-            prefix_len: 8,
-        }],
-        state_dir: images.to_owned(),
-        boots,
-        resume_wait: WAIT_MAX,
-    };
-    (Control::start(config, Arc::new(cache), sender).unwrap(), events)
-}
-
-impl Rack {
-    fn new() -> Self {
-        let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let boot = ramdisk::pack::pack(&workspace, &workspace.join(".lab/cache")).unwrap();
-        let images = tempfile::tempdir().unwrap();
-        let (control, events) = control(images.path(), 0, vec![]);
-        Self { control, events, images, boot, id: ServerId::random() }
-    }
-
-    /// The agent is killed and started again, knowing of these boots.
-    async fn restart(&mut self, boots: Vec<(ServerId, BootPlan)>) {
-        let port = self.control.address(NETWORK).unwrap().port();
-        self.control.stop().await;
-        (self.control, self.events) = control(self.images.path(), port, boots);
-    }
-
-    fn arguments(&self) -> BootArguments {
-        // 10.0.2.2 is this machine's loopback as the user network shows it.
-        let port = self.control.address(NETWORK).unwrap().port();
-        BootArguments {
-            agent: ([10, 0, 2, 2], port).into(),
-            fingerprint: self.control.fingerprint().to_owned(),
-            token: self.control.issue(self.id, plan()),
-            mac: Some("52:54:00:12:34:56".parse().unwrap()),
-            address: None,
-            lldp_seconds: None,
-        }
-    }
-
-    async fn ready(&mut self, server: &mut Machine) -> (RamdiskSessionId, HardwareReport) {
-        match tokio::time::timeout(WAIT_MAX, self.events.recv()).await {
-            Ok(Some(Event::Ready { session, hardware, .. })) => {
-                println!("hello after {:.1} s", server.started.elapsed().as_secs_f32());
-                (session, *hardware)
-            }
-            other => panic!("no hello: {other:?}"),
-        }
-    }
-
-    async fn step(&self, session: RamdiskSessionId, step: Step) -> StepOutput {
-        let start = Instant::now();
-        let what = format!("{step:.20?}");
-        let outcome = self.control.run_step(session, CommandId::random(), step, |_| ()).await;
-        println!("{:.30} took {:.2} s", what, start.elapsed().as_secs_f32());
-        outcome.unwrap_or_else(|failure| panic!("{what}: {failure}"))
-    }
-
-    fn image(&self, name: &str, format: ImageFormat) -> ImageRef {
-        let bytes = fs::read(self.images.path().join(name)).unwrap();
-        let sha512 = protocol::hex::encode(digest::digest(&digest::SHA512, &bytes));
-        ImageRef { id: name.into(), format, size_bytes: bytes.len() as u64, sha512 }
-    }
-}
 
 /// A disk image with an MBR, a quarter of it noise, the rest holes.
 fn noise() -> Vec<u8> {
@@ -371,15 +122,6 @@ async fn a_refused_ramdisk_switches_itself_off() {
     let console = server.console();
     assert!(console.contains("refused us: the token is unknown"), "{console}");
     rack.control.stop().await;
-}
-
-/// Waits until the console says this so many times.
-async fn said(server: &Machine, words: &str, times: usize) {
-    let start = Instant::now();
-    while server.console().matches(words).count() < times {
-        assert!(start.elapsed() < WAIT_MAX, "the ramdisk does not say {words:?} {times} times");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

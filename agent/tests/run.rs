@@ -183,6 +183,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
     let entry = RamdiskEntry {
         addresses: HashMap::from([(NETWORK, ramdisks.address(NETWORK).unwrap())]),
         fingerprint: ramdisks.fingerprint().to_owned(),
+        parts_port: None,
     };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let table = Arc::new(BootTable::open(&dir.join("boots.json"), entry, back.clone(), issue).unwrap());

@@ -19,6 +19,15 @@ pub struct HardwareReport {
     pub disks: Vec<Disk>,
     /// Ethernet interfaces.
     pub nics: Vec<Nic>,
+    /// What of the hardware stays unused, and why, in words: `no NIC driver for 8086:1572 (0000:03:00.0)`.
+    #[serde(default)]
+    pub faults: Vec<String>,
+    /// The kernel's modules that were loaded for it.
+    #[serde(default)]
+    pub modules: Vec<String>,
+    /// Whether the firmware let nothing start that is not signed.
+    #[serde(default)]
+    pub secure_boot: bool,
 }
 
 impl HardwareReport {
@@ -76,6 +85,9 @@ pub struct Disk {
     /// Whether it takes no writes.
     #[serde(default)]
     pub read_only: bool,
+    /// What it is connected by: `nvme`, `sata`, `sas`, `scsi`, `usb`, `mmc`, `virtio`; empty when unknown.
+    #[serde(default)]
+    pub transport: String,
 }
 
 impl Disk {

@@ -19,6 +19,8 @@ pub struct BootArguments {
     pub address: Option<(std::net::Ipv4Addr, u8)>,
     /// `bms.lldp=`: for so many seconds at most its switches are listened to before it says hello; none: not at all.
     pub lldp_seconds: Option<u16>,
+    /// `bms.parts=PORT`: the agent gives modules and firmware by HTTP at this port; none: all that there is was loaded.
+    pub parts_port: Option<u16>,
 }
 
 /// Why a command line is not one of ours.
@@ -60,6 +62,9 @@ impl BootArguments {
             lldp_seconds: value("bms.lldp")
                 .map(|seconds| seconds.parse().map_err(|_| bad("bms.lldp", "is not a number of seconds")))
                 .transpose()?,
+            parts_port: value("bms.parts")
+                .map(|port| port.parse().map_err(|_| bad("bms.parts", "is not a port")))
+                .transpose()?,
         })
     }
 }
@@ -89,6 +94,9 @@ impl fmt::Display for BootArguments {
         if let Some(seconds) = self.lldp_seconds {
             write!(f, " bms.lldp={seconds}")?;
         }
+        if let Some(port) = self.parts_port {
+            write!(f, " bms.parts={port}")?;
+        }
         Ok(())
     }
 }
@@ -113,6 +121,8 @@ mod tests {
         check(format!("{good} bms.mac=52:54:00:00:00:01 bms.address=198.18.1.9/24"), None);
         check(format!("{good} BOOTIF=01-52-54-00-00-00-01"), None);
         check(format!("{good} bms.lldp=35"), None);
+        check(format!("{good} bms.parts=80"), None);
+        check(format!("{good} bms.parts=http"), Some("bms.parts"));
         check(format!("{good} bms.lldp=long"), Some("bms.lldp"));
         check(format!("{good} bms.mac=52:54"), Some("bms.mac"));
         check(format!("{good} bms.address=198.18.1.9/33"), Some("bms.address"));

@@ -1,8 +1,15 @@
 //! Edges: the files that servers boot, read once and held in memory.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
+
+pub use self::parts::Parts;
+
+mod parts;
 
 /// Longest file that is held in memory; a larger one is a mistake in a path.
 pub const MAX_FILE_LEN: u64 = 1 << 30;
@@ -16,6 +23,8 @@ pub struct BootFiles {
     pub initrd: Bytes,
     /// The ramdisk with the tools of a rescue system behind it; without any, the ramdisk alone.
     pub rescue_initrd: Bytes,
+    /// What a ramdisk is put together of for each server; none: all are given the same.
+    pub parts: Option<Arc<Parts>>,
     /// iPXE for UEFI firmware that is not iPXE itself.
     pub snponly: Bytes,
     /// iPXE for BIOS boot ROMs that are not iPXE themselves.
@@ -31,6 +40,8 @@ pub struct BootFilePaths {
     pub initrd: PathBuf,
     /// What a rescue system has beyond the ramdisk; none: there is none.
     pub rescue: Option<PathBuf>,
+    /// The directory with the ramdisk's parts; none: every server is given all of it.
+    pub parts: Option<PathBuf>,
     /// `snponly.efi` of iPXE.
     pub snponly: PathBuf,
     /// `undionly.kpxe` of iPXE.
@@ -66,7 +77,9 @@ impl BootFiles {
             Some(rescue) => joined(&initrd, &read(rescue)?),
             None => initrd.clone(),
         };
+        let parts = paths.parts.as_deref().map(Parts::read).transpose()?;
         Ok(Self {
+            parts: parts.map(Arc::new),
             kernel: read(&paths.kernel)?,
             initrd,
             rescue_initrd,
@@ -112,6 +125,7 @@ mod tests {
                 kernel: good.clone(),
                 initrd: initrd.to_owned(),
                 rescue: Some(good.clone()),
+                parts: None,
                 snponly: good.clone(),
                 undionly: good.clone(),
             };

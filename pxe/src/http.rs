@@ -8,7 +8,7 @@ use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 use axum::{
     Extension, Router,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
@@ -20,6 +20,7 @@ use protocol::{
     mac::MacAddr,
     places::Bounds,
 };
+use serde::Deserialize;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -64,6 +65,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/boot/{mac}/script", get(script))
         .route("/boot/{mac}/kernel", get(kernel))
         .route("/boot/{mac}/initrd", get(initrd))
+        .route("/boot/{mac}/part/{*name}", get(part))
         .route(&format!("/boot/loader/{SNPONLY}"), get(loader))
         .with_state(context)
 }
@@ -100,11 +102,44 @@ async fn initrd(
     State(context): State<Arc<Context>>,
     Extension(peer): Extension<SocketAddr>,
     Path(mac): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Response {
     file(context, peer, &mac, BootStage::Initrd, |files, purpose| match purpose {
         BootPurpose::Rescue => files.rescue_initrd.clone(),
-        BootPurpose::Inspect | BootPurpose::Clean | BootPurpose::Deploy => files.initrd.clone(),
+        BootPurpose::Inspect | BootPurpose::Clean | BootPurpose::Deploy => {
+            let parts = files.parts.as_ref();
+            parts.and_then(|parts| parts.ramdisk(&asked.nic)).unwrap_or_else(|| files.initrd.clone())
+        }
     })
+}
+
+/// What a server says of itself when it asks for its ramdisk.
+#[derive(Debug, Deserialize)]
+struct Asked {
+    /// iPXE's `busid` of the NIC by which it boots.
+    #[serde(default)]
+    nic: String,
+}
+
+/// A module or firmware that a running ramdisk needs; none of a boot's stages.
+async fn part(
+    State(context): State<Arc<Context>>,
+    Extension(peer): Extension<SocketAddr>,
+    Path((mac, name)): Path<(String, String)>,
+) -> Response {
+    if let Err(denial) = identify(&context, peer, &mac) {
+        return *denial;
+    }
+    let Some(path) = context.files.parts.as_ref().and_then(|parts| parts.file(&name)) else {
+        return (StatusCode::NOT_FOUND, "no such part\n").into_response();
+    };
+    match tokio::fs::read(&path).await {
+        Ok(content) => content.into_response(),
+        Err(error) => {
+            tracing::warn!(path = %path.display(), %error, "a part of the ramdisk cannot be read");
+            (StatusCode::INTERNAL_SERVER_ERROR, "it cannot be read\n").into_response()
+        }
+    }
 }
 
 /// UEFI firmware that boots by HTTP fetches iPXE here; its URL names no interface.
@@ -122,7 +157,7 @@ fn file(
     peer: SocketAddr,
     mac: &str,
     stage: BootStage,
-    content: fn(&BootFiles, BootPurpose) -> Bytes,
+    content: impl FnOnce(&BootFiles, BootPurpose) -> Bytes,
 ) -> Response {
     match identify(&context, peer, mac) {
         Ok((mac, ticket)) => {
@@ -173,4 +208,111 @@ fn download(
     });
     let headers = [(header::CONTENT_LENGTH, len.to_string()), (header::CACHE_CONTROL, "no-store".to_owned())];
     (headers, Body::from_stream(chunks)).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, time::Instant};
+
+    use protocol::{
+        boot::{BootMode, BootPlan},
+        network::BootNetwork,
+    };
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::{
+        booter::{Booter, Plan},
+        config::ServiceConfig,
+        dhcp::lease::LeaseRange,
+        files::Parts,
+    };
+
+    const SERVER: &str = "02:00:00:00:00:01";
+
+    /// One server may boot.
+    struct One;
+
+    impl Booter for One {
+        fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
+            let plan = BootPlan { purpose: BootPurpose::Clean, network };
+            let (command_line, boot_mode) = (String::new(), BootMode::Bios);
+            let ticket = BootTicket { boot_id: 1, command_line, boot_mode, plan };
+            if mac.to_string() == SERVER { Plan::Here(ticket) } else { Plan::Nowhere }
+        }
+
+        fn refused(&self, _: MacAddr, _: BootNetwork, _: Refusal) {}
+    }
+
+    fn parts() -> Parts {
+        let dir = std::env::temp_dir().join(format!("pxe-http-{}", std::process::id()));
+        let files = [
+            ("lean", "lean"),
+            ("parts/igb", "igb!"),
+            ("nics.txt", "8086:10c9 igb\n"),
+            ("files/lib/a.ko", "a"),
+        ];
+        for (name, content) in files {
+            let path = dir.join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, content).unwrap();
+        }
+        Parts::read(&dir).unwrap()
+    }
+
+    async fn body(answer: Response) -> (u16, String) {
+        let status = answer.status().as_u16();
+        let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    #[tokio::test]
+    async fn a_ramdisk_and_its_files_are_given_to_the_server_that_may_boot_from_its_address() {
+        let own = Ipv4Addr::new(198, 18, 1, 1);
+        let (first, last) = (Ipv4Addr::new(198, 18, 1, 50), Ipv4Addr::new(198, 18, 1, 60));
+        let files = BootFiles {
+            initrd: Bytes::from_static(b"everything"),
+            parts: Some(Arc::new(parts())),
+            ..BootFiles::default()
+        };
+        let config = ServiceConfig {
+            network: BootNetwork::Cleaning,
+            name: "cleaning",
+            interface: "lo".into(),
+            address: own,
+            prefix_len: 24,
+            range: (first, last),
+            files,
+            http_port: 80,
+        };
+        let (events, _heard) = mpsc::channel(16);
+        let range = LeaseRange::new(first, last, own, 24).unwrap();
+        let context = Arc::new(Context::new(config, range, Arc::new(One), events));
+        let now = Instant::now();
+        let lease = |mac: &str| {
+            let mac = mac.parse().unwrap();
+            let address = context.leases().reserve(mac, None, now, |_| true).unwrap();
+            context.leases().take(mac, now);
+            SocketAddr::from((address, 1024))
+        };
+        let (server, other) = (lease(SERVER), lease("02:00:00:00:00:02"));
+
+        let ask = async |peer, nic: &str| {
+            let asked = Query(Asked { nic: nic.to_owned() });
+            body(initrd(State(Arc::clone(&context)), Extension(peer), Path(SERVER.into()), asked).await).await
+        };
+        assert_eq!(ask(server, "01808610c9").await, (200, "leanigb!".to_owned()));
+        assert_eq!(ask(server, "01808610ff").await, (200, "everything".to_owned()));
+        assert_eq!(ask(server, "").await, (200, "everything".to_owned()));
+        assert_eq!(ask(other, "01808610c9").await.0, 403);
+
+        let file = async |peer, mac: &str, name: &str| {
+            let path = Path((mac.to_owned(), name.to_owned()));
+            body(part(State(Arc::clone(&context)), Extension(peer), path).await).await
+        };
+        assert_eq!(file(server, SERVER, "lib/a.ko").await, (200, "a".to_owned()));
+        assert_eq!(file(server, SERVER, "lib/b.ko").await.0, 404);
+        assert_eq!(file(other, SERVER, "lib/a.ko").await.0, 403);
+        assert_eq!(file(other, "02:00:00:00:00:02", "lib/a.ko").await.0, 403);
+    }
 }

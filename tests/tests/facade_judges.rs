@@ -54,6 +54,7 @@ fn hardware() -> HardwareReport {
             booted: true,
             neighbour: None,
         }],
+        ..HardwareReport::default()
     }
 }
 

@@ -35,6 +35,7 @@ fn files(kernel: &str) -> anyhow::Result<BootFiles> {
         kernel: kernel.into(),
         initrd: "/usr/lib/ipxe/undionly.kpxe".into(),
         rescue: None,
+        parts: None,
         snponly: "/usr/lib/ipxe/snponly.efi".into(),
         undionly: "/usr/lib/ipxe/undionly.kpxe".into(),
     };

@@ -16,8 +16,9 @@ use protocol::{
 use pxe::{BootTicket, Plan};
 use serde::{Deserialize, Serialize};
 
-/// Words for the kernel that do not differ between boots: messages on the first serial port, which BMCs carry.
-pub(crate) const KERNEL_WORDS: &str = "console=ttyS0,115200 quiet panic=10";
+/// Words for the kernel that do not differ between boots: messages on the screen and on the serial ports that BMCs carry, the first one's
+/// last, because that is where our program's own go first.
+pub(crate) const KERNEL_WORDS: &str = "console=tty0 console=ttyS1,115200 console=ttyS0,115200 quiet panic=10";
 
 /// How a booted ramdisk finds us.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct RamdiskEntry {
     pub addresses: HashMap<BootNetwork, SocketAddr>,
     /// SHA-256 of the certificate that it must see there.
     pub fingerprint: String,
+    /// Where it gets modules that were not loaded with it; none: all of them were.
+    pub parts_port: Option<u16>,
 }
 
 /// A server's interfaces, and how its firmware boots.
@@ -111,6 +114,7 @@ impl Permits {
             mac: Some(mac),
             address: None,
             lldp_seconds: None,
+            parts_port: entry.parts_port,
         };
         Plan::Here(BootTicket {
             boot_id: permit.boot_id,

@@ -114,6 +114,7 @@ impl Booter for DiscoveryBooter {
             mac: Some(mac),
             address: None,
             lldp_seconds: Some(LLDP_SECONDS),
+            parts_port: None,
         };
         Plan::Here(BootTicket {
             boot_id,
@@ -173,7 +174,8 @@ mod tests {
             resume_wait: Duration::from_secs(1),
         };
         let ramdisks = Control::start(config, Arc::new(cache), mpsc::channel(8).0).unwrap();
-        let entry = RamdiskEntry { addresses: HashMap::new(), fingerprint: "ab".repeat(32) };
+        let entry =
+            RamdiskEntry { addresses: HashMap::new(), fingerprint: "ab".repeat(32), parts_port: None };
         let issue = |_, _| Secret::new("cd".repeat(32));
         let boots = dir.path().join("boots.json");
         let table = Arc::new(BootTable::open(&boots, entry, mpsc::channel(8).0, issue).unwrap());

@@ -275,7 +275,8 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
         range: place.network.range,
         relays: place.network.relays.clone(),
         leases: Some(state_dir.join("leases")),
-        files: place.files,
+        // Of a machine that nobody knows all is to be seen, whatever it boots by.
+        files: BootFiles { parts: None, ..place.files },
         http_port: place.http_port,
     };
     let (stages, mut stages_out) = mpsc::channel(CHANNEL_MAX);

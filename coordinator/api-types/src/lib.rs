@@ -251,6 +251,12 @@ pub struct Hardware {
     pub disks: Vec<HardwareDisk>,
     /// Ethernet interfaces with their links.
     pub nics: Vec<HardwareNic>,
+    /// What of the hardware stays unused, and why, such as `no NIC driver for 8086:1572 (0000:03:00.0)`.
+    #[serde(default)]
+    pub faults: Vec<String>,
+    /// Whether the firmware let nothing start that is not signed.
+    #[serde(default)]
+    pub secure_boot: bool,
 }
 
 /// A disk that was found.
@@ -264,6 +270,9 @@ pub struct HardwareDisk {
     pub model: String,
     /// Serial number.
     pub serial: String,
+    /// What it is connected by: `nvme`, `sata`, `sas`, `scsi`, `usb`, `mmc`, `virtio`; empty when unknown.
+    #[serde(default)]
+    pub transport: String,
 }
 
 /// An interface that was found.

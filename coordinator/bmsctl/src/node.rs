@@ -214,6 +214,7 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         fields.push(("memory", format!("{} MiB", hardware.memory_mib)));
         let disks: Vec<_> = disk::read(client, name).await?.iter().map(disk::line).collect();
         fields.push(("disks", disks.join("; ")));
+        fields.push(("unused hardware", hardware.faults.join("; ")));
     }
     output::one(output, &node, fields)
 }

@@ -8,7 +8,8 @@ use crate::{
 
 impl From<HardwareReport> for wire::Hardware {
     fn from(hardware: HardwareReport) -> Self {
-        let HardwareReport { system, boot_mode, cpu, memory_mib, disks, nics } = hardware;
+        let HardwareReport { system, boot_mode, cpu, memory_mib, disks, nics, faults, modules, secure_boot } =
+            hardware;
         Self {
             manufacturer: system.manufacturer,
             product: system.product,
@@ -22,6 +23,9 @@ impl From<HardwareReport> for wire::Hardware {
             disks: disks.into_iter().map(Into::into).collect(),
             nics: nics.into_iter().map(Into::into).collect(),
             system_uuid: system.uuid,
+            faults,
+            modules,
+            secure_boot,
         }
     }
 }
@@ -46,21 +50,25 @@ impl TryFrom<wire::Hardware> for HardwareReport {
             memory_mib: hardware.memory_mib,
             disks: hardware.disks.into_iter().map(Into::into).collect(),
             nics: hardware.nics.into_iter().map(TryInto::try_into).collect::<Result<_, _>>()?,
+            faults: hardware.faults,
+            modules: hardware.modules,
+            secure_boot: hardware.secure_boot,
         })
     }
 }
 
 impl From<Disk> for wire::Disk {
     fn from(disk: Disk) -> Self {
-        let Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only } = disk;
-        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only }
+        let Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport } = disk;
+        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport }
     }
 }
 
 impl From<wire::Disk> for Disk {
     fn from(disk: wire::Disk) -> Self {
-        let wire::Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only } = disk;
-        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only }
+        let wire::Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport } =
+            disk;
+        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport }
     }
 }
 

@@ -74,6 +74,7 @@ fn example_hardware() -> HardwareReport {
             booted: true,
             neighbour: None,
         }],
+        ..HardwareReport::default()
     }
 }
 
@@ -666,6 +667,7 @@ fn example_disk() -> Disk {
         wwn: "c".into(),
         removable: true,
         read_only: true,
+        transport: String::new(),
     }
 }
 

@@ -90,8 +90,8 @@ fn stage() -> impl Strategy<Value = BootStage> {
 
 fn disk() -> impl Strategy<Value = Disk> {
     let names = (text(), text(), text(), text());
-    (names, any::<u64>(), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |((name, model, serial, wwn), size_bytes, rotational, removable, read_only)| Disk {
+    (names, any::<u64>(), any::<bool>(), any::<bool>(), any::<bool>(), text()).prop_map(
+        |((name, model, serial, wwn), size_bytes, rotational, removable, read_only, transport)| Disk {
             name,
             size_bytes,
             rotational,
@@ -100,6 +100,7 @@ fn disk() -> impl Strategy<Value = Disk> {
             wwn,
             removable,
             read_only,
+            transport,
         },
     )
 }
@@ -136,14 +137,18 @@ fn hardware() -> impl Strategy<Value = HardwareReport> {
     });
     let cpu = (any::<u32>(), text(), text(), vec(text(), 0..3))
         .prop_map(|(count, architecture, model, flags)| Cpu { count, architecture, model, flags });
-    (system, mode(), cpu, any::<u64>(), vec(disk(), 0..3), vec(nic, 0..3)).prop_map(
-        |(system, boot_mode, cpu, memory_mib, disks, nics)| HardwareReport {
+    let found = (vec(text(), 0..2), vec(text(), 0..3), any::<bool>());
+    (system, mode(), cpu, any::<u64>(), vec(disk(), 0..3), vec(nic, 0..3), found).prop_map(
+        |(system, boot_mode, cpu, memory_mib, disks, nics, (faults, modules, secure_boot))| HardwareReport {
             system,
             boot_mode,
             cpu,
             memory_mib,
             disks,
             nics,
+            faults,
+            modules,
+            secure_boot,
         },
     )
 }

@@ -1,8 +1,7 @@
 //! Edges: the firmware's boot order on UEFI (UEFI specification 2.10, sections 3.1.3 and 10.3).
 
-use std::{fs, io, path::PathBuf};
+use std::{fs, io};
 
-use nix::mount::{MsFlags, mount};
 use protocol::{boot::BootMode, hex};
 
 use crate::{
@@ -11,14 +10,9 @@ use crate::{
         gpt::{self, Partition},
         table::HEAD_BYTES,
     },
-    hardware,
+    efi::{self, EFIVARS, GLOBAL, read_variable, write_variable},
 };
 
-const EFIVARS: &str = "/sys/firmware/efi/efivars";
-/// The namespace of the firmware's own variables.
-const GLOBAL: &str = "8be4df61-93ca-11d2-aa0d-00e098032b8c";
-/// Kept over restarts, and readable before and after the operating system has taken over.
-const ATTRIBUTES: u32 = 7;
 const ACTIVE: u32 = 1;
 /// By this we know our entry again.
 const DESCRIPTION: &str = "Deployed disk";
@@ -27,7 +21,7 @@ const LOADER: &str = "\\EFI\\BOOT\\BOOTX64.EFI";
 
 /// Puts the disk first into the boot order; nothing to do for BIOS, which boots the disk by itself.
 pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
-    match hardware::boot_mode() {
+    match efi::boot_mode() {
         BootMode::Bios => return Ok(()),
         BootMode::Uefi => {}
     }
@@ -49,29 +43,11 @@ pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
 }
 
 fn write_variables(option: &[u8]) -> io::Result<()> {
-    match mount(Some("efivarfs"), EFIVARS, Some("efivarfs"), MsFlags::empty(), None::<&str>) {
-        Ok(()) | Err(nix::Error::EBUSY) => {}
-        Err(error) => return Err(error.into()),
-    }
+    efi::mount_variables()?;
     let number = entry_number()?;
     write_variable(&format!("Boot{number:04X}"), option)?;
     let order = read_variable("BootOrder").unwrap_or_default();
     write_variable("BootOrder", &put_first(number, &order))
-}
-
-fn variable(name: &str) -> PathBuf {
-    PathBuf::from(EFIVARS).join(format!("{name}-{GLOBAL}"))
-}
-
-/// A variable's value without its attributes.
-fn read_variable(name: &str) -> io::Result<Vec<u8>> {
-    let value = fs::read(variable(name))?;
-    Ok(value.get(4..).unwrap_or_default().to_vec())
-}
-
-fn write_variable(name: &str, value: &[u8]) -> io::Result<()> {
-    // The kernel takes attributes and value in one write.
-    fs::write(variable(name), [&ATTRIBUTES.to_le_bytes()[..], value].concat())
 }
 
 /// The number of our entry, or else the first that is free.

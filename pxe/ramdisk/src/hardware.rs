@@ -3,19 +3,17 @@
 use std::{collections::HashMap, fs, net::Ipv4Addr, path::Path};
 
 use protocol::{
-    boot::BootMode,
     hardware::{Cpu, HardwareReport, Neighbour, Nic, SystemIdentity},
     mac::MacAddr,
 };
 
 use crate::{
-    disk, network,
+    disk,
+    driver::seek,
+    efi, network,
     network::Interface,
     system::{read, read_line},
 };
-
-/// Where the kernel shows firmware variables, on UEFI only.
-pub const EFI: &str = "/sys/firmware/efi";
 
 /// Looks at everything. `booted` is the interface we were booted over and its address; `heard` what switches said.
 pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) -> HardwareReport {
@@ -27,7 +25,7 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
             serial: dmi("product_serial"),
             uuid: dmi("product_uuid").to_ascii_lowercase(),
         },
-        boot_mode: boot_mode(),
+        boot_mode: efi::boot_mode(),
         cpu: cpu(&read("/proc/cpuinfo").unwrap_or_default()),
         memory_mib: memory_mib(&read("/proc/meminfo").unwrap_or_default()),
         disks: disk::all().iter().map(disk::Disk::describe).collect(),
@@ -38,12 +36,18 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
                 ..describe_nic(interface, booted)
             })
             .collect(),
+        faults: seek::faults(),
+        modules: modules(&read("/proc/modules").unwrap_or_default()),
+        secure_boot: efi::is_secure_boot(),
     }
 }
 
-/// The firmware's mode in which we were booted.
-pub fn boot_mode() -> BootMode {
-    if Path::new(EFI).exists() { BootMode::Uefi } else { BootMode::Bios }
+/// Their names, sorted.
+fn modules(loaded: &str) -> Vec<String> {
+    let mut names: Vec<_> =
+        loaded.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect();
+    names.sort();
+    names
 }
 
 fn cpu(cpuinfo: &str) -> Cpu {
@@ -105,5 +109,6 @@ mod tests {
         assert_eq!((found.count, found.model.as_str(), found.flags.len()), (2, "Some CPU", 2));
         assert_eq!(memory_mib("MemTotal:         487652 kB\nMemFree: 1 kB\n"), 476);
         assert_eq!(memory_mib(""), 0);
+        assert_eq!(modules("nvme 1 2 - Live\nahci 3 0 - Live\n"), ["ahci", "nvme"]);
     }
 }

@@ -1,16 +1,25 @@
 //! Edges: the first process of a server in our hands.
 
-use std::{collections::HashMap, fs, process, thread, time::Duration};
+use std::{collections::HashMap, fs, iter, net::SocketAddr, process, thread, time::Duration};
 
 use protocol::ramdisk::BootArguments;
 use ramdisk::{
-    disk, hardware, lldp, network, network::Interface, rescue, say, session, session_end::SessionEnd, system,
+    console, disk,
+    driver::{fetch::Source, load, seek},
+    hardware, lldp, network,
+    network::{Interface, NetworkError},
+    rescue, say, session,
+    session_end::SessionEnd,
+    system,
 };
 
 /// How DHCP servers know us.
 const VENDOR_CLASS: &str = "bms-ramdisk";
 
 fn main() {
+    if load::was_asked_by_the_kernel() {
+        return;
+    }
     if process::id() != 1 {
         say!("this program is the first process of a ramdisk; it would switch this machine off");
         process::exit(2);
@@ -41,21 +50,35 @@ fn run() -> String {
 fn serve() -> Result<(Interface, SessionEnd), String> {
     let text = |error: &dyn std::fmt::Display| error.to_string();
     system::mount_kernel_file_systems().map_err(|e| text(&e))?;
+    console::open_all();
     say!("ramdisk {} at {} s", env!("CARGO_PKG_VERSION"), uptime());
     let line = system::read("/proc/cmdline").map_err(|e| text(&e))?;
     let arguments = BootArguments::parse(&line).map_err(|e| text(&e))?;
-    system::load_modules(system::MODULES_LIST).map_err(|e| text(&e))?;
+    seek::start();
     network::silence_ipv6();
-    let interface = network::bring_up(arguments.mac).map_err(|e| text(&e))?;
+    let interface = network::bring_up(arguments.mac).map_err(|e| without_network(&e))?;
     let address = network::configure(&interface, arguments.address, VENDOR_CLASS).map_err(|e| text(&e))?;
     say!("{} ({}) has {address} at {} s", interface.name, interface.mac, uptime());
+    if let Some(port) = arguments.parts_port {
+        let agent = SocketAddr::new(arguments.agent.ip(), port);
+        seek::fetch_from(Source { agent, mac: interface.mac });
+    }
     let heard = match arguments.lldp_seconds {
         Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
         None => HashMap::new(),
     };
     disk::settled();
+    for fault in seek::faults() {
+        say!("{fault}");
+    }
     let end = session::run(&arguments, &|| hardware::report((interface.mac, address), &heard));
     Ok((interface, end))
+}
+
+/// Why there is no network, with what of the hardware stays unused: a driver that is missing is among it.
+fn without_network(error: &NetworkError) -> String {
+    let faults = seek::faults();
+    iter::once(error.to_string()).chain(faults).collect::<Vec<_>>().join("; ")
 }
 
 /// Seconds since the kernel started, for the console.

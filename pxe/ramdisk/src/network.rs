@@ -11,14 +11,17 @@ use protocol::mac::MacAddr;
 
 use crate::{
     dhcp::{self, DhcpError},
-    kernel,
+    driver::seek,
+    kernel, say,
     system::read_line,
 };
 
 /// Longest wait for a link: negotiation and spanning tree take their time on real switches.
 const LINK_WAIT_MAX: Duration = Duration::from_secs(45);
-/// Longest wait for an interface to appear after its driver was loaded.
+/// Longest wait for an interface to appear after the last driver was loaded.
 const DEVICE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// After this time it is waited for no longer, whatever is still being loaded.
+const DRIVER_WAIT_MAX: Duration = Duration::from_secs(120);
 const POLL: Duration = Duration::from_millis(20);
 /// `ARPHRD_ETHER` of <linux/if_arp.h>.
 const ETHERNET: &str = "1";
@@ -36,7 +39,7 @@ pub struct Interface {
 #[derive(Debug, thiserror::Error)]
 pub enum NetworkError {
     /// No interface, or not the one that the command line names.
-    #[error("no network interface {0}; is its driver in the initrd?")]
+    #[error("no network interface {0}")]
     NoInterface(String),
     /// The kernel refused to set one up.
     #[error("set {0} up: {1}")]
@@ -84,21 +87,28 @@ pub fn silence_ipv6() {
     }
 }
 
-/// Sets every interface up, waits for the link of the one with this address (with none: of any), and returns it.
+/// Sets every interface up, those that refuse it passed over, waits for the link of the one with this address (with none: of any), and returns it.
 pub fn bring_up(mac: Option<MacAddr>) -> Result<Interface, NetworkError> {
     let wanted = |interface: &Interface| mac.is_none_or(|mac| interface.mac == mac);
     let describe = || mac.map_or_else(|| "at all".to_owned(), |mac| format!("with address {mac}"));
     let start = Instant::now();
     while !interfaces().iter().any(wanted) {
-        if start.elapsed() > DEVICE_WAIT_MAX {
+        let settled = seek::idle_for().is_some_and(|idle| idle > DEVICE_WAIT_MAX);
+        if start.elapsed() > if settled { DEVICE_WAIT_MAX } else { DRIVER_WAIT_MAX } {
             return Err(NetworkError::NoInterface(describe()));
         }
         std::thread::sleep(POLL);
     }
     let all = interfaces();
+    let mut failed = None;
     for interface in &all {
-        kernel::interface_up(&interface.name)
-            .map_err(|error| NetworkError::SetUp(interface.name.clone(), error))?;
+        if let Err(error) = kernel::interface_up(&interface.name) {
+            let error = NetworkError::SetUp(interface.name.clone(), error);
+            say!("{error}");
+            if wanted(interface) {
+                failed = Some(error);
+            }
+        }
     }
     let start = Instant::now();
     loop {
@@ -106,7 +116,7 @@ pub fn bring_up(mac: Option<MacAddr>) -> Result<Interface, NetworkError> {
             return Ok(interface.clone());
         }
         if start.elapsed() > LINK_WAIT_MAX {
-            return Err(NetworkError::NoLink(describe()));
+            return Err(failed.unwrap_or_else(|| NetworkError::NoLink(describe())));
         }
         std::thread::sleep(POLL);
     }

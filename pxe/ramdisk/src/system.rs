@@ -13,7 +13,7 @@ use nix::{
 
 use crate::say;
 
-/// The initrd's list of modules, one path a line, in an order in which they can be loaded.
+/// A list of modules in an image's initrd, one path a line, in an order in which they can be loaded.
 pub const MODULES_LIST: &str = "/lib/modules.list";
 
 /// Why the system could not be set up.
@@ -28,6 +28,16 @@ pub enum SystemError {
     /// A file of the kernel could not be read.
     #[error("read {0}: {1}")]
     Read(PathBuf, io::Error),
+}
+
+impl SystemError {
+    /// What the system said, without what it was about.
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Mount(_, error) => error.to_string(),
+            Self::Module(_, error) | Self::Read(_, error) => error.to_string(),
+        }
+    }
 }
 
 /// Mounts what the kernel offers. Mounted already is fine.

@@ -36,7 +36,7 @@ pub enum InvalidCommandLine {
 }
 
 impl Script<'_> {
-    /// Writes the script. It never ends in "exit": that would boot what is on the disk.
+    /// Writes the script. It asks for the ramdisk with the numbers of the NIC by which the server boots. It never ends in "exit": that would boot what is on the disk.
     pub fn render(&self) -> Result<String, InvalidCommandLine> {
         check(self.command_line)?;
         let Script { base_url, mac, command_line } = self;
@@ -51,7 +51,7 @@ impl Script<'_> {
              :again\n\
              imgfree\n\
              kernel {base_url}/boot/{mac}/kernel initrd=initrd BOOTIF=01-{boot_if} {command_line} || goto failed\n\
-             initrd --name initrd {base_url}/boot/{mac}/initrd || goto failed\n\
+             initrd --name initrd {base_url}/boot/{mac}/initrd?nic=${{netX/busid:hexraw}} || goto failed\n\
              boot || goto failed\n\
              :failed\n\
              inc try\n\

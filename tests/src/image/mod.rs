@@ -94,7 +94,7 @@ fn build_now(cache: &Path) -> anyhow::Result<TenantImage> {
     let dir = cache.join("tenant");
     fs::create_dir_all(&dir)?;
     let init = pack::build_init(&workspace(), "tenant-init", "tenant-init")?;
-    let kernel = pack::Kernel::get(cache)?;
+    let kernel = pack::Kernel::get(cache, pack::Flavour::Cloud)?;
     let initrd = dir.join("initrd");
     pack::write_initrd(&init, &kernel, &MODULES, &initrd)?;
 

@@ -117,6 +117,7 @@ pub fn plain_files() -> BootFiles {
         rescue_initrd: content(1_500_001),
         snponly: content(220_000),
         undionly: content(1468 * 50),
+        parts: None,
     }
 }
 

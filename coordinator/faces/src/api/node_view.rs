@@ -183,6 +183,7 @@ fn hardware_view(found: HardwareReport) -> Hardware {
                 size_bytes: d.size_bytes,
                 model: d.model,
                 serial: d.serial,
+                transport: d.transport,
             })
             .collect(),
         nics: found
@@ -195,5 +196,7 @@ fn hardware_view(found: HardwareReport) -> Hardware {
                 speed_mbps: n.speed_mbps,
             })
             .collect(),
+        faults: found.faults,
+        secure_boot: found.secure_boot,
     }
 }

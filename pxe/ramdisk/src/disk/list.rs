@@ -13,8 +13,9 @@ use super::{
     Disk, SECTOR,
     kind::{Kind, Shown, kind},
     settle::{EXPECTED_MAX, Look, Settling, missing},
+    transport::transport,
 };
-use crate::{say, system::read_line};
+use crate::{driver::seek, say, system::read_line};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -93,6 +94,7 @@ fn look() -> Look {
     let starting = ["new", "resetting", "connecting"];
     Look {
         names: all().into_iter().map(|disk| disk.name).collect(),
+        drivers_starting: seek::idle_for().is_none(),
         nvme_starting: names("/sys/class/nvme").iter().any(|name| starting.contains(&&*nvme_state(name))),
         scsi: !names("/sys/class/scsi_host").is_empty(),
     }
@@ -109,11 +111,29 @@ impl Disk {
             size_bytes: self.size_bytes,
             rotational: line("queue/rotational") == "1",
             model: first(&[line("device/model"), line("device/name")]),
-            serial: self.serial(&first(&[line("device/serial"), line("serial"), self.scsi_serial()])),
+            serial: self.serial(&first(&[
+                line("device/serial"),
+                line("serial"),
+                self.scsi_serial(),
+                self.usb_serial(),
+            ])),
             wwn: first(&[line("device/wwid"), line("wwid")]),
             removable: self.removable,
             read_only: self.read_only,
+            transport: self.transport().to_owned(),
         }
+    }
+
+    fn transport(&self) -> &'static str {
+        let place = fs::canonicalize(self.sysfs()).unwrap_or_default();
+        transport(&self.name, &place.to_string_lossy())
+    }
+
+    /// What the USB device around it calls itself: sticks and enclosures answer no question about the disk inside.
+    fn usb_serial(&self) -> String {
+        let place = fs::canonicalize(self.sysfs()).unwrap_or_default();
+        let device = place.ancestors().find(|at| at.join("idVendor").exists());
+        device.map(|device| read_line(device.join("serial"))).unwrap_or_default()
     }
 
     /// The parts of an eMMC share the serial number of the whole, and each of them is erased for itself.

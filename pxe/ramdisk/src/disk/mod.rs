@@ -7,6 +7,7 @@ mod list;
 mod mbr;
 mod settle;
 pub mod table;
+mod transport;
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -10,6 +10,8 @@ const QUIET: Duration = Duration::from_millis(300);
 const QUIET_SCSI: Duration = Duration::from_secs(2);
 /// After this time it goes on with what is there.
 pub const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// The same while a driver is still starting: a controller with a shelf of disks takes a minute.
+pub const DRIVER_MAX: Duration = Duration::from_secs(120);
 /// Longest time for which disks that must be there are waited for: enough for a shelf of disks to spin up.
 pub const EXPECTED_MAX: Duration = Duration::from_secs(60);
 
@@ -18,6 +20,8 @@ pub const EXPECTED_MAX: Duration = Duration::from_secs(60);
 pub struct Look {
     /// The disks' names.
     pub names: Vec<String>,
+    /// Drivers are being loaded.
+    pub drivers_starting: bool,
     /// NVMe controllers that are not ready yet.
     pub nvme_starting: bool,
     /// Whether there is a SCSI controller.
@@ -39,6 +43,9 @@ impl Settling {
             self.changed = at;
         }
         let quiet = if self.last.scsi { QUIET_SCSI } else { QUIET };
+        if self.last.drivers_starting {
+            return at >= DRIVER_MAX;
+        }
         at >= SETTLE_MAX || (!self.last.nvme_starting && at.saturating_sub(self.changed) >= quiet)
     }
 }
@@ -78,6 +85,9 @@ mod tests {
         check(&[(0, look(&["vda"])), (200, look(&["vda", "vdb"])), (400, look(&["vda", "vdb"]))], None);
         check(&[(0, scsi(&["sda"])), (1900, scsi(&["sda"])), (2000, scsi(&["sda"]))], Some(2000));
         check(&[(0, starting.clone()), (9000, starting.clone()), (30_000, starting)], Some(30_000));
+        let loading = Look { drivers_starting: true, ..look(&[]) };
+        check(&[(0, loading.clone()), (30_000, loading.clone()), (120_000, loading.clone())], Some(120_000));
+        check(&[(0, loading), (9000, look(&[])), (9100, look(&[])), (9300, look(&[]))], Some(9300));
         check(&[(0, look(&[])), (300, look(&[]))], Some(300));
     }
 

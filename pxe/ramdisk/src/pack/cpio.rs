@@ -4,6 +4,7 @@ const MAGIC: &str = "070701";
 const DIRECTORY: u32 = 0o040_755;
 const REGULAR: u32 = 0o100_000;
 const CHARACTER: u32 = 0o020_600;
+const LINK: u32 = 0o120_777;
 const TRAILER: &str = "TRAILER!!!";
 
 /// An archive being written. Times and owners are zero, so that equal content makes equal bytes.
@@ -20,6 +21,10 @@ impl Archive {
 
     pub(super) fn file(&mut self, path: &str, mode: u32, content: &[u8]) {
         self.entry(path, REGULAR | mode, (0, 0), content);
+    }
+
+    pub(super) fn link(&mut self, path: &str, to: &str) {
+        self.entry(path, LINK, (0, 0), to.as_bytes());
     }
 
     pub(super) fn character_device(&mut self, path: &str, major: u32, minor: u32) {

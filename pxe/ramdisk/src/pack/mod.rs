@@ -1,19 +1,30 @@
 //! Edges: packing a static program and a Debian kernel's modules into what a server fetches at boot.
 //!
 //! ```text
-//!   Debian package of the kernel --> vmlinuz ----------------------------> boot/kernel
-//!                            \-----> the modules needed, in loading order -+
+//!   Debian's cloud kernel --> vmlinuz -----------------------------------> boot/kernel
+//!                     \-----> virtio and its like -------------------------+
 //!   cargo build of init ---------------------------------------------------+--> cpio | zstd --> boot/initrd
 //!   packages of a shell and an SSH server, modules of file systems ------> cpio | zstd --> boot/rescue
 //!   package ipxe -> snponly.efi (UEFI), undionly.kpxe (BIOS)
+//!
+//!   Debian's generic kernel -> boot/generic/kernel
+//!   init -----------------------------------------> cpio | zstd --> boot/generic/base ------+
+//!   each driver of a server, with its firmware ---> cpio | zstd --> boot/generic/parts/NAME -+--> boot/generic/initrd
+//!                                                 \-> boot/generic/{lean,nics.txt,files/*}: for agents that put together what is needed
 //! ```
 //!
-//! Everything is made again only when what it is made of has changed.
+//! Everything is made again only when what it is made of has changed, and the same input makes the same bytes. Archives are put together by
+//! writing one behind the other, as the kernel unpacks them.
 
 mod cpio;
 mod debian;
+mod drivers;
+mod firmware;
 mod kernel;
+mod nics;
+mod parts;
 mod rescue;
+mod tables;
 
 use std::{
     collections::hash_map::DefaultHasher,
@@ -24,12 +35,10 @@ use std::{
     process::Command,
 };
 
-pub use kernel::Kernel;
+pub use kernel::{Flavour, Kernel};
 
 use crate::system::MODULES_LIST;
 
-/// What our ramdisk loads: virtio for virtual servers, the firmware's variables. NVMe is built into the kernel.
-const MODULES: [&str; 4] = ["virtio_pci", "virtio_net", "virtio_blk", "efivarfs"];
 const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// Variables, by their beginnings, that describe the build of the program that is running.
 const OF_OUR_OWN_BUILD: [&str; 7] = [
@@ -82,22 +91,91 @@ pub struct BootFiles {
     pub rescue: PathBuf,
 }
 
-/// Makes `cache/boot/{kernel,initrd,rescue,snponly.efi,undionly.kpxe}` from the sources in `workspace`.
+/// Where what is packed comes from; of each what is not said is Debian's newest, or our own.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The static program that is `/init`; none: it is built from the workspace.
+    pub init: Option<PathBuf>,
+    /// The package of the kernel for any server.
+    pub kernel_package: Option<PathBuf>,
+    /// Packages and directories with firmware, by the site's choice.
+    pub firmware: Vec<PathBuf>,
+}
+
+impl Sources {
+    fn init(&self, workspace: &Path) -> Result<PathBuf, PackError> {
+        self.init.clone().map_or_else(|| build_init(workspace, "ramdisk", "init"), Ok)
+    }
+}
+
+/// Makes `cache/boot/{kernel,initrd,rescue,snponly.efi,undionly.kpxe}`, for virtual servers, from the sources in `workspace`.
 pub fn pack(workspace: &Path, cache: &Path) -> Result<BootFiles, PackError> {
+    pack_virtual(workspace, cache, &Sources::default())
+}
+
+/// The same from these sources.
+pub fn pack_virtual(workspace: &Path, cache: &Path, sources: &Sources) -> Result<BootFiles, PackError> {
     let _alone = lock(cache)?;
-    let init = build_init(workspace, "ramdisk", "init")?;
-    let kernel = Kernel::get(cache)?;
+    let init = sources.init(workspace)?;
+    let kernel = Kernel::get(cache, Flavour::Cloud)?;
     let dir = cache.join("boot");
     create_dir(&dir)?;
-    copy_if_changed(&kernel.image(), &dir.join("kernel"))?;
     for loader in LOADERS {
         copy_if_changed(&Path::new(IPXE_DIR).join(loader), &dir.join(loader))?;
     }
-    let initrd = dir.join("initrd");
-    write_initrd(&init, &kernel, &MODULES, &initrd)?;
-    let layer = dir.join("rescue");
-    rescue::write_layer(cache, &kernel, &layer)?;
-    Ok(BootFiles { kernel: dir.join("kernel"), initrd, rescue: layer, dir })
+    let mut archive = parts::base(&read(&init)?);
+    for module in parts::modules(&kernel, &drivers::VIRTUAL)?.modules {
+        module.add_to(&mut archive)?;
+    }
+    compress(&archive.finish(), &dir.join("initrd"))?;
+    finish(cache, &kernel, dir)
+}
+
+/// Makes `cache/boot/generic/{kernel,initrd,rescue,base,lean,parts/*,files/*,nics.txt,firmware.txt,licences/*}`, for any server. `initrd` is `base` with all
+/// parts behind it; whoever knows what a server has puts the parts together that it needs.
+pub fn pack_physical(workspace: &Path, cache: &Path, sources: &Sources) -> Result<BootFiles, PackError> {
+    let _alone = lock(cache)?;
+    firmware::check(&sources.firmware)?;
+    let init = sources.init(workspace)?;
+    let kernel = match &sources.kernel_package {
+        Some(package) => Kernel::of_package(cache, package)?,
+        None => Kernel::get(cache, Flavour::Generic)?,
+    };
+    let dir = cache.join("boot/generic");
+    create_dir(&dir)?;
+    let firmware = firmware::Firmware::open(cache, &sources.firmware)?;
+    parts::write(&read(&init)?, &kernel, &drivers::PHYSICAL.concat(), &firmware, &dir)?;
+    finish(cache, &kernel, dir)
+}
+
+/// The signed loaders by which a server with Secure Boot starts Debian's signed kernel.
+#[derive(Clone, Debug)]
+pub struct SecureBootLoaders {
+    /// Signed by Microsoft; starts `grubx64.efi` beside it.
+    pub shim: PathBuf,
+    /// Signed by Debian; reads `/EFI/debian/grub.cfg`.
+    pub grub: PathBuf,
+}
+
+/// Takes them from Debian's packages, which are fetched when the cache has none.
+pub fn secure_boot_loaders(cache: &Path) -> Result<SecureBootLoaders, PackError> {
+    let _alone = lock(cache)?;
+    let root = cache.join("secure-boot");
+    create_dir(&root)?;
+    for package in ["shim-signed", "grub-efi-amd64-signed"] {
+        debian::unpack(&debian::package(cache, package)?, &root)?;
+    }
+    Ok(SecureBootLoaders {
+        shim: root.join("usr/lib/shim/shimx64.efi.signed"),
+        grub: root.join("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
+    })
+}
+
+fn finish(cache: &Path, kernel: &Kernel, dir: PathBuf) -> Result<BootFiles, PackError> {
+    copy_if_changed(&kernel.image(), &dir.join("kernel"))?;
+    let rescue = dir.join("rescue");
+    rescue::write_layer(cache, kernel, &rescue)?;
+    Ok(BootFiles { kernel: dir.join("kernel"), initrd: dir.join("initrd"), rescue, dir })
 }
 
 /// Waits until nobody else makes files in this cache; it is ours until the answer is dropped.
@@ -128,15 +206,9 @@ pub fn build_init(workspace: &Path, package: &str, program: &str) -> Result<Path
     Ok(target.join(TARGET).join("ramdisk").join(program))
 }
 
-/// Packs the program as `/init` with these modules and all that they need, compressed with zstd.
+/// Packs the program as `/init` with these modules and all that they need and a list of them, compressed with zstd.
 pub fn write_initrd(init: &Path, kernel: &Kernel, modules: &[&str], out: &Path) -> Result<(), PackError> {
-    let program = read(init)?;
-    let mut archive = cpio::Archive::default();
-    for dir in ["dev", "proc", "sys", "lib", "lib/modules", "mnt"] {
-        archive.directory(dir);
-    }
-    archive.character_device("dev/console", 5, 1);
-    archive.file("init", 0o755, &program);
+    let mut archive = parts::root(&read(init)?);
     add_modules(&mut archive, kernel, modules, MODULES_LIST)?;
     compress(&archive.finish(), out)
 }
@@ -158,7 +230,7 @@ fn add_modules(
     Ok(())
 }
 
-/// Compresses an archive with zstd, unless that was done already.
+/// Compresses an archive with zstd, unless that was done already. One thread: with several, the bytes would follow from their number.
 fn compress(bytes: &[u8], out: &Path) -> Result<(), PackError> {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -168,7 +240,10 @@ fn compress(bytes: &[u8], out: &Path) -> Result<(), PackError> {
     }
     let (cpio, packed) = (out.with_extension("cpio"), out.with_extension("part"));
     write(&cpio, bytes)?;
-    run(Command::new("zstd").args(["-q", "-f", "--ultra", "-22", "-o"]).arg(&packed).arg(&cpio))?;
+    run(Command::new("zstd")
+        .args(["-q", "-f", "--single-thread", "--ultra", "-22", "-o"])
+        .arg(&packed)
+        .arg(&cpio))?;
     fs::remove_file(&cpio).map_err(|source| file_error(&cpio, source))?;
     // A server may be fetching the old one just now.
     fs::rename(&packed, out).map_err(|source| file_error(out, source))?;
@@ -181,13 +256,18 @@ fn run(command: &mut Command) -> Result<(), PackError> {
 
 /// What a program wrote, or the end of what it complained of.
 fn output(command: &mut Command) -> Result<String, PackError> {
+    bytes(command).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The same as bytes.
+fn bytes(command: &mut Command) -> Result<Vec<u8>, PackError> {
     const SAID_MAX: usize = 2000;
     let program = command.get_program().to_string_lossy().into_owned();
     let output = command
         .output()
         .map_err(|error| PackError::Program { program: program.clone(), said: error.to_string() })?;
     if output.status.success() {
-        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+        return Ok(output.stdout);
     }
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     let start = said.char_indices().rev().nth(SAID_MAX).map_or(0, |(at, _)| at);
@@ -212,11 +292,14 @@ fn create_dir(path: &Path) -> Result<(), PackError> {
 }
 
 fn copy_if_changed(from: &Path, to: &Path) -> Result<(), PackError> {
-    let bytes = read(from)?;
+    write_if_changed(&read(from)?, to)
+}
+
+fn write_if_changed(bytes: &[u8], to: &Path) -> Result<(), PackError> {
     if fs::read(to).is_ok_and(|old| old == bytes) {
         return Ok(());
     }
     let part = to.with_extension("part");
-    write(&part, &bytes)?;
+    write(&part, bytes)?;
     fs::rename(&part, to).map_err(|source| file_error(to, source))
 }

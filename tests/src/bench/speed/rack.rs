@@ -197,7 +197,11 @@ fn runner(
     };
     let firmware = Arc::new(Updater::new(Arc::clone(&cache)));
     let ramdisks = Control::start(config, cache, events)?;
-    let entry = RamdiskEntry { addresses: HashMap::new(), fingerprint: ramdisks.fingerprint().to_owned() };
+    let entry = RamdiskEntry {
+        addresses: HashMap::new(),
+        fingerprint: ramdisks.fingerprint().to_owned(),
+        parts_port: None,
+    };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
     let (journal, _) = Journal::open(&dir.join("results"))?;
