@@ -63,14 +63,14 @@ fn failed(bmc: &IpmiBmc) -> u64 {
 async fn a_bmc_of_the_list_is_claimed_by_its_own_password_which_is_changed_at_once() {
     let uuids =
         [1, 2, 3, 4].map(|number| Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_ee00 + number));
-    let by_mac = ipmi_bmc(11, "ADMIN", TAGS[0], uuids[0]);
+    let by_mac = ipmi_bmc(11, "admin", TAGS[0], uuids[0]);
     let dell = json!({ "Oem": { "Dell": { "ServiceTag": "7X0AB12" } } });
-    let by_serial = redfish_bmc(12, "root", TAGS[1], uuids[1], dell);
-    let wrong = ipmi_bmc(13, "ADMIN", "another", uuids[2]);
+    let by_serial = redfish_bmc(12, "admin", TAGS[1], uuids[1], dell);
+    let wrong = ipmi_bmc(13, "admin", "another", uuids[2]);
     let unlisted = ipmi_bmc(14, "admin", OF_SITE, uuids[3]);
     // Somebody who says that he is a BMC of the list, behind another Ethernet address.
     let pretended = json!({ "Oem": { "Dell": { "ServiceTag": "7X0AB99" } } });
-    let pretender = redfish_bmc(15, "root", TAGS[3], Uuid::new_v4(), pretended);
+    let pretender = redfish_bmc(15, "admin", TAGS[3], Uuid::new_v4(), pretended);
     let site = Site::start(
         "127.78.1.11 0x1 0x2 3c:ec:ef:00:00:01 * eno1\n127.78.1.13 0x1 0x2 3c:ec:ef:00:00:03 * eno1\n\
          127.78.1.15 0x1 0x2 3c:ec:ef:00:00:15 * eno1\n",
@@ -78,8 +78,8 @@ async fn a_bmc_of_the_list_is_claimed_by_its_own_password_which_is_changed_at_on
     .await;
 
     let file = format!(
-        "serial,mac,username,password\n,3c:ec:ef:00:00:01,ADMIN,{}\n7X0AB12,,root,{}\n,3c:ec:ef:00:00:03,ADMIN,{}\n\
-         7X0AB99,3c:ec:ef:00:00:99,root,{}\n",
+        "serial,mac,username,password\n,3c:ec:ef:00:00:01,admin,{}\n7X0AB12,,admin,{}\n,3c:ec:ef:00:00:03,admin,{}\n\
+         7X0AB99,3c:ec:ef:00:00:99,admin,{}\n",
         TAGS[0], TAGS[1], TAGS[2], TAGS[3]
     );
     let import = async |file: String| site.ask("POST", "/v1/bmc-factory-passwords", file).await;
