@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{
+    bmc_mark::BmcMark,
     hardware::{BmcIdentity, HardwareReport},
     mac::MacAddr,
     secret::Secret,
@@ -173,6 +174,21 @@ pub enum OrderTask {
     },
     /// Answer them no more.
     Close,
+    /// Log in to one BMC that was found, once, with the password that a list has for it.
+    Claim(Claim),
+}
+
+/// One log-in to a BMC that was found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claim {
+    /// Where it is, and what it showed there.
+    pub address: Ipv4Addr,
+    /// UDP port of IPMI, TCP port of Redfish.
+    pub port: u16,
+    /// What it speaks.
+    pub protocol: BmcProtocol,
+    /// What is tried.
+    pub credential: Credential,
 }
 
 /// A scan for BMCs.
@@ -186,6 +202,8 @@ pub struct Scan {
     pub credentials: Vec<Credential>,
     /// BMCs that are in use: no log-in is tried there.
     pub spare: Vec<Ipv4Addr>,
+    /// BMCs for which there is a password of their own: none of the credentials is tried there.
+    pub listed: Vec<BmcMark>,
 }
 
 /// What an agent found.
@@ -233,6 +251,10 @@ pub struct FoundBmc {
     pub identity: Option<BmcIdentity>,
     /// Why no credential was accepted; empty when one was, or none was tried.
     pub problem: String,
+    /// What was heard of it before any log-in, [`crate::bmc_mark::MARKS_MAX`] at most.
+    pub marks: Vec<BmcMark>,
+    /// It called user or password wrong.
+    pub is_refused: bool,
 }
 
 #[cfg(test)]

@@ -65,6 +65,12 @@ impl HardwareUuid {
         self.spellings().contains(&other.0)
     }
 
+    /// One form for all spellings of it, by which it is found among many.
+    pub(crate) fn canonical(self) -> Uuid {
+        let all = self.spellings().into_iter().flat_map(|spelling| Self(spelling).spellings());
+        all.min().unwrap_or(self.0)
+    }
+
     fn spellings(self) -> [Uuid; 4] {
         let swapped = |uuid: Uuid| Uuid::from_bytes(uuid.to_bytes_le());
         let mut reversed = self.0.into_bytes();
@@ -153,7 +159,7 @@ fn both<T>(one: Option<T>, other: Option<T>) -> Option<(T, T)> {
 }
 
 /// A serial number as it is compared; none: it is no machine's own.
-fn own_serial(text: &str) -> Option<String> {
+pub(crate) fn own_serial(text: &str) -> Option<String> {
     let serial = model(text)?;
     (serial.chars().count() >= SERIAL_CHARS_MIN).then_some(serial)
 }

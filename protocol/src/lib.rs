@@ -12,6 +12,7 @@
 pub mod backoff;
 pub mod bmc_facts;
 pub mod bmc_health;
+pub mod bmc_mark;
 pub mod bmc_order;
 pub mod bmc_settings;
 pub mod boot;

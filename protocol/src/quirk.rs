@@ -51,11 +51,17 @@ pub enum Quirk {
     ConnectionNotKept,
     /// Redfish: it stumbles over a newer handshake. TLS 1.2 alone is spoken to it, with RSA signatures by PKCS #1.
     OldTls,
+    /// It takes passwords of 16 characters at most, or says that it takes longer ones and does not.
+    PasswordSixteenMost,
+    /// It takes passwords of 19 characters at most, or says that it takes longer ones and does not.
+    PasswordNineteenMost,
+    /// It takes passwords of 20 characters at most, also by Redfish.
+    PasswordTwentyMost,
 }
 
 impl Quirk {
     /// All of them, in the order in which they are described.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 22] = [
         Self::EfiDiskIsRemote,
         Self::DiskBootLeftAlone,
         Self::ForgetsFirmwareMode,
@@ -75,6 +81,9 @@ impl Quirk {
         Self::BootSetOnceOnly,
         Self::ConnectionNotKept,
         Self::OldTls,
+        Self::PasswordSixteenMost,
+        Self::PasswordNineteenMost,
+        Self::PasswordTwentyMost,
     ];
 
     /// Its name, as it is written in import files.
@@ -99,6 +108,9 @@ impl Quirk {
             Quirk::BootSetOnceOnly => "boot-set-once-only",
             Quirk::ConnectionNotKept => "connection-not-kept",
             Quirk::OldTls => "old-tls",
+            Quirk::PasswordSixteenMost => "password-16-most",
+            Quirk::PasswordNineteenMost => "password-19-most",
+            Quirk::PasswordTwentyMost => "password-20-most",
         }
     }
 
@@ -138,6 +150,11 @@ impl Quirk {
             Quirk::BootSetOnceOnly => "a boot from disk is asked for as once, anew at each start",
             Quirk::ConnectionNotKept => "each request gets a connection of its own",
             Quirk::OldTls => "TLS 1.2 alone is spoken, with RSA signatures by PKCS #1",
+            Quirk::PasswordSixteenMost => {
+                "it is told no password of more than 16 characters, unless its account service says that it takes them"
+            }
+            Quirk::PasswordNineteenMost => "the same with 19 characters",
+            Quirk::PasswordTwentyMost => "the same with 20 characters",
         }
     }
 }

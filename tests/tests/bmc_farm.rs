@@ -246,6 +246,8 @@ fn protocols(quirk: Quirk) -> &'static [&'static str] {
         // The mode has to be right already, and no virtual server starts so.
         Quirk::BootModeNotSent => &[],
         Quirk::OldTls => &["redfish-tls"],
+        // Of new passwords, which this is not about: see bmc_passwords.rs.
+        Quirk::PasswordSixteenMost | Quirk::PasswordNineteenMost | Quirk::PasswordTwentyMost => &[],
     }
 }
 

@@ -16,6 +16,7 @@ use protocol::{
     id::ServerId,
     identity::ExpectedIdentity,
     ipmi::front::RestorePolicy,
+    quirk::SaidQuirk,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
 };
@@ -70,15 +71,27 @@ impl Virtual {
         self.connect_to(Default::default(), is_first)
     }
 
+    /// The same with what the site says of its quirks, and another password that is to follow.
+    fn connect_with(&self, quirks: Vec<SaidQuirk>, next: &str) -> Box<dyn Bmc> {
+        let mut spec = self.spec(Default::default(), false);
+        spec.bmc.settings.quirks = quirks;
+        spec.next_password = Some(NextPassword { password: Secret::new(next), is_first: false });
+        connected(&spec)
+    }
+
     /// The same to a server of which this is known.
     fn connect_to(&self, expected: ExpectedIdentity, is_first: bool) -> Box<dyn Bmc> {
+        connected(&self.spec(expected, is_first))
+    }
+
+    fn spec(&self, expected: ExpectedIdentity, is_first: bool) -> ServerSpec {
         let (addr, protocol) = match self {
             Self::Ipmi(bmc) => (bmc.addr, BmcProtocol::Ipmi { cipher_suite: None }),
             Self::Redfish(bmc) => {
                 (bmc.addr, BmcProtocol::Redfish { system: None, certificate_sha256: None, http: true })
             }
         };
-        let spec = ServerSpec {
+        ServerSpec {
             id: ServerId::random(),
             name: "n1".into(),
             bmc: BmcEndpoint {
@@ -94,10 +107,7 @@ impl Virtual {
             expected,
             next_password: Some(NextPassword { password: Secret::new(NEW), is_first }),
             tenancy: None,
-        };
-        // Pauses are as long as a product's: none is waited for here.
-        let log_ins = LogIns { pace: Pace(Duration::from_secs(1)), in_call: false };
-        connect_declared(&spec, OPTIONS, log_ins, &KeptSessions::default())
+        }
     }
 
     fn is(&self, password: &str) -> bool {
@@ -110,6 +120,12 @@ impl Virtual {
             Self::Redfish(_) => "Redfish",
         }
     }
+}
+
+fn connected(spec: &ServerSpec) -> Box<dyn Bmc> {
+    // Pauses are as long as a product's: none is waited for here.
+    let log_ins = LogIns { pace: Pace(Duration::from_secs(1)), in_call: false };
+    connect_declared(spec, OPTIONS, log_ins, &KeptSessions::default())
 }
 
 #[tokio::test]
@@ -190,6 +206,52 @@ async fn a_password_of_a_length_that_is_not_taken_is_not_told_and_the_right_one_
     assert!(matches!(&renewed, Renewed::Kept { length: found, .. } if *found == length), "{renewed:?}");
     assert!(bmc.is(OLD) && connection.power_status().await.is_ok());
     assert_eq!(bmc.failed(), 0);
+}
+
+#[tokio::test]
+async fn a_bmc_whose_like_cuts_passwords_off_is_not_told_a_long_one() {
+    const LONG: &str = "kT7-mQ2xWd9pRfZaB4c";
+    for bmc in Virtual::both() {
+        let said = vec!["password-16-most".parse().unwrap()];
+        // What is not known of it costs a log-in, and the old password is kept.
+        bmc.password().takes(TakesPasswords::CutsOff(16));
+        let renewed = bmc.connect_with(vec![], LONG).renew_password().await;
+        assert!(!matches!(renewed, Ok(Renewed::New)), "{}: {renewed:?}", bmc.name());
+        bmc.password().set(Secret::new(OLD));
+        let before = bmc.failed();
+        let renewed = bmc.connect_with(said.clone(), LONG).renew_password().await.unwrap();
+        let is_of_16 = |length: &Option<PasswordLength>| length.is_some_and(|length| length.max == 16);
+        assert!(matches!(&renewed, Renewed::Kept { length, .. } if is_of_16(length)), "{renewed:?}");
+        assert!(bmc.is(OLD) && bmc.failed() == before, "{}", bmc.name());
+        assert_eq!(bmc.connect_with(said, NEW).renew_password().await, Ok(Renewed::New), "{}", bmc.name());
+        assert!(bmc.is(NEW), "{}", bmc.name());
+    }
+}
+
+#[tokio::test]
+async fn what_a_bmc_says_of_its_passwords_comes_before_what_is_known_of_its_like() {
+    let [_, bmc] = Virtual::both();
+    bmc.password().takes(TakesPasswords::Long);
+    let said = vec!["password-16-most".parse().unwrap()];
+    let renewed = bmc.connect_with(said.clone(), NEW).renew_password().await.unwrap();
+    assert!(
+        matches!(&renewed, Renewed::Kept { length: Some(length), .. } if length.min == 20),
+        "{renewed:?}"
+    );
+    let long = "kT7-mQ2xWd9pRfZaB4cD";
+    assert_eq!(bmc.connect_with(said, long).renew_password().await, Ok(Renewed::New));
+    assert!(bmc.is(long));
+}
+
+#[tokio::test]
+async fn a_bmc_that_refuses_the_short_form_by_ipmi_gets_the_long_one() {
+    let [bmc, _] = Virtual::both();
+    bmc.password().takes(TakesPasswords::LongForm);
+    assert_eq!(bmc.connect(false).renew_password().await, Ok(Renewed::New));
+    assert!(bmc.is(NEW) && bmc.failed() == 0);
+    // One that IPMI has no room for is told to nobody.
+    let renewed = bmc.connect_with(vec![], "kT7-mQ2xWd9pRfZaB4cD5").renew_password().await;
+    assert!(!matches!(renewed, Ok(Renewed::New)), "{renewed:?}");
 }
 
 #[tokio::test]

@@ -93,6 +93,7 @@ async fn each_credential_is_tried_once_and_none_where_it_must_not() {
         redfish: vec![RedfishPort { port: 8080, http: true }, RedfishPort { port: 8443, http: false }],
         credentials,
         spare: vec![at(12)],
+        ..Scan::default()
     };
     let counts = || (free.stats().attempts, used.stats().attempts);
 
@@ -130,7 +131,7 @@ async fn odd_redfish_services_are_found_and_logged_in_to() {
         ranges: vec!["127.77.7.21-127.77.7.25".parse().unwrap()],
         redfish: vec![RedfishPort { port: 8000, http: true }],
         credentials: vec![credential(PASSWORD)],
-        spare: Vec::new(),
+        ..Scan::default()
     })
     .await;
     assert_eq!(found.iter().map(|bmc| bmc.address).collect::<Vec<_>>(), [at(21), at(22), at(23), at(24)]);

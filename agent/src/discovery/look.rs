@@ -8,17 +8,21 @@ use std::{
 };
 
 use protocol::{
+    bmc_mark::BmcMark,
     discovery::RedfishPort,
     hex,
-    ipmi::presence::{is_answer, parse_pong, ping, question},
+    ipmi::presence::{guid_answer, guid_question, is_answer, parse_pong, ping, question},
     redfish::{BODY_BYTES_MAX, ErrorBody, ROOT, ServiceRoot, dirty, origin::Origin},
 };
 use reqwest::{
     Response, StatusCode,
     header::{HeaderName, LOCATION},
 };
+use serde_json::Value;
 use tokio::net::UdpSocket;
+use uuid::Uuid;
 
+use super::marks;
 use crate::bmc::redfish::pin::{Fingerprint, tls_config_to_look};
 
 /// UDP port of IPMI.
@@ -63,10 +67,27 @@ pub(super) async fn speaks_ipmi(address: Ipv4Addr) -> bool {
     asked.await.unwrap_or(false)
 }
 
+/// The GUID that a BMC tells strangers by IPMI; none: it tells them none.
+pub(super) async fn ipmi_guid(address: Ipv4Addr) -> Option<BmcMark> {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).await.ok()?;
+    socket.connect(SocketAddr::from((address, IPMI_PORT))).await.ok()?;
+    let mut buffer = [0; 128];
+    for _ in 0..PINGS {
+        socket.send(&guid_question()).await.ok()?;
+        if let Ok(length) = tokio::time::timeout(PONG_WAIT, socket.recv(&mut buffer)).await {
+            let guid = guid_answer(buffer.get(..length.ok()?)?)?;
+            return BmcMark::uuid(&Uuid::from_bytes(guid).to_string());
+        }
+    }
+    None
+}
+
 /// A Redfish service that was seen.
 pub(super) struct Service {
     /// Digest of the certificate that it showed, lower-case hex; none: it speaks without TLS.
     pub certificate_sha256: Option<String>,
+    /// What its root says of it.
+    pub marks: Vec<BmcMark>,
 }
 
 /// Whether Redfish's root is at this port. Nothing of ours is told to it.
@@ -82,16 +103,16 @@ pub(super) async fn redfish(address: Ipv4Addr, at: RedfishPort) -> Option<Servic
         match (response.status().is_redirection(), location) {
             (true, Some(location)) => path = origin.redirected(&path, location)?,
             (true, None) | (false, _) => {
-                let is_found = is_root(response).await?;
-                return is_found.then(|| Service { certificate_sha256: shown.get().map(hex::encode) });
+                let marks = marks_of_root(response).await?;
+                return Some(Service { certificate_sha256: shown.get().map(hex::encode), marks });
             }
         }
     }
     None
 }
 
-/// Whether this is the answer of Redfish's root. Anybody should be able to read it, but some services guard it too.
-async fn is_root(mut response: Response) -> Option<bool> {
+/// What Redfish's root says, if this is its answer. Anybody should be able to read it, but some services guard it too.
+async fn marks_of_root(mut response: Response) -> Option<Vec<BmcMark>> {
     let status = response.status();
     let is_odata = response.headers().contains_key(ODATA_VERSION);
     let mut body = Vec::new();
@@ -101,18 +122,20 @@ async fn is_root(mut response: Response) -> Option<bool> {
         }
         body.extend_from_slice(&chunk);
     }
-    match status {
-        StatusCode::UNAUTHORIZED => Some(true),
+    let is_root = match status {
+        StatusCode::UNAUTHORIZED => true,
         // Of any web server: only one of Redfish's says more.
         StatusCode::FORBIDDEN => {
-            Some(is_odata || dirty::resource::<ErrorBody>(&body).is_ok_and(|body| body.error.is_some()))
+            is_odata || dirty::resource::<ErrorBody>(&body).is_ok_and(|body| body.error.is_some())
         }
         _ if status.is_success() => {
             let root: ServiceRoot = dirty::resource(&body).ok()?;
-            Some(root.redfish_version.is_some() || root.systems.is_some())
+            root.redfish_version.is_some() || root.systems.is_some()
         }
-        _ => Some(false),
-    }
+        _ => false,
+    };
+    // Of a guarded one nothing is known.
+    is_root.then(|| dirty::resource::<Value>(&body).map(|root| marks::of_root(&root)).unwrap_or_default())
 }
 
 type Shown = Arc<OnceLock<Fingerprint>>;

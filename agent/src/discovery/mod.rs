@@ -5,6 +5,7 @@
 //!   coordinator --Order--> Discovery --Scan--> look, scan: ping, Redfish root, the credentials given, each once
 //!                             |      --Open--> window, booter: DHCP for interfaces that are nobody's
 //!                             |                ramdisk says hello: report it, switch it off
+//!                             |      --Claim--> scan: one BMC, the one password that a list has for it, once
 //!                             +----- Finding --> spool
 //! ```
 //!
@@ -14,12 +15,13 @@
 
 mod booter;
 mod look;
+mod marks;
 pub mod scan;
 pub mod window;
 
 use std::{
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -28,14 +30,17 @@ use std::{
 };
 
 use protocol::{
-    discovery::{Finding, Order, OrderTask, Scan, WINDOW_SECONDS_MAX},
+    discovery::{ADDRESSES_MAX, Claim, Finding, Order, OrderTask, Scan, WINDOW_SECONDS_MAX},
     hardware::HardwareReport,
     id::{CommandId, RamdiskSessionId, ServerId},
     report::ReportBody,
     step::Step,
 };
 use pxe::{BootFiles, Service, ServiceConfig};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -54,6 +59,11 @@ const CHANNEL_MAX: usize = 1024;
 const RESUME_WAIT: Duration = Duration::from_secs(20);
 /// How often a scan's progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// BMCs that are tried by a password of their own at the same time; as many as a scan can find wait for their turn.
+const CLAIMS_AT_ONCE: usize = 8;
+const CLAIMS_MAX: usize = ADDRESSES_MAX as usize;
+/// Where Linux tells which Ethernet address is at which IP address.
+const NEIGHBOURS: &str = "/proc/net/arp";
 /// The directory for its tokens' digests, in the state directory.
 const STATE: &str = "discovery";
 
@@ -103,6 +113,8 @@ pub struct Discovery {
     seen: mpsc::Sender<Seen>,
     tasks: JoinSet<()>,
     scanning: Option<Uuid>,
+    claims: Arc<Semaphore>,
+    neighbours: PathBuf,
     scans_ended: (mpsc::Sender<Uuid>, mpsc::Receiver<Uuid>),
 }
 
@@ -119,7 +131,14 @@ impl Discovery {
             None => None,
         };
         let (tasks, scans_ended) = (JoinSet::new(), mpsc::channel(1));
-        Ok(Self { served, events, orders, seen, tasks, scanning: None, scans_ended })
+        let claims = Arc::new(Semaphore::new(CLAIMS_AT_ONCE));
+        let neighbours = NEIGHBOURS.into();
+        Ok(Self { served, events, orders, seen, tasks, scanning: None, claims, neighbours, scans_ended })
+    }
+
+    /// The same, with another file in which Ethernet addresses are looked up, of Linux's own form.
+    pub fn with_neighbours(self, neighbours: PathBuf) -> Self {
+        Self { neighbours, ..self }
     }
 
     /// Does what is ordered until it is told to stop.
@@ -174,6 +193,7 @@ impl Discovery {
                 }
             }
             OrderTask::Close => self.close("an administrator closed it").await,
+            OrderTask::Claim(claim) => self.claim(id, claim),
         }
     }
 
@@ -187,6 +207,7 @@ impl Discovery {
         }
         self.scanning = Some(id);
         let (seen, ended) = (self.seen.clone(), self.scans_ended.0.clone());
+        let neighbours = self.neighbours.clone();
         self.tasks.spawn(async move {
             let total = scan.ranges.iter().map(|range| range.count()).sum();
             let done = AtomicU32::new(0);
@@ -198,11 +219,23 @@ impl Discovery {
                 }
             };
             tokio::select! {
-                () = scan::run(&scan, found, &done) => {}
+                () = scan::run(&scan, &neighbours, found, &done) => {}
                 () = progress => {}
             }
             send(&seen, id, Finding::ScanEnded { fault: String::new() }).await;
             let _ = ended.send(id).await;
+        });
+    }
+
+    fn claim(&mut self, id: Uuid, claim: Claim) {
+        if self.tasks.len() >= CLAIMS_MAX {
+            // It is ordered again.
+            return tracing::warn!(order = %id, "too many BMCs wait to be tried by a password of their own");
+        }
+        let (seen, turns) = (self.seen.clone(), Arc::clone(&self.claims));
+        self.tasks.spawn(async move {
+            let Ok(_turn) = turns.acquire().await else { return };
+            send(&seen, id, Finding::Bmc(Box::new(scan::claim(claim).await))).await;
         });
     }
 

@@ -1,21 +1,27 @@
 //! Edges: a scan for BMCs: who answers in these ranges, and which of the given credentials it accepts.
 //!
-//! Gentle by construction: no log-in where nothing answered or where an enrolled server's BMC is; each credential once at
-//! each BMC, in the order given, with a pause between them; an answer that is not a refusal of the credential ends the tries.
+//! Gentle by construction: no log-in where nothing answered, where an enrolled server's BMC is, or where a BMC is known by a mark for which
+//! there is a password of its own ([`claim`] tries that one, once); each credential once at each BMC, in the order given, with a pause between
+//! them; an answer that is not a refusal of the credential ends the tries.
 
 use std::{
+    collections::HashSet,
     net::Ipv4Addr,
+    path::Path,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
 use futures::StreamExt;
 use protocol::{
-    discovery::{ADDRESSES_MAX, CREDENTIALS_MAX, Credential, FoundBmc, RANGES_MAX, REDFISH_PORTS_MAX, Scan},
+    bmc_mark::BmcMark,
+    discovery::{
+        ADDRESSES_MAX, CREDENTIALS_MAX, Claim, Credential, FoundBmc, RANGES_MAX, REDFISH_PORTS_MAX, Scan,
+    },
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use super::look;
+use super::{look, marks};
 use crate::bmc::{self, BmcError, BmcOptions, LogIns};
 
 /// Addresses that are asked at the same time.
@@ -39,15 +45,16 @@ pub(super) fn fault(scan: &Scan) -> String {
     String::new()
 }
 
-/// Asks every address. `found` is called for each BMC, `done` with each address that was asked.
-pub(super) async fn run<F>(scan: &Scan, found: impl Fn(FoundBmc) -> F, done: &AtomicU32)
+/// Asks every address. `found` is called for each BMC, `done` with each address that was asked. `neighbours`: Linux's ARP table.
+pub(super) async fn run<F>(scan: &Scan, neighbours: &Path, found: impl Fn(FoundBmc) -> F, done: &AtomicU32)
 where
     F: Future<Output = ()>,
 {
+    let awaited: HashSet<&BmcMark> = scan.listed.iter().collect();
     let addresses = scan.ranges.iter().flat_map(|range| range.addresses());
     futures::stream::iter(addresses)
         .for_each_concurrent(ADDRESSES_AT_ONCE, async |address| {
-            if let Some(bmc) = ask(scan, address).await {
+            if let Some(bmc) = ask(scan, &awaited, neighbours, address).await {
                 found(bmc).await;
             }
             done.fetch_add(1, Ordering::Relaxed);
@@ -55,28 +62,63 @@ where
         .await;
 }
 
-async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
+async fn ask(
+    scan: &Scan,
+    awaited: &HashSet<&BmcMark>,
+    neighbours: &Path,
+    address: Ipv4Addr,
+) -> Option<FoundBmc> {
     let (speaks_ipmi, service) = tokio::join!(look::speaks_ipmi(address), first_port(scan, address));
-    let (port, protocol) = match service {
+    let (port, protocol, mut told) = match service {
         Some(found) => found,
-        None if speaks_ipmi => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }),
+        None if speaks_ipmi => (look::IPMI_PORT, BmcProtocol::Ipmi { cipher_suite: None }, Vec::new()),
         None => return None,
     };
-    let mut bmc =
-        FoundBmc { address, port, protocol, credential: None, identity: None, problem: String::new() };
-    if !scan.spare.contains(&address) {
+    // It has just answered, so it is in there if it is of our own segment.
+    let table = tokio::fs::read_to_string(neighbours).await.unwrap_or_default();
+    told.extend(marks::neighbour(&table, address).map(BmcMark::Mac));
+    if speaks_ipmi {
+        told.extend(look::ipmi_guid(address).await);
+    }
+    let mut bmc = unknown(address, port, protocol);
+    bmc.marks = marks::without_doubles(told);
+    let is_awaited = bmc.marks.iter().any(|mark| awaited.contains(mark));
+    if !scan.spare.contains(&address) && !is_awaited {
         try_credentials(&scan.credentials, &mut bmc).await;
     }
     tracing::info!(%address, port, credential = ?bmc.credential, problem = bmc.problem, "BMC found");
     Some(bmc)
 }
 
-async fn first_port(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol)> {
+/// Tries the one password that a list has for a BMC, once. Nothing is known of who answers there by now but what it showed before: a pinned
+/// certificate is.
+pub(super) async fn claim(claim: Claim) -> FoundBmc {
+    let Claim { address, port, protocol, credential } = claim;
+    let mut bmc = unknown(address, port, protocol);
+    try_credentials(&[credential], &mut bmc).await;
+    tracing::info!(%address, port, accepted = bmc.credential.is_some(), problem = bmc.problem, "BMC tried by its own password");
+    bmc
+}
+
+fn unknown(address: Ipv4Addr, port: u16, protocol: BmcProtocol) -> FoundBmc {
+    FoundBmc {
+        address,
+        port,
+        protocol,
+        credential: None,
+        identity: None,
+        problem: String::new(),
+        marks: Vec::new(),
+        is_refused: false,
+    }
+}
+
+async fn first_port(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol, Vec<BmcMark>)> {
     for at in &scan.redfish {
         if let Some(service) = look::redfish(address, *at).await {
-            let certificate_sha256 = service.certificate_sha256;
+            let look::Service { certificate_sha256, marks } = service;
             let protocol = BmcProtocol::Redfish { system: None, certificate_sha256, http: at.http };
-            return Some((at.port, protocol));
+            return Some((at.port, protocol, marks));
         }
     }
     None
@@ -102,9 +144,12 @@ async fn try_credentials(credentials: &[Credential], bmc: &mut FoundBmc) {
             Ok(identity) => {
                 (bmc.credential, bmc.identity) = (Some(number), Some(identity));
                 bmc.problem.clear();
+                bmc.is_refused = false;
                 return;
             }
-            Err(error @ BmcError::Credentials { .. }) => bmc.problem = error.to_string(),
+            Err(error @ BmcError::Credentials { .. }) => {
+                (bmc.problem, bmc.is_refused) = (error.to_string(), true);
+            }
             Err(error) => {
                 // It took the credential, and does not say which of several systems is the server, or who it is.
                 bmc.credential = client.has_let_in().await.then_some(number);

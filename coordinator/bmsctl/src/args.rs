@@ -298,7 +298,7 @@ pub enum NodeCommand {
     /// Power nodes on or off, or reboot them, if their provision state allows it.
     #[command(subcommand)]
     Power(Power),
-    /// Show how BMCs answer, accept a changed BMC, or retry a refused BMC login now.
+    /// Show how BMCs answer, accept a changed BMC, retry a refused BMC login now, or keep the list of factory passwords.
     #[command(subcommand)]
     Bmc(Bmc),
     /// Take servers back from their projects; they are cleaned and become available.
@@ -336,6 +336,9 @@ pub enum Bmc {
     /// Retry a refused BMC login of these nodes now instead of after the pause.
     #[command(after_help = "Example: bmsctl node bmc retry srv1")]
     Retry(Nodes),
+    /// Import, list and remove the passwords that BMCs have from their factory.
+    #[command(subcommand)]
+    FactoryPasswords(super::factory_passwords::Command),
 }
 
 #[derive(Debug, Subcommand)]

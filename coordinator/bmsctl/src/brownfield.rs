@@ -57,7 +57,8 @@ pub struct SurveyOf {
     pub file: Option<PathBuf>,
 }
 
-fn read(file: &Path) -> anyhow::Result<String> {
+/// The text of a file, or of standard input.
+pub fn read(file: &Path) -> anyhow::Result<String> {
     if file == Path::new("-") {
         let mut text = String::new();
         std::io::stdin().read_to_string(&mut text).context("reading standard input")?;

@@ -17,6 +17,7 @@ mod console_log;
 mod discovery;
 mod disk;
 mod events;
+mod factory_passwords;
 mod firmware;
 mod flavor;
 mod health;

@@ -12,7 +12,7 @@ use super::{
     args::{Bmc, FileFormat, Maintenance, NodeCommand as Command, NodeFilter, Nodes, Output, Power, Wait},
     bmc_health, brownfield,
     client::Client,
-    disk, health,
+    disk, factory_passwords, health,
     output::{self, Cell, Look},
     path::path,
     proof,
@@ -69,6 +69,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
         Command::Power(Power::Reboot(nodes)) => act(client, output, nodes, plain(NodeVerb::Reboot)).await,
         Command::Bmc(Bmc::Health { nodes }) => bmc_health::health(client, output, &nodes).await,
         Command::Bmc(Bmc::Accept(nodes)) => act(client, output, nodes, plain(NodeVerb::AcceptBmc)).await,
+        Command::Bmc(Bmc::FactoryPasswords(command)) => factory_passwords::run(client, output, command).await,
         Command::Bmc(Bmc::Retry(nodes)) => {
             for name in &nodes.nodes {
                 // Answered only when the BMC has; what it refused is the error.

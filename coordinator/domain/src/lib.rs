@@ -9,6 +9,7 @@ pub mod certificate;
 pub mod discovery;
 pub mod disks;
 pub mod events;
+pub mod factory_password;
 pub mod firmware;
 pub mod health;
 pub mod identity;

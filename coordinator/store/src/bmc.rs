@@ -34,7 +34,7 @@ impl Inventory {
         let mut transaction = self.pool.begin().await.map_err(failed("begin a change"))?;
         for statement in [
             "UPDATE servers SET bmc_rotation = NULL, bmc_next_password = NULL, bmc_rotated_us = NULL, bmc_retired = NULL, \
-             bmc_shown_us = NULL, bmc_certificates = NULL, restore_policy = NULL, traces = NULL WHERE id = $1",
+             bmc_shown_us = NULL, bmc_certificates = NULL, restore_policy = NULL, traces = NULL, bmc_factory_us = NULL WHERE id = $1",
             "DELETE FROM bmc_facts WHERE server = $1",
             "DELETE FROM sensors WHERE server = $1",
             "DELETE FROM hardware WHERE server = $1",

@@ -109,6 +109,7 @@ mod tests {
                 problem: String::new(),
                 username: Some("admin".into()),
                 password: Some(Secret::new("plainly-readable")),
+                marks: vec!["serial:7x0ab12".parse().unwrap()],
             }),
             machine: None,
             first_us: 1,

@@ -6,6 +6,7 @@
 //!           --- adoptions     --< disks       contradictions   agent_certificates
 //!           --< bmc_facts
 //!           --- hardware      --< sensors     --< log_entries
+//!   factory_passwords
 //! ```
 //!
 //! What must stay true: each column has one writer function, so that two tasks never overwrite each other's facts; wanted
@@ -26,6 +27,7 @@ mod discoveries;
 mod discovery_rules;
 mod disks;
 mod events;
+mod factory_passwords;
 mod firmware;
 mod hardware;
 mod healths;
@@ -62,6 +64,7 @@ use sqlx::{
 pub use broadcast::{Broadcast, LISTENER_BACKLOG_MAX};
 pub use discoveries::DISCOVERIES_MAX;
 pub use domain::{events::EventFilter, records::*};
+pub use factory_passwords::{FactoryImported, NotImported};
 pub use firmware::UPDATES_KEPT;
 pub use hardware::SensorsRead;
 pub use healths::Healths;
@@ -232,6 +235,7 @@ fn migrator() -> Migrator {
         one(46, "footprints", include_str!("../migrations/0046_footprints.sql")),
         one(47, "certificates of BMCs", include_str!("../migrations/0047_bmc_certificates.sql")),
         one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),
+        one(49, "factory passwords", include_str!("../migrations/0049_factory_passwords.sql")),
         one(50, "firmware updates", include_str!("../migrations/0050_firmware_updates.sql")),
     ])
 }

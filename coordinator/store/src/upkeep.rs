@@ -93,7 +93,7 @@ impl Inventory {
         };
         sqlx::query("UPDATE servers SET bmc_rotation = $2, bmc_next_password = $3 WHERE id = $1")
             .bind(id.to_string())
-            .bind(rotation.map(|rotation| json(&StoredRotation::of(rotation))))
+            .bind(rotation.map(stored_rotation))
             .bind(next)
             .execute(&self.pool)
             .await
@@ -152,15 +152,24 @@ impl Inventory {
     ) -> Result<Secret, InventoryError> {
         let row = sqlx::query("SELECT bmc_password, bmc_retired FROM servers WHERE id = $1")
             .bind(id.to_string())
-            .fetch_optional(connection)
+            .fetch_optional(&mut *connection)
             .await
             .map_err(failed("read which password was replaced"))?;
         let given = new.bmc.password.clone();
         let Some(row) = row else { return Ok(given) };
+        let read = Reader { row: &row, name: format!("server {}", new.name) };
+        let known = self.sealer.open(&bmc_place(id), &read.text("bmc_password")?)?;
         let retired = self.read_retired(id, &row)?;
         if retired.is_some_and(|retired| retired.is(id, &given)) {
-            let read = Reader { row: &row, name: format!("server {}", new.name) };
-            return Ok(self.sealer.open(&bmc_place(id), &read.text("bmc_password")?)?);
+            return Ok(known);
+        }
+        if known != given {
+            // Whoever has set it by hand knows it: the user is not ours alone any more.
+            sqlx::query("UPDATE servers SET bmc_factory_us = NULL WHERE id = $1")
+                .bind(id.to_string())
+                .execute(connection)
+                .await
+                .map_err(failed("store that a password was set by hand"))?;
         }
         Ok(given)
     }
@@ -187,9 +196,15 @@ impl Inventory {
             rotate_days: days.and_then(|days| u32::try_from(days).ok()),
             retired: self.read_retired(id, read.row)?,
             traces: read.json_opt("traces")?,
+            factory_us: read.number_opt("bmc_factory_us")?,
             certificates: read.json_opt("bmc_certificates")?,
         })
     }
+}
+
+/// A rotation as it is stored, without its password.
+pub(super) fn stored_rotation(rotation: &Rotation) -> String {
+    json(&StoredRotation::of(rotation))
 }
 
 impl StoredRotation {

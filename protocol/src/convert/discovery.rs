@@ -4,7 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::{InvalidMessage, parse, present};
 use crate::{
-    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
+    bmc_mark::{BmcMark, MARKS_MAX},
+    discovery::{AddressRange, Claim, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     grpc as wire,
     secret::Secret,
     spec::BmcProtocol,
@@ -20,6 +21,7 @@ impl From<Order> for wire::Discover {
                 never: never.iter().map(ToString::to_string).collect(),
             }),
             OrderTask::Close => Wire::Close(wire::CloseWindow {}),
+            OrderTask::Claim(claim) => Wire::Claim(claim.into()),
         };
         Self { id: order.id.to_string(), order: Some(task) }
     }
@@ -37,6 +39,7 @@ impl TryFrom<wire::Discover> for Order {
                 OrderTask::Open { seconds, never }
             }
             Wire::Close(wire::CloseWindow {}) => OrderTask::Close,
+            Wire::Claim(claim) => OrderTask::Claim(claim.try_into()?),
         };
         Ok(Self { id: parse("Discover.id", &order.id)?, task })
     }
@@ -49,15 +52,12 @@ impl From<Scan> for wire::ScanBmcs {
             last: range.last().to_string(),
         };
         let one = |one: RedfishPort| wire::RedfishPort { port: one.port.into(), http: one.http };
-        let credential = |credential: Credential| wire::BmcCredential {
-            username: credential.username,
-            password: credential.password.reveal().to_owned(),
-        };
         Self {
             ranges: scan.ranges.into_iter().map(range).collect(),
             redfish: scan.redfish.into_iter().map(one).collect(),
-            credentials: scan.credentials.into_iter().map(credential).collect(),
+            credentials: scan.credentials.into_iter().map(Into::into).collect(),
             spare: scan.spare.iter().map(Ipv4Addr::to_string).collect(),
+            listed: scan.listed.iter().map(BmcMark::to_string).collect(),
         }
     }
 }
@@ -66,11 +66,7 @@ impl TryFrom<wire::ScanBmcs> for Scan {
     type Error = InvalidMessage;
     fn try_from(scan: wire::ScanBmcs) -> Result<Self, InvalidMessage> {
         // First of all, so that the texts are cleared from memory whatever else is wrong.
-        let credential = |credential: wire::BmcCredential| Credential {
-            username: credential.username,
-            password: Secret::new(credential.password),
-        };
-        let credentials = scan.credentials.into_iter().map(credential).collect();
+        let credentials = scan.credentials.into_iter().map(Into::into).collect();
         let range = |range: wire::AddressRange| {
             let (first, last) =
                 (parse("AddressRange.first", &range.first)?, parse("AddressRange.last", &range.last)?);
@@ -85,8 +81,71 @@ impl TryFrom<wire::ScanBmcs> for Scan {
             ranges: scan.ranges.into_iter().map(range).collect::<Result<_, _>>()?,
             redfish: scan.redfish.into_iter().map(one).collect::<Result<_, _>>()?,
             spare: scan.spare.iter().map(|one| parse("ScanBmcs.spare", one)).collect::<Result<_, _>>()?,
+            // One that a newer coordinator knows and we do not is of no BMC that we see.
+            listed: scan.listed.iter().filter_map(|one| one.parse().ok()).collect(),
         })
     }
+}
+
+impl From<Credential> for wire::BmcCredential {
+    fn from(credential: Credential) -> Self {
+        Self { username: credential.username, password: credential.password.reveal().to_owned() }
+    }
+}
+
+impl From<wire::BmcCredential> for Credential {
+    fn from(credential: wire::BmcCredential) -> Self {
+        Self { username: credential.username, password: Secret::new(credential.password) }
+    }
+}
+
+impl From<Claim> for wire::ClaimBmc {
+    fn from(claim: Claim) -> Self {
+        use wire::claim_bmc::Protocol;
+        let protocol = match claim.protocol {
+            BmcProtocol::Ipmi { cipher_suite } => Protocol::Ipmi(ipmi(cipher_suite)),
+            BmcProtocol::Redfish { system, certificate_sha256, http } => {
+                Protocol::Redfish(wire::Redfish { system, certificate_sha256, http })
+            }
+        };
+        Self {
+            address: claim.address.to_string(),
+            port: claim.port.into(),
+            protocol: Some(protocol),
+            credential: Some(claim.credential.into()),
+        }
+    }
+}
+
+impl TryFrom<wire::ClaimBmc> for Claim {
+    type Error = InvalidMessage;
+    fn try_from(claim: wire::ClaimBmc) -> Result<Self, InvalidMessage> {
+        use wire::claim_bmc::Protocol;
+        // First of all, so that the text is cleared from memory whatever else is wrong.
+        let credential = present("ClaimBmc.credential", claim.credential.map(Credential::from))?;
+        let protocol = match present("ClaimBmc.protocol", claim.protocol)? {
+            Protocol::Ipmi(ipmi) => read_ipmi(ipmi)?,
+            Protocol::Redfish(redfish) => read_redfish(redfish),
+        };
+        let address = parse("ClaimBmc.address", &claim.address)?;
+        Ok(Self { address, port: port("ClaimBmc.port", claim.port)?, protocol, credential })
+    }
+}
+
+fn ipmi(cipher_suite: Option<u8>) -> wire::Ipmi {
+    wire::Ipmi { cipher_suite: cipher_suite.map(Into::into) }
+}
+
+fn read_ipmi(wire::Ipmi { cipher_suite }: wire::Ipmi) -> Result<BmcProtocol, InvalidMessage> {
+    let cipher_suite = cipher_suite
+        .map(u8::try_from)
+        .transpose()
+        .map_err(|_| InvalidMessage::new("Ipmi.cipher_suite", format!("is {cipher_suite:?}, above 255")))?;
+    Ok(BmcProtocol::Ipmi { cipher_suite })
+}
+
+fn read_redfish(wire::Redfish { system, certificate_sha256, http }: wire::Redfish) -> BmcProtocol {
+    BmcProtocol::Redfish { system, certificate_sha256, http }
 }
 
 impl From<Finding> for wire::Found {
@@ -121,9 +180,7 @@ impl From<FoundBmc> for wire::FoundBmc {
     fn from(bmc: FoundBmc) -> Self {
         use wire::found_bmc::Protocol;
         let protocol = match bmc.protocol {
-            BmcProtocol::Ipmi { cipher_suite } => {
-                Protocol::Ipmi(wire::Ipmi { cipher_suite: cipher_suite.map(Into::into) })
-            }
+            BmcProtocol::Ipmi { cipher_suite } => Protocol::Ipmi(ipmi(cipher_suite)),
             BmcProtocol::Redfish { system, certificate_sha256, http } => {
                 Protocol::Redfish(wire::Redfish { system, certificate_sha256, http })
             }
@@ -135,6 +192,8 @@ impl From<FoundBmc> for wire::FoundBmc {
             identity: bmc.identity.map(Into::into),
             credential: bmc.credential,
             problem: bmc.problem,
+            marks: bmc.marks.iter().take(MARKS_MAX).map(BmcMark::to_string).collect(),
+            refused: bmc.is_refused,
         }
     }
 }
@@ -144,14 +203,8 @@ impl TryFrom<wire::FoundBmc> for FoundBmc {
     fn try_from(bmc: wire::FoundBmc) -> Result<Self, InvalidMessage> {
         use wire::found_bmc::Protocol;
         let protocol = match present("FoundBmc.protocol", bmc.protocol)? {
-            Protocol::Ipmi(wire::Ipmi { cipher_suite }) => BmcProtocol::Ipmi {
-                cipher_suite: cipher_suite.map(u8::try_from).transpose().map_err(|_| {
-                    InvalidMessage::new("Ipmi.cipher_suite", format!("is {cipher_suite:?}, above 255"))
-                })?,
-            },
-            Protocol::Redfish(wire::Redfish { system, certificate_sha256, http }) => {
-                BmcProtocol::Redfish { system, certificate_sha256, http }
-            }
+            Protocol::Ipmi(ipmi) => read_ipmi(ipmi)?,
+            Protocol::Redfish(redfish) => read_redfish(redfish),
         };
         Ok(Self {
             address: parse("FoundBmc.address", &bmc.address)?,
@@ -160,6 +213,9 @@ impl TryFrom<wire::FoundBmc> for FoundBmc {
             credential: bmc.credential,
             identity: bmc.identity.map(Into::into),
             problem: bmc.problem,
+            // What a newer agent may tell besides is passed over.
+            marks: bmc.marks.iter().filter_map(|mark| mark.parse().ok()).take(MARKS_MAX).collect(),
+            is_refused: bmc.refused,
         })
     }
 }

@@ -27,6 +27,8 @@ impl CompletionCode {
     pub const INVALID_COMMAND: Self = Self(0xc1);
     /// Request data length invalid.
     pub const BAD_LENGTH: Self = Self(0xc7);
+    /// Request data field length limit exceeded.
+    pub const TOO_LONG: Self = Self(0xc8);
     /// Invalid data field.
     pub const INVALID_FIELD: Self = Self(0xcc);
     /// Insufficient privilege.

@@ -4,7 +4,7 @@
 use super::{
     Privilege,
     command::Request,
-    message::{RequestMessage, ResponseMessage},
+    message::{CompletionCode, RequestMessage, ResponseMessage},
     rmcp::{self, Packet},
 };
 
@@ -76,6 +76,21 @@ pub fn is_answer(datagram: &[u8]) -> bool {
     ResponseMessage::parse(message).is_ok_and(|answer| (answer.netfn, answer.command) == (netfn, command))
 }
 
+/// Get System GUID (section 22.14), as a stranger asks it. Not every BMC answers it.
+pub fn guid_question() -> Vec<u8> {
+    let (netfn, command, data) = Request::SystemGuid.encode();
+    rmcp::build_plain(&RequestMessage { netfn, command, sequence: 0, data: &data }.build())
+}
+
+/// The bytes of the GUID in the answer to [`guid_question`]; none: it is something else, or a refusal.
+pub fn guid_answer(datagram: &[u8]) -> Option<[u8; 16]> {
+    let Ok(Packet::Plain(message)) = rmcp::parse(datagram, |_| 0) else { return None };
+    let answer = ResponseMessage::parse(message).ok()?;
+    let (netfn, command, _) = Request::SystemGuid.encode();
+    let is_it = (answer.netfn, answer.command) == (netfn, command) && answer.code == CompletionCode::OK;
+    if is_it { answer.data.get(..16)?.try_into().ok() } else { None }
+}
+
 const QUESTION: Request = Request::ChannelAuthCapabilities { privilege: Privilege::User };
 
 #[cfg(test)]
@@ -83,7 +98,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::ipmi::message::CompletionCode;
 
     #[test]
     fn ping_and_pong_are_as_the_standard_has_them() {
@@ -114,10 +128,24 @@ mod tests {
         assert!(!is_answer(&answer(6, 0x01, 0)) && !is_answer(&question()) && !is_answer(&pong(1)));
     }
 
+    #[test]
+    fn a_guid_is_read_of_a_whole_answer_only() {
+        let answer = |command, code, data: &[u8]| {
+            let code = CompletionCode(code);
+            rmcp::build_plain(&ResponseMessage { netfn: 6, command, sequence: 0, code, data }.build())
+        };
+        let guid = [7; 16];
+        assert_eq!(guid_answer(&answer(0x37, 0, &guid)), Some(guid));
+        assert_eq!(guid_answer(&answer(0x37, 0xd4, &guid)), None, "it is refused to strangers");
+        assert_eq!(guid_answer(&answer(0x38, 0, &guid)), None);
+        assert_eq!(guid_answer(&answer(0x37, 0, &guid[..15])), None);
+        assert_eq!(guid_answer(&guid_question()), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..64), tag in any::<u8>()) {
-            let _ = (parse_ping(&bytes), parse_pong(&bytes), is_answer(&bytes));
+            let _ = (parse_ping(&bytes), parse_pong(&bytes), is_answer(&bytes), guid_answer(&bytes));
             let mut cut = pong(tag);
             cut.truncate(bytes.len());
             prop_assert_eq!(parse_pong(&cut).is_some(), cut.len() == pong(tag).len());

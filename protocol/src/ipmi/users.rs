@@ -244,6 +244,8 @@ pub struct SetPassword {
     pub user: u8,
     /// What is done.
     pub action: PasswordAction,
+    /// A password goes in its 20 bytes, also where 16 do.
+    pub is_long: bool,
 }
 
 /// What "Set User Password" does.
@@ -275,7 +277,8 @@ impl Command for SetPassword {
             PasswordAction::Test(password) => (3, password.reveal()),
         };
         // The short form where it does: a BMC of IPMI 1.5 times knows no other.
-        let (flag, room) = if password.len() > 16 { (LONG, PASSWORD_BYTES_MAX) } else { (0, 16) };
+        let (flag, room) =
+            if self.is_long || password.len() > 16 { (LONG, PASSWORD_BYTES_MAX) } else { (0, 16) };
         let mut data = vec![flag | self.user & 0x3f, operation];
         data.extend(password.bytes().take(room));
         data.resize(2 + room, 0);
@@ -285,12 +288,12 @@ impl Command for SetPassword {
     fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new("Set User Password request", data);
         let [head, operation] = reader.array()?;
-        let user = head & 0x3f;
+        let (user, is_long) = (head & 0x3f, head & LONG != 0);
         let action = match operation & 3 {
             0 => PasswordAction::Disable,
             1 => PasswordAction::Enable,
             operation => {
-                let bytes = reader.take(if head & LONG != 0 { PASSWORD_BYTES_MAX } else { 16 })?;
+                let bytes = reader.take(if is_long { PASSWORD_BYTES_MAX } else { 16 })?;
                 let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
                 let password = std::str::from_utf8(&bytes[..end]).map_err(|_| {
                     Malformed::new("Set User Password request", "has a password that is no text")
@@ -299,7 +302,7 @@ impl Command for SetPassword {
                 if operation == 2 { PasswordAction::Set(password) } else { PasswordAction::Test(password) }
             }
         };
-        Ok(Self { user, action })
+        Ok(Self { user, action, is_long })
     }
 
     fn build_answer((): &()) -> Vec<u8> {
@@ -339,19 +342,21 @@ mod tests {
         check(GetName(2), Name::new("admin").unwrap());
         check(SetName { user: 2, name: Name::new("sixteen letters!").unwrap() }, ());
         assert_eq!(Name::new("seventeen letters"), None);
-        for action in [
-            PasswordAction::Disable,
-            PasswordAction::Enable,
-            PasswordAction::Set(Secret::new("short")),
-            PasswordAction::Test(Secret::new("a longer one of 20 b")),
+        for (action, is_long) in [
+            (PasswordAction::Disable, false),
+            (PasswordAction::Enable, false),
+            (PasswordAction::Set(Secret::new("short")), false),
+            (PasswordAction::Set(Secret::new("short")), true),
+            (PasswordAction::Test(Secret::new("a longer one of 20 b")), true),
         ] {
-            check(SetPassword { user: 3, action }, ());
+            check(SetPassword { user: 3, action, is_long }, ());
         }
     }
 
     #[test]
     fn no_password_is_shown() {
-        let set = SetPassword { user: 2, action: PasswordAction::Set(Secret::new("hunter2")) };
+        let action = PasswordAction::Set(Secret::new("hunter2"));
+        let set = SetPassword { user: 2, action, is_long: false };
         let call = Call::of(&set);
         let target = bridge::Target { channel: 0, address: 0x72, lun: 0 };
         let carried = bridge::SendMessage::new(target, &call, 0).unwrap();

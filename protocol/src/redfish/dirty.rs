@@ -1,4 +1,4 @@
-//! Decisions: reading JSON as services write it that never met a strict reader: with a byte order mark before it, NULs or another
+//! Decisions: reading JSON as services write it that never met a strict reader: with a byte order mark before it or in UTF-16, NULs or another
 //! document behind it, a property twice, or control characters and bytes of another character set in its strings.
 
 use std::borrow::Cow;
@@ -44,8 +44,18 @@ pub fn resource<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
 
 /// The body as text that a strict reader takes: control characters, which may stand nowhere but between values, are spaces.
 fn cleaned(body: &[u8]) -> String {
-    let text: Cow<'_, str> = String::from_utf8_lossy(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body));
+    let text: Cow<'_, str> = match body {
+        [0xff, 0xfe, rest @ ..] => utf_16(rest, u16::from_le_bytes).into(),
+        [0xfe, 0xff, rest @ ..] => utf_16(rest, u16::from_be_bytes).into(),
+        _ => String::from_utf8_lossy(body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body)),
+    };
     text.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect()
+}
+
+/// UTF-16, behind its byte order mark.
+fn utf_16(body: &[u8], unit: fn([u8; 2]) -> u16) -> String {
+    let units = body.chunks_exact(2).map(|pair| unit([pair[0], pair[1]]));
+    char::decode_utf16(units).map(|letter| letter.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
 }
 
 #[cfg(test)]
@@ -65,6 +75,9 @@ mod tests {
         let on = || Ok(Some(PowerState::On));
         check(br#"{"PowerState":"On"}"#, on());
         check(b"\xef\xbb\xbf{\"PowerState\":\"On\"}", on());
+        check(b"\xff\xfe{\0\"\0P\0o\0w\0e\0r\0S\0t\0a\0t\0e\0\"\0:\0\"\0O\0n\0\"\0}\0", on());
+        check(b"\xfe\xff\0{\0\"\0P\0o\0w\0e\0r\0S\0t\0a\0t\0e\0\"\0:\0\"\0O\0n\0\"\0}", on());
+        check(b"\xff\xfe{", Err("the body is empty"));
         check(b"\r\n {\"PowerState\":\"On\"}\0\0\0", on());
         check(br#"{"PowerState":"On"}<!-- served by a proxy -->"#, on());
         check(br#"{"PowerState":"On"}{"PowerState":"Off"}"#, on());

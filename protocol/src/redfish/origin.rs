@@ -38,9 +38,10 @@ impl Origin {
         // Relative to the last slash of the path that was asked (RFC 3986, section 5.2.3).
         let is_relative = !location.is_empty() && !location.starts_with('/') && !location.contains(':');
         let above = from.split('?').next()?.rfind('/')?;
-        let joined = format!("{}{location}", &from[..=above]);
-        (is_relative && !location.starts_with('.')).then_some(())?;
-        local_path(&joined).map(str::to_owned)
+        is_relative.then_some(())?;
+        let (path, query) = location.split_at(location.find('?').unwrap_or(location.len()));
+        let joined = without_dots(&format!("{}{path}", &from[..=above]))?;
+        local_path(&format!("{joined}{query}")).map(str::to_owned)
     }
 
     fn is_here(&self, scheme: &str, authority: &str) -> bool {
@@ -57,6 +58,28 @@ impl Origin {
         };
         is_tls == self.is_tls && bare(host) == self.host && port == Some(self.port)
     }
+}
+
+/// A path without its segments `.` and `..` (RFC 3986, section 5.2.4); none: it leads above the root.
+fn without_dots(path: &str) -> Option<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." => {}
+            ".." => {
+                kept.pop()?;
+            }
+            _ => {
+                kept.push(segment);
+                continue;
+            }
+        }
+        // What ends with one of them is a directory.
+        kept.extend(is_last.then_some(""));
+    }
+    Some(format!("/{}", kept.join("/")))
 }
 
 fn bare(host: &str) -> String {
@@ -101,6 +124,11 @@ mod tests {
         check("/redfish/v1/Systems/1/", Some("/redfish/v1/Systems/1/"));
         check("https://192.0.2.5/redfish/v1/Systems/1/", Some("/redfish/v1/Systems/1/"));
         check("1/", Some("/redfish/v1/Systems/1/"));
+        check("./1/", Some("/redfish/v1/Systems/1/"));
+        check("../Systems/1/", Some("/redfish/v1/Systems/1/"));
+        check("..", Some("/redfish/v1/"));
+        check("1/?a=/../b", Some("/redfish/v1/Systems/1/?a=/../b"));
+        check("../../../../etc", None);
         check("http://192.0.2.5/redfish/v1/Systems/1", None);
         check("https://192.0.2.6/redfish/v1/Systems/1", None);
         check("//192.0.2.6/", None);

@@ -1,11 +1,11 @@
 //! Values: service root, collections, systems, managers, sessions, errors.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::lenient;
 
-/// A link to another resource.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// A link to another resource. Some services write the path alone, without the object around it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Link {
     /// The resource's id, which is its path.
     #[serde(rename = "@odata.id")]
@@ -21,6 +21,22 @@ impl Link {
     /// The path, when it is one on the same service; a link elsewhere would carry our credentials away.
     pub fn path(&self) -> Option<&str> {
         local_path(&self.odata_id)
+    }
+}
+
+impl<'de> Deserialize<'de> for Link {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Object {
+                #[serde(rename = "@odata.id")]
+                odata_id: String,
+            },
+            Bare(String),
+        }
+        let (Written::Object { odata_id } | Written::Bare(odata_id)) = Written::deserialize(deserializer)?;
+        Ok(Self { odata_id })
     }
 }
 

@@ -5,12 +5,13 @@ use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 use protocol::{
     bmc_facts::FirmwareItem,
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
+    bmc_mark::BmcMark,
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
     boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
+    discovery::{Claim, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     footprint::{Footprint, Part},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     health::{
@@ -319,6 +320,7 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             ended(Err(Failure { kind: FailureKind::NotConfirmed, message: "still off".into() })),
         ),
         ("up-found-bmc", found(Finding::Bmc(Box::new(found_bmc())))),
+        ("up-found-bmc-marks", found(Finding::Bmc(Box::new(marked_bmc())))),
         ("up-found-machine", found(Finding::Machine { hardware: Box::new(example_machine()) })),
         ("up-scan-progress", found(Finding::Progress { done: 3, total: 30 })),
         ("up-scan-ended", found(Finding::ScanEnded { fault: "stopped".into() })),
@@ -351,6 +353,19 @@ fn found_bmc() -> FoundBmc {
         credential: Some(0),
         identity: Some(BmcIdentity { guid: "g".into(), ..BmcIdentity::default() }),
         problem: "p".into(),
+        marks: Vec::new(),
+        is_refused: false,
+    }
+}
+
+fn marked_bmc() -> FoundBmc {
+    let marks = ["mac:02:00:00:00:00:01", "serial:7x0ab12", "uuid:00112233-4455-6677-8899-aabbccddeeff"];
+    FoundBmc {
+        credential: None,
+        identity: None,
+        marks: marks.map(|mark| mark.parse::<BmcMark>().unwrap()).to_vec(),
+        is_refused: true,
+        ..found_bmc()
     }
 }
 
@@ -629,8 +644,10 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-step-power-off", step(Step::PowerOff)),
         ("down-step-hand-over", step(Step::HandOver { password_hash: Secret::new("$5$salt$hunter2") })),
         ("down-discover-scan", discover(OrderTask::Scan(example_scan()))),
+        ("down-discover-scan-awaited", discover(OrderTask::Scan(awaiting_scan()))),
         ("down-discover-open", discover(OrderTask::Open { seconds: 600, never: vec![MAC] })),
         ("down-discover-close", discover(OrderTask::Close)),
+        ("down-discover-claim", discover(OrderTask::Claim(example_claim()))),
     ]
     .into_iter()
     .chain(super::orders::examples().into_iter().map(|(name, order)| (name, command(Action::Order(order)))))
@@ -675,12 +692,26 @@ fn example_order() -> EraseOrder {
     EraseOrder { expected: vec![example_disk()], left_out: vec![example_disk()] }
 }
 
+fn example_claim() -> Claim {
+    Claim {
+        address: Ipv4Addr::new(198, 51, 100, 12),
+        port: 623,
+        protocol: BmcProtocol::Ipmi { cipher_suite: None },
+        credential: Credential { username: "admin".into(), password: Secret::new("hunter2") },
+    }
+}
+
+fn awaiting_scan() -> Scan {
+    Scan { listed: vec!["serial:7x0ab12".parse().unwrap()], ..example_scan() }
+}
+
 fn example_scan() -> Scan {
     Scan {
         ranges: vec!["198.51.100.0/27".parse().unwrap()],
         redfish: vec![RedfishPort { port: 8000, http: true }],
         credentials: vec![Credential { username: "admin".into(), password: Secret::new("hunter2") }],
         spare: vec![Ipv4Addr::new(198, 51, 100, 12)],
+        listed: Vec::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use protocol::{
     bmc_facts::FirmwareItem,
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
+    bmc_mark::{BmcMark, MARKS_MAX},
     bmc_settings::{
         ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
         REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
@@ -21,7 +22,7 @@ use protocol::{
     command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
-    discovery::{AddressRange, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
+    discovery::{AddressRange, Claim, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     footprint::{Footprint, Part},
     hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
@@ -332,15 +333,12 @@ fn address() -> impl Strategy<Value = Ipv4Addr> {
 }
 
 fn finding() -> impl Strategy<Value = Finding> {
-    let bmc = (address(), any::<u16>(), protocol(), option::of(any::<u32>()), option::of(identity()), text())
-        .prop_map(|(address, port, protocol, credential, identity, problem)| FoundBmc {
-            address,
-            port,
-            protocol,
-            credential,
-            identity,
-            problem,
-        });
+    let more = (vec(mark(), 0..MARKS_MAX), any::<bool>());
+    let bmc =
+        (address(), any::<u16>(), protocol(), option::of(any::<u32>()), option::of(identity()), text(), more)
+            .prop_map(|(address, port, protocol, credential, identity, problem, (marks, is_refused))| {
+                FoundBmc { address, port, protocol, credential, identity, problem, marks, is_refused }
+            });
     prop_oneof![
         bmc.prop_map(|bmc| Finding::Bmc(Box::new(bmc))),
         hardware().prop_map(|hardware| Finding::Machine { hardware: Box::new(hardware) }),
@@ -350,20 +348,38 @@ fn finding() -> impl Strategy<Value = Finding> {
     ]
 }
 
+fn mark() -> impl Strategy<Value = BmcMark> {
+    prop_oneof![
+        mac().prop_map(BmcMark::Mac),
+        "[a-z0-9]{8,12}x".prop_map(|serial| BmcMark::serial(&serial).unwrap()),
+        (1u128..).prop_map(|number| BmcMark::uuid(&Uuid::from_u128(number << 8 | 1).to_string()).unwrap()),
+    ]
+}
+
+fn credential() -> impl Strategy<Value = Credential> {
+    (text(), text()).prop_map(|(username, password)| Credential { username, password: Secret::new(password) })
+}
+
 fn order() -> impl Strategy<Value = Order> {
     let range = (address(), 0u32..100).prop_map(|(first, more)| {
         AddressRange::new(first, first.to_bits().saturating_add(more).into()).unwrap()
     });
     let port = any::<(u16, bool)>().prop_map(|(port, http)| RedfishPort { port, http });
-    let credential = (text(), text())
-        .prop_map(|(username, password)| Credential { username, password: Secret::new(password) });
-    let scan = (vec(range, 0..3), vec(port, 0..3), vec(credential, 0..3), vec(address(), 0..3)).prop_map(
-        |(ranges, redfish, credentials, spare)| OrderTask::Scan(Scan { ranges, redfish, credentials, spare }),
+    let marks = vec(mark(), 0..3);
+    let scan = (vec(range, 0..3), vec(port, 0..3), vec(credential(), 0..3), vec(address(), 0..3), marks)
+        .prop_map(|(ranges, redfish, credentials, spare, listed)| {
+            OrderTask::Scan(Scan { ranges, redfish, credentials, spare, listed })
+        });
+    let claim = (address(), any::<u16>(), protocol(), credential()).prop_map(
+        |(address, port, protocol, credential)| {
+            OrderTask::Claim(Claim { address, port, protocol, credential })
+        },
     );
     let task = prop_oneof![
         scan,
         (any::<u32>(), vec(mac(), 0..3)).prop_map(|(seconds, never)| OrderTask::Open { seconds, never }),
         Just(OrderTask::Close),
+        claim,
     ];
     (uuid(), task).prop_map(|(id, task)| Order { id, task })
 }

@@ -24,6 +24,10 @@ pub enum TakesPasswords {
     First,
     /// It takes those of 20 characters and more, and says so (Redfish).
     Long,
+    /// It cuts off what is longer than so many characters, without a word.
+    CutsOff(usize),
+    /// It takes them in the long form only (IPMI).
+    LongForm,
 }
 
 /// How long a password is that [`TakesPasswords::Long`] takes, at least.
@@ -63,7 +67,10 @@ impl Password {
     pub(super) fn tell(&self, password: Secret) -> bool {
         let mut held = self.0.lock().expect("no holder panics");
         match held.1 {
-            TakesPasswords::Yes => held.0 = password,
+            TakesPasswords::Yes | TakesPasswords::LongForm => held.0 = password,
+            TakesPasswords::CutsOff(at) => {
+                held.0 = Secret::new(password.reveal().chars().take(at).collect::<String>());
+            }
             TakesPasswords::First => *held = (password, TakesPasswords::Yes),
             TakesPasswords::Long if password.reveal().len() >= LONG => held.0 = password,
             TakesPasswords::Long => return false,
@@ -83,7 +90,11 @@ impl Password {
         let mut is_own = false;
         let answer = call.serve(|set: SetPassword| {
             is_own = Some(set.user) == own;
+            let is_short = self.manner() == TakesPasswords::LongForm && !set.is_long;
             match set.action {
+                PasswordAction::Set(_) | PasswordAction::Test(_) if is_own && is_short => {
+                    Err(CompletionCode::BAD_LENGTH)
+                }
                 PasswordAction::Set(password) if is_own => {
                     if self.tell(password) {
                         Ok(())

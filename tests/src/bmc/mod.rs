@@ -15,6 +15,7 @@ pub mod odd;
 pub mod records;
 pub mod redfish;
 mod redfish_events;
+pub mod redfish_front;
 mod redfish_manner;
 pub mod redfish_manners;
 pub mod redfish_odd;

@@ -122,6 +122,8 @@ pub struct RedfishOptions {
     pub manners: Vec<Manner>,
     /// There is nothing beyond power, boot device and sessions.
     pub is_bare: bool,
+    /// What the root says to everybody besides.
+    pub root_says: Value,
 }
 
 /// Who a service says it is.
@@ -597,7 +599,9 @@ fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Optio
         ("GET", "/redfish/v1") => {
             let mut root = system::root(!service.options.no_sessions);
             let more = if service.options.is_bare { Value::Null } else { redfish_tree::of_root() };
-            for (name, value) in more.as_object().into_iter().flatten() {
+            for (name, value) in
+                [&more, &service.options.root_says].into_iter().filter_map(Value::as_object).flatten()
+            {
                 root[name] = value.clone();
             }
             Some(found(&root))

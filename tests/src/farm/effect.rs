@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use protocol::quirk::Quirk;
 
 use super::{fault::Fault, machine::Manner};
-use crate::bmc::{BootManner, Faults, LockOut, LogInManner, redfish_odd::Odd};
+use crate::bmc::{BootManner, Faults, LockOut, LogInManner, accounts::TakesPasswords, redfish_odd::Odd};
 
 /// A request that comes so soon after an answer is lost, where there must be pauses.
 const GAP: Duration = Duration::from_millis(200);
@@ -25,6 +25,8 @@ pub(super) struct Effects {
     pub manner: Manner,
     /// Whether TLS 1.2 alone is spoken.
     pub old_tls: bool,
+    /// How it takes a new password.
+    pub passwords: TakesPasswords,
 }
 
 pub(super) fn effects(faults: &[Fault], now: Instant) -> Effects {
@@ -88,6 +90,9 @@ impl Effects {
             }
             Quirk::ConnectionNotKept => faults.one_request_a_connection = true,
             Quirk::OldTls => self.old_tls = true,
+            Quirk::PasswordSixteenMost => self.passwords = TakesPasswords::CutsOff(16),
+            Quirk::PasswordNineteenMost => self.passwords = TakesPasswords::CutsOff(19),
+            Quirk::PasswordTwentyMost => self.passwords = TakesPasswords::CutsOff(20),
         }
     }
 }

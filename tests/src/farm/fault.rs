@@ -143,5 +143,8 @@ pub fn deviation(quirk: Quirk) -> &'static str {
         Quirk::BootSetOnceOnly => "refuses a boot override for all boots",
         Quirk::ConnectionNotKept => "Redfish: closes a connection that is used again",
         Quirk::OldTls => "Redfish: speaks TLS 1.2 alone",
+        Quirk::PasswordSixteenMost => "cuts a new password off after 16 characters",
+        Quirk::PasswordNineteenMost => "cuts a new password off after 19 characters",
+        Quirk::PasswordTwentyMost => "cuts a new password off after 20 characters",
     }
 }

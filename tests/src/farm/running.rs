@@ -270,10 +270,14 @@ impl VirtualBmc {
 
     /// Other faults from now on, instead of those that it has. What happens once, happens now.
     pub fn set_faults(&self, faults: Vec<Fault>) -> anyhow::Result<()> {
-        let Effects { faults: of_bmc, odd, manner, old_tls } = effects(&faults, Instant::now());
+        let Effects { faults: of_bmc, odd, manner, old_tls, passwords } = effects(&faults, Instant::now());
         match &self.front {
-            Front::Ipmi(bmc) => bmc.faults.set(of_bmc),
+            Front::Ipmi(bmc) => {
+                bmc.password.takes(passwords);
+                bmc.faults.set(of_bmc);
+            }
             Front::Redfish(bmc) => {
+                bmc.password.takes(passwords);
                 self.set_tls(bmc, &faults, old_tls)?;
                 bmc.set_odd(odd);
                 bmc.faults.set(of_bmc);

@@ -3,8 +3,10 @@
 
 use protocol::{
     ipmi::{
+        client::PASSWORD_BYTES_MAX,
         command::{Request, Response},
         front::{PowerPolicy, RestorePolicy},
+        message::CompletionCode,
         users::{GetAccess, GetName, PasswordAction, SetPassword},
     },
     secret::Secret,
@@ -17,6 +19,8 @@ use crate::bmc::{BmcError, Renewed};
 const THIS_CHANNEL: u8 = 0x0e;
 /// The answer of "Set User Password" to a test: it is another one.
 const ANOTHER: u8 = 0x80;
+/// IPMI's longest password.
+const LENGTH_MAX: u32 = PASSWORD_BYTES_MAX as u32;
 /// The number of the user without a name (section 22.28).
 const NAMELESS_USER: u8 = 1;
 
@@ -60,6 +64,11 @@ impl IpmiBmc {
                 || self.refused("no password is declared that is to follow the present one".to_owned());
             state.keys.next().cloned().ok_or_else(missing)?
         };
+        let length = self.quirks().await?.password_length(LENGTH_MAX);
+        if !length.is_of(&next) {
+            let reason = format!("BMCs of its like take passwords of {length}, and it was not told this one");
+            return Ok(Renewed::Kept { reason, length: Some(length) });
+        }
         let told = self.tell_password(&next).await;
         {
             let mut state = self.state.lock().await;
@@ -83,14 +92,42 @@ impl IpmiBmc {
 
     async fn tell_password(&self, next: &Secret) -> Result<(), Told> {
         let user = self.own_number().await?;
-        self.call(&SetPassword { user, action: PasswordAction::Set(next.clone()) }).await?;
+        self.order_password(user, PasswordAction::Set(next.clone())).await?;
         // A wrong answer to a test is counted by nobody; a refused log-in is.
-        match self.call(&SetPassword { user, action: PasswordAction::Test(next.clone()) }).await {
+        match self.order_password(user, PasswordAction::Test(next.clone())).await {
             Err(error) if error.code().is_some_and(|code| code.0 == ANOTHER) => Err(Told::Refused(
                 "it accepted the new password, and says that it has another one".to_owned(),
             )),
             // Not every BMC can be asked for it. The log-in tells.
             Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Whether BMCs of its like take a password of this length.
+    ///
+    /// # Errors
+    /// They do not: some cut it off, or take it and let nobody in by it.
+    pub async fn fits_password(&self, password: &Secret) -> Result<(), BmcError> {
+        let length = self.quirks().await?.password_length(LENGTH_MAX);
+        if length.is_of(password) {
+            return Ok(());
+        }
+        Err(self.refused(format!(
+            "BMCs of its like take passwords of {length}, so it was not told this one; see the quirks in docs/bmc-quirks.md"
+        )))
+    }
+
+    /// Set User Password (section 22.30): in the short form, which all know, and in the long one where the short one's length is refused.
+    ///
+    /// # Errors
+    /// The BMC refuses it, or does not answer.
+    pub async fn order_password(&self, user: u8, action: PasswordAction) -> Result<(), CallError> {
+        let short = SetPassword { user, action, is_long: false };
+        match self.call(&short).await {
+            Err(error) if error.code().is_some_and(is_of_length) => {
+                self.call(&SetPassword { is_long: true, ..short }).await
+            }
+            answered => answered,
         }
     }
 
@@ -111,6 +148,10 @@ impl IpmiBmc {
         }
         Err(Told::Refused(format!("none of its {last} users is named {own:?}")))
     }
+}
+
+fn is_of_length(code: CompletionCode) -> bool {
+    code == CompletionCode::BAD_LENGTH || code == CompletionCode::TOO_LONG
 }
 
 /// Why a BMC was not told its new password, or may not have been.

@@ -145,6 +145,37 @@ pub const ROWS: &[Row] = &[
         quirks: &[Quirk::DiskBootLeftAlone],
         source: "https://bugs.launchpad.net/ironic/+bug/2053064",
     },
+    Row {
+        of: Of::all(Vendor::Iana(iana::SUPERMICRO)),
+        whose: "Supermicro, which takes longer passwords and lets nobody in by them",
+        quirks: &[Quirk::PasswordNineteenMost],
+        source: "https://jm.technology/post/change-ipmi-user-password_final/",
+    },
+    Row {
+        of: Of::all(Vendor::Iana(iana::SUPERMICRO_NEW)),
+        whose: "Supermicro, newer boards, whose limit nobody has reported to be another one",
+        quirks: &[Quirk::PasswordNineteenMost],
+        source: "https://jm.technology/post/change-ipmi-user-password_final/",
+    },
+    Row {
+        of: Of::BySite,
+        whose: "Inspur, seen on OB5161M5",
+        quirks: &[Quirk::PasswordSixteenMost],
+        source: "https://manualshive.com/ru/manual/inspur/ob5161m5/2069421?page=101",
+    },
+    Row {
+        of: Of::BySite,
+        whose: "Hitachi DS120, DS220, DS225 and DS240, which want 8 to 16 characters without a colon",
+        quirks: &[Quirk::PasswordSixteenMost],
+        source: "https://docs.hitachivantara.com/r/en-us/unified-compute-platform-advisor/4.5.x/mk-92ucp120/overview/\
+                 hardware-and-software/device-username-and-password-restrictions",
+    },
+    Row {
+        of: Of::BySite,
+        whose: "BMCs of IPMI 1.5, and those of which a longer password is cut off without a word",
+        quirks: &[Quirk::PasswordSixteenMost],
+        source: "https://github.com/ipmitool/ipmitool/issues/347",
+    },
 ];
 
 /// What is taken of every BMC by IPMI.
@@ -238,5 +269,23 @@ pub const TAKEN_OF_ALL: &[Taken] = &[
         what: "a reset of a server that is off is answered with \"done\" and does nothing",
         remedy: "the power is read before; a server that is off is switched on",
         source: "https://github.com/bmc-toolbox/bmclib/issues/211",
+    },
+    Taken {
+        whose: "all",
+        what: "passwords have 20 bytes at most, and BMCs of IPMI 1.5 take 16; common tools cut off what is longer",
+        remedy: "16 are made where nothing else is wanted; one of more than 20 is told to no BMC",
+        source: "https://github.com/bmc-toolbox/bmclib/issues/327",
+    },
+    Taken {
+        whose: "some, seen on a Supermicro 6019U-TRT",
+        what: "the short form of Set User Password is refused for its length",
+        remedy: "the long one of 20 bytes is sent",
+        source: "https://github.com/Seagate/cortx-prvsnr/issues/4794",
+    },
+    Taken {
+        whose: "HP CL2100 (MergePoint), Supermicro, TrueNAS appliances",
+        what: "a password must have capitals, small letters, digits and a sign",
+        remedy: "each that is made has all four; its only sign is a dash, inside",
+        source: "https://github.com/RackHD/RackHD/issues/631",
     },
 ];

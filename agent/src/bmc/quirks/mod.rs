@@ -17,6 +17,7 @@ mod version;
 use std::{collections::BTreeSet, fmt};
 
 use protocol::{
+    command::PasswordLength,
     hardware::BmcIdentity,
     quirk::{Quirk, SaidQuirk},
 };
@@ -193,6 +194,17 @@ impl Deviations {
     /// Whether it has this one.
     pub fn has(&self, quirk: Quirk) -> bool {
         self.0.contains(&quirk)
+    }
+
+    /// How long its passwords are at most, as far as is known of its like; `most`: what its protocol takes.
+    pub fn password_length(&self, most: u32) -> PasswordLength {
+        let known = [
+            (Quirk::PasswordSixteenMost, 16),
+            (Quirk::PasswordNineteenMost, 19),
+            (Quirk::PasswordTwentyMost, 20),
+        ];
+        let known = known.into_iter().filter(|(quirk, _)| self.has(*quirk)).map(|(_, max)| max);
+        PasswordLength { min: 0, max: known.fold(most, u32::min) }
     }
 
     /// Whether it has none.

@@ -67,6 +67,36 @@ pub const ROWS: &[Row] = &[
         quirks: &[Quirk::OldTls],
         source: "https://github.com/CiscoUcs/imcsdk/pull/61",
     },
+    Row {
+        of: Of::all(Vendor::Named("Supermicro")),
+        whose: "Supermicro, whose user is the same by IPMI",
+        quirks: &[Quirk::PasswordNineteenMost],
+        source: "https://jm.technology/post/change-ipmi-user-password_final/",
+    },
+    Row {
+        of: Of::all(Vendor::Named("Inspur")),
+        whose: "Inspur, the same by Redfish",
+        quirks: &[Quirk::PasswordSixteenMost],
+        source: "https://manualshive.com/ru/manual/inspur/ob5161m5/2069421?page=101",
+    },
+    Row {
+        of: Of::all(Vendor::Named("Huawei")),
+        whose: "Huawei iBMC",
+        quirks: &[Quirk::PasswordTwentyMost],
+        source: "https://forum.huawei.com/enterprise/en/corpus-10184.html",
+    },
+    Row {
+        of: Of::all(Vendor::Named("HPE")),
+        whose: "HPE iLO: 39 characters by Redfish, 20 for users who come by IPMI too",
+        quirks: &[Quirk::PasswordTwentyMost],
+        source: "https://www.easymanua.ls/nec/ilo-5/manual?p=202",
+    },
+    Row {
+        of: Of::BySite,
+        whose: "OpenBMC that does not say how long its passwords are, while its user is of the group ipmi",
+        quirks: &[Quirk::PasswordTwentyMost],
+        source: "https://github.com/openbmc/openbmc/issues/3550",
+    },
 ];
 
 /// What is taken of every BMC by Redfish.
@@ -190,5 +220,23 @@ pub const TAKEN_OF_ALL: &[Taken] = &[
         what: "only TLS 1.1, RSA key exchange or CBC cipher suites are spoken",
         remedy: "not spoken here: the error names TLS and what to do",
         source: "https://github.com/ansible-collections/community.general/issues/8555",
+    },
+    Taken {
+        whose: "OpenBMC and others",
+        what: "the account service says how long passwords are",
+        remedy: "those that are made fit; what is known of its like is heeded where it says nothing",
+        source: "https://github.com/openbmc/bmcweb/issues/90",
+    },
+    Taken {
+        whose: "OpenBMC (cracklib), Lenovo",
+        what: "passwords with words, with few kinds of characters or with three equal ones in a row are refused",
+        remedy: "they are random, have four kinds, and never three in a row",
+        source: "https://pubs.lenovo.com/uefi_xeon_1st_2nd/user_security",
+    },
+    Taken {
+        whose: "Supermicro",
+        what: "its rules for passwords change with its firmware: digits and signs came to be demanded",
+        remedy: "each that is made has capitals, small letters, digits and a dash",
+        source: "https://github.com/fwupd/fwupd/issues/5129",
     },
 ];

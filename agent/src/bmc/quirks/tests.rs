@@ -22,10 +22,15 @@ fn a_bmc_has_the_quirks_of_its_maker_and_the_site_has_the_last_word() {
         assert_eq!(Deviations::of(maker, &said).to_string(), expected, "{maker:?} {said:?}");
     };
     let supermicro = maker("IANA enterprise 10876", "0x0801", "3.45");
-    check(&supermicro, &[], "efi-disk-is-remote, all-clearing-suppressed");
-    check(&supermicro, &["no-efi-disk-is-remote", "suite-3-first"], "all-clearing-suppressed, suite-3-first");
+    let own = "efi-disk-is-remote, all-clearing-suppressed, password-19-most";
+    check(&supermicro, &[], own);
+    check(
+        &supermicro,
+        &["no-efi-disk-is-remote", "suite-3-first"],
+        "all-clearing-suppressed, suite-3-first, password-19-most",
+    );
     // What is said last counts.
-    check(&supermicro, &["suite-3-first", "no-suite-3-first"], "efi-disk-is-remote, all-clearing-suppressed");
+    check(&supermicro, &["suite-3-first", "no-suite-3-first"], own);
     check(&maker("IANA enterprise 4753", "0x0f02", "9.08"), &[], "boot-flags-not-read");
     check(&maker("IANA enterprise 4753", "0x0f03", "9.08"), &[], "");
     check(&maker("", "0x0000", "1.00"), &[], "forgets-firmware-mode");
@@ -58,6 +63,29 @@ fn a_row_is_about_its_vendor_product_and_range_of_firmware() {
     assert!(dell("").differs_by_firmware() && !maker("HPE", "ProLiant", "").differs_by_firmware());
     check(of(None, None, None), &maker("HPE", "", ""), false);
     check(Of::BySite, &dell("4.20"), false);
+}
+
+#[test]
+fn a_password_is_as_long_as_bmcs_of_its_like_take_it() {
+    let check = |maker: &Maker, said: &[&str], most: u32, expected: u32| {
+        let said: Vec<SaidQuirk> = said.iter().map(|text| text.parse().unwrap()).collect();
+        let length = Deviations::of(maker, &said).password_length(most);
+        assert_eq!((length.min, length.max), (0, expected), "{maker:?} {said:?}");
+    };
+    let unknown = Maker::default();
+    check(&unknown, &[], 20, 20);
+    check(&unknown, &[], u32::MAX, u32::MAX);
+    check(&maker("IANA enterprise 10876", "0x0801", "3.45"), &[], 20, 19);
+    check(&maker("IANA enterprise 47488", "0x1b0f", "1.02"), &[], 20, 19);
+    check(&maker("IANA enterprise 10876", "0x0801", "3.45"), &["no-password-19-most"], 20, 20);
+    check(&maker("Supermicro", "SYS-6019U-TRT", "1.73"), &[], u32::MAX, 19);
+    check(&maker("Inspur", "NF5280M5", "4.26"), &[], u32::MAX, 16);
+    check(&maker("Huawei", "RH2288H V3", "3.00"), &[], u32::MAX, 20);
+    check(&maker("HPE", "ProLiant DL360 Gen10", "2.44"), &[], u32::MAX, 20);
+    // The site names those that do not say who they are: Inspur and Hitachi by IPMI, OpenBMC by Redfish.
+    check(&unknown, &["password-16-most"], 20, 16);
+    check(&unknown, &["password-20-most"], u32::MAX, 20);
+    check(&unknown, &["password-16-most", "password-20-most"], u32::MAX, 16);
 }
 
 #[test]

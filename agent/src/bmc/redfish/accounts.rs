@@ -3,7 +3,7 @@
 use protocol::{
     command::PasswordLength,
     identity::is_usable,
-    redfish::{Link, ROOT},
+    redfish::{Link, ROOT, node::Resource},
     secret::Secret,
 };
 use serde::{Deserialize, de::IgnoredAny};
@@ -17,16 +17,6 @@ use crate::bmc::{BmcError, Renewed};
 #[serde(rename_all = "PascalCase")]
 struct Root {
     account_service: Option<Link>,
-}
-
-/// The account service, as far as it says how long passwords are.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AccountService {
-    #[serde(default)]
-    min_password_length: Option<u32>,
-    #[serde(default)]
-    max_password_length: Option<u32>,
 }
 
 impl RedfishBmc {
@@ -92,6 +82,20 @@ impl RedfishBmc {
 }
 
 impl RedfishBmc {
+    /// Whether it takes a password of this length, as far as it says so, or as is known of its like.
+    pub(super) async fn fits_password(&self, password: &Secret) -> Result<(), BmcError> {
+        // One that answers nothing before its password is changed is of an unknown like.
+        let _ = self.quirks().await;
+        let length = self.begin().await.password_length().await;
+        match length.filter(|length| !length.is_of(password)) {
+            None => Ok(()),
+            Some(length) => {
+                let reason = format!("it takes passwords of {length}, and was not told this one");
+                Err(self.error(Fault::refused(reason)))
+            }
+        }
+    }
+
     /// Whether it may be told a password before it has said who it is: nothing is known of who it must be, or its certificate proves it.
     /// Another machine at this address may have the same password from its factory.
     fn may_be_told_unseen(&self, state: &State) -> bool {
@@ -111,14 +115,29 @@ impl State {
         task::follow(&mut self.http, &answer).await
     }
 
-    /// How long the service says that passwords are; none: it does not say, or answers nothing now.
+    /// How long passwords are: as the service says, and where it does not, as is known of its like; none: nobody knows.
     async fn password_length(&mut self) -> Option<PasswordLength> {
+        let said = self.password_length_said().await;
+        let known = self.quirks.password_length(u32::MAX);
+        match said {
+            Some(PasswordLength { min, max: u32::MAX }) => {
+                let max = if known.max < min { u32::MAX } else { known.max };
+                Some(PasswordLength { min, max })
+            }
+            Some(said) => Some(said),
+            None => (known.max < u32::MAX).then_some(known),
+        }
+    }
+
+    /// How long the service says that passwords are; none: it does not say, or answers nothing now.
+    async fn password_length_said(&mut self) -> Option<PasswordLength> {
         let root: Root = self.http.get(ROOT).await.ok()?.body;
         let service =
             self.linked(root.account_service.as_ref(), "the service root's link to the account service");
-        let service: AccountService = self.http.get(&service.ok()?).await.ok()?.body;
-        let min = service.min_password_length.unwrap_or(0);
-        let max = service.max_password_length.filter(|max| *max > 0).unwrap_or(u32::MAX);
+        let service: Resource = self.http.get(&service.ok()?).await.ok()?.body;
+        let said = |name: &str| service.node().count(name).and_then(|length| u32::try_from(length).ok());
+        let min = said("MinPasswordLength").unwrap_or(0);
+        let max = said("MaxPasswordLength").filter(|max| *max > 0).unwrap_or(u32::MAX);
         (min <= max).then_some(PasswordLength { min, max })
     }
 }

@@ -78,6 +78,8 @@ const PASSING_KINDS: [&str; 12] = [
     "SYS413",
     "RAC0679",
 ];
+/// Kinds of message that say of a 403 that our session is over.
+const NO_SESSION_KINDS: [&str; 2] = ["NoValidSession", "SessionTerminated"];
 /// Words by which makers say the same in sentences of their own, in lower-case letters.
 const PASSING_WORDS: [&str; 8] = [
     "try again",
@@ -113,7 +115,11 @@ pub(super) fn trouble(method: &Method, status: StatusCode, body: &ErrorBody) -> 
     let in_use = if *method == Method::POST { Trouble::NotInThisState } else { Trouble::InUse };
     match status {
         StatusCode::UNAUTHORIZED => Some(Trouble::SessionLost),
+        StatusCode::FORBIDDEN if body.kinds().any(|kind| NO_SESSION_KINDS.contains(&kind)) => {
+            Some(Trouble::SessionLost)
+        }
         StatusCode::SERVICE_UNAVAILABLE
+        | StatusCode::REQUEST_TIMEOUT
         | StatusCode::TOO_MANY_REQUESTS
         | StatusCode::LOCKED
         | StatusCode::TOO_EARLY => Some(Trouble::Busy),
@@ -164,11 +170,14 @@ pub(super) fn after_answer(
     left: Left,
 ) -> AfterAnswer {
     let (method, shown, repeats) = asked;
-    match (status, shown) {
-        (StatusCode::UNAUTHORIZED, Shown::Credentials) => AfterAnswer::LogInRefused,
-        (StatusCode::UNAUTHORIZED, Shown::Session) => AfterAnswer::LogInAgain,
-        (_, Shown::Credentials | Shown::Session) => {
-            let pause = trouble.filter(|_| *method != Method::POST);
+    match (status, trouble, shown) {
+        (StatusCode::UNAUTHORIZED, _, Shown::Credentials) => AfterAnswer::LogInRefused,
+        (StatusCode::UNAUTHORIZED, _, Shown::Session) | (_, Some(Trouble::SessionLost), Shown::Session) => {
+            AfterAnswer::LogInAgain
+        }
+        (_, _, Shown::Credentials | Shown::Session) => {
+            let may_pass = |trouble: &Trouble| *method != Method::POST && *trouble != Trouble::SessionLost;
+            let pause = trouble.filter(may_pass);
             match pause.and_then(|trouble| left.pause(trouble, repeats, wish)) {
                 Some(pause) => AfterAnswer::Repeat(pause),
                 None => AfterAnswer::Take,
@@ -236,6 +245,10 @@ mod tests {
         check(Method::PATCH, 400, kind("Base.1.12.ResourceInUse"), Some(Trouble::InUse));
         check(Method::POST, 500, says("The BMC is busy."), Some(Trouble::NotInThisState));
         check(Method::PATCH, 412, silent(), None);
+        check(Method::GET, 408, silent(), Some(Trouble::Busy));
+        check(Method::GET, 403, silent(), None);
+        check(Method::GET, 403, kind("Base.1.8.NoValidSession"), Some(Trouble::SessionLost));
+        check(Method::GET, 403, kind("Base.1.8.InsufficientPrivilege"), None);
     }
 
     #[test]
@@ -291,6 +304,14 @@ mod tests {
         };
         check(Shown::Session, AfterAnswer::LogInAgain);
         check(Shown::Credentials, AfterAnswer::LogInRefused);
+        // What says so with another status is believed of a session only: a log-in that was refused is counted by its status.
+        let lost = Some(Trouble::SessionLost);
+        for (shown, expected) in
+            [(Shown::Session, AfterAnswer::LogInAgain), (Shown::Credentials, AfterAnswer::Take)]
+        {
+            let next = after_answer((&Method::GET, shown, 0), StatusCode::FORBIDDEN, lost, None, LEFT);
+            assert_eq!(next, expected, "{shown:?}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use flate2::read::GzDecoder;
+use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use hyper::{
     Method, StatusCode,
     header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
@@ -58,12 +58,15 @@ impl Answer {
 
     /// Some services pack what nobody has asked them to pack.
     fn unpack(&mut self) {
-        if self.header(CONTENT_ENCODING).is_none_or(|encoding| !encoding.eq_ignore_ascii_case("gzip")) {
-            return;
-        }
-        let mut plain = Vec::new();
-        let bound = BODY_BYTES_MAX as u64;
-        if GzDecoder::new(self.body.as_slice()).take(bound).read_to_end(&mut plain).is_ok() {
+        let encoding = self.header(CONTENT_ENCODING).unwrap_or_default().trim().to_ascii_lowercase();
+        let packed = self.body.as_slice();
+        let plain = match encoding.as_str() {
+            "gzip" | "x-gzip" => unpacked(GzDecoder::new(packed)),
+            // With the head of zlib, as RFC 9110 (section 8.4.1.2) wants it, or without, as many write it.
+            "deflate" => unpacked(ZlibDecoder::new(packed)).or_else(|| unpacked(DeflateDecoder::new(packed))),
+            _ => None,
+        };
+        if let Some(plain) = plain {
             self.body = plain;
         }
     }
@@ -72,9 +75,11 @@ impl Answer {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
-    /// Where it says that the resource is; none: it is here.
-    pub(super) fn redirect(&self) -> Option<&str> {
+    /// Where it says that the resource is that was asked for by this method; none: it is here.
+    pub(super) fn redirect(&self, method: &Method) -> Option<&str> {
         match self.status {
+            // What was written is done, and its answer is elsewhere: nothing is to be written there.
+            StatusCode::SEE_OTHER if *method == Method::GET => self.header(LOCATION),
             StatusCode::MOVED_PERMANENTLY
             | StatusCode::FOUND
             | StatusCode::TEMPORARY_REDIRECT
@@ -115,4 +120,10 @@ impl Answer {
             wish,
         }))
     }
+}
+
+fn unpacked(packed: impl Read) -> Option<Vec<u8>> {
+    let mut plain = Vec::new();
+    packed.take(BODY_BYTES_MAX as u64).read_to_end(&mut plain).ok()?;
+    Some(plain)
 }

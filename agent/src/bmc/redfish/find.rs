@@ -71,7 +71,8 @@ impl State {
                     paths.push(path);
                 }
             }
-            next = collection.next.map(|next| self.local(&next, "the link to the next page")).transpose()?;
+            let link = collection.next.filter(|next| !next.is_empty());
+            next = link.map(|next| self.local(&next, "the link to the next page")).transpose()?;
             if paths.len() > MEMBERS_MAX {
                 break;
             }

@@ -297,7 +297,7 @@ impl Http {
             let request = self.request(method.clone(), &at).await;
             let request = with(self, request);
             match Answer::to(self.wire().await?, &request).await {
-                Ok(answer) => match answer.redirect() {
+                Ok(answer) => match answer.redirect(&method) {
                     None => return Ok(answer),
                     Some(location) => {
                         redirects += 1;

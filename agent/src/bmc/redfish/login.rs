@@ -8,7 +8,9 @@ use hyper::{
     header::{HeaderName, LOCATION},
 };
 use protocol::{
-    redfish::{Link, ROOT, ServiceRoot, Session, SessionService, dirty, resource::local_path},
+    redfish::{
+        Link, ROOT, ServiceRoot, Session, SessionService, dirty, node::Resource, resource::local_path,
+    },
     secret::Secret,
 };
 use serde::de::DeserializeOwned;
@@ -222,8 +224,15 @@ fn session_of(path: &str, answer: &Answer) -> Login {
         return Login::Basic { instead: Some(format!("POST {path} gave no token")) };
     };
     let in_body = || {
-        let session: Link = dirty::resource(&answer.body).ok()?;
-        session_path(&session.odata_id)
+        let session: Resource = dirty::resource(&answer.body).ok()?;
+        let session = session.node();
+        let named = || {
+            // Members of a collection lie below it (DSP0266, section 6.4).
+            let is_good = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '-' | '_');
+            let id = session.text("Id").filter(|id| id.chars().all(is_good))?;
+            Some(format!("{}/{id}", path.trim_end_matches('/')))
+        };
+        session.text("@odata.id").as_deref().and_then(session_path).or_else(named)
     };
     let own = answer.header(LOCATION).and_then(session_path).or_else(in_body);
     Login::Token { token: Secret::new(token), path: own }
@@ -248,7 +257,8 @@ fn session_path(location: &str) -> Option<String> {
         Some((_, rest)) => rest.find('/').map_or("", |slash| &rest[slash..]),
         None => location,
     };
-    local_path(path).map(str::to_owned)
+    let path = if path.starts_with("redfish/") { format!("/{path}") } else { path.to_owned() };
+    local_path(&path).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -265,6 +275,7 @@ mod tests {
             "https://bmc.example/redfish/v1/SessionService/Sessions/7",
             Some("/redfish/v1/SessionService/Sessions/7"),
         );
+        check("redfish/v1/SessionService/Sessions/7", Some("/redfish/v1/SessionService/Sessions/7"));
         check("https://bmc.example", None);
         check("", None);
     }

@@ -4,7 +4,7 @@ use protocol::{
     ipmi::{
         Privilege,
         client::PASSWORD_BYTES_MAX,
-        users::{GetAccess, GetName, Name, PasswordAction, SetAccess, SetName, SetPassword, UserAccess},
+        users::{GetAccess, GetName, Name, PasswordAction, SetAccess, SetName, UserAccess},
     },
     secret::Secret,
 };
@@ -116,7 +116,7 @@ fn done(number: u8, what: &str) -> Answer {
 }
 
 async fn switch(number: u8, action: PasswordAction, what: &str, bmc: &IpmiBmc) -> Result<Answer, Failure> {
-    bmc.call(&SetPassword { user: number, action }).await?;
+    bmc.order_password(number, action).await?;
     Ok(done(number, what))
 }
 
@@ -136,8 +136,9 @@ async fn set_password(number: u8, password: &Secret, bmc: &IpmiBmc) -> Result<An
     if !(1..=PASSWORD_BYTES_MAX).contains(&length) || password.reveal().contains('\0') {
         return Err(Failure::Usage(format!("a password has 1 to {PASSWORD_BYTES_MAX} bytes")));
     }
-    bmc.call(&SetPassword { user: number, action: PasswordAction::Set(password.clone()) }).await?;
-    match bmc.call(&SetPassword { user: number, action: PasswordAction::Test(password.clone()) }).await {
+    bmc.fits_password(password).await?;
+    bmc.order_password(number, PasswordAction::Set(password.clone())).await?;
+    match bmc.order_password(number, PasswordAction::Test(password.clone())).await {
         Ok(()) => Ok(done(number, "has the new password")),
         Err(error) if error.code().is_some_and(|code| code.0 == ANOTHER) => Err(Failure::NotSo(
             "the BMC accepted the password, and says that it has another one; set it again".to_owned(),

@@ -14,7 +14,7 @@ use protocol::{
 use store::{DISCOVERIES_MAX, Inventory, InventoryError};
 use uuid::Uuid;
 
-use super::Orders;
+use super::{Orders, claim};
 
 /// Takes a finding in. An error means that it is not stored and must come again.
 pub async fn take_in(
@@ -26,7 +26,11 @@ pub async fn take_in(
 ) -> Result<(), InventoryError> {
     match finding {
         Finding::Bmc(found) => {
-            let half = Half::Bmc(with_credential(orders, rack, order, *found));
+            let half = match claim::tried(inventory, rack, order, &found).await? {
+                Some(tried) => tried,
+                None => with_credential(orders, rack, order, *found),
+            };
+            let half = Half::Bmc(half);
             let verdict = settle(inventory, orders, rack, half).await?;
             orders.with_scan(rack, order, |scan| match verdict {
                 Settled::Enrolled(name) if !scan.enrolled.contains(&name) => scan.enrolled.push(name),
@@ -78,6 +82,7 @@ fn with_credential(orders: &Orders, rack: &RackId, order: Uuid, found: FoundBmc)
         problem: found.problem,
         username,
         password,
+        marks: found.marks,
     }
 }
 
@@ -127,7 +132,7 @@ async fn settle(
     }
 }
 
-async fn tell(inventory: &Inventory, rack: &RackId, text: String) {
+pub(super) async fn tell(inventory: &Inventory, rack: &RackId, text: String) {
     inventory.record_event(None, Some(rack.clone()), EventKind::Discovery, text).await;
 }
 
@@ -173,6 +178,8 @@ mod tests {
             identity: credential
                 .map(|_| BmcIdentity { guid: Uuid::from_u128(77).to_string(), ..Default::default() }),
             problem: String::new(),
+            marks: Vec::new(),
+            is_refused: false,
         }))
     }
 

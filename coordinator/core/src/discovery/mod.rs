@@ -3,6 +3,7 @@
 //! ```text
 //!   administrator --scan, open--> Discovery --Order--> agent
 //!   agent --Finding--> intake --> merge: enrolled already? the other half of a pending one? --> inventory
+//!   inventory: a BMC that is in the list of factory passwords --claim, its own password, once--> agent --Finding--> intake
 //!   administrator or a rule --accept--> accept: a server as an import file describes it, or what is missing --> enroll
 //! ```
 //!
@@ -10,6 +11,7 @@
 //! port is a claim, which a rule takes only for ports that a person has named in it; no server's port is moved, and no server is switched on; an
 //! accepted credential is sealed, and the others are forgotten with the scan; without a connected agent nothing is ordered.
 
+mod claim;
 mod intake;
 mod orders;
 
@@ -53,7 +55,8 @@ impl Discovery {
         Self { inventory, orders, agents }
     }
 
-    /// Orders a scan. BMCs of enrolled servers are looked at, and no log-in is tried there. Rules for all of the scanned
+    /// Orders a scan. BMCs of enrolled servers are looked at, and no log-in is tried there, nor at those that have a factory password of
+    /// their own. Rules for all of the scanned
     /// addresses lend their credentials, as far as there is room for more.
     pub async fn scan(&self, rack: &RackId, mut scan: Scan) -> Result<Uuid, DiscoveryError> {
         let servers = self.inventory.servers(None).await?;
@@ -64,6 +67,7 @@ impl Discovery {
                 scan.credentials.push(credential);
             }
         }
+        scan.listed = self.inventory.awaited_bmcs(rack).await?;
         let id = Uuid::new_v4();
         let run = self.agents.run_of(rack)?;
         // Before the order: its findings may come at once.

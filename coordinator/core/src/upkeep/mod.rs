@@ -4,10 +4,11 @@
 //! ```text
 //!   enrolled, or other firmware ---------> KeepOff ---------> settled, or a note on the node
 //!   nobody has it, and again after somebody had it -> ReadFootprint -> compared, or a note on the node
-//!   asked for, old, or read by somebody -> rotation: candidate stored -> declared -> RenewPassword -> proved, old one forgotten
+//!   asked for, old, the factory's, or read by somebody -> rotation: candidate stored -> declared -> RenewPassword -> proved, old one forgotten
 //! ```
 
 mod asked;
+mod factory;
 mod hold;
 mod restore;
 mod rotate;
@@ -122,6 +123,10 @@ impl Upkeep {
     pub async fn round(&self) {
         match self.inventory.servers(None).await {
             Ok(servers) => {
+                if self.claim(&servers).await {
+                    // They have more to be looked after than is known of them here.
+                    self.asked.notify_one();
+                }
                 let left_alone = self.updated_now().await;
                 let is_free = |server: &Server| !left_alone.contains(&server.id);
                 let free: Vec<Server> = servers.into_iter().filter(is_free).collect();

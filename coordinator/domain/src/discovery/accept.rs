@@ -257,6 +257,7 @@ mod tests {
             problem: String::new(),
             username: Some("admin".into()),
             password: Some(Secret::new("secret")),
+            marks: Vec::new(),
         };
         Entry {
             id: Uuid::nil(),

@@ -1,6 +1,7 @@
 //! Values: a machine that was found and that nobody has enrolled: one entry for both ways of finding it.
 
 use protocol::{
+    bmc_mark::BmcMark,
     hardware::{BmcIdentity, HardwareReport},
     id::RackId,
     identity::HardwareUuid,
@@ -50,6 +51,9 @@ pub struct BmcHalf {
     /// The password that it accepted; stored sealed, apart from the rest.
     #[serde(skip)]
     pub password: Option<Secret>,
+    /// By what it was known before any log-in.
+    #[serde(default)]
+    pub marks: Vec<BmcMark>,
 }
 
 /// What a machine's ramdisk found.

@@ -117,6 +117,9 @@ fn is_same(entry: &Entry, half: &Half) -> bool {
 fn renewed(old: Option<BmcHalf>, mut new: BmcHalf) -> BmcHalf {
     if let Some(old) = old.filter(|old| old.address == new.address && new.password.is_none()) {
         new.identity = new.identity.or(old.identity);
+        if new.marks.is_empty() {
+            new.marks = old.marks;
+        }
         if old.protocol == new.protocol && old.port == new.port {
             (new.username, new.password) = (old.username, old.password);
         }
@@ -155,6 +158,7 @@ mod tests {
             problem: String::new(),
             username: logged_in.then(|| "admin".to_owned()),
             password: logged_in.then(|| Secret::new("secret")),
+            marks: Vec::new(),
         })
     }
 

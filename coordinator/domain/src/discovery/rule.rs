@@ -260,6 +260,7 @@ mod tests {
                 problem: String::new(),
                 username: None,
                 password: None,
+                marks: Vec::new(),
             }),
             machine: Some(MachineHalf { hardware }),
             first_us: 0,

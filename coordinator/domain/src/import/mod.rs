@@ -20,6 +20,7 @@ mod bounds;
 mod cells;
 mod csv;
 mod export;
+mod factory;
 mod fields;
 mod names;
 mod plan;
@@ -40,6 +41,7 @@ use protocol::{
 use crate::{records::NewPort, rim::SwitchPort};
 pub use bmcs::ServersInUse;
 pub use export::{described, write};
+pub use factory::factory_passwords;
 pub use fields::{FAULTS_MAX, Fault};
 use fields::{Faults, Fields};
 pub use plan::{Defaults, FieldChange, Planned, plan};

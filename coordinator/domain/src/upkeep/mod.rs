@@ -33,6 +33,9 @@ pub struct Upkeep {
     pub retired: Option<Retired>,
     /// What was in it before a tenancy, and what differs after it; none: it was not read yet.
     pub traces: Option<Traces>,
+    /// When it was claimed by the password of its factory, in microseconds since 1970. Its user is ours alone from then on, until somebody sets a
+    /// password by hand.
+    pub factory_us: Option<u64>,
     /// Its certificate; none: it has not shown one.
     pub certificates: Option<BmcCertificates>,
 }

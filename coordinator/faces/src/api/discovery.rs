@@ -221,7 +221,7 @@ fn order(wanted: NewScan) -> Result<ScanOrder, Problem> {
             credentials.push(credential);
         }
     }
-    Ok(ScanOrder { ranges, redfish, credentials, spare: Vec::new() })
+    Ok(ScanOrder { ranges, redfish, credentials, ..ScanOrder::default() })
 }
 
 /// Reads each text of a list.
@@ -395,6 +395,7 @@ impl Api {
                 format!("{name} was enrolled from the machine found as {}, accepted by {by}", entry.id);
             self.inventory.record(server, EventKind::Discovery, text).await;
         }
+        self.upkeep.look_now();
         self.bring_up(stored).await;
         Ok(ImportedNode {
             id: server.map(|server| server.0),

@@ -120,10 +120,13 @@ struct Tried {
 }
 
 impl Api {
-    /// Accepts by rules until the coordinator stops.
+    /// Accepts by rules until the coordinator stops, and before that has BMCs tried by the factory passwords that are listed for them.
     pub async fn accept_by_rules(self: Arc<Self>, stop: CancellationToken) {
         let (mut events, mut tried) = (self.inventory.broadcast().listen(), Tried::default());
         loop {
+            if let Err(error) = self.discovery.claim_round().await {
+                warn!(%error, "factory passwords are not tried");
+            }
             if let Err(problem) = self.accept_round(&mut tried).await {
                 warn!(problem = %problem.detail, "rules of discovery not applied");
             }

@@ -18,6 +18,7 @@ mod discovery_rules;
 mod disks;
 mod document;
 mod events;
+mod factory_passwords;
 mod firmware;
 mod firmware_updates;
 mod flavors;
@@ -118,6 +119,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(import::import))
         .routes(routes!(adoption::adopt))
         .routes(routes!(survey::all, survey::of_file))
+        .routes(routes!(factory_passwords::list, factory_passwords::import))
         .layer(DefaultBodyLimit::max(FILE_BYTES_MAX))
         .routes(routes!(import::export))
         .routes(routes!(adoption::list))
@@ -163,6 +165,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::acknowledge))
         .routes(routes!(bmcs::list))
         .routes(routes!(bmcs::show))
+        .routes(routes!(factory_passwords::remove))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
         .routes(routes!(discovery::list))

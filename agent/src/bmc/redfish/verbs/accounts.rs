@@ -38,6 +38,7 @@ impl RedfishBmc {
         password: &Secret,
         role: &str,
     ) -> Result<Account, BmcError> {
+        self.fits_password(password).await?;
         let mut call = self.call().await?;
         call.check_name(name)?;
         call.check_password(password)?;
@@ -70,6 +71,7 @@ impl RedfishBmc {
     /// # Errors
     /// The BMC refuses it; some want a certain length.
     pub async fn set_account_password(&self, account: &Account, password: &Secret) -> Result<(), BmcError> {
+        self.fits_password(password).await?;
         let mut call = self.call().await?;
         call.check_password(password)?;
         let said = call.patch(&account.path, &json!({ "Password": password.reveal() })).await?;

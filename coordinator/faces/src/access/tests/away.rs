@@ -104,6 +104,9 @@ const CASES: &[Case] = &[
     (Verb::Delete, "/v1/pools/{pool}", "", "", 404, &[]),
     (Verb::Post, "/v1/pool-moves", "", "{}", 200, &[]),
     (Verb::Get, "/v1/discoveries", "", "", 200, &[]),
+    (Verb::Get, "/v1/bmc-factory-passwords", "", "", 200, &[]),
+    (Verb::Post, "/v1/bmc-factory-passwords", "", FACTORY, 200, &[]),
+    (Verb::Delete, "/v1/bmc-factory-passwords/{id}", "", "", 404, &[]),
     (Verb::Get, "/v1/discoveries/{id}", "", "", 404, &[]),
     (Verb::Delete, "/v1/discoveries/{id}", "", "", 404, &[]),
     (Verb::Post, "/v1/discoveries/{id}/accept", "", r#"{"name":"n2"}"#, 404, &[]),
@@ -123,6 +126,7 @@ const SERVER: &str = r#"{"name":"db","flavor":"f1","image":"image-demo","network
 const FLAVOR: &str = r#"{"name":"silver","resource_class":"silver","cpus":1,"memory_mib":1024,"disk_gb":4}"#;
 const MAINTENANCE: &str = r#"{"action":"maintenance_on","reason":"x"}"#;
 const SCAN: &str = r#"{"rack":"rack1","ranges":["192.0.2.1"],"credentials":[]}"#;
+const FACTORY: &str = "serial,username,password\n7X0AB12,root,calvin\n";
 /// Stands for the bytes of [`disk`].
 const IMAGE: &str = "a whole disk";
 const FIRMWARE: &str = "new firmware";

@@ -147,6 +147,14 @@ fn cases() -> Vec<Case> {
             &["nodes[0].ports[0].mac_address"],
         ),
         (post.clone(), "/v1/nodes/import?rack=rack1", "- x", 422, &[""]),
+        (post.clone(), "/v1/bmc-factory-passwords?format=xml", "", 400, &["format"]),
+        (
+            post.clone(),
+            "/v1/bmc-factory-passwords",
+            "serial,mac,username,password\n,x,root,calvin\n7X0AB12,,root,\n",
+            422,
+            &["mac", "password"],
+        ),
         (post.clone(), "/v1/nodes/adopt?rack=a%20b", "nodes: []", 400, &["rack"]),
         // Pools, and the rules of discovery.
         (post.clone(), "/v1/pools", "{}", 422, &["name", "resource_class", "match"]),
