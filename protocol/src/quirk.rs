@@ -51,11 +51,13 @@ pub enum Quirk {
     ConnectionNotKept,
     /// Redfish: it stumbles over a newer handshake. TLS 1.2 alone is spoken to it, with RSA signatures by PKCS #1.
     OldTls,
+    /// Redfish: members of collections that it is asked to show whole (`$expand`) are wrong or not complete. Each is read by itself.
+    MembersOneByOne,
 }
 
 impl Quirk {
     /// All of them, in the order in which they are described.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::EfiDiskIsRemote,
         Self::DiskBootLeftAlone,
         Self::ForgetsFirmwareMode,
@@ -75,6 +77,7 @@ impl Quirk {
         Self::BootSetOnceOnly,
         Self::ConnectionNotKept,
         Self::OldTls,
+        Self::MembersOneByOne,
     ];
 
     /// Its name, as it is written in import files.
@@ -99,6 +102,7 @@ impl Quirk {
             Quirk::BootSetOnceOnly => "boot-set-once-only",
             Quirk::ConnectionNotKept => "connection-not-kept",
             Quirk::OldTls => "old-tls",
+            Quirk::MembersOneByOne => "members-one-by-one",
         }
     }
 
@@ -138,6 +142,9 @@ impl Quirk {
             Quirk::BootSetOnceOnly => "a boot from disk is asked for as once, anew at each start",
             Quirk::ConnectionNotKept => "each request gets a connection of its own",
             Quirk::OldTls => "TLS 1.2 alone is spoken, with RSA signatures by PKCS #1",
+            Quirk::MembersOneByOne => {
+                "members of collections are read one by one, also if the service says that it shows them whole (`$expand`)"
+            }
         }
     }
 }

@@ -88,6 +88,7 @@ impl Effects {
             }
             Quirk::ConnectionNotKept => faults.one_request_a_connection = true,
             Quirk::OldTls => self.old_tls = true,
+            Quirk::MembersOneByOne => self.odd.push(Odd::MembersEmptied),
         }
     }
 }

@@ -143,5 +143,8 @@ pub fn deviation(quirk: Quirk) -> &'static str {
         Quirk::BootSetOnceOnly => "refuses a boot override for all boots",
         Quirk::ConnectionNotKept => "Redfish: closes a connection that is used again",
         Quirk::OldTls => "Redfish: speaks TLS 1.2 alone",
+        Quirk::MembersOneByOne => {
+            "Redfish: shows members that are asked for whole (`$expand`) without what they are"
+        }
     }
 }
