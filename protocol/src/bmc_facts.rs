@@ -134,6 +134,18 @@ pub struct SystemFacts {
     pub light: Option<bool>,
     /// Whether it offers an interrupt that nothing masks.
     pub can_nmi: bool,
+    /// How far its power draw can be limited; none: it cannot, or does not tell.
+    pub power_limit: Option<PowerLimit>,
+}
+
+/// A limit of what a server may draw, in W.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PowerLimit {
+    /// It may draw at most; none: it is not limited now.
+    pub limit_w: Option<u32>,
+    /// The highest limit; none: not said.
+    pub most_w: Option<u32>,
 }
 
 /// Settings of a server's firmware.

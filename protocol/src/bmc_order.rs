@@ -59,6 +59,11 @@ pub enum BmcOrder {
         /// The drive's id on the BMC.
         drive: String,
     },
+    /// Limit what the server may draw.
+    LimitPower {
+        /// In W; none: it is not limited.
+        watts: Option<u32>,
+    },
     /// Change nothing, and read a part of what the BMC says now.
     Look {
         /// Which part.
@@ -70,7 +75,7 @@ impl BmcOrder {
     /// What is to be read anew after it; none: it changes nothing that a BMC tells.
     pub fn part(&self) -> Option<FactsPart> {
         match self {
-            Self::Light { .. } => Some(FactsPart::System),
+            Self::Light { .. } | Self::LimitPower { .. } => Some(FactsPart::System),
             Self::Interrupt => None,
             Self::SecureBoot { .. } | Self::ResetKeys { .. } => Some(FactsPart::SecureBoot),
             Self::SetBios { .. } | Self::ResetBios => Some(FactsPart::Bios),
@@ -99,6 +104,8 @@ impl fmt::Display for BmcOrder {
                 write!(f, "inserting {} into its virtual drive {drive}", without_secrets(image))
             }
             Self::EjectMedia { drive } => write!(f, "ejecting what is in its virtual drive {drive}"),
+            Self::LimitPower { watts: Some(watts) } => write!(f, "limiting its power draw to {watts} W"),
+            Self::LimitPower { watts: None } => f.write_str("taking the limit off its power draw"),
             Self::Look { part } => write!(f, "reading its {}", part.name()),
         }
     }

@@ -57,11 +57,13 @@ pub enum Quirk {
     PasswordNineteenMost,
     /// It takes passwords of 20 characters at most, also by Redfish.
     PasswordTwentyMost,
+    /// Redfish: members of collections that it is asked to show whole (`$expand`) are wrong or not complete. Each is read by itself.
+    MembersOneByOne,
 }
 
 impl Quirk {
     /// All of them, in the order in which they are described.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::EfiDiskIsRemote,
         Self::DiskBootLeftAlone,
         Self::ForgetsFirmwareMode,
@@ -84,6 +86,7 @@ impl Quirk {
         Self::PasswordSixteenMost,
         Self::PasswordNineteenMost,
         Self::PasswordTwentyMost,
+        Self::MembersOneByOne,
     ];
 
     /// Its name, as it is written in import files.
@@ -111,6 +114,7 @@ impl Quirk {
             Quirk::PasswordSixteenMost => "password-16-most",
             Quirk::PasswordNineteenMost => "password-19-most",
             Quirk::PasswordTwentyMost => "password-20-most",
+            Quirk::MembersOneByOne => "members-one-by-one",
         }
     }
 
@@ -155,6 +159,9 @@ impl Quirk {
             }
             Quirk::PasswordNineteenMost => "the same with 19 characters",
             Quirk::PasswordTwentyMost => "the same with 20 characters",
+            Quirk::MembersOneByOne => {
+                "members of collections are read one by one, also if the service says that it shows them whole (`$expand`)"
+            }
         }
     }
 }

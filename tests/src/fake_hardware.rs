@@ -15,7 +15,7 @@ use domain::{
 };
 use faces::ramdisk_api::{SessionStore, StoreError};
 use protocol::{
-    bmc_facts::{BiosFacts, BmcFacts, FirmwareItem, MediaSlot, SecureBootFacts, SystemFacts},
+    bmc_facts::{BiosFacts, BmcFacts, FirmwareItem, MediaSlot, PowerLimit, SecureBootFacts, SystemFacts},
     bmc_order::BmcOrder,
     hardware::HardwareReport,
     health::{Limits, Milli, Says, Sensor, SensorKind, Severity},
@@ -314,6 +314,11 @@ fn obey(facts: &mut BmcFacts, order: &BmcOrder) {
         BmcOrder::ResetBios => facts.bios.pending.clear(),
         BmcOrder::InsertMedia { drive, image, .. } => slot(facts, drive, image),
         BmcOrder::EjectMedia { drive } => slot(facts, drive, ""),
+        BmcOrder::LimitPower { watts } => {
+            if let Some(limit) = &mut facts.system.power_limit {
+                limit.limit_w = *watts;
+            }
+        }
         BmcOrder::Interrupt | BmcOrder::Look { .. } => {}
     }
 }
@@ -382,6 +387,7 @@ pub fn bmc_facts() -> BmcFacts {
             boot_mode: "UEFI".into(),
             light: Some(true),
             can_nmi: true,
+            power_limit: Some(PowerLimit { limit_w: None, most_w: Some(800) }),
         },
         bios: BiosFacts {
             attributes: Settings::from([

@@ -245,6 +245,8 @@ fn protocols(quirk: Quirk) -> &'static [&'static str] {
         Quirk::BootAtSettings | Quirk::ConnectionNotKept | Quirk::BootSetOnceOnly => &["redfish"],
         // The mode has to be right already, and no virtual server starts so.
         Quirk::BootModeNotSent => &[],
+        // Nothing of a start is a member: `bmc_redfish_verbs` reads them.
+        Quirk::MembersOneByOne => &[],
         Quirk::OldTls => &["redfish-tls"],
         // Of new passwords, which this is not about: see bmc_passwords.rs.
         Quirk::PasswordSixteenMost | Quirk::PasswordNineteenMost | Quirk::PasswordTwentyMost => &[],

@@ -7,9 +7,10 @@ use agent::bmc::{
     Bmc, BmcError, BmcOptions, LogIns, Medium, RedfishBmc, Update, account::Pace, connect_redfish,
 };
 use protocol::{
-    bmc_facts::{BmcFacts, FactsPart, SecureBootFacts},
+    bmc_facts::{BmcFacts, FactsPart, PowerLimit, SecureBootFacts},
     bmc_order::BmcOrder,
     bmc_settings::BmcSettings,
+    quirk::{Quirk, SaidQuirk},
     redfish::read::{
         Health,
         bios::{Setting, Settings},
@@ -41,6 +42,14 @@ const CPU: &str = "/redfish/v1/Systems/1/Processors/CPU1";
 const BIOS_SETTINGS: &str = "/redfish/v1/Systems/1/Bios/Settings";
 
 fn serve(manners: &[Manner], odd: &[Odd]) -> (Server, RedfishBmc, Arc<FakeChassis>) {
+    serve_with(manners, odd, &[])
+}
+
+fn serve_with(
+    manners: &[Manner],
+    odd: &[Odd],
+    quirks: &[SaidQuirk],
+) -> (Server, RedfishBmc, Arc<FakeChassis>) {
     let chassis = Arc::new(FakeChassis::default());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let options =
@@ -54,7 +63,7 @@ fn serve(manners: &[Manner], odd: &[Odd]) -> (Server, RedfishBmc, Arc<FakeChassi
         port: server.addr.port(),
         username: "admin".into(),
         password: Secret::new("correct-horse"),
-        settings: BmcSettings::default(),
+        settings: BmcSettings { quirks: quirks.to_vec(), ..BmcSettings::default() },
     };
     let log_ins = LogIns { pace: Pace(UNIT), in_call: true };
     let bmc = connect_redfish(&endpoint, OPTIONS, log_ins).expect("it speaks Redfish");
@@ -64,6 +73,12 @@ fn serve(manners: &[Manner], odd: &[Odd]) -> (Server, RedfishBmc, Arc<FakeChassi
 /// A service in these manners, and our client of it.
 fn one(manners: &[Manner]) -> (Server, RedfishBmc) {
     let (server, bmc, _) = serve(manners, &[]);
+    (server, bmc)
+}
+
+/// The same of one of which the site says something.
+fn one_with(manners: &[Manner], quirks: &[SaidQuirk]) -> (Server, RedfishBmc) {
+    let (server, bmc, _) = serve_with(manners, &[], quirks);
     (server, bmc)
 }
 
@@ -139,7 +154,7 @@ async fn what_cannot_be_read_is_told_as_missing_and_what_leads_away_is_not_follo
 
 #[tokio::test]
 async fn sensors_read_alike_from_older_and_newer_resources() {
-    for manners in [&[][..], &[Manner::NewerSensors]] {
+    for manners in [&[][..], &[Manner::NewerSensors], &[Manner::PowerByControl]] {
         let (_server, bmc) = one(manners);
         let found = bmc.sensors().await.unwrap();
         let said: Vec<String> = found
@@ -154,8 +169,52 @@ async fn sensors_read_alike_from_older_and_newer_resources() {
         assert_eq!(bmc.power_control().await.unwrap().draw_w, Some(212.0), "{manners:?}");
         let limited = bmc.limit_power(Some(500)).await.unwrap();
         assert_eq!(limited.limit_w, Some(500.0), "{manners:?}");
+        let mut facts = BmcFacts::default();
+        facts.take(bmc.facts(FactsPart::System).await.unwrap().expect("Redfish has them all"));
+        let limit = PowerLimit { limit_w: Some(500), most_w: Some(800) };
+        assert_eq!(facts.system.power_limit, Some(limit), "{manners:?}");
         assert_eq!(bmc.limit_power(None).await.unwrap().limit_w, None, "{manners:?}");
     }
+}
+
+/// A request for each member is spared, unless the site says that the members are wrong.
+#[tokio::test]
+async fn members_are_asked_for_whole_where_the_service_says_so() {
+    let read = async |manners: &[Manner], quirks: &[SaidQuirk]| {
+        let (server, bmc) = one_with(manners, quirks);
+        bmc.power_status().await.unwrap();
+        let before = server.stats().requests;
+        let (inventory, firmware) = (bmc.inventory().await.unwrap(), bmc.firmware().await.unwrap());
+        assert_eq!(inventory.missing, Vec::<String>::new(), "{manners:?}");
+        (server.stats().requests - before, inventory, firmware)
+    };
+    let said = [SaidQuirk::Has(Quirk::MembersOneByOne)];
+    let (plain, inventory, firmware) = read(&[], &[]).await;
+    let check = async |manners: &[Manner], quirks: &[SaidQuirk], is_as_many: &dyn Fn(u64) -> bool| {
+        let (requests, found, listed) = read(manners, quirks).await;
+        assert_eq!((&found, &listed), (&inventory, &firmware), "{manners:?}");
+        assert!(is_as_many(requests), "{manners:?} {quirks:?}: {requests} requests, {plain} one by one");
+    };
+    check(&[Manner::ShowsMembersWhole], &[], &|requests| requests + 6 <= plain).await;
+    check(&[Manner::ShowsMembersWhole], &said, &|requests| requests + 1 == plain).await;
+    // What is refused is asked once.
+    check(&[Manner::RefusesMembersWhole], &[], &|requests| requests == plain + 1).await;
+    check(&[Manner::ShowsMembersInPart], &[], &|requests| requests <= plain).await;
+    // What is wrong beyond recognition is the site's to say.
+    for (quirks, model) in [(&[][..], None), (&said, Some("Virtual Processor 3"))] {
+        let (_server, bmc, _) = serve_with(&[], &[Odd::MembersEmptied], quirks);
+        let found = bmc.processors().await.unwrap().items;
+        assert_eq!(found[0].model.as_deref(), model, "{quirks:?}");
+    }
+    // One that cannot be shown with the others is told as missing, as ever.
+    let (_server, bmc) = one(&[Manner::ShowsMembersWhole, Manner::Broken(CPU)]);
+    let found = bmc.inventory().await.unwrap();
+    assert_eq!((found.processors.len(), found.memory.len()), (0, 1));
+    assert!(
+        matches!(found.missing.as_slice(), [only] if only.contains("CPU1: HTTP 500")),
+        "{:?}",
+        found.missing
+    );
 }
 
 #[tokio::test]

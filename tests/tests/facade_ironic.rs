@@ -1,11 +1,13 @@
 //! Both facades against the real Ironic, Glance and Keystone: a server goes from enrolled to deployed and back while
 //! everything behind the facades is faked and takes no time. What is left is what Ironic itself needs, phase by phase.
 
+mod ironic_verbs;
+
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
     io::Write,
     path::{Path, PathBuf},
-    sync::{Arc, OnceLock},
+    sync::{Arc, OnceLock, Weak},
     time::{Duration, Instant},
 };
 
@@ -14,7 +16,10 @@ use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
     disks::{Account, Erase, KnownDisk},
-    rim::{FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
+    firmware::update::{Given, Update},
+    lifecycle::orders::{Ordered, permitted_order},
+    media_sources::MediaSources,
+    rim::{FacadeSensors, FacadeServer, Hardware, PowerRequest, Refusal, RefusalKind},
 };
 use faces::{
     facade,
@@ -22,6 +27,7 @@ use faces::{
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};
+use ironic_verbs::behind::Behind;
 use listen::Terms;
 use openstack::{
     Caller,
@@ -30,8 +36,11 @@ use openstack::{
         InstanceSpec, Ironic, IronicNode, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
         RedfishAccess,
     },
+    ironic_node,
 };
 use protocol::{
+    bmc_facts::BmcFacts,
+    bmc_order::BmcOrder,
     boot::{BootMode, BootPurpose},
     hardware::{Cpu, Disk, HardwareReport, Nic},
     hex,
@@ -41,10 +50,11 @@ use protocol::{
     power::PowerReading,
     secret::Secret,
     step::{ImageFormat, ImageRef, Step, StepOutput},
+    update::UpdateStage,
 };
 use sha2::{Digest, Sha512};
 use tests::{
-    fake_hardware::{FakeHardware, MemoryStore},
+    fake_hardware::{FakeHardware, MemoryStore, sensors},
     openstack::{OpenStack, Options, Who, ensure_venv},
 };
 use tokio::{net::TcpListener, task::JoinHandle};
@@ -57,14 +67,63 @@ const PHASE_MAX: Duration = Duration::from_secs(120);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 const BASE_PORT: u16 = 24_100;
 
-/// The core with a fake behind it: it asks Ironic what a boot is for, as the real one does, and the ramdisk is there at once.
+/// Between two looks at a BMC that takes firmware.
+const FIRMWARE_LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// The core with a fake behind it: it asks Ironic what a boot is for, as the real one does, and the ramdisk is there at once. Behind some
+/// servers there is a virtual BMC.
 struct Core {
     fake: FakeHardware,
     ironic: Ironic,
     front: std::sync::Mutex<Option<RamdiskApi>>,
+    behind: std::sync::Mutex<HashMap<ServerId, Arc<Behind>>>,
+    /// From where images may come; from nowhere at first.
+    sources: std::sync::Mutex<MediaSources>,
+    /// Itself, for what goes on by itself.
+    me: Weak<Core>,
 }
 
 impl Core {
+    fn behind(&self, id: ServerId) -> Option<Arc<Behind>> {
+        self.behind.lock().unwrap().get(&id).cloned()
+    }
+
+    fn allow_images(&self, source: &str) -> Result<()> {
+        *self.sources.lock().unwrap() = MediaSources::new([source]).map_err(anyhow::Error::msg)?;
+        Ok(())
+    }
+
+    /// What the BMC says, read anew.
+    async fn read_anew(&self, id: ServerId, behind: &Behind) -> Result<(), Refusal> {
+        let facts = behind.facts().await;
+        let facts =
+            facts.map_err(|error| Refusal { kind: RefusalKind::Hardware, message: format!("{error:#}") })?;
+        self.fake.set_facts(id, facts);
+        Ok(())
+    }
+
+    async fn node(&self, id: ServerId) -> Result<domain::lifecycle::Node, Refusal> {
+        let node = self.ironic.get_node(id).await;
+        let node = node.map_err(|error| Refusal { kind: RefusalKind::State, message: error.to_string() })?;
+        Ok(ironic_node(&node))
+    }
+
+    /// Looks at a BMC that takes firmware until that is over.
+    async fn follow_firmware(&self, id: ServerId, behind: Arc<Behind>, task: String) {
+        for now_us in 3.. {
+            tokio::time::sleep(FIRMWARE_LOOK_EVERY).await;
+            let Ok(seen) = behind.look(&task).await else { continue };
+            let is_over = matches!(seen.stage, UpdateStage::Ended | UpdateStage::Failed(_));
+            if is_over && let Err(refusal) = self.read_anew(id, &behind).await {
+                tracing::warn!(%refusal, "the facts were not read anew");
+            }
+            self.fake.carry_on(id, |update| update.looked(&seen, now_us));
+            if is_over {
+                return;
+            }
+        }
+    }
+
     fn ramdisk_ready(&self, id: ServerId, session: RamdiskSessionId, purpose: BootPurpose) {
         let network = match purpose {
             BootPurpose::Clean => BootNetwork::Cleaning,
@@ -98,6 +157,9 @@ impl Hardware for Core {
         let failed = |message: String| Refusal { kind: RefusalKind::State, message };
         let node = self.ironic.get_node(id).await.map_err(|error| failed(error.to_string()))?;
         self.fake.power(id, request).await?;
+        if let Some(behind) = self.behind(id) {
+            behind.power(request).await?;
+        }
         self.ramdisk_gone(id);
         let purpose = match (request, node.provision_state.as_str()) {
             (PowerRequest::Off(_), _) => None,
@@ -139,6 +201,49 @@ impl Hardware for Core {
 
     async fn note_erase(&self, id: ServerId, depth: Erase, account: &Account) -> Result<(), Refusal> {
         self.fake.note_erase(id, depth, account).await
+    }
+
+    async fn facts(&self, id: ServerId) -> BmcFacts {
+        self.fake.facts(id).await
+    }
+
+    async fn sensors(&self, id: ServerId) -> FacadeSensors {
+        self.fake.sensors(id).await
+    }
+
+    /// Permitted by Ironic's node of this moment, as the real one does it.
+    async fn order(&self, id: ServerId, order: BmcOrder) -> Result<(), Refusal> {
+        let Some(behind) = self.behind(id) else { return self.fake.order(id, order).await };
+        let (node, server) = (self.node(id).await?, self.server(id).await);
+        let power = server.as_ref().and_then(|server| server.power.as_ref());
+        let of = Ordered { name: "the server", node: &node, power, ports_given: true };
+        let sources = self.sources.lock().unwrap().clone();
+        permitted_order(&order, of, &sources)?;
+        behind.obey(&order).await?;
+        self.read_anew(id, &behind).await
+    }
+
+    async fn update_firmware(&self, id: ServerId, component: String, url: String) -> Result<Uuid, Refusal> {
+        let Some(behind) = self.behind(id) else {
+            return self.fake.update_firmware(id, component, url).await;
+        };
+        let state = self.node(id).await?.provision_state;
+        if !matches!(state.as_str(), "cleaning" | "clean wait" | "servicing" | "service wait") {
+            let message = format!("the server is {state}: no firmware is updated there");
+            return Err(Refusal { kind: RefusalKind::State, message });
+        }
+        let update = self.fake.update_firmware(id, component, url.clone()).await?;
+        let task = behind.update(&url).await?;
+        let before = self.fake.facts(id).await.firmware;
+        let taken = Given::Taken { task: Some(task.clone()) };
+        self.fake.carry_on(id, |update| update.giving(before, 1).given(taken, 2));
+        let me = self.me.upgrade().expect("it is asked");
+        tokio::spawn(async move { me.follow_firmware(id, behind, task).await });
+        Ok(update)
+    }
+
+    async fn firmware_updates(&self, id: ServerId) -> Vec<Update> {
+        self.fake.firmware_updates(id).await
     }
 }
 
@@ -207,6 +312,7 @@ struct Rig {
     store: Arc<MemoryStore>,
     pki: Pki,
     ca_file: PathBuf,
+    venv: PathBuf,
     address: std::net::SocketAddr,
     front: tokio::sync::Mutex<Option<Front>>,
     times: std::sync::Mutex<Vec<(String, Duration)>>,
@@ -224,13 +330,17 @@ impl Rig {
         std::fs::create_dir_all(&options.dir)?;
         let ca_file = options.dir.join("facade-ca.pem");
         std::fs::write(&ca_file, &pki.ca_pem)?;
+        let venv = options.venv.clone();
         let cloud = OpenStack::start(options).await?;
         let ironic = Ironic::new(cloud.session(Who::System)?);
         let glance = Glance::new(cloud.session(Who::Admin)?);
-        let core = Arc::new(Core {
+        let core = Arc::new_cyclic(|me| Core {
             fake: FakeHardware::default(),
             ironic: ironic.clone(),
             front: Default::default(),
+            behind: Default::default(),
+            sources: Default::default(),
+            me: me.clone(),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
@@ -242,6 +352,7 @@ impl Rig {
             store: Arc::default(),
             pki,
             ca_file,
+            venv,
             address,
             front: Default::default(),
             times: Default::default(),
@@ -280,6 +391,16 @@ impl Rig {
     }
 
     async fn enroll(&self, mode: BootMode, password_for_ironic: &str) -> Result<ServerId> {
+        self.enroll_with(mode, password_for_ironic, None).await
+    }
+
+    /// The same with a machine behind it.
+    async fn enroll_with(
+        &self,
+        mode: BootMode,
+        password_for_ironic: &str,
+        behind: Option<Behind>,
+    ) -> Result<ServerId> {
         let id = ServerId::random();
         let mac = mac_of(id);
         let server = FacadeServer {
@@ -293,6 +414,11 @@ impl Rig {
         };
         let name = server.name.clone();
         self.core.fake.add(server, &format!("bms-{id}"), "the right one");
+        if let Some(behind) = behind {
+            self.core.read_anew(id, &behind).await?;
+            self.core.fake.set_sensors(id, sensors());
+            self.core.behind.lock().unwrap().insert(id, Arc::new(behind));
+        }
         let spec = NodeSpec {
             id,
             name,
@@ -314,6 +440,10 @@ impl Rig {
         Ok(id)
     }
 
+    fn note(&self, name: &str, time: Duration) {
+        self.times.lock().unwrap().push((name.to_owned(), time));
+    }
+
     /// Asks for a state and waits for it; the time it took is kept.
     async fn phase(
         &self,
@@ -325,7 +455,7 @@ impl Rig {
         let start = Instant::now();
         self.ironic.set_provision_state(id, &target).await?;
         let node = self.settle(id, until).await.with_context(|| format!("phase {name}"))?;
-        self.times.lock().unwrap().push((name.to_owned(), start.elapsed()));
+        self.note(name, start.elapsed());
         Ok(node)
     }
 
@@ -400,6 +530,7 @@ async fn a_real_ironic_drives_a_server_through_the_facades() -> Result<()> {
     let rig = Rig::start().await?;
     let image = rig.image().await?;
     let story = async {
+        ironic_verbs::story(&rig, &image).await.context("Ironic's own verbs")?;
         the_whole_life(&rig, &image).await.context("the whole life")?;
         a_refusal_is_shown(&rig).await.context("a refusal")?;
         a_wrong_password_is_refused(&rig).await.context("a wrong password")?;
@@ -566,7 +697,7 @@ async fn a_restart_loses_nothing(rig: &Rig, image: &ImageRef) -> Result<()> {
     rig.core.ramdisk_ready(id, session, BootPurpose::Deploy);
     rig.core.fake.hold(false);
     rig.settle(id, "active").await?;
-    rig.times.lock().unwrap().push(("deploy with a restart".to_owned(), start.elapsed()));
+    rig.note("deploy with a restart", start.elapsed());
     let steps = rig.core.fake.take_steps(id);
     let writes = steps.iter().filter(|step| matches!(step, Step::WriteImage(_))).count();
     ensure!(writes == 2, "the write was taken up again: {steps:?}");

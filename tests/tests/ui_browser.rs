@@ -61,6 +61,9 @@ async fn every_page_fits_light_dark_and_narrow() {
     tenant.fill("#name", "web1").await.unwrap();
     tenant.follow("button.main").await.unwrap();
     look_at(&tenant, "server").await;
+    let own: String = tenant.value("location.origin + location.pathname").await.unwrap();
+    look_at_console(&tenant, &format!("{own}/console")).await;
+    look_at_console(&admin, &format!("{origin}/ui/nodes/srv1/console")).await;
     let pages = [
         (&admin, "nodes"),
         (&admin, "nodes?find=none"),
@@ -172,6 +175,14 @@ async fn look_at(tab: &Tab, name: &str) {
         tab.picture(&pictures().join(format!("{name}-{kind}.png"))).await.unwrap();
     }
     assert_eq!(tab.unnamed().await.unwrap(), Vec::<String>::new(), "{name} has controls without a name");
+}
+
+/// A console with what a server prints on it, and somebody else at its keyboard.
+async fn look_at_console(tab: &Tab, address: &str) {
+    tab.go(address).await.unwrap();
+    tab.says("open; ada has the keyboard").await.unwrap();
+    tab.says("waiting for the next step").await.unwrap();
+    look_at(tab, if address.contains("/nodes/") { "admin-console" } else { "tenant-console" }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

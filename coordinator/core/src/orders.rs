@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 
 use domain::{
     events::EventKind,
-    firmware::rules::holds_power,
+    firmware::rules::holds_orders,
     lifecycle::{
         Node, ProvisionState,
         orders::{Ordered, Reach, permitted_order, reach},
@@ -22,6 +22,8 @@ use protocol::{bmc_facts::MediaSlot, bmc_order::BmcOrder, command::Action, id::S
 use store::{Inventory, InventoryError};
 use tokio::time::timeout;
 use tracing::warn;
+
+use crate::agents::time_text;
 
 /// Longest time that a deployment's power-on waits for an image to be taken out.
 const EJECT_MAX: Duration = Duration::from_secs(10);
@@ -98,7 +100,8 @@ impl Orders {
     async fn permit(&self, server: &Server, order: &BmcOrder) -> Result<(), Refusal> {
         // A BMC that writes firmware is left alone.
         let open = self.inventory.open_update(server.id).await.map_err(|error| not_stored(&error))?;
-        if let Some(why) = open.and_then(|update| holds_power(server, &update)) {
+        if let Some(why) = open.and_then(|update| holds_orders(server, &update, &time_text(update.since_us)))
+        {
             return Err(refuse(RefusalKind::State, format!("{order} is refused: {why}")));
         }
         let node = self.node(server, order).await?;

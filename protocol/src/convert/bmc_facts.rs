@@ -2,7 +2,7 @@
 
 use super::{InvalidMessage, present};
 use crate::{
-    bmc_facts::{BiosFacts, FirmwareItem, MediaSlot, PartFacts, SecureBootFacts, SystemFacts},
+    bmc_facts::{BiosFacts, FirmwareItem, MediaSlot, PartFacts, PowerLimit, SecureBootFacts, SystemFacts},
     grpc as wire,
     redfish::read::bios::{Setting, Settings},
 };
@@ -41,15 +41,20 @@ impl TryFrom<wire::BmcFacts> for PartFacts {
 
 impl From<SystemFacts> for wire::SystemFacts {
     fn from(system: SystemFacts) -> Self {
-        let SystemFacts { manager_version, bios_version, boot_mode, light, can_nmi } = system;
-        Self { manager_version, bios_version, boot_mode, light, can_nmi }
+        let SystemFacts { manager_version, bios_version, boot_mode, light, can_nmi, power_limit } = system;
+        let power_limit =
+            power_limit.map(|PowerLimit { limit_w, most_w }| wire::PowerLimit { limit_w, most_w });
+        Self { manager_version, bios_version, boot_mode, light, can_nmi, power_limit }
     }
 }
 
 impl From<wire::SystemFacts> for SystemFacts {
     fn from(system: wire::SystemFacts) -> Self {
-        let wire::SystemFacts { manager_version, bios_version, boot_mode, light, can_nmi } = system;
-        Self { manager_version, bios_version, boot_mode, light, can_nmi }
+        let wire::SystemFacts { manager_version, bios_version, boot_mode, light, can_nmi, power_limit } =
+            system;
+        let power_limit =
+            power_limit.map(|wire::PowerLimit { limit_w, most_w }| PowerLimit { limit_w, most_w });
+        Self { manager_version, bios_version, boot_mode, light, can_nmi, power_limit }
     }
 }
 

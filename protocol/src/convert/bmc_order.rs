@@ -21,6 +21,7 @@ impl From<BmcOrder> for wire::BmcOrder {
                 Order::InsertMedia(wire::InsertMedia { drive, image, is_write_protected })
             }
             BmcOrder::EjectMedia { drive } => Order::EjectMedia(wire::EjectMedia { drive }),
+            BmcOrder::LimitPower { watts } => Order::LimitPower(wire::LimitPower { watts }),
             BmcOrder::Look { part } => Order::Look(wire::FactsPart::from(part).into()),
         };
         Self { order: Some(order) }
@@ -42,6 +43,7 @@ impl TryFrom<wire::BmcOrder> for BmcOrder {
                 Self::InsertMedia { drive, image, is_write_protected }
             }
             Order::EjectMedia(wire::EjectMedia { drive }) => Self::EjectMedia { drive },
+            Order::LimitPower(wire::LimitPower { watts }) => Self::LimitPower { watts },
             Order::Look(number) => Self::Look { part: part(number)? },
         })
     }

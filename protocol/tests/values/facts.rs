@@ -2,7 +2,7 @@
 
 use proptest::{collection::btree_map, collection::vec, option, prelude::*};
 use protocol::{
-    bmc_facts::{BiosFacts, FirmwareItem, MediaSlot, PartFacts, SecureBootFacts, SystemFacts},
+    bmc_facts::{BiosFacts, FirmwareItem, MediaSlot, PartFacts, PowerLimit, SecureBootFacts, SystemFacts},
     redfish::read::bios::{Setting, Settings},
 };
 
@@ -18,18 +18,19 @@ pub fn settings() -> impl Strategy<Value = Settings> {
     btree_map(text(), setting, 0..4)
 }
 
+fn limit() -> impl Strategy<Value = PowerLimit> {
+    let watts = || option::of(any::<u32>());
+    (watts(), watts()).prop_map(|(limit_w, most_w)| PowerLimit { limit_w, most_w })
+}
+
 /// Any part.
 pub fn part() -> impl Strategy<Value = PartFacts> {
     let flag = || option::of(any::<bool>());
     prop_oneof![
-        (text(), text(), text(), flag(), any::<bool>()).prop_map(
-            |(manager_version, bios_version, boot_mode, light, can_nmi)| PartFacts::System(SystemFacts {
-                manager_version,
-                bios_version,
-                boot_mode,
-                light,
-                can_nmi
-            })
+        (text(), text(), text(), flag(), any::<bool>(), option::of(limit())).prop_map(
+            |(manager_version, bios_version, boot_mode, light, can_nmi, power_limit)| PartFacts::System(
+                SystemFacts { manager_version, bios_version, boot_mode, light, can_nmi, power_limit }
+            )
         ),
         (settings(), settings(), any::<u32>()).prop_map(|(attributes, pending, left_out)| PartFacts::Bios(
             BiosFacts { attributes, pending, left_out }
@@ -63,6 +64,7 @@ pub fn examples() -> Vec<PartFacts> {
             boot_mode: "UEFI".into(),
             light: Some(false),
             can_nmi: true,
+            power_limit: None,
         }),
         PartFacts::Firmware(vec![FirmwareItem {
             id: "BIOS".into(),

@@ -25,6 +25,7 @@ pub fn order() -> impl Strategy<Value = BmcOrder> {
             BmcOrder::InsertMedia { drive, image, is_write_protected }
         }),
         text().prop_map(|drive| BmcOrder::EjectMedia { drive }),
+        proptest::option::of(any::<u32>()).prop_map(|watts| BmcOrder::LimitPower { watts }),
         prop::sample::select(&FactsPart::ALL[..]).prop_map(|part| BmcOrder::Look { part }),
     ]
 }
@@ -47,6 +48,7 @@ pub fn examples() -> Vec<(&'static str, BmcOrder)> {
             "down-order-insert-media",
             BmcOrder::InsertMedia { drive: "Cd".to_owned(), image, is_write_protected: true },
         ),
+        ("down-order-limit-power", BmcOrder::LimitPower { watts: Some(500) }),
         ("down-order-eject-media", BmcOrder::EjectMedia { drive: "Cd".to_owned() }),
         ("down-order-look", BmcOrder::Look { part: FactsPart::Bios }),
     ]

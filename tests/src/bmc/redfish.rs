@@ -598,7 +598,7 @@ fn public(service: &Service, method: &Method, path: &str, body: &Value) -> Optio
         ("GET", "/redfish") => Some(found(&json!({ "v1": "/redfish/v1/" }))),
         ("GET", "/redfish/v1") => {
             let mut root = system::root(!service.options.no_sessions);
-            let more = if service.options.is_bare { Value::Null } else { redfish_tree::of_root() };
+            let more = if service.options.is_bare { Value::Null } else { service.manners.of_root() };
             for (name, value) in
                 [&more, &service.options.root_says].into_iter().filter_map(Value::as_object).flatten()
             {
@@ -694,7 +694,13 @@ async fn private(
             service.writes.fetch_add(1, Ordering::Relaxed);
             done(system::set_boot(chassis, body).await)
         }
-        ("POST", system::RESET) => done(system::reset(chassis, body).await),
+        ("POST", system::RESET) => {
+            let outcome = system::reset(chassis, body).await;
+            if outcome.is_ok() && system::is_start(body) && !service.options.is_bare {
+                service.manners.started();
+            }
+            done(outcome)
+        }
         ("GET", _) => match system::still(path, !service.options.no_sessions, &service.options.macs) {
             Some(mut body) => {
                 if !service.options.is_bare {

@@ -37,6 +37,14 @@ pub enum Manner {
     Broken(&'static str),
     /// Writes to this resource are answered 204 and thrown away.
     Ignores(&'static str),
+    /// Collections show their members whole when they are asked to.
+    ShowsMembersWhole,
+    /// The same, without what every resource must have.
+    ShowsMembersInPart,
+    /// It says that it shows members whole, and refuses it.
+    RefusesMembersWhole,
+    /// The limit of power is a `Control` of the chassis, beside the newer sensors.
+    PowerByControl,
     /// Members of collections are links, and the members lie at another service.
     MembersElsewhere,
 }

@@ -80,6 +80,11 @@ impl Manners {
         self.told_mut().clone()
     }
 
+    /// What the service root has besides.
+    pub(super) fn of_root(&self) -> Value {
+        tree::of_root(&self.all)
+    }
+
     /// The document at a path, as it is now.
     pub(super) fn document(&self, path: &str) -> Option<Value> {
         self.tree().get(path).cloned()
@@ -99,6 +104,19 @@ impl Manners {
             }
             shown["Boot"]["BootOptions"] = json!({ "@odata.id": format!("{}/BootOptions", tree::SYSTEM) });
             shown["Boot"]["BootOrder"] = json!(["Boot0002", "Boot0001"]);
+        }
+    }
+
+    /// The server starts: what waited for that holds from now on.
+    pub(super) fn started(&self) {
+        let mut tree = self.tree();
+        let waits = tree.get(tree::BIOS_SETTINGS).map(|settings| settings["Attributes"].clone());
+        if let (Some(waits), Some(bios)) = (waits, tree.get_mut(tree::BIOS)) {
+            bios["Attributes"] = waits;
+        }
+        if let Some(secure_boot) = tree.get_mut(tree::SECURE_BOOT) {
+            let is_on = secure_boot["SecureBootEnable"] == true;
+            secure_boot["SecureBootCurrentBoot"] = json!(if is_on { "Enabled" } else { "Disabled" });
         }
     }
 
@@ -143,8 +161,34 @@ impl Manners {
         if self.has(&Manner::PagedUsers) && path == tree::ACCOUNTS {
             return Some(Json(self.page(&document, query, 1)).into_response());
         }
+        if query.contains("$expand") && document.get("Members").is_some() {
+            return self.whole(document);
+        }
         let etag = HeaderValue::from_str(&format!("\"{:x}\"", document.to_string().len())).ok()?;
         Some(([(header::ETAG, etag)], Json(document)).into_response())
+    }
+
+    /// A collection that is asked for with its members whole. One that cannot be read stays a link.
+    fn whole(&self, mut collection: Value) -> Option<Response> {
+        let (is_whole, is_in_part) =
+            (self.has(&Manner::ShowsMembersWhole), self.has(&Manner::ShowsMembersInPart));
+        if !is_whole && !is_in_part {
+            return Some(problem(
+                StatusCode::NOT_IMPLEMENTED,
+                "The query parameter $expand is not supported.",
+            ));
+        }
+        for member in collection["Members"].as_array_mut().into_iter().flatten() {
+            let path = member["@odata.id"].as_str().unwrap_or_default().to_owned();
+            let is_broken = self.all.iter().any(|manner| matches!(manner, Manner::Broken(at) if *at == path));
+            if let Some(found) = self.document(&path).filter(|_| !is_broken) {
+                *member = found;
+            }
+            if let Some(fields) = member.as_object_mut().filter(|_| is_in_part) {
+                fields.remove("Id");
+            }
+        }
+        Some(Json(collection).into_response())
     }
 
     /// So many whole members of a collection.

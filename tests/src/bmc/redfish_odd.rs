@@ -84,6 +84,8 @@ pub enum Odd {
     },
     /// The root is shown only to who is logged in.
     RootGuarded,
+    /// Members of collections that are asked for whole have lost what they are, but for id and name.
+    MembersEmptied,
 }
 
 /// Which ETag a write must come with.
@@ -243,6 +245,11 @@ impl Oddities {
                 seen.task_looks += 1;
                 Some(axum::Json(task(seen.task_looks, fails)).into_response())
             }
+            Odd::MembersEmptied if asked.method == Method::GET && asked.query.contains("$expand") => {
+                let member = json!({ "@odata.id": format!("{}/1", asked.path), "Id": "1", "Name": "1" });
+                let shown = json!({ "@odata.id": asked.path, "Members@odata.count": 1, "Members": [member] });
+                Some(axum::Json(shown).into_response())
+            }
             Odd::RootGuarded if asked.path == "/redfish/v1" && !is_logged_in(&asked.headers) => {
                 Some(problem(StatusCode::UNAUTHORIZED, "Log in first."))
             }
@@ -284,6 +291,10 @@ impl Oddities {
             }
             Odd::OnceOnly { is_said: true } if is_system => {
                 value["Boot"][format!("{ENABLED}{ALLOWABLE}")] = json!(["Once", "Disabled"]);
+            }
+            Odd::MembersEmptied if path == "/redfish/v1" => {
+                value["ProtocolFeaturesSupported"] =
+                    json!({ "ExpandQuery": { "NoLinks": true, "Levels": true } });
             }
             Odd::NoDisk if is_system => value["Boot"][format!("{TARGET}{ALLOWABLE}")] = json!("None, Pxe"),
             Odd::BootShownLate if is_system => {

@@ -205,6 +205,11 @@ pub(super) async fn set_boot(chassis: &dyn Chassis, body: &Value) -> Result<(), 
     Ok(chassis.set_boot(setting).await?)
 }
 
+/// Whether a reset starts the server.
+pub(super) fn is_start(body: &Value) -> bool {
+    !matches!(body["ResetType"].as_str(), Some("ForceOff" | "GracefulShutdown") | None)
+}
+
 /// The reset action.
 pub(super) async fn reset(chassis: &dyn Chassis, body: &Value) -> Result<(), Refusal> {
     let on = chassis.power().await?;

@@ -32,8 +32,15 @@ fn link(path: impl Into<String>) -> Value {
 }
 
 /// What the service root has besides.
-pub(super) fn of_root() -> Value {
-    SERVICES.iter().map(|name| ((*name).to_owned(), link(format!("/redfish/v1/{name}")))).collect()
+pub(super) fn of_root(manners: &[Manner]) -> Value {
+    let mut root: Value =
+        SERVICES.iter().map(|name| ((*name).to_owned(), link(format!("/redfish/v1/{name}")))).collect();
+    let says = [Manner::ShowsMembersWhole, Manner::ShowsMembersInPart, Manner::RefusesMembersWhole];
+    if says.iter().any(|manner| manners.contains(manner)) {
+        root["ProtocolFeaturesSupported"] =
+            json!({ "ExpandQuery": { "NoLinks": true, "Levels": true, "MaxLevels": 1 } });
+    }
+    root
 }
 
 /// All of it.
@@ -41,8 +48,7 @@ pub(super) fn build(manners: &[Manner]) -> Tree {
     let mut tree = Tree::new();
     parts(&mut tree);
     network(&mut tree);
-    let is_newer = manners.contains(&Manner::NewerSensors);
-    chassis(&mut tree, is_newer);
+    chassis(&mut tree, manners);
     settings(&mut tree, manners);
     log(&mut tree);
     accounts(&mut tree, manners.contains(&Manner::PlacesForUsers));
@@ -208,10 +214,18 @@ fn network(tree: &mut Tree) {
     collect(tree, &format!("{CHASSIS}/NetworkAdapters"), "NetworkAdapter");
 }
 
-fn chassis(tree: &mut Tree, is_newer: bool) {
+/// Whether there are `Sensors` and subsystems.
+fn is_newer(manners: &[Manner]) -> bool {
+    manners.contains(&Manner::NewerSensors) || manners.contains(&Manner::PowerByControl)
+}
+
+fn chassis(tree: &mut Tree, manners: &[Manner]) {
     let at = |name: &str| format!("{CHASSIS}/{name}");
-    if is_newer {
+    if is_newer(manners) {
         newer_sensors(tree);
+        if manners.contains(&Manner::PowerByControl) {
+            control(tree);
+        }
         return;
     }
     put(
@@ -301,6 +315,24 @@ fn newer_sensors(tree: &mut Tree) {
             "PowerWatts": { "Reading": 212 }, "PowerLimitWatts": { "ControlMode": "Disabled", "AllowableMin": 100, "AllowableMax": 800 },
         }),
     );
+}
+
+/// The limit of power by itself.
+fn control(tree: &mut Tree) {
+    let path = format!("{CHASSIS}/Controls/PowerLimit");
+    if let Some(Value::Object(metrics)) = tree.get_mut(&format!("{CHASSIS}/EnvironmentMetrics")) {
+        metrics.remove("PowerLimitWatts");
+    }
+    put(
+        tree,
+        &path,
+        "#Control.v1_3_0.Control",
+        json!({
+            "Name": "Limit of power", "ControlType": "Power", "SetPoint": 0, "SetPointUnits": "W", "ControlMode": "Disabled", "AllowableMin": 100,
+            "AllowableMax": 800, "Sensor": { "Reading": 212 }, "Status": well(),
+        }),
+    );
+    collect(tree, &format!("{CHASSIS}/Controls"), "Control");
 }
 
 fn settings(tree: &mut Tree, manners: &[Manner]) {
@@ -506,7 +538,9 @@ pub(super) fn of_system(manners: &[Manner]) -> Value {
 pub(super) fn of_chassis(manners: &[Manner]) -> Value {
     let at = |name: &str| link(format!("{CHASSIS}/{name}"));
     let mut shown = json!({ "NetworkAdapters": at("NetworkAdapters") });
-    let names: &[&str] = if manners.contains(&Manner::NewerSensors) {
+    let names: &[&str] = if manners.contains(&Manner::PowerByControl) {
+        &["Sensors", "ThermalSubsystem", "PowerSubsystem", "EnvironmentMetrics", "Controls"]
+    } else if is_newer(manners) {
         &["Sensors", "ThermalSubsystem", "PowerSubsystem", "EnvironmentMetrics"]
     } else {
         &["Thermal", "Power"]

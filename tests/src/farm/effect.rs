@@ -93,6 +93,7 @@ impl Effects {
             Quirk::PasswordSixteenMost => self.passwords = TakesPasswords::CutsOff(16),
             Quirk::PasswordNineteenMost => self.passwords = TakesPasswords::CutsOff(19),
             Quirk::PasswordTwentyMost => self.passwords = TakesPasswords::CutsOff(20),
+            Quirk::MembersOneByOne => self.odd.push(Odd::MembersEmptied),
         }
     }
 }

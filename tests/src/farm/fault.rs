@@ -146,5 +146,8 @@ pub fn deviation(quirk: Quirk) -> &'static str {
         Quirk::PasswordSixteenMost => "cuts a new password off after 16 characters",
         Quirk::PasswordNineteenMost => "cuts a new password off after 19 characters",
         Quirk::PasswordTwentyMost => "cuts a new password off after 20 characters",
+        Quirk::MembersOneByOne => {
+            "Redfish: shows members that are asked for whole (`$expand`) without what they are"
+        }
     }
 }

@@ -75,6 +75,7 @@ pub struct Fakes {
 }
 
 mod catalogue;
+mod console;
 pub mod foreign;
 mod inside;
 pub mod shown;
@@ -221,6 +222,8 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         )
         .route("/v1/nodes/{node}/sel", get(async || Json(inside::log())))
         .route("/v1/nodes/{node}/bmc", get(async || Json(inside::bmc())))
+        .route("/v1/nodes/{node}/console", get(console::open))
+        .route("/v1/servers/{server}/console", get(console::open))
         .route("/v1/audit", list(shown::audit()))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), foreign::speak))

@@ -23,6 +23,9 @@ impl IpmiBmc {
             | BmcOrder::EjectMedia { .. } => Err(self.refused(format!(
                 "IPMI has no command for {order}; if this BMC speaks Redfish too, import the server with the driver redfish"
             ))),
+            BmcOrder::LimitPower { .. } => Err(self.refused(format!(
+                "{order} is done by Redfish only; if this BMC speaks Redfish too, import the server with the driver redfish"
+            ))),
             BmcOrder::Look { .. } => Ok(()),
         }
     }

@@ -97,6 +97,12 @@ pub const ROWS: &[Row] = &[
         quirks: &[Quirk::PasswordTwentyMost],
         source: "https://github.com/openbmc/openbmc/issues/3550",
     },
+    Row {
+        of: Of::BySite,
+        whose: "Lenovo GB300 and others with AMI MegaRAC, whose collections leave properties of their members out",
+        quirks: &[Quirk::MembersOneByOne],
+        source: "https://github.com/dsx-ai-factory/nv-redfish/pull/118",
+    },
 ];
 
 /// What is taken of every BMC by Redfish.
@@ -202,6 +208,18 @@ pub const TAKEN_OF_ALL: &[Taken] = &[
         what: "bodies are packed with gzip though nobody asked for it",
         remedy: "unpacked",
         source: "https://github.com/DMTF/Redfish-Mockup-Creator/issues/58",
+    },
+    Taken {
+        whose: "Lenovo GB300",
+        what: "members that are asked for whole (`$expand`) come without their `Id` or `Name`",
+        remedy: "each of these is read by itself",
+        source: "https://github.com/dsx-ai-factory/infra-controller/issues/4100",
+    },
+    Taken {
+        whose: "Fujitsu iRMC S5",
+        what: "`$expand` is refused",
+        remedy: "the collection is read as any other, and members of others one by one from then on",
+        source: "https://github.com/bb-Ricardo/check_redfish/issues/20",
     },
     Taken {
         whose: "NVIDIA HGX and DGX",

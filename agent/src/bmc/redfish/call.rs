@@ -30,9 +30,8 @@ use crate::bmc::BmcError;
 pub const VERB_MAX: Duration = Duration::from_secs(120);
 /// So many requests are made for one verb.
 pub const REQUESTS_MAX: u32 = 1024;
-/// So many members of a collection are read, and pages of it.
+/// So many members of a collection are read.
 pub const MEMBERS_MAX: usize = 1024;
-const PAGES_MAX: usize = 128;
 /// So many things that could not be read are told one by one.
 const MISSING_MAX: usize = 16;
 
@@ -193,53 +192,6 @@ impl<'a> Call<'a> {
             Some(link) => self.look(link, property).await,
             None => Ok(None),
         }
-    }
-
-    /// The members of the collection that this property leads to, from all of its pages.
-    pub(super) async fn members(
-        &mut self,
-        node: Node<'_>,
-        property: &str,
-    ) -> Result<Vec<(String, Resource)>, BmcError> {
-        match node.link(property) {
-            Some(link) => self.members_at(link, property).await,
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// The same of a collection at this link. Members may stand in it whole.
-    pub(super) async fn members_at(
-        &mut self,
-        link: &str,
-        what: &str,
-    ) -> Result<Vec<(String, Resource)>, BmcError> {
-        let (mut members, mut next) = (Vec::<(String, Resource)>::new(), Some(link.to_owned()));
-        for _ in 0..PAGES_MAX {
-            let Some(page) = next.take() else { break };
-            let Some(page) = self.look(&page, what).await? else { break };
-            for member in page.node().list("Members") {
-                if members.len() >= MEMBERS_MAX {
-                    self.miss(format!("{what}: more than {MEMBERS_MAX} members"));
-                    return Ok(members);
-                }
-                let path = member.path().unwrap_or_default();
-                if member.is_link_only() {
-                    if let Some(resource) = self.look(path, what).await? {
-                        members.push((path.to_owned(), resource));
-                    }
-                } else {
-                    members.push((path.to_owned(), Resource::new(member.value().clone())));
-                }
-            }
-            let link = ["Members@odata.nextLink", "@odata.nextLink"]
-                .into_iter()
-                .find_map(|name| page.node().link(name));
-            next = link.map(str::to_owned);
-        }
-        if next.is_some() {
-            self.miss(format!("{what}: more than {PAGES_MAX} pages"));
-        }
-        Ok(members)
     }
 
     /// The resources that a list of links leads to.

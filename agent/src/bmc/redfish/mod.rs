@@ -17,6 +17,7 @@ mod health;
 mod http;
 mod kept;
 mod login;
+mod members;
 pub(crate) mod pin;
 mod power;
 mod request;
@@ -61,6 +62,7 @@ use self::{
     client::Settings,
     fault::Fault,
     http::{Found, Http},
+    members::Members,
     shown::Shown,
 };
 pub use self::{
@@ -120,6 +122,8 @@ struct State {
     ways: Ways,
     /// Which of the forms of an ETag it has taken.
     etag_form: usize,
+    /// How members of its collections are read.
+    members: Members,
 }
 
 impl RedfishBmc {
@@ -150,7 +154,8 @@ impl RedfishBmc {
         let quirks = Deviations::of(&Maker::from(who.expected()), &said);
         http.heed(&quirks);
         let (ways, is_met) = (Ways::default(), false);
-        let state = State { http, who, path: None, last: None, quirks, is_met, ways, etag_form: 0 };
+        let (path, last, members) = (None, None, Members::default());
+        let state = State { http, who, path, last, quirks, is_met, ways, etag_form: 0, members };
         let (username, state) = (endpoint.username.clone(), Mutex::new(state));
         Self { address, username, system: kind.system, said, by_ipmi, shown, is_pinned, state }
     }

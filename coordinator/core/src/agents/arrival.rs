@@ -62,7 +62,7 @@ pub fn alarm(rack: &RackId, present: &Peer, newcomer: &Peer) -> String {
 }
 
 /// A time for people, to the second.
-pub(super) fn time_text(at_us: u64) -> String {
+pub(crate) fn time_text(at_us: u64) -> String {
     let time = i64::try_from(at_us).ok().and_then(|us| jiff::Timestamp::from_microsecond(us).ok());
     time.map_or_else(|| "a time that cannot be".to_owned(), |time| format!("{time:.0}"))
 }

@@ -47,6 +47,7 @@ mod watch;
 mod tests;
 
 pub use arrival::Peer;
+pub(crate) use arrival::time_text;
 pub use consoles::{CONSOLE_WAIT_MAX, Console, ConsoleRecord, Visit};
 pub use hub::{AgentHub, Hub, Progress, RamdiskSignal};
 pub use issue::{IssueError, IssuedAgent, Older, issue_agent};

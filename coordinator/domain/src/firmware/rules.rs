@@ -146,18 +146,35 @@ pub fn waits_for(server: &Server, update: &Update, beside: Beside<'_>) -> Option
 /// Why the power of a server is not changed while its firmware is updated.
 pub fn holds_power(server: &Server, update: &Update) -> Option<String> {
     update.holds_power().then(|| {
-        let what = match update.order.component.as_str() {
-            "" => "firmware",
-            component => component,
-        };
         format!(
             "the power of {} is left as it is while the BMC writes new firmware ({}): a change could destroy it; `bmsctl firmware progress \
              {}` shows how far it is",
             server.name,
-            Shown(what),
+            Shown(what(update)),
             server.name
         )
     })
+}
+
+/// Why a server's BMC is ordered nothing while its firmware is updated. `since`: when that began, for a person.
+pub fn holds_orders(server: &Server, update: &Update, since: &str) -> Option<String> {
+    update.holds_power().then(|| {
+        format!(
+            "the firmware of {} ({}) is being updated since {since}, and a BMC that writes it is left alone; ask again after that, which \
+             `bmsctl firmware progress {}` shows",
+            server.name,
+            Shown(what(update)),
+            server.name
+        )
+    })
+}
+
+/// What an update is for, for a person.
+fn what(update: &Update) -> &str {
+    match update.order.component.as_str() {
+        "" => "as its image says",
+        component => component,
+    }
 }
 
 #[cfg(test)]
@@ -265,6 +282,19 @@ mod tests {
         let giving = Update { stage: Stage::Giving, ..update(person()) };
         assert!(holds_power(&ours("available"), &giving).is_some_and(|said| said.contains("BMC")));
         assert_eq!(holds_power(&ours("available"), &update(person())), None);
+    }
+
+    #[test]
+    fn a_bmc_that_writes_firmware_is_ordered_nothing_in_its_own_words() {
+        let giving = Update { stage: Stage::Giving, ..update(person()) };
+        let said = holds_orders(&ours("available"), &giving, "noon").unwrap();
+        for words in ["firmware of n1 (BMC)", "since noon", "ask again after"] {
+            assert!(said.contains(words), "no {words:?} in {said}");
+        }
+        assert!(!said.contains("power"), "{said}");
+        let waits = Stage::Following { task: None, percent: None, is_paused: true };
+        let paused = Update { stage: waits, ..update(person()) };
+        assert_eq!(holds_orders(&ours("available"), &paused, "noon"), None, "it waits for a restart");
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::{
 pub enum Reach<'a> {
     /// Nothing that a server or its tenant would notice: the light, and a mere look.
     Nothing,
+    /// How fast it may run, which is the site's to say, whoever has the server.
+    Draw,
     /// The system that runs now.
     Running,
     /// What the server will boot or trust.
@@ -29,6 +31,7 @@ pub enum Reach<'a> {
 pub fn reach(order: &BmcOrder) -> Reach<'_> {
     match order {
         BmcOrder::Light { .. } | BmcOrder::Look { .. } => Reach::Nothing,
+        BmcOrder::LimitPower { .. } => Reach::Draw,
         BmcOrder::Interrupt => Reach::Running,
         BmcOrder::SecureBoot { .. }
         | BmcOrder::ResetKeys { .. }
@@ -77,7 +80,7 @@ enum Stays {
 /// Whether an order may be given now; else why not.
 pub fn permitted_order(order: &BmcOrder, of: Ordered<'_>, sources: &MediaSources) -> Result<(), Refusal> {
     let permitted = match reach(order) {
-        Reach::Nothing => Ok(()),
+        Reach::Nothing | Reach::Draw => Ok(()),
         Reach::Running => interruptible(of),
         Reach::Boots => changeable(of, Stays::No),
         Reach::Image(image) => sources.admit(image).and_then(|()| changeable(of, Stays::InADrive)),
@@ -233,6 +236,7 @@ mod tests {
             }
             assert_eq!(permitted(&insert(IMAGE), &node, None, true), ours.contains(&&*word), "{word}");
             assert!(permitted(&BmcOrder::Light { is_on: true }, &node, None, false), "{word}");
+            assert!(permitted(&BmcOrder::LimitPower { watts: Some(400) }, &node, None, false), "{word}");
         }
         let handing_over = Node {
             deploy_step: Some("boot_instance".into()),

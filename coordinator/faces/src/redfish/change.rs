@@ -7,23 +7,26 @@ use protocol::{bmc_facts::BmcFacts, bmc_order::BmcOrder, id::ServerId};
 use tracing::{info, warn};
 
 use super::{
-    OVERRIDES_MAX, RedfishFacade,
+    OVERRIDES_MAX, Principal, RedfishFacade,
     answer::{Failed, RedfishAnswer},
     bmc,
     boot::BootPatch,
+    controls::LimitPatch,
     lock,
     orders::{BiosPatch, InsertMedia, Nothing, ResetKeys, SecureBootPatch, SystemPatch},
-    path::Action,
+    path::{Action, Resource},
     read_body,
 };
 
 impl RedfishFacade {
-    /// The boot override is kept and echoed; the light is the BMC's.
+    /// The boot override is kept and echoed; the light is the BMC's. The system is answered as it is then: some clients take nothing else
+    /// for a success.
     pub(super) async fn patch_system(
         &self,
         request: Request,
-        server: &FacadeServer,
+        principal: &Principal,
     ) -> Result<RedfishAnswer, Failed> {
+        let server = &principal.server;
         let patch: SystemPatch = read_body(request).await?;
         let light = patch.light().map_err(not_possible)?;
         if light.is_none() && patch.boot.is_none() {
@@ -32,10 +35,12 @@ impl RedfishFacade {
         if let Some(boot) = &patch.boot {
             self.keep_override(boot, server)?;
         }
-        match light {
-            Some(order) => self.order(server.id, order).await,
-            None => Ok(RedfishAnswer::Done),
+        if let Some(order) = light {
+            self.order(server.id, order).await?;
         }
+        // It is done, even if the system cannot be shown now.
+        let now = self.get(&Resource::System(server.id), principal).await;
+        Ok(now.map_or(RedfishAnswer::Done, RedfishAnswer::Found))
     }
 
     fn keep_override(&self, patch: &BootPatch, server: &FacadeServer) -> Result<(), Failed> {
@@ -62,6 +67,12 @@ impl RedfishFacade {
     pub(super) async fn patch_bios(&self, request: Request, id: ServerId) -> Result<RedfishAnswer, Failed> {
         self.facts_if(id, bmc::has_bios).await?;
         let patch: BiosPatch = read_body(request).await?;
+        self.order(id, patch.order().map_err(not_possible)?).await
+    }
+
+    pub(super) async fn patch_limit(&self, request: Request, id: ServerId) -> Result<RedfishAnswer, Failed> {
+        self.facts_if(id, |facts| facts.system.power_limit.is_some()).await?;
+        let patch: LimitPatch = read_body(request).await?;
         self.order(id, patch.order().map_err(not_possible)?).await
     }
 

@@ -15,6 +15,7 @@
 
 pub mod bmc;
 pub mod boot;
+pub mod controls;
 pub mod path;
 pub mod resource;
 pub mod sensors;
@@ -24,7 +25,9 @@ pub mod update;
 
 mod answer;
 mod change;
+mod opened;
 mod orders;
+mod query;
 mod show;
 mod witness;
 
@@ -60,7 +63,9 @@ use uuid::Uuid;
 use self::{
     answer::{Failed, RedfishAnswer},
     boot::BootOverride,
+    opened::query_of,
     path::Resource,
+    query::Query,
     session::{Holder, Sessions, fingerprint, same},
     update::SimpleUpdate,
 };
@@ -132,11 +137,14 @@ impl RedfishFacade {
     async fn answer(&self, request: Request) -> Result<RedfishAnswer, Failed> {
         let resource = Resource::parse(request.uri().path()).ok_or_else(Failed::not_found)?;
         let method = request.method().clone();
+        let is_read = matches!(method, Method::GET | Method::HEAD);
+        let query = if is_read { query_of(&request)? } else { Query::default() };
         match (&method, &resource) {
             (&Method::GET | &Method::HEAD, Resource::Versions) => {
                 return Ok(RedfishAnswer::Found(resource::versions()));
             }
-            (&Method::GET | &Method::HEAD, Resource::Root) => {
+            // What it leads to is not for strangers.
+            (&Method::GET | &Method::HEAD, Resource::Root) if query.expand.is_none() => {
                 return Ok(RedfishAnswer::Found(resource::root()));
             }
             (&Method::POST, Resource::Sessions) => return self.open_session(request).await,
@@ -153,13 +161,13 @@ impl RedfishFacade {
         match (&method, resource) {
             (&Method::GET | &Method::HEAD, resource @ Resource::System(_)) => {
                 let principal = self.settled(principal).await;
-                self.get(&resource, &principal).await.map(RedfishAnswer::Found)
+                self.show(&resource, &principal, query).await.map(RedfishAnswer::Found)
             }
             (&Method::GET | &Method::HEAD, Resource::TaskMonitor(task)) => {
                 self.monitor(principal.server.id, task).await
             }
             (&Method::GET | &Method::HEAD, resource) => {
-                self.get(&resource, &principal).await.map(RedfishAnswer::Found)
+                self.show(&resource, &principal, query).await.map(RedfishAnswer::Found)
             }
             (&Method::DELETE, Resource::Session(id)) => {
                 match lock(&self.sessions).close(&id, principal.server.id) {
@@ -167,9 +175,10 @@ impl RedfishFacade {
                     false => Err(Failed::not_found()),
                 }
             }
-            (&Method::PATCH, Resource::System(_)) => self.patch_system(request, &principal.server).await,
+            (&Method::PATCH, Resource::System(_)) => self.patch_system(request, &principal).await,
             (&Method::PATCH, Resource::SecureBoot(id)) => self.patch_secure_boot(request, id).await,
             (&Method::PATCH, Resource::BiosSettings(id)) => self.patch_bios(request, id).await,
+            (&Method::PATCH, Resource::PowerLimit(id)) => self.patch_limit(request, id).await,
             (&Method::POST, Resource::Action(id, action)) => self.act(request, id, &action).await,
             (&Method::POST, Resource::Reset(id)) => self.reset(request, id).await,
             (&Method::POST, Resource::SimpleUpdate) => self.update(request, principal.server.id).await,

@@ -27,6 +27,10 @@ pub enum Resource {
     Processors(ServerId),
     /// All its processors as one.
     Processor(ServerId),
+    /// Its memory.
+    MemoryCollection(ServerId),
+    /// All its memory as one.
+    Memory(ServerId),
     /// Its Ethernet interfaces.
     EthernetInterfaces(ServerId),
     /// One of them, by its place in the inventory.
@@ -81,6 +85,10 @@ pub enum Resource {
     Thermal(ServerId),
     /// Its power draw, voltages and power supplies.
     Power(ServerId),
+    /// What can be set of it.
+    Controls(ServerId),
+    /// The limit of its power draw.
+    PowerLimit(ServerId),
     /// Its sensors.
     Sensors(ServerId),
     /// One of them, by its name.
@@ -116,6 +124,8 @@ impl Resource {
             ["v1", "Systems", id] => Resource::System(server(id)?),
             ["v1", "Systems", id, "Processors"] => Resource::Processors(server(id)?),
             ["v1", "Systems", id, "Processors", "CPU"] => Resource::Processor(server(id)?),
+            ["v1", "Systems", id, "Memory"] => Resource::MemoryCollection(server(id)?),
+            ["v1", "Systems", id, "Memory", "RAM"] => Resource::Memory(server(id)?),
             ["v1", "Systems", id, "EthernetInterfaces"] => Resource::EthernetInterfaces(server(id)?),
             ["v1", "Systems", id, "EthernetInterfaces", nic] => {
                 Resource::EthernetInterface(server(id)?, nic.strip_prefix("NIC")?.parse().ok()?)
@@ -166,6 +176,8 @@ impl Resource {
             ["v1", "Chassis", id] => Resource::Chassis(server(id)?),
             ["v1", "Chassis", id, "Thermal"] => Resource::Thermal(server(id)?),
             ["v1", "Chassis", id, "Power"] => Resource::Power(server(id)?),
+            ["v1", "Chassis", id, "Controls"] => Resource::Controls(server(id)?),
+            ["v1", "Chassis", id, "Controls", "PowerLimit"] => Resource::PowerLimit(server(id)?),
             ["v1", "Chassis", id, "Sensors"] => Resource::Sensors(server(id)?),
             ["v1", "Chassis", id, "Sensors", name] => Resource::Sensor(server(id)?, (*name).to_owned()),
             ["v1", "Chassis", id, "Drives"] => Resource::Drives(server(id)?),
@@ -196,6 +208,8 @@ impl Resource {
             Resource::System(id)
             | Resource::Processors(id)
             | Resource::Processor(id)
+            | Resource::MemoryCollection(id)
+            | Resource::Memory(id)
             | Resource::EthernetInterfaces(id)
             | Resource::EthernetInterface(id, _)
             | Resource::StorageCollection(id)
@@ -213,6 +227,8 @@ impl Resource {
             | Resource::Chassis(id)
             | Resource::Thermal(id)
             | Resource::Power(id)
+            | Resource::Controls(id)
+            | Resource::PowerLimit(id)
             | Resource::Sensors(id)
             | Resource::Sensor(id, _) => Some(*id),
         }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{
     bmc::UPDATE_SERVICE,
     boot::{BootOverride, mode_word},
+    query::LEVELS_MAX,
     update::TASK_SERVICE,
 };
 
@@ -30,6 +31,19 @@ pub fn root() -> Value {
         "Id": "RootService",
         "Name": "BMS Manager",
         "RedfishVersion": "1.15.0",
+        "ProtocolFeaturesSupported": {
+            "ExpandQuery": {
+                "ExpandAll": true,
+                "NoLinks": true,
+                "Links": true,
+                "Levels": true,
+                "MaxLevels": LEVELS_MAX,
+            },
+            "OnlyMemberQuery": true,
+            "SelectQuery": false,
+            "FilterQuery": false,
+            "ExcerptQuery": false,
+        },
         "Systems": link("/redfish/v1/Systems"),
         "Managers": link("/redfish/v1/Managers"),
         "Chassis": link("/redfish/v1/Chassis"),
@@ -114,6 +128,7 @@ pub fn system(server: &FacadeServer, boot: BootOverride) -> Value {
             "BootSourceOverrideMode": mode_word(server.boot_mode),
         },
         "Processors": link(&format!("{path}/Processors")),
+        "Memory": link(&format!("{path}/Memory")),
         "EthernetInterfaces": link(&format!("{path}/EthernetInterfaces")),
         "Storage": link(&format!("{path}/Storage")),
         "Links": {
@@ -188,6 +203,25 @@ pub fn processor(server: &FacadeServer) -> Value {
         processor["TotalThreads"] = cpu.count.into();
     }
     processor
+}
+
+/// Path of a server's memory.
+pub fn memory_path(id: ServerId) -> String {
+    format!("{}/Memory", system_path(id))
+}
+
+/// All memory of a server as one: the ramdisk sees how much there is, not the modules. None: no inspection has seen it.
+pub fn memory(server: &FacadeServer) -> Option<Value> {
+    let mib = server.hardware.as_ref().map(|hardware| hardware.memory_mib).filter(|mib| *mib > 0)?;
+    Some(json!({
+        "@odata.type": "#Memory.v1_17_0.Memory",
+        "@odata.id": format!("{}/RAM", memory_path(server.id)),
+        "Id": "RAM",
+        "Name": "Memory",
+        "MemoryType": "DRAM",
+        "CapacityMiB": mib,
+        "Status": {"State": "Enabled", "Health": "OK"},
+    }))
 }
 
 /// Path of an Ethernet interface.

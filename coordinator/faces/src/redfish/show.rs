@@ -11,7 +11,7 @@ use protocol::{
 use tracing::debug;
 
 use super::{
-    Principal, RedfishFacade, answer::Failed, bmc, lock, path::Resource, resource, sensors,
+    Principal, RedfishFacade, answer::Failed, bmc, controls, lock, path::Resource, resource, sensors,
     session::SESSION_IDLE_MAX, storage, update,
 };
 
@@ -68,6 +68,12 @@ impl RedfishFacade {
                 resource::collection("Processor", &path, &[format!("{path}/CPU")])
             }
             Resource::Processor(_) => resource::processor(server),
+            Resource::MemoryCollection(_) => {
+                let path = resource::memory_path(id);
+                let known = resource::memory(server).map(|_| format!("{path}/RAM"));
+                resource::collection("Memory", &path, known.as_slice())
+            }
+            Resource::Memory(_) => resource::memory(server).ok_or_else(Failed::not_found)?,
             Resource::EthernetInterfaces(_) => {
                 let path = format!("{}/EthernetInterfaces", resource::system_path(id));
                 let paths: Vec<String> =
@@ -118,13 +124,22 @@ impl RedfishFacade {
             Resource::Chassis(_) => {
                 let mut chassis = resource::chassis(server);
                 sensors::add_to_chassis(&mut chassis, id, &self.hardware.sensors(id).await);
+                controls::add_to_chassis(&mut chassis, id, &self.hardware.facts(id).await);
                 chassis
+            }
+            Resource::Controls(_) => controls::controls(id, &self.hardware.facts(id).await),
+            Resource::PowerLimit(_) => {
+                let draw_w = self.hardware.sensors(id).await.draw_w;
+                controls::limit(id, &self.hardware.facts(id).await, draw_w).ok_or_else(Failed::not_found)?
             }
             Resource::Thermal(_) => {
                 sensors::thermal(id, &self.hardware.sensors(id).await).ok_or_else(Failed::not_found)?
             }
             Resource::Power(_) => {
-                sensors::power(id, &self.hardware.sensors(id).await).ok_or_else(Failed::not_found)?
+                let of = self.hardware.sensors(id).await;
+                let mut power = sensors::power(id, &of).ok_or_else(Failed::not_found)?;
+                controls::add_to_power(&mut power, &self.hardware.facts(id).await);
+                power
             }
             Resource::Sensors(_) => sensors::sensors(id, &self.hardware.sensors(id).await),
             Resource::Sensor(_, name) => {

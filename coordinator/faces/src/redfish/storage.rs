@@ -55,6 +55,7 @@ pub fn drive(server: &FacadeServer, index: usize) -> Option<Value> {
         "Id": index.to_string(),
         "Name": disk.name,
         "MediaType": if disk.rotational { "HDD" } else { "SSD" },
+        "Status": {"State": "Enabled"},
     });
     if disk.size_bytes > 0 {
         drive["CapacityBytes"] = disk.size_bytes.into();

@@ -48,6 +48,9 @@ fn change(method: &Method, path: &str) -> Option<(&'static str, Option<ServerId>
         (&Method::PATCH, Resource::BiosSettings(id)) => {
             Some(("/redfish/v1/Systems/{server}/Bios/Settings", Some(id)))
         }
+        (&Method::PATCH, Resource::PowerLimit(id)) => {
+            Some(("/redfish/v1/Chassis/{server}/Controls/PowerLimit", Some(id)))
+        }
         (&Method::POST, Resource::Action(id, action)) => Some((route(&action), Some(id))),
         (&Method::POST, Resource::Sessions) => Some(("/redfish/v1/SessionService/Sessions", None)),
         _ => None,

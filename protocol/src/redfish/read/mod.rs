@@ -6,6 +6,7 @@
 pub mod account;
 pub mod bios;
 pub mod certificate;
+pub mod expand;
 pub mod firmware;
 pub mod hardware;
 pub mod log;

@@ -37,6 +37,22 @@ impl PowerControl {
             capacity_w: limit.number("AllowableMax"),
         }
     }
+
+    /// Of a `Control` of power; none: it controls something else.
+    pub fn of_control(node: Node<'_>) -> Option<Self> {
+        let is =
+            |name: &str, words: &[&str]| node.text(name).is_none_or(|said| words.contains(&said.as_str()));
+        if node.text("ControlType").as_deref() != Some("Power") || !is("SetPointUnits", &["W"]) {
+            return None;
+        }
+        let is_on = !matches!(node.text("ControlMode").as_deref(), Some("Disabled"));
+        let most = ["AllowableMax", "SettingRangeMax"].into_iter().find_map(|name| node.number(name));
+        Some(Self {
+            draw_w: node.at("Sensor").number("Reading"),
+            limit_w: node.number("SetPoint").filter(|limit| is_on && *limit > 0.0),
+            capacity_w: most,
+        })
+    }
 }
 
 /// What a server does when its power comes back.

@@ -2,16 +2,23 @@
 
 use protocol::{
     bmc_facts::{
-        BiosFacts, FIRMWARE_MAX, FactsPart, FirmwareItem, MEDIA_MAX, MediaSlot, PartFacts, SecureBootFacts,
-        SystemFacts, bounded, without_secrets,
+        BiosFacts, FIRMWARE_MAX, FactsPart, FirmwareItem, MEDIA_MAX, MediaSlot, PartFacts, PowerLimit,
+        SecureBootFacts, SystemFacts, bounded, without_secrets,
     },
     redfish::read::{
-        firmware::Firmware, manager::ManagerFacts, media::VirtualMedia, power::Light, secure_boot::SecureBoot,
+        firmware::Firmware,
+        manager::ManagerFacts,
+        media::VirtualMedia,
+        power::{Light, PowerControl},
+        secure_boot::SecureBoot,
     },
 };
 
 use super::super::RedfishBmc;
 use crate::bmc::BmcError;
+
+/// Most that a server draws.
+const WATTS_MAX: f64 = 1e6;
 
 impl RedfishBmc {
     /// Reads one part.
@@ -49,6 +56,12 @@ impl RedfishBmc {
         };
         // One that does not say what it takes may take it, but nobody is offered a guess.
         let can_nmi = reset.is_some_and(|reset| reset.allowable.iter().any(|word| word == "Nmi"));
+        let power_limit = match call.power_control().await {
+            Ok((_, control)) => Some(limit(&control)),
+            // It tells of none.
+            Err(BmcError::Refused { .. }) => None,
+            Err(error) => return Err(error),
+        };
         let text = |text: Option<String>| bounded(&text.unwrap_or_default());
         Ok(SystemFacts {
             manager_version: text(manager.and_then(|manager| manager.firmware)),
@@ -56,8 +69,17 @@ impl RedfishBmc {
             boot_mode: text(call.system().at("Boot").text("BootSourceOverrideMode")),
             light,
             can_nmi,
+            power_limit,
         })
     }
+}
+
+fn limit(control: &PowerControl) -> PowerLimit {
+    // What is no number of watts was not said.
+    let watts = |number: Option<f64>| {
+        number.filter(|watts| (1.0..=WATTS_MAX).contains(watts)).map(|watts| watts.round() as u32)
+    };
+    PowerLimit { limit_w: watts(control.limit_w), most_w: watts(control.capacity_w) }
 }
 
 /// A piece of firmware as it is told.

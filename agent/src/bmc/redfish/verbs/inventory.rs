@@ -174,7 +174,7 @@ impl Call<'_> {
     }
 
     /// The service root.
-    pub(super) async fn root(&mut self) -> Result<Option<Resource>, BmcError> {
+    pub(in super::super) async fn root(&mut self) -> Result<Option<Resource>, BmcError> {
         self.look(protocol::redfish::ROOT, "the service root").await
     }
 }

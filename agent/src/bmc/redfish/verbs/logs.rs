@@ -32,7 +32,7 @@ impl RedfishBmc {
         let Some(link) = &log.entries else {
             return Err(call.refuse(format!("its log {:?} shows no entries", log.name)));
         };
-        let members = call.members_at(link, "an entry of the log").await?;
+        let members = call.entries_at(link, "an entry of the log").await?;
         let mut entries: Vec<LogEntry> =
             members.iter().map(|(_, entry)| LogEntry::from(entry.node())).collect();
         // Services list them either way round; times of one BMC are written alike, so they can be compared as texts.

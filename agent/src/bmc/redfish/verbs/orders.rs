@@ -27,6 +27,7 @@ impl RedfishBmc {
                 self.insert_media(Some(drive), MediaKind::Cd, medium).await.map(drop)
             }
             BmcOrder::EjectMedia { drive } => self.eject_media(Some(drive)).await.map(drop),
+            BmcOrder::LimitPower { watts } => self.limit_power(*watts).await.map(drop),
             BmcOrder::Look { .. } => Ok(()),
         }
     }

@@ -11,11 +11,13 @@ use super::super::{
 use crate::bmc::BmcError;
 
 /// Where a limit of power is written, and in which form.
-enum LimitAt {
+pub(super) enum LimitAt {
     /// `EnvironmentMetrics`.
     Environment(String),
     /// The older `Power`.
     Power(String),
+    /// A `Control` of the chassis.
+    Control(String),
 }
 
 impl RedfishBmc {
@@ -46,6 +48,13 @@ impl RedfishBmc {
             LimitAt::Power(path) => {
                 (path, json!({ "PowerControl": [{ "PowerLimit": { "LimitInWatts": watts } }] }))
             }
+            LimitAt::Control(path) => (
+                path,
+                match watts {
+                    Some(watts) => json!({ "SetPoint": watts, "ControlMode": "Automatic" }),
+                    None => json!({ "ControlMode": "Disabled" }),
+                },
+            ),
         };
         let said = call.patch(path, &body).await?;
         call.must(said)?;
@@ -184,7 +193,7 @@ impl Call<'_> {
     }
 
     /// Where the draw is told and limited, and what it is.
-    async fn power_control(&mut self) -> Result<(LimitAt, PowerControl), BmcError> {
+    pub(super) async fn power_control(&mut self) -> Result<(LimitAt, PowerControl), BmcError> {
         for (_, chassis) in self.chassis().await? {
             let (environment, power) =
                 (chassis.node().link("EnvironmentMetrics"), chassis.node().link("Power"));
@@ -203,7 +212,12 @@ impl Call<'_> {
             {
                 return Ok((LimitAt::Power(link.to_owned()), PowerControl::of_power(power.node())));
             }
+            for (path, control) in self.members(chassis.node(), "Controls").await? {
+                if let Some(found) = PowerControl::of_control(control.node()) {
+                    return Ok((LimitAt::Control(path), found));
+                }
+            }
         }
-        Err(self.refuse("it tells of no power draw (PowerLimitWatts, PowerControl)"))
+        Err(self.refuse("it tells of no power draw (PowerLimitWatts, PowerControl, Controls)"))
     }
 }

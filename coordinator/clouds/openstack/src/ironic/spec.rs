@@ -120,8 +120,8 @@ impl NodeSpec {
             // Not `direct`: that downloads every image to the conductor and insists on serving it by HTTP from there.
             ("deploy_interface", json!("custom-agent")),
             ("inspect_interface", json!("agent")),
-            // Not `redfish`: each of its questions costs the conductor 0.6 to 1 s of processor time (it hashes the password
-            // 600,000 times to find its session), and what a server boots is the gate's business anyway.
+            // Not `redfish`, unless somebody chooses it for a node: each of its questions costs the conductor 0.6 to 1 s of processor
+            // time (it hashes the password 600,000 times to find its session), and what a server boots is the gate's business anyway.
             ("management_interface", json!("noop")),
             ("network_interface", json!("noop")),
             ("rescue_interface", json!("agent")),
@@ -144,7 +144,12 @@ impl NodeSpec {
     /// The JSON patch (RFC 6902) from the node as Ironic shows it to the node as it must be; empty when it is so.
     pub fn patch(&self, current: &Value) -> Vec<Value> {
         let mut patch = Vec::new();
-        let may_change = |key: &str| key != "rescue_interface" || at_rest(current);
+        let may_change = |key: &str| match key {
+            "rescue_interface" => at_rest(current),
+            // Whoever wants Ironic's own verbs at a BMC has chosen it, and it stays.
+            "management_interface" => current.get(key) != Some(&json!("redfish")),
+            _ => true,
+        };
         for (key, value) in self.fields() {
             if current.get(key) != Some(&value) && may_change(key) {
                 patch.push(add(&format!("/{key}"), value));
@@ -360,6 +365,8 @@ mod tests {
             },
             &[],
         );
+        check(|n| n["management_interface"] = json!("redfish"), &[]);
+        check(|n| n["management_interface"] = json!("fake"), &["/management_interface"]);
         check(|n| n["properties"]["cpus"] = json!("4"), &[]);
         check(|n| n["properties"]["cpus"] = json!("8"), &["/properties/cpus"]);
         check(|n| n["properties"]["memory_mb"] = json!("8"), &[]);
