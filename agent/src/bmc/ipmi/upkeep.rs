@@ -4,9 +4,10 @@
 use protocol::{
     ipmi::{
         command::{Request, Response},
-        front::{PowerPolicy, RestorePolicy},
+        front::PowerPolicy,
         users::{GetAccess, GetName, PasswordAction, SetPassword},
     },
+    power::RestorePolicy,
     secret::Secret,
 };
 
@@ -34,7 +35,7 @@ impl IpmiBmc {
         match self.restore_policy().await? {
             // Not every BMC shows it.
             Some(RestorePolicy::AlwaysOff) | None => Ok(()),
-            Some(RestorePolicy::Previous | RestorePolicy::AlwaysOn) => Err(self.refused(
+            Some(RestorePolicy::LastState | RestorePolicy::AlwaysOn) => Err(self.refused(
                 "it accepted the power restore policy \"always off\", and shows another one".to_owned(),
             )),
         }
