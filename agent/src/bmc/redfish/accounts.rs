@@ -3,31 +3,14 @@
 use protocol::{
     command::PasswordLength,
     identity::is_usable,
-    redfish::{Link, ROOT},
+    redfish::{ROOT, node::Resource},
     secret::Secret,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::{RedfishBmc, State, fault::Fault, task};
 use crate::bmc::{BmcError, Renewed};
-
-/// The root, as far as accounts go.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Root {
-    account_service: Option<Link>,
-}
-
-/// The account service, as far as it says how long passwords are.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct AccountService {
-    #[serde(default)]
-    min_password_length: Option<u32>,
-    #[serde(default)]
-    max_password_length: Option<u32>,
-}
 
 impl RedfishBmc {
     /// Has our account get the password that is to follow, and proves by a fresh log-in which one it has.
@@ -113,12 +96,13 @@ impl State {
 
     /// How long the service says that passwords are; none: it does not say, or answers nothing now.
     async fn password_length(&mut self) -> Option<PasswordLength> {
-        let root: Root = self.http.get(ROOT).await.ok()?.body;
-        let service =
-            self.linked(root.account_service.as_ref(), "the service root's link to the account service");
-        let service: AccountService = self.http.get(&service.ok()?).await.ok()?.body;
-        let min = service.min_password_length.unwrap_or(0);
-        let max = service.max_password_length.filter(|max| *max > 0).unwrap_or(u32::MAX);
+        let root: Resource = self.http.get(ROOT).await.ok()?.body;
+        let link = root.node().link("AccountService")?;
+        let path = self.local(link, "the service root's link to the account service").ok()?;
+        let service: Resource = self.http.get(&path).await.ok()?.body;
+        let length = |name: &str| u32::try_from(service.node().count(name)?).ok();
+        let min = length("MinPasswordLength").unwrap_or(0);
+        let max = length("MaxPasswordLength").filter(|max| *max > 0).unwrap_or(u32::MAX);
         (min <= max).then_some(PasswordLength { min, max })
     }
 }
