@@ -16,7 +16,7 @@ use protocol::{
 };
 
 use super::look;
-use crate::bmc::{self, BmcError, BmcOptions, LogIns};
+use crate::bmc::{self, BmcError, BmcOptions, LogIns, redfish::stranger};
 
 /// Addresses that are asked at the same time.
 pub const ADDRESSES_AT_ONCE: usize = 32;
@@ -73,7 +73,7 @@ async fn ask(scan: &Scan, address: Ipv4Addr) -> Option<FoundBmc> {
 
 async fn first_port(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol)> {
     for at in &scan.redfish {
-        if let Some(service) = look::redfish(address, *at).await {
+        if let Some(service) = stranger::service_at(address, *at).await {
             let certificate_sha256 = service.certificate_sha256;
             let protocol = BmcProtocol::Redfish { system: None, certificate_sha256, http: at.http };
             return Some((at.port, protocol));
