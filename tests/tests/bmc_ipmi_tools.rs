@@ -4,7 +4,8 @@ use std::{net::SocketAddr, process::Stdio, sync::Arc, time::Duration};
 
 use protocol::{
     boot::{BootDevice, BootMode, Persistence},
-    ipmi::front::{Identify, RestorePolicy},
+    ipmi::front::Identify,
+    power::RestorePolicy,
     secret::Secret,
 };
 use tests::bmc::{

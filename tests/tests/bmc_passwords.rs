@@ -15,7 +15,7 @@ use protocol::{
     hardware::BmcIdentity,
     id::ServerId,
     identity::ExpectedIdentity,
-    ipmi::front::RestorePolicy,
+    power::RestorePolicy,
     quirk::SaidQuirk,
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},

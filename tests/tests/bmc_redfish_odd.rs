@@ -120,6 +120,24 @@ async fn the_boot_device_is_set_in_the_way_that_a_service_takes() {
 }
 
 #[tokio::test]
+async fn whatever_is_odd_about_the_boot_device_the_server_is_told_to_stay_off() {
+    for odd in [
+        Odd::BootAtSettings { is_readable: true },
+        Odd::BootAtSettings { is_readable: false },
+        Odd::ModeRequired,
+        Odd::BootIgnored,
+        Odd::BootShownLate,
+        Odd::Etag(EtagWish::Strong),
+        Odd::Etag(EtagWish::Nothing),
+    ] {
+        let (server, _) = virtual_redfish(&[odd]);
+        assert_eq!(server.restore_policy(), "LastState");
+        bmc_at(server.addr).keep_off().await.unwrap_or_else(|error| panic!("{odd:?}: {error}"));
+        assert_eq!(server.restore_policy(), "AlwaysOff", "{odd:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_mode_that_cannot_be_written_is_taken_when_it_is_right() {
     for (mode, is_right) in [(BootMode::Uefi, true), (BootMode::Bios, false)] {
         let (server, chassis) = virtual_redfish(&[Odd::ModeRefused]);

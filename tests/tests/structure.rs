@@ -86,7 +86,8 @@ const ARROWS: [(&str, &[&str], &[&str]); 19] = [
 ];
 
 /// What a crate's manifest must not have, so that the compiler keeps its walls: whoever has no runtime cannot wait.
-const WALLS: [(&str, &[&str]); 6] = [
+const WALLS: [(&str, &[&str]); 7] = [
+    ("agent", &["reqwest"]),
     ("coordinator/api-types", &WAITS_OR_TELLS_THE_TIME),
     ("coordinator/domain", &WAITS_OR_TELLS_THE_TIME),
     ("coordinator/core", &["askama", "hyper", "reqwest", "sqlx", "tower", "utoipa"]),

@@ -22,7 +22,7 @@ use protocol::{
 };
 
 use super::{look, marks};
-use crate::bmc::{self, BmcError, BmcOptions, LogIns};
+use crate::bmc::{self, BmcError, BmcOptions, LogIns, redfish::stranger};
 
 /// Addresses that are asked at the same time.
 pub const ADDRESSES_AT_ONCE: usize = 32;
@@ -115,8 +115,9 @@ fn unknown(address: Ipv4Addr, port: u16, protocol: BmcProtocol) -> FoundBmc {
 
 async fn first_port(scan: &Scan, address: Ipv4Addr) -> Option<(u16, BmcProtocol, Vec<BmcMark>)> {
     for at in &scan.redfish {
-        if let Some(service) = look::redfish(address, *at).await {
-            let look::Service { certificate_sha256, marks } = service;
+        if let Some(service) = stranger::service_at(address, *at).await {
+            let stranger::Service { certificate_sha256, root } = service;
+            let marks = marks::of_root(&root);
             let protocol = BmcProtocol::Redfish { system: None, certificate_sha256, http: at.http };
             return Some((at.port, protocol, marks));
         }

@@ -22,8 +22,9 @@ pub use fakes::*;
 
 use crate::{
     enroll::Enroller,
-    gate::{Gate, Parts},
+    gate::Gate,
     mover::Mover,
+    parts::Parts,
     reconcile::Reconcile,
     visits::{ServerLocks, Wake},
 };
@@ -59,14 +60,14 @@ impl Bench {
         inventory.put_tenant_server(&tenant()).await.unwrap();
         let world = Arc::new(World::default());
         world.nodes.lock().unwrap().insert(server.id, node);
-        let (gate, reconcile) = parts(&world, &inventory, Duration::from_millis(1500));
+        let (gate, reconcile) = gate_and_reconcile(&world, &inventory, Duration::from_millis(1500));
         Self { world, inventory, clock, gate, reconcile, id: server.id }
     }
 
     /// The same inventory and world under a new process.
     pub fn restarted(self) -> Self {
         *self.world.hang_after.lock().unwrap() = None;
-        let (gate, reconcile) = parts(&self.world, &self.inventory, Duration::from_millis(1500));
+        let (gate, reconcile) = gate_and_reconcile(&self.world, &self.inventory, Duration::from_millis(1500));
         Self { gate, reconcile, ..self }
     }
 
@@ -174,40 +175,19 @@ fn tenant() -> TenantServer {
     }
 }
 
-fn parts(world: &Arc<World>, inventory: &Inventory, wait_max: Duration) -> (Gate, Reconcile) {
+fn gate_and_reconcile(world: &Arc<World>, inventory: &Inventory, wait_max: Duration) -> (Gate, Reconcile) {
     let fake = Arc::new(Fake(Arc::clone(world)));
-    let (wake, locks) = (Wake::default(), ServerLocks::default());
-    let mover = Mover::new(inventory.clone(), fake.clone());
-    let gate = Gate::new(Parts {
+    let parts = Parts {
         inventory: inventory.clone(),
         provisioner: fake.clone(),
         agents: fake.clone(),
         presence: fake.clone(),
-        mover: mover.clone(),
-        locks: locks.clone(),
-        wake: wake.clone(),
-        wait_max,
-    });
-    let enroll = Arc::new(Enroller {
-        inventory: inventory.clone(),
-        provisioner: fake.clone(),
-        agents: fake.clone(),
-        declarations: fake.clone(),
-        presence: fake.clone(),
-        mover: mover.clone(),
-        locks: locks.clone(),
-        wake: wake.clone(),
-    });
-    let reconcile = Reconcile {
-        inventory: inventory.clone(),
-        provisioner: fake.clone(),
-        agents: fake.clone(),
-        presence: fake,
-        mover,
-        locks,
-        wake,
-        enroll,
-        poll_ironic_every: Duration::from_secs(3),
+        mover: Mover::new(inventory.clone(), fake.clone()),
+        locks: ServerLocks::default(),
+        wake: Wake::default(),
     };
+    let gate = Gate::new(parts.clone(), wait_max);
+    let enroll = Arc::new(Enroller { parts: parts.clone(), declarations: fake });
+    let reconcile = Reconcile { parts, enroll, poll_ironic_every: Duration::from_secs(3) };
     (gate, reconcile)
 }

@@ -34,10 +34,11 @@ use uuid::Uuid;
 use crate::{
     agents::{AgentHub, Hub},
     enroll::Enroller,
-    firmware::{self, FirmwareFiles, Updates, Wanted},
-    gate::{GATE_WAIT_MAX, Gate, Parts},
+    firmware::{FirmwareFiles, Updates, Wanted},
+    gate::{GATE_WAIT_MAX, Gate},
     mover::Mover,
     orders::Orders,
+    parts::Parts,
     reconcile::Reconcile,
     tenancy::TenancyError,
     upkeep::Upkeep,
@@ -109,32 +110,22 @@ impl Core {
     /// Puts a core together.
     pub fn new(site: Site, inventory: Inventory, outside: Outside) -> Arc<Self> {
         let Outside { provisioner, fabric, networks } = outside;
-        let (wake, locks) = (Wake::default(), ServerLocks::default());
+        let wake = Wake::default();
         let hub = AgentHub::new(inventory.clone(), wake.clone(), site.name, site.limits);
         let hub = Arc::new(hub.with_renewals(site.renewals));
         let agents: Arc<dyn Agents> = Arc::new(Hub(Arc::clone(&hub)));
         let presence: Arc<dyn Presence> = hub.clone();
-        let mover = Mover::new(inventory.clone(), Arc::clone(&fabric));
-        let gate = Arc::new(Gate::new(Parts {
+        let parts = Parts {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
             agents: Arc::clone(&agents),
             presence: Arc::clone(&presence),
-            mover: mover.clone(),
-            locks: locks.clone(),
+            mover: Mover::new(inventory.clone(), Arc::clone(&fabric)),
+            locks: ServerLocks::default(),
             wake: wake.clone(),
-            wait_max: GATE_WAIT_MAX,
-        }));
-        let enroll = Arc::new(Enroller {
-            inventory: inventory.clone(),
-            provisioner: Arc::clone(&provisioner),
-            agents: Arc::clone(&agents),
-            declarations: hub.clone(),
-            presence: Arc::clone(&presence),
-            mover: mover.clone(),
-            locks: locks.clone(),
-            wake: wake.clone(),
-        });
+        };
+        let gate = Arc::new(Gate::new(parts.clone(), GATE_WAIT_MAX));
+        let enroll = Arc::new(Enroller { parts: parts.clone(), declarations: hub.clone() });
         let upkeep = Upkeep::new(
             inventory.clone(),
             Arc::clone(&agents),
@@ -144,32 +135,17 @@ impl Core {
             site.passwords,
         );
         let upkeep = Arc::new(upkeep.with_after_tenancy(site.after_tenancy));
-        let updates = Arc::new(Updates::new(firmware::Parts {
-            inventory: inventory.clone(),
-            agents: Arc::clone(&agents),
-            presence: Arc::clone(&presence),
-            provisioner: Arc::clone(&provisioner),
-            mover: mover.clone(),
-            locks: locks.clone(),
-            wake: wake.clone(),
-            urls: site.firmware_urls,
-            files: Arc::new(FirmwareFiles::new(site.firmware_dir, inventory.clone())),
-        }));
+        let files = Arc::new(FirmwareFiles::new(site.firmware_dir, inventory.clone()));
+        let updates = Arc::new(Updates::new(parts.clone(), site.firmware_urls, files));
         let orders = Arc::new(Orders {
-            inventory: inventory.clone(),
-            provisioner: Arc::clone(&provisioner),
-            agents: Arc::clone(&agents),
-            presence: Arc::clone(&presence),
-            sources: site.media,
-        });
-        let reconcile = Arc::new(Reconcile {
             inventory: inventory.clone(),
             provisioner: Arc::clone(&provisioner),
             agents,
             presence,
-            mover,
-            locks,
-            wake: wake.clone(),
+            sources: site.media,
+        });
+        let reconcile = Arc::new(Reconcile {
+            parts,
             enroll: Arc::clone(&enroll),
             poll_ironic_every: site.poll_ironic_every,
         });

@@ -10,10 +10,7 @@ use domain::{
     events::EventKind,
     lifecycle::{Node, ProvisionState},
     records::{NewServer, SeenPower, Server},
-    rim::{
-        AgentConnection, AgentError, Agents, Declarations, NodeSpec, Presence, Provisioner, ProvisionerError,
-        Refusal, RefusalKind,
-    },
+    rim::{AgentConnection, AgentError, Declarations, NodeSpec, ProvisionerError, Refusal, RefusalKind},
 };
 use protocol::{
     command::{Action, FailureKind, Success},
@@ -21,15 +18,14 @@ use protocol::{
     id::ServerId,
     power::{PowerCause, PowerReading},
 };
-use store::{Inventory, InventoryError};
+use store::InventoryError;
 use tokio::{sync::mpsc, task::JoinSet};
 use tracing::warn;
 
 use crate::{
     identity::{self, Source},
-    mover::Mover,
+    parts::Parts,
     power::take_power,
-    visits::{ServerLocks, Wake},
 };
 
 /// Servers that are enrolled at the same time: a silent BMC takes half a minute, and an import may have thousands.
@@ -37,22 +33,10 @@ pub const ENROLL_AT_ONCE: usize = 16;
 
 /// Takes servers in and lets them go.
 pub struct Enroller {
-    /// The inventory.
-    pub inventory: Inventory,
-    /// Ironic.
-    pub provisioner: Arc<dyn Provisioner>,
-    /// The agents, for commands.
-    pub agents: Arc<dyn Agents>,
+    /// What it works with.
+    pub parts: Parts,
     /// The agents, for declarations.
     pub declarations: Arc<dyn Declarations>,
-    /// Which agents are here.
-    pub presence: Arc<dyn Presence>,
-    /// Releases ports.
-    pub mover: Mover,
-    /// One hand per server.
-    pub locks: ServerLocks,
-    /// Wakes reconciliation.
-    pub wake: Wake,
 }
 
 /// What became of one server.
@@ -70,7 +54,7 @@ impl Enroller {
     /// Takes a server in, or brings one of the same name up to date. Only a fault in the inventory is an error: everything
     /// else is a problem of that server, kept as its reason.
     pub async fn enroll(&self, new: &NewServer) -> Result<Enrolled, InventoryError> {
-        let known = self.inventory.server_by_name(&new.name).await?.map(|server| server.id);
+        let known = self.parts.inventory.server_by_name(&new.name).await?.map(|server| server.id);
         let stored = self.store(&[(known, new)]).await?;
         let mut enrolled = Vec::with_capacity(stored.len());
         for server in &stored {
@@ -101,11 +85,11 @@ impl Enroller {
         let mut before = Vec::with_capacity(wanted.len());
         for (id, _) in wanted {
             before.push(match id {
-                Some(id) => self.inventory.server(*id).await?,
+                Some(id) => self.parts.inventory.server(*id).await?,
                 None => None,
             });
         }
-        let stored = self.inventory.put_adopted(wanted, adoptions).await?;
+        let stored = self.parts.inventory.put_adopted(wanted, adoptions).await?;
         for (server, before) in stored.iter().zip(before) {
             if let Some(before) = before.as_ref().filter(|before| before.rack != server.rack) {
                 self.declarations.forget(&before.rack, server.id).await;
@@ -113,7 +97,7 @@ impl Enroller {
             self.declarations.declare(server).await;
             if before.is_none() {
                 let text = format!("{} enrolled in rack {}", server.name, server.rack);
-                self.inventory.record(server.id, EventKind::Enrolled, text).await;
+                self.parts.inventory.record(server.id, EventKind::Enrolled, text).await;
             }
         }
         Ok(stored)
@@ -143,35 +127,35 @@ impl Enroller {
     pub async fn bring_up(&self, server: &Server) -> Result<Enrolled, InventoryError> {
         let made = {
             // Reconciliation makes missing nodes too: one hand at a time.
-            let _lock = self.locks.lock(server.id).await;
+            let _lock = self.parts.locks.lock(server.id).await;
             self.ensure_node(server).await
         };
         let problem = match made {
             Ok(()) => self.check_bmc(server).await,
             Err(error) => Some(error.to_string()),
         };
-        self.inventory.set_reason(server.id, problem.as_deref()).await?;
+        self.parts.inventory.set_reason(server.id, problem.as_deref()).await?;
         if let Some(problem) = &problem {
-            self.inventory.record(server.id, EventKind::Alarm, problem.clone()).await;
+            self.parts.inventory.record(server.id, EventKind::Alarm, problem.clone()).await;
         }
-        self.wake.wake(server.id);
-        self.wake.poll_ironic();
+        self.parts.wake.wake(server.id);
+        self.parts.wake.poll_ironic();
         Ok(Enrolled { id: server.id, name: server.name.clone(), problem })
     }
 
     /// Makes the server's node and ports in Ironic, or brings them up to date.
     pub async fn ensure_node(&self, server: &Server) -> Result<(), ProvisionerError> {
-        self.provisioner.ensure_node(&node_spec(server)).await?;
-        self.wake.poll_ironic();
+        self.parts.provisioner.ensure_node(&node_spec(server)).await?;
+        self.parts.wake.poll_ironic();
         Ok(())
     }
 
     /// Asks the BMC who it is, now: the agent tries a refused account once more. Says what is wrong.
     pub async fn check_bmc(&self, server: &Server) -> Option<String> {
-        if let AgentConnection::Disconnected(away) = self.presence.connection(&server.rack) {
+        if let AgentConnection::Disconnected(away) = self.parts.presence.connection(&server.rack) {
             return Some(format!("the BMC of {} could not be asked: {away}", server.name));
         }
-        match self.agents.run(&server.rack, server.id, Action::ReadIdentity).await {
+        match self.parts.agents.run(&server.rack, server.id, Action::ReadIdentity).await {
             Ok(Success::Identity(said)) => {
                 // Whose it is may be in doubt; that is no problem of reaching it, and is shown and told as what it is.
                 if let Err(error) = self.hear(server.id, &said).await {
@@ -200,9 +184,9 @@ impl Enroller {
 
     /// Judges what a BMC said of itself.
     async fn hear(&self, id: ServerId, said: &BmcIdentity) -> Result<(), InventoryError> {
-        let Some(server) = self.inventory.server(id).await? else { return Ok(()) };
-        let heard = identity::heard(&self.inventory, &server, Source::Asked, said).await?;
-        let Some(server) = self.inventory.server(id).await? else { return Ok(()) };
+        let Some(server) = self.parts.inventory.server(id).await? else { return Ok(()) };
+        let heard = identity::heard(&self.parts.inventory, &server, Source::Asked, said).await?;
+        let Some(server) = self.parts.inventory.server(id).await? else { return Ok(()) };
         if let Some(reading) = heard.reading {
             self.take_held_back(&server, reading).await?;
         }
@@ -215,10 +199,10 @@ impl Enroller {
     /// A person wants the BMC to be asked now, whatever it has refused before. Says what it answered, or why it did not.
     pub async fn retry_bmc(&self, server: &Server) -> Result<String, Refusal> {
         let problem = self.check_bmc(server).await;
-        if let Err(error) = self.inventory.set_reason(server.id, problem.as_deref()).await {
+        if let Err(error) = self.parts.inventory.set_reason(server.id, problem.as_deref()).await {
             warn!(server = %server.id, %error, "what a BMC answered is not stored");
         }
-        self.wake.wake(server.id);
+        self.parts.wake.wake(server.id);
         match problem {
             None => Ok("its BMC to be asked now, and it answered".to_owned()),
             Some(message) => Err(Refusal { kind: RefusalKind::Hardware, message }),
@@ -229,22 +213,22 @@ impl Enroller {
     pub async fn accept_bmc(&self, id: ServerId) -> Result<String, Refusal> {
         let refuse = |message: String| Refusal { kind: RefusalKind::State, message };
         let stored = |error: InventoryError| refuse(error.to_string());
-        let _lock = self.locks.lock(id).await;
+        let _lock = self.parts.locks.lock(id).await;
         let unknown =
             || Refusal { kind: RefusalKind::UnknownServer, message: format!("there is no server {id}") };
-        let server = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
+        let server = self.parts.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
         let accepted = domain::identity::accept(&server).map_err(refuse)?;
-        self.inventory.end_bmc_doubt(&server, accepted.identity.as_ref()).await.map_err(stored)?;
+        self.parts.inventory.end_bmc_doubt(&server, accepted.identity.as_ref()).await.map_err(stored)?;
         if accepted.is_replaced {
-            self.inventory.forget_former_bmc(id).await.map_err(stored)?;
+            self.parts.inventory.forget_former_bmc(id).await.map_err(stored)?;
         }
-        self.inventory.set_reason(id, None).await.map_err(stored)?;
-        let now = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
+        self.parts.inventory.set_reason(id, None).await.map_err(stored)?;
+        let now = self.parts.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
         if let Some(reading) = accepted.reading {
             self.take_held_back(&now, reading).await.map_err(stored)?;
         }
         self.declarations.declare(&now).await;
-        self.wake.wake(id);
+        self.parts.wake.wake(id);
         let (was, is) = (server.identity.unwrap_or_default(), now.identity.unwrap_or_default());
         let forgotten = match accepted.is_replaced {
             true => {
@@ -259,9 +243,9 @@ impl Enroller {
 
     /// A reading that was held back in a doubt counts from now on, as a first one.
     async fn take_held_back(&self, server: &Server, reading: PowerReading) -> Result<(), InventoryError> {
-        let at_us = self.inventory.clock().now_us();
+        let at_us = self.parts.inventory.clock().now_us();
         let seen = SeenPower { reading, cause: PowerCause::First, at_us };
-        take_power(&self.inventory, &self.wake, server, seen).await.map(drop)
+        take_power(&self.parts.inventory, &self.parts.wake, server, seen).await.map(drop)
     }
 
     /// Lets a server go. A deployed one, or one in the middle of something, is refused with the reason.
@@ -270,32 +254,33 @@ impl Enroller {
         let unknown =
             || Refusal { kind: RefusalKind::UnknownServer, message: format!("there is no server {id}") };
         {
-            let _lock = self.locks.lock(id).await;
-            let server = self.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
+            let _lock = self.parts.locks.lock(id).await;
+            let server = self.parts.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
             let server = server.ok_or_else(unknown)?;
-            let node = self.provisioner.get_node(id).await.map_err(|error| failed(error.to_string()))?;
+            let node =
+                self.parts.provisioner.get_node(id).await.map_err(|error| failed(error.to_string()))?;
             may_be_deleted(&server.name, node.as_ref())?;
             domain::upkeep::forget::may_be_forgotten(&server).map_err(failed)?;
-            self.inventory.set_forgetting(id).await.map_err(|error| failed(error.to_string()))?;
+            self.parts.inventory.set_forgetting(id).await.map_err(|error| failed(error.to_string()))?;
         }
-        let server = self.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
+        let server = self.parts.inventory.server(id).await.map_err(|error| failed(error.to_string()))?;
         let done = self.finish_forgetting(&server.ok_or_else(unknown)?).await;
-        self.wake.wake(id);
+        self.parts.wake.wake(id);
         done.map_err(|reason| failed(format!("the deletion continues by itself: {reason}")))
     }
 
     /// What is left to do for a server that was deleted; safe to repeat.
     pub async fn finish_forgetting(&self, server: &Server) -> Result<(), String> {
-        let _lock = self.locks.lock(server.id).await;
+        let _lock = self.parts.locks.lock(server.id).await;
         if server.ports_given {
-            self.mover.release(server).await.map_err(|error| error.to_string())?;
+            self.parts.mover.release(server).await.map_err(|error| error.to_string())?;
         }
-        self.provisioner.delete_node(server.id).await.map_err(|error| error.to_string())?;
+        self.parts.provisioner.delete_node(server.id).await.map_err(|error| error.to_string())?;
         self.declarations.forget(&server.rack, server.id).await;
-        self.inventory.delete_server(server.id).await.map_err(|error| error.to_string())?;
+        self.parts.inventory.delete_server(server.id).await.map_err(|error| error.to_string())?;
         let text = format!("{} was removed from the inventory", server.name);
         let rack = Some(server.rack.clone());
-        self.inventory.record_event(Some(server.id), rack, EventKind::Forgotten, text).await;
+        self.parts.inventory.record_event(Some(server.id), rack, EventKind::Forgotten, text).await;
         Ok(())
     }
 }
@@ -344,14 +329,17 @@ fn node_spec(server: &Server) -> NodeSpec {
 mod tests {
     use std::sync::Mutex;
 
-    use protocol::{command::Action, secret::Secret};
-    use store::{clock::TestClock, secret::Sealer};
+    use domain::rim::Agents;
+    use protocol::{command::Action, id::RackId, secret::Secret};
+    use store::{Inventory, clock::TestClock, secret::Sealer};
     use tokio::sync::Notify;
 
     use super::*;
-    use protocol::id::RackId;
-
-    use crate::bench;
+    use crate::{
+        bench,
+        mover::Mover,
+        visits::{ServerLocks, Wake},
+    };
 
     /// Agents of which one server's BMC says nothing until it is told to.
     struct OneIsSilent {
@@ -393,16 +381,16 @@ mod tests {
             Inventory::in_memory(Sealer::new(&[1; 32]), Arc::new(TestClock::default())).await.unwrap();
         let fake = Arc::new(bench::Fake(Arc::default()));
         let agents = Arc::new(OneIsSilent { silent: Mutex::default(), speak: Notify::new() });
-        let enroll = Enroller {
+        let parts = Parts {
             inventory: inventory.clone(),
             provisioner: fake.clone(),
             agents: agents.clone(),
-            declarations: fake.clone(),
             presence: fake.clone(),
             mover: Mover::new(inventory.clone(), fake.clone()),
             locks: ServerLocks::default(),
             wake: Wake::default(),
         };
+        let enroll = Enroller { parts, declarations: fake };
         let wanted: Vec<NewServer> = (0..3 * ENROLL_AT_ONCE as u8)
             .map(|number| {
                 let mut new = bench::new_server();

@@ -16,29 +16,23 @@ mod off;
 mod tests;
 mod updating;
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use domain::{
     events::{EventKind, Told},
     lifecycle::{Node, PermittedBoot, permitted_boot, trouble::Trouble},
     records::{AskedBy, Intent, Server},
-    rim::{
-        AgentConnection, AgentError, Agents, PowerRequest, Presence, Provisioner, Refusal, RefusalKind,
-        describe_wanted,
-    },
+    rim::{AgentConnection, AgentError, PowerRequest, Refusal, RefusalKind, describe_wanted},
     upkeep::hold::admit_deployment,
 };
 use protocol::{
     backoff::Backoff, boot::Boot, command::Action, id::ServerId, power::PowerReading, power_budget,
 };
-use store::{Inventory, InventoryError};
+use store::InventoryError;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
-use crate::{
-    mover::Mover,
-    visits::{ServerLocks, Wake},
-};
+use crate::parts::Parts;
 
 /// Longest time in which the gate waits for proof before it refuses.
 pub const GATE_WAIT_MAX: Duration = power_budget::PROOF_MAX;
@@ -51,41 +45,14 @@ const RETRIES: Backoff = Backoff::new(Duration::from_millis(250), Duration::from
 
 /// The gate.
 pub struct Gate {
-    inventory: Inventory,
-    provisioner: Arc<dyn Provisioner>,
-    agents: Arc<dyn Agents>,
-    presence: Arc<dyn Presence>,
-    mover: Mover,
-    locks: ServerLocks,
-    wake: Wake,
+    parts: Parts,
     wait_max: Duration,
 }
 
-/// What a gate is made of.
-pub struct Parts {
-    /// The inventory.
-    pub inventory: Inventory,
-    /// Ironic.
-    pub provisioner: Arc<dyn Provisioner>,
-    /// The agents.
-    pub agents: Arc<dyn Agents>,
-    /// Which of them are here.
-    pub presence: Arc<dyn Presence>,
-    /// Moves ports.
-    pub mover: Mover,
-    /// One hand per server.
-    pub locks: ServerLocks,
-    /// Wakes reconciliation.
-    pub wake: Wake,
-    /// Longest wait for proof: [`GATE_WAIT_MAX`] outside tests.
-    pub wait_max: Duration,
-}
-
 impl Gate {
-    /// A gate.
-    pub fn new(parts: Parts) -> Self {
-        let Parts { inventory, provisioner, agents, presence, mover, locks, wake, wait_max } = parts;
-        Self { inventory, provisioner, agents, presence, mover, locks, wake, wait_max }
+    /// A gate. `wait_max`: longest wait for proof, [`GATE_WAIT_MAX`] outside tests.
+    pub fn new(parts: Parts, wait_max: Duration) -> Self {
+        Self { parts, wait_max }
     }
 
     /// Does what is asked of a server's power, or says why not. The reason of a refusal stays on the server.
@@ -96,8 +63,8 @@ impl Gate {
             counters::gate_refused(refusal.kind, began.elapsed());
             self.note_refusal(id, request, refusal).await;
         }
-        self.wake.wake(id);
-        self.wake.poll_ironic();
+        self.parts.wake.wake(id);
+        self.parts.wake.poll_ironic();
         done
     }
 
@@ -105,7 +72,7 @@ impl Gate {
         let server = self.server(id).await?;
         refuse_in_doubt(&server)?;
         self.refuse_while_updated(&server).await?;
-        self.presence.await_back(&server.rack).await;
+        self.parts.presence.await_back(&server.rack).await;
         match request {
             PowerRequest::Off(how) => self.off(id, how, began).await,
             PowerRequest::On => self.on(id, Start::PowerOn, began).await,
@@ -118,16 +85,16 @@ impl Gate {
             return;
         }
         let trouble = Trouble::of_power(request);
-        if let Err(error) = self.inventory.set_trouble(id, &refusal.message, trouble).await {
+        if let Err(error) = self.parts.inventory.set_trouble(id, &refusal.message, trouble).await {
             warn!(server = %id, error = %error, "refusal not stored");
         }
         let told = Some(Told::Trouble(trouble));
-        self.inventory.record_told(id, EventKind::Refused, refusal.message.clone(), told).await;
+        self.parts.inventory.record_told(id, EventKind::Refused, refusal.message.clone(), told).await;
     }
 
     async fn on(&self, id: ServerId, start: Start, began: Instant) -> Result<(), Refusal> {
         let deadline = began + self.wait_max;
-        let lock = tokio::time::timeout_at(deadline, self.locks.lock(id)).await;
+        let lock = tokio::time::timeout_at(deadline, self.parts.locks.lock(id)).await;
         let _lock = lock.map_err(|_| {
             refuse(
                 RefusalKind::Gate,
@@ -135,7 +102,7 @@ impl Gate {
             )
         })?;
         let server = self.server(id).await?;
-        if let AgentConnection::Disconnected(away) = self.presence.connection(&server.rack) {
+        if let AgentConnection::Disconnected(away) = self.parts.presence.connection(&server.rack) {
             let message = format!("{} was not powered on: {away}", server.name);
             return Err(refuse(RefusalKind::AgentAway, message));
         }
@@ -161,7 +128,7 @@ impl Gate {
             }
         };
         if done.is_ok()
-            && let Err(error) = self.inventory.set_reason(id, None).await
+            && let Err(error) = self.parts.inventory.set_reason(id, None).await
         {
             warn!(server = %id, error = %error, "reason not cleared");
         }
@@ -179,8 +146,8 @@ impl Gate {
     ) -> Result<(), PowerOnError> {
         let id = server.id;
         // Stored before anything is done for it: from here on a crash is seen as a power-on under way.
-        let intent = Intent { permitted: permitted.clone(), since_us: self.inventory.clock().now_us() };
-        let stored = self.inventory.set_intent(id, Some(&intent)).await;
+        let intent = Intent { permitted: permitted.clone(), since_us: self.parts.inventory.clock().now_us() };
+        let stored = self.parts.inventory.set_intent(id, Some(&intent)).await;
         stored.map_err(|error| PowerOnError::Refused(inventory_failed(&error)))?;
         if let Err(refusal) = self.pass(server, permitted, deadline).await {
             self.clear_intent(id).await;
@@ -196,7 +163,7 @@ impl Gate {
         };
         let text = format!("{} for {}", describe_boot(&permitted.boot), describe_wanted(&permitted.network));
         counters::gate_permitted(began.elapsed());
-        self.inventory.record(id, EventKind::Permitted, text).await;
+        self.parts.inventory.record(id, EventKind::Permitted, text).await;
         let done = self.ask(server, action, began).await;
         match &done {
             // Not known whether the command still arrives: the intent ends with its outcome, or by age.
@@ -229,7 +196,7 @@ impl Gate {
             Boot::Disk => None,
             Boot::Network(plan) => Some(plan),
         };
-        self.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))
+        self.parts.inventory.set_boot_given(server.id, boot).await.map_err(|error| inventory_failed(&error))
     }
 
     async fn permit_by(&self, server: &Server, deadline: Instant) -> Result<PermittedBoot, Refusal> {
@@ -250,9 +217,9 @@ impl Gate {
     /// Reads the node from Ironic, now, and asks what a power-on of it may boot.
     async fn permit(&self, server: &Server) -> Result<PermittedBoot, Refusal> {
         let node = self.read_node(server).await?;
-        let stored = self.inventory.set_node(server.id, Some(&node)).await;
+        let stored = self.parts.inventory.set_node(server.id, Some(&node)).await;
         stored.map_err(|error| inventory_failed(&error))?;
-        let tenant = self.inventory.tenant_port(server, node.instance_id).await;
+        let tenant = self.parts.inventory.tenant_port(server, node.instance_id).await;
         let tenant = tenant.map_err(|error| inventory_failed(&error))?;
         // Read again: reports may have arrived since.
         let server = self.server(server.id).await?;
@@ -263,7 +230,7 @@ impl Gate {
     }
 
     async fn read_node(&self, server: &Server) -> Result<Node, Refusal> {
-        let node = self.provisioner.get_node(server.id).await.map_err(|error| {
+        let node = self.parts.provisioner.get_node(server.id).await.map_err(|error| {
             refuse(
                 RefusalKind::State,
                 format!(
@@ -291,8 +258,8 @@ impl Gate {
         let mut waited = false;
         loop {
             let attempt = async {
-                self.mover.ensure(server, permitted.network, AskedBy::Gate).await?;
-                self.mover.prove(server, permitted.network).await
+                self.parts.mover.ensure(server, permitted.network, AskedBy::Gate).await?;
+                self.parts.mover.prove(server, permitted.network).await
             };
             let error = match tokio::time::timeout_at(deadline, attempt).await {
                 Ok(Ok(())) => {
@@ -322,7 +289,7 @@ impl Gate {
 
     async fn ask(&self, server: &Server, action: Action, began: Instant) -> Result<(), AgentError> {
         let left = ANSWER_WAIT_MAX.saturating_sub(began.elapsed());
-        let run = self.agents.run(&server.rack, server.id, action);
+        let run = self.parts.agents.run(&server.rack, server.id, action);
         match tokio::time::timeout(left, run).await {
             Ok(done) => done.map(drop),
             Err(_) => {
@@ -333,22 +300,22 @@ impl Gate {
     }
 
     async fn server(&self, id: ServerId) -> Result<Server, Refusal> {
-        let server = self.inventory.server(id).await.map_err(|error| inventory_failed(&error))?;
+        let server = self.parts.inventory.server(id).await.map_err(|error| inventory_failed(&error))?;
         server.ok_or_else(|| refuse(RefusalKind::UnknownServer, format!("there is no server {id}")))
     }
 
     async fn clear_intent(&self, id: ServerId) {
-        if let Err(error) = self.inventory.set_intent(id, None).await {
+        if let Err(error) = self.parts.inventory.set_intent(id, None).await {
             warn!(server = %id, error = %error, "intent not cleared");
         }
     }
 
     async fn set_waiting(&self, id: ServerId, waiting: Option<&str>) {
-        if let Err(error) = self.inventory.set_waiting(id, waiting).await {
+        if let Err(error) = self.parts.inventory.set_waiting(id, waiting).await {
             warn!(server = %id, error = %error, "wait not stored");
         }
         if let Some(text) = waiting {
-            self.inventory.record(id, EventKind::Waiting, text).await;
+            self.parts.inventory.record(id, EventKind::Waiting, text).await;
         }
     }
 }

@@ -16,6 +16,7 @@ pub mod identity;
 pub mod images;
 pub mod mover;
 pub mod orders;
+pub mod parts;
 pub mod pki;
 pub mod pools;
 pub mod power;

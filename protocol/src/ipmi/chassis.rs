@@ -1,9 +1,7 @@
 //! Values: power and boot device (chapter 28).
 
-use super::{
-    front::RestorePolicy,
-    wire::{Malformed, Reader},
-};
+use super::wire::{Malformed, Reader};
+use crate::power::RestorePolicy;
 
 /// Answer to Get Chassis Status, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +27,7 @@ impl ChassisStatus {
     /// From bytes; the optional front panel byte is ignored.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let [power, _, _] = Reader::new("Get Chassis Status answer", bytes).array()?;
-        let restore_policy = RestorePolicy::ALL.get(usize::from(power >> 5 & 0x03)).copied();
+        let restore_policy = RestorePolicy::of_code(power >> 5 & 0x03);
         Ok(Self { on: power & 0x01 != 0, power_fault: power & 0x18 != 0, restore_policy })
     }
 }

@@ -256,10 +256,12 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::ipmi::{
-        chassis::{BootFlagDevice, BootFlags},
-        front::RestorePolicy,
-        message::ResponseMessage,
+    use crate::{
+        ipmi::{
+            chassis::{BootFlagDevice, BootFlags},
+            message::ResponseMessage,
+        },
+        power::RestorePolicy,
     };
 
     fn boot_option() -> impl Strategy<Value = BootOption> {

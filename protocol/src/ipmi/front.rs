@@ -6,6 +6,7 @@ use super::{
     message::NETFN_CHASSIS,
     wire::Reader,
 };
+use crate::power::RestorePolicy;
 
 /// The commands of this family.
 pub(super) const KINDS: &[&Kind] =
@@ -94,26 +95,6 @@ impl Command for RestartCause {
     }
 }
 
-/// What a server does when its mains power comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestorePolicy {
-    /// It stays off.
-    AlwaysOff,
-    /// It is on if it was on before.
-    Previous,
-    /// It goes on.
-    AlwaysOn,
-}
-
-impl RestorePolicy {
-    /// All of them, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::AlwaysOff, Self::Previous, Self::AlwaysOn];
-
-    pub(super) fn code(self) -> u8 {
-        self as u8
-    }
-}
-
 /// Set Power Restore Policy; none: changes nothing and asks which there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PowerPolicy(pub Option<RestorePolicy>);
@@ -132,9 +113,9 @@ impl Command for PowerPolicy {
 
     fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let code = Reader::new("Set Power Restore Policy request", data).u8()? & 0x07;
-        match (code, RestorePolicy::ALL.get(usize::from(code))) {
+        match (code, RestorePolicy::of_code(code)) {
             (NO_CHANGE, _) => Ok(Self(None)),
-            (_, Some(policy)) => Ok(Self(Some(*policy))),
+            (_, Some(policy)) => Ok(Self(Some(policy))),
             (_, None) => Err(Malformed::new("power restore policy", "is a reserved one")),
         }
     }
@@ -181,7 +162,7 @@ impl Condition {
 
     /// What it does when its mains power comes back; none: the BMC does not know.
     pub fn policy(self) -> Option<RestorePolicy> {
-        RestorePolicy::ALL.get(usize::from(self.0[0] >> 5 & 3)).copied()
+        RestorePolicy::of_code(self.0[0] >> 5 & 3)
     }
 
     /// What is wrong, in words.
@@ -234,7 +215,7 @@ mod tests {
     fn a_condition_is_told_in_words() {
         let condition = GetCondition::parse_answer(&[0x2b, 0, 0x59]).unwrap();
         assert!(condition.is_on());
-        assert_eq!(condition.policy(), Some(RestorePolicy::Previous));
+        assert_eq!(condition.policy(), Some(RestorePolicy::LastState));
         assert_eq!(
             condition.troubles(),
             [

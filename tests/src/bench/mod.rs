@@ -135,10 +135,14 @@ fn every() -> impl Iterator<Item = Bench> {
     BENCHES.into_iter().chain(speed::BENCHES)
 }
 
-/// The benches that were asked for.
+/// The benches that were asked for: one by its name, or those whose names begin with it.
 fn chosen(only: Option<&str>) -> anyhow::Result<Vec<Bench>> {
-    let fits = |bench: &Bench, name: &str| {
-        if name == ONLY_STOCK { bench.peer_name == STOCK } else { bench.name == name }
+    let is_one = only.is_some_and(|name| every().any(|bench| bench.name == name));
+    let begins =
+        |bench: &Bench, name: &str| bench.name.strip_prefix(name).is_some_and(|rest| rest.starts_with('-'));
+    let fits = |bench: &Bench, name: &str| match name {
+        ONLY_STOCK => bench.peer_name == STOCK,
+        name => bench.name == name || !is_one && begins(bench, name),
     };
     let chosen: Vec<_> = every().filter(|bench| only.is_none_or(|name| fits(bench, name))).collect();
     if chosen.is_empty() {
@@ -173,6 +177,8 @@ mod tests {
         check(Some("redfish-kept"), 1);
         check(Some("deploy"), 1);
         check(Some("stock"), 6);
+        check(Some("off-seen"), 4);
+        check(Some("off"), 5);
         check(Some("depoly"), 0);
         let words = chosen(Some("depoly")).unwrap_err().to_string();
         assert!(words.contains("depoly") && words.contains("off-to-isolated"), "{words}");

@@ -189,7 +189,8 @@ impl Oddities {
 
     fn one_before(&self, odd: Odd, asked: &mut Asked) -> Option<Response> {
         let is_patch = asked.method == Method::PATCH;
-        let is_boot = is_patch && asked.path == system::SYSTEM;
+        let is_write = is_patch && asked.path == system::SYSTEM;
+        let is_boot = is_write && asked.body.get("Boot").is_some();
         let is_reset = asked.method == Method::POST && asked.path == system::RESET;
         let bad = |why: &str| Some(problem(StatusCode::BAD_REQUEST, why));
         let mode = asked.body["Boot"].get(MODE).is_some();
@@ -220,7 +221,7 @@ impl Oddities {
                 seen.before = seen.shown.take();
                 None
             }
-            Odd::Etag(wish) if is_boot => wrong_etag(wish, asked),
+            Odd::Etag(wish) if is_write => wrong_etag(wish, asked),
             Odd::Redirects(status) if redirect(asked).is_some() => {
                 let status = StatusCode::from_u16(status).expect("a status of a test");
                 Some((status, [(header::LOCATION, redirect(asked)?)]).into_response())

@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{
@@ -20,7 +20,7 @@ use axum::{
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::watch,
+    sync::{mpsc, watch},
 };
 use uuid::Uuid;
 
@@ -37,6 +37,19 @@ use super::{
 
 /// Calls that are remembered for tests.
 const CALLS_MAX: usize = 10_000;
+/// Calls that wait for whoever is told of them; what comes beyond is not told.
+const HEARD_MAX: usize = 65_536;
+
+/// A call at the moment at which it came.
+#[derive(Clone, Debug)]
+pub struct Heard {
+    /// When.
+    pub at: Instant,
+    /// Its method.
+    pub method: Method,
+    /// Its path, without the query.
+    pub path: String,
+}
 
 /// What the stand-in's parts share.
 pub struct Shared {
@@ -44,6 +57,7 @@ pub struct Shared {
     fault: Mutex<Fault>,
     tokens: Mutex<Option<Tokens>>,
     calls: Mutex<Vec<String>>,
+    told: Mutex<Option<mpsc::Sender<Heard>>>,
     changed: watch::Sender<u64>,
     snapshot: Option<PathBuf>,
 }
@@ -60,6 +74,7 @@ impl Shared {
             fault: Mutex::default(),
             tokens: Mutex::default(),
             calls: Mutex::default(),
+            told: Mutex::default(),
             changed: watch::Sender::new(0),
             snapshot,
         }
@@ -100,10 +115,21 @@ impl Shared {
         std::mem::take(&mut lock(&self.calls))
     }
 
-    fn remember(&self, call: String) {
+    /// Calls from now on, each with its moment. One listener at a time.
+    pub fn tell_calls(&self) -> mpsc::Receiver<Heard> {
+        let (told, heard) = mpsc::channel(HEARD_MAX);
+        *lock(&self.told) = Some(told);
+        heard
+    }
+
+    fn remember(&self, method: &Method, path: &str) {
+        if let Some(told) = lock(&self.told).as_ref() {
+            let _ =
+                told.try_send(Heard { at: Instant::now(), method: method.clone(), path: path.to_owned() });
+        }
         let mut calls = lock(&self.calls);
         if calls.len() < CALLS_MAX {
-            calls.push(call);
+            calls.push(format!("{method} {path}"));
         }
     }
 
@@ -195,7 +221,7 @@ async fn answer(
     Query(query): Query<BTreeMap<String, String>>,
     body: Bytes,
 ) -> Response {
-    shared.remember(format!("{method} {}", uri.path()));
+    shared.remember(&method, uri.path());
     let treatment = lock(&shared.fault).treat();
     match treatment {
         Treatment::Answer | Treatment::DoAndFail => {}

@@ -5,10 +5,11 @@ use protocol::{
     ipmi::{
         client::PASSWORD_BYTES_MAX,
         command::{Request, Response},
-        front::{PowerPolicy, RestorePolicy},
+        front::PowerPolicy,
         message::CompletionCode,
         users::{GetAccess, GetName, PasswordAction, SetPassword},
     },
+    power::RestorePolicy,
     secret::Secret,
 };
 
@@ -38,7 +39,7 @@ impl IpmiBmc {
         match self.restore_policy().await? {
             // Not every BMC shows it.
             Some(RestorePolicy::AlwaysOff) | None => Ok(()),
-            Some(RestorePolicy::Previous | RestorePolicy::AlwaysOn) => Err(self.refused(
+            Some(RestorePolicy::LastState | RestorePolicy::AlwaysOn) => Err(self.refused(
                 "it accepted the power restore policy \"always off\", and shows another one".to_owned(),
             )),
         }

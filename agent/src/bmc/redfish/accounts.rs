@@ -3,21 +3,14 @@
 use protocol::{
     command::PasswordLength,
     identity::is_usable,
-    redfish::{Link, ROOT, node::Resource},
+    redfish::{ROOT, node::Resource},
     secret::Secret,
 };
-use serde::{Deserialize, de::IgnoredAny};
+use serde::de::IgnoredAny;
 use serde_json::json;
 
 use super::{RedfishBmc, State, fault::Fault, task};
 use crate::bmc::{BmcError, Renewed};
-
-/// The root, as far as accounts go.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Root {
-    account_service: Option<Link>,
-}
 
 impl RedfishBmc {
     /// Has our account get the password that is to follow, and proves by a fresh log-in which one it has.
@@ -131,13 +124,13 @@ impl State {
 
     /// How long the service says that passwords are; none: it does not say, or answers nothing now.
     async fn password_length_said(&mut self) -> Option<PasswordLength> {
-        let root: Root = self.http.get(ROOT).await.ok()?.body;
-        let service =
-            self.linked(root.account_service.as_ref(), "the service root's link to the account service");
-        let service: Resource = self.http.get(&service.ok()?).await.ok()?.body;
-        let said = |name: &str| service.node().count(name).and_then(|length| u32::try_from(length).ok());
-        let min = said("MinPasswordLength").unwrap_or(0);
-        let max = said("MaxPasswordLength").filter(|max| *max > 0).unwrap_or(u32::MAX);
+        let root: Resource = self.http.get(ROOT).await.ok()?.body;
+        let link = root.node().link("AccountService")?;
+        let path = self.local(link, "the service root's link to the account service").ok()?;
+        let service: Resource = self.http.get(&path).await.ok()?.body;
+        let length = |name: &str| u32::try_from(service.node().count(name)?).ok();
+        let min = length("MinPasswordLength").unwrap_or(0);
+        let max = length("MaxPasswordLength").filter(|max| *max > 0).unwrap_or(u32::MAX);
         (min <= max).then_some(PasswordLength { min, max })
     }
 }

@@ -2,33 +2,15 @@
 
 use protocol::{
     footprint::{ENTRIES_MAX, Footprint, Part},
-    redfish::read::account::Account,
+    redfish::{node::Resource, read::account::Account},
 };
-use serde::Deserialize;
 
 use super::{RedfishBmc, words};
 use crate::bmc::BmcError;
 
-/// A system, as far as this goes.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct System {
-    #[serde(default)]
-    boot: Option<Boot>,
-    #[serde(default)]
-    bios_version: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Boot {
-    #[serde(default)]
-    boot_order: Option<Vec<String>>,
-}
-
 impl RedfishBmc {
     pub(super) async fn footprint(&self) -> Result<Footprint, BmcError> {
-        let (read, bmc) = self.boot_and_versions().await?;
+        let (system, bmc) = self.boot_and_versions().await?;
         let mut footprint = Footprint::default();
         match left_out(self.accounts().await)? {
             // A list with a gap would show a user as gone, or hide one.
@@ -47,14 +29,14 @@ impl RedfishBmc {
         if footprint.secure_boot.is_none() {
             footprint.unread.push(Part::SecureBoot);
         }
-        match read.boot.and_then(|boot| boot.boot_order) {
-            Some(order) => {
-                footprint.boot_order =
-                    order.into_iter().take(ENTRIES_MAX).map(|one| words(Some(one))).collect();
-            }
-            None => footprint.unread.push(Part::BootOrder),
+        let boot = system.node().at("Boot");
+        if boot.at("BootOrder").is_there() {
+            let order = boot.words("BootOrder").into_iter().take(ENTRIES_MAX);
+            footprint.boot_order = order.map(|one| words(Some(one))).collect();
+        } else {
+            footprint.unread.push(Part::BootOrder);
         }
-        let versions = [("BIOS", read.bios_version), ("BMC", bmc)];
+        let versions = [("BIOS", system.node().text("BiosVersion")), ("BMC", bmc)];
         let versions = versions.into_iter().filter_map(|(what, version)| Some((what, version?)));
         footprint.firmware =
             versions.map(|(what, version)| format!("{what} {}", words(Some(version)))).collect();
@@ -65,7 +47,7 @@ impl RedfishBmc {
     }
 
     /// The system, and the version of the BMC.
-    async fn boot_and_versions(&self) -> Result<(System, Option<String>), BmcError> {
+    async fn boot_and_versions(&self) -> Result<(Resource, Option<String>), BmcError> {
         let mut state = self.begin().await;
         // It must be who is expected.
         let system = self.system(&mut state).await?.body;
@@ -74,7 +56,7 @@ impl RedfishBmc {
             None => None,
         };
         let path = self.path(&mut state).await.map_err(|fault| self.error(fault))?;
-        let read = state.http.get::<System>(&path).await.map_err(|fault| self.error(fault))?;
+        let read = state.http.get::<Resource>(&path).await.map_err(|fault| self.error(fault))?;
         Ok((read.body, bmc))
     }
 }

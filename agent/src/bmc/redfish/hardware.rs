@@ -6,8 +6,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use protocol::health::{BmcClock, LogCourse, LogEntry, SENSORS_MAX};
-use serde_json::Value;
+use protocol::{
+    health::{BmcClock, LogCourse, LogEntry, SENSORS_MAX},
+    redfish::node::Resource,
+};
 
 use super::{RedfishBmc, again::READING_MAX, fault::Fault, health};
 use crate::bmc::{
@@ -50,13 +52,13 @@ impl HardwareReader for RedfishBmc {
         let mut reading = SensorReading::default();
         for path in &places.thermal {
             if let Some(body) = self.value(line, path).await? {
-                reading.sensors.extend(health::thermal(path, &body));
+                reading.sensors.extend(health::thermal(path, body.node()));
             }
         }
         for path in &places.power {
             if let Some(body) = self.value(line, path).await? {
-                reading.sensors.extend(health::power(path, &body));
-                reading.draw_w = reading.draw_w.or(health::draw_w(&body));
+                reading.sensors.extend(health::power(path, body.node()));
+                reading.draw_w = reading.draw_w.or_else(|| health::draw_w(body.node()));
             }
         }
         if reading.sensors.is_empty() && reading.draw_w.is_none() {
@@ -109,11 +111,11 @@ fn course(before: &BTreeSet<(String, String)>, now: &BTreeSet<(String, String)>)
 
 impl RedfishBmc {
     /// A resource of this very machine; none: the service does not give it.
-    async fn value(&self, line: &Line, path: &str) -> Result<Option<Value>, NotRead> {
+    async fn value(&self, line: &Line, path: &str) -> Result<Option<Resource>, NotRead> {
         let _turn = line.spare_turn().await;
         let mut state = self.begin_for(READING_MAX).await;
         self.system_lately(&mut state).await?;
-        match state.http.get::<Value>(path).await {
+        match state.http.get::<Resource>(path).await {
             Ok(found) => Ok(Some(found.body)),
             Err(Fault::Refused(_) | Fault::NotUnderstood(_)) => Ok(None),
             Err(fault @ (Fault::Unreachable(_) | Fault::Lost(_) | Fault::LogIn { .. })) => {
@@ -140,14 +142,15 @@ impl RedfishBmc {
         };
         let mut places = Places::default();
         let Some(system) = self.value(line, &path).await? else { return Ok(places) };
-        let chassis = self.local(health::links(&system["Links"], "Chassis")).await;
+        let links = system.node().at("Links");
+        let chassis = self.local(links.links("Chassis")).await;
         for path in chassis {
             let Some(body) = self.value(line, &path).await? else { continue };
-            places.thermal.extend(self.local(health::link(&body, "Thermal")).await);
-            places.power.extend(self.local(health::link(&body, "Power")).await);
+            places.thermal.extend(self.local(body.node().link("Thermal")).await);
+            places.power.extend(self.local(body.node().link("Power")).await);
         }
-        places.manager = self.local(health::links(&system["Links"], "ManagedBy")).await.into_iter().next();
-        let services = self.local(health::link(&system, "LogServices")).await;
+        places.manager = self.local(links.links("ManagedBy")).await.into_iter().next();
+        let services = self.local(system.node().link("LogServices")).await;
         if let Some(services) = services.first() {
             places.log = self.log_among(line, services).await?;
         }
@@ -157,7 +160,7 @@ impl RedfishBmc {
     /// The entries of the log that says what ails the hardware.
     async fn log_among(&self, line: &Line, services: &str) -> Result<Option<String>, NotRead> {
         let Some(services) = self.value(line, services).await? else { return Ok(None) };
-        let mut paths = self.local(health::links(&services, "Members")).await;
+        let mut paths = self.local(services.node().links("Members")).await;
         let rank = |path: &String| {
             let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or_default().to_lowercase();
             LOGS.iter().position(|log| name.contains(log)).unwrap_or(LOGS.len())
@@ -165,7 +168,7 @@ impl RedfishBmc {
         paths.sort_by_key(rank);
         let Some(first) = paths.first() else { return Ok(None) };
         let Some(service) = self.value(line, first).await? else { return Ok(None) };
-        Ok(self.local(health::link(&service, "Entries")).await.into_iter().next())
+        Ok(self.local(service.node().link("Entries")).await.into_iter().next())
     }
 
     /// The entries of a log, from a few pages.
@@ -174,15 +177,15 @@ impl RedfishBmc {
         for _ in 0..PLACES_MAX {
             let Some(path) = next.take() else { break };
             let Some(page) = self.value(line, &path).await? else { break };
-            entries.extend(health::entries(&page));
-            next = self.local(page["Members@odata.nextLink"].as_str()).await.into_iter().next();
+            entries.extend(health::entries(page.node()));
+            next = self.local(page.node().link("Members@odata.nextLink")).await.into_iter().next();
         }
         Ok(entries)
     }
 
     async fn clock(&self, line: &Line, manager: &str, now: SystemTime) -> Result<BmcClock, NotRead> {
         let said = self.value(line, manager).await?;
-        let at = said.as_ref().and_then(|body| body["DateTime"].as_str()).and_then(health::unix_s);
+        let at = said.and_then(|manager| health::unix_s(&manager.node().text("DateTime")?));
         let at = at.and_then(|at| i64::try_from(at).ok());
         Ok(at.map_or(BmcClock::Unknown, |at| judge_unix(at, now)))
     }

@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 use protocol::{
     health::{Limits, LogEntry, Milli, NAME_CHARS_MAX, Says, Sensor, SensorKind, Severity, TEXT_CHARS_MAX},
+    redfish::node::Node,
     text::bounded,
 };
-use serde_json::Value;
 
 /// Members of one list that are read.
 pub const MEMBERS_MAX: usize = 512;
@@ -36,75 +36,63 @@ const POWER: [Kind; 2] = [
 ];
 
 /// The temperatures and fans of a Thermal resource at this path.
-pub fn thermal(path: &str, body: &Value) -> Vec<Sensor> {
+pub fn thermal(path: &str, body: Node<'_>) -> Vec<Sensor> {
     THERMAL.iter().flat_map(|kind| sensors(path, body, kind)).collect()
 }
 
 /// The voltages and power supplies of a Power resource at this path.
-pub fn power(path: &str, body: &Value) -> Vec<Sensor> {
+pub fn power(path: &str, body: Node<'_>) -> Vec<Sensor> {
     POWER.iter().flat_map(|kind| sensors(path, body, kind)).collect()
 }
 
 /// The power draw in a Power resource, in W.
-pub fn draw_w(body: &Value) -> Option<u32> {
-    let draws = members(body, "PowerControl").filter_map(|one| one["PowerConsumedWatts"].as_f64());
-    let draws: Vec<f64> = draws.filter(|draw| (0.0..1e6).contains(draw)).collect();
+pub fn draw_w(body: Node<'_>) -> Option<u32> {
+    let draws = members(body, "PowerControl").filter_map(|one| one.number("PowerConsumedWatts"));
     // Several are parts of the first one, where a service has them.
-    draws.first().map(|draw| draw.round() as u32)
-}
-
-/// The links of a list, such as `Members`, or of an object of links.
-pub fn links<'a>(body: &'a Value, name: &'a str) -> impl Iterator<Item = &'a str> {
-    members(body, name).filter_map(|one| one["@odata.id"].as_str())
-}
-
-/// A link.
-pub fn link<'a>(body: &'a Value, name: &str) -> Option<&'a str> {
-    body[name]["@odata.id"].as_str()
+    draws.filter(|draw| (0.0..1e6).contains(draw)).map(|draw| draw.round() as u32).next()
 }
 
 /// The entries of a log's page, in its order.
-pub fn entries(body: &Value) -> Vec<LogEntry> {
+pub fn entries(body: Node<'_>) -> Vec<LogEntry> {
     members(body, "Members").filter_map(entry).collect()
 }
 
-fn members<'a>(body: &'a Value, name: &str) -> impl Iterator<Item = &'a Value> {
-    body[name].as_array().into_iter().flatten().filter(|one| one.is_object()).take(MEMBERS_MAX)
+fn members<'a>(body: Node<'a>, name: &str) -> impl Iterator<Item = Node<'a>> {
+    body.list(name).into_iter().filter(|one| one.fields().is_some()).take(MEMBERS_MAX)
 }
 
-fn sensors(path: &str, body: &Value, kind: &Kind) -> Vec<Sensor> {
-    let of = |(at, one): (usize, &Value)| {
+fn sensors(path: &str, body: Node<'_>, kind: &Kind) -> Vec<Sensor> {
+    let of = |(at, one): (usize, Node<'_>)| {
+        let (state, health) = (one.at("Status").text("State"), one.at("Status").text("Health"));
         // What is not there is no sensor.
-        let state = one["Status"]["State"].as_str();
-        if matches!(state, Some("Absent" | "UnavailableOffline" | "Disabled")) {
+        if matches!(state.as_deref(), Some("Absent" | "UnavailableOffline" | "Disabled")) {
             return None;
         }
-        let name = ["Name", "FanName", "MemberId"].iter().find_map(|name| one[name].as_str());
-        let id = one["MemberId"].as_str().map_or_else(|| at.to_string(), str::to_owned);
-        let name = name.map_or_else(|| format!("{} {id}", kind.list), str::to_owned);
-        let health = one["Status"]["Health"].as_str();
+        let id = one.text("MemberId").unwrap_or_else(|| at.to_string());
+        let name = ["Name", "FanName", "MemberId"].into_iter().find_map(|name| one.text(name));
+        let name = name.unwrap_or_else(|| format!("{} {id}", kind.list));
         Some(Sensor {
             key: short(&format!("{path}#{}/{id}", kind.list)),
             name: short(&name),
             kind: kind.kind,
-            severity: severity(health),
-            says: says(one, kind, health, state),
+            severity: severity(health.as_deref()),
+            says: says(one, kind, [state, health]),
         })
     };
     members(body, kind.list).enumerate().filter_map(of).collect()
 }
 
-fn says(one: &Value, kind: &Kind, health: Option<&str>, state: Option<&str>) -> Says {
+fn says(one: Node<'_>, kind: &Kind, states: [Option<String>; 2]) -> Says {
     let Some(reading) = kind.reading else {
-        let words = [state, health].into_iter().flatten();
+        let words = states.into_iter().flatten();
         return Says::States(words.map(|word| short(&word.to_lowercase())).collect());
     };
-    let number = |name: &str| one[name].as_f64().and_then(Milli::of);
+    let number = |name: &str| one.number(name).and_then(Milli::of);
     match number(reading) {
         None => Says::Nothing("no reading now".to_owned()),
         Some(value) => Says::Number {
             value,
-            unit: match one["ReadingUnits"].as_str() {
+            unit: match one.text("ReadingUnits").as_deref() {
                 Some("Percent") => "%".to_owned(),
                 Some("RPM") | None => kind.unit.to_owned(),
                 Some(unit) => short(unit),
@@ -120,26 +108,20 @@ fn says(one: &Value, kind: &Kind, health: Option<&str>, state: Option<&str>) -> 
     }
 }
 
-fn entry(one: &Value) -> Option<LogEntry> {
-    let id = match &one["Id"] {
-        Value::String(id) => id.clone(),
-        Value::Number(id) => id.to_string(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    let text = |name: &str| one[name].as_str().unwrap_or_default();
-    let created = text("Created");
-    let ends = one["Resolved"].as_bool() == Some(true);
+fn entry(one: Node<'_>) -> Option<LogEntry> {
+    let id = one.text("Id")?;
+    // Whole: what is cut of a message is told.
+    let message = one.at("Message").value().as_str().unwrap_or_default();
+    let created = one.text("Created").unwrap_or_default();
+    let ends = one.flag("Resolved") == Some(true);
     Some(LogEntry {
         id: short(&id),
-        fingerprint: short(&format!("{created} {}", text("Message"))),
-        at_s: unix_s(created),
-        sensor: short(match &one["SensorType"] {
-            Value::String(kind) => kind,
-            _ => "",
-        }),
+        fingerprint: short(&format!("{created} {message}")),
+        at_s: unix_s(&created),
+        sensor: short(&one.text("SensorType").unwrap_or_default()),
         kind: SensorKind::Other,
-        text: bounded(text("Message"), TEXT_CHARS_MAX).into_owned(),
-        severity: if ends { Severity::Ok } else { severity(one["Severity"].as_str()) },
+        text: bounded(message, TEXT_CHARS_MAX).into_owned(),
+        severity: if ends { Severity::Ok } else { severity(one.text("Severity").as_deref()) },
         condition: String::new(),
         ends: false,
     })
@@ -167,7 +149,7 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -183,7 +165,7 @@ mod tests {
             ],
             "Fans": [{"FanName": "FAN1", "Reading": 40, "ReadingUnits": "Percent", "Status": {"Health": "OK"}}],
         });
-        let sensors = thermal("/t", &body);
+        let sensors = thermal("/t", Node::of(&body));
         let told: Vec<_> = sensors.iter().map(|one| (one.key.as_str(), one.severity, one.words())).collect();
         assert_eq!(
             told,
@@ -199,8 +181,8 @@ mod tests {
             "PowerControl": [{"PowerConsumedWatts": 212.4}, {"PowerConsumedWatts": 90}],
             "PowerSupplies": [{"MemberId": "1", "Name": "PSU1", "Status": {"State": "Enabled", "Health": "Warning"}}],
         });
-        assert_eq!(draw_w(&body), Some(212));
-        let supplies = power("/p", &body);
+        assert_eq!(draw_w(Node::of(&body)), Some(212));
+        let supplies = power("/p", Node::of(&body));
         assert_eq!(
             (supplies[0].severity, supplies[0].words()),
             (Severity::Warning, "enabled, warning".to_owned())
@@ -215,8 +197,10 @@ mod tests {
             {"Id": "9", "Severity": "Critical", "Message": "input lost", "Resolved": true},
             {"Message": "without an id"},
         ]});
-        let told: Vec<_> =
-            entries(&body).into_iter().map(|one| (one.id, one.at_s, one.severity, one.text)).collect();
+        let told: Vec<_> = entries(Node::of(&body))
+            .into_iter()
+            .map(|one| (one.id, one.at_s, one.severity, one.text))
+            .collect();
         let expected = [
             ("7", Some(1_767_225_600), Severity::Critical, "uncorrectable error"),
             ("8", None, Severity::Ok, "log cleared"),
@@ -256,8 +240,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_json_is_taken(body in value()) {
-            let _ = (thermal("/t", &body), power("/p", &body), draw_w(&body), link(&body, "Members"));
-            prop_assert!(entries(&body).len() <= MEMBERS_MAX && links(&body, "Members").count() <= MEMBERS_MAX);
+            let node = Node::of(&body);
+            let _ = (thermal("/t", node), power("/p", node), draw_w(node));
+            prop_assert!(entries(node).len() <= MEMBERS_MAX);
         }
     }
 }

@@ -17,11 +17,10 @@ use rustls::{
 };
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
-pub(crate) use super::shown::Fingerprint;
 use super::{
     resumed::LastSession,
     roots,
-    shown::{Shown, fingerprint},
+    shown::{Fingerprint, Shown, fingerprint},
     spki,
 };
 
@@ -39,7 +38,7 @@ pub(super) fn tls_config(fingerprint: &str, is_old: bool, shown: Arc<Shown>) -> 
 
 /// TLS that takes any certificate and keeps the fingerprint of the first. Whatever is told later is told to the one that showed
 /// it, and an administrator sees it before the server is enrolled.
-pub(crate) fn tls_config_to_look() -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
+pub(super) fn tls_config_to_look() -> Result<(ClientConfig, Arc<OnceLock<Fingerprint>>), Error> {
     Pin::config(None, false, Arc::default())
 }
 

@@ -12,7 +12,7 @@ use hyper::{
 use serde_json::Value;
 
 /// The version of OData that is spoken (DSP0266, section 6.5).
-const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
+pub(super) const ODATA_VERSION: HeaderName = HeaderName::from_static("odata-version");
 
 /// What is wrong with a request that cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

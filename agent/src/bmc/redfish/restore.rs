@@ -1,6 +1,6 @@
 //! Edges: a server that stays off when its mains power comes back, by Redfish (`ComputerSystem.PowerRestorePolicy`, DSP0268).
 
-use protocol::redfish::read::power::RestorePolicy;
+use protocol::power::RestorePolicy;
 
 use super::{RedfishBmc, fault::Fault};
 use crate::bmc::BmcError;

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Subcommand, ValueEnum};
-use protocol::redfish::read::{media::MediaKind, power::RestorePolicy, secure_boot::KeysReset};
+use protocol::{
+    power::RestorePolicy,
+    redfish::read::{media::MediaKind, secure_boot::KeysReset},
+};
 
 /// Firmware.
 #[derive(Clone, Debug, Subcommand)]

@@ -190,7 +190,7 @@ impl Adoptions {
             return Ok(gone());
         }
         let Some(node) = self.provisioner.get_node(server.id).await? else {
-            let _lock = self.enroll.locks.lock(server.id).await;
+            let _lock = self.enroll.parts.locks.lock(server.id).await;
             self.enroll.ensure_node(&server).await?;
             return Ok(Next::Again);
         };
@@ -225,7 +225,7 @@ impl Adoptions {
 
     /// Asks the BMC who it is, once: BMCs lock accounts.
     async fn ask_bmc(&self, server: &Server) -> Result<Next, WorkError> {
-        if let AgentConnection::Disconnected(away) = self.enroll.presence.connection(&server.rack) {
+        if let AgentConnection::Disconnected(away) = self.enroll.parts.presence.connection(&server.rack) {
             return Ok(Next::Wait(away));
         }
         Ok(match self.enroll.check_bmc(server).await {
@@ -236,7 +236,7 @@ impl Adoptions {
 
     /// From a verified node to the request that Ironic takes it: everything is seen once more, then written, then asked for.
     async fn hand_over(&self, adoption: &Adoption) -> Result<Next, WorkError> {
-        let _lock = self.enroll.locks.lock(adoption.server).await;
+        let _lock = self.enroll.parts.locks.lock(adoption.server).await;
         let Some(server) = self.inventory.server(adoption.server).await?.filter(|server| !server.forgetting)
         else {
             return Ok(Next::Wait("it is being deleted".to_owned()));
@@ -246,7 +246,7 @@ impl Adoptions {
                 format!("{} was inspected or cleaned by BMS Manager: it is not a server in use", server.name);
             return Ok(Next::Fail(message));
         }
-        let away = self.enroll.presence.connection(&server.rack).reason();
+        let away = self.enroll.parts.presence.connection(&server.rack).reason();
         match (server.power_facts(away.is_none()).now, away) {
             (Some(PowerReading::On | PowerReading::Off), _) => {}
             (_, Some(away)) => return Ok(Next::Wait(away)),
@@ -259,7 +259,7 @@ impl Adoptions {
             Ok(matches) => matches,
             Err(contradictions) => return Ok(Next::Fail(in_words(&contradictions))),
         };
-        self.enroll.mover.observe(&server).await?;
+        self.enroll.parts.mover.observe(&server).await?;
         let Some(server) = self.inventory.server(adoption.server).await? else { return Ok(Next::Again) };
         if let Some(elsewhere) = elsewhere(&server, &matches) {
             return Ok(Next::Fail(elsewhere));
@@ -276,7 +276,7 @@ impl Adoptions {
         self.adopter.set_instance(server.id, &instance).await?;
         self.inventory.set_adoption_stage(server.id, Stage::Adopting, None).await?;
         self.adopter.adopt(server.id).await?;
-        self.enroll.wake.poll_ironic();
+        self.enroll.parts.wake.poll_ironic();
         Ok(Next::Wait("Ironic to take it".to_owned()))
     }
 
@@ -331,7 +331,7 @@ impl Adoptions {
 
     /// Takes back what was written; says whether it could be, for what Ironic has taken is not.
     async fn withdraw(&self, adoption: &Adoption) -> Result<bool, WorkError> {
-        let _lock = self.enroll.locks.lock(adoption.server).await;
+        let _lock = self.enroll.parts.locks.lock(adoption.server).await;
         let node = self.provisioner.get_node(adoption.server).await?;
         if let Some(node) = node.filter(|node| node.instance_id == Some(adoption.tenant)) {
             if matches!(node.provision_state, ProvisionState::Adopting | ProvisionState::Active) {
@@ -349,7 +349,7 @@ impl Adoptions {
     }
 
     async fn finish(&self, adoption: &Adoption, node: &Node) -> Result<(), WorkError> {
-        let _lock = self.enroll.locks.lock(adoption.server).await;
+        let _lock = self.enroll.parts.locks.lock(adoption.server).await;
         self.inventory.set_node(adoption.server, Some(node)).await?;
         let record = self.inventory.tenant_server(adoption.tenant).await?;
         let record =
@@ -367,7 +367,7 @@ impl Adoptions {
             }
             None => self.inventory.record(adoption.server, EventKind::TenantServer, text).await,
         }
-        self.enroll.wake.wake(adoption.server);
+        self.enroll.parts.wake.wake(adoption.server);
         Ok(())
     }
 }

@@ -19,18 +19,18 @@ impl Enroller {
         id: ServerId,
         looked_at: Option<Fingerprint>,
     ) -> Result<String, Refusal> {
-        let _lock = self.locks.lock(id).await;
+        let _lock = self.parts.locks.lock(id).await;
         let (server, kept, question) = self.in_question(id, looked_at).await?;
         let replaced =
             question.instead_of.parse().map_err(|error| refuse(format!("{}: {error}", server.name)))?;
         let pin = question.fingerprint().to_string();
         let renewed = kept.renewed(question.shown.clone(), replaced);
-        self.inventory.pin_certificate(&server, &renewed, &pin).await.map_err(stored)?;
-        self.inventory.set_reason(id, None).await.map_err(stored)?;
-        if let Some(now) = self.inventory.server(id).await.map_err(stored)? {
+        self.parts.inventory.pin_certificate(&server, &renewed, &pin).await.map_err(stored)?;
+        self.parts.inventory.set_reason(id, None).await.map_err(stored)?;
+        if let Some(now) = self.parts.inventory.server(id).await.map_err(stored)? {
             self.declarations.declare(&now).await;
         }
-        self.wake.wake(id);
+        self.parts.wake.wake(id);
         let (place, shown) = (server.bmc.place(), CertificateFacts::of(&question.shown.0));
         Ok(format!("the certificate that its BMC at {place} shows to be accepted: {shown}"))
     }
@@ -42,12 +42,12 @@ impl Enroller {
         looked_at: Option<Fingerprint>,
         who: &str,
     ) -> Result<String, Refusal> {
-        let _lock = self.locks.lock(id).await;
+        let _lock = self.parts.locks.lock(id).await;
         let (server, kept, question) = self.in_question(id, looked_at).await?;
         let words = CertificateFacts::of(&question.shown.0).to_string();
         let question = Some(Question { refused_by: Some(who.to_owned()), ..question });
         let refused = BmcCertificates { question, ..kept };
-        self.inventory.set_bmc_certificates(&server, &refused).await.map_err(stored)?;
+        self.parts.inventory.set_bmc_certificates(&server, &refused).await.map_err(stored)?;
         Ok(format!("the certificate that its BMC at {} shows to be refused: {words}", server.bmc.place()))
     }
 
@@ -58,7 +58,7 @@ impl Enroller {
     ) -> Result<(Server, BmcCertificates, Question), Refusal> {
         let unknown =
             || Refusal { kind: RefusalKind::UnknownServer, message: format!("there is no server {id}") };
-        let server = self.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
+        let server = self.parts.inventory.server(id).await.map_err(stored)?.ok_or_else(unknown)?;
         let question = server.certificate_question().cloned().ok_or_else(|| {
             refuse(format!(
                 "the BMC of {} shows no other certificate than the pinned one; there is nothing to decide",

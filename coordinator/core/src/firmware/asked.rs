@@ -48,7 +48,7 @@ impl Updates {
                 sha512: file.sha512,
             },
         };
-        let facts = self.inventory.facts(server.id).await.map_err(not_stored)?.facts;
+        let facts = self.parts.inventory.facts(server.id).await.map_err(not_stored)?.facts;
         let system = &facts.system;
         let before = Versions::with(facts.firmware, &system.manager_version, &system.bios_version).items();
         if !component.is_empty() || matches!(by, By::Person(_)) {
@@ -56,7 +56,7 @@ impl Updates {
         }
         let order = Order { component, image, version, by };
         let update = Update::asked(Uuid::new_v4(), server.id, order, before, self.now_us());
-        match self.inventory.add_update(&update).await {
+        match self.parts.inventory.add_update(&update).await {
             Ok(()) => {}
             Err(InventoryError::Taken { .. }) => {
                 return Err(refuse(format!(
@@ -73,7 +73,7 @@ impl Updates {
     /// Somebody does not want an update any more that the BMC was not given.
     pub async fn call_off(&self, update: &Update, who: &str) -> Result<(), Refusal> {
         let _alone = self.beginning.lock().await;
-        let known = self.inventory.update(update.id).await.map_err(not_stored)?;
+        let known = self.parts.inventory.update(update.id).await.map_err(not_stored)?;
         let Some(known) = known else { return Err(refuse("there is no such update any more".to_owned())) };
         match &known.stage {
             Stage::Waiting => {}

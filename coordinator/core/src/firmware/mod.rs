@@ -16,5 +16,5 @@ mod work;
 pub use self::{
     asked::Wanted,
     files::{FileError, FirmwareFiles},
-    work::{Parts, Updates},
+    work::Updates,
 };

@@ -32,11 +32,12 @@ use store::Inventory;
 use tokio::sync::Notify;
 use uuid::Uuid;
 
-use super::{FirmwareFiles, Parts, Updates, Wanted};
+use super::{FirmwareFiles, Updates, Wanted};
 use crate::{
     bench::{Bench, CLEANING, Fake, INSTANCE, new_server, store_power},
     mover::Mover,
     orders::Orders,
+    parts::Parts,
     power::take_power,
     upkeep::Upkeep,
     visits::{ServerLocks, Wake},
@@ -233,17 +234,17 @@ impl Site {
     fn updates(&self) -> Updates {
         let inventory = self.bench.inventory.clone();
         let fake = Arc::new(Fake(Arc::clone(&self.bench.world)));
-        Updates::new(Parts {
+        let parts = Parts {
             agents: self.rack.clone(),
             presence: fake.clone(),
             provisioner: fake.clone(),
             mover: Mover::new(inventory.clone(), fake),
             locks: self.locks.clone(),
             wake: Wake::default(),
-            urls: vec!["https://images.example/".to_owned()],
-            files: Arc::new(FirmwareFiles::new(std::env::temp_dir(), inventory.clone())),
-            inventory,
-        })
+            inventory: inventory.clone(),
+        };
+        let files = FirmwareFiles::new(std::env::temp_dir(), inventory);
+        Updates::new(parts, vec!["https://images.example/".to_owned()], Arc::new(files))
     }
 
     async fn ask(&self, updates: &Updates, id: ServerId) -> Result<Update, Refusal> {

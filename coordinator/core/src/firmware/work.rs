@@ -10,37 +10,28 @@ use std::{
 use domain::{
     events::EventKind,
     firmware::update::{GIVE_MAX, Given, Stage, Step, Update},
-    rim::{AgentError, Agents, Presence, Provisioner},
+    rim::AgentError,
 };
 use protocol::{
     bmc_facts::PartFacts,
     command::{Action, FailureKind, Success},
     update::FirmwareSeen,
 };
-use store::{Inventory, InventoryError};
+use store::InventoryError;
 use tokio::{sync::Notify, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::FirmwareFiles;
-use crate::{
-    mover::Mover,
-    visits::{ServerLocks, Wake},
-};
+use crate::parts::Parts;
 
 /// How often all updates are looked at. What is asked for is looked at at once.
 const ROUND: Duration = Duration::from_secs(5);
 
 /// Carries updates on.
 pub struct Updates {
-    pub(super) inventory: Inventory,
-    pub(super) agents: Arc<dyn Agents>,
-    pub(super) presence: Arc<dyn Presence>,
-    pub(super) provisioner: Arc<dyn Provisioner>,
-    pub(super) mover: Mover,
-    pub(super) locks: ServerLocks,
-    pub(super) wake: Wake,
+    pub(super) parts: Parts,
     /// Beginnings of addresses from which BMCs may fetch images.
     pub(super) urls: Vec<String>,
     /// Files of firmware.
@@ -51,47 +42,11 @@ pub struct Updates {
     at_work: Mutex<HashSet<Uuid>>,
 }
 
-/// What carries updates on, and by which.
-pub struct Parts {
-    /// The inventory.
-    pub inventory: Inventory,
-    /// The agents.
-    pub agents: Arc<dyn Agents>,
-    /// Which of them are here.
-    pub presence: Arc<dyn Presence>,
-    /// Ironic.
-    pub provisioner: Arc<dyn Provisioner>,
-    /// Reads ports back.
-    pub mover: Mover,
-    /// One hand per server.
-    pub locks: ServerLocks,
-    /// Wakes reconciliation.
-    pub wake: Wake,
-    /// Beginnings of addresses from which BMCs may fetch images.
-    pub urls: Vec<String>,
-    /// Files of firmware.
-    pub files: Arc<FirmwareFiles>,
-}
-
 impl Updates {
-    /// One that begins nothing until it is run.
-    pub fn new(parts: Parts) -> Self {
-        let Parts { inventory, agents, presence, provisioner, mover, locks, wake, urls, files } = parts;
+    /// One that begins nothing until it is run. `urls`: beginnings of addresses from which BMCs may fetch images.
+    pub fn new(parts: Parts, urls: Vec<String>, files: Arc<FirmwareFiles>) -> Self {
         let (asked, beginning, at_work) = (Notify::new(), tokio::sync::Mutex::default(), Mutex::default());
-        Self {
-            inventory,
-            agents,
-            presence,
-            provisioner,
-            mover,
-            locks,
-            wake,
-            urls,
-            files,
-            asked,
-            beginning,
-            at_work,
-        }
+        Self { parts, urls, files, asked, beginning, at_work }
     }
 
     /// Runs until it is told to stop. What is cut off then is taken up by the next run.
@@ -118,13 +73,13 @@ impl Updates {
     /// Carries all updates on as far as they go now.
     #[cfg(test)]
     pub async fn round(&self) {
-        let open = self.inventory.open_updates().await.unwrap();
+        let open = self.parts.inventory.open_updates().await.unwrap();
         futures::future::join_all(open.iter().map(|update| self.work_on(update.id))).await;
     }
 
     /// Updates that nobody is at; whoever is told of one is at it.
     async fn begin_work(&self) -> Vec<Uuid> {
-        match self.inventory.open_updates().await {
+        match self.parts.inventory.open_updates().await {
             Ok(open) => {
                 let mut at_work = self.at_work();
                 open.into_iter().map(|update| update.id).filter(|id| at_work.insert(*id)).collect()
@@ -145,7 +100,7 @@ impl Updates {
     /// Takes one update as far as it goes now.
     async fn advance(&self, id: Uuid) -> Result<(), InventoryError> {
         loop {
-            let Some(update) = self.inventory.update(id).await? else { return Ok(()) };
+            let Some(update) = self.parts.inventory.update(id).await? else { return Ok(()) };
             let before = update.stage.clone();
             let now_us = self.now_us();
             let next = match update.step(now_us) {
@@ -173,8 +128,8 @@ impl Updates {
 
     /// Stores an update, and tells what is news.
     pub(super) async fn store(&self, update: &Update, before: &Stage) -> Result<(), InventoryError> {
-        self.inventory.set_update(update).await?;
-        self.wake.wake(update.server);
+        self.parts.inventory.set_update(update).await?;
+        self.parts.wake.wake(update.server);
         let what = self.name(update).await;
         let (kind, text) = match (&update.stage, before) {
             (now, before) if std::mem::discriminant(now) == std::mem::discriminant(before) => return Ok(()),
@@ -203,11 +158,11 @@ impl Updates {
             }
         };
         info!(update = %update.id, server = %update.server, text, "update of firmware moved on");
-        self.inventory.record(update.server, kind, text).await;
+        self.parts.inventory.record(update.server, kind, text).await;
         if update.is_over() {
             // Other firmware is nothing that a tenant has left.
-            self.inventory.forget_traces(update.server).await?;
-            self.inventory.forget_updates(update.server).await?;
+            self.parts.inventory.forget_traces(update.server).await?;
+            self.parts.inventory.forget_updates(update.server).await?;
             self.asked.notify_one();
         }
         Ok(())
@@ -220,8 +175,8 @@ impl Updates {
         action: Action,
         left: Duration,
     ) -> Result<Option<Given>, InventoryError> {
-        let Some(server) = self.inventory.server(update.server).await? else { return Ok(None) };
-        let run = self.agents.run(&server.rack, server.id, action);
+        let Some(server) = self.parts.inventory.server(update.server).await? else { return Ok(None) };
+        let run = self.parts.agents.run(&server.rack, server.id, action);
         match tokio::time::timeout(left, run).await {
             Ok(answer) => Ok(given(answer)),
             Err(_) => Ok(None),
@@ -229,11 +184,11 @@ impl Updates {
     }
 
     async fn look(&self, update: Update, task: Option<String>) -> Result<Update, InventoryError> {
-        let Some(server) = self.inventory.server(update.server).await? else {
+        let Some(server) = self.parts.inventory.server(update.server).await? else {
             let now_us = self.now_us();
             return Ok(update.failed("its server was deleted".to_owned(), now_us));
         };
-        let answer = self.agents.run(&server.rack, server.id, Action::LookAtFirmware { task }).await;
+        let answer = self.parts.agents.run(&server.rack, server.id, Action::LookAtFirmware { task }).await;
         let now_us = self.now_us();
         Ok(match answer {
             Ok(Success::FirmwareSeen(seen)) => {
@@ -250,13 +205,13 @@ impl Updates {
         let now_us = self.now_us();
         if !seen.items.is_empty() {
             let part = PartFacts::Firmware(seen.items.clone());
-            self.inventory.put_facts(update.server, &part, now_us).await?;
+            self.parts.inventory.put_facts(update.server, &part, now_us).await?;
         }
         if !seen.manager_version.is_empty() {
-            let mut system = self.inventory.facts(update.server).await?.facts.system;
+            let mut system = self.parts.inventory.facts(update.server).await?.facts.system;
             (system.manager_version, system.bios_version) =
                 (seen.manager_version.clone(), seen.bios_version.clone());
-            self.inventory.put_facts(update.server, &PartFacts::System(system), now_us).await?;
+            self.parts.inventory.put_facts(update.server, &PartFacts::System(system), now_us).await?;
         }
         Ok(())
     }
@@ -267,13 +222,13 @@ impl Updates {
             component => format!("{component} firmware"),
         };
         let to = update.order.version.as_ref().map(|version| format!(" to {version}")).unwrap_or_default();
-        let server = self.inventory.server(update.server).await.ok().flatten();
+        let server = self.parts.inventory.server(update.server).await.ok().flatten();
         let name = server.map_or_else(|| update.server.to_string(), |server| server.name);
         format!("the update of the {what} of {name}{to}")
     }
 
     pub(super) fn now_us(&self) -> u64 {
-        self.inventory.clock().now_us()
+        self.parts.inventory.clock().now_us()
     }
 
     fn at_work(&self) -> std::sync::MutexGuard<'_, HashSet<Uuid>> {

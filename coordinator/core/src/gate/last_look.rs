@@ -14,7 +14,7 @@ impl Gate {
         permitted: &PermittedBoot,
         deadline: Instant,
     ) -> Result<(), PowerOnError> {
-        let looked = timeout_at(deadline, self.mover.prove(server, permitted.network)).await;
+        let looked = timeout_at(deadline, self.parts.mover.prove(server, permitted.network)).await;
         let error = match looked {
             // The agent needs its whole share: one that was given less would switch on after the refusal was told.
             Ok(Ok(())) if Instant::now() <= deadline => return Ok(()),
@@ -23,7 +23,7 @@ impl Gate {
         };
         if matches!(error, MoveError::Elsewhere { .. }) {
             let text = format!("moved between the proof and the power-on, which was not sent: {error}");
-            self.inventory.record(server.id, EventKind::Waiting, text).await;
+            self.parts.inventory.record(server.id, EventKind::Waiting, text).await;
         }
         let refusal = refuse(RefusalKind::Gate, format!("{} was not powered on: {error}", server.name));
         Err(if error.is_worth_repeating() {

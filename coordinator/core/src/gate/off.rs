@@ -33,7 +33,7 @@ impl Gate {
     /// with a power-off. What its ports carry tells.
     async fn may_be_switched_off(&self, server: &Server) -> Result<(), Refusal> {
         permitted_off(&server.name, &self.read_node(server).await?, server.ports_given)?;
-        self.mover.check(server).await.map_err(|error| {
+        self.parts.mover.check(server).await.map_err(|error| {
             refuse(
                 RefusalKind::Gate,
                 format!("{} was not powered off, it may be in use: {error}", server.name),

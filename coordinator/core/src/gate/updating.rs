@@ -11,7 +11,8 @@ use super::{Gate, inventory_failed, refuse};
 impl Gate {
     /// Looked at when a change is asked for, and once more under the server's lock: an update begins under the same lock.
     pub(super) async fn refuse_while_updated(&self, server: &Server) -> Result<(), Refusal> {
-        let open = self.inventory.open_update(server.id).await.map_err(|error| inventory_failed(&error))?;
+        let open =
+            self.parts.inventory.open_update(server.id).await.map_err(|error| inventory_failed(&error))?;
         match open.and_then(|update| holds_power(server, &update)) {
             None => Ok(()),
             Some(why) => Err(refuse(RefusalKind::State, why)),

@@ -210,10 +210,15 @@ mod tests {
         inspected(&bench, 2).await;
         let before = bench.server().await;
         let (pools, calls) = ([pool("small", "cpus>=1")], bench.world.calls().len());
-        let moves =
-            apply(&bench.inventory, &*bench.reconcile.provisioner, &bench.reconcile.locks, &pools, true)
-                .await
-                .unwrap();
+        let moves = apply(
+            &bench.inventory,
+            &*bench.reconcile.parts.provisioner,
+            &bench.reconcile.parts.locks,
+            &pools,
+            true,
+        )
+        .await
+        .unwrap();
         assert_eq!(moves.len(), 1);
         assert_eq!((moves[0].to_class.as_str(), &moves[0].held), ("small-class", &None));
         assert_eq!((bench.server().await, bench.world.calls().len()), (before, calls));

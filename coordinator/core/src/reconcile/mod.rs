@@ -20,18 +20,14 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use domain::{
-    lifecycle::isolation_is_due,
-    records::Server,
-    rim::{Agents, Presence, Provisioner},
-};
-use store::Inventory;
+use domain::{lifecycle::isolation_is_due, records::Server};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::warn;
 
 use crate::{
-    mover::Mover,
-    visits::{Due, Lane, ServerLocks, Wake},
+    enroll::Enroller,
+    parts::Parts,
+    visits::{Due, Lane},
 };
 
 /// Each server is looked at at least this often.
@@ -39,24 +35,12 @@ const TICK: Duration = Duration::from_secs(10);
 /// A round's visits begin so far apart, or closer where a round would take longer than a tick otherwise.
 const ROUND_GAP: Duration = Duration::from_millis(1);
 
-/// What reconciliation works with.
+/// Reconciliation.
 pub struct Reconcile {
-    /// The inventory.
-    pub inventory: Inventory,
-    /// Ironic.
-    pub provisioner: Arc<dyn Provisioner>,
-    /// The agents.
-    pub agents: Arc<dyn Agents>,
-    /// Which of them are here.
-    pub presence: Arc<dyn Presence>,
-    /// Moves ports.
-    pub mover: Mover,
-    /// One hand per server.
-    pub locks: ServerLocks,
-    /// Who should be looked at.
-    pub wake: Wake,
+    /// What it works with.
+    pub parts: Parts,
     /// Makes nodes in Ironic that are missing there, and finishes what was begun to be forgotten.
-    pub enroll: Arc<crate::enroll::Enroller>,
+    pub enroll: Arc<Enroller>,
     /// How often Ironic is asked for its nodes.
     pub poll_ironic_every: Duration,
 }
@@ -74,7 +58,7 @@ impl Reconcile {
         loop {
             let visit = tokio::select! {
                 () = stop.cancelled() => break,
-                visit = self.wake.next() => visit,
+                visit = self.parts.wake.next() => visit,
             };
             let this = Arc::clone(&self);
             tasks.spawn(async move { this.serve(visit).await });
@@ -85,7 +69,7 @@ impl Reconcile {
 
     async fn tick_until(&self, stop: CancellationToken) {
         loop {
-            match self.inventory.servers(None).await {
+            match self.parts.inventory.servers(None).await {
                 Ok(servers) => self.begin_round(&servers),
                 Err(error) => warn!(error = %error, "servers not read"),
             }
@@ -100,13 +84,13 @@ impl Reconcile {
     fn begin_round(&self, servers: &[Server]) {
         let is_isolation = |server: &&Server| isolation_is_due(&server.facts(None, true));
         for server in servers.iter().filter(is_isolation) {
-            self.wake.ask(server.id, self.isolation_of(server));
+            self.parts.wake.ask(server.id, self.isolation_of(server));
         }
         let count = u32::try_from(servers.len().max(1)).unwrap_or(u32::MAX);
         let gap = ROUND_GAP.min(TICK / count);
         let mut pause = Duration::ZERO;
         for server in servers {
-            self.wake.ask(server.id, Due { lane: Lane::Round, waited: Duration::ZERO, pause });
+            self.parts.wake.ask(server.id, Due { lane: Lane::Round, waited: Duration::ZERO, pause });
             pause += gap;
         }
     }
@@ -114,8 +98,8 @@ impl Reconcile {
     /// Asks for a visit to a server of which something was stored just now.
     fn notice(&self, server: &Server) {
         if isolation_is_due(&server.facts(None, true)) {
-            self.wake.ask(server.id, self.isolation_of(server));
+            self.parts.wake.ask(server.id, self.isolation_of(server));
         }
-        self.wake.wake(server.id);
+        self.parts.wake.wake(server.id);
     }
 }

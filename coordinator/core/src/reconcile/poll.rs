@@ -19,7 +19,7 @@ impl Reconcile {
     pub(super) async fn poll_until(&self, stop: CancellationToken) {
         let mut failing = false;
         loop {
-            match self.provisioner.list_nodes().await {
+            match self.parts.provisioner.list_nodes().await {
                 Ok(nodes) => {
                     if failing {
                         info!("ironic answers again");
@@ -42,7 +42,7 @@ impl Reconcile {
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.wake.poll_wanted() => {}
+                () = self.parts.wake.poll_wanted() => {}
                 () = tokio::time::sleep(self.poll_ironic_every) => {}
             }
         }
@@ -52,7 +52,7 @@ impl Reconcile {
     pub async fn take_in(&self, nodes: Vec<Node>) -> Result<(), InventoryError> {
         let mut nodes: HashMap<ServerId, Node> = nodes.into_iter().map(|node| (node.id, node)).collect();
         let mut asked = 0;
-        for server in self.inventory.servers(None).await? {
+        for server in self.parts.inventory.servers(None).await? {
             let mut node = nodes.remove(&server.id);
             if node.is_none() && server.node.is_some() {
                 // A list that lacks a node is no proof that Ironic has lost it.
@@ -60,7 +60,7 @@ impl Reconcile {
                 if asked > MISSING_ASKED_MAX {
                     continue;
                 }
-                match self.provisioner.get_node(server.id).await {
+                match self.parts.provisioner.get_node(server.id).await {
                     Ok(found) => node = found,
                     Err(error) => {
                         warn!(server = %server.id, %error, "a node that is missing from the list is not read");
@@ -70,7 +70,7 @@ impl Reconcile {
             }
             if node != server.node {
                 // Whoever holds the server's lock has read a fresher node than this list may hold.
-                let Some(_lock) = self.locks.try_lock(server.id) else { continue };
+                let Some(_lock) = self.parts.locks.try_lock(server.id) else { continue };
                 self.take_in_node(&server, node).await?;
             }
         }
@@ -78,7 +78,7 @@ impl Reconcile {
     }
 
     async fn take_in_node(&self, server: &Server, node: Option<Node>) -> Result<(), InventoryError> {
-        self.inventory.set_node(server.id, node.as_ref()).await?;
+        self.parts.inventory.set_node(server.id, node.as_ref()).await?;
         self.notice(&Server { node, ..server.clone() });
         Ok(())
     }

@@ -292,18 +292,18 @@ async fn routine_that_hangs_holds_no_isolation_up() {
     let Bench { reconcile, inventory, id, .. } = bench;
     let reconcile = run(reconcile);
     until("routine hangs", || {
-        let full = |lane: Lane| reconcile.wake.count(lane).1 == lane.slots();
+        let full = |lane: Lane| reconcile.parts.wake.count(lane).1 == lane.slots();
         full(Lane::Look) && full(Lane::Move) && full(Lane::Enroll) && full(Lane::Identify)
     })
     .await;
     let server = inventory.server(id).await.unwrap().unwrap();
     assert_eq!(server.ports[0].observed, Some(ObservedNetwork::Tenant(TENANT)));
     bench::store_power(&inventory, id, PowerReading::Off, PowerCause::Unasked).await;
-    reconcile.wake.isolate(id);
+    reconcile.parts.wake.isolate(id);
     until("the server is isolated", || is_isolated(&world)).await;
     // And Ironic, which hangs, is told in slots of its own.
-    until("Ironic is told", || reconcile.wake.count(Lane::Tell).1 == 1).await;
-    assert_eq!(reconcile.wake.count(Lane::Isolate), (0, 0));
+    until("Ironic is told", || reconcile.parts.wake.count(Lane::Tell).1 == 1).await;
+    assert_eq!(reconcile.parts.wake.count(Lane::Isolate), (0, 0));
 }
 
 #[tokio::test]
@@ -318,9 +318,9 @@ async fn a_visit_of_routine_gives_way_to_the_isolation_of_its_server() {
         let world = Arc::clone(&bench.world);
         let Bench { reconcile, inventory, id, .. } = bench;
         let reconcile = run(reconcile);
-        until("its visit hangs", || world.count(stuck) == 1 && reconcile.wake.count(lane).1 == 1).await;
+        until("its visit hangs", || world.count(stuck) == 1 && reconcile.parts.wake.count(lane).1 == 1).await;
         bench::store_power(&inventory, id, PowerReading::Off, PowerCause::Unasked).await;
-        reconcile.wake.isolate(id);
+        reconcile.parts.wake.isolate(id);
         until("it gives way", || is_isolated(&world)).await;
     }
 }
@@ -339,12 +339,12 @@ async fn an_isolation_whose_signal_was_lost_is_found_by_the_round() {
 async fn an_isolation_holds_no_slot_while_somebody_else_has_its_server() {
     let bench = Bench::deployed().await;
     bench.report(PowerReading::Off, PowerCause::Unasked).await;
-    let locks = bench.reconcile.locks.clone();
+    let locks = bench.reconcile.parts.locks.clone();
     let lock = locks.lock(bench.id).await;
-    bench.reconcile.wake.isolate(bench.id);
-    let visit = bench.reconcile.wake.take().unwrap();
+    bench.reconcile.parts.wake.isolate(bench.id);
+    let visit = bench.reconcile.parts.wake.take().unwrap();
     bench.reconcile.serve(visit).await;
-    assert_eq!(bench.reconcile.wake.count(Lane::Isolate), (1, 0), "asked for, and in no slot");
+    assert_eq!(bench.reconcile.parts.wake.count(Lane::Isolate), (1, 0), "asked for, and in no slot");
     assert_eq!(bench.world.count("move"), 0);
     drop(lock);
     let world = Arc::clone(&bench.world);
@@ -359,8 +359,8 @@ async fn an_isolation_that_waits_for_too_long_is_an_alarm_once() {
     *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
     bench.world.fabric_fails.store(usize::MAX, Ordering::SeqCst);
     let late = Due { waited: Duration::from_secs(31), ..Due::now(Lane::Isolate) };
-    bench.reconcile.wake.ask(bench.id, late);
-    let visit = bench.reconcile.wake.take().unwrap();
+    bench.reconcile.parts.wake.ask(bench.id, late);
+    let visit = bench.reconcile.parts.wake.take().unwrap();
     bench.reconcile.serve(visit).await;
     bench.reconcile.watch().await;
     bench.reconcile.watch().await;
@@ -370,7 +370,7 @@ async fn an_isolation_that_waits_for_too_long_is_an_alarm_once() {
     let text = &alarms[0].text;
     assert!(text.starts_with("n1 was reported off 31 s ago and is not isolated yet"), "{text}");
     assert!(text.contains("connection refused"), "{text}");
-    assert!(bench.reconcile.wake.oldest(Lane::Isolate).unwrap() >= Duration::from_secs(31));
+    assert!(bench.reconcile.parts.wake.oldest(Lane::Isolate).unwrap() >= Duration::from_secs(31));
 }
 
 /// Ironic may be away just then: what was a tenant's and is off does not stay on its network.

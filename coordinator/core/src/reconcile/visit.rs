@@ -61,23 +61,23 @@ impl Reconcile {
 
     /// Shows what a server waits for. `is_news`: the last try of the same thing did not fail for the same reason.
     pub(super) async fn show_wait(&self, id: ServerId, text: &str, is_news: bool) {
-        let shown = self.inventory.server(id).await.ok().flatten().and_then(|server| server.waiting);
+        let shown = self.parts.inventory.server(id).await.ok().flatten().and_then(|server| server.waiting);
         if shown.as_deref() == Some(text) {
             return;
         }
-        if let Err(error) = self.inventory.set_waiting(id, Some(text)).await {
+        if let Err(error) = self.parts.inventory.set_waiting(id, Some(text)).await {
             warn!(server = %id, error = %error, "wait not stored");
         }
         if is_news {
-            self.inventory.record(id, EventKind::Waiting, text).await;
+            self.parts.inventory.record(id, EventKind::Waiting, text).await;
         }
     }
 
     pub(super) async fn expire_intent(&self, server: &mut Server) -> Result<(), VisitError> {
-        let now_us = self.inventory.clock().now_us();
+        let now_us = self.parts.inventory.clock().now_us();
         let old = server.intent.as_ref().is_some_and(|i| now_us.saturating_sub(i.since_us) > INTENT_MAX_US);
-        if old && let Some(_lock) = self.locks.try_lock(server.id) {
-            self.inventory.set_intent(server.id, None).await?;
+        if old && let Some(_lock) = self.parts.locks.try_lock(server.id) {
+            self.parts.inventory.set_intent(server.id, None).await?;
             server.intent = None;
         }
         Ok(())
@@ -88,8 +88,8 @@ impl Reconcile {
         server: &Server,
     ) -> Result<(Decision, Option<uuid::Uuid>), InventoryError> {
         let instance = server.node.as_ref().and_then(|node| node.instance_id);
-        let tenant = self.inventory.tenant_port(server, instance).await?;
-        let agent_is_here = self.presence.connection(&server.rack).is_connected();
+        let tenant = self.parts.inventory.tenant_port(server, instance).await?;
+        let agent_is_here = self.parts.presence.connection(&server.rack).is_connected();
         Ok((decide(&server.facts(tenant, agent_is_here)), tenant))
     }
 
@@ -98,9 +98,11 @@ impl Reconcile {
         if self.next_look(server).is_none_or(|due| !due.pause.is_zero()) {
             return Ok(Found::Done(Vec::new()));
         }
-        let Some(_lock) = self.locks.try_lock(server.id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
-        self.mover.observe(server).await?;
-        let Some(after) = self.inventory.server(server.id).await? else { return Ok(Found::Done(Vec::new())) };
+        let Some(_lock) = self.parts.locks.try_lock(server.id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
+        self.parts.mover.observe(server).await?;
+        let Some(after) = self.parts.inventory.server(server.id).await? else {
+            return Ok(Found::Done(Vec::new()));
+        };
         let places =
             |server: &Server| server.ports.iter().map(|port| port.observed.clone()).collect::<Vec<_>>();
         let is_news = places(&after) != places(server) || after.waiting.is_some();
@@ -113,7 +115,7 @@ impl Reconcile {
 
     /// The next read-back of its ports: at once for one that was not seen since it was moved, else by the age of the oldest.
     pub(super) fn next_look(&self, server: &Server) -> Option<Due> {
-        let now_us = self.inventory.clock().now_us();
+        let now_us = self.parts.inventory.clock().now_us();
         let oldest_us = server.ports.iter().map(|port| port.observed_us.unwrap_or(now_us)).min()?;
         let waited_us = now_us.saturating_sub(oldest_us);
         let is_lost = server.ports.iter().any(|port| port.observed.is_none() || port.observed_us.is_none());
@@ -126,7 +128,7 @@ impl Reconcile {
     pub(super) fn isolation_of(&self, server: &Server) -> Due {
         // One that was isolated before, and is seen elsewhere now, is wanted from now on.
         let since_us = server.off_since_us.filter(|_| server.isolated_us.is_none());
-        let now_us = self.inventory.clock().now_us();
+        let now_us = self.parts.inventory.clock().now_us();
         let waited = Duration::from_micros(since_us.map_or(0, |since_us| now_us.saturating_sub(since_us)));
         Due { lane: Lane::Isolate, waited, pause: Duration::ZERO }
     }
@@ -138,13 +140,13 @@ impl Reconcile {
             return Ok(());
         }
         match self.enroll.check_bmc(server).await {
-            None => Ok(self.inventory.set_reason(server.id, None).await?),
+            None => Ok(self.parts.inventory.set_reason(server.id, None).await?),
             Some(problem) => Err(VisitError::Enroll(problem)),
         }
     }
 
     pub(super) fn lacks_identity(&self, server: &Server) -> bool {
-        let agent_is_here = self.presence.connection(&server.rack).is_connected();
+        let agent_is_here = self.parts.presence.connection(&server.rack).is_connected();
         server.identity.is_none() && server.confirmed.is_some() && server.unwatched.is_none() && agent_is_here
     }
 
@@ -157,15 +159,15 @@ impl Reconcile {
             matches!(node.provision_state, ProvisionState::Active | ProvisionState::Rescue)
         });
         let parked = WantedNetwork::Boot(BootNetwork::Cleaning);
-        if !deployed || !self.mover.is_in_place(server, parked).await? {
+        if !deployed || !self.parts.mover.is_in_place(server, parked).await? {
             return Ok(());
         }
-        let now_us = self.inventory.clock().now_us();
-        self.inventory.set_isolated(server.id, now_us).await?;
+        let now_us = self.parts.inventory.clock().now_us();
+        self.parts.inventory.set_isolated(server.id, now_us).await?;
         let took_ms = now_us.saturating_sub(off_since_us) / 1000;
         counters::isolated(Duration::from_millis(took_ms));
         let text = format!("isolated on the cleaning network {took_ms} ms after it was reported off");
-        self.inventory.record(server.id, EventKind::Isolated, text).await;
+        self.parts.inventory.record(server.id, EventKind::Isolated, text).await;
         Ok(())
     }
 
@@ -178,13 +180,13 @@ impl Reconcile {
         let state = server.node.as_ref().map(|node| &node.provision_state);
         if state == Some(&ProvisionState::Available) && server.adopted.is_some() {
             // The next tenant has a port of its own.
-            return Ok(self.inventory.set_adopted(server.id, None).await?);
+            return Ok(self.parts.inventory.set_adopted(server.id, None).await?);
         }
         let instance = server.node.as_ref().and_then(|node| node.instance_id);
         if let Some(adopted) = server.adopted.as_ref().filter(|adopted| adopted.holder.is_none()) {
             // An older version did not write down for whom.
             let adopted = Adopted { holder: Some(Holder::of(instance)), ..adopted.clone() };
-            return Ok(self.inventory.set_adopted(server.id, Some(&adopted)).await?);
+            return Ok(self.parts.inventory.set_adopted(server.id, Some(&adopted)).await?);
         }
         let is_adopted = matches!(state, Some(ProvisionState::Adopting | ProvisionState::Active));
         if tenant.is_some() || server.adopted.is_some() || !is_adopted {
@@ -205,21 +207,21 @@ impl Reconcile {
             return Ok(());
         }
         let adopted = Adopted { ports, holder: Some(Holder::of(instance)) };
-        Ok(self.inventory.set_adopted(server.id, Some(&adopted)).await?)
+        Ok(self.parts.inventory.set_adopted(server.id, Some(&adopted)).await?)
     }
 
     /// Tells Ironic that a server is off, unless it is seen to know: its power sync would switch it on again otherwise. Says whether
     /// nothing is left to tell.
     pub(super) async fn tell_ironic_off(&self, server: &Server) -> Result<bool, VisitError> {
-        let Some(node) = self.provisioner.get_node(server.id).await? else { return Ok(true) };
+        let Some(node) = self.parts.provisioner.get_node(server.id).await? else { return Ok(true) };
         if node.power_state == Some(NodePower::Off) {
-            self.inventory.set_node(server.id, Some(&node)).await?;
-            self.inventory.clear_untold_off(server.id).await?;
-            self.inventory.record(server.id, EventKind::Power, "Ironic knows that it is off").await;
+            self.parts.inventory.set_node(server.id, Some(&node)).await?;
+            self.parts.inventory.clear_untold_off(server.id).await?;
+            self.parts.inventory.record(server.id, EventKind::Power, "Ironic knows that it is off").await;
             return Ok(true);
         }
         if node.reservation.is_none() {
-            self.provisioner.tell_power_off(server.id).await?;
+            self.parts.provisioner.tell_power_off(server.id).await?;
         }
         Ok(false)
     }

@@ -30,13 +30,13 @@ impl Reconcile {
 
     /// Tells the figures, and whatever has waited for too long, once until it is done.
     pub(super) async fn watch(&self) {
-        let waited = |lane| self.wake.oldest(lane).unwrap_or_default();
+        let waited = |lane| self.parts.wake.oldest(lane).unwrap_or_default();
         counters::oldest_waits(waited(Lane::Isolate), waited(Lane::Look));
         for lane in Lane::ALL {
-            let (asked, visited) = self.wake.count(lane);
+            let (asked, visited) = self.parts.wake.count(lane);
             counters::visits(lane.as_str(), asked, visited);
         }
-        self.alarm(self.wake.overdue(Lane::Isolate, ISOLATION_WAIT_MAX), |name, one| {
+        self.alarm(self.parts.wake.overdue(Lane::Isolate, ISOLATION_WAIT_MAX), |name, one| {
             format!(
                 "{name} was reported off {} s ago and is not isolated yet: {}",
                 one.waited.as_secs(),
@@ -44,7 +44,7 @@ impl Reconcile {
             )
         })
         .await;
-        self.alarm(self.wake.overdue(Lane::Look, LOOK_WAIT_MAX), |name, one| {
+        self.alarm(self.parts.wake.overdue(Lane::Look, LOOK_WAIT_MAX), |name, one| {
             let age = one.waited.as_secs();
             format!("the ports of {name} were not read back for {age} s: {}", one.waits_for)
         })
@@ -55,12 +55,12 @@ impl Reconcile {
         let unnamed = overdue.len().saturating_sub(NAMED_MAX);
         for (index, one) in overdue.iter().take(NAMED_MAX).enumerate() {
             // A server that cannot be read is named by its id.
-            let server = self.inventory.server(one.server).await.ok().flatten();
+            let server = self.parts.inventory.server(one.server).await.ok().flatten();
             let mut text = text(&server.map_or_else(|| one.server.to_string(), |server| server.name), one);
             if index == 0 && unnamed > 0 {
                 text.push_str(&format!("; the same applies to {} more servers", overdue.len() - 1));
             }
-            self.inventory.record(one.server, EventKind::Alarm, text).await;
+            self.parts.inventory.record(one.server, EventKind::Alarm, text).await;
         }
     }
 }

@@ -46,7 +46,7 @@ impl Reconcile {
         match worked {
             Ok(Found::Done(next)) => {
                 // Asked for first, so that a server with something to do is never out of the queue.
-                next.into_iter().for_each(|due| self.wake.ask(id, due));
+                next.into_iter().for_each(|due| self.parts.wake.ask(id, due));
                 visit.end(End::Done);
             }
             Ok(Found::Later(pause)) => visit.end(End::Later(pause)),
@@ -67,7 +67,7 @@ impl Reconcile {
         lane: Lane,
         give_way: &CancellationToken,
     ) -> Result<Found, VisitError> {
-        let Some(server) = self.inventory.server(id).await? else { return Ok(Found::nothing()) };
+        let Some(server) = self.parts.inventory.server(id).await? else { return Ok(Found::nothing()) };
         match lane {
             Lane::Isolate => self.isolate(server).await,
             Lane::Check | Lane::Round => self.check(server).await,
@@ -82,16 +82,16 @@ impl Reconcile {
 
     /// Takes it off its tenant's network. Ironic is not asked: it is told afterwards, in a lane of its own.
     async fn isolate(&self, server: Server) -> Result<Found, VisitError> {
-        let Some(_lock) = self.locks.try_lock(server.id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
-        let Some(server) = self.inventory.server(server.id).await? else { return Ok(Found::nothing()) };
+        let Some(_lock) = self.parts.locks.try_lock(server.id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
+        let Some(server) = self.parts.inventory.server(server.id).await? else { return Ok(Found::nothing()) };
         let (decision, _) = self.decide(&server).await?;
         if server.forgetting || decision.urgency != Urgency::Isolate {
             return Ok(Found::nothing());
         }
         if let Placement::On(network) = decision.placement {
-            self.mover.ensure(&server, network, AskedBy::Isolate).await?;
+            self.parts.mover.ensure(&server, network, AskedBy::Isolate).await?;
         }
-        if let Some(after) = self.inventory.server(server.id).await? {
+        if let Some(after) = self.parts.inventory.server(server.id).await? {
             self.note_isolation(&after).await?;
         }
         Ok(Found::next(Lane::Check))
@@ -117,8 +117,8 @@ impl Reconcile {
         self.note_adoption(&server, tenant).await?;
         let mut due: Vec<Due> = self.follows(&server, &decision).into_iter().map(Due::now).collect();
         let is_waiting = server.waiting.is_some() && server.intent.is_none();
-        if is_waiting && due.is_empty() && !self.wake.is_failing(server.id) {
-            self.inventory.set_waiting(server.id, None).await?;
+        if is_waiting && due.is_empty() && !self.parts.wake.is_failing(server.id) {
+            self.parts.inventory.set_waiting(server.id, None).await?;
         }
         due.extend(self.next_look(&server));
         Ok(Found::Done(due))
@@ -126,7 +126,7 @@ impl Reconcile {
 
     /// What follows once the ports are where they belong.
     fn follows(&self, server: &Server, decision: &Decision) -> Vec<Lane> {
-        let agent_is_here = self.presence.connection(&server.rack).is_connected();
+        let agent_is_here = self.parts.presence.connection(&server.rack).is_connected();
         let ends_boot = decision.end_boot && server.intent.is_none() && agent_is_here;
         let follows = [
             (Lane::Tell, decision.tell_ironic_off),
@@ -140,7 +140,7 @@ impl Reconcile {
     async fn is_placed(&self, server: &Server, decision: &Decision) -> Result<bool, VisitError> {
         match decision.placement {
             Placement::LeaveAsFound => Ok(true),
-            Placement::On(network) => Ok(self.mover.is_in_place(server, network).await?),
+            Placement::On(network) => Ok(self.parts.mover.is_in_place(server, network).await?),
         }
     }
 
@@ -157,21 +157,21 @@ impl Reconcile {
     /// to an isolation until the first port is moved.
     async fn move_usual(&self, server: Server, give_way: &CancellationToken) -> Result<Found, VisitError> {
         let id = server.id;
-        let Some(_lock) = self.locks.try_lock(id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
-        let Some(mut server) = self.inventory.server(id).await? else { return Ok(Found::nothing()) };
+        let Some(_lock) = self.parts.locks.try_lock(id) else { return Ok(Found::Later(LOCKED_PAUSE)) };
+        let Some(mut server) = self.parts.inventory.server(id).await? else { return Ok(Found::nothing()) };
         let (before, _) = self.decide(&server).await?;
         if before.urgency == Urgency::Isolate || self.is_placed(&server, &before).await? {
             return Ok(Found::next(Lane::Check));
         }
         server.node = tokio::select! {
-            node = self.provisioner.get_node(id) => node?,
+            node = self.parts.provisioner.get_node(id) => node?,
             () = give_way.cancelled() => return Ok(Found::next(Lane::Check)),
         };
-        self.inventory.set_node(id, server.node.as_ref()).await?;
+        self.parts.inventory.set_node(id, server.node.as_ref()).await?;
         let (decision, _) = self.decide(&server).await?;
         match decision.placement {
             Placement::On(network) if decision.placement == before.placement => {
-                self.mover.ensure(&server, network, AskedBy::Park).await?;
+                self.parts.mover.ensure(&server, network, AskedBy::Park).await?;
                 Ok(Found::next(Lane::Check))
             }
             // Ironic went on meanwhile: it is decided anew.
@@ -185,8 +185,8 @@ impl Reconcile {
         if !may_end || !self.is_placed(server, &decision).await? {
             return Ok(Found::nothing());
         }
-        self.agents.run(&server.rack, server.id, Action::EndBoot).await?;
-        self.inventory.set_boot_given(server.id, None).await?;
+        self.parts.agents.run(&server.rack, server.id, Action::EndBoot).await?;
+        self.parts.inventory.set_boot_given(server.id, None).await?;
         Ok(Found::next(Lane::Check))
     }
 
@@ -198,21 +198,22 @@ impl Reconcile {
             return Ok(Found::nothing());
         }
         if server.node.is_none()
-            && let Some(_lock) = self.locks.try_lock(id)
+            && let Some(_lock) = self.parts.locks.try_lock(id)
         {
             // What is stored may be older than the node.
-            match self.provisioner.get_node(id).await? {
-                Some(node) => self.inventory.set_node(id, Some(&node)).await?,
+            match self.parts.provisioner.get_node(id).await? {
+                Some(node) => self.parts.inventory.set_node(id, Some(&node)).await?,
                 None => self.enroll.ensure_node(server).await?,
             }
         }
-        crate::pools::settle(&self.inventory, &*self.provisioner, &self.locks, server).await?;
+        crate::pools::settle(&self.parts.inventory, &*self.parts.provisioner, &self.parts.locks, server)
+            .await?;
         Ok(Found::nothing())
     }
 
     async fn note_given(&self, server: &Server, decision: &Decision) -> Result<(), VisitError> {
         if decision.ports_given && !server.ports_given {
-            self.inventory.set_ports_given(server.id).await?;
+            self.parts.inventory.set_ports_given(server.id).await?;
         }
         Ok(())
     }

@@ -90,7 +90,7 @@ impl Api {
         let in_use = peer.as_ref().map(|peer| peer.fingerprint);
         let best = lasting(&known, now_us).and_then(|best| time(best.ends_us));
         Agent {
-            connected: self.enroll.presence.connection(&rack).is_connected(),
+            connected: self.enroll.parts.presence.connection(&rack).is_connected(),
             rack: rack.to_string(),
             address: peer.map(|peer| peer.address.to_string()),
             acknowledged: agent.as_ref().map_or(0, |agent| agent.acknowledged),

@@ -60,7 +60,7 @@ pub async fn show(State(api): State<Arc<Api>>, Path(name): Path<String>) -> Resu
 
 impl Api {
     fn health_view(&self, server: &Server) -> BmcHealth {
-        let presence = &self.enroll.presence;
+        let presence = &self.enroll.parts.presence;
         let heard = presence.bmc_health(&server.rack, server.id);
         let reason = || {
             let away = presence.connection(&server.rack).reason();

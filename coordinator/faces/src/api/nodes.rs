@@ -164,7 +164,7 @@ impl Api {
 
     /// A server as administrators see it.
     pub(super) fn node_view(&self, server: Server, beside: &Beside) -> Node {
-        let away = self.enroll.presence.connection(&server.rack).reason();
+        let away = self.enroll.parts.presence.connection(&server.rack).reason();
         let health = beside.healths.of(&server, away.as_deref());
         let update = beside.updates.get(&server.id).cloned();
         node_view(server, away, &beside.endings, health, update)
@@ -344,7 +344,7 @@ impl Api {
         if server.ports_given {
             return Ok(());
         }
-        match self.enroll.mover.check(server).await {
+        match self.enroll.parts.mover.check(server).await {
             Err(error) if error.is_somebody_elses() => Err(Problem::conflict(error.to_string())),
             Ok(()) | Err(_) => Ok(()),
         }
@@ -353,7 +353,7 @@ impl Api {
     /// The gate decides when Ironic comes; what it would refuse in any case is said at once.
     async fn admit_power_on(&self, server: &Server, node: &lifecycle::Node) -> Result<(), Problem> {
         let tenant = self.inventory.tenant_port(server, node.instance_id).await?;
-        let agent_is_here = self.enroll.presence.connection(&server.rack).is_connected();
+        let agent_is_here = self.enroll.parts.presence.connection(&server.rack).is_connected();
         let power = server.power_facts(agent_is_here);
         permitted_boot(&server.name, node, &power, server.ports_given, tenant)?;
         Ok(())
@@ -371,7 +371,7 @@ impl Api {
 
     /// Stores what Ironic says of a node now.
     pub(super) async fn read_anew(&self, id: ServerId) {
-        match self.enroll.provisioner.get_node(id).await {
+        match self.enroll.parts.provisioner.get_node(id).await {
             Ok(node) => {
                 if let Err(error) = self.inventory.set_node(id, node.as_ref()).await {
                     tracing::warn!(server = %id, %error, "new state of a node not stored");
@@ -379,6 +379,6 @@ impl Api {
             }
             Err(error) => tracing::warn!(server = %id, %error, "new state of a node not read"),
         }
-        self.enroll.wake.wake(id);
+        self.enroll.parts.wake.wake(id);
     }
 }

@@ -72,9 +72,14 @@ pub async fn moves(
         Some(pool) => pools = with(pools, pool).map_err(|problem| problem.within("pool"))?,
         None => {}
     }
-    let moves =
-        pools::apply(&api.inventory, &*api.enroll.provisioner, &api.enroll.locks, &pools, wanted.dry_run)
-            .await;
+    let moves = pools::apply(
+        &api.inventory,
+        &*api.enroll.parts.provisioner,
+        &api.enroll.parts.locks,
+        &pools,
+        wanted.dry_run,
+    )
+    .await;
     let moves = moves.map_err(|error| match error {
         PoolingError::Inventory(error) => error.into(),
         PoolingError::Provisioner(error) => Problem::new(

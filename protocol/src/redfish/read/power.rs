@@ -1,4 +1,4 @@
-//! Values: what a server draws and may draw, and what it does when its power comes back.
+//! Values: what a server draws and may draw, and the light by which it is found.
 
 use serde::Serialize;
 
@@ -52,37 +52,6 @@ impl PowerControl {
             limit_w: node.number("SetPoint").filter(|limit| is_on && *limit > 0.0),
             capacity_w: most,
         })
-    }
-}
-
-/// What a server does when its power comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RestorePolicy {
-    /// It stays off.
-    AlwaysOff,
-    /// It starts.
-    AlwaysOn,
-    /// It does as it was.
-    LastState,
-}
-
-impl RestorePolicy {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::AlwaysOff, Self::AlwaysOn, Self::LastState];
-
-    /// As Redfish calls it.
-    pub fn word(self) -> &'static str {
-        match self {
-            RestorePolicy::AlwaysOff => "AlwaysOff",
-            RestorePolicy::AlwaysOn => "AlwaysOn",
-            RestorePolicy::LastState => "LastState",
-        }
-    }
-
-    /// From that word.
-    pub fn read(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|policy| policy.word().eq_ignore_ascii_case(word.trim()))
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod codec;
 pub mod cost;
+mod isolation;
 pub mod jobs;
 mod peers;
 mod rack;
@@ -35,12 +36,13 @@ const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, 
 }
 
 /// What is measured here, in the order of the table.
-pub const BENCHES: [Bench; 16] = [
+pub const BENCHES: [Bench; 21] = [
     bench("ipmi-kept", "us", "bare loop of the same codec", None),
     bench("ipmi-kept-over-codec", "x", NO_PEER, Some(1.4)),
     bench("cpu-per-poll", "us", "ipmitool, one run per poll", None),
     bench("cpu-per-poll-session", "us", "ipmitool exec, one session", None),
     bench("cpu-per-poll-ipmipower", "us", "ipmipower, one run per poll", None),
+    bench("cpu-per-poll-pyghmi", "us", "pyghmi, one session", None),
     bench("ipmi-memory", "KiB", NO_PEER, Some(4.0)),
     bench("redfish-kept", "us", "sushy, one session", Some(60.0)),
     bench("redfish-kept-tls", "us", NO_PEER, Some(60.0)),
@@ -52,6 +54,18 @@ pub const BENCHES: [Bench; 16] = [
     bench("power-1000", "cpu-s", NO_PEER, Some(0.1)),
     bench("asked-300-of-1000-silent", "s", NO_PEER, Some(2.5)),
     bench("oldest-of-10000", "s", NO_PEER, Some(5.0)),
+    bench("off-seen-p50", "ms", NO_PEER, None),
+    bench("off-seen-p99", "ms", NO_PEER, Some(50.0)),
+    bench("off-seen-max", "ms", NO_PEER, None),
+    bench("off-seen-from-first-p99", "ms", NO_PEER, None),
+];
+
+/// Of the last ones: which part of one measurement each is.
+const OFF_SEEN: [(&str, &str); 4] = [
+    ("off-seen-p50", "seen_p50_ms"),
+    ("off-seen-p99", "seen_p99_ms"),
+    ("off-seen-max", "seen_max_ms"),
+    ("off-seen-from-first-p99", "first_p99_ms"),
 ];
 
 /// One figure on its way between two programs.
@@ -106,10 +120,14 @@ struct Effort {
     peer_runs: usize,
     /// Intervals for which a rack polls.
     rack_rounds: usize,
+    /// Servers of 1,000 that go off.
+    offs: usize,
 }
 
-const FULL: Effort = Effort { bmcs: 128, rounds: 400, peer_polls: 2000, peer_runs: 50, rack_rounds: 15 };
-const QUICK: Effort = Effort { bmcs: 64, rounds: 50, peer_polls: 200, peer_runs: 5, rack_rounds: 5 };
+const FULL: Effort =
+    Effort { bmcs: 128, rounds: 400, peer_polls: 2000, peer_runs: 50, rack_rounds: 15, offs: 400 };
+const QUICK: Effort =
+    Effort { bmcs: 64, rounds: 50, peer_polls: 200, peer_runs: 5, rack_rounds: 5, offs: 100 };
 
 /// A figure's parts as they come.
 type Parts = BTreeMap<&'static str, Result<f64, String>>;
@@ -158,6 +176,12 @@ pub async fn run(names: &[String], quick: bool) -> anyhow::Result<Vec<Figure>> {
         let bad = r#"faults = [{ slow = { answer_ms = 50 } }, { lossy = { percent = 1 } }]"#;
         let measured = clients(Job::Rack, &farm("ipmi", 10_000, bad), effort.rack_rounds).await;
         put(&mut ours, "oldest-of-10000", &measured, "oldest_s", 1.0);
+    }
+    if wants(&OFF_SEEN.map(|(name, _)| name)) {
+        let measured = words(isolation::measure(1000, effort.offs).await);
+        for (name, part) in OFF_SEEN {
+            put(&mut ours, name, &measured, part, 1.0);
+        }
     }
     let figure = |bench: &&Bench| {
         let told = Told {
@@ -218,6 +242,10 @@ async fn ipmi(
             peers.insert(name, words(cost));
             put(ours, name, &measured, "kept_us", 1.0);
         }
+    }
+    if wants(&["cpu-per-poll-pyghmi"]) {
+        peers.insert("cpu-per-poll-pyghmi", words(peers::pyghmi(addr, effort.peer_polls).await));
+        put(ours, "cpu-per-poll-pyghmi", &measured, "kept_us", 1.0);
     }
     Ok(())
 }

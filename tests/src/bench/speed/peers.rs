@@ -12,12 +12,14 @@ use super::{
     cost,
     jobs::{CIPHER_SUITE, PASSWORD, USER},
 };
-use crate::openstack::ensure_venv;
+use crate::{bmc::judges, openstack::ensure_venv};
 
 /// Where ipmitool's `-E` and the scripts look for the password, so that it is in no process arguments.
 const PASSWORD_VARIABLE: &str = "IPMI_PASSWORD";
 /// Prints microseconds of processor time of one reading over one session.
 const SUSHY: &str = include_str!("sushy_polls.py");
+/// The same by IPMI.
+const PYGHMI: &str = include_str!("pyghmi_polls.py");
 
 /// One ipmitool that asks again and again over one session.
 pub fn ipmitool_in_session(addr: SocketAddr, polls: usize) -> anyhow::Result<f64> {
@@ -62,6 +64,12 @@ pub async fn sushy(root: &Path, addr: SocketAddr, polls: usize) -> anyhow::Resul
         script(&venv.join("bin/python"), SUSHY, addr, polls)
     };
     tokio::task::spawn_blocking(asked).await?
+}
+
+/// pyghmi, the IPMI library of OpenStack, over one session.
+pub async fn pyghmi(addr: SocketAddr, polls: usize) -> anyhow::Result<f64> {
+    let python = judges::programs().await?.join("python");
+    tokio::task::spawn_blocking(move || script(&python, PYGHMI, addr, polls)).await?
 }
 
 fn script(python: &Path, text: &str, addr: SocketAddr, polls: usize) -> anyhow::Result<f64> {

@@ -17,8 +17,8 @@ use agent::{
     rack::{Input, Rack},
     ramdisk::{Control, ControlConfig},
     results::Results,
-    run::{INPUTS_MAX, Runner, STOP_WAIT},
-    uplink::client::Seen,
+    run::{Connect, INPUTS_MAX, Runner, STOP_WAIT},
+    uplink::{client::Seen, health::HealthBoard},
 };
 use async_trait::async_trait;
 use protocol::{
@@ -44,13 +44,19 @@ struct Watched {
     times: Arc<Mutex<Times>>,
 }
 
+/// The moments of one BMC's questions and answers.
 #[derive(Debug, Default)]
-struct Times {
+pub(super) struct Times {
     asked: Option<Instant>,
     answered: Option<Instant>,
     longest_between: Duration,
     oldest: Duration,
+    /// When it first said off, and when it said so again: that one counts.
+    pub(super) offs: Vec<Instant>,
 }
+
+/// So many of a BMC's answers are of interest that say off.
+const OFFS_MAX: usize = 2;
 
 impl Watched {
     fn note(&self, what: impl FnOnce(&mut Times)) {
@@ -73,7 +79,11 @@ impl Bmc for Watched {
         let power = self.bmc.power_status().await?;
         self.note(|times| {
             longer(&mut times.oldest, times.answered);
-            times.answered = Some(Instant::now());
+            let now = Instant::now();
+            times.answered = Some(now);
+            if power == Power::Off && times.offs.len() < OFFS_MAX {
+                times.offs.push(now);
+            }
         });
         Ok(power)
     }
@@ -117,7 +127,20 @@ impl Upstream for NoImages {
     }
 }
 
-type AllTimes = Arc<Mutex<Vec<Arc<Mutex<Times>>>>>;
+/// The times of every BMC, by its server.
+pub(super) type AllTimes = Arc<Mutex<HashMap<ServerId, Arc<Mutex<Times>>>>>;
+
+/// Clients as the agent makes them, whose questions and answers are timed.
+pub(super) fn timed(all: &AllTimes) -> Connect {
+    let all = Arc::clone(all);
+    Box::new(move |spec| {
+        let bmc = connect_declared(spec, BmcOptions::default(), LogIns::default(), &KeptSessions::default());
+        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        // A server that is declared anew keeps its times.
+        let times = Arc::clone(all.entry(spec.id).or_default());
+        Arc::new(Watched { bmc, times })
+    })
+}
 
 /// Lets the rack poll for so many intervals, once all have answered that do.
 pub async fn measure(endpoints: Vec<BmcEndpoint>, rounds: usize) -> anyhow::Result<Measured> {
@@ -126,13 +149,14 @@ pub async fn measure(endpoints: Vec<BmcEndpoint>, rounds: usize) -> anyhow::Resu
     let (seen, mut seen_rx) = mpsc::channel::<Seen>(INPUTS_MAX);
     tokio::spawn(async move { while seen_rx.recv().await.is_some() {} });
     let (all, stop) = (AllTimes::default(), CancellationToken::new());
-    let runner = runner(dir.path(), &all, (back.clone(), inputs), seen, stop.clone())?;
+    let beside = (seen, Arc::default());
+    let runner = runner(dir.path(), timed(&all), (back.clone(), inputs), beside, stop.clone())?;
     let running = tokio::spawn(runner.run());
     let servers = endpoints.into_iter().enumerate().map(|(number, bmc)| spec(number, bmc)).collect();
     back.send(Input::Declare(Declaration { servers, forget: vec![], complete: true })).await?;
     until_all_answer(&all).await;
     // From here on it counts.
-    let times = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    let times = times_of(&all);
     for one in &times {
         let mut one = one.lock().unwrap_or_else(PoisonError::into_inner);
         (one.longest_between, one.oldest) = Default::default();
@@ -168,7 +192,7 @@ async fn until_all_answer(all: &AllTimes) {
     let (mut known, mut since) = (0, Instant::now());
     while known == 0 || since.elapsed() < QUIET {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        let times = all.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let times = times_of(all);
         let answered = |times: &&Arc<Mutex<Times>>| {
             times.lock().unwrap_or_else(PoisonError::into_inner).answered.is_some()
         };
@@ -179,11 +203,16 @@ async fn until_all_answer(all: &AllTimes) {
     }
 }
 
-fn runner(
+fn times_of(all: &AllTimes) -> Vec<Arc<Mutex<Times>>> {
+    all.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+}
+
+/// A rack of which nothing boots, and that only polls.
+pub(super) fn runner(
     dir: &std::path::Path,
-    all: &AllTimes,
+    connect: Connect,
     (back, inputs): (mpsc::Sender<Input>, mpsc::Receiver<Input>),
-    seen: mpsc::Sender<Seen>,
+    (seen, health): (mpsc::Sender<Seen>, Arc<HealthBoard>),
     stop: CancellationToken,
 ) -> anyhow::Result<Runner> {
     let (events, _) = mpsc::channel(1);
@@ -205,16 +234,9 @@ fn runner(
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
     let (journal, _) = Journal::open(&dir.join("results"))?;
-    let all = Arc::clone(all);
     Ok(Runner {
         rack: Rack::new(INTERVAL, rand::random(), Results::default()),
-        connect: Box::new(move |spec| {
-            let bmc =
-                connect_declared(spec, BmcOptions::default(), LogIns::default(), &KeptSessions::default());
-            let times = Arc::default();
-            all.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&times));
-            Arc::new(Watched { bmc, times })
-        }),
+        connect,
         boot_table,
         consoles: Arc::default(),
         ramdisks,
@@ -223,7 +245,7 @@ fn runner(
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
         results: journal,
         seen,
-        health: Arc::default(),
+        health,
         back,
         inputs,
         stop,

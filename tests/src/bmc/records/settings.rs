@@ -9,12 +9,13 @@ use protocol::{
         channels::{ChannelAccess, ChannelInfo, GetChannelAccess, GetChannelInfo, MEDIUM_LAN},
         dcmi::{Capabilities, GetCapabilities, GetPowerLimit, GetPowerReading, PowerReading},
         device::{DeviceGuid, SelfTest, SelfTestResult},
-        front::{Cause, Identify, PowerPolicy, RestartCause, RestorePolicy},
+        front::{Cause, Identify, PowerPolicy, RestartCause},
         lan::{Families, GetParameter, Parameter, Source, V6Address},
         message::CompletionCode,
         users::{GetAccess, GetName, Name, PasswordAction, SetAccess, SetName, SetPassword, UserAccess},
     },
     mac::MacAddr,
+    power::RestorePolicy,
     secret::Secret,
 };
 

@@ -1,7 +1,10 @@
 //! Edges: what a server draws and may draw, what it does when its power comes back, the interrupt that nothing masks, and the light by which
 //! it is found.
 
-use protocol::redfish::read::power::{Light, PowerControl, RestorePolicy};
+use protocol::{
+    power::RestorePolicy,
+    redfish::read::power::{Light, PowerControl},
+};
 use serde_json::{Value, json};
 
 use super::super::{
@@ -72,7 +75,7 @@ impl RedfishBmc {
     /// The BMC is not reached, does not let us in, or belongs to another machine.
     pub async fn restore_policy(&self) -> Result<Option<RestorePolicy>, BmcError> {
         let call = self.call().await?;
-        Ok(call.system().text("PowerRestorePolicy").and_then(|word| RestorePolicy::read(&word)))
+        Ok(call.system().text("PowerRestorePolicy").and_then(|word| RestorePolicy::of_word(&word)))
     }
 
     /// Says what the server does when its power comes back, and reads it back.
@@ -91,7 +94,7 @@ impl RedfishBmc {
         call.must(said)?;
         let now =
             call.get(&path, "the system").await?.body.node().text("PowerRestorePolicy").unwrap_or_default();
-        if RestorePolicy::read(&now) != Some(policy) {
+        if RestorePolicy::of_word(&now) != Some(policy) {
             return Err(
                 call.refuse(format!("it has accepted the policy {}, and shows {now:?}", policy.word()))
             );

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 
+use hyper::Uri;
 use protocol::{
     bmc_facts::{FIRMWARE_MAX, bounded},
     redfish::read::{
@@ -81,8 +82,8 @@ impl RedfishBmc {
 
     /// Where it is; none: its name leads nowhere.
     pub async fn place(&self) -> Option<SocketAddr> {
-        let url = reqwest::Url::parse(&self.address).ok()?;
-        let (host, port) = (url.host_str()?.trim_matches(['[', ']']), url.port_or_known_default()?);
+        let url: Uri = self.address.parse().ok()?;
+        let (host, port) = (url.host()?.trim_matches(['[', ']']), url.port_u16()?);
         tokio::net::lookup_host((host, port)).await.ok()?.next()
     }
 

@@ -1,6 +1,9 @@
 //! Edges: `power-limit`, `power-restore`, `nmi`, `identify` and `boot get` by Redfish.
 
-use protocol::redfish::read::power::{Light, PowerControl, RestorePolicy};
+use protocol::{
+    power::RestorePolicy,
+    redfish::read::power::{Light, PowerControl},
+};
 use serde_json::json;
 
 use super::{
