@@ -40,11 +40,18 @@ impl Probe {
     /// Whether somebody answers at this address.
     pub(crate) async fn is_used(&self, address: Ipv4Addr) -> bool {
         let Some(socket) = &self.socket else { return false };
-        let (answered, answer) = oneshot::channel();
+        let (answered, mut answer) = oneshot::channel();
         self.waiting().insert(address, answered);
         let sent = socket.send_to(&echo(self.id), SocketAddr::from((address, 0))).await;
         let used = match sent {
-            Ok(_) => matches!(tokio::time::timeout(WAIT, answer).await, Ok(Ok(()))),
+            Ok(_) => match tokio::time::timeout(WAIT, &mut answer).await {
+                Ok(answered) => answered.is_ok(),
+                // On a host that was too busy to look, an answer may lie there by now.
+                Err(_) => {
+                    tokio::task::yield_now().await;
+                    answer.try_recv().is_ok()
+                }
+            },
             Err(error) => {
                 tracing::debug!(%address, %error, "an address could not be probed");
                 false

@@ -525,6 +525,7 @@ fn hardware() -> Hardware {
         size_bytes: 1_920_383_410_176,
         model: "SAMSUNG MZQL21T9HCJR".to_owned(),
         serial: "S64GNE0R".to_owned(),
+        transport: "nvme".to_owned(),
     };
     let nic = |name: &str, mac: &str, speed_mbps| HardwareNic {
         name: name.to_owned(),
@@ -540,6 +541,8 @@ fn hardware() -> Hardware {
         memory_mib: 262_144,
         disks: vec![disk],
         nics: vec![nic("eth0", "52:54:00:00:00:01", 25_000), nic("eth1", "52:54:00:00:00:aa", 0)],
+        faults: vec!["no storage driver for 1000:0097".to_owned()],
+        secure_boot: false,
     }
 }
 

@@ -48,7 +48,7 @@ pub(crate) async fn service_at(address: Ipv4Addr, at: RedfishPort) -> Option<Ser
     for _ in 0..=REDIRECTS_MAX {
         let request = Request::new(Method::GET, &path, ANSWER_WAIT);
         let answer = Answer::to(&mut wire.another(), &request).await.ok()?;
-        match answer.redirect() {
+        match answer.redirect(&Method::GET) {
             Some(location) => path = origin.redirected(&path, location)?,
             None if is_root(&answer) => {
                 let certificate_sha256 = shown.and_then(|shown| shown.get().map(hex::encode));
