@@ -282,6 +282,8 @@ mod tests {
             address: own,
             prefix_len: 24,
             range: (first, last),
+            relays: Vec::new(),
+            leases: None,
             files,
             http_port: 80,
         };
@@ -291,9 +293,10 @@ mod tests {
         let now = Instant::now();
         let lease = |mac: &str| {
             let mac = mac.parse().unwrap();
-            let address = context.leases().reserve(mac, None, now, |_| true).unwrap();
-            context.leases().take(mac, now);
-            SocketAddr::from((address, 1024))
+            context.leases().reserve(mac, None, now, |_| true);
+            context.leases().prove(mac);
+            let lent = context.leases().take(mac, now).unwrap();
+            SocketAddr::from((lent.address, 1024))
         };
         let (server, other) = (lease(SERVER), lease("02:00:00:00:00:02"));
 
