@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use protocol::hex;
+
 /// Longest of either text; a switch's names are shorter.
 const TEXT_CHARS_MAX: usize = 64;
 
@@ -46,7 +48,7 @@ fn text(value: &[u8]) -> String {
     let is_text = value.iter().all(|byte| *byte == b' ' || byte.is_ascii_graphic());
     let text = match is_text {
         true => String::from_utf8_lossy(value).into_owned(),
-        false => value.iter().map(|byte| format!("{byte:02x}")).collect(),
+        false => hex::encode(value),
     };
     text.chars().take(TEXT_CHARS_MAX).collect()
 }
