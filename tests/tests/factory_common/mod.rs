@@ -335,7 +335,7 @@ fn api_of(inventory: &Inventory, discovery: Discovery, upkeep: &Arc<Upkeep>) -> 
         uploads: Arc::new(Uploads::new(inventory.clone(), cloud.clone())),
         glance: cloud.clone(),
         nova: cloud.clone(),
-        ironic: cloud.clone(),
+        ironic: cloud,
         pool_changes: tokio::sync::Mutex::default(),
         networks: Arc::clone(&core.networks),
         enroll: Arc::clone(&core.enroll),
