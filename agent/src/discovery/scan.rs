@@ -1,7 +1,7 @@
 //! Edges: a scan for BMCs: who answers in these ranges, and which of the given credentials it accepts.
 //!
 //! Gentle by construction: no log-in where nothing answered, where an enrolled server's BMC is, or where a BMC is known by a mark for which
-//! there is a password of its own ([`claim`] tries that one, once); each credential once at each BMC, in the order given, with a pause between
+//! there is a password of its own (`claim` tries that one, once); each credential once at each BMC, in the order given, with a pause between
 //! them; an answer that is not a refusal of the credential ends the tries.
 
 use std::{

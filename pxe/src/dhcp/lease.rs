@@ -2,7 +2,7 @@
 //!
 //! An interface gets the same address every time: the search starts at a place that follows from its MAC, and a lease
 //! that has run out is kept until its address is needed. What was lent is told to whoever keeps it over a restart
-//! ([`super::kept`]); an address that an interface gets for the first time is proven to be free first ([`super::probe`]).
+//! (`kept`); an address that an interface gets for the first time is proven to be free first (`probe`).
 
 use std::{
     collections::HashMap,
