@@ -99,11 +99,12 @@ pub fn parse(message: &[u8], transaction: u32, mac: MacAddr) -> Option<ServerMes
             [OPTION_PAD, rest @ ..] => options = rest,
             [code, length, rest @ ..] => {
                 let (value, rest) = rest.split_at_checked(usize::from(*length))?;
+                // What comes twice is meant as it came first.
                 match *code {
-                    OPTION_TYPE => kind = value.first().copied(),
-                    OPTION_MASK => mask = address(value),
-                    OPTION_ROUTER => router = address(value),
-                    OPTION_SERVER => server = address(value),
+                    OPTION_TYPE => kind = kind.or(value.first().copied()),
+                    OPTION_MASK => mask = mask.or(address(value)),
+                    OPTION_ROUTER => router = router.or(address(value)),
+                    OPTION_SERVER => server = server.or(address(value)),
                     _ => {}
                 }
                 options = rest;
@@ -165,6 +166,9 @@ mod tests {
         check(reply(OFFER, &server), Some(ServerMessage::Offer(lease)));
         check(reply(ACK, &server), Some(ServerMessage::Ack(lease)));
         check(reply(NAK, &server), Some(ServerMessage::Nak));
+        let twice =
+            [&server[..6], &[OPTION_SERVER, 4, 198, 18, 1, 5, OPTION_TYPE, 1, NAK], &server[6..]].concat();
+        check(reply(OFFER, &twice), Some(ServerMessage::Offer(lease)));
         check(reply(OFFER, &[]), None);
         check(reply(OFFER, &[OPTION_SERVER, 9, 1]), None);
         check(reply(DISCOVER, &server), None);
