@@ -93,6 +93,7 @@ mod tests {
         let table = "IP address       HW type     Flags       HW address            Mask     Device\n\
                      198.51.100.11    0x1         0x2         3c:ec:ef:00:00:01     *        eno1\n\
                      198.51.100.12    0x1         0x0         00:00:00:00:00:00     *        eno1\n\
+                     198.51.100.13    0x1         0x0         3c:ec:ef:00:00:03     *        eno1\n\
                      198.51.100.1     0x1         0x2         3c:ec:ef:00:00:02     *        eno1\n";
         let check = |last: u8, expected: Option<&str>| {
             let found = neighbour(table, Ipv4Addr::new(198, 51, 100, last));
@@ -101,7 +102,9 @@ mod tests {
         check(11, Some("3c:ec:ef:00:00:01"));
         check(12, None);
         check(1, Some("3c:ec:ef:00:00:02"));
+        // Nobody answers there any more.
         check(13, None);
+        check(14, None);
         assert_eq!(neighbour("", Ipv4Addr::LOCALHOST), None);
     }
 }
