@@ -11,7 +11,7 @@ export PATH := $(PATH):/usr/sbin:/sbin
 # Many images set RUST_BACKTRACE. A person who wants a failure's stack frames says so: `make lab RUST_BACKTRACE=1`.
 QUIETLY := $(if $(filter environment,$(origin RUST_BACKTRACE)),env -u RUST_BACKTRACE)
 
-.PHONY: help lab lab-down test check fuzz bench fresh setup build
+.PHONY: help lab lab-down test check fuzz cloud-image bench fresh setup build
 
 help:
 	@echo "make lab         build all, start OpenStack and a virtual rack, play the first server's story, leave it running"
@@ -21,6 +21,7 @@ help:
 	@echo "make test        formatting, lints and every test, the whole story included"
 	@echo "make check       formatting, lints, documentation, and the licences and known faults of what we use"
 	@echo "make fuzz        every parser under a fuzzer for a minute (TARGET=name for one, SECONDS=600 for longer)"
+	@echo "make cloud-image  a Debian cloud image, made here, deployed to virtual servers and started by BIOS, UEFI and with Secure Boot"
 	@echo "make fresh       an empty Debian 12, twice, in namespaces of its own: install, build and start the lab there (ROOT=debian or ROOT=backports for one)"
 	@echo "make setup       install Debian's packages, look whether every program and file that is needed is there"
 	@echo "make bench       speeds and sizes beside goals and peers (ONLY=name for one, ONLY=stock for those beside the stock stack, QUICK=1 for a first look)"
@@ -51,6 +52,9 @@ fuzz: setup
 
 fresh: setup
 	tests/fresh.sh $(ROOT)
+
+cloud-image: setup
+	cargo nextest run -p agent --test cloud_image_qemu --run-ignored all --no-capture
 
 bench: build
 	cargo build --quiet --profile speed -p tests --bin speeds

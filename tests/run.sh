@@ -6,6 +6,9 @@ cd "$(dirname "$0")/.."
 # Longest time for all of them, in seconds; each test has its own bound in .config/nextest.toml.
 ALL_MAX=5400
 
+# A panic shows its stack where the environment asks for it; an error says what is wrong, and twenty frames behind it hide that.
+export RUST_LIB_BACKTRACE=0
+
 for script in tests/*.sh vagrant/*.sh; do
     sh -n "$script"
 done

@@ -40,8 +40,20 @@
 //! initrd = "/usr/share/bms-agent/initrd"
 //! rescue = "/usr/share/bms-agent/rescue"     # optional
 //! parts = "/usr/share/bms-agent/generic"     # optional: the ramdisk is put together for each server
+//! shim = "/usr/lib/shim/shimx64.efi.signed"  # optional: for UEFI servers with Secure Boot
+//! grub = "/usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"  # with it
+//! loader = "auto"                            # optional: ipxe or shim for all UEFI servers of which nothing else is said
 //! snponly = "/usr/lib/ipxe/snponly.efi"
 //! undionly = "/usr/lib/ipxe/undionly.kpxe"
+//!
+//! [boot.virtual_servers]                     # optional: for servers that boot by a virtio NIC
+//! kernel = "/usr/share/bms-agent/virtual/vmlinuz"
+//! initrd = "/usr/share/bms-agent/virtual/initrd"
+//! rescue = "/usr/share/bms-agent/virtual/rescue"  # optional
+//!
+//! [boot.pack]                                # optional: files below the list's directory are taken as they were signed only
+//! manifest = "/usr/share/bms-agent/manifest.txt"
+//! key = "/etc/bms-agent/pack.pub"            # Ed25519, PEM
 //!
 //! [console]
 //! record = "off"                         # or "all": what the servers print is kept under state_dir
@@ -67,6 +79,7 @@ use protocol::{id::RackId, network::BootNetwork};
 use serde::Deserialize;
 
 use crate::{
+    boot::loader::{LoaderRule, Loaders},
     console::record::{KEEP_DAYS, Room},
     hardware::rounds::Every,
     ramdisk::config::Listener,
@@ -234,10 +247,55 @@ pub struct BootFiles {
     /// The directory with the parts of the ramdisk in `initrd`; without it every server is given all of it.
     #[serde(default)]
     pub parts: Option<PathBuf>,
+    /// A shim that the firmware of servers with Secure Boot starts; without it they are given iPXE, which it does not.
+    #[serde(default)]
+    pub shim: Option<PathBuf>,
+    /// The GRUB that the shim starts: one for network boots, which asks for its configuration.
+    #[serde(default)]
+    pub grub: Option<PathBuf>,
+    /// Which loader UEFI servers are given of which nothing else is said.
+    #[serde(default)]
+    pub loader: LoaderRule,
     /// iPXE's `snponly.efi`.
     pub snponly: PathBuf,
     /// iPXE's `undionly.kpxe`.
     pub undionly: PathBuf,
+    /// What servers are given that boot by a virtio NIC; without it the same as all others.
+    #[serde(default)]
+    pub virtual_servers: Option<VirtualServers>,
+    /// How the files of the pack were signed; without it they are taken as they are.
+    #[serde(default)]
+    pub pack: Option<Pack>,
+}
+
+/// The signed list of what `ramdisk-pack` has made.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pack {
+    /// The list, in the directory of the pack, with its signature beside it.
+    pub manifest: PathBuf,
+    /// The public key of whoever packs, in PEM.
+    pub key: PathBuf,
+}
+
+/// A kernel of their own for virtual servers: it starts faster, and drives what these have alone.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualServers {
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// The ramdisk.
+    pub initrd: PathBuf,
+    /// What a rescue system has beyond the ramdisk.
+    #[serde(default)]
+    pub rescue: Option<PathBuf>,
+}
+
+impl BootFiles {
+    /// Which loaders there are, and which is whose.
+    pub fn loaders(&self) -> Loaders {
+        Loaders { has_shim: self.shim.is_some() && self.grub.is_some(), rule: self.loader }
+    }
 }
 
 /// Images kept on disk.
@@ -400,6 +458,16 @@ impl Config {
             &"is empty; write the name in the coordinator's certificate",
         );
         check(self.image_cache.size_mib > 0, "image_cache.size_mib".into(), &"is 0; no image would fit");
+        check(
+            self.boot.shim.is_some() == self.boot.grub.is_some(),
+            "boot.shim".into(),
+            &"and boot.grub go together; name both, or none",
+        );
+        check(
+            self.boot.loader != LoaderRule::Shim || self.boot.shim.is_some(),
+            "boot.loader".into(),
+            &"is \"shim\", and there is none; name boot.shim and boot.grub",
+        );
         let Hardware { sensors_every_s, log_every_s } = self.hardware;
         for (field, every_s) in [("sensors_every_s", sensors_every_s), ("log_every_s", log_every_s)] {
             check(
@@ -525,6 +593,11 @@ mod tests {
             wrong("198.18.1.200\"]", &relays, &format!("networks.provisioning.relays holds {relay}"));
         }
         wrong("kernel =", "kernle =", "kernle");
+        wrong("grub =", "# grub =", "boot.shim and boot.grub go together; name both, or none");
+        wrong("loader = \"auto\"", "loader = \"lilo\"", "lilo");
+        let neither = example().replace("shim =", "# shim =").replace("grub =", "# grub =");
+        check(&neither, "good");
+        check(&neither.replace("\"auto\"", "\"shim\""), "boot.loader is \"shim\", and there is none");
         wrong("log_json = false", "colour = true", "colour");
     }
 }

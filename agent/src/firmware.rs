@@ -75,7 +75,7 @@ impl Updater {
             kind: FailureKind::ImageUnavailable,
             message: format!("the file {} cannot be read from the agent's cache: {reason}", image.id),
         };
-        let cached = self.images.get(image).await?;
+        let cached = self.images.file(image).await?;
         let read = tokio::task::spawn_blocking(move || cached.whole()).await;
         read.map_err(|error| unread(error.to_string()))?.map_err(|error| unread(error.to_string()))
     }

@@ -1,11 +1,13 @@
 //! Edges: the agent of one rack: the servers' BMCs, their network boots, the ramdisks they boot, and one stream to the
 //! coordinator. It decides nothing about a server's life; it does what it is told, once, and says what it sees.
 
+pub mod alone;
 pub mod bmc;
 pub mod boot;
 pub mod config;
 pub mod console;
 pub mod discovery;
+pub mod erase_statement;
 pub mod facts;
 pub mod files;
 pub mod firmware;

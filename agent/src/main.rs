@@ -7,6 +7,7 @@ use std::{
 };
 
 use agent::{
+    alone::{self, Part, Rack, StaticError},
     config::{Config, ConfigError},
     files::FILES_NEEDED,
     start::{self, StartError},
@@ -61,6 +62,25 @@ enum Command {
         #[arg(long, default_value = "1h", value_parser = ago)]
         since: Duration,
     },
+    /// Serve DHCP, TFTP and HTTP for one network by a file, without a coordinator, until SIGTERM or SIGINT.
+    #[command(after_help = "Example: bms-agent boot --static rack.toml --check")]
+    Boot {
+        /// The file with the network and its hosts; docs/boot-static.md tells of it.
+        #[arg(long = "static", value_name = "FILE")]
+        file: PathBuf,
+        /// Check the file, and that the files it names are there, and serve nothing.
+        #[arg(long)]
+        check: bool,
+        /// Serve DHCP alone.
+        #[arg(long, conflicts_with_all = ["tftp_only", "http_only"])]
+        dhcp_only: bool,
+        /// Serve TFTP alone.
+        #[arg(long, conflicts_with = "http_only")]
+        tftp_only: bool,
+        /// Serve HTTP alone.
+        #[arg(long)]
+        http_only: bool,
+    },
     /// Ask and tell BMCs directly, without a coordinator.
     Bmc(Box<BmcArgs>),
     /// Print a completion script for a shell.
@@ -78,6 +98,8 @@ enum Fault {
     #[error(transparent)]
     Start(#[from] StartError),
     #[error(transparent)]
+    Static(#[from] StaticError),
+    #[error(transparent)]
     Files(#[from] OpenFilesError),
     #[error("cannot take signals")]
     Signals(#[from] std::io::Error),
@@ -91,6 +113,16 @@ async fn main() -> ExitCode {
     let done = match arguments.command {
         Command::Run { config } => run(config).await,
         Command::CheckConfig { config } => check(config),
+        Command::Boot { file, check: true, .. } => check_static(&file),
+        Command::Boot { file, check: false, dhcp_only, tftp_only, http_only } => {
+            let part = match (dhcp_only, tftp_only, http_only) {
+                (true, _, _) => Part::Dhcp,
+                (_, true, _) => Part::Tftp,
+                (_, _, true) => Part::Http,
+                (false, false, false) => Part::All,
+            };
+            boot_static(&file, part).await
+        }
         Command::ConsoleLog { config, server, since } => console_log(&config, server, since),
         Command::Bmc(args) => return tool::run(*args).await,
         Command::Completion { shell } => {
@@ -139,12 +171,23 @@ fn check(path: PathBuf) -> Result<(), Fault> {
     Ok(())
 }
 
-async fn run(path: PathBuf) -> Result<(), Fault> {
-    let config = Config::read(&path)?;
-    log::start(LOG, config.log_json);
-    dumps::forbid();
-    // One provider of cryptography for the whole process; an earlier one is the same.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+#[allow(clippy::print_stdout, reason = "this is a command line's answer")]
+fn check_static(path: &Path) -> Result<(), Fault> {
+    let rack = Rack::read(path)?;
+    println!("{} is valid: {} hosts", path.display(), rack.hosts());
+    Ok(())
+}
+
+async fn boot_static(path: &Path, part: Part) -> Result<(), Fault> {
+    let rack = Rack::read(path)?;
+    log::start(LOG, false);
+    let stop = stop_by_signal()?;
+    open_files::raise_limit(alone::FILES_NEEDED as u64)?;
+    Ok(rack.serve(part, stop).await?)
+}
+
+/// Is cancelled by SIGTERM or SIGINT.
+fn stop_by_signal() -> Result<CancellationToken, Fault> {
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let told = stop.clone();
@@ -153,9 +196,19 @@ async fn run(path: PathBuf) -> Result<(), Fault> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("stopping; commands under way get a moment to end");
+        tracing::info!("stopping; what is under way gets a moment to end");
         told.cancel();
     });
+    Ok(stop)
+}
+
+async fn run(path: PathBuf) -> Result<(), Fault> {
+    let config = Config::read(&path)?;
+    log::start(LOG, config.log_json);
+    dumps::forbid();
+    // One provider of cryptography for the whole process; an earlier one is the same.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let stop = stop_by_signal()?;
     open_files::raise_limit(FILES_NEEDED as u64)?;
     Ok(start::run(config, stop).await?)
 }

@@ -131,6 +131,15 @@ pub enum Input {
         /// Why it was refused.
         reason: String,
     },
+    /// A server whose boot is permitted has asked for it by an interface that does not boot.
+    OtherInterface {
+        /// Which server.
+        server: ServerId,
+        /// By which interface.
+        mac: MacAddr,
+        /// Where.
+        network: BootNetwork,
+    },
     /// A ramdisk said hello with a valid token.
     RamdiskReady {
         /// Whose.
@@ -264,6 +273,13 @@ impl Rack {
                 if let Some(server) = self.server_with(mac) {
                     self.report(server, ReportBody::BootRefused { network, mac: Some(mac), planned, reason });
                 }
+            }
+            Input::OtherInterface { server, mac, network } => {
+                let reason = format!("{mac} is an interface by which this server does not boot");
+                self.report(
+                    server,
+                    ReportBody::BootRefused { network, mac: Some(mac), planned: None, reason },
+                );
             }
             Input::RamdiskReady { server, session, plan, hardware } => {
                 let BootPlan { purpose, network } = plan;

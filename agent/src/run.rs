@@ -27,6 +27,7 @@ use crate::{
     bmc::{Bmc, Line},
     boot::BootTable,
     console::Consoles,
+    erase_statement::{Erase, Notary},
     facts::Facts,
     firmware::{self, Updater},
     given::Given,
@@ -67,6 +68,8 @@ pub struct Runner {
     pub consoles: Arc<Consoles>,
     /// The booted ramdisks.
     pub ramdisks: Control,
+    /// Who signs what they have erased.
+    pub notary: Arc<Notary>,
     /// Who reads what BMCs say of themselves.
     pub facts: Arc<Facts>,
     /// Who gives them new firmware.
@@ -97,6 +100,7 @@ struct Loop {
     boot_table: Arc<BootTable>,
     consoles: Arc<Consoles>,
     ramdisks: Control,
+    notary: Arc<Notary>,
     facts: Arc<Facts>,
     firmware: Arc<Updater>,
     hardware: Arc<Hardware>,
@@ -133,6 +137,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            notary,
             facts,
             firmware,
             hardware,
@@ -151,6 +156,7 @@ impl Runner {
             boot_table,
             consoles,
             ramdisks,
+            notary,
             facts,
             firmware,
             hardware,
@@ -218,6 +224,9 @@ impl Loop {
             // The coordinator has just connected: it may have missed or lost what was told before.
             self.hardware.tell_anew();
         }
+        if let Input::RamdiskReady { server, hardware, .. } = &input {
+            self.notary.ready(*server, hardware);
+        }
         self.rack.handle(input, Instant::now());
         metrics::oldest_reading(self.rack.oldest_reading().map(|oldest| oldest.read_at));
         while let Some(effect) = self.rack.poll_effect() {
@@ -234,6 +243,7 @@ impl Loop {
                 self.consoles.forget(server);
                 self.health.forget(server);
                 self.facts.forget(server);
+                self.notary.forget(server);
                 metrics::servers(self.servers.len());
                 self.hardware.forget(server);
                 self.boot_table.forget(server);
@@ -291,6 +301,7 @@ impl Loop {
         );
         self.hardware.know(spec.id, &bmc, &line);
         self.facts.know(spec.id, &bmc);
+        self.notary.know(spec);
         self.consoles.know(spec.id, Arc::clone(&bmc), spec.tenancy);
         let (endpoint, expected, next) =
             (spec.bmc.clone(), spec.expected.clone(), spec.next_password.clone());
@@ -335,13 +346,17 @@ impl Loop {
         let back = self.back.clone();
         if let Action::RunStep { session, step } = action {
             let (ramdisks, progress) = (self.ramdisks.clone(), self.back.clone());
+            let (notary, erase) = (Arc::clone(&self.notary), Erase::of(server, id, &step));
             self.tasks.spawn(async move {
                 let on_progress = move |done| {
                     // A lost one does no harm: the next one says more.
                     let _ = progress.try_send(Input::Progress { server, command: id, progress: done });
                 };
-                let outcome = ramdisks.run_step(session, id, step, on_progress).await.map(Success::Step);
-                send_ended(&back, server, id, outcome, None).await;
+                let outcome = match (ramdisks.run_step(session, id, step, on_progress).await, erase) {
+                    (Ok(output), Some(erase)) => notary.state(erase, output).await,
+                    (outcome, _) => outcome,
+                };
+                send_ended(&back, server, id, outcome.map(Success::Step), None).await;
             });
             return;
         }
@@ -350,7 +365,12 @@ impl Loop {
             return self.work_on_firmware(reached, server, id, action);
         }
         let (places, facts, seen) = (Arc::clone(&self.places), Arc::clone(&self.facts), self.seen.clone());
+        let ramdisks = self.ramdisks.clone();
         self.tasks.spawn(async move {
+            if matches!(action, Action::PowerOff { .. }) {
+                // An erase is stopped before the power goes, so that it is known how far each disk is.
+                ramdisks.wound_down(server).await;
+            }
             let _place = places.acquire().await;
             let turn = reached.line.turn().await;
             let (outcome, sample) =

@@ -21,19 +21,20 @@ use protocol::{
     ramdisk::RESUME_WAIT_MAX,
     text::Shown,
 };
-use pxe::{BootEvent, BootFilePaths, BootFiles, Service, ServiceConfig};
+use pxe::{BootEvent, BootFilePaths, BootFiles, ManifestPaths, RamdiskPaths, Service, ServiceConfig};
 use tokio::{net::TcpListener, sync::mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     bmc::{self, BmcOptions, KeptSessions, LogIns},
     boot::{BootTable, BootTableError, RamdiskEntry},
-    config::{Config, Record},
+    config::{Config, Pack, Record, VirtualServers},
     console::{
         Consoles,
         record::{self, Recorder, What},
     },
     discovery::{Discovery, DiscoveryError, Place},
+    erase_statement::Notary,
     facts::Facts,
     firmware::Updater,
     hardware::Hardware,
@@ -46,6 +47,7 @@ use crate::{
     results::{self, Results},
     run::{INPUTS_MAX, Runner, STOP_WAIT},
     uplink::{
+        cache_desk::CacheDesk,
         client::{Request, Seen, Uplink, UplinkConfig},
         consoles::ConsoleStreams,
         health::HealthBoard,
@@ -159,7 +161,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let upstream = Arc::new(CoordinatorImages::new(Arc::clone(&uplink_config)));
     let cache_bytes = config.image_cache.size_mib.saturating_mul(1 << 20);
     let images = Arc::new(Cache::open(state.join("images"), cache_bytes, upstream)?);
+    let cache_desk = CacheDesk::new(Arc::clone(&uplink_config), Arc::clone(&images));
 
+    let notary = Arc::new(Notary::new(uplink_config.papers.clone(), config.rack.clone()));
     let (back, inputs) = mpsc::channel(INPUTS_MAX);
     let (ramdisk_events, ramdisk_events_rx) = mpsc::channel(CHANNEL_MAX);
     let listeners =
@@ -171,15 +175,18 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         state_dir: state.clone(),
         boots: BootTable::under_way(&boots)?,
         resume_wait: RESUME_WAIT_MAX,
+        step_silence: crate::ramdisk::STEP_SILENCE_MAX,
     };
     let firmware = Arc::new(Updater::new(Arc::clone(&images)));
     let ramdisks = Control::start(control_config, Arc::clone(&images), ramdisk_events)?;
     forward(ramdisk_events_rx, back.clone(), ramdisk_input);
 
     let parts_port = config.boot.parts.as_ref().map(|_| config.http_port);
-    let entry = RamdiskEntry { addresses, fingerprint: ramdisks.fingerprint().to_owned(), parts_port };
+    let loaders = config.boot.loaders();
+    let entry =
+        RamdiskEntry { addresses, fingerprint: ramdisks.fingerprint().to_owned(), parts_port, loaders };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
-    let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
+    let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?.knowing(ramdisks.live()));
 
     let (boot_events, boot_events_rx) = mpsc::channel(CHANNEL_MAX);
     forward(boot_events_rx, back.clone(), |event: BootEvent| {
@@ -199,6 +206,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
             leases: Some(state.join(format!("leases-{}", network.as_str()))),
             files: files.clone(),
             http_port: config.http_port,
+            alone: None,
         };
         services.push(Service::start(service, boot_table.clone(), boot_events.clone())?);
     }
@@ -218,7 +226,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let discovery = Discovery::start(place, orders_rx, seen.clone())?;
     let consoles = Arc::new(consoles(&config)?);
     let console_streams = ConsoleStreams::new(Arc::clone(&uplink_config), Arc::clone(&consoles));
-    distribute(requests_rx, back.clone(), orders, console_streams);
+    distribute(requests_rx, back.clone(), orders, console_streams, cache_desk);
     let boot_id = AgentBootId::random();
     let health = Arc::new(HealthBoard::default());
     // The uplink ends when the rack has said its last word.
@@ -247,6 +255,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         boot_table,
         consoles,
         ramdisks: ramdisks.clone(),
+        notary,
         facts,
         firmware,
         hardware,
@@ -319,13 +328,21 @@ fn print_note(at_us: u64, note: &str) -> io::Result<()> {
 }
 
 fn boot_files(config: &Config) -> Result<BootFiles, StartError> {
+    let own = config.boot.virtual_servers.clone();
     let paths = BootFilePaths {
+        virtual_servers: own.map(|VirtualServers { kernel, initrd, rescue }| RamdiskPaths {
+            kernel,
+            initrd,
+            rescue,
+        }),
         kernel: config.boot.kernel.clone(),
         initrd: config.boot.initrd.clone(),
         rescue: config.boot.rescue.clone(),
         parts: config.boot.parts.clone(),
+        signed: config.boot.shim.clone().zip(config.boot.grub.clone()),
         snponly: config.boot.snponly.clone(),
         undionly: config.boot.undionly.clone(),
+        manifest: config.boot.pack.clone().map(|Pack { manifest, key }| ManifestPaths { manifest, key }),
     };
     BootFiles::read(&paths).map_err(|error| StartError::BootFiles(Box::new(error)))
 }
@@ -371,6 +388,7 @@ fn distribute(
     rack: mpsc::Sender<Input>,
     orders: mpsc::Sender<Order>,
     consoles: ConsoleStreams,
+    cache: CacheDesk,
 ) {
     tokio::spawn(async move {
         while let Some(request) = requests.recv().await {
@@ -383,6 +401,10 @@ fn distribute(
                 }
                 Request::ReadConsole(read) => {
                     consoles.read(read);
+                    true
+                }
+                Request::Cache(order) => {
+                    cache.take(order);
                     true
                 }
                 // Discovery must not hold commands up.

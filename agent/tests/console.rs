@@ -14,7 +14,7 @@ use agent::{
         console::{Console, Heard, Take, Typed, pair},
     },
     console::{
-        Consoles, NoConsole, PIECES_MAX, Piece, Visitor, WATCHERS_MAX, Watching,
+        Consoles, NoConsole, PIECES_MAX, Piece, Visitor, WATCHERS_MAX, Watching, keep,
         record::{Entry, READERS_MAX, Recorder, Room, What, read, send},
     },
 };
@@ -336,4 +336,24 @@ async fn readers_are_bounded_and_what_is_not_recorded_says_so() {
     assert_eq!(consoles.reader().err(), Some(NoConsole::FullOfReaders));
     places.pop();
     assert!(consoles.reader().is_ok());
+}
+
+#[tokio::test]
+async fn what_was_typed_before_the_end_is_sent_and_the_console_is_given_back() {
+    let bmc = Echo::default();
+    let open = bmc.console(Take::IfFree).await.unwrap();
+    let (Console { typed, mut heard }, far) = pair();
+    for word in ["reboot", "\r"] {
+        typed.send(Typed::Characters(Bytes::from_static(word.as_bytes()))).await.unwrap();
+    }
+    drop(typed);
+    timeout(WAIT_MAX, keep(&bmc, Some(open), far)).await.expect("it ends");
+    assert_eq!(bmc.open.load(Ordering::SeqCst), 0, "it is not given back");
+    let mut echoed = Vec::new();
+    while let Some(heard) = heard.recv().await {
+        if let Heard::Characters(characters) = heard {
+            echoed.extend_from_slice(&characters);
+        }
+    }
+    assert_eq!(echoed, b"reboot\r");
 }

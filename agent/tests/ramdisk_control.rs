@@ -12,7 +12,7 @@ use std::{
 
 use agent::{
     image::{Cache, ImageStream, Upstream, UpstreamError},
-    ramdisk::{Control, ControlConfig, Event, Listener},
+    ramdisk::{Control, ControlConfig, Event, Listener, STEP_SILENCE_MAX},
 };
 use async_trait::async_trait;
 use protocol::{
@@ -22,13 +22,16 @@ use protocol::{
     id::{CommandId, RamdiskSessionId, ServerId},
     network::BootNetwork,
     ramdisk::{BootArguments, FromAgent, FromRamdisk, LastTask, Task},
+    root_device::RootDeviceHints,
     secret::Secret,
     step::{EraseOrder, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
 };
 use ramdisk::{
+    line::Line,
     link::{Link, Received},
     session,
     session_end::SessionEnd,
+    stop::Stop,
 };
 use tokio::{
     sync::mpsc,
@@ -83,7 +86,13 @@ fn start(
 ) -> (Control, mpsc::Receiver<Event>) {
     let cache = Cache::open(dir.path().join("images"), 1 << 30, Arc::new(Sevens)).unwrap();
     let (sender, events) = mpsc::channel(16);
-    let config = ControlConfig { listeners, state_dir: dir.path().to_owned(), boots, resume_wait };
+    let config = ControlConfig {
+        listeners,
+        state_dir: dir.path().to_owned(),
+        boots,
+        resume_wait,
+        step_silence: STEP_SILENCE_MAX,
+    };
     (Control::start(config, Arc::new(cache), sender).unwrap(), events)
 }
 
@@ -188,7 +197,7 @@ impl Rack {
 fn image() -> Step {
     let content = vec![7; 3 << 20];
     let hash = ring::digest::digest(&ring::digest::SHA512, &content);
-    Step::WriteImage(ImageRef {
+    Step::write_image(ImageRef {
         id: "sevens".into(),
         format: ImageFormat::Raw,
         size_bytes: content.len() as u64,
@@ -245,6 +254,24 @@ async fn a_new_hello_and_a_revocation_end_a_session() {
     assert_eq!(rack.control.session(server), None);
 }
 
+/// Nobody else gets its address, and its files are given to it, for as long as it runs.
+#[tokio::test]
+async fn where_a_ramdisk_runs_is_known_while_its_session_lasts_also_after_a_restart() {
+    let mut rack = Rack::new();
+    let at = |rack: &Rack| rack.control.live().at(PROVISIONING, Ipv4Addr::LOCALHOST);
+    assert_eq!(at(&rack), None);
+    let (link, known) = rack.welcome(ServerId::random()).await;
+    assert_eq!(at(&rack), Some(known.server));
+    assert_eq!(rack.control.live().at(CLEANING, Ipv4Addr::LOCALHOST), None, "on its network alone");
+    drop(link);
+    rack.restart(known.boot()).await;
+    assert_eq!(at(&rack), Some(known.server), "it is about to come back");
+    let _link = rack.resume(&known, None).await;
+    assert_eq!(at(&rack), Some(known.server));
+    rack.control.revoke(known.server);
+    assert_eq!(at(&rack), None);
+}
+
 #[tokio::test]
 async fn garbage_is_dropped_and_others_are_served() {
     let mut rack = Rack::new();
@@ -267,7 +294,10 @@ async fn a_step_streams_reports_and_fails_without_harming_the_next() {
             let Received::Message(FromAgent::Run { command, task }) = link.receive().unwrap() else {
                 panic!()
             };
-            assert_eq!(task, Task::WriteImage { virtual_bytes: 3 << 20 });
+            assert_eq!(
+                task,
+                Task::WriteImage { virtual_bytes: 3 << 20, root_device: RootDeviceHints::default() }
+            );
             loop {
                 match link.receive().unwrap() {
                     Received::Data { bytes, .. } => {
@@ -479,6 +509,18 @@ async fn a_ramdisk_that_does_not_come_back_is_gone() {
     rack.refused(PROVISIONING, known.resume(None), "cannot be taken up").await;
 }
 
+fn arguments(agent: SocketAddr, rack: &Rack, server: ServerId) -> BootArguments {
+    BootArguments {
+        agent,
+        fingerprint: rack.control.fingerprint().to_owned(),
+        token: rack.issue(server, PROVISIONING),
+        mac: None,
+        address: None,
+        lldp_seconds: None,
+        parts_port: None,
+    }
+}
+
 /// The real ramdisk's session, on a thread; only tasks that harm nobody's disks are given to it here.
 fn real(rack: &Rack, server: ServerId, resume_wait: Duration) -> JoinHandle<SessionEnd> {
     real_at(rack.control.address(PROVISIONING).unwrap(), rack, server, resume_wait)
@@ -491,15 +533,7 @@ fn real_at(
     server: ServerId,
     resume_wait: Duration,
 ) -> JoinHandle<SessionEnd> {
-    let arguments = BootArguments {
-        agent,
-        fingerprint: rack.control.fingerprint().to_owned(),
-        token: rack.issue(server, PROVISIONING),
-        mac: None,
-        address: None,
-        lldp_seconds: None,
-        parts_port: None,
-    };
+    let arguments = arguments(agent, rack, server);
     spawn_blocking(move || session::run_for(&arguments, &HardwareReport::default, resume_wait))
 }
 
@@ -605,6 +639,39 @@ async fn a_hand_over_ends_the_session_once_the_agent_has_heard_of_it() {
     let gone = rack.event().await;
     assert!(matches!(&gone, Event::Gone { reason, .. } if reason.contains("handed itself over")), "{gone:?}");
     rack.refused(PROVISIONING, known.resume(None), "cannot be taken up").await;
+}
+
+/// The ramdisk hears it in the middle of its work, and its answer arrives before the session is over.
+#[tokio::test]
+async fn an_erase_is_stopped_before_its_session_ends() {
+    let mut rack = Rack::new();
+    let server = ServerId::random();
+    let arguments = arguments(rack.control.address(PROVISIONING).unwrap(), &rack, server);
+    let (tell, mut begun) = mpsc::channel(1);
+    let ramdisk = spawn_blocking(move || {
+        let mut line = Line::open(&arguments, Box::default(), WAIT_MAX)?;
+        let (command, _) = line.next_task()?;
+        let stop = Stop::default();
+        let heard = stop.clone();
+        let outcome = line.attend_until(command, &stop, move |_| {
+            tell.blocking_send(()).unwrap();
+            while !heard.is_said() {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            Ok(StepOutput::Erased { disks: vec![] })
+        })?;
+        line.finished(command, outcome);
+        line.next_task().map(|_| ())
+    });
+    let Event::Ready { session, .. } = rack.event().await else { panic!("no hello") };
+    let erase = rack.step(session, CommandId::random(), Step::EraseDisks(EraseOrder::default()));
+    timeout(WAIT_MAX, begun.recv()).await.expect("it is not begun").unwrap();
+    rack.control.revoke(server);
+    timeout(WAIT_MAX, rack.control.wound_down(server)).await.unwrap();
+    assert_eq!(erase.await.unwrap(), Ok(StepOutput::Erased { disks: vec![] }));
+    assert!(matches!(rack.event().await, Event::Gone { .. }));
+    let end = timeout(WAIT_MAX, ramdisk).await.unwrap().unwrap();
+    assert!(matches!(end, Err(SessionEnd::Refused(_))), "{end:?}");
 }
 
 /// Without its tools a ramdisk does not let go, and says why.

@@ -5,11 +5,10 @@
 mod ramdisk_common;
 
 use std::{
-    fs::{self, File},
+    fs,
     io::{BufRead, BufReader, Write},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
     sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
@@ -17,7 +16,7 @@ use std::{
 
 use protocol::{
     boot::BootMode,
-    hardware::HardwareReport,
+    hardware::{DiskHealth, DiskMark, HardwareReport, Whole},
     id::RamdiskSessionId,
     ramdisk::BootArguments,
     step::{EraseOrder, Step, StepOutput},
@@ -52,6 +51,19 @@ fn drivers(hardware: &HardwareReport) -> Vec<&str> {
     found
 }
 
+/// Waits until the ramdisk sees a link on every interface: each is set up, whenever it has appeared.
+async fn has_every_link(rack: &Rack, session: RamdiskSessionId) {
+    let start = Instant::now();
+    loop {
+        let StepOutput::Inventory { hardware } = rack.step(session, Step::Inventory).await else { panic!() };
+        if hardware.nics.iter().all(|nic| nic.carrier) {
+            return;
+        }
+        assert!(start.elapsed() < WAIT_MAX, "an interface has no link: {:?}", hardware.nics);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
 async fn off(rack: &Rack, server: &mut Machine, session: RamdiskSessionId) {
     rack.step(session, Step::PowerOff).await;
     server.wait_off().await;
@@ -62,14 +74,21 @@ async fn off(rack: &Rack, server: &mut Machine, session: RamdiskSessionId) {
 async fn every_disk_of_a_server_is_found_and_erased_and_every_nic_driven() {
     let mut rack = rack();
     let mut server = server();
-    let drives = ["sata", "raid", "vmware", "space1", "space2", "virtual", "card", "stick"];
+    let drives = ["sata", "raid", "vmware", "space1", "space2", "dying", "virtual", "card", "stick"];
     for drive in drives {
-        server.add_drive(drive, "");
+        // Two paths lead to one of them.
+        let options = if drive == "virtual" { ",file.locking=off" } else { "" };
+        server.add_drive(drive, options);
     }
+    server.add_path("virtual");
+    // A label of an md array.
+    server.write_on("sata", 4096, &0xa92b_4efc_u32.to_le_bytes());
+    // It takes no write at one place. What it does by itself is a format that QEMU answers with success and does not do.
+    server.add_faulty_drive("worn", 4 << 20, &["write", "write-zeroes"]);
     server.add_devices(&[
-        "ide-hd,drive=sata,bus=ide.0,serial=sata-1",
+        "ide-hd,drive=sata,bus=ide.0,serial=sata-1,ver=FW-SATA,rotation_rate=7200",
         "megasas,id=raid-hba",
-        "scsi-hd,drive=raid,bus=raid-hba.0,serial=raid-1",
+        "scsi-hd,drive=raid,bus=raid-hba.0,serial=raid-1,ver=FW-R,rotation_rate=1",
         "mptsas1068,addr=0x3",
         "pvscsi,id=vmware-hba",
         "scsi-hd,drive=vmware,bus=vmware-hba.0,serial=vmware-1",
@@ -77,8 +96,12 @@ async fn every_disk_of_a_server_is_found_and_erased_and_every_nic_driven() {
         "nvme,serial=nvme-1,subsys=subsystem",
         "nvme-ns,drive=space1,nsid=1,shared=on",
         "nvme-ns,drive=space2,nsid=2,shared=on",
+        // Its warning says that it has become unreliable.
+        "nvme,drive=dying,serial=dying-1,smart_critical_warning=4",
         "virtio-scsi-pci,id=virtual-hba",
-        "scsi-hd,drive=virtual,bus=virtual-hba.0,serial=virtual-1",
+        "scsi-hd,drive=virtual,bus=virtual-hba.0,serial=virtual-1,wwn=0x5000c50015ea71aa,share-rw=on",
+        "scsi-hd,drive=virtual-again,bus=virtual-hba.0,serial=virtual-1,wwn=0x5000c50015ea71aa,share-rw=on",
+        "scsi-hd,drive=worn,bus=virtual-hba.0,serial=worn-1",
         "sdhci-pci",
         "sd-card,drive=card",
         "qemu-xhci,id=usb",
@@ -95,25 +118,75 @@ async fn every_disk_of_a_server_is_found_and_erased_and_every_nic_driven() {
         disks(&hardware),
         [
             ("mmc", "0xdeadbeef"),
+            ("nvme", "dying-1"),
             ("nvme", "nvme-1"),
             ("nvme", "nvme-1"),
             ("sata", "sata-1"),
             ("scsi", "raid-1"),
             ("scsi", "virtual-1"),
             ("scsi", "vmware-1"),
+            ("scsi", "worn-1"),
             ("usb", "stick-1"),
         ],
         "{hardware:?}"
     );
     assert!(hardware.disks.iter().all(|disk| disk.size_bytes == SMALL_DISK_BYTES as u64), "{hardware:?}");
+    let of = |serial: &str| hardware.disks.iter().find(|disk| disk.serial == serial).unwrap();
+    let (sata, twice, raid) = (of("sata-1"), of("virtual-1"), of("raid-1"));
+    assert_eq!(
+        (sata.hctl.as_str(), sata.by_path.as_str()),
+        ("0:0:0:0", "pci-0000:00:1f.2-ata-1"),
+        "{sata:?}"
+    );
+    assert_eq!((sata.paths, &sata.marks[..]), (1, &[DiskMark::Member(Whole::Md)][..]), "{sata:?}");
+    assert_eq!((twice.paths, twice.wwn.as_str()), (2, "naa.5000c50015ea71aa"), "{twice:?}");
+    assert!(raid.by_path.starts_with("pci-0000:00:") && raid.by_path.ends_with("-scsi-0:2:0:0"), "{raid:?}");
+    assert!(hardware.disks.iter().all(|disk| disk.sector_bytes == 512), "{hardware:?}");
+    let said = |serial: &str| {
+        let disk = of(serial);
+        (disk.firmware.as_str(), disk.health, disk.rotational, disk.used_percent)
+    };
+    assert_eq!(said("sata-1"), ("FW-SATA", DiskHealth::Good, true, None), "{sata:?}");
+    // QEMU's SCSI disks know no SMART.
+    assert_eq!(said("raid-1"), ("FW-R", DiskHealth::Unsaid, false, None), "{raid:?}");
+    let (well, dying) = (of("nvme-1"), of("dying-1"));
+    assert_eq!(
+        (well.health, well.used_percent, &well.says[..]),
+        (DiskHealth::Good, Some(0), &[][..]),
+        "{well:?}"
+    );
+    assert!(!well.firmware.is_empty(), "{well:?}");
+    assert_eq!(
+        (dying.health, &dying.marks[..]),
+        (DiskHealth::Failing, &[DiskMark::Failing][..]),
+        "{dying:?}"
+    );
+    assert_eq!(dying.says, ["failing: it has become unreliable by errors of media or inside"]);
+    assert_eq!(
+        (of("stick-1").health, of("stick-1").firmware.as_str()),
+        (DiskHealth::Unsaid, ""),
+        "asked nothing"
+    );
     assert_eq!(drivers(&hardware), ["8139cp", "e1000", "e1000e", "igb", "vmxnet3"]);
     // The driver takes QEMU's SAS controller, which shows Linux no disk, whether there is one or not.
     assert_eq!(hardware.faults, ["no disk behind 1000:0054 (0000:00:03.0), driver mptsas"]);
 
-    let order = EraseOrder { expected: hardware.disks.clone(), left_out: vec![] };
+    let order = EraseOrder { expected: hardware.disks.clone(), ..EraseOrder::default() };
     let StepOutput::Erased { disks } = rack.step(session, Step::EraseDisks(order)).await else { panic!() };
     let failed: Vec<_> = disks.iter().filter(|disk| !disk.failure.is_empty()).collect();
-    assert!(failed.is_empty() && disks.len() == drives.len(), "{disks:?}");
+    let [worn] = &failed[..] else { panic!("{disks:?}") };
+    assert_eq!(
+        (worn.disk.as_ref().unwrap().serial.as_str(), disks.len()),
+        ("worn-1", drives.len() + 1),
+        "{disks:?}"
+    );
+    for words in [
+        "at bytes 4194304 to 5242879: Input/output error",
+        "SCSI sanitize (block erase): the device",
+        "SCSI format unit: the drive says that it was done, but byte 4194304 and what follows read as before",
+    ] {
+        assert!(worn.failure.contains(words), "{words}: {}", worn.failure);
+    }
     off(&rack, &mut server, session).await;
     for drive in drives {
         assert!(server.left_on(drive).iter().all(|byte| *byte == 0), "{drive} is not empty");
@@ -159,48 +232,6 @@ async fn what_has_no_driver_is_named_and_what_appears_later_is_driven() {
         assert!(start.elapsed() < WAIT_MAX, "the stick does not appear: {hardware:?}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    off(&rack, &mut server, session).await;
-}
-
-/// A disk from which Debian's signed shim, GRUB and kernel start our ramdisk.
-fn signed_disk(dir: &Path, rack: &Rack, words: &str) -> PathBuf {
-    let loaders = pack::secure_boot_loaders(&rack.boot.dir.join("../..")).unwrap();
-    let (disk, config) = (dir.join("esp.raw"), dir.join("grub.cfg"));
-    fs::write(&config, format!("linux /kernel {words}\ninitrd /initrd\nboot\n")).unwrap();
-    File::create(&disk).unwrap().set_len(64 << 20).unwrap();
-    let run = |command: &mut Command| assert!(command.status().unwrap().success(), "{command:?}");
-    run(Command::new("mkfs.vfat").args(["-F", "16"]).arg(&disk).stdout(Stdio::null()));
-    run(Command::new("mmd").arg("-i").arg(&disk).args(["::/EFI", "::/EFI/BOOT", "::/EFI/debian"]));
-    for (from, to) in [
-        (&loaders.shim, "::/EFI/BOOT/BOOTX64.EFI"),
-        (&loaders.grub, "::/EFI/BOOT/grubx64.efi"),
-        (&config, "::/EFI/debian/grub.cfg"),
-        (&rack.boot.kernel, "::/kernel"),
-        (&rack.boot.initrd, "::/initrd"),
-    ] {
-        run(Command::new("mcopy").arg("-i").arg(&disk).arg(from).arg(to));
-    }
-    disk
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn with_secure_boot_the_ramdisk_runs_and_its_drivers_are_loaded() {
-    let mut rack = rack();
-    let mut server = server();
-    let words = format!("console=ttyS0 quiet {}", rack.arguments());
-    let disk = signed_disk(server.dir.path(), &rack, &words);
-    let drive = format!("file={},if=none,id=esp,format=raw", disk.display());
-    // As OVMF wants it: its variables are written in system management mode only.
-    let secure = "driver=cfi.pflash01,property=secure,value=on";
-    server.further.extend(["-drive", &drive, "-global", secure].map(str::to_owned));
-    server.add_devices(&["ide-hd,drive=esp,bus=ide.0,serial=sata-1,bootindex=0"]);
-    server.give_firmware("/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd");
-    server.start("q35,smm=on");
-    let (session, hardware) = rack.ready(&mut server).await;
-    println!("console:\n{}", server.console());
-    assert!(hardware.secure_boot, "the firmware does not say that it checks signatures");
-    assert_eq!((disks(&hardware), drivers(&hardware)), (vec![("sata", "sata-1")], vec!["e1000e"]));
-    assert_eq!(hardware.faults, [""; 0]);
     off(&rack, &mut server, session).await;
 }
 
@@ -279,15 +310,20 @@ async fn a_server_is_loaded_with_the_drivers_of_its_nic_and_gets_the_others_that
         "pvscsi,id=vmware-hba",
         "scsi-hd,drive=vmware,bus=vmware-hba.0,serial=vmware-1",
     ]);
+    // Its interface appears when the one that we boot over has its address already.
+    server.further.extend(["-netdev", "user,id=second"].map(str::to_owned));
+    server.add_devices(&["igb,netdev=second,mac=52:54:00:00:01:01"]);
     let arguments = BootArguments { parts_port: Some(port), ..rack.arguments() };
     server.boot(&rack.boot, &arguments, BootMode::Bios);
     let (session, hardware) = rack.ready(&mut server).await;
     println!("console:\n{}", server.console());
     assert_eq!(disks(&hardware), [("sata", "sata-1"), ("scsi", "vmware-1")]);
-    assert_eq!((drivers(&hardware), hardware.faults.len()), (vec!["e1000e"], 0), "{:?}", hardware.faults);
+    let found = (drivers(&hardware), hardware.faults.len());
+    assert_eq!(found, (vec!["e1000e", "igb"], 0), "{:?}", hardware.faults);
+    has_every_link(&rack, session).await;
     off(&rack, &mut server, session).await;
     let asked = asked.lock().unwrap();
-    let needed = ["ahci", "vmw_pvscsi", "sd_mod"].map(|name| format!("lib/modules/{name}.ko"));
+    let needed = ["ahci", "igb", "vmw_pvscsi", "sd_mod"].map(|name| format!("lib/modules/{name}.ko"));
     assert!(needed.iter().all(|file| asked.contains(file)), "{asked:?}");
     let others = ["nvme", "e1000e", "i40e", "megaraid_sas"].map(|name| format!("lib/modules/{name}.ko"));
     assert!(!others.iter().any(|file| asked.contains(file)), "{asked:?}");

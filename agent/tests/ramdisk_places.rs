@@ -61,6 +61,7 @@ impl Rack {
             state_dir: dir.path().to_owned(),
             boots: vec![],
             resume_wait: WAIT_MAX,
+            step_silence: agent::ramdisk::STEP_SILENCE_MAX,
         };
         let (sender, events) = mpsc::channel(16);
         let control = Control::start(config, Arc::new(cache), sender).unwrap();

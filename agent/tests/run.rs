@@ -13,6 +13,7 @@ use std::{
 use agent::{
     bmc::{Bmc, BmcError, Power},
     boot::{BootTable, RamdiskEntry},
+    erase_statement::Notary,
     firmware::Updater,
     given::Given,
     hardware::{Every, Hardware},
@@ -23,7 +24,7 @@ use agent::{
     ramdisk::{Control, ControlConfig, Listener},
     results::{self, Results},
     run::Runner,
-    uplink::client::Seen,
+    uplink::{client::Seen, papers::Papers},
 };
 use async_trait::async_trait;
 use protocol::{
@@ -158,7 +159,10 @@ fn spec() -> ServerSpec {
         name: "node".into(),
         bmc,
         macs: vec![MAC],
+        other_macs: vec![],
         boot_mode: BootMode::Uefi,
+        boot_loader: None,
+        secure_boot: None,
         expected: Default::default(),
         next_password: None,
         tenancy: None,
@@ -177,6 +181,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         state_dir: dir.to_owned(),
         boots: BootTable::under_way(&dir.join("boots.json")).unwrap(),
         resume_wait: SOON,
+        step_silence: agent::ramdisk::STEP_SILENCE_MAX,
     };
     let cache_of_updates = Arc::clone(&cache);
     let ramdisks = Control::start(config, cache, events).unwrap();
@@ -184,6 +189,7 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
         addresses: HashMap::from([(NETWORK, ramdisks.address(NETWORK).unwrap())]),
         fingerprint: ramdisks.fingerprint().to_owned(),
         parts_port: None,
+        loaders: Default::default(),
     };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let table = Arc::new(BootTable::open(&dir.join("boots.json"), entry, back.clone(), issue).unwrap());
@@ -193,12 +199,18 @@ async fn start(dir: &Path, bmc: Arc<FakeBmc>) -> Running {
     let (seen_tx, seen) = mpsc::channel(64);
     let stop = CancellationToken::new();
     let fake = Arc::clone(&bmc);
+    let papers = Papers {
+        cert: dir.join("agent.pem"),
+        key: dir.join("agent.key"),
+        renewed: dir.join("certificate.pem"),
+    };
     let runner = Runner {
         rack: Rack::new(Duration::from_millis(300), 1, results),
         connect: Box::new(move |_| fake.clone()),
         boot_table: Arc::clone(&table),
         consoles: Arc::default(),
         ramdisks,
+        notary: Arc::new(Notary::new(papers, "rack1".parse().unwrap())),
         facts: Arc::default(),
         firmware: Arc::new(Updater::new(cache_of_updates)),
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),

@@ -11,8 +11,9 @@ use std::{
 };
 
 use agent::{
-    image::Upstream,
+    image::{Cache, Upstream},
     uplink::{
+        cache_desk::CacheDesk,
         client::{Request, Seen, Uplink, UplinkConfig},
         health::HealthBoard,
         images::CoordinatorImages,
@@ -28,9 +29,11 @@ use protocol::{
     convert::{FromAgent, ToAgent},
     grpc::{self as wire, agent_link_server::AgentLinkServer},
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
-    id::{AgentBootId, CommandId, ServerId},
+    id::{AgentBootId, CacheOrderId, CommandId, ServerId},
+    image_cache::{CacheAnswer, CacheOrder, CacheVerb, Standing},
     power::{PowerCause, PowerOffHow, PowerReading},
     report::{Report, ReportBody},
+    step::{ImageFormat, ImageRef},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, PublicKeyData};
 use rustls_pki_types::{CertificateDer, pem::PemObject};
@@ -69,6 +72,8 @@ struct Book {
     renew: Option<Renew>,
     /// The keys for which a certificate was asked.
     asked: Vec<PublicKey>,
+    /// What was told of the image cache.
+    caches: Vec<CacheAnswer>,
     /// The certificate that each stream was opened with.
     shown: Vec<Vec<u8>>,
 }
@@ -93,6 +98,14 @@ impl wire::agent_link_server::AgentLink for Coordinator {
         _: tonic::Request<Streaming<wire::ConsoleUp>>,
     ) -> Result<Response<Self::ConsoleStream>, Status> {
         Err(Status::not_found("nobody waits for this console"))
+    }
+
+    async fn answer_cache(
+        &self,
+        answer: tonic::Request<wire::CacheAnswer>,
+    ) -> Result<Response<wire::CacheHeard>, Status> {
+        self.book.lock().unwrap().caches.push(answer.into_inner().try_into().unwrap());
+        Ok(Response::new(wire::CacheHeard {}))
     }
 
     async fn connect(
@@ -474,6 +487,42 @@ async fn images_are_fetched_from_any_offset() {
     assert_eq!(length, 1_500_000);
     let error = images.fetch("unknown", 0).await.err().expect("there is no such image");
     assert!(error.reason.contains("there is no such image"), "{error}");
+}
+
+#[tokio::test]
+async fn orders_for_the_image_cache_are_answered_by_calls_of_their_own() {
+    let authority = Authority::new();
+    let coordinator = Coordinator::default();
+    let config = Arc::new(authority.uplink_config(authority.serve(&coordinator).await));
+    let upstream = Arc::new(CoordinatorImages::new(Arc::clone(&config)));
+    let cache = Arc::new(Cache::open(authority.path("images"), 10 << 20, upstream).unwrap());
+    let desk = CacheDesk::new(config, cache);
+    let image: Vec<u8> = (0..3_000_000u32).map(|n| n as u8).collect();
+    let image = ImageRef {
+        id: "known".into(),
+        format: ImageFormat::Raw,
+        size_bytes: image.len() as u64,
+        sha512: protocol::hex::encode(ring::digest::digest(&ring::digest::SHA512, &image)),
+    };
+    let looks = CacheVerb::Look;
+    let order = async |verb: CacheVerb, is_so: fn(&Standing) -> bool| {
+        let id = CacheOrderId::random();
+        desk.take(CacheOrder { id, verb });
+        until(&coordinator, "an order is answered", |book| book.caches.iter().any(|one| one.id == id)).await;
+        let book = coordinator.book.lock().unwrap();
+        let answer = book.caches.iter().find(|one| one.id == id).unwrap();
+        let state = answer.outcome.as_ref().unwrap();
+        assert_eq!(state.max_bytes, 10 << 20);
+        state.images.iter().any(|one| one.id.as_deref() == Some("known") && is_so(&one.standing))
+    };
+    assert!(!order(looks.clone(), |_| true).await, "it is empty");
+    assert!(order(CacheVerb::Warm(image), |_| true).await, "it is listed at once");
+    let arrived = async {
+        while !order(looks.clone(), |standing| matches!(standing, Standing::Whole { .. })).await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(SOON, arrived).await.expect("it arrives");
 }
 
 /// A key that somebody asked a certificate for.

@@ -31,6 +31,7 @@ use std::{
 use contrail;
 use coordinator_core::agents::CERTIFICATE_DAYS;
 use domain::{
+    disks::Thoroughness,
     health::{LimitRule, SiteLimits},
     media_sources::MediaSources,
     upkeep::{
@@ -38,13 +39,17 @@ use domain::{
         policy::{DAYS_MAX, PER_RACK, PasswordPolicy},
     },
 };
-use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX};
+use faces::{access::RoleNames, api::HTTPS_ONLY_DAYS_MAX, ramdisk_api::SiteErase};
 use ipnet::IpNet;
 use listen::{
     hops::{self, ForwardedBy},
     terms,
 };
-use protocol::{hex, secret::Secret};
+use protocol::{
+    erase::{ErasePolicy, ReadBack},
+    hex,
+    secret::Secret,
+};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::certificate_rules::CertificateRules;
@@ -146,12 +151,19 @@ pub struct Facade {
     pub ca_file: Option<String>,
     /// Beginnings of addresses from which images may be put into servers' virtual drives; none: from nowhere.
     pub media_from: Vec<String>,
+    /// Beginnings of addresses from which configuration drives are taken that Ironic keeps in an object store; none: from nowhere.
+    pub config_drives_from: Vec<String>,
 }
 
 impl Facade {
     /// From where images may be put into virtual drives. What the configuration's check has refused is no source.
     pub fn media_sources(&self) -> MediaSources {
         MediaSources::new(self.media_from.clone()).unwrap_or_default()
+    }
+
+    /// From where configuration drives may be taken; the same.
+    pub fn drive_sources(&self) -> MediaSources {
+        MediaSources::new(self.config_drives_from.clone()).unwrap_or_default()
     }
 }
 
@@ -369,6 +381,10 @@ pub struct Site {
     pub poll_ironic_ms: u64,
     /// Whether cleaning erases every byte when Ironic does not say.
     pub full_erase: bool,
+    /// Which methods count for an erase of every byte: `clear` or `purge` (NIST SP 800-88).
+    pub erase_policy: ErasePolicy,
+    /// How much of it is read back: `sampled` or `full`.
+    pub erase_read_back: ReadBack,
     /// What is done with a server whose BMC or firmware settings differ after a tenancy: `report` or `hold`.
     pub after_tenancy: BmcChanges,
 }
@@ -395,7 +411,21 @@ impl From<BmcChanges> for AfterTenancy {
 
 impl Default for Site {
     fn default() -> Self {
-        Self { poll_ironic_ms: 3000, full_erase: true, after_tenancy: BmcChanges::Report }
+        Self {
+            poll_ironic_ms: 3000,
+            full_erase: true,
+            erase_policy: ErasePolicy::Clear,
+            erase_read_back: ReadBack::Sampled,
+            after_tenancy: BmcChanges::Report,
+        }
+    }
+}
+
+impl Site {
+    /// What is erased between two tenants.
+    pub fn erase(&self) -> SiteErase {
+        let (policy, read_back) = (self.erase_policy, self.erase_read_back);
+        SiteErase { is_full: self.full_erase, least: Thoroughness { policy, read_back, quick: false } }
     }
 }
 
@@ -515,6 +545,13 @@ impl Config {
         if let Err(why) = MediaSources::new(self.facade.media_from.clone()) {
             check(false, &format!("facade.media_from: {why}"));
         }
+        if let Err(why) = MediaSources::new(self.facade.config_drives_from.clone()) {
+            check(false, &format!("facade.config_drives_from: {why}"));
+        }
+        check(
+            self.facade.config_drives_from.iter().all(|url| is_url(url)),
+            "facade.config_drives_from: has an entry that does not begin with http:// or https://, write addresses of the object store",
+        );
         check(
             self.agents.certificate_days.get() <= CERTIFICATE_DAYS_MAX,
             "agents.certificate_days: is more than 365, write 1 to 365 days; certificates are renewed by themselves",
@@ -743,5 +780,16 @@ mod tests {
         check("[contrail]", "[facade]\nurl = \"http://x\"\n[contrail]", "facade.url");
         check("[contrail]", "[facade]\nmedia_from = [\"https://x/iso/\"]\n[contrail]", "");
         check("[contrail]", "[facade]\nmedia_from = [\"https://x\"]\n[contrail]", "facade.media_from: ");
+        check("[contrail]", "[facade]\nconfig_drives_from = [\"https://x/v1/\"]\n[contrail]", "");
+        check(
+            "[contrail]",
+            "[facade]\nconfig_drives_from = [\"https://x\"]\n[contrail]",
+            "config_drives_from: ",
+        );
+        check(
+            "[contrail]",
+            "[facade]\nconfig_drives_from = [\"nfs://x/\"]\n[contrail]",
+            "config_drives_from: ",
+        );
     }
 }

@@ -12,6 +12,7 @@ use coordinator_core::{
     agents::{self, AgentHub, Issuer, RamdiskSignal},
     core::{Core, Outside, Site},
     discovery::Discovery,
+    erase_certificates::Notary,
     images::Uploads,
     pki::{Authority, Clients, OwnCertificate, listener_tls},
     survey::Survey,
@@ -37,6 +38,7 @@ use listen::{Terms, hops::Proxies, terms};
 use openstack::{
     Credentials, GlanceImages, IronicProvisioner, Scope, Session,
     client::{http_client, upload_client},
+    drives::HttpDrives,
     glance::Glance,
     ironic::Ironic,
     keystone::Keystone,
@@ -138,6 +140,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
             firmware_urls: config.firmware.urls.clone(),
             firmware_dir: config.firmware_dir(),
             media: config.facade.media_sources(),
+            notary: Some(Arc::new(Notary::new(Arc::clone(&authority)))),
         },
         inventory,
         outside,
@@ -157,15 +160,17 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let certified = listener_tls(&authority, own.clone(), Clients::Certified)?;
 
     let hardware: Arc<dyn Hardware> = core.clone();
-    let ramdisks = RamdiskApi::new(
+    let drives = http_client(config.openstack.ca_file.as_deref())?;
+    let ramdisks = RamdiskApi::with_drives(
         Arc::clone(&hardware),
         ironic.clone(),
         glance.clone(),
+        Arc::new(HttpDrives::new(drives, config.facade.drive_sources())),
         Arc::new(StoredSessions(core.inventory.clone())),
         RamdiskApiConfig {
             url: config.facade_url(),
             ca_pem: authority.certificate_pem().to_owned(),
-            full_erase: config.site.full_erase,
+            erase: config.site.erase(),
         },
     );
     let witness = Witness::new(core.inventory.clone(), &[]);

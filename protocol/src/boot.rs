@@ -15,6 +15,35 @@ pub enum BootMode {
     Uefi,
 }
 
+/// What UEFI firmware is given first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BootLoader {
+    /// iPXE, which nobody has signed for Secure Boot.
+    #[default]
+    Ipxe,
+    /// A shim that Microsoft has signed, and behind it GRUB and a kernel that a distribution has signed.
+    Shim,
+}
+
+impl BootLoader {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Ipxe, Self::Shim];
+
+    /// The word used in configurations and capabilities.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            BootLoader::Ipxe => "ipxe",
+            BootLoader::Shim => "shim",
+        }
+    }
+
+    /// The loader that is called so.
+    pub fn named(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|loader| loader.as_str() == word)
+    }
+}
+
 /// Where the firmware looks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

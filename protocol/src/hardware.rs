@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{boot::BootMode, mac::MacAddr};
 
+/// How a sentence in [`HardwareReport::faults`] begins that is about something which most servers have for nothing.
+pub const PERHAPS_UNUSED: &str = "perhaps unused: ";
+
 /// Everything the ramdisk found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HardwareReport {
@@ -28,6 +31,9 @@ pub struct HardwareReport {
     /// Whether the firmware let nothing start that is not signed.
     #[serde(default)]
     pub secure_boot: bool,
+    /// Version of the ramdisk that looked; empty: one that does not say.
+    #[serde(default)]
+    pub ramdisk_version: String,
 }
 
 impl HardwareReport {
@@ -88,6 +94,67 @@ pub struct Disk {
     /// What it is connected by: `nvme`, `sata`, `sas`, `scsi`, `usb`, `mmc`, `virtio`; empty when unknown.
     #[serde(default)]
     pub transport: String,
+    /// Vendor as SCSI has it; empty where the disk names none beside its model.
+    #[serde(default)]
+    pub vendor: String,
+    /// Bytes of a sector, in which its partition table counts (`queue/logical_block_size`); 0: reported by a ramdisk that does not say.
+    #[serde(default)]
+    pub sector_bytes: u32,
+    /// Bytes of a sector inside the disk (`queue/physical_block_size`); 0 as above.
+    #[serde(default)]
+    pub physical_sector_bytes: u32,
+    /// SCSI address, host:channel:target:lun; empty for disks of other kinds.
+    #[serde(default)]
+    pub hctl: String,
+    /// Its place as udev's `/dev/disk/by-path` names it, without the directory; empty when unknown.
+    #[serde(default)]
+    pub by_path: String,
+    /// How many block devices lead to it, more than one by multipath; 0: not said.
+    #[serde(default)]
+    pub paths: u32,
+    /// What it is beside a disk, or what is the matter with it.
+    #[serde(default)]
+    pub marks: Vec<DiskMark>,
+    /// Firmware revision; empty: the disk was not asked, or did not say. This and the following are the disk's own answers.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub firmware: String,
+    /// Whether it expects to fail (SMART).
+    #[serde(default, skip_serializing_if = "is_unsaid")]
+    pub health: DiskHealth,
+    /// How much of its life is used, in percent; it may be above 100 (NVMe percentage used). None: not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub used_percent: Option<u8>,
+    /// What bears on its use, each for a person: why it is `locked` or `failing`, and what an erase of it will meet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub says: Vec<String>,
+}
+
+fn is_unsaid(health: &DiskHealth) -> bool {
+    *health == DiskHealth::Unsaid
+}
+
+/// What a disk answers when it is asked whether it expects to fail.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DiskHealth {
+    /// It was not asked, or does not answer.
+    #[default]
+    Unsaid,
+    /// It does not.
+    Good,
+    /// It does.
+    Failing,
+}
+
+impl DiskHealth {
+    /// Its word; empty: unsaid.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            DiskHealth::Unsaid => "",
+            DiskHealth::Good => "good",
+            DiskHealth::Failing => "failing",
+        }
+    }
 }
 
 impl Disk {
@@ -104,16 +171,52 @@ impl Disk {
             return self.wwn == other.wwn;
         }
         if both(&self.serial, &other.serial) {
+            // A kernel cuts an ATA model off after 16 bytes; the disk itself says all of it.
+            let (one, two) = (&self.model, &other.model);
             return self.serial == other.serial
-                && (self.model == other.model || !both(&self.model, &other.model));
+                && (one.starts_with(two.as_str()) || two.starts_with(one.as_str()));
         }
         let unnamed = !self.has_identity() && !other.has_identity();
         unnamed && self.model == other.model && self.size_bytes == other.size_bytes
     }
 
-    /// Whether an image may be written to it: it stays where it is, and takes writes.
+    /// Whether an image may be written to it without anybody having named it: it stays where it is, takes writes, was made to hold a
+    /// system, and does not say that it is about to fail.
     pub fn takes_image(&self) -> bool {
-        !self.removable && !self.read_only && self.size_bytes > 0
+        let is_unfit = |mark: &DiskMark| match mark {
+            DiskMark::EmmcBoot | DiskMark::BmcVirtual | DiskMark::Locked | DiskMark::Failing => true,
+            DiskMark::Member(_) | DiskMark::Other(_) => false,
+        };
+        !self.removable && !self.read_only && self.size_bytes > 0 && !self.marks.iter().any(is_unfit)
+    }
+
+    /// What it is and what is the matter with it, in words: its marks, and what it says of itself, which gives a mark its reason.
+    pub fn conditions(&self) -> Vec<String> {
+        let has_reason = |mark: &&DiskMark| {
+            let begins = format!("{mark}: ");
+            self.says.iter().any(|words| words.starts_with(&begins))
+        };
+        let marks = self.marks.iter().filter(|mark| !has_reason(mark)).map(ToString::to_string);
+        marks.chain(self.says.iter().cloned()).collect()
+    }
+
+    /// Why it is locked, for a sentence; none: it is not, as far as is known.
+    pub fn locked(&self) -> Option<&str> {
+        let reason = || self.says.iter().find_map(|words| words.strip_prefix("locked: "));
+        self.marks
+            .contains(&DiskMark::Locked)
+            .then(|| reason().unwrap_or("it gives nothing without a password"))
+    }
+
+    /// The same with where it is plugged in, by which it is found in its chassis.
+    pub fn identity_and_place(&self) -> String {
+        let at = if self.place().is_empty() { "" } else { ", at " };
+        format!("{}{at}{}", self.identity(), self.place())
+    }
+
+    /// Where it is plugged in: its SCSI address, or else its path; empty when unknown.
+    pub fn place(&self) -> &str {
+        if self.by_path.is_empty() { &self.hctl } else { &self.by_path }
     }
 
     /// What tells it from others, in words: world-wide name, serial number, model, size.
@@ -126,10 +229,101 @@ impl Disk {
     }
 }
 
-/// Its device node and what tells it from others, for a sentence.
+/// Its device node, what tells it from others, and where it is plugged in, for a sentence.
 impl std::fmt::Display for Disk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} ({})", self.name, self.identity())
+        write!(f, "{} ({})", self.name, self.identity_and_place())
+    }
+}
+
+/// What a disk is beside a disk, or what is the matter with it; each is shown as its words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum DiskMark {
+    /// A boot partition of an eMMC, for the firmware.
+    EmmcBoot,
+    /// A medium that the BMC pretends.
+    BmcVirtual,
+    /// It gives nothing without a password (ATA security, TCG).
+    Locked,
+    /// It says itself that it is about to fail (SMART).
+    Failing,
+    /// It, or a partition of it, is part of this.
+    Member(Whole),
+    /// In the words of a newer ramdisk.
+    Other(String),
+}
+
+/// What disks are made part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whole {
+    /// Linux's software RAID.
+    Md,
+    /// LVM.
+    Lvm,
+    /// A volume of the device mapper, seen in use.
+    DeviceMapper,
+    /// bcache.
+    Bcache,
+    /// ZFS.
+    Zfs,
+    /// Ceph (BlueStore).
+    Ceph,
+    /// The RAID of a firmware (Intel, DDF).
+    FirmwareRaid,
+}
+
+impl Whole {
+    const ALL: [(Self, &str); 7] = [
+        (Self::Md, "member of an md array"),
+        (Self::Lvm, "member of an LVM volume group"),
+        (Self::DeviceMapper, "member of a device-mapper volume"),
+        (Self::Bcache, "member of a bcache set"),
+        (Self::Zfs, "member of a ZFS pool"),
+        (Self::Ceph, "a Ceph OSD"),
+        (Self::FirmwareRaid, "member of a firmware RAID"),
+    ];
+}
+
+impl DiskMark {
+    const PLAIN: [(Self, &str); 4] = [
+        (Self::EmmcBoot, "eMMC boot partition"),
+        (Self::BmcVirtual, "virtual medium of the BMC"),
+        (Self::Locked, "locked"),
+        (Self::Failing, "failing"),
+    ];
+
+    /// Its words.
+    pub fn as_str(&self) -> &str {
+        match self {
+            DiskMark::Member(whole) => {
+                Whole::ALL.iter().find(|(one, _)| one == whole).map_or("", |(_, words)| words)
+            }
+            DiskMark::Other(words) => words,
+            DiskMark::EmmcBoot | DiskMark::BmcVirtual | DiskMark::Locked | DiskMark::Failing => {
+                Self::PLAIN.iter().find(|(one, _)| one == self).map_or("", |(_, words)| words)
+            }
+        }
+    }
+}
+
+impl From<String> for DiskMark {
+    fn from(words: String) -> Self {
+        let plain = Self::PLAIN.into_iter().find(|(_, known)| *known == words).map(|(mark, _)| mark);
+        let whole = || Whole::ALL.into_iter().find(|(_, known)| *known == words).map(|(whole, _)| whole);
+        plain.or_else(|| whole().map(DiskMark::Member)).unwrap_or(DiskMark::Other(words))
+    }
+}
+
+impl From<DiskMark> for String {
+    fn from(mark: DiskMark) -> String {
+        mark.as_str().to_owned()
+    }
+}
+
+impl std::fmt::Display for DiskMark {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
@@ -217,6 +411,7 @@ mod tests {
         check(disk("w1", "s", "m", 1), disk("", "s", "m", 1), true);
         check(disk("", "s", "m", 1), disk("", "s", "", 1), true);
         check(disk("", "s", "m", 1), disk("", "s", "n", 1), false);
+        check(disk("", "s", "SAMSUNG MZ7LH960", 1), disk("", "s", "SAMSUNG MZ7LH960HAJR-00005", 1), true);
         check(disk("", "", "m", 1), disk("", "", "m", 1), true);
         check(disk("", "", "m", 1), disk("", "", "m", 2), false);
         // What has a name is not what has none, however big.
@@ -229,5 +424,45 @@ mod tests {
         let sda = Disk { name: "/dev/sda".into(), ..disk("naa.5", "Z1", "ST4", 480_103_981_056) };
         check(sda, "/dev/sda (WWN naa.5, serial Z1, model ST4, 480.1 GB)");
         check(Disk { name: "/dev/vda".into(), ..disk("", "", "", 4096) }, "/dev/vda (4096 bytes)");
+        let placed = Disk { name: "/dev/sda".into(), hctl: "2:0:0:0".into(), ..disk("", "Z1", "", 4096) };
+        check(placed.clone(), "/dev/sda (serial Z1, 4096 bytes, at 2:0:0:0)");
+        let by_path = "pci-0000:00:1f.2-ata-1".into();
+        check(Disk { by_path, ..placed }, "/dev/sda (serial Z1, 4096 bytes, at pci-0000:00:1f.2-ata-1)");
+    }
+
+    #[test]
+    fn every_mark_survives_its_words_and_those_of_others_do_too() {
+        let plain = DiskMark::PLAIN.into_iter().map(|(mark, _)| mark);
+        let members = Whole::ALL.into_iter().map(|(whole, _)| DiskMark::Member(whole));
+        for mark in plain.chain(members).chain([DiskMark::Other("on fire".into())]) {
+            assert!(!mark.as_str().is_empty(), "{mark:?}");
+            assert_eq!(DiskMark::from(mark.to_string()), mark);
+        }
+    }
+
+    #[test]
+    fn an_image_goes_to_nothing_that_was_not_made_for_it() {
+        let check = |disk: Disk, expected: bool| assert_eq!(disk.takes_image(), expected, "{disk:?}");
+        let fixed = || disk("", "s", "m", 8);
+        check(fixed(), true);
+        check(Disk { marks: vec![DiskMark::Member(Whole::Md)], ..fixed() }, true);
+        check(Disk { marks: vec![DiskMark::EmmcBoot], ..fixed() }, false);
+        check(Disk { marks: vec![DiskMark::BmcVirtual], ..fixed() }, false);
+        check(Disk { removable: true, ..fixed() }, false);
+        check(Disk { read_only: true, ..fixed() }, false);
+        check(Disk { size_bytes: 0, ..fixed() }, false);
+        check(Disk { marks: vec![DiskMark::Locked], ..fixed() }, false);
+        check(Disk { marks: vec![DiskMark::Failing], ..fixed() }, false);
+    }
+
+    #[test]
+    fn a_mark_is_told_once_with_its_reason() {
+        let check = |says: &[&str], expected: &[&str]| {
+            let says = says.iter().map(|words| (*words).to_owned()).collect();
+            let marks = vec![DiskMark::Locked, DiskMark::Member(Whole::Md)];
+            assert_eq!(Disk { marks, says, ..Disk::default() }.conditions(), expected);
+        };
+        check(&[], &["locked", "member of an md array"]);
+        check(&["locked: by Opal", "frozen"], &["member of an md array", "locked: by Opal", "frozen"]);
     }
 }

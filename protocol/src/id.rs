@@ -57,6 +57,10 @@ uuid_newtype! {
     ConsoleId
 }
 uuid_newtype! {
+    /// One order for a rack's image cache.
+    CacheOrderId
+}
+uuid_newtype! {
     /// One tenancy of one server: the `instance_uuid` under which Ironic's node carries it.
     TenancyId
 }

@@ -25,6 +25,9 @@ pub mod console_record;
 pub mod convert;
 pub mod der;
 pub mod discovery;
+pub mod erase;
+#[cfg(feature = "erase-certificate")]
+pub mod erase_certificate;
 pub mod error_chain;
 pub mod footprint;
 pub mod hardware;
@@ -33,6 +36,7 @@ pub mod heartbeat;
 pub mod hex;
 pub mod id;
 pub mod identity;
+pub mod image_cache;
 #[cfg(feature = "ipmi")]
 pub mod ipmi;
 pub mod log_lines;
@@ -48,13 +52,17 @@ pub mod ramdisk;
 mod ramdisk_boot;
 pub mod redfish;
 pub mod report;
+pub mod root_device;
 pub mod secret;
 pub mod shown_certificate;
 pub mod spec;
 pub mod step;
 pub mod text;
+#[cfg(feature = "unpack")]
+pub mod unpack;
 pub mod update;
 pub mod watch;
+pub mod whole_disk;
 
 /// The generated gRPC messages, client and server.
 #[cfg(feature = "grpc")]

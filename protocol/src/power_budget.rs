@@ -7,7 +7,7 @@
 //!         proof: state read, ports moved and read back, at most      25 s
 //!         the command's way to the agent and its result's way back    2 s
 //!         the agent ends a power-on within                           26 s   (first reading, boot device, switch, confirmation)
-//!         a power-off needs no proof: the agent ends it within       43 s   (an operating system may need long)
+//!         a power-off needs no proof: the agent ends it within       43 s   (an operating system may need long; 8 s for an erase to stop)
 //!         an order that is not about power is as a power-off       43 s   (10 s of it to read anew what it has changed)
 //!       an agent that has just gone away is waited for               5 s    (of the proof's time, or the power-off's)
 //! ```
@@ -58,6 +58,7 @@ pub const LAST_READING: Duration = Duration::from_secs(2);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ramdisk::STOP_WAIT_MAX;
 
     #[test]
     fn every_share_lies_inside_its_parent() {
@@ -75,6 +76,6 @@ mod tests {
         check(GATE_ANSWER_MAX, &[AGENT_WAIT_MAX, LOOK_MAX, ORDER_WANTED_MAX, WAY_BACK_MAX]);
         check(ORDER_COMMAND_MAX, &[READING_MAX, ORDER_LOOK_MAX]);
         check(ON_COMMAND_MAX, &[READING_MAX, LAST_READING]);
-        check(OFF_COMMAND_MAX, &[READING_MAX, LAST_READING]);
+        check(OFF_COMMAND_MAX, &[STOP_WAIT_MAX, READING_MAX, LAST_READING]);
     }
 }

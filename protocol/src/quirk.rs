@@ -57,13 +57,15 @@ pub enum Quirk {
     PasswordNineteenMost,
     /// It takes passwords of 20 characters at most, also by Redfish.
     PasswordTwentyMost,
+    /// It refuses passwords of fewer than 20 characters, and does not say so.
+    PasswordTwentyLeast,
     /// Redfish: members of collections that it is asked to show whole (`$expand`) are wrong or not complete. Each is read by itself.
     MembersOneByOne,
 }
 
 impl Quirk {
     /// All of them, in the order in which they are described.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::EfiDiskIsRemote,
         Self::DiskBootLeftAlone,
         Self::ForgetsFirmwareMode,
@@ -86,6 +88,7 @@ impl Quirk {
         Self::PasswordSixteenMost,
         Self::PasswordNineteenMost,
         Self::PasswordTwentyMost,
+        Self::PasswordTwentyLeast,
         Self::MembersOneByOne,
     ];
 
@@ -114,6 +117,7 @@ impl Quirk {
             Quirk::PasswordSixteenMost => "password-16-most",
             Quirk::PasswordNineteenMost => "password-19-most",
             Quirk::PasswordTwentyMost => "password-20-most",
+            Quirk::PasswordTwentyLeast => "password-20-least",
             Quirk::MembersOneByOne => "members-one-by-one",
         }
     }
@@ -159,6 +163,9 @@ impl Quirk {
             }
             Quirk::PasswordNineteenMost => "the same with 19 characters",
             Quirk::PasswordTwentyMost => "the same with 20 characters",
+            Quirk::PasswordTwentyLeast => {
+                "it is told no password of fewer than 20 characters, unless its account service says how long they are"
+            }
             Quirk::MembersOneByOne => {
                 "members of collections are read one by one, also if the service says that it shows them whole (`$expand`)"
             }

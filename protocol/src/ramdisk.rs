@@ -18,6 +18,9 @@
 //! A ramdisk without its agent goes on with the task that it has and tries for [`RESUME_WAIT_MAX`] to take its session up
 //! again; the agent waits as long. `last` tells which command's task it is doing or has done, so that nothing is done twice.
 //!
+//! An erase is stopped by `Stop`: the ramdisk answers within [`STOP_WAIT_MAX`] what became of each disk, and the agent ends the session.
+//! A ramdisk of before takes the word for a lost connection, which ends in the same way, without an answer.
+//!
 //! A ramdisk that has answered [`Task::HandOver`] waits for the agent to end the session: from its answer on the agent knows
 //! neither session nor boot, so the connection is closed, and a `Resume` is refused. Only then is the server its tenant's.
 //!
@@ -32,6 +35,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     hardware::HardwareReport,
     id::{CommandId, RamdiskSessionId},
+    root_device::RootDeviceHints,
     secret::Secret,
     step::{EraseOrder, StepOutput, StepProgress},
 };
@@ -40,6 +44,8 @@ pub use crate::ramdisk_boot::{BootArguments, InvalidBootArguments};
 
 /// For so long a ramdisk that lost its agent tries to take its session up again, and for so long an agent waits for that.
 pub const RESUME_WAIT_MAX: Duration = Duration::from_secs(120);
+/// For so long an agent waits for the answer of an erase that it has stopped.
+pub const STOP_WAIT_MAX: Duration = Duration::from_secs(8);
 /// Longest JSON message. A hardware report of a server with hundreds of disks stays far below.
 pub const CONTROL_BYTES_MAX: usize = 1 << 20;
 /// Most data bytes in one `D` frame.
@@ -134,6 +140,11 @@ pub enum FromAgent {
         /// What to do.
         task: Task,
     },
+    /// Stop the erase that is running, and answer how far it is. Only an erase is stopped so, by an agent that ends the session then.
+    Stop {
+        /// Whose task.
+        command: CommandId,
+    },
     /// No more data frames for the running task.
     DataEnd {
         /// SHA-256 over all data bytes in the order sent, lower-case hex; empty when the agent gave up.
@@ -151,6 +162,9 @@ pub enum Task {
     WriteImage {
         /// Size of the disk image.
         virtual_bytes: u64,
+        /// Which disk is the root disk.
+        #[serde(default, skip_serializing_if = "RootDeviceHints::is_empty")]
+        root_device: RootDeviceHints,
     },
     /// Write the bytes that follow, offsets from 0, into a partition `config-2` at the end of the root disk.
     WriteConfigDrive {
@@ -366,7 +380,10 @@ mod tests {
         let check = |wire: Vec<u8>, text: String| {
             assert_eq!(String::from_utf8_lossy(&wire[HEADER_BYTES..]), text);
         };
-        let run = FromAgent::Run { command, task: Task::WriteImage { virtual_bytes: 1 << 26 } };
+        let run = FromAgent::Run {
+            command,
+            task: Task::WriteImage { virtual_bytes: 1 << 26, root_device: RootDeviceHints::default() },
+        };
         let task = r#"{"task":"write_image","virtual_bytes":67108864}"#;
         check(encode_control(&run).unwrap(), format!(r#"{{"say":"run","command":"{id}","task":{task}}}"#));
         let session = RamdiskSessionId(command.0);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     bmc_settings::BmcSettings,
-    boot::BootMode,
+    boot::{BootLoader, BootMode},
     id::{ServerId, TenancyId},
     identity::ExpectedIdentity,
     mac::MacAddr,
@@ -22,8 +22,17 @@ pub struct ServerSpec {
     pub bmc: BmcEndpoint,
     /// Interfaces that may boot from the network.
     pub macs: Vec<MacAddr>,
+    /// Its other interfaces: a boot that is asked for by one of them is not answered, and told.
+    #[serde(default)]
+    pub other_macs: Vec<MacAddr>,
     /// Firmware mode for its boots.
     pub boot_mode: BootMode,
+    /// Which loader its UEFI firmware is to be given; none: it follows from what is known of Secure Boot.
+    #[serde(default)]
+    pub boot_loader: Option<BootLoader>,
+    /// Whether its firmware starts signed programs only; none: nobody knows.
+    #[serde(default)]
+    pub secure_boot: Option<bool>,
     /// Who answers at that BMC, if it is this server's.
     pub expected: ExpectedIdentity,
     /// The password that is to follow the one in `bmc`, while it is being changed.

@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    erase::{ErasePolicy, ReadBack, RefusedMethod, Verified},
     hardware::{Disk, HardwareReport},
+    root_device::RootDeviceHints,
     secret::Secret,
 };
 
@@ -14,7 +16,13 @@ pub enum Step {
     /// Look at the hardware again.
     Inventory,
     /// Write a whole-disk image onto the root disk and read it back.
-    WriteImage(ImageRef),
+    WriteImage {
+        /// Which one.
+        image: ImageRef,
+        /// Which disk is the root disk.
+        #[serde(default, skip_serializing_if = "RootDeviceHints::is_empty")]
+        root_device: RootDeviceHints,
+    },
     /// Write a configuration drive (ISO 9660 or vfat, label `config-2`) into a small partition at the disk's end.
     WriteConfigDrive {
         /// The file system's bytes, decompressed, at most [`CONFIG_DRIVE_BYTES_MAX`].
@@ -37,6 +45,13 @@ pub enum Step {
         /// Hash of the tenant's password, as crypt(3) writes it.
         password_hash: Secret,
     },
+}
+
+impl Step {
+    /// Writes this image to the disk that the rule finds.
+    pub fn write_image(image: ImageRef) -> Self {
+        Step::WriteImage { image, root_device: RootDeviceHints::default() }
+    }
 }
 
 /// Largest configuration drive: Nova's own limit is 64 MiB.
@@ -104,6 +119,19 @@ pub struct EraseOrder {
     /// Disks that are left as they are by somebody's word. Each can be told from every other ([`Disk::has_identity`]).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<Disk>,
+    /// How thorough it must be; an erase of metadata alone follows none.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub policy: ErasePolicy,
+    /// How much is read back.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub read_back: ReadBack,
+    /// An erase of metadata: a drive with a command of its own that erases every byte within moments (NVMe format) does that instead.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quick: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// What an erase of every byte reads back at least; of a smaller disk, all of it.
@@ -111,13 +139,16 @@ pub const VERIFIED_BYTES_MIN: u64 = 128 << 20;
 /// [`ErasedDisk::method`] of a disk that was left as it is, as the order said.
 pub const METHOD_LEFT_OUT: &str = "left_out";
 
+/// Longest [`ErasedDisk::statement`], and longest receipt for one.
+pub const STATEMENT_BYTES_MAX: usize = 64 << 10;
+
 /// What was done to one disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ErasedDisk {
     /// Device node.
     pub name: String,
-    /// How: `metadata`; `discard`, which was read back as a whole; `zeroes`, by the disk's own command where the kernel could use
-    /// one and by writing them otherwise; `overwrite`, byte for byte; [`METHOD_LEFT_OUT`]; of older ramdisks `write_zeroes`.
+    /// How: [`EraseMethod::as_str`](crate::erase::EraseMethod::as_str) or [`METHOD_LEFT_OUT`]; of older ramdisks `zeroes` and
+    /// `write_zeroes`, which do not tell whether the disk or the kernel wrote them.
     pub method: String,
     /// Bytes covered.
     pub erased_bytes: u64,
@@ -129,6 +160,30 @@ pub struct ErasedDisk {
     /// Why it is not erased, for a person; empty: it is, or was left out.
     #[serde(default)]
     pub failure: String,
+    /// When its turn came, in milliseconds after the step began.
+    #[serde(default)]
+    pub began_after_ms: u64,
+    /// How long it took, in milliseconds.
+    #[serde(default)]
+    pub took_ms: u64,
+    /// The policy that it was erased by; none: not every byte was to be erased, or the ramdisk is too old to say.
+    #[serde(default)]
+    pub policy: Option<ErasePolicy>,
+    /// Methods that came first and did not do it, in their order.
+    #[serde(default)]
+    pub refused: Vec<RefusedMethod>,
+    /// How much was read back.
+    #[serde(default)]
+    pub verified: Verified,
+    /// What was found when it was read back, where that is not just zeroes, for a person.
+    #[serde(default)]
+    pub found: String,
+    /// What of the drive the erase could not reach or had to uncover first (HPA, DCO), for a person.
+    #[serde(default)]
+    pub hidden: Vec<String>,
+    /// What the agent signed of it, a JWS of at most [`STATEMENT_BYTES_MAX`] bytes; empty: nothing. No ramdisk writes it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub statement: String,
 }
 
 /// How far a long step has come.

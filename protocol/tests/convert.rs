@@ -11,6 +11,7 @@ use protocol::{
     console::{ConsoleDown, ConsoleUp, PIECE_BYTES_MAX},
     convert::{FromAgent, InvalidMessage, ToAgent},
     grpc as wire,
+    image_cache::{CacheAnswer, CacheOrder},
 };
 
 fn up(message: &FromAgent) -> Vec<u8> {
@@ -78,8 +79,10 @@ fn the_bytes_of_version_1_stay() {
     for (name, message) in values::examples::examples_up() {
         check_golden(name, &up(&message));
     }
-    for (name, message) in
-        values::examples::examples_down().into_iter().chain(values::records::examples_down())
+    for (name, message) in values::examples::examples_down()
+        .into_iter()
+        .chain(values::records::examples_down())
+        .chain(values::image_cache::examples_down())
     {
         check_golden(name, &down(&message));
     }
@@ -102,6 +105,20 @@ fn what_a_console_says_arrives_unchanged_and_its_bytes_stay() {
     let too_long = ConsoleDown::Input(vec![0; PIECE_BYTES_MAX + 1]);
     let refused = ConsoleDown::try_from(wire::ConsoleDown::from(too_long)).unwrap_err();
     assert_eq!(refused.field, "ConsoleDown.input");
+}
+
+#[test]
+fn what_is_told_of_a_cache_arrives_unchanged_and_its_bytes_stay() {
+    for (name, answer) in values::image_cache::examples_answer() {
+        let bytes = wire::CacheAnswer::from(answer.clone()).encode_to_vec();
+        check_golden(name, &bytes);
+        assert_eq!(CacheAnswer::try_from(wire::CacheAnswer::decode(&bytes[..]).unwrap()), Ok(answer));
+    }
+    let dropping = wire::CacheOrder {
+        id: uuid::Uuid::nil().to_string(),
+        order: Some(wire::cache_order::Order::Drop("../etc/passwd".into())),
+    };
+    assert_eq!(CacheOrder::try_from(dropping).unwrap_err().field, "CacheOrder.drop");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 use protocol::network::BootNetwork;
 
-use crate::files::BootFiles;
+use crate::{alone::Alone, files::BootFiles};
 
 /// What is served where.
 #[derive(Clone, Debug)]
@@ -29,4 +29,6 @@ pub struct ServiceConfig {
     pub files: BootFiles,
     /// TCP port for scripts, kernels and ramdisks.
     pub http_port: u16,
+    /// How it serves by itself; none: a coordinator's agent runs it, on an isolated network.
+    pub alone: Option<Alone>,
 }

@@ -66,7 +66,20 @@ pub async fn serve(
     judge: impl Fn(IpAddr) -> Newcomer,
     stop: CancellationToken,
 ) {
-    let (places, terms) = (Places::new(terms.places.clone()), Arc::new(terms));
+    let own = Arc::new(terms.clone());
+    let attend = move |stream, peer| attend(stream, peer, router.clone(), Arc::clone(&own));
+    accept(listener, terms, judge, attend, stop).await;
+}
+
+/// Gives each connection that finds a place to `attend`, until it is told to stop; what is under way is then broken off.
+pub(crate) async fn accept<Attended: Future<Output = ()> + Send + 'static>(
+    listener: TcpListener,
+    terms: Terms,
+    judge: impl Fn(IpAddr) -> Newcomer,
+    attend: impl Fn(TcpStream, SocketAddr) -> Attended,
+    stop: CancellationToken,
+) {
+    let places = Places::new(terms.places.clone());
     let mut failed = Pace::new(1, TOLD_EVERY);
     let mut connections = JoinSet::new();
     loop {
@@ -88,11 +101,11 @@ pub async fn serve(
         };
         let displaced = CancellationToken::new();
         if let Some(place) = place(&places, peer, judge(peer.ip()), &displaced) {
-            let (router, terms) = (router.clone(), Arc::clone(&terms));
+            let attended = attend(stream, peer);
             connections.spawn(async move {
                 tokio::select! {
                     () = displaced.cancelled() => tracing::debug!(%peer, "http connection made room"),
-                    () = attend(stream, peer, router, &terms) => {}
+                    () = attended => {}
                 }
                 drop(place);
             });
@@ -115,7 +128,7 @@ fn place(places: &Places, peer: SocketAddr, who: Newcomer, displaced: &Cancellat
     Some(place)
 }
 
-async fn attend(stream: TcpStream, peer: SocketAddr, router: Router, terms: &Terms) {
+async fn attend(stream: TcpStream, peer: SocketAddr, router: Router, terms: Arc<Terms>) {
     let service = TowerToHyperService::new(router.layer(Extension(peer)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())

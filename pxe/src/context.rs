@@ -7,13 +7,14 @@ use std::{
 };
 
 use protocol::{
-    boot::{BootProgress, BootStage},
+    boot::{BootLoader, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     mac::MacAddr,
     network::BootNetwork,
 };
 use tokio::sync::mpsc;
 
 use crate::{
+    alone::Alone,
     booter::{BootEvent, BootTicket, Booter, Plan, Refusal},
     config::ServiceConfig,
     connections::Newcomer,
@@ -23,7 +24,7 @@ use crate::{
     },
     event::{News, Told},
     files::BootFiles,
-    firmware::Origin,
+    firmware::{Firmware, Origin},
 };
 
 /// Shared by all tasks of one network. The locks are held for one look-up, never across a wait.
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     pub(crate) name: &'static str,
     pub(crate) files: BootFiles,
     pub(crate) relayed: AtomicU64,
+    pub(crate) alone: Option<Alone>,
     leases: Mutex<Leases>,
     news: Mutex<News>,
     booter: Arc<dyn Booter>,
@@ -58,11 +60,13 @@ impl Context {
                 prefix_len: config.prefix_len,
                 origin: Origin { address: config.address, http_port: config.http_port },
                 relays: config.relays,
+                told: config.alone.as_ref().map(|alone| alone.told.clone()).unwrap_or_default(),
             },
             interface: config.interface,
             name: config.name,
             files: config.files,
             relayed: AtomicU64::new(0),
+            alone: config.alone,
             leases: Mutex::new(Leases::new(range)),
             news: Mutex::default(),
             booter,
@@ -92,6 +96,9 @@ impl Context {
     /// is refused as on every other way.
     pub(crate) fn holder(&self, peer: IpAddr) -> Option<(MacAddr, BootTicket)> {
         let IpAddr::V4(address) = peer else { return None };
+        if !self.gives_addresses() {
+            return Some(self.somebody(address));
+        }
         let mac = self.leases().holder(address, Instant::now())?;
         match self.plan(mac).ticket() {
             Ok(ticket) => Some((mac, ticket)),
@@ -102,16 +109,18 @@ impl Context {
         }
     }
 
-    /// What is thought of somebody who connects from this address: whoever has a lease is waited for.
+    /// What is thought of somebody who connects from this address: whoever has a lease, or runs a ramdisk,
+    /// is waited for.
     pub(crate) fn newcomer(&self, peer: IpAddr) -> Newcomer {
         let Subnet { prefix_len, origin, .. } = self.subnet;
         if !is_neighbour(peer, origin.address, prefix_len) {
             return Newcomer::Foreign;
         }
         let IpAddr::V4(address) = peer.to_canonical() else { return Newcomer::Foreign };
-        match self.leases().holder(address, Instant::now()) {
-            Some(_) => Newcomer::Expected,
-            None => Newcomer::Anybody,
+        let is_lent = self.leases().holder(address, Instant::now()).is_some();
+        match is_lent || self.ramdisk_at(address).is_some() {
+            true => Newcomer::Expected,
+            false => Newcomer::Anybody,
         }
     }
 
@@ -122,12 +131,44 @@ impl Context {
             IpAddr::V4(address) => address,
             IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
         };
-        // The script holds the ramdisk's token, so another server must not get it by knowing a MAC.
-        if self.leases().holder(address, Instant::now()) == Some(mac) {
-            Ok(ticket)
-        } else {
-            Err(Refusal::NotItsAddress { address })
+        if !self.gives_addresses() {
+            let own = ticket.own.as_ref().and_then(|own| own.address);
+            return match own.is_none_or(|own| own == address) {
+                true => Ok(ticket),
+                false => Err(Refusal::NotItsAddress { address }),
+            };
         }
+        // The script holds the ramdisk's token, so another server must not get it by knowing a MAC.
+        let lent_to = self.leases().holder(address, Instant::now());
+        let is_its = match self.ramdisk_at(address) {
+            Some(macs) => macs.contains(&mac),
+            None => lent_to == Some(mac),
+        };
+        if is_its { Ok(ticket) } else { Err(Refusal::NotItsAddress { address }) }
+    }
+
+    /// Whether who asks is known by the address that it was given here.
+    fn gives_addresses(&self) -> bool {
+        self.alone.as_ref().is_none_or(|alone| alone.serves.gives_addresses())
+    }
+
+    /// Who sits at an address that somebody else gives: the host whose it always is, or anybody.
+    fn somebody(&self, address: Ipv4Addr) -> (MacAddr, BootTicket) {
+        let mac = self.booter.owner(address).unwrap_or(MacAddr([0; 6]));
+        let nothing = || BootTicket {
+            boot_id: 0,
+            command_line: String::new(),
+            boot_mode: BootMode::Uefi,
+            loader: BootLoader::Ipxe,
+            plan: BootPlan { purpose: BootPurpose::Deploy, network: self.network() },
+            own: Some(Arc::default()),
+        };
+        (mac, self.plan(mac).ticket().unwrap_or_else(|_| nothing()))
+    }
+
+    /// The interfaces of the server whose ramdisk runs at this address.
+    pub(crate) fn ramdisk_at(&self, address: Ipv4Addr) -> Option<Vec<MacAddr>> {
+        self.booter.ramdisk_at(address, self.network())
     }
 
     pub(crate) fn refuse(&self, mac: MacAddr, reason: Refusal) {
@@ -148,6 +189,11 @@ impl Context {
         if let Some(passed_over) = news.line(Instant::now()) {
             tracing::warn!(network = self.name, %what, passed_over, "dhcp address passed over");
         }
+    }
+
+    /// A firmware asks for an address, in whose boot something may have been reported before.
+    pub(crate) fn asks(&self, mac: MacAddr, boot_id: u64, firmware: Firmware) {
+        self.news.lock().unwrap_or_else(PoisonError::into_inner).asks(mac, boot_id, firmware);
     }
 
     pub(crate) fn report(&self, mac: MacAddr, boot_id: u64, stage: BootStage, detail: String) {

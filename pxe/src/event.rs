@@ -8,7 +8,7 @@ use std::{
 
 use protocol::{boot::BootStage, mac::MacAddr, pace::Pace};
 
-use crate::booter::Refusal;
+use crate::{booter::Refusal, firmware::Firmware};
 
 /// For how long repeated refusals of one interface, for the same kind of reason, are not reported again.
 pub const QUIET: Duration = Duration::from_secs(10);
@@ -48,10 +48,20 @@ pub enum Told {
     Quietly,
 }
 
+/// How often it is reported that the firmware of one boot begins anew.
+pub const RESTARTS_MAX: u32 = 10;
+
 #[derive(Debug)]
 struct Boot {
     id: u64,
     seen: Vec<BootStage>,
+    restarts: u32,
+}
+
+impl Boot {
+    fn new(id: u64) -> Self {
+        Self { id, seen: Vec::new(), restarts: 0 }
+    }
 }
 
 impl News {
@@ -60,15 +70,32 @@ impl News {
         if self.boots.len() >= MAX_REMEMBERED && !self.boots.contains_key(&mac) {
             self.boots.clear();
         }
-        let boot = self.boots.entry(mac).or_insert_with(|| Boot { id: boot_id, seen: Vec::new() });
+        let boot = self.boots.entry(mac).or_insert_with(|| Boot::new(boot_id));
         if boot.id != boot_id {
-            *boot = Boot { id: boot_id, seen: Vec::new() };
+            *boot = Boot::new(boot_id);
         }
         let new = !boot.seen.contains(&stage);
         if new {
             boot.seen.push(stage);
         }
         new
+    }
+
+    /// A firmware asks for an address. Where it had come further than that before, it begins anew, and so do we: every stage is news once
+    /// more. iPXE that we have loaded ourselves only goes on.
+    pub fn asks(&mut self, mac: MacAddr, boot_id: u64, firmware: Firmware) {
+        let Some(boot) = self.boots.get_mut(&mac).filter(|boot| boot.id == boot_id) else { return };
+        let after = match firmware {
+            Firmware::System | Firmware::Unsupported(_) => return,
+            Firmware::Ipxe => BootStage::Script,
+            Firmware::BiosPxe | Firmware::UefiPxe | Firmware::UefiHttp | Firmware::SilentPxe => {
+                BootStage::Loader
+            }
+        };
+        if boot.restarts < RESTARTS_MAX && boot.seen.iter().any(|stage| *stage >= after) {
+            boot.seen.clear();
+            boot.restarts += 1;
+        }
     }
 
     /// Takes back that a stage was reported, because the report could not be delivered.
@@ -84,12 +111,14 @@ impl News {
             return None;
         }
         let anybody_can_cause_it = match reason {
-            Refusal::NoPlan => true,
+            Refusal::NoPlan { .. } => true,
             // These are of interfaces that have a plan, of which there are few.
             Refusal::WrongNetwork { .. }
             | Refusal::NoAddress { .. }
             | Refusal::AddressesInUse { .. }
             | Refusal::UnsupportedFirmware { .. }
+            | Refusal::SignedByHttp
+            | Refusal::OtherServer { .. }
             | Refusal::NotItsAddress { .. }
             | Refusal::CommandLine { .. } => false,
         };
@@ -146,6 +175,29 @@ mod tests {
     }
 
     #[test]
+    fn a_firmware_that_begins_anew_is_told_so_often() {
+        use BootStage::{DhcpDiscover, Initrd, Loader, Script};
+        let pass = |news: &mut News, firmware, stages: &[BootStage]| {
+            news.asks(MAC, 1, firmware);
+            stages.iter().filter(|stage| news.is_new_stage(MAC, 1, **stage)).count()
+        };
+        let mut news = News::default();
+        assert_eq!(pass(&mut news, Firmware::UefiPxe, &[DhcpDiscover, Loader]), 2);
+        // The loader's own request, a repeated one, and the ramdisk's, are of the same beginning.
+        assert_eq!(pass(&mut news, Firmware::Ipxe, &[DhcpDiscover, Script, Initrd]), 2);
+        assert_eq!(pass(&mut news, Firmware::System, &[DhcpDiscover]), 0);
+        for _ in 0..RESTARTS_MAX {
+            assert_eq!(pass(&mut news, Firmware::UefiPxe, &[DhcpDiscover, Loader]), 2);
+        }
+        assert_eq!(pass(&mut news, Firmware::UefiPxe, &[DhcpDiscover, Loader]), 0, "it is known by now");
+        // A boot ROM that is iPXE has come further only with its script.
+        let mut news = News::default();
+        assert_eq!(pass(&mut news, Firmware::Ipxe, &[DhcpDiscover]), 1);
+        assert_eq!(pass(&mut news, Firmware::Ipxe, &[DhcpDiscover, Script]), 1);
+        assert_eq!(pass(&mut news, Firmware::Ipxe, &[DhcpDiscover, Script]), 2);
+    }
+
+    #[test]
     fn invented_interfaces_fill_no_log() {
         let start = crate::test_clock::start();
         let mut news = News::default();
@@ -153,7 +205,7 @@ mod tests {
         for number in 0..90_000_u32 {
             let [a, b, c, _] = number.to_le_bytes();
             let now = start + Duration::from_secs(3) * number / 90_000;
-            let told = news.refusal(MacAddr([2, 1, 1, a, b, c]), &Refusal::NoPlan, now);
+            let told = news.refusal(MacAddr([2, 1, 1, a, b, c]), &Refusal::NoPlan { machine: None }, now);
             lines += u32::from(matches!(told, Some(Told::InLog { .. })));
         }
         let bound = LINES_BURST + 30;
@@ -163,7 +215,7 @@ mod tests {
         let now = start + Duration::from_secs(3);
         assert_eq!(news.refusal(MAC, &elsewhere, now), Some(Told::InLog { passed_over: 0 }));
         // And what was passed over is told with the next line.
-        let told = news.refusal(MAC, &Refusal::NoPlan, now + LINE_EVERY);
+        let told = news.refusal(MAC, &Refusal::NoPlan { machine: None }, now + LINE_EVERY);
         assert!(matches!(told, Some(Told::InLog { passed_over: 1.. })), "{told:?}");
     }
 
@@ -171,7 +223,7 @@ mod tests {
     fn refusals_are_not_repeated_at_once_and_never_fill_memory() {
         let start = crate::test_clock::start();
         let mut news = News::default();
-        let none = Refusal::NoPlan;
+        let none = Refusal::NoPlan { machine: None };
         assert!(news.is_new_refusal(MAC, &none, start));
         assert!(!news.is_new_refusal(MAC, &none, start + QUIET / 2));
         assert!(news.is_new_refusal(MAC, &none, start + QUIET));

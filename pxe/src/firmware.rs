@@ -3,7 +3,12 @@
 use std::net::Ipv4Addr;
 
 use dhcproto::v4::Architecture;
-use protocol::{boot::BootMode, mac::MacAddr};
+use protocol::{
+    boot::{BootLoader, BootMode},
+    mac::MacAddr,
+};
+
+use crate::{booter::Refusal, grub::SHIM};
 
 /// iPXE for UEFI firmware, as it is called in TFTP and HTTP requests.
 pub const SNPONLY: &str = "snponly.efi";
@@ -200,17 +205,40 @@ pub enum BootFile {
     Http(String),
 }
 
-/// The next file for this firmware; none: we have no loader for it.
-pub fn boot_file(firmware: Firmware, mac: MacAddr, origin: &Origin) -> Option<BootFile> {
-    match firmware {
-        Firmware::Ipxe => Some(BootFile::Http(format!("{}/boot/{mac}/script", origin.base_url()))),
-        // One that is older than RFC 4578, and so for BIOS.
-        Firmware::BiosPxe | Firmware::SilentPxe => Some(BootFile::Tftp(UNDIONLY)),
-        Firmware::UefiPxe => Some(BootFile::Tftp(SNPONLY)),
-        Firmware::UefiHttp => Some(BootFile::Http(format!("{}/boot/loader/{SNPONLY}", origin.base_url()))),
-        Firmware::System => Some(BootFile::None),
-        Firmware::Unsupported(_) => None,
+impl BootFile {
+    /// As a DHCP answer names it; nothing where there is none.
+    pub fn into_name(self) -> String {
+        match self {
+            BootFile::None => String::new(),
+            BootFile::Tftp(name) => name.to_owned(),
+            BootFile::Http(url) => url,
+        }
     }
+}
+
+/// The next file for this firmware, or why there is none. UEFI is given this loader.
+pub fn boot_file(
+    firmware: Firmware,
+    loader: BootLoader,
+    mac: MacAddr,
+    origin: &Origin,
+) -> Result<BootFile, Refusal> {
+    let file = match (firmware, loader) {
+        (Firmware::Ipxe, _) => BootFile::Http(format!("{}/boot/{mac}/script", origin.base_url())),
+        // One that is older than RFC 4578, and so for BIOS.
+        (Firmware::BiosPxe | Firmware::SilentPxe, _) => BootFile::Tftp(UNDIONLY),
+        (Firmware::UefiPxe, BootLoader::Ipxe) => BootFile::Tftp(SNPONLY),
+        (Firmware::UefiPxe, BootLoader::Shim) => BootFile::Tftp(SHIM),
+        (Firmware::UefiHttp, BootLoader::Ipxe) => {
+            BootFile::Http(format!("{}/boot/loader/{SNPONLY}", origin.base_url()))
+        }
+        (Firmware::UefiHttp, BootLoader::Shim) => return Err(Refusal::SignedByHttp),
+        (Firmware::System, _) => BootFile::None,
+        (Firmware::Unsupported(architecture), _) => {
+            return Err(Refusal::UnsupportedFirmware { architecture });
+        }
+    };
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -230,7 +258,8 @@ mod tests {
         let description = Description { architectures: &architectures, vendor_class, user_class: user, ipxe };
         let origin = Origin { address: Ipv4Addr::new(198, 18, 1, 1), http_port: 80 };
         let firmware = Firmware::recognise(description).of_server(mode);
-        boot_file(firmware, MacAddr([2, 0, 0, 0, 0, 1]), &origin).map(|file| match file {
+        let file = boot_file(firmware, BootLoader::Ipxe, MacAddr([2, 0, 0, 0, 0, 1]), &origin);
+        file.ok().map(|file| match file {
             BootFile::None => String::new(),
             BootFile::Tftp(name) => name.to_owned(),
             BootFile::Http(url) => url,
@@ -271,6 +300,20 @@ mod tests {
         // The one's number in the other's class.
         check(&[7], "HTTPClient:Arch:00007:UNDI:003001", Some(BY_HTTP));
         check(&[16], "PXEClient:Arch:00016:UNDI:003001", Some(SNPONLY));
+    }
+
+    #[test]
+    fn where_nothing_unsigned_runs_uefi_is_given_the_shim() {
+        let check = |firmware, expected| {
+            let origin = Origin { address: Ipv4Addr::new(198, 18, 1, 1), http_port: 80 };
+            let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+            assert_eq!(boot_file(firmware, BootLoader::Shim, mac, &origin), expected, "{firmware:?}");
+        };
+        check(Firmware::UefiPxe, Ok(BootFile::Tftp(SHIM)));
+        check(Firmware::UefiHttp, Err(Refusal::SignedByHttp));
+        check(Firmware::BiosPxe, Ok(BootFile::Tftp(UNDIONLY)));
+        check(Firmware::Ipxe, Ok(BootFile::Http(SCRIPT.to_owned())));
+        check(Firmware::System, Ok(BootFile::None));
     }
 
     #[test]

@@ -1,22 +1,21 @@
 //! Edges: scripts, kernels and ramdisks by HTTP.
 //!
 //! A server gets only its own files, only from the address that it has leased, and only while its boot is permitted
-//! on the network on which it asks.
+//! on the network on which it asks. What it may have is decided here, what of it is sent in `select`, and how in `send`.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
-    body::Body,
     extract::{Path, Query, State},
-    http::{StatusCode, header},
+    http::{StatusCode, Uri, header},
     response::{IntoResponse, Response},
     routing::get,
 };
-use bytes::Bytes;
-use futures::stream;
+use percent_encoding::percent_decode_str;
 use protocol::{
     boot::{BootPurpose, BootStage},
+    error_chain::chain,
     mac::MacAddr,
     places::Bounds,
 };
@@ -25,13 +24,19 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    booter::{BootTicket, Refusal},
+    booter::{BootTicket, OwnBoot, Refusal},
     connections::{self, Terms},
     context::Context,
-    files::BootFiles,
+    files::{BootFiles, Content},
     firmware::SNPONLY,
     ipxe::script::Script,
 };
+
+mod head;
+mod select;
+mod send;
+
+use self::send::Sendable;
 
 /// Most connections at a time.
 pub const MAX_CONNECTIONS: usize = 256;
@@ -45,9 +50,6 @@ pub const MAX_IDLE: Duration = Duration::from_secs(15);
 /// For how long a connection may last: a stalled download must not hold it for ever.
 pub const MAX_DURATION: Duration = Duration::from_secs(900);
 
-/// Bytes handed to a connection at a time.
-const CHUNK: usize = 256 * 1024;
-
 /// Serves until it is told to stop; downloads in flight are then broken off.
 pub(crate) async fn run(listener: TcpListener, context: Arc<Context>, stop: CancellationToken) {
     let terms = Terms {
@@ -57,7 +59,8 @@ pub(crate) async fn run(listener: TcpListener, context: Arc<Context>, stop: Canc
         duration: MAX_DURATION,
     };
     let router = router(Arc::clone(&context));
-    connections::serve(listener, router, terms, |peer| context.newcomer(peer), stop).await;
+    let attend = move |stream, peer| send::attend(stream, peer, router.clone());
+    connections::accept(listener, terms, |peer| context.newcomer(peer), attend, stop).await;
 }
 
 fn router(context: Arc<Context>) -> Router {
@@ -67,6 +70,7 @@ fn router(context: Arc<Context>) -> Router {
         .route("/boot/{mac}/initrd", get(initrd))
         .route("/boot/{mac}/part/{*name}", get(part))
         .route(&format!("/boot/loader/{SNPONLY}"), get(loader))
+        .fallback(plain)
         .with_state(context)
 }
 
@@ -79,12 +83,15 @@ async fn script(
         Ok(found) => found,
         Err(denial) => return *denial,
     };
+    if let Some(name) = ticket.own.as_ref().and_then(|own| own.script.clone()) {
+        return give(context, mac, ticket.boot_id, BootStage::Script, name).await;
+    }
     let base_url = context.subnet.origin.base_url();
-    match (Script { base_url: &base_url, mac, command_line: &ticket.command_line }).render() {
+    let has_initrd = ticket.own.as_ref().is_none_or(|own| own.initrd.is_some());
+    match (Script { base_url: &base_url, mac, command_line: &ticket.command_line, has_initrd }).render() {
         Ok(text) => {
-            let text = Bytes::from(text);
             let detail = format!("script, {} bytes", text.len());
-            download(context, mac, ticket.boot_id, BootStage::Script, text, detail)
+            download(context, mac, ticket.boot_id, BootStage::Script, Content::made(text.into()), detail)
         }
         Err(reason) => deny(&context, mac, Refusal::CommandLine { reason: reason.to_string() }),
     }
@@ -94,8 +101,10 @@ async fn kernel(
     State(context): State<Arc<Context>>,
     Extension(peer): Extension<SocketAddr>,
     Path(mac): Path<String>,
+    Query(asked): Query<Asked>,
 ) -> Response {
-    file(context, peer, &mac, BootStage::Kernel, |files, _| files.kernel.clone())
+    let kernel = |files: &BootFiles, _| files.kernel(&asked.nic);
+    file(context, peer, &mac, BootStage::Kernel, |own| own.kernel.clone(), kernel).await
 }
 
 async fn initrd(
@@ -104,16 +113,11 @@ async fn initrd(
     Path(mac): Path<String>,
     Query(asked): Query<Asked>,
 ) -> Response {
-    file(context, peer, &mac, BootStage::Initrd, |files, purpose| match purpose {
-        BootPurpose::Rescue => files.rescue_initrd.clone(),
-        BootPurpose::Inspect | BootPurpose::Clean | BootPurpose::Deploy => {
-            let parts = files.parts.as_ref();
-            parts.and_then(|parts| parts.ramdisk(&asked.nic)).unwrap_or_else(|| files.initrd.clone())
-        }
-    })
+    let ramdisk = |files: &BootFiles, purpose| files.ramdisk(purpose, &asked.nic);
+    file(context, peer, &mac, BootStage::Initrd, |own| own.initrd.clone(), ramdisk).await
 }
 
-/// What a server says of itself when it asks for its ramdisk.
+/// What a server says of itself when it asks for its kernel or its ramdisk.
 #[derive(Debug, Deserialize)]
 struct Asked {
     /// iPXE's `busid` of the NIC by which it boots.
@@ -130,15 +134,17 @@ async fn part(
     if let Err(denial) = identify(&context, peer, &mac) {
         return *denial;
     }
-    let Some(path) = context.files.parts.as_ref().and_then(|parts| parts.file(&name)) else {
+    let parts = context.files.parts.clone();
+    let Some((parts, path)) = parts.and_then(|parts| parts.file(&name).map(|path| (parts, path))) else {
         return (StatusCode::NOT_FOUND, "no such part\n").into_response();
     };
-    match tokio::fs::read(&path).await {
-        Ok(content) => content.into_response(),
-        Err(error) => {
-            tracing::warn!(path = %path.display(), %error, "a part of the ramdisk cannot be read");
+    match tokio::task::spawn_blocking(move || parts.content(&path)).await {
+        Ok(Ok(content)) => sendable(content, || ()),
+        Ok(Err(error)) => {
+            tracing::warn!(%name, error = %chain(&error), "a part of the ramdisk is not given");
             (StatusCode::INTERNAL_SERVER_ERROR, "it cannot be read\n").into_response()
         }
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }
 
@@ -147,25 +153,69 @@ async fn loader(State(context): State<Arc<Context>>, Extension(peer): Extension<
     let Some((mac, ticket)) = context.holder(peer.ip()) else {
         return (StatusCode::FORBIDDEN, "no network boot is permitted for this address\n").into_response();
     };
-    let content = context.files.snponly.clone();
+    let content = Content::from(context.files.snponly.clone());
     let detail = format!("{SNPONLY}, {} bytes by HTTP", content.len());
     download(context, mac, ticket.boot_id, BootStage::Loader, content, detail)
 }
 
-fn file(
+async fn file(
     context: Arc<Context>,
     peer: SocketAddr,
     mac: &str,
     stage: BootStage,
-    content: impl FnOnce(&BootFiles, BootPurpose) -> Bytes,
+    own: impl FnOnce(&OwnBoot) -> Option<String>,
+    content: impl FnOnce(&BootFiles, BootPurpose) -> Content,
 ) -> Response {
-    match identify(&context, peer, mac) {
-        Ok((mac, ticket)) => {
+    let (mac, ticket) = match identify(&context, peer, mac) {
+        Ok(found) => found,
+        Err(denial) => return *denial,
+    };
+    match &ticket.own {
+        Some(boots) => match own(boots) {
+            Some(name) => give(context, mac, ticket.boot_id, stage, name).await,
+            None => (StatusCode::NOT_FOUND, "it boots no such file\n").into_response(),
+        },
+        None => {
             let content = content(&context.files, ticket.plan.purpose);
             let detail = format!("{} bytes", content.len());
             download(context, mac, ticket.boot_id, stage, content, detail)
         }
-        Err(denial) => *denial,
+    }
+}
+
+/// A file of the directory for a machine's own boot.
+async fn give(context: Arc<Context>, mac: MacAddr, boot_id: u64, stage: BootStage, name: String) -> Response {
+    match below_root(&context, &name).await {
+        Some(content) => {
+            let detail = format!("{name}, {} bytes", content.len());
+            download(context, mac, boot_id, stage, content, detail)
+        }
+        None => (StatusCode::NOT_FOUND, "no such file\n").into_response(),
+    }
+}
+
+async fn below_root(context: &Context, name: &str) -> Option<Content> {
+    let root = context.alone.as_ref()?.root.clone()?;
+    let name = name.to_owned();
+    let opened = tokio::task::spawn_blocking(move || root.content(&name)).await;
+    opened.map_err(std::io::Error::other).flatten().ok()
+}
+
+/// Any file of the directory, for whoever may boot here.
+async fn plain(
+    State(context): State<Arc<Context>>,
+    Extension(peer): Extension<SocketAddr>,
+    uri: Uri,
+) -> Response {
+    if context.alone.is_none() || context.holder(peer.ip()).is_none() {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let Ok(name) = percent_decode_str(uri.path()).decode_utf8() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    match below_root(&context, &name).await {
+        Some(content) => sendable(content, || ()),
+        None => (StatusCode::NOT_FOUND, "no such file\n").into_response(),
     }
 }
 
@@ -189,33 +239,25 @@ fn download(
     mac: MacAddr,
     boot_id: u64,
     stage: BootStage,
-    content: Bytes,
+    content: Content,
     detail: String,
 ) -> Response {
-    let len = content.len();
-    let chunks = stream::unfold(Some((content, detail)), move |rest| {
-        let context = Arc::clone(&context);
-        async move {
-            let (mut content, detail) = rest?;
-            let chunk = content.split_to(content.len().min(CHUNK));
-            if content.is_empty() {
-                context.report(mac, boot_id, stage, detail);
-                Some((Ok::<_, Infallible>(chunk), None))
-            } else {
-                Some((Ok(chunk), Some((content, detail))))
-            }
-        }
-    });
-    let headers = [(header::CONTENT_LENGTH, len.to_string()), (header::CACHE_CONTROL, "no-store".to_owned())];
-    (headers, Body::from_stream(chunks)).into_response()
+    let sent = move || context.report(mac, boot_id, stage, detail.clone());
+    // Nobody between us may keep what is for one server at one time.
+    ([(header::CACHE_CONTROL, "no-store")], sendable(content, sent)).into_response()
+}
+
+fn sendable(content: Content, sent: impl Fn() + Send + Sync + 'static) -> Response {
+    (Extension(Sendable { content, sent: Arc::new(sent) }), ()).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use std::{net::Ipv4Addr, time::Instant};
 
+    use bytes::Bytes;
     use protocol::{
-        boot::{BootMode, BootPlan},
+        boot::{BootLoader, BootMode, BootPlan},
         network::BootNetwork,
     };
     use tokio::sync::mpsc;
@@ -230,15 +272,22 @@ mod tests {
 
     const SERVER: &str = "02:00:00:00:00:01";
 
+    /// Where its ramdisk runs, on a lease that nobody remembers.
+    const RAMDISK: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 70);
+
     /// One server may boot.
     struct One;
 
     impl Booter for One {
         fn plan(&self, mac: MacAddr, network: BootNetwork) -> Plan {
             let plan = BootPlan { purpose: BootPurpose::Clean, network };
-            let (command_line, boot_mode) = (String::new(), BootMode::Bios);
-            let ticket = BootTicket { boot_id: 1, command_line, boot_mode, plan };
+            let (command_line, boot_mode, loader) = (String::new(), BootMode::Bios, BootLoader::Ipxe);
+            let ticket = BootTicket { boot_id: 1, command_line, boot_mode, loader, plan, own: None };
             if mac.to_string() == SERVER { Plan::Here(ticket) } else { Plan::Nowhere }
+        }
+
+        fn ramdisk_at(&self, address: Ipv4Addr, _: BootNetwork) -> Option<Vec<MacAddr>> {
+            (address == RAMDISK).then(|| vec![SERVER.parse().unwrap()])
         }
 
         fn refused(&self, _: MacAddr, _: BootNetwork, _: Refusal) {}
@@ -260,8 +309,11 @@ mod tests {
         Parts::read(&dir).unwrap()
     }
 
-    async fn body(answer: Response) -> (u16, String) {
+    async fn body(mut answer: Response) -> (u16, String) {
         let status = answer.status().as_u16();
+        if let Some(Sendable { content, .. }) = answer.extensions_mut().remove() {
+            return (status, String::from_utf8_lossy(&content.to_bytes().unwrap()).into_owned());
+        }
         let bytes = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
         (status, String::from_utf8_lossy(&bytes).into_owned())
     }
@@ -271,7 +323,7 @@ mod tests {
         let own = Ipv4Addr::new(198, 18, 1, 1);
         let (first, last) = (Ipv4Addr::new(198, 18, 1, 50), Ipv4Addr::new(198, 18, 1, 60));
         let files = BootFiles {
-            initrd: Bytes::from_static(b"everything"),
+            initrd: Content::made(Bytes::from_static(b"everything")),
             parts: Some(Arc::new(parts())),
             ..BootFiles::default()
         };
@@ -286,6 +338,7 @@ mod tests {
             leases: None,
             files,
             http_port: 80,
+            alone: None,
         };
         let (events, _heard) = mpsc::channel(16);
         let range = LeaseRange::new(first, last, own, 24).unwrap();
@@ -293,7 +346,7 @@ mod tests {
         let now = Instant::now();
         let lease = |mac: &str| {
             let mac = mac.parse().unwrap();
-            context.leases().reserve(mac, None, now, |_| true);
+            context.leases().reserve(mac, None, now, |_| true, |_| false);
             context.leases().prove(mac);
             let lent = context.leases().take(mac, now).unwrap();
             SocketAddr::from((lent.address, 1024))
@@ -317,5 +370,9 @@ mod tests {
         assert_eq!(file(server, SERVER, "lib/b.ko").await.0, 404);
         assert_eq!(file(other, SERVER, "lib/a.ko").await.0, 403);
         assert_eq!(file(other, "02:00:00:00:00:02", "lib/a.ko").await.0, 403);
+        // A ramdisk that runs for long renews no lease.
+        let running = SocketAddr::from((RAMDISK, 1024));
+        assert_eq!(file(running, SERVER, "lib/a.ko").await, (200, "a".to_owned()));
+        assert_eq!(file(running, "02:00:00:00:00:02", "lib/a.ko").await.0, 403);
     }
 }

@@ -17,6 +17,7 @@
 //!   (not iPXE) --- TFTP snponly.efi -------------->   tftp            iPXE itself; then DHCP once more, as iPXE
 //!   iPXE       --- GET /boot/MAC/script ---------->   http, ipxe::script
 //!              --- GET /boot/MAC/kernel, initrd -->   http
+//!   (Secure Boot: shimx64.efi, grubx64.efi, grub.cfg, kernel and ramdisk, all by TFTP: grub)
 //!   ramdisk    --- DHCP for an address ----------->   dhcp            it then dials the agent; not our part
 //! ```
 //!
@@ -24,8 +25,9 @@
 //!
 //! What must stay true: a packet of an interface without a plan for this very network gets no answer; every socket is
 //! bound to one interface; no packet panics or makes memory grow; nobody is told a default route.
-//! Deliberately absent: leases on disk (addresses follow from the MAC), DHCP relays, DHCPv6, TFTP writes, HTTPS.
+//! Deliberately absent: DHCPv6, TFTP writes, HTTPS.
 
+pub mod alone;
 pub mod booter;
 pub mod config;
 pub mod connections;
@@ -34,6 +36,7 @@ pub mod dhcp;
 pub mod event;
 pub mod files;
 pub mod firmware;
+pub mod grub;
 pub mod http;
 pub mod ipxe;
 pub mod ra;
@@ -41,9 +44,9 @@ pub mod service;
 mod socket;
 pub mod tftp;
 
-pub use booter::{BootEvent, BootTicket, Booter, Plan, Refusal};
+pub use booter::{BootEvent, BootTicket, Booter, OwnBoot, Plan, Refusal};
 pub use dhcp::lease::is_neighbour;
-pub use files::{BootFilePaths, BootFiles};
+pub use files::{BootFilePaths, BootFiles, RamdiskPaths, SignedLoaders, manifest::ManifestPaths};
 pub use service::{DEFAULT_HTTP_PORT, Service, ServiceConfig, StartError};
 pub use socket::tcp as listen_on;
 

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use crate::config::ServiceConfig;
 use crate::{
+    alone::Dhcp,
     booter::{BootEvent, Booter},
     context::Context,
     dhcp::{
@@ -110,24 +111,49 @@ impl Service {
             let (port, interface) = (port.to_owned(), interface.clone());
             |source| StartError::Socket { port, interface, source }
         };
-        let dhcp = socket::dhcp(&interface).map_err(refused("UDP port 67 (DHCP)"))?;
-        let tftp = socket::udp(&interface, config.address, tftp::server::PORT)
-            .map_err(refused("UDP port 69 (TFTP)"))?;
-        let http = socket::tcp(&interface, config.address, config.http_port)
-            .map_err(refused(&format!("TCP port {} (HTTP)", config.http_port)))?;
+        let serves = config.alone.as_ref().map(|alone| alone.serves).unwrap_or_default();
+        let dhcp = match serves.dhcp {
+            Dhcp::Server | Dhcp::Proxy => {
+                Some(socket::dhcp(&interface).map_err(refused("UDP port 67 (DHCP)"))?)
+            }
+            Dhcp::Off => None,
+        };
+        let at_proxy = match serves.dhcp {
+            Dhcp::Proxy => {
+                let socket = socket::udp(&interface, config.address, dhcp::proxy::PROXY_PORT);
+                Some(socket.map_err(refused("UDP port 4011 (ProxyDHCP)"))?)
+            }
+            Dhcp::Server | Dhcp::Off => None,
+        };
+        let tftp = match serves.tftp {
+            true => {
+                let sockets = tftp::server::Sockets::open(&interface, config.address);
+                Some(sockets.map_err(refused("UDP port 69 (TFTP)"))?)
+            }
+            false => None,
+        };
+        let http = match serves.http {
+            true => {
+                let socket = socket::tcp(&interface, config.address, config.http_port);
+                Some(socket.map_err(refused(&format!("TCP port {} (HTTP)", config.http_port)))?)
+            }
+            false => None,
+        };
         // Without IPv6 a boot works too; old iPXE then waits 14 s for a router.
         let ra = socket::icmpv6(&interface, index)
             .inspect_err(|error| {
                 tracing::warn!(interface, %error, "no router advertisements: iPXE will wait 14 s at every boot");
             })
-            .ok();
+            .ok()
+            // Where addresses are another's, so are routers.
+            .filter(|_| serves.gives_addresses());
 
         let icmp = socket::icmp(&interface)
             .inspect_err(|error| {
                 tracing::warn!(interface, %error, "no pings: an address that somebody uses already may be given out");
             })
             .ok();
-        let kept = match config.leases.clone() {
+        let kept = match config.leases.clone().filter(|_| serves.gives_addresses()) {
             Some(path) => Some(Keeper::open(&path).map_err(|source| StartError::Leases { path, source })?),
             None => None,
         };
@@ -138,15 +164,29 @@ impl Service {
         let keep = kept.map(|(keeper, keep, held)| {
             // Of an interface that is named twice, the last counts.
             for Lent { mac, address, until } in held.into_iter().rev() {
-                context.leases().restore(mac, address, until);
+                let ticket = context.plan(mac).ticket().ok();
+                let own = ticket.and_then(|ticket| ticket.own.as_ref()?.address);
+                match own == Some(address) {
+                    true => context.leases().restore_own(mac, address, until),
+                    false => context.leases().restore(mac, address, until),
+                }
             }
             tasks.spawn(keeper.run(Arc::clone(&context), stop.clone()));
             keep
         });
-        let dhcp = Server { socket: dhcp, probe: Probe::new(icmp), keep, context: Arc::clone(&context) };
-        tasks.spawn(dhcp::server::run(dhcp, stop.clone()));
-        tasks.spawn(tftp::server::run(tftp, Arc::clone(&context), stop.clone()));
-        tasks.spawn(http::run(http, Arc::clone(&context), stop.clone()));
+        if let Some(socket) = dhcp {
+            let server = Server { socket, probe: Probe::new(icmp), keep, context: Arc::clone(&context) };
+            match at_proxy {
+                Some(socket) => tasks.spawn(dhcp::server::run_as_proxy(server, socket, stop.clone())),
+                None => tasks.spawn(dhcp::server::run(server, stop.clone())),
+            };
+        }
+        if let Some(tftp) = tftp {
+            tasks.spawn(tftp::server::run(tftp, Arc::clone(&context), stop.clone()));
+        }
+        if let Some(http) = http {
+            tasks.spawn(http::run(http, Arc::clone(&context), stop.clone()));
+        }
         if let Some(ra) = ra {
             tasks.spawn(ra::server::run(ra, index, interface, stop.clone()));
         }

@@ -6,12 +6,15 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::socket::{AddressFamily, SockaddrLike};
+use nix::sys::socket::{AddressFamily, SockaddrLike, setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, UdpSocket};
 
 /// DHCP servers listen here.
 const DHCP_PORT: u16 = 67;
+
+/// What the system keeps of DHCP messages that have not been read yet: some thousands.
+const DHCP_QUEUE_BYTES: usize = 4 << 20;
 
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
@@ -45,6 +48,11 @@ pub(crate) fn dhcp(interface: &str) -> io::Result<UdpSocket> {
     let socket = bound(interface, Type::DGRAM, Protocol::UDP)?;
     socket.set_reuse_address(true)?;
     socket.set_broadcast(true)?;
+    // The system's default holds some 150 messages, which is little when a row of racks comes back after a power failure. Beyond the
+    // system's own bound only who may do anything goes.
+    if setsockopt(&socket, RcvBufForce, &DHCP_QUEUE_BYTES).is_err() {
+        let _ = socket.set_recv_buffer_size(DHCP_QUEUE_BYTES);
+    }
     socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, DHCP_PORT)).into())?;
     UdpSocket::from_std(socket.into())
 }

@@ -7,7 +7,7 @@
 use std::{fs, net::Ipv4Addr, path::Path, time::Instant};
 
 use protocol::{
-    boot::{BootMode, BootPlan, BootPurpose},
+    boot::{BootLoader, BootMode, BootPlan, BootPurpose},
     mac::MacAddr,
     network::BootNetwork,
 };
@@ -26,18 +26,26 @@ const OWN: Ipv4Addr = Ipv4Addr::new(198, 18, 1, 1);
 fn answer(request: &[u8]) -> Vec<u8> {
     let range = LeaseRange::new(Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99), OWN, 24);
     let origin = Origin { address: OWN, http_port: 80 };
-    let subnet = Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin, relays: Vec::new() };
+    let subnet = Subnet {
+        network: BootNetwork::Provisioning,
+        prefix_len: 24,
+        origin,
+        relays: Vec::new(),
+        told: Default::default(),
+    };
     let ticket = BootTicket {
         boot_id: 1,
         command_line: "quiet".into(),
         boot_mode: BootMode::Bios,
+        loader: BootLoader::Ipxe,
         plan: BootPlan { purpose: BootPurpose::Deploy, network: BootNetwork::Provisioning },
+        own: None,
     };
     let plan = |_| Plan::Here(ticket.clone());
     let mut leases = Leases::new(range.unwrap());
     let mut decide = |proven: Option<MacAddr>| {
         proven.inspect(|mac| leases.prove(*mac));
-        respond(&subnet, &mut leases, request, Instant::now(), &plan)
+        respond(&subnet, &mut leases, request, Instant::now(), &plan, &|_| None)
     };
     let outcome = match decide(None) {
         Outcome::Prove { mac, .. } => decide(Some(mac)),

@@ -2,7 +2,8 @@
 
 oslo.db begins every transaction as a reader. When another one commits before such a transaction first writes, SQLite
 refuses the write at once, whatever the time-out, for what was read may be stale. Here those who announce that they will
-write (enginefacade's writer) say so to SQLite, too, and wait for their turn. On MySQL and PostgreSQL all this is not needed.
+write (enginefacade's writer) say so to SQLite, too, and wait for their turn. A transaction is a writer's or a reader's from its
+outermost block on, and may send its BEGIN within an inner block that only reads. On MySQL and PostgreSQL all this is not needed.
 """
 import contextlib
 import threading
@@ -17,7 +18,7 @@ produce_block = enginefacade._TransactionContext._produce_block
 @contextlib.contextmanager
 def announcing_block(self, mode, *arguments, **more):
     outer = getattr(intent, "writes", False)
-    intent.writes = mode is enginefacade._WRITER
+    intent.writes = (self.mode or mode) is enginefacade._WRITER
     try:
         with produce_block(self, mode, *arguments, **more) as resource:
             yield resource

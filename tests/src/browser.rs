@@ -32,6 +32,10 @@ use crate::lab::step::wait_for;
 const ANSWER_WAIT_MAX: Duration = Duration::from_secs(30);
 /// Longest time until a page shows what it should, if the caller does not say otherwise.
 const PAGE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// An element lies still that is at the same place for so many milliseconds.
+const STILL_MS: u32 = 50;
+/// How often is looked whether it does.
+const STILL_LOOKS_MAX: u32 = 40;
 /// Longest message: a picture of a long page.
 const MESSAGE_BYTES_MAX: usize = 64 << 20;
 /// Requests and complaints that are kept of one tab.
@@ -332,16 +336,20 @@ impl Tab {
         self.call("Input.insertText", json!({ "text": text })).await.map(drop)
     }
 
-    /// Clicks into the middle of an element with the mouse, as it lies there.
+    /// Clicks into the middle of an element with the mouse, as it lies there: once it lies still, because a page that is filled moves what
+    /// stands below.
     pub async fn click(&self, selector: &str) -> anyhow::Result<()> {
         let at = json!(selector);
         let place: Option<(f64, f64)> = self
             .value(&format!(
-                "(() => {{ const e = document.querySelector({at}); if (!e) return null; \
+                "(async () => {{ const place = () => {{ const e = document.querySelector({at}); if (!e) return null; \
                  e.scrollIntoView({{block: 'center', behavior: 'instant'}}); const b = e.getBoundingClientRect(); \
                  const x = b.x + b.width / 2, y = b.y + b.height / 2; \
                  const hit = document.elementFromPoint(x, y); \
-                 return hit && (e === hit || e.contains(hit)) ? [x, y] : null; }})()"
+                 return hit && (e === hit || e.contains(hit)) ? [x, y] : null; }}; \
+                 let last = null; for (let n = 0; n < {STILL_LOOKS_MAX}; n++) {{ const now = place(); \
+                 if (now && last && now[0] === last[0] && now[1] === last[1]) return now; last = now; \
+                 await new Promise(next => setTimeout(next, {STILL_MS})); }} return last; }})()"
             ))
             .await?;
         let Some((x, y)) = place else {

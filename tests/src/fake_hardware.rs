@@ -340,11 +340,11 @@ fn output(step: &Step, hardware: &HardwareReport, erases: Option<Vec<ErasedDisk>
                 erased_bytes: disk.size_bytes,
                 verified_bytes: disk.size_bytes,
                 disk: Some(disk.clone()),
-                failure: String::new(),
+                ..ErasedDisk::default()
             });
             StepOutput::Erased { disks: erases.unwrap_or_else(|| erased.collect()) }
         }
-        Step::WriteImage(image) => StepOutput::ImageWritten {
+        Step::WriteImage { image, .. } => StepOutput::ImageWritten {
             disk: "/dev/vda".to_owned(),
             written_bytes: image.size_bytes,
             virtual_bytes: image.size_bytes,

@@ -33,6 +33,17 @@ use crate::{
 /// How long QEMU's monitor may take to answer.
 const MONITOR_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// What a virtual server's disk and network cards are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Devices {
+    /// What only virtual machines have.
+    #[default]
+    Virtio,
+    /// What physical servers have: a SATA disk behind AHCI, and Intel's 82574L.
+    Physical,
+}
+
 /// What a virtual server is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MachineConfig {
@@ -55,6 +66,9 @@ pub struct MachineConfig {
     pub disk_bytes: u64,
     /// Firmware.
     pub firmware: BootMode,
+    /// Its disk and its network cards.
+    #[serde(default)]
+    pub devices: Devices,
     /// QEMU's accelerator: `tcg,thread=multi` or `kvm`.
     pub accelerator: String,
     /// Its hardware UUID; none: its firmware has none.
@@ -130,8 +144,13 @@ impl Machine {
     }
 
     fn arguments(&self, device: BootDevice) -> Vec<String> {
-        let MachineConfig { name, dir, tap, mac, further, memory_mib, firmware, accelerator, .. } =
-            &self.config;
+        let MachineConfig {
+            name, dir, tap, mac, further, memory_mib, firmware, devices, accelerator, ..
+        } = &self.config;
+        let (disk, nic) = match devices {
+            Devices::Virtio => ("virtio-blk-pci", "virtio-net-pci"),
+            Devices::Physical => ("ide-hd,bus=ide.0", "e1000e"),
+        };
         let dir = dir.display();
         let mut arguments: Vec<String> = Vec::new();
         let mut add = |text: String| arguments.extend(text.split(' ').map(str::to_owned));
@@ -158,20 +177,21 @@ impl Machine {
         add(format!(
             "-drive file={dir}/disk.raw,if=none,id=disk0,format=raw,cache=writeback,discard=unmap,detect-zeroes=unmap"
         ));
-        add(format!("-device virtio-blk-pci,drive=disk0,serial={name}-disk0,bootindex={disk_index}"));
+        add(format!("-device {disk},drive=disk0,serial={name}-disk0,bootindex={disk_index}"));
         if let Some(tap) = tap {
             add(format!("-netdev tap,id=net0,ifname={tap},script=no,downscript=no"));
-            let rom = match firmware {
-                BootMode::Bios => "",
+            let rom = match (firmware, devices) {
                 // Without its iPXE ROM the card is booted by the firmware's own PXE client, which needs TFTP.
-                BootMode::Uefi => ",romfile=",
+                (BootMode::Uefi, Devices::Virtio) => ",romfile=",
+                // For a physical one OVMF has no driver but what its ROM brings.
+                (BootMode::Bios, _) | (BootMode::Uefi, Devices::Physical) => "",
             };
-            add(format!("-device virtio-net-pci,netdev=net0,mac={mac}{nic_boot}{rom}"));
+            add(format!("-device {nic},netdev=net0,mac={mac}{nic_boot}{rom}"));
         }
         for (card, number) in further.iter().zip(1..) {
             let FurtherCard { tap, mac } = card;
             add(format!("-netdev tap,id=net{number},ifname={tap},script=no,downscript=no"));
-            add(format!("-device virtio-net-pci,netdev=net{number},mac={mac},romfile="));
+            add(format!("-device {nic},netdev=net{number},mac={mac},romfile="));
         }
         if *firmware == BootMode::Uefi {
             add("-drive if=pflash,format=raw,unit=0,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"

@@ -249,7 +249,10 @@ fn protocols(quirk: Quirk) -> &'static [&'static str] {
         Quirk::MembersOneByOne => &[],
         Quirk::OldTls => &["redfish-tls"],
         // Of new passwords, which this is not about: see bmc_passwords.rs.
-        Quirk::PasswordSixteenMost | Quirk::PasswordNineteenMost | Quirk::PasswordTwentyMost => &[],
+        Quirk::PasswordSixteenMost
+        | Quirk::PasswordNineteenMost
+        | Quirk::PasswordTwentyMost
+        | Quirk::PasswordTwentyLeast => &[],
     }
 }
 

@@ -103,6 +103,10 @@ async fn an_odd_ipmi_bmc_does_what_comes_first() {
         ("its proof with no privilege", Oddity::RoleInProof(|_| 0x10)),
         ("its proof with nothing", Oddity::RoleInProof(|_| 0)),
         ("our proof without the name-only bit", Oddity::RoleInRakp3(|role| role & 0x0f)),
+        ("its keys alone without the name-only bit", Oddity::RoleInKeys(|role| role & 0x0f)),
+        ("its keys alone with no privilege", Oddity::RoleInKeys(|_| 0x10)),
+        ("its keys alone with nothing", Oddity::RoleInKeys(|_| 0)),
+        ("the code of its keys with bytes too many", Oddity::LongCheck(8)),
     ] {
         for suite in CipherSuite::ALL {
             let (server, chassis) = virtual_ipmi();

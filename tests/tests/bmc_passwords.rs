@@ -8,6 +8,7 @@ use std::{
 };
 
 use agent::bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Renewed, account::Pace, connect_declared};
+use domain::upkeep::password;
 use protocol::{
     boot::BootMode,
     command::PasswordLength,
@@ -20,11 +21,13 @@ use protocol::{
     secret::Secret,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
 };
+use sha2::{Digest, Sha512};
 use tests::bmc::{
     Credentials,
     accounts::{Password, TakesPasswords},
     chassis::FakeChassis,
     ipmi::{self, IpmiBmc},
+    password_rules::Rules,
     redfish::{self, RedfishBmc, RedfishOptions},
     redfish_manners::Manner,
 };
@@ -79,6 +82,14 @@ impl Virtual {
         connected(&spec)
     }
 
+    /// The same to one that has this password.
+    fn connect_from(&self, old: &Secret, next: &str) -> Box<dyn Bmc> {
+        let mut spec = self.spec(Default::default(), false);
+        spec.bmc.password = old.clone();
+        spec.next_password = Some(NextPassword { password: Secret::new(next), is_first: false });
+        connected(&spec)
+    }
+
     /// The same to a server of which this is known.
     fn connect_to(&self, expected: ExpectedIdentity, is_first: bool) -> Box<dyn Bmc> {
         connected(&self.spec(expected, is_first))
@@ -103,7 +114,10 @@ impl Virtual {
                 settings: Default::default(),
             },
             macs: vec![],
+            other_macs: vec![],
             boot_mode: BootMode::Bios,
+            boot_loader: None,
+            secure_boot: None,
             expected,
             next_password: Some(NextPassword { password: Secret::new(NEW), is_first }),
             tenancy: None,
@@ -225,6 +239,88 @@ async fn a_bmc_whose_like_cuts_passwords_off_is_not_told_a_long_one() {
         assert!(bmc.is(OLD) && bmc.failed() == before, "{}", bmc.name());
         assert_eq!(bmc.connect_with(said, NEW).renew_password().await, Ok(Renewed::New), "{}", bmc.name());
         assert!(bmc.is(NEW), "{}", bmc.name());
+    }
+}
+
+/// As the coordinator makes them.
+fn made(number: u16, length: usize) -> Secret {
+    let mut random = [0; password::RANDOM_BYTES];
+    for (block, bytes) in random.chunks_mut(64).enumerate() {
+        let hash = Sha512::digest([number.to_le_bytes(), [block as u8, 7]].concat());
+        bytes.copy_from_slice(&hash[..bytes.len()]);
+    }
+    password::password(&random, length)
+}
+
+#[tokio::test]
+async fn passwords_that_are_made_keep_the_rules_of_idrac_and_xcc() {
+    for (rules, lengths) in
+        [(Rules::IDRAC, &[12, 16, 20][..]), (Rules::XCC, &[12, 16, 20, 64]), (Rules::XCC_LONG, &[20, 32])]
+    {
+        for (number, length) in
+            (0..500).flat_map(|number| lengths.iter().map(move |length| (number, *length)))
+        {
+            let made = made(number, length);
+            assert_eq!(rules.fault(made.reveal(), &[]), None, "{} of {rules:?}", made.reveal());
+        }
+        if rules == Rules::XCC_LONG {
+            continue;
+        }
+        for bmc in Virtual::both() {
+            bmc.password().set(Secret::new("Of-the-factory-1"));
+            bmc.password().takes(TakesPasswords::ByRules(rules));
+            for number in 0..3 {
+                let (old, next) = (bmc.password().get(), made(number, password::LENGTH));
+                let renewed = bmc.connect_from(&old, next.reveal()).renew_password().await;
+                assert_eq!(renewed, Ok(Renewed::New), "{}, {rules:?}", bmc.name());
+                assert!(bmc.is(next.reveal()));
+            }
+            assert_eq!(bmc.failed(), 0, "{}, {rules:?}", bmc.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_password_that_breaks_a_bmcs_rule_is_refused_in_its_words_and_the_old_one_stays() {
+    for bmc in Virtual::both() {
+        bmc.password().takes(TakesPasswords::ByRules(Rules::XCC));
+        bmc.connect_with(vec![], NEW).renew_password().await.unwrap();
+        for (next, words) in
+            [(NEW, "used before"), ("calvin-calvin", "lacks a kind"), ("Ab3-xxxy", "repeats")]
+        {
+            // Another run of the agent, that has to change it back or to something worse.
+            let between = made(1, password::LENGTH);
+            let old = bmc.password().get();
+            if bmc.is(next) {
+                bmc.connect_from(&old, between.reveal()).renew_password().await.unwrap();
+            }
+            let old = bmc.password().get();
+            let renewed = bmc.connect_from(&old, next).renew_password().await.unwrap();
+            let Renewed::Kept { reason, length: None } = &renewed else {
+                panic!("{}: {renewed:?}", bmc.name())
+            };
+            // IPMI has a number for all of them.
+            assert!(reason.contains(words) || bmc.name() == "IPMI", "{}: {reason}", bmc.name());
+            assert!(bmc.is(old.reveal()) && bmc.failed() == 0, "{}", bmc.name());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bmc_that_wants_longer_passwords_and_does_not_say_so_gets_them_by_the_sites_word() {
+    let said = || vec!["password-20-least".parse().unwrap()];
+    for bmc in Virtual::both() {
+        bmc.password().takes(TakesPasswords::ByRules(Rules::XCC_LONG));
+        let (short, long) = (made(1, 16), made(1, 20));
+        // What is not known of it is refused, and would be for ever.
+        let renewed = bmc.connect_with(vec![], short.reveal()).renew_password().await.unwrap();
+        assert!(matches!(renewed, Renewed::Kept { length: None, .. }), "{}: {renewed:?}", bmc.name());
+        let renewed = bmc.connect_with(said(), short.reveal()).renew_password().await.unwrap();
+        let is_twenty = |length: &Option<PasswordLength>| length.is_some_and(|length| length.min == 20);
+        assert!(matches!(&renewed, Renewed::Kept { length, .. } if is_twenty(length)), "{renewed:?}");
+        assert_eq!(password::fitting(PasswordLength { min: 20, max: 20 }), Ok(20));
+        assert_eq!(bmc.connect_with(said(), long.reveal()).renew_password().await, Ok(Renewed::New));
+        assert!(bmc.is(long.reveal()) && bmc.failed() == 0, "{}", bmc.name());
     }
 }
 

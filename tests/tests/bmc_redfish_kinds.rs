@@ -288,6 +288,7 @@ async fn an_answer_that_is_cut_off_is_asked_for_again() {
     all(vec![
         is_understood("a length that does not come", cut("Content-Length: 5000\r\n\r\n")).await,
         is_understood("a chunk that does not come", cut("Transfer-Encoding: chunked\r\n\r\n400\r\n")).await,
+        is_understood("the end of the connection for a length", cut("Connection: close\r\n\r\n")).await,
         is_understood("no answer at all", {
             let times = std::sync::atomic::AtomicUsize::new(0);
             move |asked: &Asked, said: Said| {

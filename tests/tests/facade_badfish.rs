@@ -53,6 +53,7 @@ impl Site {
             macs: vec!["52:54:00:00:00:01".parse().unwrap()],
             hardware: Some(report),
             ramdisk: None,
+            root_device: Default::default(),
         };
         hardware.add(server, &format!("bms-{id}"), PASSWORD);
         let mut facts = bmc_facts();

@@ -15,7 +15,7 @@ use anyhow::{Context, Result, bail, ensure};
 use async_trait::async_trait;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
-    disks::{Account, Erase, KnownDisk},
+    disks::{Account, Erase, KnownDisk, Thoroughness},
     firmware::update::{Given, Update},
     lifecycle::orders::{Ordered, permitted_order},
     media_sources::MediaSources,
@@ -23,7 +23,7 @@ use domain::{
 };
 use faces::{
     facade,
-    ramdisk_api::{RamdiskApi, RamdiskApiConfig},
+    ramdisk_api::{RamdiskApi, RamdiskApiConfig, SiteErase},
     redfish::RedfishFacade,
 };
 use flate2::{Compression, write::GzEncoder};
@@ -31,6 +31,8 @@ use ironic_verbs::behind::Behind;
 use listen::Terms;
 use openstack::{
     Caller,
+    client::http_client,
+    drives::HttpDrives,
     glance::{Glance, NewImage},
     ironic::{
         InstanceSpec, Ironic, IronicNode, NodeProperties, NodeSpec, PortSpec, PowerTarget, ProvisionTarget,
@@ -316,6 +318,8 @@ struct Rig {
     address: std::net::SocketAddr,
     front: tokio::sync::Mutex<Option<Front>>,
     times: std::sync::Mutex<Vec<(String, Duration)>>,
+    /// Where configuration drives lie that Ironic is given by their address.
+    object_store: String,
     cloud: OpenStack,
 }
 
@@ -356,6 +360,7 @@ impl Rig {
             address,
             front: Default::default(),
             times: Default::default(),
+            object_store: object_store().await?,
             cloud,
         };
         rig.start_front().await?;
@@ -366,10 +371,13 @@ impl Rig {
         let config = RamdiskApiConfig {
             url: format!("https://{}", self.address),
             ca_pem: self.pki.ca_pem.clone(),
-            full_erase: true,
+            erase: SiteErase { is_full: true, least: Thoroughness::default() },
         };
         let (ironic, glance) = (Arc::new(self.ironic.clone()), Arc::new(self.glance.clone()));
-        let api = RamdiskApi::new(self.core.clone(), ironic, glance, self.store.clone(), config);
+        let sources = MediaSources::new([format!("{}/", self.object_store)]).map_err(anyhow::Error::msg)?;
+        let drives = Arc::new(HttpDrives::new(http_client(None)?, sources));
+        let (core, store) = (self.core.clone(), self.store.clone());
+        let api = RamdiskApi::with_drives(core, ironic, glance, drives, store, config);
         let redfish = RedfishFacade::new(self.core.clone());
         let listener = TcpListener::bind(self.address).await?;
         let stop = CancellationToken::new();
@@ -411,6 +419,7 @@ impl Rig {
             macs: vec![mac],
             hardware: Some(hardware(mac)),
             ramdisk: None,
+            root_device: Default::default(),
         };
         let name = server.name.clone();
         self.core.fake.add(server, &format!("bms-{id}"), "the right one");
@@ -512,6 +521,15 @@ impl Rig {
     }
 }
 
+/// An object store with one drive in it, as Ironic keeps them: base64 of gzip.
+async fn object_store() -> Result<String> {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let url = format!("http://{}", listener.local_addr()?);
+    let router = axum::Router::new().route("/drive", axum::routing::get(async || config_drive().1));
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Ok(url)
+}
+
 fn config_drive() -> (Vec<u8>, String) {
     let content = b"config-2 file system".repeat(100);
     let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
@@ -557,13 +575,14 @@ async fn the_whole_life(rig: &Rig, image: &ImageRef) -> Result<()> {
     let steps = fake.take_steps(id);
     ensure!(matches!(steps[..], [Step::EraseMetadata(_), Step::EraseDisks(_)]), "{steps:?}");
     let (content, packed) = config_drive();
-    for round in ["deploy", "deploy again"] {
+    let url = format!("{}/drive?temp_url_sig=1", rig.object_store);
+    for (round, given) in [("deploy", packed), ("deploy again", url)] {
         rig.prepare_instance(id, image).await?;
-        let target = ProvisionTarget::Active { config_drive: Some(packed.clone()) };
+        let target = ProvisionTarget::Active { config_drive: Some(given) };
         rig.phase(round, id, target, "active").await?;
         let steps = fake.take_steps(id);
         let expected = [
-            Step::WriteImage(image.clone()),
+            Step::write_image(image.clone()),
             Step::WriteConfigDrive { content: content.clone() },
             Step::InstallBootEntry,
             Step::PowerOff,
@@ -699,7 +718,7 @@ async fn a_restart_loses_nothing(rig: &Rig, image: &ImageRef) -> Result<()> {
     rig.settle(id, "active").await?;
     rig.note("deploy with a restart", start.elapsed());
     let steps = rig.core.fake.take_steps(id);
-    let writes = steps.iter().filter(|step| matches!(step, Step::WriteImage(_))).count();
+    let writes = steps.iter().filter(|step| matches!(step, Step::WriteImage { .. })).count();
     ensure!(writes == 2, "the write was taken up again: {steps:?}");
     Ok(())
 }

@@ -106,8 +106,16 @@ async fn dmtfs_service_validator_finds_no_failure() {
     let check = async |power: Option<PowerReading>, hardware: Option<HardwareReport>, boot_mode: BootMode| {
         let id = ServerId::random();
         let macs = vec!["52:54:00:00:00:01".parse().unwrap()];
-        let server =
-            FacadeServer { id, name: "rack1-7".into(), power, boot_mode, macs, hardware, ramdisk: None };
+        let server = FacadeServer {
+            id,
+            name: "rack1-7".into(),
+            power,
+            boot_mode,
+            macs,
+            hardware,
+            ramdisk: None,
+            root_device: Default::default(),
+        };
         let address = serve(server, "secret").await.unwrap();
         let dir = tempfile::tempdir().unwrap();
         validate(&address, &format!("bms-{id}"), "secret", dir.path()).await.unwrap();

@@ -2,18 +2,22 @@
 //! in the middle of a job.
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use domain::{
-    disks::{Exception, inspected},
+    disks::{Exception, Thoroughness, inspected},
     rim::{FacadeServer, Hardware, Refusal, RefusalKind},
 };
 use faces::ramdisk_api::{
-    ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, RamdiskApi, RamdiskApiConfig, Token,
+    DriveError, DriveSource, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, RamdiskApi,
+    RamdiskApiConfig, SiteErase, Token,
 };
 use hyper::Request;
 use openstack::ironic::ramdisk::InspectionReport;
@@ -103,6 +107,31 @@ impl ImageLookup for OneImage {
     }
 }
 
+/// An object store that is away when it is asked first, and takes drives from one address only.
+#[derive(Default)]
+struct OneDrive(AtomicUsize);
+
+#[async_trait]
+impl DriveSource for OneDrive {
+    async fn fetch(&self, url: &str, _: usize) -> Result<Vec<u8>, DriveError> {
+        let url = url.to_owned();
+        if !url.starts_with("https://store/") {
+            return Err(DriveError::NotAllowed { url });
+        }
+        match self.0.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(DriveError::Away { url, reason: "connection refused".into() }),
+            _ => Ok(drive()),
+        }
+    }
+}
+
+/// The beginning of an ISO 9660 file system.
+fn drive() -> Vec<u8> {
+    let mut drive = vec![0; 40_000];
+    drive[32_769..32_774].copy_from_slice(b"CD001");
+    drive
+}
+
 fn image() -> ImageRef {
     ImageRef { id: "image".into(), format: ImageFormat::Qcow2, size_bytes: 4096, sha512: "ab".repeat(64) }
 }
@@ -129,6 +158,7 @@ impl Bench {
             macs: vec![],
             hardware: Some(HardwareReport { disks: vec![disk], ..HardwareReport::default() }),
             ramdisk: Some(session),
+            root_device: Default::default(),
         };
         hardware.add(server, &id.to_string(), "secret");
         let (ironic, store) = (Arc::new(FakeIronic::default()), Arc::new(MemoryStore::default()));
@@ -196,9 +226,20 @@ impl Bench {
 }
 
 fn api(hardware: &Arc<FakeHardware>, ironic: &Arc<FakeIronic>, store: &Arc<MemoryStore>) -> RamdiskApi {
-    let config =
-        RamdiskApiConfig { url: "https://127.0.0.1:22021".into(), ca_pem: "PEM".into(), full_erase: true };
-    RamdiskApi::new(hardware.clone(), ironic.clone(), Arc::new(OneImage), store.clone(), config)
+    let config = RamdiskApiConfig {
+        url: "https://127.0.0.1:22021".into(),
+        ca_pem: "PEM".into(),
+        erase: SiteErase { is_full: true, least: Thoroughness::default() },
+    };
+    let drives = Arc::<OneDrive>::default();
+    RamdiskApi::with_drives(
+        hardware.clone(),
+        ironic.clone(),
+        Arc::new(OneImage),
+        drives,
+        store.clone(),
+        config,
+    )
 }
 
 async fn until<T>(what: &str, mut condition: impl AsyncFnMut() -> Option<T>) -> T {
@@ -243,7 +284,7 @@ async fn cleaning_shows_what_was_erased() {
     let ended = bench.ended().await;
     assert_eq!(ended["command_result"]["clean_step"]["step"], "erase_devices");
     assert_eq!(ended["command_result"]["clean_result"]["disks"][0]["erased_bytes"], 8_u64 << 30);
-    let order = EraseOrder { expected: vec![bench.disk()], left_out: vec![] };
+    let order = EraseOrder { expected: vec![bench.disk()], ..EraseOrder::default() };
     assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::EraseDisks(order)]);
 }
 
@@ -273,7 +314,7 @@ async fn a_clean_that_misses_a_disk_fails_with_the_disks_name() {
         erased_bytes: disk.size_bytes,
         verified_bytes: disk.size_bytes,
         disk: Some(disk.clone()),
-        failure: String::new(),
+        ..ErasedDisk::default()
     };
     let failing = ErasedDisk { erased_bytes: 0, failure: "it is read-only".into(), ..done(&other) };
     let old = ErasedDisk { disk: None, ..done(&here) };
@@ -309,7 +350,7 @@ async fn a_clean_names_what_was_left_out_and_by_whose_word() {
     assert_eq!(ended["command_status"], "SUCCEEDED", "{ended}");
     let left_out = &ended["command_result"]["clean_result"]["left_out"][0];
     assert_eq!((&left_out["by"], &left_out["disk"]["serial"]), (&json!("alice"), &json!("B2")), "{ended}");
-    let order = EraseOrder { expected: vec![bench.disk()], left_out: vec![pulled] };
+    let order = EraseOrder { expected: vec![bench.disk()], left_out: vec![pulled], ..EraseOrder::default() };
     assert_eq!(bench.hardware.take_steps(bench.id), vec![Step::EraseDisks(order)]);
     assert!(bench.hardware.take_accounts()[0].evidence().contains("excluded by alice: replaced"));
 }
@@ -334,6 +375,25 @@ async fn a_failure_carries_its_reason() {
     let message = "the image's SHA-512 is not what Glance promised".to_owned();
     bench.hardware.fail_steps(Some(Refusal { kind: RefusalKind::Hardware, message }));
     check(write_image("image"), "SHA-512").await;
+}
+
+#[tokio::test]
+async fn a_configuration_drive_at_an_address_is_fetched_before_a_byte_is_written() {
+    let bench = Bench::new();
+    bench.ready(BootPurpose::Deploy);
+    bench.has_token().await;
+    let mut step = write_image("image");
+    step["step"]["args"]["configdrive"] = json!("http://192.0.2.1/drive");
+    bench.post("deploy.execute_deploy_step", step.clone()).await;
+    let ended = bench.ended().await;
+    let details = ended["command_error"]["details"].as_str().unwrap();
+    assert!(details.contains("add the beginning of its address to facade.config_drives_from"), "{ended}");
+    assert!(bench.hardware.take_steps(bench.id).is_empty(), "nothing is written before all is known");
+    step["step"]["args"]["configdrive"] = json!("https://store/drive?temp_url_sig=1");
+    bench.post("deploy.execute_deploy_step", step).await;
+    assert_eq!(bench.ended().await["command_status"], "SUCCEEDED");
+    let expected = [Step::write_image(image()), Step::WriteConfigDrive { content: drive() }];
+    assert_eq!(bench.hardware.take_steps(bench.id), expected);
 }
 
 #[tokio::test]
@@ -433,7 +493,7 @@ async fn a_job_survives_a_restart_of_the_coordinator() {
     let ended = bench.ended().await;
     assert_eq!(ended["command_result"]["deploy_step"]["step"], "write_image", "{ended}");
     let steps = bench.hardware.take_steps(bench.id);
-    assert_eq!(steps, vec![Step::WriteImage(image()), Step::WriteImage(image())]);
+    assert_eq!(steps, vec![Step::write_image(image()), Step::write_image(image())]);
 }
 
 #[tokio::test]

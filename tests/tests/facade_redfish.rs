@@ -46,6 +46,7 @@ fn server(id: ServerId) -> FacadeServer {
         macs: vec!["52:54:00:00:00:01".parse().unwrap()],
         hardware: Some(HardwareReport { memory_mib: 4096, ..HardwareReport::default() }),
         ramdisk: None,
+        root_device: Default::default(),
     }
 }
 
@@ -321,6 +322,12 @@ async fn links_are_opened_as_a_query_says_and_no_further() {
     check("/redfish/v1?$expand=.($levels=2)", "/Systems/Members/0/Name", "rack1-7".into()).await;
     check("/redfish/v1/Systems?only", "/Name", "rack1-7".into()).await;
     check(&format!("{system}?pretty=1"), "/Name", "rack1-7".into()).await;
+    // A part of it, also of what was opened; what identifies it is there all the same.
+    check(&format!("{system}?$select=PowerState,Status/Health"), "/Name", Value::Null).await;
+    check(&format!("{system}?$select=PowerState,Status/Health"), "/PowerState", "Off".into()).await;
+    check(&format!("{system}?$select=PowerState"), "/@odata.id", system.as_str().into()).await;
+    check("/redfish/v1/Systems?$expand=.&$select=Members/Name", "/Members/0/Name", "rack1-7".into()).await;
+    check("/redfish/v1/Systems?$expand=.&$select=Members/Name", "/Members/0/PowerState", Value::Null).await;
     // However deep, nobody else's server is in it, and it ends.
     let deep = bench.ask("GET", "/redfish/v1?$expand=*($levels=3)", bench.basic(), "").await;
     assert!(!deep.body.to_string().contains(&bench.other.to_string()), "{}", deep.body);
@@ -331,12 +338,16 @@ async fn links_are_opened_as_a_query_says_and_no_further() {
     };
     refused("$expand=.($levels=4)", bench.basic(), 400).await;
     refused("$expand=Members", bench.basic(), 400).await;
+    refused("$select=", bench.basic(), 400).await;
+    refused("only&$select=Name", bench.basic(), 400).await;
     refused("$filter=Name%20eq%20x", bench.basic(), 501).await;
     refused("$expand=.", Auth::None, 401).await;
     let strangers = bench.ask("GET", "/redfish/v1?$expand=.", Auth::None, "").await;
     assert_eq!(strangers.status, 401, "{}", strangers.body);
     let root = bench.ask("GET", "/redfish/v1", Auth::None, "").await.body;
     assert_eq!(root["ProtocolFeaturesSupported"]["ExpandQuery"]["MaxLevels"], 3);
+    let version = bench.ask("GET", "/redfish/v1?$select=RedfishVersion", Auth::None, "").await.body;
+    assert_eq!((&version["RedfishVersion"], &version["Systems"]), (&root["RedfishVersion"], &Value::Null));
 }
 
 #[tokio::test]

@@ -46,6 +46,7 @@ async fn sushy_finds_what_the_bmc_said_and_changes_it() {
         macs: vec!["52:54:00:00:00:01".parse().unwrap()],
         hardware: None,
         ramdisk: None,
+        root_device: Default::default(),
     };
     let user = format!("bms-{id}");
     hardware.add(server, &user, "secret");

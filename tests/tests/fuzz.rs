@@ -123,6 +123,11 @@ fn dhcp() {
 }
 
 #[test]
+fn erase_certificate() {
+    survives("erase_certificate");
+}
+
+#[test]
 fn image_upload() {
     survives("image_upload");
 }

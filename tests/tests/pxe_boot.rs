@@ -36,11 +36,14 @@ fn files(kernel: &str) -> anyhow::Result<BootFiles> {
         initrd: "/usr/lib/ipxe/undionly.kpxe".into(),
         rescue: None,
         parts: None,
+        virtual_servers: None,
+        manifest: None,
+        signed: None,
         snponly: "/usr/lib/ipxe/snponly.efi".into(),
         undionly: "/usr/lib/ipxe/undionly.kpxe".into(),
     };
     let mut files = BootFiles::read(&paths).context("reading boot files (package ipxe)")?;
-    files.initrd = Bytes::from_static(b"not a ramdisk");
+    files.initrd = Bytes::from_static(b"not a ramdisk").into();
     Ok(files)
 }
 

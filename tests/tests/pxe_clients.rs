@@ -65,7 +65,11 @@ async fn who_may_not_boot_here_hears_nothing() -> anyhow::Result<()> {
     assert_eq!(world.dhcp(&UEFI)?, None, "permitted on the other network");
     let wrong = || (CLIENT, Refusal::WrongNetwork { planned: BootNetwork::Cleaning });
     let told = world.plans.refusals();
-    assert_eq!(told, [(CLIENT, Refusal::NoPlan), wrong()], "reported, but not at every packet");
+    assert_eq!(
+        told,
+        [(CLIENT, Refusal::NoPlan { machine: None }), wrong()],
+        "reported, but not at every packet"
+    );
 
     world.plans.permit(CLIENT, 2, BootNetwork::Provisioning);
     world.dhcp(&UEFI)?.context("a permitted client got no address")?;
@@ -252,8 +256,8 @@ async fn a_server_fetches_its_own_files_and_no_others() -> anyhow::Result<()> {
     };
     let script = String::from_utf8(check(&format!("/boot/{CLIENT}/script"), "200")?)?;
     assert!(script.contains(pxe_common::COMMAND_LINE), "{script}");
-    assert_eq!(check(&format!("/boot/{CLIENT}/kernel"), "200")?, plain_files().kernel);
-    assert_eq!(check(&format!("/boot/{CLIENT}/initrd"), "200")?, plain_files().initrd);
+    assert_eq!(check(&format!("/boot/{CLIENT}/kernel"), "200")?, plain_files().kernel.to_bytes()?);
+    assert_eq!(check(&format!("/boot/{CLIENT}/initrd"), "200")?, plain_files().initrd.to_bytes()?);
     assert_eq!(check("/boot/loader/snponly.efi", "200")?, plain_files().snponly);
     check("/boot/nonsense/script", "404")?;
     check("/", "404")?;
@@ -266,10 +270,92 @@ async fn a_server_fetches_its_own_files_and_no_others() -> anyhow::Result<()> {
         world.plans.permit_for(purpose, CLIENT, 2, BootNetwork::Provisioning);
         let files = plain_files();
         let expected = if purpose == BootPurpose::Rescue { files.rescue_initrd } else { files.initrd };
-        assert_eq!(check(&format!("/boot/{CLIENT}/initrd"), "200")?, expected, "{purpose:?}");
+        assert_eq!(check(&format!("/boot/{CLIENT}/initrd"), "200")?, expected.to_bytes()?, "{purpose:?}");
     }
     let stages = world.stages_until(BootStage::Loader, WAIT).await?;
     assert_eq!(stages, [BootStage::Script, BootStage::Kernel, BootStage::Initrd, BootStage::Loader]);
+    Ok(())
+}
+
+/// By curl, which knows all of it: parts, a download taken up again, what has not changed, the head alone, paths as firmware joins them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn curl_fetches_parts_and_what_is_new() -> anyhow::Result<()> {
+    let mut world = world_with_lease("parts").await?;
+    let url = format!("http://198.18.1.1/boot/{CLIENT}/kernel");
+    let kernel = plain_files().kernel.to_bytes()?;
+    let curl = |args: &[&str]| -> anyhow::Result<(String, Vec<u8>)> {
+        let mut all = vec!["-sS", "-m", "10", "-o", "part", "-D", "head", "-w", "%{http_code}"];
+        all.extend(args);
+        let _ = std::fs::remove_file(world.path("part"));
+        let output = world.run("curl", &all)?;
+        ensure!(output.status.success(), "curl {args:?}: {}", String::from_utf8_lossy(&output.stderr));
+        let body = std::fs::read(world.path("part")).unwrap_or_default();
+        Ok((String::from_utf8_lossy(&output.stdout).into_owned(), body))
+    };
+    let head = || std::fs::read_to_string(world.path("head")).unwrap_or_default().to_ascii_lowercase();
+    let check = |args: &[&str], status: &str, expected: &[u8]| -> anyhow::Result<()> {
+        let (found, body) = curl(&[args, &[&url]].concat())?;
+        assert_eq!((found.as_str(), body.len()), (status, expected.len()), "{args:?}: {}", head());
+        assert!(body == expected, "{args:?}: other bytes");
+        Ok(())
+    };
+    check(&["-r", "0-99"], "206", &kernel[..100])?;
+    assert!(head().contains("content-range: bytes 0-99/3000000"), "{}", head());
+    check(&["-r", "2999000-"], "206", &kernel[2_999_000..])?;
+    check(&["-r", "-7"], "206", &kernel[2_999_993..])?;
+    check(&["-r", "3000000-"], "416", b"")?;
+    assert!(head().contains("content-range: bytes */3000000"), "{}", head());
+    check(&["-r", "1-2,4-5"], "200", &kernel)?;
+
+    check(&[], "200", &kernel)?;
+    let tag = head().lines().find_map(|line| line.strip_prefix("etag: ").map(str::to_owned));
+    let tag = tag.context("no tag")?;
+    assert!(head().contains("last-modified: sun, 09 sep 2001 01:46:40 gmt"), "{}", head());
+    check(&["-H", &format!("if-none-match: {tag}")], "304", b"")?;
+    check(&["-H", "if-none-match: \"another\""], "200", &kernel)?;
+    check(&["-z", "Sun, 09 Sep 2001 01:46:40 GMT"], "304", b"")?;
+    check(&["-z", "Sun, 09 Sep 2001 01:46:39 GMT"], "200", &kernel)?;
+    check(&["-r", "0-9", "-H", &format!("if-range: {tag}")], "206", &kernel[..10])?;
+    check(&["-r", "0-9", "-H", "if-range: \"another\""], "200", &kernel)?;
+
+    // The head alone says what all of it would.
+    let (status, _) = curl(&["-I", &url])?;
+    let said = head();
+    assert!(status == "200" && said.contains("content-length: 3000000") && said.contains(&tag), "{said}");
+    // Broken off, and taken up again.
+    std::fs::write(world.path("whole"), &kernel[..1_234_567])?;
+    let again = world.run("curl", &["-sS", "-m", "10", "-C", "-", "-o", "whole", &url])?;
+    ensure!(again.status.success(), "{}", String::from_utf8_lossy(&again.stderr));
+    assert!(std::fs::read(world.path("whole"))? == kernel, "put together wrongly");
+    for path in ["//boot/./", "/x/..//boot//"] {
+        let url = format!("http://198.18.1.1{path}{CLIENT}/kernel");
+        let (status, body) = curl(&["--path-as-is", &url])?;
+        assert!(status == "200" && body == kernel, "{path}: {status}");
+    }
+    // Two by one connection, and one that closes it.
+    let both = [
+        "-sS",
+        "-m",
+        "10",
+        "-o",
+        "one",
+        "-w",
+        "%{num_connects}",
+        &url,
+        "-o",
+        "two",
+        "-w",
+        " %{num_connects}",
+        &url,
+    ];
+    let output = world.run("curl", &both)?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout).matches('1').count(), 1, "{output:?}");
+    check(&["-0"], "200", &kernel)?;
+    let (status, _) = curl(&["-X", "POST", "-d", "x", &url])?;
+    assert_eq!(status, "405");
+    // A part that ends before the end is no kernel that was fetched.
+    let stages = world.stages_until(BootStage::Kernel, WAIT).await?;
+    assert_eq!(stages, [BootStage::Kernel]);
     Ok(())
 }
 

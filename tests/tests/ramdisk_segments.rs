@@ -74,6 +74,7 @@ impl World {
             state_dir: dir.to_owned(),
             boots: vec![],
             resume_wait: WAIT_MAX,
+            step_silence: agent::ramdisk::STEP_SILENCE_MAX,
         };
         let images = Arc::new(Cache::open(dir.join("images"), 1 << 20, Arc::new(NoImages))?);
         let runtime = tokio::runtime::Handle::current();

@@ -75,18 +75,22 @@ async fn every_page_fits_light_dark_and_narrow() {
         (&admin, "events"),
         (&admin, "audit"),
         (&admin, "audit?user=nobody"),
+        (&admin, "erase-certificates"),
+        (&admin, "erase-certificates/3f2a0000-0000-4000-8000-000000000001"),
         (&admin, "agents"),
         (&admin, "flavors"),
         (&admin, "pools"),
         (&admin, "discoveries"),
         (&admin, "discoveries?all=true"),
         (&admin, "discovery-rules"),
+        (&admin, "bmc-factory-passwords"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000001"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000002"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000003"),
         (&tenant, "catalogue"),
         (&tenant, "servers"),
         (&tenant, "networks"),
+        (&admin, "images"),
         (&tenant, "images"),
         (&tenant, "agents"),
         (&tenant, "nothing"),
@@ -133,17 +137,21 @@ async fn no_page_runs_what_others_wrote() {
         (&admin, "nodes/srv4"),
         (&admin, "events"),
         (&admin, "audit"),
+        (&admin, "erase-certificates"),
+        (&admin, "erase-certificates/3f2a0000-0000-4000-8000-000000000001"),
         (&admin, "agents"),
         (&admin, "flavors"),
         (&admin, "pools"),
         (&admin, "discoveries"),
         (&admin, "discovery-rules"),
+        (&admin, "bmc-factory-passwords"),
         (&admin, "discoveries/3f2a0000-0000-4000-8000-000000000001"),
         (&tenant, "catalogue"),
         (&tenant, "new"),
         (&tenant, "servers"),
         (&tenant, "servers/5e400000-0000-4000-8000-000000000001"),
         (&tenant, "networks"),
+        (&admin, "images"),
         (&tenant, "images"),
     ];
     for (tab, page) in pages {
@@ -349,11 +357,34 @@ async fn a_found_machine_is_accepted_and_a_file_is_seen_before_it_is_imported() 
         tab.follow("button[value=import]").await?;
         tab.says("Imported.").await?;
         assert!(fakes.world.lock().unwrap().nodes.iter().any(|node| node["name"] == "srv9"));
+        import_factory_passwords(&fakes, &tab, &origin).await?;
         tab.check(&origin)
     }
     .await;
     told.unwrap();
     browser.stop().await.unwrap();
+}
+
+/// A vendor's file: refused with its line, then imported; and a line of the list is removed.
+async fn import_factory_passwords(fakes: &Fakes, tab: &Tab, origin: &str) -> anyhow::Result<()> {
+    tab.go(&format!("{origin}/ui/discoveries")).await?;
+    tab.follow("a[href='/ui/bmc-factory-passwords']").await?;
+    let file = pictures().join("delivery.csv");
+    std::fs::write(&file, "serial,username,password\n7X0AB20,root,hunter2\n,root,hunter3\n")?;
+    tab.choose_file("#file", &file).await?;
+    tab.follow("form.sheet button.main").await?;
+    tab.says("Not done.").await?;
+    tab.picture(&pictures().join("factory-passwords-refused-light.png")).await?;
+    anyhow::ensure!(!tab.value::<String>("document.documentElement.outerHTML").await?.contains("hunter"));
+    std::fs::write(&file, "serial,username,password\n7X0AB20,root,hunter2\n")?;
+    tab.choose_file("#file", &file).await?;
+    tab.follow("form.sheet button.main").await?;
+    tab.says("What becomes of each line is shown below").await?;
+    let asked = fakes.world.lock().unwrap().asked.pop();
+    assert_eq!(asked.map(|(_, told)| told), Some(json!({ "format": "csv", "lines": 1 })));
+    tab.click("tr[data-row='7X0AB12'] summary").await?;
+    tab.follow("tr[data-row='7X0AB12'] button.danger").await?;
+    tab.says("Deleted.").await
 }
 
 #[tokio::test(flavor = "multi_thread")]

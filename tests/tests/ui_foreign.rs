@@ -90,7 +90,7 @@ async fn post(
     fields: &[(String, String)],
 ) -> (StatusCode, String, String) {
     let request = Request::post(path).header("cookie", &who.cookie).header("sec-fetch-site", "same-origin");
-    if path == "/ui/import" {
+    if ["/ui/import", "/ui/bmc-factory-passwords"].contains(&path) {
         let part = |(name, value): &(String, String)| {
             format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
         };

@@ -143,6 +143,28 @@ async fn the_page_of_agents_says_until_when_each_may_come() {
 }
 
 #[tokio::test]
+async fn the_page_of_images_shows_administrators_what_is_in_each_racks_cache() {
+    let fakes = start().await;
+    let ((admin, _), (tenant, _)) = (sign_in(&fakes, "admin").await, sign_in(&fakes, "demo").await);
+    let page = text(get(&fakes, &admin, "/ui/images").await).await;
+    let there = [
+        "10 GiB of 20 GiB free",
+        "fetching 50 %",
+        "srv2, srv3",
+        "The agent of rack rack2 has been disconnected since 12:00.",
+        "Fetch into cache",
+    ];
+    for words in there {
+        assert!(page.contains(words), "{words:?} is not in {page}");
+    }
+    assert!(!page.contains("<b>no bytes</b>"), "an agent's words are markup: {page}");
+    let can_go = |digit: &str| page.contains(&format!("/ui/image-caches/rack1/{}/delete", digit.repeat(128)));
+    assert!(!can_go("a") && !can_go("b") && can_go("c"), "what is needed cannot be dropped: {page}");
+    let page = text(get(&fakes, &tenant, "/ui/images").await).await;
+    assert!(page.contains("debian-12") && !page.contains("image-caches"), "{page}");
+}
+
+#[tokio::test]
 async fn a_nodes_page_says_what_is_wrong_with_its_hardware() {
     let fakes = start().await;
     let (cookie, _) = sign_in(&fakes, "admin").await;
@@ -177,6 +199,7 @@ async fn tenants_get_no_page_and_no_form_of_administrators() {
         "/ui/pools",
         "/ui/discoveries",
         "/ui/discovery-rules",
+        "/ui/bmc-factory-passwords",
         "/ui/discoveries/3f2a0000-0000-4000-8000-000000000001",
     ] {
         let answer = get(&fakes, &cookie, path).await;
@@ -194,6 +217,7 @@ async fn tenants_get_no_page_and_no_form_of_administrators() {
         "/ui/pools/apply",
         "/ui/pools/large/delete",
         "/ui/discovery-rules",
+        "/ui/bmc-factory-passwords/fac70000-0000-4000-8000-000000000001/delete",
         "/ui/discoveries/scan",
         "/ui/discoveries/window",
         "/ui/discoveries/3f2a0000-0000-4000-8000-000000000001",
@@ -228,6 +252,8 @@ async fn a_service_that_is_away_takes_its_part_of_a_page_and_no_more() {
     let glance = ("/v1/images", "Glance");
     check(glance, &tenant, "/ui/images", "The images cannot be shown now", "Images").await;
     check(glance, &tenant, "/ui/catalogue", "The images cannot be shown now", "metal-uefi").await;
+    let agents = ("/v1/image-caches", "The agent of rack1");
+    check(agents, &admin, "/ui/images", "The image caches cannot be shown now", "debian-12").await;
     let contrail = ("/v1/networks", "Contrail");
     check(contrail, &tenant, "/ui/networks", "The networks cannot be shown now", "Make a network").await;
     check(contrail, &tenant, "/ui/new", "Until then no server can be created", "disabled").await;
@@ -335,6 +361,50 @@ async fn the_bmc_of_a_server_in_use_is_imported_only_when_it_is_ticked_and_seen(
     assert_eq!(post(&[("do", "import"), ("seal", seal), tick]).await.status(), StatusCode::SEE_OTHER);
     let asked: Vec<_> = fakes.world.lock().unwrap().asked.drain(..).collect();
     assert_eq!(asked, [("import srv3".to_owned(), json!({ "in_use": "true" }))]);
+}
+
+#[tokio::test]
+async fn a_list_of_factory_passwords_is_taken_whole_or_not_and_never_sent_back() {
+    let fakes = start().await;
+    let (cookie, _) = sign_in(&fakes, "admin").await;
+    let page = text(get(&fakes, &cookie, "/ui/bmc-factory-passwords").await).await;
+    for words in
+        ["7X0AB12", "3c:ec:ef:00:00:01", "198.51.100.22:443", "href=\"/ui/nodes/srv1\"", "does not accept"]
+    {
+        assert!(page.contains(words), "{words:?} is not in {page}");
+    }
+    let good = csrf(&page);
+    let post = async |secret: &str, list: &str| {
+        let parts = [("csrf", secret), ("text", list)];
+        let part = |(name, value): (&str, &str)| {
+            format!("--part\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        let request = Request::post("/ui/bmc-factory-passwords")
+            .header("content-type", "multipart/form-data; boundary=part")
+            .header("sec-fetch-site", "same-origin")
+            .header("cookie", &cookie);
+        send(&fakes, request, &(parts.map(part).concat() + "--part--\r\n")).await
+    };
+    let asked = || fakes.world.lock().unwrap().asked.drain(..).map(|(_, told)| told).collect::<Vec<_>>();
+    let answer = post("of another session", "serial,username,password\n7X0AB20,root,hunter2\n").await;
+    assert_eq!((answer.status(), asked().len()), (StatusCode::FORBIDDEN, 0));
+    let answer = post(&good, "serial,username,password\n7X0AB20,root,hunter2\n,root,hunter3\n").await;
+    assert_eq!(answer.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let refused = text(answer).await;
+    assert!(refused.contains("<td data-label=\"Line\">3</td>") && refused.contains("7X0AB12"), "{refused}");
+    assert!(!refused.contains("hunter") && asked().is_empty(), "{refused}");
+    for (list, format) in [
+        ("serial,username,password\r\n7X0AB20,root,hunter2\r\n", "csv"),
+        ("[{\"serial\": \"7X0AB20\", \"username\": \"root\", \"password\": \"hunter2\"}]", "json"),
+    ] {
+        let answer = post(&good, list).await;
+        let is_done = answer.status() == StatusCode::SEE_OTHER;
+        if !is_done {
+            panic!("{list}: {} {}", answer.status(), text(answer).await);
+        }
+        assert_eq!(location(&answer), "/ui/bmc-factory-passwords?done=listed", "{list}");
+        assert_eq!(asked(), [json!({ "format": format, "lines": 1 })], "{list}");
+    }
 }
 
 #[tokio::test]

@@ -6,19 +6,27 @@
 use std::{collections::HashMap, net::SocketAddr};
 
 use protocol::{
-    boot::{BootMode, BootPlan},
+    boot::{BootLoader, BootMode, BootPlan},
     id::ServerId,
+    identity::HardwareUuid,
     mac::MacAddr,
     network::BootNetwork,
     ramdisk::BootArguments,
     secret::Secret,
+    spec::ServerSpec,
 };
 use pxe::{BootTicket, Plan};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::loader::Loaders;
 
 /// Words for the kernel that do not differ between boots: messages on the screen and on the serial ports that BMCs carry, the first one's
 /// last, because that is where our program's own go first.
 pub(crate) const KERNEL_WORDS: &str = "console=tty0 console=ttyS1,115200 console=ttyS0,115200 quiet panic=10";
+
+/// Interfaces of one boot that are told because they ask in its place: a server has a few, and anybody can invent more.
+const OTHERS_MAX: usize = 8;
 
 /// How a booted ramdisk finds us.
 #[derive(Clone, Debug)]
@@ -29,6 +37,8 @@ pub struct RamdiskEntry {
     pub fingerprint: String,
     /// Where it gets modules that were not loaded with it; none: all of them were.
     pub parts_port: Option<u16>,
+    /// What its firmware may be given.
+    pub loaders: Loaders,
 }
 
 /// A server's interfaces, and how its firmware boots.
@@ -36,6 +46,30 @@ pub struct RamdiskEntry {
 pub(super) struct Interfaces {
     pub macs: Vec<MacAddr>,
     pub boot_mode: BootMode,
+    #[serde(default)]
+    pub boot_loader: Option<BootLoader>,
+    #[serde(default)]
+    pub secure_boot: Option<bool>,
+    /// Interfaces by which it does not boot.
+    #[serde(default)]
+    pub others: Vec<MacAddr>,
+    /// UUIDs by which its firmware may name it.
+    #[serde(default)]
+    pub uuids: Vec<String>,
+}
+
+impl Interfaces {
+    pub(super) fn of(spec: &ServerSpec) -> Self {
+        let ServerSpec { boot_mode, boot_loader, secure_boot, ref expected, .. } = *spec;
+        let (macs, others) = (spec.macs.clone(), spec.other_macs.clone());
+        let uuids = expected.uuids.iter().chain([&expected.bmc.guid]).cloned().collect();
+        Self { macs, boot_mode, boot_loader, secure_boot, others, uuids }
+    }
+
+    fn is_named(&self, machine: HardwareUuid) -> bool {
+        let known = self.uuids.iter().filter_map(|uuid| HardwareUuid::read(uuid));
+        known.into_iter().any(|uuid| uuid.is_of_the_same_machine_as(machine))
+    }
 }
 
 /// A boot that is permitted.
@@ -45,6 +79,14 @@ pub(super) struct Permit {
     pub token: Secret,
     /// Names this boot among those of its server.
     pub boot_id: u64,
+    /// Other interfaces that have asked in its place, as far as that was told.
+    pub others: Vec<MacAddr>,
+}
+
+impl Permit {
+    pub(super) fn new(plan: BootPlan, token: Secret) -> Self {
+        Self { plan, token, boot_id: rand::random(), others: Vec::new() }
+    }
 }
 
 /// A permit as it is kept on disk: without its token.
@@ -59,24 +101,61 @@ pub(super) struct Kept {
 #[derive(Debug, Default)]
 pub(super) struct Permits {
     known: HashMap<ServerId, Interfaces>,
+    /// Whose an interface is: every packet asks.
+    owners: HashMap<MacAddr, ServerId>,
     permits: HashMap<ServerId, Permit>,
 }
 
 impl Permits {
     /// A new or changed server.
     pub(super) fn know(&mut self, server: ServerId, interfaces: Interfaces) {
+        self.disown(server);
+        self.owners.extend(interfaces.macs.iter().map(|mac| (*mac, server)));
         self.known.insert(server, interfaces);
     }
 
     /// A server that is nobody's business any more. Says whether it was permitted something.
     pub(super) fn forget(&mut self, server: ServerId) -> bool {
+        self.disown(server);
         self.known.remove(&server);
         self.forbid(server)
     }
 
+    fn disown(&mut self, server: ServerId) {
+        self.owners.retain(|_, owner| *owner != server);
+    }
+
     /// Whether this is an interface of a server that we look after.
     pub(super) fn knows(&self, mac: MacAddr) -> bool {
-        self.known.values().any(|known| known.macs.contains(&mac))
+        self.owners.contains_key(&mac)
+    }
+
+    /// A server's interfaces; none: it is nobody's business here.
+    pub(super) fn macs(&self, server: ServerId) -> Option<Vec<MacAddr>> {
+        self.known.get(&server).map(|known| known.macs.clone())
+    }
+
+    /// The server whose boot is permitted and which asks by this interface, by which it does not boot: one of its others, or one of which
+    /// firmware says that it is in this machine. Told once for each interface of a boot.
+    pub(super) fn asks_by_another(&mut self, mac: MacAddr, machine: Option<Uuid>) -> Option<ServerId> {
+        let machine = machine.and_then(|uuid| HardwareUuid::read(&uuid.to_string()));
+        let known = &self.known;
+        let has = |server: &ServerId, test: &dyn Fn(&Interfaces) -> bool| known.get(server).is_some_and(test);
+        let by_mac = self.permits.keys().find(|server| has(server, &|known| known.others.contains(&mac)));
+        let by_name = || {
+            let machine = machine?;
+            let mut named =
+                self.permits.keys().filter(|server| has(server, &|known| known.is_named(machine)));
+            // Boards of some makers have one UUID for all.
+            named.next().filter(|_| named.next().is_none())
+        };
+        let server = *by_mac.or_else(by_name)?;
+        let told = &mut self.permits.get_mut(&server)?.others;
+        if told.contains(&mac) || told.len() >= OTHERS_MAX {
+            return None;
+        }
+        told.push(mac);
+        Some(server)
     }
 
     /// From now on this server may boot so.
@@ -100,8 +179,8 @@ impl Permits {
 
     /// What an interface that asks on a network may boot.
     pub(super) fn plan(&self, mac: MacAddr, network: BootNetwork, entry: &RamdiskEntry) -> Plan {
-        let owner = self.known.iter().find(|(_, known)| known.macs.contains(&mac));
-        let permitted = owner.and_then(|(server, known)| Some((self.permits.get(server)?, known)));
+        let owner = self.owners.get(&mac);
+        let permitted = owner.and_then(|server| Some((self.permits.get(server)?, self.known.get(server)?)));
         let Some((permit, interfaces)) = permitted else { return Plan::Nowhere };
         if permit.plan.network != network {
             return Plan::Elsewhere(permit.plan.network);
@@ -120,7 +199,9 @@ impl Permits {
             boot_id: permit.boot_id,
             command_line: format!("{KERNEL_WORDS} {arguments}"),
             boot_mode: interfaces.boot_mode,
+            loader: entry.loaders.choose(interfaces.boot_loader, interfaces.secure_boot),
             plan: permit.plan.clone(),
+            own: None,
         })
     }
 }

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, time::Duration};
 
 use protocol::backoff::{self, Backoff};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::bmc::{
     Bmc,
@@ -14,12 +14,14 @@ use crate::bmc::{
 pub const AGAIN_MIN: Duration = Duration::from_secs(1);
 /// And does not become longer than this. It is also how long a console that somebody else has is left to them at most.
 pub const AGAIN_MAX: Duration = Duration::from_secs(30);
+/// How long it may take to give a console back, with what was typed before.
+pub const LEAVE_MAX: Duration = Duration::from_secs(2);
 
 /// Why nothing more is carried.
 struct NobodyHolds;
 
 /// Carries a console until nobody holds its other end, and opens it again whenever it is lost; never by force. `open`: it is open
-/// already.
+/// already. When this returns, what was typed is sent and the console is given back, or [`LEAVE_MAX`] is over.
 pub async fn keep(bmc: &dyn Bmc, open: Option<Console>, mut far: Far) {
     let Err(NobodyHolds) = carry_on(bmc, open, &mut far).await;
 }
@@ -64,10 +66,25 @@ async fn relay(mut open: Console, far: &mut Far) -> Result<String, NobodyHolds> 
             typed = far.typed.recv() => match typed {
                 // A console that ends now says so.
                 Some(typed) => drop(open.typed.send(typed).await),
-                None => return Err(NobodyHolds),
+                None => {
+                    give_back(open, far).await;
+                    return Err(NobodyHolds);
+                }
             },
         }
     }
+}
+
+/// Lets the console end in order; what comes from it until then is still told.
+async fn give_back(Console { typed, mut heard }: Console, far: &Far) {
+    drop(typed);
+    let ended = async {
+        while let Some(heard) = heard.recv().await {
+            // Whoever does not listen any more has left.
+            let _ = far.heard.send(heard).await;
+        }
+    };
+    let _ = timeout(LEAVE_MAX, ended).await;
 }
 
 /// Waits for something else. What is typed meanwhile goes nowhere, as at a line that is not plugged in.

@@ -33,7 +33,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     desk::{Desk, Piece, Visitor, WatcherId},
-    kept::{AGAIN_MAX, AGAIN_MIN, keep},
+    kept::{AGAIN_MAX, AGAIN_MIN, LEAVE_MAX, keep},
     watch::PIECES_MAX,
 };
 use self::{

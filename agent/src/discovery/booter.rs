@@ -3,7 +3,7 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -22,7 +22,7 @@ use uuid::Uuid;
 use super::window::{Ended, Silence, Window};
 use crate::{
     boot::{BootTable, permits::KERNEL_WORDS},
-    ramdisk::Control,
+    ramdisk::{Control, Live},
 };
 
 /// Switches speak every 30 s; one that has not spoken by then does not speak LLDP.
@@ -42,6 +42,7 @@ pub(super) struct DiscoveryBooter {
     boot_table: Arc<BootTable>,
     ramdisks: Control,
     address: SocketAddr,
+    live: Arc<Live>,
     inner: Mutex<Inner>,
 }
 
@@ -53,7 +54,8 @@ struct Inner {
 
 impl DiscoveryBooter {
     pub(super) fn new(boot_table: Arc<BootTable>, ramdisks: Control, address: SocketAddr) -> Self {
-        Self { boot_table, ramdisks, address, inner: Mutex::default() }
+        let live = ramdisks.live();
+        Self { boot_table, ramdisks, address, live, inner: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -121,8 +123,15 @@ impl Booter for DiscoveryBooter {
             command_line: format!("{KERNEL_WORDS} {arguments}"),
             // Nobody knows yet; either is served.
             boot_mode: BootMode::Bios,
+            loader: self.boot_table.loaders().choose(None, None),
             plan: plan(),
+            own: None,
         })
+    }
+
+    fn ramdisk_at(&self, address: Ipv4Addr, network: BootNetwork) -> Option<Vec<MacAddr>> {
+        let machine = self.live.at(network, address)?;
+        Some(self.lock().window.macs(machine))
     }
 
     fn refused(&self, mac: MacAddr, _: BootNetwork, reason: Refusal) {
@@ -172,10 +181,15 @@ mod tests {
             state_dir: dir.path().to_owned(),
             boots: Vec::new(),
             resume_wait: Duration::from_secs(1),
+            step_silence: crate::ramdisk::STEP_SILENCE_MAX,
         };
         let ramdisks = Control::start(config, Arc::new(cache), mpsc::channel(8).0).unwrap();
-        let entry =
-            RamdiskEntry { addresses: HashMap::new(), fingerprint: "ab".repeat(32), parts_port: None };
+        let entry = RamdiskEntry {
+            addresses: HashMap::new(),
+            fingerprint: "ab".repeat(32),
+            parts_port: None,
+            loaders: Default::default(),
+        };
         let issue = |_, _| Secret::new("cd".repeat(32));
         let boots = dir.path().join("boots.json");
         let table = Arc::new(BootTable::open(&boots, entry, mpsc::channel(8).0, issue).unwrap());
@@ -192,7 +206,10 @@ mod tests {
             name: "n".into(),
             bmc,
             macs: vec![SERVER],
+            other_macs: vec![],
             boot_mode: BootMode::Bios,
+            boot_loader: None,
+            secure_boot: None,
             expected: Default::default(),
             next_password: None,
             tenancy: None,
@@ -216,7 +233,17 @@ mod tests {
             ("198.18.3.1:8444", Some(35))
         );
         assert_eq!(booter.plan(STRANGER, BootNetwork::Cleaning), Plan::Nowhere, "another network");
+        // Where a machine's ramdisk runs, nobody else is.
+        let (address, machine) = (
+            Ipv4Addr::new(198, 18, 3, 50),
+            booter.lock().window.ask(STRANGER, Instant::now(), ServerId::random()).unwrap(),
+        );
+        ramdisks.live().replace([(LABEL, address, machine)].into_iter());
+        assert_eq!(booter.ramdisk_at(address, LABEL), Some(vec![STRANGER]));
+        assert_eq!(booter.ramdisk_at(Ipv4Addr::new(198, 18, 3, 51), LABEL), None);
         assert!(booter.close().is_some());
+        ramdisks.live().replace([(LABEL, address, machine)].into_iter());
+        assert_eq!(booter.ramdisk_at(address, LABEL), Some(vec![]), "whose it is was forgotten");
         check([false; 3], "closed again");
         ramdisks.stop().await;
     }

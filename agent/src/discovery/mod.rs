@@ -296,6 +296,7 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
         // None of an earlier run goes on: the window has closed with it.
         boots: Vec::new(),
         resume_wait: RESUME_WAIT,
+        step_silence: crate::ramdisk::STEP_SILENCE_MAX,
     };
     let ramdisks = Control::start(control, place.images, events)?;
     let booter = Arc::new(DiscoveryBooter::new(place.boot_table, ramdisks.clone(), address));
@@ -309,8 +310,9 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
         relays: place.network.relays.clone(),
         leases: Some(state_dir.join("leases")),
         // Of a machine that nobody knows all is to be seen, whatever it boots by.
-        files: BootFiles { parts: None, ..place.files },
+        files: BootFiles { parts: None, virtual_servers: None, ..place.files },
         http_port: place.http_port,
+        alone: None,
     };
     let (stages, mut stages_out) = mpsc::channel(CHANNEL_MAX);
     // How far such a boot has come is in the log; nobody waits for it.

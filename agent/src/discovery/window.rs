@@ -111,6 +111,12 @@ impl Window {
         open.never.extend(macs);
         Some(open.order)
     }
+
+    /// The interfaces of a machine that have asked; none: it is of an earlier window.
+    pub fn macs(&self, id: ServerId) -> Vec<MacAddr> {
+        let machines = self.0.iter().flat_map(|open| &open.machines);
+        machines.filter(|(_, machine)| machine.id == id).map(|(mac, _)| *mac).collect()
+    }
 }
 
 /// A window that was closed.

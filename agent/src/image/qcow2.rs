@@ -1,10 +1,12 @@
 //! Edges: QEMU copy-on-write files, read-only. What their header and tables say is judged by [`protocol::qcow2`]; here the bytes
-//! are fetched, and clusters that were compressed by deflate are unpacked.
+//! are fetched, and compressed clusters are unpacked.
 
 use std::{fs::File, os::unix::fs::FileExt};
 
-use flate2::{Decompress, FlushDecompress, Status};
-use protocol::qcow2::{Cluster, Fault, HEADER_BYTES, Header, entries};
+use protocol::{
+    qcow2::{Cluster, Entry, Fault, HEADER_BYTES, Header, PARTS},
+    unpack,
+};
 
 use super::source::{ImageError, Scratch};
 
@@ -62,7 +64,7 @@ impl Qcow2 {
             let from = if index == first { second } else { 0 };
             let table = self.table(file, *place, scratch)?;
             // What is wrong with an entry is told when it is read: it may be for a place behind the disk's end.
-            let is_data = |entry: &u64| !matches!(self.header.cluster(*entry), Ok(Cluster::Zero));
+            let is_data = |entry: &Entry| !matches!(self.header.cluster(*entry), Ok(Cluster::Zero));
             if let Some(found) = table.iter().skip(from).position(is_data) {
                 return Ok(Some(offset.max(self.header.offset_of(index, from + found))));
             }
@@ -71,11 +73,16 @@ impl Qcow2 {
     }
 
     /// The second table at this place, kept for the next time.
-    fn table<'a>(&self, file: &File, place: u64, scratch: &'a mut Scratch) -> Result<&'a [u64], ImageError> {
+    fn table<'a>(
+        &self,
+        file: &File,
+        place: u64,
+        scratch: &'a mut Scratch,
+    ) -> Result<&'a [Entry], ImageError> {
         if !matches!(&scratch.l2, Some((at, _)) if *at == place) {
             let mut bytes = vec![0; self.header.cluster_bytes() as usize];
             file.read_exact_at(&mut bytes, place)?;
-            scratch.l2 = Some((place, entries(&bytes).collect()));
+            scratch.l2 = Some((place, self.header.entries(&bytes).collect()));
         }
         let (_, table) = scratch.l2.as_ref().ok_or_else(|| damaged("no second table was read"))?;
         Ok(table)
@@ -95,13 +102,8 @@ impl Qcow2 {
             let (piece, rest) = buffer.split_at_mut(length);
             match self.lookup(file, offset, scratch)? {
                 Cluster::Zero => piece.fill(0),
-                Cluster::Plain(at) => {
-                    // The last cluster of a file may be cut off where only zeroes would follow.
-                    let start = at + inside;
-                    let present = self.file_bytes.saturating_sub(start).min(length as u64) as usize;
-                    file.read_exact_at(&mut piece[..present], start)?;
-                    piece[present..].fill(0);
-                }
+                Cluster::Plain(at) => self.read_plain(file, at + inside, piece)?,
+                Cluster::Partly(at, here) => self.read_parts(file, (at, here), inside, piece)?,
                 Cluster::Compressed(begin, end) => {
                     let cluster = self.unpack(file, begin, end, scratch)?;
                     piece.copy_from_slice(&cluster[inside as usize..inside as usize + length]);
@@ -109,6 +111,37 @@ impl Qcow2 {
             }
             offset += length as u64;
             buffer = rest;
+        }
+        Ok(())
+    }
+
+    /// The last cluster of a file may be cut off where only zeroes would follow.
+    fn read_plain(&self, file: &File, start: u64, piece: &mut [u8]) -> Result<(), ImageError> {
+        let present = self.file_bytes.saturating_sub(start).min(piece.len() as u64) as usize;
+        file.read_exact_at(&mut piece[..present], start)?;
+        piece[present..].fill(0);
+        Ok(())
+    }
+
+    /// What is inside a cluster at this place, of which some subclusters are used.
+    fn read_parts(
+        &self,
+        file: &File,
+        (at, here): (u64, u32),
+        mut inside: u64,
+        mut piece: &mut [u8],
+    ) -> Result<(), ImageError> {
+        let part_bytes = self.header.cluster_bytes() / PARTS;
+        while !piece.is_empty() {
+            let left = part_bytes - inside % part_bytes;
+            let length = piece.len().min(left as usize);
+            let (part, rest) = piece.split_at_mut(length);
+            match here >> (inside / part_bytes) & 1 {
+                0 => part.fill(0),
+                _ => self.read_plain(file, at + inside, part)?,
+            }
+            inside += length as u64;
+            piece = rest;
         }
         Ok(())
     }
@@ -132,13 +165,10 @@ impl Qcow2 {
         if !matches!(&scratch.unpacked, Some((of, _)) if *of == begin) {
             scratch.packed.resize((end - begin) as usize, 0);
             file.read_exact_at(&mut scratch.packed, begin)?;
-            let mut cluster = vec![0; self.header.cluster_bytes() as usize];
-            let mut deflate = Decompress::new(false);
-            let status = deflate.decompress(&scratch.packed, &mut cluster, FlushDecompress::Finish);
-            let full = deflate.total_out() == self.header.cluster_bytes();
-            if !(full && matches!(status, Ok(Status::StreamEnd | Status::Ok | Status::BufError))) {
-                return Err(damaged(format!("the compressed cluster at {begin} cannot be unpacked")));
-            }
+            let bytes = self.header.cluster_bytes() as usize;
+            let unpacked = unpack::cluster(self.header.compression(), &scratch.packed, bytes);
+            let cluster = unpacked
+                .ok_or_else(|| damaged(format!("the compressed cluster at {begin} cannot be unpacked")))?;
             scratch.unpacked = Some((begin, cluster));
         }
         let (_, cluster) = scratch.unpacked.as_ref().ok_or_else(|| damaged("no cluster was unpacked"))?;

@@ -8,7 +8,11 @@ use std::{
 };
 
 use nix::unistd::{Whence, lseek};
-use protocol::{qcow2::VIRTUAL_BYTES_MAX, step::ImageFormat};
+use protocol::{
+    qcow2::{self, Entry, VIRTUAL_BYTES_MAX},
+    step::ImageFormat,
+    whole_disk,
+};
 
 use super::qcow2::Qcow2;
 
@@ -59,6 +63,21 @@ impl CachedImage {
         Ok(Self { file, virtual_bytes, format })
     }
 
+    /// Opens what was in a compressed file: its first bytes say whether it is of either format.
+    pub(super) fn open_unpacked(path: &Path) -> Result<Self, ImageError> {
+        let mut start = [0; qcow2::MAGIC.len()];
+        let is_qcow2 = File::open(path)?.read_at(&mut start, 0)? == start.len() && start == qcow2::MAGIC;
+        Self::open(path, if is_qcow2 { ImageFormat::Qcow2 } else { ImageFormat::Raw })
+    }
+
+    /// What its beginning is instead of a disk, if that is known: words that follow "it is".
+    pub(super) fn something_else(&self) -> Result<Option<&'static str>, ImageError> {
+        let mut head =
+            vec![0; whole_disk::HEAD_BYTES.min(usize::try_from(self.virtual_bytes).unwrap_or(usize::MAX))];
+        self.read_at(0, &mut head, &mut Scratch::default())?;
+        Ok(whole_disk::something_else(&head))
+    }
+
     /// Size of the disk that the image describes.
     pub fn virtual_bytes(&self) -> u64 {
         self.virtual_bytes
@@ -107,7 +126,7 @@ impl CachedImage {
 #[derive(Debug, Default)]
 pub(super) struct Scratch {
     /// The last second-level table, by its place in the file.
-    pub l2: Option<(u64, Vec<u64>)>,
+    pub l2: Option<(u64, Vec<Entry>)>,
     /// A compressed cluster as it stands in the file.
     pub packed: Vec<u8>,
     /// The last cluster that was unpacked, by its place in the file.

@@ -9,6 +9,10 @@ use protocol::{
     network::BootNetwork,
 };
 
+/// Longest time that a ramdisk may work on a step without a word. It gives one every few seconds, however long its disks take over a
+/// request.
+pub const STEP_SILENCE_MAX: Duration = Duration::from_secs(300);
+
 /// Where the ramdisks of one boot network connect to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
@@ -33,6 +37,8 @@ pub struct ControlConfig {
     pub boots: Vec<(ServerId, BootPlan)>,
     /// How long a lost ramdisk is waited for: [`RESUME_WAIT_MAX`](protocol::ramdisk::RESUME_WAIT_MAX) outside tests.
     pub resume_wait: Duration,
+    /// How long one that is connected may work on a step without a word: [`STEP_SILENCE_MAX`].
+    pub step_silence: Duration,
 }
 
 /// Why control of ramdisks cannot start.

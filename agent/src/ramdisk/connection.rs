@@ -13,15 +13,19 @@ use tokio::{
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use super::words::{Greeting, greeting, next_message};
+use super::{
+    config::STEP_SILENCE_MAX,
+    words::{Greeting, greeting, next_message},
+};
 use crate::image::Extent;
 
 /// A silent peer is probed after this time, and again at this interval.
 const KEEPALIVE: Duration = Duration::from_secs(5);
 /// Probes without an answer before the connection is given up.
 const KEEPALIVE_TRIES: u32 = 3;
-/// Longest time for bytes to be acknowledged before the connection is given up.
-const SEND_SILENCE_MAX: Duration = Duration::from_secs(20);
+/// Longest time for bytes to be taken before the connection is given up. The kernel counts the time in which a living peer has no room,
+/// too, and a disk that tries a bad sector again has none for a minute or more.
+const SEND_SILENCE_MAX: Duration = STEP_SILENCE_MAX;
 const READ_BYTES: usize = 64 << 10;
 
 pub(super) struct Connection {

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use protocol::{
     hex,
     id::{RamdiskSessionId, ServerId},
     network::BootNetwork,
-    ramdisk::FromAgent,
+    ramdisk::{FromAgent, STOP_WAIT_MAX},
     secret::Secret,
 };
 use ring::rand::SecureRandom;
@@ -23,6 +23,7 @@ use super::{
     config::{ControlConfig, ControlError, Event, Listener},
     keep::Keep,
     listen,
+    live::Live,
     payload::StepRequest,
     register::{Fresh, Kept, LetIn, LetInAgain, NotTakenUp, Register, Running},
     session::{Arrival, Session},
@@ -49,7 +50,9 @@ pub(super) struct Shared {
     events: mpsc::Sender<Event>,
     keep: Keep,
     resume_wait: Duration,
+    step_silence: Duration,
     state: Mutex<State>,
+    live: Arc<Live>,
     pub(super) stop: CancellationToken,
     pub(super) tasks: TaskTracker,
 }
@@ -59,13 +62,18 @@ struct State {
     register: Register,
     /// Of each session that goes on.
     ends: HashMap<RamdiskSessionId, Ends>,
+    /// Of each server whose session was ended and may still wait for its ramdisk's answer.
+    ending: HashMap<ServerId, CancellationToken>,
 }
 
 /// Our ends of the channels to a session's task.
 struct Ends {
+    server: ServerId,
     arrivals: mpsc::Sender<Arrival>,
     steps: mpsc::Sender<StepRequest>,
     end: CancellationToken,
+    /// The session's task is over.
+    over: CancellationToken,
 }
 
 impl Control {
@@ -96,7 +104,9 @@ impl Control {
             events,
             keep,
             resume_wait: config.resume_wait,
+            step_silence: config.step_silence,
             state: Mutex::default(),
+            live: Arc::default(),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         });
@@ -116,6 +126,11 @@ impl Control {
     /// Where ramdisks of this network connect to: `bms.agent` of the kernel command line.
     pub fn address(&self, network: BootNetwork) -> Option<SocketAddr> {
         self.shared.addresses.iter().find(|(of, _)| *of == network).map(|(_, address)| *address)
+    }
+
+    /// Where ramdisks run.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.shared.live)
     }
 
     /// A new token for the next boot of this server: `bms.token` of the kernel command line. Earlier ones end.
@@ -139,12 +154,26 @@ impl Control {
     }
 
     /// Ends the server's token and its session; for when its power went off, its boot was cancelled, or its ramdisk has handed
-    /// itself over.
+    /// itself over. A ramdisk in the middle of an erase is told to stop, and may answer.
     pub fn revoke(&self, server: ServerId) {
         let mut state = self.shared.lock();
         if let Some(ended) = state.register.revoke(server) {
+            state.ending.retain(|_, over| !over.is_cancelled());
+            let over = ended.iter().find_map(|session| Some(state.ends.get(session)?.over.clone()));
+            if let Some(over) = over {
+                state.ending.insert(server, over);
+            }
             state.end(&ended);
             self.shared.keep(&state);
+        }
+    }
+
+    /// Waits until a session of the server's that was ended is over: what its ramdisk still has to say was said, or too late. Mostly
+    /// that is so at once, and always within [`STOP_WAIT_MAX`].
+    pub async fn wound_down(&self, server: ServerId) {
+        let over = self.shared.lock().ending.get(&server).cloned();
+        if let Some(over) = over {
+            let _ = tokio::time::timeout(STOP_WAIT_MAX, over.cancelled()).await;
         }
     }
 
@@ -168,9 +197,12 @@ fn random() -> Secret {
 }
 
 impl Shared {
-    /// Where a session that goes on takes its steps.
-    pub(super) fn steps_of(&self, session: RamdiskSessionId) -> Option<mpsc::Sender<StepRequest>> {
-        self.lock().ends.get(&session).map(|ends| ends.steps.clone())
+    /// Whose ramdisk a session that goes on is, and where it takes its steps.
+    pub(super) fn steps_of(
+        &self,
+        session: RamdiskSessionId,
+    ) -> Option<(ServerId, mpsc::Sender<StepRequest>)> {
+        self.lock().ends.get(&session).map(|ends| (ends.server, ends.steps.clone()))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,6 +211,7 @@ impl Shared {
 
     /// Puts tokens and sessions on disk; with the lock held, so that an older state never overwrites a newer one.
     fn keep(&self, state: &State) {
+        self.live.replace(state.register.live());
         self.keep.store(&state.register.kept());
     }
 
@@ -207,7 +240,9 @@ impl Shared {
         let (steps, requests) = mpsc::channel(STEPS_WAITING_MAX);
         let end = self.stop.child_token();
         let let_in = arrivals.clone();
-        state.ends.insert(id, Ends { arrivals, steps, end: end.clone() });
+        let over = CancellationToken::new();
+        let when_over = over.clone().drop_guard();
+        state.ends.insert(id, Ends { server, arrivals, steps, end: end.clone(), over });
         let mut session = Session {
             id,
             server,
@@ -218,10 +253,12 @@ impl Shared {
             end,
             shared: Arc::clone(self),
             resume_wait: self.resume_wait,
+            step_silence: self.step_silence,
         };
         let shared = Arc::clone(self);
         self.tasks.spawn(async move {
             let reason = session.run().await;
+            drop(when_over);
             if shared.stop.is_cancelled() {
                 // The agent's next run takes it up again.
                 return;
@@ -244,6 +281,7 @@ impl Shared {
         self: &Arc<Self>,
         token: &Secret,
         network: BootNetwork,
+        peer: IpAddr,
     ) -> Result<(mpsc::Sender<Arrival>, FromAgent), String> {
         let resume = random();
         let fresh = Fresh { session: RamdiskSessionId::random(), secret: SecretHash::of(resume.reveal()) };
@@ -258,6 +296,7 @@ impl Shared {
             }
             None => state.ends.get(&session).map(|ends| ends.arrivals.clone()),
         };
+        state.register.handle_address(session, v4(peer));
         // Before it is welcomed: what it is told to show us after a crash, we must know then.
         self.keep(&state);
         let arrivals = arrivals.ok_or_else(|| NotTakenUp.to_string())?;
@@ -271,12 +310,14 @@ impl Shared {
         session: RamdiskSessionId,
         secret: &Secret,
         network: BootNetwork,
+        peer: IpAddr,
     ) -> Result<(mpsc::Sender<Arrival>, FromAgent), String> {
         let mut state = self.lock();
         let secret = SecretHash::of(secret.reveal());
         let let_in = state.register.let_in_again(session, secret, network);
         let LetInAgain { server, is_first_sign } = let_in.map_err(|refused| refused.to_string())?;
-        if is_first_sign {
+        let has_moved = state.register.handle_address(session, v4(peer));
+        if is_first_sign || has_moved {
             self.keep(&state);
         }
         let arrivals = state.ends.get(&session).map(|ends| ends.arrivals.clone());
@@ -296,6 +337,13 @@ impl Shared {
     /// A session's ramdisk is connected, or its connection is lost.
     pub(super) fn linked(&self, session: RamdiskSessionId, is_linked: bool) {
         self.lock().register.handle_linked(session, is_linked);
+    }
+}
+
+fn v4(peer: IpAddr) -> Option<Ipv4Addr> {
+    match peer.to_canonical() {
+        IpAddr::V4(address) => Some(address),
+        IpAddr::V6(_) => None,
     }
 }
 

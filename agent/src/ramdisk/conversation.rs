@@ -9,7 +9,8 @@
 //! ```
 //!
 //! What must stay true: a step ends once, or goes down with the session; the ramdisk is given one task at a time; whoever is connected
-//! and has a step to do is heard of within [`STEP_SILENCE_MAX`]; a lost one is waited for so long and no longer.
+//! and has a step to do is heard of within `step_silence`; a lost one is waited for so long and no longer, and so is the answer of one whose
+//! erase was stopped because its session is to end.
 
 use std::{
     collections::VecDeque,
@@ -19,12 +20,9 @@ use std::{
 use protocol::{
     command::{Failure, FailureKind},
     id::CommandId,
-    ramdisk::{FromAgent, FromRamdisk, LastTask, Task},
+    ramdisk::{FromAgent, FromRamdisk, LastTask, STOP_WAIT_MAX, Task},
     step::{StepOutput, StepProgress},
 };
-
-/// Longest time that a ramdisk may work on a step without a word: flushing a slow disk's cache is one of its steps.
-pub(super) const STEP_SILENCE_MAX: Duration = Duration::from_secs(300);
 
 const REVOKED: &str = "its power went off, its boot was cancelled, or it said hello again";
 const HANDED_OVER: &str = "it has handed itself over to its tenant";
@@ -62,6 +60,7 @@ pub(super) enum Event {
 #[derive(Debug)]
 pub(super) struct Conversation {
     resume_wait: Duration,
+    step_silence: Duration,
     link: Link,
     step: Option<Step>,
     /// What the ramdisk was given before this connection.
@@ -72,6 +71,8 @@ pub(super) struct Conversation {
     farewell: bool,
     /// The ramdisk has let go of its server, and waits for its session to end.
     handed_over: bool,
+    /// When the ramdisk was told to stop, which is the last thing that it is told.
+    stopped: Option<Instant>,
     transmits: VecDeque<Transmit>,
     events: VecDeque<Event>,
 }
@@ -105,15 +106,17 @@ enum Phase {
 
 impl Conversation {
     /// One whose ramdisk is about to come.
-    pub(super) fn new(resume_wait: Duration, now: Instant) -> Self {
+    pub(super) fn new(resume_wait: Duration, step_silence: Duration, now: Instant) -> Self {
         Self {
             resume_wait,
+            step_silence,
             link: Link::Lost { since: now },
             step: None,
             last: None,
             heard: now,
             farewell: false,
             handed_over: false,
+            stopped: None,
             transmits: VecDeque::new(),
             events: VecDeque::new(),
         }
@@ -134,6 +137,7 @@ impl Conversation {
     /// The connection is gone; the ramdisk may come again.
     pub(super) fn handle_lost(&mut self, now: Instant) {
         match self.link {
+            Link::Up if self.stopped.is_some() => self.handle_revoked(),
             Link::Up if self.farewell => self.end("it switched itself off".to_owned()),
             Link::Up => self.cut(Link::Lost { since: now }),
             Link::Lost { .. } | Link::Ended => {}
@@ -176,6 +180,22 @@ impl Conversation {
         self.transmits.push_back(Transmit::Say(FromAgent::DataEnd { sha256 }));
     }
 
+    /// The session is to end. A ramdisk in the middle of an erase is told to stop, and its answer is waited for so long and no longer.
+    pub(super) fn handle_wind_down(&mut self, now: Instant) {
+        if self.stopped.is_some() {
+            return;
+        }
+        let erases = |step: &&Step| matches!(step.task, Task::EraseMetadata(_) | Task::EraseDisks(_));
+        let followed = self.step.as_ref().filter(|step| step.phase == Phase::Following).filter(erases);
+        match followed.filter(|_| self.link == Link::Up) {
+            Some(Step { command, .. }) => {
+                self.transmits.push_back(Transmit::Say(FromAgent::Stop { command: *command }));
+                self.stopped = Some(now);
+            }
+            None => self.handle_revoked(),
+        }
+    }
+
     /// The session was ended from outside.
     pub(super) fn handle_revoked(&mut self) {
         let reason = if self.handed_over { HANDED_OVER } else { REVOKED };
@@ -188,11 +208,12 @@ impl Conversation {
             return;
         }
         match self.link {
+            Link::Up if self.stopped.is_some() => self.handle_revoked(),
             Link::Lost { .. } => {
                 let seconds = self.resume_wait.as_secs();
                 self.end(format!("it lost its agent and did not come back within {seconds} s"));
             }
-            Link::Up => self.end(format!("it has been silent for {} s", STEP_SILENCE_MAX.as_secs())),
+            Link::Up => self.end(format!("it has been silent for {} s", self.step_silence.as_secs())),
             Link::Ended => {}
         }
     }
@@ -201,7 +222,8 @@ impl Conversation {
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         match self.link {
             Link::Lost { since } => Some(since + self.resume_wait),
-            Link::Up => self.step.as_ref().map(|_| self.heard + STEP_SILENCE_MAX),
+            Link::Up if self.stopped.is_some() => self.stopped.map(|stopped| stopped + STOP_WAIT_MAX),
+            Link::Up => self.step.as_ref().map(|_| self.heard + self.step_silence),
             Link::Ended => None,
         }
     }
@@ -218,7 +240,7 @@ impl Conversation {
 
     /// Whether it is ready for a step.
     pub(super) fn takes_step(&self) -> bool {
-        self.link == Link::Up && self.step.is_none()
+        self.link == Link::Up && self.step.is_none() && self.stopped.is_none()
     }
 
     /// Whether the bytes of the step are still wanted.
@@ -316,6 +338,9 @@ impl Conversation {
         self.farewell |= result.is_ok() && matches!(step.task, Task::PowerOff);
         self.handed_over |= result == Ok(StepOutput::HandedOver);
         self.events.push_back(Event::StepEnded(result));
+        if self.stopped.is_some() {
+            self.handle_revoked();
+        }
     }
 
     /// What was given on a connection that is of no more use is given again on the next one, or followed there.

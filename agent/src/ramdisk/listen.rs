@@ -120,9 +120,9 @@ async fn greet(
         Err(reason) => return admission.tell(Some(peer), &reason),
     };
     let (let_in, hardware, last) = match greeting {
-        Greeting::Hello { token, hardware } => (shared.let_in(&token, network), hardware, None),
+        Greeting::Hello { token, hardware } => (shared.let_in(&token, network, peer.ip()), hardware, None),
         Greeting::Resume { session, secret, hardware, last } => {
-            (shared.let_in_again(session, &secret, network), hardware, last)
+            (shared.let_in_again(session, &secret, network, peer.ip()), hardware, last)
         }
     };
     match let_in {

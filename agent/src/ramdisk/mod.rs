@@ -19,6 +19,7 @@ mod control;
 mod conversation;
 mod keep;
 mod listen;
+mod live;
 mod payload;
 mod register;
 mod session;
@@ -27,6 +28,7 @@ mod tls;
 mod tokens;
 mod words;
 
-pub use config::{ControlConfig, ControlError, Event, Listener};
+pub use config::{ControlConfig, ControlError, Event, Listener, STEP_SILENCE_MAX};
 pub use control::Control;
 pub use listen::PLACES;
+pub use live::Live;

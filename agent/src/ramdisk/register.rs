@@ -4,7 +4,7 @@
 //! is taken up again by its own secret only, on its network; a token opens its session again only while nobody is connected and
 //! nothing shows that the welcome was read. Everything here is kept on disk before anybody is told of it: see `keep.rs`.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, net::Ipv4Addr};
 
 use protocol::{
     boot::BootPlan,
@@ -38,6 +38,9 @@ pub(super) struct KeptSession {
     /// The token that opened it, while nothing shows that its ramdisk has read the welcome.
     #[serde(default)]
     pub unread: Option<SecretHash>,
+    /// Where it runs; none: it came by IPv6, or was kept by an agent that did not ask.
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
 }
 
 /// Tokens and sessions of a rack.
@@ -55,6 +58,8 @@ struct Entry {
     /// The token that opened it, until its ramdisk has shown that it read the welcome, and with it the session's secret: by its
     /// first word, or by coming back with the secret. Until then it can come back with the token alone.
     unread: Option<SecretHash>,
+    /// From where it connected last.
+    address: Option<Ipv4Addr>,
     /// Whether a ramdisk is connected, as far as we know.
     is_linked: bool,
 }
@@ -117,10 +122,11 @@ impl Register {
             }
         }
         let mut taken = TakenUp::default();
-        for KeptSession { session, server, plan, secret, unread } in kept.sessions {
+        for KeptSession { session, server, plan, secret, unread, address } in kept.sessions {
             let running = Running { session, server, plan: plan.clone() };
             if goes_on(server, &plan) {
-                self.sessions.insert(session, Entry { server, plan, secret, unread, is_linked: false });
+                self.sessions
+                    .insert(session, Entry { server, plan, secret, unread, address, is_linked: false });
                 taken.go_on.push(running);
             } else {
                 taken.called_off.push(running);
@@ -142,6 +148,7 @@ impl Register {
             plan: entry.plan.clone(),
             secret: entry.secret,
             unread: entry.unread,
+            address: entry.address,
         });
         Kept { tokens: tokens.collect(), sessions: sessions.collect() }
     }
@@ -187,7 +194,8 @@ impl Register {
                 let ended = self.end_sessions(server);
                 let Fresh { session, secret } = fresh;
                 let running = Running { session, server, plan: plan.clone() };
-                let entry = Entry { server, plan, secret, unread: Some(token), is_linked: true };
+                let entry =
+                    Entry { server, plan, secret, unread: Some(token), address: None, is_linked: true };
                 self.sessions.insert(session, entry);
                 Ok(LetIn { running, opened: Some(ended) })
             }
@@ -226,6 +234,19 @@ impl Register {
         if let Some(entry) = self.sessions.get_mut(&session) {
             entry.is_linked = is_linked;
         }
+    }
+
+    /// A session's ramdisk has connected from here. Says whether anything changed.
+    pub(super) fn handle_address(&mut self, session: RamdiskSessionId, address: Option<Ipv4Addr>) -> bool {
+        let Some(entry) = self.sessions.get_mut(&session) else { return false };
+        let changed = entry.address != address;
+        entry.address = address;
+        changed
+    }
+
+    /// Where ramdisks run.
+    pub(super) fn live(&self) -> impl Iterator<Item = (BootNetwork, Ipv4Addr, ServerId)> {
+        self.sessions.values().filter_map(|entry| Some((entry.plan.network, entry.address?, entry.server)))
     }
 
     /// A session has ended by itself. Says whether anything changed.

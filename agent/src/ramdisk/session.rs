@@ -45,6 +45,7 @@ pub(super) struct Session {
     /// Is told whether a ramdisk is connected.
     pub shared: Arc<Shared>,
     pub resume_wait: Duration,
+    pub step_silence: Duration,
 }
 
 /// What happened next.
@@ -68,9 +69,10 @@ struct Line {
 impl Session {
     /// Carries steps until the session ends; returns why it ended.
     pub(super) async fn run(&mut self) -> String {
-        let mut conversation = Conversation::new(self.resume_wait, now());
+        let mut conversation = Conversation::new(self.resume_wait, self.step_silence, now());
         let mut line = None;
         let mut request: Option<StepRequest> = None;
+        let mut is_revoked = false;
         loop {
             while let Some(event) = conversation.poll_event() {
                 match event {
@@ -88,13 +90,18 @@ impl Session {
                 }
             }
             let input = tokio::select! {
-                () = self.end.cancelled() => Input::Revoked,
-                arrived = self.arrivals.recv() => arrived.map_or(Input::Revoked, Input::Arrived),
+                () = self.end.cancelled(), if !is_revoked => Input::Revoked,
+                arrived = self.arrivals.recv(), if !is_revoked => arrived.map_or(Input::Revoked, Input::Arrived),
                 // What is being sent when one of these comes first goes down with its connection.
                 input = turn(line.as_mut(), &mut conversation, request.as_ref(), &mut self.requests) => input,
             };
             match input {
-                Input::Revoked => conversation.handle_revoked(),
+                // The agent stops, and its ramdisks go on.
+                Input::Revoked if self.shared.stop.is_cancelled() => conversation.handle_revoked(),
+                Input::Revoked => {
+                    is_revoked = true;
+                    conversation.handle_wind_down(now());
+                }
                 Input::Arrived(Arrival { connection, answer, hardware, last }) => {
                     self.shared.linked(self.id, true);
                     let (server, session, plan) = (self.server, self.id, self.plan.clone());

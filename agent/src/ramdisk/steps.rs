@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use protocol::{
     command::{Failure, FailureKind},
-    id::{CommandId, RamdiskSessionId},
+    id::{CommandId, RamdiskSessionId, ServerId},
     ramdisk::Task,
     step::{Step, StepOutput, StepProgress},
 };
@@ -30,8 +30,8 @@ impl Control {
             kind: FailureKind::NoRamdisk,
             message: format!("ramdisk {session} is no longer connected"),
         };
-        let steps = self.shared.steps_of(session).ok_or_else(gone)?;
-        let (task, payload) = self.prepare(step).await?;
+        let (server, steps) = self.shared.steps_of(session).ok_or_else(gone)?;
+        let (task, payload) = self.prepare(server, step).await?;
         let (reply, answer) = oneshot::channel();
         let shared = Arc::clone(&self.shared);
         let on_progress = Box::new(move |progress| {
@@ -52,12 +52,13 @@ impl Control {
     }
 
     /// Splits a step into what the ramdisk is told and the bytes that follow.
-    async fn prepare(&self, step: Step) -> Result<(Task, Payload), Failure> {
+    async fn prepare(&self, server: ServerId, step: Step) -> Result<(Task, Payload), Failure> {
         Ok(match step {
             Step::Inventory => (Task::Inventory, Payload::None),
-            Step::WriteImage(image) => {
-                let image = self.shared.images.get(&image).await?;
-                (Task::WriteImage { virtual_bytes: image.virtual_bytes() }, Payload::Image(image))
+            Step::WriteImage { image, root_device } => {
+                let image = self.shared.images.get_for(server, &image).await?;
+                let virtual_bytes = image.virtual_bytes();
+                (Task::WriteImage { virtual_bytes, root_device }, Payload::Image(image))
             }
             Step::WriteConfigDrive { content } => {
                 (Task::WriteConfigDrive { bytes: content.len() as u64 }, Payload::Bytes(content.into()))

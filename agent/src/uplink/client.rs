@@ -20,6 +20,7 @@ use protocol::{
     grpc as wire,
     heartbeat::{HEARTBEAT_EVERY_MIN, Heartbeat},
     id::{AgentBootId, RackId, ServerId},
+    image_cache::CacheOrder,
     report::ReportBody,
     step::CONFIG_DRIVE_BYTES_MAX,
 };
@@ -95,6 +96,8 @@ pub enum Request {
     OpenConsole(OpenConsole),
     /// Somebody wants to read what was recorded of a console.
     ReadConsole(ReadConsole),
+    /// Something about the rack's image cache.
+    Cache(CacheOrder),
 }
 
 /// Why a connection could not be made or did not last.
@@ -341,6 +344,7 @@ impl Uplink {
             | ToAgent::Heard { .. }
             | ToAgent::OpenConsole(_)
             | ToAgent::ReadConsole(_)
+            | ToAgent::Cache(_)
             | ToAgent::Renewed(_) => (None, None),
         };
         let event = self.session.handle_message(message, self.spool.outbox())?;
@@ -374,6 +378,7 @@ impl Uplink {
             Event::Renewed(answer) => self.renewal.answered(answer),
             Event::OpenConsole(open) => return Ok(Some(Request::OpenConsole(open))),
             Event::ReadConsole(read) => return Ok(Some(Request::ReadConsole(read))),
+            Event::Cache(order) => return Ok(Some(Request::Cache(order))),
             Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)

@@ -17,6 +17,7 @@ use protocol::{
     discovery::Order,
     heartbeat::StreamTime,
     id::{AgentBootId, RackId},
+    image_cache::CacheOrder,
     report::{Report, ReportBody},
 };
 
@@ -100,6 +101,8 @@ pub enum Event {
     OpenConsole(OpenConsole),
     /// Somebody wants to read what was recorded of a console.
     ReadConsole(ReadConsole),
+    /// Something about our image cache.
+    Cache(CacheOrder),
     /// A heartbeat was heard.
     Heard {
         /// Which.
@@ -174,6 +177,7 @@ impl Session {
             (ToAgent::Heard { number, at }, State::Open { .. }) => Ok(Event::Heard { number, at }),
             (ToAgent::OpenConsole(open), State::Open { .. }) => Ok(Event::OpenConsole(open)),
             (ToAgent::ReadConsole(read), State::Open { .. }) => Ok(Event::ReadConsole(read)),
+            (ToAgent::Cache(order), State::Open { .. }) => Ok(Event::Cache(order)),
             (ToAgent::Renewed(answer), State::Open { .. }) => Ok(Event::Renewed(answer)),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
@@ -202,6 +206,7 @@ impl Session {
                     consoles: true,
                     console_records: true,
                     bmc_orders: true,
+                    cache_orders: true,
                 }))
             }
             State::Open { next, understood } => {

@@ -5,7 +5,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write},
     net::{Ipv4Addr, SocketAddrV4},
-    os::unix::net::UnixStream,
+    os::unix::{fs::FileExt, net::UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
@@ -32,6 +32,8 @@ use tokio::sync::mpsc;
 pub const DISK_BYTES: u64 = 512 << 20;
 pub const SMALL_DISK_BYTES: usize = 8 << 20;
 pub const WAIT_MAX: Duration = Duration::from_secs(120);
+/// A ramdisk speaks several times as often, and slow disks in these tests keep it busy for longer.
+pub const STEP_SILENCE: Duration = Duration::from_secs(20);
 const NETWORK: BootNetwork = BootNetwork::Provisioning;
 /// Of the interface that the server is booted over.
 pub const MAC: &str = "52:54:00:12:34:56";
@@ -93,14 +95,32 @@ impl Machine {
         self.further.extend(["-drive".to_owned(), drive]);
     }
 
+    /// One more way to the disk of this name, for a device of its own: NAME-again.
+    pub fn add_path(&mut self, name: &str) {
+        let path = self.dir.path().join(format!("{name}.raw"));
+        let drive = format!("file={},if=none,id={name}-again,format=raw,file.locking=off", path.display());
+        self.further.extend(["-drive".to_owned(), drive]);
+    }
+
+    /// Writes on a disk before its server is booted.
+    pub fn write_on(&self, name: &str, offset: u64, bytes: &[u8]) {
+        let file = File::options().write(true).open(self.dir.path().join(format!("{name}.raw"))).unwrap();
+        file.write_all_at(bytes, offset).unwrap();
+    }
+
     /// The same with a place that cannot be read.
     pub fn add_broken_drive(&mut self, name: &str, bad_byte: u64) {
+        self.add_faulty_drive(name, bad_byte, &["read"]);
+    }
+
+    /// The same with a place at which these kinds of requests fail (QEMU's blkdebug).
+    pub fn add_faulty_drive(&mut self, name: &str, bad_byte: u64, kinds: &[&str]) {
         let path = self.dir.path().join(format!("{name}.raw"));
         fs::write(&path, vec![0xaa; SMALL_DISK_BYTES]).unwrap();
-        let error =
-            serde_json::json!({"event": "none", "iotype": "read", "errno": 5, "sector": bad_byte / 512});
+        let error = |kind: &&str| serde_json::json!({"event": "none", "iotype": kind, "errno": 5, "sector": bad_byte / 512});
+        let errors: Vec<_> = kinds.iter().map(error).collect();
         let file = serde_json::json!({"driver": "file", "filename": path});
-        let debug = serde_json::json!({"driver": "blkdebug", "image": file, "inject-error": [error]});
+        let debug = serde_json::json!({"driver": "blkdebug", "image": file, "inject-error": errors});
         let drive = serde_json::json!({"driver": "raw", "node-name": name, "file": debug});
         self.further.extend(["-blockdev".to_owned(), drive.to_string()]);
     }
@@ -227,6 +247,7 @@ pub fn control(
         state_dir: images.to_owned(),
         boots,
         resume_wait: WAIT_MAX,
+        step_silence: STEP_SILENCE,
     };
     (Control::start(config, Arc::new(cache), sender).unwrap(), events)
 }

@@ -25,6 +25,25 @@ pub struct NodeDisk {
     pub removable: bool,
     /// Whether it refused writes when it was last seen.
     pub read_only: bool,
+    /// What it is connected by: `nvme`, `sata`, `sas`, `scsi`, `usb`, `mmc`, `virtio`; empty when unknown.
+    #[serde(default)]
+    pub transport: String,
+    /// Bytes of a sector as partition tables count them; 0: not known.
+    #[serde(default)]
+    pub sector_bytes: u32,
+    /// Where it was plugged in when it was last seen; empty when unknown.
+    #[serde(default)]
+    pub place: String,
+    /// Firmware revision; empty when unknown.
+    #[serde(default)]
+    pub firmware: String,
+    /// Whether the disk expects to fail (SMART): `good` or `failing`; empty: it does not say.
+    #[serde(default)]
+    pub health: String,
+    /// What it is and what is the matter with it, in words: `4096-byte sectors`, `2 paths`, `member of an md array`, `root disk`,
+    /// why it is locked or failing.
+    #[serde(default)]
+    pub remarks: Vec<String>,
     /// How it stands with the next clean.
     pub standing: DiskStanding,
     /// When an inspection first saw it (RFC 3339).

@@ -6,15 +6,18 @@ mod bmc;
 mod bmc_certificate;
 mod bmc_health;
 mod boot;
+mod boots;
 mod brownfield;
 mod catalogue;
 mod console;
 mod console_log;
 mod discovery;
 mod disk;
+mod erase_certificate;
 mod factory_password;
 mod firmware;
 mod health;
+mod image_cache;
 mod network;
 mod problem;
 mod sensor_history;
@@ -33,15 +36,18 @@ pub use bmc::*;
 pub use bmc_certificate::*;
 pub use bmc_health::*;
 pub use boot::*;
+pub use boots::*;
 pub use brownfield::*;
 pub use catalogue::*;
 pub use console::*;
 pub use console_log::*;
 pub use discovery::*;
 pub use disk::*;
+pub use erase_certificate::*;
 pub use factory_password::*;
 pub use firmware::*;
 pub use health::*;
+pub use image_cache::*;
 pub use network::*;
 pub use problem::{FieldFault, Problem};
 pub use sensor_history::*;
@@ -251,6 +257,9 @@ pub struct Hardware {
     pub memory_mib: u64,
     /// The disks.
     pub disks: Vec<HardwareDisk>,
+    /// Which disk the next image goes to, and by what; or why there is none. Absent: the coordinator is too old to say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root_disk: Option<RootDisk>,
     /// Ethernet interfaces with their links.
     pub nics: Vec<HardwareNic>,
     /// What of the hardware stays unused, and why, such as `no NIC driver for 8086:1572 (0000:03:00.0)`.
@@ -275,6 +284,45 @@ pub struct HardwareDisk {
     /// What it is connected by: `nvme`, `sata`, `sas`, `scsi`, `usb`, `mmc`, `virtio`; empty when unknown.
     #[serde(default)]
     pub transport: String,
+    /// World-wide name; empty when unknown.
+    #[serde(default)]
+    pub wwn: String,
+    /// Bytes of a sector as partition tables count them; 0: not known. An image whose table counts otherwise is refused.
+    #[serde(default)]
+    pub sector_bytes: u32,
+    /// Bytes of a sector inside the disk; 0: not known.
+    #[serde(default)]
+    pub physical_sector_bytes: u32,
+    /// Where it is plugged in, such as `pci-0000:00:1f.2-ata-1` or `2:0:0:0`; empty when unknown.
+    #[serde(default)]
+    pub place: String,
+    /// How many paths lead to it; 0: not known.
+    #[serde(default)]
+    pub paths: u32,
+    /// What it is beside a disk, or what is the matter with it, such as `member of an md array`.
+    #[serde(default)]
+    pub marks: Vec<String>,
+    /// Firmware revision; empty when unknown.
+    #[serde(default)]
+    pub firmware: String,
+    /// Whether the disk expects to fail (SMART): `good` or `failing`; empty: it does not say.
+    #[serde(default)]
+    pub health: String,
+    /// How much of its life is used, in percent; it may be above 100. Absent: it does not say.
+    #[serde(default)]
+    pub used_percent: Option<u8>,
+    /// What it says of itself that bears on its use, such as why it is `locked` or `failing`.
+    #[serde(default)]
+    pub says: Vec<String>,
+}
+
+/// Which disk an image goes to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RootDisk {
+    /// Its device node; absent: no disk will do.
+    pub name: Option<String>,
+    /// In a sentence: which one, and by what; or why there is none.
+    pub text: String,
 }
 
 /// An interface that was found.
@@ -330,7 +378,7 @@ pub enum NodeVerb {
     Abort,
     /// Do `steps` of the ramdisk: manageable -> manageable.
     Clean,
-    /// Let Ironic keep its hands off it, for a `reason`.
+    /// Put it into maintenance (a `reason` is required).
     MaintenanceOn,
     /// The end of that.
     MaintenanceOff,

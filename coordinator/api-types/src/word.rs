@@ -153,6 +153,7 @@ mod tests {
                 "unknown",
             ],
         );
+        check(CachedImageStatus::ALL, &["cached", "fetching", "failed", "unknown"]);
         check(DiskStanding::ALL, &["missing", "to be erased", "erased", "left out", "unknown"]);
     }
 

@@ -108,6 +108,9 @@ pub enum Command {
     /// Show rack agents and revoke their certificates (administrators).
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// List, export and verify certificates of erased disks (administrators; verify works offline).
+    #[command(subcommand)]
+    Certificate(super::certificate::Command),
     /// Show who requested which change (administrators).
     #[command(subcommand)]
     Audit(super::audit::Command),
@@ -117,6 +120,9 @@ pub enum Command {
         after_help = "Keys, at the beginning of a line only:\n  ~.  leave the console\n  ~B  send a break\n  ~W  take the keyboard from whoever has it (written down in the audit)\n  ~~  the character ~\n  ~?  show the keys\n\nExamples:\n  bmsctl console srv1\n  bmsctl console srv1 --watch\n  bmsctl console web1 --server\n  bmsctl console srv1 --log --since 2h --grep panic\n  bmsctl console web1 --server --log --tail 100 --follow"
     )]
     Console(Console),
+    /// Show how a node's last boots over the network went: what was seen and when, what is missing first, and what to do (administrators).
+    #[command(after_help = "Example: bmsctl why srv1 --last 3")]
+    Why(Why),
     /// Show events: a project sees those of its own servers, administrators see all.
     Events(Events),
     /// Print a completion script for a shell.
@@ -156,6 +162,16 @@ pub struct Console {
     /// Keep running and print what comes.
     #[arg(short, long, requires = "log", conflicts_with = "until")]
     pub follow: bool,
+}
+
+/// Whose boots.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// Name or id of a node.
+    pub node: String,
+    /// Show so many boots, the newest last.
+    #[arg(long, value_name = "BOOTS", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=10))]
+    pub last: u8,
 }
 
 /// Which events.

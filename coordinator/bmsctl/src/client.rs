@@ -76,6 +76,13 @@ impl Client {
         String::from_utf8(read(answer).await?).context("the coordinator's answer is not text")
     }
 
+    /// GET of a text of this kind.
+    pub async fn text_as(&self, path: &str, accept: &str) -> anyhow::Result<String> {
+        let request = self.request(Method::GET, path).header(http::header::ACCEPT, accept);
+        let answer = self.send(request.timeout(REQUEST_TIME_MAX)).await?;
+        String::from_utf8(read(answer).await?).context("the coordinator's answer is not text")
+    }
+
     /// POST of JSON.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> anyhow::Result<T> {
         let answer = self.send(self.request(Method::POST, path).timeout(REQUEST_TIME_MAX).json(body)).await?;

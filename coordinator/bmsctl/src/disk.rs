@@ -43,7 +43,20 @@ pub async fn run(client: &Client, output: Output, command: Disk) -> anyhow::Resu
     match command {
         Disk::List { node } => {
             let disks = read(client, &node).await?;
-            let header = ["disk", "size", "model", "serial", "wwn", "last name", "standing", "last erase"];
+            let header = [
+                "disk",
+                "size",
+                "model",
+                "serial",
+                "wwn",
+                "firmware",
+                "health",
+                "last name",
+                "place",
+                "remarks",
+                "standing",
+                "last erase",
+            ];
             output::list(output, &disks, &header, |disk| {
                 vec![
                     disk.number.to_string(),
@@ -51,7 +64,11 @@ pub async fn run(client: &Client, output: Output, command: Disk) -> anyhow::Resu
                     disk.model.clone(),
                     disk.serial.clone(),
                     disk.wwn.clone(),
+                    disk.firmware.clone(),
+                    disk.health.clone(),
                     disk.name.clone(),
+                    disk.place.clone(),
+                    disk.remarks.join(", "),
                     standing(disk),
                     erased(disk),
                 ]
@@ -84,7 +101,8 @@ pub fn line(disk: &NodeDisk) -> String {
     let words = [disk.wwn.as_str(), &disk.serial].into_iter().filter(|word| !word.is_empty());
     let words: Vec<_> = words.collect();
     let size_mib = disk.size_bytes >> 20;
-    format!("{}: {} {size_mib} MiB {}, {}", disk.number, disk.name, words.join(" "), standing(disk))
+    let remarks: String = disk.remarks.iter().map(|remark| format!(", {remark}")).collect();
+    format!("{}: {} {size_mib} MiB {}, {}{remarks}", disk.number, disk.name, words.join(" "), standing(disk))
 }
 
 fn standing(disk: &NodeDisk) -> String {
@@ -130,6 +148,12 @@ mod tests {
             wwn: wwn.into(),
             removable: false,
             read_only: false,
+            transport: String::new(),
+            sector_bytes: 512,
+            firmware: String::new(),
+            health: String::new(),
+            place: String::new(),
+            remarks: Vec::new(),
             standing: api_types::DiskStanding::ToBeErased,
             first_seen: String::new(),
             last_seen: String::new(),

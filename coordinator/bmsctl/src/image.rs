@@ -8,7 +8,7 @@ use futures::StreamExt;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio_util::io::ReaderStream;
 
-use super::{args::Output, client::Client, output, path::path};
+use super::{args::Output, client::Client, image_cache, output, path::path};
 use api_types::{Image, List};
 use domain::url_text::query;
 
@@ -25,14 +25,14 @@ pub enum Command {
         /// Name or id.
         image: String,
     },
-    /// Upload a raw or qcow2 image file; the format is detected.
+    /// Upload a raw or qcow2 image file; the format is detected. A raw one may be compressed by gzip, xz or zstd.
     #[command(
         after_help = "Example: bmsctl image create demo --file demo.qcow2 --public --boot-mode uefi --min-disk-gb 10"
     )]
     Create {
         /// Name.
         name: String,
-        /// Image file of a whole disk, raw or qcow2.
+        /// Image file of a whole disk: raw, also compressed by gzip, xz or zstd, or qcow2.
         #[arg(long)]
         file: PathBuf,
         /// Make the image public: every project can use it (administrators).
@@ -48,6 +48,9 @@ pub enum Command {
         #[arg(long, value_name = "HEX")]
         sha512: Option<String>,
     },
+    /// Show the image caches of the racks, fetch images into them, or drop images from them (administrators).
+    #[command(subcommand)]
+    Cache(image_cache::Command),
     /// Delete an image.
     Delete {
         /// Name or id.
@@ -69,6 +72,7 @@ pub async fn run(client: &Client, output: Output, command: Command) -> anyhow::R
             let image = upload(client, &file, &query(&pairs)).await?;
             print(output, &[image])
         }
+        Command::Cache(command) => image_cache::run(client, output, command).await,
         Command::Delete { image } => {
             client.delete(&path(&["images", &image])?).await?;
             output::say(output, format_args!("{image} was deleted"));

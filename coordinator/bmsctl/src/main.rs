@@ -11,6 +11,7 @@ mod bmc;
 mod bmc_certificate;
 mod bmc_health;
 mod brownfield;
+mod certificate;
 mod client;
 mod console;
 mod console_log;
@@ -22,6 +23,7 @@ mod firmware;
 mod flavor;
 mod health;
 mod image;
+mod image_cache;
 mod network;
 mod node;
 mod output;
@@ -31,6 +33,7 @@ mod proof;
 mod rule;
 mod server;
 mod since;
+mod why;
 
 use std::process::ExitCode;
 
@@ -59,6 +62,10 @@ async fn run(args: Args) -> ExitCode {
 }
 
 async fn execute(args: Args) -> anyhow::Result<()> {
+    if let Command::Certificate(certificate::Command::Verify(asked)) = &args.command {
+        // It holds without a coordinator and without a login.
+        return certificate::verify(args.output, asked, args.connection.cacert.as_deref());
+    }
     let client = Client::connect(&args.connection).await?;
     let output = args.output;
     match args.command {
@@ -72,9 +79,11 @@ async fn execute(args: Args) -> anyhow::Result<()> {
         Command::Network(command) => network::run(&client, output, command).await,
         Command::Discovery(command) => discovery::run(&client, output, command).await,
         Command::Agent(command) => agent::run(&client, output, command).await,
+        Command::Certificate(command) => certificate::run(&client, output, command).await,
         Command::Audit(command) => audit::run(&client, output, command).await,
         Command::Console(asked) if asked.log => console_log::run(&client, output, asked).await,
         Command::Console(asked) => console::run(&client, asked).await,
+        Command::Why(asked) => why::run(&client, output, asked).await,
         Command::Events(asked) => events::run(client, &args.connection, output, asked).await,
         Command::Completion { .. } => Ok(()),
     }

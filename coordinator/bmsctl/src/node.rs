@@ -215,6 +215,10 @@ async fn show(client: &Client, output: Output, name: &str) -> anyhow::Result<()>
         fields.push(("memory", format!("{} MiB", hardware.memory_mib)));
         let disks: Vec<_> = disk::read(client, name).await?.iter().map(disk::line).collect();
         fields.push(("disks", disks.join("; ")));
+        fields.push((
+            "root disk",
+            hardware.root_disk.as_ref().map(|root| root.text.clone()).unwrap_or_default(),
+        ));
         fields.push(("unused hardware", hardware.faults.join("; ")));
     }
     output::one(output, &node, fields)

@@ -22,6 +22,7 @@ use protocol::{
     bmc_facts::BmcFacts,
     bmc_order::BmcOrder,
     command::{Action, Failure, FailureKind, Success},
+    error_chain::chain,
     id::{RamdiskSessionId, ServerId},
     power::PowerReading,
     secret::Secret,
@@ -34,6 +35,7 @@ use uuid::Uuid;
 use crate::{
     agents::{AgentHub, Hub},
     enroll::Enroller,
+    erase_certificates::{NotKept, Notary},
     firmware::{FirmwareFiles, Updates, Wanted},
     gate::{GATE_WAIT_MAX, Gate},
     mover::Mover,
@@ -71,6 +73,7 @@ pub struct Core {
     pub updates: Arc<Updates>,
     /// What BMCs are ordered beside power and boot.
     pub orders: Arc<Orders>,
+    notary: Option<Arc<Notary>>,
 }
 
 /// What a site says of itself.
@@ -94,6 +97,8 @@ pub struct Site {
     pub firmware_dir: PathBuf,
     /// From where images may be put into virtual drives.
     pub media: MediaSources,
+    /// Who countersigns what agents state of erased disks; none: nobody, so that no erase of every byte counts.
+    pub notary: Option<Arc<Notary>>,
 }
 
 /// The outside world, as a core needs it.
@@ -162,6 +167,7 @@ impl Core {
             upkeep,
             updates,
             orders,
+            notary: site.notary,
         })
     }
 
@@ -226,6 +232,36 @@ impl Core {
         }
     }
 
+    async fn note_metadata_erased(&self, id: ServerId, account: &Account) -> Result<(), Refusal> {
+        let at_us = self.inventory.clock().now_us();
+        for (number, erased) in &account.erased {
+            let ErasedDisk { method, erased_bytes, verified_bytes, .. } = erased.clone();
+            let erasure = Erasure { at_us, method, erased_bytes, verified_bytes };
+            self.inventory.note_erasure(id, *number, &erasure, false).await.map_err(not_stored)?;
+        }
+        Ok(())
+    }
+
+    /// Notes what was erased wholly, each disk with its certificate; says which disks have none, and why. One that has none hides no
+    /// other.
+    async fn certify(&self, id: ServerId, account: &Account) -> Option<String> {
+        let server = self.read(id).await;
+        let mut faults = Vec::new();
+        for (number, erased) in &account.erased {
+            let kept = match (&server, &self.notary) {
+                (Some(server), Some(notary)) => {
+                    notary.keep(&self.inventory, server, account, (*number, erased)).await
+                }
+                (None, _) | (_, None) => Err(NotKept::NoAuthority),
+            };
+            if let Err(error) = kept {
+                let disk = erased.disk.as_ref().map_or_else(|| erased.name.clone(), ToString::to_string);
+                faults.push(format!("there is no certificate of the erase of {disk}: {}", chain(&error)));
+            }
+        }
+        (!faults.is_empty()).then(|| faults.join("; "))
+    }
+
     /// The networks of the server's tenant, each with the interface that it is on; none: we made no ports for it.
     async fn links(&self, id: ServerId) -> Result<Option<Vec<Link>>, TenancyError> {
         let Some(server) = self.inventory.server(id).await? else { return Ok(None) };
@@ -250,6 +286,7 @@ impl Core {
                     address,
                     subnet: network.subnet.clone(),
                     gateway: network.gateway.clone(),
+                    name_servers: network.name_servers.clone(),
                     vlan: port.vlan,
                 });
             }
@@ -289,6 +326,7 @@ impl Hardware for Core {
             hardware: server.hardware,
             ramdisk: server.ramdisk,
             name: server.name,
+            root_device: server.node.map(|node| node.root_device).unwrap_or_default(),
         })
     }
 
@@ -388,7 +426,7 @@ impl Hardware for Core {
             server.ok_or_else(|| refuse(RefusalKind::UnknownServer, format!("there is no server {id}")))?;
         let hub = Hub(Arc::clone(&self.agents));
         let name = step_name(&step);
-        if matches!(step, Step::WriteImage(_)) {
+        if matches!(step, Step::WriteImage { .. }) {
             self.inventory.give_disks(id).await.map_err(not_stored)?;
         }
         let done = hub.run(&server.rack, id, Action::RunStep { session, step }).await;
@@ -423,18 +461,16 @@ impl Hardware for Core {
     }
 
     async fn note_erase(&self, id: ServerId, depth: Erase, account: &Account) -> Result<(), Refusal> {
-        let at_us = self.inventory.clock().now_us();
-        for (number, erased) in &account.erased {
-            let ErasedDisk { method, erased_bytes, verified_bytes, .. } = erased.clone();
-            let erasure = Erasure { at_us, method, erased_bytes, verified_bytes };
-            let settled = depth == Erase::Disks;
-            self.inventory.note_erasure(id, *number, &erasure, settled).await.map_err(not_stored)?;
-        }
         let name = match self.read(id).await {
             Some(server) => server.name,
             None => id.to_string(),
         };
-        let refusal = account.refusal(&name);
+        let not_certified = match depth {
+            Erase::Metadata => self.note_metadata_erased(id, account).await.map(|()| None)?,
+            Erase::Disks => self.certify(id, account).await,
+        };
+        let not_certified = not_certified.map(|why| format!("{name} is not clean: {why}"));
+        let refusal = account.refusal(&name).or_else(|| not_certified.clone());
         let stored = match &refusal {
             Some(refusal) => self.inventory.set_trouble(id, refusal, Trouble::NotErased).await,
             None => self.inventory.set_reason(id, None).await,
@@ -450,7 +486,10 @@ impl Hardware for Core {
             let told = Some(Told::Trouble(Trouble::NotErased));
             self.inventory.record_told(id, EventKind::Alarm, refusal, told).await;
         }
-        Ok(())
+        match not_certified {
+            Some(message) => Err(Refusal { kind: RefusalKind::State, message }),
+            None => Ok(()),
+        }
     }
 
     async fn network_data(&self, id: ServerId) -> Result<Option<serde_json::Value>, Refusal> {
@@ -469,7 +508,7 @@ fn not_stored(error: InventoryError) -> Refusal {
 fn step_name(step: &Step) -> &'static str {
     match step {
         Step::Inventory => "looking at the hardware",
-        Step::WriteImage(_) => "writing the image",
+        Step::WriteImage { .. } => "writing the image",
         Step::WriteConfigDrive { .. } => "writing the configuration drive",
         Step::InstallBootEntry => "installing the boot entry",
         Step::EraseMetadata(_) => "erasing partition tables and signatures",

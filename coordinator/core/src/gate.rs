@@ -84,7 +84,10 @@ impl Gate {
         if refusal.kind == RefusalKind::UnknownServer {
             return;
         }
-        let trouble = Trouble::of_power(request);
+        let trouble = match refusal.kind {
+            RefusalKind::OffUntold => Trouble::OffUntold,
+            _ => Trouble::of_power(request),
+        };
         if let Err(error) = self.parts.inventory.set_trouble(id, &refusal.message, trouble).await {
             warn!(server = %id, error = %error, "refusal not stored");
         }
@@ -163,6 +166,11 @@ impl Gate {
         };
         let text = format!("{} for {}", describe_boot(&permitted.boot), describe_wanted(&permitted.network));
         counters::gate_permitted(began.elapsed());
+        if let Boot::Network(plan) = &permitted.boot
+            && let Err(error) = self.parts.inventory.begin_boot(id, plan).await
+        {
+            warn!(server = %id, error = %error, "boot not noted");
+        }
         self.parts.inventory.record(id, EventKind::Permitted, text).await;
         let done = self.ask(server, action, began).await;
         match &done {

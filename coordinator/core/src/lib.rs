@@ -10,6 +10,7 @@ pub mod certificates;
 pub mod core;
 pub mod discovery;
 pub mod enroll;
+pub mod erase_certificates;
 pub mod firmware;
 pub mod gate;
 pub mod identity;

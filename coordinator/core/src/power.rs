@@ -1,6 +1,7 @@
 //! Edges: a power reading, taken in: stored with what follows from it, unless it is in doubt whose it is.
 
 use domain::{
+    boots::What,
     events::{EventKind, Told},
     identity::{Doubt, InDoubt, reading_in_doubt},
     lifecycle::{
@@ -95,6 +96,9 @@ async fn store(
     if seen.reading == PowerReading::Off {
         // The agent forgets a boot with the power.
         inventory.set_boot_given(server.id, None).await?;
+    }
+    if changed && seen.reading == PowerReading::Off {
+        inventory.mark_boot(server.id, seen.at_us, What::PowerOff).await?;
     }
     if changed {
         match (&seen.reading, inventory.open_update(server.id).await?) {

@@ -205,6 +205,7 @@ pub fn gate_refused(kind: RefusalKind, took: Duration) {
     let reason = match kind {
         RefusalKind::UnknownServer => "unknown_server",
         RefusalKind::State => "state",
+        RefusalKind::OffUntold => "off_untold",
         RefusalKind::Gate => "no_proof",
         RefusalKind::AgentAway => "agent_away",
         RefusalKind::Hardware => "hardware",

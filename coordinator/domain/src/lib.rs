@@ -5,6 +5,7 @@
 
 pub mod adoption;
 pub mod audit;
+pub mod boots;
 pub mod certificate;
 pub mod discovery;
 pub mod disks;

@@ -31,6 +31,11 @@ impl MediaSources {
         }
     }
 
+    /// Whether this address is below one of the sources, however a server reads it.
+    pub fn has(&self, address: &str) -> bool {
+        self.0.iter().any(|source| address.strip_prefix(source.as_str()).is_some_and(is_below))
+    }
+
     /// Whether an image at this address may be put into a drive; else why not, with the remedy.
     ///
     /// # Errors
@@ -39,8 +44,7 @@ impl MediaSources {
         if image.len() > IMAGE_BYTES_MAX {
             return Err(format!("the image's address has more than {IMAGE_BYTES_MAX} bytes"));
         }
-        let is_of = |source: &String| image.strip_prefix(source.as_str()).is_some_and(is_below);
-        if self.0.iter().any(is_of) {
+        if self.has(image) {
             return Ok(());
         }
         let known = match self.0.is_empty() {

@@ -67,6 +67,7 @@ pub fn server() -> Server {
         boot_mode,
         resource_class,
         properties,
+        secure_boot: None,
         created_us: 1,
         ports: ports.collect(),
         identity: None,

@@ -6,6 +6,7 @@ pub mod api;
 pub mod audit;
 pub mod facade;
 pub mod metrics;
+mod paper;
 pub mod problem;
 pub mod ramdisk_api;
 pub mod redfish;

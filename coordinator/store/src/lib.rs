@@ -19,6 +19,7 @@ mod agents;
 mod audit;
 mod bmc;
 mod bmc_facts;
+mod boots;
 mod broadcast;
 mod certificates;
 pub mod clock;
@@ -26,6 +27,7 @@ mod contradictions;
 mod discoveries;
 mod discovery_rules;
 mod disks;
+mod erase_certificates;
 mod events;
 mod factory_passwords;
 mod firmware;
@@ -237,5 +239,8 @@ fn migrator() -> Migrator {
         one(48, "what BMCs say", include_str!("../migrations/0048_bmc_facts.sql")),
         one(49, "factory passwords", include_str!("../migrations/0049_factory_passwords.sql")),
         one(50, "firmware updates", include_str!("../migrations/0050_firmware_updates.sql")),
+        one(53, "certificates of erases", include_str!("../migrations/0053_erase_certificates.sql")),
+        one(61, "secure boot", include_str!("../migrations/0061_secure_boot.sql")),
+        one(62, "boot marks", include_str!("../migrations/0062_boot_marks.sql")),
     ])
 }

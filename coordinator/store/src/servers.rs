@@ -236,6 +236,17 @@ impl Inventory {
         self.set_column(id, "UPDATE servers SET hardware = $2 WHERE id = $1", Some(json(hardware))).await
     }
 
+    /// Stores whether its BMC says that its firmware starts signed programs only; none: it does not say.
+    pub async fn set_secure_boot(&self, id: ServerId, is_on: Option<bool>) -> Result<(), InventoryError> {
+        sqlx::query("UPDATE servers SET secure_boot = $2 WHERE id = $1")
+            .bind(id.to_string())
+            .bind(is_on.map(i64::from))
+            .execute(&self.pool)
+            .await
+            .map_err(failed("store whether a server boots securely"))?;
+        Ok(())
+    }
+
     /// Stores what its BMC says of itself.
     pub async fn set_identity(&self, id: ServerId, identity: &BmcIdentity) -> Result<(), InventoryError> {
         self.set_column(id, "UPDATE servers SET identity = $2 WHERE id = $1", Some(json(identity))).await
@@ -380,6 +391,7 @@ impl Inventory {
             boot_mode: read.json("boot_mode")?,
             resource_class: read.text("resource_class")?,
             properties: read.json("properties")?,
+            secure_boot: read.number_opt("secure_boot")?.map(|flag| flag != 0),
             created_us: read.number("created_us")?,
             ports: Vec::new(),
             identity: read.json_opt("identity")?,

@@ -2,7 +2,7 @@
 
 use super::{InvalidMessage, known, parse, present, unspecified};
 use crate::{
-    boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
+    boot::{Boot, BootLoader, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     grpc as wire,
     network::BootNetwork,
 };
@@ -21,6 +21,23 @@ pub(super) fn boot_mode(field: &'static str, number: i32) -> Result<BootMode, In
         wire::BootMode::Unspecified => Err(unspecified(field)),
         wire::BootMode::Bios => Ok(BootMode::Bios),
         wire::BootMode::Uefi => Ok(BootMode::Uefi),
+    }
+}
+
+impl From<BootLoader> for wire::BootLoader {
+    fn from(loader: BootLoader) -> Self {
+        match loader {
+            BootLoader::Ipxe => Self::Ipxe,
+            BootLoader::Shim => Self::Shim,
+        }
+    }
+}
+
+pub(super) fn boot_loader(field: &'static str, number: i32) -> Result<BootLoader, InvalidMessage> {
+    match known(field, number)? {
+        wire::BootLoader::Unspecified => Err(unspecified(field)),
+        wire::BootLoader::Ipxe => Ok(BootLoader::Ipxe),
+        wire::BootLoader::Shim => Ok(BootLoader::Shim),
     }
 }
 

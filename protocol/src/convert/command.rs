@@ -123,9 +123,10 @@ impl TryFrom<wire::CommandResult> for CommandResult {
             Outcome::ImageWritten(wire::ImageWritten { disk, written_bytes, virtual_bytes }) => {
                 Ok(Success::Step(StepOutput::ImageWritten { disk, written_bytes, virtual_bytes }))
             }
-            Outcome::Erased(erased) => Ok(Success::Step(StepOutput::Erased {
-                disks: erased.disks.into_iter().map(Into::into).collect(),
-            })),
+            Outcome::Erased(erased) => {
+                let disks: Result<Vec<_>, _> = erased.disks.into_iter().map(TryInto::try_into).collect();
+                Ok(Success::Step(StepOutput::Erased { disks: disks? }))
+            }
             Outcome::HandedOver(wire::HandedOver {}) => Ok(Success::Step(StepOutput::HandedOver)),
             Outcome::PasswordKept(wire::PasswordKept { reason, length_min: min, length_max: max }) => {
                 let length = (min <= max && max > 0).then_some(PasswordLength { min, max });

@@ -3,13 +3,23 @@
 use super::{InvalidMessage, boot::boot_mode, parse};
 use crate::{
     grpc as wire,
-    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
+    hardware::{BmcIdentity, Cpu, Disk, DiskHealth, HardwareReport, Neighbour, Nic, SystemIdentity},
 };
 
 impl From<HardwareReport> for wire::Hardware {
     fn from(hardware: HardwareReport) -> Self {
-        let HardwareReport { system, boot_mode, cpu, memory_mib, disks, nics, faults, modules, secure_boot } =
-            hardware;
+        let HardwareReport {
+            system,
+            boot_mode,
+            cpu,
+            memory_mib,
+            disks,
+            nics,
+            faults,
+            modules,
+            secure_boot,
+            ramdisk_version,
+        } = hardware;
         Self {
             manufacturer: system.manufacturer,
             product: system.product,
@@ -26,6 +36,7 @@ impl From<HardwareReport> for wire::Hardware {
             faults,
             modules,
             secure_boot,
+            ramdisk_version,
         }
     }
 }
@@ -53,22 +64,68 @@ impl TryFrom<wire::Hardware> for HardwareReport {
             faults: hardware.faults,
             modules: hardware.modules,
             secure_boot: hardware.secure_boot,
+            ramdisk_version: hardware.ramdisk_version,
         })
     }
 }
 
 impl From<Disk> for wire::Disk {
     fn from(disk: Disk) -> Self {
-        let Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport } = disk;
-        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport }
+        Self {
+            name: disk.name,
+            size_bytes: disk.size_bytes,
+            rotational: disk.rotational,
+            model: disk.model,
+            serial: disk.serial,
+            wwn: disk.wwn,
+            removable: disk.removable,
+            read_only: disk.read_only,
+            transport: disk.transport,
+            vendor: disk.vendor,
+            sector_bytes: disk.sector_bytes,
+            physical_sector_bytes: disk.physical_sector_bytes,
+            hctl: disk.hctl,
+            by_path: disk.by_path,
+            paths: disk.paths,
+            marks: disk.marks.into_iter().map(Into::into).collect(),
+            firmware: disk.firmware,
+            health: disk.health.as_str().to_owned(),
+            used_percent: disk.used_percent.map(u32::from),
+            says: disk.says,
+        }
     }
+}
+
+/// A word of a newer ramdisk is as if it said nothing: what it means by it stands in `says`.
+fn disk_health(word: &str) -> DiskHealth {
+    let known = [DiskHealth::Good, DiskHealth::Failing];
+    known.into_iter().find(|health| health.as_str() == word).unwrap_or_default()
 }
 
 impl From<wire::Disk> for Disk {
     fn from(disk: wire::Disk) -> Self {
-        let wire::Disk { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport } =
-            disk;
-        Self { name, size_bytes, rotational, model, serial, wwn, removable, read_only, transport }
+        Self {
+            name: disk.name,
+            size_bytes: disk.size_bytes,
+            rotational: disk.rotational,
+            model: disk.model,
+            serial: disk.serial,
+            wwn: disk.wwn,
+            removable: disk.removable,
+            read_only: disk.read_only,
+            transport: disk.transport,
+            vendor: disk.vendor,
+            sector_bytes: disk.sector_bytes,
+            physical_sector_bytes: disk.physical_sector_bytes,
+            hctl: disk.hctl,
+            by_path: disk.by_path,
+            paths: disk.paths,
+            marks: disk.marks.into_iter().map(Into::into).collect(),
+            firmware: disk.firmware,
+            health: disk_health(&disk.health),
+            used_percent: disk.used_percent.and_then(|percent| u8::try_from(percent).ok()),
+            says: disk.says,
+        }
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     grpc as wire,
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime},
     id::{AgentBootId, RackId, ServerId},
+    image_cache::CacheOrder,
     report::Report,
     spec::ServerSpec,
 };
@@ -49,6 +50,8 @@ pub struct Hello {
     pub console_records: bool,
     /// Whether it takes orders for BMCs; an older one ends the stream over them.
     pub bmc_orders: bool,
+    /// Whether it takes orders for its image cache; an older one ends the stream over them.
+    pub cache_orders: bool,
 }
 
 /// What a coordinator sends.
@@ -95,6 +98,8 @@ pub enum ToAgent {
     OpenConsole(OpenConsole),
     /// Somebody wants to read what was recorded of a console; sent only to who reads such records.
     ReadConsole(ReadConsole),
+    /// Something about the rack's image cache; sent only to who takes such orders.
+    Cache(CacheOrder),
 }
 
 /// Servers to look after.
@@ -120,6 +125,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 consoles: hello.consoles,
                 console_records: hello.console_records,
                 bmc_orders: hello.bmc_orders,
+                cache_orders: hello.cache_orders,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
@@ -146,6 +152,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 consoles: hello.consoles,
                 console_records: hello.console_records,
                 bmc_orders: hello.bmc_orders,
+                cache_orders: hello.cache_orders,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
             Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {
@@ -196,6 +203,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             ToAgent::Heard { number, at } => Message::Heard(wire::Heard { number, at_ms: at.0 }),
             ToAgent::OpenConsole(open) => Message::OpenConsole(open.into()),
             ToAgent::ReadConsole(read) => Message::ReadConsole(read.into()),
+            ToAgent::Cache(order) => Message::CacheOrder(order.into()),
             ToAgent::Renewed(Ok(certificate)) => {
                 Message::Renewed(wire::Renewed { certificate, refused: String::new() })
             }
@@ -240,6 +248,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
             }
             Message::OpenConsole(open) => Ok(Self::OpenConsole(open.try_into()?)),
             Message::ReadConsole(read) => Ok(Self::ReadConsole(read.try_into()?)),
+            Message::CacheOrder(order) => Ok(Self::Cache(order.try_into()?)),
             Message::Renewed(wire::Renewed { certificate, refused }) => {
                 Ok(Self::Renewed(if certificate.is_empty() { Err(refused) } else { Ok(certificate) }))
             }

@@ -1,6 +1,10 @@
 //! Values: declared servers to and from the wire.
 
-use super::{InvalidMessage, boot::boot_mode, optional_id, parse, present, server};
+use super::{
+    InvalidMessage,
+    boot::{boot_loader, boot_mode},
+    optional_id, parse, present, server,
+};
 use crate::{
     bmc_settings::BmcSettings,
     grpc as wire,
@@ -21,6 +25,9 @@ impl From<ServerSpec> for wire::ServerSpec {
             expected: (spec.expected != ExpectedIdentity::default()).then(|| spec.expected.into()),
             next_password: spec.next_password.map(Into::into),
             tenancy: spec.tenancy.map(|tenancy| tenancy.to_string()),
+            secure_boot: spec.secure_boot,
+            boot_loader: spec.boot_loader.map(|loader| wire::BootLoader::from(loader).into()),
+            other_macs: spec.other_macs.iter().map(ToString::to_string).collect(),
         }
     }
 }
@@ -51,6 +58,16 @@ impl TryFrom<wire::ServerSpec> for ServerSpec {
             expected: spec.expected.map(Into::into).unwrap_or_default(),
             next_password: spec.next_password.map(Into::into),
             tenancy: optional_id("ServerSpec.tenancy", spec.tenancy.as_deref())?,
+            secure_boot: spec.secure_boot,
+            boot_loader: spec
+                .boot_loader
+                .map(|loader| boot_loader("ServerSpec.boot_loader", loader))
+                .transpose()?,
+            other_macs: spec
+                .other_macs
+                .iter()
+                .map(|mac| parse("ServerSpec.other_macs", mac))
+                .collect::<Result<_, _>>()?,
         })
     }
 }

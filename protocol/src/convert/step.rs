@@ -1,28 +1,38 @@
 //! Values: ramdisk steps to and from the wire.
 
-use super::{InvalidMessage, known, present, unspecified};
+use super::{
+    InvalidMessage,
+    erase::{disk_order, disks, metadata_order},
+    known, present, unspecified,
+};
 use crate::{
     grpc as wire,
-    hardware::Disk,
+    root_device::RootDeviceHints,
     secret::Secret,
-    step::{CONFIG_DRIVE_BYTES_MAX, EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepProgress},
+    step::{CONFIG_DRIVE_BYTES_MAX, ImageFormat, ImageRef, Step, StepProgress},
 };
 
 impl From<Step> for wire::run_step::Step {
     fn from(step: Step) -> Self {
         match step {
             Step::Inventory => Self::Inventory(wire::Inventory {}),
-            Step::WriteImage(image) => Self::WriteImage(wire::WriteImage { image: Some(image.into()) }),
+            Step::WriteImage { image, root_device } => Self::WriteImage(wire::WriteImage {
+                image: Some(image.into()),
+                root_device: root_device.0.into_iter().collect(),
+            }),
             Step::WriteConfigDrive { content } => Self::WriteConfigDrive(wire::WriteConfigDrive { content }),
             Step::InstallBootEntry => Self::InstallBootEntry(wire::InstallBootEntry {}),
-            Step::EraseMetadata(EraseOrder { expected, left_out }) => {
-                let (expected, left_out) = (disks(expected), disks(left_out));
-                Self::EraseMetadata(wire::EraseMetadata { expected, left_out })
-            }
-            Step::EraseDisks(EraseOrder { expected, left_out }) => {
-                let (expected, left_out) = (disks(expected), disks(left_out));
-                Self::EraseDisks(wire::EraseDisks { expected, left_out })
-            }
+            Step::EraseMetadata(order) => Self::EraseMetadata(wire::EraseMetadata {
+                expected: disks(order.expected),
+                left_out: disks(order.left_out),
+                quick: order.quick,
+            }),
+            Step::EraseDisks(order) => Self::EraseDisks(wire::EraseDisks {
+                policy: order.policy.into(),
+                read_back: order.read_back.into(),
+                expected: disks(order.expected),
+                left_out: disks(order.left_out),
+            }),
             Step::Sync => Self::Sync(wire::Sync {}),
             Step::PowerOff => Self::PowerOff(wire::StepPowerOff {}),
             Step::HandOver { password_hash } => {
@@ -38,9 +48,10 @@ impl TryFrom<wire::run_step::Step> for Step {
         use wire::run_step::Step as Wire;
         Ok(match step {
             Wire::Inventory(wire::Inventory {}) => Self::Inventory,
-            Wire::WriteImage(write) => {
-                Self::WriteImage(present("WriteImage.image", write.image)?.try_into()?)
-            }
+            Wire::WriteImage(wire::WriteImage { image, root_device }) => Self::WriteImage {
+                image: present("WriteImage.image", image)?.try_into()?,
+                root_device: RootDeviceHints(root_device.into_iter().collect()),
+            },
             Wire::WriteConfigDrive(wire::WriteConfigDrive { content }) => {
                 if content.len() > CONFIG_DRIVE_BYTES_MAX {
                     let why = format!("has {} bytes; {CONFIG_DRIVE_BYTES_MAX} are allowed", content.len());
@@ -49,12 +60,8 @@ impl TryFrom<wire::run_step::Step> for Step {
                 Self::WriteConfigDrive { content }
             }
             Wire::InstallBootEntry(wire::InstallBootEntry {}) => Self::InstallBootEntry,
-            Wire::EraseMetadata(wire::EraseMetadata { expected, left_out }) => {
-                Self::EraseMetadata(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
-            }
-            Wire::EraseDisks(wire::EraseDisks { expected, left_out }) => {
-                Self::EraseDisks(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
-            }
+            Wire::EraseMetadata(order) => Self::EraseMetadata(metadata_order(order)),
+            Wire::EraseDisks(order) => Self::EraseDisks(disk_order(order)?),
             Wire::Sync(wire::Sync {}) => Self::Sync,
             Wire::PowerOff(wire::StepPowerOff {}) => Self::PowerOff,
             Wire::HandOver(wire::HandOver { password_hash }) => {
@@ -90,28 +97,6 @@ impl TryFrom<wire::ImageRef> for ImageRef {
             wire::ImageFormat::Qcow2 => ImageFormat::Qcow2,
         };
         Ok(Self { id: image.id, format, size_bytes: image.size_bytes, sha512: image.sha512 })
-    }
-}
-
-/// A list of disks, either way.
-fn disks<From, To>(disks: Vec<From>) -> Vec<To>
-where
-    From: Into<To>,
-{
-    disks.into_iter().map(Into::into).collect()
-}
-
-impl From<ErasedDisk> for wire::ErasedDisk {
-    fn from(erased: ErasedDisk) -> Self {
-        let ErasedDisk { name, method, erased_bytes, verified_bytes, disk, failure } = erased;
-        Self { name, method, erased_bytes, verified_bytes, disk: disk.map(Into::into), failure }
-    }
-}
-
-impl From<wire::ErasedDisk> for ErasedDisk {
-    fn from(erased: wire::ErasedDisk) -> Self {
-        let wire::ErasedDisk { name, method, erased_bytes, verified_bytes, disk, failure } = erased;
-        Self { name, method, erased_bytes, verified_bytes, disk: disk.map(Disk::from), failure }
     }
 }
 

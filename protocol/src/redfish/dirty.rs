@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::{Deserializer, Value};
 
 /// The UTF-8 byte order mark, which JSON must not begin with (RFC 8259, section 8.1) and does.
@@ -42,6 +42,13 @@ pub fn resource<T: DeserializeOwned>(body: &[u8]) -> Result<T, BodyError> {
     }
 }
 
+/// Whether a body begins as JSON and ends before that does.
+pub fn is_cut_off(body: &[u8]) -> bool {
+    let text = cleaned(body);
+    let first = Deserializer::from_str(&text).into_iter::<IgnoredAny>().next();
+    first.is_some_and(|read| read.is_err_and(|error| error.is_eof()))
+}
+
 /// The body as text that a strict reader takes: control characters, which may stand nowhere but between values, are spaces.
 fn cleaned(body: &[u8]) -> String {
     let text: Cow<'_, str> = match body {
@@ -64,6 +71,21 @@ mod tests {
 
     use super::*;
     use crate::redfish::{ComputerSystem, PowerState};
+
+    #[test]
+    fn what_ends_too_early_is_told_from_what_is_something_else() {
+        let check = |body: &[u8], expected| {
+            assert_eq!(is_cut_off(body), expected, "{}", String::from_utf8_lossy(body));
+        };
+        for early in
+            [&b"{"[..], br#"{"PowerState":"O"#, br#"{"a":{"b":1}"#, b"\xef\xbb\xbf[1,", b"\xff\xfe{\0"]
+        {
+            check(early, true);
+        }
+        for other in [&b""[..], b"\0", br#"{"a":1}"#, br#"{"a":1} and more"#, b"<html>", br#"{"a" 1"#] {
+            check(other, false);
+        }
+    }
 
     #[test]
     fn what_is_dirty_is_read_and_what_is_something_else_is_named() {

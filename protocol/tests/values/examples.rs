@@ -7,13 +7,16 @@ use protocol::{
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
     bmc_mark::BmcMark,
     bmc_settings::{BmcSettings, KgKey, UserPrivilege},
-    boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
+    boot::{Boot, BootLoader, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{ConsoleDown, ConsoleNote, ConsoleUp, Grip, Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{Claim, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
+    erase::{ErasePolicy, ReadBack, RefusedMethod, Verified},
     footprint::{Footprint, Part},
-    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
+    hardware::{
+        BmcIdentity, Cpu, Disk, DiskHealth, DiskMark, HardwareReport, Neighbour, Nic, SystemIdentity, Whole,
+    },
     health::{
         BmcClock, HardwareChange, Limits, LogChange, LogCourse, LogEntry, Milli, Says, Sensor, SensorChange,
         SensorKind, Severity,
@@ -26,6 +29,7 @@ use protocol::{
     power::{PowerCause, PowerOffHow, PowerReading},
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
+    root_device::RootDeviceHints,
     secret::Secret,
     shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
@@ -94,6 +98,7 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
         consoles: false,
         console_records: false,
         bmc_orders: false,
+        cache_orders: false,
     };
     vec![
         ("up-hello", FromAgent::Hello(hello.clone())),
@@ -102,7 +107,8 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             "up-hello-with-records",
             FromAgent::Hello(Hello { consoles: true, console_records: true, ..hello.clone() }),
         ),
-        ("up-hello-with-bmc-orders", FromAgent::Hello(Hello { bmc_orders: true, ..hello })),
+        ("up-hello-with-bmc-orders", FromAgent::Hello(Hello { bmc_orders: true, ..hello.clone() })),
+        ("up-hello-with-cache-orders", FromAgent::Hello(Hello { cache_orders: true, ..hello })),
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),
@@ -304,6 +310,12 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
             }))),
         ),
         (
+            "up-result-erased-in-full",
+            ended(Ok(Success::Step(StepOutput::Erased {
+                disks: vec![ErasedDisk { disk: Some(example_disk_in_full()), ..ErasedDisk::default() }],
+            }))),
+        ),
+        (
             "up-result-erased-or-not",
             ended(Ok(Success::Step(StepOutput::Erased {
                 disks: vec![ErasedDisk {
@@ -315,6 +327,13 @@ pub fn examples_up() -> Vec<(&'static str, FromAgent)> {
                 }],
             }))),
         ),
+        (
+            "up-result-erased-asked",
+            ended(Ok(Success::Step(StepOutput::Erased {
+                disks: vec![ErasedDisk { disk: Some(asked_disk()), ..ErasedDisk::default() }],
+            }))),
+        ),
+        ("up-result-erased-purge", ended(Ok(Success::Step(StepOutput::Erased { disks: vec![purged()] })))),
         (
             "up-result-failure",
             ended(Err(Failure { kind: FailureKind::NotConfirmed, message: "still off".into() })),
@@ -426,7 +445,10 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
             settings: Default::default(),
         },
         macs: vec![MAC],
+        other_macs: vec![],
         boot_mode: BootMode::Bios,
+        boot_loader: None,
+        secure_boot: None,
         expected: ExpectedIdentity::default(),
         next_password: None,
         tenancy: None,
@@ -619,6 +641,29 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
                 complete: false,
             }),
         ),
+        (
+            "down-declare-other-macs",
+            ToAgent::Declare(Declaration {
+                servers: vec![ServerSpec {
+                    other_macs: vec![MAC],
+                    ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
+        (
+            "down-declare-secure-boot",
+            ToAgent::Declare(Declaration {
+                servers: vec![ServerSpec {
+                    secure_boot: Some(true),
+                    boot_loader: Some(BootLoader::Shim),
+                    ..spec(BmcProtocol::Ipmi { cipher_suite: None })
+                }],
+                forget: Vec::new(),
+                complete: false,
+            }),
+        ),
         ("down-acknowledge", ToAgent::Acknowledge { seq: 300 }),
         ("down-power-on-network", command(Action::PowerOn { boot: Boot::Network(plan) })),
         ("down-power-on-disk", command(Action::PowerOn { boot: Boot::Disk })),
@@ -633,13 +678,19 @@ pub fn examples_down() -> Vec<(&'static str, ToAgent)> {
         ("down-update-firmware-url", command(Action::UpdateFirmware(example_update(false)))),
         ("down-look-at-firmware", command(Action::LookAtFirmware { task: Some("/t/1".into()) })),
         ("down-step-inventory", step(Step::Inventory)),
-        ("down-step-write-image", step(Step::WriteImage(image))),
+        ("down-step-write-image", step(Step::write_image(image.clone()))),
+        ("down-step-write-image-to", step(Step::WriteImage { image, root_device: example_hints() })),
         ("down-step-config-drive", step(Step::WriteConfigDrive { content: vec![1, 2, 255] })),
         ("down-step-boot-entry", step(Step::InstallBootEntry)),
         ("down-step-erase-metadata", step(Step::EraseMetadata(EraseOrder::default()))),
         ("down-step-erase-metadata-of", step(Step::EraseMetadata(example_order()))),
         ("down-step-erase-disks", step(Step::EraseDisks(EraseOrder::default()))),
         ("down-step-erase-disks-of", step(Step::EraseDisks(example_order()))),
+        (
+            "down-step-erase-metadata-quick",
+            step(Step::EraseMetadata(EraseOrder { quick: true, ..example_order() })),
+        ),
+        ("down-step-erase-disks-purge", step(Step::EraseDisks(purge()))),
         ("down-step-sync", step(Step::Sync)),
         ("down-step-power-off", step(Step::PowerOff)),
         ("down-step-hand-over", step(Step::HandOver { password_hash: Secret::new("$5$salt$hunter2") })),
@@ -674,6 +725,32 @@ fn example_seen(stage: UpdateStage) -> FirmwareSeen {
     FirmwareSeen { stage, items: vec![item], manager_version, bios_version }
 }
 
+/// One that has answered.
+fn asked_disk() -> Disk {
+    Disk {
+        firmware: "JXTC404Q".into(),
+        health: DiskHealth::Failing,
+        used_percent: Some(101),
+        says: vec!["failing: SMART says so".into()],
+        ..example_disk()
+    }
+}
+
+/// One of which everything is known.
+fn example_disk_in_full() -> Disk {
+    Disk {
+        transport: "sata".into(),
+        vendor: "ATA".into(),
+        sector_bytes: 512,
+        physical_sector_bytes: 4096,
+        hctl: "0:0:0:0".into(),
+        by_path: "pci-0000:00:1f.2-ata-1".into(),
+        paths: 2,
+        marks: vec![DiskMark::Locked, DiskMark::Member(Whole::Md)],
+        ..example_disk()
+    }
+}
+
 fn example_disk() -> Disk {
     Disk {
         name: "/dev/sda".into(),
@@ -684,12 +761,40 @@ fn example_disk() -> Disk {
         wwn: "c".into(),
         removable: true,
         read_only: true,
-        transport: String::new(),
+        ..Disk::default()
     }
 }
 
+fn example_hints() -> RootDeviceHints {
+    RootDeviceHints([("serial".to_owned(), "S".to_owned())].into())
+}
+
 fn example_order() -> EraseOrder {
-    EraseOrder { expected: vec![example_disk()], left_out: vec![example_disk()] }
+    EraseOrder { expected: vec![example_disk()], left_out: vec![example_disk()], ..EraseOrder::default() }
+}
+
+fn purge() -> EraseOrder {
+    EraseOrder { policy: ErasePolicy::Purge, read_back: ReadBack::Full, ..example_order() }
+}
+
+fn purged() -> ErasedDisk {
+    let refused =
+        RefusedMethod { method: "nvme_sanitize_block".into(), why: "the drive does not offer it".into() };
+    ErasedDisk {
+        name: "/dev/nvme0n1".into(),
+        method: "nvme_format_crypto".into(),
+        erased_bytes: 9,
+        verified_bytes: 8,
+        disk: Some(example_disk()),
+        began_after_ms: 1,
+        took_ms: 2,
+        policy: Some(ErasePolicy::Purge),
+        refused: vec![refused],
+        verified: Verified::Sampled,
+        found: "other bytes than before".into(),
+        hidden: vec!["HPA".into()],
+        ..ErasedDisk::default()
+    }
 }
 
 fn example_claim() -> Claim {

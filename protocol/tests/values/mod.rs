@@ -1,14 +1,21 @@
 //! Values: random ones for the tests of the wire; the fixed ones whose bytes are kept are in `examples.rs`.
 
+mod erase;
 pub mod examples;
 mod facts;
 mod health;
+pub mod image_cache;
 mod orders;
 pub mod records;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
-use proptest::{collection::vec, option, prelude::*, sample::select};
+use proptest::{
+    collection::{btree_map, vec},
+    option,
+    prelude::*,
+    sample::select,
+};
 use protocol::{
     bmc_facts::FirmwareItem,
     bmc_health::{BmcHealth, BreakerState, LastError, Latency},
@@ -17,14 +24,16 @@ use protocol::{
         ANSWER_WAIT_MS, BmcSettings, KG_BYTES_MAX, KgKey, POLL_INTERVAL_MS, REQUEST_GAP_MS,
         REQUESTS_PER_SECOND, SESSIONS_MAX, UserPrivilege,
     },
-    boot::{Boot, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
+    boot::{Boot, BootLoader, BootMode, BootPlan, BootProgress, BootPurpose, BootStage},
     certificate::PublicKey,
     command::{Action, Command, CommandResult, Failure, FailureKind, PasswordLength, Success},
     console::{Manner, OpenConsole},
     convert::{Declaration, FromAgent, Hello, ToAgent},
     discovery::{AddressRange, Claim, Credential, Finding, FoundBmc, Order, OrderTask, RedfishPort, Scan},
     footprint::{Footprint, Part},
-    hardware::{BmcIdentity, Cpu, Disk, HardwareReport, Neighbour, Nic, SystemIdentity},
+    hardware::{
+        BmcIdentity, Cpu, Disk, DiskHealth, DiskMark, HardwareReport, Neighbour, Nic, SystemIdentity,
+    },
     heartbeat::{Heartbeat, HeartbeatsWanted, StreamTime, Wanted},
     id::{AgentBootId, CommandId, ConsoleId, RamdiskSessionId, ServerId, TenancyId},
     identity::ExpectedIdentity,
@@ -33,10 +42,11 @@ use protocol::{
     power::{PowerCause, PowerOffHow, PowerReading},
     quirk::{Quirk, SaidQuirk},
     report::{Report, ReportBody},
+    root_device::RootDeviceHints,
     secret::Secret,
     shown_certificate::ShownCertificate,
     spec::{BmcEndpoint, BmcProtocol, NextPassword, ServerSpec},
-    step::{EraseOrder, ErasedDisk, ImageFormat, ImageRef, Step, StepOutput, StepProgress},
+    step::{ImageFormat, ImageRef, Step, StepOutput, StepProgress},
     update::{FirmwareImage, FirmwareSeen, FirmwareUpdate, UpdateStage},
     watch::{NotWatched, Watch},
 };
@@ -90,9 +100,19 @@ fn stage() -> impl Strategy<Value = BootStage> {
 }
 
 fn disk() -> impl Strategy<Value = Disk> {
-    let names = (text(), text(), text(), text());
-    (names, any::<u64>(), any::<bool>(), any::<bool>(), any::<bool>(), text()).prop_map(
-        |((name, model, serial, wwn), size_bytes, rotational, removable, read_only, transport)| Disk {
+    let names = (text(), text(), text(), text(), text(), text(), text(), text());
+    let flags = (any::<bool>(), any::<bool>(), any::<bool>());
+    let numbers = (any::<u64>(), any::<u32>(), any::<u32>(), any::<u32>());
+    let health = prop_oneof![Just(DiskHealth::Unsaid), Just(DiskHealth::Good), Just(DiskHealth::Failing)];
+    let answers = (text(), health, option::of(any::<u8>()), vec(text(), 0..3));
+    (names, flags, numbers, vec(text().prop_map(DiskMark::from), 0..3), answers).prop_map(
+        |(
+            (name, model, serial, wwn, transport, vendor, hctl, by_path),
+            (rotational, removable, read_only),
+            (size_bytes, sector_bytes, physical_sector_bytes, paths),
+            marks,
+            (firmware, health, used_percent, says),
+        )| Disk {
             name,
             size_bytes,
             rotational,
@@ -102,12 +122,19 @@ fn disk() -> impl Strategy<Value = Disk> {
             removable,
             read_only,
             transport,
+            vendor,
+            sector_bytes,
+            physical_sector_bytes,
+            hctl,
+            by_path,
+            paths,
+            marks,
+            firmware,
+            health,
+            used_percent,
+            says,
         },
     )
-}
-
-fn erase_order() -> impl Strategy<Value = EraseOrder> {
-    (vec(disk(), 0..3), vec(disk(), 0..2)).prop_map(|(expected, left_out)| EraseOrder { expected, left_out })
 }
 
 fn hardware() -> impl Strategy<Value = HardwareReport> {
@@ -138,18 +165,22 @@ fn hardware() -> impl Strategy<Value = HardwareReport> {
     });
     let cpu = (any::<u32>(), text(), text(), vec(text(), 0..3))
         .prop_map(|(count, architecture, model, flags)| Cpu { count, architecture, model, flags });
-    let found = (vec(text(), 0..2), vec(text(), 0..3), any::<bool>());
+    let found = (vec(text(), 0..2), vec(text(), 0..3), any::<bool>(), text());
     (system, mode(), cpu, any::<u64>(), vec(disk(), 0..3), vec(nic, 0..3), found).prop_map(
-        |(system, boot_mode, cpu, memory_mib, disks, nics, (faults, modules, secure_boot))| HardwareReport {
-            system,
-            boot_mode,
-            cpu,
-            memory_mib,
-            disks,
-            nics,
-            faults,
-            modules,
-            secure_boot,
+        |(system, boot_mode, cpu, memory_mib, disks, nics, found)| {
+            let (faults, modules, secure_boot, ramdisk_version) = found;
+            HardwareReport {
+                system,
+                boot_mode,
+                cpu,
+                memory_mib,
+                disks,
+                nics,
+                faults,
+                modules,
+                secure_boot,
+                ramdisk_version,
+            }
         },
     )
 }
@@ -158,13 +189,16 @@ fn step() -> impl Strategy<Value = Step> {
     let format = prop_oneof![Just(ImageFormat::Raw), Just(ImageFormat::Qcow2)];
     prop_oneof![
         Just(Step::Inventory),
-        (text(), format, any::<u64>(), text()).prop_map(|(id, format, size_bytes, sha512)| Step::WriteImage(
-            ImageRef { id, format, size_bytes, sha512 }
-        )),
+        (text(), format, any::<u64>(), text(), btree_map(text(), text(), 0..3)).prop_map(
+            |(id, format, size_bytes, sha512, hints)| Step::WriteImage {
+                image: ImageRef { id, format, size_bytes, sha512 },
+                root_device: RootDeviceHints(hints),
+            }
+        ),
         vec(any::<u8>(), 0..64).prop_map(|content| Step::WriteConfigDrive { content }),
         Just(Step::InstallBootEntry),
-        erase_order().prop_map(Step::EraseMetadata),
-        erase_order().prop_map(Step::EraseDisks),
+        erase::metadata_order().prop_map(Step::EraseMetadata),
+        erase::disk_order().prop_map(Step::EraseDisks),
         Just(Step::Sync),
         Just(Step::PowerOff),
         text().prop_map(|hash| Step::HandOver { password_hash: Secret::new(hash) }),
@@ -217,16 +251,7 @@ fn update_stage() -> impl Strategy<Value = UpdateStage> {
 }
 
 fn result() -> impl Strategy<Value = CommandResult> {
-    let erased = (text(), text(), any::<u64>(), any::<u64>(), option::of(disk()), text()).prop_map(
-        |(name, method, erased_bytes, verified_bytes, disk, failure)| ErasedDisk {
-            name,
-            method,
-            erased_bytes,
-            verified_bytes,
-            disk,
-            failure,
-        },
-    );
+    let erased = erase::erased_disk();
     let success = prop_oneof![
         Just(Success::Done),
         identity().prop_map(Success::Identity),
@@ -431,18 +456,42 @@ fn spec() -> impl Strategy<Value = ServerSpec> {
     let expected = prop_oneof![Just(ExpectedIdentity::default()), expected];
     let next = (text(), any::<bool>())
         .prop_map(|(password, is_first)| NextPassword { password: Secret::new(password), is_first });
-    (uuid(), text(), bmc, vec(mac(), 0..4), mode(), expected, option::of(next), option::of(uuid())).prop_map(
-        |(id, name, bmc, macs, boot_mode, expected, next_password, tenancy)| ServerSpec {
-            id: ServerId(id),
-            name,
-            bmc,
-            macs,
-            boot_mode,
-            expected,
-            next_password,
-            tenancy: tenancy.map(TenancyId),
-        },
+    let loader = option::of(prop_oneof![Just(BootLoader::Ipxe), Just(BootLoader::Shim)]);
+    let firmware = (mode(), loader, option::of(any::<bool>()));
+    (
+        uuid(),
+        text(),
+        bmc,
+        (vec(mac(), 0..4), vec(mac(), 0..3)),
+        firmware,
+        expected,
+        option::of(next),
+        option::of(uuid()),
     )
+        .prop_map(
+            |(
+                id,
+                name,
+                bmc,
+                (macs, other_macs),
+                (boot_mode, boot_loader, secure_boot),
+                expected,
+                next_password,
+                tenancy,
+            )| ServerSpec {
+                id: ServerId(id),
+                name,
+                bmc,
+                macs,
+                other_macs,
+                boot_mode,
+                boot_loader,
+                secure_boot,
+                expected,
+                next_password,
+                tenancy: tenancy.map(TenancyId),
+            },
+        )
 }
 
 /// A whole number of milliseconds, at least one.
@@ -452,8 +501,14 @@ fn milliseconds() -> impl Strategy<Value = Duration> {
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 3]>()).prop_map(
-            |(rack, boot, version, oldest_unacknowledged, [consoles, console_records, bmc_orders])| {
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 4]>()).prop_map(
+            |(
+                rack,
+                boot,
+                version,
+                oldest_unacknowledged,
+                [consoles, console_records, bmc_orders, cache_orders],
+            )| {
                 FromAgent::Hello(Hello {
                     rack: rack.parse().unwrap(),
                     agent_boot_id: AgentBootId(boot),
@@ -462,6 +517,7 @@ pub fn from_agent() -> impl Strategy<Value = FromAgent> {
                     consoles,
                     console_records,
                     bmc_orders,
+                    cache_orders,
                 })
             }
         ),
@@ -540,5 +596,6 @@ pub fn to_agent() -> impl Strategy<Value = ToAgent> {
             }
         ),
         records::read(),
+        image_cache::order(),
     ]
 }

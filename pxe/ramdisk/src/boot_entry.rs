@@ -5,12 +5,9 @@ use std::{fs, io};
 use protocol::{boot::BootMode, hex};
 
 use crate::{
-    disk::{
-        DiskError, OpenDisk, Place,
-        gpt::{self, Partition},
-        table::HEAD_BYTES,
-    },
-    efi::{self, EFIVARS, GLOBAL, read_variable, write_variable},
+    boot_partition::BootPartition,
+    disk::{DiskError, OpenDisk, Place, gpt, table::HEAD_BYTES},
+    efi::{self, EFIVARS, GLOBAL, delete_variable, read_variable, write_variable},
 };
 
 const ACTIVE: u32 = 1;
@@ -27,7 +24,8 @@ pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
     }
     let mut head = vec![0; HEAD_BYTES];
     disk.read(0, &mut head)?;
-    let partition = gpt::efi_system(&head)?.ok_or_else(|| {
+    let partition = gpt::efi_system(&head, disk.sector_bytes())?.map(BootPartition::of_gpt);
+    let partition = partition.or_else(|| BootPartition::of_boot_record(&head)).ok_or_else(|| {
         DiskError::Unfit(format!(
             "{} has no EFI system partition: this image cannot boot by UEFI",
             disk.name()
@@ -44,32 +42,46 @@ pub fn install(disk: &OpenDisk) -> Result<(), DiskError> {
 
 fn write_variables(option: &[u8]) -> io::Result<()> {
     efi::mount_variables()?;
-    let number = entry_number()?;
+    let (number, doubles) = choose(&entries()?)?;
+    // Doubles go first: firmware has little room for variables.
+    for double in &doubles {
+        delete_variable(&format!("Boot{double:04X}"))?;
+    }
     write_variable(&format!("Boot{number:04X}"), option)?;
     let order = read_variable("BootOrder").unwrap_or_default();
-    write_variable("BootOrder", &put_first(number, &order))
+    write_variable("BootOrder", &put_first(number, &doubles, &order))
 }
 
-/// The number of our entry, or else the first that is free.
-fn entry_number() -> io::Result<u16> {
-    let mut taken = Vec::new();
+/// The firmware's entries: their numbers, and whether they are ours.
+fn entries() -> io::Result<Vec<(u16, bool)>> {
+    let mut entries = Vec::new();
     for entry in fs::read_dir(EFIVARS)? {
         let name = entry?.file_name().to_string_lossy().into_owned();
         let number = name.strip_prefix("Boot").and_then(|rest| rest.strip_suffix(GLOBAL)?.strip_suffix('-'));
         let Some(number) = number.and_then(hex::decode_array).map(u16::from_be_bytes) else { continue };
         let value = read_variable(&format!("Boot{number:04X}")).unwrap_or_default();
-        if value.get(6..).is_some_and(|rest| rest.starts_with(&utf16(DESCRIPTION))) {
-            return Ok(number);
-        }
-        taken.push(number);
+        let is_ours = value.get(6..).is_some_and(|rest| rest.starts_with(&utf16(DESCRIPTION)));
+        entries.push((number, is_ours));
     }
-    let free = (0..=u16::MAX).find(|number| !taken.contains(number));
-    free.ok_or_else(|| io::Error::other("every boot entry is in use"))
+    Ok(entries)
 }
 
-fn put_first(number: u16, order: &[u8]) -> Vec<u8> {
+/// The number for our entry: that of an old one of ours, or else the first that is free; and those of ours that are too many.
+fn choose(entries: &[(u16, bool)]) -> io::Result<(u16, Vec<u16>)> {
+    let mut ours: Vec<u16> =
+        entries.iter().filter(|(_, is_ours)| *is_ours).map(|(number, _)| *number).collect();
+    ours.sort_unstable();
+    if !ours.is_empty() {
+        return Ok((ours.remove(0), ours));
+    }
+    let free = (0..=u16::MAX).find(|number| entries.iter().all(|(taken, _)| taken != number));
+    free.map(|free| (free, ours)).ok_or_else(|| io::Error::other("every boot entry is in use"))
+}
+
+fn put_first(number: u16, gone: &[u16], order: &[u8]) -> Vec<u8> {
     let first = number.to_le_bytes();
-    let others = order.chunks_exact(2).filter(|entry| **entry != first);
+    let stays = |entry: &&[u8]| **entry != first && gone.iter().all(|gone| **entry != gone.to_le_bytes());
+    let others = order.chunks_exact(2).filter(stays);
     first.into_iter().chain(others.flatten().copied()).collect()
 }
 
@@ -79,13 +91,13 @@ fn utf16(text: &str) -> Vec<u8> {
 }
 
 /// EFI_LOAD_OPTION: attributes, length of the path, description, path.
-fn load_option(partition: &Partition) -> Vec<u8> {
+fn load_option(partition: &BootPartition) -> Vec<u8> {
     let mut drive = Vec::new();
     drive.extend(partition.number.to_le_bytes());
     drive.extend(partition.first.to_le_bytes());
-    drive.extend((partition.last - partition.first + 1).to_le_bytes());
-    drive.extend(partition.guid);
-    drive.extend([2, 2]); // the table is a GPT, the signature is a GUID
+    drive.extend(partition.sectors.to_le_bytes());
+    drive.extend(partition.signature);
+    drive.extend(partition.kinds);
     let path = [node(4, 1, &drive), node(4, 4, &utf16(LOADER)), node(0x7f, 0xff, &[])].concat();
     let mut option = ACTIVE.to_le_bytes().to_vec();
     option.extend((path.len() as u16).to_le_bytes());
@@ -106,15 +118,35 @@ mod tests {
 
     #[test]
     fn the_disk_comes_first_once() {
-        let check = |order: &[u8], expected: &[u8]| assert_eq!(put_first(5, order), expected);
+        let check = |order: &[u8], expected: &[u8]| assert_eq!(put_first(5, &[7], order), expected);
         check(&[], &[5, 0]);
         check(&[1, 0, 2, 0], &[5, 0, 1, 0, 2, 0]);
         check(&[1, 0, 5, 0, 2, 0], &[5, 0, 1, 0, 2, 0]);
+        check(&[7, 0, 5, 0, 2, 0, 7, 1], &[5, 0, 2, 0, 7, 1]);
+    }
+
+    #[test]
+    fn an_entry_of_ours_is_replaced_and_never_doubled() {
+        let check = |entries: &[(u16, bool)], number: u16, doubles: &[u16]| {
+            assert_eq!(choose(entries).unwrap(), (number, doubles.to_vec()), "{entries:?}");
+        };
+        check(&[], 0, &[]);
+        check(&[(0, false), (2, false)], 1, &[]);
+        check(&[(0, false), (2, true)], 2, &[]);
+        check(&[(9, true), (0, false), (2, true), (4, true)], 2, &[4, 9]);
+        let full: Vec<_> = (0..=u16::MAX).map(|number| (number, false)).collect();
+        assert!(choose(&full).is_err());
     }
 
     #[test]
     fn a_load_option_has_the_lengths_it_says() {
-        let option = load_option(&Partition { number: 2, first: 2048, last: 4095, guid: [9; 16] });
+        let option = load_option(&BootPartition {
+            number: 2,
+            first: 2048,
+            sectors: 2048,
+            signature: [9; 16],
+            kinds: [2, 2],
+        });
         let description = utf16(DESCRIPTION).len();
         let path = u16::from_le_bytes([option[4], option[5]]) as usize;
         assert_eq!(option.len(), 6 + description + path);

@@ -19,7 +19,8 @@ pub fn write(disk: &OpenDisk, content: &[u8]) -> Result<(), DiskError> {
     random.map_err(|_| DiskError::Unfit("the kernel gave no random numbers".into()))?;
     guid[7] = guid[7] & 0x0f | 0x40; // version 4, in the mixed-endian order of a GPT
     guid[8] = guid[8] & 0x3f | 0x80;
-    let placement = table::add_last(&head, disk.size_bytes(), content.len() as u64, NAME, guid)?;
+    let (size, sector_bytes) = (disk.size_bytes(), disk.sector_bytes());
+    let placement = table::add_last(&head, size, sector_bytes, content.len() as u64, NAME, guid)?;
     for (offset, bytes) in &placement.writes {
         disk.write(*offset, bytes)?;
     }

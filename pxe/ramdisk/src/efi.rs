@@ -46,6 +46,14 @@ pub fn read_variable(name: &str) -> io::Result<Vec<u8>> {
     Ok(value.get(4..).unwrap_or_default().to_vec())
 }
 
+/// Removes a variable; the kernel lets everybody do so with boot entries. Gone already is gone.
+pub fn delete_variable(name: &str) -> io::Result<()> {
+    match fs::remove_file(variable(name)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Writes a variable.
 pub fn write_variable(name: &str, value: &[u8]) -> io::Result<()> {
     // The kernel takes attributes and value in one write.

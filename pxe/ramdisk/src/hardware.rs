@@ -28,7 +28,7 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
         boot_mode: efi::boot_mode(),
         cpu: cpu(&read("/proc/cpuinfo").unwrap_or_default()),
         memory_mib: memory_mib(&read("/proc/meminfo").unwrap_or_default()),
-        disks: disk::all().iter().map(disk::Disk::describe).collect(),
+        disks: disk::examined(),
         nics: network::interfaces()
             .iter()
             .map(|interface| Nic {
@@ -39,6 +39,7 @@ pub fn report(booted: (MacAddr, Ipv4Addr), heard: &HashMap<MacAddr, Neighbour>) 
         faults: seek::faults(),
         modules: modules(&read("/proc/modules").unwrap_or_default()),
         secure_boot: efi::is_secure_boot(),
+        ramdisk_version: env!("CARGO_PKG_VERSION").to_owned(),
     }
 }
 

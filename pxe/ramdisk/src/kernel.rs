@@ -1,5 +1,5 @@
 //! Edges: requests to the kernel that the standard library and `nix` do not offer, each made safe here.
-#![allow(unsafe_code)] // The only file of this program with it: ioctls pass a pointer that the kernel reads.
+#![allow(unsafe_code)] // Ioctls pass a pointer that the kernel reads. The only other file with it is `erase/passthrough.rs`.
 
 use std::{
     net::{Ipv4Addr, UdpSocket},
@@ -17,6 +17,7 @@ mod request {
     nix::ioctl_none_bad!(blkrrpart, nix::request_code_none!(0x12, 95));
     nix::ioctl_none_bad!(blkflsbuf, nix::request_code_none!(0x12, 97));
     nix::ioctl_write_ptr_bad!(blkdiscard, nix::request_code_none!(0x12, 119), [u64; 2]);
+    nix::ioctl_write_ptr_bad!(blksecdiscard, nix::request_code_none!(0x12, 125), [u64; 2]);
     nix::ioctl_write_ptr_bad!(blkzeroout, nix::request_code_none!(0x12, 127), [u64; 2]);
     // <linux/sockios.h>.
     nix::ioctl_readwrite_bad!(siocgifflags, libc::SIOCGIFFLAGS, libc::ifreq);
@@ -38,6 +39,12 @@ pub fn take_writes(device: impl AsFd) -> Result<()> {
 pub fn discard(device: impl AsFd, start: u64, length: u64) -> Result<()> {
     // SAFETY: the descriptor is open, and the kernel only reads the two numbers, which outlive the call.
     unsafe { blkdiscard(device.as_fd().as_raw_fd(), &[start, length]) }.map(drop)
+}
+
+/// The same, with every copy that the device has made of it.
+pub fn secure_discard(device: impl AsFd, start: u64, length: u64) -> Result<()> {
+    // SAFETY: as above.
+    unsafe { blksecdiscard(device.as_fd().as_raw_fd(), &[start, length]) }.map(drop)
 }
 
 /// Makes a range of a block device read as zeroes, by the device's own command where it has one.

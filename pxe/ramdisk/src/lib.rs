@@ -8,10 +8,11 @@
 //!
 //! What must stay true: nothing here listens on a port before the hand-over; a ramdisk that does not find its lost agent again within a bound,
 //! or was refused by it, switches its server off; a task reports success only for what it has read back from the disk.
-//! Deliberately absent: a shell (but in the layer that only a rescue loads), a package manager, threads but for the one of the running task and those that load drivers, and anything that the tasks do not need: every byte is
+//! Deliberately absent: a shell (but in the layer that only a rescue loads), a package manager, threads but for the one of the running task, one of each drive that it erases or asks, and those that load drivers, and anything that the tasks do not need: every byte is
 //! carried to every server at every boot.
 
 pub mod boot_entry;
+pub mod boot_partition;
 pub mod config_drive;
 pub mod console;
 pub mod dhcp;
@@ -20,6 +21,8 @@ pub mod driver;
 pub mod efi;
 pub mod erase;
 pub mod hardware;
+pub mod identify;
+pub mod image_thread;
 pub mod kernel;
 pub mod line;
 pub mod link;
@@ -31,6 +34,8 @@ pub mod rescue;
 pub mod session;
 pub mod session_end;
 pub mod spcr;
+pub mod stale_entries;
+pub mod stop;
 pub mod system;
 pub mod tls;
 pub mod write_image;

@@ -19,6 +19,7 @@ use crate::{
     link::{Link, LinkError, Received},
     say,
     session_end::SessionEnd,
+    stop::Stop,
 };
 
 /// How often the agent is dialled before a hello was accepted.
@@ -28,6 +29,8 @@ const CONNECT_PAUSE: Duration = Duration::from_secs(1);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Least time between two progress reports.
 pub const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+/// A task that works on without news is said to be at it this often: how long one request to a disk takes is up to the disk.
+pub const HEARTBEAT_EVERY: Duration = Duration::from_secs(5);
 /// News of a running task that wait to be sent; its thread waits then.
 const NEWS_MAX: usize = 4;
 
@@ -85,7 +88,12 @@ impl<'a> Line<'a> {
                 }
                 Ok((
                     _,
-                    Received::Message(FromAgent::Run { .. } | FromAgent::DataEnd { .. } | FromAgent::Resumed)
+                    Received::Message(
+                        FromAgent::Run { .. }
+                        | FromAgent::Stop { .. }
+                        | FromAgent::DataEnd { .. }
+                        | FromAgent::Resumed,
+                    )
                     | Received::Data { .. },
                 )) => return Err(SessionEnd::Confused),
                 Err(error) if tries >= CONNECT_TRIES_MAX => return Err(error.into()),
@@ -160,10 +168,21 @@ impl<'a> Line<'a> {
         self.last = None;
     }
 
-    /// Lets a task run on a thread of its own, and looks after the connection until it has ended.
+    /// Lets a task run on a thread of its own, and looks after the connection until it has ended. The agent hears of it at least every
+    /// [`HEARTBEAT_EVERY`], whatever the task says of itself.
     pub fn attend(
         &mut self,
         command: CommandId,
+        work: impl FnOnce(&mut dyn FnMut(StepProgress)) -> Result<StepOutput, String> + Send + 'static,
+    ) -> Result<Result<StepOutput, String>, SessionEnd> {
+        self.attend_until(command, &Stop::default(), work)
+    }
+
+    /// The same of a task that stops when `stop` says so, which the agent does.
+    pub fn attend_until(
+        &mut self,
+        command: CommandId,
+        stop: &Stop,
         work: impl FnOnce(&mut dyn FnMut(StepProgress)) -> Result<StepOutput, String> + Send + 'static,
     ) -> Result<Result<StepOutput, String>, SessionEnd> {
         let (tell, news) = mpsc::sync_channel(NEWS_MAX);
@@ -177,18 +196,33 @@ impl<'a> Line<'a> {
             });
             let _ = tell.send(News::Ended(outcome));
         });
+        let mut heartbeat = Heartbeat::new(Instant::now(), HEARTBEAT_EVERY);
         loop {
             match news.recv_timeout(LOOK_EVERY) {
                 Ok(News::Ended(outcome)) => return Ok(outcome),
-                Ok(News::Progress(progress)) => self.progress(command, progress),
-                Err(RecvTimeoutError::Timeout) => {}
+                Ok(News::Progress(progress)) => {
+                    heartbeat.moved(progress.clone(), Instant::now());
+                    self.progress(command, progress);
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some(progress) = heartbeat.due(Instant::now()) {
+                        self.progress(command, progress);
+                    }
+                }
                 Err(RecvTimeoutError::Disconnected) => {
                     return Ok(Err("the task ended without a word".into()));
                 }
             }
-            match &self.connection {
-                Connection::Up(link) if link.is_gone() => self.lose(&LinkError::Closed),
-                Connection::Up(_) => {}
+            match &mut self.connection {
+                Connection::Up(link) => match link.overheard() {
+                    Ok(None) => {}
+                    Ok(Some(Received::Message(FromAgent::Stop { command: of }))) if of == command => {
+                        say!("task {command}: the agent stops it");
+                        stop.say();
+                    }
+                    Ok(Some(_)) => self.lose(&LinkError::Closed),
+                    Err(error) => self.lose(&error),
+                },
                 Connection::Lost { .. } => self.resume()?,
             }
         }
@@ -226,7 +260,10 @@ impl<'a> Line<'a> {
             Ok((
                 _,
                 Received::Message(
-                    FromAgent::Run { .. } | FromAgent::DataEnd { .. } | FromAgent::Welcome { .. },
+                    FromAgent::Run { .. }
+                    | FromAgent::Stop { .. }
+                    | FromAgent::DataEnd { .. }
+                    | FromAgent::Welcome { .. },
                 )
                 | Received::Data { .. },
             )) => Err(SessionEnd::Confused),
@@ -236,8 +273,62 @@ impl<'a> Line<'a> {
     }
 }
 
+/// When a task that says nothing is to be spoken of, and how far it was.
+#[derive(Debug)]
+pub struct Heartbeat {
+    every: Duration,
+    said: Instant,
+    progress: StepProgress,
+}
+
+impl Heartbeat {
+    /// Of a task that begins now.
+    pub fn new(now: Instant, every: Duration) -> Self {
+        Self { every, said: now, progress: StepProgress { done_bytes: 0, total_bytes: 0 } }
+    }
+
+    /// It has come so far, and that is said.
+    pub fn moved(&mut self, progress: StepProgress, now: Instant) {
+        (self.progress, self.said) = (progress, now);
+    }
+
+    /// Whether the last word is so long ago.
+    pub fn is_after(&self, time: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.said) >= time
+    }
+
+    /// What to say now, if it is time.
+    pub fn due(&mut self, now: Instant) -> Option<StepProgress> {
+        (now.saturating_duration_since(self.said) >= self.every).then(|| {
+            self.said = now;
+            self.progress.clone()
+        })
+    }
+}
+
 fn greet(arguments: &BootArguments, message: &FromRamdisk) -> Result<(Link, Received), LinkError> {
     let mut link = Link::connect(arguments.agent, &arguments.fingerprint)?;
     let answer = link.greet(message)?;
     Ok((link, answer))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_task_without_news_is_spoken_of_again_and_again() {
+        let (start, every) = (Instant::now(), Duration::from_secs(30));
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let progress = |done_bytes| StepProgress { done_bytes, total_bytes: 9 };
+        let mut heartbeat = Heartbeat::new(start, every);
+        assert_eq!(heartbeat.due(at(29)), None);
+        assert_eq!(heartbeat.due(at(30)), Some(StepProgress { done_bytes: 0, total_bytes: 0 }));
+        assert_eq!(heartbeat.due(at(31)), None);
+        heartbeat.moved(progress(4), at(50));
+        assert_eq!(heartbeat.due(at(79)), None);
+        for seconds in [80, 110, 100_000] {
+            assert_eq!(heartbeat.due(at(seconds)), Some(progress(4)), "{seconds}");
+        }
+    }
 }

@@ -123,14 +123,23 @@ impl Link {
         }
     }
 
-    /// Whether the agent has closed the connection, looked at while nothing is expected from it: whatever comes then is
-    /// its farewell.
-    pub fn is_gone(&self) -> bool {
+    /// What the agent says while nothing is expected from it; none: nothing. What has begun to come is waited for, up to 30 s.
+    pub fn overheard(&mut self) -> Result<Option<Received>, LinkError> {
+        let failed = |error| LinkError::Io(self.agent, error);
         let socket = &self.stream.sock;
-        let looked = socket.set_nonblocking(true).and_then(|()| socket.peek(&mut [0]));
-        let blocks = socket.set_nonblocking(false);
-        let quiet = matches!(looked, Err(error) if error.kind() == io::ErrorKind::WouldBlock);
-        !quiet || blocks.is_err()
+        socket.set_nonblocking(true).map_err(failed)?;
+        let looked = socket.peek(&mut [0]);
+        socket.set_nonblocking(false).map_err(failed)?;
+        match looked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
+            Ok(0) | Err(_) => return Err(LinkError::Closed),
+            Ok(_) => {}
+        }
+        socket.set_read_timeout(Some(ANSWER_WAIT_MAX)).map_err(failed)?;
+        let received = self.receive()?;
+        let failed = |error| LinkError::Io(self.agent, error);
+        self.stream.sock.set_read_timeout(Some(IDLE_WAIT_MAX)).map_err(failed)?;
+        Ok(Some(received))
     }
 
     /// Waits for the next frame.

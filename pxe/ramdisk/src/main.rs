@@ -63,11 +63,13 @@ fn serve() -> Result<(Interface, SessionEnd), String> {
         let agent = SocketAddr::new(arguments.agent.ip(), port);
         seek::fetch_from(Source { agent, mac: interface.mac });
     }
+    // It waits for the drivers as well, and with them for interfaces that appear late.
+    disk::settled();
+    network::bring_up_late();
     let heard = match arguments.lldp_seconds {
         Some(seconds) => lldp::listen(&network::interfaces(), Duration::from_secs(seconds.into())),
         None => HashMap::new(),
     };
-    disk::settled();
     for fault in seek::faults() {
         say!("{fault}");
     }

@@ -22,6 +22,8 @@ const LINK_WAIT_MAX: Duration = Duration::from_secs(45);
 const DEVICE_WAIT_MAX: Duration = Duration::from_secs(10);
 /// After this time it is waited for no longer, whatever is still being loaded.
 const DRIVER_WAIT_MAX: Duration = Duration::from_secs(120);
+/// Longest wait for the links of interfaces that appeared late: copper negotiates for some three seconds.
+const LATE_LINK_WAIT_MAX: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(20);
 /// `ARPHRD_ETHER` of <linux/if_arp.h>.
 const ETHERNET: &str = "1";
@@ -61,6 +63,11 @@ impl Interface {
     /// Whether it has a link; false while it is down.
     pub fn carrier(&self) -> bool {
         read_line(self.file("carrier")) == "1"
+    }
+
+    /// Whether it is set up: of one that is down the kernel does not let `carrier` be read.
+    fn is_up(&self) -> bool {
+        !read_line(self.file("carrier")).is_empty()
     }
 }
 
@@ -102,12 +109,10 @@ pub fn bring_up(mac: Option<MacAddr>) -> Result<Interface, NetworkError> {
     let all = interfaces();
     let mut failed = None;
     for interface in &all {
-        if let Err(error) = kernel::interface_up(&interface.name) {
-            let error = NetworkError::SetUp(interface.name.clone(), error);
-            say!("{error}");
-            if wanted(interface) {
-                failed = Some(error);
-            }
+        if let Err(error) = set_up(interface)
+            && wanted(interface)
+        {
+            failed = Some(error);
         }
     }
     let start = Instant::now();
@@ -118,6 +123,22 @@ pub fn bring_up(mac: Option<MacAddr>) -> Result<Interface, NetworkError> {
         if start.elapsed() > LINK_WAIT_MAX {
             return Err(failed.unwrap_or_else(|| NetworkError::NoLink(describe())));
         }
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Sets an interface up; says so when the kernel refuses.
+fn set_up(interface: &Interface) -> Result<(), NetworkError> {
+    let refused = |error| NetworkError::SetUp(interface.name.clone(), error);
+    kernel::interface_up(&interface.name).map_err(refused).inspect_err(|error| say!("{error}"))
+}
+
+/// Sets up the interfaces that have appeared since [`bring_up`], whose driver came later or was slow, and waits for their links, for a bounded time.
+pub fn bring_up_late() {
+    let mut late = interfaces();
+    late.retain(|interface| !interface.is_up() && set_up(interface).is_ok());
+    let start = Instant::now();
+    while !late.iter().all(Interface::carrier) && start.elapsed() < LATE_LINK_WAIT_MAX {
         std::thread::sleep(POLL);
     }
 }

@@ -3,20 +3,24 @@
 use std::time::{Duration, Instant};
 
 use protocol::{
-    hardware::HardwareReport,
+    hardware::{self, HardwareReport},
     id::CommandId,
     ramdisk::{BootArguments, FromAgent, RESUME_WAIT_MAX, Task},
-    step::{CONFIG_DRIVE_BYTES_MAX, StepOutput},
+    root_device::RootDeviceHints,
+    step::{CONFIG_DRIVE_BYTES_MAX, EraseOrder, StepOutput},
 };
 
 use crate::{
     boot_entry, config_drive,
-    disk::{self, Disk},
+    disk::{self, Disk, DiskError},
     erase::{self, Depth},
-    line::{Line, PROGRESS_EVERY},
+    image_thread::{ImageThread, News},
+    line::{HEARTBEAT_EVERY, Heartbeat, Line, PROGRESS_EVERY},
     link::Received,
     rescue, say,
     session_end::SessionEnd,
+    stale_entries,
+    stop::Stop,
     write_image::ImageWriter,
 };
 
@@ -44,8 +48,8 @@ pub fn run_for(
 struct Worker<'a> {
     line: Line<'a>,
     look: &'a dyn Fn() -> HardwareReport,
-    /// The disk that the image was written to.
-    root: Option<Disk>,
+    /// The disk that the image was written to, and what tells it from others.
+    root: Option<(Disk, hardware::Disk)>,
 }
 
 /// What keeps a task from ending in an answer.
@@ -111,21 +115,20 @@ impl Worker<'_> {
     fn perform(&mut self, command: CommandId, task: Task) -> Result<Outcome, Cut> {
         let outcome = match task {
             Task::Inventory => Ok(StepOutput::Inventory { hardware: Box::new((self.look)()) }),
-            Task::WriteImage { virtual_bytes } => self.write_image(command, virtual_bytes)?,
+            Task::WriteImage { virtual_bytes, root_device } => {
+                self.write_image(command, virtual_bytes, &root_device)?
+            }
             Task::WriteConfigDrive { bytes } => self.write_config_drive(command, bytes)?,
             Task::InstallBootEntry => match self.root() {
-                Ok(root) => self.line.attend(command, move |_| {
-                    root.open().and_then(|disk| boot_entry::install(&disk)).map_err(text)?;
+                Ok((root, described)) => self.line.attend(command, move |_| {
+                    let installed = root.open().and_then(|disk| boot_entry::install(&disk));
+                    installed.map_err(|error| told(&error, &described))?;
                     Ok(StepOutput::Done)
                 })?,
                 Err(reason) => Err(reason),
             },
-            Task::EraseMetadata(order) => self
-                .line
-                .attend(command, move |progress| erase::every_disk(Depth::Metadata, &order, progress))?,
-            Task::EraseDisks(order) => self
-                .line
-                .attend(command, move |progress| erase::every_disk(Depth::Whole, &order, progress))?,
+            Task::EraseMetadata(order) => self.erase(command, Depth::Metadata, order)?,
+            Task::EraseDisks(order) => self.erase(command, Depth::Whole, order)?,
             Task::Sync | Task::PowerOff => self.line.attend(command, |_| {
                 nix::unistd::sync();
                 Ok(StepOutput::Done)
@@ -138,49 +141,126 @@ impl Worker<'_> {
         Ok(outcome)
     }
 
-    fn root(&self) -> Result<Disk, String> {
+    fn erase(&mut self, command: CommandId, depth: Depth, order: EraseOrder) -> Result<Outcome, SessionEnd> {
+        let stop = Stop::default();
+        let heard = stop.clone();
+        self.line.attend_until(command, &stop, move |progress| {
+            let done = erase::every_disk(depth, &order, &heard, progress)?;
+            // What was left out may be booted from, and so may what was not erased to its end.
+            if depth == Depth::Whole && order.left_out.is_empty() && !heard.is_said() {
+                remove_stale_entries();
+            }
+            Ok(done)
+        })
+    }
+
+    fn root(&self) -> Result<(Disk, hardware::Disk), String> {
         self.root.clone().ok_or_else(|| "no image was written since this ramdisk was booted".into())
     }
 
-    fn write_image(&mut self, command: CommandId, virtual_bytes: u64) -> Result<Outcome, Cut> {
+    fn write_image(
+        &mut self,
+        command: CommandId,
+        virtual_bytes: u64,
+        root_device: &RootDeviceHints,
+    ) -> Result<Outcome, Cut> {
         self.root = None;
-        let found = disk::root_disk(&disk::all(), virtual_bytes);
-        let of = found.as_ref().map(|disk| format!(" ({})", disk.describe().identity())).unwrap_or_default();
-        let mut writer =
-            found.and_then(|disk| Ok((disk.clone(), ImageWriter::new(disk.open()?, virtual_bytes))));
-        let mut last = Instant::now();
-        // After a failure the rest is read and dropped: the agent may be in the middle of sending it.
-        let sha256 = loop {
-            match self.line.receive().ok_or(Cut::Off)? {
-                Received::Data { offset, bytes } => {
-                    let Ok((_, image)) = &mut writer else { continue };
-                    match image.write(offset, &bytes) {
-                        Ok(progress) if last.elapsed() >= PROGRESS_EVERY => {
-                            last = Instant::now();
-                            self.line.progress(command, progress);
-                        }
-                        Ok(_) => {}
-                        Err(error) => writer = Err(error),
-                    }
-                }
-                Received::Message(FromAgent::DataEnd { sha256 }) => break sha256,
-                Received::Message(_) => return Err(Cut::Session(SessionEnd::Confused)),
-            }
+        let found = disk::root_disk(root_device, virtual_bytes);
+        if let Ok((_, described)) = &found {
+            say!("the image goes to {described}");
+        }
+        let begun = found.map_err(text).and_then(|(disk, described)| {
+            let open = disk.open().map_err(|error| told(&error, &described))?;
+            let image = ImageWriter::new(open, described.clone(), virtual_bytes);
+            Ok((disk, described.clone(), ImageThread::start(image, described, told)))
+        });
+        let (disk, described, mut thread) = match begun {
+            Ok(begun) => begun,
+            Err(reason) => return self.drop_image().map(|()| Err(reason)),
         };
-        let (disk, image) = match writer {
-            Ok(writer) => writer,
-            Err(error) => return Ok(Err(format!("{error}{of}"))),
+        let taken = self.take_image(command, &mut thread);
+        // Whatever happens next, nobody else writes to this disk.
+        let image = thread.end();
+        let (sha256, image) = match (taken?, image) {
+            (Ok(sha256), Ok(image)) => (sha256, image),
+            (Err(reason), _) | (_, Err(reason)) => return Ok(Err(reason)),
         };
         if sha256.is_empty() {
             return Ok(Err("the agent gave up sending the image".into()));
         }
+        let of = described.clone();
         let outcome = self.line.attend(command, move |progress| {
-            image.finish(&sha256, progress).map_err(|error| format!("{error}{of}"))
+            image.finish(&sha256, progress).map_err(|error| told(&error, &of))
         })?;
         if outcome.is_ok() {
-            self.root = Some(disk);
+            self.root = Some((disk, described));
         }
         Ok(outcome)
+    }
+
+    /// Hands the image's pieces on to its thread until the last one is written; gives the SHA-256 that the agent sent.
+    fn take_image(
+        &mut self,
+        command: CommandId,
+        thread: &mut ImageThread,
+    ) -> Result<Result<String, String>, Cut> {
+        let mut heartbeat = Heartbeat::new(Instant::now(), HEARTBEAT_EVERY);
+        loop {
+            match self.line.receive().ok_or(Cut::Off)? {
+                Received::Data { offset, bytes } => {
+                    while thread.is_full() {
+                        if let Err(reason) = self.follow(command, thread, &mut heartbeat) {
+                            return self.drop_image().map(|()| Err(reason));
+                        }
+                    }
+                    thread.give(offset, bytes);
+                }
+                Received::Message(FromAgent::DataEnd { sha256 }) => {
+                    while !thread.is_idle() {
+                        if let Err(reason) = self.follow(command, thread, &mut heartbeat) {
+                            return Ok(Err(reason));
+                        }
+                    }
+                    return Ok(Ok(sha256));
+                }
+                Received::Message(_) => return Err(Cut::Session(SessionEnd::Confused)),
+            }
+        }
+    }
+
+    /// Waits a moment for the image's thread, and says how far it is when that is due.
+    fn follow(
+        &mut self,
+        command: CommandId,
+        thread: &mut ImageThread,
+        heartbeat: &mut Heartbeat,
+    ) -> Result<(), String> {
+        match thread.news(PROGRESS_EVERY) {
+            News::Written(progress) => {
+                if heartbeat.is_after(PROGRESS_EVERY, Instant::now()) {
+                    heartbeat.moved(progress.clone(), Instant::now());
+                    self.line.progress(command, progress);
+                }
+            }
+            News::None => {
+                if let Some(progress) = heartbeat.due(Instant::now()) {
+                    self.line.progress(command, progress);
+                }
+            }
+            News::Failed(reason) => return Err(reason),
+        }
+        Ok(())
+    }
+
+    /// Reads and drops the rest of an image: the agent may be in the middle of sending it.
+    fn drop_image(&mut self) -> Result<(), Cut> {
+        loop {
+            match self.line.receive().ok_or(Cut::Off)? {
+                Received::Data { .. } => {}
+                Received::Message(FromAgent::DataEnd { .. }) => return Ok(()),
+                Received::Message(_) => return Err(Cut::Session(SessionEnd::Confused)),
+            }
+        }
     }
 
     fn write_config_drive(&mut self, command: CommandId, bytes: u64) -> Result<Outcome, Cut> {
@@ -201,17 +281,34 @@ impl Worker<'_> {
         if content.is_empty() || content.len() as u64 != bytes {
             return Ok(Err(format!("{} of {bytes} bytes of the configuration drive came", content.len())));
         }
-        let root = match self.root() {
+        let (root, described) = match self.root() {
             Ok(root) => root,
             Err(reason) => return Ok(Err(reason)),
         };
         Ok(self.line.attend(command, move |_| {
-            root.open().and_then(|disk| config_drive::write(&disk, &content)).map_err(text)?;
+            let written = root.open().and_then(|disk| config_drive::write(&disk, &content));
+            written.map_err(|error| told(&error, &described))?;
             Ok(StepOutput::Done)
         })?)
     }
 }
 
+/// A failure with which disk it was: its name in the kernel is another one at the next boot.
+fn told(error: &DiskError, disk: &hardware::Disk) -> String {
+    match error {
+        DiskError::Io { .. } | DiskError::ReadBack { .. } => format!("{error}; the disk is {disk}"),
+        DiskError::Unfit(why) => why.clone(),
+    }
+}
+
 fn text(error: impl std::fmt::Display) -> String {
     error.to_string()
+}
+
+/// An entry that stays is no byte of a tenant's: it is told, and fails nothing.
+fn remove_stale_entries() {
+    match stale_entries::remove() {
+        Ok(removed) => removed.iter().for_each(|entry| say!("boot entry removed: {entry}")),
+        Err(error) => say!("boot entries that lead to erased disks are not removed: {error}"),
+    }
 }

@@ -1,15 +1,20 @@
 //! Edges: a disk image: extents in rising order, zeroes between them, and everything read back.
+//!
+//! Its beginning is held back until it has told for which sectors it was made: one for others is refused before a byte is written.
 
 use std::time::Instant;
 
 use protocol::{
-    hex,
+    hardware, hex,
     step::{StepOutput, StepProgress},
 };
 use ring::digest;
 
 use crate::{
-    disk::{DiskError, OpenDisk},
+    disk::{
+        DiskError, OpenDisk,
+        table::{TELLING_BYTES, check_sectors},
+    },
     say,
 };
 
@@ -24,15 +29,18 @@ const EXTENTS_MAX: usize = 1 << 20;
 #[derive(Debug)]
 pub struct ImageWriter {
     disk: OpenDisk,
+    described: hardware::Disk,
     virtual_bytes: u64,
-    /// Written ranges, joined where they touch: start and end.
+    /// Taken ranges, joined where they touch: start and end.
     extents: Vec<(u64, u64)>,
+    /// What is not written yet, as long as the beginning has not told: less than [`TELLING_BYTES`] and one extent.
+    held: Option<Vec<(u64, Vec<u8>)>>,
 }
 
 impl ImageWriter {
     /// Starts an image of this size.
-    pub fn new(disk: OpenDisk, virtual_bytes: u64) -> Self {
-        Self { disk, virtual_bytes, extents: Vec::new() }
+    pub fn new(disk: OpenDisk, described: hardware::Disk, virtual_bytes: u64) -> Self {
+        Self { disk, described, virtual_bytes, extents: Vec::new(), held: Some(Vec::new()) }
     }
 
     /// Takes the next extent.
@@ -43,7 +51,15 @@ impl ImageWriter {
             let why = format!("{} bytes at {offset} after {written} of {}", bytes.len(), self.virtual_bytes);
             return Err(DiskError::Unfit(format!("the agent sent extents out of order: {why}")));
         };
-        self.disk.write(offset, bytes)?;
+        match &mut self.held {
+            None => self.disk.write(offset, bytes)?,
+            Some(held) => {
+                held.push((offset, bytes.to_vec()));
+                if end >= TELLING_BYTES as u64 {
+                    self.begin()?;
+                }
+            }
+        }
         let full = self.extents.len() >= EXTENTS_MAX;
         match self.extents.last_mut() {
             Some((_, last)) if *last == offset => *last = end,
@@ -55,6 +71,21 @@ impl ImageWriter {
         Ok(self.progress(end))
     }
 
+    /// Judges the image by its beginning, and writes what was held back of it.
+    fn begin(&mut self) -> Result<(), DiskError> {
+        let Some(held) = self.held.take() else { return Ok(()) };
+        let mut head = vec![0; TELLING_BYTES];
+        for (offset, bytes) in &held {
+            let to =
+                usize::try_from(*offset).ok().and_then(|offset| head.get_mut(offset..)).unwrap_or_default();
+            for (to, from) in to.iter_mut().zip(bytes) {
+                *to = *from;
+            }
+        }
+        check_sectors(&head, &self.described, self.disk.sector_bytes())?;
+        held.iter().try_for_each(|(offset, bytes)| self.disk.write(*offset, bytes))
+    }
+
     /// Half of the way is writing, the other half is reading back.
     fn progress(&self, done_bytes: u64) -> StepProgress {
         StepProgress { done_bytes, total_bytes: self.virtual_bytes.saturating_mul(2) }
@@ -62,14 +93,16 @@ impl ImageWriter {
 
     /// Zeroes what lies between the extents, flushes, reads everything back and compares with the sender's SHA-256.
     pub fn finish(
-        self,
+        mut self,
         sha256: &str,
         progress: &mut dyn FnMut(StepProgress),
     ) -> Result<StepOutput, DiskError> {
+        self.begin()?;
         let start = Instant::now();
         let gaps = self.gaps();
+        let halfway = self.progress(self.virtual_bytes);
         for (start, end) in &gaps {
-            self.disk.zero(*start, end - start, &mut |_| ())?;
+            self.disk.zero(*start, end - start, &mut |_| progress(halfway.clone()))?;
         }
         let tail = self.disk.size_bytes().saturating_sub(TAIL).max(self.virtual_bytes);
         self.disk.zero(tail, self.disk.size_bytes() - tail, &mut |_| ())?;
@@ -136,7 +169,7 @@ mod tests {
     #[test]
     fn gaps_become_zero_and_the_rest_is_what_was_sent() {
         let (file, disk) = disk();
-        let mut writer = ImageWriter::new(disk, 2 << 20);
+        let mut writer = ImageWriter::new(disk, hardware::Disk::default(), 2 << 20);
         writer.write(4096, &[1; 4096]).unwrap();
         writer.write(8192, &[2; 4096]).unwrap();
         writer.write(1 << 20, &[3; 512]).unwrap();
@@ -154,9 +187,43 @@ mod tests {
     }
 
     #[test]
+    fn an_image_for_other_sectors_is_refused_before_a_byte_is_written() {
+        let check = |gpt_at: u64, pieces: &[usize], sector_bytes: u64, refused: bool| {
+            let (file, disk) = disk();
+            let mut image = vec![7; 16 << 10];
+            let signature = gpt_at as usize;
+            image[signature..signature + 8].copy_from_slice(b"EFI PART");
+            let mut writer =
+                ImageWriter::new(disk.with_sectors(sector_bytes), hardware::Disk::default(), 1 << 20);
+            let (mut at, mut failed) = (0, None);
+            for piece in pieces {
+                if failed.is_none() {
+                    failed = writer.write(at as u64, &image[at..at + piece]).err();
+                }
+                at += piece;
+            }
+            let sent = &image[..at];
+            let failed = failed.or_else(|| writer.finish(&sha256(sent), &mut |_| ()).err());
+            assert_eq!(failed.is_some(), refused, "{gpt_at} in sectors of {sector_bytes}: {failed:?}");
+            let mut found = vec![0; at];
+            file.read_exact_at(&mut found, 0).unwrap();
+            let expected = if refused { &vec![0xaa; at][..] } else { sent };
+            assert!(found == expected, "{gpt_at} in sectors of {sector_bytes}");
+        };
+        for pieces in [&[16 << 10][..], &[512, 512, 3072, 4096], &[4100, 4, 8000], &[2048]] {
+            check(512, pieces, 512, false);
+            check(512, pieces, 4096, true);
+        }
+        for pieces in [&[16 << 10][..], &[512, 3584, 512, 4096], &[4100, 4, 8000]] {
+            check(4096, pieces, 4096, false);
+            check(4096, pieces, 512, true);
+        }
+    }
+
+    #[test]
     fn what_must_not_be_written_is_refused() {
         let (_, disk) = disk();
-        let mut writer = ImageWriter::new(disk, 1 << 20);
+        let mut writer = ImageWriter::new(disk, hardware::Disk::default(), 1 << 20);
         writer.write(4096, &[1; 4096]).unwrap();
         assert!(writer.write(4095, &[1]).is_err(), "backwards");
         assert!(writer.write((1 << 20) - 1, &[1; 2]).is_err(), "beyond the end");

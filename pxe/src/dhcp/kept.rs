@@ -1,7 +1,8 @@
 //! Edges: leases kept on disk, so that an agent that was restarted gives nobody the address of a server that runs.
 //!
 //! A line for each: MAC address, IPv4 address, end in seconds since 1970. Lines are appended, those of many clients at once by one
-//! flush; the last one about an interface counts. What must stay true: a line is on the disk before its client is told.
+//! flush; the last one about an interface counts. What must stay true: a line is on the disk before its client is told; what a full disk cut off does
+//! not spoil the line that follows.
 
 use std::{
     fs::{File, OpenOptions},
@@ -37,6 +38,8 @@ pub(crate) type Keep = mpsc::Sender<(Lent, oneshot::Sender<()>)>;
 pub(crate) struct Keeper {
     path: PathBuf,
     file: File,
+    /// Bytes of whole lines.
+    len: u64,
     lines: usize,
     queue: mpsc::Receiver<(Lent, oneshot::Sender<()>)>,
 }
@@ -54,10 +57,9 @@ impl Keeper {
         // The last line may have been cut off by a crash; it has no end then.
         let whole = held.rsplit_once('\n').map_or("", |(whole, _)| whole);
         let lent: Vec<Lent> = whole.lines().filter_map(|line| read(line, now, clock)).collect();
-        whole_file::write(path, whole_lines(&lent, now, clock).as_bytes())?;
-        let file = OpenOptions::new().append(true).open(path)?;
+        let (file, len) = start(path, &whole_lines(&lent, now, clock))?;
         let (keep, queue) = mpsc::channel(QUEUE_MAX);
-        Ok((Self { path: path.to_owned(), file, lines: lent.len(), queue }, keep, lent))
+        Ok((Self { path: path.to_owned(), file, len, lines: lent.len(), queue }, keep, lent))
     }
 
     /// Keeps what comes until it is told to stop.
@@ -96,14 +98,25 @@ impl Keeper {
     fn write(&mut self, lent: &[Lent], anew: Option<&[Lent]>) -> io::Result<()> {
         let (now, clock) = (Instant::now(), SystemTime::now());
         if let Some(all) = anew {
-            whole_file::write(&self.path, whole_lines(all, now, clock).as_bytes())?;
-            self.file = OpenOptions::new().append(true).open(&self.path)?;
+            (self.file, self.len) = start(&self.path, &whole_lines(all, now, clock))?;
             self.lines = all.len();
         }
-        self.file.write_all(whole_lines(lent, now, clock).as_bytes())?;
+        let text = whole_lines(lent, now, clock);
+        if self.file.metadata()?.len() != self.len {
+            // An earlier write was cut off; the end of its line would be taken for the beginning of ours.
+            self.file.set_len(self.len)?;
+        }
+        self.file.write_all(text.as_bytes())?;
+        self.len += text.len() as u64;
         self.lines += lent.len();
         self.file.sync_data()
     }
+}
+
+/// A file with this text alone, to be appended to, and its length.
+fn start(path: &Path, text: &str) -> io::Result<(File, u64)> {
+    whole_file::write(path, text.as_bytes())?;
+    Ok((OpenOptions::new().append(true).open(path)?, text.len() as u64))
 }
 
 fn whole_lines(lent: &[Lent], now: Instant, clock: SystemTime) -> String {
@@ -167,6 +180,14 @@ mod tests {
         keeper.write(&[more], None).unwrap();
         let (mut keeper, _, held) = Keeper::open(&path).unwrap();
         assert_eq!(held.iter().map(|lent| lent.mac.0[5]).collect::<Vec<_>>(), [1, 3]);
+        // A full disk cuts a write off; the next one finds room again.
+        let mut beside = OpenOptions::new().append(true).open(&path).unwrap();
+        beside.write_all(b"02:00:00:00:00:04 198.18").unwrap();
+        let next = Lent { mac: MacAddr([2, 0, 0, 0, 0, 5]), ..more };
+        keeper.write(&[next], None).unwrap();
+        let (_, _, after) = Keeper::open(&path).unwrap();
+        assert_eq!(after.iter().map(|lent| lent.mac.0[5]).collect::<Vec<_>>(), [1, 3, 5]);
+        let (mut keeper, _, _) = Keeper::open(&path).unwrap();
         // Written anew: what is lent, and what comes with it.
         keeper.write(&held[..1], Some(&held[1..])).unwrap();
         let (_, _, held) = Keeper::open(&path).unwrap();

@@ -210,8 +210,15 @@ impl Leases {
 
     /// Puts back what was lent before a restart. What does not fit into the range, or is another's by now, is left out.
     pub fn restore(&mut self, mac: MacAddr, address: Ipv4Addr, until: Instant) {
+        if self.range.contains(address) {
+            self.restore_own(mac, address, until);
+        }
+    }
+
+    /// The same for an address that is its interface's own, inside the range or outside.
+    pub fn restore_own(&mut self, mac: MacAddr, address: Ipv4Addr, until: Instant) {
         let free = !self.by_mac.contains_key(&mac) && !self.by_address.contains_key(&address);
-        if free && self.range.contains(address) && self.by_mac.len() < MAX_RANGE as usize {
+        if free && self.by_mac.len() < MAX_RANGE as usize {
             self.by_address.insert(address, mac);
             self.by_mac.insert(mac, Lease { address, until, hold: Hold::Taken, kept_until: Some(until) });
         }
@@ -219,14 +226,21 @@ impl Leases {
 
     /// The interface's address, reserved for it if it has none. `wish` is taken if it is free, so that a client keeps
     /// its address when we have forgotten it. An address in use is taken away only if its lease has run out and
-    /// `may_boot` says no of its holder.
+    /// `may_boot` says no of its holder. One at which `runs_anothers` ramdisk is nobody else's, whatever became of its lease.
     pub fn reserve(
         &mut self,
         mac: MacAddr,
         wish: Option<Ipv4Addr>,
         now: Instant,
         may_boot: impl Fn(MacAddr) -> bool,
+        runs_anothers: impl Fn(Ipv4Addr) -> bool,
     ) -> Reserved {
+        // What was reserved before the ramdisk came back, which a restart had made us forget.
+        if let Some(lost) = self.by_mac.get(&mac).map(|lease| lease.address).filter(|own| runs_anothers(*own))
+        {
+            self.by_mac.remove(&mac);
+            self.by_address.remove(&lost);
+        }
         if let Some(lease) = self.by_mac.get_mut(&mac) {
             match lease.hold {
                 Hold::BeingProven if lease.until > now => return Reserved::BeingProven,
@@ -245,7 +259,7 @@ impl Leases {
         let candidates = || {
             let wish = wish.filter(|wish| self.range.contains(*wish));
             let all = wish.into_iter().chain(self.range.starting_at_place_of(mac));
-            all.filter(|address| !self.quarantine.contains_key(address))
+            all.filter(|address| !self.quarantine.contains_key(address) && !runs_anothers(*address))
         };
         let free = candidates().find(|address| !self.by_address.contains_key(address));
         let gone = || {
@@ -262,6 +276,24 @@ impl Leases {
         let lease = Lease { address, until: now + OFFER, hold: Hold::BeingProven, kept_until: None };
         self.by_mac.insert(mac, lease);
         Reserved::Unproven(address)
+    }
+
+    /// Makes an address an interface's own, inside the range or outside, unless somebody else was seen to use it lately. Who had it of the
+    /// range gets another one when it asks next.
+    pub fn assign(&mut self, mac: MacAddr, address: Ipv4Addr, now: Instant) {
+        let has = self.by_mac.get(&mac).map(|lease| lease.address);
+        let is_quarantined = self.quarantine.get(&address).is_some_and(|quarantine| quarantine.until > now);
+        if has == Some(address) || is_quarantined {
+            return;
+        }
+        if let Some(former) = self.by_address.insert(address, mac) {
+            self.by_mac.remove(&former);
+        }
+        if let Some(former) = has {
+            self.by_address.remove(&former);
+        }
+        let lease = Lease { address, until: now + OFFER, hold: Hold::Unproven, kept_until: None };
+        self.by_mac.insert(mac, lease);
     }
 
     /// Nobody else uses the address that was reserved for the interface.
@@ -360,7 +392,7 @@ mod tests {
         now: Instant,
         may_boot: impl Fn(MacAddr) -> bool,
     ) -> Option<Ipv4Addr> {
-        match leases.reserve(mac, wish, now, may_boot) {
+        match leases.reserve(mac, wish, now, may_boot, |_| false) {
             Reserved::Proven(address) => Some(address),
             Reserved::Unproven(address) => {
                 leases.prove(mac);
@@ -456,11 +488,11 @@ mod tests {
     fn an_address_is_proven_before_it_is_anybodys() {
         let mut now = crate::test_clock::start();
         let mut leases = leases(10, 20);
-        let ask = |leases: &mut Leases, now| leases.reserve(mac(1), None, now, |_| true);
+        let ask = |leases: &mut Leases, now| leases.reserve(mac(1), None, now, |_| true, |_| false);
         let Reserved::Unproven(first) = ask(&mut leases, now) else { panic!("it was nobody's before") };
         // The client repeats itself meanwhile.
         assert_eq!(ask(&mut leases, now), Reserved::BeingProven);
-        assert_ne!(leases.reserve(mac(2), Some(first), now, |_| true), Reserved::Unproven(first));
+        assert_ne!(leases.reserve(mac(2), Some(first), now, |_| true, |_| false), Reserved::Unproven(first));
         assert_eq!(leases.in_use(mac(2), first, now), Declined::NotLent, "not the other's to prove");
         assert_eq!(leases.in_use(mac(1), first, now), Declined::Quarantined);
         let Reserved::Unproven(second) = ask(&mut leases, now) else { panic!("another one") };
@@ -471,12 +503,14 @@ mod tests {
         leases.take(mac(1), now);
         assert_eq!(ask(&mut leases, now + LEASE * 9), Reserved::Proven(second));
         // Who does not say how it ended is not waited for without end.
-        let Reserved::Unproven(other) = leases.reserve(mac(3), None, now, |_| true) else { panic!("new") };
+        let Reserved::Unproven(other) = leases.reserve(mac(3), None, now, |_| true, |_| false) else {
+            panic!("new")
+        };
         now += OFFER;
-        assert_eq!(leases.reserve(mac(3), None, now, |_| true), Reserved::Unproven(other));
+        assert_eq!(leases.reserve(mac(3), None, now, |_| true, |_| false), Reserved::Unproven(other));
         // Nor does an answer to every question use the range up.
         for _ in 0..20 {
-            if let Reserved::Unproven(address) = leases.reserve(mac(4), None, now, |_| true) {
+            if let Reserved::Unproven(address) = leases.reserve(mac(4), None, now, |_| true, |_| false) {
                 leases.in_use(mac(4), address, now);
             }
         }
@@ -501,12 +535,25 @@ mod tests {
         assert_eq!(after.holder(address, now), Some(mac(1)));
         assert_eq!(after.holder(address, lent.until), None, "it runs out as it would have");
         assert_ne!(reserve(&mut after, mac(2), Some(address), now, |_| true), Some(address));
-        assert_eq!(after.reserve(mac(1), None, now, |_| true), Reserved::Proven(address));
+        assert_eq!(after.reserve(mac(1), None, now, |_| true, |_| false), Reserved::Proven(address));
         // A range that was changed, and a file that says a thing twice.
         for (who, address) in [(3, ip(9)), (3, ip(21)), (3, address), (1, ip(15))] {
             after.restore(mac(who), address, lent.until);
         }
         assert_eq!(after.lent().len(), 1);
+    }
+
+    #[test]
+    fn an_address_at_which_anothers_ramdisk_runs_is_nobody_elses() {
+        let now = crate::test_clock::start();
+        let mut leases = leases(10, 11);
+        let ask = |leases: &mut Leases, wish| leases.reserve(mac(1), wish, now, |_| false, |at| at == ip(10));
+        assert_eq!(ask(&mut leases, Some(ip(10))), Reserved::Unproven(ip(11)));
+        // What was reserved before it was known is given up.
+        let mut leases = Leases::new(leases.range());
+        assert_eq!(reserve(&mut leases, mac(1), Some(ip(10)), now, |_| false), Some(ip(10)));
+        assert_eq!(ask(&mut leases, None), Reserved::Unproven(ip(11)));
+        assert_eq!(reserve(&mut leases, mac(2), None, now, |_| false), Some(ip(10)), "it is free again");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! The crate dhcproto reads and writes the bytes. [`packet`] and [`option`] read what imperfect clients send and write what
 //! choosy ones take; [`request`] checks that a message makes sense; [`lease`] finds an address; [`responder`] decides;
-//! `probe` looks whether an address is free, `kept` keeps leases over a restart; [`server`] owns the socket.
+//! [`proxy`] decides where another server gives addresses; `probe` looks whether an address is free, `kept` keeps leases over a restart; [`server`] owns the socket.
 
 pub(crate) mod kept;
 pub mod lease;
@@ -10,6 +10,7 @@ pub mod option;
 pub mod packet;
 pub mod place;
 pub(crate) mod probe;
+pub mod proxy;
 pub mod request;
 pub mod responder;
 pub mod server;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use dhcproto::v4::{DhcpOption, Flags, MessageType, Opcode, OptionCode, UnknownOption};
 use protocol::mac::MacAddr;
+use uuid::Uuid;
 
 use super::{
     option::{self, Options},
@@ -51,6 +52,8 @@ pub struct Request {
     /// Options 61 and 97, which the client wants to see again (RFC 6842, RFC 4578 section 2.3), and at the end 82, which a
     /// switch between us has put in and will look for (RFC 3046 section 2.2).
     pub echo: Vec<DhcpOption>,
+    /// Which machine the firmware says that it is (option 97), as the bytes came; none: it does not say.
+    pub machine: Option<Uuid>,
     /// Where the switch says that the client is plugged in; none if no switch says so.
     pub place: Option<Place>,
     /// Whether it listed option 67, the boot file's name, or 66, the server's.
@@ -106,6 +109,7 @@ impl Request {
             giaddr: fixed.giaddr(),
             firmware: firmware(&options),
             echo: echo(&options),
+            machine: machine(&options),
             place: options.get(OptionCode::RelayAgentInformation).and_then(Place::parse),
             wants_names: names.into_iter().any(|name| list.contains(&name.into())),
         })
@@ -136,6 +140,12 @@ fn firmware(options: &Options) -> Firmware {
         user_class: options.get(OptionCode::UserClass).unwrap_or_default(),
         ipxe: options.get(option::IPXE).unwrap_or_default(),
     })
+}
+
+/// A machine's UUID: type 0, then its bytes in whatever order the firmware writes them (RFC 4578 section 2.3).
+fn machine(options: &Options) -> Option<Uuid> {
+    let [0, uuid @ ..] = options.get_array::<17>(OptionCode::ClientMachineIdentifier)? else { return None };
+    Some(Uuid::from_bytes(uuid))
 }
 
 fn echo(options: &Options) -> Vec<DhcpOption> {
@@ -181,6 +191,21 @@ mod tests {
         check(request(mac, &[(53, &[1])]).set_opcode(Opcode::BootReply), Err(InvalidRequest::Reply));
         check(&request(MacAddr([255; 6]), &[(53, &[1])]), Err(InvalidRequest::Hardware));
         check(&request(MacAddr([0; 6]), &[(53, &[1])]), Err(InvalidRequest::Hardware));
+    }
+
+    #[test]
+    fn a_machine_is_who_its_firmware_says() {
+        let mac = MacAddr([2, 0, 0, 0, 0, 1]);
+        let check = |option: &[u8], expected: Option<u128>| {
+            let message = request(mac, &[(53, &[1]), (97, option)]);
+            let machine = Request::parse(&bytes(&message)).unwrap().machine;
+            assert_eq!(machine, expected.map(Uuid::from_u128), "{option:?}");
+        };
+        check(&[&[0][..], &[7; 16]].concat(), Some(0x0707_0707_0707_0707_0707_0707_0707_0707));
+        // Another kind of name, and one that is too short.
+        check(&[&[1][..], &[7; 16]].concat(), None);
+        check(&[&[0][..], &[7; 15]].concat(), None);
+        check(&[], None);
     }
 
     proptest! {

@@ -16,7 +16,7 @@ use super::{
     request::{Ask, InvalidRequest, Request},
 };
 use crate::{
-    booter::{BootTicket, Plan, Refusal},
+    booter::{BootTicket, OwnBoot, Plan, Refusal, Told},
     firmware::{BootFile, Firmware, Origin, boot_file},
 };
 
@@ -25,6 +25,10 @@ pub const CLIENT_PORT: u16 = 68;
 
 /// Servers and relays listen here.
 pub const SERVER_PORT: u16 = 67;
+
+/// PXE's own options within option 43: discovery control 8, take the file named here, ask no boot server and show no menu (PXE 2.1,
+/// table 2-1).
+pub(super) const TAKE_THE_FILE: [u8; 4] = [6, 1, 8, 255];
 
 /// The network on which messages arrive.
 #[derive(Clone, Debug)]
@@ -37,6 +41,8 @@ pub struct Subnet {
     pub origin: Origin,
     /// DHCP relays that are believed. On an isolated network there are none: who relays can ask in every server's name.
     pub relays: Vec<Ipv4Addr>,
+    /// What clients are told beside their address. On an isolated network nothing: who is there talks to the agent, and to nobody else.
+    pub told: Told,
 }
 
 /// What is to be done about a message.
@@ -108,6 +114,9 @@ pub enum Ignored {
     /// The client has chosen another server, which should not exist on an isolated network.
     #[error("it is meant for the server {0}")]
     OtherServer(Ipv4Addr),
+    /// Addresses are another server's here.
+    #[error("it is about an address, which another server gives here")]
+    OthersAddress,
     /// Somebody looks whether its address is free; it is answered then.
     #[error("whether the address for {0} is free is being found out")]
     BeingProven(MacAddr),
@@ -133,13 +142,14 @@ pub enum Ignored {
     },
 }
 
-/// Decides about one message.
+/// Decides about one message. `ramdisk_at` names the interfaces of the server whose ramdisk runs at an address.
 pub fn respond(
     subnet: &Subnet,
     leases: &mut Leases,
     bytes: &[u8],
     now: Instant,
     plan: &dyn Fn(MacAddr) -> Plan,
+    ramdisk_at: &dyn Fn(Ipv4Addr) -> Option<Vec<MacAddr>>,
 ) -> Outcome {
     let request = match Request::parse(bytes) {
         Ok(request) => request,
@@ -152,7 +162,10 @@ pub fn respond(
     let wish = match request.ask {
         Ask::Discover => None,
         Ask::Request { server: Some(server), .. } if server != subnet.origin.address => {
-            return Outcome::Ignored(Ignored::OtherServer(server));
+            return match plan(mac).is_here() {
+                true => Outcome::Refused { mac, reason: Refusal::OtherServer { server } },
+                false => Outcome::Ignored(Ignored::OtherServer(server)),
+            };
         }
         Ask::Request { server: _, address } => Some(address),
         Ask::Decline { address } => {
@@ -162,16 +175,21 @@ pub fn respond(
     };
     let ticket = match plan(mac).ticket() {
         Ok(ticket) => ticket,
+        Err(Refusal::NoPlan { .. }) => {
+            return Outcome::Refused { mac, reason: Refusal::NoPlan { machine: request.machine } };
+        }
         Err(reason) => return Outcome::Refused { mac, reason },
     };
     let firmware = request.firmware.of_server(ticket.boot_mode);
-    let Some(file) = boot_file(firmware, mac, &subnet.origin) else {
-        let Firmware::Unsupported(architecture) = firmware else {
-            return Outcome::Ignored(InvalidRequest::Type(None).into());
-        };
-        return Outcome::Refused { mac, reason: Refusal::UnsupportedFirmware { architecture } };
+    let file = match file_of(&ticket, firmware, mac, &subnet.origin) {
+        Ok(file) => file,
+        Err(reason) => return Outcome::Refused { mac, reason },
     };
-    let address = match leases.reserve(mac, wish, now, |holder| plan(holder).is_here()) {
+    if let Some(fixed) = ticket.own.as_ref().and_then(|own| own.address) {
+        leases.assign(mac, fixed, now);
+    }
+    let runs_anothers = |address| ramdisk_at(address).is_some_and(|macs| !macs.contains(&mac));
+    let address = match leases.reserve(mac, wish, now, |holder| plan(holder).is_here(), runs_anothers) {
         Reserved::Proven(address) => address,
         // Who uses it already need not ask who uses it.
         Reserved::Unproven(address) if address == request.ciaddr => {
@@ -219,28 +237,25 @@ fn lend(
     firmware: Firmware,
     kind: ReplyKind,
     address: Ipv4Addr,
-    file: &BootFile,
+    file: &str,
 ) -> Vec<u8> {
     let mut options = head(subnet, kind);
     options.push(DhcpOption::AddressLeaseTime(u32::try_from(LEASE.as_secs()).unwrap_or(u32::MAX)));
-    // No router and no name server: a server here can talk to the agent, and to nobody else.
     options.push(DhcpOption::SubnetMask(subnet_mask(subnet.prefix_len)));
+    options.extend(subnet.told.router.map(|router| DhcpOption::Router(vec![router])));
+    if !subnet.told.dns.is_empty() {
+        options.push(DhcpOption::DomainNameServer(subnet.told.dns.clone()));
+    }
     let own = subnet.origin.address;
-    let file = match file {
-        BootFile::None => "",
-        BootFile::Tftp(name) => name,
-        BootFile::Http(url) => url.as_str(),
-    };
     match firmware {
         Firmware::Ipxe => {
             let no_proxy = UnknownOption::new(IPXE, vec![IPXE_NO_PROXY_DHCP, 1, 1]);
             options.push(DhcpOption::Unknown(no_proxy));
         }
         Firmware::BiosPxe | Firmware::UefiPxe | Firmware::SilentPxe => {
-            // Boot ROMs take an offer for a network boot only if it says so. Discovery control 8: take the file named
-            // here, ask no boot server and show no menu (PXE 2.1, table 2-1).
+            // Boot ROMs take an offer for a network boot only if it says so.
             options.push(DhcpOption::ClassIdentifier(b"PXEClient".to_vec()));
-            options.push(DhcpOption::VendorExtensions(vec![6, 1, 8, 255]));
+            options.push(DhcpOption::VendorExtensions(TAKE_THE_FILE.to_vec()));
         }
         Firmware::UefiHttp => options.push(DhcpOption::ClassIdentifier(b"HTTPClient".to_vec())),
         Firmware::System | Firmware::Unsupported(_) => {}
@@ -253,6 +268,43 @@ fn lend(
     reply(request, address, own, file, options)
 }
 
+/// What a machine loads next, as it is told; nothing in it: no file.
+pub(super) fn file_of(
+    ticket: &BootTicket,
+    firmware: Firmware,
+    mac: MacAddr,
+    origin: &Origin,
+) -> Result<String, Refusal> {
+    let ours = || boot_file(firmware, ticket.loader, mac, origin).map(BootFile::into_name);
+    ticket.own.as_ref().map_or_else(ours, |own| own_file(own, firmware, origin, ours))
+}
+
+/// What a machine with a boot of its own loads next; `ours`: by which it comes to that, where it names no loader.
+fn own_file(
+    own: &OwnBoot,
+    firmware: Firmware,
+    origin: &Origin,
+    ours: impl FnOnce() -> Result<String, Refusal>,
+) -> Result<String, Refusal> {
+    let by_ipxe = own.script.is_some() || own.kernel.is_some();
+    let by_http = |loader: &String| format!("{}/{loader}", origin.base_url());
+    match (firmware, &own.loader) {
+        (Firmware::Ipxe, loader) if !by_ipxe => Ok(loader.as_ref().map(by_http).unwrap_or_default()),
+        (Firmware::UefiHttp, Some(loader)) => Ok(by_http(loader)),
+        (
+            Firmware::BiosPxe | Firmware::SilentPxe | Firmware::UefiPxe | Firmware::Unsupported(_),
+            Some(loader),
+        ) => Ok(loader.clone()),
+        (Firmware::System, _) => Ok(String::new()),
+        (Firmware::Ipxe, _) | (_, None) if by_ipxe => ours(),
+        (
+            Firmware::Ipxe | Firmware::BiosPxe | Firmware::SilentPxe | Firmware::UefiPxe | Firmware::UefiHttp,
+            _,
+        ) => Ok(String::new()),
+        (Firmware::Unsupported(architecture), None) => Err(Refusal::UnsupportedFirmware { architecture }),
+    }
+}
+
 fn deny(subnet: &Subnet, request: &Request) -> Vec<u8> {
     let none = Ipv4Addr::UNSPECIFIED;
     let mut denied = request.clone();
@@ -263,7 +315,7 @@ fn deny(subnet: &Subnet, request: &Request) -> Vec<u8> {
     reply(&denied, none, none, "", head(subnet, ReplyKind::Nak))
 }
 
-fn head(subnet: &Subnet, kind: ReplyKind) -> Vec<DhcpOption> {
+pub(super) fn head(subnet: &Subnet, kind: ReplyKind) -> Vec<DhcpOption> {
     let kind = match kind {
         ReplyKind::Offer => MessageType::Offer,
         ReplyKind::Ack => MessageType::Ack,
@@ -272,7 +324,7 @@ fn head(subnet: &Subnet, kind: ReplyKind) -> Vec<DhcpOption> {
     vec![DhcpOption::MessageType(kind), DhcpOption::ServerIdentifier(subnet.origin.address)]
 }
 
-fn reply(
+pub(super) fn reply(
     request: &Request,
     yiaddr: Ipv4Addr,
     siaddr: Ipv4Addr,
@@ -298,7 +350,7 @@ fn reply(
 mod tests {
     use dhcproto::v4::{Message, OptionCode};
     use proptest::prelude::*;
-    use protocol::boot::{BootMode, BootPlan, BootPurpose};
+    use protocol::boot::{BootLoader, BootMode, BootPlan, BootPurpose};
 
     use super::*;
     use crate::dhcp::{
@@ -319,7 +371,9 @@ mod tests {
                 boot_id: 1,
                 command_line: "quiet".into(),
                 boot_mode: BootMode::Bios,
+                loader: BootLoader::Ipxe,
                 plan: BootPlan { purpose: BootPurpose::Inspect, network: BootNetwork::Provisioning },
+                own: None,
             }),
             ELSEWHERE => Plan::Elsewhere(BootNetwork::Cleaning),
             _ => Plan::Nowhere,
@@ -328,7 +382,13 @@ mod tests {
 
     fn subnet() -> Subnet {
         let origin = Origin { address: OWN, http_port: 80 };
-        Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin, relays: vec![RELAY] }
+        Subnet {
+            network: BootNetwork::Provisioning,
+            prefix_len: 24,
+            origin,
+            relays: vec![RELAY],
+            told: Default::default(),
+        }
     }
 
     fn leases() -> Leases {
@@ -342,8 +402,9 @@ mod tests {
     }
 
     fn ask_bytes(leases: &mut Leases, request: &[u8]) -> Result<(ReplyKind, Vec<u8>, SocketAddrV4), String> {
-        let decide =
-            |leases: &mut Leases| respond(&subnet(), leases, request, crate::test_clock::start(), &plan);
+        let decide = |leases: &mut Leases| {
+            respond(&subnet(), leases, request, crate::test_clock::start(), &plan, &|_| None)
+        };
         let outcome = match decide(leases) {
             Outcome::Prove { mac, .. } => {
                 leases.prove(mac);
@@ -357,6 +418,21 @@ mod tests {
             Outcome::Refused { mac: _, reason } => Err(reason.to_string()),
             Outcome::Ignored(ignored) => Err(ignored.to_string()),
         }
+    }
+
+    #[test]
+    fn who_may_boot_nothing_is_told_with_the_machine_that_it_says_it_is() {
+        let machine = [&[0][..], &[7; 16]].concat();
+        let asks = |mac| {
+            let message = bytes(&request(mac, &[(53, &[1]), (97, &machine)]));
+            match respond(&subnet(), &mut leases(), &message, crate::test_clock::start(), &plan, &|_| None) {
+                Outcome::Refused { reason, .. } => reason,
+                outcome => panic!("{outcome:?}"),
+            }
+        };
+        let machine = Some(uuid::Uuid::from_bytes([7; 16]));
+        assert_eq!(asks(UNKNOWN), Refusal::NoPlan { machine });
+        assert_eq!(asks(ELSEWHERE), Refusal::WrongNetwork { planned: BootNetwork::Cleaning });
     }
 
     #[test]
@@ -393,7 +469,14 @@ mod tests {
         check(request(UNKNOWN, &[(53, &[3]), (50, &[192, 0, 2, 7])]), Err("no network boot is permitted"));
         check(
             request(KNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &[198, 18, 1, 2])]),
-            Err("meant for the server 198.18.1.2"),
+            Err("find 198.18.1.2 and remove it"),
+        );
+        let other = [198, 18, 1, 2];
+        let stranger = request(UNKNOWN, &[(53, &[3]), (50, &[198, 18, 1, 20]), (54, &other)]);
+        let ignored = ask(&mut leases(), &stranger).unwrap_err();
+        assert_eq!(
+            ignored, "it is meant for the server 198.18.1.2",
+            "who boots nothing here is nobody's concern"
         );
         check(
             request(KNOWN, &[(53, &[1]), (60, b"PXEClient"), (93, &[0, 11])]),
@@ -456,8 +539,9 @@ mod tests {
     #[test]
     fn a_first_address_is_proven_and_one_in_use_is_passed_over() {
         let (mut leases, now) = (leases(), crate::test_clock::start());
-        let decide =
-            |leases: &mut Leases, request: &Message| respond(&subnet(), leases, &bytes(request), now, &plan);
+        let decide = |leases: &mut Leases, request: &Message| {
+            respond(&subnet(), leases, &bytes(request), now, &plan, &|_| None)
+        };
         let discover = request(KNOWN, &[(53, &[1])]);
         let Outcome::Prove { mac: KNOWN, address } = decide(&mut leases, &discover) else { panic!() };
         let again = decide(&mut leases, &discover);
@@ -525,7 +609,7 @@ mod tests {
             let mut packet = bytes(&request(mac, &[(53, &[kind])]));
             packet.truncate(243);
             packet.extend_from_slice(&noise);
-            let outcome = respond(&subnet(), &mut leases(), &packet, crate::test_clock::start(), &plan);
+            let outcome = respond(&subnet(), &mut leases(), &packet, crate::test_clock::start(), &plan, &|_| None);
             prop_assert!(!matches!(outcome, Outcome::Reply(_)));
         }
 
@@ -536,7 +620,7 @@ mod tests {
             packet.extend_from_slice(&noise);
             let mut subnet = subnet();
             subnet.origin.http_port = port;
-            let outcome = respond(&subnet, &mut leases(), &packet, crate::test_clock::start(), &plan);
+            let outcome = respond(&subnet, &mut leases(), &packet, crate::test_clock::start(), &plan, &|_| None);
             if let Outcome::Reply(answer) = outcome {
                 // RFC 2131 section 2: 576 bytes of datagram, 28 of them IP and UDP.
                 prop_assert!(answer.bytes.len() <= 548, "{}", answer.bytes.len());

@@ -15,6 +15,7 @@ use super::{
     lease::Declined,
     packet::MAX_LEN,
     probe::Probe,
+    proxy::{self, Arrived},
     responder::{DhcpReply, Ignored, Outcome, ReplyKind, respond},
 };
 use crate::{booter::Refusal, context::Context, socket};
@@ -30,6 +31,34 @@ pub(crate) struct Server {
     /// None: leases are not kept over a restart.
     pub(crate) keep: Option<Keep>,
     pub(crate) context: Arc<Context>,
+}
+
+/// Answers at both ports of a ProxyDHCP server until it is told to stop.
+pub(crate) async fn run_as_proxy(server: Server, at_proxy: UdpSocket, stop: CancellationToken) {
+    let Server { socket: at_dhcp, context, .. } = &server;
+    let (mut buffer, mut again) = ([0; MAX_LEN], [0; MAX_LEN]);
+    loop {
+        let (received, bytes, socket) = tokio::select! {
+            () = stop.cancelled() => return,
+            received = at_dhcp.recv_from(&mut buffer) => (received, &buffer, at_dhcp),
+            received = at_proxy.recv_from(&mut again) => (received, &again, &at_proxy),
+        };
+        let (len, arrived) = match received {
+            Ok((len, SocketAddr::V4(from))) if std::ptr::eq(socket, &at_proxy) => {
+                (len, Arrived::AtProxy(from))
+            }
+            Ok((len, _)) => (len, Arrived::AtDhcp),
+            Err(error) => {
+                socket::pause_after(&error, "dhcp").await;
+                continue;
+            }
+        };
+        let bytes = bytes.get(..len).unwrap_or_default();
+        match proxy::respond(&context.subnet, bytes, arrived, &|mac| context.plan(mac)) {
+            Outcome::Reply(answer) => send(socket, context, answer).await,
+            outcome => server.act(outcome).await,
+        }
+    }
 }
 
 /// Answers until it is told to stop.
@@ -73,7 +102,8 @@ impl Server {
     fn decide(&self, bytes: &[u8]) -> Outcome {
         let context = &self.context;
         let plan = |mac| context.plan(mac);
-        respond(&context.subnet, &mut context.leases(), bytes, Instant::now(), &plan)
+        let ramdisk_at = |address| context.ramdisk_at(address);
+        respond(&context.subnet, &mut context.leases(), bytes, Instant::now(), &plan, &ramdisk_at)
     }
 
     /// Does what takes time: each address is probed, and a lease is kept, before its client is told.
@@ -119,7 +149,10 @@ impl Server {
                         context.relayed.fetch_add(1, Ordering::Relaxed);
                     }
                     Ignored::Declined { .. } | Ignored::InUse { .. } => context.passed_over(&ignored),
-                    Ignored::Invalid(_) | Ignored::OtherServer(_) | Ignored::BeingProven(_) => {}
+                    Ignored::Invalid(_)
+                    | Ignored::OthersAddress
+                    | Ignored::OtherServer(_)
+                    | Ignored::BeingProven(_) => {}
                 }
                 tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
             }
@@ -135,6 +168,7 @@ async fn send(socket: &UdpSocket, context: &Context, answer: DhcpReply) {
         tracing::warn!(%mac, found = ?mode, wanted = ?ticket.boot_mode, "server boots in another mode than it was told");
     }
     if kind == ReplyKind::Offer {
+        context.asks(mac, ticket.boot_id, firmware);
         let place = place.map(|place| format!(", {place}")).unwrap_or_default();
         context.report(
             mac,

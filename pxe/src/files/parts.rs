@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{ReadFilesError, joined, read};
+use super::{Content, ReadFilesError, Reader, bus_id::BusId, joined};
 
 /// Most files of a ramdisk; a kernel has some thousands of modules.
 const FILES_MAX: usize = 16 << 10;
@@ -25,11 +25,17 @@ pub struct Parts {
     /// Files that are given one by one, by their names; they lie on the disk.
     names: HashSet<String>,
     dir: PathBuf,
+    reader: Reader,
 }
 
 impl Parts {
     /// Reads the directory.
     pub fn read(dir: &Path) -> Result<Self, ReadFilesError> {
+        Self::read_by(dir, &Reader::default())
+    }
+
+    pub(super) fn read_by(dir: &Path, reader: &Reader) -> Result<Self, ReadFilesError> {
+        let read = |path: &Path| reader.read(path);
         let mut parts: HashMap<String, Bytes> = HashMap::new();
         let mut nics = HashMap::new();
         for line in String::from_utf8_lossy(&read(&dir.join("nics.txt"))?).lines() {
@@ -48,23 +54,29 @@ impl Parts {
         }
         let (files, mut names) = (dir.join("files"), HashSet::new());
         list(&files, &files, DEPTH_MAX, &mut names);
-        Ok(Self { lean: read(&dir.join("lean"))?, nics, names, dir: files })
+        Ok(Self { lean: read(&dir.join("lean"))?, nics, names, dir: files, reader: reader.clone() })
     }
 
     /// The ramdisk for a server that boots by this NIC, told as iPXE writes `busid`: bus, vendor and device as hexadecimal digits. None: no
     /// driver is known for it.
     pub fn ramdisk(&self, bus_id: &str) -> Option<Bytes> {
-        let digits: String = bus_id.chars().filter(char::is_ascii_hexdigit).collect();
-        // The first byte says which bus: 1 is PCI.
-        let numbers = digits.strip_prefix("01").filter(|numbers| numbers.len() == 8)?.to_ascii_lowercase();
-        let (vendor, device) = numbers.split_at(4);
-        let drivers = self.nics.get(&format!("{vendor}:{device}"))?;
+        let drivers = self.nics.get(BusId::read(bus_id)?.numbers())?;
         Some(drivers.iter().fold(self.lean.clone(), |whole, part| joined(&whole, part)))
     }
 
     /// Where a file lies that is given by itself; none: there is none by this name.
     pub fn file(&self, name: &str) -> Option<PathBuf> {
         self.names.contains(name).then(|| self.dir.join(name))
+    }
+
+    /// Such a file, to be sent: as it was packed where that is known, and else as it is.
+    pub fn content(&self, path: &Path) -> Result<Content, ReadFilesError> {
+        match &self.reader.manifest {
+            // What is sent is what was looked at, whatever becomes of the file meanwhile.
+            Some(_) => self.reader.read(path).map(Content::from),
+            None => Content::on_disk(path)
+                .map_err(|source| ReadFilesError::Read { path: path.to_owned(), source }),
+        }
     }
 }
 

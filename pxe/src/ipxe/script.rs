@@ -19,6 +19,8 @@ pub struct Script<'a> {
     pub mac: MacAddr,
     /// The kernel's command line.
     pub command_line: &'a str,
+    /// Whether there is an initrd beside the kernel.
+    pub has_initrd: bool,
 }
 
 /// Why a command line cannot be written into a script.
@@ -33,13 +35,25 @@ pub enum InvalidCommandLine {
     /// iPXE would understand a part of it.
     #[error("it has ${{...}}, &&, || or a word that begins with #, which iPXE would take for its own")]
     Syntax,
+    /// GRUB would understand it.
+    #[error("it has a quote or a backslash, which GRUB would take for its own")]
+    Quote,
 }
 
 impl Script<'_> {
-    /// Writes the script. It asks for the ramdisk with the numbers of the NIC by which the server boots. It never ends in "exit": that would boot what is on the disk.
+    /// Writes the script. It asks for kernel and ramdisk with the numbers of the NIC by which the server boots. It never ends in "exit": that would boot what is on the disk.
     pub fn render(&self) -> Result<String, InvalidCommandLine> {
         check(self.command_line)?;
-        let Script { base_url, mac, command_line } = self;
+        let Script { base_url, mac, command_line, has_initrd } = self;
+        let (named, loaded) = match has_initrd {
+            true => (
+                " initrd=initrd",
+                format!(
+                    "initrd --name initrd {base_url}/boot/{mac}/initrd?nic=${{netX/busid:hexraw}} || goto failed\n"
+                ),
+            ),
+            false => ("", String::new()),
+        };
         let boot_if = mac.to_string().replace(':', "-");
         let mut script = String::with_capacity(1024);
         // Writing into a String cannot fail.
@@ -50,9 +64,8 @@ impl Script<'_> {
              set try:int32 0\n\
              :again\n\
              imgfree\n\
-             kernel {base_url}/boot/{mac}/kernel initrd=initrd BOOTIF=01-{boot_if} {command_line} || goto failed\n\
-             initrd --name initrd {base_url}/boot/{mac}/initrd?nic=${{netX/busid:hexraw}} || goto failed\n\
-             boot || goto failed\n\
+             kernel {base_url}/boot/{mac}/kernel?nic=${{netX/busid:hexraw}}{named} BOOTIF=01-{boot_if} {command_line} || goto failed\n\
+             {loaded}boot || goto failed\n\
              :failed\n\
              inc try\n\
              iseq ${{try}} {TRIES} && goto reset ||\n\
@@ -66,7 +79,8 @@ impl Script<'_> {
     }
 }
 
-fn check(command_line: &str) -> Result<(), InvalidCommandLine> {
+/// Whether a command line can be written into a script.
+pub fn check(command_line: &str) -> Result<(), InvalidCommandLine> {
     if command_line.len() > MAX_COMMAND_LINE {
         return Err(InvalidCommandLine::TooLong(command_line.len()));
     }
@@ -87,14 +101,19 @@ mod tests {
     use super::*;
 
     fn render(command_line: &str) -> Result<String, InvalidCommandLine> {
-        let script = Script { base_url: "http://198.18.1.1", mac: MacAddr([2, 0, 0, 0, 0, 1]), command_line };
+        let script = Script {
+            base_url: "http://198.18.1.1",
+            mac: MacAddr([2, 0, 0, 0, 0, 1]),
+            command_line,
+            has_initrd: true,
+        };
         script.render()
     }
 
     #[test]
     fn the_kernel_gets_its_command_line() {
         let script = render("console=ttyS0 bms.agent=198.18.1.1:22030").unwrap();
-        let kernel = "kernel http://198.18.1.1/boot/02:00:00:00:00:01/kernel initrd=initrd \
+        let kernel = "kernel http://198.18.1.1/boot/02:00:00:00:00:01/kernel?nic=${netX/busid:hexraw} initrd=initrd \
                       BOOTIF=01-02-00-00-00-00-01 console=ttyS0 bms.agent=198.18.1.1:22030 || goto failed\n";
         assert!(script.starts_with("#!ipxe\n") && script.contains(kernel), "{script}");
         assert!(!script.contains("exit"), "{script}");

@@ -1,31 +1,35 @@
-//! Edges: the TFTP sockets of one network: one for requests, and one for each download.
+//! Edges: the TFTP sockets of one network: one for requests, and two by which all downloads go.
+//!
+//! A download keeps to one of the two, and the next one of the same client takes the other: what is late of the former comes from a
+//! port to which the client no longer listens (RFC 1350 section 4). So few sockets let one call of the system serve many downloads.
 
 use std::{
-    collections::{HashMap, hash_map::Entry},
+    collections::HashMap,
     io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use nix::sys::socket::{getsockopt, sockopt::IpMtu};
-use protocol::{boot::BootStage, mac::MacAddr};
-use tokio::{
-    net::UdpSocket,
-    task::{AbortHandle, JoinSet},
+use protocol::{
+    boot::{BootLoader, BootStage},
+    mac::MacAddr,
 };
+use tokio::{net::UdpSocket, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use super::{
+    batch::{Blocks, Data, Inbox, Outbox},
     packet::{DATA_HEADER_LEN, ErrorCode, MAX_REQUEST_LEN, Packet, Request},
-    transfer::{End, Terms, Transfer},
+    transfer::{End, Terms, Transfer, Transmit},
 };
 use crate::{
-    booter::BootTicket,
+    booter::{BootTicket, Refusal},
     context::Context,
     firmware::{SNPONLY, UNDIONLY},
-    socket,
+    grub, socket,
 };
 
 /// Requests arrive here.
@@ -40,6 +44,9 @@ pub const MAX_TRANSFERS_PER_CLIENT: usize = 4;
 /// How shortly before the end of a download its own request counts as that of the next one.
 const AGAIN_WITHIN: Duration = Duration::from_secs(1);
 
+/// How often is looked for what was not acknowledged in time.
+const TICK: Duration = Duration::from_millis(10);
+
 /// Most bytes behind a file's name that do not belong to it: the next option's code and length.
 const STRAY_BYTES_MAX: usize = 2;
 
@@ -49,71 +56,99 @@ const IP_UDP_LEN: usize = 28;
 /// What every Ethernet carries.
 const ETHERNET_MTU: usize = 1500;
 
+/// The sockets by which downloads go.
+const LINES: usize = 2;
+
+/// What the TFTP server works with.
+#[derive(Debug)]
+pub(crate) struct Sockets {
+    requests: UdpSocket,
+    lines: [UdpSocket; LINES],
+}
+
+impl Sockets {
+    pub(crate) fn open(interface: &str, address: Ipv4Addr) -> io::Result<Self> {
+        let line = || socket::udp(interface, address, 0);
+        Ok(Self { requests: socket::udp(interface, address, PORT)?, lines: [line()?, line()?] })
+    }
+}
+
 /// Answers until it is told to stop; downloads in flight are then broken off.
-pub(crate) async fn run(socket: UdpSocket, context: Arc<Context>, stop: CancellationToken) {
+pub(crate) async fn run(sockets: Sockets, context: Arc<Context>, stop: CancellationToken) {
     let mut buffer = [0; MAX_REQUEST_LEN + 1];
     let mut running = Running::default();
+    let (mut inbox, mut outbox) = (Inbox::new(), Outbox::new());
+    let Sockets { requests, lines } = sockets;
+    let [even, odd] = &lines;
+    let mut tick = tokio::time::interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        tokio::select! {
+        let line = tokio::select! {
             () = stop.cancelled() => return,
-            Some(ended) = running.tasks.join_next() => {
-                if let Ok(ended) = ended
-                    && let Some((client, again)) = running.end(ended)
-                {
-                    answer(&socket, &context, &mut running, client, &again);
+            received = requests.recv_from(&mut buffer) => {
+                match received {
+                    Ok((len, client)) => {
+                        answer(&requests, &context, &mut running, client, buffer.get(..len).unwrap_or_default()).await;
+                    }
+                    Err(error) => socket::pause_after(&error, "tftp").await,
                 }
+                None
             }
-            received = socket.recv_from(&mut buffer) => match received {
-                Ok((len, client)) => {
-                    answer(&socket, &context, &mut running, client, buffer.get(..len).unwrap_or_default());
-                }
-                Err(error) => socket::pause_after(&error, "tftp").await,
-            },
+            ready = even.readable() => Some((ready, 0, even)),
+            ready = odd.readable() => Some((ready, 1, odd)),
+            _ = tick.tick(), if !running.clients.is_empty() => {
+                running.handle_timeout(Instant::now());
+                None
+            }
+        };
+        if let Some((ready, number, line)) = line
+            && let Err(error) = ready.and_then(|()| running.receive(&mut inbox, number, line))
+        {
+            socket::pause_after(&error, "tftp").await;
         }
+        for (client, again) in running.end(&context) {
+            answer(&requests, &context, &mut running, client.into(), &again).await;
+        }
+        running.send(&lines, &mut outbox).await;
     }
 }
 
 /// Downloads in flight, by where they go.
 #[derive(Default)]
 struct Running {
-    clients: HashMap<SocketAddr, Download>,
-    tasks: JoinSet<Ended>,
-    /// Of the last download.
-    number: u64,
-}
-
-struct Ended {
-    client: SocketAddr,
-    number: u64,
-    /// By the client, in the middle.
-    by_client: bool,
+    clients: HashMap<SocketAddrV4, Download>,
+    /// Those to which something has happened.
+    stirred: Vec<SocketAddrV4>,
+    /// Which socket the next download takes.
+    next_line: usize,
 }
 
 struct Download {
-    mac: MacAddr,
-    number: u64,
+    job: Box<Job>,
+    transfer: Transfer,
+    line: usize,
     /// The request, byte for byte.
     asked: Vec<u8>,
     /// The same request came again, then. While the download lives, it is a repetition of the network or an impatient client.
     again: Option<Instant>,
-    stop: AbortHandle,
 }
 
 impl Running {
-    fn start(&mut self, context: &Arc<Context>, client: SocketAddr, asked: &[u8], job: Box<Job>) {
-        self.number += 1;
-        let (number, mac, context) = (self.number, job.mac, Arc::clone(context));
-        let stop = self
-            .tasks
-            .spawn(async move { Ended { client, number, by_client: job.run(&context, client).await } });
-        let download = Download { mac, number, asked: asked.to_vec(), again: None, stop };
-        if let Some(former) = self.clients.insert(client, download) {
-            former.stop.abort();
-        }
+    fn start(&mut self, client: SocketAddrV4, asked: &[u8], job: Box<Job>, max_block: u16) {
+        let terms = Terms::agree(&job.request, job.content.len(), max_block);
+        let transfer = Transfer::new(Bytes::clone(&job.content), terms, Instant::now());
+        let line = match self.clients.get(&client) {
+            Some(former) => (former.line + 1) % LINES,
+            None => self.next_line,
+        };
+        self.next_line = (line + 1) % LINES;
+        let download = Download { job, transfer, line, asked: asked.to_vec(), again: None };
+        self.clients.insert(client, download);
+        self.stirred.push(client);
     }
 
     /// Whether this is the request of the download that is under way to this client.
-    fn is_repeated(&mut self, client: SocketAddr, bytes: &[u8]) -> bool {
+    fn is_repeated(&mut self, client: SocketAddrV4, bytes: &[u8]) -> bool {
         match self.clients.get_mut(&client).filter(|download| download.asked == bytes) {
             Some(download) => {
                 download.again = Some(Instant::now());
@@ -123,35 +158,94 @@ impl Running {
         }
     }
 
-    /// A download has ended. Gives the request that came just before, where the client had ended it to begin anew at once.
-    fn end(&mut self, ended: Ended) -> Option<(SocketAddr, Vec<u8>)> {
-        let Ended { client, number, by_client } = ended;
-        let Entry::Occupied(download) = self.clients.entry(client) else { return None };
-        if download.get().number != number {
-            return None;
-        }
-        let download = download.remove();
-        let again = download.again.is_some_and(|at| by_client && at.elapsed() < AGAIN_WITHIN);
-        again.then_some((client, download.asked))
+    /// How many go to this address.
+    fn of(&self, address: Ipv4Addr) -> usize {
+        self.clients.keys().filter(|client| *client.ip() == address).count()
     }
 
-    fn of(&self, mac: MacAddr) -> usize {
-        self.clients.values().filter(|other| other.mac == mac).count()
+    /// Takes what has come by one of the sockets; what comes by the other one is not for this download.
+    fn receive(&mut self, inbox: &mut Inbox, number: usize, line: &UdpSocket) -> io::Result<()> {
+        let Self { clients, stirred, .. } = self;
+        let now = Instant::now();
+        let most = clients.len();
+        inbox.receive(line, most, |client, bytes| {
+            if let Some(download) = clients.get_mut(&client).filter(|download| download.line == number) {
+                download.transfer.handle_packet(bytes, now);
+                stirred.push(client);
+            }
+        })
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        for (client, download) in &mut self.clients {
+            if download.transfer.poll_timeout().is_some_and(|at| at <= now) {
+                download.transfer.handle_timeout(now);
+                self.stirred.push(*client);
+            }
+        }
+    }
+
+    /// Takes away the downloads that have ended. Gives the requests that came just before the end of theirs, where the client had
+    /// ended it to begin anew at once.
+    fn end(&mut self, context: &Context) -> Vec<(SocketAddrV4, Vec<u8>)> {
+        let mut again = Vec::new();
+        for client in &self.stirred {
+            let Some(download) = self.clients.get_mut(client) else { continue };
+            let Some(end) = download.transfer.poll_event() else { continue };
+            download.job.tell(context, &end);
+            if let Some(Download { asked, again: Some(at), .. }) = self.clients.remove(client)
+                && matches!(end, End::ClientStopped { .. })
+                && at.elapsed() < AGAIN_WITHIN
+            {
+                again.push((*client, asked));
+            }
+        }
+        again
+    }
+
+    /// Sends what is to be sent.
+    async fn send(&mut self, lines: &[UdpSocket; LINES], outbox: &mut Outbox) {
+        let now = Instant::now();
+        let mut all: [Vec<Blocks>; LINES] = [const { Vec::new() }; LINES];
+        for client in self.stirred.drain(..) {
+            let Some(Download { transfer, line, .. }) = self.clients.get_mut(&client) else { continue };
+            let (Some(socket), Some(blocks)) = (lines.get(*line), all.get_mut(*line)) else { continue };
+            while let Some(transmit) = transfer.poll_transmit(now) {
+                match transmit {
+                    // One that is lost is sent again, like any other.
+                    Transmit::Options(message) => drop(socket.try_send_to(&message, client.into())),
+                    Transmit::Blocks { first, count: 1 } => {
+                        let data = Data::One(transfer.data(first));
+                        blocks.push(Blocks { to: client, first, data });
+                    }
+                    Transmit::Blocks { first, count } => {
+                        let numbers = first..first + u64::from(count);
+                        let data = Data::Many(numbers.map(|number| transfer.data(number)).collect());
+                        blocks.push(Blocks { to: client, first, data });
+                    }
+                }
+            }
+        }
+        for (socket, blocks) in lines.iter().zip(&all) {
+            outbox.send(socket, blocks).await;
+        }
     }
 }
 
-fn answer(
+async fn answer(
     socket: &UdpSocket,
     context: &Arc<Context>,
     running: &mut Running,
     client: SocketAddr,
     bytes: &[u8],
 ) {
-    match admit(context, running, client, bytes) {
-        Admission::Granted(job) => running.start(context, client, bytes, job),
+    let IpAddr::V4(address) = client.ip() else { return };
+    let client = SocketAddrV4::new(address, client.port());
+    match admit(context, running, client, bytes).await {
+        Admission::Granted(job) => running.start(client, bytes, job, max_block(context, client)),
         Admission::Denied(code, message) => {
             tracing::debug!(%client, message, "tftp request denied");
-            let _ = socket.try_send_to(&Packet::error(code, message).build(), client);
+            let _ = socket.try_send_to(&Packet::error(code, message).build(), client.into());
         }
         Admission::Silence => {}
     }
@@ -167,13 +261,15 @@ struct Job {
     mac: MacAddr,
     ticket: BootTicket,
     request: Request,
-    name: &'static str,
-    content: Bytes,
+    name: String,
+    /// What is reached when it was fetched; none: nothing that is counted.
+    stage: Option<BootStage>,
+    content: Arc<Bytes>,
 }
 
-fn admit(context: &Context, running: &mut Running, client: SocketAddr, bytes: &[u8]) -> Admission {
+async fn admit(context: &Context, running: &mut Running, client: SocketAddrV4, bytes: &[u8]) -> Admission {
     // Nobody without a lease and a plan learns that anything listens here.
-    let Some((mac, ticket)) = context.holder(client.ip()) else { return Admission::Silence };
+    let Some((mac, ticket)) = context.holder(IpAddr::V4(*client.ip())) else { return Admission::Silence };
     if running.is_repeated(client, bytes) || bytes.len() > MAX_REQUEST_LEN {
         return Admission::Silence;
     }
@@ -191,92 +287,114 @@ fn admit(context: &Context, running: &mut Running, client: SocketAddr, bytes: &[
     if !request.mode.eq_ignore_ascii_case("octet") {
         return Admission::Denied(ErrorCode::IllegalOperation, "only mode octet is served");
     }
-    let (name, content) = match known(&request.file) {
-        Some(SNPONLY) => (SNPONLY, &context.files.snponly),
-        Some(UNDIONLY) => (UNDIONLY, &context.files.undionly),
-        _ => {
-            return Admission::Denied(
-                ErrorCode::NotFound,
-                "there is no such file; the DHCP answer names the right one",
-            );
-        }
+    let found = match below_root(context, &request.file).await {
+        Some(content) => Some((request.file.clone(), Some(BootStage::Loader), content)),
+        None => own(context, mac, &ticket, &request.file),
+    };
+    let Some((name, stage, content)) = found else {
+        return Admission::Denied(
+            ErrorCode::NotFound,
+            "there is no such file; the DHCP answer names the right one",
+        );
     };
     // One that begins anew at the same port gives up what it has there.
     let (all, own) = match running.clients.contains_key(&client) {
-        true => (running.clients.len() - 1, running.of(mac) - 1),
-        false => (running.clients.len(), running.of(mac)),
+        true => (running.clients.len() - 1, running.of(*client.ip()) - 1),
+        false => (running.clients.len(), running.of(*client.ip())),
     };
     if all >= MAX_TRANSFERS || own >= MAX_TRANSFERS_PER_CLIENT {
         return Admission::Denied(ErrorCode::Undefined, "too many downloads at a time; try again");
     }
-    Admission::Granted(Box::new(Job { mac, ticket, request, name, content: content.clone() }))
+    Admission::Granted(Box::new(Job { mac, ticket, request, name, stage, content }))
+}
+
+/// A file of the directory, where there is one. The disk may take its time, and only downloads wait for it.
+async fn below_root(context: &Context, name: &str) -> Option<Arc<Bytes>> {
+    let root = context.alone.as_ref()?.root.clone()?;
+    let name = name.to_owned();
+    let read = tokio::task::spawn_blocking(move || root.bytes(&name)).await;
+    read.map_err(io::Error::other)
+        .flatten()
+        .inspect_err(|error| tracing::debug!(%error, "tftp file not given"))
+        .ok()
+}
+
+/// What a server gets under a name, and how far its boot has come with that. Signed loaders, and what they read, are of those that have a
+/// shim's boot; the configuration holds the ramdisk's token, and whoever asks at this address has leased it.
+fn own(
+    context: &Context,
+    mac: MacAddr,
+    ticket: &BootTicket,
+    file: &str,
+) -> Option<(String, Option<BootStage>, Arc<Bytes>)> {
+    let name = known(file)?;
+    let files = &context.files;
+    let signed = || files.signed.as_ref().filter(|_| ticket.loader == BootLoader::Shim);
+    let (stage, content) = match name {
+        SNPONLY => (Some(BootStage::Loader), files.snponly.clone()),
+        UNDIONLY => (Some(BootStage::Loader), files.undionly.clone()),
+        grub::SHIM => (Some(BootStage::Loader), signed()?.shim.clone()),
+        grub::GRUB => (None, signed()?.grub.clone()),
+        grub::CONFIG => {
+            signed()?;
+            match (grub::Config { mac, command_line: &ticket.command_line }).render() {
+                Ok(text) => (Some(BootStage::Script), text.into()),
+                Err(reason) => {
+                    context.refuse(mac, Refusal::CommandLine { reason: reason.to_string() });
+                    return None;
+                }
+            }
+        }
+        grub::KERNEL => (Some(BootStage::Kernel), signed()?.kernel.clone()),
+        grub::INITRD => (Some(BootStage::Initrd), files.ramdisk_by_tftp(signed()?, ticket.plan.purpose)),
+        _ => return None,
+    };
+    (!content.is_empty()).then(|| (name.to_owned(), stage, Arc::new(content)))
 }
 
 /// The file that is meant: firmware writes a path before its name, in capitals, and one byte of what stands behind it in the
 /// DHCP answer.
 fn known(file: &str) -> Option<&'static str> {
     let name = file.rsplit(['/', '\\']).next().unwrap_or_default();
-    [SNPONLY, UNDIONLY].into_iter().find(|known| {
+    let all = [SNPONLY, UNDIONLY, grub::SHIM, grub::GRUB, grub::CONFIG, grub::KERNEL, grub::INITRD];
+    all.into_iter().find(|known| {
         name.get(..known.len()).is_some_and(|start| start.eq_ignore_ascii_case(known))
             && name.len() <= known.len() + STRAY_BYTES_MAX
     })
 }
 
 impl Job {
-    /// Whether the client has ended it.
-    async fn run(&self, context: &Context, client: SocketAddr) -> bool {
+    fn tell(&self, context: &Context, end: &End) {
         let Self { mac, name, .. } = self;
-        let ended = self.transfer(context, client).await;
-        match &ended {
-            Ok(End::Complete { resent }) => {
+        match end {
+            End::Complete { resent } => {
                 let detail =
                     format!("{name}, {} bytes by TFTP, {resent} blocks sent again", self.content.len());
-                context.report(*mac, self.ticket.boot_id, BootStage::Loader, detail);
-            }
-            Ok(End::ClientStopped { code, message }) => {
-                tracing::debug!(%mac, name, code, message, "tftp client aborted");
-            }
-            Ok(End::NoAnswer) => tracing::warn!(%mac, name, "tftp client fell silent"),
-            Ok(End::TooLong) => tracing::warn!(%mac, name, "tftp download took too long"),
-            Err(error) => tracing::warn!(%mac, name, %error, "tftp download failed"),
-        }
-        matches!(ended, Ok(End::ClientStopped { .. }))
-    }
-
-    async fn transfer(&self, context: &Context, client: SocketAddr) -> io::Result<End> {
-        let socket = socket::udp(&context.interface, context.subnet.origin.address, 0)?;
-        socket.connect(client).await?;
-        let terms = Terms::agree(&self.request, self.content.len(), max_block(&socket));
-        let mut transfer = Transfer::new(self.content.clone(), terms, Instant::now());
-        let mut buffer = [0; MAX_REQUEST_LEN];
-        loop {
-            while let Some(datagram) = transfer.poll_transmit() {
-                match socket.send(&datagram).await {
-                    // Lost like any other datagram; the machine sends it again.
-                    Ok(_) | Err(_) => {}
+                match self.stage {
+                    Some(stage) => context.report(*mac, self.ticket.boot_id, stage, detail),
+                    None => tracing::info!(%mac, detail, "loader fetched"),
                 }
             }
-            if let Some(end) = transfer.poll_event() {
-                return Ok(end);
+            End::ClientStopped { code, message } => {
+                tracing::debug!(%mac, name, code, message, "tftp client aborted");
             }
-            let deadline = transfer.poll_timeout().unwrap_or_else(Instant::now);
-            tokio::select! {
-                received = socket.recv(&mut buffer) => match received {
-                    Ok(len) => transfer.handle_packet(buffer.get(..len).unwrap_or_default(), Instant::now()),
-                    // The client has closed its port.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => return Ok(End::NoAnswer),
-                    Err(error) => return Err(error),
-                },
-                () = tokio::time::sleep_until(deadline.into()) => transfer.handle_timeout(Instant::now()),
-            }
+            End::NoAnswer => tracing::warn!(%mac, name, "tftp client fell silent"),
+            End::TooLong => tracing::warn!(%mac, name, "tftp download took too long"),
         }
     }
 }
 
-/// The largest block that goes out in one piece.
-fn max_block(socket: &UdpSocket) -> u16 {
-    let mtu =
-        getsockopt(socket, IpMtu).ok().and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU);
+/// The largest block that goes out to this client in one piece.
+fn max_block(context: &Context, client: SocketAddrV4) -> u16 {
+    let mtu = || {
+        let route = socket::udp(&context.interface, context.subnet.origin.address, 0)?;
+        nix::sys::socket::connect(
+            std::os::fd::AsRawFd::as_raw_fd(&route),
+            &nix::sys::socket::SockaddrIn::from(client),
+        )?;
+        Ok::<_, io::Error>(getsockopt(&route, IpMtu)?)
+    };
+    let mtu = mtu().ok().and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU);
     let block = mtu.saturating_sub(IP_UDP_LEN + DATA_HEADER_LEN).clamp(512, 65464);
     u16::try_from(block).unwrap_or(512)
 }
@@ -299,6 +417,9 @@ mod tests {
         check("snponly.efia?", Some(SNPONLY));
         check("snponly.efi?", Some(SNPONLY));
         check("snponly.efi.old", None);
+        check("/EFI\\shimx64.efi", Some(grub::SHIM));
+        check("/grub/x86_64-efi/grub.cfg", Some(grub::CONFIG));
+        check("/grub/grub.cfg-01-02-00-00-00-00-01", None);
         check("snponly", None);
         check("ponly.efi", None);
         check("", None);

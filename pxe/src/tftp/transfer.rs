@@ -11,13 +11,16 @@
 //! behind it is sent again (RFC 7440 section 4). If the first block of a window is lost, the client repeats its last
 //! acknowledgement; the window is then sent again at once, but only once before something else happens, so that two
 //! duplicated messages cannot keep a transfer busy for ever. Without windows a repeated acknowledgement is ignored, as
-//! RFC 1123 section 4.2.3.1 demands.
+//! RFC 1123 section 4.2.3.1 demands. What is not acknowledged in time is sent again, in the time that [`Patience`] says.
 
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::packet::{Packet, Request};
+use super::{
+    packet::{DATA_HEADER_LEN, Packet, Request},
+    patience::Patience,
+};
 
 /// Block size without the option (RFC 1350).
 const DEFAULT_BLOCK: u16 = 512;
@@ -28,14 +31,14 @@ const BLOCK_RANGE: std::ops::RangeInclusive<u64> = 8..=65464;
 /// Most blocks on their way, whatever the client asks for: what a boot ROM's receive ring holds.
 pub const MAX_WINDOW: u16 = 64;
 
-/// When something is sent again, if the client names no time.
+/// Longest wait before something is sent again, if the client names none.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Longest time after which something is sent again, whatever the client asks for.
+/// Longest such wait, whatever the client asks for.
 pub const MAX_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How often something is sent again before the client counts as gone.
-pub const MAX_RETRIES: u32 = 5;
+/// A client that says nothing new for so many of its longest waits counts as gone.
+pub const SILENT_WAITS: u32 = 6;
 
 /// For how long a transfer may last, however lively the client is.
 pub const MAX_DURATION: Duration = Duration::from_secs(300);
@@ -47,7 +50,7 @@ pub struct Terms {
     pub block: u16,
     /// Blocks on their way.
     pub window: u16,
-    /// When to send again.
+    /// Longest wait before something is sent again.
     pub timeout: Duration,
     /// The options to confirm, in the client's order; none: the client gets the first block at once.
     pub confirm: Vec<(String, String)>,
@@ -122,6 +125,26 @@ enum Phase {
     Ended,
 }
 
+/// What is to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Transmit {
+    /// These bytes: the options that are agreed.
+    Options(Vec<u8>),
+    /// These blocks, each with its [`header`] in front of its [`Transfer::data`].
+    Blocks {
+        /// Number of the first.
+        first: u64,
+        /// How many; one at least, and no more than the window has.
+        count: u16,
+    },
+}
+
+/// What stands in front of a block's data (RFC 1350, section 5).
+pub fn header(block: u64) -> [u8; DATA_HEADER_LEN] {
+    let [.., high, low] = block.to_be_bytes();
+    [0, 3, high, low]
+}
+
 /// One download.
 #[derive(Debug)]
 pub struct Transfer {
@@ -137,7 +160,11 @@ pub struct Transfer {
     /// Number of the last block, the only one that is not full.
     last: u64,
     resent: u64,
-    retries: u32,
+    patience: Patience,
+    /// The newest block, or 0 for the options, that was sent once, and when: its acknowledgement measures a round trip.
+    timed: Option<(u64, Instant)>,
+    /// When something new was heard last.
+    heard: Instant,
     /// Whether the window was already sent again because of a repeated acknowledgement.
     repeated: bool,
     deadline: Instant,
@@ -150,7 +177,9 @@ impl Transfer {
     pub fn new(content: Bytes, terms: Terms, now: Instant) -> Self {
         let blocks = content.len() / usize::from(terms.block.max(1)) + 1;
         let phase = if terms.confirm.is_empty() { Phase::Sending } else { Phase::Opening { to_send: true } };
-        let deadline = now + terms.timeout;
+        let patience = Patience::new(terms.timeout);
+        let timed = (!terms.confirm.is_empty()).then_some((0, now));
+        let deadline = now + patience.wait();
         Self {
             content,
             terms,
@@ -160,7 +189,9 @@ impl Transfer {
             highest: 0,
             last: u64::try_from(blocks).unwrap_or(u64::MAX),
             resent: 0,
-            retries: 0,
+            patience,
+            timed,
+            heard: now,
             repeated: false,
             deadline,
             must_end: now + MAX_DURATION,
@@ -174,6 +205,7 @@ impl Transfer {
             (Ok(Packet::Ack { block }), Phase::Sending) => self.handle_ack(block, now),
             (Ok(Packet::Ack { block: 0 }), Phase::Opening { .. }) => {
                 self.phase = Phase::Sending;
+                self.measure(0, now);
                 self.advance(now);
             }
             (Ok(Packet::Error { code, message }), Phase::Opening { .. } | Phase::Sending) => {
@@ -194,11 +226,13 @@ impl Transfer {
             if self.terms.window > 1 && in_flight > 0 && !self.repeated {
                 self.next = self.acked + 1;
                 self.repeated = true;
-                self.deadline = now + self.terms.timeout;
+                self.timed = None;
+                self.deadline = now + self.patience.wait();
             }
         } else if moved <= in_flight {
             self.acked += moved;
             self.next = self.acked + 1;
+            self.measure(self.acked, now);
             self.advance(now);
             if self.acked == self.last {
                 self.finish(End::Complete { resent: self.resent });
@@ -208,9 +242,23 @@ impl Transfer {
     }
 
     fn advance(&mut self, now: Instant) {
-        self.retries = 0;
+        self.heard = now;
         self.repeated = false;
-        self.deadline = now + self.terms.timeout;
+        self.deadline = now + self.patience.wait();
+    }
+
+    /// An answer to what was sent once says how long the way is; one to what was sent twice does not (Karn's rule).
+    fn measure(&mut self, acked: u64, now: Instant) {
+        if let Some((block, at)) = self.timed
+            && acked >= block
+        {
+            self.patience.measured(now.saturating_duration_since(at));
+            self.timed = None;
+        }
+    }
+
+    fn gives_up_at(&self) -> Instant {
+        self.heard + self.terms.timeout * SILENT_WAITS
     }
 
     /// Sends again what has not been acknowledged in time, or gives up.
@@ -220,14 +268,13 @@ impl Transfer {
         }
         if now >= self.must_end {
             self.finish(End::TooLong);
+        } else if now >= self.gives_up_at() {
+            self.finish(End::NoAnswer);
         } else if now >= self.deadline {
-            if self.retries == MAX_RETRIES {
-                self.finish(End::NoAnswer);
-                return;
-            }
-            self.retries += 1;
             self.repeated = false;
-            self.deadline = now + self.terms.timeout;
+            self.timed = None;
+            self.patience.in_vain();
+            self.deadline = now + self.patience.wait();
             match self.phase {
                 Phase::Opening { .. } => self.phase = Phase::Opening { to_send: true },
                 Phase::Sending => self.next = self.acked + 1,
@@ -236,38 +283,40 @@ impl Transfer {
         }
     }
 
-    /// The next datagram to send, until there is none.
-    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+    /// What is to be sent now; ask until there is nothing.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
         match self.phase {
             Phase::Opening { to_send: true } => {
                 self.phase = Phase::Opening { to_send: false };
-                Some(Packet::OptionAck(self.terms.confirm.clone()).build())
+                Some(Transmit::Options(Packet::OptionAck(self.terms.confirm.clone()).build()))
             }
-            Phase::Sending if self.next <= self.last.min(self.acked + u64::from(self.terms.window)) => {
-                let number = self.next;
-                self.next += 1;
-                if number <= self.highest {
-                    self.resent += 1;
-                }
-                self.highest = self.highest.max(number);
-                Some(self.block(number))
+            Phase::Sending => {
+                let (first, end) = (self.next, self.last.min(self.acked + u64::from(self.terms.window)) + 1);
+                let count = u16::try_from(end.checked_sub(first)?).ok().filter(|count| *count > 0)?;
+                self.next = end;
+                self.resent += (self.highest + 1).min(end).saturating_sub(first);
+                self.timed = (first > self.highest).then_some((end - 1, now));
+                self.highest = self.highest.max(end - 1);
+                Some(Transmit::Blocks { first, count })
             }
-            Phase::Opening { to_send: false } | Phase::Sending | Phase::Ended => None,
+            Phase::Opening { to_send: false } | Phase::Ended => None,
         }
     }
 
-    fn block(&self, number: u64) -> Vec<u8> {
+    /// A block's bytes.
+    pub fn data(&self, number: u64) -> Bytes {
         let len = usize::from(self.terms.block);
-        let start =
-            usize::try_from(number - 1).unwrap_or(usize::MAX).saturating_mul(len).min(self.content.len());
+        let start = usize::try_from(number.saturating_sub(1))
+            .unwrap_or(usize::MAX)
+            .saturating_mul(len)
+            .min(self.content.len());
         let end = start.saturating_add(len).min(self.content.len());
-        let block = u16::try_from(number & 0xffff).unwrap_or_default();
-        Packet::Data { block, data: self.content.slice(start..end) }.build()
+        self.content.slice(start..end)
     }
 
     /// When [`Transfer::handle_timeout`] wants to be called; never, once it has ended.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        (self.phase != Phase::Ended).then(|| self.deadline.min(self.must_end))
+        (self.phase != Phase::Ended).then(|| self.deadline.min(self.must_end).min(self.gives_up_at()))
     }
 
     /// How it ended, once.

@@ -7,6 +7,7 @@ mod cycle;
 pub mod figure;
 pub mod speed;
 pub mod stock;
+pub mod wire;
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -26,7 +27,8 @@ const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, 
     Bench { name, unit, peer_name, goal }
 }
 
-/// The benches of initrd and life cycle, in the order of the table; behind them come [`speed::BENCHES`].
+/// The benches of initrd and life cycle, in the order of the table; behind them come [`speed::BENCHES`] and
+/// [`wire::BENCHES`].
 pub const BENCHES: [Bench; 9] = [
     bench("initrd", "bytes", STOCK, Some(1_000_000.0)),
     bench("inspect", "s", STOCK, Some(15.0)),
@@ -62,7 +64,7 @@ pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result
         measured.insert("initrd", initrd(root, cache).await.map_err(words));
     }
     let cycles = if options.quick { 1 } else { REPEATS };
-    let is_speed = |bench: &Bench| speed::BENCHES.contains(bench);
+    let is_speed = |bench: &Bench| speed::BENCHES.contains(bench) || wire::BENCHES.contains(bench);
     let left: Vec<_> =
         wanted.iter().filter(|bench| !measured.contains_key(bench.name) && !is_speed(bench)).collect();
     let mut interrupted = false;
@@ -84,7 +86,12 @@ pub async fn run(root: &Path, cache: &Path, options: &Options) -> anyhow::Result
         Figure::new(bench, result)
     };
     let mut figures: Vec<_> = wanted.iter().filter(|bench| !is_speed(bench)).map(figure).collect();
-    figures.extend(speeds(root, wanted.iter().filter(|bench| is_speed(bench)), options.quick).await);
+    let of = |all: &[Bench]| wanted.iter().filter(|bench| all.contains(bench)).copied().collect::<Vec<_>>();
+    figures.extend(speeds(root, of(&speed::BENCHES).iter(), options.quick).await);
+    let on_wire = of(&wire::BENCHES);
+    if !on_wire.is_empty() {
+        figures.extend(wire::run(root, &on_wire, options.quick).await);
+    }
     if options.quick && options.only.as_deref() != Some(ONLY_STOCK) {
         return Ok(figures);
     }
@@ -132,7 +139,7 @@ async fn beside_stock(root: &Path, figures: Vec<Figure>, interrupted: bool) -> V
 }
 
 fn every() -> impl Iterator<Item = Bench> {
-    BENCHES.into_iter().chain(speed::BENCHES)
+    BENCHES.into_iter().chain(speed::BENCHES).chain(wire::BENCHES)
 }
 
 /// The benches that were asked for: one by its name, or those whose names begin with it.
@@ -173,7 +180,8 @@ mod tests {
         let check = |only: Option<&str>, expected: usize| {
             assert_eq!(chosen(only).map_or(0, |chosen| chosen.len()), expected, "{only:?}");
         };
-        check(None, BENCHES.len() + speed::BENCHES.len());
+        check(None, BENCHES.len() + speed::BENCHES.len() + wire::BENCHES.len());
+        check(Some("tftp"), 3);
         check(Some("redfish-kept"), 1);
         check(Some("deploy"), 1);
         check(Some("stock"), 6);

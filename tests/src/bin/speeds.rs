@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 use tests::bench::{
     figure,
     speed::{self, cost::ALLOCATED, jobs::Job},
+    wire,
 };
 
 /// The system's allocator, and how much of it is in use.
@@ -72,6 +73,9 @@ enum Command {
         #[arg(long)]
         rounds: usize,
     },
+    /// Serves a directory's files by TFTP and HTTP until it is ended.
+    #[command(hide = true)]
+    BootFiles { interface: String, address: std::net::Ipv4Addr, dir: std::path::PathBuf },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -97,6 +101,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let measured = tokio::spawn(speed::jobs::run(job, rounds)).await??;
             println!("{}", serde_json::to_string(&measured)?);
         }
+        Command::BootFiles { interface, address, dir } => wire::serve(&interface, address, &dir).await?,
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use protocol::{
     secret::Secret,
 };
 
+use super::password_rules::Rules;
+
 /// How a BMC takes a new password.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TakesPasswords {
@@ -28,6 +30,8 @@ pub enum TakesPasswords {
     CutsOff(usize),
     /// It takes them in the long form only (IPMI).
     LongForm,
+    /// It takes those that keep its rules, which it does not tell.
+    ByRules(Rules),
 }
 
 /// How long a password is that [`TakesPasswords::Long`] takes, at least.
@@ -35,49 +39,69 @@ pub const LONG: usize = 20;
 
 /// The password that a log-in is checked against.
 #[derive(Clone, Debug)]
-pub struct Password(Arc<Mutex<(Secret, TakesPasswords)>>);
+pub struct Password(Arc<Mutex<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    now: Secret,
+    takes: TakesPasswords,
+    /// Those that it had before, the oldest first.
+    former: Vec<Secret>,
+}
 
 impl Password {
     /// This one.
     pub fn new(password: Secret) -> Self {
-        Self(Arc::new(Mutex::new((password, TakesPasswords::Yes))))
+        let held = Held { now: password, takes: TakesPasswords::Yes, former: Vec::new() };
+        Self(Arc::new(Mutex::new(held)))
     }
 
     /// It.
     pub fn get(&self) -> Secret {
-        self.0.lock().expect("no holder panics").0.clone()
+        self.0.lock().expect("no holder panics").now.clone()
     }
 
     /// Somebody changes it by hand.
     pub fn set(&self, password: Secret) {
-        self.0.lock().expect("no holder panics").0 = password;
+        self.0.lock().expect("no holder panics").now = password;
     }
 
     /// From now on another one is taken so.
     pub fn takes(&self, how: TakesPasswords) {
-        self.0.lock().expect("no holder panics").1 = how;
+        self.0.lock().expect("no holder panics").takes = how;
     }
 
     /// How another one is taken now.
     pub(super) fn manner(&self) -> TakesPasswords {
-        self.0.lock().expect("no holder panics").1
+        self.0.lock().expect("no holder panics").takes
     }
 
-    /// It is told another one. Whether it says that it has taken it.
-    pub(super) fn tell(&self, password: Secret) -> bool {
+    /// It is told another one. Why it says that it does not take it.
+    pub(super) fn tell(&self, password: Secret) -> Result<(), &'static str> {
+        const POLICY: &str = "The password does not meet the policy.";
         let mut held = self.0.lock().expect("no holder panics");
-        match held.1 {
-            TakesPasswords::Yes | TakesPasswords::LongForm => held.0 = password,
+        match held.takes {
+            TakesPasswords::Yes | TakesPasswords::LongForm => held.now = password,
             TakesPasswords::CutsOff(at) => {
-                held.0 = Secret::new(password.reveal().chars().take(at).collect::<String>());
+                held.now = Secret::new(password.reveal().chars().take(at).collect::<String>());
             }
-            TakesPasswords::First => *held = (password, TakesPasswords::Yes),
-            TakesPasswords::Long if password.reveal().len() >= LONG => held.0 = password,
-            TakesPasswords::Long => return false,
+            TakesPasswords::First => {
+                held.now = password;
+                held.takes = TakesPasswords::Yes;
+            }
+            TakesPasswords::Long if password.reveal().len() >= LONG => held.now = password,
             TakesPasswords::SaysSo => {}
-            TakesPasswords::Refuses => return false,
+            TakesPasswords::Refuses | TakesPasswords::Long => return Err(POLICY),
+            TakesPasswords::ByRules(rules) => {
+                let known = [&held.former[..], std::slice::from_ref(&held.now)].concat();
+                if let Some(fault) = rules.fault(password.reveal(), &known) {
+                    return Err(fault);
+                }
+                held.former = known;
+                held.now = password;
+            }
         }
-        true
+        Ok(())
     }
 
     /// What an IPMI BMC whose log-in has this user number makes of a command; none: it is none about that user's password.
@@ -96,11 +120,7 @@ impl Password {
                     Err(CompletionCode::BAD_LENGTH)
                 }
                 PasswordAction::Set(password) if is_own => {
-                    if self.tell(password) {
-                        Ok(())
-                    } else {
-                        Err(CompletionCode::INVALID_FIELD)
-                    }
+                    self.tell(password).map_err(|_| CompletionCode::INVALID_FIELD)
                 }
                 // It cannot be asked.
                 PasswordAction::Test(_) => Err(CompletionCode::INVALID_FIELD),

@@ -51,8 +51,12 @@ pub enum Oddity {
     RoleInProof(fn(u8) -> u8),
     /// The console's proof (RAKP 3) has to be hashed with another role byte than RAKP 1 had.
     RoleInRakp3(fn(u8) -> u8),
+    /// Its keys alone are hashed with another role byte than RAKP 1 had.
+    RoleInKeys(fn(u8) -> u8),
     /// Its proof (RAKP 2) has so many bytes behind it.
     LongProof(usize),
+    /// The code of RAKP 4 has so many bytes behind it.
+    LongCheck(usize),
     /// Answers in a session name session 0.
     SessionZero,
     /// Answers in a session have request number 0, whatever the request had.
@@ -101,7 +105,9 @@ impl Insider {
             Oddity::NotAuthenticated
             | Oddity::RoleInProof(_)
             | Oddity::RoleInRakp3(_)
+            | Oddity::RoleInKeys(_)
             | Oddity::LongProof(_)
+            | Oddity::LongCheck(_)
             | Oddity::SessionZero
             | Oddity::NumberZero
             | Oddity::OwnKey => usize::MAX,
@@ -173,7 +179,9 @@ impl Insider {
             Oddity::Answers { .. }
             | Oddity::NotAuthenticated
             | Oddity::RoleInRakp3(_)
+            | Oddity::RoleInKeys(_)
             | Oddity::LongProof(_)
+            | Oddity::LongCheck(_)
             | Oddity::SessionZero
             | Oddity::NumberZero
             | Oddity::OwnKey => |role| role,
@@ -186,11 +194,17 @@ impl Insider {
             Oddity::RoleInProof(_)
             | Oddity::Answers { .. }
             | Oddity::NotAuthenticated
+            | Oddity::RoleInKeys(_)
             | Oddity::LongProof(_)
+            | Oddity::LongCheck(_)
             | Oddity::SessionZero
             | Oddity::NumberZero
             | Oddity::OwnKey => self.role_in_proof(),
         }
+    }
+
+    fn role_in_keys(&self) -> fn(u8) -> u8 {
+        if let Oddity::RoleInKeys(role) = self.oddity { role } else { self.role_in_proof() }
     }
 
     fn rakp2(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
@@ -221,10 +235,12 @@ impl Insider {
         let mut rakp4 = Rakp4::parse(payload).ok()?;
         rakp4.outcome.as_ref().ok()?;
         let bmc_id = self.opening.rakp1.as_ref()?.bmc_id;
-        let (console, mut check) = self.hashed(self.role_in_proof(), |odd| odd.keys())?;
+        let (console, mut check) = self.hashed(self.role_in_keys(), |odd| odd.keys())?;
         let (bmc, _) = self.hashed(|role| role, |true_one| true_one.keys())?;
-        if matches!(self.oddity, Oddity::OwnKey) {
-            check[0] ^= 1;
+        match self.oddity {
+            Oddity::OwnKey => check[0] ^= 1,
+            Oddity::LongCheck(more) => check.extend(std::iter::repeat_n(0, more)),
+            _ => {}
         }
         self.ends = Some(Ends { console, console_id: self.opening.console_id, bmc, bmc_id });
         rakp4.outcome = Ok(check);

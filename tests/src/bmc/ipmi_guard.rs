@@ -202,6 +202,7 @@ impl Guard {
 fn oddity(manner: LogInManner) -> Option<Oddity> {
     match manner {
         LogInManner::ProofOfPrivilegeOnly => Some(Oddity::RoleInProof(|role| role & PRIVILEGE_BITS)),
+        LogInManner::KeysOfPrivilegeOnly => Some(Oddity::RoleInKeys(|role| role & PRIVILEGE_BITS)),
         LogInManner::ConsolesProofOfPrivilegeOnly => Some(Oddity::RoleInRakp3(|role| role & PRIVILEGE_BITS)),
         LogInManner::NotAuthenticated => Some(Oddity::NotAuthenticated),
         LogInManner::TagZero

@@ -12,6 +12,7 @@ mod ipmi_guard;
 pub mod ipmi_sim;
 pub mod judges;
 pub mod odd;
+pub mod password_rules;
 pub mod records;
 pub mod redfish;
 mod redfish_events;
@@ -107,6 +108,8 @@ pub enum LogInManner {
     NamePadded,
     /// Its proof is hashed without the bit that says that the user is found by name.
     ProofOfPrivilegeOnly,
+    /// The session's keys are hashed without it.
+    KeysOfPrivilegeOnly,
     /// The console's proof has to be hashed so.
     ConsolesProofOfPrivilegeOnly,
     /// Answers in a session are encrypted and not authenticated.

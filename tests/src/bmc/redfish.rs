@@ -566,9 +566,9 @@ async fn answered(service: &Service, faults: &Faults, asked: &Asked) -> Response
     if *method == Method::PATCH
         && path == accounts::OWN
         && let Some(password) = body["Password"].as_str()
-        && !service.password.tell(Secret::new(password))
+        && let Err(why) = service.password.tell(Secret::new(password))
     {
-        return problem(StatusCode::BAD_REQUEST, "The password does not meet the policy.");
+        return problem(StatusCode::BAD_REQUEST, why);
     }
     if !service.options.is_bare
         && let Some(response) = service.manners.answer((method, path, &asked.query), body, asked.is_on)

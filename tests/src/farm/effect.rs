@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use protocol::quirk::Quirk;
 
 use super::{fault::Fault, machine::Manner};
-use crate::bmc::{BootManner, Faults, LockOut, LogInManner, accounts::TakesPasswords, redfish_odd::Odd};
+use crate::bmc::{
+    BootManner, Faults, LockOut, LogInManner, accounts::TakesPasswords, password_rules::Rules,
+    redfish_odd::Odd,
+};
 
 /// A request that comes so soon after an answer is lost, where there must be pauses.
 const GAP: Duration = Duration::from_millis(200);
@@ -59,6 +62,7 @@ impl Effects {
             Fault::NotAuthenticated => faults.log_in.push(LogInManner::NotAuthenticated),
             Fault::SuiteThreeGranted => faults.log_in.push(LogInManner::SuiteThreeGranted),
             Fault::ProofOfPrivilegeOnly => faults.log_in.push(LogInManner::ProofOfPrivilegeOnly),
+            Fault::KeysOfPrivilegeOnly => faults.log_in.push(LogInManner::KeysOfPrivilegeOnly),
             Fault::Redirects => self.odd.push(Odd::Redirects(308)),
             Fault::ConflictAfterOff { times } => self.odd.push(Odd::ResetRefused { status: 409, times }),
             Fault::Deviation(quirk) => self.deviate(quirk),
@@ -93,6 +97,7 @@ impl Effects {
             Quirk::PasswordSixteenMost => self.passwords = TakesPasswords::CutsOff(16),
             Quirk::PasswordNineteenMost => self.passwords = TakesPasswords::CutsOff(19),
             Quirk::PasswordTwentyMost => self.passwords = TakesPasswords::CutsOff(20),
+            Quirk::PasswordTwentyLeast => self.passwords = TakesPasswords::ByRules(Rules::TWENTY_LEAST),
             Quirk::MembersOneByOne => self.odd.push(Odd::MembersEmptied),
         }
     }

@@ -64,6 +64,8 @@ pub enum Fault {
     SuiteThreeGranted,
     /// IPMI: its proof is hashed without the bit that says that the user is found by name. From the next log-in on.
     ProofOfPrivilegeOnly,
+    /// IPMI: a session's keys, and not its proof, are hashed without that bit. From the next log-in on.
+    KeysOfPrivilegeOnly,
     /// Redfish: paths without a slash at their end are redirected to those with one, or the reverse.
     Redirects,
     /// Redfish: power commands are refused with 409 so often.
@@ -113,6 +115,7 @@ impl Fault {
             (Self::NotAuthenticated, "IPMI: answers are encrypted but not authenticated"),
             (Self::SuiteThreeGranted, "IPMI: grants cipher suite 3 whatever is asked for"),
             (Self::ProofOfPrivilegeOnly, "IPMI: hashes its proof without the name-only bit"),
+            (Self::KeysOfPrivilegeOnly, "IPMI: hashes a session's keys alone without the name-only bit"),
             (Self::Redirects, "Redfish: redirects paths to those with or without a slash"),
             (Self::ConflictAfterOff { times: 2 }, "Redfish: refuses power commands with 409 so often"),
         ];
@@ -146,6 +149,7 @@ pub fn deviation(quirk: Quirk) -> &'static str {
         Quirk::PasswordSixteenMost => "cuts a new password off after 16 characters",
         Quirk::PasswordNineteenMost => "cuts a new password off after 19 characters",
         Quirk::PasswordTwentyMost => "cuts a new password off after 20 characters",
+        Quirk::PasswordTwentyLeast => "refuses a new password of fewer than 20 characters",
         Quirk::MembersOneByOne => {
             "Redfish: shows members that are asked for whole (`$expand`) without what they are"
         }

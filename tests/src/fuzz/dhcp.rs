@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, time::Instant};
 
 use dhcproto::v4::{Opcode, OptionCode};
 use protocol::{
-    boot::{BootMode, BootPlan, BootPurpose},
+    boot::{BootLoader, BootMode, BootPlan, BootPurpose},
     network::BootNetwork,
 };
 use pxe::{
@@ -35,20 +35,28 @@ pub fn run(data: &[u8]) {
 fn answer(data: &[u8]) -> Outcome {
     let range = LeaseRange::new(Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99), OWN, 24);
     let origin = Origin { address: OWN, http_port: 80 };
-    let subnet = Subnet { network: BootNetwork::Provisioning, prefix_len: 24, origin, relays: Vec::new() };
+    let subnet = Subnet {
+        network: BootNetwork::Provisioning,
+        prefix_len: 24,
+        origin,
+        relays: Vec::new(),
+        told: Default::default(),
+    };
     let plan = |_| {
         Plan::Here(BootTicket {
             boot_id: 1,
             command_line: String::new(),
             boot_mode: BootMode::Uefi,
+            loader: BootLoader::Ipxe,
             plan: BootPlan { purpose: BootPurpose::Deploy, network: BootNetwork::Provisioning },
+            own: None,
         })
     };
     let mut leases = Leases::new(range.expect("the range lies in the network"));
-    match respond(&subnet, &mut leases, data, Instant::now(), &plan) {
+    match respond(&subnet, &mut leases, data, Instant::now(), &plan, &|_| None) {
         Outcome::Prove { mac, .. } => {
             leases.prove(mac);
-            respond(&subnet, &mut leases, data, Instant::now(), &plan)
+            respond(&subnet, &mut leases, data, Instant::now(), &plan, &|_| None)
         }
         outcome => outcome,
     }

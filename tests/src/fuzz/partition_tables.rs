@@ -6,13 +6,19 @@ use ramdisk::disk::{gpt, table};
 const DISKS: [u64; 4] = [512, 1 << 20, 1 << 30, 1 << 44];
 const DRIVE_BYTES: u64 = 70_000;
 const SECTOR: usize = 512;
+/// Sizes of the disks' sectors.
+const SECTORS: [u64; 2] = [512, 4096];
 
 /// A partition lies on the disk, and so does every write that makes it.
 pub fn run(data: &[u8]) {
     for head in [data.to_vec(), with_checksum(data)] {
-        let _ = gpt::efi_system(&head);
-        for disk in DISKS.into_iter().filter(|disk| *disk >= head.len() as u64) {
-            let Ok(placed) = table::add_last(&head, disk, DRIVE_BYTES, "config-2", [7; 16]) else { continue };
+        for (sector, disk) in SECTORS.into_iter().flat_map(|sector| DISKS.map(|disk| (sector, disk))) {
+            let _ = gpt::efi_system(&head, sector);
+            if disk < head.len() as u64 {
+                continue;
+            }
+            let placed = table::add_last(&head, disk, sector, DRIVE_BYTES, "config-2", [7; 16]);
+            let Ok(placed) = placed else { continue };
             assert!(placed.offset + DRIVE_BYTES <= disk, "it ends behind the disk");
             for (offset, bytes) in &placed.writes {
                 assert!(offset.saturating_add(bytes.len() as u64) <= disk, "a write ends behind the disk");

@@ -5,7 +5,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use pxe::tftp::{
     packet::{Packet, Request},
-    transfer::{MAX_WINDOW, Terms, Transfer},
+    transfer::{MAX_WINDOW, Terms, Transfer, Transmit},
 };
 
 use super::pieces;
@@ -32,8 +32,11 @@ pub fn transfer(data: &[u8]) {
     for datagram in pieces {
         transfer.handle_packet(datagram, now);
         let mut sent = 0;
-        while transfer.poll_transmit().is_some() {
-            sent += 1;
+        while let Some(transmit) = transfer.poll_transmit(now) {
+            sent += match transmit {
+                Transmit::Options(_) => 1,
+                Transmit::Blocks { count, .. } => usize::from(count),
+            };
         }
         assert!(sent <= usize::from(MAX_WINDOW) + 1, "one datagram caused {sent}");
         while transfer.poll_event().is_some() {}

@@ -1,4 +1,4 @@
-//! Edges: the tenant's image of the stories: a whole disk with a boot loader for BIOS and UEFI, Debian's cloud kernel and one
+//! Edges: the tenant's image of the stories: a whole disk with a boot loader for BIOS and UEFI, a kernel of Debian's and one
 //! program.
 //!
 //! ```text
@@ -22,6 +22,18 @@ use std::{
 
 use anyhow::{Context, ensure};
 use ramdisk::pack;
+
+/// What the image for any server loads besides: a SATA disk and Intel's network cards.
+const PHYSICAL_MODULES: [&str; 3] = ["ahci", "sd_mod", "e1000e"];
+
+/// For whom an image is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// Virtual servers: it has Debian's cloud kernel.
+    Virtual,
+    /// Any server: it has Debian's generic kernel.
+    Any,
+}
 
 /// Changed whenever this code would make another image of the same parts.
 const RECIPE: u32 = 1;
@@ -54,14 +66,24 @@ pub struct TenantImage {
 /// Builds what a lab boots: kernel, ramdisk and boot loaders in `cache/boot`, and the tenant's image.
 pub async fn ensure_boot_files(cache: &Path) -> anyhow::Result<()> {
     let (workspace, cache_dir) = (workspace(), cache.to_owned());
-    tokio::task::spawn_blocking(move || pack::pack(&workspace, &cache_dir)).await??;
-    build(cache).await.map(drop)
+    tokio::task::spawn_blocking(move || {
+        pack::pack(&workspace, &cache_dir)?;
+        pack::pack_physical(&workspace, &cache_dir, &pack::Sources::default())
+    })
+    .await??;
+    build(cache).await?;
+    build_for(cache, For::Any).await.map(drop)
 }
 
-/// Builds the image in `cache/tenant`, or leaves it as it is when nothing has changed.
+/// Builds the image for virtual servers in `cache/tenant`, or leaves it as it is when nothing has changed.
 pub async fn build(cache: &Path) -> anyhow::Result<TenantImage> {
+    build_for(cache, For::Virtual).await
+}
+
+/// The same for these servers; the one for any is in `cache/tenant-any`.
+pub async fn build_for(cache: &Path, servers: For) -> anyhow::Result<TenantImage> {
     let cache = cache.to_owned();
-    tokio::task::spawn_blocking(move || build_now(&cache)).await?
+    tokio::task::spawn_blocking(move || build_now(&cache, servers)).await?
 }
 
 /// Whether the file of a disk holds anything of what the tenant's program wrote.
@@ -89,14 +111,17 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-fn build_now(cache: &Path) -> anyhow::Result<TenantImage> {
+fn build_now(cache: &Path, servers: For) -> anyhow::Result<TenantImage> {
     let _alone = pack::lock(cache)?;
-    let dir = cache.join("tenant");
+    let (dir, flavour, further): (_, _, &[&str]) = match servers {
+        For::Virtual => (cache.join("tenant"), pack::Flavour::Cloud, &[]),
+        For::Any => (cache.join("tenant-any"), pack::Flavour::Generic, &PHYSICAL_MODULES),
+    };
     fs::create_dir_all(&dir)?;
     let init = pack::build_init(&workspace(), "tenant-init", "tenant-init")?;
-    let kernel = pack::Kernel::get(cache, pack::Flavour::Cloud)?;
+    let kernel = pack::Kernel::get(cache, flavour)?;
     let initrd = dir.join("initrd");
-    pack::write_initrd(&init, &kernel, &MODULES, &initrd)?;
+    pack::write_initrd(&init, &kernel, &[&MODULES, further].concat(), &initrd)?;
 
     let image = TenantImage { raw: dir.join("tenant.raw"), qcow2: dir.join("tenant.qcow2") };
     let mut hasher = DefaultHasher::new();

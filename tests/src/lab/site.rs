@@ -13,7 +13,7 @@ use super::{
     rack::{Rack, bmc_address},
     server::BmcKind,
 };
-use crate::{contrail::switch::Style, openstack::Endpoints};
+use crate::{contrail::switch::Style, openstack::Endpoints, qemu::Devices};
 
 /// The rack's name.
 pub const RACK: &str = "rack1";
@@ -35,6 +35,8 @@ pub struct ServerPlan {
     pub bmc: BmcKind,
     /// Its firmware.
     pub firmware: BootMode,
+    /// Its disk and its network cards.
+    pub devices: Devices,
     /// Its number, from 0.
     pub number: u8,
     /// How many network cards it has.
@@ -65,15 +67,25 @@ pub const SERVERS: [ServerPlan; 3] = [
         name: "srv1",
         bmc: BmcKind::IpmiSim,
         firmware: BootMode::Bios,
+        devices: Devices::Virtio,
         number: 0,
         nics: 1,
         odd: None,
     },
-    ServerPlan { name: "srv2", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 1, nics: 2, odd: None },
+    ServerPlan {
+        name: "srv2",
+        bmc: BmcKind::Ipmi,
+        firmware: BootMode::Bios,
+        devices: Devices::Virtio,
+        number: 1,
+        nics: 2,
+        odd: None,
+    },
     ServerPlan {
         name: "srv3",
         bmc: BmcKind::Redfish,
         firmware: BootMode::Uefi,
+        devices: Devices::Physical,
         number: 2,
         nics: 1,
         odd: None,
@@ -81,8 +93,15 @@ pub const SERVERS: [ServerPlan; 3] = [
 ];
 
 /// A fourth one in the same rack. It stands in no import file and on no network: nobody has enrolled it.
-pub const STRANGER: ServerPlan =
-    ServerPlan { name: "srv4", bmc: BmcKind::Ipmi, firmware: BootMode::Bios, number: 3, nics: 1, odd: None };
+pub const STRANGER: ServerPlan = ServerPlan {
+    name: "srv4",
+    bmc: BmcKind::Ipmi,
+    firmware: BootMode::Bios,
+    devices: Devices::Virtio,
+    number: 3,
+    nics: 1,
+    odd: None,
+};
 
 /// Every machine in the rack, enrolled or not.
 pub fn machines() -> impl Iterator<Item = ServerPlan> {

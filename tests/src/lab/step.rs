@@ -9,6 +9,8 @@ use std::{
 
 use anyhow::Context;
 
+use crate::failure;
+
 /// Prints steps and remembers how long each took.
 #[derive(Debug)]
 pub struct Steps {
@@ -40,7 +42,9 @@ impl Steps {
         let result = work.await;
         let took = began.elapsed();
         let (head, tail) = if live { ("\r", "\x1b[K") } else { ("", "") };
-        let word = if result.is_ok() { "" } else { "  FAILED" };
+        // The reason stands in the step's own line as well: of a long output the end may be cut off.
+        let word = result.as_ref().err().map(|error| format!("  FAILED: {}", failure::said(error, None)));
+        let word = word.unwrap_or_default();
         println!(
             "{head}{:7.1}s  {name}  ({:.1} s){word}{tail}",
             self.began.elapsed().as_secs_f64(),

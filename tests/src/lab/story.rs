@@ -6,12 +6,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use api_types::{Flavor, Image, Imported, Node, Server, TenantNetwork};
+use api_types::{EraseCertificate, Flavor, Image, Imported, Node, Server, TenantNetwork};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
 };
-use protocol::boot::BootMode;
+use protocol::{boot::BootMode, hardware::PERHAPS_UNUSED};
 use serde::Deserialize;
 use uuid::Uuid;
 
@@ -24,7 +24,7 @@ use super::{
 use crate::{
     contrail::{VirtualMachine, config::tenant_bridge},
     image,
-    qemu::Machine,
+    qemu::{Devices, Machine},
 };
 
 /// The tenant's server.
@@ -32,6 +32,8 @@ const NAME: &str = "web1";
 /// Flavor, image and network of the story.
 pub(crate) const FLAVOR: &str = "metal";
 pub(crate) const IMAGE: &str = "demo";
+/// One with drivers for physical servers.
+const IMAGE_FOR_ANY: &str = "demo-any";
 pub(super) const NETWORK: &str = "blue";
 /// How long the tenant's page may take to appear after the server is active.
 const PAGE_WAIT_MAX: Duration = Duration::from_secs(90);
@@ -126,10 +128,31 @@ async fn tenancy(
             ensure!(!image::holds_secret(&disk)?, "{} still holds the tenant's bytes", disk.display());
             Ok(())
         })
-        .await
+        .await?;
+    steps.step("check the certificate of the erase", check_certificate(lab, &server, plan)).await
 }
 
-/// The same tenancy in short on the UEFI server, with what the main story has left: image, flavor and network.
+/// The newest certificate of this machine holds by the authority's certificate, and is of the tenancy that has just ended. Whether a disk
+/// was erased before any tenancy is certified as well.
+async fn check_certificate(lab: &Lab, server: &Server, plan: &ServerPlan) -> anyhow::Result<()> {
+    let kept: Vec<EraseCertificate> =
+        lab.admin.json(&format!("certificate list --node {}", plan.name)).await?;
+    let [newest, .., first] = &kept[..] else { bail!("there must be one of each clean: {kept:?}") };
+    ensure!(newest.tenancy == Some(server.id), "it is of another tenancy than {}: {newest:?}", server.id);
+    ensure!(first.tenancy.is_none(), "it is of no tenancy: {first:?}");
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), lab.admin.run(&format!("certificate export {}", newest.id)).await?)?;
+    let said: serde_json::Value =
+        lab.admin.json(&format!("certificate verify {}", file.path().display())).await?;
+    ensure!(said["valid"] == true, "{said}");
+    let stated = &said["statement"];
+    ensure!(stated["server"]["serial"] == plan.name && stated["ramdisk_version"] != "", "{said}");
+    let words = lab.tenant.refused("certificate list").await?;
+    ensure!(words.contains("administrator"), "{words}");
+    Ok(())
+}
+
+/// The same tenancy in short on the UEFI server, which has what physical servers have, with what the main story has left: flavor and network.
 pub async fn play_uefi(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let plan = SERVERS.iter().find(|plan| plan.firmware == BootMode::Uefi).context("no UEFI server")?;
     let networks: Vec<TenantNetwork> = lab.tenant.json("network list").await?;
@@ -144,10 +167,22 @@ pub async fn play_uefi(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
             lab.admin.run(&format!("node provide {} --wait", plan.name)).await
         })
         .await?;
+    steps
+        .step("make an image with a kernel for any server", async {
+            let built = image::build_for(&lab.site.cache(), image::For::Any).await?;
+            let images: Vec<Image> = lab.admin.json("image list").await?;
+            if !images.iter().any(|image| image.name == IMAGE_FOR_ANY) {
+                let file = built.qcow2.display();
+                lab.admin.run(&format!("image create {IMAGE_FOR_ANY} --file {file} --public")).await?;
+            }
+            Ok(())
+        })
+        .await?;
     let vm = VirtualMachine::attach(&lab.contrail_url(), &fabric, network.id, &name).await?;
     let told = async {
-        let line =
-            format!("server create {NAME} --flavor {FLAVOR}-uefi --image {IMAGE} --network {NETWORK} --wait");
+        let line = format!(
+            "server create {NAME} --flavor {FLAVOR}-uefi --image {IMAGE_FOR_ANY} --network {NETWORK} --wait"
+        );
         let server: Server = steps.step("deploy the UEFI server", lab.tenant.json(&line)).await?;
         steps.step("fetch its page", fetch_page(&vm, &server, 1)).await?;
         steps.step("give it back", lab.tenant.run(&format!("server delete {NAME} --wait"))).await?;
@@ -182,7 +217,15 @@ async fn check_inspection(lab: &Lab) -> anyhow::Result<()> {
         for card in plan.cards() {
             ensure!(found.nics.iter().any(|nic| nic.mac == card.mac.to_string() && nic.carrier), "{found:?}");
         }
-        ensure!(found.disks.iter().any(|disk| disk.size_bytes == super::site::DISK_BYTES), "{found:?}");
+        let disk = found.disks.iter().find(|disk| disk.size_bytes == super::site::DISK_BYTES);
+        let disk = disk.with_context(|| format!("{}: no disk of its size: {found:?}", plan.name))?;
+        let transport = match plan.devices {
+            Devices::Virtio => "virtio",
+            Devices::Physical => "sata",
+        };
+        ensure!(disk.transport == transport, "{}: {disk:?}", plan.name);
+        let unused = found.faults.iter().filter(|fault| !fault.starts_with(PERHAPS_UNUSED));
+        ensure!(unused.count() == 0, "{}: {:?}", plan.name, found.faults);
     }
     Ok(())
 }

@@ -217,6 +217,7 @@ async fn servers(lab: &Lab, accelerator: &str) -> anyhow::Result<()> {
                 memory_mib: MEMORY_MIB + if plan.firmware == BootMode::Uefi { 128 } else { 0 },
                 disk_bytes: DISK_BYTES,
                 firmware: plan.firmware,
+                devices: plan.devices,
                 accelerator: accelerator.to_owned(),
                 uuid: Some(plan.uuid()),
             },
@@ -358,8 +359,10 @@ fn agent_config(site: &Site) -> String {
          [coordinator]\naddress = \"{coordinator}\"\nserver_name = \"localhost\"\n\
          ca = \"{state}/ca.pem\"\ncert = \"{state}/agent.pem\"\nkey = \"{state}/agent.key\"\n\n\
          {provisioning}{cleaning}{discovery}\
-         [boot]\nkernel = \"{boot}/kernel\"\ninitrd = \"{boot}/initrd\"\nrescue = \"{boot}/rescue\"\nsnponly = \"{boot}/snponly.efi\"\n\
-         undionly = \"{boot}/undionly.kpxe\"\n\n[image_cache]\nsize_mib = 1024\n",
+         [boot]\nkernel = \"{boot}/generic/kernel\"\ninitrd = \"{boot}/generic/initrd\"\nrescue = \"{boot}/generic/rescue\"\n\
+         parts = \"{boot}/generic\"\nsnponly = \"{boot}/snponly.efi\"\nundionly = \"{boot}/undionly.kpxe\"\n\n\
+         [boot.virtual_servers]\nkernel = \"{boot}/kernel\"\ninitrd = \"{boot}/initrd\"\nrescue = \"{boot}/rescue\"\n\n\
+         [image_cache]\nsize_mib = 1024\n",
         state = site.agent().display(),
         coordinator = site.agents(),
         metrics = site.agent_metrics(),

@@ -64,6 +64,7 @@ fn run() -> Result<(), String> {
     system::mount_kernel_file_systems().map_err(|error| error.to_string())?;
     system::load_modules(system::MODULES_LIST).map_err(|error| error.to_string())?;
     power_button::watch();
+    state::wait_for_disk();
     let identity = config_drive::read().unwrap_or_else(|reason| {
         say!("no configuration drive: {reason}");
         config_drive::Identity::default()

@@ -4,6 +4,8 @@ use std::{
     fs::{self, OpenOptions},
     io,
     os::unix::fs::FileExt,
+    thread,
+    time::{Duration, Instant},
 };
 
 use ramdisk::disk;
@@ -18,6 +20,18 @@ const SECRET_ON_DISK: u64 = 128 << 20;
 const SECRET_SECTORS: u64 = 128;
 /// Every sector of the secret begins with this; the tests look for it from outside.
 const SECRET: &[u8] = b"THE TENANT'S SECRET: nobody else may ever read this sector. ";
+
+/// How long a disk may take to appear behind its controller, and how often is looked for it.
+const DISK_WAIT_MAX: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Waits for our partition: a disk appears some time after its driver was loaded.
+pub fn wait_for_disk() {
+    let began = Instant::now();
+    while find().is_none() && began.elapsed() < DISK_WAIT_MAX {
+        thread::sleep(LOOK_EVERY);
+    }
+}
 
 /// Counts this boot, writes the secret, and flushes both; returns the count, 1 at the first boot.
 pub fn record_boot() -> Result<u64, String> {

@@ -291,7 +291,7 @@ fn start_agent(
                         consoles.know(spec.id, bmc.clone(), spec.tenancy);
                     }
                 }
-                Request::Command(_) | Request::Discover(_) => {}
+                Request::Command(_) | Request::Discover(_) | Request::Cache(_) => {}
             }
         }
     });
@@ -328,6 +328,7 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>) -> Arc<Core> {
         firmware_urls: Vec::new(),
         firmware_dir: std::env::temp_dir(),
         media: Default::default(),
+        notary: None,
     };
     Core::new(site, inventory.clone(), outside)
 }

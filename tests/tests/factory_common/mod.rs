@@ -305,6 +305,7 @@ fn api_of(inventory: &Inventory, discovery: Discovery, upkeep: &Arc<Upkeep>) -> 
         firmware_urls: Vec::new(),
         firmware_dir: std::env::temp_dir(),
         media: Default::default(),
+        notary: None,
     };
     let outside = Outside { provisioner: rim.clone(), fabric: rim, networks: cloud.clone() };
     let core = Core::new(site, inventory.clone(), outside);

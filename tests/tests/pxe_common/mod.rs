@@ -9,17 +9,17 @@ use std::{
     path::PathBuf,
     process::{Command, Output, Stdio},
     sync::{Arc, Mutex},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use anyhow::{Context, bail};
 use bytes::Bytes;
 use protocol::{
-    boot::{BootMode, BootPlan, BootPurpose, BootStage},
+    boot::{BootLoader, BootMode, BootPlan, BootPurpose, BootStage},
     mac::MacAddr,
     network::BootNetwork,
 };
-use pxe::{BootEvent, BootFiles, BootTicket, Booter, Plan, Refusal, Service, ServiceConfig};
+use pxe::{BootEvent, BootFiles, BootTicket, Booter, Plan, Refusal, Service, ServiceConfig, files::Content};
 use tests::netns::Netns;
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,6 +34,9 @@ pub const COMMAND_LINE: &str = "console=ttyS0 bms.agent=198.18.1.1:22030 bms.tok
 
 /// Longest wait for one thing that must happen.
 pub const WAIT: Duration = Duration::from_secs(20);
+
+/// When the kernel was changed last, after 1970.
+pub const KERNEL_AGE: Duration = Duration::from_secs(1_000_000_000);
 
 /// Permits what the test puts into it.
 #[derive(Default)]
@@ -51,8 +54,19 @@ impl Plans {
     /// Permits a boot for something else than an inspection.
     pub fn permit_for(&self, purpose: BootPurpose, mac: MacAddr, boot_id: u64, network: BootNetwork) {
         let plan = BootPlan { purpose, network };
-        let ticket =
-            BootTicket { boot_id, command_line: COMMAND_LINE.to_owned(), boot_mode: BootMode::Bios, plan };
+        let ticket = BootTicket {
+            boot_id,
+            command_line: COMMAND_LINE.to_owned(),
+            boot_mode: BootMode::Bios,
+            loader: BootLoader::Ipxe,
+            plan,
+            own: None,
+        };
+        self.tickets.lock().unwrap().insert(mac, ticket);
+    }
+
+    /// Permits this boot.
+    pub fn give(&self, mac: MacAddr, ticket: BootTicket) {
         self.tickets.lock().unwrap().insert(mac, ticket);
     }
 
@@ -112,12 +126,14 @@ pub fn content(len: usize) -> Bytes {
 /// Files that are only fetched, never run.
 pub fn plain_files() -> BootFiles {
     BootFiles {
-        kernel: content(3_000_000),
-        initrd: content(1_000_001),
-        rescue_initrd: content(1_500_001),
+        kernel: Content::held(&content(3_000_000), Some(SystemTime::UNIX_EPOCH + KERNEL_AGE)),
+        initrd: content(1_000_001).into(),
+        rescue_initrd: content(1_500_001).into(),
         snponly: content(220_000),
         undionly: content(1468 * 50),
         parts: None,
+        virtual_servers: None,
+        signed: None,
     }
 }
 
@@ -266,6 +282,7 @@ pub fn config(files: BootFiles) -> ServiceConfig {
         leases: None,
         files,
         http_port: 80,
+        alone: None,
     }
 }
 

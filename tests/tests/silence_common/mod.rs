@@ -106,6 +106,7 @@ impl Site {
             macs: vec![],
             hardware: None,
             ramdisk: None,
+            root_device: Default::default(),
         };
         hardware.add(entry, &format!("bms-{server}"), PASSWORD);
         let hub = AgentHub::new(fakes.inventory.clone(), Wake::default(), "test".into(), Default::default());
@@ -170,6 +171,7 @@ impl Site {
             consoles: false,
             console_records: false,
             bmc_orders: true,
+            cache_orders: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

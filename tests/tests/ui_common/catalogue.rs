@@ -1,8 +1,8 @@
 //! What the fake REST API shows to choose from, in the API's own types: images, flavors, networks; and agents.
 
 use api_types::{
-    Agent, AgentCertificate, CertificateOrigin, CertificateState, Flavor, Image, ImageFirmware, OtherServers,
-    TenantNetwork,
+    Agent, AgentCertificate, CachedImage, CachedImageStatus, CertificateOrigin, CertificateState, Flavor,
+    Image, ImageCache, ImageFirmware, OtherServers, TenantNetwork,
 };
 use uuid::Uuid;
 
@@ -32,6 +32,55 @@ pub fn images() -> Vec<Image> {
         ..demo.clone()
     };
     vec![demo, debian]
+}
+
+/// A rack whose cache has an image in use, one on its way and one that failed, and a rack without an agent.
+pub fn image_caches() -> Vec<ImageCache> {
+    let demo = CachedImage {
+        name: Some("demo".to_owned()),
+        id: Some(images()[0].id.clone()),
+        sha512: "a".repeat(128),
+        status: CachedImageStatus::Cached,
+        bytes: 13_212_876,
+        size_bytes: Some(13_212_876),
+        unpacked: false,
+        last_used: Some("2026-11-30T12:00:00Z".to_owned()),
+        problem: None,
+        waiting: Vec::new(),
+        in_use: vec!["srv1".to_owned()],
+    };
+    let coming = CachedImage {
+        name: Some("debian-12".to_owned()),
+        sha512: "b".repeat(128),
+        status: CachedImageStatus::Fetching,
+        bytes: 1_073_741_824,
+        size_bytes: Some(2_147_483_648),
+        last_used: None,
+        waiting: vec!["srv2".to_owned(), "srv3".to_owned()],
+        in_use: Vec::new(),
+        ..demo.clone()
+    };
+    let failed = CachedImage {
+        name: None,
+        id: None,
+        sha512: "c".repeat(128),
+        status: CachedImageStatus::Failed,
+        bytes: 0,
+        problem: Some("image x cannot be fetched: <b>no bytes</b> for 60 s".to_owned()),
+        waiting: Vec::new(),
+        ..coming.clone()
+    };
+    let rack1 = ImageCache {
+        rack: "rack1".to_owned(),
+        problem: None,
+        max_bytes: 21_474_836_480,
+        free_bytes: 10_737_418_240,
+        images: vec![demo, coming, failed],
+        left_out: 0,
+    };
+    let problem = Some("the agent of rack rack2 has been disconnected since 12:00".to_owned());
+    let rack2 = ImageCache { rack: "rack2".to_owned(), problem, images: Vec::new(), ..rack1 };
+    vec![rack1, rack2]
 }
 
 pub fn flavors() -> Vec<Flavor> {
@@ -72,6 +121,7 @@ pub fn networks() -> Vec<TenantNetwork> {
         project_id: "demo-id".to_owned(),
         subnet: subnet.to_owned(),
         gateway: gateway.to_owned(),
+        name_servers: Vec::new(),
     };
     vec![network(6, "blue", "192.0.2.0/24", "192.0.2.1"), network(7, "green", "198.18.7.0/24", "198.18.7.1")]
 }

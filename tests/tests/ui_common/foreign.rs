@@ -12,12 +12,13 @@ use axum::{
     middleware::Next,
     response::Response,
 };
+use protocol::erase_certificate::FORMAT;
 use serde_json::Value;
 
 use super::World;
 
 /// Words by which a page chooses what it shows; everything else is only shown.
-const CHOOSES: [&str; 13] = [
+const CHOOSES: [&str; 14] = [
     "provision_state",
     "power",
     "status",
@@ -28,10 +29,14 @@ const CHOOSES: [&str; 13] = [
     "method",
     "boot_mode",
     "state",
+    "stage",
     "origin",
     "found_by",
     "why",
 ];
+
+/// How a JSON Web Signature begins: `{"` in base64url.
+const JWS: &str = "eyJ";
 
 /// What stands behind every text.
 #[derive(Clone, Copy, Debug)]
@@ -73,9 +78,11 @@ fn put(told: &mut Value, foreign: Foreign) {
     }
 }
 
-/// Times, ids and addresses are read before they are shown: nothing else can be in their place.
+/// Times, ids and addresses are read before they are shown: nothing else can be in their place. What is signed has what is foreign in it.
 fn is_for_programs(text: &str) -> bool {
     text.parse::<jiff::Timestamp>().is_ok()
         || text.parse::<uuid::Uuid>().is_ok()
         || text.parse::<IpAddr>().is_ok()
+        || text == FORMAT
+        || text.starts_with(JWS)
 }

@@ -8,7 +8,7 @@ use std::{
 
 use api_types::{
     Attachment, Bmc, BmcProtocol, BootMode, Event, Hardware, HardwareDisk, HardwareHealth, HardwareNic, Node,
-    NodePort, Server, ServerStatus,
+    NodePort, RootDisk, Server, ServerStatus,
 };
 use async_trait::async_trait;
 use axum::{
@@ -76,6 +76,7 @@ pub struct Fakes {
 
 mod catalogue;
 mod console;
+mod erased;
 pub mod foreign;
 mod inside;
 pub mod shown;
@@ -201,10 +202,12 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/servers/{server}", get(server))
         .route("/v1/servers/{server}/actions", post(act_on_server))
         .route("/v1/images", list(catalogue::images()))
+        .route("/v1/image-caches", list(catalogue::image_caches()))
         .route("/v1/flavors", list(catalogue::flavors()))
         .route("/v1/networks", list(catalogue::networks()))
         .route("/v1/agents", list(catalogue::agents()))
         .route("/v1/nodes/{node}/proofs", list(shown::proofs()))
+        .route("/v1/nodes/{node}/boots", list(shown::boots()))
         .route("/v1/security-groups", list(shown::security_groups()))
         .route("/v1/pools", list(shown::pools()).post(note))
         .route("/v1/pool-moves", post(async || Json(json!({ "items": shown::moves() }))))
@@ -212,6 +215,8 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/discoveries/{id}/accept", post(accept))
         .route("/v1/discoveries/{id}/ignore", post(ignore))
         .route("/v1/discovery-rules", list(shown::rules()).post(note))
+        .route("/v1/bmc-factory-passwords", list(shown::factory_passwords()).post(import_factory_passwords))
+        .route("/v1/bmc-factory-passwords/{id}", axum::routing::delete(async || StatusCode::NO_CONTENT))
         .route("/v1/discovery-scans", list(shown::scans()).post(scan))
         .route("/v1/discovery-windows", list(shown::windows()).post(note))
         .route("/v1/nodes/{node}/disks", list(shown::disks()))
@@ -225,6 +230,8 @@ fn rest(world: Arc<Mutex<World>>) -> Router {
         .route("/v1/nodes/{node}/console", get(console::open))
         .route("/v1/servers/{server}/console", get(console::open))
         .route("/v1/audit", list(shown::audit()))
+        .route("/v1/erase-certificates", list(erased::certificates()))
+        .route("/v1/erase-certificates/{id}", get(async || Json(erased::file())))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), away))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&world), foreign::speak))
         .with_state(world)
@@ -380,6 +387,23 @@ async fn import_nodes(
     Json(json!({ "nodes": nodes, "dry_run": dry_run })).into_response()
 }
 
+/// Keeps what it has read, and how.
+async fn import_factory_passwords(
+    State(world): Held,
+    Query(query): Query<HashMap<String, String>>,
+    text: String,
+) -> Response {
+    let format = if query["format"] == "json" { import::Format::Json } else { import::Format::Csv };
+    match import::factory_passwords(&text, format) {
+        Ok(lines) => {
+            let told = json!({ "format": query["format"], "lines": lines.len() });
+            world.lock().unwrap().asked.push(("import factory passwords".to_owned(), told));
+            Json(json!({ "added": lines.len(), "unchanged": 0 })).into_response()
+        }
+        Err(faults) => Problem::faults(faults).into_response(),
+    }
+}
+
 async fn servers(State(world): Held, headers: HeaderMap) -> Json<Value> {
     let who = subject(&world, &headers, "x-auth-token").unwrap_or_default();
     let mut shown = world.lock().unwrap().servers.clone();
@@ -526,6 +550,20 @@ fn hardware() -> Hardware {
         model: "SAMSUNG MZQL21T9HCJR".to_owned(),
         serial: "S64GNE0R".to_owned(),
         transport: "nvme".to_owned(),
+        wwn: "eui.36344730585008750025384100000001".to_owned(),
+        sector_bytes: 512,
+        physical_sector_bytes: 4096,
+        place: "pci-0000:41:00.0-nvme-1".to_owned(),
+        paths: 1,
+        marks: Vec::new(),
+        firmware: "GDC5602Q".to_owned(),
+        health: "good".to_owned(),
+        used_percent: Some(3),
+        says: Vec::new(),
+    };
+    let root_disk = RootDisk {
+        name: Some(disk.name.clone()),
+        text: "/dev/nvme0n1, the smallest disk of at least 4 GiB".to_owned(),
     };
     let nic = |name: &str, mac: &str, speed_mbps| HardwareNic {
         name: name.to_owned(),
@@ -540,6 +578,7 @@ fn hardware() -> Hardware {
         cpu_model: "AMD EPYC 7343 16-Core Processor".to_owned(),
         memory_mib: 262_144,
         disks: vec![disk],
+        root_disk: Some(root_disk),
         nics: vec![nic("eth0", "52:54:00:00:00:01", 25_000), nic("eth1", "52:54:00:00:00:aa", 0)],
         faults: vec!["no storage driver for 1000:0097".to_owned()],
         secure_boot: false,

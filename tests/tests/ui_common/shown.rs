@@ -1,9 +1,9 @@
 //! What the fake REST API shows beside nodes and servers, in the API's own types.
 
 use api_types::{
-    AskedBy, AuditEntry, BmcProtocol, BootMode, BootStage, DiscoveredBmc, DiscoveredNic, Discovery,
-    DiscoveryRule, FoundBy, IsolatedNetwork, NodeDisk, Pool, PoolMove, Proof, Scan, SecurityGroup, Server,
-    Sighting, Window,
+    AskedBy, AuditEntry, BmcProtocol, BootAttempt, BootFinding, BootMark, BootMode, BootPurpose, BootStage,
+    DiscoveredBmc, DiscoveredNic, Discovery, DiscoveryRule, FactoryPassword, FoundBy, IsolatedNetwork,
+    NodeDisk, Pool, PoolMove, Proof, Scan, SecurityGroup, Server, Sighting, Window,
 };
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -136,6 +136,51 @@ pub fn rules() -> Vec<DiscoveryRule> {
     vec![r650, rest]
 }
 
+/// One at each stage.
+pub fn factory_passwords() -> Vec<FactoryPassword> {
+    let line = |last: u128, serial: Option<&str>, mac: Option<&str>, stage: &str| FactoryPassword {
+        id: Uuid::from_u128(0xfac7_0000_0000_4000_8000_0000_0000_0000 + last),
+        serial: serial.map(str::to_owned),
+        mac: mac.map(str::to_owned),
+        uuid: None,
+        rack: None,
+        bmc_username: "root".to_owned(),
+        added: Some(ago(90_000)),
+        stage: stage.to_owned(),
+        bmc: None,
+        node: None,
+        since: None,
+        problem: None,
+    };
+    let at = |last: u8| Some(format!("198.51.100.{last}:443 in rack rack1"));
+    vec![
+        line(1, Some("7X0AB12"), None, "waiting"),
+        FactoryPassword {
+            bmc: at(21),
+            since: Some(ago(5)),
+            ..line(2, None, Some("3c:ec:ef:00:00:01"), "given")
+        },
+        FactoryPassword {
+            bmc: at(22),
+            since: Some(ago(900)),
+            problem: some("it does not accept this user and password"),
+            ..line(3, Some("7X0AB13"), Some("3c:ec:ef:00:00:02"), "refused")
+        },
+        FactoryPassword {
+            bmc: at(23),
+            since: Some(ago(60)),
+            rack: some("rack1"),
+            ..line(4, Some("7X0AB14"), None, "accepted")
+        },
+        FactoryPassword {
+            node: some("srv1"),
+            since: Some(ago(7000)),
+            uuid: some("4c4c4544-0035-5810-8030-b7c04f4d4431"),
+            ..line(5, None, None, "claimed")
+        },
+    ]
+}
+
 pub fn windows() -> Vec<Window> {
     let window = |rack: &str, open, until, machines, reason: Option<&str>| Window {
         rack: rack.to_owned(),
@@ -244,6 +289,21 @@ pub fn proofs() -> Vec<Proof> {
     proofs
 }
 
+/// A boot whose loader did not run.
+pub fn boots() -> Vec<BootAttempt> {
+    let mark = |after_ms, what: &str| BootMark { at: ago(300), after_ms, what: what.to_owned() };
+    vec![BootAttempt {
+        began: ago(300),
+        purpose: BootPurpose::Inspect,
+        network: IsolatedNetwork::Provisioning,
+        finding: BootFinding::LoaderNotRun,
+        reason: "a loader was fetched (snponly.efi, 173792 bytes by TFTP) and never ran: Secure Boot?"
+            .to_owned(),
+        remedies: all(&["if Secure Boot is on, let the rack serve signed loaders"]),
+        marks: vec![mark(0, "boot ordered on the provisioning network"), mark(61_200, "DHCP request")],
+    }]
+}
+
 /// What was asked for: by a member through a page, by Ironic, by nobody known, and by somebody who hung up.
 pub fn audit() -> Vec<AuditEntry> {
     let entry = |seconds: i64, user: &str, standing: Option<&str>, status: Option<u16>| {
@@ -283,6 +343,9 @@ pub fn disks() -> Vec<NodeDisk> {
     };
     let mut disks = vec![disk(1, "erased"), disk(2, "to be erased"), disk(3, "left out")];
     disks[0]["erased"] = json!({ "at": ago(7100), "method": "discard", "erased_bytes": 480_103_981_056_u64, "verified_bytes": 1_048_576 });
+    disks[1]["firmware"] = json!("GDC5602Q");
+    disks[1]["health"] = json!("failing");
+    disks[1]["remarks"] = json!(["failing: SMART says that a threshold was passed"]);
     disks[2]["exception"] =
         json!({ "at": ago(7000), "by": "admin", "reason": "it holds the site's own files" });
     serde_json::from_value(json!(disks)).unwrap()

@@ -172,6 +172,12 @@ pub const ROWS: &[Row] = &[
     },
     Row {
         of: Of::BySite,
+        whose: "Lenovo XCC whose minimum password length is set to 20, which IPMI does not tell",
+        quirks: &[Quirk::PasswordTwentyLeast],
+        source: "https://www.easymanua.ls/lenovo/thinksystem-sd530/manual?p=57",
+    },
+    Row {
+        of: Of::BySite,
         whose: "BMCs of IPMI 1.5, and those of which a longer password is cut off without a word",
         quirks: &[Quirk::PasswordSixteenMost],
         source: "https://github.com/ipmitool/ipmitool/issues/347",
@@ -200,8 +206,8 @@ pub const TAKEN_OF_ALL: &[Taken] = &[
     },
     Taken {
         whose: "Sun Fire X4150, Dell Xanadu II, Supermicro X8DTH and X8DTG, Intel S5500WBV and S2600JF, Quanta QSSC-S4R",
-        what: "codes are hashed with the privilege of Open Session in place of RAKP 1's role",
-        remedy: "both ask for the same privilege, and a code is compared with every known form",
+        what: "codes, or the session's keys alone, are hashed with the privilege of Open Session in place of RAKP 1's role",
+        remedy: "both ask for the same privilege, and the codes of RAKP 2 and 4 are compared with every known form",
         source: FREEIPMI,
     },
     Taken {

@@ -196,7 +196,7 @@ impl Deviations {
         self.0.contains(&quirk)
     }
 
-    /// How long its passwords are at most, as far as is known of its like; `most`: what its protocol takes.
+    /// How long its passwords are, as far as is known of its like; `most`: what its protocol takes.
     pub fn password_length(&self, most: u32) -> PasswordLength {
         let known = [
             (Quirk::PasswordSixteenMost, 16),
@@ -204,7 +204,10 @@ impl Deviations {
             (Quirk::PasswordTwentyMost, 20),
         ];
         let known = known.into_iter().filter(|(quirk, _)| self.has(*quirk)).map(|(_, max)| max);
-        PasswordLength { min: 0, max: known.fold(most, u32::min) }
+        let max = known.fold(most, u32::min);
+        let min = if self.has(Quirk::PasswordTwentyLeast) { 20 } else { 0 };
+        // What a BMC cuts off lets nobody in: where both are said, that limit counts.
+        PasswordLength { min: min.min(max), max }
     }
 
     /// Whether it has none.

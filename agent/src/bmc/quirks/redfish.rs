@@ -92,6 +92,12 @@ pub const ROWS: &[Row] = &[
         source: "https://www.easymanua.ls/nec/ilo-5/manual?p=202",
     },
     Row {
+        of: Of::all(Vendor::Named("Dell")),
+        whose: "Dell iDRAC, whose users come by IPMI too",
+        quirks: &[Quirk::PasswordTwentyMost],
+        source: "https://github.com/saltstack/salt/issues/28965",
+    },
+    Row {
         of: Of::BySite,
         whose: "OpenBMC that does not say how long its passwords are, while its user is of the group ipmi",
         quirks: &[Quirk::PasswordTwentyMost],
@@ -250,6 +256,19 @@ pub const TAKEN_OF_ALL: &[Taken] = &[
         what: "passwords with words, with few kinds of characters or with three equal ones in a row are refused",
         remedy: "they are random, have four kinds, and never three in a row",
         source: "https://pubs.lenovo.com/uefi_xeon_1st_2nd/user_security",
+    },
+    Taken {
+        whose: "Dell iDRAC 9",
+        what: "a password must have capitals, small letters, digits and a sign",
+        remedy: "each that is made has all four",
+        source: "https://www.manualshelf.com/manual/dell/idrac9-3-3x-series/users-guide-english/page-126.html",
+    },
+    Taken {
+        whose: "Lenovo XCC",
+        what: "a password must have a letter, a digit and two of capitals, small letters and signs, never three equal characters in a row, and be none \
+               of the last ones; the next change must wait for some hours",
+        remedy: "each that is made has all of it and is another one; one that is refused for its time is made anew 15 min later, then 30, up to a day",
+        source: "https://pubs.lenovo.com/xcc3/nn1ia_c_accountsecuritypolicysettings",
     },
     Taken {
         whose: "Supermicro",

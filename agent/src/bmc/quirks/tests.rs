@@ -39,9 +39,9 @@ fn a_bmc_has_the_quirks_of_its_maker_and_the_site_has_the_last_word() {
     check(&Maker::default(), &[], "");
     check(&Maker::default(), &["session-not-kept"], "session-not-kept");
     // An iDRAC 10, and an iDRAC 9; of one that does not say which it is nothing is taken for granted.
-    check(&maker("Dell Inc.", "PowerEdge R670", "1.20.50.50"), &[], "boot-at-settings");
-    check(&maker("Dell Inc.", "PowerEdge R650", "7.10.30.00"), &[], "");
-    check(&maker("Dell Inc.", "PowerEdge R650", ""), &[], "");
+    check(&maker("Dell Inc.", "PowerEdge R670", "1.20.50.50"), &[], "boot-at-settings, password-20-most");
+    check(&maker("Dell Inc.", "PowerEdge R650", "7.10.30.00"), &[], "password-20-most");
+    check(&maker("Dell Inc.", "PowerEdge R650", ""), &[], "password-20-most");
     // A number is no beginning of another one.
     check(&maker("IANA enterprise 108761", "0x0801", "3.45"), &[], "");
 }
@@ -67,25 +67,29 @@ fn a_row_is_about_its_vendor_product_and_range_of_firmware() {
 
 #[test]
 fn a_password_is_as_long_as_bmcs_of_its_like_take_it() {
-    let check = |maker: &Maker, said: &[&str], most: u32, expected: u32| {
+    let check = |maker: &Maker, said: &[&str], most: u32, expected: (u32, u32)| {
         let said: Vec<SaidQuirk> = said.iter().map(|text| text.parse().unwrap()).collect();
         let length = Deviations::of(maker, &said).password_length(most);
-        assert_eq!((length.min, length.max), (0, expected), "{maker:?} {said:?}");
+        assert_eq!((length.min, length.max), expected, "{maker:?} {said:?}");
     };
     let unknown = Maker::default();
-    check(&unknown, &[], 20, 20);
-    check(&unknown, &[], u32::MAX, u32::MAX);
-    check(&maker("IANA enterprise 10876", "0x0801", "3.45"), &[], 20, 19);
-    check(&maker("IANA enterprise 47488", "0x1b0f", "1.02"), &[], 20, 19);
-    check(&maker("IANA enterprise 10876", "0x0801", "3.45"), &["no-password-19-most"], 20, 20);
-    check(&maker("Supermicro", "SYS-6019U-TRT", "1.73"), &[], u32::MAX, 19);
-    check(&maker("Inspur", "NF5280M5", "4.26"), &[], u32::MAX, 16);
-    check(&maker("Huawei", "RH2288H V3", "3.00"), &[], u32::MAX, 20);
-    check(&maker("HPE", "ProLiant DL360 Gen10", "2.44"), &[], u32::MAX, 20);
+    check(&unknown, &[], 20, (0, 20));
+    check(&unknown, &[], u32::MAX, (0, u32::MAX));
+    check(&maker("IANA enterprise 10876", "0x0801", "3.45"), &[], 20, (0, 19));
+    check(&maker("IANA enterprise 47488", "0x1b0f", "1.02"), &[], 20, (0, 19));
+    check(&maker("IANA enterprise 10876", "0x0801", "3.45"), &["no-password-19-most"], 20, (0, 20));
+    check(&maker("Supermicro", "SYS-6019U-TRT", "1.73"), &[], u32::MAX, (0, 19));
+    check(&maker("Inspur", "NF5280M5", "4.26"), &[], u32::MAX, (0, 16));
+    check(&maker("Huawei", "RH2288H V3", "3.00"), &[], u32::MAX, (0, 20));
+    check(&maker("HPE", "ProLiant DL360 Gen10", "2.44"), &[], u32::MAX, (0, 20));
     // The site names those that do not say who they are: Inspur and Hitachi by IPMI, OpenBMC by Redfish.
-    check(&unknown, &["password-16-most"], 20, 16);
-    check(&unknown, &["password-20-most"], u32::MAX, 20);
-    check(&unknown, &["password-16-most", "password-20-most"], u32::MAX, 16);
+    check(&unknown, &["password-16-most"], 20, (0, 16));
+    check(&unknown, &["password-20-most"], u32::MAX, (0, 20));
+    check(&unknown, &["password-16-most", "password-20-most"], u32::MAX, (0, 16));
+    check(&maker("Dell Inc.", "PowerEdge R650", "7.10.30.00"), &[], u32::MAX, (0, 20));
+    check(&unknown, &["password-20-least"], 20, (20, 20));
+    check(&unknown, &["password-20-least"], u32::MAX, (20, u32::MAX));
+    check(&unknown, &["password-20-least", "password-16-most"], 20, (16, 16));
 }
 
 #[test]

@@ -113,12 +113,15 @@ impl State {
         let said = self.password_length_said().await;
         let known = self.quirks.password_length(u32::MAX);
         match said {
+            // It says nothing of it, or no more than everybody does.
+            Some(PasswordLength { min: 0, max: u32::MAX }) | None => {
+                (known.min > 0 || known.max < u32::MAX).then_some(known)
+            }
             Some(PasswordLength { min, max: u32::MAX }) => {
                 let max = if known.max < min { u32::MAX } else { known.max };
                 Some(PasswordLength { min, max })
             }
             Some(said) => Some(said),
-            None => (known.max < u32::MAX).then_some(known),
         }
     }
 

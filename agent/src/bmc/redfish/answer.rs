@@ -8,7 +8,10 @@ use std::{
 use flate2::read::{DeflateDecoder, GzDecoder, ZlibDecoder};
 use hyper::{
     Method, StatusCode,
-    header::{CONTENT_ENCODING, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER},
+    header::{
+        CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderMap, HeaderName, LOCATION, RETRY_AFTER,
+        TRANSFER_ENCODING,
+    },
 };
 use protocol::redfish::{BODY_BYTES_MAX, ErrorBody, dirty};
 use serde::de::DeserializeOwned;
@@ -53,7 +56,17 @@ impl Answer {
         let (status, headers) = wire.take_back(exchange).await;
         let mut answer = Self { status, headers, body };
         answer.unpack();
+        if request.method == Method::GET && answer.is_cut_off() {
+            return Err(NoAnswer::Failed(WireError::CutOff));
+        }
         Ok(answer)
+    }
+
+    /// Whether its body ended with the connection (RFC 9112, section 6.3), and too early.
+    fn is_cut_off(&self) -> bool {
+        let has_end =
+            self.headers.contains_key(CONTENT_LENGTH) || self.headers.contains_key(TRANSFER_ENCODING);
+        !has_end && dirty::is_cut_off(&self.body)
     }
 
     /// Some services pack what nobody has asked them to pack.

@@ -86,6 +86,7 @@ pub(super) fn reason(
 pub(super) fn is_broken(error: &WireError) -> bool {
     match error {
         WireError::Http(error) => !error.is_parse(),
+        WireError::CutOff => true,
         WireError::Connect(_) | WireError::Unsendable(_) | WireError::Time(_) => false,
     }
 }
@@ -108,7 +109,7 @@ pub(super) fn of_request(error: &WireError, is_tls: bool, breaks: u32) -> Fault 
                 if is_tls { "check the port" } else { "it may speak TLS there: check port and protocol" };
             Fault::NotUnderstood(format!("it does not speak HTTP: {said}; {remedy}"))
         }
-        WireError::Http(_) => Fault::NotUnderstood(format!(
+        WireError::Http(_) | WireError::CutOff => Fault::NotUnderstood(format!(
             "it answers, but closes its connections in the middle ({breaks} times): {said}"
         )),
         WireError::Connect(ConnectError::Tls(cut)) if is_cut(cut) => Fault::NotUnderstood(format!(

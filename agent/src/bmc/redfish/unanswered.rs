@@ -16,6 +16,9 @@ pub(super) enum WireError {
     /// The connection broke, or what came is no HTTP.
     #[error("HTTP")]
     Http(#[from] hyper::Error),
+    /// The connection was closed, which is where an answer without a length ends, before its JSON had ended.
+    #[error("the connection was closed in the middle of the answer")]
+    CutOff,
     /// It did not come in time.
     #[error("no answer within {} s", .0.as_secs())]
     Time(Duration),

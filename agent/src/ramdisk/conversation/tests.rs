@@ -3,9 +3,13 @@
 use std::collections::HashMap;
 
 use proptest::prelude::*;
-use protocol::{hardware::HardwareReport, id::RamdiskSessionId, secret::Secret};
+use protocol::{
+    hardware::HardwareReport, id::RamdiskSessionId, root_device::RootDeviceHints, secret::Secret,
+    step::EraseOrder,
+};
 
 use super::*;
+use crate::ramdisk::STEP_SILENCE_MAX;
 
 const RESUME_WAIT: Duration = Duration::from_secs(120);
 const SECOND: Duration = Duration::from_secs(1);
@@ -41,7 +45,12 @@ struct Talk {
 impl Talk {
     fn new() -> Self {
         let now = Instant::now();
-        Self { now, it: Conversation::new(RESUME_WAIT, now), said: Vec::new(), happened: Vec::new() }
+        Self {
+            now,
+            it: Conversation::new(RESUME_WAIT, STEP_SILENCE_MAX, now),
+            said: Vec::new(),
+            happened: Vec::new(),
+        }
     }
 
     /// One whose ramdisk is here and was welcomed.
@@ -112,7 +121,7 @@ fn a_step_is_given_with_its_bytes_and_ends_as_the_ramdisk_says() {
     talk.it.handle_arrival(welcome(), None, talk.now);
     talk.turn();
     assert!(matches!(&talk.said()[..], [Transmit::Say(FromAgent::Welcome { .. })]));
-    let task = Task::WriteImage { virtual_bytes: 8 };
+    let task = Task::WriteImage { virtual_bytes: 8, root_device: RootDeviceHints::default() };
     let command = talk.step(task.clone(), Bytes::Follow);
     assert_eq!(talk.said(), [Transmit::Say(run(command, task.clone())), Transmit::Payload]);
     assert!(talk.it.is_sending() && !talk.it.takes_step());
@@ -255,6 +264,49 @@ fn the_reason_of_the_end_says_what_was_done_last() {
     check(Task::Sync, StepOutput::Done, revoke, "was cancelled");
 }
 
+#[test]
+fn an_erase_is_stopped_before_its_session_ends_and_no_other_step_is() {
+    let erase = || Task::EraseDisks(EraseOrder::default());
+    let begun = |task: Task, bytes: Bytes| {
+        let mut talk = Talk::up();
+        let command = talk.step(task, bytes);
+        talk.said();
+        talk.it.handle_wind_down(talk.now);
+        talk.turn();
+        (talk, command)
+    };
+    let stop = |command| vec![Transmit::Say(FromAgent::Stop { command })];
+
+    let (mut talk, command) = begun(erase(), Bytes::None);
+    assert_eq!(talk.said(), stop(command));
+    talk.it.handle_wind_down(talk.now);
+    talk.turn();
+    assert_eq!(talk.said(), vec![], "it is told once");
+    talk.hear(progress(command));
+    talk.pass(STOP_WAIT_MAX - SECOND);
+    talk.hear(finished(command, Ok(StepOutput::Erased { disks: vec![] })));
+    let ended = Event::StepEnded(Ok(StepOutput::Erased { disks: vec![] }));
+    assert!(talk.happened.contains(&ended), "{:?}", talk.happened);
+    talk.ended("was cancelled");
+
+    let (mut silent, command) = begun(erase(), Bytes::None);
+    assert_eq!(silent.said(), stop(command));
+    silent.pass(STOP_WAIT_MAX);
+    silent.ended("was cancelled");
+
+    let (mut lost, _) = begun(Task::EraseMetadata(EraseOrder::default()), Bytes::None);
+    lost.lose();
+    lost.ended("was cancelled");
+
+    let (mut other, _) = begun(Task::Sync, Bytes::None);
+    other.ended("was cancelled");
+    let mut away = Talk::new();
+    away.step(erase(), Bytes::None);
+    away.it.handle_wind_down(away.now);
+    away.turn();
+    away.ended("was cancelled");
+}
+
 /// A ramdisk of the other end, as `pxe/ramdisk` is: one task at a time, and its word on it outlives its connection.
 #[derive(Default)]
 struct Ramdisk {
@@ -317,7 +369,7 @@ proptest! {
                 }
                 3..=5 if talk.it.takes_step() => {
                     let (task, bytes) = match which % 2 {
-                        0 => (Task::WriteImage { virtual_bytes: 8 }, Bytes::Follow),
+                        0 => (Task::WriteImage { virtual_bytes: 8, root_device: RootDeviceHints::default() }, Bytes::Follow),
                         _ => (Task::Sync, Bytes::None),
                     };
                     let command = CommandId::random();

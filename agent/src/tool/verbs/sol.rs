@@ -8,12 +8,13 @@ use host::{
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     sync::mpsc,
+    time::timeout,
 };
 
 use super::super::{failure::Failure, reach::Reached};
 use crate::{
     bmc::console::{Heard, Take, Typed, pair},
-    console::keep,
+    console::{LEAVE_MAX, keep},
 };
 
 /// Pieces of what is typed that wait to be read by us.
@@ -29,6 +30,9 @@ pub(in crate::tool) fn one_at_a_time() -> Failure {
 /// How it goes on.
 enum Next {
     On,
+    /// The user leaves it, or is told to.
+    Leave,
+    /// There is no console any more.
     End,
 }
 
@@ -55,12 +59,27 @@ pub(in crate::tool) async fn run(bmc: &Reached, take: Take, watch: bool) -> Resu
             },
             bytes = keys.recv() => match bytes {
                 Some(bytes) => act(&escape.read(&bytes), &typed, watch).await.map_err(cannot)?,
-                None => Next::End,
+                None => Next::Leave,
             },
-            () = told(&mut ends) => Next::End,
+            () = told(&mut ends) => Next::Leave,
         };
-        if matches!(next, Next::End) {
-            break;
+        match next {
+            Next::On => {}
+            Next::Leave => {
+                // What was typed before still goes out, and what comes meanwhile is shown.
+                drop(typed);
+                let left = async {
+                    loop {
+                        tokio::select! {
+                            () = &mut carrying => return Ok(()),
+                            Some(heard) = heard.recv() => print(heard, false)?,
+                        };
+                    }
+                };
+                timeout(LEAVE_MAX, left).await.unwrap_or(Ok(())).map_err(cannot)?;
+                break;
+            }
+            Next::End => break,
         }
     }
     drop(raw);
@@ -104,7 +123,7 @@ fn print(heard: Heard, is_first: bool) -> std::io::Result<Next> {
 async fn act(keys: &[Key], typed: &mpsc::Sender<Typed>, watch: bool) -> std::io::Result<Next> {
     for key in keys {
         let sent = match key {
-            Key::End => return Ok(Next::End),
+            Key::End => return Ok(Next::Leave),
             Key::Help => {
                 tell(HELP)?;
                 continue;

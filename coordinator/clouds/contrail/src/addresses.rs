@@ -4,7 +4,10 @@
 //! Contrail gives the addresses. We count, so that a refusal can say what is wrong: the API's own texts do not, and are not to
 //! be interpreted.
 
-use std::{collections::HashSet, net::Ipv4Addr};
+use std::{
+    collections::HashSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use ipnet::Ipv4Net;
 use serde_json::Value;
@@ -59,6 +62,12 @@ impl Subnet {
                 .filter_map(|pool| Some((address(&pool["start"])?, address(&pool["end"])?)))
                 .collect(),
         })
+    }
+
+    /// The name servers that its DHCP names: those of the subnet, or else Contrail's own.
+    pub fn resolvers(&self) -> Vec<IpAddr> {
+        let own = self.service.filter(|_| self.name_servers.is_empty());
+        self.name_servers.iter().copied().chain(own).map(IpAddr::V4).collect()
     }
 
     /// Why this address of the subnet is nobody's to have.
@@ -166,6 +175,10 @@ mod tests {
         let subnets = subnets(&[Ref { to: vec!["ipam".into()], uuid: Uuid::nil(), attr }]);
         assert_eq!(subnets.iter().map(ToString::to_string).collect::<Vec<_>>(), ["192.0.2.0/24"]);
         assert_eq!(subnets[0].name_servers, ["192.0.2.10".parse::<Ipv4Addr>().unwrap()]);
+        assert_eq!(subnets[0].resolvers(), ["192.0.2.10".parse::<IpAddr>().unwrap()]);
+        let none = Subnet { name_servers: vec![], ..subnets[0].clone() };
+        assert_eq!(none.resolvers(), ["192.0.2.253".parse::<IpAddr>().unwrap()]);
+        assert_eq!(Subnet { service: None, ..none }.resolvers(), [] as [IpAddr; 0]);
         let check = |address: &str, expected: Option<Unfit>| {
             assert_eq!(unfit(&subnets, address.parse().unwrap()), expected, "{address}");
         };

@@ -50,12 +50,14 @@ impl VirtualNetwork {
 fn tenant_network(network: VirtualNetwork) -> TenantNetwork {
     let first = addresses::subnets(&network.network_ipam_refs).into_iter().next();
     let gateway = first.as_ref().and_then(|subnet| subnet.gateway);
+    let name_servers = first.as_ref().map(addresses::Subnet::resolvers).unwrap_or_default();
     TenantNetwork {
         id: network.uuid,
         name: network.name(),
         project_id: network.parent_uuid.map(|id| id.simple().to_string()).unwrap_or_default(),
         subnet: first.map(|subnet| subnet.to_string()).unwrap_or_default(),
         gateway: gateway.map(|gateway| gateway.to_string()).unwrap_or_default(),
+        name_servers,
     }
 }
 

@@ -17,6 +17,7 @@ mod answer;
 mod call;
 pub mod client;
 pub mod credentials;
+pub mod drives;
 pub mod error;
 pub mod glance;
 pub mod ironic;

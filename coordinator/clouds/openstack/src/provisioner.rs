@@ -36,6 +36,7 @@ pub fn ironic_node(node: &ironic::IronicNode) -> Node {
         fault: node.fault.clone(),
         since_us: node.provision_updated_at.and_then(|at| u64::try_from(at.as_microsecond()).ok()),
         last_error: node.last_error.clone(),
+        root_device: node.root_device(),
     }
 }
 
@@ -115,6 +116,7 @@ impl Provisioner for IronicProvisioner {
                 local_gb: number("local_gb"),
                 cpu_arch: spec.properties.get("cpu_arch").cloned(),
                 capabilities,
+                root_device: None,
             },
             traits: spec.traits.clone(),
             conductor_group: String::new(),

@@ -2,17 +2,64 @@
 //! permitted on.
 
 use domain::{
+    boots::What,
     events::EventKind,
     lifecycle::trouble::Trouble,
-    records::{BootReached, Port, Server, stored_sighting},
-    rim::describe_observed,
+    records::{BootReached, CommandKind, Port, Server, stored_sighting},
+    rim::{Declarations, describe_observed},
 };
-use protocol::{boot::BootProgress, mac::MacAddr, network::BootNetwork};
+use protocol::{
+    bmc_facts::{PartFacts, SecureBootFacts},
+    boot::BootProgress,
+    command::{Failure, Success},
+    hardware::HardwareReport,
+    mac::MacAddr,
+    network::BootNetwork,
+    step::StepOutput,
+};
 use store::InventoryError;
 
 use super::hub::AgentHub;
 
 impl AgentHub {
+    /// What a BMC says is shown when somebody asks. By its Secure Boot alone something is decided: which loader the agent gives.
+    pub(super) async fn facts_read(
+        &self,
+        server: &Server,
+        part: &PartFacts,
+        at_us: u64,
+    ) -> Result<(), InventoryError> {
+        self.inventory.put_facts(server.id, part, at_us).await?;
+        let PartFacts::SecureBoot(SecureBootFacts { is_enabled, was_enabled, .. }) = part else {
+            return Ok(());
+        };
+        // With the next power-on it is as it is set.
+        let is_on = is_enabled.or(*was_enabled);
+        if server.secure_boot != is_on {
+            self.inventory.set_secure_boot(server.id, is_on).await?;
+            self.declare(&Server { secure_boot: is_on, ..server.clone() }).await;
+        }
+        Ok(())
+    }
+
+    /// Stores what a ramdisk has found, and tells the agent which loader that calls for, and by which interfaces it does not boot.
+    pub(super) async fn hardware_found(
+        &self,
+        server: &Server,
+        hardware: &HardwareReport,
+    ) -> Result<(), InventoryError> {
+        self.inventory.set_hardware(server.id, hardware).await?;
+        let after = Server { hardware: Some(hardware.clone()), ..server.clone() };
+        let told = |server: &Server| {
+            let spec = server.spec();
+            (spec.secure_boot, spec.other_macs)
+        };
+        if told(&after) != told(server) {
+            self.declare(&after).await;
+        }
+        Ok(())
+    }
+
     /// A boot moved on: its port is where it should be.
     pub(super) async fn boot_moved_on(
         &self,
@@ -22,6 +69,8 @@ impl AgentHub {
     ) -> Result<(), InventoryError> {
         let reached = BootReached { stage: progress.stage, network: progress.network };
         self.inventory.set_boot_stage(server.id, Some(reached)).await?;
+        let BootProgress { stage, mac, detail, .. } = progress.clone();
+        self.inventory.mark_boot(server.id, at_us, What::Stage { stage, mac, detail }).await?;
         let text = format!("{reached} ({}) {}", progress.mac, progress.detail);
         self.inventory.record(server.id, EventKind::Boot, text.trim_end()).await;
         if server.trouble == Some(Trouble::WrongNetwork) {
@@ -54,6 +103,39 @@ impl AgentHub {
             self.inventory.record(server.id, EventKind::Alarm, text).await;
         }
         Ok(())
+    }
+}
+
+/// What the end of a command says of a boot; none: nothing.
+pub(super) fn mark_of(kind: CommandKind, outcome: &Result<Success, Failure>) -> Option<What> {
+    match (kind, outcome) {
+        (CommandKind::PowerOn | CommandKind::Reset, Ok(_)) => Some(What::PowerOn),
+        (CommandKind::PowerOn | CommandKind::Reset, Err(failure)) => {
+            Some(What::Step { what: "the power-on".to_owned(), failure: Some(failure.message.clone()) })
+        }
+        (CommandKind::RunStep, outcome) => {
+            let what = match outcome {
+                Ok(Success::Step(StepOutput::Inventory { .. })) => "a look at the hardware",
+                Ok(Success::Step(StepOutput::ImageWritten { .. })) => "writing the image",
+                Ok(Success::Step(StepOutput::Erased { .. })) => "erasing the disks",
+                Ok(Success::Step(StepOutput::HandedOver)) => "handing the rescue system over",
+                Ok(_) | Err(_) => "a step",
+            };
+            let failure = outcome.as_ref().err().map(|failure| failure.message.clone());
+            Some(What::Step { what: what.to_owned(), failure })
+        }
+        (
+            CommandKind::PowerOff
+            | CommandKind::ReadIdentity
+            | CommandKind::EndBoot
+            | CommandKind::KeepOff
+            | CommandKind::RenewPassword
+            | CommandKind::ReadFootprint
+            | CommandKind::UpdateFirmware
+            | CommandKind::LookAtFirmware
+            | CommandKind::Order,
+            _,
+        ) => None,
     }
 }
 

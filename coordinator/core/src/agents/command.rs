@@ -91,7 +91,7 @@ pub fn wanted_for(action: &Action) -> Option<Duration> {
 /// The image that this action needs, by the image service's id.
 pub fn image_of(action: &Action) -> Option<&str> {
     match action {
-        Action::RunStep { step: Step::WriteImage(image), .. } => Some(&image.id),
+        Action::RunStep { step: Step::WriteImage { image, .. }, .. } => Some(&image.id),
         Action::UpdateFirmware(FirmwareUpdate { image: FirmwareImage::File { id, .. }, .. }) => Some(id),
         Action::UpdateFirmware(FirmwareUpdate { image: FirmwareImage::Url(_), .. })
         | Action::LookAtFirmware { .. } => None,

@@ -36,7 +36,7 @@ use super::{
 pub const POWER_WAIT_MAX: Duration = power_budget::CLIENT_READ_TIMEOUT;
 /// Longest wait for a look at a BMC's firmware. The agent looks less long.
 pub const LOOK_WAIT_MAX: Duration = Duration::from_secs(150);
-/// Longest wait for the end of a ramdisk's step: a full erase of a big disk takes hours.
+/// Longest wait for the end of a ramdisk's step since it was last heard to move on: how long it takes in all is up to the disks.
 pub const STEP_WAIT_MAX: Duration = Duration::from_secs(48 * 3600);
 
 /// Longest wait for the end of this action.
@@ -208,6 +208,21 @@ impl Dispatch {
                 }
             }
         }
+    }
+
+    /// A step moves on: whoever waits for it has all the time again.
+    pub(super) fn handle_progress(&mut self, command: CommandId, now: Instant) {
+        let Some(it) = self.under_way.get_mut(&command) else { return };
+        let later = now + wait_max(&it.command.action);
+        for (_, until) in &mut it.waits {
+            *until = (*until).max(later);
+        }
+    }
+
+    /// Until when this wait goes on; none: it has ended.
+    pub(super) fn deadline(&self, wait: Wait) -> Option<Instant> {
+        let waits = &self.under_way.get(&wait.command)?.waits;
+        waits.iter().find(|(one, _)| *one == wait).map(|(_, until)| *until)
     }
 
     /// Ends the waits whose deadline has come.

@@ -32,6 +32,7 @@ use super::{
     consoles::Awaited,
     dispatch::{Dispatch, Ending, LeftOver, Wait},
     expected::Expected,
+    image_cache::Caches,
     images::IMAGES_PER_RACK_MAX,
     readings::Readings,
     roster::{Newcomer, Rival, Roster},
@@ -83,6 +84,8 @@ pub(super) struct Wire {
     pub console_records: bool,
     /// Whether it takes orders for BMCs.
     pub bmc_orders: bool,
+    /// Whether it takes orders for its image cache.
+    pub cache_orders: bool,
 }
 
 pub(super) struct State {
@@ -162,6 +165,8 @@ pub struct AgentHub {
     pub(super) arrivals: watch::Sender<u64>,
     /// Consoles that were asked for.
     pub(super) consoles: Awaited,
+    /// What was asked of the racks' image caches.
+    pub(super) caches: Caches,
     state: Mutex<State>,
     signals: broadcast::Sender<RamdiskSignal>,
     /// Scans and windows that were ordered.
@@ -187,6 +192,7 @@ impl AgentHub {
             started: Instant::now(),
             arrivals: watch::Sender::new(0),
             consoles: Awaited::default(),
+            caches: Caches::default(),
             state,
             signals,
             discovery,
@@ -261,9 +267,10 @@ impl AgentHub {
         }
     }
 
-    /// Whether a step that was given to this rack's agent, and has not ended, writes this image.
+    /// Whether a step that was given to this rack's agent, and has not ended, writes this image, or it was ordered beforehand.
     pub(super) fn is_image_wanted(&self, rack: &RackId, image: &str) -> bool {
         self.state().dispatch.is_image_wanted(rack, image)
+            || self.caches.is_warmed(rack, image, Instant::now())
     }
 
     /// The places of a rack for images on their way.

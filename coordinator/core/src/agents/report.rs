@@ -1,6 +1,7 @@
 //! Edges: one report, taken in: stored where it belongs, told to whoever it concerns.
 
 use domain::{
+    boots::What,
     events::EventKind,
     lifecycle::placement::PortUse,
     records::{Port, Ramdisk, SeenPower, Server, StoredCommand},
@@ -19,10 +20,11 @@ use protocol::{
     step::StepOutput,
 };
 use store::InventoryError;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::{
-    boot::WrongNetwork,
+    boot::{self, WrongNetwork},
     hub::{AgentHub, Progress, RamdiskSignal},
 };
 use crate::{
@@ -58,6 +60,12 @@ impl AgentHub {
             ReportBody::Boot(progress) => self.boot_moved_on(&server, &progress, at_us).await?,
             ReportBody::BootRefused { network, mac, planned, reason } => {
                 let text = format!("asked for a boot on {} and got no answer: {reason}", network.as_str());
+                let boots = server.boot_macs();
+                let what = match mac.filter(|mac| !boots.contains(mac)) {
+                    Some(mac) => What::OtherInterface { mac, network },
+                    None => What::Refused { network, planned, reason },
+                };
+                self.inventory.mark_boot(server.id, at_us, what).await?;
                 self.inventory.record(server.id, EventKind::BootRefused, text).await;
                 if let Some(planned) = planned {
                     let heard = WrongNetwork { mac, network, planned };
@@ -75,7 +83,7 @@ impl AgentHub {
                 let ready_us = self.inventory.clock().now_us();
                 let ramdisk =
                     Ramdisk { session, server: server.id, purpose, network, ready_us, gone_us: None };
-                self.inventory.set_hardware(server.id, &hardware).await?;
+                self.hardware_found(&server, &hardware).await?;
                 if purpose == BootPurpose::Inspect {
                     self.inspected(&server, &hardware).await?;
                 }
@@ -83,24 +91,29 @@ impl AgentHub {
                 if let Some(port) = primary(&server) {
                     self.sighted(&server, &port.name, at_us, network, "the ramdisk's hello").await?;
                 }
+                if known.is_none() {
+                    let faults = hardware.faults.clone();
+                    self.inventory.mark_boot(server.id, at_us, What::Hello { faults }).await?;
+                }
                 let how = if known.is_some() { "back" } else { "ready" };
                 let text = format!("ramdisk is {how} on {}", network.as_str());
                 self.inventory.record(server.id, EventKind::RamdiskReady, text).await;
                 self.tell_ramdisk(RamdiskSignal::Ready(ramdisk));
             }
             ReportBody::RamdiskGone { session, reason } => {
+                self.inventory.mark_boot(server.id, at_us, What::Gone { reason: reason.clone() }).await?;
                 self.ramdisk_ended(server.id, session, reason).await?;
             }
             ReportBody::StepProgress { command, progress } => {
+                self.state().dispatch.handle_progress(command, Instant::now().into_std());
                 self.set_progress(server.id, Progress { command, progress });
             }
             ReportBody::Watch { watch } => self.watched(&server, watch).await?,
-            // Shown when somebody asks; nothing is decided by it.
             // Of whomever they are while its BMC is in doubt, they are none of this server's; they are read again.
             ReportBody::Facts { .. } | ReportBody::Hardware { .. } if server.bmc_doubt.is_some() => {
                 return Ok(());
             }
-            ReportBody::Facts { part } => return self.inventory.put_facts(server.id, &part, at_us).await,
+            ReportBody::Facts { part } => return self.facts_read(&server, &part, at_us).await,
             ReportBody::Command(result) => self.command_ended(&server, &result, at_us).await?,
             ReportBody::Hardware { change } => return self.hardware_changed(&server, change, at_us).await,
             // It was taken in above: it is of no server.
@@ -220,6 +233,9 @@ impl AgentHub {
         }
         self.inventory.end_command(result).await?;
         if let Some(stored) = &stored {
+            if let Some(what) = boot::mark_of(stored.kind, &result.outcome) {
+                self.inventory.mark_boot(server.id, at_us, what).await?;
+            }
             // A power command that succeeded *is* a confirmed reading, in the order of the reports.
             match (&result.outcome, stored.kind.proves()) {
                 (Ok(Success::Done), Some(reading)) => {

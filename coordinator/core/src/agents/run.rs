@@ -146,6 +146,12 @@ struct Waiting {
 impl Waiting {
     /// Gives the command to the agent, where there is one, and waits for its end.
     async fn end(mut self, command: Command, outbox: Option<mpsc::Sender<ToAgent>>) -> Ending {
+        let (hub, wait, deadline) = (Arc::clone(&self.hub), self.wait, self.deadline);
+        // A step that was heard of meanwhile is waited for longer.
+        let later = |until: Instant| {
+            let extended = hub.state().dispatch.deadline(wait).map(Instant::from);
+            extended.filter(|extended| *extended > until)
+        };
         let given_and_ended = async {
             if let Some(outbox) = outbox {
                 // A stream that ends now is followed by a new one, on which the command is given again or asked after.
@@ -153,9 +159,22 @@ impl Waiting {
             }
             (&mut self.told).await
         };
-        match tokio::time::timeout_at(self.deadline, given_and_ended).await {
-            Ok(Ok(ending)) => ending,
-            Ok(Err(_)) | Err(_) => self.time_out(),
+        let ended = async {
+            tokio::pin!(given_and_ended);
+            let mut until = deadline;
+            loop {
+                match tokio::time::timeout_at(until, &mut given_and_ended).await {
+                    Ok(ending) => return ending.ok(),
+                    Err(_) => match later(until) {
+                        Some(later) => until = later,
+                        None => return None,
+                    },
+                }
+            }
+        };
+        match ended.await {
+            Some(ending) => ending,
+            None => self.time_out(),
         }
     }
 

@@ -12,7 +12,9 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, server::NamedService};
 
-use super::{arrival::Peer, consoles, entry::Shown, hub::AgentHub, images, renewal::Issuer, stream};
+use super::{
+    arrival::Peer, consoles, entry::Shown, hub::AgentHub, image_cache, images, renewal::Issuer, stream,
+};
 
 /// Largest message from an agent: a report with a server's whole hardware is some ten kilobytes.
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -83,6 +85,14 @@ impl grpc::agent_link_server::AgentLink for Service {
             Err(status) => futures::stream::iter([Err(status)]).boxed(),
         });
         Ok(Response::new(Box::pin(messages.take_until(self.stop.clone().cancelled_owned()))))
+    }
+
+    async fn answer_cache(
+        &self,
+        request: Request<grpc::CacheAnswer>,
+    ) -> Result<Response<grpc::CacheHeard>, Status> {
+        let rack = self.hub.rack_of(&shown(&request)?).await?;
+        image_cache::arrive(&self.hub, &rack, request.into_inner()).map(Response::new)
     }
 
     async fn fetch_image(

@@ -123,6 +123,7 @@ pub(super) async fn begin(
             consoles: hello.consoles,
             console_records: hello.console_records,
             bmc_orders: hello.bmc_orders,
+            cache_orders: hello.cache_orders,
         },
     );
     let number = match linked {

@@ -1,6 +1,8 @@
 //! The agents' listener as an agent meets it: TLS with certificates on both sides, reports stored once, commands done once.
 
 mod alive;
+mod boots;
+mod caches;
 mod certificates;
 mod commands;
 mod facts;
@@ -299,6 +301,7 @@ impl FakeAgent {
             consoles: true,
             console_records: true,
             bmc_orders: true,
+            cache_orders: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -42,6 +42,8 @@ async fn each_step_comes_after_the_proof_of_the_one_before() {
     );
     let server = bench.server().await;
     assert_eq!(server.boot_given.unwrap().network, BootNetwork::Provisioning);
+    let boots = bench.inventory.boots(bench.id).await.unwrap();
+    assert_eq!(boots.len(), 1, "its boot is followed from the order on");
     assert!(server.intent.is_none() && server.reason.is_none());
 
     let bench = Bench::new("deploying", Some("boot_instance")).await;
@@ -49,6 +51,7 @@ async fn each_step_comes_after_the_proof_of_the_one_before() {
     let calls =
         ["get_node", "check eth0", "move eth0 tenant", "observe eth0", "observe eth0", "power_on disk"];
     assert_eq!(bench.world.calls(), calls);
+    assert!(bench.inventory.boots(bench.id).await.unwrap().is_empty(), "from its disk it boots without us");
     assert_eq!(bench.port(), ObservedNetwork::Tenant(TENANT));
     bench.assert_rule_3();
 }
@@ -187,12 +190,13 @@ async fn a_permit_that_broke_off_is_proved_anew() {
 async fn a_power_sync_before_ironic_was_told_is_refused() {
     let bench = Bench::deployed().await;
     bench.report(PowerReading::Off, PowerCause::Unasked).await;
-    refused(&bench, RefusalKind::State, &["still believes that it is on"]).await;
+    refused(&bench, RefusalKind::OffUntold, &["still believes that it is on"]).await;
     assert_eq!(bench.world.count("move"), 0, "its port stays off the tenant's network, or on its way off it");
     bench.reconcile.visit(bench.id).await;
     bench.reconcile.visit(bench.id).await;
     assert_eq!(bench.port(), CLEANING);
     assert_eq!(bench.world.nodes.lock().unwrap()[&bench.id].power_state, Some(NodePower::Off));
+    assert_eq!(bench.server().await.reason, None, "it is over when Ironic knows");
     bench.gate.power(bench.id, PowerRequest::On).await.unwrap();
     assert_eq!(bench.port(), ObservedNetwork::Tenant(TENANT), "the next power-on is somebody's wish");
     bench.assert_rule_3();

@@ -4,12 +4,14 @@
 //!   ca.pem ca.key           kept under the state directory, for its owner only; ten years
 //!   server.pem server.key   for the REST API, the facades and the agents' listener; a year, made anew in its last third (`own.rs`)
 //!                           and when the names change
+//!   receipts-*.pem          for receipts of erased disks (`receipts.rs`); two years, made anew in its last third
 //! ```
 //!
 //! An agent's certificate names its rack, and an agent speaks for that rack only. It lasts some months and is renewed on the agent's
 //! stream; which ones are good is in the inventory (`agents/papers.rs`), because a signature cannot be taken back.
 
 mod own;
+mod receipts;
 
 use std::{
     fs, io,
@@ -20,7 +22,7 @@ use std::{
 
 use protocol::{
     certificate::{PublicKey, Validity},
-    hex,
+    erase_certificate::rack_name,
     id::RackId,
 };
 use rcgen::{
@@ -39,6 +41,7 @@ use store::secret::write_private;
 
 use domain::certificate::{Certificate, Fingerprint};
 pub use own::OwnCertificate;
+pub use receipts::RECEIPTS_LAST;
 
 /// How long an authority lasts. There is no way yet to follow it by another one without a new certificate for every agent.
 pub const AUTHORITY_LASTS: Duration = Duration::from_secs(3652 * DAY_S);
@@ -331,12 +334,6 @@ fn read(path: &Path) -> Result<String, PkiError> {
 fn first_certificate(path: &Path, pem: &str) -> Result<CertificateDer<'static>, PkiError> {
     CertificateDer::from_pem_slice(pem.as_bytes())
         .map_err(|error| PkiError::Read { path: path.to_owned(), reason: error.to_string() })
-}
-
-/// The name in an agent's certificate. A rack's own name need not be a host name, so its digest stands for it.
-fn rack_name(rack: &RackId) -> String {
-    let digest = Sha256::digest(rack.as_str().as_bytes());
-    format!("{}.rack.bms.internal", hex::encode(&digest[..20]))
 }
 
 /// Whether an agent's certificate is of this rack. That it is of our authority was checked by the handshake.

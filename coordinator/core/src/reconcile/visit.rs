@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use domain::{
     events::EventKind,
-    lifecycle::{Decision, NodePower, ProvisionState, decide},
+    lifecycle::{Decision, NodePower, ProvisionState, decide, trouble::Trouble},
     records::{Adopted, Holder, Port, Server},
     rim::{AgentError, ObservedNetwork, ProvisionerError, WantedNetwork},
 };
@@ -217,6 +217,9 @@ impl Reconcile {
         if node.power_state == Some(NodePower::Off) {
             self.parts.inventory.set_node(server.id, Some(&node)).await?;
             self.parts.inventory.clear_untold_off(server.id).await?;
+            if self.parts.inventory.trouble(server.id).await? == Some(Trouble::OffUntold) {
+                self.parts.inventory.set_reason(server.id, None).await?;
+            }
             self.parts.inventory.record(server.id, EventKind::Power, "Ironic knows that it is off").await;
             return Ok(true);
         }

@@ -1,15 +1,23 @@
 //! Edges: the life of a tenant's server that is in use: its power, and another image.
 
+use std::time::Duration;
+
 use domain::{
     events::Told,
     lifecycle::admission::Wish,
     records::{TenantServer, TenantServerState},
-    rim::{Caller, PowerTarget},
+    rim::{Caller, PowerTarget, ServiceError},
 };
+use protocol::id::ServerId;
+use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use super::{Tenancy, TenancyError};
-use protocol::id::ServerId;
+
+/// How long a power-on waits for Nova to end what it is doing with the server.
+const NOVA_TASK_WAIT_MAX: Duration = Duration::from_secs(15);
+/// How often Nova is asked meanwhile.
+const NOVA_TASK_PAUSE: Duration = Duration::from_millis(500);
 
 impl Tenancy {
     /// Switches the server's power by way of Ironic, and so through the gate.
@@ -23,12 +31,44 @@ impl Tenancy {
         match target {
             PowerTarget::On | PowerTarget::Reboot | PowerTarget::SoftReboot => {
                 self.admit(server, node, Wish::Start).await?;
+                self.await_nova(server, NOVA_TASK_WAIT_MAX).await?;
             }
             PowerTarget::Off | PowerTarget::SoftOff => {}
         }
         self.ironic.set_power_state(node, target).await?;
         self.note_node(node).await;
         Ok(())
+    }
+
+    /// Nova stops a server that it finds off although it should run, at its next look: a power-on in the middle of that would be undone.
+    /// A Nova that is away, or has no such server, is not waited for.
+    pub(super) async fn await_nova(
+        &self,
+        server: &TenantServer,
+        wait_max: Duration,
+    ) -> Result<(), TenancyError> {
+        let Some(instance) = server.instance else { return Ok(()) };
+        let deadline = Instant::now() + wait_max;
+        loop {
+            let task = match self.nova.show_server(Caller::Service, instance).await {
+                Ok(nova) => nova.task_state,
+                Err(ServiceError::NotFound { .. }) => None,
+                Err(error) => {
+                    warn!(server = %server.name, %error, "not known what Nova does with a server that is switched on");
+                    None
+                }
+            };
+            let Some(task) = task else { return Ok(()) };
+            if Instant::now() >= deadline {
+                return Err(TenancyError::Refused(format!(
+                    "Nova has been doing {task:?} with {} for {} s, and would undo a change of its power: try again when that \
+                     is done",
+                    server.name,
+                    wait_max.as_secs()
+                )));
+            }
+            sleep(NOVA_TASK_PAUSE).await;
+        }
     }
 
     /// Lets Nova write an image onto the server anew. Nothing is stored before Nova has taken it: were this process to end

@@ -291,6 +291,33 @@ async fn what_needs_a_power_on_is_refused_to_a_tenant_while_the_operator_works()
     assert_eq!(tenants.cloud.held().asked, Vec::<String>::new());
 }
 
+/// Nova's own look at a server that is off ends in a stop, which would undo a power-on.
+#[tokio::test]
+async fn a_power_on_waits_until_nova_has_stopped_the_server() {
+    let tenants = Tenants::new().await;
+    let server = tenants.record().await.unwrap();
+    let nova_does = |task: Option<&str>| {
+        tenants.cloud.held().servers.get_mut(&INSTANCE).unwrap().task_state = task.map(str::to_owned);
+    };
+    nova_does(Some("powering-off"));
+    let refused = tenants.tenancy.await_nova(&server, Duration::from_secs(1)).await.unwrap_err().to_string();
+    assert!(refused.contains("Nova has been doing \"powering-off\" with web for 1 s"), "{refused}");
+    let ends = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(tenants.cloud.asked("ironic power on"), 0, "Nova is not done");
+        nova_does(None);
+    };
+    let (done, ()) = tokio::join!(tenants.tenancy.power(&server, PowerTarget::On, "start"), ends);
+    done.unwrap();
+    assert_eq!(tenants.cloud.asked("ironic power on"), 1);
+    // A stop waits for nobody, and a Nova that is away stops nobody's power-on.
+    nova_does(Some("powering-off"));
+    tenants.tenancy.power(&server, PowerTarget::Off, "stop").await.unwrap();
+    tenants.cloud.held().nova_fails = Some(Fails::Away("nova is being upgraded"));
+    tenants.tenancy.power(&server, PowerTarget::On, "start").await.unwrap();
+    assert_eq!((tenants.cloud.asked("ironic power off"), tenants.cloud.asked("ironic power on")), (1, 2));
+}
+
 #[tokio::test]
 async fn a_nova_that_is_away_is_asked_later() {
     let tenants = Tenants::new().await;

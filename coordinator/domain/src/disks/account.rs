@@ -1,6 +1,7 @@
 //! Decisions: whether an erase accounts for every disk: of the register, and of the server as it is now.
 
 use protocol::{
+    erase::{EraseMethod, ErasePolicy, ReadBack},
     hardware::Disk,
     step::{EraseOrder, ErasedDisk, METHOD_LEFT_OUT, VERIFIED_BYTES_MIN},
 };
@@ -9,7 +10,7 @@ use super::{
     known::{Exception, KnownDisk},
     pair::pair,
 };
-use crate::disks::Erase;
+use crate::disks::{Erase, Thoroughness};
 
 /// Faults that a sentence names at most; `bmsctl node disk list` shows all disks.
 const FAULTS_NAMED_MAX: usize = 16;
@@ -60,17 +61,18 @@ pub enum Fault {
 }
 
 /// What a ramdisk is to erase; none: no inspection has seen a disk ([`Fault::NeverInspected`]), so nothing can be accounted for.
-pub fn order(known: &[KnownDisk]) -> Option<EraseOrder> {
+pub fn order(known: &[KnownDisk], wish: Thoroughness) -> Option<EraseOrder> {
     if known.is_empty() {
         return None;
     }
     let (expected, left_out): (Vec<_>, Vec<_>) = known.iter().partition(|known| known.exception.is_none());
     let disks = |known: Vec<&KnownDisk>| known.into_iter().map(|known| known.disk.clone()).collect();
-    Some(EraseOrder { expected: disks(expected), left_out: disks(left_out) })
+    let Thoroughness { policy, read_back, quick } = wish;
+    Some(EraseOrder { expected: disks(expected), left_out: disks(left_out), policy, read_back, quick })
 }
 
 /// Compares the register with what a ramdisk says that it did.
-pub fn account(depth: Erase, known: &[KnownDisk], done: &[ErasedDisk]) -> Account {
+pub fn account(depth: Erase, wish: Thoroughness, known: &[KnownDisk], done: &[ErasedDisk]) -> Account {
     let mut account = Account::default();
     if known.is_empty() {
         account.faults.push(Fault::NeverInspected);
@@ -79,7 +81,7 @@ pub fn account(depth: Erase, known: &[KnownDisk], done: &[ErasedDisk]) -> Accoun
     account.faults.extend(unnamed.map(|erased| Fault::Unnamed { name: erased.name.clone() }));
     let mut seen: Vec<_> = done.iter().filter_map(|erased| Some((erased.disk.as_ref()?, erased))).collect();
     // Of disks that are alike, those that were erased stand for those that are owed.
-    seen.sort_by_key(|(disk, erased)| shortcoming(depth, disk, erased).is_some());
+    seen.sort_by_key(|(disk, erased)| shortcoming(depth, wish, disk, erased).is_some());
     let mut known: Vec<_> = known.iter().collect();
     known.sort_by_key(|known| known.exception.is_some());
     let pairs = pair(
@@ -92,12 +94,12 @@ pub fn account(depth: Erase, known: &[KnownDisk], done: &[ErasedDisk]) -> Accoun
         match (&known.exception, found) {
             (Some(word), _) => account.left_out.push((known.clone(), word.clone())),
             (None, None) => account.faults.push(Fault::NotThere(known.clone())),
-            (None, Some((disk, erased))) => account.enter(depth, known, disk, erased),
+            (None, Some((disk, erased))) => account.enter(depth, wish, known, disk, erased),
         }
     }
     for (disk, erased) in seen.into_iter().flatten() {
         account.faults.push(Fault::Unknown(disk.clone()));
-        match shortcoming(depth, disk, erased) {
+        match shortcoming(depth, wish, disk, erased) {
             Some(why) => account.faults.push(Fault::NotErased { disk: disk.clone(), number: None, why }),
             None => account.strangers.push(erased.clone()),
         }
@@ -106,16 +108,25 @@ pub fn account(depth: Erase, known: &[KnownDisk], done: &[ErasedDisk]) -> Accoun
 }
 
 /// What is missing for this disk to be erased, as its own size goes.
-fn shortcoming(depth: Erase, disk: &Disk, erased: &ErasedDisk) -> Option<String> {
+fn shortcoming(depth: Erase, wish: Thoroughness, disk: &Disk, erased: &ErasedDisk) -> Option<String> {
     let ErasedDisk { method, erased_bytes, verified_bytes, failure, .. } = erased;
     let (erased_min, verified_min) = match depth {
         Erase::Metadata => (1, *erased_bytes),
-        Erase::Disks => (disk.size_bytes.max(1), disk.size_bytes.min(VERIFIED_BYTES_MIN)),
+        Erase::Disks => {
+            let verified_min = match wish.read_back {
+                ReadBack::Sampled => disk.size_bytes.min(VERIFIED_BYTES_MIN),
+                ReadBack::Full => disk.size_bytes,
+            };
+            (disk.size_bytes.max(1), verified_min)
+        }
     };
     if !failure.is_empty() {
         Some(failure.clone())
     } else if method == METHOD_LEFT_OUT {
         Some("it was not erased, and no exclusion of it is recorded".to_owned())
+    } else if depth == Erase::Disks && wish.policy == ErasePolicy::Purge && !purges(method) {
+        // Also what a ramdisk does that is too old to know of the policy.
+        Some(format!("it was erased by {method}, which does not count as purge"))
     } else if *erased_bytes < erased_min {
         Some(format!("only {erased_bytes} of its {} bytes were erased", disk.size_bytes))
     } else if *verified_bytes < verified_min {
@@ -125,9 +136,20 @@ fn shortcoming(depth: Erase, disk: &Disk, erased: &ErasedDisk) -> Option<String>
     }
 }
 
+fn purges(method: &str) -> bool {
+    EraseMethod::parse(method).and_then(EraseMethod::counts_for) == Some(ErasePolicy::Purge)
+}
+
 impl Account {
-    fn enter(&mut self, depth: Erase, known: &KnownDisk, disk: &Disk, erased: &ErasedDisk) {
-        if let Some(why) = shortcoming(depth, disk, erased) {
+    fn enter(
+        &mut self,
+        depth: Erase,
+        wish: Thoroughness,
+        known: &KnownDisk,
+        disk: &Disk,
+        erased: &ErasedDisk,
+    ) {
+        if let Some(why) = shortcoming(depth, wish, disk, erased) {
             self.faults.push(Fault::NotErased { disk: disk.clone(), number: Some(known.number), why });
         } else if disk.size_bytes < known.disk.size_bytes {
             self.faults.push(Fault::Smaller { known: known.clone(), bytes: disk.size_bytes });
@@ -167,7 +189,13 @@ impl Account {
 fn describe(erased: &ErasedDisk) -> String {
     let ErasedDisk { name, method, erased_bytes, verified_bytes, disk, .. } = erased;
     let disk = disk.as_ref().map_or_else(|| name.clone(), ToString::to_string);
-    format!("{disk}: {method}, {erased_bytes} bytes erased, {verified_bytes} read back")
+    let policy = match erased.policy {
+        Some(policy) => format!(" ({})", policy.as_str()),
+        None => String::new(),
+    };
+    let notes = [&erased.found].into_iter().chain(&erased.hidden).filter(|note| !note.is_empty());
+    let notes: String = notes.map(|note| format!(", {note}")).collect();
+    format!("{disk}: {method}{policy}, {erased_bytes} bytes erased, {verified_bytes} read back{notes}")
 }
 
 impl Fault {

@@ -88,6 +88,6 @@ impl Standing {
 /// By number, and by what is printed on it: device nodes change with every boot.
 impl std::fmt::Display for KnownDisk {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "disk {} ({})", self.number, self.disk.identity())
+        write!(f, "disk {} ({})", self.number, self.disk.identity_and_place())
     }
 }

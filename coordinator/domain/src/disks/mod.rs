@@ -23,6 +23,6 @@ mod register;
 mod tests;
 
 pub use account::{Account, Fault, account, order};
-pub use erase::Erase;
+pub use erase::{Erase, Thoroughness};
 pub use known::{Erasure, Exception, KnownDisk, Standing};
 pub use register::{Inspected, inspected};

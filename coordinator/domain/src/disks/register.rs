@@ -27,14 +27,22 @@ pub fn inspected(known: Vec<KnownDisk>, seen: &[Disk], now_us: u64) -> Inspected
         pair(&known, &seen.iter().collect::<Vec<_>>())
     };
     let mut number = known.iter().map(|known| known.number).max().unwrap_or(0);
-    let (mut disks, mut forgotten) = (Vec::new(), Vec::new());
+    let (mut disks, mut forgotten, mut owing) = (Vec::new(), Vec::new(), Vec::<Disk>::new());
     let mut new: Vec<_> = seen.iter().map(Some).collect();
     for (known, pair) in known.into_iter().zip(pairs) {
         match pair.and_then(|index| new[index].take()) {
             Some(seen) => disks.push(seen_again(known, seen, now_us)),
             None if known.settled || known.exception.is_some() => forgotten.push(known),
+            // It was listed once for each path, by a ramdisk that could not see that they lead to one disk.
+            None if is_path_of(&known.disk, seen) => {
+                owing.push(known.disk.clone());
+                forgotten.push(known);
+            }
             None => disks.push(KnownDisk { present: false, ..known }),
         }
+    }
+    for disk in disks.iter_mut().filter(|disk| owing.iter().any(|owing| owing.is_like(&disk.disk))) {
+        disk.settled = false;
     }
     for disk in new.into_iter().flatten() {
         number += 1;
@@ -51,6 +59,13 @@ pub fn inspected(known: Vec<KnownDisk>, seen: &[Disk], now_us: u64) -> Inspected
         });
     }
     Inspected { disks, forgotten }
+}
+
+/// Whether one of these disks is this one, reached over several paths. What it owes is owed by the entry that stays.
+fn is_path_of(known: &Disk, seen: &[Disk]) -> bool {
+    let is_it =
+        |disk: &Disk| disk.paths > 1 && !disk.wwn.is_empty() && disk.wwn == known.wwn && disk.is_like(known);
+    seen.iter().any(|disk| is_it(disk) && disk.serial == known.serial && disk.size_bytes >= known.size_bytes)
 }
 
 /// A disk that has become smaller may hide what a tenant wrote to the rest: as long as it is not settled, that is owed too.

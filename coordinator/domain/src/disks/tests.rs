@@ -1,12 +1,13 @@
 //! The account of disks: every way in which one can be missed, as data.
 
 use protocol::{
+    erase::{ErasePolicy, ReadBack},
     hardware::Disk,
     step::{ErasedDisk, METHOD_LEFT_OUT, VERIFIED_BYTES_MIN},
 };
 
 use super::{Account, Erasure, Exception, KnownDisk, Standing, account, inspected, order};
-use crate::disks::Erase;
+use crate::disks::{Erase, Thoroughness};
 
 const GIB: u64 = 1 << 30;
 
@@ -37,7 +38,7 @@ fn done(disk: Disk) -> ErasedDisk {
         erased_bytes: disk.size_bytes,
         verified_bytes: disk.size_bytes.min(VERIFIED_BYTES_MIN),
         disk: Some(disk),
-        failure: String::new(),
+        ..ErasedDisk::default()
     }
 }
 
@@ -47,7 +48,7 @@ fn failing(disk: Disk, failure: &str) -> ErasedDisk {
 
 /// Every disk must be accounted for; `refusals` are parts of the sentence that says which is not, none: the server is clean.
 fn check(known: &[KnownDisk], seen: &[ErasedDisk], refusals: &[&str]) -> Account {
-    let account = account(Erase::Disks, known, seen);
+    let account = account(Erase::Disks, Thoroughness::default(), known, seen);
     let said = account.refusal("srv1");
     match &said {
         None => assert!(refusals.is_empty(), "clean, though {refusals:?}"),
@@ -178,19 +179,20 @@ fn a_disk_is_left_out_by_a_recorded_word_only_and_the_record_names_both() {
              B2, 8.5 GB) excluded by alice: went back to its maker"
         );
     }
-    let order = order(&known).unwrap();
+    let order = order(&known, Thoroughness::default()).unwrap();
     assert_eq!((order.expected, order.left_out), (vec![a.clone()], vec![b]));
     // The word is of this disk, not of the place in which it was.
     check(&known, &[done(a), done(disk("sdb", "C3", 8))], &["was never inspected"]);
-    assert_eq!(super::order(&[]), None);
+    assert_eq!(super::order(&[], Thoroughness::default()), None);
 }
 
 #[test]
 fn an_erase_of_the_ends_is_held_to_the_same_account() {
     let a = disk("sda", "A1", 4);
     let ends = |disk: Disk| ErasedDisk { erased_bytes: 2 << 20, verified_bytes: 2 << 20, ..done(disk) };
-    let faults =
-        |known: &[KnownDisk], seen: &[ErasedDisk]| account(Erase::Metadata, known, seen).faults.len();
+    let faults = |known: &[KnownDisk], seen: &[ErasedDisk]| {
+        account(Erase::Metadata, Thoroughness::default(), known, seen).faults.len()
+    };
     let one = register(std::slice::from_ref(&a));
     assert_eq!(faults(&one, &[ends(a.clone())]), 0);
     assert_eq!(faults(&one, &[]), 1);
@@ -241,4 +243,53 @@ fn a_disk_that_became_smaller_owes_its_old_size_until_it_is_settled() {
     assert_eq!((after.disks[0].disk.size_bytes, after.disks[0].settled), (6 * GIB, true));
     let after = inspected(settled, &[disk("sda", "A1", 9)], 3);
     assert_eq!((after.disks[0].disk.size_bytes, after.disks[0].settled), (9 * GIB, false));
+}
+
+#[test]
+fn a_disk_that_was_listed_for_each_path_becomes_one_and_owes_what_any_of_them_owed() {
+    let path = |name: &str, paths| Disk { wwn: "naa.5000c500".into(), paths, ..disk(name, "A1", 4) };
+    let check = |settled: bool, seen: Disk, expected: &[(bool, bool)]| {
+        let mut known = register(&[path("sda", 1), path("sdb", 1)]);
+        known[0].settled = settled;
+        let after: Vec<_> =
+            inspected(known, &[seen], 2).disks.iter().map(|disk| (disk.present, disk.settled)).collect();
+        assert_eq!(after, expected);
+    };
+    check(true, path("sda", 2), &[(true, false)]);
+    check(false, path("sda", 2), &[(true, false)]);
+    // Over one path it may as well be that one of two disks is gone.
+    check(false, path("sda", 1), &[(true, false), (false, false)]);
+    check(false, Disk { serial: "B2".into(), ..path("sda", 2) }, &[(true, false), (false, false)]);
+}
+
+#[test]
+fn a_purge_that_was_none_and_a_full_read_back_that_was_a_sample_are_found_wanting() {
+    let big = disk("sda", "a", 4);
+    let one = register(std::slice::from_ref(&big));
+    let wish = |policy, read_back| Thoroughness { policy, read_back, quick: false };
+    let check = |wish: Thoroughness, method: &str, verified_bytes: u64, refusal: Option<&str>| {
+        let erased = ErasedDisk { method: method.into(), verified_bytes, ..done(big.clone()) };
+        let said = account(Erase::Disks, wish, &one, &[erased]).refusal("srv1");
+        match (said, refusal) {
+            (None, None) => {}
+            (Some(said), Some(part)) => assert!(said.contains(part), "{said}"),
+            (said, refusal) => panic!("{said:?}, not {refusal:?}"),
+        }
+    };
+    let (clear, purge) = (ErasePolicy::Clear, ErasePolicy::Purge);
+    let (sampled, full) = (ReadBack::Sampled, ReadBack::Full);
+    check(wish(purge, sampled), "nvme_sanitize_block", GIB, None);
+    for method in ["overwrite", "nvme_format", "zeroes", "metadata"] {
+        check(
+            wish(purge, sampled),
+            method,
+            GIB,
+            Some(&format!("erased by {method}, which does not count as purge")),
+        );
+    }
+    check(wish(clear, sampled), "zeroes", GIB, None);
+    check(wish(clear, full), "overwrite", GIB, Some("only 1073741824 bytes were read back"));
+    check(wish(clear, full), "overwrite", 4 * GIB, None);
+    let order = order(&one, wish(purge, full)).unwrap();
+    assert_eq!((order.policy, order.read_back), (purge, full));
 }

@@ -1,12 +1,16 @@
 //! Decisions: what an image file is, by its first bytes and its length.
 
-use protocol::step::ImageFormat;
+use protocol::{
+    step::ImageFormat,
+    unpack::{PACKED_HEAD_BYTES, Packing},
+    whole_disk,
+};
 
-use super::qcow2::Tables;
+use super::{packed::Packed, qcow2::Tables};
 
-/// So much of a file's beginning is read before anything is decided: it reaches into the second sector of a disk with
-/// sectors of 4 KiB, where its GPT begins.
-pub const HEAD_BYTES: usize = 4096 + 512;
+/// So much of a file's beginning is read before anything is decided: whatever tells a disk from other things is in it, also when
+/// the file is compressed.
+pub const HEAD_BYTES: usize = PACKED_HEAD_BYTES;
 /// Bytes of a GiB, in which Glance and Nova count disks.
 pub const GIB: u64 = 1 << 30;
 
@@ -16,11 +20,25 @@ pub enum Fault {
     /// There is nothing in it.
     #[error("the file is empty; name the image's file")]
     Empty,
-    /// It is neither of the two formats.
+    /// It is none of the formats.
     #[error("the file is neither qcow2 nor a whole disk with a boot record; {hint}")]
     Unknown {
         /// What it looks like, and what to do.
-        hint: &'static str,
+        hint: String,
+    },
+    /// It has the right format, and what is in it is known to be no disk.
+    #[error("what is in the file is no whole disk: it is {what}")]
+    NoDisk {
+        /// What it is, and what to do.
+        what: &'static str,
+    },
+    /// It is compressed, and this is wrong with what is in it.
+    #[error("inside the file, which is compressed by {packing}: {fault}")]
+    Inside {
+        /// By which program.
+        packing: &'static str,
+        /// What.
+        fault: Box<Fault>,
     },
     /// It uses something that the rack's agent does not read.
     #[error("the qcow2 file {what}; convert it with `qemu-img convert -O qcow2`")]
@@ -74,6 +92,8 @@ pub(super) enum Kind {
     Raw,
     /// A QEMU copy-on-write file, with the tables that are to be looked at as they pass.
     Qcow2(Tables),
+    /// Either of them, compressed as a whole.
+    Packed(Packed),
 }
 
 impl Kind {
@@ -85,10 +105,16 @@ impl Kind {
         if head.starts_with(b"QFI\xfb") {
             return Tables::read(head, file_bytes).map(Kind::Qcow2);
         }
+        if let Some(packing) = Packing::of(head) {
+            return Packed::read(packing, head).map(Kind::Packed);
+        }
         let gpt =
             [512, 4096].into_iter().find(|at| head.get(*at..).is_some_and(|at| at.starts_with(b"EFI PART")));
+        if let Some(what) = whole_disk::something_else(head) {
+            return Err(Fault::Unknown { hint: format!("it is {what}") });
+        }
         if head.get(510..512) != Some(&[0x55, 0xaa]) && gpt.is_none() {
-            return Err(Fault::Unknown { hint: hint(head) });
+            return Err(Fault::Unknown { hint: "use an image of a whole disk, raw or qcow2".to_owned() });
         }
         check_mbr(head)?;
         if let Some(sector) = gpt {
@@ -100,7 +126,7 @@ impl Kind {
     /// The format's name for ramdisks and Glance.
     pub fn format(&self) -> ImageFormat {
         match self {
-            Kind::Raw => ImageFormat::Raw,
+            Kind::Raw | Kind::Packed(_) => ImageFormat::Raw,
             Kind::Qcow2(_) => ImageFormat::Qcow2,
         }
     }
@@ -117,7 +143,7 @@ fn check_mbr(head: &[u8]) -> Result<(), Fault> {
         }
     }
     if entries.iter().all(|entry| entry[4] == 0) {
-        return Err(Fault::Unknown { hint: "its boot record has no partition" });
+        return Err(Fault::Unknown { hint: "its boot record has no partition".to_owned() });
     }
     Ok(())
 }
@@ -136,26 +162,6 @@ fn check_gpt(header: &[u8], sector_bytes: u64, file_bytes: u64) -> Result<(), Fa
         });
     }
     Ok(())
-}
-
-/// What people upload by mistake, by its first bytes.
-const MISTAKES: [(&[u8], &str); 11] = [
-    (b"\x1f\x8b", "it is compressed: unpack it with gunzip first"),
-    (b"\xfd7zXZ\0", "it is compressed: unpack it with unxz first"),
-    (b"\x28\xb5\x2f\xfd", "it is compressed: unpack it with unzstd first"),
-    (b"BZh", "it is compressed: unpack it with bunzip2 first"),
-    (b"PK\x03\x04", "it is a zip archive: unpack it first"),
-    (b"KDMV", "it is a VMDK file: convert it with `qemu-img convert -O qcow2`"),
-    (b"vhdxfile", "it is a VHDX file: convert it with `qemu-img convert -O qcow2`"),
-    (b"conectix", "it is a VHD file: convert it with `qemu-img convert -O qcow2`"),
-    (b"<<< ", "it is a VDI file: convert it with `qemu-img convert -O qcow2`"),
-    (b"\x7fELF", "it is a program"),
-    (b"<", "it is text, such as an error page of a failed download"),
-];
-
-fn hint(head: &[u8]) -> &'static str {
-    let known = MISTAKES.iter().find(|(start, _)| head.starts_with(start));
-    known.map_or("upload an image of a whole disk, raw or qcow2", |(_, hint)| hint)
 }
 
 #[cfg(test)]
@@ -196,8 +202,12 @@ mod tests {
         check(&odd, Some("no partition"));
         check(b"", Some("empty"));
         check(b"x", Some("with a boot record"));
-        check(&[0; 8192], Some("upload an image of a whole disk"));
-        check(b"\x1f\x8b\x08 and so on", Some("gunzip"));
+        check(&[0; 8192], Some("use an image of a whole disk"));
+        check(b"BZh and so on", Some("it is compressed by bzip2: unpack it with bunzip2"));
+        let mut medium = disk(Some(512), 15);
+        medium.resize(0x8001, 0);
+        medium.extend(b"CD001");
+        check(&medium, Some("it is an ISO image, a medium to install from"));
         check(b"KDMV", Some("VMDK"));
         check(b"<!DOCTYPE html>", Some("failed download"));
         check(b"QFI\xfb", Some("shorter than a qcow2 header"));
@@ -205,7 +215,7 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_bytes_are_survived(mut head in proptest::collection::vec(proptest::num::u8::ANY, 0..HEAD_BYTES), bytes: u64, qcow2: bool) {
+        fn any_bytes_are_survived(mut head in proptest::collection::vec(proptest::num::u8::ANY, 0..8192), bytes: u64, qcow2: bool) {
             if qcow2 && head.len() >= 8 {
                 head[..8].copy_from_slice(b"QFI\xfb\0\0\0\x03");
             }

@@ -2,6 +2,7 @@
 
 mod fit;
 mod head;
+mod packed;
 mod qcow2;
 mod sieve;
 

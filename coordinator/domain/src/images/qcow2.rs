@@ -2,11 +2,15 @@
 //!
 //! Every table entry must lie inside the file, so a file that was cut off is found out although its header is whole. What header
 //! and entries may say is in [`protocol::qcow2`], by which the rack's agent reads the file too. A table that lies before the one
-//! that leads to it has passed already and is left to the agent; `qemu-img convert` writes no such file.
+//! that leads to it has passed already and is left to the agent; `qemu-img convert` writes no such file. The first cluster of the
+//! disk is looked at, too: what begins in it may be known to be no disk.
 
 use std::collections::BTreeMap;
 
-use protocol::qcow2::{self, Header, entries};
+use protocol::{
+    qcow2::{self, Cluster, Entry, Header},
+    unpack, whole_disk,
+};
 
 use super::head::Fault;
 
@@ -29,7 +33,14 @@ struct Table {
 #[derive(Clone, Copy, Debug)]
 enum Level {
     First,
-    Second,
+    /// `leads`: to the beginning of the disk.
+    Second {
+        leads: bool,
+    },
+    /// The beginning of the disk, which may be compressed.
+    Beginning {
+        packed: bool,
+    },
 }
 
 impl From<qcow2::Fault> for Fault {
@@ -75,9 +86,13 @@ impl Tables {
                 let whole = std::mem::take(&mut self.held);
                 match table.level {
                     Level::First => self.look_for(self.header.second_tables(&whole)?),
-                    Level::Second => {
-                        entries(&whole).try_for_each(|entry| self.header.cluster(entry).map(drop))?;
+                    Level::Second { leads } => {
+                        let mut entries = self.header.entries(&whole);
+                        entries.try_for_each(|entry| self.header.cluster(entry).map(drop))?;
+                        let first = self.header.entries(&whole).next().filter(|_| leads);
+                        first.map_or(Ok(()), |entry| self.look_for_beginning(entry))?;
                     }
+                    Level::Beginning { packed } => self.check_beginning(whole, packed)?,
                 }
             }
         }
@@ -86,8 +101,42 @@ impl Tables {
 
     /// Second tables are still to pass at these places; 0 is none.
     fn look_for(&mut self, places: Vec<u64>) {
-        let second = Table { level: Level::Second, bytes: self.header.cluster_bytes() as usize };
-        self.ahead.extend(places.into_iter().filter(|place| *place != 0).map(|place| (place, second)));
+        let bytes = self.header.cluster_bytes() as usize;
+        let tables = places.into_iter().enumerate().filter(|(_, place)| *place != 0);
+        self.ahead.extend(tables.map(|(index, place)| {
+            let level = Level::Second { leads: index == 0 };
+            (place, Table { level, bytes })
+        }));
+    }
+
+    /// The first cluster of the disk is still to pass where its entry says.
+    fn look_for_beginning(&mut self, entry: Entry) -> Result<(), Fault> {
+        let (place, end, packed) = match self.header.cluster(entry)? {
+            Cluster::Zero => return Ok(()),
+            Cluster::Plain(place) | Cluster::Partly(place, _) => {
+                (place, place + self.header.cluster_bytes().min(whole_disk::HEAD_BYTES as u64), false)
+            }
+            Cluster::Compressed(begin, end) => (begin, end, true),
+        };
+        let bytes = end.min(self.header.file_bytes()).saturating_sub(place) as usize;
+        if bytes > 0 {
+            let beginning = Table { level: Level::Beginning { packed }, bytes };
+            self.ahead.entry(place).or_insert(beginning);
+        }
+        Ok(())
+    }
+
+    /// A cluster that cannot be unpacked is the agent's to refuse, which reads all of them.
+    fn check_beginning(&self, bytes: Vec<u8>, packed: bool) -> Result<(), Fault> {
+        let cluster_bytes = self.header.cluster_bytes() as usize;
+        let beginning = match packed {
+            true => unpack::cluster(self.header.compression(), &bytes, cluster_bytes).unwrap_or_default(),
+            false => bytes,
+        };
+        match whole_disk::something_else(&beginning) {
+            Some(what) => Err(Fault::NoDisk { what }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -161,6 +210,33 @@ pub(super) mod tests {
             compressed(&mut file, at);
             assert_eq!(pass(&file, 4096).is_ok(), good, "{at}");
         }
+    }
+
+    #[test]
+    fn the_beginning_of_the_disk_is_looked_at() {
+        let check = |beginning: &[(usize, &[u8])], expected: Option<&str>| {
+            let mut cluster = vec![0; CLUSTER as usize];
+            for (at, bytes) in beginning {
+                cluster[*at..at + bytes.len()].copy_from_slice(bytes);
+            }
+            let mut plain = file(10 << 20, 4);
+            plain[3 * CLUSTER as usize..4 * CLUSTER as usize].copy_from_slice(&cluster);
+            let mut packed = file(10 << 20, 4);
+            let mut deflate = flate2::Compress::new(flate2::Compression::fast(), false);
+            let room = &mut packed[3 * CLUSTER as usize..];
+            deflate.compress(&cluster, room, flate2::FlushCompress::Finish).unwrap();
+            let entry = (1u64 << 62) | (deflate.total_out() / 512) << 54 | (3 * CLUSTER);
+            packed[2 * CLUSTER as usize..][..8].copy_from_slice(&entry.to_be_bytes());
+            for (file, piece) in [(&plain, 1000), (&plain, 1 << 30), (&packed, 1000), (&packed, 1 << 30)] {
+                let fault = pass(file, piece).err().map(|fault| fault.to_string());
+                assert_eq!(fault.is_some(), expected.is_some(), "{fault:?}");
+                assert!(fault.unwrap_or_default().contains(expected.unwrap_or_default()));
+            }
+        };
+        check(&[], None);
+        check(&[(0x438, b"\x53\xef")], Some("no whole disk: it is an ext file system"));
+        check(&[(510, &[0x55, 0xaa]), (450, &[0x83]), (0x438, b"\x53\xef")], None);
+        check(&[(510, &[0x55, 0xaa]), (450, &[0x17]), (0x8001, b"CD001")], Some("ISO"));
     }
 
     #[test]

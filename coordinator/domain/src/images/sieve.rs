@@ -30,6 +30,7 @@ impl Sieve {
         match &self.kind {
             Kind::Raw => self.announced,
             Kind::Qcow2(tables) => tables.virtual_bytes(),
+            Kind::Packed(packed) => packed.virtual_bytes(),
         }
     }
 

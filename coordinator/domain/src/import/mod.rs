@@ -30,7 +30,7 @@ mod settings;
 use std::collections::HashMap;
 
 use protocol::{
-    boot::BootMode,
+    boot::{BootLoader, BootMode},
     hex,
     id::RackId,
     mac::MacAddr,
@@ -38,7 +38,10 @@ use protocol::{
     spec::{BmcEndpoint, BmcProtocol},
 };
 
-use crate::{records::NewPort, rim::SwitchPort};
+use crate::{
+    records::{NewPort, capability},
+    rim::SwitchPort,
+};
 pub use bmcs::ServersInUse;
 pub use export::{described, write};
 pub use factory::factory_passwords;
@@ -353,7 +356,12 @@ fn properties(fields: &mut Fields<'_>, faults: &mut Faults) -> Properties {
 
 fn boot_mode(properties: &Properties, fields: &Fields<'_>, faults: &mut Faults) -> BootMode {
     let capabilities = properties.capabilities.as_deref().unwrap_or_default();
-    match capabilities.split(',').find_map(|pair| pair.trim().strip_prefix("boot_mode:")) {
+    let loader = capability(capabilities, "boot_loader");
+    if let Some(other) = loader.filter(|word| BootLoader::named(word).is_none()) {
+        let message = format!("boot_loader:{other} must be boot_loader:ipxe or boot_loader:shim");
+        faults.add(fields.span(), fields.path("properties.capabilities"), message);
+    }
+    match capability(capabilities, "boot_mode") {
         None | Some("bios") => BootMode::Bios,
         Some("uefi") => BootMode::Uefi,
         Some(other) => {

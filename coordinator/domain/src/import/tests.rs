@@ -100,6 +100,12 @@ fn every_fault_has_its_place() {
     check("type: baremetal", "type: esxi", "nodes[0].type", "only baremetal");
     check("cpus: \"16\"", "cpus: many", "nodes[0].properties.cpus", "whole number");
     check("boot_mode:uefi", "boot_mode:openfirmware", "nodes[1].properties.capabilities", "boot_mode");
+    check(
+        "boot_mode:uefi",
+        "boot_loader:lilo",
+        "nodes[1].properties.capabilities",
+        "boot_loader:ipxe or boot_loader:shim",
+    );
     check("ipmi_password: secret", "ipmi_user: x", "nodes[0].driver_info.ipmi_password", "is missing");
     check("pxe_enabled: true", "pxe_enabled: maybe", "nodes[0].ports[0].pxe_enabled", "true or false");
     check("pxe_enabled: true", "pxe_enabled: false", "nodes[0].ports", "at least one port");
@@ -172,6 +178,7 @@ fn stored(number: u128, new: NewServer) -> Server {
         bmc: new.bmc,
         facade_password: Secret::new("facade"),
         boot_mode: new.boot_mode,
+        secure_boot: None,
         resource_class: new.resource_class,
         properties: new.properties,
         created_us: 1,

@@ -47,10 +47,13 @@ pub fn permitted_boot(
         }),
         Role::HandOver | Role::Returning => tenant_boot(name, node, tenant),
         Role::Rescued => Err(refuse(rescue_is_over(name))),
-        Role::Tenant if power.untold_off && node.power_state == Some(NodePower::On) => Err(refuse(format!(
-            "{name} went off without a request and Ironic still believes that it is on: the power-on is refused until \
-             Ironic knows, because Ironic's power sync may have sent it; start the server again in a moment"
-        ))),
+        Role::Tenant if power.untold_off && node.power_state == Some(NodePower::On) => Err(Refusal {
+            kind: RefusalKind::OffUntold,
+            message: format!(
+                "{name} went off without a request and Ironic still believes that it is on: the power-on is refused until \
+                 Ironic knows, because Ironic's power sync may have sent it; start the server again in a moment"
+            ),
+        }),
         Role::Tenant => tenant_boot(name, node, tenant),
         // An operator may look at a parked server; its own disk, on the isolated network.
         Role::Found if ports_given && *state == ProvisionState::Manageable => {

@@ -1,6 +1,6 @@
 //! Values: a node as Ironic shows it. Ironic owns the provision state; these are its words, checked once.
 
-use protocol::id::ServerId;
+use protocol::{id::ServerId, root_device::RootDeviceHints};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -179,6 +179,9 @@ pub struct Node {
     pub since_us: Option<u64>,
     /// `last_error`.
     pub last_error: Option<String>,
+    /// `instance_info.root_device`, or else `properties.root_device`: which disk an image goes to.
+    #[serde(default, skip_serializing_if = "RootDeviceHints::is_empty")]
+    pub root_device: RootDeviceHints,
 }
 
 impl Node {
@@ -199,6 +202,7 @@ impl Node {
             fault: None,
             since_us: None,
             last_error: None,
+            root_device: RootDeviceHints::default(),
         }
     }
 

@@ -250,7 +250,8 @@ fn what_a_power_on_boots() {
                 assert_eq!((permitted.boot, permitted.network), expected, "{node:?}")
             }
             (Err(refusal), Err(word)) => {
-                assert_eq!(refusal.kind, RefusalKind::State);
+                let kind = if untold { RefusalKind::OffUntold } else { RefusalKind::State };
+                assert_eq!(refusal.kind, kind);
                 assert!(refusal.message.contains("n1") && refusal.message.contains(word), "{refusal}");
             }
             (permitted, expected) => panic!("{node:?}: {permitted:?}, expected {expected:?}"),

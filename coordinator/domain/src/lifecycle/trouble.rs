@@ -33,6 +33,8 @@ macro_rules! troubles {
 troubles! {
     /// A power-on was refused, or did not happen.
     NotSwitchedOn = "the server could not be switched on; the operator has been told",
+    /// A power-on was refused because Ironic had not noted yet that the server was off. That ends when it has.
+    OffUntold = "the server had just gone off without a request, which the cloud notes by itself: start it again in a moment",
     /// A power-off was refused, or did not happen.
     NotSwitchedOff = "the server could not be switched off; the operator has been told",
     /// A restart was refused, or did not happen.

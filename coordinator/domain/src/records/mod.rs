@@ -3,6 +3,8 @@
 mod agent;
 mod boot;
 mod command;
+mod erase_certificate;
+mod loader;
 mod new_server;
 mod proof;
 mod ramdisk;
@@ -14,6 +16,8 @@ mod upload;
 pub use agent::{Agent, AgentCertificate, Origin};
 pub use boot::{BootReached, stage_of_sighting, stored_sighting};
 pub use command::{CommandKind, StoredCommand};
+pub use erase_certificate::{EraseCertificate, EraseCertificateFilter};
+pub use loader::capability;
 pub use new_server::{NewPort, NewServer};
 pub use proof::{AskedBy, Proof, SIGHTINGS_MAX, Sighting};
 pub use ramdisk::Ramdisk;

@@ -46,6 +46,8 @@ pub struct Server {
     pub resource_class: String,
     /// Ironic's `properties`.
     pub properties: BTreeMap<String, String>,
+    /// Whether its firmware starts signed programs only, as its BMC says; none: it does not say.
+    pub secure_boot: Option<bool>,
     /// When it was enrolled.
     pub created_us: u64,
     /// Its interfaces.
@@ -197,7 +199,10 @@ impl Server {
             name: self.name.clone(),
             bmc: self.bmc.clone(),
             macs: self.boot_macs(),
+            other_macs: self.other_macs(),
             boot_mode: self.boot_mode,
+            boot_loader: self.wanted_loader(),
+            secure_boot: self.known_secure_boot(),
             expected: identity::expected(self),
             next_password: self.upkeep.rotation.as_ref().and_then(Rotation::next_password),
             tenancy: self.tenancy(),
@@ -228,6 +233,17 @@ impl Server {
         let uses = self.port_uses();
         let boots = self.ports.iter().zip(uses).filter(|(_, port_use)| *port_use != PortUse::Spare);
         boots.map(|(port, _)| port.mac).collect()
+    }
+
+    /// Its other interfaces, as far as the inventory and the last inspection know them.
+    fn other_macs(&self) -> Vec<MacAddr> {
+        let boots = self.boot_macs();
+        let ports = self.ports.iter().map(|port| port.mac);
+        let nics = self.hardware.iter().flat_map(|hardware| &hardware.nics).map(|nic| nic.mac);
+        let mut others: Vec<_> = ports.chain(nics).filter(|mac| !boots.contains(mac)).collect();
+        others.sort_unstable();
+        others.dedup();
+        others
     }
 
     /// Uses of its ports, in their order.
@@ -300,6 +316,33 @@ pub struct PowerUpdate {
 mod tests {
     use super::*;
     use crate::samples;
+
+    #[test]
+    fn an_agent_is_told_the_interfaces_that_do_not_boot() {
+        let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
+        let mut server = samples::server();
+        let boots = server.ports[0].mac;
+        let spare = Port { name: "eth1".into(), mac: mac(2), pxe_enabled: false, ..server.ports[0].clone() };
+        server.ports.push(spare);
+        let nic = |mac| protocol::hardware::Nic {
+            name: "eth".into(),
+            mac,
+            ipv4: String::new(),
+            carrier: false,
+            speed_mbps: 0,
+            driver: String::new(),
+            vendor: String::new(),
+            product: String::new(),
+            booted: false,
+            neighbour: None,
+        };
+        let nics = [boots, mac(2), mac(1)].map(nic);
+        let found = HardwareReport { nics: nics.to_vec(), ..Default::default() };
+        assert_eq!(server.spec().other_macs, [mac(2)]);
+        server.hardware = Some(found);
+        let spec = server.spec();
+        assert_eq!((spec.macs, spec.other_macs), (vec![boots], vec![mac(1), mac(2)]));
+    }
 
     #[test]
     fn a_server_is_a_tenants_only_while_nothing_of_ours_runs_there() {

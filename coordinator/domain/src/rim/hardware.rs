@@ -9,6 +9,7 @@ use protocol::{
     id::{RamdiskSessionId, ServerId},
     mac::MacAddr,
     power::{PowerOffHow, PowerReading},
+    root_device::RootDeviceHints,
     secret::Secret,
     step::{Step, StepOutput},
 };
@@ -38,6 +39,8 @@ pub enum RefusalKind {
     UnknownServer,
     /// The server's state does not allow it.
     State,
+    /// It went off without a request, and Ironic has not noted that yet. Passes by itself.
+    OffUntold,
     /// The gate has no proof that the port is on the right network.
     Gate,
     /// The rack agent is away.
@@ -76,6 +79,8 @@ pub struct FacadeServer {
     pub hardware: Option<HardwareReport>,
     /// The ramdisk that is connected now.
     pub ramdisk: Option<RamdiskSessionId>,
+    /// What Ironic says of its root disk.
+    pub root_device: RootDeviceHints,
 }
 
 /// A server's sensors as the facade shows them.

@@ -22,6 +22,7 @@
 mod adopter;
 mod agents;
 mod caller;
+mod drive_source;
 mod error;
 mod fabric;
 mod flavor_service;
@@ -42,6 +43,7 @@ mod tenant_networks;
 pub use adopter::{Adopter, Instance, Interfaces};
 pub use agents::{AgentError, Agents, Declarations, DiscoveryOrders};
 pub use caller::Caller;
+pub use drive_source::{DriveError, DriveSource, NoDrives, shown_url};
 pub use error::{Service, ServiceError};
 pub use fabric::{Fabric, FabricError};
 pub use flavor_service::{Flavor, FlavorService, FlavorSpec, custom_resource};

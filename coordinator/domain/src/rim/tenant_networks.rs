@@ -20,6 +20,10 @@ pub struct TenantNetwork {
     pub subnet: String,
     /// Address of the gateway; empty when there is none.
     pub gateway: String,
+    /// Addresses of its name servers; none: servers on it are told of none.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub name_servers: Vec<IpAddr>,
 }
 
 /// A tenant's port: its virtual-machine-interface with its address.

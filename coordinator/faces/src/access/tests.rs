@@ -5,6 +5,7 @@ mod audit_page;
 mod audited;
 mod away;
 mod ends;
+mod erase_certificates;
 mod fields;
 mod firmware;
 mod health;
@@ -51,6 +52,7 @@ fn address(path: &str, project: &str) -> String {
         .replace("{update}", &id)
         .replace("{file}", "bmc.bin")
         .replace("{rack}", "rack1")
+        .replace("{cached}", "image-demo")
         .replace("{pool}", "p1")
         .replace("{sensor}", "power-draw")
         .replace("{rule}", "r1")

@@ -219,6 +219,7 @@ mod tests {
             project_id: String::new(),
             subnet: String::new(),
             gateway: String::new(),
+            name_servers: Vec::new(),
         });
         let check = |request: NewServer, expected: Result<usize, (u16, &str)>| {
             let found = wanted(&request).and_then(|list| resolve(&request, &list, &networks));

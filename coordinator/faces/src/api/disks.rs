@@ -10,6 +10,8 @@ use domain::{
     records::Server,
 };
 
+use protocol::hardware::Disk;
+
 use super::{
     Api,
     auth::User,
@@ -31,7 +33,8 @@ pub async fn list(
 ) -> Result<Json<List<NodeDisk>>, Problem> {
     let server = api.find_node(&name).await?;
     let disks = api.inventory.disks(server.id).await?;
-    Ok(Json(List { items: disks.into_iter().map(view).collect() }))
+    let root = root_of(&server);
+    Ok(Json(List { items: disks.into_iter().map(|disk| view(disk, root.as_ref())).collect() }))
 }
 
 /// Leaves a disk out of every clean from now on.
@@ -60,7 +63,7 @@ pub async fn except(
     let disk = api.set_exception(&server, number, Some(&word)).await?;
     let text = format!("{by} excludes {disk} from every clean: {reason}");
     api.inventory.record(server.id, EventKind::Asked, text).await;
-    Ok(Json(view(disk)))
+    Ok(Json(view(disk, root_of(&server).as_ref())))
 }
 
 /// Includes a disk in every clean again.
@@ -93,11 +96,32 @@ impl Api {
     }
 }
 
-fn view(known: KnownDisk) -> NodeDisk {
+/// The disk that the next image goes to.
+fn root_of(server: &Server) -> Option<Disk> {
+    let hints = server.node.as_ref().map(|node| node.root_device.clone()).unwrap_or_default();
+    hints.root_disk(&server.hardware.as_ref()?.disks).ok().cloned()
+}
+
+/// What is to be known of a disk beside its names and numbers.
+fn remarks(disk: &Disk, root: Option<&Disk>) -> Vec<String> {
+    let is_root = root.is_some_and(|root| root.is_like(disk) && root.name == disk.name);
+    let root = is_root.then(|| "root disk".to_owned());
+    let sectors = (disk.sector_bytes > 512).then(|| format!("{}-byte sectors", disk.sector_bytes));
+    let paths = (disk.paths > 1).then(|| format!("{} paths", disk.paths));
+    root.into_iter().chain(sectors).chain(paths).chain(disk.conditions()).collect()
+}
+
+fn view(known: KnownDisk, root: Option<&Disk>) -> NodeDisk {
     let time = |us| super::time(us).unwrap_or_default();
     NodeDisk {
         standing: known.standing().into(),
         number: known.number,
+        remarks: remarks(&known.disk, root),
+        place: known.disk.place().to_owned(),
+        transport: known.disk.transport,
+        firmware: known.disk.firmware,
+        health: known.disk.health.as_str().to_owned(),
+        sector_bytes: known.disk.sector_bytes,
         name: known.disk.name,
         size_bytes: known.disk.size_bytes,
         model: known.disk.model,

@@ -70,7 +70,7 @@ pub struct ImageQuery {
 
 /// Creates an image from the request's body.
 ///
-/// Its format is detected from its bytes: a whole disk (raw) or qcow2.
+/// Its format is detected from its bytes: a whole disk (raw), which gzip, xz or zstd may have compressed, or qcow2.
 #[utoipa::path(post, path = "/v1/images", operation_id = "create_image", params(ImageQuery), request_body(content = Vec<u8>, content_type = "application/octet-stream"),
     responses((status = 201, body = Image), (status = 422, body = Problem), (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub async fn create(

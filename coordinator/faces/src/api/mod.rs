@@ -12,11 +12,13 @@ pub(crate) mod auth;
 mod bmc;
 mod bmc_certificate;
 mod bmcs;
+mod boots;
 mod console;
 mod discovery;
 mod discovery_rules;
 mod disks;
 mod document;
+mod erase_certificates;
 mod events;
 mod factory_passwords;
 mod firmware;
@@ -24,6 +26,7 @@ mod firmware_updates;
 mod flavors;
 pub(crate) mod health;
 mod https_only;
+mod image_caches;
 mod images;
 mod import;
 mod incoming;
@@ -143,6 +146,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(servers::act))
         .routes(routes!(images::list, images::create))
         .routes(routes!(images::show, images::delete))
+        .routes(routes!(image_caches::list, image_caches::warm))
+        .routes(routes!(image_caches::remove))
         .routes(routes!(flavors::list, flavors::create))
         .routes(routes!(flavors::show, flavors::delete))
         .routes(routes!(pools::list, pools::create))
@@ -153,6 +158,7 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(networks::show, networks::delete))
         .routes(routes!(networks::security_groups))
         .routes(routes!(proofs::list))
+        .routes(routes!(boots::list))
         .routes(routes!(firmware::show))
         .routes(routes!(firmware::list))
         .routes(routes!(firmware_updates::list, firmware_updates::create))
@@ -168,6 +174,8 @@ pub(crate) fn described() -> (Router<Arc<Api>>, utoipa::openapi::OpenApi) {
         .routes(routes!(factory_passwords::remove))
         .routes(routes!(disks::list))
         .routes(routes!(disks::except, disks::include))
+        .routes(routes!(erase_certificates::list))
+        .routes(routes!(erase_certificates::show))
         .routes(routes!(discovery::list))
         .routes(routes!(discovery::show, discovery::forget))
         .routes(routes!(discovery::accept))

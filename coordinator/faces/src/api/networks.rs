@@ -119,6 +119,7 @@ mod tests {
             project_id: "acme".to_owned(),
             subnet: "192.0.2.0/24".to_owned(),
             gateway: "192.0.2.1".to_owned(),
+            name_servers: Vec::new(),
         };
         let check = |have: usize, name: &str, good: bool| {
             let networks: Vec<_> = (0..have).map(network).collect();

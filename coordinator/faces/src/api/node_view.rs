@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use api_types::{
     Bmc, BootProgress, Hardware, HardwareDisk, HardwareNic, HealthReason, Node, NodePort, NotWatched,
-    PowerState,
+    PowerState, RootDisk,
 };
 use domain::{
     health::{Health, Reason, Source},
@@ -14,7 +14,7 @@ use domain::{
     rim::{ObservedNetwork, WantedNetwork},
     upkeep::restore::Restore,
 };
-use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading};
+use protocol::{hardware::HardwareReport, id::ServerId, power::PowerReading, root_device::RootDeviceHints};
 
 use super::{password_view::password_view, time::time};
 
@@ -70,6 +70,7 @@ pub(super) fn node_view(
     let notes = notes.chain(server.certificate_words()).chain(update).collect();
     let password = password_view(&server);
     let resource_class = server.class().to_owned();
+    let hints = node.map(|node| node.root_device.clone()).unwrap_or_default();
     let since_us = node.and_then(|node| node.since_us).unwrap_or(server.created_us);
     Node {
         state_since: time(since_us),
@@ -112,7 +113,7 @@ pub(super) fn node_view(
             certificate_in_question: question,
         },
         ports: server.ports.iter().map(|port| port_view(port, server.hardware.as_ref())).collect(),
-        hardware: server.hardware.map(hardware_view),
+        hardware: server.hardware.map(|found| hardware_view(found, &hints)),
         name: server.name,
         resource_class,
         pool: server.pool,
@@ -168,8 +169,24 @@ fn port_view(port: &Port, hardware: Option<&HardwareReport>) -> NodePort {
     }
 }
 
-fn hardware_view(found: HardwareReport) -> Hardware {
+/// Which disk the next image goes to: by the function that a deploy asks.
+pub(super) fn root_disk(found: &HardwareReport, hints: &RootDeviceHints) -> RootDisk {
+    match hints.root_disk(&found.disks) {
+        Ok(disk) if hints.is_empty() => RootDisk {
+            name: Some(disk.name.clone()),
+            text: format!("{disk}, as no root device hint says otherwise"),
+        },
+        Ok(disk) => RootDisk {
+            name: Some(disk.name.clone()),
+            text: format!("{disk}, by the root device hints {hints}"),
+        },
+        Err(none) => RootDisk { name: None, text: none.to_string() },
+    }
+}
+
+fn hardware_view(found: HardwareReport, hints: &RootDeviceHints) -> Hardware {
     Hardware {
+        root_disk: Some(root_disk(&found, hints)),
         system: format!("{} {}", found.system.manufacturer, found.system.product).trim().to_owned(),
         serial: found.system.serial,
         cpus: found.cpu.count,
@@ -179,11 +196,21 @@ fn hardware_view(found: HardwareReport) -> Hardware {
             .disks
             .into_iter()
             .map(|d| HardwareDisk {
+                place: d.place().to_owned(),
                 name: d.name,
                 size_bytes: d.size_bytes,
                 model: d.model,
                 serial: d.serial,
                 transport: d.transport,
+                wwn: d.wwn,
+                sector_bytes: d.sector_bytes,
+                physical_sector_bytes: d.physical_sector_bytes,
+                paths: d.paths,
+                marks: d.marks.into_iter().map(String::from).collect(),
+                firmware: d.firmware,
+                health: d.health.as_str().to_owned(),
+                used_percent: d.used_percent,
+                says: d.says,
             })
             .collect(),
         nics: found

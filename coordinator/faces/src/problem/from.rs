@@ -103,7 +103,7 @@ impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
         match refusal.kind {
             RefusalKind::UnknownServer => Self::new(StatusCode::NOT_FOUND, "not-found", refusal.message),
-            RefusalKind::State => Self::conflict(refusal.message),
+            RefusalKind::State | RefusalKind::OffUntold => Self::conflict(refusal.message),
             RefusalKind::Gate => Self::conflict(refusal.message).below(),
             RefusalKind::AgentAway | RefusalKind::Hardware | RefusalKind::Interrupted => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "hardware", refusal.message).below()
@@ -167,7 +167,9 @@ fn parameter(fault: &domain::images::Fault) -> Option<&'static str> {
         domain::images::Fault::Empty
         | domain::images::Fault::Unknown { .. }
         | domain::images::Fault::Unsupported { .. }
-        | domain::images::Fault::Damaged { .. } => None,
+        | domain::images::Fault::Damaged { .. }
+        | domain::images::Fault::NoDisk { .. }
+        | domain::images::Fault::Inside { .. } => None,
     }
 }
 

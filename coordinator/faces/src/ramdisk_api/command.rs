@@ -9,8 +9,12 @@
 //! | `standby.sync`, `standby.power_off` | `Sync`, `PowerOff` |
 //! | `rescue.finalize_rescue` | `HandOver` |
 
-use domain::disks::Erase;
-use protocol::secret::Secret;
+use domain::disks::{Erase, Thoroughness};
+use protocol::{
+    erase::{ErasePolicy, ReadBack},
+    root_device::RootDeviceHints,
+    secret::Secret,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -18,6 +22,8 @@ use serde_json::{Value, json};
 /// `[deploy]erase_devices_metadata_priority` of Ironic override them.
 const ERASE_METADATA_PRIORITY: u32 = 99;
 const ERASE_DISKS_PRIORITY: u32 = 10;
+/// The same of the quick erase: it is for whoever asks for it.
+const ERASE_EXPRESS_PRIORITY: u32 = 0;
 /// Priority of `write_image` with deploy interface `custom-agent`, the place it has in `direct`.
 const WRITE_IMAGE_PRIORITY: u32 = 80;
 /// Names us in the lists of steps.
@@ -31,6 +37,9 @@ pub enum Job {
     Erase {
         /// Every byte, or only what makes a disk recognisable.
         what: Erase,
+        /// How thoroughly; a job that was stored by an older program: as ever.
+        #[serde(default)]
+        wish: Thoroughness,
         /// The step as Ironic named it.
         step: StepName,
     },
@@ -40,6 +49,9 @@ pub enum Job {
         image: String,
         /// base64 of gzip of a file system.
         config_drive: Option<String>,
+        /// Which disk it goes to: the instance's hints, or else the node's.
+        #[serde(default, skip_serializing_if = "RootDeviceHints::is_empty")]
+        root_device: RootDeviceHints,
         /// Whether to make the boot entry too (`custom-agent` has no command of its own for it).
         boot_entry: bool,
         /// The step as Ironic named it.
@@ -137,6 +149,8 @@ struct StepCall {
 struct StepArgs {
     image_info: Option<ImageInfo>,
     configdrive: Option<Value>,
+    policy: Option<ErasePolicy>,
+    read_back: Option<ReadBack>,
 }
 
 #[derive(Deserialize)]
@@ -150,22 +164,57 @@ struct NodeInfo {
     deploy_interface: Option<String>,
     #[serde(default)]
     instance_info: InstanceInfo,
+    #[serde(default)]
+    properties: NodeProperties,
+    #[serde(default)]
+    extra: NodeExtra,
+}
+
+#[derive(Default, Deserialize)]
+struct NodeProperties {
+    root_device: Option<Value>,
+}
+
+/// What an administrator has written on the node about its disks.
+#[derive(Default, Deserialize)]
+struct NodeExtra {
+    erase_policy: Option<ErasePolicy>,
+    erase_read_back: Option<ReadBack>,
+}
+
+/// What a site wants erased.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SiteErase {
+    /// Whether the full erase is on by default.
+    pub is_full: bool,
+    /// How thoroughly every server's disks are erased at least.
+    pub least: Thoroughness,
 }
 
 #[derive(Default, Deserialize)]
 struct InstanceInfo {
     image_source: Option<String>,
     configdrive: Option<Value>,
+    root_device: Option<Value>,
 }
 
-/// Reads a command. `full_erase`: whether the full erase is on by default.
-pub fn interpret(name: &str, params: Value, full_erase: bool) -> Result<Order, CommandRefused> {
+impl NodeInfo {
+    /// As ironic-python-agent takes them: what the instance says, or else what the node does.
+    fn root_device(&self) -> RootDeviceHints {
+        let read = |value: &Option<Value>| value.as_ref().map(RootDeviceHints::from_json).unwrap_or_default();
+        let of_instance = read(&self.instance_info.root_device);
+        if of_instance.is_empty() { read(&self.properties.root_device) } else { of_instance }
+    }
+}
+
+/// Reads a command.
+pub fn interpret(name: &str, params: Value, site: SiteErase) -> Result<Order, CommandRefused> {
     let invalid = |error: serde_json::Error| CommandRefused::Invalid {
         command: name.to_owned(),
         reason: error.to_string(),
     };
     Ok(match name {
-        "clean.get_clean_steps" => Order::Answer(clean_steps(full_erase)),
+        "clean.get_clean_steps" => Order::Answer(clean_steps(site.is_full)),
         "deploy.get_deploy_steps" => {
             #[derive(Deserialize)]
             struct Params {
@@ -178,16 +227,7 @@ pub fn interpret(name: &str, params: Value, full_erase: bool) -> Result<Order, C
         "standby.get_partition_uuids" => Order::Answer(json!({})),
         "clean.execute_clean_step" => {
             let params: StepParams = serde_json::from_value(params).map_err(invalid)?;
-            let step = params.step.name;
-            let what = match step.step.as_str() {
-                "erase_devices_metadata" => Erase::Metadata,
-                "erase_devices" => Erase::Disks,
-                other => {
-                    let (command, step) = (name.to_owned(), other.to_owned());
-                    return Err(CommandRefused::UnknownStep { command, step });
-                }
-            };
-            Order::Do(Job::Erase { what, step })
+            Order::Do(erase(name, params, site.least)?)
         }
         "deploy.execute_deploy_step" => {
             let params: StepParams = serde_json::from_value(params).map_err(invalid)?;
@@ -219,6 +259,27 @@ fn hand_over(command: &str, params: Value) -> Result<Job, CommandRefused> {
     Ok(Job::HandOver { password_hash: params.rescue_password })
 }
 
+/// The strictest of the site, the node and the step counts: none of them weakens another.
+fn erase(command: &str, params: StepParams, least: Thoroughness) -> Result<Job, CommandRefused> {
+    let (step, args, extra) = (params.step.name, params.step.args.unwrap_or_default(), params.node.extra);
+    let (what, quick) = match step.step.as_str() {
+        "erase_devices_metadata" => (Erase::Metadata, false),
+        "erase_devices_express" => (Erase::Metadata, true),
+        "erase_devices" => (Erase::Disks, false),
+        other => {
+            return Err(CommandRefused::UnknownStep { command: command.to_owned(), step: other.to_owned() });
+        }
+    };
+    let wish = |policy: Option<ErasePolicy>, read_back: Option<ReadBack>| Thoroughness {
+        policy: policy.unwrap_or_default(),
+        read_back: read_back.unwrap_or_default(),
+        quick,
+    };
+    let wish =
+        least.and(wish(args.policy, args.read_back)).and(wish(extra.erase_policy, extra.erase_read_back));
+    Ok(Job::Erase { what, wish, step })
+}
+
 fn is_custom(node: &NodeInfo) -> bool {
     node.deploy_interface.as_deref() == Some("custom-agent")
 }
@@ -229,11 +290,27 @@ pub fn short_name(name: &str) -> &str {
 }
 
 fn clean_steps(full_erase: bool) -> Value {
-    let step = |name: &str, priority: u32| json!({"step": name, "priority": priority, "interface": "deploy", "reboot_requested": false, "abortable": true});
+    let step = |name: &str, priority: u32, arguments: Value| {
+        json!({
+            "step": name,
+            "priority": priority,
+            "interface": "deploy",
+            "reboot_requested": false,
+            "abortable": true,
+            "argsinfo": arguments,
+        })
+    };
+    let argument = |text: &str| json!({"description": text, "required": false});
+    let arguments = json!({
+        "policy": argument("clear or purge (NIST SP 800-88); the site's policy and the node's extra.erase_policy are the least"),
+        "read_back": argument("sampled or full; the site's setting and the node's extra.erase_read_back are the least"),
+    });
+    let full_priority = if full_erase { ERASE_DISKS_PRIORITY } else { 0 };
     json!({
         "clean_steps": {MANAGER: [
-            step("erase_devices_metadata", ERASE_METADATA_PRIORITY),
-            step("erase_devices", if full_erase { ERASE_DISKS_PRIORITY } else { 0 }),
+            step("erase_devices_metadata", ERASE_METADATA_PRIORITY, json!({})),
+            step("erase_devices", full_priority, arguments),
+            step("erase_devices_express", ERASE_EXPRESS_PRIORITY, json!({})),
         ]},
         "hardware_manager_version": {MANAGER: "1"},
     })
@@ -259,6 +336,7 @@ fn write_image(command: &str, params: StepParams) -> Result<Job, CommandRefused>
     let invalid =
         |reason: &str| CommandRefused::Invalid { command: command.to_owned(), reason: reason.to_owned() };
     let args = params.step.args.unwrap_or_default();
+    let root_device = params.node.root_device();
     let boot_entry = args.image_info.is_none();
     let (image, config_drive) = match args.image_info {
         Some(info) if info.image_type.as_deref() == Some("partition") => {
@@ -282,7 +360,7 @@ fn write_image(command: &str, params: StepParams) -> Result<Job, CommandRefused>
         Some(Value::String(text)) => Some(text),
         Some(_) => return Err(invalid("the configuration drive is not a text (base64 of gzip)")),
     };
-    Ok(Job::WriteImage { image, config_drive, boot_entry, step })
+    Ok(Job::WriteImage { image, config_drive, root_device, boot_entry, step })
 }
 
 #[cfg(test)]
@@ -295,10 +373,64 @@ mod tests {
         StepName { interface: "deploy".into(), step: step.into(), priority: json!(10) }
     }
 
+    fn site(is_full: bool) -> SiteErase {
+        SiteErase { is_full, least: Thoroughness::default() }
+    }
+
+    #[test]
+    fn the_strictest_of_site_node_and_step_counts() {
+        let check =
+            |least: (ErasePolicy, ReadBack), step: Value, extra: Value, expected: (ErasePolicy, ReadBack)| {
+                let least = Thoroughness { policy: least.0, read_back: least.1, quick: false };
+                let params = json!({
+                    "step": {"interface": "deploy", "step": "erase_devices", "priority": 10, "args": step},
+                    "node": {"extra": extra},
+                });
+                let site = SiteErase { is_full: true, least };
+                let Ok(Order::Do(Job::Erase { wish, .. })) =
+                    interpret("clean.execute_clean_step", params, site)
+                else {
+                    panic!()
+                };
+                assert_eq!((wish.policy, wish.read_back, wish.quick), (expected.0, expected.1, false));
+            };
+        let (clear, purge) = (ErasePolicy::Clear, ErasePolicy::Purge);
+        let (sampled, full) = (ReadBack::Sampled, ReadBack::Full);
+        check((clear, sampled), Value::Null, json!({}), (clear, sampled));
+        check(
+            (purge, full),
+            json!({"policy": "clear"}),
+            json!({"erase_read_back": "sampled"}),
+            (purge, full),
+        );
+        check((clear, sampled), json!({"policy": "purge"}), json!({"bms": 1}), (purge, sampled));
+        check(
+            (clear, sampled),
+            Value::Null,
+            json!({"erase_policy": "purge", "erase_read_back": "full"}),
+            (purge, full),
+        );
+        let params =
+            json!({"step": {"interface": "deploy", "step": "erase_devices", "args": {"policy": "puree"}}});
+        let refused = interpret("clean.execute_clean_step", params, site(true)).unwrap_err().to_string();
+        assert!(refused.contains("puree"), "{refused}");
+        let params = json!({"step": {"interface": "deploy", "step": "erase_devices_express"}});
+        let express = interpret("clean.execute_clean_step", params, site(true));
+        let Ok(Order::Do(Job::Erase { what: Erase::Metadata, wish, .. })) = express else { panic!() };
+        assert!(wish.quick);
+    }
+
+    #[test]
+    fn a_job_of_an_older_program_is_taken_up_as_it_was_meant() {
+        let old = json!({"job": "erase", "what": "disks", "step": {"interface": "deploy", "step": "erase_devices"}});
+        let Ok(Job::Erase { wish, .. }) = serde_json::from_value(old) else { panic!() };
+        assert_eq!(wish, Thoroughness::default());
+    }
+
     #[test]
     fn knows_ironics_commands() {
         let check = |name: &str, params: Value, expected: Result<Job, &str>| match (
-            interpret(name, params, true),
+            interpret(name, params, site(true)),
             expected,
         ) {
             (Ok(Order::Do(found)), Ok(expected)) => assert_eq!(found, expected, "{name}"),
@@ -309,7 +441,11 @@ mod tests {
         check(
             "clean.execute_clean_step",
             json!({"step": step("erase_devices"), "node": {"uuid": "x"}, "ports": []}),
-            Ok(Job::Erase { what: Erase::Disks, step: named("erase_devices") }),
+            Ok(Job::Erase {
+                what: Erase::Disks,
+                wish: Thoroughness::default(),
+                step: named("erase_devices"),
+            }),
         );
         check("clean.execute_clean_step", json!({"step": step("erase_pstore")}), Err("no step erase_pstore"));
         check("clean.execute_clean_step", json!({}), Err("missing field"));
@@ -326,6 +462,7 @@ mod tests {
         let expected = |boot_entry, config_drive: Option<&str>| Job::WriteImage {
             image: "image".into(),
             config_drive: config_drive.map(str::to_owned),
+            root_device: RootDeviceHints::default(),
             boot_entry,
             step: named("write_image"),
         };
@@ -340,9 +477,30 @@ mod tests {
     }
 
     #[test]
+    fn the_instances_hints_come_before_the_nodes() {
+        let check = |node: Value, expected: Value| {
+            let step = json!({"interface": "deploy", "step": "write_image", "args": {"image_info": {"id": "image"}}});
+            let params = json!({"step": step, "node": node});
+            let order = interpret("deploy.execute_deploy_step", params, site(true)).unwrap();
+            let Order::Do(Job::WriteImage { root_device, .. }) = order else { panic!("{order:?}") };
+            assert_eq!(root_device, RootDeviceHints::from_json(&expected), "{node}");
+        };
+        let hint = |serial: &str| json!({"root_device": {"serial": serial}});
+        check(json!({}), json!({}));
+        check(json!({"properties": {"root_device": null, "cpus": 4}}), json!({}));
+        check(json!({"properties": hint("node's")}), json!({"serial": "node's"}));
+        check(
+            json!({"properties": hint("node's"), "instance_info": {"root_device": {}}}),
+            json!({"serial": "node's"}),
+        );
+        check(json!({"properties": hint("node's"), "instance_info": hint("its")}), json!({"serial": "its"}));
+        check(json!({"properties": {"root_device": {"size": 100}}}), json!({"size": "100"}));
+    }
+
+    #[test]
     fn offers_its_steps() {
         let check = |name: &str, params: Value, full, pointer: &str, expected: Value| {
-            let Ok(Order::Answer(answer)) = interpret(name, params, full) else { panic!("{name}") };
+            let Ok(Order::Answer(answer)) = interpret(name, params, site(full)) else { panic!("{name}") };
             assert_eq!(answer.pointer(pointer), Some(&expected), "{answer}");
         };
         let erase = "/clean_steps/BmsRamdisk/1/priority";
@@ -364,7 +522,7 @@ mod tests {
         #[test]
         fn any_command_is_answered(name in "(clean.execute_clean_step|deploy.execute_deploy_step|\\PC{0,20})", text in "\\PC{0,80}") {
             let params = serde_json::from_str(&text).unwrap_or_else(|_| json!({"step": text, "node": {"instance_info": text}}));
-            let _ = interpret(&name, params, true);
+            let _ = interpret(&name, params, site(true));
         }
     }
 }

@@ -33,11 +33,11 @@ pub(super) async fn run(inner: Arc<Inner>, session: Arc<Session>, hardware: Hard
 }
 
 async fn inspect(inner: &Inner, session: &Session, hardware: &HardwareReport) -> String {
-    let name = match inner.hardware.server(session.server).await {
-        Some(server) => server.name,
-        None => session.server.to_string(),
+    let (name, hints) = match inner.hardware.server(session.server).await {
+        Some(server) => (server.name, server.root_device),
+        None => (session.server.to_string(), Default::default()),
     };
-    let report = inspection_report(&name, hardware);
+    let report = inspection_report(&name, hardware, &hints);
     for tried in 0..TRIES_MAX {
         match inner.ironic.continue_inspection(session.server, &report).await {
             Ok(()) => return "the inspection's result was delivered".to_owned(),

@@ -1,14 +1,15 @@
 //! Decisions: the hardware report as the inventory that Ironic's `agent` inspection reads.
 
 use domain::rim::InspectionReport;
-use protocol::{boot::BootMode, hardware::HardwareReport};
+use protocol::{boot::BootMode, hardware::HardwareReport, root_device::RootDeviceHints};
 use serde_json::{Value, json};
 
-/// ironic-python-agent takes no smaller disk for the root disk.
-const ROOT_DISK_BYTES_MIN: u64 = 4 << 30;
-
-/// What an inspection reports.
-pub fn inspection_report(hostname: &str, hardware: &HardwareReport) -> InspectionReport {
+/// What an inspection reports. The root disk is the one that a deploy writes to.
+pub fn inspection_report(
+    hostname: &str,
+    hardware: &HardwareReport,
+    hints: &RootDeviceHints,
+) -> InspectionReport {
     let interfaces: Vec<Value> = hardware
         .nics
         .iter()
@@ -40,21 +41,17 @@ pub fn inspection_report(hostname: &str, hardware: &HardwareReport) -> Inspectio
                 "model": text(&disk.model),
                 "serial": text(&disk.serial),
                 "wwn": text(&disk.wwn),
-                "vendor": null,
-                "hctl": null,
-                "by_path": null,
+                "vendor": text(&disk.vendor),
+                "hctl": text(&disk.hctl),
+                "by_path": text(&disk.by_path).map(|path| format!("/dev/disk/by-path/{path}")),
+                "logical_sectors": (disk.sector_bytes > 0).then_some(disk.sector_bytes),
+                "physical_sectors": (disk.physical_sector_bytes > 0).then_some(disk.physical_sector_bytes),
             })
         })
         .collect();
     let booted = hardware.nics.iter().find(|nic| nic.booted).map(|nic| nic.mac);
-    let root_disk = hardware
-        .disks
-        .iter()
-        .zip(&disks)
-        .filter(|(disk, _)| disk.takes_image() && disk.size_bytes >= ROOT_DISK_BYTES_MIN)
-        .min_by_key(|(disk, _)| disk.size_bytes)
-        .or(hardware.disks.iter().zip(&disks).find(|(disk, _)| disk.takes_image()))
-        .map(|(_, json)| json.clone());
+    let root = hints.root_disk(&hardware.disks).ok();
+    let root_disk = root.and_then(|root| disks.iter().find(|disk| disk["name"] == root.name)).cloned();
     let mode = match hardware.boot_mode {
         BootMode::Bios => "bios",
         BootMode::Uefi => "uefi",
@@ -116,17 +113,21 @@ mod tests {
         };
         let disk =
             |name: &str, gib: u64| Disk { name: name.into(), size_bytes: gib << 30, ..Disk::default() };
-        let check = |disks: Vec<Disk>, root: Option<&str>| {
+        let check_with = |hints: Value, disks: Vec<Disk>, root: Option<&str>| {
             let hardware = HardwareReport {
                 nics: vec![nic("eth0", "52:54:00:00:00:01", false), nic("eth1", "52:54:00:00:00:02", true)],
                 disks,
                 ..HardwareReport::default()
             };
-            let report = inspection_report("rack1-7", &hardware);
+            let report = inspection_report("rack1-7", &hardware, &RootDeviceHints::from_json(&hints));
             assert_eq!(report.inventory["boot"]["pxe_interface"], "52:54:00:00:00:02");
             assert_eq!(report.inventory["interfaces"][0]["speed_mbps"], Value::Null);
             assert_eq!(report.root_disk.as_ref().and_then(|disk| disk["name"].as_str()), root);
         };
+        let check = |disks: Vec<Disk>, root: Option<&str>| check_with(Value::Null, disks, root);
+        let two = || vec![disk("/dev/sda", 100), disk("/dev/sdb", 10)];
+        check_with(json!({"name": "/dev/sda"}), two(), Some("/dev/sda"));
+        check_with(json!({"name": "/dev/sdc"}), two(), None);
         check(vec![disk("/dev/sda", 100), disk("/dev/sdb", 10), disk("/dev/sdc", 2)], Some("/dev/sdb"));
         check(vec![disk("/dev/sda", 1)], Some("/dev/sda"));
         let card = Disk { removable: true, ..disk("/dev/sda", 8) };

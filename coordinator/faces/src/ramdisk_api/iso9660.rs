@@ -1,5 +1,6 @@
 //! Decisions: one file of an ISO 9660 file system replaced (ECMA-119): the new content is put behind the end, and every directory
-//! record of the file is led there.
+//! record of the file is led there. There may be several trees of directories over the same files, and every system reads another
+//! one: the file is replaced in all of them, by the names that a reader of each sees (Rock Ridge's, where there are some), or in none.
 //!
 //! This is how a configuration drive learns what Nova could not know when it built it: which network is on which of the
 //! server's interfaces. Nothing else of the drive changes.
@@ -29,40 +30,38 @@ const NAME_LENGTH: usize = 32;
 const NAME: usize = 33;
 const IS_DIRECTORY: u8 = 2;
 
+/// Rock Ridge's own part of a directory record: entries with a signature, a length, a version, and of a name its flags and text
+/// (IEEE P1281 and P1282, 4.1.4).
+const ENTRY_HEAD: usize = 4;
+const NAME_GOES_ON: u8 = 1;
+
 /// Why a file was not replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReplaced {
     /// It is another kind of file system, or a broken one.
     #[error("it is not a readable ISO 9660 file system")]
     NotIso,
+    /// It is that of a stick or a disk.
+    #[error("it is a FAT file system, in which no file is changed here")]
+    Fat,
+    /// The same files are there once more, in a form that is not changed here and that readers prefer.
+    #[error("it is a UDF file system beside an ISO 9660 one, and readers take that")]
+    Udf,
     /// No directory has a file of this name.
     #[error("it holds no such file")]
     NoSuchFile,
+    /// Readers of one of its trees would see the old one.
+    #[error("only some of its trees of directories hold the file")]
+    NotInEveryTree,
 }
 
 /// Replaces every file of this name, in whichever directory, by one content.
 pub fn replace(image: &[u8], name: &str, content: &[u8]) -> Result<Vec<u8>, NotReplaced> {
-    let mut volumes = Vec::new();
-    for index in DESCRIPTORS..DESCRIPTORS + DESCRIPTORS_MAX {
-        let start = index * SECTOR;
-        let descriptor = image.get(start..start + SECTOR).ok_or(NotReplaced::NotIso)?;
-        if descriptor.get(1..6) != Some(b"CD001") {
-            return Err(NotReplaced::NotIso);
-        }
-        match descriptor[0] {
-            TERMINATOR => break,
-            PRIMARY | SUPPLEMENTARY => volumes.push(start),
-            _ => {}
-        }
+    if is_fat(image) {
+        return Err(NotReplaced::Fat);
     }
-    let mut search = Search { image, name, found: Vec::new(), looks: 0 };
-    for volume in &volumes {
-        search.directory(volume + ROOT_RECORD, 0).ok_or(NotReplaced::NotIso)?;
-    }
-    let found = search.found;
-    if found.is_empty() {
-        return Err(NotReplaced::NoSuchFile);
-    }
+    let volumes = volumes(image)?;
+    let found = places(image, name, &volumes)?;
     let mut changed = image.to_vec();
     changed.resize(image.len().next_multiple_of(SECTOR), 0);
     let extent = u32::try_from(changed.len() / SECTOR).map_err(|_| NotReplaced::NotIso)?;
@@ -80,6 +79,58 @@ pub fn replace(image: &[u8], name: &str, content: &[u8]) -> Result<Vec<u8>, NotR
     Ok(changed)
 }
 
+/// The content of the first file of this name. None: it is not there, or not read here.
+pub fn read<'a>(image: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    let record = *places(image, name, &volumes(image).ok()?).ok()?.first()?;
+    let start = (number(image, record + EXTENT)? as usize).checked_mul(SECTOR)?;
+    image.get(start..start.checked_add(number(image, record + LENGTH)? as usize)?)
+}
+
+/// Where the descriptors of its trees are.
+fn volumes(image: &[u8]) -> Result<Vec<usize>, NotReplaced> {
+    let (mut volumes, mut is_over) = (Vec::new(), false);
+    for start in (DESCRIPTORS..DESCRIPTORS + DESCRIPTORS_MAX).map(|index| index * SECTOR) {
+        let Some(descriptor) = image.get(start..start + SECTOR) else { break };
+        match (&descriptor[1..6], descriptor[0]) {
+            (b"NSR02" | b"NSR03", _) => return Err(NotReplaced::Udf),
+            // Behind the last one UDF's may follow, or anything.
+            _ if is_over => {}
+            (b"CD001", TERMINATOR) => is_over = true,
+            (b"CD001", PRIMARY | SUPPLEMENTARY) => volumes.push(start),
+            (b"CD001", _) => {}
+            _ => break,
+        }
+    }
+    if is_over { Ok(volumes) } else { Err(NotReplaced::NotIso) }
+}
+
+/// Where the records of the file are: in every tree as many, but for one whose names are too short for it, which readers take for
+/// want of another.
+fn places(image: &[u8], name: &str, volumes: &[usize]) -> Result<Vec<usize>, NotReplaced> {
+    let mut search = Search { image, name, found: Vec::new(), looks: 0, has_long_names: false };
+    let mut counts = Vec::new();
+    for volume in volumes {
+        let before = search.found.len();
+        search.has_long_names = image.get(*volume) == Some(&SUPPLEMENTARY);
+        search.directory(volume + ROOT_RECORD, 0).ok_or(NotReplaced::NotIso)?;
+        let count = search.found.len() - before;
+        if count > 0 || search.has_long_names {
+            counts.push(count);
+        }
+    }
+    match counts.first() {
+        _ if search.found.is_empty() => Err(NotReplaced::NoSuchFile),
+        Some(first) if counts.iter().all(|count| count == first) => Ok(search.found),
+        Some(_) | None => Err(NotReplaced::NotInEveryTree),
+    }
+}
+
+/// The boot sector of a FAT file system names it.
+fn is_fat(image: &[u8]) -> bool {
+    let names = |at: usize, name: &[u8]| image.get(at..).is_some_and(|rest| rest.starts_with(name));
+    names(54, b"FAT1") || names(82, b"FAT32")
+}
+
 struct Search<'a> {
     image: &'a [u8],
     name: &'a str,
@@ -87,6 +138,8 @@ struct Search<'a> {
     found: Vec<usize>,
     /// Records and gaps that were looked at.
     looks: usize,
+    /// Whether a name of any length was seen, or there may be one.
+    has_long_names: bool,
 }
 
 impl Search<'_> {
@@ -115,12 +168,37 @@ impl Search<'_> {
                 if is_real && depth < DEPTH_MAX {
                     self.directory(at, depth + 1)?;
                 }
-            } else if is_named(name, self.name) {
+            } else if self.is_it(at, length, name)? {
                 self.found.push(at);
             }
             at = at.checked_add(length)?;
         }
         Some(())
+    }
+
+    /// Whether this record is the file's: by Rock Ridge's name, if it has one.
+    fn is_it(&mut self, at: usize, length: usize, name: &[u8]) -> Option<bool> {
+        // A name of an even length is followed by a byte that makes the record's length even.
+        let own = at + NAME + name.len() + usize::from(name.len().is_multiple_of(2));
+        let mut entries = self.image.get(own.min(at + length)..at + length)?;
+        let mut long: Option<Vec<u8>> = None;
+        while let Some(entry) =
+            entries.get(2).and_then(|length| entries.get(ENTRY_HEAD..usize::from(*length)))
+        {
+            if entries.starts_with(b"NM") {
+                let (flags, text) = entry.split_first()?;
+                long.get_or_insert_default().extend(text);
+                self.has_long_names = true;
+                if flags & NAME_GOES_ON == 0 {
+                    break;
+                }
+            }
+            entries = &entries[ENTRY_HEAD + entry.len()..];
+        }
+        Some(match long {
+            Some(long) => long == self.name.as_bytes(),
+            None => is_named(name, self.name),
+        })
     }
 }
 
@@ -199,7 +277,7 @@ mod tests {
     }
 
     fn read(image: &[u8], name: &str) -> Vec<u8> {
-        let mut search = Search { image, name, found: vec![], looks: 0 };
+        let mut search = Search { image, name, found: vec![], looks: 0, has_long_names: false };
         search.directory(16 * SECTOR + ROOT_RECORD, 0).unwrap();
         let at = search.found[0];
         let start = number(image, at + EXTENT).unwrap() as usize * SECTOR;
@@ -220,7 +298,71 @@ mod tests {
             assert_eq!(read(&again, "network_data.json"), b"short");
             assert_eq!(replace(&before, "vendor_data.json", b""), Err(NotReplaced::NoSuchFile));
         }
-        assert_eq!(replace(b"a vfat image", "network_data.json", b""), Err(NotReplaced::NotIso));
+        assert_eq!(replace(b"no image", "network_data.json", b""), Err(NotReplaced::NotIso));
+    }
+
+    /// Drives as Nova and people make them, and what Linux's programs read of them afterwards.
+    #[test]
+    fn every_reader_sees_the_new_file_or_it_is_refused() {
+        const NOVA: &str = "-ldots -allow-lowercase -allow-multidot -l -J -r";
+        let check = |options: &str, expected: Result<(), NotReplaced>| {
+            let dir = tempfile::tempdir().unwrap();
+            let path = |name: &str| dir.path().join(name);
+            for version in ["latest", "2018-08-27"] {
+                std::fs::create_dir_all(path("drive/openstack").join(version)).unwrap();
+                for file in ["network_data.json", "meta_data.json", "a_much_longer_name_of_network_data.json"]
+                {
+                    std::fs::write(path("drive/openstack").join(version).join(file), "{\"old\": 1}").unwrap();
+                }
+            }
+            let mut made = std::process::Command::new("genisoimage");
+            made.args(["-quiet", "-V", "config-2", "-o"]).arg(path("iso")).args(options.split(' '));
+            let made = made.arg(path("drive")).output().unwrap();
+            assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+            let before = std::fs::read(path("iso")).unwrap();
+            let changed = match (replace(&before, "network_data.json", b"{\"new\": 2}"), expected) {
+                (Ok(changed), Ok(())) => changed,
+                (found, expected) => {
+                    assert_eq!(found.map(drop), expected, "{options}");
+                    return;
+                }
+            };
+            assert_eq!(super::read(&before, "network_data.json"), Some(&b"{\"old\": 1}"[..]));
+            std::fs::write(path("iso"), &changed).unwrap();
+            for tree in ["-R", "-J"]
+                .into_iter()
+                .filter(|tree| options.split(' ').any(|option| option.eq_ignore_ascii_case(tree)))
+            {
+                for (file, words) in [("network_data.json", "new"), ("meta_data.json", "old")] {
+                    for version in ["latest", "2018-08-27"] {
+                        let file = format!("/openstack/{version}/{file}");
+                        let mut shown = std::process::Command::new("isoinfo");
+                        shown.arg("-i").arg(path("iso")).args([tree, "-x", &file]);
+                        let shown = shown.output().unwrap().stdout;
+                        let shown = String::from_utf8_lossy(&shown);
+                        assert!(shown.contains(words), "{options} {tree} {file}: {shown}");
+                    }
+                }
+            }
+        };
+        check(NOVA, Ok(()));
+        check("-R", Ok(()));
+        check("-J -R", Ok(()));
+        // Its other tree has names of eight letters and three.
+        check("-J", Ok(()));
+        check(&format!("{NOVA} -hide network_data.json"), Err(NotReplaced::NotInEveryTree));
+        check(&format!("{NOVA} -hide-joliet network_data.json"), Err(NotReplaced::NotInEveryTree));
+        // Names of 31 letters and of eleven.
+        check("-l", Ok(()));
+        check("-iso-level 1", Err(NotReplaced::NoSuchFile));
+        check(&format!("{NOVA} -udf"), Err(NotReplaced::Udf));
+    }
+
+    #[test]
+    fn other_kinds_of_drives_are_named() {
+        let mut fat = vec![0; 64 << 10];
+        fat[54..59].copy_from_slice(b"FAT16");
+        assert_eq!(replace(&fat, "network_data.json", b""), Err(NotReplaced::Fat));
     }
 
     /// A directory may be as long as the image, and be named as often as there are records: what is between records counts, too.

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::{
-    disks::{self, Account, Erase, Fault},
-    rim::{ImageNews, PowerRequest, Refusal, RefusalKind},
+    disks::{self, Account, Erase, Fault, Thoroughness},
+    rim::{DriveError, ImageNews, PowerRequest, Refusal, RefusalKind},
 };
 use protocol::{
     id::CommandId,
@@ -24,6 +24,9 @@ use super::{
     table::CommandError,
 };
 
+/// How often a configuration drive at an address is asked for in all, and the pause between two tries.
+const DRIVE_TRIES_MAX: u32 = 5;
+const DRIVE_PAUSE: Duration = Duration::from_secs(2);
 /// How often a step that is interrupted is begun in all; then its job fails.
 const STEP_TRIES_MAX: u32 = 3;
 /// Pause before it is begun again.
@@ -60,19 +63,22 @@ pub(super) async fn run(inner: Arc<Inner>, session: Arc<Session>, id: CommandId,
 async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, CommandError> {
     let step = async |step: Step| run_step(inner, session, step).await;
     match job {
-        Job::Erase { what, step: named } => {
-            let evidence = erase(inner, session, what).await?;
+        Job::Erase { what, wish, step: named } => {
+            let evidence = erase(inner, session, what, wish).await?;
             Ok(json!({"clean_result": evidence, "clean_step": named}))
         }
-        Job::WriteImage { image, config_drive, boot_entry, step: named } => {
+        Job::WriteImage { image, config_drive, root_device, boot_entry, step: named } => {
             // Whatever can be refused is refused before a byte is written.
-            let drive = config_drive.as_deref().map(config_drive::decode).transpose();
-            let mut drive = drive.map_err(|error| refused(error.to_string()))?;
-            if let Some(content) = &mut drive {
-                describe_networks(inner, session, content).await?;
-            }
+            let drive = match &config_drive {
+                Some(given) => {
+                    let mut content = find_drive(inner, session, given).await?;
+                    describe_networks(inner, session, &mut content).await?;
+                    Some(content)
+                }
+                None => None,
+            };
             let image = find_image(inner, session, &image).await?;
-            let written = step(Step::WriteImage(image)).await.map_err(failed)?;
+            let written = step(Step::WriteImage { image, root_device }).await.map_err(failed)?;
             if let Some(content) = drive {
                 step(Step::WriteConfigDrive { content }).await.map_err(failed)?;
             }
@@ -104,6 +110,27 @@ async fn carry_out(inner: &Inner, session: &Session, job: Job) -> Result<Value, 
             let off = PowerRequest::Off(PowerOffHow::Hard);
             inner.hardware.power(session.server, off).await.map(|()| Value::Null).map_err(failed)
         }
+    }
+}
+
+/// The file system of a configuration drive, which is here or at an address; who is asked there and is away is asked again.
+async fn find_drive(inner: &Inner, session: &Session, given: &str) -> Result<Vec<u8>, CommandError> {
+    let invalid = |error: config_drive::InvalidConfigDrive| refused(error.to_string());
+    if !config_drive::is_url(given) {
+        return config_drive::decode(given).map_err(invalid);
+    }
+    let mut tried = 1;
+    loop {
+        match inner.drives.fetch(given, config_drive::FETCHED_BYTES_MAX).await {
+            Ok(bytes) => return config_drive::decode_fetched(bytes).map_err(invalid),
+            Err(error @ DriveError::Away { .. }) if tried < DRIVE_TRIES_MAX => {
+                warn!(server = %session.server, tried, reason = %error, "configuration drive is asked for again");
+                session.say(format!("{error}; it is asked for again"));
+            }
+            Err(error) => return Err(refused(error.to_string())),
+        }
+        tried += 1;
+        tokio::time::sleep(DRIVE_PAUSE).await;
     }
 }
 
@@ -151,7 +178,8 @@ async fn run_step(inner: &Inner, session: &Session, step: Step) -> Result<StepOu
     }
 }
 
-/// Puts the tenant's networks into its configuration drive. A drive of another kind is left as it is: the networks have DHCP.
+/// Puts the tenant's networks into its configuration drive; what it says of services stays. Without them a server on several
+/// networks would come up on none, so a drive in which they cannot be put fails the deployment.
 async fn describe_networks(
     inner: &Inner,
     session: &Session,
@@ -160,26 +188,46 @@ async fn describe_networks(
     let Some(data) = inner.hardware.network_data(session.server).await.map_err(failed)? else {
         return Ok(());
     };
-    match iso9660::replace(content, "network_data.json", data.to_string().as_bytes()) {
-        Ok(changed) if changed.len() <= CONFIG_DRIVE_BYTES_MAX => *content = changed,
-        Ok(_) => warn!(server = %session.server, "configuration drive has no room for the networks"),
-        Err(error) => {
-            warn!(server = %session.server, %error, "networks not written to the configuration drive");
-        }
-    }
+    *content = with_networks(content, data).map_err(refused)?;
     Ok(())
+}
+
+const NETWORKS: &str = "network_data.json";
+
+/// The drive with these networks.
+fn with_networks(drive: &[u8], mut data: Value) -> Result<Vec<u8>, String> {
+    let old = iso9660::read(drive, NETWORKS).and_then(|old| serde_json::from_slice::<Value>(old).ok());
+    let services = old.as_ref().and_then(|old| old["services"].as_array()).filter(|old| !old.is_empty());
+    if let (Some(services), Some(new)) = (services, data["services"].as_array_mut()) {
+        let others = services.iter().filter(|service| service.is_object() && !new.contains(service));
+        let others: Vec<Value> = others.cloned().collect();
+        new.extend(others);
+    }
+    match iso9660::replace(drive, NETWORKS, data.to_string().as_bytes()) {
+        Ok(changed) if changed.len() <= CONFIG_DRIVE_BYTES_MAX => Ok(changed),
+        Ok(_) => Err("the configuration drive has no room for the server's networks".to_owned()),
+        Err(error) => Err(format!(
+            "the server's networks cannot be written to {NETWORKS} of the configuration drive: {error}; make it as Nova does, \
+             an ISO 9660 file system with Rock Ridge and Joliet and with that file"
+        )),
+    }
 }
 
 /// Erases, and compares what was erased with the disks that there must be: what is not accounted for fails the step, with the name
 /// of each disk.
-async fn erase(inner: &Inner, session: &Session, what: Erase) -> Result<Value, CommandError> {
+async fn erase(
+    inner: &Inner,
+    session: &Session,
+    what: Erase,
+    wish: Thoroughness,
+) -> Result<Value, CommandError> {
     let name = match inner.hardware.server(session.server).await {
         Some(server) => server.name,
         None => session.server.to_string(),
     };
     let known = inner.hardware.disks(session.server).await.map_err(failed)?;
     // A server that no inspection has seen is left as it is: nobody could tell what an erase has missed.
-    let order = disks::order(&known).ok_or_else(|| {
+    let order = disks::order(&known, wish).ok_or_else(|| {
         refused(format!("{name} is not cleaned: {}", Fault::NeverInspected.sentence(&name)))
     })?;
     let step = match what {
@@ -187,7 +235,7 @@ async fn erase(inner: &Inner, session: &Session, what: Erase) -> Result<Value, C
         Erase::Disks => Step::EraseDisks(order),
     };
     let done = erased(run_step(inner, session, step).await.map_err(failed)?)?;
-    let account = disks::account(what, &known, &done);
+    let account = disks::account(what, wish, &known, &done);
     inner.hardware.note_erase(session.server, what, &account).await.map_err(failed)?;
     match account.refusal(&name) {
         Some(refusal) => Err(unaccounted(refusal)),
@@ -206,7 +254,9 @@ fn evidence(account: &Account, done: &[ErasedDisk]) -> Value {
             "at_us": word.at_us,
         })
     });
-    json!({"disks": done, "left_out": left_out.collect::<Vec<_>>()})
+    // What the agent signed is kept, and is nothing for Ironic.
+    let done = done.iter().map(|erased| ErasedDisk { statement: String::new(), ..erased.clone() });
+    json!({"disks": done.collect::<Vec<_>>(), "left_out": left_out.collect::<Vec<_>>()})
 }
 
 /// An erase that does not say what it erased is not believed.
@@ -257,5 +307,41 @@ fn label(job: &Job) -> &'static str {
         Job::Sync => "sync",
         Job::PowerOff => "power off",
         Job::HandOver { .. } => "hand over",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_is_given_the_networks_and_keeps_its_services_or_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (drive, iso) = (dir.path().join("drive"), dir.path().join("iso"));
+        let latest = drive.join("openstack/latest");
+        std::fs::create_dir_all(&latest).unwrap();
+        let make = |old: &str| {
+            std::fs::write(latest.join(NETWORKS), old).unwrap();
+            let mut made = std::process::Command::new("genisoimage");
+            made.args(["-quiet", "-J", "-r", "-V", "config-2", "-o"]).args([&iso, &drive]);
+            assert!(made.status().unwrap().success());
+            std::fs::read(&iso).unwrap()
+        };
+        let new = json!({"links": [1], "networks": [2], "services": []});
+        let check = |old: &str, services: Value| {
+            let changed = with_networks(&make(old), new.clone()).unwrap();
+            let found: Value = serde_json::from_slice(iso9660::read(&changed, NETWORKS).unwrap()).unwrap();
+            assert_eq!(found, json!({"links": [1], "networks": [2], "services": services}), "{old}");
+        };
+        let dns = json!([{"type": "dns", "address": "192.0.2.53"}]);
+        check(&json!({"links": [], "networks": [], "services": dns}).to_string(), dns);
+        check(r#"{"services": []}"#, json!([]));
+        check(r#"{"services": "none"}"#, json!([]));
+        check("no JSON", json!([]));
+        let refused = with_networks(b"a drive", new.clone()).unwrap_err();
+        assert!(refused.contains("not a readable ISO 9660 file system; make it as Nova does"), "{refused}");
+        let mut full = make("{}");
+        full.resize(CONFIG_DRIVE_BYTES_MAX, 0);
+        assert!(with_networks(&full, new).unwrap_err().contains("no room"));
     }
 }

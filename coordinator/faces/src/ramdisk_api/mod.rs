@@ -45,10 +45,11 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
+pub use self::command::SiteErase;
 use self::table::Table;
 pub use domain::rim::{
-    AGENT_VERSION, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError, SessionStore,
-    StoreError, Token,
+    AGENT_VERSION, DriveError, DriveSource, ImageLookup, ImageLookupError, IronicRamdisk, IronicRamdiskError,
+    NoDrives, SessionStore, StoreError, Token,
 };
 
 /// Ramdisks that are driven at once.
@@ -65,8 +66,8 @@ pub struct RamdiskApiConfig {
     pub url: String,
     /// The CA of the facade's certificate (PEM); it goes with every heartbeat, so that Ironic need not be configured.
     pub ca_pem: String,
-    /// Whether automated cleaning erases every byte when Ironic's `[deploy]erase_devices_priority` says nothing.
-    pub full_erase: bool,
+    /// What is erased: by automated cleaning when Ironic's `[deploy]erase_devices_priority` says nothing, and how thoroughly at least.
+    pub erase: SiteErase,
 }
 
 /// The facade; cheap to clone.
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     hardware: Arc<dyn Hardware>,
     ironic: Arc<dyn IronicRamdisk>,
     images: Arc<dyn ImageLookup>,
+    drives: Arc<dyn DriveSource>,
     known_images: Mutex<image::KnownImages>,
     store: Arc<dyn SessionStore>,
     config: RamdiskApiConfig,
@@ -135,6 +137,18 @@ impl RamdiskApi {
         store: Arc<dyn SessionStore>,
         config: RamdiskApiConfig,
     ) -> Self {
+        Self::with_drives(hardware, ironic, images, Arc::new(NoDrives), store, config)
+    }
+
+    /// The same, which takes configuration drives that are addresses from there.
+    pub fn with_drives(
+        hardware: Arc<dyn Hardware>,
+        ironic: Arc<dyn IronicRamdisk>,
+        images: Arc<dyn ImageLookup>,
+        drives: Arc<dyn DriveSource>,
+        store: Arc<dyn SessionStore>,
+        config: RamdiskApiConfig,
+    ) -> Self {
         let (sessions, tasks, end) = (Mutex::default(), TaskTracker::new(), CancellationToken::new());
         let known_images = Mutex::default();
         Self {
@@ -142,6 +156,7 @@ impl RamdiskApi {
                 hardware,
                 ironic,
                 images,
+                drives,
                 known_images,
                 store,
                 config,

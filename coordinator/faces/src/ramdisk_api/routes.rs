@@ -97,7 +97,7 @@ async fn command(
         .map_err(|error| Fault(StatusCode::BAD_REQUEST, format!("this is not a command: {error}")))?;
     drop(bytes);
     debug!(server = %session.server, command = %body.name, "command from ironic");
-    let order = interpret(&body.name, body.params, inner.config.full_erase).map_err(|error| {
+    let order = interpret(&body.name, body.params, inner.config.erase).map_err(|error| {
         warn!(server = %session.server, %error, "command refused");
         Fault(StatusCode::BAD_REQUEST, error.to_string())
     })?;

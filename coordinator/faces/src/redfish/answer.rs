@@ -100,7 +100,9 @@ impl Failed {
     pub fn refused(refusal: &Refusal) -> Self {
         let (status, code) = match refusal.kind {
             RefusalKind::UnknownServer => (StatusCode::UNPROCESSABLE_ENTITY, "Bms.1.0.UnknownServer"),
-            RefusalKind::State => (StatusCode::UNPROCESSABLE_ENTITY, "Bms.1.0.State"),
+            RefusalKind::State | RefusalKind::OffUntold => {
+                (StatusCode::UNPROCESSABLE_ENTITY, "Bms.1.0.State")
+            }
             RefusalKind::Gate => (StatusCode::UNPROCESSABLE_ENTITY, "Bms.1.0.Gate"),
             RefusalKind::AgentAway => (StatusCode::SERVICE_UNAVAILABLE, "Bms.1.0.AgentAway"),
             RefusalKind::Hardware | RefusalKind::Interrupted => (StatusCode::BAD_GATEWAY, "Bms.1.0.Hardware"),

@@ -28,6 +28,7 @@ mod change;
 mod opened;
 mod orders;
 mod query;
+mod select;
 mod show;
 mod witness;
 
@@ -145,7 +146,7 @@ impl RedfishFacade {
             }
             // What it leads to is not for strangers.
             (&Method::GET | &Method::HEAD, Resource::Root) if query.expand.is_none() => {
-                return Ok(RedfishAnswer::Found(resource::root()));
+                return Ok(RedfishAnswer::Found(query.part_of(resource::root())));
             }
             (&Method::POST, Resource::Sessions) => return self.open_session(request).await,
             _ => {}

@@ -1,4 +1,4 @@
-//! Edges: resources that are shown as a query wants them: with their links opened, as deep as it says.
+//! Edges: resources that are shown as a query wants them: with their links opened, as deep as it says, and the part of it that it names.
 //!
 //! What cannot be shown, is another server's, or would take too long, stays a link, as DSP0266 has it for what a service cannot expand.
 
@@ -44,7 +44,7 @@ impl RedfishFacade {
             let mut left = Left { links: OPENED_MAX, until: Instant::now() + OPEN_MAX };
             self.open(&mut shown, principal, expand, &mut left).await;
         }
-        Ok(shown)
+        Ok(query.part_of(shown))
     }
 
     fn open<'a>(

@@ -1,9 +1,11 @@
-//! Decisions: what a query asks beside the resource that its path names (DSP0266, section 7.3): that links are opened, and how deep, or that
-//! the only member is shown in place of its collection.
+//! Decisions: what a query asks beside the resource that its path names (DSP0266, section 7.3): that links are opened, and how deep, that
+//! a part is shown, or that the only member is shown in place of its collection.
 //!
 //! What is not done and begins with `$` is refused, so that nobody takes everything for a selection; any other word is passed over.
 
 use serde_json::Value;
+
+use super::select::{NAMED_MAX, Select};
 
 /// Links are opened so deep at most.
 pub const LEVELS_MAX: u32 = 3;
@@ -11,10 +13,12 @@ pub const LEVELS_MAX: u32 = 3;
 pub const OPENED_MAX: usize = 256;
 
 /// What a query asks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// Links that are opened.
     pub expand: Option<Expand>,
+    /// The part that is shown, of all that was opened.
+    pub select: Option<Select>,
     /// The only member in place of its collection.
     pub only: bool,
 }
@@ -55,21 +59,39 @@ impl Query {
         for (name, value) in parameters {
             match name.as_str() {
                 "$expand" => query.expand = Some(Expand::read(value)?),
+                "$select" => query.select = Some(select(value)?),
                 "only" => query.only = true,
                 other if other.starts_with('$') => {
                     return Err(Unanswerable::NotSupported(format!(
-                        "{other} is not supported here; $expand and only are"
+                        "{other} is not supported here; $expand, $select and only are"
                     )));
                 }
                 _ => {}
             }
         }
-        if query.only && query.expand.is_some() {
-            let why = "only is not combined with $expand: the one member is shown whole by $expand alone";
+        if query.only && (query.expand.is_some() || query.select.is_some()) {
+            let why = "only is not combined with another parameter: ask for the one member by its own path";
             return Err(Unanswerable::BadValue(why.to_owned()));
         }
         Ok(query)
     }
+
+    /// What is shown of a resource whose links are opened.
+    pub fn part_of(&self, resource: Value) -> Value {
+        match &self.select {
+            Some(select) => select.of(resource),
+            None => resource,
+        }
+    }
+}
+
+fn select(value: &str) -> Result<Select, Unanswerable> {
+    let bad = || {
+        Unanswerable::BadValue(format!(
+            "$select must be up to {NAMED_MAX} properties with commas between them, such as Name,Status/Health"
+        ))
+    };
+    Select::read(value).ok_or_else(bad)
 }
 
 impl Expand {
@@ -166,19 +188,22 @@ mod tests {
                 parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             assert_eq!(Query::read(&owned).map_err(|_| ()), expected, "{parameters:?}");
         };
-        let expand = |which, levels| Ok(Query { expand: Some(Expand { which, levels }), only: false });
+        let expand = |which, levels| Ok(Query { expand: Some(Expand { which, levels }), ..Query::default() });
         check(&[], Ok(Query::default()));
         check(&[("$expand", "*")], expand(Which::All, 1));
         check(&[("$expand", ".($levels=3)")], expand(Which::Subordinate, 3));
         check(&[("$expand", "~($levels=2)"), ("pretty", "1")], expand(Which::Related, 2));
-        check(&[("only", "")], Ok(Query { expand: None, only: true }));
+        check(&[("only", "")], Ok(Query { only: true, ..Query::default() }));
+        let select = Select::read("Name,Status/Health");
+        check(&[("$select", "Name,Status/Health")], Ok(Query { select, ..Query::default() }));
         for value in
             ["", "Members", ".($levels=4)", ".($levels=0)", ".($levels=1", ".($depth=1)", ".($levels=-1)"]
         {
             check(&[("$expand", value)], Err(()));
         }
         check(&[("$filter", "Id eq 1")], Err(()));
-        check(&[("$select", "Id")], Err(()));
+        check(&[("$select", "")], Err(()));
+        check(&[("only", ""), ("$select", "Id")], Err(()));
         check(&[("only", ""), ("$expand", ".")], Err(()));
     }
 

@@ -40,7 +40,7 @@ pub fn root() -> Value {
                 "MaxLevels": LEVELS_MAX,
             },
             "OnlyMemberQuery": true,
-            "SelectQuery": false,
+            "SelectQuery": true,
             "FilterQuery": false,
             "ExcerptQuery": false,
         },
@@ -317,6 +317,7 @@ mod tests {
                 macs: vec!["52:54:00:00:00:01".parse().unwrap()],
                 hardware: Some(HardwareReport::default()),
                 ramdisk: None,
+                root_device: Default::default(),
             };
             let system = system(&server, BootOverride::default());
             assert_eq!(system.get("PowerState").and_then(Value::as_str), expected);

@@ -3,7 +3,10 @@
 //! The ramdisk sees disks and not the controllers before them, so there is one subsystem that has them all.
 
 use domain::rim::FacadeServer;
-use protocol::{hardware::Disk, id::ServerId};
+use protocol::{
+    hardware::{Disk, DiskHealth},
+    id::ServerId,
+};
 use serde_json::{Value, json};
 
 use super::resource::{chassis_path, link, system_path};
@@ -60,7 +63,15 @@ pub fn drive(server: &FacadeServer, index: usize) -> Option<Value> {
     if disk.size_bytes > 0 {
         drive["CapacityBytes"] = disk.size_bytes.into();
     }
-    for (key, text) in [("Model", &disk.model), ("SerialNumber", &disk.serial)] {
+    if let Some(health) = redfish_health(disk.health) {
+        drive["Status"]["Health"] = health.into();
+        drive["FailurePredicted"] = (disk.health == DiskHealth::Failing).into();
+    }
+    if let Some(used) = disk.used_percent {
+        drive["PredictedMediaLifeLeftPercent"] = 100u8.saturating_sub(used).into();
+    }
+    for (key, text) in [("Model", &disk.model), ("SerialNumber", &disk.serial), ("Revision", &disk.firmware)]
+    {
         if !text.is_empty() {
             drive[key] = text.as_str().into();
         }
@@ -69,6 +80,14 @@ pub fn drive(server: &FacadeServer, index: usize) -> Option<Value> {
         drive["Identifiers"] = json!([{"DurableName": name, "DurableNameFormat": "NAA"}]);
     }
     Some(drive)
+}
+
+fn redfish_health(health: DiskHealth) -> Option<&'static str> {
+    match health {
+        DiskHealth::Unsaid => None,
+        DiskHealth::Good => Some("OK"),
+        DiskHealth::Failing => Some("Critical"),
+    }
 }
 
 /// A world-wide name as Redfish writes one of IEEE's: 8 or 16 bytes in hexadecimal (DSP8010 `Resource.Identifier`); none: it is of

@@ -13,8 +13,10 @@ pub struct DiskRow {
     pub size: String,
     /// What is printed on it.
     pub identity: String,
-    /// Device node when it was seen last.
+    /// Device node and place when it was seen last.
     pub name: String,
+    /// What else is to be known of it.
+    pub remarks: String,
     /// How it stands.
     pub standing: String,
     /// How good that is.
@@ -33,11 +35,14 @@ pub fn rows(disks: Vec<NodeDisk>, now: Timestamp) -> Vec<DiskRow> {
 }
 
 fn row(disk: NodeDisk, now: Timestamp) -> DiskRow {
-    let names = [("", &disk.model), ("serial ", &disk.serial), ("WWN ", &disk.wwn)];
+    let names =
+        [("", &disk.model), ("serial ", &disk.serial), ("WWN ", &disk.wwn), ("firmware ", &disk.firmware)];
     let names = names.into_iter().filter(|(_, name)| !name.is_empty());
     let names: Vec<_> = names.map(|(what, name)| format!("{what}{name}")).collect();
+    let is_failing = disk.health == "failing";
     let tone = match disk.standing {
         DiskStanding::Missing => Tone::Bad,
+        DiskStanding::ToBeErased | DiskStanding::Erased | DiskStanding::Unknown if is_failing => Tone::Bad,
         DiskStanding::ToBeErased | DiskStanding::Erased | DiskStanding::Unknown if disk.read_only => {
             Tone::Bad
         }
@@ -46,12 +51,15 @@ fn row(disk: NodeDisk, now: Timestamp) -> DiskRow {
         }
     };
     let read_only = if disk.read_only { ", read-only" } else { "" };
+    let failing = if is_failing { ", failing" } else { "" };
+    let at = if disk.place.is_empty() { "" } else { " at " };
     DiskRow {
         number: disk.number,
         size: view::bytes(&disk.size_bytes),
         identity: if names.is_empty() { "has no name of its own".to_owned() } else { names.join(", ") },
-        name: disk.name,
-        standing: format!("{}{read_only}", disk.standing),
+        name: format!("{}{at}{}", disk.name, disk.place),
+        remarks: disk.remarks.join(", "),
+        standing: format!("{}{read_only}{failing}", disk.standing),
         tone,
         word: disk.exception.map(|word| format!("by {}: {}", word.by, word.reason)).unwrap_or_default(),
         erased: disk.erased.as_ref().and_then(|erased| When::read(&erased.at, now)),
@@ -75,6 +83,12 @@ mod tests {
             wwn: String::new(),
             removable: false,
             read_only,
+            transport: "sata".into(),
+            sector_bytes: 4096,
+            firmware: "F1".into(),
+            health: "good".into(),
+            place: "2:0:0:0".into(),
+            remarks: vec!["root disk".into(), "4096-byte sectors".into()],
             standing,
             first_seen: String::new(),
             last_seen: String::new(),
@@ -91,7 +105,9 @@ mod tests {
                 (row.tone.class() == "bad", row.standing.as_str(), row.word.as_str()),
                 (bad, standing, word)
             );
-            assert_eq!(row.identity, "serial B2");
+            assert_eq!(row.identity, "serial B2, firmware F1");
+            let (name, remarks) = (row.name.as_str(), row.remarks.as_str());
+            assert_eq!((name, remarks), ("/dev/sdb at 2:0:0:0", "root disk, 4096-byte sectors"));
         };
         check(disk(DiskStanding::Missing, false, None), true, "missing", "");
         check(disk(DiskStanding::ToBeErased, true, None), true, "to be erased, read-only", "");
@@ -102,5 +118,7 @@ mod tests {
             "by alice: pulled",
         );
         check(disk(DiskStanding::Erased, false, None), false, "erased", "");
+        let failing = NodeDisk { health: "failing".into(), ..disk(DiskStanding::Erased, false, None) };
+        check(failing, true, "erased, failing", "");
     }
 }

@@ -13,15 +13,19 @@
 mod actions;
 mod asset;
 mod audit;
+mod boots;
 mod brake;
 mod catalogue;
 mod chart;
 mod console;
 mod discoveries;
 mod disk;
+mod erase_certificates;
+mod factory_passwords;
 mod form;
 mod found;
 mod health;
+mod image_caches;
 mod inside;
 mod live;
 mod new_server;
@@ -33,12 +37,13 @@ mod pools;
 mod proof;
 mod rest;
 mod rules;
-mod seen;
+pub(crate) mod seen;
 mod servers;
 mod session;
 mod shelf;
 mod shelves;
 mod signin;
+mod upload;
 mod view;
 
 use std::sync::{Arc, Mutex};
@@ -64,6 +69,7 @@ use crate::{
     problem::Problem,
 };
 use brake::Brake;
+use factory_passwords::FactoryPasswords;
 use page::fixed;
 use rest::Rest;
 use session::Visitor;
@@ -148,9 +154,16 @@ pub(crate) fn routes() -> Routes {
         .route("/ui/discoveries/{id}", get(discoveries::show).post(discoveries::accept))
         .route("/ui/discoveries/{id}/act", post(discoveries::act).get(discoveries::to_list))
         .route("/ui/pools/apply", post(pools::apply).get(async || Redirect::to("/ui/pools")))
+        .route("/ui/image-caches", post(image_caches::warm).get(image_caches::to_images))
+        .route(
+            "/ui/image-caches/{rack}/{cached}/delete",
+            post(image_caches::remove).get(image_caches::to_images),
+        )
         .route("/ui/agents", get(catalogue::agents))
         .route("/ui/events", get(catalogue::events))
         .route("/ui/audit", get(audit::list))
+        .route("/ui/erase-certificates", get(erase_certificates::list))
+        .route("/ui/erase-certificates/{id}", get(erase_certificates::show))
         .route("/ui/catalogue", get(catalogue::catalogue))
         .route("/ui/servers", get(servers::list))
         .route("/ui/new", get(new_server::form).post(new_server::create))
@@ -165,8 +178,9 @@ pub(crate) fn routes() -> Routes {
     let pages = shelf::routes::<shelves::Flavors>(pages);
     let pages = shelf::routes::<pools::Pools>(pages);
     let pages = shelf::routes::<rules::Rules>(pages);
-    shelf::routes::<shelves::Networks>(pages)
-        .map(|pages| pages.layer(DefaultBodyLimit::max(FORM_BYTES_MAX)))
+    let pages = shelf::routes::<shelves::Networks>(pages)
+        .map(|pages| pages.layer(DefaultBodyLimit::max(FORM_BYTES_MAX)));
+    shelf::routes_of_files::<FactoryPasswords, _, _>(pages, factory_passwords::import)
         .route("/ui/import", get(onboard::import_form).post(onboard::import))
         // Everything around the file is small.
         .map(|pages| pages.layer(DefaultBodyLimit::max(FILE_BYTES_MAX + FORM_BYTES_MAX)))

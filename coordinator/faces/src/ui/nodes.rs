@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::{
     Ui,
     actions::{self, Action},
+    boots::{self, BootShown},
     disk::{self, DiskRow},
     health::{self, ReasonRow},
     inside::Inside,
@@ -101,6 +102,7 @@ struct NodePage {
     next: Vec<Action>,
     more: Vec<Action>,
     hardware: Option<Hardware>,
+    boot: Part<BootShown>,
     proofs: Part<ProofRow>,
     older_proofs: Vec<ProofRow>,
     disks: Part<DiskRow>,
@@ -115,7 +117,9 @@ impl NodePage {
         let (proofs, events) =
             (format!("/v1/nodes/{path}/proofs"), format!("/v1/events?node={path}&limit={EVENTS_SHOWN}"));
         let disks = format!("/v1/nodes/{path}/disks");
-        let (proofs, events, disks) = tokio::try_join!(
+        let boots = format!("/v1/nodes/{path}/boots");
+        let (boots, proofs, events, disks) = tokio::try_join!(
+            Part::read(ui, visitor, &boots),
             Part::read(ui, visitor, &proofs),
             Part::<Event>::read(ui, visitor, &events),
             Part::<NodeDisk>::read(ui, visitor, &disks)
@@ -133,6 +137,7 @@ impl NodePage {
             next,
             more,
             hardware: node.hardware.clone(),
+            boot: Part { items: boots::newest(boots.items, now).into_iter().collect(), away: boots.away },
             proofs: Part { items: newest, away: proofs.away },
             older_proofs,
             disks: Part { items: disk::rows(disks.items, now), away: disks.away },

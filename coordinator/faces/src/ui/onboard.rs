@@ -2,15 +2,11 @@
 //!
 //! The form writes an import file of one server. So both are checked by the same importer, and refused in the same words.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use api_types::{Imported, ImportedNode};
 use askama::Template;
-use axum::{
-    extract::{Multipart, State},
-    http::HeaderMap,
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use domain::url_text::segment;
 use protocol::hex;
 use sha2::{Digest, Sha256};
@@ -19,7 +15,8 @@ use super::{
     Ui,
     form::{Choice, Faults, Field, Typed, server_file},
     page::{self, Frame, Posted},
-    session::{self, Visitor},
+    session::Visitor,
+    upload::Uploaded,
 };
 use crate::problem::Problem;
 
@@ -198,22 +195,8 @@ pub async fn import_form(visitor: Visitor) -> Response {
 }
 
 /// Shows what a file would change, or imports what was shown.
-pub async fn import(
-    State(ui): State<Arc<Ui>>,
-    visitor: Visitor,
-    headers: HeaderMap,
-    parts: Multipart,
-) -> Response {
-    let read = async {
-        session::check_origin(&headers)?;
-        let typed = read_parts(parts).await?;
-        visitor.check_csrf(typed.get("csrf"))?;
-        Ok::<_, Problem>(typed)
-    };
-    let typed = match read.await {
-        Ok(typed) => typed,
-        Err(problem) => return page::failure(Some(&visitor), &problem),
-    };
+pub async fn import(State(ui): State<Arc<Ui>>, uploaded: Uploaded) -> Response {
+    let Uploaded { visitor, typed } = uploaded;
     let (rack, class, format) = (typed.get("rack"), typed.get("resource_class"), typed.get("format"));
     let in_use = typed.filled("in_use").is_some();
     let wanted = |dry_run| Wanted { rack, class, format, dry_run, in_use };
@@ -234,29 +217,6 @@ pub async fn import(
             page::show(Some(status), &ImportPage::new(&visitor, &typed, Some(problem), None))
         }
     }
-}
-
-/// The parts of a form with a file. A chosen file counts for more than the text that was there.
-async fn read_parts(mut parts: Multipart) -> Result<Typed, Problem> {
-    let bad = |error: &dyn std::fmt::Display| Problem::bad(format!("the form cannot be read: {error}"));
-    let (mut typed, mut file, mut is_table) = (BTreeMap::new(), None, false);
-    while let Some(part) = parts.next_field().await.map_err(|e| bad(&e.body_text()))? {
-        let name = part.name().unwrap_or_default().to_owned();
-        is_table |= part.file_name().is_some_and(|file| file.to_ascii_lowercase().ends_with(".csv"));
-        let text = part.bytes().await.map_err(|e| bad(&e.body_text()))?;
-        let text = String::from_utf8(text.to_vec())
-            .map_err(|_| Problem::bad("the file is not text in UTF-8; it must be YAML or JSON"))?;
-        if name == "file" {
-            file = Some(text).filter(|text| !text.is_empty());
-        } else {
-            typed.insert(name, text);
-        }
-    }
-    if is_table && file.is_some() {
-        typed.insert("format".to_owned(), "csv".to_owned());
-    }
-    typed.extend(file.map(|text| ("text".to_owned(), text)));
-    Ok(Typed(typed))
 }
 
 #[cfg(test)]

@@ -109,6 +109,7 @@ fn done_words(word: &str) -> Option<&'static str> {
         "deleted" => "Deleted.",
         "given-back" => "The server is being given back. Its disks are cleaned before anyone else gets it.",
         "enrolled" => "Enrolled. Its BMC is being checked.",
+        "listed" => "Imported. What becomes of each line is shown below.",
         "imported" => "Imported. The BMCs are being checked.",
         "rebuilding" => "The image is being written. The address is kept. Progress is shown below.",
         "accepted" => "Accepted. Its BMC is being checked; then the node becomes manageable automatically.",
@@ -118,6 +119,8 @@ fn done_words(word: &str) -> Option<&'static str> {
         "opened" => "The discovery network is open. It closes automatically.",
         "closed" => "The discovery network is being closed.",
         "moved" => "Done. What could not be moved now is listed below with the reason.",
+        "fetching" => "The image is being fetched. Progress is shown below.",
+        "dropped" => "Dropped.",
         "signed-out" => "You are signed out. The token is revoked.",
         _ => return None,
     })

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, future::Future, sync::Arc};
 use askama::Template;
 use axum::{
     extract::{Path, Query, State},
+    handler::Handler,
     response::{IntoResponse, Redirect, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use domain::url_text::segment;
 use serde::de::DeserializeOwned;
@@ -27,8 +28,10 @@ pub trait Shelf: 'static {
     type Item: DeserializeOwned + Send;
     /// The page.
     type Page: Template + Send;
-    /// The last part of its address and of the list's, and its entry in the navigation.
+    /// The last part of its address and of the list's.
     const WORD: &'static str;
+    /// Its entry in the navigation.
+    const NAV: &'static str = Self::WORD;
     /// The form's fields.
     const FIELDS: &'static [&'static str] = &[];
 
@@ -58,14 +61,28 @@ pub struct Shown<T> {
 
 /// Adds the routes of one.
 pub(super) fn routes<S: Shelf>(pages: Routes) -> Routes {
-    let (all, one) = (url::<S>(), format!("{}/{{id}}/delete", url::<S>()));
+    routes_with::<S>(pages, get(list::<S>).post(create::<S>))
+}
+
+/// The same where a form comes with a file: `create` takes it.
+pub(super) fn routes_of_files<S: Shelf, H, T>(pages: Routes, create: H) -> Routes
+where
+    H: Handler<T, Arc<Ui>>,
+    T: 'static,
+{
+    routes_with::<S>(pages, get(list::<S>).post(create))
+}
+
+fn routes_with<S: Shelf>(pages: Routes, all: MethodRouter<Arc<Ui>>) -> Routes {
+    let one = format!("{}/{{id}}/delete", url::<S>());
     pages
-        .route(&all, get(list::<S>).post(create::<S>))
+        .route(&url::<S>(), all)
         // A refusal's page has the form's address; whoever loads it again gets the list.
         .route(&one, post(delete::<S>).get(async || Redirect::to(&url::<S>())))
 }
 
-fn url<S: Shelf>() -> String {
+/// Its address.
+pub(super) fn url<S: Shelf>() -> String {
     format!("/ui/{}", S::WORD)
 }
 
@@ -118,7 +135,7 @@ async fn show<S: Shelf>(
     let refused = refused.filter(|_| faults.is_empty());
     let read = async {
         let list = Part::read(ui, visitor, &format!("/v1/{}", S::WORD)).await?;
-        let frame = Frame::new(Some(visitor), S::WORD, url::<S>()).done(query).refused(refused);
+        let frame = Frame::new(Some(visitor), S::NAV, url::<S>()).done(query).refused(refused);
         S::page(ui, visitor, frame, Shown { list, typed, faults }).await
     };
     match read.await {

@@ -1,6 +1,6 @@
 //! Edges: the pages of images, flavors and networks.
 
-use api_types::{Flavor, Image, TenantNetwork};
+use api_types::{CachedImageStatus, Flavor, Image, TenantNetwork};
 use askama::Template;
 use domain::tenancy::nics::NICS_MAX;
 use serde_json::{Value, json};
@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use super::{
     Ui,
     form::{Choice, Field, Typed},
+    image_caches::{self, Rack},
     page::Frame,
+    part::Part,
     session::Visitor,
     shelf::{Shelf, Shown},
     view,
@@ -26,6 +28,8 @@ pub struct Images;
 pub struct ImagesPage {
     frame: Frame,
     shown: Shown<Image>,
+    /// The racks' caches; none: not for the visitor.
+    caches: Option<Part<Rack>>,
     /// Who looks at it.
     known: Known,
 }
@@ -48,12 +52,13 @@ impl Shelf for Images {
     const WORD: &'static str = "images";
 
     async fn page(
-        _: &Ui,
+        ui: &Ui,
         visitor: &Visitor,
         frame: Frame,
         shown: Shown<Image>,
     ) -> Result<ImagesPage, Problem> {
-        Ok(ImagesPage { frame, shown, known: visitor.known.clone() })
+        let caches = image_caches::read(ui, visitor).await?;
+        Ok(ImagesPage { frame, shown, caches, known: visitor.known.clone() })
     }
 }
 

@@ -21,6 +21,7 @@ pub fn network(id: Uuid, project: &str) -> TenantNetwork {
         project_id: project.to_owned(),
         subnet: "192.0.2.0/24".to_owned(),
         gateway: "192.0.2.1".to_owned(),
+        name_servers: Vec::new(),
     }
 }
 

@@ -98,28 +98,31 @@ impl Client {
         let bmc_id = rakp1.bmc_id;
         let key = self.config.k_g.as_ref().map(KgKey::bytes);
         let k_g = key.as_ref().map(|key| key.as_slice());
-        let proved = roles_in_use(rakp1.role, *granted).into_iter().find_map(|role| {
-            let theirs = Rakp1 { role, ..rakp1.clone() };
-            let theirs = self.handshake(*suite, &theirs, &proof, k_g);
-            if !begins_with_code(&theirs.rakp2_code(), &proof.auth_code) {
-                return None;
-            }
-            let in_ours = match self.config.proof_role {
-                ProofRole::AsProved => role,
-                ProofRole::PrivilegeOnly => role & !rakp::NAME_ONLY,
-            };
-            let ours = Rakp1 { role: in_ours, ..rakp1.clone() };
-            Some((theirs.keys(), self.handshake(*suite, &ours, &proof, k_g).rakp3_code().to_vec()))
+        let hashed = |role| Rakp1 { role, ..rakp1.clone() };
+        let mut roles = roles_in_use(rakp1.role, *granted);
+        let proved = roles.iter().position(|role| {
+            let code = self.handshake(*suite, &hashed(*role), &proof, k_g).rakp2_code();
+            begins_with_code(&code, &proof.auth_code)
         });
-        let Some(((keys, check), code)) = proved else {
+        let Some(proved) = proved else {
             // Told at once, the BMC frees the slot instead of waiting for a RAKP 3 that never comes.
             let goodbye = Rakp3 { tag, bmc_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
             self.out.push_back(rmcp::build_bare(PayloadType::Rakp3, &goodbye.build()));
             self.end(EndReason::ProofMismatch);
             return Ok(());
         };
+        let role = roles.remove(proved);
+        let in_ours = match self.config.proof_role {
+            ProofRole::AsProved => role,
+            ProofRole::PrivilegeOnly => role & !rakp::NAME_ONLY,
+        };
+        let code = self.handshake(*suite, &hashed(in_ours), &proof, k_g).rakp3_code().to_vec();
+        // Some hash their proof with one role byte, and the session's keys with another one.
+        roles.insert(0, role);
+        let keys = |role| self.handshake(*suite, &hashed(role), &proof, k_g).keys();
+        let keys = roles.into_iter().map(keys).collect();
         let rakp3 = Rakp3 { tag, bmc_id, outcome: Ok(code) };
-        self.begin(Stage::Rakp3 { rakp3, keys, check }, now);
+        self.begin(Stage::Rakp3 { rakp3, keys }, now);
         Ok(())
     }
 
@@ -143,18 +146,19 @@ impl Client {
 
     pub(super) fn rakp4(&mut self, payload: &[u8], now: Instant) -> Result<(), Fault> {
         let rakp4 = Rakp4::parse(payload)?;
-        let Stage::Rakp3 { check, .. } = &self.stage else { return Ok(()) };
+        let Stage::Rakp3 { keys, .. } = &self.stage else { return Ok(()) };
         self.check_answer(rakp4.tag, rakp4.console_id, rakp4.outcome.is_err())?;
-        match rakp4.outcome {
+        let proved =
+            rakp4.outcome.map(|code| keys.iter().position(|(_, check)| begins_with_code(check, &code)));
+        match proved {
             Err(status) => self.refused(LoginStep::Rakp3, status),
-            Ok(code) if !begins_with_code(check, &code) => {
-                self.end(EndReason::KeyMismatch { key_given: self.config.k_g.is_some() });
-            }
-            Ok(_) => {
-                let Stage::Rakp3 { rakp3, keys, .. } = std::mem::replace(&mut self.stage, Stage::Ended)
+            Ok(None) => self.end(EndReason::KeyMismatch { key_given: self.config.k_g.is_some() }),
+            Ok(Some(proved)) => {
+                let Stage::Rakp3 { rakp3, mut keys } = std::mem::replace(&mut self.stage, Stage::Ended)
                 else {
                     return Ok(());
                 };
+                let (keys, _) = keys.swap_remove(proved);
                 self.stage = Stage::Session(Sealed::new(keys, rakp3.bmc_id));
                 self.send(Owner::Login, Request::SetSessionPrivilege(self.config.privilege), now);
             }
@@ -209,8 +213,8 @@ impl Client {
     }
 }
 
-/// The role bytes that BMCs are known to hash into their proof, that of the specification first: others take the privilege of
-/// Open Session, or leave out the bit that says that the user is found by name alone.
+/// The role bytes that BMCs are known to hash into their proof and into the session's keys, that of the specification first: others
+/// take the privilege of Open Session, or leave out the bit that says that the user is found by name alone.
 fn roles_in_use(role: u8, granted: Option<Privilege>) -> Vec<u8> {
     let granted = granted.map_or(0, Privilege::code);
     let mut roles = vec![role, role & 0x0f, rakp::NAME_ONLY | granted, granted, rakp::NAME_ONLY, 0];

@@ -36,9 +36,19 @@ pub const PASSWORD_BYTES_MAX: usize = 20;
 #[derive(Debug)]
 enum Stage {
     Probe,
-    Open { suite: CipherSuite },
-    Rakp1 { suite: CipherSuite, rakp1: Rakp1, granted: Option<Privilege> },
-    Rakp3 { rakp3: Rakp3, keys: SessionKeys, check: Vec<u8> },
+    Open {
+        suite: CipherSuite,
+    },
+    Rakp1 {
+        suite: CipherSuite,
+        rakp1: Rakp1,
+        granted: Option<Privilege>,
+    },
+    /// With the keys that the session may have, each with the code of RAKP 4 that proves it.
+    Rakp3 {
+        rakp3: Rakp3,
+        keys: Vec<(SessionKeys, Vec<u8>)>,
+    },
     Session(Sealed),
     Ended,
 }

@@ -6,21 +6,25 @@ use std::{
     process::ExitCode,
 };
 
-use ramdisk::pack::{self, BootFiles, PackError, Sources};
+use ramdisk::pack::{self, BootFiles, PackError, SignedLoaders, Sources};
 
 const USAGE: &str = "\
-usage: ramdisk-pack [--out DIR] [--only virtual|physical] [--init FILE] [--kernel-package FILE.deb] [--firmware PATH]...
+usage: ramdisk-pack [--out DIR] [--only virtual|physical|loaders|manifest] [--init FILE] [--kernel-package FILE.deb] [--firmware PATH]... [--sign KEY]
 
-Makes in DIR/boot what virtual servers boot (Debian's cloud kernel), and in DIR/boot/generic what any server does.
+Makes in DIR/boot what virtual servers boot (Debian's cloud kernel), in DIR/boot/generic what any server does, and in
+DIR/boot/{shimx64.efi,grubx64.efi} the signed loaders with which servers with Secure Boot start either. DIR/boot/manifest.txt
+lists the SHA-256 of whatever lies there then.
   --init FILE             the static program `init`, built elsewhere; without it cargo builds it from the sources
   --kernel-package FILE   a linux-image package for any server; without it Debian's newest is fetched by apt-get
   --firmware PATH         a firmware package or a directory of firmware; firmware.txt says what was packed under which
-                          licence, and what drivers may want that is missing";
+                          licence, and what drivers may want that is missing
+  --sign KEY              signs the list (manifest.txt.sig) with an Ed25519 private key in PEM: `openssl genpkey -algorithm ed25519`";
 
 struct Arguments {
     out: PathBuf,
-    is_wanted: [bool; 2],
+    is_wanted: [bool; 3],
     sources: Sources,
+    key: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -40,13 +44,16 @@ fn main() -> ExitCode {
 
 /// None: it is not understood.
 fn parse(out: PathBuf, mut words: impl Iterator<Item = String>) -> Option<Arguments> {
-    let mut arguments = Arguments { out, is_wanted: [true, true], sources: Sources::default() };
+    let mut arguments = Arguments { out, is_wanted: [true; 3], sources: Sources::default(), key: None };
     while let Some(word) = words.next() {
         let value = words.next()?;
         match (word.as_str(), value.as_str()) {
             ("--out", _) => arguments.out = value.into(),
-            ("--only", "virtual") => arguments.is_wanted = [true, false],
-            ("--only", "physical") => arguments.is_wanted = [false, true],
+            ("--only", "virtual") => arguments.is_wanted = [true, false, false],
+            ("--only", "physical") => arguments.is_wanted = [false, true, false],
+            ("--only", "loaders") => arguments.is_wanted = [false, false, true],
+            ("--only", "manifest") => arguments.is_wanted = [false; 3],
+            ("--sign", _) => arguments.key = Some(value.into()),
             ("--init", _) => arguments.sources.init = Some(value.into()),
             ("--kernel-package", _) => arguments.sources.kernel_package = Some(value.into()),
             ("--firmware", _) => arguments.sources.firmware.push(value.into()),
@@ -57,18 +64,27 @@ fn parse(out: PathBuf, mut words: impl Iterator<Item = String>) -> Option<Argume
 }
 
 fn make(workspace: &Path, arguments: &Arguments) -> Result<(), PackError> {
-    let Arguments { out, is_wanted: [virtual_servers, any_server], sources } = arguments;
+    let Arguments { out, is_wanted: [virtual_servers, any_server, loaders], sources, key } = arguments;
     if *virtual_servers {
-        print(&pack::pack_virtual(workspace, out, sources)?);
+        print(&files(&pack::pack_virtual(workspace, out, sources)?));
     }
     if *any_server {
-        print(&pack::pack_physical(workspace, out, sources)?);
+        print(&files(&pack::pack_physical(workspace, out, sources)?));
     }
+    if *loaders {
+        let SignedLoaders { shim, grub } = pack::pack_signed_loaders(out)?;
+        print(&[&shim, &grub]);
+    }
+    print(&[&pack::write_manifest(out, key.as_deref())?]);
     Ok(())
 }
 
-fn print(files: &BootFiles) {
-    for path in [&files.kernel, &files.initrd, &files.rescue] {
+fn files(files: &BootFiles) -> [&PathBuf; 3] {
+    [&files.kernel, &files.initrd, &files.rescue]
+}
+
+fn print(paths: &[&PathBuf]) {
+    for path in paths {
         println!("{} {}", path.display(), std::fs::metadata(path).map_or(0, |meta| meta.len()));
     }
 }

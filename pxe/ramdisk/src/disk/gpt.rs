@@ -4,12 +4,14 @@
 //! as every system that grows its disk would have to do at its first boot anyway.
 
 use super::{
-    error::{DiskError, SECTOR},
+    error::DiskError,
     table::{HEAD_BYTES, Placement, place_last},
 };
 
 const SIGNATURE: &[u8] = b"EFI PART";
 const HEADER_BYTES: usize = 92;
+/// The protective boot record in the first sector, whatever that one's size.
+const MBR_BYTES: usize = 512;
 const ENTRY_BYTES_MIN: usize = 128;
 const ENTRIES_MAX: usize = 1024;
 /// Linux file system data, 0FC63DAF-8483-4772-8E79-3D69D8477DE4, as it stands on disk.
@@ -39,16 +41,17 @@ struct Table {
     entries_lba: u64,
 }
 
-pub(super) fn is_gpt(head: &[u8]) -> bool {
-    head.get(SECTOR as usize..).is_some_and(|rest| rest.starts_with(SIGNATURE))
+/// Whether a table begins in the second sector, for sectors of this size: so it is read by who has a disk of them.
+pub(super) fn is_gpt(head: &[u8], sector_bytes: u64) -> bool {
+    head.get(sector_bytes as usize..).is_some_and(|rest| rest.starts_with(SIGNATURE))
 }
 
 /// The EFI system partition of a disk, when it has one; `head` is the disk's first [`HEAD_BYTES`].
-pub fn efi_system(head: &[u8]) -> Result<Option<Partition>, DiskError> {
-    if !is_gpt(head) {
+pub fn efi_system(head: &[u8], sector_bytes: u64) -> Result<Option<Partition>, DiskError> {
+    if !is_gpt(head, sector_bytes) {
         return Ok(None);
     }
-    let table = Table::parse(head)?;
+    let table = Table::parse(head, sector_bytes)?;
     let found =
         table.entries.chunks_exact(table.entry_bytes).zip(1..).find(|(entry, _)| entry[..16] == EFI_SYSTEM);
     Ok(found.map(|(entry, number)| Partition {
@@ -62,11 +65,12 @@ pub fn efi_system(head: &[u8]) -> Result<Option<Partition>, DiskError> {
 pub(super) fn add_last(
     head: &[u8],
     disk_sectors: u64,
+    sector_bytes: u64,
     sectors: u64,
     name: &str,
     guid: [u8; 16],
 ) -> Result<Placement, DiskError> {
-    let mut table = Table::parse(head)?;
+    let mut table = Table::parse(head, sector_bytes)?;
     let entry_bytes = table.entry_bytes;
     let mut label = [0; 72];
     for (to, unit) in label.chunks_exact_mut(2).zip(name.encode_utf16()) {
@@ -80,13 +84,13 @@ pub(super) fn add_last(
     let used = table.entries.chunks_exact(entry_bytes).filter(|entry| entry[..16] != [0; 16]);
     let used = used.map(|entry| u64_at(entry, 40)).max().unwrap_or(0).max(u64_at(&table.header, 40) - 1);
 
-    let entries_sectors = (table.entries.len() as u64).div_ceil(SECTOR);
+    let entries_sectors = (table.entries.len() as u64).div_ceil(sector_bytes);
     let too_small =
         || DiskError::Unfit(format!("a disk of {disk_sectors} sectors has no room for a second table"));
     let backup = disk_sectors.checked_sub(1).ok_or_else(too_small)?;
     let backup_entries = backup.checked_sub(entries_sectors).ok_or_else(too_small)?;
     let last_usable = backup_entries.checked_sub(1).ok_or_else(too_small)?;
-    let start = place_last(last_usable, used, sectors)?;
+    let start = place_last(last_usable, used, sectors, sector_bytes)?;
 
     let free = table.entries.chunks_exact_mut(entry_bytes).find(|entry| entry[..16] == [0; 16]);
     let entry = free.ok_or_else(|| DiskError::Unfit("every entry of the image's GPT is in use".into()))?;
@@ -100,11 +104,11 @@ pub(super) fn add_last(
     let mut writes = Vec::new();
     let old_backup = u64_at(&table.header, 32);
     if old_backup != backup && old_backup > used && old_backup < disk_sectors {
-        writes.push((old_backup * SECTOR, vec![0; SECTOR as usize]));
+        writes.push((old_backup * sector_bytes, vec![0; sector_bytes as usize]));
     }
-    writes.push((backup_entries * SECTOR, table.entries.clone()));
-    writes.push((backup * SECTOR, table.header(backup, 1, backup_entries, last_usable)));
-    let mut mbr = head[..SECTOR as usize].to_vec();
+    writes.push((backup_entries * sector_bytes, table.entries.clone()));
+    writes.push((backup * sector_bytes, table.header(backup, 1, backup_entries, last_usable)));
+    let mut mbr = head[..MBR_BYTES].to_vec();
     let protective = (disk_sectors - 1).min(u64::from(u32::MAX)) as u32;
     for at in [446, 462, 478, 494] {
         if mbr[at + 4] == 0xee {
@@ -112,15 +116,15 @@ pub(super) fn add_last(
         }
     }
     writes.push((0, mbr));
-    writes.push((table.entries_lba * SECTOR, table.entries.clone()));
-    writes.push((SECTOR, table.header(1, backup, table.entries_lba, last_usable)));
-    Ok(Placement { offset: start * SECTOR, writes })
+    writes.push((table.entries_lba * sector_bytes, table.entries.clone()));
+    writes.push((sector_bytes, table.header(1, backup, table.entries_lba, last_usable)));
+    Ok(Placement { offset: start * sector_bytes, writes })
 }
 
 impl Table {
-    fn parse(head: &[u8]) -> Result<Self, DiskError> {
+    fn parse(head: &[u8], sector_bytes: u64) -> Result<Self, DiskError> {
         let unfit = |why: &str| DiskError::Unfit(format!("the image's GPT {why}"));
-        let sector = SECTOR as usize;
+        let sector = sector_bytes as usize;
         let header = head.get(sector..2 * sector).ok_or_else(|| unfit("is cut off"))?.to_vec();
         let length = u32_at(&header, 12) as usize;
         if !(HEADER_BYTES..=sector).contains(&length) {
@@ -192,11 +196,13 @@ mod tests {
     use super::*;
 
     const IMAGE_SECTORS: u64 = 1 << 15;
+    const SIZES: [u64; 2] = [512, 4096];
 
     /// A table with one EFI system partition, as an image brings it.
-    fn head() -> Vec<u8> {
+    fn head_of(sector: u64) -> Vec<u8> {
+        let sector = sector as usize;
         let mut table =
-            Table { header: vec![0; 512], entries: vec![0; 128 * 128], entry_bytes: 128, entries_lba: 2 };
+            Table { header: vec![0; sector], entries: vec![0; 128 * 128], entry_bytes: 128, entries_lba: 2 };
         table.entries[..16].copy_from_slice(&EFI_SYSTEM);
         table.entries[32..40].copy_from_slice(&2048u64.to_le_bytes());
         table.entries[40..48].copy_from_slice(&20_000u64.to_le_bytes());
@@ -207,9 +213,13 @@ mod tests {
         table.header[84..88].copy_from_slice(&128u32.to_le_bytes());
         let mut head = vec![0; HEAD_BYTES];
         head[450] = 0xee;
-        head[512..1024].copy_from_slice(&table.header(1, IMAGE_SECTORS - 1, 2, IMAGE_SECTORS - 34));
-        head[1024..1024 + 128 * 128].copy_from_slice(&table.entries);
+        head[sector..2 * sector].copy_from_slice(&table.header(1, IMAGE_SECTORS - 1, 2, IMAGE_SECTORS - 34));
+        head[2 * sector..2 * sector + 128 * 128].copy_from_slice(&table.entries);
         head
+    }
+
+    fn head() -> Vec<u8> {
+        head_of(512)
     }
 
     fn apply(head: &mut [u8], placement: &Placement) {
@@ -228,32 +238,44 @@ mod tests {
 
     #[test]
     fn a_partition_is_added_at_the_disks_end_and_replaced_when_repeated() {
-        let mut head = head();
-        let disk = 1 << 20;
-        let placed = add_last(&head, disk, 100, "config-2", [7; 16]).unwrap();
-        let (sector, remainder) = (placed.offset / SECTOR, placed.offset % (1 << 20));
-        assert!(remainder == 0 && sector + 100 <= disk - 33 && sector > disk - 4200, "{sector}");
-        apply(&mut head, &placed);
-        let table = Table::parse(&head).unwrap();
-        assert_eq!(u64_at(&table.header, 32), disk - 1);
-        assert_eq!(u64_at(&table.header, 48), disk - 34);
-        assert_eq!(u32_at(&head, 446 + 12), disk as u32 - 1);
-        assert_eq!(table.entries.chunks(128).filter(|entry| entry[0] != 0).count(), 2);
-        assert_eq!(efi_system(&head).unwrap().unwrap().first, 2048);
+        for sector_bytes in SIZES {
+            let mut head = head_of(sector_bytes);
+            let (disk, entries) = (1 << 20, 128 * 128 / sector_bytes);
+            let placed = add_last(&head, disk, sector_bytes, 100, "config-2", [7; 16]).unwrap();
+            let (sector, remainder) = (placed.offset / sector_bytes, placed.offset % (1 << 20));
+            let mib = (1 << 20) / sector_bytes;
+            assert!(
+                remainder == 0 && sector + 100 <= disk - 1 - entries && sector > disk - 3 * mib,
+                "{sector}"
+            );
+            apply(&mut head, &placed);
+            let table = Table::parse(&head, sector_bytes).unwrap();
+            assert_eq!(u64_at(&table.header, 32), disk - 1);
+            assert_eq!(u64_at(&table.header, 48), disk - 2 - entries);
+            assert_eq!(u32_at(&head, 446 + 12), disk as u32 - 1);
+            assert_eq!(table.entries.chunks(128).filter(|entry| entry[0] != 0).count(), 2);
+            assert_eq!(efi_system(&head, sector_bytes).unwrap().unwrap().first, 2048);
 
-        let again = add_last(&head, disk, 5000, "config-2", [8; 16]).unwrap();
-        apply(&mut head, &again);
-        let table = Table::parse(&head).unwrap();
-        assert_eq!(table.entries.chunks(128).filter(|entry| entry[0] != 0).count(), 2);
+            let again = add_last(&head, disk, sector_bytes, 5000, "config-2", [8; 16]).unwrap();
+            apply(&mut head, &again);
+            let table = Table::parse(&head, sector_bytes).unwrap();
+            assert_eq!(table.entries.chunks(128).filter(|entry| entry[0] != 0).count(), 2);
+            let other = SIZES.into_iter().find(|size| *size != sector_bytes).unwrap();
+            assert_eq!(efi_system(&head, other).unwrap(), None, "read by a disk of other sectors it is none");
+        }
     }
 
     /// The image's table was made, and ours is read, by a program that we did not write.
     #[test]
     fn a_table_of_ours_is_read_by_others_as_it_was_meant() {
+        SIZES.into_iter().for_each(is_read_by_others);
+    }
+
+    fn is_read_by_others(sector_bytes: u64) {
         const DISK_SECTORS: u64 = 2 * IMAGE_SECTORS;
-        const FIRST_USABLE: usize = 34;
-        let mut image = Cursor::new(vec![0; (IMAGE_SECTORS * SECTOR) as usize]);
-        let mut made = gptman::GPT::new_from(&mut image, SECTOR, [1; 16]).unwrap();
+        let entries = 128 * 128 / sector_bytes;
+        let mut image = Cursor::new(vec![0; (IMAGE_SECTORS * sector_bytes) as usize]);
+        let mut made = gptman::GPT::new_from(&mut image, sector_bytes, [1; 16]).unwrap();
         made[1] = gptman::GPTPartitionEntry {
             partition_type_guid: EFI_SYSTEM,
             unique_partition_guid: [2; 16],
@@ -262,27 +284,28 @@ mod tests {
             attribute_bits: 4,
             partition_name: "boot".into(),
         };
-        gptman::GPT::write_protective_mbr_into(&mut image, SECTOR).unwrap();
+        gptman::GPT::write_protective_mbr_into(&mut image, sector_bytes).unwrap();
         made.write_into(&mut image).unwrap();
         let mut disk = image.into_inner();
-        disk.resize((DISK_SECTORS * SECTOR) as usize, 0);
-        let placed = add_last(&disk[..HEAD_BYTES], DISK_SECTORS, 100, "config-2", [7; 16]).unwrap();
+        disk.resize((DISK_SECTORS * sector_bytes) as usize, 0);
+        let placed =
+            add_last(&disk[..HEAD_BYTES], DISK_SECTORS, sector_bytes, 100, "config-2", [7; 16]).unwrap();
         apply(&mut disk, &placed);
 
         let check = |disk: &[u8], own: u64, other: u64| {
-            let read = gptman::GPT::read_from(&mut Cursor::new(disk), SECTOR).unwrap();
+            let read = gptman::GPT::read_from(&mut Cursor::new(disk), sector_bytes).unwrap();
             assert_eq!((read.header.primary_lba, read.header.backup_lba), (own, other));
-            assert_eq!(read.header.last_usable_lba, DISK_SECTORS - 34);
+            assert_eq!(read.header.last_usable_lba, DISK_SECTORS - 2 - entries);
             let used: Vec<_> = read.iter().filter(|(_, entry)| entry.is_used()).collect();
             let [(1, boot), (2, ours)] = used[..] else { panic!("{used:?}") };
             assert_eq!(boot, &made[1], "what the image brought stays as it was");
             assert_eq!(ours.partition_name.as_str(), "config-2");
             assert_eq!((ours.partition_type_guid, ours.unique_partition_guid), (LINUX_DATA, [7; 16]));
-            assert_eq!((ours.starting_lba * SECTOR, ours.size().unwrap()), (placed.offset, 100));
+            assert_eq!((ours.starting_lba * sector_bytes, ours.size().unwrap()), (placed.offset, 100));
         };
         check(&disk, 1, DISK_SECTORS - 1);
         // Without its first header and entries the disk is read by the second ones.
-        disk[512..FIRST_USABLE * SECTOR as usize].fill(0);
+        disk[sector_bytes as usize..((2 + entries) * sector_bytes) as usize].fill(0);
         check(&disk, DISK_SECTORS - 1, 1);
     }
 
@@ -291,7 +314,7 @@ mod tests {
         let check = |change: &dyn Fn(&mut Vec<u8>), disk: u64, word: &str| {
             let mut head = head();
             change(&mut head);
-            let error = add_last(&head, disk, 100, "config-2", [7; 16]).unwrap_err().to_string();
+            let error = add_last(&head, disk, 512, 100, "config-2", [7; 16]).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         };
         check(&|_| (), 20_050, "no room");
@@ -311,8 +334,9 @@ mod tests {
                 let checksum = crc32(&head[512..512 + length]);
                 head[528..532].copy_from_slice(&checksum.to_le_bytes());
             }
-            let _ = add_last(&head, disk, 100, "config-2", [7; 16]);
-            let _ = efi_system(&head);
+            let _ = add_last(&head, disk, 512, 100, "config-2", [7; 16]);
+            let _ = efi_system(&head, 512);
+            let _ = efi_system(&head, 4096);
         }
     }
 }

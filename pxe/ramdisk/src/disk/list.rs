@@ -12,18 +12,43 @@ use protocol::hardware;
 use super::{
     Disk, SECTOR,
     kind::{Kind, Shown, kind},
+    known, mark, paths, place,
     settle::{EXPECTED_MAX, Look, Settling, missing},
     transport::transport,
 };
-use crate::{driver::seek, say, system::read_line};
+use crate::{driver::seek, identify::Asked, say, system::read_line};
 
 /// Between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Bytes before the serial number in SCSI's page 0x80 (SPC-4, 7.8.18).
 const SERIAL_PAGE_HEAD: usize = 4;
 
-/// All disks of the server, by name.
+/// All disks of the server, by name, with what each has said of itself since it appeared; one that is reached over several paths once.
 pub fn all() -> Vec<Disk> {
+    known::with_answers(grouped())
+}
+
+/// The same, each asked once more: whether it is locked or failing may have changed.
+pub fn all_asked_again() -> Vec<Disk> {
+    known::forget();
+    all()
+}
+
+fn grouped() -> Vec<Disk> {
+    let described = devices().into_iter().map(|disk| {
+        let described = disk.describe();
+        (disk, described)
+    });
+    let groups = paths::group(described.collect()).into_iter();
+    let first = |group: Vec<(Disk, hardware::Disk)>| {
+        let paths = u32::try_from(group.len()).unwrap_or(u32::MAX);
+        group.into_iter().next().map(|(disk, _)| Disk { paths, ..disk })
+    };
+    groups.filter_map(first).collect()
+}
+
+/// The block devices that are disks.
+fn devices() -> Vec<Disk> {
     let shown: Vec<_> = names("/sys/block").into_iter().map(show).collect();
     let disks = shown.iter().filter(|device| kind(device, &shown) == Kind::Disk);
     let disk = |device: &Shown| Disk {
@@ -31,6 +56,8 @@ pub fn all() -> Vec<Disk> {
         name: device.name.clone(),
         size_bytes: device.sectors.saturating_mul(SECTOR),
         removable: device.removable,
+        paths: 1,
+        asked: Asked::default(),
     };
     disks.map(disk).collect()
 }
@@ -93,7 +120,7 @@ fn look() -> Look {
     let nvme_state = |name: &String| read_line(Path::new("/sys/class/nvme").join(name).join("state"));
     let starting = ["new", "resetting", "connecting"];
     Look {
-        names: all().into_iter().map(|disk| disk.name).collect(),
+        names: devices().into_iter().map(|disk| disk.name).collect(),
         drivers_starting: seek::idle_for().is_none(),
         nvme_starting: names("/sys/class/nvme").iter().any(|name| starting.contains(&&*nvme_state(name))),
         scsi: !names("/sys/class/scsi_host").is_empty(),
@@ -101,16 +128,28 @@ fn look() -> Look {
 }
 
 impl Disk {
-    /// What tells it from others, as far as the kernel knows.
+    /// What tells it from others and what is the matter with it, as the kernel knows it and as it has said itself.
     pub fn describe(&self) -> hardware::Disk {
+        self.asked.add_to(self.shown())
+    }
+
+    /// What it is connected by.
+    pub fn transport(&self) -> &'static str {
+        transport(&self.name, &self.place())
+    }
+
+    /// What the kernel knows of it.
+    fn shown(&self) -> hardware::Disk {
         let line = |file: &str| read_line(self.sysfs().join(file));
         let first =
             |texts: &[String]| texts.iter().find(|text| !text.is_empty()).cloned().unwrap_or_default();
+        let place = self.place();
+        let transport = transport(&self.name, &place);
+        let (vendor, model) = (line("device/vendor"), first(&[line("device/model"), line("device/name")]));
         hardware::Disk {
             name: self.path(),
             size_bytes: self.size_bytes,
             rotational: line("queue/rotational") == "1",
-            model: first(&[line("device/model"), line("device/name")]),
             serial: self.serial(&first(&[
                 line("device/serial"),
                 line("serial"),
@@ -120,13 +159,35 @@ impl Disk {
             wwn: first(&[line("device/wwid"), line("wwid")]),
             removable: self.removable,
             read_only: self.read_only,
-            transport: self.transport().to_owned(),
+            hctl: place::hctl(&place).to_owned(),
+            by_path: place::by_path(&place, &line("device/sas_address")),
+            sector_bytes: u32::try_from(self.sector_bytes()).unwrap_or(0),
+            physical_sector_bytes: line("queue/physical_block_size").parse().unwrap_or(0),
+            paths: self.paths,
+            marks: mark::by_name(&self.name, &vendor, &model, transport),
+            // On PCI it is the number of a company, and in front of a SATA disk the word for its bus.
+            vendor: if vendor.starts_with("0x") { String::new() } else { vendor },
+            model,
+            transport: transport.to_owned(),
+            ..hardware::Disk::default()
         }
     }
 
-    fn transport(&self) -> &'static str {
+    /// Its directory among the devices. That of an NVMe disk with several controllers is the one over which it is reached first.
+    fn place(&self) -> String {
         let place = fs::canonicalize(self.sysfs()).unwrap_or_default();
-        transport(&self.name, &place.to_string_lossy())
+        let head = self.name.rsplit_once('n').filter(|_| self.name.starts_with("nvme"));
+        let path = head.and_then(|(subsystem, name_space)| {
+            let is_path = |name: &&String| {
+                name.strip_prefix(subsystem)
+                    .is_some_and(|rest| rest.starts_with('c') && rest.ends_with(&format!("n{name_space}")))
+            };
+            names("/sys/block").iter().find(is_path).cloned()
+        });
+        let path = path.map(|path| fs::canonicalize(Path::new("/sys/block").join(path)).unwrap_or_default());
+        // The path's last part is named as the path; the disk's own name says which name space it is.
+        let place = path.map_or(place, |path| path.with_file_name(&self.name));
+        place.to_string_lossy().into_owned()
     }
 
     /// What the USB device around it calls itself: sticks and enclosures answer no question about the disk inside.

@@ -1,10 +1,15 @@
 //! Edges: whole disks: reading, zeroing and checking ranges of them.
 
 mod error;
+mod examine;
 pub mod gpt;
 mod kind;
+mod known;
 mod list;
+mod mark;
 mod mbr;
+mod paths;
+mod place;
 mod settle;
 pub mod table;
 mod transport;
@@ -17,17 +22,21 @@ use std::{
 };
 
 use nix::{errno::Errno, libc};
+use protocol::{hardware, root_device::RootDeviceHints};
 
-use crate::{kernel, system::read_line};
+use crate::{identify::Asked, kernel, system::read_line};
 
 pub use error::{DiskError, Place, SECTOR};
-pub use list::{all, settled, wait_for};
+pub use examine::examined;
+pub use list::{all, all_asked_again, settled, wait_for};
 
 /// Bytes that are read, written or zeroed in one go, so that there is progress to report.
 const CHUNK: usize = 1 << 20;
 /// What direct reading wants its buffers, places and lengths to be a multiple of, whatever the disk's sector is.
 const DIRECT_ALIGN: usize = 4096;
 const ZERO_CHUNK: u64 = 256 << 20;
+/// Largest sector that is believed.
+const SECTOR_BYTES_MAX: u64 = 64 << 10;
 
 /// A disk of the server's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,6 +49,10 @@ pub struct Disk {
     pub removable: bool,
     /// Whether it takes no writes.
     pub read_only: bool,
+    /// How many block devices lead to it; this is the first of them.
+    pub paths: u32,
+    /// What it has said of itself.
+    pub asked: Asked,
 }
 
 impl Disk {
@@ -65,7 +78,8 @@ impl Disk {
         })?;
         // Reading back goes past the kernel's cache: it is the device that is asked, and nothing is copied.
         let direct = OpenOptions::new().read(true).custom_flags(libc::O_DIRECT).open(&path).ok();
-        Ok(OpenDisk { file, direct, name: path, size_bytes: self.size_bytes })
+        let sector_bytes = self.sector_bytes();
+        Ok(OpenDisk { file, direct, name: path, size_bytes: self.size_bytes, sector_bytes })
     }
 
     /// Takes away write protection that is only the kernel's word, such as that of an eMMC's boot partitions. Returns whether the
@@ -80,6 +94,16 @@ impl Disk {
             let _ = kernel::take_writes(&file);
         }
         read_line(self.sysfs().join("ro")) == "0"
+    }
+
+    /// Bytes of a sector as its tables count them.
+    pub fn sector_bytes(&self) -> u64 {
+        let stated = self.queue_limit("logical_block_size");
+        if stated.is_power_of_two() && (SECTOR..=SECTOR_BYTES_MAX).contains(&stated) {
+            stated
+        } else {
+            SECTOR
+        }
     }
 
     /// A number that the block layer states of the disk's queue; 0 when it does not.
@@ -100,17 +124,19 @@ impl Disk {
     }
 }
 
-/// The disk for an image of this size: the smallest that holds it, so that big data disks are left alone. Never one that can be
-/// pulled out, or that takes no writes.
-pub fn root_disk(disks: &[Disk], image_bytes: u64) -> Result<Disk, DiskError> {
-    let fixed: Vec<_> = disks.iter().filter(|disk| !disk.removable && !disk.read_only).collect();
-    let fits = fixed.iter().filter(|disk| disk.size_bytes >= image_bytes.max(1));
-    fits.min_by_key(|disk| disk.size_bytes).map(|disk| Disk::clone(disk)).ok_or_else(|| {
-        let have: Vec<_> =
-            fixed.iter().map(|disk| format!("{} of {}", disk.path(), disk.size_bytes)).collect();
-        let have = if have.is_empty() { "none".to_owned() } else { have.join(", ") };
-        DiskError::Unfit(format!("no disk holds the image's {image_bytes} bytes; there are: {have}"))
-    })
+/// The disk that an image of this size goes to, with what is known of it. Inspections and deploys ask one function which it is
+/// ([`RootDeviceHints::root_disk`]); one that is too small is refused, and no other taken in its place.
+pub fn root_disk(hints: &RootDeviceHints, image_bytes: u64) -> Result<(Disk, hardware::Disk), DiskError> {
+    let disks = all_asked_again();
+    let described: Vec<_> = disks.iter().map(Disk::describe).collect();
+    let root = hints.root_disk(&described).map_err(|error| DiskError::Unfit(error.to_string()))?;
+    if root.size_bytes < image_bytes {
+        return Err(DiskError::Unfit(format!(
+            "the root disk {root} is too small for the image's {image_bytes} bytes; root device hints can name another"
+        )));
+    }
+    let disk = disks.into_iter().find(|disk| disk.path() == root.name);
+    disk.map(|disk| (disk, root.clone())).ok_or_else(|| DiskError::Unfit(format!("{root} has gone away")))
 }
 
 /// Called with the place and the bytes of each piece that was read.
@@ -123,12 +149,23 @@ pub struct OpenDisk {
     direct: Option<File>,
     name: String,
     size_bytes: u64,
+    sector_bytes: u64,
 }
 
 impl OpenDisk {
     /// Wraps a regular file.
     pub fn from_file(file: File, name: String, size_bytes: u64) -> Self {
-        Self { file, direct: None, name, size_bytes }
+        Self { file, direct: None, name, size_bytes, sector_bytes: SECTOR }
+    }
+
+    /// The same with sectors of another size.
+    pub fn with_sectors(self, sector_bytes: u64) -> Self {
+        Self { sector_bytes, ..self }
+    }
+
+    /// Bytes of a sector as its tables count them.
+    pub fn sector_bytes(&self) -> u64 {
+        self.sector_bytes
     }
 
     /// Its device node.
@@ -267,35 +304,5 @@ impl OpenDisk {
                 found: format!("byte {} is {:#04x} where zero was written", at + index as u64, bytes[index]),
             })
         })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_smallest_disk_that_fits_is_the_root_disk() {
-        let disk =
-            |name: &str, gib: u64| Disk { name: name.into(), size_bytes: gib << 30, ..Disk::default() };
-        let card = Disk { removable: true, ..disk("sde", 1) };
-        let protected = Disk { read_only: true, ..disk("sdf", 1) };
-        let disks = [
-            card,
-            protected,
-            disk("sda", 100),
-            disk("sdb", 10),
-            disk("sdc", 10),
-            disk("sdd", 1),
-            disk("sdg", 0),
-        ];
-        let check = |gib: u64, expected: Option<&str>| {
-            let found = root_disk(&disks, gib << 30);
-            assert_eq!(found.as_ref().ok().map(|disk| disk.name.as_str()), expected, "{gib} GiB: {found:?}");
-        };
-        check(1, Some("sdd"));
-        check(2, Some("sdb"));
-        check(50, Some("sda"));
-        check(101, None);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use protocol::hardware::PERHAPS_UNUSED;
+
 /// Most sentences that one server is told of.
 pub const FAULTS_MAX: usize = 64;
 /// Longest sentence, in characters.
@@ -55,6 +57,12 @@ impl PciDevice {
             (false, false) => return None,
         };
         let place = self.place();
+        let is_missed = !(self.is_often_empty() && has_a_disk);
+        if self.driver.is_empty() && self.modules.is_empty() && !is_missed {
+            return Some(format!(
+                "{PERHAPS_UNUSED}{place}, a disk controller without a driver; most boards have one with nothing behind it"
+            ));
+        }
         if self.driver.is_empty() {
             return Some(match self.modules.first() {
                 Some(module) => format!("{what} driver {module} did not take {place}"),
@@ -64,7 +72,6 @@ impl PciDevice {
         if self.is_network() && !self.has_interface {
             return Some(format!("no interface of {place}, driver {}", self.driver));
         }
-        let is_missed = !(self.is_often_empty() && has_a_disk);
         (self.is_storage() && !self.has_disk && is_missed)
             .then(|| format!("no disk behind {place}, driver {}", self.driver))
     }
@@ -106,6 +113,15 @@ mod tests {
         check(driven.clone(), Some("no disk behind 1000:0097 (0000:03:00.0), driver mpt3sas"));
         check(PciDevice { has_disk: true, ..driven }, None);
         check(device("0x030000", "1234", "1111", ""), None);
+        let bare = device("0x010601", "8086", "2922", "");
+        let told = bare.fault(true).unwrap();
+        assert!(told.starts_with("perhaps unused: 8086:2922 (0000:03:00.0), a disk controller"), "{told}");
+        assert_eq!(bare.fault(false).as_deref(), Some("no storage driver for 8086:2922 (0000:03:00.0)"));
+        let refused = PciDevice { modules: vec!["ahci".into()], ..bare };
+        assert_eq!(
+            refused.fault(true).as_deref(),
+            Some("storage driver ahci did not take 8086:2922 (0000:03:00.0)")
+        );
         let ahci = device("0x010601", "8086", "2922", "ahci");
         check(ahci.clone(), None);
         assert_eq!(

@@ -1,18 +1,45 @@
-//! Edges: removing what a tenant left, on every disk that there is.
+//! Edges: removing what a tenant left, on every disk that there is, several at once.
+//!
+//! ```text
+//!   order --> team: a thread for each drive --> one: plan --> plain (zeroes, discard) | drive (NVMe, ATA, SCSI)
+//!                          |                                       |
+//!                          one figure of progress                  read back: zeroes, or other bytes than before
+//! ```
 //!
 //! What must stay true: a disk is passed over only by the order's word. One that fails stops no other, and every disk that was
 //! seen is in the answer with what became of it; whether that is enough is decided by whoever knows which disks there must be.
+//! What is said to be done was seen to be done, and is called by the method by which it was done.
 
+pub(crate) mod ata;
+pub(crate) mod command;
+pub(crate) mod drive;
+mod labels;
+mod meter;
+pub(crate) mod nvme;
 mod one;
+mod passthrough;
+mod plain;
+mod plan;
+mod read_back;
+pub(crate) mod scsi;
+mod team;
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use protocol::{
     hardware,
     step::{EraseOrder, ErasedDisk, METHOD_LEFT_OUT, StepOutput, StepProgress},
 };
 
+use self::{
+    meter::Meter,
+    one::Wish,
+    team::{Job, Work, drive_of},
+};
 use crate::{
-    disk::{self, Disk},
+    disk::{self, Disk, DiskError, OpenDisk},
     say,
+    stop::Stop,
 };
 
 /// How often it is looked for disks that have appeared meanwhile.
@@ -21,33 +48,47 @@ const LOOKS_MAX: usize = 8;
 /// How much of each disk is erased.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Depth {
-    /// Both ends of it and of its partitions.
+    /// Where labels and tables stand on it and on its partitions.
     Metadata,
+    /// The same, but every byte of a drive that does that by itself within moments.
+    Quick,
     /// Every byte.
     Whole,
 }
 
-/// Erases every disk but those that the order leaves out, those too that appear meanwhile.
+/// Erases every disk but those that the order leaves out, those too that appear meanwhile. Once it is stopped, each disk that was not erased
+/// by then says so within `team::STOP_MAX`.
 pub fn every_disk(
     depth: Depth,
     order: &EraseOrder,
+    stop: &Stop,
     progress: &mut dyn FnMut(StepProgress),
 ) -> Result<StepOutput, String> {
+    let began = Instant::now();
     disk::wait_for(&order.expected);
+    let depth = if depth == Depth::Metadata && order.quick { Depth::Quick } else { depth };
     let (mut done, mut left_out) = (Vec::new(), order.left_out.clone());
     for _ in 0..LOOKS_MAX {
         let new = not_done(&done);
         if new.is_empty() {
             return answer(order, done);
         }
-        for disk in &new {
-            let erased = match take(&mut left_out, &disk.describe()) {
-                Some(described) => leave(disk, described),
-                None => one::erase(disk, depth, progress),
-            };
-            tell(&erased);
-            done.push(erased);
-        }
+        let (left, taken): (Vec<_>, Vec<_>) = new
+            .into_iter()
+            .map(|disk| (take(&mut left_out, &disk.describe()), disk))
+            .partition(|(left, _)| left.is_some());
+        let stays: Vec<_> =
+            left.into_iter().filter_map(|(described, disk)| Some(leave(&disk, described?))).collect();
+        done.extend(stays);
+        let stay: Vec<_> = done
+            .iter()
+            .filter(|erased| erased.method == METHOD_LEFT_OUT)
+            .map(|erased| erased.name.clone())
+            .collect();
+        let disks = taken.into_iter().map(|(_, disk)| disk).collect();
+        let erased = erase(disks, depth, order, &stay, (began, stop), progress);
+        erased.iter().for_each(tell);
+        done.extend(erased);
     }
     let restless = not_done(&done);
     done.extend(restless.iter().map(|disk| ErasedDisk {
@@ -57,6 +98,41 @@ pub fn every_disk(
         ..ErasedDisk::default()
     }));
     answer(order, done)
+}
+
+/// Zeroes the places where labels stand on a disk and on its partitions (start and length in bytes), and reads them back; how many bytes it were.
+pub fn clear_labels(disk: &OpenDisk, partitions: &[(u64, u64)]) -> Result<u64, DiskError> {
+    one::clear_labels(disk, partitions, &Meter::new(0))
+}
+
+/// Erases these disks, several at once; `stay`: those that are left as they are.
+fn erase(
+    disks: Vec<Disk>,
+    depth: Depth,
+    order: &EraseOrder,
+    stay: &[String],
+    (began, stop): (Instant, &Stop),
+    progress: &mut dyn FnMut(StepProgress),
+) -> Vec<ErasedDisk> {
+    let (policy, read_back, stay) = (order.policy, order.read_back, stay.to_vec());
+    let wish = move |disk: &Disk| Wish { depth, policy, read_back, beside: beside(disk, &stay) };
+    let mut drives: BTreeMap<String, Vec<Job>> = BTreeMap::new();
+    for (number, disk) in disks.into_iter().enumerate() {
+        let meter = Arc::new(Meter::until(one::total(&disk, &wish(&disk)), stop.clone()));
+        drives.entry(drive_of(&disk)).or_default().push(Job { number, disk, meter });
+    }
+    let work: Work = Arc::new(move |disk, meter| one::erase(disk, &wish(disk), meter));
+    team::erase(drives.into_values().collect(), &work, (began, stop), progress)
+}
+
+/// Those of the disks that stay that are part of the same drive.
+fn beside(disk: &Disk, stay: &[String]) -> Vec<String> {
+    let drive = drive_of(disk);
+    let same = |name: &&String| {
+        let name = name.trim_start_matches("/dev/").to_owned();
+        drive_of(&Disk { name, ..Disk::default() }) == drive
+    };
+    stay.iter().filter(same).cloned().collect()
 }
 
 /// Disks that nothing was done to. A name alone does not count: another disk may have come to it.
@@ -86,6 +162,12 @@ fn leave(disk: &Disk, described: hardware::Disk) -> ErasedDisk {
 
 fn tell(erased: &ErasedDisk) {
     let ErasedDisk { name, method, erased_bytes, verified_bytes, failure, .. } = erased;
+    for refused in &erased.refused {
+        say!("{name}: not by {}: {}", refused.method, refused.why);
+    }
+    for hidden in &erased.hidden {
+        say!("{name}: {hidden}");
+    }
     if failure.is_empty() {
         say!("{name}: {method}, {erased_bytes} bytes erased, {verified_bytes} read back");
     } else {
@@ -135,7 +217,7 @@ mod tests {
         };
         let check = |expected: &[&str], done: Vec<ErasedDisk>, refused: Option<&str>| {
             let expected = expected.iter().map(|serial| disk(serial)).collect();
-            let answer = answer(&EraseOrder { expected, left_out: vec![] }, done);
+            let answer = answer(&EraseOrder { expected, ..EraseOrder::default() }, done);
             match (&answer, refused) {
                 (Err(reason), Some(part)) => assert!(reason.contains(part), "{reason}"),
                 (Ok(_), None) => {}

@@ -3,14 +3,17 @@
 //! ```text
 //!   Debian's cloud kernel --> vmlinuz -----------------------------------> boot/kernel
 //!                     \-----> virtio and its like -------------------------+
-//!   cargo build of init ---------------------------------------------------+--> cpio | zstd --> boot/initrd
+//!   cargo build of init ---------------------------------------------------+--> cpio | xz ----> boot/initrd
 //!   packages of a shell and an SSH server, modules of file systems ------> cpio | zstd --> boot/rescue
 //!   package ipxe -> snponly.efi (UEFI), undionly.kpxe (BIOS)
+//!   packages of a signed shim and a signed GRUB -> shimx64.efi, grubx64.efi (UEFI with Secure Boot)
 //!
 //!   Debian's generic kernel -> boot/generic/kernel
-//!   init -----------------------------------------> cpio | zstd --> boot/generic/base ------+
+//!   init -----------------------------------------> cpio | xz ----> boot/generic/base ------+
 //!   each driver of a server, with its firmware ---> cpio | zstd --> boot/generic/parts/NAME -+--> boot/generic/initrd
 //!                                                 \-> boot/generic/{lean,nics.txt,files/*}: for agents that put together what is needed
+//!
+//!   the digests of all of it, and a signature ------------------------> boot/manifest.txt, boot/manifest.txt.sig
 //! ```
 //!
 //! Everything is made again only when what it is made of has changed, and the same input makes the same bytes. Archives are put together by
@@ -21,6 +24,7 @@ mod debian;
 mod drivers;
 mod firmware;
 mod kernel;
+mod manifest;
 mod nics;
 mod parts;
 mod rescue;
@@ -36,6 +40,7 @@ use std::{
 };
 
 pub use kernel::{Flavour, Kernel};
+pub use manifest::write_manifest;
 
 use crate::system::MODULES_LIST;
 
@@ -75,6 +80,14 @@ pub enum PackError {
         program: String,
         /// The end of what it wrote.
         said: String,
+    },
+    /// Nothing can be signed with it.
+    #[error(
+        "{path} is no Ed25519 private key in PEM (PKCS#8); `openssl genpkey -algorithm ed25519` makes one"
+    )]
+    Key {
+        /// Which file.
+        path: PathBuf,
     },
 }
 
@@ -127,7 +140,7 @@ pub fn pack_virtual(workspace: &Path, cache: &Path, sources: &Sources) -> Result
     for module in parts::modules(&kernel, &drivers::VIRTUAL)?.modules {
         module.add_to(&mut archive)?;
     }
-    compress(&archive.finish(), &dir.join("initrd"))?;
+    compress_tightly(&archive.finish(), &dir.join("initrd"))?;
     finish(cache, &kernel, dir)
 }
 
@@ -150,25 +163,26 @@ pub fn pack_physical(workspace: &Path, cache: &Path, sources: &Sources) -> Resul
 
 /// The signed loaders by which a server with Secure Boot starts Debian's signed kernel.
 #[derive(Clone, Debug)]
-pub struct SecureBootLoaders {
-    /// Signed by Microsoft; starts `grubx64.efi` beside it.
+pub struct SignedLoaders {
+    /// Signed by Microsoft; starts the other.
     pub shim: PathBuf,
-    /// Signed by Debian; reads `/EFI/debian/grub.cfg`.
+    /// Signed by Debian, for network boots: it reads `grub.cfg` by TFTP.
     pub grub: PathBuf,
 }
 
-/// Takes them from Debian's packages, which are fetched when the cache has none.
-pub fn secure_boot_loaders(cache: &Path) -> Result<SecureBootLoaders, PackError> {
+/// Makes `cache/boot/{shimx64.efi,grubx64.efi}` from Debian's packages, which are fetched when the cache has none.
+pub fn pack_signed_loaders(cache: &Path) -> Result<SignedLoaders, PackError> {
     let _alone = lock(cache)?;
-    let root = cache.join("secure-boot");
+    let (root, dir) = (cache.join("secure-boot"), cache.join("boot"));
     create_dir(&root)?;
+    create_dir(&dir)?;
     for package in ["shim-signed", "grub-efi-amd64-signed"] {
         debian::unpack(&debian::package(cache, package)?, &root)?;
     }
-    Ok(SecureBootLoaders {
-        shim: root.join("usr/lib/shim/shimx64.efi.signed"),
-        grub: root.join("usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"),
-    })
+    let loaders = SignedLoaders { shim: dir.join("shimx64.efi"), grub: dir.join("grubx64.efi") };
+    copy_if_changed(&root.join("usr/lib/shim/shimx64.efi.signed"), &loaders.shim)?;
+    copy_if_changed(&root.join("usr/lib/grub/x86_64-efi-signed/grubnetx64.efi.signed"), &loaders.grub)?;
+    Ok(loaders)
 }
 
 fn finish(cache: &Path, kernel: &Kernel, dir: PathBuf) -> Result<BootFiles, PackError> {
@@ -232,18 +246,26 @@ fn add_modules(
 
 /// Compresses an archive with zstd, unless that was done already. One thread: with several, the bytes would follow from their number.
 fn compress(bytes: &[u8], out: &Path) -> Result<(), PackError> {
+    compress_by(Command::new("zstd").args(["-q", "--single-thread", "--ultra", "-22"]), bytes, out)
+}
+
+/// The same with xz, which makes our program a tenth smaller than zstd does and takes the kernel longer to unpack: for what every server
+/// fetches. The kernel needs room for the dictionary, and knows no check but CRC32 (Linux, `staging/xz`).
+fn compress_tightly(bytes: &[u8], out: &Path) -> Result<(), PackError> {
+    let words = ["-q", "-T1", "--check=crc32", "--x86", "--lzma2=preset=9e,dict=4MiB"];
+    compress_by(Command::new("xz").args(words), bytes, out)
+}
+
+fn compress_by(program: &mut Command, bytes: &[u8], out: &Path) -> Result<(), PackError> {
     let mut hasher = DefaultHasher::new();
-    bytes.hash(&mut hasher);
+    (format!("{program:?}"), bytes).hash(&mut hasher);
     let (stamp, fresh) = (out.with_extension("stamp"), format!("{:016x}", hasher.finish()));
     if out.exists() && fs::read_to_string(&stamp).is_ok_and(|old| old == fresh) {
         return Ok(());
     }
     let (cpio, packed) = (out.with_extension("cpio"), out.with_extension("part"));
     write(&cpio, bytes)?;
-    run(Command::new("zstd")
-        .args(["-q", "-f", "--single-thread", "--ultra", "-22", "-o"])
-        .arg(&packed)
-        .arg(&cpio))?;
+    write(&packed, &self::bytes(program.arg("-c").arg(&cpio))?)?;
     fs::remove_file(&cpio).map_err(|source| file_error(&cpio, source))?;
     // A server may be fetching the old one just now.
     fs::rename(&packed, out).map_err(|source| file_error(out, source))?;

@@ -11,7 +11,7 @@ use std::{
 };
 
 use super::{
-    Kernel, PackError, compress,
+    Kernel, PackError, compress, compress_tightly,
     cpio::Archive,
     create_dir, file_error,
     firmware::{self, Firmware, Report},
@@ -74,7 +74,7 @@ pub(super) fn write(
     let parts_dir = dir.join("parts");
     create_dir(&parts_dir)?;
     let (base_path, mut report) = (dir.join("base"), Report::default());
-    compress(&base(init).finish(), &base_path)?;
+    compress_tightly(&base(init).finish(), &base_path)?;
     let mut whole = read(&base_path)?;
     let Parts { mut modules, absent } = modules(kernel, names)?;
     let (mut written, mut about, files) = (BTreeSet::new(), String::new(), dir.join("files"));
@@ -93,7 +93,7 @@ pub(super) fn write(
     remove_others(&parts_dir, &written)?;
     let mut lean = base(init);
     lean.file("lib/modules/all.index", 0o644, about.as_bytes());
-    compress(&lean.finish(), &dir.join("lean"))?;
+    compress_tightly(&lean.finish(), &dir.join("lean"))?;
     write_if_changed(nics::table(&Index::parse(&about)).as_bytes(), &dir.join("nics.txt"))?;
     firmware.write_report(&report, dir)?;
     write_if_changed(absent.join("\n").as_bytes(), &dir.join("absent.txt"))?;

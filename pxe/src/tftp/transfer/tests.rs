@@ -57,6 +57,21 @@ impl Client {
     }
 }
 
+/// Everything that is to be sent now, as it is on the wire.
+fn datagrams(server: &mut Transfer, now: Instant) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    while let Some(transmit) = server.poll_transmit(now) {
+        match transmit {
+            Transmit::Options(message) => all.push(message),
+            Transmit::Blocks { first, count } => all.extend(
+                (first..first + u64::from(count))
+                    .map(|block| [&header(block)[..], &server.data(block)].concat()),
+            ),
+        }
+    }
+    all
+}
+
 /// What happens to one datagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
@@ -105,7 +120,7 @@ fn run(content: &[u8], options: &[(&str, u16)], fates: &[Fate]) -> Run {
     let (mut to_client, mut to_server) = (VecDeque::new(), VecDeque::new());
     let mut sent = 0;
     loop {
-        while let Some(datagram) = server.poll_transmit() {
+        for datagram in datagrams(&mut server, now) {
             sent += 1;
             pass(&mut to_client, datagram);
         }
@@ -185,18 +200,46 @@ fn an_error_of_the_client_ends_it() {
         Request { file: "f".into(), mode: "octet".into(), options: vec![("tsize".into(), "0".into())] };
     let now = crate::test_clock::start();
     let mut transfer = Transfer::new(Bytes::from_static(b"abc"), Terms::agree(&request, 3, 1468), now);
-    assert!(transfer.poll_transmit().is_some());
+    assert!(transfer.poll_transmit(now).is_some());
     transfer.handle_packet(b"\0\x05\0\0User aborted\0", now);
     assert_eq!(transfer.poll_event(), Some(End::ClientStopped { code: 0, message: "User aborted".into() }));
-    assert_eq!((transfer.poll_transmit(), transfer.poll_timeout()), (None, None));
+    assert_eq!((transfer.poll_transmit(now), transfer.poll_timeout()), (None, None));
 }
 
 #[test]
 fn a_silent_client_is_given_up() {
     let run = run(&content(10), &[], &[Fate::Lost; 100]);
     assert_eq!(run.end, End::NoAnswer);
-    assert_eq!(run.lasted, DEFAULT_TIMEOUT * (MAX_RETRIES + 1));
-    assert_eq!(run.sent, u64::from(MAX_RETRIES) + 1);
+    assert_eq!(run.lasted, DEFAULT_TIMEOUT * SILENT_WAITS);
+    // After 0.25 s, after 0.5 s more, and each second from then on.
+    assert_eq!(run.sent, 8);
+}
+
+#[test]
+fn one_lost_block_costs_no_second() {
+    // Lost: the 10th block, when round trips of no length at all have been measured.
+    let fates: Vec<_> = (0..19).map(|at| if at == 18 { Fate::Lost } else { Fate::Arrives }).collect();
+    let run = run(&content(20_000), &[], &fates);
+    assert_eq!((run.end, run.received), (End::Complete { resent: 1 }, content(20_000)));
+    assert_eq!(run.lasted, super::super::patience::SHORTEST);
+}
+
+#[test]
+fn an_answer_to_what_was_sent_twice_measures_nothing() {
+    let request = Request { file: "f".into(), mode: "octet".into(), options: Vec::new() };
+    let start = crate::test_clock::start();
+    let mut transfer = Transfer::new(content(2000).into(), Terms::agree(&request, 2000, 1468), start);
+    datagrams(&mut transfer, start);
+    let late = start + DEFAULT_TIMEOUT;
+    transfer.handle_timeout(late);
+    datagrams(&mut transfer, late);
+    transfer.handle_packet(&Packet::Ack { block: 1 }.build(), late);
+    // The wait stays what it had become, until something is answered that was sent once.
+    let wait = |transfer: &Transfer, now: Instant| transfer.poll_timeout().unwrap() - now;
+    assert_eq!(wait(&transfer, late), super::super::patience::FIRST * 2);
+    datagrams(&mut transfer, late);
+    transfer.handle_packet(&Packet::Ack { block: 2 }.build(), late);
+    assert_eq!(wait(&transfer, late), super::super::patience::SHORTEST);
 }
 
 fn fate() -> impl Strategy<Value = Fate> {
@@ -238,7 +281,7 @@ proptest! {
             let mut bytes = opcode.to_be_bytes().to_vec();
             bytes.extend_from_slice(&(number % 300).to_be_bytes());
             transfer.handle_packet(&bytes, now);
-            while transfer.poll_transmit().is_some() { sent += 1; }
+            sent += datagrams(&mut transfer, now).len() as u64;
             if wait {
                 now += Duration::from_millis(700);
                 transfer.handle_timeout(now);

@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, io::BufRead, sync::Arc};
 
 use agent::bmc::{Bmc, BmcOptions, Power, connect_to};
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use protocol::{
     identity::ExpectedIdentity,
@@ -13,7 +13,11 @@ use protocol::{
 };
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use super::{codec, cost, rack};
+use super::{
+    codec, cost,
+    images::{self, Form},
+    rack,
+};
 
 /// The virtual BMCs' user.
 pub const USER: &str = "admin";
@@ -39,6 +43,12 @@ pub enum Job {
     RedfishTrusted,
     /// The agent's rack polls each BMC in its turn.
     Rack,
+    /// An image to a disk, as it is; no BMC has part in it.
+    ImageRaw,
+    /// The same from a qcow2 file.
+    ImageQcow2,
+    /// The same from a file that is compressed as a whole.
+    ImageZstd,
 }
 
 impl Job {
@@ -65,6 +75,7 @@ fn endpoint(job: Job, line: &str) -> anyhow::Result<BmcEndpoint> {
         Job::Redfish => BmcProtocol::Redfish { system: None, certificate_sha256: None, http: true },
         Job::RedfishPinned => BmcProtocol::Redfish { system: None, certificate_sha256: pin, http: false },
         Job::RedfishTrusted => BmcProtocol::Redfish { system: None, certificate_sha256: None, http: false },
+        Job::ImageRaw | Job::ImageQcow2 | Job::ImageZstd => bail!("an image has no BMC"),
     };
     Ok(BmcEndpoint {
         protocol,
@@ -78,14 +89,24 @@ fn endpoint(job: Job, line: &str) -> anyhow::Result<BmcEndpoint> {
 
 /// Measures, and says what.
 pub async fn run(job: Job, rounds: usize) -> anyhow::Result<Measured> {
+    match job {
+        Job::ImageRaw => return images::measure(Form::Raw, rounds).await,
+        Job::ImageQcow2 => return images::measure(Form::Qcow2, rounds).await,
+        Job::ImageZstd => return images::measure(Form::Zstd, rounds).await,
+        Job::Ipmi | Job::Codec | Job::Rack | Job::Redfish | Job::RedfishPinned | Job::RedfishTrusted => {}
+    }
     let endpoints = endpoints(job)?;
     ensure!(!endpoints.is_empty(), "no BMC was told on the standard input");
     match job {
         Job::Codec => tokio::task::spawn_blocking(move || codec::measure(&endpoints, rounds)).await?,
         Job::Rack => rack::measure(endpoints, rounds).await,
-        Job::Ipmi | Job::Redfish | Job::RedfishPinned | Job::RedfishTrusted => {
-            clients(&endpoints, rounds).await
-        }
+        Job::Ipmi
+        | Job::Redfish
+        | Job::RedfishPinned
+        | Job::RedfishTrusted
+        | Job::ImageRaw
+        | Job::ImageQcow2
+        | Job::ImageZstd => clients(&endpoints, rounds).await,
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod codec;
 pub mod cost;
+mod images;
 mod isolation;
 pub mod jobs;
 mod peers;
@@ -36,7 +37,7 @@ const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, 
 }
 
 /// What is measured here, in the order of the table.
-pub const BENCHES: [Bench; 21] = [
+pub const BENCHES: [Bench; 27] = [
     bench("ipmi-kept", "us", "bare loop of the same codec", None),
     bench("ipmi-kept-over-codec", "x", NO_PEER, Some(1.4)),
     bench("cpu-per-poll", "us", "ipmitool, one run per poll", None),
@@ -58,6 +59,22 @@ pub const BENCHES: [Bench; 21] = [
     bench("off-seen-p99", "ms", NO_PEER, Some(50.0)),
     bench("off-seen-max", "ms", NO_PEER, None),
     bench("off-seen-from-first-p99", "ms", NO_PEER, None),
+    bench("image-raw", "cpu-s/GB", NO_PEER, Some(0.9)),
+    bench("image-qcow2", "cpu-s/GB", NO_PEER, Some(0.9)),
+    bench("image-zstd", "cpu-s/GB", NO_PEER, Some(0.45)),
+    bench("image-cache", "cpu-s/GB", NO_PEER, Some(1.8)),
+    bench("image-memory", "MiB", NO_PEER, Some(64.0)),
+    bench("image-memory-zstd", "MiB", NO_PEER, Some(64.0)),
+];
+
+/// Of images: the job, and which part of what it measures a bench is.
+const IMAGES: [(&str, Job, &str); 6] = [
+    ("image-raw", Job::ImageRaw, "write_cpu_s"),
+    ("image-qcow2", Job::ImageQcow2, "write_cpu_s"),
+    ("image-zstd", Job::ImageZstd, "write_cpu_s"),
+    ("image-cache", Job::ImageRaw, "fetch_cpu_s"),
+    ("image-memory", Job::ImageQcow2, "most_mib"),
+    ("image-memory-zstd", Job::ImageZstd, "most_mib"),
 ];
 
 /// Of the last ones: which part of one measurement each is.
@@ -122,12 +139,14 @@ struct Effort {
     rack_rounds: usize,
     /// Servers of 1,000 that go off.
     offs: usize,
+    /// Deployments of an image.
+    images: usize,
 }
 
 const FULL: Effort =
-    Effort { bmcs: 128, rounds: 400, peer_polls: 2000, peer_runs: 50, rack_rounds: 15, offs: 400 };
+    Effort { bmcs: 128, rounds: 400, peer_polls: 2000, peer_runs: 50, rack_rounds: 15, offs: 400, images: 3 };
 const QUICK: Effort =
-    Effort { bmcs: 64, rounds: 50, peer_polls: 200, peer_runs: 5, rack_rounds: 5, offs: 100 };
+    Effort { bmcs: 64, rounds: 50, peer_polls: 200, peer_runs: 5, rack_rounds: 5, offs: 100, images: 1 };
 
 /// A figure's parts as they come.
 type Parts = BTreeMap<&'static str, Result<f64, String>>;
@@ -181,6 +200,15 @@ pub async fn run(names: &[String], quick: bool) -> anyhow::Result<Vec<Figure>> {
         let measured = words(isolation::measure(1000, effort.offs).await);
         for (name, part) in OFF_SEEN {
             put(&mut ours, name, &measured, part, 1.0);
+        }
+    }
+    for job in [Job::ImageRaw, Job::ImageQcow2, Job::ImageZstd] {
+        let mut parts = IMAGES.iter().filter(|(name, of, _)| *of == job && wants(&[name])).peekable();
+        if parts.peek().is_some() {
+            let measured = words(alone(job, effort.images).await);
+            for (name, _, part) in parts {
+                put(&mut ours, name, &measured, part, 1.0);
+            }
         }
     }
     let figure = |bench: &&Bench| {
@@ -313,6 +341,15 @@ async fn child(job: Job, farm: &Running, rounds: usize, env: &[(&str, &Path)]) -
             BmcProtocol::Redfish { .. } | BmcProtocol::Ipmi { .. } => format!("{}\n", bmc.addr()),
         })
         .collect();
+    told(job, &lines, rounds, env).await
+}
+
+/// A job without a BMC.
+async fn alone(job: Job, rounds: usize) -> anyhow::Result<Measured> {
+    told(job, "", rounds, &[]).await
+}
+
+async fn told(job: Job, lines: &str, rounds: usize, env: &[(&str, &Path)]) -> anyhow::Result<Measured> {
     let mut input = tempfile::tempfile()?;
     input.write_all(lines.as_bytes())?;
     std::io::Seek::rewind(&mut input)?;

@@ -9,6 +9,7 @@ use std::{
 use agent::{
     bmc::{Bmc, BmcError, BmcOptions, KeptSessions, LogIns, Power, connect_declared},
     boot::{BootTable, RamdiskEntry},
+    erase_statement::Notary,
     firmware::Updater,
     hardware::{Every, Hardware},
     image::{Cache, ImageStream, Upstream, UpstreamError},
@@ -18,7 +19,7 @@ use agent::{
     ramdisk::{Control, ControlConfig},
     results::Results,
     run::{Connect, INPUTS_MAX, Runner, STOP_WAIT},
-    uplink::{client::Seen, health::HealthBoard},
+    uplink::{client::Seen, health::HealthBoard, papers::Papers},
 };
 use async_trait::async_trait;
 use protocol::{
@@ -223,6 +224,7 @@ pub(super) fn runner(
         state_dir: dir.to_owned(),
         boots: BootTable::under_way(&boots)?,
         resume_wait: INTERVAL,
+        step_silence: agent::ramdisk::STEP_SILENCE_MAX,
     };
     let firmware = Arc::new(Updater::new(Arc::clone(&cache)));
     let ramdisks = Control::start(config, cache, events)?;
@@ -230,16 +232,23 @@ pub(super) fn runner(
         addresses: HashMap::new(),
         fingerprint: ramdisks.fingerprint().to_owned(),
         parts_port: None,
+        loaders: Default::default(),
     };
     let issue = |server, plan| ramdisks.issue_again(server, plan);
     let boot_table = Arc::new(BootTable::open(&boots, entry, back.clone(), issue)?);
     let (journal, _) = Journal::open(&dir.join("results"))?;
+    let papers = Papers {
+        cert: dir.join("agent.pem"),
+        key: dir.join("agent.key"),
+        renewed: dir.join("certificate.pem"),
+    };
     Ok(Runner {
         rack: Rack::new(INTERVAL, rand::random(), Results::default()),
         connect,
         boot_table,
         consoles: Arc::default(),
         ramdisks,
+        notary: Arc::new(Notary::new(papers, "bench".parse()?)),
         facts: Arc::default(),
         firmware,
         hardware: Arc::new(Hardware::new(Every { sensors: None, log: None })),
@@ -260,7 +269,10 @@ fn spec(number: usize, bmc: BmcEndpoint) -> ServerSpec {
         name: format!("node-{number}"),
         bmc,
         macs: vec![],
+        other_macs: vec![],
         boot_mode: BootMode::Bios,
+        boot_loader: None,
+        secure_boot: None,
         expected: Default::default(),
         next_password: None,
         tenancy: None,

@@ -9,7 +9,10 @@ use super::{
     server::BmcKind,
     site::{RACK, ServerPlan},
 };
-use crate::farm::{Farm, Fault};
+use crate::{
+    farm::{Farm, Fault},
+    qemu::Devices,
+};
 
 /// Which of them one is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +29,7 @@ pub const ODD: [ServerPlan; 2] = [
         name: "srv5",
         bmc: BmcKind::Ipmi,
         firmware: BootMode::Bios,
+        devices: Devices::Virtio,
         number: 5,
         nics: 1,
         odd: Some(Odd::OldIpmi),
@@ -34,6 +38,7 @@ pub const ODD: [ServerPlan; 2] = [
         name: "srv6",
         bmc: BmcKind::Redfish,
         firmware: BootMode::Uefi,
+        devices: Devices::Virtio,
         number: 6,
         nics: 1,
         odd: Some(Odd::NewRedfish),

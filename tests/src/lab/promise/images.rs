@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use api_types::{Image, ImageFirmware, Server};
+use api_types::{CachedImage, CachedImageStatus, Image, ImageCache, ImageFirmware, Server};
 use faces::problem::Problem;
 use openstack::{client::http_client, login::login};
 use protocol::hex;
@@ -38,6 +38,9 @@ pub async fn play(lab: &Lab, steps: &mut Steps) -> anyhow::Result<()> {
     let files = Files::make(lab).await?;
     steps.step("upload a tenant's image, and read it back", upload(lab, &files)).await?;
     steps.step("see who may boot and delete what", rights(lab)).await?;
+    steps
+        .step("fetch an image into the rack's cache before anybody needs it, and drop it", cached(lab))
+        .await?;
     steps.step("refuse files that are no images, with the reason", refused_files(lab, &files)).await?;
     steps.step("refuse an image that the servers cannot start", unfit(lab, &files)).await?;
     steps.step("take an upload away that its sender broke off", broken_off(lab, &files)).await?;
@@ -139,6 +142,36 @@ async fn rights(lab: &Lab) -> anyhow::Result<()> {
     let words = lab.tenant.refused(&format!("image delete {IMAGE}")).await?;
     ensure!(words.contains("belongs to another project"), "{words}");
     ensure!(names(&lab.tenant).await?.contains(IMAGE), "a public image was deleted by a tenant");
+    Ok(())
+}
+
+/// The image in the rack's cache; none: it is not there.
+async fn in_cache(lab: &Lab, name: &str) -> anyhow::Result<Option<CachedImage>> {
+    let mut caches: Vec<ImageCache> = lab.admin.json("image cache list").await?;
+    ensure!(caches.len() == 1, "the lab has one rack: {caches:?}");
+    let cache = caches.remove(0);
+    ensure!(cache.problem.is_none() && cache.free_bytes > 0, "{cache:?}");
+    Ok(cache.images.into_iter().find(|image| image.name.as_deref() == Some(name)))
+}
+
+async fn cached(lab: &Lab) -> anyhow::Result<()> {
+    for _ in 0..2 {
+        let caches: Vec<ImageCache> = lab.admin.json(&format!("image cache warm {MINE} --wait")).await?;
+        ensure!(caches.len() == 1, "{caches:?}");
+        let there = in_cache(lab, MINE).await?.context("it is not in the cache")?;
+        ensure!(there.status == CachedImageStatus::Cached && there.bytes > 0, "{there:?}");
+        ensure!(there.waiting.is_empty() && there.in_use.is_empty(), "{there:?}");
+    }
+    let rack = lab.admin.json::<Vec<ImageCache>>("image cache list").await?.remove(0).rack;
+    let drop = format!("image cache drop {MINE} --rack {rack}");
+    for line in ["image cache list", drop.as_str()] {
+        let words = lab.tenant.refused(line).await?;
+        ensure!(words.contains("administrator"), "{line}: {words}");
+    }
+    lab.admin.run(&drop).await?;
+    ensure!(in_cache(lab, MINE).await?.is_none(), "it is still in the cache");
+    let words = lab.admin.refused(&drop).await?;
+    ensure!(words.contains("there is no cached image"), "{words}");
     Ok(())
 }
 

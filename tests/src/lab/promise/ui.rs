@@ -116,6 +116,7 @@ async fn no_way_in(tab: &Tab, origin: &str) -> anyhow::Result<()> {
         "pools",
         "discoveries",
         "discovery-rules",
+        "bmc-factory-passwords",
     ] {
         tab.go(&format!("{origin}/ui/{page}")).await?;
         tab.says("for administrators").await?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use protocol::{id::ServerId, mac::MacAddr};
+use protocol::{id::ServerId, mac::MacAddr, root_device::RootDeviceHints};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -79,6 +79,13 @@ impl IronicNode {
         self.provision_state == "deploying"
             && self.deploy_step.as_ref().is_some_and(|step| step.step == "boot_instance")
     }
+
+    /// Which disk an image goes to: what the instance says, or else what the node does.
+    pub fn root_device(&self) -> RootDeviceHints {
+        let read = |value: &Option<Value>| value.as_ref().map(RootDeviceHints::from_json).unwrap_or_default();
+        let of_instance = read(&self.instance_info.root_device);
+        if of_instance.is_empty() { read(&self.properties.root_device) } else { of_instance }
+    }
 }
 
 /// The step in progress.
@@ -100,6 +107,8 @@ pub struct InstanceInfo {
     pub image_source: Option<String>,
     /// Keystone project of the tenant.
     pub project_id: Option<String>,
+    /// Root device hints of this instance.
+    pub root_device: Option<Value>,
 }
 
 /// Size, architecture and capabilities. Ironic holds numbers now as numbers, now as texts.
@@ -120,6 +129,9 @@ pub struct NodeProperties {
     /// Capabilities, such as `boot_mode` = `uefi`.
     #[serde(default, deserialize_with = "capabilities")]
     pub capabilities: BTreeMap<String, String>,
+    /// Root device hints.
+    #[serde(default)]
+    pub root_device: Option<Value>,
 }
 
 /// A port of a node.
@@ -210,9 +222,10 @@ mod tests {
             "deploy_step": {"interface": "deploy", "step": "boot_instance", "priority": 20, "argsinfo": null},
             "clean_step": {}, "properties": {"cpus": "4", "memory_mb": 4096, "capabilities": "boot_mode:uefi, x:1"},
             "provision_updated_at": "2026-11-22T04:30:00+00:00", "inspection_finished_at": null,
-            "instance_info": {"configdrive": "******", "fixed_ips": "[]"},
+            "instance_info": {"configdrive": "******", "fixed_ips": "[]", "root_device": {"serial": "S1"}},
         }))
         .unwrap();
+        assert_eq!(node.root_device(), RootDeviceHints::from_json(&json!({"serial": "S1"})));
         assert!(node.is_booting_instance());
         assert_eq!(node.clean_step, None);
         assert_eq!((node.properties.cpus, node.properties.memory_mb), (Some(4), Some(4096)));

@@ -208,7 +208,8 @@ fn wanted_properties(
     properties: &NodeProperties,
     seen_capabilities: &BTreeMap<String, String>,
 ) -> BTreeMap<&'static str, Value> {
-    let NodeProperties { cpus, memory_mb, local_gb, cpu_arch, capabilities } = properties;
+    // Root device hints are whose who wrote them: they are read, and never set.
+    let NodeProperties { cpus, memory_mb, local_gb, cpu_arch, capabilities, root_device: _ } = properties;
     let mut wanted = BTreeMap::new();
     for (key, value) in [("cpus", cpus), ("memory_mb", memory_mb), ("local_gb", local_gb)] {
         if let Some(value) = value {

@@ -378,3 +378,21 @@ fn a_permit_waits_for_no_agent_and_a_step_does() {
     dispatch.leave(begun.wait);
     assert!(dispatch.handle_stream(&rack(), stream(3, run)).again.is_empty(), "nobody waits for it any more");
 }
+
+#[test]
+fn a_step_that_moves_on_is_waited_for_however_long_it_takes() {
+    let (start, mut dispatch) = (Instant::now(), Dispatch::default());
+    let step = command(step());
+    let begun = dispatch.begin(&rack(), &step, Asker::Somebody, None, start).unwrap();
+    let mut now = start;
+    for _ in 0..5 {
+        now += STEP_WAIT_MAX - Duration::from_secs(1);
+        dispatch.handle_progress(step.id, now);
+        dispatch.handle_progress(CommandId::random(), now);
+        dispatch.handle_timeout(now);
+        assert_eq!((dispatch.poll_event(), dispatch.deadline(begun.wait)), (None, Some(now + STEP_WAIT_MAX)));
+    }
+    dispatch.handle_timeout(now + STEP_WAIT_MAX);
+    assert_eq!(dispatch.poll_event(), Some((begun.wait, Ending::TimedOut)));
+    assert_eq!(dispatch.deadline(begun.wait), None);
+}

@@ -2,7 +2,8 @@
 
 use domain::identity::Doubt;
 use protocol::{
-    bmc_facts::{FirmwareItem, PartFacts, SystemFacts},
+    bmc_facts::{FirmwareItem, PartFacts, SecureBootFacts, SystemFacts},
+    convert::ToAgent,
     health::HardwareChange,
     report::ReportBody,
 };
@@ -57,4 +58,28 @@ async fn what_somebody_says_while_it_is_in_doubt_whose_bmc_answers_is_nothing_of
     agent.acknowledged(2).await;
     assert!(site.inventory.facts(site.server.id).await.unwrap().firmware().is_empty());
     assert_eq!(site.inventory.hardware(site.server.id).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_change_of_secure_boot_is_told_to_the_agent_that_chooses_the_loader() {
+    let site = Site::new().await;
+    let mut agent = site.agent().await;
+    let (on, off) = (Some(true), Some(false));
+    // What the BMC says, and what is known then; told once.
+    let steps = [
+        (SecureBootFacts { is_enabled: on, ..Default::default() }, on, true),
+        (SecureBootFacts { is_enabled: on, was_enabled: on, ..Default::default() }, on, false),
+        (SecureBootFacts { is_enabled: off, was_enabled: on, ..Default::default() }, off, true),
+        (SecureBootFacts::default(), None, true),
+    ];
+    for (seq, (facts, expected, is_told)) in (1..).zip(steps) {
+        agent.report(&site, seq, ReportBody::Facts { part: PartFacts::SecureBoot(facts) }).await;
+        if is_told {
+            let ToAgent::Declare(told) = agent.next().await.unwrap() else { panic!("it is told") };
+            assert_eq!(told.servers[0].secure_boot, expected, "after report {seq}");
+        }
+        agent.acknowledged(seq).await;
+        let stored = site.inventory.server(site.server.id).await.unwrap().unwrap();
+        assert_eq!(stored.secure_boot, expected, "after report {seq}");
+    }
 }

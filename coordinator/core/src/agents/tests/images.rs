@@ -15,7 +15,7 @@ fn writes(id: &str) -> Action {
         size_bytes: 600_000,
         sha512: "0".repeat(128),
     };
-    Action::RunStep { session: RamdiskSessionId::random(), step: Step::WriteImage(image) }
+    Action::RunStep { session: RamdiskSessionId::random(), step: Step::write_image(image) }
 }
 
 /// Lets the rack's agent write this image; gives the command, and the wait for its end.

@@ -44,6 +44,10 @@ const CASES: &[Case] = &[
     (Verb::Post, "/v1/images", "?name=x", IMAGE, 201, &[GLANCE]),
     (Verb::Get, "/v1/images/{image}", "", "", 200, &[GLANCE]),
     (Verb::Delete, "/v1/images/{image}", "", "", 204, &[GLANCE]),
+    // A rack without an agent says so in its place.
+    (Verb::Get, "/v1/image-caches", "", "", 200, &[]),
+    (Verb::Post, "/v1/image-caches", "", WARM, 202, &[GLANCE]),
+    (Verb::Delete, "/v1/image-caches/{rack}/{cached}", "", "", 503, &[]),
     (Verb::Get, "/v1/networks", "", "", 200, &[CONTRAIL]),
     (Verb::Post, "/v1/networks", "", r#"{"name":"green","subnet":"192.0.2.0/24"}"#, 201, &[CONTRAIL]),
     (Verb::Get, "/v1/networks/{network}", "", "", 200, &[CONTRAIL]),
@@ -62,6 +66,7 @@ const CASES: &[Case] = &[
     (Verb::Get, "/v1/nodes/{node}/console", "", "", 400, &[]),
     (Verb::Get, "/v1/nodes/{node}/console/log", "", "", 503, &[]),
     (Verb::Get, "/v1/nodes/{node}/proofs", "", "", 200, &[]),
+    (Verb::Get, "/v1/nodes/{node}/boots", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/bmc", "", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/bmc/certificate", "", "", 200, &[]),
     (Verb::Get, "/v1/bmcs", "", "", 200, &[]),
@@ -69,6 +74,8 @@ const CASES: &[Case] = &[
     (Verb::Post, "/v1/bmc-factory-passwords", "", FACTORY, 200, &[]),
     (Verb::Delete, "/v1/bmc-factory-passwords/{id}", "", "", 404, &[]),
     (Verb::Get, "/v1/nodes/{node}/disks", "", "", 200, &[]),
+    (Verb::Get, "/v1/erase-certificates", "?serial=x", "", 200, &[]),
+    (Verb::Get, "/v1/erase-certificates/{id}", "", "", 404, &[]),
     (Verb::Get, "/v1/nodes/{node}/firmware", "", "", 200, &[]),
     (Verb::Get, "/v1/firmware", "?drift=true", "", 200, &[]),
     (Verb::Get, "/v1/nodes/{node}/firmware-updates", "", "", 200, &[]),
@@ -127,6 +134,7 @@ const FLAVOR: &str = r#"{"name":"silver","resource_class":"silver","cpus":1,"mem
 const MAINTENANCE: &str = r#"{"action":"maintenance_on","reason":"x"}"#;
 const SCAN: &str = r#"{"rack":"rack1","ranges":["192.0.2.1"],"credentials":[]}"#;
 const FACTORY: &str = "serial,username,password\n7X0AB12,root,calvin\n";
+const WARM: &str = r#"{"image":"image-demo"}"#;
 /// Stands for the bytes of [`disk`].
 const IMAGE: &str = "a whole disk";
 const FIRMWARE: &str = "new firmware";

@@ -133,6 +133,7 @@ fn core_of(inventory: &Inventory, cloud: &Arc<Cloud>, files: &Path) -> Arc<Core>
         firmware_urls: Vec::new(),
         firmware_dir: files.to_owned(),
         media: Default::default(),
+        notary: None,
     };
     Core::new(site, inventory.clone(), outside)
 }

@@ -72,7 +72,9 @@ async fn pass_on(mut requests: mpsc::Receiver<Request>, rack: mpsc::Sender<Input
         let input = match request {
             Request::Declare(declaration) => Input::Declare(declaration),
             Request::Command(given) => Input::Command(given),
-            Request::Discover(_) | Request::OpenConsole(_) | Request::ReadConsole(_) => continue,
+            Request::Discover(_) | Request::OpenConsole(_) | Request::ReadConsole(_) | Request::Cache(_) => {
+                continue;
+            }
         };
         if rack.send(input).await.is_err() {
             return;

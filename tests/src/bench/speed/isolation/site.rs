@@ -137,6 +137,7 @@ fn site_of_core(state: &Path) -> SiteOfCore {
         firmware_urls: Vec::new(),
         firmware_dir: state.join("firmware"),
         media: Default::default(),
+        notary: None,
     }
 }
 
