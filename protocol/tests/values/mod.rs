@@ -1,4 +1,4 @@
-//! Values: random ones for the tests of the wire; the fixed ones whose bytes are kept are in `examples.rs`.
+//! Values: random ones for the tests of the wire; the fixed ones whose bytes are kept are in `examples`.
 
 mod erase;
 pub mod examples;
