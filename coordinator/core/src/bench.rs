@@ -45,6 +45,11 @@ pub struct Bench {
     pub id: ServerId,
 }
 
+/// How long the gate waits for Contrail where it answers: longer than any machine is slow.
+const PATIENT: Duration = Duration::from_secs(60);
+/// The same where it is not to answer: a retry or two.
+const IMPATIENT: Duration = Duration::from_millis(1500);
+
 impl Bench {
     /// One server in this state, its port on nothing, the tenant known.
     pub async fn new(state: &str, deploy_step: Option<&str>) -> Self {
@@ -60,14 +65,20 @@ impl Bench {
         inventory.put_tenant_server(&tenant()).await.unwrap();
         let world = Arc::new(World::default());
         world.nodes.lock().unwrap().insert(server.id, node);
-        let (gate, reconcile) = gate_and_reconcile(&world, &inventory, Duration::from_millis(1500));
+        let (gate, reconcile) = gate_and_reconcile(&world, &inventory, PATIENT);
         Self { world, inventory, clock, gate, reconcile, id: server.id }
     }
 
     /// The same inventory and world under a new process.
     pub fn restarted(self) -> Self {
         *self.world.hang_after.lock().unwrap() = None;
-        let (gate, reconcile) = gate_and_reconcile(&self.world, &self.inventory, Duration::from_millis(1500));
+        let (gate, reconcile) = gate_and_reconcile(&self.world, &self.inventory, PATIENT);
+        Self { gate, reconcile, ..self }
+    }
+
+    /// The same with a gate that soon waits no longer, for tests that wait for that.
+    pub fn impatient(self) -> Self {
+        let (gate, reconcile) = gate_and_reconcile(&self.world, &self.inventory, IMPATIENT);
         Self { gate, reconcile, ..self }
     }
 

@@ -208,6 +208,8 @@ const CALLS: usize = 6;
 /// A port that somebody moves, once or for ever, at any call of a passage; `request` is what was asked for.
 async fn meddled(request: PowerRequest, at: usize, always: bool) -> (Bench, Result<(), Refusal>) {
     let bench = Bench::new("cleaning", None).await;
+    // A port that is moved for ever is waited for until the gate gives up.
+    let bench = if always { bench.impatient() } else { bench };
     bench.put_port(CLEANING).await;
     bench.inventory.set_ports_given(bench.id).await.unwrap();
     let mut calls = 0;
@@ -321,7 +323,7 @@ async fn a_crash_between_any_two_steps_leaves_nothing_unsafe() {
 
 #[tokio::test]
 async fn no_command_is_given_after_the_proofs_share() {
-    let bench = Bench::new("deploying", Some("deploy")).await;
+    let bench = Bench::new("deploying", Some("deploy")).await.impatient();
     // Ironic does not answer at all.
     *bench.world.hang_after.lock().unwrap() = Some(0);
     let refusal = bench.gate.power(bench.id, PowerRequest::On).await.unwrap_err();
