@@ -73,9 +73,9 @@ enum Command {
         #[arg(long)]
         rounds: usize,
     },
-    /// Serves a directory's files by TFTP and HTTP until it is ended.
+    /// Serves one network by a file until it is ended.
     #[command(hide = true)]
-    BootFiles { interface: String, address: std::net::Ipv4Addr, dir: std::path::PathBuf },
+    BootStatic { file: std::path::PathBuf },
 }
 
 fn main() -> anyhow::Result<()> {
@@ -101,7 +101,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let measured = tokio::spawn(speed::jobs::run(job, rounds)).await??;
             println!("{}", serde_json::to_string(&measured)?);
         }
-        Command::BootFiles { interface, address, dir } => wire::serve(&interface, address, &dir).await?,
+        Command::BootStatic { file } => wire::serve(&file).await?,
     }
     Ok(())
 }

@@ -1,18 +1,24 @@
-//! Edges: processor time of the boot service's files, over a pair of interfaces: TFTP and HTTP, and dnsmasq beside them in the same run. Who fetches is in this process, who serves in a child of it, and only the child is counted.
+//! Edges: what the boot service costs on the wire, over a pair of interfaces: DHCP, TFTP and HTTP, each beside a peer in the same run.
+//! Who asks is in this process or a program of others, who serves in a child of it, and only the child is counted.
 
+mod dhcp;
 mod load;
+mod peers;
 mod serve;
+mod served;
 
 use std::{
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::Instant,
 };
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 
-use self::load::{Fetch, NO_LOSS};
 pub use self::serve::serve;
+use self::{
+    load::{Fetch, NO_LOSS},
+    served::Served,
+};
 use super::{
     figure::{Bench, Figure, Measured},
     speed::PROGRAM,
@@ -24,11 +30,13 @@ const fn bench(name: &'static str, unit: &'static str, peer_name: &'static str, 
 }
 
 /// What is measured here.
-pub const BENCHES: [Bench; 4] = [
+pub const BENCHES: [Bench; 6] = [
+    bench("dhcp-exchange", "us", "Kea", 27.0),
+    bench("dhcp-p99", "ms", "Kea", 2.0),
     bench("tftp-lock-step", "cpu-s/GB", "dnsmasq", 3.5),
     bench("tftp-window", "cpu-s/GB", "no peer", 1.3),
     bench("tftp-lossy", "s", "dnsmasq", 4.0),
-    bench("http-file", "cpu-s/GB", "no peer", 0.25),
+    bench("http-file", "cpu-s/GB", "nginx, sendfile", 0.25),
 ];
 
 /// Who fetches at the same time.
@@ -59,58 +67,36 @@ impl World {
         server
             .ip(&["link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", &client.0])
             .await?;
-        server.ip_batch(&format!("address add {SERVER}/24 dev eth0\nlink set eth0 up\n")).await?;
+        server.ip_batch(&format!("address add {SERVER}/16 dev eth0\nlink set eth0 up\n")).await?;
         // Each fetches from an address of its own, for one address has few places.
         let addresses: String = (0..CLIENTS as u64)
-            .map(|client| format!("address add {}/24 dev eth0\n", load::address(client)))
+            .map(|client| format!("address add {}/16 dev eth0\n", load::address(client)))
             .collect();
         client.ip_batch(&format!("{addresses}link set eth0 up\n")).await?;
         let dir = tempfile::tempdir()?;
+        std::fs::create_dir(dir.path().join("files"))?;
         for (name, len) in [(BIG, big_bytes), (SMALL, SMALL_BYTES)] {
             let bytes: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
-            std::fs::write(dir.path().join(name), bytes)?;
+            std::fs::write(dir.path().join("files").join(name), bytes)?;
         }
         Ok(Self { server, client, dir })
+    }
+
+    /// What is served.
+    fn files(&self) -> PathBuf {
+        self.dir.path().join("files")
+    }
+
+    /// A directory for what somebody needs beside it.
+    fn aside(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let dir = self.dir.path().join(name);
+        std::fs::create_dir_all(&dir)?;
+        Ok(dir)
     }
 
     async fn delete(self) -> anyhow::Result<()> {
         self.client.delete().await?;
         self.server.delete().await
-    }
-}
-
-/// A server, and how much processor time it has used.
-struct Served(Child);
-
-impl Served {
-    fn start(world: &World, program: &Path, args: &[&str]) -> anyhow::Result<Self> {
-        let child = Command::new("ip")
-            .args(["netns", "exec", &world.server.0])
-            .arg(program)
-            .args(args)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .with_context(|| format!("starting {}", program.display()))?;
-        Ok(Self(child))
-    }
-
-    /// Seconds. (`ip` becomes the program that it starts.)
-    fn used(&self) -> anyhow::Result<f64> {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        let (_, fields) = stat.rsplit_once(')').context("the kernel's own format")?;
-        // utime and stime of proc(5), in hundredths of a second.
-        let ticks: Vec<f64> =
-            fields.split_whitespace().skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
-        Ok(ticks.iter().sum::<f64>() / 100.0)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 
@@ -139,27 +125,13 @@ async fn measure(root: &Path, wanted: &[Bench], quick: bool) -> anyhow::Result<V
     let world = World::new(if quick { 4 << 20 } else { 16 << 20 }).await?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let ours = target.join(PROGRAM);
-    let dir = world.dir.path().display().to_string();
     let mut all = Vec::new();
     for bench in wanted {
-        let own = Served::start(&world, &ours, &["boot-files", "eth0", SERVER, &dir]);
-        let own = words(one(&world, bench.name, own).await);
-        let tftp_root = format!("--tftp-root={dir}");
-        let dnsmasq = [
-            "--keep-in-foreground",
-            "--conf-file=/dev/null",
-            "--port=0",
-            "--enable-tftp",
-            "--user=root",
-            "--tftp-max=100",
-            &tftp_root,
-        ];
-        let peer = match bench.name {
-            "tftp-lock-step" | "tftp-lossy" => Some(Served::start(&world, Path::new("dnsmasq"), &dnsmasq)),
-            _ => None,
-        };
+        let own = Served::ours(&world, &ours);
+        let own = words(one(&world, bench.name, own, quick).await);
+        let peer = peers::beside(&world, bench.name);
         let peer = match peer {
-            Some(peer) => Some(words(one(&world, bench.name, peer).await)),
+            Some(peer) => Some(words(one(&world, bench.name, peer, quick).await)),
             None => None,
         };
         all.push((own, peer));
@@ -168,9 +140,11 @@ async fn measure(root: &Path, wanted: &[Bench], quick: bool) -> anyhow::Result<V
     Ok(all)
 }
 
-async fn one(world: &World, name: &str, served: anyhow::Result<Served>) -> anyhow::Result<f64> {
+async fn one(world: &World, name: &str, served: anyhow::Result<Served>, quick: bool) -> anyhow::Result<f64> {
     let served = served?;
     let fetch = match name {
+        "dhcp-exchange" => return dhcp::cost(world, &served, quick).await,
+        "dhcp-p99" => return dhcp::p99(world, quick).await,
         "tftp-lock-step" => Fetch::Tftp { file: BIG, block: BLOCK, window: 1, lost_of_hundred: NO_LOSS },
         "tftp-window" => Fetch::Tftp { file: BIG, block: BLOCK, window: WINDOW, lost_of_hundred: NO_LOSS },
         "tftp-lossy" => Fetch::Tftp { file: SMALL, block: BLOCK, window: 1, lost_of_hundred: 1 },
