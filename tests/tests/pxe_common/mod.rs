@@ -279,6 +279,7 @@ pub fn config(files: BootFiles) -> ServiceConfig {
         prefix_len: 24,
         range: (Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99)),
         relays: Vec::new(),
+        ipv6: None,
         leases: None,
         files,
         http_port: 80,

@@ -34,6 +34,7 @@ pub async fn serve(interface: &str, address: Ipv4Addr, dir: &Path) -> anyhow::Re
         prefix_len: 24,
         range: (range(100), range(120)),
         relays: Vec::new(),
+        ipv6: None,
         leases: None,
         files: BootFiles::default(),
         http_port: pxe::DEFAULT_HTTP_PORT,
