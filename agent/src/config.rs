@@ -21,6 +21,7 @@
 //! address = "198.18.1.1"
 //! prefix = 24
 //! range = ["198.18.1.50", "198.18.1.200"]
+//! ipv6 = "2001:db8:0:7::1/64"            # optional: servers boot by IPv6 too (PXEv6, HTTPv6)
 //!
 //! [networks.cleaning]
 //! interface = "clean0"
@@ -69,7 +70,7 @@
 
 use std::{
     fmt, io,
-    net::{Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{Ipv4Addr, SocketAddr},
     num::NonZeroU16,
     path::{Path, PathBuf},
     time::Duration,
@@ -82,8 +83,10 @@ use crate::{
     boot::loader::{LoaderRule, Loaders},
     console::record::{KEEP_DAYS, Room},
     hardware::rounds::Every,
-    ramdisk::config::Listener,
 };
+
+pub mod network;
+pub use network::Network;
 
 /// Shortest poll interval: below it BMCs have no time for anything else.
 pub const POLL_INTERVAL_MIN: Duration = Duration::from_millis(200);
@@ -201,36 +204,6 @@ pub struct Networks {
     /// Where machines that nobody knows may boot while an administrator lets them; none: nowhere.
     #[serde(default)]
     pub discovery: Option<Network>,
-}
-
-/// One isolated network.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Network {
-    /// Our interface on it.
-    pub interface: String,
-    /// Our address on it.
-    pub address: Ipv4Addr,
-    /// Length of its prefix.
-    pub prefix: u8,
-    /// First and last address that servers may get.
-    pub range: (Ipv4Addr, Ipv4Addr),
-    /// DHCP relays on it that are believed, by their address on it (`giaddr`). Isolated networks have none: whoever relays can
-    /// ask in every server's name.
-    #[serde(default)]
-    pub relays: Vec<Ipv4Addr>,
-}
-
-impl Network {
-    /// Where ramdisks connect to on it.
-    pub fn ramdisks(&self, network: BootNetwork, port: u16) -> Listener {
-        Listener {
-            network,
-            interface: self.interface.clone(),
-            address: SocketAddrV4::new(self.address, port),
-            prefix_len: self.prefix,
-        }
-    }
 }
 
 /// What servers boot.
@@ -487,7 +460,7 @@ impl Config {
         let discovery = self.networks.discovery.as_ref().map(|settings| ("discovery", settings));
         for (network, settings) in named.into_iter().chain(discovery) {
             let field = |name| format!("networks.{network}.{name}");
-            let Network { interface, address, prefix, range: (first, last), relays } = settings;
+            let Network { interface, address, prefix, range: (first, last), relays, ipv6: _ } = settings;
             check(
                 (1..=15).contains(&interface.len()),
                 field("interface"),
@@ -505,12 +478,15 @@ impl Config {
                 field("range"),
                 &format_args!("{first} to {last} holds the agent's own address {address}; leave it out"),
             );
+            if let Err(fault) = settings.check_ipv6() {
+                check(false, field("ipv6"), &format_args!("cannot be used: {fault}"));
+            }
             for relay in relays {
                 check(
-                    in_network(relay) && relay != address && !(first..=last).contains(&relay),
+                    settings.is_relay(*relay),
                     field("relays"),
                     &format_args!(
-                        "holds {relay}; name a relay's own address in the network of {address}/{prefix}, outside the range"
+                        "holds {relay}; name a relay's own address in the network of {address}/{prefix}, outside the range; IPv6 relays need `ipv6`"
                     ),
                 );
             }
@@ -592,6 +568,23 @@ mod tests {
             let relays = format!("198.18.1.200\"]\nrelays = [\"{relay}\"]");
             wrong("198.18.1.200\"]", &relays, &format!("networks.provisioning.relays holds {relay}"));
         }
+        let ipv6 = "ipv6 = \"2001:db8:0:7::1/64\"";
+        let told = |text: &str, expected: &str| wrong(ipv6, text, expected);
+        told("ipv6 = \"2001:db8::1\"", "such as 2001:db8::1/64");
+        told(
+            "ipv6 = \"2001:db8::1/48\"",
+            "networks.provisioning.ipv6 cannot be used: the prefix length 48 is not",
+        );
+        told("ipv6 = \"2001:db8::c612:132/64\"", "of the server that has the IPv4 address 198.18.1.50");
+        told("relays = [\"2001:db8::9\"]", "networks.provisioning.relays holds 2001:db8::9");
+        for relay in ["2001:db8::1", "2001:db8::c612:132", "2001:db8:9::9"] {
+            let relays = format!("ipv6 = \"2001:db8::1/64\"\nrelays = [\"{relay}\"]");
+            told(&relays, &format!("networks.provisioning.relays holds {relay}"));
+        }
+        let both = format!("{ipv6}\nrelays = [\"198.18.1.254\", \"fe80::9\", \"2001:db8:0:7::9\"]");
+        let config = Config::parse(Path::new("t"), &example().replace(ipv6, &both)).unwrap();
+        let network = &config.networks.provisioning;
+        assert_eq!((network.relays4().len(), network.ipv6().unwrap().relays.len()), (1, 2));
         wrong("kernel =", "kernle =", "kernle");
         wrong("grub =", "# grub =", "boot.shim and boot.grub go together; name both, or none");
         wrong("loader = \"auto\"", "loader = \"lilo\"", "lilo");

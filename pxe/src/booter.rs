@@ -1,6 +1,10 @@
 //! Values: the rim of this crate. Whoever runs it says which server may boot from the network now, and with what.
 
-use std::{fmt, net::Ipv4Addr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use protocol::{
     boot::{BootLoader, BootMode, BootPlan, BootProgress},
@@ -130,8 +134,8 @@ pub enum Refusal {
          {server} and remove it"
     )]
     OtherServer {
-        /// Which.
-        server: Ipv4Addr,
+        /// Which: its address, or by DHCPv6 its DUID.
+        server: String,
     },
     /// Every address of the range is in use.
     #[error("no address is free in the range {range}; make the range larger")]
@@ -164,7 +168,7 @@ pub enum Refusal {
     #[error("{address} requested its files, but that address is not leased to it")]
     NotItsAddress {
         /// Who asked.
-        address: Ipv4Addr,
+        address: IpAddr,
     },
     /// The ticket's command line cannot be written into a loader's script.
     #[error("its kernel command line cannot be used: {reason}")]

@@ -4,7 +4,7 @@ use std::{net::Ipv4Addr, path::PathBuf};
 
 use protocol::network::BootNetwork;
 
-use crate::{alone::Alone, files::BootFiles};
+use crate::{alone::Alone, dhcp6::link::Ipv6, files::BootFiles};
 
 /// What is served where.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct ServiceConfig {
     pub range: (Ipv4Addr, Ipv4Addr),
     /// DHCP relays on this network that are believed.
     pub relays: Vec<Ipv4Addr>,
+    /// Its IPv6 side; none: DHCPv6 is not served, and TFTP and HTTP by IPv4 alone.
+    pub ipv6: Option<Ipv6>,
     /// Where leases are kept over a restart; none: nowhere.
     pub leases: Option<PathBuf>,
     /// What servers boot.

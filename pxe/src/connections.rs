@@ -68,18 +68,18 @@ pub async fn serve(
 ) {
     let own = Arc::new(terms.clone());
     let attend = move |stream, peer| attend(stream, peer, router.clone(), Arc::clone(&own));
-    accept(listener, terms, judge, attend, stop).await;
+    let places = Places::new(terms.places);
+    accept(listener, (terms.name, places), judge, attend, stop).await;
 }
 
-/// Gives each connection that finds a place to `attend`, until it is told to stop; what is under way is then broken off.
+/// Gives each connection that finds a place to `attend` (listeners may share the places), until it is told to stop; what is under way is then broken off.
 pub(crate) async fn accept<Attended: Future<Output = ()> + Send + 'static>(
     listener: TcpListener,
-    terms: Terms,
+    (name, places): (&'static str, Places),
     judge: impl Fn(IpAddr) -> Newcomer,
     attend: impl Fn(TcpStream, SocketAddr) -> Attended,
     stop: CancellationToken,
 ) {
-    let places = Places::new(terms.places.clone());
     let mut failed = Pace::new(1, TOLD_EVERY);
     let mut connections = JoinSet::new();
     loop {
@@ -92,8 +92,7 @@ pub(crate) async fn accept<Attended: Future<Output = ()> + Send + 'static>(
             Ok(accepted) => accepted,
             Err(error) => {
                 if let Some(passed_over) = failed.next(Instant::now()) {
-                    let listener = terms.name;
-                    tracing::warn!(listener, %error, passed_over, "connection could not be accepted");
+                    tracing::warn!(listener = name, %error, passed_over, "connection could not be accepted");
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;

@@ -22,6 +22,7 @@ use crate::{
         lease::{LeaseRange, Leases, is_neighbour},
         responder::{Ignored, Subnet},
     },
+    dhcp6::link::Link,
     event::{News, Told},
     files::BootFiles,
     firmware::{Firmware, Origin},
@@ -30,6 +31,8 @@ use crate::{
 /// Shared by all tasks of one network. The locks are held for one look-up, never across a wait.
 pub(crate) struct Context {
     pub(crate) subnet: Subnet,
+    /// Its IPv6 side; none: not served.
+    pub(crate) link: Option<Link>,
     pub(crate) interface: String,
     pub(crate) name: &'static str,
     pub(crate) files: BootFiles,
@@ -48,13 +51,17 @@ impl std::fmt::Debug for Context {
 }
 
 impl Context {
+    /// Without the interface's Ethernet address there is no DHCPv6.
     pub(crate) fn new(
         config: ServiceConfig,
         range: LeaseRange,
+        hardware: Option<MacAddr>,
         booter: Arc<dyn Booter>,
         events: mpsc::Sender<BootEvent>,
     ) -> Self {
+        let link = |ipv6| Some(Link::new(ipv6, config.http_port, hardware?));
         Self {
+            link: config.ipv6.and_then(link),
             subnet: Subnet {
                 network: config.network,
                 prefix_len: config.prefix_len,
@@ -95,7 +102,7 @@ impl Context {
     /// Who sits at this address with a lease and a plan. One with a lease and without a plan, or with one for another network,
     /// is refused as on every other way.
     pub(crate) fn holder(&self, peer: IpAddr) -> Option<(MacAddr, BootTicket)> {
-        let IpAddr::V4(address) = peer else { return None };
+        let address = self.leased(peer)?;
         if !self.gives_addresses() {
             return Some(self.somebody(address));
         }
@@ -113,10 +120,10 @@ impl Context {
     /// is waited for.
     pub(crate) fn newcomer(&self, peer: IpAddr) -> Newcomer {
         let Subnet { prefix_len, origin, .. } = self.subnet;
-        if !is_neighbour(peer, origin.address, prefix_len) {
+        let Some(address) = self.leased(peer) else { return Newcomer::Foreign };
+        if !is_neighbour(address.into(), origin.address, prefix_len) {
             return Newcomer::Foreign;
         }
-        let IpAddr::V4(address) = peer.to_canonical() else { return Newcomer::Foreign };
         let is_lent = self.leases().holder(address, Instant::now()).is_some();
         match is_lent || self.ramdisk_at(address).is_some() {
             true => Newcomer::Expected,
@@ -127,15 +134,12 @@ impl Context {
     /// The ticket with which this interface may fetch its files from this address.
     pub(crate) fn ticket(&self, mac: MacAddr, peer: IpAddr) -> Result<BootTicket, Refusal> {
         let ticket = self.plan(mac).ticket()?;
-        let address = match peer {
-            IpAddr::V4(address) => address,
-            IpAddr::V6(_) => Ipv4Addr::UNSPECIFIED,
-        };
+        let address = self.leased(peer).unwrap_or(Ipv4Addr::UNSPECIFIED);
         if !self.gives_addresses() {
             let own = ticket.own.as_ref().and_then(|own| own.address);
             return match own.is_none_or(|own| own == address) {
                 true => Ok(ticket),
-                false => Err(Refusal::NotItsAddress { address }),
+                false => Err(Refusal::NotItsAddress { address: peer }),
             };
         }
         // The script holds the ramdisk's token, so another server must not get it by knowing a MAC.
@@ -144,7 +148,23 @@ impl Context {
             Some(macs) => macs.contains(&mac),
             None => lent_to == Some(mac),
         };
-        if is_its { Ok(ticket) } else { Err(Refusal::NotItsAddress { address }) }
+        if is_its { Ok(ticket) } else { Err(Refusal::NotItsAddress { address: peer }) }
+    }
+
+    /// The IPv4 address under which stands what was lent to a peer; none: nothing of ours can have been.
+    fn leased(&self, peer: IpAddr) -> Option<Ipv4Addr> {
+        match peer.to_canonical() {
+            IpAddr::V4(address) => Some(address),
+            IpAddr::V6(address) => self.link.as_ref()?.ipv6.ipv4_of(address),
+        }
+    }
+
+    /// The start of the URLs that a peer is told: of the family by which it asks.
+    pub(crate) fn base_url(&self, peer: IpAddr) -> String {
+        match (peer.to_canonical(), &self.link) {
+            (IpAddr::V6(_), Some(link)) => link.base_url(),
+            _ => self.subnet.origin.base_url(),
+        }
     }
 
     /// Whether who asks is known by the address that it was given here.

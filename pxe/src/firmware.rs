@@ -1,6 +1,6 @@
 //! Decisions: what a server boots next, from what it says about itself.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use dhcproto::v4::Architecture;
 use protocol::{
@@ -187,10 +187,19 @@ pub struct Origin {
 impl Origin {
     /// The start of every URL, without a slash at its end.
     pub fn base_url(&self) -> String {
-        match self.http_port {
-            80 => format!("http://{}", self.address),
-            port => format!("http://{}:{port}", self.address),
-        }
+        base_url(self.address.into(), self.http_port)
+    }
+}
+
+/// The start of every URL of files at this address, without a slash at its end.
+pub fn base_url(address: IpAddr, http_port: u16) -> String {
+    let host = match address {
+        IpAddr::V4(address) => address.to_string(),
+        IpAddr::V6(address) => format!("[{address}]"),
+    };
+    match http_port {
+        80 => format!("http://{host}"),
+        port => format!("http://{host}:{port}"),
     }
 }
 
@@ -216,22 +225,20 @@ impl BootFile {
     }
 }
 
-/// The next file for this firmware, or why there is none. UEFI is given this loader.
+/// The next file for this firmware, or why there is none. UEFI is given this loader; `base_url` is where our files are by HTTP.
 pub fn boot_file(
     firmware: Firmware,
     loader: BootLoader,
     mac: MacAddr,
-    origin: &Origin,
+    base_url: &str,
 ) -> Result<BootFile, Refusal> {
     let file = match (firmware, loader) {
-        (Firmware::Ipxe, _) => BootFile::Http(format!("{}/boot/{mac}/script", origin.base_url())),
+        (Firmware::Ipxe, _) => BootFile::Http(format!("{base_url}/boot/{mac}/script")),
         // One that is older than RFC 4578, and so for BIOS.
         (Firmware::BiosPxe | Firmware::SilentPxe, _) => BootFile::Tftp(UNDIONLY),
         (Firmware::UefiPxe, BootLoader::Ipxe) => BootFile::Tftp(SNPONLY),
         (Firmware::UefiPxe, BootLoader::Shim) => BootFile::Tftp(SHIM),
-        (Firmware::UefiHttp, BootLoader::Ipxe) => {
-            BootFile::Http(format!("{}/boot/loader/{SNPONLY}", origin.base_url()))
-        }
+        (Firmware::UefiHttp, BootLoader::Ipxe) => BootFile::Http(format!("{base_url}/boot/loader/{SNPONLY}")),
         (Firmware::UefiHttp, BootLoader::Shim) => return Err(Refusal::SignedByHttp),
         (Firmware::System, _) => BootFile::None,
         (Firmware::Unsupported(architecture), _) => {
@@ -258,7 +265,7 @@ mod tests {
         let description = Description { architectures: &architectures, vendor_class, user_class: user, ipxe };
         let origin = Origin { address: Ipv4Addr::new(198, 18, 1, 1), http_port: 80 };
         let firmware = Firmware::recognise(description).of_server(mode);
-        let file = boot_file(firmware, BootLoader::Ipxe, MacAddr([2, 0, 0, 0, 0, 1]), &origin);
+        let file = boot_file(firmware, BootLoader::Ipxe, MacAddr([2, 0, 0, 0, 0, 1]), &origin.base_url());
         file.ok().map(|file| match file {
             BootFile::None => String::new(),
             BootFile::Tftp(name) => name.to_owned(),
@@ -307,7 +314,11 @@ mod tests {
         let check = |firmware, expected| {
             let origin = Origin { address: Ipv4Addr::new(198, 18, 1, 1), http_port: 80 };
             let mac = MacAddr([2, 0, 0, 0, 0, 1]);
-            assert_eq!(boot_file(firmware, BootLoader::Shim, mac, &origin), expected, "{firmware:?}");
+            assert_eq!(
+                boot_file(firmware, BootLoader::Shim, mac, &origin.base_url()),
+                expected,
+                "{firmware:?}"
+            );
         };
         check(Firmware::UefiPxe, Ok(BootFile::Tftp(SHIM)));
         check(Firmware::UefiHttp, Err(Refusal::SignedByHttp));
@@ -358,5 +369,10 @@ mod tests {
     fn other_ports_are_named() {
         let origin = Origin { address: Ipv4Addr::LOCALHOST, http_port: 8080 };
         assert_eq!(origin.base_url(), "http://127.0.0.1:8080");
+        let v6 = "2001:db8::1".parse().unwrap();
+        assert_eq!(
+            [80, 8080].map(|port| base_url(v6, port)),
+            ["http://[2001:db8::1]", "http://[2001:db8::1]:8080"]
+        );
     }
 }

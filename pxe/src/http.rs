@@ -17,7 +17,7 @@ use protocol::{
     boot::{BootPurpose, BootStage},
     error_chain::chain,
     mac::MacAddr,
-    places::Bounds,
+    places::{Bounds, Places},
 };
 use serde::Deserialize;
 use tokio::net::TcpListener;
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     booter::{BootTicket, OwnBoot, Refusal},
-    connections::{self, Terms},
+    connections,
     context::Context,
     files::{BootFiles, Content},
     firmware::SNPONLY,
@@ -51,16 +51,20 @@ pub const MAX_IDLE: Duration = Duration::from_secs(15);
 pub const MAX_DURATION: Duration = Duration::from_secs(900);
 
 /// Serves until it is told to stop; downloads in flight are then broken off.
-pub(crate) async fn run(listener: TcpListener, context: Arc<Context>, stop: CancellationToken) {
-    let terms = Terms {
-        name: "http",
-        places: Bounds { total: MAX_CONNECTIONS, per_peer: MAX_CONNECTIONS_PER_CLIENT, trusted: Vec::new() },
-        idle: MAX_IDLE,
-        duration: MAX_DURATION,
-    };
+pub(crate) async fn run(
+    listener: TcpListener,
+    places: Places,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) {
     let router = router(Arc::clone(&context));
     let attend = move |stream, peer| send::attend(stream, peer, router.clone());
-    connections::accept(listener, terms, |peer| context.newcomer(peer), attend, stop).await;
+    connections::accept(listener, ("http", places), |peer| context.newcomer(peer), attend, stop).await;
+}
+
+/// The places of one network's clients, by whichever family they come.
+pub(crate) fn places() -> Places {
+    Places::new(Bounds { total: MAX_CONNECTIONS, per_peer: MAX_CONNECTIONS_PER_CLIENT, trusted: Vec::new() })
 }
 
 fn router(context: Arc<Context>) -> Router {
@@ -86,7 +90,7 @@ async fn script(
     if let Some(name) = ticket.own.as_ref().and_then(|own| own.script.clone()) {
         return give(context, mac, ticket.boot_id, BootStage::Script, name).await;
     }
-    let base_url = context.subnet.origin.base_url();
+    let base_url = context.base_url(peer.ip());
     let has_initrd = ticket.own.as_ref().is_none_or(|own| own.initrd.is_some());
     match (Script { base_url: &base_url, mac, command_line: &ticket.command_line, has_initrd }).render() {
         Ok(text) => {
@@ -253,7 +257,10 @@ fn sendable(content: Content, sent: impl Fn() + Send + Sync + 'static) -> Respon
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, time::Instant};
+    use std::{
+        net::{IpAddr, Ipv4Addr},
+        time::Instant,
+    };
 
     use bytes::Bytes;
     use protocol::{
@@ -266,6 +273,7 @@ mod tests {
     use crate::{
         booter::{Booter, Plan},
         config::ServiceConfig,
+        connections::Newcomer,
         dhcp::lease::LeaseRange,
         files::Parts,
     };
@@ -335,6 +343,7 @@ mod tests {
             prefix_len: 24,
             range: (first, last),
             relays: Vec::new(),
+            ipv6: Some("2001:db8::1/64".parse().unwrap()),
             leases: None,
             files,
             http_port: 80,
@@ -342,7 +351,13 @@ mod tests {
         };
         let (events, _heard) = mpsc::channel(16);
         let range = LeaseRange::new(first, last, own, 24).unwrap();
-        let context = Arc::new(Context::new(config, range, Arc::new(One), events));
+        let context = Arc::new(Context::new(
+            config,
+            range,
+            Some(MacAddr([2, 0, 0, 0, 0, 0xaa])),
+            Arc::new(One),
+            events,
+        ));
         let now = Instant::now();
         let lease = |mac: &str| {
             let mac = mac.parse().unwrap();
@@ -361,6 +376,24 @@ mod tests {
         assert_eq!(ask(server, "01808610ff").await, (200, "everything".to_owned()));
         assert_eq!(ask(server, "").await, (200, "everything".to_owned()));
         assert_eq!(ask(other, "01808610c9").await.0, 403);
+
+        // By IPv6 the same, from the address that goes with the lease; another one is nobody's.
+        let ipv6 = |peer: SocketAddr| {
+            let IpAddr::V4(lent) = peer.ip() else { panic!("{peer}") };
+            let link = context.link.as_ref().unwrap();
+            SocketAddr::from((link.ipv6.address_of(lent), 1024))
+        };
+        assert_eq!(ask(ipv6(server), "01808610c9").await, (200, "leanigb!".to_owned()));
+        assert_eq!(ask(ipv6(other), "01808610c9").await.0, 403);
+        let stranger: SocketAddr = "[2001:db8::5054:ff:fe12:3457]:1024".parse().unwrap();
+        assert_eq!(ask(stranger, "").await.0, 403);
+        let thought = [server, ipv6(server), stranger].map(|peer| context.newcomer(peer.ip()));
+        assert_eq!(thought, [Newcomer::Expected, Newcomer::Expected, Newcomer::Foreign]);
+        let told = async |peer| {
+            body(script(State(Arc::clone(&context)), Extension(peer), Path(SERVER.into())).await).await.1
+        };
+        assert!(told(server).await.contains("kernel http://198.18.1.1/boot/"));
+        assert!(told(ipv6(server)).await.contains("kernel http://[2001:db8::1]/boot/"));
 
         let file = async |peer, mac: &str, name: &str| {
             let path = Path((mac.to_owned(), name.to_owned()));

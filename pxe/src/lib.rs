@@ -25,7 +25,8 @@
 //!
 //! What must stay true: a packet of an interface without a plan for this very network gets no answer; every socket is
 //! bound to one interface; no packet panics or makes memory grow; nobody is told a default route.
-//! Deliberately absent: DHCPv6, TFTP writes, HTTPS.
+//! Where the network has an IPv6 side, the same goes by DHCPv6 (`dhcp6`), TFTP and HTTP over IPv6; the ramdisk itself asks by IPv4.
+//! Deliberately absent: TFTP writes, HTTPS.
 
 pub mod alone;
 pub mod booter;
@@ -33,6 +34,7 @@ pub mod config;
 pub mod connections;
 mod context;
 pub mod dhcp;
+pub mod dhcp6;
 pub mod event;
 pub mod files;
 pub mod firmware;
@@ -46,6 +48,7 @@ pub mod tftp;
 
 pub use booter::{BootEvent, BootTicket, Booter, OwnBoot, Plan, Refusal};
 pub use dhcp::lease::is_neighbour;
+pub use dhcp6::link::Ipv6;
 pub use files::{BootFilePaths, BootFiles, RamdiskPaths, SignedLoaders, manifest::ManifestPaths};
 pub use service::{DEFAULT_HTTP_PORT, Service, ServiceConfig, StartError};
 pub use socket::tcp as listen_on;

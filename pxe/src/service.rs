@@ -1,6 +1,10 @@
 //! Edges: one isolated network served: all its sockets, opened together and closed together.
 
-use std::{net::Ipv4Addr, path::PathBuf, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+    sync::Arc,
+};
 
 use protocol::network::BootNetwork;
 use tokio::{sync::mpsc, task::JoinSet};
@@ -18,8 +22,11 @@ use crate::{
         probe::Probe,
         server::Server,
     },
+    dhcp6::link::InvalidIpv6,
     http, ra, socket, tftp,
 };
+
+mod ipv6;
 
 /// The port on which servers fetch scripts, kernels and ramdisks, if nothing else is said.
 pub const DEFAULT_HTTP_PORT: u16 = 80;
@@ -41,7 +48,23 @@ pub enum StartError {
         /// The interface.
         interface: String,
         /// The configured address.
-        address: Ipv4Addr,
+        address: IpAddr,
+    },
+    /// Its IPv6 side cannot be served.
+    #[error("`ipv6` of the {} network cannot be used", network.as_str())]
+    Ipv6 {
+        /// The network.
+        network: BootNetwork,
+        /// What is wrong.
+        source: InvalidIpv6,
+    },
+    /// A DHCPv6 server is known by its interface's address.
+    #[error(
+        "interface {interface} has no Ethernet address, by which DHCPv6 names the server; take one that has, or remove `ipv6`"
+    )]
+    NoHardware {
+        /// The interface.
+        interface: String,
     },
     /// The range of addresses cannot be handed out.
     #[error("the address range {first}-{last} of the {} network cannot be used: {reason}", network.as_str())]
@@ -100,8 +123,9 @@ impl Service {
         let interface = config.interface.clone();
         let index = socket::interface_index(&interface)
             .ok_or_else(|| StartError::NoInterface { interface: interface.clone(), network })?;
-        if !socket::has_address(&interface, config.address) {
-            return Err(StartError::NoAddress { interface, address: config.address });
+        let address = IpAddr::V4(config.address);
+        if !socket::has_address(&interface, address) {
+            return Err(StartError::NoAddress { interface, address });
         }
         let (first, last) = config.range;
         let range = LeaseRange::new(first, last, config.address, config.prefix_len)
@@ -120,25 +144,26 @@ impl Service {
         };
         let at_proxy = match serves.dhcp {
             Dhcp::Proxy => {
-                let socket = socket::udp(&interface, config.address, dhcp::proxy::PROXY_PORT);
+                let socket = socket::udp(&interface, address, dhcp::proxy::PROXY_PORT);
                 Some(socket.map_err(refused("UDP port 4011 (ProxyDHCP)"))?)
             }
             Dhcp::Server | Dhcp::Off => None,
         };
         let tftp = match serves.tftp {
             true => {
-                let sockets = tftp::server::Sockets::open(&interface, config.address);
+                let sockets = tftp::server::Sockets::open(&interface, address);
                 Some(sockets.map_err(refused("UDP port 69 (TFTP)"))?)
             }
             false => None,
         };
         let http = match serves.http {
             true => {
-                let socket = socket::tcp(&interface, config.address, config.http_port);
+                let socket = socket::tcp(&interface, address, config.http_port);
                 Some(socket.map_err(refused(&format!("TCP port {} (HTTP)", config.http_port)))?)
             }
             false => None,
         };
+        let ipv6 = ipv6::Sockets::open(&config, index)?;
         // Without IPv6 a boot works too; old iPXE then waits 14 s for a router.
         let ra = socket::icmpv6(&interface, index)
             .inspect_err(|error| {
@@ -158,7 +183,9 @@ impl Service {
             None => None,
         };
 
-        let context = Arc::new(Context::new(config, range, booter, events));
+        let hardware = ipv6.as_ref().map(|sockets| sockets.hardware);
+        let announced = ra::message::advertisement(config.ipv6.as_ref().filter(|_| ipv6.is_some()));
+        let context = Arc::new(Context::new(config, range, hardware, booter, events));
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let keep = kept.map(|(keeper, keep, held)| {
@@ -174,21 +201,32 @@ impl Service {
             tasks.spawn(keeper.run(Arc::clone(&context), stop.clone()));
             keep
         });
+        let (dhcp6, tftp6, http6) = match ipv6 {
+            Some(ipv6::Sockets { dhcp, tftp, http, .. }) => (Some(dhcp), tftp, http),
+            None => (None, None, None),
+        };
         if let Some(socket) = dhcp {
-            let server = Server { socket, probe: Probe::new(icmp), keep, context: Arc::clone(&context) };
+            let probe = Arc::new(Probe::new(icmp));
+            if let Some(socket) = dhcp6 {
+                let (probe, keep) = (Arc::clone(&probe), keep.clone());
+                let server = Server { socket, probe, keep, context: Arc::clone(&context) };
+                tasks.spawn(dhcp::server::run(server, stop.clone()));
+            }
+            let server = Server { socket, probe, keep, context: Arc::clone(&context) };
             match at_proxy {
                 Some(socket) => tasks.spawn(dhcp::server::run_as_proxy(server, socket, stop.clone())),
                 None => tasks.spawn(dhcp::server::run(server, stop.clone())),
             };
         }
-        if let Some(tftp) = tftp {
+        for tftp in tftp.into_iter().chain(tftp6) {
             tasks.spawn(tftp::server::run(tftp, Arc::clone(&context), stop.clone()));
         }
-        if let Some(http) = http {
-            tasks.spawn(http::run(http, Arc::clone(&context), stop.clone()));
+        let places = http::places();
+        for listener in http.into_iter().chain(http6) {
+            tasks.spawn(http::run(listener, places.clone(), Arc::clone(&context), stop.clone()));
         }
         if let Some(ra) = ra {
-            tasks.spawn(ra::server::run(ra, index, interface, stop.clone()));
+            tasks.spawn(ra::server::run(ra, (index, interface), announced, stop.clone()));
         }
         Ok(Self { stop, tasks, context })
     }

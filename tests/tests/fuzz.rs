@@ -123,6 +123,11 @@ fn dhcp() {
 }
 
 #[test]
+fn dhcp6() {
+    survives("dhcp6");
+}
+
+#[test]
 fn erase_certificate() {
     survives("erase_certificate");
 }

@@ -8,6 +8,7 @@
 //! router = "198.18.1.254"                # optional, as all that follows
 //! dns = ["198.18.1.53"]
 //! relays = ["198.18.1.254"]              # DHCP relays that are believed
+//! ipv6 = "2001:db8::1/64"                # ours, on that interface: hosts boot by IPv6 too
 //! http_port = 80
 //! root = "/srv/boot"                     # files by TFTP and HTTP; names below are relative to it
 //! leases = "/var/lib/bms-agent/leases"   # kept over a restart
@@ -39,14 +40,16 @@
 use std::{
     collections::HashMap,
     fmt, io,
-    net::Ipv4Addr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
 };
 
 use protocol::mac::MacAddr;
-use pxe::files::root::Root;
+use pxe::{dhcp6::link::Ipv6, files::root::Root};
 use serde::Deserialize;
 use toml::Spanned;
+
+use crate::config::network::relays6;
 
 /// Most hosts of a file.
 pub const HOSTS_MAX: usize = 16_384;
@@ -71,9 +74,11 @@ pub struct StaticConfig {
     /// Name servers that hosts are told.
     #[serde(default)]
     pub dns: Vec<Ipv4Addr>,
-    /// DHCP relays that are believed.
+    /// DHCP relays that are believed, of both families.
     #[serde(default)]
-    pub relays: Vec<Ipv4Addr>,
+    pub relays: Vec<IpAddr>,
+    /// Our IPv6 address there, with its prefix's length; none: hosts boot by IPv4 alone.
+    pub ipv6: Option<Spanned<Ipv6>>,
     /// TCP port of HTTP.
     #[serde(default = "default_http_port")]
     pub http_port: u16,
@@ -222,6 +227,7 @@ impl StaticConfig {
         })?;
         let mut faults = Faults { text, found: Vec::new() };
         let root = config.root(&mut faults);
+        config.check_ipv6(&mut faults);
         config.check_hosts(root.as_ref(), &mut faults);
         match faults.found.is_empty() {
             true => Ok((config, root)),
@@ -233,6 +239,30 @@ impl StaticConfig {
         let dir = self.root.as_ref()?;
         let opened = Root::open(dir.get_ref());
         opened.map_err(|error| faults.add(dir.span().start, format!("root: {error}; name a directory"))).ok()
+    }
+
+    /// Its IPv6 side, with the relays that are believed there.
+    pub fn ipv6(&self) -> Option<Ipv6> {
+        let ipv6 = self.ipv6.as_ref()?.get_ref().clone();
+        Some(Ipv6 { relays: relays6(&self.relays), ..ipv6 })
+    }
+
+    fn check_ipv6(&self, faults: &mut Faults<'_>) {
+        let Some(ipv6) = &self.ipv6 else { return };
+        let at = ipv6.span().start;
+        let is_host = |other: Ipv4Addr| {
+            pxe::is_neighbour(other.into(), self.address, self.prefix) && other != self.address
+        };
+        if let Err(error) = ipv6.get_ref().check(is_host) {
+            faults.add(at, format!("ipv6: {error}"));
+        }
+        if self.proxy {
+            faults.add(
+                at,
+                "ipv6 and proxy: the other server gives no IPv6 addresses of ours; keep one of them"
+                    .to_owned(),
+            );
+        }
     }
 
     fn check_hosts(&self, root: Option<&Root>, faults: &mut Faults<'_>) {
@@ -345,6 +375,13 @@ mod tests {
         check(HEAD, &[]);
         check("", &["missing field `interface`"]);
         check(&format!("{HEAD}rnage = 1\n"), &["line 5, column 1"]);
+        check(&format!("{HEAD}ipv6 = \"2001:db8::1/64\"\n"), &[]);
+        check(&format!("{HEAD}ipv6 = \"2001:db8::1\"\n"), &["line 5, column 8"]);
+        check(
+            &format!("{HEAD}\nipv6 = \"fe80::1/64\"\n"),
+            &["6: ipv6: fe80::1 is not an address that a loader's URL"],
+        );
+        check(&format!("{HEAD}ipv6 = \"2001:db8::1/64\"\nproxy = true\n"), &["5: ipv6 and proxy"]);
         check(&format!("{HEAD}[[host]]\nmac = \"02:00\"\n"), &["line 6, column 7"]);
         let host = "[[host]]\nmac = \"02:00:00:00:00:01\"\n";
         check(&format!("{HEAD}{host}"), &[]);

@@ -13,6 +13,8 @@ use pxe::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::network::relays4;
+
 use self::{
     config::{StaticConfig, StaticConfigError},
     hosts::{Hosts, NETWORK},
@@ -94,6 +96,7 @@ impl Rack {
             (Part::All | Part::Dhcp, false) => Dhcp::Server,
         };
         let (tftp, http) = (matches!(part, Part::All | Part::Tftp), matches!(part, Part::All | Part::Http));
+        let ipv6 = config.ipv6();
         let told = Told { router: config.router, dns: config.dns };
         let service = ServiceConfig {
             network: NETWORK,
@@ -102,7 +105,8 @@ impl Rack {
             address: config.address,
             prefix_len: config.prefix,
             range: *config.range.get_ref(),
-            relays: config.relays,
+            relays: relays4(&config.relays),
+            ipv6,
             leases: config.leases,
             files,
             http_port: config.http_port,

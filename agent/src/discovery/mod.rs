@@ -307,7 +307,8 @@ fn serve(place: Place<'_>, events: mpsc::Sender<Event>) -> Result<Served, Discov
         address: place.network.address,
         prefix_len: place.network.prefix,
         range: place.network.range,
-        relays: place.network.relays.clone(),
+        relays: place.network.relays4(),
+        ipv6: place.network.ipv6(),
         leases: Some(state_dir.join("leases")),
         // Of a machine that nobody knows all is to be seen, whatever it boots by.
         files: BootFiles { parts: None, virtual_servers: None, ..place.files },

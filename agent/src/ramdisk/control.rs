@@ -93,7 +93,8 @@ impl Control {
             let Listener { network, interface, address, prefix_len: _ } = &place;
             let failed =
                 |source| ControlError::Listen { address: *address, interface: interface.clone(), source };
-            let listener = pxe::listen_on(interface, *address.ip(), address.port()).map_err(failed)?;
+            let listener =
+                pxe::listen_on(interface, (*address.ip()).into(), address.port()).map_err(failed)?;
             addresses.push((*network, listener.local_addr().map_err(failed)?));
             listeners.push((place, listener));
         }

@@ -32,6 +32,14 @@ impl Place {
         }
         (place != Self::default()).then_some(place)
     }
+
+    /// The same of a DHCPv6 relay: its Interface-Id (RFC 8415 section 21.18) and its Remote-ID (RFC 4649), in which a number of
+    /// who made it stands first.
+    pub fn of_relay(interface_id: Option<&[u8]>, remote_id: Option<&[u8]>) -> Option<Self> {
+        let remote = remote_id.and_then(|value| value.get(4..)).map(text).unwrap_or_default();
+        let place = Self { circuit: interface_id.map(text).unwrap_or_default(), remote };
+        (place != Self::default()).then_some(place)
+    }
 }
 
 impl fmt::Display for Place {

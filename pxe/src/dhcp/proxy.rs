@@ -1,7 +1,7 @@
 //! Decisions: the answer of a ProxyDHCP server (PXE 2.1, sections 2.2 and 2.4): another server gives addresses, and this one says what is
 //! booted. A client asks for both at once by its DHCPDISCOVER; some ask once more, at a port of their own.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 
 use dhcproto::v4::DhcpOption;
 use protocol::mac::MacAddr;
@@ -35,7 +35,7 @@ pub fn respond(subnet: &Subnet, bytes: &[u8], arrived: Arrived, plan: &dyn Fn(Ma
     };
     let mac = request.mac;
     if !request.giaddr.is_unspecified() && !subnet.relays.contains(&request.giaddr) {
-        return Outcome::Ignored(Ignored::Relayed(request.giaddr));
+        return Outcome::Ignored(Ignored::Relayed(request.giaddr.into()));
     }
     let kind = match (request.ask, arrived) {
         (Ask::Discover, Arrived::AtDhcp) => ReplyKind::Offer,
@@ -47,7 +47,7 @@ pub fn respond(subnet: &Subnet, bytes: &[u8], arrived: Arrived, plan: &dyn Fn(Ma
         Err(reason) => return Outcome::Refused { mac, reason },
     };
     let firmware = request.firmware.of_server(ticket.boot_mode);
-    let file = match file_of(&ticket, firmware, mac, &subnet.origin) {
+    let file = match file_of(&ticket, firmware, mac, &subnet.origin.base_url()) {
         Ok(file) if !file.is_empty() => file,
         // It boots nothing from the network: an address is all that it wants, and that is the other server's.
         Ok(_) => return Outcome::Ignored(Ignored::OthersAddress),
@@ -67,7 +67,7 @@ pub fn respond(subnet: &Subnet, bytes: &[u8], arrived: Arrived, plan: &dyn Fn(Ma
         (Arrived::AtDhcp, relay) if !relay.is_unspecified() => SocketAddrV4::new(relay, SERVER_PORT),
         (Arrived::AtDhcp, _) => SocketAddrV4::new(Ipv4Addr::BROADCAST, CLIENT_PORT),
     };
-    let (address, place) = (request.ciaddr, request.place);
+    let (address, place, to) = (IpAddr::V4(request.ciaddr), request.place, SocketAddr::V4(to));
     Outcome::Reply(DhcpReply { bytes, to, kind, mac, ticket, address, firmware, place, keep: None })
 }
 

@@ -1,7 +1,7 @@
 //! Decisions: the answer to one DHCP message. No answer without a boot plan for this interface on this network.
 
 use std::{
-    net::{Ipv4Addr, SocketAddrV4},
+    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
     time::Instant,
 };
 
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     booter::{BootTicket, OwnBoot, Plan, Refusal, Told},
+    dhcp6,
     firmware::{BootFile, Firmware, Origin, boot_file},
 };
 
@@ -64,6 +65,15 @@ pub enum Outcome {
         /// Which address.
         address: Ipv4Addr,
     },
+    /// Send this, which lends nothing; and make a note of that, if there is something.
+    Note {
+        /// Its bytes.
+        bytes: Vec<u8>,
+        /// Where to.
+        to: SocketAddr,
+        /// What became of an address.
+        of: Option<Ignored>,
+    },
     /// Be silent: the message is not for us.
     Ignored(Ignored),
 }
@@ -74,7 +84,7 @@ pub struct DhcpReply {
     /// Its bytes.
     pub bytes: Vec<u8>,
     /// Where to.
-    pub to: SocketAddrV4,
+    pub to: SocketAddr,
     /// Which kind.
     pub kind: ReplyKind,
     /// For whom.
@@ -82,7 +92,7 @@ pub struct DhcpReply {
     /// The ticket on which the answer rests.
     pub ticket: BootTicket,
     /// The address offered, lent or denied.
-    pub address: Ipv4Addr,
+    pub address: IpAddr,
     /// Who asked.
     pub firmware: Firmware,
     /// Where it is plugged in, if a switch says so.
@@ -108,12 +118,15 @@ pub enum Ignored {
     /// It makes no sense.
     #[error(transparent)]
     Invalid(#[from] InvalidRequest),
+    /// The same by DHCPv6.
+    #[error(transparent)]
+    Invalid6(#[from] dhcp6::request::InvalidRequest),
     /// It came through a relay that is not named in the configuration.
     #[error("it came through the relay {0}, which is not in `relays` of this network")]
-    Relayed(Ipv4Addr),
+    Relayed(IpAddr),
     /// The client has chosen another server, which should not exist on an isolated network.
     #[error("it is meant for the server {0}")]
-    OtherServer(Ipv4Addr),
+    OtherServer(String),
     /// Addresses are another server's here.
     #[error("it is about an address, which another server gives here")]
     OthersAddress,
@@ -157,11 +170,12 @@ pub fn respond(
     };
     let mac = request.mac;
     if !request.giaddr.is_unspecified() && !subnet.relays.contains(&request.giaddr) {
-        return Outcome::Ignored(Ignored::Relayed(request.giaddr));
+        return Outcome::Ignored(Ignored::Relayed(request.giaddr.into()));
     }
     let wish = match request.ask {
         Ask::Discover => None,
         Ask::Request { server: Some(server), .. } if server != subnet.origin.address => {
+            let server = server.to_string();
             return match plan(mac).is_here() {
                 true => Outcome::Refused { mac, reason: Refusal::OtherServer { server } },
                 false => Outcome::Ignored(Ignored::OtherServer(server)),
@@ -181,7 +195,7 @@ pub fn respond(
         Err(reason) => return Outcome::Refused { mac, reason },
     };
     let firmware = request.firmware.of_server(ticket.boot_mode);
-    let file = match file_of(&ticket, firmware, mac, &subnet.origin) {
+    let file = match file_of(&ticket, firmware, mac, &subnet.origin.base_url()) {
         Ok(file) => file,
         Err(reason) => return Outcome::Refused { mac, reason },
     };
@@ -217,7 +231,7 @@ pub fn respond(
         }
         ReplyKind::Nak => (deny(subnet, &request), destination(&request, Ipv4Addr::UNSPECIFIED)),
     };
-    let place = request.place;
+    let (place, to, address) = (request.place, SocketAddr::V4(to), IpAddr::V4(address));
     Outcome::Reply(DhcpReply { bytes, to, kind, mac, ticket, address, firmware, place, keep })
 }
 
@@ -269,25 +283,25 @@ fn lend(
 }
 
 /// What a machine loads next, as it is told; nothing in it: no file.
-pub(super) fn file_of(
+pub(crate) fn file_of(
     ticket: &BootTicket,
     firmware: Firmware,
     mac: MacAddr,
-    origin: &Origin,
+    base_url: &str,
 ) -> Result<String, Refusal> {
-    let ours = || boot_file(firmware, ticket.loader, mac, origin).map(BootFile::into_name);
-    ticket.own.as_ref().map_or_else(ours, |own| own_file(own, firmware, origin, ours))
+    let ours = || boot_file(firmware, ticket.loader, mac, base_url).map(BootFile::into_name);
+    ticket.own.as_ref().map_or_else(ours, |own| own_file(own, firmware, base_url, ours))
 }
 
 /// What a machine with a boot of its own loads next; `ours`: by which it comes to that, where it names no loader.
 fn own_file(
     own: &OwnBoot,
     firmware: Firmware,
-    origin: &Origin,
+    base_url: &str,
     ours: impl FnOnce() -> Result<String, Refusal>,
 ) -> Result<String, Refusal> {
     let by_ipxe = own.script.is_some() || own.kernel.is_some();
-    let by_http = |loader: &String| format!("{}/{loader}", origin.base_url());
+    let by_http = |loader: &String| format!("{base_url}/{loader}");
     match (firmware, &own.loader) {
         (Firmware::Ipxe, loader) if !by_ipxe => Ok(loader.as_ref().map(by_http).unwrap_or_default()),
         (Firmware::UefiHttp, Some(loader)) => Ok(by_http(loader)),
@@ -414,9 +428,13 @@ mod tests {
         };
         match outcome {
             Outcome::Prove { .. } => Err("to be proven twice".to_owned()),
-            Outcome::Reply(answer) => Ok((answer.kind, answer.bytes, answer.to)),
+            Outcome::Reply(answer) => match answer.to {
+                SocketAddr::V4(to) => Ok((answer.kind, answer.bytes, to)),
+                SocketAddr::V6(to) => panic!("sent to {to}"),
+            },
             Outcome::Refused { mac: _, reason } => Err(reason.to_string()),
             Outcome::Ignored(ignored) => Err(ignored.to_string()),
+            Outcome::Note { .. } => panic!("DHCPv4 knows no such answer"),
         }
     }
 
@@ -551,7 +569,7 @@ mod tests {
         assert_ne!(other, address);
         leases.prove(KNOWN);
         let Outcome::Reply(offer) = decide(&mut leases, &discover) else { panic!() };
-        assert_eq!((offer.kind, offer.address, offer.keep), (ReplyKind::Offer, other, None));
+        assert_eq!((offer.kind, offer.address, offer.keep), (ReplyKind::Offer, IpAddr::V4(other), None));
         let take = request(KNOWN, &[(53, &[3]), (50, &other.octets())]);
         let Outcome::Reply(ack) = decide(&mut leases, &take) else { panic!() };
         assert_eq!((ack.kind, ack.keep.map(|lent| lent.address)), (ReplyKind::Ack, Some(other)));
@@ -559,7 +577,7 @@ mod tests {
         let mut renewal = request(KNOWN, &[(53, &[3])]);
         renewal.set_ciaddr(Ipv4Addr::new(198, 18, 1, 77));
         let Outcome::Reply(ack) = decide(&mut self::leases(), &renewal) else { panic!() };
-        assert_eq!((ack.kind, ack.address.octets()[3]), (ReplyKind::Ack, 77));
+        assert_eq!((ack.kind, ack.address.to_string().as_str()), (ReplyKind::Ack, "198.18.1.77"));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Edges: the DHCP socket of one network.
+//! Edges: a DHCP socket of one network, of either family.
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
@@ -18,7 +18,7 @@ use super::{
     proxy::{self, Arrived},
     responder::{DhcpReply, Ignored, Outcome, ReplyKind, respond},
 };
-use crate::{booter::Refusal, context::Context, socket};
+use crate::{booter::Refusal, context::Context, dhcp6, socket};
 
 /// Messages at once that wait for a probe or for the disk. What comes beyond that is passed over: its client asks again.
 const WAITING_MAX: usize = 4096;
@@ -27,7 +27,8 @@ const WAITING_MAX: usize = 4096;
 #[derive(Debug)]
 pub(crate) struct Server {
     pub(crate) socket: UdpSocket,
-    pub(crate) probe: Probe,
+    /// One for both families.
+    pub(crate) probe: Arc<Probe>,
     /// None: leases are not kept over a restart.
     pub(crate) keep: Option<Keep>,
     pub(crate) context: Arc<Context>,
@@ -72,14 +73,14 @@ pub(crate) async fn run(server: Server, stop: CancellationToken) {
             Some(_) = waiting.join_next() => {}
             error = server.probe.hear() => socket::pause_after(&error, "icmp").await,
             received = server.socket.recv_from(&mut buffer) => match received {
-                Ok((len, _)) => {
+                Ok((len, from)) => {
                     let bytes = buffer.get(..len).unwrap_or_default();
-                    let outcome = server.decide(bytes);
+                    let outcome = server.decide(bytes, from);
                     if !outcome.must_wait() {
                         server.act(outcome).await;
                     } else if waiting.len() < WAITING_MAX {
                         let (server, bytes) = (Arc::clone(&server), bytes.to_vec());
-                        waiting.spawn(async move { server.act_in_time(outcome, &bytes).await });
+                        waiting.spawn(async move { server.act_in_time(outcome, &bytes, from).await });
                     }
                 }
                 Err(error) => socket::pause_after(&error, "dhcp").await,
@@ -93,24 +94,30 @@ impl Outcome {
         match self {
             Outcome::Prove { .. } => true,
             Outcome::Reply(answer) => answer.keep.is_some(),
-            Outcome::Refused { .. } | Outcome::Ignored(_) => false,
+            Outcome::Refused { .. } | Outcome::Note { .. } | Outcome::Ignored(_) => false,
         }
     }
 }
 
 impl Server {
-    fn decide(&self, bytes: &[u8]) -> Outcome {
+    fn decide(&self, bytes: &[u8], from: SocketAddr) -> Outcome {
         let context = &self.context;
         let plan = |mac| context.plan(mac);
         let ramdisk_at = |address| context.ramdisk_at(address);
-        respond(&context.subnet, &mut context.leases(), bytes, Instant::now(), &plan, &ramdisk_at)
+        let (leases, now) = (&mut context.leases(), Instant::now());
+        match (from, &context.link) {
+            (SocketAddr::V6(from), Some(link)) => {
+                dhcp6::responder::respond(link, leases, (bytes, from), now, &plan, &ramdisk_at)
+            }
+            _ => respond(&context.subnet, leases, bytes, now, &plan, &ramdisk_at),
+        }
     }
 
     /// Does what takes time: each address is probed, and a lease is kept, before its client is told.
-    async fn act_in_time(&self, mut outcome: Outcome, bytes: &[u8]) {
+    async fn act_in_time(&self, mut outcome: Outcome, bytes: &[u8], from: SocketAddr) {
         while let Outcome::Prove { mac, address } = outcome {
             outcome = match self.prove(mac, address).await {
-                Ok(()) => self.decide(bytes),
+                Ok(()) => self.decide(bytes, from),
                 Err(reason) => Outcome::Refused { mac, reason },
             };
         }
@@ -143,22 +150,34 @@ impl Server {
         match outcome {
             Outcome::Reply(answer) => send(&self.socket, context, answer).await,
             Outcome::Refused { mac, reason } => context.refuse(mac, reason),
-            Outcome::Ignored(ignored) => {
-                match &ignored {
-                    Ignored::Relayed(_) => {
-                        context.relayed.fetch_add(1, Ordering::Relaxed);
-                    }
-                    Ignored::Declined { .. } | Ignored::InUse { .. } => context.passed_over(&ignored),
-                    Ignored::Invalid(_)
-                    | Ignored::OthersAddress
-                    | Ignored::OtherServer(_)
-                    | Ignored::BeingProven(_) => {}
+            Outcome::Note { bytes, to, of } => {
+                if let Some(ignored) = of {
+                    self.note(&ignored);
                 }
-                tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
+                if let Err(error) = self.socket.send_to(&bytes, to).await {
+                    tracing::warn!(%to, %error, "dhcp answer could not be sent");
+                }
             }
+            Outcome::Ignored(ignored) => self.note(&ignored),
             // Where this comes from, it is waited for.
             Outcome::Prove { .. } => {}
         }
+    }
+
+    fn note(&self, ignored: &Ignored) {
+        let context = &self.context;
+        match ignored {
+            Ignored::Relayed(_) => {
+                context.relayed.fetch_add(1, Ordering::Relaxed);
+            }
+            Ignored::Declined { .. } | Ignored::InUse { .. } => context.passed_over(ignored),
+            Ignored::Invalid(_)
+            | Ignored::Invalid6(_)
+            | Ignored::OthersAddress
+            | Ignored::OtherServer(_)
+            | Ignored::BeingProven(_) => {}
+        }
+        tracing::debug!(network = context.name, %ignored, "dhcp message passed over");
     }
 }
 
@@ -177,7 +196,7 @@ async fn send(socket: &UdpSocket, context: &Context, answer: DhcpReply) {
             format!("{}{place}", firmware.describe()),
         );
     }
-    if let Err(error) = socket.send_to(&bytes, SocketAddr::V4(to)).await {
+    if let Err(error) = socket.send_to(&bytes, to).await {
         tracing::warn!(%mac, %to, %error, "dhcp answer could not be sent");
         return;
     }

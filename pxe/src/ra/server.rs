@@ -8,7 +8,7 @@ use std::{
 use tokio::{net::UdpSocket, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
-use super::message::{advertisement, is_solicitation};
+use super::message::is_solicitation;
 use crate::socket;
 
 /// How often it is advertised without being asked. iPXE asks, but its first question may come before its link is up.
@@ -21,17 +21,22 @@ const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const MAX_LEN: usize = 512;
 
 /// Answers solicitations at once and advertises every [`PERIOD`], until it is told to stop.
-pub(crate) async fn run(socket: UdpSocket, index: u32, interface: String, stop: CancellationToken) {
+pub(crate) async fn run(
+    socket: UdpSocket,
+    (index, interface): (u32, String),
+    message: Vec<u8>,
+    stop: CancellationToken,
+) {
     let mut timer = tokio::time::interval(PERIOD);
     timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut buffer = [0; MAX_LEN];
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = timer.tick() => advertise(&socket, index, &interface).await,
+            _ = timer.tick() => advertise(&socket, index, &interface, &message).await,
             received = socket.recv_from(&mut buffer) => match received {
                 Ok((len, _)) if is_solicitation(buffer.get(..len).unwrap_or_default()) => {
-                    advertise(&socket, index, &interface).await;
+                    advertise(&socket, index, &interface, &message).await;
                 }
                 Ok(_) => {}
                 Err(error) => socket::pause_after(&error, "icmpv6").await,
@@ -40,11 +45,11 @@ pub(crate) async fn run(socket: UdpSocket, index: u32, interface: String, stop: 
     }
 }
 
-async fn advertise(socket: &UdpSocket, index: u32, interface: &str) {
+async fn advertise(socket: &UdpSocket, index: u32, interface: &str, message: &[u8]) {
     // To all nodes, not to the asker: it may not have finished choosing its own address.
     let to = SocketAddrV6::new(ALL_NODES, 0, 0, index);
     // While the interface has no link-local address yet, or no carrier, the next period will do.
-    if let Err(error) = socket.send_to(&advertisement(), to).await {
+    if let Err(error) = socket.send_to(message, to).await {
         tracing::debug!(interface, %error, "router advertisement not sent");
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{
     io::{self, ErrorKind, IoSlice, IoSliceMut},
-    net::SocketAddrV4,
+    net::SocketAddr,
     os::fd::AsRawFd,
     time::Duration,
 };
@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use nix::{
     errno::Errno,
-    sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrIn, recvmmsg, sendmmsg, sendmsg},
+    sys::socket::{ControlMessage, MsgFlags, MultiHeaders, SockaddrStorage, recvmmsg, sendmmsg, sendmsg},
 };
 use tokio::{io::Interest, net::UdpSocket};
 
@@ -44,18 +44,19 @@ impl Inbox {
         &mut self,
         socket: &UdpSocket,
         most: usize,
-        mut each: impl FnMut(SocketAddrV4, &[u8]),
+        mut each: impl FnMut(SocketAddr, &[u8]),
     ) -> io::Result<()> {
         // Of nix: it holds pointers, and so stays on its thread.
-        let mut headers = MultiHeaders::<SockaddrIn>::preallocate(most.clamp(1, AT_ONCE), None);
+        let mut headers = MultiHeaders::<SockaddrStorage>::preallocate(most.clamp(1, AT_ONCE), None);
         let mut slices: Vec<_> =
             self.buffers.iter_mut().take(most.max(1)).map(|buffer| [IoSliceMut::new(buffer)]).collect();
         let received = socket.try_io(Interest::READABLE, || {
             let (fd, asked, mut came) = (socket.as_raw_fd(), slices.len(), 0);
             for message in recvmmsg(fd, &mut headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)? {
                 came += 1;
-                if let (Some(from), Some(bytes)) = (message.address, message.iovs().next()) {
-                    each(from.into(), bytes);
+                let from = message.address.as_ref().and_then(of_system);
+                if let (Some(from), Some(bytes)) = (from, message.iovs().next()) {
+                    each(from, bytes);
                 }
             }
             // Fewer than there was room for: there are no more, and nobody need ask again to know so.
@@ -70,7 +71,7 @@ impl Inbox {
 
 /// Blocks of one download that go out now.
 pub(super) struct Blocks {
-    pub(super) to: SocketAddrV4,
+    pub(super) to: SocketAddr,
     /// Number of the first.
     pub(super) first: u64,
     pub(super) data: Data,
@@ -111,7 +112,7 @@ impl Outbox {
                 continue;
             }
             let numbered = (*first..).zip(data);
-            single.extend(numbered.map(|(number, data)| (SockaddrIn::from(*to), header(number), data)));
+            single.extend(numbered.map(|(number, data)| (SockaddrStorage::from(*to), header(number), data)));
         }
         for datagrams in single.chunks(AT_ONCE) {
             send_single(socket, datagrams).await;
@@ -119,21 +120,18 @@ impl Outbox {
     }
 
     /// Says no where the system cuts nothing up.
-    async fn send_window(
-        &mut self,
-        socket: &UdpSocket,
-        to: SocketAddrV4,
-        first: u64,
-        data: &[Bytes],
-    ) -> bool {
+    async fn send_window(&mut self, socket: &UdpSocket, to: SocketAddr, first: u64, data: &[Bytes]) -> bool {
         let size = DATA_HEADER_LEN + data.first().map_or(0, Bytes::len);
         let Ok(segment) = u16::try_from(size) else { return false };
         let numbered: Vec<_> = (first..).zip(data).map(|(number, data)| (header(number), data)).collect();
         for part in numbered.chunks((WINDOW_BYTES_MAX / size.max(1)).clamp(1, AT_ONCE)) {
             let slices: Vec<_> =
                 part.iter().flat_map(|(header, data)| [IoSlice::new(header), IoSlice::new(data)]).collect();
-            let (cut, flags, to) =
-                ([ControlMessage::UdpGsoSegments(&segment)], MsgFlags::MSG_DONTWAIT, SockaddrIn::from(to));
+            let (cut, flags, to) = (
+                [ControlMessage::UdpGsoSegments(&segment)],
+                MsgFlags::MSG_DONTWAIT,
+                SockaddrStorage::from(to),
+            );
             let sent =
                 when_room(socket, || sendmsg(socket.as_raw_fd(), &slices, &cut, flags, Some(&to))).await;
             if let Err(Errno::EINVAL | Errno::EIO | Errno::EMSGSIZE | Errno::EOPNOTSUPP) = sent {
@@ -145,7 +143,16 @@ impl Outbox {
     }
 }
 
-async fn send_single(socket: &UdpSocket, datagrams: &[(SockaddrIn, [u8; DATA_HEADER_LEN], &Bytes)]) {
+/// An address as the system writes it; none: of another family.
+fn of_system(address: &SockaddrStorage) -> Option<SocketAddr> {
+    match (address.as_sockaddr_in(), address.as_sockaddr_in6()) {
+        (Some(address), _) => Some(SocketAddr::V4((*address).into())),
+        (_, Some(address)) => Some(SocketAddr::V6((*address).into())),
+        (None, None) => None,
+    }
+}
+
+async fn send_single(socket: &UdpSocket, datagrams: &[(SockaddrStorage, [u8; DATA_HEADER_LEN], &Bytes)]) {
     let slices: Vec<_> =
         datagrams.iter().map(|(_, header, data)| [IoSlice::new(header), IoSlice::new(data)]).collect();
     let to: Vec<_> = datagrams.iter().map(|(to, ..)| Some(*to)).collect();
@@ -194,15 +201,17 @@ async fn when_room(
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
 
     const WAIT: Duration = Duration::from_secs(60);
 
-    async fn socket() -> (UdpSocket, SocketAddrV4) {
-        let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
-        let SocketAddr::V4(address) = socket.local_addr().unwrap() else { panic!() };
+    async fn socket() -> (UdpSocket, SocketAddr) {
+        socket_at("127.0.0.1:0").await
+    }
+
+    async fn socket_at(address: &str) -> (UdpSocket, SocketAddr) {
+        let socket = UdpSocket::bind(address).await.unwrap();
+        let address = socket.local_addr().unwrap();
         (socket, address)
     }
 
@@ -219,13 +228,18 @@ mod tests {
     async fn a_window_arrives_block_by_block_whether_the_system_cuts_it_up_or_not() {
         let blocks: Vec<_> =
             (0..70_u8).map(|fill| Bytes::from(vec![fill; if fill < 69 { 900 } else { 3 }])).collect();
-        for cuts_up in [true, false] {
-            let ((from, _), (client, to)) = (socket().await, socket().await);
+        let both = ["127.0.0.1:0", "[::1]:0"];
+        for (cuts_up, at) in [true, false].into_iter().flat_map(|cuts_up| both.map(|at| (cuts_up, at))) {
+            let ((from, _), (client, to)) = (socket_at(at).await, socket_at(at).await);
             // The numbers on the wire begin anew behind 65535.
             let all = [Blocks { to, first: 65_500, data: Data::Many(blocks.clone()) }];
             Outbox { cuts_up }.send(&from, &all).await;
             for (number, data) in (65_500..).zip(&blocks) {
-                assert_eq!(next(&client).await, [&header(number)[..], data].concat(), "{cuts_up} {number}");
+                assert_eq!(
+                    next(&client).await,
+                    [&header(number)[..], data].concat(),
+                    "{at} {cuts_up} {number}"
+                );
             }
         }
     }
@@ -234,7 +248,7 @@ mod tests {
     async fn what_the_system_refuses_to_send_keeps_nothing_else() {
         let ((from, _), (client, to)) = (socket().await, socket().await);
         // Nobody has allowed this socket to broadcast.
-        let refused = SocketAddrV4::new([255, 255, 255, 255].into(), 9);
+        let refused = SocketAddr::from(([255, 255, 255, 255], 9));
         let block = |to, first| Blocks { to, first, data: Data::One(Bytes::from_static(b"x")) };
         let all = [block(to, 1), block(refused, 2), block(to, 3), block(refused, 4), block(to, 5)];
         Outbox::new().send(&from, &all).await;
@@ -245,7 +259,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_has_come_is_taken_together_up_to_a_number() {
-        let ((from, client), (server, to)) = (socket().await, socket().await);
+        for at in ["127.0.0.1:0", "[::1]:0"] {
+            taken_together(socket_at(at).await, socket_at(at).await).await;
+        }
+    }
+
+    async fn taken_together((from, client): (UdpSocket, SocketAddr), (server, to): (UdpSocket, SocketAddr)) {
         for number in 0..5_u8 {
             from.send_to(&[number], to).await.unwrap();
         }

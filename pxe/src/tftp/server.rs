@@ -6,7 +6,7 @@
 use std::{
     collections::HashMap,
     io,
-    net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4},
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -53,6 +53,9 @@ const STRAY_BYTES_MAX: usize = 2;
 /// Bytes of IPv4 and UDP in front of a message.
 const IP_UDP_LEN: usize = 28;
 
+/// The same of IPv6.
+const IP6_UDP_LEN: usize = 48;
+
 /// What every Ethernet carries.
 const ETHERNET_MTU: usize = 1500;
 
@@ -67,7 +70,7 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    pub(crate) fn open(interface: &str, address: Ipv4Addr) -> io::Result<Self> {
+    pub(crate) fn open(interface: &str, address: IpAddr) -> io::Result<Self> {
         let line = || socket::udp(interface, address, 0);
         Ok(Self { requests: socket::udp(interface, address, PORT)?, lines: [line()?, line()?] })
     }
@@ -107,7 +110,7 @@ pub(crate) async fn run(sockets: Sockets, context: Arc<Context>, stop: Cancellat
             socket::pause_after(&error, "tftp").await;
         }
         for (client, again) in running.end(&context) {
-            answer(&requests, &context, &mut running, client.into(), &again).await;
+            answer(&requests, &context, &mut running, client, &again).await;
         }
         running.send(&lines, &mut outbox).await;
     }
@@ -116,9 +119,9 @@ pub(crate) async fn run(sockets: Sockets, context: Arc<Context>, stop: Cancellat
 /// Downloads in flight, by where they go.
 #[derive(Default)]
 struct Running {
-    clients: HashMap<SocketAddrV4, Download>,
+    clients: HashMap<SocketAddr, Download>,
     /// Those to which something has happened.
-    stirred: Vec<SocketAddrV4>,
+    stirred: Vec<SocketAddr>,
     /// Which socket the next download takes.
     next_line: usize,
 }
@@ -134,7 +137,7 @@ struct Download {
 }
 
 impl Running {
-    fn start(&mut self, client: SocketAddrV4, asked: &[u8], job: Box<Job>, max_block: u16) {
+    fn start(&mut self, client: SocketAddr, asked: &[u8], job: Box<Job>, max_block: u16) {
         let terms = Terms::agree(&job.request, job.content.len(), max_block);
         let transfer = Transfer::new(Bytes::clone(&job.content), terms, Instant::now());
         let line = match self.clients.get(&client) {
@@ -148,7 +151,7 @@ impl Running {
     }
 
     /// Whether this is the request of the download that is under way to this client.
-    fn is_repeated(&mut self, client: SocketAddrV4, bytes: &[u8]) -> bool {
+    fn is_repeated(&mut self, client: SocketAddr, bytes: &[u8]) -> bool {
         match self.clients.get_mut(&client).filter(|download| download.asked == bytes) {
             Some(download) => {
                 download.again = Some(Instant::now());
@@ -159,8 +162,8 @@ impl Running {
     }
 
     /// How many go to this address.
-    fn of(&self, address: Ipv4Addr) -> usize {
-        self.clients.keys().filter(|client| *client.ip() == address).count()
+    fn of(&self, address: IpAddr) -> usize {
+        self.clients.keys().filter(|client| client.ip() == address).count()
     }
 
     /// Takes what has come by one of the sockets; what comes by the other one is not for this download.
@@ -187,7 +190,7 @@ impl Running {
 
     /// Takes away the downloads that have ended. Gives the requests that came just before the end of theirs, where the client had
     /// ended it to begin anew at once.
-    fn end(&mut self, context: &Context) -> Vec<(SocketAddrV4, Vec<u8>)> {
+    fn end(&mut self, context: &Context) -> Vec<(SocketAddr, Vec<u8>)> {
         let mut again = Vec::new();
         for client in &self.stirred {
             let Some(download) = self.clients.get_mut(client) else { continue };
@@ -213,7 +216,7 @@ impl Running {
             while let Some(transmit) = transfer.poll_transmit(now) {
                 match transmit {
                     // One that is lost is sent again, like any other.
-                    Transmit::Options(message) => drop(socket.try_send_to(&message, client.into())),
+                    Transmit::Options(message) => drop(socket.try_send_to(&message, client)),
                     Transmit::Blocks { first, count: 1 } => {
                         let data = Data::One(transfer.data(first));
                         blocks.push(Blocks { to: client, first, data });
@@ -239,13 +242,11 @@ async fn answer(
     client: SocketAddr,
     bytes: &[u8],
 ) {
-    let IpAddr::V4(address) = client.ip() else { return };
-    let client = SocketAddrV4::new(address, client.port());
     match admit(context, running, client, bytes).await {
         Admission::Granted(job) => running.start(client, bytes, job, max_block(context, client)),
         Admission::Denied(code, message) => {
             tracing::debug!(%client, message, "tftp request denied");
-            let _ = socket.try_send_to(&Packet::error(code, message).build(), client.into());
+            let _ = socket.try_send_to(&Packet::error(code, message).build(), client);
         }
         Admission::Silence => {}
     }
@@ -267,9 +268,9 @@ struct Job {
     content: Arc<Bytes>,
 }
 
-async fn admit(context: &Context, running: &mut Running, client: SocketAddrV4, bytes: &[u8]) -> Admission {
+async fn admit(context: &Context, running: &mut Running, client: SocketAddr, bytes: &[u8]) -> Admission {
     // Nobody without a lease and a plan learns that anything listens here.
-    let Some((mac, ticket)) = context.holder(IpAddr::V4(*client.ip())) else { return Admission::Silence };
+    let Some((mac, ticket)) = context.holder(client.ip()) else { return Admission::Silence };
     if running.is_repeated(client, bytes) || bytes.len() > MAX_REQUEST_LEN {
         return Admission::Silence;
     }
@@ -299,8 +300,8 @@ async fn admit(context: &Context, running: &mut Running, client: SocketAddrV4, b
     };
     // One that begins anew at the same port gives up what it has there.
     let (all, own) = match running.clients.contains_key(&client) {
-        true => (running.clients.len() - 1, running.of(*client.ip()) - 1),
-        false => (running.clients.len(), running.of(*client.ip())),
+        true => (running.clients.len() - 1, running.of(client.ip()) - 1),
+        false => (running.clients.len(), running.of(client.ip())),
     };
     if all >= MAX_TRANSFERS || own >= MAX_TRANSFERS_PER_CLIENT {
         return Admission::Denied(ErrorCode::Undefined, "too many downloads at a time; try again");
@@ -385,17 +386,24 @@ impl Job {
 }
 
 /// The largest block that goes out to this client in one piece.
-fn max_block(context: &Context, client: SocketAddrV4) -> u16 {
-    let mtu = || {
-        let route = socket::udp(&context.interface, context.subnet.origin.address, 0)?;
+fn max_block(context: &Context, client: SocketAddr) -> u16 {
+    let mtu = |client| {
+        let route = socket::udp(&context.interface, context.subnet.origin.address.into(), 0)?;
         nix::sys::socket::connect(
             std::os::fd::AsRawFd::as_raw_fd(&route),
             &nix::sys::socket::SockaddrIn::from(client),
         )?;
         Ok::<_, io::Error>(getsockopt(&route, IpMtu)?)
     };
-    let mtu = mtu().ok().and_then(|mtu| usize::try_from(mtu).ok()).unwrap_or(ETHERNET_MTU);
-    let block = mtu.saturating_sub(IP_UDP_LEN + DATA_HEADER_LEN).clamp(512, 65464);
+    let (mtu, header) = match client {
+        SocketAddr::V4(client) => {
+            let mtu = mtu(client).ok().and_then(|mtu| usize::try_from(mtu).ok());
+            (mtu.unwrap_or(ETHERNET_MTU), IP_UDP_LEN)
+        }
+        // A link of our own, where the system cuts up what does not fit.
+        SocketAddr::V6(_) => (ETHERNET_MTU, IP6_UDP_LEN),
+    };
+    let block = mtu.saturating_sub(header + DATA_HEADER_LEN).clamp(512, 65464);
     u16::try_from(block).unwrap_or(512)
 }
 

@@ -13,6 +13,7 @@ mod config_drive;
 mod config_files;
 mod contrail_objects;
 mod dhcp;
+mod dhcp6;
 mod erase_certificate;
 mod image_upload;
 mod ipmi_calls;
@@ -54,7 +55,7 @@ const fn target(name: &'static str, run: fn(&[u8]), bytes_max: usize, rounds: u3
 }
 
 /// All of them.
-pub const TARGETS: [Target; 31] = [
+pub const TARGETS: [Target; 32] = [
     target("agent_message", stream_messages::from_agent, 4096, 20_000),
     target("boot_arguments", boot_arguments::run, 2048, 20_000),
     target("certificate", certificate::run, 4096, 20_000),
@@ -64,6 +65,7 @@ pub const TARGETS: [Target; 31] = [
     target("contrail_objects", contrail_objects::run, 4096, 6000),
     target("coordinator_message", stream_messages::to_agent, 4096, 20_000),
     target("dhcp", dhcp::run, 1500, 20_000),
+    target("dhcp6", dhcp6::run, 1500, 20_000),
     target("erase_certificate", erase_certificate::run, 8192, 1000),
     target("image_upload", image_upload::run, 64 << 10, 1000),
     target("ipmi_calls", ipmi_calls::run, 600, 4000),

@@ -160,6 +160,10 @@ impl World {
         ))
         .await?;
         agent.ip_batch(&format!("address add {AGENT}/24 dev prov0\nlink set prov0 up\n")).await?;
+        if let Some(ipv6) = &config.ipv6 {
+            let (own, len) = (ipv6.address, ipv6.prefix_len);
+            agent.ip_batch(&format!("address add {own}/{len} dev prov0 nodad\n")).await?;
+        }
         client.ip(&["link", "set", "eth0", "up"]).await?;
 
         let plans = Arc::new(Plans::default());
@@ -198,7 +202,8 @@ impl World {
         Ok(())
     }
 
-    fn end(&mut self) {
+    /// Ends the service.
+    pub fn end(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -279,6 +284,7 @@ pub fn config(files: BootFiles) -> ServiceConfig {
         prefix_len: 24,
         range: (Ipv4Addr::new(198, 18, 1, 10), Ipv4Addr::new(198, 18, 1, 99)),
         relays: Vec::new(),
+        ipv6: None,
         leases: None,
         files,
         http_port: 80,
