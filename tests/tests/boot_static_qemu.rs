@@ -150,7 +150,8 @@ impl World {
     /// What a URL gives, and curl's word of how it went.
     fn fetch(&self, url: &str) -> anyhow::Result<(String, Vec<u8>)> {
         let _ = std::fs::remove_file(self.path("fetched"));
-        let output = self.run("curl", &["-sS", "-m", "15", "-o", "fetched", "-w", "%{http_code}", url])?;
+        let output =
+            self.run("curl", &["-g", "-sS", "-m", "15", "-o", "fetched", "-w", "%{http_code}", url])?;
         let body = std::fs::read(self.path("fetched")).unwrap_or_default();
         Ok((String::from_utf8_lossy(&output.stdout).into_owned(), body))
     }
@@ -276,6 +277,30 @@ async fn a_rack_is_served_by_a_file() -> anyhow::Result<()> {
     assert_eq!(world.fetch("http://198.18.1.1/grub.efi")?.0, "000");
     world.serve(&["--http-only"])?;
     assert_eq!(world.fetch("http://198.18.1.1/grub.efi")?.1, &kernel[..100_000]);
+    Ok(())
+}
+
+/// A host's IPv6 address follows from the one that the file gives it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rack_is_served_by_ipv6_too() -> anyhow::Result<()> {
+    let mut world = World::new("six").await?;
+    world.write("linux", "a kernel")?;
+    let host = format!("[[host]]\nmac = \"{CLIENT}\"\naddress = \"198.18.1.21\"\nloader = \"linux\"\n");
+    world.describe(&format!("ipv6 = \"2001:db8:0:7::1/64\"\n{host}"))?;
+    world.agent.ip_batch("address add 2001:db8:0:7::1/64 dev eth1 nodad\n").await?;
+    let link_local = "link set eth0 addrgenmode none\naddress flush dev eth0 scope link\n\
+                      address add fe80::ff:fe00:11/64 dev eth0 nodad\n";
+    world.client.ip_batch(link_local).await?;
+    world.serve(&[])?;
+    let asked = world.run("perfdhcp", &["-6", "-l", "eth0", "-R", "1", "-n", "1", "-W", "1000000", "all"])?;
+    ensure!(world.wait_for("2001:db8:0:7::c612:115 for").is_ok(), "{}\n{asked:?}", world.log());
+    world.client.ip_batch("address add 2001:db8:0:7::c612:115/64 dev eth0 nodad\n").await?;
+    let url = "http://[2001:db8:0:7::1]/linux";
+    assert_eq!(world.fetch(url)?.1, b"a kernel");
+    assert_eq!(world.fetch("tftp://[2001:db8:0:7::1]/linux")?.1, b"a kernel");
+    // Who serves files alone serves them by IPv4.
+    world.serve(&["--http-only"])?;
+    assert_eq!(world.fetch(url)?.0, "000");
     Ok(())
 }
 
