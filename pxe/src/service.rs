@@ -18,7 +18,9 @@ use crate::{
         probe::Probe,
         server::Server,
     },
-    http, ra, socket, tftp,
+    http, ra,
+    reach::Reach,
+    socket, tftp,
 };
 
 /// The port on which servers fetch scripts, kernels and ramdisks, if nothing else is said.
@@ -196,6 +198,11 @@ impl Service {
     /// The address that a server has here, if it has asked for one.
     pub fn address_of(&self, mac: protocol::mac::MacAddr) -> Option<Ipv4Addr> {
         self.context.leases().address_of(mac)
+    }
+
+    /// The way to the servers here.
+    pub fn reach(&self) -> Reach {
+        Reach::new(Arc::clone(&self.context))
     }
 
     /// How many requests came through a DHCP relay; they are not answered.

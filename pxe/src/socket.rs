@@ -8,7 +8,7 @@ use std::{
 
 use nix::sys::socket::{AddressFamily, SockaddrLike, setsockopt, sockopt::RcvBufForce};
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 /// DHCP servers listen here.
 const DHCP_PORT: u16 = 67;
@@ -72,6 +72,14 @@ pub fn tcp(interface: &str, address: Ipv4Addr, port: u16) -> io::Result<TcpListe
     socket.bind(&SocketAddrV4::new(address, port).into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// A TCP socket for one connection that leaves from an address of the interface.
+pub(crate) fn tcp_from(interface: &str, address: Ipv4Addr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.bind(SocketAddrV4::new(address, 0).into())?;
+    Ok(socket)
 }
 
 /// The socket for pings. It hears every ICMP message of the interface, with its IPv4 header; Tokio's UDP type as below.
