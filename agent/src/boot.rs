@@ -19,13 +19,13 @@ use protocol::{
     boot::BootPlan, id::ServerId, mac::MacAddr, network::BootNetwork, secret::Secret, spec::ServerSpec,
 };
 use pxe::{Booter, Plan, Refusal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use self::permits::{Interfaces, Kept, Permit, Permits};
 pub use self::{
     loader::{LoaderRule, Loaders},
-    permits::RamdiskEntry,
+    permits::{Booting, RamdiskEntry},
 };
 use crate::{metrics, rack::Input, ramdisk::Live};
 
@@ -37,6 +37,8 @@ pub struct BootTable {
     refusals: mpsc::Sender<Input>,
     permits: Mutex<Permits>,
     live: Arc<Live>,
+    /// Counts the boots that were permitted, and those that are over.
+    changes: watch::Sender<u64>,
 }
 
 /// The boot table's file cannot be used.
@@ -77,6 +79,7 @@ impl BootTable {
             refusals,
             permits: Mutex::new(permits),
             live: Arc::default(),
+            changes: watch::Sender::default(),
         })
     }
 
@@ -100,6 +103,7 @@ impl BootTable {
         let mut permits = self.lock();
         if permits.forget(server) {
             self.keep(&permits);
+            self.changed();
         }
     }
 
@@ -113,6 +117,27 @@ impl BootTable {
         let mut permits = self.lock();
         permits.permit(server, Permit::new(plan, token));
         self.keep(&permits);
+        self.changed();
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// The boot that a server is permitted now.
+    pub fn booting(&self, server: ServerId) -> Option<Booting> {
+        self.lock().booting(server)
+    }
+
+    /// Waits until this boot of a server is over.
+    pub async fn until_over(&self, server: ServerId, boot_id: u64) {
+        let mut changes = self.changes.subscribe();
+        while self.booting(server).is_some_and(|booting| booting.boot_id == boot_id) {
+            // It is ours, so it ends with us alone.
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// No more.
@@ -120,6 +145,7 @@ impl BootTable {
         let mut permits = self.lock();
         if permits.forbid(server) {
             self.keep(&permits);
+            self.changed();
         }
     }
 

@@ -1,6 +1,7 @@
 //! Edges: puts the agent together from its configuration, runs it, and takes it apart in the right order.
 
 use std::{
+    collections::HashMap,
     fs::{self, File, OpenOptions},
     io,
     net::SocketAddr,
@@ -54,6 +55,7 @@ use crate::{
         images::CoordinatorImages,
         papers::{Papers, RENEWED_FILE},
         spool::{Spool, SpoolError},
+        tunnels::{Limits, Tunnels},
     },
 };
 
@@ -193,7 +195,7 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
         metrics::boot_stage(event.progress.stage, event.progress.network.as_str());
         Input::Boot(event.progress)
     });
-    let mut services = Vec::new();
+    let (mut services, mut ways) = (Vec::new(), HashMap::new());
     for (network, settings) in config.each_network() {
         let service = ServiceConfig {
             network,
@@ -209,7 +211,9 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
             http_port: config.http_port,
             alone: None,
         };
-        services.push(Service::start(service, boot_table.clone(), boot_events.clone())?);
+        let service = Service::start(service, boot_table.clone(), boot_events.clone())?;
+        ways.insert(network, service.reach());
+        services.push(service);
     }
 
     let (seen, seen_rx) = mpsc::channel::<Seen>(CHANNEL_MAX);
@@ -227,7 +231,8 @@ pub async fn run(config: Config, stop: CancellationToken) -> Result<(), StartErr
     let discovery = Discovery::start(place, orders_rx, seen.clone())?;
     let consoles = Arc::new(consoles(&config)?);
     let console_streams = ConsoleStreams::new(Arc::clone(&uplink_config), Arc::clone(&consoles));
-    distribute(requests_rx, back.clone(), orders, console_streams, cache_desk);
+    let tunnels = Tunnels::new(Arc::clone(&uplink_config), Arc::clone(&boot_table), ways, Limits::default());
+    distribute(requests_rx, back.clone(), orders, Desks { console_streams, cache_desk, tunnels });
     let boot_id = AgentBootId::random();
     let health = Arc::new(HealthBoard::default());
     // The uplink ends when the rack has said its last word.
@@ -383,13 +388,19 @@ fn close_to_others(state: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Who does beside the rack's loop what the coordinator asks.
+struct Desks {
+    console_streams: ConsoleStreams,
+    cache_desk: CacheDesk,
+    tunnels: Tunnels,
+}
+
 /// Passes what the coordinator asks on to whom it concerns, until either end is gone.
 fn distribute(
     mut requests: mpsc::Receiver<Request>,
     rack: mpsc::Sender<Input>,
     orders: mpsc::Sender<Order>,
-    consoles: ConsoleStreams,
-    cache: CacheDesk,
+    Desks { console_streams: consoles, cache_desk: cache, tunnels }: Desks,
 ) {
     tokio::spawn(async move {
         while let Some(request) = requests.recv().await {
@@ -406,6 +417,10 @@ fn distribute(
                 }
                 Request::Cache(order) => {
                     cache.take(order);
+                    true
+                }
+                Request::OpenTunnel(open) => {
+                    tunnels.open(open);
                     true
                 }
                 // Discovery must not hold commands up.

@@ -92,12 +92,20 @@ impl wire::agent_link_server::AgentLink for Coordinator {
     type ConnectStream = Answers<wire::CoordinatorMessage>;
     type FetchImageStream = Answers<wire::ImageChunk>;
     type ConsoleStream = Answers<wire::ConsoleDown>;
+    type TunnelStream = Answers<wire::TunnelDown>;
 
     async fn console(
         &self,
         _: tonic::Request<Streaming<wire::ConsoleUp>>,
     ) -> Result<Response<Self::ConsoleStream>, Status> {
         Err(Status::not_found("nobody waits for this console"))
+    }
+
+    async fn tunnel(
+        &self,
+        _: tonic::Request<Streaming<wire::TunnelUp>>,
+    ) -> Result<Response<Self::TunnelStream>, Status> {
+        Err(Status::not_found("nobody waits for this tunnel"))
     }
 
     async fn answer_cache(

@@ -57,6 +57,10 @@ uuid_newtype! {
     ConsoleId
 }
 uuid_newtype! {
+    /// One connection to a booted server, through its rack's agent.
+    TunnelId
+}
+uuid_newtype! {
     /// One order for a rack's image cache.
     CacheOrderId
 }

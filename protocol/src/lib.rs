@@ -58,6 +58,7 @@ pub mod shown_certificate;
 pub mod spec;
 pub mod step;
 pub mod text;
+pub mod tunnel;
 #[cfg(feature = "unpack")]
 pub mod unpack;
 pub mod update;

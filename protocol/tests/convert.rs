@@ -12,6 +12,7 @@ use protocol::{
     convert::{FromAgent, InvalidMessage, ToAgent},
     grpc as wire,
     image_cache::{CacheAnswer, CacheOrder},
+    tunnel::{self, TunnelDown, TunnelUp},
 };
 
 fn up(message: &FromAgent) -> Vec<u8> {
@@ -83,6 +84,7 @@ fn the_bytes_of_version_1_stay() {
         .into_iter()
         .chain(values::records::examples_down())
         .chain(values::image_cache::examples_down())
+        .chain(values::tunnels::examples_down())
     {
         check_golden(name, &down(&message));
     }
@@ -105,6 +107,24 @@ fn what_a_console_says_arrives_unchanged_and_its_bytes_stay() {
     let too_long = ConsoleDown::Input(vec![0; PIECE_BYTES_MAX + 1]);
     let refused = ConsoleDown::try_from(wire::ConsoleDown::from(too_long)).unwrap_err();
     assert_eq!(refused.field, "ConsoleDown.input");
+}
+
+#[test]
+fn what_goes_through_a_tunnel_arrives_unchanged_and_its_bytes_stay() {
+    for (name, message) in values::tunnels::examples_up() {
+        let bytes = wire::TunnelUp::from(message.clone()).encode_to_vec();
+        check_golden(name, &bytes);
+        assert_eq!(TunnelUp::try_from(wire::TunnelUp::decode(&bytes[..]).unwrap()), Ok(message));
+    }
+    let (name, piece) = values::tunnels::example_piece_down();
+    let bytes = wire::TunnelDown::from(piece.clone()).encode_to_vec();
+    check_golden(name, &bytes);
+    assert_eq!(TunnelDown::try_from(wire::TunnelDown::decode(&bytes[..]).unwrap()), Ok(piece));
+    let too_long = vec![0; tunnel::PIECE_BYTES_MAX + 1];
+    let refused = TunnelUp::try_from(wire::TunnelUp::from(TunnelUp::Piece(too_long.clone()))).unwrap_err();
+    assert_eq!(refused.field, "TunnelUp.piece");
+    let refused = TunnelDown::try_from(wire::TunnelDown::from(TunnelDown(too_long))).unwrap_err();
+    assert_eq!(refused.field, "TunnelDown.piece");
 }
 
 #[test]

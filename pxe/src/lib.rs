@@ -42,6 +42,7 @@ pub mod grub;
 pub mod http;
 pub mod ipxe;
 pub mod ra;
+pub mod reach;
 pub mod service;
 mod socket;
 pub mod tftp;
@@ -50,6 +51,7 @@ pub use booter::{BootEvent, BootTicket, Booter, OwnBoot, Plan, Refusal};
 pub use dhcp::lease::is_neighbour;
 pub use dhcp6::link::Ipv6;
 pub use files::{BootFilePaths, BootFiles, RamdiskPaths, SignedLoaders, manifest::ManifestPaths};
+pub use reach::{Reach, ReachError};
 pub use service::{DEFAULT_HTTP_PORT, Service, ServiceConfig, StartError};
 pub use socket::tcp as listen_on;
 

@@ -23,7 +23,9 @@ use crate::{
         server::Server,
     },
     dhcp6::link::InvalidIpv6,
-    http, ra, socket, tftp,
+    http, ra,
+    reach::Reach,
+    socket, tftp,
 };
 
 mod ipv6;
@@ -234,6 +236,11 @@ impl Service {
     /// The address that a server has here, if it has asked for one.
     pub fn address_of(&self, mac: protocol::mac::MacAddr) -> Option<Ipv4Addr> {
         self.context.leases().address_of(mac)
+    }
+
+    /// The way to the servers here.
+    pub fn reach(&self) -> Reach {
+        Reach::new(Arc::clone(&self.context))
     }
 
     /// How many requests came through a DHCP relay; they are not answered.

@@ -9,7 +9,7 @@ use std::{
 use nix::sys::socket::{AddressFamily, SockaddrLike, SockaddrStorage, setsockopt, sockopt::RcvBufForce};
 use protocol::mac::MacAddr;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::{TcpListener, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, UdpSocket};
 
 use crate::dhcp6;
 
@@ -93,6 +93,14 @@ pub fn tcp(interface: &str, address: IpAddr, port: u16) -> io::Result<TcpListene
     socket.bind(&SocketAddr::new(address, port).into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
+}
+
+/// A TCP socket for one connection that leaves from an address of the interface.
+pub(crate) fn tcp_from(interface: &str, address: Ipv4Addr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.bind_device(Some(interface.as_bytes()))?;
+    socket.bind(SocketAddrV4::new(address, 0).into())?;
+    Ok(socket)
 }
 
 /// The socket for pings. It hears every ICMP message of the interface, with its IPv4 header; Tokio's UDP type as below.

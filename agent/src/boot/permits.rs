@@ -72,6 +72,17 @@ impl Interfaces {
     }
 }
 
+/// Where a server boots.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Booting {
+    /// Names this boot among those of its server.
+    pub boot_id: u64,
+    /// Over which network.
+    pub network: BootNetwork,
+    /// By one of these interfaces.
+    pub macs: Vec<MacAddr>,
+}
+
 /// A boot that is permitted.
 #[derive(Clone, Debug)]
 pub(super) struct Permit {
@@ -133,6 +144,12 @@ impl Permits {
     /// A server's interfaces; none: it is nobody's business here.
     pub(super) fn macs(&self, server: ServerId) -> Option<Vec<MacAddr>> {
         self.known.get(&server).map(|known| known.macs.clone())
+    }
+
+    /// The boot that a server is permitted.
+    pub(super) fn booting(&self, server: ServerId) -> Option<Booting> {
+        let (permit, known) = (self.permits.get(&server)?, self.known.get(&server)?);
+        Some(Booting { boot_id: permit.boot_id, network: permit.plan.network, macs: known.macs.clone() })
     }
 
     /// The server whose boot is permitted and which asks by this interface, by which it does not boot: one of its others, or one of which

@@ -23,6 +23,7 @@ use protocol::{
     image_cache::CacheOrder,
     report::ReportBody,
     step::CONFIG_DRIVE_BYTES_MAX,
+    tunnel::OpenTunnel,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -98,6 +99,8 @@ pub enum Request {
     ReadConsole(ReadConsole),
     /// Something about the rack's image cache.
     Cache(CacheOrder),
+    /// Somebody wants to speak to what runs on a booted server.
+    OpenTunnel(OpenTunnel),
 }
 
 /// Why a connection could not be made or did not last.
@@ -345,6 +348,7 @@ impl Uplink {
             | ToAgent::OpenConsole(_)
             | ToAgent::ReadConsole(_)
             | ToAgent::Cache(_)
+            | ToAgent::OpenTunnel(_)
             | ToAgent::Renewed(_) => (None, None),
         };
         let event = self.session.handle_message(message, self.spool.outbox())?;
@@ -379,6 +383,7 @@ impl Uplink {
             Event::OpenConsole(open) => return Ok(Some(Request::OpenConsole(open))),
             Event::ReadConsole(read) => return Ok(Some(Request::ReadConsole(read))),
             Event::Cache(order) => return Ok(Some(Request::Cache(order))),
+            Event::OpenTunnel(open) => return Ok(Some(Request::OpenTunnel(open))),
             Event::Discover(order) => return Ok(Some(Request::Discover(order))),
         }
         Ok(None)

@@ -19,3 +19,4 @@ pub mod papers;
 pub mod renewal;
 pub mod session;
 pub mod spool;
+pub mod tunnels;

@@ -19,6 +19,7 @@ use protocol::{
     id::{AgentBootId, RackId},
     image_cache::CacheOrder,
     report::{Report, ReportBody},
+    tunnel::OpenTunnel,
 };
 
 use super::outbox::Outbox;
@@ -103,6 +104,8 @@ pub enum Event {
     ReadConsole(ReadConsole),
     /// Something about our image cache.
     Cache(CacheOrder),
+    /// Somebody wants to speak to what runs on a booted server.
+    OpenTunnel(OpenTunnel),
     /// A heartbeat was heard.
     Heard {
         /// Which.
@@ -178,6 +181,7 @@ impl Session {
             (ToAgent::OpenConsole(open), State::Open { .. }) => Ok(Event::OpenConsole(open)),
             (ToAgent::ReadConsole(read), State::Open { .. }) => Ok(Event::ReadConsole(read)),
             (ToAgent::Cache(order), State::Open { .. }) => Ok(Event::Cache(order)),
+            (ToAgent::OpenTunnel(open), State::Open { .. }) => Ok(Event::OpenTunnel(open)),
             (ToAgent::Renewed(answer), State::Open { .. }) => Ok(Event::Renewed(answer)),
             (_, State::Closed | State::Greeting | State::Waiting) => Err(Violation::NotWelcome),
         }
@@ -207,6 +211,7 @@ impl Session {
                     console_records: true,
                     bmc_orders: true,
                     cache_orders: true,
+                    tunnels: true,
                 }))
             }
             State::Open { next, understood } => {

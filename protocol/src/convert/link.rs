@@ -16,6 +16,7 @@ use crate::{
     image_cache::CacheOrder,
     report::Report,
     spec::ServerSpec,
+    tunnel::OpenTunnel,
 };
 
 /// What an agent sends.
@@ -52,6 +53,8 @@ pub struct Hello {
     pub bmc_orders: bool,
     /// Whether it takes orders for its image cache; an older one ends the stream over them.
     pub cache_orders: bool,
+    /// Whether it opens tunnels; an older one ends the stream over them.
+    pub tunnels: bool,
 }
 
 /// What a coordinator sends.
@@ -100,6 +103,8 @@ pub enum ToAgent {
     ReadConsole(ReadConsole),
     /// Something about the rack's image cache; sent only to who takes such orders.
     Cache(CacheOrder),
+    /// Somebody wants to speak to what runs on a booted server; sent only to who opens tunnels.
+    OpenTunnel(OpenTunnel),
 }
 
 /// Servers to look after.
@@ -126,6 +131,7 @@ impl From<FromAgent> for wire::AgentMessage {
                 console_records: hello.console_records,
                 bmc_orders: hello.bmc_orders,
                 cache_orders: hello.cache_orders,
+                tunnels: hello.tunnels,
             }),
             FromAgent::Report(report) => Message::Report(report.into()),
             FromAgent::Heartbeat(Heartbeat { number, oldest_reading }) => {
@@ -153,6 +159,7 @@ impl TryFrom<wire::AgentMessage> for FromAgent {
                 console_records: hello.console_records,
                 bmc_orders: hello.bmc_orders,
                 cache_orders: hello.cache_orders,
+                tunnels: hello.tunnels,
             })),
             Message::Report(report) => Ok(Self::Report(report.try_into()?)),
             Message::Heartbeat(wire::Heartbeat { number, oldest_reading_ms }) => {
@@ -204,6 +211,7 @@ impl From<ToAgent> for wire::CoordinatorMessage {
             ToAgent::OpenConsole(open) => Message::OpenConsole(open.into()),
             ToAgent::ReadConsole(read) => Message::ReadConsole(read.into()),
             ToAgent::Cache(order) => Message::CacheOrder(order.into()),
+            ToAgent::OpenTunnel(open) => Message::OpenTunnel(open.into()),
             ToAgent::Renewed(Ok(certificate)) => {
                 Message::Renewed(wire::Renewed { certificate, refused: String::new() })
             }
@@ -249,6 +257,7 @@ impl TryFrom<wire::CoordinatorMessage> for ToAgent {
             Message::OpenConsole(open) => Ok(Self::OpenConsole(open.try_into()?)),
             Message::ReadConsole(read) => Ok(Self::ReadConsole(read.try_into()?)),
             Message::CacheOrder(order) => Ok(Self::Cache(order.try_into()?)),
+            Message::OpenTunnel(open) => Ok(Self::OpenTunnel(open.try_into()?)),
             Message::Renewed(wire::Renewed { certificate, refused }) => {
                 Ok(Self::Renewed(if certificate.is_empty() { Err(refused) } else { Ok(certificate) }))
             }

@@ -21,6 +21,7 @@ mod link;
 mod report;
 mod spec;
 mod step;
+mod tunnel;
 mod update;
 
 pub use link::{Declaration, FromAgent, Hello, ToAgent};

@@ -7,6 +7,7 @@ mod health;
 pub mod image_cache;
 mod orders;
 pub mod records;
+pub mod tunnels;
 
 use std::{net::Ipv4Addr, num::NonZeroU32, time::Duration};
 
@@ -501,13 +502,13 @@ fn milliseconds() -> impl Strategy<Value = Duration> {
 
 pub fn from_agent() -> impl Strategy<Value = FromAgent> {
     prop_oneof![
-        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 4]>()).prop_map(
+        ("[a-zA-Z0-9_.-]{1,63}", uuid(), text(), any::<u64>(), any::<[bool; 5]>()).prop_map(
             |(
                 rack,
                 boot,
                 version,
                 oldest_unacknowledged,
-                [consoles, console_records, bmc_orders, cache_orders],
+                [consoles, console_records, bmc_orders, cache_orders, tunnels],
             )| {
                 FromAgent::Hello(Hello {
                     rack: rack.parse().unwrap(),
@@ -518,6 +519,7 @@ pub fn from_agent() -> impl Strategy<Value = FromAgent> {
                     console_records,
                     bmc_orders,
                     cache_orders,
+                    tunnels,
                 })
             }
         ),
@@ -597,5 +599,6 @@ pub fn to_agent() -> impl Strategy<Value = ToAgent> {
         ),
         records::read(),
         image_cache::order(),
+        tunnels::open(),
     ]
 }

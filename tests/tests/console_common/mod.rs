@@ -291,7 +291,7 @@ fn start_agent(
                         consoles.know(spec.id, bmc.clone(), spec.tenancy);
                     }
                 }
-                Request::Command(_) | Request::Discover(_) | Request::Cache(_) => {}
+                Request::Command(_) | Request::Discover(_) | Request::Cache(_) | Request::OpenTunnel(_) => {}
             }
         }
     });

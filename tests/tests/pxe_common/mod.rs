@@ -19,7 +19,9 @@ use protocol::{
     mac::MacAddr,
     network::BootNetwork,
 };
-use pxe::{BootEvent, BootFiles, BootTicket, Booter, Plan, Refusal, Service, ServiceConfig, files::Content};
+use pxe::{
+    BootEvent, BootFiles, BootTicket, Booter, Plan, Reach, Refusal, Service, ServiceConfig, files::Content,
+};
 use tests::netns::Netns;
 use tokio::sync::{mpsc, oneshot};
 
@@ -109,6 +111,8 @@ pub struct World {
     pub events: mpsc::Receiver<BootEvent>,
     /// A directory for files, taken away at the end.
     pub dir: tempfile::TempDir,
+    /// The way from the service to the client; to be gone in the agent's namespace.
+    pub reach: Option<Reach>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -169,7 +173,8 @@ impl World {
         let plans = Arc::new(Plans::default());
         let (_, events) = mpsc::channel(1);
         let dir = tempfile::tempdir()?;
-        let mut world = Self { agent, client, rack, plans, events, dir, stop: None, thread: None };
+        let mut world =
+            Self { agent, client, rack, plans, events, dir, reach: None, stop: None, thread: None };
         world.serve(config).await?;
         Ok(world)
     }
@@ -186,7 +191,7 @@ impl World {
             let serve = async {
                 match Service::start(config, booter, sender) {
                     Ok(service) => {
-                        let _ = started.send(Ok(()));
+                        let _ = started.send(Ok(service.reach()));
                         let _ = stopped.await;
                         service.stop().await;
                     }
@@ -198,7 +203,7 @@ impl World {
             runtime.expect("a runtime needs nothing special").block_on(serve);
         });
         (self.events, self.stop, self.thread) = (events, Some(stop), Some(thread));
-        result.await.context("the service's thread ended")??;
+        self.reach = Some(result.await.context("the service's thread ended")??);
         Ok(())
     }
 

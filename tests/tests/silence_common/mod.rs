@@ -172,6 +172,7 @@ impl Site {
             console_records: false,
             bmc_orders: true,
             cache_orders: true,
+            tunnels: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -1,11 +1,7 @@
 //! Edges: serial consoles, and what was recorded of them: asked for on an agent's stream, carried on a stream of their own that the agent
 //! opens for each watcher or reader.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use domain::{records::Server, rim::AgentError};
 use protocol::{
@@ -16,7 +12,7 @@ use protocol::{
     grpc,
     id::{ConsoleId, RackId, TenancyId},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tonic::{Status, Streaming};
 use tracing::warn;
 
@@ -51,38 +47,7 @@ impl Console {
 }
 
 /// How an agent answered that was asked for a console.
-type Arrival = Result<Console, String>;
-
-/// Consoles that were asked for and are not there yet: of which rack, and whom to tell.
-#[derive(Default)]
-pub(super) struct Awaited(Mutex<HashMap<ConsoleId, (RackId, oneshot::Sender<Arrival>)>>);
-
-impl Awaited {
-    fn locked(&self) -> MutexGuard<'_, HashMap<ConsoleId, (RackId, oneshot::Sender<Arrival>)>> {
-        // The map holds no invariant across a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whoever asked for this console at this rack.
-    fn take(&self, id: ConsoleId, rack: &RackId) -> Option<oneshot::Sender<Arrival>> {
-        let mut awaited = self.locked();
-        // Another rack's agent learns nothing of it, and takes nothing away.
-        awaited.get(&id).filter(|(of, _)| of == rack)?;
-        awaited.remove(&id).map(|(_, tell)| tell)
-    }
-}
-
-/// A console that is awaited; it is not any more when this is dropped.
-struct Waiting<'a> {
-    awaited: &'a Awaited,
-    id: ConsoleId,
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.awaited.locked().remove(&self.id);
-    }
-}
+pub(super) type Arrival = Result<Console, String>;
 
 /// How somebody is at a console.
 pub struct Visit<'a> {
@@ -154,9 +119,7 @@ impl AgentHub {
         ask: impl FnOnce(ConsoleId) -> ToAgent,
     ) -> Result<Console, AgentError> {
         let id = ConsoleId::random();
-        let (tell, told) = oneshot::channel();
-        self.consoles.locked().insert(id, (rack.clone(), tell));
-        let _waiting = Waiting { awaited: &self.consoles, id };
+        let (_waiting, told) = self.consoles.wait(id, rack);
         outbox.send(ask(id)).await.map_err(|_| self.is_away(rack))?;
         match tokio::time::timeout(CONSOLE_WAIT_MAX, told).await {
             Ok(Ok(arrival)) => arrival.map_err(refused),
@@ -168,7 +131,7 @@ impl AgentHub {
     }
 }
 
-fn refused(message: String) -> AgentError {
+pub(super) fn refused(message: String) -> AgentError {
     AgentError::Failed(Failure { kind: FailureKind::UnknownServer, message })
 }
 

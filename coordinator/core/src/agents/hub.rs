@@ -18,7 +18,7 @@ use protocol::{
     command::{Action, CommandResult, Success},
     convert::{Declaration, ToAgent},
     heartbeat::StreamTime,
-    id::{AgentBootId, CommandId, RackId, RamdiskSessionId, ServerId},
+    id::{AgentBootId, CommandId, ConsoleId, RackId, RamdiskSessionId, ServerId, TunnelId},
     ramdisk::RESUME_WAIT_MAX,
     step::StepProgress,
 };
@@ -28,8 +28,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     arrival::Peer,
+    awaited::Awaited,
     bmc_health::Healths,
-    consoles::Awaited,
+    consoles,
     dispatch::{Dispatch, Ending, LeftOver, Wait},
     expected::Expected,
     image_cache::Caches,
@@ -37,6 +38,7 @@ use super::{
     readings::Readings,
     roster::{Newcomer, Rival, Roster},
     tenancy::Told,
+    tunnels,
 };
 use crate::{discovery::Orders, visits::Wake};
 
@@ -86,6 +88,8 @@ pub(super) struct Wire {
     pub bmc_orders: bool,
     /// Whether it takes orders for its image cache.
     pub cache_orders: bool,
+    /// Whether it opens tunnels.
+    pub tunnels: bool,
 }
 
 pub(super) struct State {
@@ -164,7 +168,9 @@ pub struct AgentHub {
     /// Counts the streams that began.
     pub(super) arrivals: watch::Sender<u64>,
     /// Consoles that were asked for.
-    pub(super) consoles: Awaited,
+    pub(super) consoles: Awaited<ConsoleId, consoles::Arrival>,
+    /// Tunnels that were asked for.
+    pub(super) tunnels: Awaited<TunnelId, tunnels::Arrival>,
     /// What was asked of the racks' image caches.
     pub(super) caches: Caches,
     state: Mutex<State>,
@@ -192,6 +198,7 @@ impl AgentHub {
             started: Instant::now(),
             arrivals: watch::Sender::new(0),
             consoles: Awaited::default(),
+            tunnels: Awaited::default(),
             caches: Caches::default(),
             state,
             signals,

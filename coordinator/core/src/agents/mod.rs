@@ -19,6 +19,7 @@
 
 mod alive;
 mod arrival;
+mod awaited;
 mod bmc_health;
 mod boot;
 mod command;
@@ -42,6 +43,7 @@ mod run;
 mod server;
 mod stream;
 mod tenancy;
+mod tunnels;
 mod watch;
 
 #[cfg(test)]
@@ -56,3 +58,4 @@ pub use issue::{IssueError, IssuedAgent, Older, issue_agent};
 pub use papers::{Standing, lasting, standing};
 pub use renewal::{CERTIFICATE_DAYS, Issuer};
 pub use server::{Service, router, until_void};
+pub use tunnels::{TUNNEL_WAIT_MAX, Tunnel};

@@ -14,6 +14,7 @@ use tonic::{Request, Response, Status, Streaming, server::NamedService};
 
 use super::{
     arrival::Peer, consoles, entry::Shown, hub::AgentHub, image_cache, images, renewal::Issuer, stream,
+    tunnels,
 };
 
 /// Largest message from an agent: a report with a server's whole hardware is some ten kilobytes.
@@ -49,6 +50,7 @@ impl grpc::agent_link_server::AgentLink for Service {
     type ConnectStream = Pin<Box<dyn Stream<Item = Result<grpc::CoordinatorMessage, Status>> + Send>>;
     type ConsoleStream = Pin<Box<dyn Stream<Item = Result<grpc::ConsoleDown, Status>> + Send>>;
     type FetchImageStream = Pin<Box<dyn Stream<Item = Result<grpc::ImageChunk, Status>> + Send>>;
+    type TunnelStream = Pin<Box<dyn Stream<Item = Result<grpc::TunnelDown, Status>> + Send>>;
 
     async fn connect(
         &self,
@@ -82,6 +84,20 @@ impl grpc::agent_link_server::AgentLink for Service {
         let arrival = consoles::arrive(Arc::clone(&self.hub), rack, request.into_inner());
         let messages = futures::stream::once(arrival).flat_map(|arrived| match arrived {
             Ok(said) => ReceiverStream::new(said).map(|what| Ok(grpc::ConsoleDown::from(what))).boxed(),
+            Err(status) => futures::stream::iter([Err(status)]).boxed(),
+        });
+        Ok(Response::new(Box::pin(messages.take_until(self.stop.clone().cancelled_owned()))))
+    }
+
+    async fn tunnel(
+        &self,
+        request: Request<Streaming<grpc::TunnelUp>>,
+    ) -> Result<Response<Self::TunnelStream>, Status> {
+        let rack = self.hub.rack_of(&shown(&request)?).await?;
+        // The answer's head must not wait for the hello: some clients send it only after.
+        let arrival = tunnels::arrive(Arc::clone(&self.hub), rack, request.into_inner());
+        let messages = futures::stream::once(arrival).flat_map(|arrived| match arrived {
+            Ok(said) => ReceiverStream::new(said).map(|what| Ok(grpc::TunnelDown::from(what))).boxed(),
             Err(status) => futures::stream::iter([Err(status)]).boxed(),
         });
         Ok(Response::new(Box::pin(messages.take_until(self.stop.clone().cancelled_owned()))))

@@ -124,6 +124,7 @@ pub(super) async fn begin(
             console_records: hello.console_records,
             bmc_orders: hello.bmc_orders,
             cache_orders: hello.cache_orders,
+            tunnels: hello.tunnels,
         },
     );
     let number = match linked {

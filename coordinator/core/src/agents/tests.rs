@@ -302,6 +302,7 @@ impl FakeAgent {
             console_records: true,
             bmc_orders: true,
             cache_orders: true,
+            tunnels: true,
         };
         up.send(FromAgent::Hello(hello).into()).await.unwrap();
         let answer = AgentLinkClient::new(channel).connect(ReceiverStream::new(outbound)).await.unwrap();

@@ -39,6 +39,7 @@ pub(super) fn up() -> Vec<(&'static str, FromAgent)> {
         console_records: false,
         bmc_orders: false,
         cache_orders: false,
+        tunnels: false,
     };
     vec![
         ("up-hello", FromAgent::Hello(hello.clone())),
@@ -48,7 +49,8 @@ pub(super) fn up() -> Vec<(&'static str, FromAgent)> {
             FromAgent::Hello(Hello { consoles: true, console_records: true, ..hello.clone() }),
         ),
         ("up-hello-with-bmc-orders", FromAgent::Hello(Hello { bmc_orders: true, ..hello.clone() })),
-        ("up-hello-with-cache-orders", FromAgent::Hello(Hello { cache_orders: true, ..hello })),
+        ("up-hello-with-cache-orders", FromAgent::Hello(Hello { cache_orders: true, ..hello.clone() })),
+        ("up-hello-with-tunnels", FromAgent::Hello(Hello { tunnels: true, ..hello })),
         (
             "up-heartbeat",
             FromAgent::Heartbeat(Heartbeat { number: 7, oldest_reading: Some(Duration::from_millis(2100)) }),

@@ -72,7 +72,11 @@ async fn pass_on(mut requests: mpsc::Receiver<Request>, rack: mpsc::Sender<Input
         let input = match request {
             Request::Declare(declaration) => Input::Declare(declaration),
             Request::Command(given) => Input::Command(given),
-            Request::Discover(_) | Request::OpenConsole(_) | Request::ReadConsole(_) | Request::Cache(_) => {
+            Request::Discover(_)
+            | Request::OpenConsole(_)
+            | Request::ReadConsole(_)
+            | Request::Cache(_)
+            | Request::OpenTunnel(_) => {
                 continue;
             }
         };
