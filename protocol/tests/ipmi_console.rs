@@ -8,7 +8,7 @@ use protocol::{
     ipmi::{
         CipherSuite, Privilege,
         app::DeviceId,
-        bmc::{Bmc, BmcConfig, Pong, SessionId},
+        bmc::{Bmc, BmcConfig, Pong, SESSIONS_MAX, SessionId, Users},
         call::Call,
         client::{Client, ClientConfig, ClientEvent, ProofRole, Retry},
         command::{Request, Response},
@@ -38,8 +38,8 @@ struct Server {
 impl Server {
     fn new() -> Self {
         let config = BmcConfig {
-            username: "admin".into(),
-            password: Secret::new("correct horse"),
+            users: Users::One { username: "admin".into(), password: Secret::new("correct horse") },
+            sessions_max: SESSIONS_MAX,
             k_g: None,
             privilege: Privilege::Administrator,
             suites: CipherSuite::ALL.to_vec(),

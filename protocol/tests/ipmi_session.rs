@@ -13,7 +13,7 @@ use protocol::{
     ipmi::{
         CipherSuite, Privilege,
         app::{ChannelAuthCapabilities, DeviceId},
-        bmc::{Bmc, BmcConfig, Datagram, Pong, SESSION_IDLE_MAX, SESSIONS_MAX},
+        bmc::{Bmc, BmcConfig, Datagram, Pong, SESSION_IDLE_MAX, SESSIONS_MAX, Users},
         chassis::{ChassisControl, ChassisStatus},
         client::{Client, ClientConfig, ClientEvent, EndReason, ProofRole, RequestError, Retry},
         command::{Request, Response},
@@ -27,8 +27,8 @@ const SUITES: [CipherSuite; 2] = [CipherSuite::Seventeen, CipherSuite::Three];
 
 fn bmc_config(suites: &[CipherSuite]) -> BmcConfig {
     BmcConfig {
-        username: "admin".into(),
-        password: Secret::new("correct horse"),
+        users: Users::One { username: "admin".into(), password: Secret::new("correct horse") },
+        sessions_max: SESSIONS_MAX,
         k_g: None,
         privilege: Privilege::Administrator,
         suites: suites.to_vec(),

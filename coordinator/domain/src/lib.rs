@@ -16,6 +16,7 @@ pub mod health;
 pub mod identity;
 pub mod images;
 pub mod import;
+pub mod ipmi_console;
 pub mod lifecycle;
 pub mod media_sources;
 pub mod pools;

@@ -5,6 +5,7 @@ pub mod access;
 pub mod api;
 pub mod audit;
 pub mod facade;
+pub mod ipmi_console;
 pub mod metrics;
 mod paper;
 pub mod problem;

@@ -82,6 +82,19 @@ impl Inventory {
         self.with_ports(row).await
     }
 
+    /// The one server whose id, as text, begins with this; none: there is none, or more than one.
+    pub async fn server_by_id_start(&self, start: &str) -> Result<Option<Server>, InventoryError> {
+        // Of what an id is made of nothing comes behind a `g`, and the index is of use.
+        let mut rows = sqlx::query("SELECT * FROM servers WHERE id >= $1 AND id < $2 LIMIT 2")
+            .bind(start)
+            .bind(format!("{start}g"))
+            .fetch_all(&self.pool)
+            .await
+            .map_err(failed("read a server"))?;
+        let one = if rows.len() == 1 { rows.pop() } else { None };
+        self.with_ports(one).await
+    }
+
     /// The rack of a server; none: it is not known, or the database does not answer.
     pub(super) async fn rack_of(&self, id: ServerId) -> Option<RackId> {
         let rack = sqlx::query_scalar::<_, String>("SELECT rack FROM servers WHERE id = $1");

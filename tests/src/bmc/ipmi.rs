@@ -15,7 +15,7 @@ use protocol::{
     ipmi::{
         CipherSuite, PACKET_BYTES_MAX, Privilege,
         app::DeviceId,
-        bmc::{Bmc, BmcConfig, BmcStats, Datagram, Pong, Token},
+        bmc::{Bmc, BmcConfig, BmcStats, Datagram, Pong, SESSIONS_MAX, Token, Users},
         chassis::{BootOption, ChassisControl, ChassisStatus},
         command::{Request, Response},
         message::CompletionCode,
@@ -182,8 +182,8 @@ pub fn serve_with(
     let addr = socket.local_addr()?;
     let (username, password) = (credentials.username.clone(), Password::new(credentials.password.clone()));
     let bmc = SharedBmc(Arc::new(Mutex::new(Bmc::new(BmcConfig {
-        username: credentials.username,
-        password: credentials.password,
+        users: Users::One { username: credentials.username, password: credentials.password },
+        sessions_max: SESSIONS_MAX,
         k_g: special.k_g,
         privilege: special.privilege,
         suites: suites.to_vec(),

@@ -6,7 +6,7 @@ use protocol::{
     ipmi::{
         CipherSuite, Privilege,
         app::DeviceId,
-        bmc::{Bmc, BmcConfig, Pong, SESSIONS_MAX},
+        bmc::{Bmc, BmcConfig, Pong, SESSIONS_MAX, Users},
         client::{Client, ClientConfig, ProofRole, Retry},
         command::Request,
         message::CompletionCode,
@@ -36,8 +36,8 @@ fn client(now: Instant) -> Client {
 
 fn bmc() -> Bmc {
     Bmc::new(BmcConfig {
-        username: "admin".into(),
-        password: Secret::new("correct horse"),
+        users: Users::One { username: "admin".into(), password: Secret::new("correct horse") },
+        sessions_max: SESSIONS_MAX,
         k_g: None,
         privilege: Privilege::Administrator,
         suites: vec![CipherSuite::Seventeen, CipherSuite::Three],

@@ -13,6 +13,7 @@
 //! the administrators' ones.
 
 mod asked;
+mod ipmi;
 mod pace;
 mod within;
 mod witness;

@@ -24,7 +24,7 @@ use crate::access::{Least, Row, Standing, Verb};
 /// Largest answer in which the id of what was made is looked for.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// What stands for Ironic's name and standing.
-const IRONIC: &str = "ironic";
+pub(super) const IRONIC: &str = "ironic";
 /// Longest object that is written down; ids are shorter.
 const OBJECT_CHARS_MAX: usize = 255;
 

@@ -15,7 +15,7 @@ const CONSOLE_PACKETS_MAX: usize = 64;
 
 /// Names a session of this BMC.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct SessionId(u32);
+pub struct SessionId(pub(super) u32);
 
 /// A packet of the console that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,11 @@ impl Bmc {
     /// The next packet of the console that came.
     pub fn poll_console(&mut self) -> Option<ConsolePacket> {
         self.console.pop_front()
+    }
+
+    /// Ends a session without a word.
+    pub fn end_session(&mut self, session: SessionId) {
+        self.sessions.remove(&session.0);
     }
 
     /// Sends a packet of the console; without effect when its session is gone.

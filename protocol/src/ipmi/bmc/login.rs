@@ -12,9 +12,9 @@ use super::{
         session::Sealed,
         suite::{Handshake, SessionKeys, rakp2_proof, same_code},
     },
-    Active, Bmc, SESSIONS_MAX, Session, Stage,
+    Active, Bmc, HANDSHAKES_OF_PEER_MAX, LogIn, Session, SessionId, Stage,
 };
-use crate::bmc_settings::KgKey;
+use crate::{bmc_settings::KgKey, secret::Secret};
 
 impl Bmc {
     pub(super) fn open_session(
@@ -37,7 +37,7 @@ impl Bmc {
         let suite = rakp::suite_of(algorithms).filter(|suite| self.config.suites.contains(suite));
         let outcome = match suite {
             None => Err(Status::NO_SUITE),
-            Some(_) if !self.make_room() => Err(Status::NO_RESOURCES),
+            Some(_) if !self.make_room(from) => Err(Status::NO_RESOURCES),
             Some(suite) => {
                 let mut bmc_id = self.entropy.session_id();
                 while self.sessions.contains_key(&bmc_id) {
@@ -64,15 +64,23 @@ impl Bmc {
         Ok(())
     }
 
-    /// A free slot, if need be by dropping the oldest handshake: strangers cannot keep users out for good.
-    fn make_room(&mut self) -> bool {
-        if self.sessions.len() < SESSIONS_MAX {
-            return true;
+    /// A free slot, if need be by dropping the oldest handshake, of this address first where it has many: strangers cannot keep users
+    /// out for good.
+    fn make_room(&mut self, from: SocketAddr) -> bool {
+        let is_handshake = |session: &Session| !matches!(session.stage, Stage::Active(_));
+        let is_its = |session: &Session| is_handshake(session) && session.peer.ip() == from.ip();
+        let its = self.sessions.values().filter(|session| is_its(session)).count();
+        if its >= HANDSHAKES_OF_PEER_MAX {
+            return self.drop_oldest(is_its);
         }
+        self.sessions.len() < self.config.sessions_max || self.drop_oldest(is_handshake)
+    }
+
+    fn drop_oldest(&mut self, which: impl Fn(&Session) -> bool) -> bool {
         let oldest = self
             .sessions
             .iter()
-            .filter(|(_, session)| !matches!(session.stage, Stage::Active(_)))
+            .filter(|(_, session)| which(session))
             .min_by_key(|(_, session)| session.last_seen)
             .map(|(id, _)| *id);
         oldest.is_some_and(|id| self.sessions.remove(&id).is_some())
@@ -88,52 +96,60 @@ impl Bmc {
         };
         if session.handshake.0 == payload {
             let answer = session.handshake.1.clone();
-            self.send(from, answer);
+            if !answer.is_empty() {
+                self.send(from, answer);
+            }
             return Ok(());
         }
         let Stage::Opened { suite } = session.stage else {
             return Err(Malformed::new("RAKP 1", "comes where it is not due"));
         };
         self.stats.attempts += 1;
+        // Repeated while the owner is asked, it is passed over.
+        session.handshake = (payload.to_vec(), Vec::new());
+        session.last_seen = now;
+        let username = rakp1.username.clone();
+        session.stage = Stage::Named { suite, rakp1 };
+        self.look_up(SessionId(bmc_id), username, from, now);
+        Ok(())
+    }
+
+    /// Goes on with a log-in, now that it is known who asks: with the password, or with the reason why not. Without effect when the
+    /// handshake is gone.
+    pub fn admit(&mut self, id: SessionId, known: Result<Secret, Status>, now: Instant) {
+        let Some(session) = self.sessions.get_mut(&id.0) else { return };
+        let Stage::Named { suite, rakp1 } = &session.stage else { return };
+        let (suite, rakp1, tag) = (*suite, rakp1.clone(), rakp1.tag);
+        let (peer, console_id) = (session.peer, session.console_id);
         let asked = Privilege::from_code(rakp1.role & 0x0f);
-        let refusal = if rakp1.username != self.config.username.as_bytes() {
-            Some(Status::UNAUTHORIZED_NAME)
-        } else if !asked.is_ok_and(|privilege| privilege <= self.config.privilege) {
-            Some(Status::UNAUTHORIZED_PRIVILEGE)
-        } else {
-            None
-        };
-        let console_id = session.console_id;
-        let outcome = match refusal {
-            Some(status) => Err(status),
-            None => {
-                let random = self.entropy.bytes16();
-                let handshake = Handshake {
-                    suite,
-                    password: self.config.password.reveal().as_bytes(),
-                    // The key is of the session, not of this proof.
-                    k_g: None,
-                    console_id,
-                    rakp1: &rakp1,
-                    bmc_random: &random,
-                    guid: &self.config.guid,
-                };
-                Ok(rakp2_proof(&handshake))
-            }
-        };
+        let is_allowed = asked.is_ok_and(|privilege| privilege <= self.config.privilege);
+        let known = known
+            .and_then(|password| if is_allowed { Ok(password) } else { Err(Status::UNAUTHORIZED_PRIVILEGE) });
+        let outcome = known.map(|password| {
+            let random = self.entropy.bytes16();
+            let handshake = Handshake {
+                suite,
+                password: password.reveal().as_bytes(),
+                // The key is of the session, not of this proof.
+                k_g: None,
+                console_id,
+                rakp1: &rakp1,
+                bmc_random: &random,
+                guid: &self.config.guid,
+            };
+            let proof = rakp2_proof(&handshake);
+            session.stage = Stage::Challenged { suite, random, rakp1, password };
+            proof
+        });
         let refused = outcome.is_err();
-        if let Ok(proof) = &outcome {
-            session.stage = Stage::Challenged { suite, random: proof.random, rakp1 };
-        }
         let answer = rmcp::build_bare(PayloadType::Rakp2, &Rakp2 { tag, console_id, outcome }.build());
         session.last_seen = now;
-        session.handshake = (payload.to_vec(), answer.clone());
+        session.handshake.1.clone_from(&answer);
         if refused {
             self.stats.refused += 1;
-            self.sessions.remove(&bmc_id);
+            self.sessions.remove(&id.0);
         }
-        self.send(from, answer);
-        Ok(())
+        self.send(peer, answer);
     }
 
     pub(super) fn rakp3(&mut self, from: SocketAddr, payload: &[u8], now: Instant) -> Result<(), Malformed> {
@@ -149,13 +165,13 @@ impl Bmc {
             self.send(from, answer);
             return Ok(());
         }
-        let Stage::Challenged { suite, rakp1, random } = &session.stage else {
+        let Stage::Challenged { suite, rakp1, random, password } = &session.stage else {
             return Err(Malformed::new("RAKP 3", "comes where it is not due"));
         };
         let key = self.config.k_g.as_ref().map(KgKey::bytes);
         let handshake = Handshake {
             suite: *suite,
-            password: self.config.password.reveal().as_bytes(),
+            password: password.reveal().as_bytes(),
             k_g: key.as_ref().map(|key| key.as_slice()),
             console_id: session.console_id,
             rakp1,
@@ -167,6 +183,7 @@ impl Bmc {
         if !proved {
             self.stats.refused += 1;
             self.sessions.remove(&bmc_id);
+            self.tell(LogIn::Refused { session: SessionId(bmc_id) });
             // A console that breaks off by a status wants no answer (section 13.22).
             if rakp3.outcome.is_ok() {
                 let refusal = Rakp4 { tag, console_id, outcome: Err(Status::INVALID_INTEGRITY_CHECK) };
@@ -190,6 +207,7 @@ impl Bmc {
         session.last_seen = now;
         session.handshake = (payload.to_vec(), answer.clone());
         self.stats.logins += 1;
+        self.tell(LogIn::Done { session: SessionId(bmc_id) });
         self.send(from, answer);
         Ok(())
     }

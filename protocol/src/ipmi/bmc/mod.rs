@@ -5,6 +5,7 @@
 
 mod console;
 mod login;
+mod who;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -26,8 +27,10 @@ use super::{
 };
 use crate::{bmc_settings::KgKey, secret::Secret};
 
-/// Sessions at a time, opened and half opened.
+/// Sessions at a time, opened and half opened, as a BMC has them.
 pub const SESSIONS_MAX: usize = 16;
+/// Handshakes that one address may have under way; the oldest makes room.
+pub const HANDSHAKES_OF_PEER_MAX: usize = 8;
 /// A session that says nothing for so long is closed (section 6.12.15 has 60 s).
 pub const SESSION_IDLE_MAX: Duration = Duration::from_secs(60);
 /// A handshake that takes longer is dropped.
@@ -38,13 +41,13 @@ const REPEAT_MAX: Duration = Duration::from_secs(5);
 /// Who the BMC is and whom it lets in.
 #[derive(Clone, Debug)]
 pub struct BmcConfig {
-    /// User, at most 16 bytes.
-    pub username: String,
-    /// Password.
-    pub password: Secret,
+    /// Whom it knows.
+    pub users: Users,
+    /// Sessions at a time, opened and half opened.
+    pub sessions_max: usize,
     /// Its own key K_g; none: it has none.
     pub k_g: Option<KgKey>,
-    /// Highest privilege of that user.
+    /// Highest privilege that anybody has.
     pub privilege: Privilege,
     /// Suites it offers.
     pub suites: Vec<CipherSuite>,
@@ -80,6 +83,7 @@ pub struct Datagram {
 }
 
 pub use console::{ConsolePacket, SessionId};
+pub use who::{LogIn, Users};
 
 /// Names a request until it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -114,8 +118,20 @@ pub struct BmcStats {
 
 #[derive(Debug)]
 enum Stage {
-    Opened { suite: CipherSuite },
-    Challenged { suite: CipherSuite, rakp1: Rakp1, random: [u8; 16] },
+    Opened {
+        suite: CipherSuite,
+    },
+    /// The owner is asked for the password of whom RAKP 1 names.
+    Named {
+        suite: CipherSuite,
+        rakp1: Rakp1,
+    },
+    Challenged {
+        suite: CipherSuite,
+        rakp1: Rakp1,
+        random: [u8; 16],
+        password: Secret,
+    },
     Active(Box<Active>),
 }
 
@@ -154,7 +170,9 @@ impl Session {
     fn deadline(&self) -> Instant {
         match self.stage {
             Stage::Active(_) => self.last_seen + SESSION_IDLE_MAX,
-            Stage::Opened { .. } | Stage::Challenged { .. } => self.last_seen + HANDSHAKE_MAX,
+            Stage::Opened { .. } | Stage::Named { .. } | Stage::Challenged { .. } => {
+                self.last_seen + HANDSHAKE_MAX
+            }
         }
     }
 }
@@ -169,6 +187,7 @@ pub struct Bmc {
     out: VecDeque<Datagram>,
     events: VecDeque<BmcEvent>,
     console: VecDeque<ConsolePacket>,
+    log_ins: VecDeque<LogIn>,
 }
 
 impl Bmc {
@@ -183,6 +202,7 @@ impl Bmc {
             out: VecDeque::new(),
             events: VecDeque::new(),
             console: VecDeque::new(),
+            log_ins: VecDeque::new(),
         }
     }
 
@@ -199,11 +219,6 @@ impl Bmc {
     /// Forgets every session without a word, as a BMC does that restarts.
     pub fn forget_sessions(&mut self) {
         self.sessions.clear();
-    }
-
-    /// Its user has this password from now on; open sessions stay.
-    pub fn set_password(&mut self, password: Secret) {
-        self.config.password = password;
     }
 
     /// Takes a datagram.

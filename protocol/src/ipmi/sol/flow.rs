@@ -98,10 +98,14 @@ impl Flow {
         self.is_over
     }
 
+    /// How many characters can be queued now.
+    pub fn room(&self) -> usize {
+        WAITING_MAX.saturating_sub(self.waiting.len())
+    }
+
     /// Queues characters; says how many were taken.
     pub fn write(&mut self, characters: &[u8], now: Instant) -> usize {
-        let room = WAITING_MAX - self.waiting.len();
-        let taken = characters.len().min(room);
+        let taken = characters.len().min(self.room());
         self.waiting.extend(&characters[..taken]);
         self.send_next(now);
         taken

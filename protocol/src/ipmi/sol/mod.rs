@@ -5,6 +5,9 @@
 pub mod flow;
 pub mod line;
 pub mod packet;
+mod payloads;
+
+pub use payloads::{ChannelPayloads, Instances, InstancesInUse};
 
 use super::{
     Malformed, Privilege,
@@ -14,8 +17,15 @@ use super::{
 };
 
 /// The commands of this family.
-pub(super) const KINDS: &[&Kind] =
-    &[Activate::KIND, Deactivate::KIND, InstanceInfo::KIND, GetSetting::KIND, SetSetting::KIND];
+pub(super) const KINDS: &[&Kind] = &[
+    Activate::KIND,
+    Deactivate::KIND,
+    InstanceInfo::KIND,
+    InstancesInUse::KIND,
+    ChannelPayloads::KIND,
+    GetSetting::KIND,
+    SetSetting::KIND,
+];
 
 /// Payload type of serial over LAN (table 13-16).
 pub const PAYLOAD: u8 = 1;
@@ -23,6 +33,10 @@ pub const PAYLOAD: u8 = 1;
 pub const ALREADY_ACTIVE: u8 = 0x80;
 /// Completion code of [`Activate`]: switched off in the BMC's settings.
 pub const DISABLED: u8 = 0x81;
+/// Completion code of [`Activate`]: not without encryption.
+pub const NEEDS_SEALING: u8 = 0x84;
+/// Completion code of [`Deactivate`]: nobody has it.
+pub const NOT_ACTIVE: u8 = 0x80;
 
 /// Activate Payload: the console is this session's from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
