@@ -7,6 +7,12 @@
 /// So much of a beginning is looked at: the second superblock of btrfs ends there.
 pub const HEAD_BYTES: usize = 0x11000;
 
+/// Sizes of the sectors that disks have.
+const SECTORS: [usize; 2] = [512, 4096];
+/// How the header of a GPT begins.
+const GPT: &[u8] = b"EFI PART";
+/// In so many bytes are both headers' beginnings.
+const TELLING_BYTES: usize = SECTORS[1] + GPT.len();
 const BOOT_SIGNATURE: usize = 510;
 /// Places of a boot record's four entries of 16 bytes: a flag first, the kind of partition at 4.
 const BOOT_ENTRIES: std::ops::Range<usize> = 446..510;
@@ -78,10 +84,27 @@ pub fn something_else(head: &[u8]) -> Option<&'static str> {
     known(&MEDIA).or_else(|| if has_partitions(head) { None } else { known(&OTHERS) })
 }
 
+/// Bytes of the sectors by which this disk's partition table counts, by its first [`HEAD_BYTES`]: that of the only GPT (UEFI
+/// specification, section 5.3.1: it is in the second sector), or 512 of a boot record alone. None: it fits both, has no partition
+/// table, or too little of it is here to tell.
+pub fn made_for(head: &[u8]) -> Option<u32> {
+    let [small, large] = SECTORS.map(|at| is_gpt(head, at));
+    match (small, large) {
+        _ if head.len() < TELLING_BYTES => None,
+        (true, true) => None,
+        (true, false) => Some(512),
+        (false, true) => Some(4096),
+        (false, false) => has_boot_record(head).then_some(512),
+    }
+}
+
 /// Whether there is a partition table: a GPT for either size of sectors, or a boot record with a partition in it.
 fn has_partitions(head: &[u8]) -> bool {
-    let gpt = [512, 4096].into_iter().any(|at| head.get(at..).is_some_and(|at| at.starts_with(b"EFI PART")));
-    gpt || has_boot_record(head)
+    SECTORS.into_iter().any(|at| is_gpt(head, at)) || has_boot_record(head)
+}
+
+fn is_gpt(head: &[u8], sector_bytes: usize) -> bool {
+    head.get(sector_bytes..).is_some_and(|at| at.starts_with(GPT))
 }
 
 /// The boot program of a file system has the same signature, and what are no partitions where they would be.
@@ -131,10 +154,29 @@ mod tests {
         assert_eq!(something_else(b"<html>"), Some(OTHERS[33].2));
     }
 
+    #[test]
+    fn the_sectors_are_told_where_they_are_certain() {
+        const RECORD: [(usize, &[u8]); 2] = [(510, &[0x55, 0xaa]), (450, &[0xee])];
+        let check = |parts: &[(usize, &[u8])], expected: Option<u32>| {
+            let head = with(&[&RECORD[..], parts].concat());
+            assert_eq!(made_for(&head), expected, "{parts:?}");
+            assert_eq!(made_for(&head[..TELLING_BYTES]), expected, "{parts:?}");
+            assert_eq!(made_for(&head[..TELLING_BYTES - 1]), None, "{parts:?}");
+        };
+        check(&[(512, GPT)], Some(512));
+        check(&[(4096, GPT)], Some(4096));
+        check(&[(512, GPT), (4096, GPT)], None);
+        check(&[], Some(512));
+        assert_eq!(made_for(&with(&[(4096, GPT)])), Some(4096));
+        assert_eq!(made_for(&with(&[])), None);
+        assert_eq!(made_for(&[]), None);
+    }
+
     proptest::proptest! {
         #[test]
         fn any_bytes_are_survived(head: Vec<u8>) {
             something_else(&head);
+            made_for(&head);
         }
     }
 }

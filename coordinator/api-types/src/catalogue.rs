@@ -28,6 +28,9 @@ pub struct Image {
     /// Size in GiB of the smallest disk on which it fits; 0: not known.
     #[serde(default)]
     pub min_disk_gb: u64,
+    /// Bytes of the disks' sectors for which its partition table was made; other disks cannot start it. Absent: any, or nobody looked.
+    #[serde(default)]
+    pub sector_bytes: Option<u32>,
     /// SHA-512 of the file, in hexadecimal. Absent: Glance has none.
     pub sha512: Option<String>,
     /// When it was created (RFC 3339).

@@ -103,6 +103,7 @@ fn show(output: Output, image: &Image) -> anyhow::Result<()> {
         ("size", format!("{} MiB", mib(image))),
         ("boots by", boot_mode.to_string()),
         ("minimum disk", format!("{} GB", image.min_disk_gb)),
+        ("made for", image.sector_bytes.map(|bytes| format!("{bytes}-byte sectors")).unwrap_or_default()),
         ("status", status),
         ("visibility", visibility),
         ("project", image.project_id.clone().unwrap_or_default()),

@@ -17,6 +17,7 @@ pub fn images() -> Vec<Image> {
         project_id: Some("admin-id".to_owned()),
         boot_mode: ImageFirmware::Both,
         min_disk_gb: 1,
+        sector_bytes: Some(4096),
         sha512: None,
         created: None,
     };
@@ -29,6 +30,7 @@ pub fn images() -> Vec<Image> {
         project_id: Some("demo-id".to_owned()),
         boot_mode: ImageFirmware::Uefi,
         min_disk_gb: 0,
+        sector_bytes: None,
         ..demo.clone()
     };
     vec![demo, debian]

@@ -41,6 +41,16 @@ impl ImageService for Glance {
         Glance::show_image(self, caller, id).await
     }
 
+    async fn set_property(
+        &self,
+        caller: Caller<'_>,
+        id: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<Image, Error> {
+        Glance::set_property(self, caller, id, name, value).await
+    }
+
     async fn delete_image(&self, caller: Caller<'_>, id: &str) -> Result<(), Error> {
         Glance::delete_image(self, caller, id).await
     }

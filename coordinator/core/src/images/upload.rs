@@ -18,7 +18,9 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use domain::{
     images::{Fault, HEAD_BYTES, Sieve},
-    rim::{Caller, Image, ImageBytes, ImageService, NewImage, Service, ServiceError, Unfinished},
+    rim::{
+        Caller, Image, ImageBytes, ImageService, NewImage, SECTOR_BYTES, Service, ServiceError, Unfinished,
+    },
 };
 use futures::{StreamExt, stream, stream::BoxStream};
 use protocol::{boot::BootMode, secret::Secret};
@@ -160,10 +162,10 @@ impl Uploads {
         let caller = Caller::Tenant(&wanted.token);
         let done = async {
             let made = self.glance.create_image(caller, image).await?;
-            let hash = self.fill(caller, &made.id, passing).await?;
-            let shown = self.glance.show_image(caller, &made.id).await?;
+            let passed = self.fill(caller, &made.id, passing).await?;
+            let shown = self.note_sectors(caller, &made.id, passed.sector_bytes).await?;
             let good = match (shown.os_hash_algo.as_deref(), shown.os_hash_value.as_deref()) {
-                (Some("sha512"), Some(seen)) => seen.eq_ignore_ascii_case(&hash),
+                (Some("sha512"), Some(seen)) => seen.eq_ignore_ascii_case(&passed.sha512),
                 (_, _) => shown.size == Some(wanted.file_bytes),
             };
             if !good || shown.status != "active" {
@@ -192,8 +194,32 @@ impl Uploads {
         }
     }
 
-    /// Lets the bytes pass to Glance; gives the file's SHA-512.
-    async fn fill(&self, caller: Caller<'_>, id: &str, passing: Passing) -> Result<String, UploadError> {
+    /// The image as Glance has it, with a note of the sectors for which it was made. A site whose Glance admits no such note goes
+    /// without: the ramdisk looks again before it writes.
+    async fn note_sectors(
+        &self,
+        caller: Caller<'_>,
+        id: &str,
+        sector_bytes: Option<u32>,
+    ) -> Result<Image, ServiceError> {
+        if let Some(sector_bytes) = sector_bytes {
+            let noted = self.glance.set_property(caller, id, SECTOR_BYTES, &sector_bytes.to_string()).await;
+            match noted {
+                Ok(image) => return Ok(image),
+                Err(ServiceError::Refused { .. }) => {
+                    warn!(
+                        image = id,
+                        sector_bytes, "Glance refuses to note for which sectors the image was made"
+                    );
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.glance.show_image(caller, id).await
+    }
+
+    /// Lets the bytes pass to Glance; gives what they have shown.
+    async fn fill(&self, caller: Caller<'_>, id: &str, passing: Passing) -> Result<Passed, UploadError> {
         let seen = Arc::clone(&passing.seen);
         let upload = self.glance.upload(caller, id, pieces(passing));
         tokio::pin!(upload);
@@ -220,7 +246,7 @@ impl Uploads {
         match (seen.verdict(), sent) {
             (Some(Err(why)), _) => Err(why.into()),
             (_, Err(error)) => Err(error.into()),
-            (Some(Ok(hash)), Ok(())) => Ok(hash),
+            (Some(Ok(passed)), Ok(())) => Ok(passed),
             (None, Ok(())) => Err(UploadError::OpenStack(ServiceError::Unintelligible {
                 service: Service::Glance,
                 operation: format!("upload image {id}"),
@@ -327,8 +353,17 @@ struct Seen {
     verdict: Mutex<Option<Verdict>>,
 }
 
-/// The file's SHA-512, or why it did not pass.
-type Verdict = Result<String, Refused>;
+/// What all of the file has shown, or why it did not pass.
+type Verdict = Result<Passed, Refused>;
+
+/// What a whole file has shown.
+#[derive(Clone, Debug)]
+struct Passed {
+    /// Its SHA-512 in hexadecimal.
+    sha512: String,
+    /// For which sectors its disk was made; none: any, or not known.
+    sector_bytes: Option<u32>,
+}
 
 /// Why a file did not pass.
 #[derive(Clone, Debug)]
@@ -389,8 +424,8 @@ impl Passing {
             // Too little has come, or as much as was announced: both are the sieve's to say.
             Some(Err(Cut::Broken)) | None => {
                 self.body = None;
-                let hash = self.sieve.finish(self.asked.as_deref())?;
-                self.seen.set(Ok(hash));
+                let sha512 = self.sieve.finish(self.asked.as_deref())?;
+                self.seen.set(Ok(Passed { sha512, sector_bytes: self.sieve.sector_bytes() }));
                 Ok(None)
             }
         }

@@ -88,8 +88,8 @@ pub enum Fault {
 /// What a file is.
 #[derive(Debug)]
 pub(super) enum Kind {
-    /// A disk, byte for byte.
-    Raw,
+    /// A disk, byte for byte; for sectors of so many bytes.
+    Raw(Option<u32>),
     /// A QEMU copy-on-write file, with the tables that are to be looked at as they pass.
     Qcow2(Tables),
     /// Either of them, compressed as a whole.
@@ -120,13 +120,13 @@ impl Kind {
         if let Some(sector) = gpt {
             check_gpt(&head[sector..], sector as u64, file_bytes)?;
         }
-        Ok(Kind::Raw)
+        Ok(Kind::Raw(whole_disk::made_for(head)))
     }
 
     /// The format's name for ramdisks and Glance.
     pub fn format(&self) -> ImageFormat {
         match self {
-            Kind::Raw | Kind::Packed(_) => ImageFormat::Raw,
+            Kind::Raw(_) | Kind::Packed(_) => ImageFormat::Raw,
             Kind::Qcow2(_) => ImageFormat::Qcow2,
         }
     }
@@ -184,7 +184,7 @@ mod tests {
         let check = |file: &[u8], expected: Option<&str>| {
             let head = &file[..file.len().min(HEAD_BYTES)];
             match (Kind::read(head, file.len() as u64), expected) {
-                (Ok(Kind::Raw), None) => {}
+                (Ok(Kind::Raw(_)), None) => {}
                 (Err(fault), Some(words)) => assert!(fault.to_string().contains(words), "{fault}"),
                 (found, expected) => panic!("{found:?} instead of {expected:?}"),
             }

@@ -6,6 +6,6 @@ mod packed;
 mod qcow2;
 mod sieve;
 
-pub use fit::refuse_unfit;
+pub use fit::{Machine, refuse_unfit};
 pub use head::{Fault, GIB, HEAD_BYTES};
 pub use sieve::Sieve;

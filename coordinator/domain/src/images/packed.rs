@@ -16,6 +16,7 @@ const GPT_COPY: usize = 32;
 #[derive(Debug)]
 pub(super) struct Packed {
     virtual_bytes: u64,
+    sector_bytes: Option<u32>,
 }
 
 impl Packed {
@@ -30,19 +31,23 @@ impl Packed {
             // How long it is, is known when all of it was unpacked: until then it may be as long as it says.
             Kind::read(&inside, u64::MAX)
         };
-        let virtual_bytes = match found {
-            Ok(Kind::Qcow2(tables)) => tables.virtual_bytes(),
-            Ok(Kind::Raw | Kind::Packed(_)) => described_bytes(&inside),
-            Err(fault) => {
-                return Err(Fault::Inside { packing: packing.as_str(), fault: Box::new(fault) });
-            }
-        };
-        Ok(Self { virtual_bytes })
+        match found {
+            // What the disk in it begins with, the agent sees alone.
+            Ok(Kind::Qcow2(tables)) => Ok(Self { virtual_bytes: tables.virtual_bytes(), sector_bytes: None }),
+            Ok(Kind::Raw(sector_bytes)) => Ok(Self { virtual_bytes: described_bytes(&inside), sector_bytes }),
+            Ok(Kind::Packed(packed)) => Ok(packed),
+            Err(fault) => Err(Fault::Inside { packing: packing.as_str(), fault: Box::new(fault) }),
+        }
     }
 
     /// Size of the disk inside, by its partition table or its header.
     pub fn virtual_bytes(&self) -> u64 {
         self.virtual_bytes
+    }
+
+    /// For which sectors it was made; none: not known.
+    pub fn sector_bytes(&self) -> Option<u32> {
+        self.sector_bytes
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Tables {
     ahead: BTreeMap<u64, Table>,
     /// The beginning of the first of them.
     held: Vec<u8>,
+    /// For which sectors the disk inside was made.
+    sector_bytes: Option<u32>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,12 +60,17 @@ impl Tables {
         let header = Header::read(head, file_bytes)?;
         let (place, bytes) = header.first_table();
         let first = Table { level: Level::First, bytes };
-        Ok(Self { header, ahead: BTreeMap::from([(place, first)]), held: Vec::new() })
+        Ok(Self { header, ahead: BTreeMap::from([(place, first)]), held: Vec::new(), sector_bytes: None })
     }
 
     /// Size of the disk inside.
     pub fn virtual_bytes(&self) -> u64 {
         self.header.virtual_bytes()
+    }
+
+    /// For which sectors the disk inside was made, once its beginning has passed; none: not known.
+    pub fn sector_bytes(&self) -> Option<u32> {
+        self.sector_bytes
     }
 
     /// Takes the next piece of the file, which begins at `position`.
@@ -127,12 +134,13 @@ impl Tables {
     }
 
     /// A cluster that cannot be unpacked is the agent's to refuse, which reads all of them.
-    fn check_beginning(&self, bytes: Vec<u8>, packed: bool) -> Result<(), Fault> {
+    fn check_beginning(&mut self, bytes: Vec<u8>, packed: bool) -> Result<(), Fault> {
         let cluster_bytes = self.header.cluster_bytes() as usize;
         let beginning = match packed {
             true => unpack::cluster(self.header.compression(), &bytes, cluster_bytes).unwrap_or_default(),
             false => bytes,
         };
+        self.sector_bytes = whole_disk::made_for(&beginning);
         match whole_disk::something_else(&beginning) {
             Some(what) => Err(Fault::NoDisk { what }),
             None => Ok(()),

@@ -28,9 +28,18 @@ impl Sieve {
     /// Size of the disk that the file describes.
     pub fn virtual_bytes(&self) -> u64 {
         match &self.kind {
-            Kind::Raw => self.announced,
+            Kind::Raw(_) => self.announced,
             Kind::Qcow2(tables) => tables.virtual_bytes(),
             Kind::Packed(packed) => packed.virtual_bytes(),
+        }
+    }
+
+    /// Bytes of the sectors for which the disk inside was made, once all has passed; none: not known, or any.
+    pub fn sector_bytes(&self) -> Option<u32> {
+        match &self.kind {
+            Kind::Raw(sector_bytes) => *sector_bytes,
+            Kind::Qcow2(tables) => tables.sector_bytes(),
+            Kind::Packed(packed) => packed.sector_bytes(),
         }
     }
 

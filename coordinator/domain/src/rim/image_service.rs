@@ -48,9 +48,14 @@ pub struct Image {
     pub min_ram: u64,
     /// The one firmware mode by which it starts, `bios` or `uefi`; none: by both.
     pub hw_firmware_type: Option<String>,
+    /// Our property [`SECTOR_BYTES`].
+    pub bms_sector_bytes: Option<String>,
     /// When it was created (RFC 3339), as Glance wrote it.
     pub created_at: Option<String>,
 }
+
+/// Name of the property that says for which sectors an image's partition table was made, in bytes.
+pub const SECTOR_BYTES: &str = "bms_sector_bytes";
 
 impl Image {
     /// The one firmware mode by which it starts; none: by both, or nobody said.
@@ -60,6 +65,11 @@ impl Image {
             Some("uefi") => Some(BootMode::Uefi),
             Some(_) | None => None,
         }
+    }
+
+    /// Bytes of the sectors for which it was made; none: any, or nobody looked.
+    pub fn sector_bytes(&self) -> Option<u32> {
+        self.bms_sector_bytes.as_deref()?.parse().ok()
     }
 
     /// The image as ramdisks and agents know it; the error says what is missing.
@@ -126,6 +136,14 @@ pub trait ImageService: Send + Sync {
     async fn list_images(&self, caller: Caller<'_>) -> Result<Vec<Image>, ServiceError>;
     /// Reads an image. [`ServiceError::NotFound`]: there is none that the caller may see.
     async fn show_image(&self, caller: Caller<'_>, id: &str) -> Result<Image, ServiceError>;
+    /// Sets a property of an image, such as [`SECTOR_BYTES`]. Gives the image with it.
+    async fn set_property(
+        &self,
+        caller: Caller<'_>,
+        id: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<Image, ServiceError>;
     /// Deletes an image. Done already is done.
     async fn delete_image(&self, caller: Caller<'_>, id: &str) -> Result<(), ServiceError>;
 }

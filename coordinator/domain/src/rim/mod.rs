@@ -49,7 +49,7 @@ pub use fabric::{Fabric, FabricError};
 pub use flavor_service::{Flavor, FlavorService, FlavorSpec, custom_resource};
 pub use hardware::{FacadeSensors, FacadeServer, Hardware, ImageNews, PowerRequest, Refusal, RefusalKind};
 pub use identity::{Bearer, Identity, IdentityService, Project, SignIn, SignedIn, TokenScope};
-pub use image_service::{Image, ImageBytes, ImageService, NewImage, Unfinished};
+pub use image_service::{Image, ImageBytes, ImageService, NewImage, SECTOR_BYTES, Unfinished};
 pub use image_source::{ImageError, ImageSource, ImageStream};
 pub use inspection::InspectionReport;
 pub use node_service::{ListedNode, NodeService, PowerTarget, ProvisionTarget};

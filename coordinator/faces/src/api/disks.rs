@@ -97,7 +97,7 @@ impl Api {
 }
 
 /// The disk that the next image goes to.
-fn root_of(server: &Server) -> Option<Disk> {
+pub(super) fn root_of(server: &Server) -> Option<Disk> {
     let hints = server.node.as_ref().map(|node| node.root_device.clone()).unwrap_or_default();
     hints.root_disk(&server.hardware.as_ref()?.disks).ok().cloned()
 }

@@ -10,13 +10,18 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
 };
 use coordinator_core::{images::NewUpload, pools};
-use domain::{images::refuse_unfit, records::TenantServerState, rim};
+use domain::{
+    images::{Machine, refuse_unfit},
+    records::TenantServerState,
+    rim,
+};
 use protocol::{boot::BootMode, hex};
 use serde::Deserialize;
 
 use super::{
     Api,
     auth::User,
+    disks::root_of,
     incoming::file_bytes,
     pick::pick,
     plain::check_name,
@@ -156,12 +161,15 @@ impl Api {
     /// Refuses an image that the flavor's servers cannot start or hold.
     pub(super) async fn refuse_unfit(&self, image: &rim::Image, flavor: &rim::Flavor) -> Result<(), Problem> {
         let servers = self.inventory.servers(None).await?;
-        let modes: Vec<_> = servers
+        let machines: Vec<_> = servers
             .iter()
             .filter(|server| pools::takes(flavor, server))
-            .map(|server| server.boot_mode)
+            .map(|server| Machine {
+                boot_mode: server.boot_mode,
+                sector_bytes: root_of(server).map(|root| root.sector_bytes).filter(|bytes| *bytes > 0),
+            })
             .collect();
-        refuse_unfit(image, flavor, &modes)
+        refuse_unfit(image, flavor, &machines)
             .map_err(|why| Problem::conflict_at("image", &why).at("flavor", &why))
     }
 }
@@ -170,6 +178,7 @@ fn image_view(image: rim::Image) -> Image {
     Image {
         sha512: image.os_hash_value.clone().filter(|_| image.os_hash_algo.as_deref() == Some("sha512")),
         boot_mode: ImageFirmware::of(image.boot_mode()),
+        sector_bytes: image.sector_bytes(),
         name: image.name.unwrap_or_default(),
         format: image.disk_format.unwrap_or_default(),
         size_bytes: image.size.unwrap_or(0),

@@ -1,7 +1,7 @@
 //! Edges: Glance in memory: each project sees its own images, administrators all.
 
 use async_trait::async_trait;
-use domain::rim::{Caller, Image, ImageBytes, ImageService, NewImage, Service, ServiceError};
+use domain::rim::{Caller, Image, ImageBytes, ImageService, NewImage, SECTOR_BYTES, Service, ServiceError};
 use futures::StreamExt;
 
 use super::{ADMIN_PROJECT, Cloud, Held, identity::project_of, not_found};
@@ -23,6 +23,7 @@ pub fn image(id: &str, owner: &str) -> Image {
         min_disk: 0,
         min_ram: 0,
         hw_firmware_type: None,
+        bms_sector_bytes: None,
         created_at: None,
     }
 }
@@ -81,6 +82,27 @@ impl ImageService for Cloud {
             held.images.get(id).cloned().ok_or_else(|| not_found(Service::Glance, "read image"))
         };
         self.ask(Service::Glance, "read image", act).await
+    }
+
+    async fn set_property(
+        &self,
+        _: Caller<'_>,
+        id: &str,
+        name: &str,
+        value: &str,
+    ) -> Result<Image, ServiceError> {
+        let act = |held: &mut Held| {
+            let found = held.images.get_mut(id);
+            let image = found.ok_or_else(|| not_found(Service::Glance, "change image"))?;
+            match name {
+                "name" => image.name = Some(value.to_owned()),
+                SECTOR_BYTES => image.bms_sector_bytes = Some(value.to_owned()),
+                // Nothing else of an image is looked at here.
+                _ => {}
+            }
+            Ok(image.clone())
+        };
+        self.ask(Service::Glance, "change image", act).await
     }
 
     async fn delete_image(&self, _: Caller<'_>, id: &str) -> Result<(), ServiceError> {

@@ -116,6 +116,8 @@ async fn upload(lab: &Lab, files: &Files) -> anyhow::Result<()> {
     ensure!(made.format == "qcow2" && made.status == "active" && made.visibility != "public", "{made:?}");
     ensure!(made.boot_mode == ImageFirmware::Bios && made.min_disk_gb == 1, "{made:?}");
     ensure!(made.sha512.as_deref() == Some(hash.as_str()), "{made:?}");
+    // Its partition table is inside of the qcow2 file.
+    ensure!(made.sector_bytes == Some(512), "{made:?}");
     ensure!(made.size_bytes == std::fs::metadata(&files.good)?.len(), "{made:?}");
     let shown: Image = lab.tenant.json(&format!("image show {MINE}")).await?;
     ensure!(shown == made, "{shown:?} is not {made:?}");
@@ -207,7 +209,16 @@ async fn unfit(lab: &Lab, files: &Files) -> anyhow::Result<()> {
     let large = files.qemu_img("large", &[], "5G")?;
     create(&lab.tenant, &format!("by-uefi --file {} --boot-mode uefi", files.raw.display())).await?;
     create(&lab.tenant, &format!("large --file {}", large.display())).await?;
-    for (image, expected) in [("by-uefi", "boots only with UEFI"), ("large", "needs a disk of 5 GB")] {
+    let mut disk = std::fs::read(&files.raw)?;
+    disk[4096..8192].fill(0);
+    disk[4096..4104].copy_from_slice(b"EFI PART");
+    let other = files.write("for-4096.raw", &disk)?;
+    create(&lab.tenant, &format!("for-4096 --file {}", other.display())).await?;
+    for (image, expected) in [
+        ("by-uefi", "boots only with UEFI"),
+        ("large", "needs a disk of 5 GB"),
+        ("for-4096", "was made for disks with sectors of 4096 bytes"),
+    ] {
         let line = format!("server create unfit --flavor {FLAVOR} --image {image} --network {NETWORK}");
         let words = lab.tenant.refused(&line).await?;
         ensure!(words.contains(expected), "{line}: {words}");
