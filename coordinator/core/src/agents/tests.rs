@@ -11,6 +11,7 @@ mod images;
 mod ramdisks;
 mod rivals;
 mod tenancy;
+mod tunnels;
 
 use std::{
     collections::HashMap,
