@@ -153,6 +153,36 @@ pub struct Facade {
     pub media_from: Vec<String>,
     /// Beginnings of addresses from which configuration drives are taken that Ironic keeps in an object store; none: from nowhere.
     pub config_drives_from: Vec<String>,
+    /// Servers' consoles by IPMI, for Ironic's console interface `ipmitool-socat`; none: they are not offered, and the nodes' console
+    /// interfaces are left as they are.
+    pub ipmi_console: Option<IpmiConsole>,
+}
+
+/// Servers' consoles by IPMI.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IpmiConsole {
+    /// UDP address to listen on; the usual port of IPMI is 623.
+    pub listen: SocketAddr,
+    /// Name or address of this host as the conductors reach it; none: that of `listen`.
+    pub address: Option<String>,
+    /// UDP port as the conductors reach it; none: that of `listen`.
+    pub port: Option<u16>,
+}
+
+impl IpmiConsole {
+    /// Host and port that Ironic is told.
+    pub fn told(&self) -> (String, u16) {
+        let address = self.address.clone().unwrap_or_else(|| self.listen.ip().to_string());
+        (address, self.port.unwrap_or(self.listen.port()))
+    }
+
+    fn can_be_told(&self) -> bool {
+        let (address, port) = self.told();
+        port != 0
+            && !address.trim().is_empty()
+            && !(self.address.is_none() && self.listen.ip().is_unspecified())
+    }
 }
 
 impl Facade {
@@ -542,6 +572,11 @@ impl Config {
             self.facade.url.as_deref().is_none_or(|url| url.starts_with("https://") && !url.ends_with('/')),
             "facade.url: must begin with https:// and must not end in a slash, as in https://bms.example:22021",
         );
+        check(
+            self.facade.ipmi_console.as_ref().is_none_or(IpmiConsole::can_be_told),
+            "facade.ipmi_console.address: is missing or empty, write the name or address by which Ironic's conductors reach \
+             this host (0.0.0.0 is none), and a port that is not 0",
+        );
         if let Err(why) = MediaSources::new(self.facade.media_from.clone()) {
             check(false, &format!("facade.media_from: {why}"));
         }
@@ -781,6 +816,12 @@ mod tests {
         check("[contrail]", "[facade]\nmedia_from = [\"https://x/iso/\"]\n[contrail]", "");
         check("[contrail]", "[facade]\nmedia_from = [\"https://x\"]\n[contrail]", "facade.media_from: ");
         check("[contrail]", "[facade]\nconfig_drives_from = [\"https://x/v1/\"]\n[contrail]", "");
+        let console = |text: &str| format!("[facade.ipmi_console]\nlisten = {text}\n[contrail]");
+        check("[contrail]", &console("\"192.0.2.1:623\""), "");
+        check("[contrail]", &console("\"0.0.0.0:623\"\naddress = \"bms.example\""), "");
+        for bad in ["\"0.0.0.0:623\"", "\"192.0.2.1:0\"", "\"192.0.2.1:623\"\naddress = \"\""] {
+            check("[contrail]", &console(bad), "facade.ipmi_console.address: is missing or empty");
+        }
         check(
             "[contrail]",
             "[facade]\nconfig_drives_from = [\"https://x\"]\n[contrail]",

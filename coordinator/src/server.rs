@@ -52,11 +52,18 @@ use store::{
     secret::Sealer,
     state_dir::StateDir,
 };
-use tokio::{net::TcpListener, signal::unix};
+use tokio::{
+    net::{TcpListener, UdpSocket},
+    signal::unix,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{info, warn};
 
-use crate::{certificate_rules, config::Config, tokens::KeystoneTokens};
+use crate::{
+    certificate_rules,
+    config::{Config, IpmiConsole},
+    tokens::KeystoneTokens,
+};
 
 /// Time between two attempts to prepare our networks in Contrail.
 const SITE_RETRY: Duration = Duration::from_secs(2);
@@ -124,6 +131,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         ironic: Ironic::clone(&ironic),
         facade_url: config.facade_url(),
         ca_file,
+        ipmi_console: config.facade.ipmi_console.as_ref().map(IpmiConsole::told),
     });
     let adopter: Arc<dyn Adopter> = provisioner.clone();
     let interfaces: Arc<dyn Interfaces> = contrail.clone();
@@ -156,6 +164,10 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
         Some(address) => Some(bind(address).await?),
         None => None,
     };
+    let ipmi_console = match &config.facade.ipmi_console {
+        Some(console) => Some((bind_ipmi(console.listen).await?, console.told().1)),
+        None => None,
+    };
     let anonymous = listener_tls(&authority, own.clone(), Clients::Anonymous)?;
     let certified = listener_tls(&authority, own.clone(), Clients::Certified)?;
 
@@ -180,6 +192,14 @@ pub async fn start(config: Config, stop: CancellationToken) -> anyhow::Result<()
     let tasks = TaskTracker::new();
     tasks.spawn(registration::run(Arc::clone(&contrail), core.inventory.clone(), stop.clone()));
     tasks.spawn(prepare_site(contrail, stop.clone()));
+    if let Some((socket, port)) = ipmi_console {
+        let consoles = faces::ipmi_console::IpmiConsole {
+            inventory: core.inventory.clone(),
+            agents: Arc::clone(&core.agents),
+            port,
+        };
+        tasks.spawn(consoles.run(socket, stop.clone()));
+    }
     tell_others(&config, &core, metrics_listener, &tasks, &stop);
     tasks.spawn(own.keep_renewed(clock, stop.clone()));
     tasks.spawn(Arc::clone(&core.agents).watch_certificates(Arc::clone(&authority), stop.clone()));
@@ -309,6 +329,12 @@ fn tell_others(
         let inventory = core.inventory.clone();
         tasks.spawn(sandesh::client::run(config, inventory, presence, limits, stop.clone()));
     }
+}
+
+async fn bind_ipmi(address: std::net::SocketAddr) -> anyhow::Result<UdpSocket> {
+    UdpSocket::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on UDP {address} for consoles by IPMI"))
 }
 
 fn stop_on_signal(stop: CancellationToken) -> anyhow::Result<()> {

@@ -438,6 +438,7 @@ impl Rig {
                 password: Secret::new(password_for_ironic),
                 ca_file: Some(self.ca_file.display().to_string()),
             },
+            console: None,
             ramdisk: None,
             resource_class: "fake".into(),
             properties: NodeProperties::default(),

@@ -1,4 +1,5 @@
 //! A coordinator's REST API before a cloud in memory, and an agent with the consoles of servers that print back what is typed.
+#![allow(dead_code, reason = "each file of tests uses what it needs")]
 
 use std::{
     net::SocketAddr,
@@ -133,7 +134,8 @@ pub struct Site {
     pub node: ServerId,
     /// Its BMC.
     pub bmc: Arc<Echo>,
-    core: Arc<Core>,
+    /// What is done with servers.
+    pub core: Arc<Core>,
     dir: tempfile::TempDir,
     _stop: DropGuard,
 }

@@ -32,6 +32,7 @@ fn spec(name: &str) -> NodeSpec {
             password: Secret::new("first password"),
             ca_file: None,
         },
+        console: None,
         ramdisk: None,
         resource_class: "gold".into(),
         properties: NodeProperties {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use async_trait::async_trait;
 use domain::{
+    ipmi_console,
     lifecycle::{Node, NodePower, ProvisionState},
     rim::{Adopter, ImageError, ImageSource, ImageStream, Instance, NodeSpec, Provisioner, ProvisionerError},
 };
@@ -14,7 +15,8 @@ use crate::{
     Caller, Error,
     glance::Glance,
     ironic::{
-        self, InstanceSpec, Ironic, NodeProperties, PortSpec, PowerTarget, ProvisionTarget, RedfishAccess,
+        self, ConsoleAccess, InstanceSpec, Ironic, NodeProperties, PortSpec, PowerTarget, ProvisionTarget,
+        RedfishAccess,
     },
 };
 
@@ -48,6 +50,8 @@ pub struct IronicProvisioner {
     pub facade_url: String,
     /// File with our authority's certificate on the conductors' hosts.
     pub ca_file: String,
+    /// Host and UDP port by which Ironic reaches servers' consoles by IPMI; none: they are not offered.
+    pub ipmi_console: Option<(String, u16)>,
 }
 
 fn provisioner_error(error: Error) -> ProvisionerError {
@@ -108,6 +112,12 @@ impl Provisioner for IronicProvisioner {
                 password: spec.facade_password.clone(),
                 ca_file: Some(self.ca_file.clone()),
             },
+            console: self.ipmi_console.as_ref().map(|(address, port)| ConsoleAccess {
+                address: address.clone(),
+                port: *port,
+                username: ipmi_console::user(spec.id),
+                password: ipmi_console::password(spec.id, &spec.facade_password),
+            }),
             ramdisk: None,
             resource_class: spec.resource_class.clone(),
             properties: NodeProperties {

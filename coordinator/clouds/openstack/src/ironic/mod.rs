@@ -19,7 +19,9 @@ use super::{Service, call::Call, error::Error, session::Session};
 use patience::when_unlocked;
 
 pub use node::{IronicNode, NodeProperties, NodeStep, Port, PowerTarget, ProvisionTarget};
-pub use spec::{Ensured, InstanceSpec, LocalLink, NodeSpec, PortSpec, RamdiskFiles, RedfishAccess};
+pub use spec::{
+    ConsoleAccess, Ensured, InstanceSpec, LocalLink, NodeSpec, PortSpec, RamdiskFiles, RedfishAccess,
+};
 
 /// API version that is asked for: OpenStack 2024.1 and later have it, and `continue_inspection` needs 1.84.
 pub const MICROVERSION: &str = "1.90";

@@ -22,6 +22,8 @@ pub struct NodeSpec {
     pub name: String,
     /// How Ironic reaches its facade.
     pub redfish: RedfishAccess,
+    /// How it reaches its console by IPMI; none: by whatever it is set to there.
+    pub console: Option<ConsoleAccess>,
     /// Kernel and ramdisk by URL for this node alone; none: the conductor's own.
     pub ramdisk: Option<RamdiskFiles>,
     /// What a flavor asks for.
@@ -47,6 +49,19 @@ pub struct RedfishAccess {
     pub password: Secret,
     /// File on the conductor's host with the certificate to trust; none: the system's.
     pub ca_file: Option<String>,
+}
+
+/// How Ironic reaches a node's console by IPMI (console interface `ipmitool-socat`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConsoleAccess {
+    /// Host, by name or address.
+    pub address: String,
+    /// UDP port.
+    pub port: u16,
+    /// User, at most 16 bytes.
+    pub username: String,
+    /// Password, of this node alone. It follows from the facade's, and is told to Ironic together with it.
+    pub password: Secret,
 }
 
 /// Kernel and ramdisk for deploying and cleaning.
@@ -96,6 +111,14 @@ impl NodeSpec {
             ("redfish_username", json!(access.username)),
             ("redfish_verify_ca", access.ca_file.as_ref().map_or(json!(true), |file| json!(file))),
         ]);
+        if let Some(console) = &self.console {
+            info.insert("ipmi_address", json!(console.address));
+            info.insert("ipmi_port", json!(console.port));
+            info.insert("ipmi_username", json!(console.username));
+            // Without it Ironic asks for ADMINISTRATOR, which nobody is there.
+            info.insert("ipmi_priv_level", json!("OPERATOR"));
+            info.insert("ipmi_cipher_suite", json!(17));
+        }
         if let Some(files) = &self.ramdisk {
             for kind in ["deploy", "rescue"] {
                 let (kernel, ramdisk) = match kind {
@@ -111,7 +134,7 @@ impl NodeSpec {
 
     /// Fields beside driver information, properties and traits.
     fn fields(&self) -> BTreeMap<&'static str, Value> {
-        BTreeMap::from([
+        let mut fields = BTreeMap::from([
             ("name", json!(self.name)),
             ("driver", json!("redfish")),
             ("resource_class", json!(self.resource_class)),
@@ -125,13 +148,27 @@ impl NodeSpec {
             ("management_interface", json!("noop")),
             ("network_interface", json!("noop")),
             ("rescue_interface", json!("agent")),
-        ])
+        ]);
+        if self.console.is_some() {
+            fields.insert("console_interface", json!("ipmitool-socat"));
+        }
+        fields
+    }
+
+    /// The passwords of driver information.
+    fn passwords(&self) -> BTreeMap<&'static str, &Secret> {
+        let mut passwords = BTreeMap::from([("redfish_password", &self.redfish.password)]);
+        if let Some(console) = &self.console {
+            passwords.insert("ipmi_password", &console.password);
+        }
+        passwords
     }
 
     /// The body of the request that makes it.
     pub fn create_body(&self) -> Value {
         let mut driver_info = self.driver_info();
-        driver_info.insert("redfish_password", json!(self.redfish.password.reveal()));
+        let passwords = self.passwords();
+        driver_info.extend(passwords.into_iter().map(|(key, password)| (key, json!(password.reveal()))));
         let mut body: Map<String, Value> =
             self.fields().into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
         body.insert("uuid".into(), json!(self.id));
@@ -145,7 +182,7 @@ impl NodeSpec {
     pub fn patch(&self, current: &Value) -> Vec<Value> {
         let mut patch = Vec::new();
         let may_change = |key: &str| match key {
-            "rescue_interface" => at_rest(current),
+            "rescue_interface" | "console_interface" => at_rest(current),
             // Whoever wants Ironic's own verbs at a BMC has chosen it, and it stays.
             "management_interface" => current.get(key) != Some(&json!("redfish")),
             _ => true,
@@ -161,8 +198,13 @@ impl NodeSpec {
             }
         }
         let tag = json!(self.password_tag());
-        if current["extra"].get(PASSWORD_TAG) != Some(&tag) {
-            patch.push(add("/driver_info/redfish_password", json!(self.redfish.password.reveal())));
+        let is_tagged = current["extra"].get(PASSWORD_TAG) == Some(&tag);
+        for (key, password) in self.passwords() {
+            if !is_tagged || current["driver_info"].get(key).is_none() {
+                patch.push(add(&format!("/driver_info/{key}"), json!(password.reveal())));
+            }
+        }
+        if !is_tagged {
             patch.push(add(&format!("/extra/{PASSWORD_TAG}"), tag));
         }
         patch.extend(property_patch(&self.properties, current));
@@ -327,6 +369,7 @@ mod tests {
                 password: Secret::new("hunter2"),
                 ca_file: Some("/ca.pem".into()),
             },
+            console: None,
             ramdisk: None,
             resource_class: "gold".into(),
             properties: NodeProperties {
@@ -337,6 +380,41 @@ mod tests {
             traits: BTreeSet::from(["CUSTOM_A".to_owned()]),
             conductor_group: String::new(),
         }
+    }
+
+    fn with_console() -> NodeSpec {
+        let (address, username) = ("192.0.2.1".to_owned(), "27946b599e444fa7".to_owned());
+        let console = ConsoleAccess { address, port: 623, username, password: Secret::new("swordfish") };
+        NodeSpec { console: Some(console), ..spec() }
+    }
+
+    #[test]
+    fn a_console_is_told_with_its_password_and_changed_at_rest_only() {
+        let body = with_console().create_body();
+        let told = &body["driver_info"];
+        assert_eq!(
+            (&told["ipmi_password"], &told["ipmi_priv_level"]),
+            (&json!("swordfish"), &json!("OPERATOR"))
+        );
+        assert_eq!(body["console_interface"], json!("ipmitool-socat"));
+        let mut same = body.clone();
+        same["driver_info"]["ipmi_password"] = json!("******");
+        assert_eq!(with_console().patch(&same), Vec::<Value>::new());
+        let check = |state: &str, is_at_rest: bool| {
+            let mut before = shown();
+            before["provision_state"] = json!(state);
+            let patch = with_console().patch(&before);
+            let has = |path: &str| patch.iter().any(|change| change["path"] == path);
+            assert!(has("/driver_info/ipmi_password") && has("/driver_info/ipmi_address"), "{patch:?}");
+            assert_eq!(
+                (has("/console_interface"), has("/driver_info/redfish_password")),
+                (is_at_rest, false)
+            );
+        };
+        check("available", true);
+        check("active", false);
+        // A site's own choice stays where we offer none.
+        assert_eq!(spec().patch(&same), Vec::<Value>::new());
     }
 
     /// The node as Ironic would show it after we made it.

@@ -96,6 +96,7 @@ async fn plant(lab: &Lab, network: &TenantNetwork) -> anyhow::Result<Planted> {
             password: Secret::new("nothing"),
             ca_file: None,
         },
+        console: None,
         ramdisk: None,
         resource_class: "ghost".into(),
         properties: NodeProperties::default(),
