@@ -99,7 +99,7 @@ pub fn tcp(interface: &str, address: IpAddr, port: u16) -> io::Result<TcpListene
 pub(crate) fn tcp_from(interface: &str, address: Ipv4Addr) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.bind_device(Some(interface.as_bytes()))?;
-    socket.bind(SocketAddrV4::new(address, 0).into())?;
+    socket.bind((address, 0).into())?;
     Ok(socket)
 }
 
