@@ -29,7 +29,7 @@ const BESIDE: [&str; 16] = [
 
 /// Files that start a program whose name is not written in the call: which programs these are. None: our own, or the virtual
 /// environment's.
-const BY_VARIABLE: [(&str, &[&str]); 34] = [
+const BY_VARIABLE: [(&str, &[&str]); 35] = [
     ("agent/src/image/tests.rs", &["gzip", "xz", "zstd"]),
     ("agent/tests/cloud_image_qemu.rs", &[]),
     ("pxe/ramdisk/src/pack/mod.rs", &["cargo"]),
@@ -38,6 +38,7 @@ const BY_VARIABLE: [(&str, &[&str]); 34] = [
     ("tests/src/bench/speed/peers.rs", &[]),
     ("tests/src/bench/stock/ramdisk.rs", &[]),
     ("tests/src/bench/stock/stack.rs", &[]),
+    ("tests/src/bench/wire/peers.rs", &["apt-get", "dpkg-deb"]),
     ("tests/src/lab/ctl.rs", &[]),
     ("tests/src/lab/up.rs", &[]),
     ("tests/src/openstack/config.rs", &[]),

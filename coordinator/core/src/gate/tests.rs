@@ -91,7 +91,7 @@ async fn a_silent_vnc_api_is_waited_for_with_the_reason_shown() {
     assert_eq!(bench.server().await.waiting, None);
     bench.assert_rule_3();
 
-    let bench = Bench::new("cleaning", None).await;
+    let bench = Bench::new("cleaning", None).await.impatient();
     *bench.world.fabric_error.lock().unwrap() = Some(vnc_down());
     bench.world.fabric_fails.store(usize::MAX, std::sync::atomic::Ordering::SeqCst);
     refused(&bench, RefusalKind::Gate, &["eth0", "http://contrail:8082", "connection refused"]).await;
