@@ -117,7 +117,7 @@ impl Rig {
         match self.hub.open_tunnel(server).await {
             Ok(_) => "there is one".to_owned(),
             Err(AgentError::Failed(failure)) => failure.message,
-            Err(error) => chain(&error).to_string(),
+            Err(error) => chain(&error),
         }
     }
 

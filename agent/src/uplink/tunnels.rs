@@ -130,7 +130,7 @@ impl Tunnels {
         let way =
             way.ok_or_else(|| format!("the {} network is not served here", booting.network.as_str()))?;
         let connected = way.connect(&booting.macs, RAMDISK_PORT).await;
-        connected.map(|connection| (booting, connection)).map_err(|error| chain(&error).to_string())
+        connected.map(|connection| (booting, connection)).map_err(|error| chain(&error))
     }
 
     /// Carries bytes both ways, and says why it ended; none: there was nothing to carry.
