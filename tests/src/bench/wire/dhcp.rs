@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 use protocol::mac::MacAddr;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{SERVER, World, load, served::Served};
 
@@ -19,7 +19,8 @@ pub(super) const RANGE: (Ipv4Addr, Ipv4Addr) =
 /// Machines that have a lease already: ours from a file, for the first proof of an address takes a tenth of a second each; the
 /// peer's by one exchange before.
 const CLIENTS: u32 = 10_000;
-const CLIENTS_QUICK: u32 = 2_000;
+/// So many of them ask at once.
+const AT_ONCE: u32 = 1_000;
 /// perfdhcp's first one.
 const FIRST: [u8; 6] = [0, 0x0c, 1, 2, 3, 4];
 /// Left of the leases in the file: so little that each is written to the disk once more before its ACK.
@@ -28,6 +29,8 @@ const LEFT: Duration = Duration::from_secs(400);
 const RATE: u32 = 500;
 /// How long a server may take to start.
 const SERVES_WITHIN: Duration = Duration::from_secs(20);
+/// How long perfdhcp may take.
+const LOAD_WITHIN: Duration = Duration::from_secs(120);
 
 /// The file by which ours serves everything.
 pub(super) fn describe(world: &World) -> anyhow::Result<PathBuf> {
@@ -49,27 +52,32 @@ pub(super) fn describe(world: &World) -> anyhow::Result<PathBuf> {
 /// Lines of leases, as they are kept.
 fn lent() -> String {
     let until = (SystemTime::now() + LEFT).duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    let [.., a, b, c, d] = FIRST;
-    let base = u32::from_be_bytes([a, b, c, d]);
     (0..=CLIENTS).fold(String::new(), |mut lines, number| {
-        let [a, b, c, d] = (base + number).to_be_bytes();
-        let mac = MacAddr([FIRST[0], FIRST[1], a, b, c, d]);
         let address = Ipv4Addr::from(u32::from(RANGE.0) + number);
-        let _ = writeln!(lines, "{mac} {address} {until}");
+        let _ = writeln!(lines, "{} {address} {until}", mac(number));
         lines
     })
 }
 
+/// The client of this number.
+fn mac(number: u32) -> MacAddr {
+    let [high, low, a, b, c, d] = FIRST;
+    let [a, b, c, d] = (u32::from_be_bytes([a, b, c, d]) + number).to_be_bytes();
+    MacAddr([high, low, a, b, c, d])
+}
+
 /// Microseconds of the server's processor time for an exchange of four messages.
 pub(super) async fn cost(world: &World, served: &Served, quick: bool) -> anyhow::Result<f64> {
-    let clients = if quick { CLIENTS_QUICK } else { CLIENTS };
+    let clients = if quick { 2 * AT_ONCE } else { CLIENTS };
     wait_until_it_serves(world).await?;
     let before = served.used()?;
-    let count = clients.to_string();
-    let said = perfdhcp(world, &["-R", &count, "-n", &count]).await?;
-    let done = exchanges(&said)?;
-    ensure!(done * 100 >= clients as usize * 99, "of {clients} exchanges {done} came to an end: {said}");
-    Ok((served.used()? - before) * 1e6 / done as f64)
+    for first in (0..clients).step_by(AT_ONCE as usize) {
+        let (base, count) = (format!("mac={}", mac(first)), AT_ONCE.to_string());
+        let said = perfdhcp(world, &["--scenario", "avalanche", "-b", &base, "-R", &count]).await?;
+        let done = answers(&said).min();
+        ensure!(done == Some(AT_ONCE), "of {AT_ONCE} clients {done:?} were served: {said}");
+    }
+    Ok((served.used()? - before) * 1e6 / f64::from(clients))
 }
 
 /// How long of a hundred answers all but the slowest take, in milliseconds.
@@ -90,18 +98,19 @@ fn delay(line: &str) -> Option<f64> {
     Some(received.trim().parse::<f64>().ok()? - sent.trim().parse::<f64>().ok()?)
 }
 
-/// Of both halves the lesser count of answers.
-fn exchanges(said: &str) -> anyhow::Result<usize> {
+/// How many answers came: of a server's offers, and of its acknowledgements.
+fn answers(said: &str) -> impl Iterator<Item = u32> {
     let received = said.lines().filter_map(|line| line.strip_prefix("received packets: "));
-    received.filter_map(|count| count.trim().parse().ok()).min().context("perfdhcp did not say how many")
+    received.filter_map(|count| count.trim().parse().ok())
 }
 
-/// One client of its own is answered.
+/// Somebody is answered.
 async fn wait_until_it_serves(world: &World) -> anyhow::Result<()> {
     let until = Instant::now() + SERVES_WITHIN;
     loop {
-        let said = perfdhcp(world, &["-n", "1", "-R", "1"]).await?;
-        if exchanges(&said)? == 1 {
+        // At a rate, for else it asks as often as it can; and it ends with the offer, mostly.
+        let said = perfdhcp(world, &["-n", "1", "-R", "1", "-r", "10"]).await?;
+        if answers(&said).any(|answers| answers > 0) {
             return Ok(());
         }
         ensure!(Instant::now() < until, "the server does not answer: {said}");
@@ -114,7 +123,9 @@ async fn perfdhcp(world: &World, args: &[&str]) -> anyhow::Result<String> {
     let relay = load::address(0).to_string();
     let mut command = world.client.command("perfdhcp");
     command.args(["-4", "-l", &relay, "-W", "1000000"]).args(args).arg(SERVER);
-    let output = command.output().await.context("starting perfdhcp (package kea-admin)")?;
+    let run = timeout(LOAD_WITHIN, command.kill_on_drop(true).output());
+    let output =
+        run.await.context("perfdhcp takes for ever")?.context("starting perfdhcp (package kea-admin)")?;
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     // 3: some were lost.
     ensure!(
@@ -133,7 +144,7 @@ mod tests {
     fn what_perfdhcp_says_is_read() {
         let said =
             "received packets: 12\nsent / received: 000000.402432 / 000000.405132\nreceived packets: 11\n";
-        assert_eq!(exchanges(said).unwrap(), 11);
+        assert_eq!(answers(said).collect::<Vec<_>>(), [12, 11]);
         let took: Vec<_> = said.lines().filter_map(delay).collect();
         assert!(took.len() == 1 && (took[0] - 0.0027).abs() < 1e-9, "{took:?}");
     }
