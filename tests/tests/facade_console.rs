@@ -131,10 +131,10 @@ async fn ipmitool_as_ironic_starts_it_types_and_is_shown_the_console() {
         let words = format!("uname -{suite}");
         tool.types(&words).await;
         tool.shows(&words).await;
-        // As Ironic does before each start and at the end.
+        // As Ironic does before each start and at the end, when it has ended the program that was there: ipmitool itself may stay
+        // at a console that was taken from it, and the next one has it all the same.
         let (is_content, said) = offered.says("sol deactivate").await;
         assert!(is_content, "{said}");
-        tool.ends().await;
     }
     let (is_content, said) = offered.says("sol deactivate").await;
     assert!(!is_content && said.contains("already de-activated"), "{said}");
